@@ -1,0 +1,43 @@
+# The two commands: `make demo` and `make test`. Both set up what they need, and are quick when repeated.
+
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO := data/demo
+
+.PHONY: help demo test lint environment clean
+.DELETE_ON_ERROR:
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+
+environment: $(VENV)/.complete ## the Python environment, from pinned versions
+
+$(VENV)/.complete: envs/avpretext.lock pyproject.toml
+	@$(PYTHON) envs/system_libraries.py
+	@echo "Installing the pinned packages into $(VENV) (one to three minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement envs/avpretext.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: environment ## make the demo corpus, run the workflow on it, say where tables and report are
+	@$(PYTHON) envs/system_libraries.py
+	@$(BIN)/avpretext demo $(DEMO) --threads $(CORES)
+	@$(BIN)/snakemake --cores $(CORES)
+	@echo
+	@cat results/tables/main.md
+	@echo
+	@echo "Tables:  results/tables/   (main.csv, main.md, main.tex, truth.csv, ...)"
+	@echo "Report:  results/report.html"
+
+test: environment ## run the tests
+	@$(PYTHON) envs/system_libraries.py
+	@$(BIN)/python -m pytest
+
+lint: environment ## format, lint and types
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy src && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint
+
+clean: ## remove results and the demo corpus, keep the environment
+	rm -rf results data/demo .snakemake

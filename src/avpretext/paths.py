@@ -1,0 +1,63 @@
+"""Where everything lies: the only place that knows how results are laid out."""
+
+import hashlib
+from pathlib import Path
+
+
+def shard_of(clip_id: str, shards: int) -> int:
+    """Return the shard of a clip: a stable hash, so that adding a clip touches one shard.
+
+    >>> shard_of("1001_DFA_ANG_XX", 4) == shard_of("1001_DFA_ANG_XX", 4)
+    True
+    """
+    digest = hashlib.blake2b(clip_id.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % shards
+
+
+class Layout:
+    """Paths below the results folder; each may hold Snakemake wildcards such as `{corpus}`."""
+
+    def __init__(self, results: str | Path) -> None:
+        self.results = Path(results)
+
+    def shard(self, corpus: str, stage: str, shard: int | str, artefact: str | None = None) -> str:
+        """Return the path of one shard of a stage: `results/{corpus}/{stage}[/{artefact}]/{shard}.parquet`."""
+        name = shard if isinstance(shard, str) else f"{shard:04d}"
+        folder = self.results / corpus / stage
+        return str((folder / artefact if artefact else folder) / f"{name}.parquet")
+
+    def shards(self, corpus: str, stage: str, count: int, artefact: str | None = None) -> list[str]:
+        """Return the paths of all `count` shards of a stage."""
+        return [self.shard(corpus, stage, shard, artefact) for shard in range(count)]
+
+    def corpus(self, corpus: str, stage: str, name: str = "all") -> str:
+        """Return the path of an artefact that covers a whole corpus: `results/{corpus}/{stage}/{name}.parquet`."""
+        return str(self.results / corpus / stage / f"{name}.parquet")
+
+    def pretrain(self, tasks: str, name: str) -> str:
+        """Return a file of one pre-training run: `results/pretrain/{tasks}/{name}`."""
+        return str(self.results / "pretrain" / tasks / name)
+
+    def finetune(self, corpus: str, initialisation: str, name: str) -> str:
+        """Return a file of one initialisation's fine-tuning runs: `results/{corpus}/finetune/{initialisation}/{name}`."""
+        return str(self.results / corpus / "finetune" / initialisation / name)
+
+    def models(self, name: str) -> str:
+        """Return the path of a downloaded model file."""
+        return str(self.results / "models" / name)
+
+    def table(self, name: str) -> str:
+        """Return the path of a result table, with its extension."""
+        return str(self.results / "tables" / name)
+
+    def report(self) -> str:
+        """Return the path of the HTML report."""
+        return str(self.results / "report.html")
+
+    def log(self, *parts: str) -> str:
+        """Return the path of a log file, named like the artefact that the job makes."""
+        return str(self.results.joinpath("logs", *parts)) + ".log"
+
+    def benchmark(self, *parts: str) -> str:
+        """Return the path of a Snakemake benchmark file: seconds and memory of the job."""
+        return str(self.results.joinpath("benchmarks", *parts)) + ".tsv"

@@ -1,0 +1,100 @@
+"""The columns of every Parquet artefact: name, type, unit, meaning."""
+
+import pyarrow as pa
+
+MEDIA = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""Audio or image in the layout that the Hugging Face `datasets` library decodes by itself."""
+
+SAMPLE_RATE_HZ = 16_000
+FRAME_STEP_S = 0.01
+"""Hop of the speech features: speech frame k stands at k * 0.01 s."""
+SAMPLES_PER_FRAME = 160
+
+ACTION_UNITS = (
+    "AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10", "AU11", "AU12",
+    "AU14", "AU15", "AU17", "AU20", "AU23", "AU24", "AU25", "AU26", "AU28", "AU43",
+)  # fmt: skip
+"""The 20 action units that py-feat names."""
+
+MOTION_REGIONS = ("face", "brows", "eyes", "mouth", "jaw")
+
+REASONS = {
+    "unknown_name": "the file name is not one that the corpus uses",
+    "duplicate_clip_id": "another file of the corpus has the same clip_id",
+    "lfs_pointer": "the file is a Git LFS pointer: run `git lfs pull` in the corpus",
+    "known_broken": "the corpus lists this clip as broken",
+    "empty_file": "the file has no bytes",
+    "not_media": "ffmpeg finds no audio or video in the file",
+    "no_audio": "the file has no audio stream",
+    "no_video": "the file has no video stream",
+    "truncated": "the file ends before the duration that it declares",
+    "decode_error": "ffmpeg cannot decode the file",
+    "too_short": "the clip is shorter than split.min_duration_s",
+    "too_long": "the clip is longer than split.max_duration_s",
+    "timeout": "decoding took longer than its time limit",
+    "no_face": "no face is found in enough of the frames",
+    "unreadable": "the file cannot be opened",
+}
+"""Why a clip can be refused: the fixed list."""
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in columns.items()])
+
+
+_S, _F, _D, _I = pa.string(), pa.float32(), pa.float64(), pa.int32()
+_FRAME = {"clip_id": _S, "frame": _I, "time_s": _D}
+
+INDEX = _schema(clip_id=_S, path=_S, speaker=_S, label=_S, sentence=_S, level=_S, size_bytes=pa.int64())
+REJECTS = _schema(clip_id=_S, path=_S, stage=_S, reason=_S, detail=_S)
+AUDIO = _schema(
+    clip_id=_S, speaker=_S, label=_S, duration_s=_D, samples=pa.int64(), audio=MEDIA, video_frames=_I, fps=_D
+)
+FRAMES = _schema(**_FRAME, image=MEDIA)
+MOTION = _schema(**_FRAME, **{f"speed_{region}": _F for region in MOTION_REGIONS})
+NEUTRAL = _schema(group=_S, measure=_S, location=_D, spread=_D, frames=pa.int64())
+ACTION_UNIT_FRAMES = _schema(**_FRAME, **dict.fromkeys(ACTION_UNITS, _F))
+CHUNK_LABELS = _schema(
+    clip_id=_S, chunk=_I, start_s=_D, end_s=_D, value=_D, label=pa.int8(), confidence=_F, threshold=_D
+)
+PREDICTIONS = _schema(
+    initialisation=_S, fold=_I, seed=_I, split=_S, clip_id=_S, speaker=_S, label=_S, predicted=_S,
+    probabilities=pa.list_(_F),
+)  # fmt: skip
+FINETUNE_HISTORY = _schema(initialisation=_S, fold=_I, seed=_I, epoch=_I, split=_S, measure=_S, value=_D)
+PRETRAIN_HISTORY = _schema(epoch=_I, split=_S, measure=_S, value=_D)
+METRICS = _schema(
+    initialisation=_S, measure=_S, **{"class": _S}, value=_D, ci_low=_D, ci_high=_D, mean=_D, std=_D,
+    runs=_I, speakers=_I, clips=_I,
+)  # fmt: skip
+RUNS = _schema(initialisation=_S, fold=_I, seed=_I, measure=_S, **{"class": _S}, value=_D)
+COMPARISONS = _schema(
+    initialisation=_S, baseline=_S, measure=_S, difference=_D, ci_low=_D, ci_high=_D, p_value=_D, p_holm=_D,
+    speakers=_I, test=_S,
+)  # fmt: skip
+CONFUSION = _schema(initialisation=_S, label=_S, predicted=_S, count=_D, share=_D)
+TRUTH_CLIPS = _schema(
+    corpus=_S, clip_id=_S, speaker=_S, emotion=_S, sentence=_S, text=_S, vocal_energy=_D, facial_activation=_D
+)
+TRUTH_ACTION_UNITS = _schema(corpus=_S, **_FRAME, **dict.fromkeys(ACTION_UNITS, _F))
+TRUTH_PHONEMES = _schema(corpus=_S, clip_id=_S, start_s=_D, end_s=_D, phoneme=_S)
+
+
+def speech(descriptors: list[str]) -> pa.Schema:
+    """Return the schema of `speech` for these openSMILE low-level descriptors."""
+    return _schema(**_FRAME, energy=_F, loudness=_F, **dict.fromkeys(descriptors, _F))
+
+
+def landmarks(points: int, blendshapes: int = 52) -> pa.Schema:
+    """Return the schema of `landmarks` for `points` landmarks: x, y, z in pixels of the stored frame."""
+    return _schema(
+        **_FRAME, detected=pa.bool_(), faces=pa.int16(), landmarks=pa.list_(_F, 3 * points),
+        blendshapes=pa.list_(_F, blendshapes), pitch_deg=_F, yaw_deg=_F, roll_deg=_F, width=pa.int32(), height=pa.int32(),
+    )  # fmt: skip
+
+
+def labels_emotion(emotions: list[str]) -> pa.Schema:
+    """Return the schema of `labels_emotion` with a score column for each emotion of the table."""
+    return _schema(
+        clip_id=_S, outcome=_S, label=_S, value=_D, confidence=_F, **{f"score_{name}": _F for name in emotions}
+    )  # fmt: skip

@@ -1,0 +1,253 @@
+"""The only code that reads or writes Parquet: schema, order, atomic write, provenance."""
+
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from avpretext import __version__
+from avpretext.errors import UserError
+
+PathLike = str | os.PathLike[str]
+_METADATA_KEY = b"avpretext"
+
+
+def provenance(
+    stage: str, options: Mapping[str, Any] | None = None, models: Mapping[str, str] | None = None, **more: Any
+) -> dict[str, Any]:
+    """Return what made an artefact: stage and its version, package version, options, SHA-256 of the models used."""
+    from avpretext.stages import STAGES
+
+    made_by = {"stage": stage, "package_version": __version__, "options": dict(options or {}), **more}
+    if stage in STAGES:
+        made_by["stage_version"] = STAGES[stage].version
+    if models:
+        made_by["models"] = dict(models)
+    return made_by
+
+
+def _opened(path: PathLike) -> pq.ParquetFile:
+    """Open a Parquet file for reading.
+
+    Raises
+    ------
+    UserError
+        It is missing, or no Parquet file.
+    """
+    try:
+        return pq.ParquetFile(path)
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: no such file; the stage that makes it has not run: run the workflow, or that stage"
+        ) from None
+    except pa.ArrowInvalid as error:
+        raise UserError(
+            f"{path}: not a Parquet file ({str(error).splitlines()[0]}); remove it and run its stage again"
+        ) from None
+
+
+def read_provenance(path: PathLike) -> dict[str, Any]:
+    """Return the provenance in the metadata of a Parquet file, empty if it has none."""
+    with _opened(path) as file:
+        metadata = file.schema_arrow.metadata or {}
+    made_by: dict[str, Any] = json.loads(metadata.get(_METADATA_KEY, b"{}"))
+    return made_by
+
+
+@contextmanager
+def atomic_path(path: PathLike) -> Iterator[Path]:
+    """Give a temporary file in the folder of `path`; on success it is synced and renamed to `path`, else removed."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+class ShardWriter:
+    """Write a Parquet shard piece by piece, so that memory stays flat; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where the shard goes.
+    schema
+        Its columns (see `avpretext.schemas`).
+    made_by
+        Its provenance, kept in the schema metadata under the key `avpretext`.
+    compression
+        `zstd`, or `none` for columns of bytes that are compressed already.
+    row_group
+        Rows that a reader must hold at a time, at most.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        schema: pa.Schema,
+        made_by: Mapping[str, Any],
+        *,
+        compression: str = "zstd",
+        row_group: int = 65_536,
+    ) -> None:
+        self.schema = schema.with_metadata({_METADATA_KEY: json.dumps(made_by, sort_keys=True)})
+        self.rows = 0
+        self._row_group = row_group
+        self._context = atomic_path(path)
+        self._compression = compression
+
+    def __enter__(self) -> Self:
+        self._temporary = self._context.__enter__()
+        self._writer = pq.ParquetWriter(
+            self._temporary, self.schema, compression=self._compression, **_encodings(self.schema)
+        )
+        return self
+
+    def write(self, rows: pa.Table | Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> None:
+        """Append rows: an Arrow table, a list of dictionaries, or a dictionary of columns."""
+        table = _as_table(rows, self.schema)
+        self.rows += table.num_rows
+        if table.num_rows:
+            self._writer.write_table(table, row_group_size=self._row_group)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._writer.close()
+        finally:
+            self._context.__exit__(kind, error, trace)
+
+
+def _encodings(schema: pa.Schema) -> dict[str, Any]:
+    """Return how columns are encoded: long vectors of numbers split by byte, 40 % smaller and 3 times as fast."""
+    vectors = [field.name for field in schema if pa.types.is_fixed_size_list(field.type)]
+    return {
+        "use_dictionary": [field.name for field in schema if field.name not in vectors],
+        "use_byte_stream_split": [f"{name}.list.element" for name in vectors],
+    }
+
+
+def _as_table(rows: pa.Table | Sequence[Mapping[str, Any]] | Mapping[str, Any], schema: pa.Schema) -> pa.Table:
+    if isinstance(rows, pa.Table):
+        return rows.select(schema.names).cast(schema)
+    if isinstance(rows, Mapping):
+        return pa.table({name: rows[name] for name in schema.names}, schema=schema)
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+
+
+def write_table(
+    path: PathLike,
+    rows: pa.Table | pl.DataFrame | Sequence[Mapping[str, Any]] | Mapping[str, Any],
+    schema: pa.Schema,
+    made_by: Mapping[str, Any],
+) -> None:
+    """Write a whole artefact at once, atomically; see `ShardWriter`."""
+    with ShardWriter(path, schema, made_by) as writer:
+        writer.write(rows.to_arrow() if isinstance(rows, pl.DataFrame) else rows)
+
+
+def read(paths: PathLike | Sequence[PathLike], columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read one or more shards of a stage as one data frame, in the order of the paths.
+
+    Parameters
+    ----------
+    paths
+        One file, or several with the same columns.
+    columns
+        Which columns to read; all by default.
+    """
+    files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    frames = [pl.from_arrow(_read_one(file, columns)) for file in files]
+    return pl.concat([frame for frame in frames if isinstance(frame, pl.DataFrame)])
+
+
+def _read_one(path: PathLike, columns: Sequence[str] | None) -> pa.Table:
+    with _opened(path) as file:
+        return file.read(columns=list(columns) if columns else None)
+
+
+def columns_of(path: PathLike) -> list[str]:
+    """Return the names of the columns of a shard without reading its rows."""
+    with _opened(path) as file:
+        return list(file.schema_arrow.names)
+
+
+def count_rows(path: PathLike) -> int:
+    """Return the number of rows of a shard without reading them."""
+    with _opened(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def iterate_parts(path: PathLike, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """Yield (clip_id, some of its rows), in order, holding no more than a row group in memory.
+
+    A clip that spans row groups comes in several parts, one after the other; for clips too long to hold whole.
+    """
+    wanted = None if columns is None else ["clip_id", *(name for name in columns if name != "clip_id")]
+    with _opened(path) as file:
+        for group in range(file.num_row_groups):
+            yield from _runs(file.read_row_group(group, columns=wanted))
+
+
+def iterate_clips(path: PathLike, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """Yield (clip_id, its rows) one clip at a time, holding no more than a clip and a row group in memory.
+
+    The rows of a clip must stand together, as every stage writes them.
+    """
+    for clip_id, parts in itertools.groupby(iterate_parts(path, columns), key=lambda part: part[0]):
+        yield clip_id, pa.concat_tables([rows for _, rows in parts])
+
+
+def _runs(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the stretches of equal clip_id within a table."""
+    if not table.num_rows:
+        return
+    runs = pl.Series(table["clip_id"].combine_chunks()).rle().struct.unnest()
+    start = 0
+    for length, value in zip(runs["len"], runs["value"], strict=True):
+        yield value, table.slice(start, length)
+        start += length
+
+
+def nullable(values: NDArray[np.floating]) -> pa.Array:
+    """Return float32 values as a column in which NaN is null."""
+    return pa.array(np.asarray(values, dtype=np.float32), from_pandas=True)
+
+
+def expand(shards: PathLike) -> list[Path]:
+    """Return the files of a set of shards.
+
+    Parameters
+    ----------
+    shards
+        A Parquet file; a folder, for all shards in it; or `FOLDER@COUNT`, for shards 0 to COUNT - 1: what the workflow
+        uses, since a folder may still hold shards of an earlier, larger count.
+    """
+    folder, at, count = str(shards).rpartition("@")
+    if at and count.isdigit():
+        return [Path(folder) / f"{shard:04d}.parquet" for shard in range(int(count))]
+    path = Path(shards)
+    if path.is_dir():
+        return sorted(path.glob("*.parquet"))
+    return [path]

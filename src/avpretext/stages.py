@@ -1,0 +1,99 @@
+"""The stages in the order of the flow: one word each for rule, command, module, folder and config key.
+
+Every artefact depends on the options listed here and on the stage's version: both are params of its rule, so that
+editing an option redoes the stages that read it, and what follows, and nothing else. Raise a version whenever the
+stage's output would change for the same input. The table stands apart from the modules because the workflow reads it
+each time it starts, and the modules import torch, MediaPipe and openSMILE.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from avpretext.config import Config, parse
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the flow.
+
+    Attributes
+    ----------
+    module
+        Where its function `run` is.
+    version
+        Raised whenever the output would change for the same input.
+    options
+        The parts of the configuration that shape its output, as dotted keys.
+    """
+
+    module: str
+    version: int
+    options: tuple[str, ...] = ()
+
+
+STAGES = {
+    "models": Stage("avpretext.features.models", 1, ("models",)),
+    "index": Stage("avpretext.media.index", 1, ("corpora.{corpus}",)),
+    "split": Stage("avpretext.media.split", 1, ("split",)),
+    "speech": Stage("avpretext.features.speech", 1, ("speech",)),
+    "landmarks": Stage("avpretext.features.landmarks", 1, ("landmarks",)),
+    "motion": Stage("avpretext.features.motion", 1, ("motion",)),
+    "neutral": Stage("avpretext.features.neutral", 1, ("action_units",)),
+    "action_units": Stage("avpretext.features.action_units", 1, ("action_units",)),
+    "rejects": Stage("avpretext.media.rejects", 1, ("rejects",)),
+    "labels_energy": Stage("avpretext.labels.energy", 1, ("labels.energy", "chunks")),
+    "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
+    "labels_emotion": Stage("avpretext.labels.emotion", 1, ("labels.emotion",)),
+    "pretrain": Stage("avpretext.training.pretrain", 1, ("seed", "chunks", "model", "pretrain")),
+    "finetune": Stage("avpretext.training.finetune", 1, ("seed", "chunks", "model", "finetune")),
+    "evaluate": Stage("avpretext.evaluation.evaluate", 1, ("seed", "evaluate")),
+    "tables": Stage("avpretext.evaluation.tables", 1),
+    "report": Stage("avpretext.report.page", 1),
+}
+
+
+def options_of(stage: str, config: Config, corpus: str | None = None) -> dict[str, Any]:
+    """Return the part of the configuration that shapes a stage, as plain values under their dotted keys.
+
+    >>> from avpretext.config import parse
+    >>> config = parse({"corpora": {"mine": {"path": ".", "use": ["pretrain"]}}})
+    >>> options_of("speech", config)
+    {'speech': {'feature_set': 'ComParE_2016', 'deltas': False}}
+    """
+    keys = [key.format(corpus=corpus) for key in STAGES[stage].options]
+    return {key: _plain(_at(config, key)) for key in keys}
+
+
+def _at(config: Config, key: str) -> Any:
+    """Return the value under a dotted key."""
+    value: Any = config
+    for part in key.split("."):
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+
+
+def signature(stage: str, config: Config, corpus: str | None = None) -> str:
+    """Return options and version of a stage as one line of JSON: the value that Snakemake watches.
+
+    It is also what the rule hands to the command line, which reads it back with `parse_signature`.
+    """
+    return json.dumps({"version": STAGES[stage].version, **options_of(stage, config, corpus)}, sort_keys=True)
+
+
+def parse_signature(text: str) -> Config:
+    """Return a configuration with the options of a signature; all others have their defaults."""
+    tree: dict[str, Any] = {}
+    for key, value in json.loads(text).items():
+        *groups, name = key.split(".")
+        place = tree
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[name] = value
+    tree.pop("version", None)
+    tree.setdefault("corpora", {"none": {"path": ".", "use": []}})
+    return parse(tree, "--options")

@@ -1,0 +1,32 @@
+"""Fixtures that several rooms share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real recordings; tests that need it skip where it is absent."""
+    candidates = [os.environ.get("AVPRETEXT_SHARED"), REPOSITORY.parent / "shared" / "data"]
+    for candidate in candidates:
+        if candidate and Path(candidate).is_dir():
+            return Path(candidate)
+    pytest.skip("real recordings are absent: set AVPRETEXT_SHARED to their folder")
+
+
+@pytest.fixture(scope="session")
+def face_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The face model, from the results folder if the workflow has run, else fetched once per test run."""
+    from avpretext.config import ModelFileOptions
+    from avpretext.features import models
+
+    present = REPOSITORY / "results" / "models" / models.FACE_MODEL
+    if present.is_file():
+        return present
+    fetched = tmp_path_factory.mktemp("models") / models.FACE_MODEL
+    models.run(ModelFileOptions(), fetched)
+    return fetched

@@ -1,0 +1,93 @@
+"""The configuration: one description, in step with the file and the schema; mistakes are named with their fix."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from avpretext import config
+from avpretext.errors import UserError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CORPUS = {"path": ".", "use": ["pretrain", "finetune"]}
+EXAMPLES = sorted(REPOSITORY.glob("examples/*.yaml"))
+
+
+def parsed(**content: Any) -> config.Config:
+    return config.parse({"corpora": {"mine": CORPUS}, **content})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"sead": 1}, "unknown key 'sead'; did you mean 'seed'"),
+        ({"labels": {"energy": {"quantille": 0.3}}}, "unknown key 'labels.energy.quantille'; did you mean 'quantile'"),
+        ({"split": {"fps": "fast"}}, "split.fps = 'fast'"),
+        ({"labels": {"energy": {"quantile": 3}}}, "labels.energy.quantile = 3"),
+        ({"corpora": {"mine": {"path": "."}}}, "'corpora.mine.use' is missing"),
+        ({"corpora": {"mine": {**CORPUS, "reeder": "x"}}}, "did you mean 'reader'"),
+        ({"corpora": {}}, "at least one corpus"),
+        ({"corpora": {"tables": CORPUS}}, "corpora.tables"),
+        ({"corpora": {"../up": CORPUS}}, "letters, digits"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_its_fix(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        config.parse({"corpora": {"mine": CORPUS}, **content})
+    assert message in str(error.value)
+
+
+def test_a_file_that_is_missing_or_no_yaml_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such configuration file"):
+        config.load(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1")
+    with pytest.raises(UserError, match="not YAML"):
+        config.load(tmp_path / "bad.yaml")
+
+
+def test_every_option_stands_in_config_yaml_with_a_comment() -> None:
+    text = (REPOSITORY / "config.yaml").read_text()
+    content = yaml.safe_load(text)
+    for key, description, _ in config.describe():
+        place = content
+        for part in key.split("."):
+            place = next(iter(place.values())) if part == "NAME" else place
+            if part != "NAME":
+                assert part in place, f"{key} is missing in config.yaml"
+                place = place[part]
+        assert description, f"{key} has no description"
+    commented = [line for line in text.splitlines() if ":" in line.partition("#")[0] and not line.rstrip().endswith(":")]
+    bare = [line for line in commented if "#" not in line and "_demo" not in line]
+    assert not bare, bare
+
+
+def test_the_schema_file_is_the_one_generated_from_the_package() -> None:
+    file = REPOSITORY / "workflow" / "schemas" / "config.schema.json"
+    assert json.loads(file.read_text()) == config.Config.model_json_schema(), "run: avpretext schema > " + str(file)
+
+
+@pytest.mark.parametrize("file", [REPOSITORY / "config.yaml", *EXAMPLES], ids=lambda path: path.name)
+def test_the_configurations_that_ship_are_valid(file: Path) -> None:
+    config.load(file)
+    schema = json.loads((REPOSITORY / "workflow" / "schemas" / "config.schema.json").read_text())
+    jsonschema.validate(yaml.safe_load(file.read_text()), schema)
+
+
+def test_all_sets_of_tasks_are_singles_then_pairs_then_all_three() -> None:
+    assert parsed().task_sets() == [
+        "energy", "activation", "emotion", "energy-activation", "energy-emotion", "activation-emotion",
+        "energy-activation-emotion",
+    ]  # fmt: skip
+
+
+def test_chosen_sets_of_tasks_are_named_in_the_order_of_the_tasks() -> None:
+    assert parsed(pretrain={"task_sets": [["emotion", "energy"]]}).initialisations() == ["scratch", "energy-emotion"]
+
+
+def test_without_video_energy_is_the_only_task() -> None:
+    audio_only = config.parse({"corpora": {"mine": {**CORPUS, "video": False}}})
+    assert audio_only.task_sets() == ["energy"]
+    assert audio_only.with_video() == []

@@ -1,0 +1,75 @@
+"""Shards: atomic, streamed, with provenance."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from avpretext import shards
+from avpretext.errors import UserError
+
+SCHEMA = pa.schema([("clip_id", pa.string()), ("value", pa.int32())])
+
+
+def write(path: Path, rows: list[tuple[str, int]], row_group: int = 2) -> None:
+    with shards.ShardWriter(path, SCHEMA, shards.provenance("speech", {"a": 1}), row_group=row_group) as writer:
+        writer.write([{"clip_id": clip, "value": value} for clip, value in rows])
+
+
+def test_a_shard_is_read_back_with_its_provenance(tmp_path: Path) -> None:
+    write(tmp_path / "0000.parquet", [("a", 1), ("b", 2)])
+    assert shards.read(tmp_path / "0000.parquet").rows() == [("a", 1), ("b", 2)]
+    made_by = shards.read_provenance(tmp_path / "0000.parquet")
+    assert made_by["stage"] == "speech"
+    assert made_by["options"] == {"a": 1}
+    assert made_by["stage_version"] >= 1
+
+
+def test_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write(tmp_path / name, [("a", 1), ("b", 2)])
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_writer_that_fails_leaves_the_old_shard_and_no_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "0000.parquet"
+    write(path, [("old", 1)])
+    with (
+        pytest.raises(RuntimeError, match="killed"),
+        shards.ShardWriter(path, SCHEMA, shards.provenance("speech")) as writer,
+    ):
+        writer.write([{"clip_id": "new", "value": 2}])
+        raise RuntimeError("killed")
+    assert shards.read(path)["clip_id"].to_list() == ["old"]
+    assert [file.name for file in tmp_path.iterdir()] == ["0000.parquet"]
+
+
+def test_clips_are_yielded_whole_although_they_span_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "0000.parquet"
+    write(path, [("a", 1), ("b", 2), ("b", 3), ("b", 4), ("b", 5), ("c", 6)])
+    clips = {clip: table["value"].to_pylist() for clip, table in shards.iterate_clips(path, ["value"])}
+    assert clips == {"a": [1], "b": [2, 3, 4, 5], "c": [6]}
+
+
+def test_an_empty_shard_has_its_columns_and_no_clips(tmp_path: Path) -> None:
+    path = tmp_path / "0000.parquet"
+    write(path, [])
+    assert shards.columns_of(path) == ["clip_id", "value"]
+    assert shards.count_rows(path) == 0
+    assert list(shards.iterate_clips(path)) == []
+
+
+def test_a_shard_that_is_missing_or_damaged_is_said_so_with_the_fix(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"0000.parquet: no such file; .* run the workflow"):
+        shards.read(tmp_path / "0000.parquet")
+    (tmp_path / "0001.parquet").write_bytes(b"no shard")
+    with pytest.raises(UserError, match="not a Parquet file"):
+        list(shards.iterate_clips(tmp_path / "0001.parquet"))
+
+
+def test_shard_sets_expand_by_count_so_that_shards_of_an_earlier_count_stay_out(tmp_path: Path) -> None:
+    for shard in range(3):
+        write(tmp_path / f"{shard:04d}.parquet", [])
+    assert [path.name for path in shards.expand(f"{tmp_path}@2")] == ["0000.parquet", "0001.parquet"]
+    assert len(shards.expand(tmp_path)) == 3
+    assert shards.expand(tmp_path / "0001.parquet") == [tmp_path / "0001.parquet"]

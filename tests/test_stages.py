@@ -1,0 +1,35 @@
+"""Stages: a signature changes with the options that shape the stage, and with no other."""
+
+from typing import Any
+
+import pytest
+
+from avpretext.config import Config, parse
+from avpretext.stages import STAGES, parse_signature, signature
+
+
+def with_options(**content: Any) -> Config:
+    return parse({"corpora": {"mine": {"path": "p", "use": ["pretrain"]}}, **content})
+
+
+@pytest.mark.parametrize(
+    ("change", "touched"),
+    [
+        ({"labels": {"emotion": {"min_score": 0.5}}}, {"labels_emotion"}),
+        ({"split": {"fps": 30}}, {"split"}),
+        ({"results": "elsewhere"}, set()),
+        ({"chunks": {"count": 7}}, {"labels_energy", "labels_activation", "pretrain", "finetune"}),
+        ({"evaluate": {"bootstrap": 10}}, {"evaluate"}),
+    ],
+)
+def test_an_option_touches_the_stages_that_read_it(change: dict[str, Any], touched: set[str]) -> None:
+    before, after = with_options(), with_options(**change)
+    changed = {stage for stage in STAGES if signature(stage, before, "mine") != signature(stage, after, "mine")}
+    assert changed == touched
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_signature_is_read_back_as_the_same_options(stage: str) -> None:
+    config = with_options(seed=9, labels={"energy": {"quantile": 0.3}}, split={"fps": 30})
+    read = parse_signature(signature(stage, config, "mine"))
+    assert signature(stage, read, "mine") == signature(stage, config, "mine")
