@@ -1,0 +1,1 @@
+"""Speech descriptors, landmarks, motion and action units."""

@@ -1,0 +1,1 @@
+"""Videos to audio and frames."""

@@ -1,0 +1,159 @@
+"""The ffmpeg program: which one, with which arguments, and what it says about a file.
+
+One process reads a source once and gives audio and frames at the same time, through two pipes. What ffmpeg prints on
+opening the file stands in for a probe of its own: the wheel that brings ffmpeg brings no ffprobe, and a second opening
+of each file would cost more than a short clip's frames.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import ffmpeg
+import imageio_ffmpeg
+
+from avpretext.config import MediaOptions
+from avpretext.errors import UserError
+from avpretext.schemas import SAMPLE_RATE_HZ
+
+PROTOCOLS = "file,pipe"
+"""What ffmpeg may open: a playlist disguised as a video must not make it open a connection."""
+
+DEMUXERS = "aac,aiff,asf,avi,flac,flv,matroska,mov,mp3,mpeg,mpegts,mpegvideo,mxf,ogg,wav,w64"
+"""How ffmpeg may read a file, whatever its name says: no playlists, concat scripts, subtitles or image patterns."""
+
+MAX_DECODE_ERRORS = 0.1
+"""Share of packets that may fail to decode before ffmpeg gives the clip up."""
+
+_EXTRA_S = 1.0
+_DURATION = re.compile(r"^\s*Duration: (?:N/A|(\d+):(\d\d):(\d\d(?:\.\d+)?))")
+_STREAM = re.compile(r"^\s*Stream #0:\d+\S*: (Audio|Video): (.*)")
+_LINE = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] *)*\[(\w+)\] ?(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file declares of itself; containers lie, so none of it is believed without decoding.
+
+    Attributes
+    ----------
+    duration_s
+        None where the file declares none, or ffmpeg only guesses it from the bit rate.
+    audio, video
+        Whether there is such a stream; cover pictures are no video.
+    """
+
+    duration_s: float | None
+    audio: bool
+    video: bool
+
+
+def program(name: str) -> str:
+    """Return the path of the ffmpeg program that `split.ffmpeg` names."""
+    if name != "bundled":
+        found = shutil.which(name)
+        if found is None:
+            raise UserError(f"split.ffmpeg = {name!r}: no such program; install it, or set split.ffmpeg to bundled")
+        return found
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError:
+        raise UserError(
+            "split.ffmpeg = 'bundled': the package imageio-ffmpeg brings no program for this machine; install ffmpeg"
+            " and set split.ffmpeg to ffmpeg"
+        ) from None
+
+
+def version(path: str) -> str:
+    """Return the version that the program reports, such as `7.0.2`, for the provenance."""
+    answer = subprocess.run([path, "-version"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    words = answer.stdout.split()
+    if answer.returncode or words[:2] != ["ffmpeg", "version"]:
+        raise UserError(f"split.ffmpeg: {path} is no ffmpeg program; set split.ffmpeg to bundled")
+    return words[2]
+
+
+def command(path: str, source: str, options: MediaOptions, frames_pipe: int | None) -> list[str]:
+    """Return the arguments that turn a source into audio on standard output and JPEG frames on another pipe.
+
+    ffmpeg takes the container's start as time 0. Audio is resampled by timestamps: a late start and gaps become
+    silence. Frames go onto the constant-rate grid by timestamps: slot k holds the frame nearest to k / fps, a late
+    start repeats the first frame. Rotation is applied by ffmpeg itself; pixels that are not square are made so.
+
+    Parameters
+    ----------
+    path
+        The ffmpeg program.
+    source
+        The file; `file:` before it keeps names with a colon from being taken for a protocol.
+    options
+        Grid, height and quality.
+    frames_pipe
+        File descriptor that frames are written to; None for audio alone.
+    """
+    inputs = ffmpeg.input(
+        f"file:{source}",
+        protocol_whitelist=PROTOCOLS,
+        format_whitelist=DEMUXERS,
+        threads=1,
+        t=options.max_duration_s + _EXTRA_S,
+    )
+    outputs = [_audio(inputs)]
+    if frames_pipe is not None:
+        outputs.append(_frames(inputs, options, frames_pipe))
+    arguments = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]
+    arguments += ["-max_error_rate", str(MAX_DECODE_ERRORS), "-filter_complex_threads", "1"]
+    compiled = ffmpeg.merge_outputs(*outputs).global_args(*arguments).compile(cmd=path)
+    return [str(argument) for argument in compiled]
+
+
+def _audio(inputs: ffmpeg.nodes.FilterableStream) -> ffmpeg.nodes.OutputStream:
+    stream = inputs["a:0"].filter("aresample", SAMPLE_RATE_HZ, **{"async": 1, "first_pts": 0})
+    stream = stream.filter("aformat", sample_fmts="s16", channel_layouts="mono")
+    return ffmpeg.output(stream, "pipe:1", format="s16le", acodec="pcm_s16le")
+
+
+def _frames(inputs: ffmpeg.nodes.FilterableStream, options: MediaOptions, pipe: int) -> ffmpeg.nodes.OutputStream:
+    stream = inputs["V:0"].filter("fps", fps=options.fps, start_time=0)
+    stream = stream.filter("scale", w="max(1,round(oh*dar))", h=f"min(ih,{options.height})", out_range="pc")
+    stream = stream.filter("setsar", 1).filter("format", "yuv420p")
+    quality = {"q:v": options.jpeg_quality, "qmin": 1}
+    # bitexact keeps the encoder's version out of every frame.
+    return ffmpeg.output(
+        stream, f"pipe:{pipe}", format="image2pipe", vcodec="mjpeg", threads=1, flags="+bitexact", **quality
+    )
+
+
+def level_and_text(line: str) -> tuple[str, str]:
+    """Split a line of ffmpeg's log into its level and its text, without the component that wrote it.
+
+    >>> level_and_text("[mov,mp4 @ 0x55d] [error] moov atom not found")
+    ('error', 'moov atom not found')
+    """
+    match = _LINE.match(line)
+    return (match[1], match[2].rstrip()) if match else ("", line.rstrip())
+
+
+def is_end_of_header(text: str) -> bool:
+    """Tell whether ffmpeg has finished describing its input."""
+    return text.startswith(("Stream mapping:", "Output #0", "Press [q]"))
+
+
+def parse_header(lines: Iterable[str]) -> Header | None:
+    """Read what ffmpeg printed on opening a file; None if it did not open it."""
+    opened, guessed = False, False
+    duration_s: float | None = None
+    streams = set()
+    for line in lines:
+        _, text = level_and_text(line)
+        opened = opened or text.startswith("Input #0")
+        guessed = guessed or text.startswith("Estimating duration from bitrate")
+        if (match := _DURATION.match(text)) and match[1]:
+            duration_s = 3600 * int(match[1]) + 60 * int(match[2]) + float(match[3])
+        elif (match := _STREAM.match(text)) and "(attached pic)" not in text:
+            streams.add(match[1])
+    if not opened:
+        return None
+    return Header(None if guessed else duration_s, "Audio" in streams, "Video" in streams)

@@ -1,0 +1,136 @@
+"""A running ffmpeg: its two pipes, its log, and a time limit."""
+
+import os
+import subprocess
+import threading
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from avpretext.config import MediaOptions
+from avpretext.errors import UserError
+from avpretext.media import ffmpeg
+
+TIME_LIMIT_S = 60.0
+TIME_LIMIT_PER_SECOND = 20.0
+"""A clip may take 60 s and 20 s for each second that it lasts; then its ffmpeg is ended."""
+
+_MESSAGES = 100
+
+
+class FfmpegProcess:
+    """ffmpeg reading one source; it has described the source when this is made, and ends with the `with` block.
+
+    Attributes
+    ----------
+    header
+        What the file declares of itself; None where ffmpeg could not open it.
+    messages
+        The last lines of its log, as (level, text).
+    audio, frames
+        The pipes to read 16 bit samples and JPEG images from, both at the same time, or ffmpeg waits for ever.
+    out_of_time
+        Whether the time limit ended it.
+    """
+
+    def __init__(self, source: Path, program: str, options: MediaOptions, video: bool) -> None:
+        self.messages: deque[tuple[str, str]] = deque(maxlen=_MESSAGES)
+        self.out_of_time = False
+        self.frames: IO[bytes] | None = None
+        self._timer: threading.Timer | None = None
+        self._process = self._start(source, program, options, video)
+        assert self._process.stdout is not None
+        self.audio: IO[bytes] = self._process.stdout
+        self._allow(TIME_LIMIT_S)
+        self.header = ffmpeg.parse_header(self._lines_of_header())
+        declared_s = self.header.duration_s if self.header else None
+        longest_s = min(options.max_duration_s, declared_s or options.max_duration_s)
+        self._allow(TIME_LIMIT_S + TIME_LIMIT_PER_SECOND * longest_s)
+
+    def _start(self, source: Path, program: str, options: MediaOptions, video: bool) -> subprocess.Popen[bytes]:
+        """Start ffmpeg; frames come through a pipe of their own, beside the three that every process has."""
+        receiving, sending = os.pipe() if video else (None, None)
+        arguments = ffmpeg.command(program, str(source), options, sending)
+        try:
+            process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=() if sending is None else (sending,),
+            )
+        except OSError as error:
+            if receiving is not None:
+                os.close(receiving)
+            raise UserError(f"{program}: ffmpeg cannot be started ({error.strerror}); see split.ffmpeg") from None
+        finally:
+            # Only ffmpeg may hold the sending end, or reading would never come to an end.
+            if sending is not None:
+                os.close(sending)
+        if receiving is not None:
+            self.frames = open(receiving, "rb")  # noqa: SIM115
+        return process
+
+    def _allow(self, seconds: float) -> None:
+        """End ffmpeg after this many seconds from now, in place of the limit set before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.limit_s = seconds
+        self._timer = threading.Timer(seconds, self._run_out)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _run_out(self) -> None:
+        self.out_of_time = True
+        self.kill()
+
+    def _lines_of_header(self) -> list[str]:
+        """Read the log up to where ffmpeg has described its input, or has ended."""
+        assert self._process.stderr is not None
+        lines = []
+        for line in self._process.stderr:
+            lines.append(line.decode("utf-8", "replace"))
+            level_and_text = ffmpeg.level_and_text(lines[-1])
+            self.messages.append(level_and_text)
+            if ffmpeg.is_end_of_header(level_and_text[1]):
+                break
+        return lines
+
+    def read_messages(self) -> None:
+        """Read the rest of the log; in a thread of its own, or ffmpeg waits for ever."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.messages.append(ffmpeg.level_and_text(line.decode("utf-8", "replace")))
+
+    def kill(self) -> None:
+        """End ffmpeg at once: all its pipes come to their ends."""
+        self._process.kill()
+
+    def wait(self) -> int:
+        """Return the exit status; 0 is success."""
+        return self._process.wait()
+
+    def log(self) -> list[str]:
+        """Return the last lines of the log."""
+        return [text for _, text in self.messages]
+
+    def errors(self) -> list[str]:
+        """Return what the log calls errors."""
+        return [text for level, text in self.messages if level in ("error", "fatal", "panic")]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self.kill()
+        for pipe in (self.audio, self.frames, self._process.stderr):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        self._process.wait()

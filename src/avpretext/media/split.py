@@ -1,0 +1,142 @@
+"""Stage `split`: each source is read once, and becomes 16 kHz audio and JPEG frames on one clock.
+
+No later stage opens a video. Clips that cannot be read become rows in `rejects`, and the run goes on.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from avpretext import schemas, shards
+from avpretext.config import MediaOptions
+from avpretext.media import ffmpeg
+from avpretext.media.decode import Decoded, decode
+from avpretext.media.pool import ordered_map
+from avpretext.media.refusal import Refusal, reject_row
+from avpretext.progress import progress
+
+FRAMES_PER_GROUP = 256
+"""Frames that a reader of the shard holds at a time."""
+_AUDIO_BATCH_BYTES = 8 << 20
+
+
+def run(
+    index: Path,
+    corpus_path: Path,
+    options: MediaOptions,
+    audio: Path,
+    frames: Path | None,
+    rejects: Path,
+    threads: int = 1,
+) -> None:
+    """Split the clips of one shard.
+
+    Parameters
+    ----------
+    index
+        The shard's clips.
+    corpus_path
+        Folder that their paths are relative to.
+    options
+        Grid, height, quality, durations allowed, ffmpeg program.
+    audio
+        `schemas.AUDIO`, one row per clip, sorted by clip_id.
+    frames
+        `schemas.FRAMES`, one row per frame; None for a corpus of which only audio is read.
+    rejects
+        `schemas.REJECTS`.
+    threads
+        Clips that are decoded at a time.
+    """
+    program = ffmpeg.program(options.ffmpeg)
+    made_by = shards.provenance("split", options.model_dump(), ffmpeg=ffmpeg.version(program))
+    clips = shards.read(index).sort("clip_id").to_dicts()
+    Path(audio).parent.mkdir(parents=True, exist_ok=True)
+
+    def work(clip: dict[str, Any]) -> Decoded | Refusal:
+        source = Path(corpus_path) / clip["path"]
+        return decode(source, program, options, frames is not None, Path(audio).parent)
+
+    with _Writers(audio, frames, rejects, made_by, options.fps) as writers:
+        label = f"split {Path(index).absolute().parents[1].name}/{Path(index).stem}"
+        results = progress(ordered_map(work, clips, threads), total=len(clips), unit="clips", label=label)
+        for clip, result in zip(clips, results, strict=True):
+            if isinstance(result, Refusal):
+                writers.refuse(clip, result)
+            else:
+                writers.keep(clip, result)
+
+
+class _Writers:
+    """The three shards that a run fills, and the rows that wait to be written."""
+
+    def __init__(self, audio: Path, frames: Path | None, rejects: Path, made_by: dict[str, Any], fps: float) -> None:
+        self._fps = fps
+        self._audio = shards.ShardWriter(audio, schemas.AUDIO, made_by, compression="none", row_group=64)
+        self._rejects = shards.ShardWriter(rejects, schemas.REJECTS, made_by)
+        self._frames: shards.ShardWriter | None = None
+        if frames is not None:
+            self._frames = shards.ShardWriter(
+                frames, schemas.FRAMES, made_by, compression="none", row_group=FRAMES_PER_GROUP
+            )
+        self._waiting: list[dict[str, Any]] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "_Writers":
+        for writer in (self._audio, self._rejects, self._frames):
+            if writer is not None:
+                self._stack.enter_context(writer)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            self._flush()
+        self._stack.__exit__(*error)
+
+    def refuse(self, clip: dict[str, Any], refusal: Refusal) -> None:
+        """Note a clip that could not be split."""
+        self._rejects.write([reject_row(clip["clip_id"], clip["path"], "split", refusal)])
+
+    def keep(self, clip: dict[str, Any], decoded: Decoded) -> None:
+        """Write a clip's audio and frames."""
+        self._waiting.append(
+            {
+                "clip_id": clip["clip_id"],
+                "speaker": clip["speaker"],
+                "label": clip["label"],
+                "duration_s": decoded.samples / schemas.SAMPLE_RATE_HZ,
+                "samples": decoded.samples,
+                "audio": {"bytes": decoded.flac, "path": f"{clip['clip_id']}.flac"},
+                "video_frames": len(decoded.frame_bytes),
+                "fps": self._fps,
+            }
+        )
+        if sum(len(row["audio"]["bytes"]) for row in self._waiting) > _AUDIO_BATCH_BYTES:
+            self._flush()
+        for batch in frame_batches(clip["clip_id"], decoded, self._fps):
+            if self._frames is not None:
+                self._frames.write(batch)
+
+    def _flush(self) -> None:
+        self._audio.write(self._waiting)
+        self._waiting = []
+
+
+def frame_batches(clip_id: str, decoded: Decoded, fps: float) -> Iterator[dict[str, Any]]:
+    """Yield a clip's frames as columns of `schemas.FRAMES`, a row group's worth at a time; frees them."""
+    images = decoded.images()
+    total = len(decoded.frame_bytes)
+    for start in range(0, total, FRAMES_PER_GROUP):
+        numbers = list(range(start, min(start + FRAMES_PER_GROUP, total)))
+        stored = pa.array([next(images) for _ in numbers], pa.binary())
+        names = pa.array([f"{clip_id}/{number:06d}.jpg" for number in numbers])
+        yield {
+            "clip_id": [clip_id] * len(numbers),
+            "frame": numbers,
+            "time_s": [number / fps for number in numbers],
+            "image": pa.StructArray.from_arrays([stored, names], fields=list(schemas.MEDIA)),
+        }
+    images.close()

@@ -1,0 +1,56 @@
+"""Small media files, made on the fly."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from avpretext.config import CorpusOptions, MediaOptions
+
+FLASH = "color=black:s=160x120:r={rate}:d=3,drawbox=c=white:t=fill:enable='between(t,0.999,1.199)'"
+BEEP = "aevalsrc='0.8*sin(2*PI*1000*t)*between(t,1,1.2)':s=44100:d=3"
+Make = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+@pytest.fixture
+def make(ffmpeg: str, tmp_path: Path) -> Make:
+    """Run ffmpeg with these arguments and this file's name, and return the file."""
+
+    def run(name: str, *arguments: object) -> Path:
+        file = tmp_path / "corpus" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        command = [ffmpeg, "-y", "-nostdin", "-loglevel", "error", *map(str, arguments), f"file:{file}"]
+        subprocess.run(command, check=True)
+        return file
+
+    return run
+
+
+@pytest.fixture
+def flash_and_beep(make: Make) -> Make:
+    """Make a clip of 3 s with a flash and a beep from 1.0 to 1.2 s; each may come `late` by some seconds."""
+
+    def run(name: str, *encoding: object, video_late: float = 0, audio_late: float = 0) -> Path:
+        video = ["-itsoffset", video_late, "-f", "lavfi", "-i", FLASH.format(rate=25)]
+        audio = ["-itsoffset", audio_late, "-f", "lavfi", "-i", BEEP]
+        return make(name, *video, *audio, "-map", "0:v", "-map", "1:a", *encoding)
+
+    return run
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> CorpusOptions:
+    """The folder that `make` fills."""
+    return CorpusOptions(path=str(tmp_path / "corpus"), use=["pretrain"])
+
+
+@pytest.fixture
+def options() -> MediaOptions:
+    return MediaOptions()
