@@ -1,0 +1,70 @@
+"""The 68 points in dlib's order: where they lie among MediaPipe's 478, and which belong to which part of the face.
+
+Left and right are those of the picture: dlib numbers the face from the picture's left, the person's right side.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+MEDIAPIPE_POINTS = 478
+DLIB_POINTS = 68
+
+MEDIAPIPE_TO_DLIB = np.array(
+    [
+        127, 234, 93, 132, 58, 136, 150, 176,  # 0-7 jaw, from the picture's left ear down
+        152,  # 8 chin
+        400, 379, 365, 288, 361, 323, 454, 356,  # 9-16 jaw, up to the picture's right ear
+        70, 63, 105, 66, 107,  # 17-21 brow on the picture's left, outer to inner
+        336, 296, 334, 293, 300,  # 22-26 brow on the picture's right, inner to outer
+        168, 197, 5, 4,  # 27-30 bridge of the nose, top to tip
+        98, 97, 2, 326, 327,  # 31-35 underside of the nose, wing to wing
+        33, 160, 158, 133, 153, 144,  # 36-41 eye on the picture's left: outer corner, upper lid, inner corner, lower
+        362, 385, 387, 263, 373, 380,  # 42-47 eye on the picture's right: inner corner, upper lid, outer corner, lower
+        61, 39, 37, 0, 267, 269, 291,  # 48-54 upper edge of the lips, corner to corner
+        321, 314, 17, 84, 91,  # 55-59 lower edge of the lips, back again
+        78, 82, 13, 312, 308,  # 60-64 inner edge of the upper lip
+        317, 14, 87,  # 65-67 inner edge of the lower lip
+    ]
+)  # fmt: skip
+"""Shape (68,): the MediaPipe index of each dlib point; symmetric, point for point."""
+
+MIRRORED = np.array(
+    [
+        *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37,
+        36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
+    ]
+)  # fmt: skip
+"""Shape (68,): the point that takes each point's place in the mirrored face."""
+
+EYE_CORNERS_OUTER = (36, 45)
+STABLE = np.array([0, 1, 15, 16, 27, 28, 29, 30, 36, 39, 42, 45])
+"""Points that move with the skull rather than with expression: temples, bridge of the nose, corners of the eyes."""
+
+REGIONS = {
+    "face": np.arange(17, 68),
+    "brows": np.arange(17, 27),
+    "eyes": np.array([37, 38, 40, 41, 43, 44, 46, 47]),
+    "mouth": np.arange(48, 68),
+    "jaw": np.arange(4, 13),
+}
+"""Points of each region of `motion`. The eyes' corners are left out: they are what the head is aligned by."""
+
+
+def dlib_points(landmarks: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the 68 points in dlib's order, out of 478 or of 68.
+
+    Parameters
+    ----------
+    landmarks
+        Shape (..., N, D) with N = 478 (MediaPipe's order) or 68 (dlib's).
+
+    Returns
+    -------
+    Shape (..., 68, D).
+    """
+    points = landmarks.shape[-2]
+    if points == DLIB_POINTS:
+        return landmarks
+    if points == MEDIAPIPE_POINTS:
+        return landmarks[..., MEDIAPIPE_TO_DLIB, :]
+    raise ValueError(f"{points} landmarks; expected {MEDIAPIPE_POINTS} (MediaPipe) or {DLIB_POINTS} (dlib)")

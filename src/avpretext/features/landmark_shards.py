@@ -1,0 +1,73 @@
+"""Landmark shards as arrays, clip by clip."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from avpretext import shards
+from avpretext.features.landmark_points import dlib_points
+
+
+@dataclass(frozen=True)
+class ClipLandmarks:
+    """The face of one clip.
+
+    Attributes
+    ----------
+    clip_id
+        Which clip.
+    frame, time_s
+        Shape (F,).
+    points
+        Shape (F, 68, 3), in pixels, dlib's order; NaN where no face is found.
+    blendshapes
+        Shape (F, 52), 0..1; NaN where no face is found.
+    """
+
+    clip_id: str
+    frame: NDArray[np.int32]
+    time_s: NDArray[np.float64]
+    points: NDArray[np.float32]
+    blendshapes: NDArray[np.float32]
+
+
+def read_clips(path: Path) -> Iterator[ClipLandmarks]:
+    """Yield the clips of a shard of `landmarks`, whichever set of points it holds."""
+    columns = ["frame", "time_s", "landmarks", "blendshapes"]
+    for clip_id, parts in groupby(shards.iterate_parts(path, columns), key=lambda part: part[0]):
+        # Part by part, so that of a long clip no more than the 68 points is held.
+        arrays = [_arrays(rows) for _, rows in parts]
+        yield ClipLandmarks(clip_id, *(np.concatenate(pieces) for pieces in zip(*arrays, strict=True)))
+
+
+def _arrays(rows: pa.Table) -> tuple[NDArray[Any], ...]:
+    """Return frame, time_s, points and blendshapes of some rows."""
+    points = dlib_points(_vectors(rows["landmarks"]).reshape(rows.num_rows, -1, 3))
+    return rows["frame"].to_numpy(), rows["time_s"].to_numpy(), points, _vectors(rows["blendshapes"])
+
+
+def evenly(items: int, most: int) -> NDArray[np.int64]:
+    """Choose at most `most` items, evenly spaced.
+
+    >>> evenly(3, 5), evenly(10, 3)
+    (array([0, 1, 2]), array([0, 4, 9]))
+    """
+    if items <= most:
+        return np.arange(items)
+    return np.round(np.linspace(0, items - 1, most)).astype(np.int64)
+
+
+def _vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    """Return a column of equally long lists as a matrix; missing lists are NaN."""
+    array = pa.concat_arrays(column.chunks)
+    flat = array.values.to_numpy(zero_copy_only=False)
+    size = array.type.list_size
+    matrix = flat[array.offset * size :][: len(array) * size].reshape(len(array), size).astype(np.float32)
+    matrix[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    return np.asarray(matrix)

@@ -1,0 +1,163 @@
+"""Task 3: which emotion do the action units of a clip show?
+
+The action units of a clip are matched with a table of prototypes (`emotions.yaml`). The best match is the label, unless
+it is too weak (`none`), too close to the second (`ambiguous`), or the face was not seen for long enough (`unmeasured`).
+A clip that matches nothing since it shows next to nothing is neutral, where the table has that class.
+
+Speech moves the mouth to and fro, while an expression stays: so the intensity of a mouth AU over the clip is its median
+(`mouth_quantile`), which open and closed mouth alike let through, while the other AUs count as what they reach in their
+upper frames (`upper_quantile`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from avpretext import schemas, shards
+from avpretext.config import EmotionLabelOptions
+from avpretext.labels.chunk_labels import report_balance
+from avpretext.labels.emotion_table import EmotionTable, read_table, scores
+from avpretext.progress import progress
+from avpretext.schemas import ACTION_UNITS
+
+Floats = NDArray[np.float64]
+
+MOUTH_UNITS = (
+    "AU10", "AU11", "AU12", "AU14", "AU15", "AU17", "AU20", "AU23", "AU24", "AU25", "AU26", "AU28",
+)  # fmt: skip
+"""Action units that speech moves too."""
+
+OUTCOMES = ("labelled", "none", "ambiguous", "unmeasured")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one clip.
+
+    Attributes
+    ----------
+    outcome
+        One of `OUTCOMES`.
+    label
+        The class of a labelled clip, else None.
+    value
+        Score of the best class, 0..1; NaN when not measured.
+    confidence
+        0..1: how far the best score is ahead of the second and of the least score that counts; NaN without a label.
+    scores
+        Class to score; NaN when not measured.
+    """
+
+    outcome: str
+    label: str | None
+    value: float
+    confidence: float
+    scores: dict[str, float]
+
+
+def run(action_units: Sequence[Path], options: EmotionLabelOptions, output: Path) -> None:
+    """Label the clips of a corpus by the emotion that their faces show.
+
+    Parameters
+    ----------
+    action_units
+        All shards of `action_units`.
+    options
+        Table and limits.
+    output
+        Where the artefact goes: one row per clip, whatever its outcome.
+    """
+    table = read_table(options.table)
+    made_by = shards.provenance("labels_emotion", options.model_dump(mode="json"), table=table.model_dump(mode="json"))
+    clips: dict[str, Floats] = {}
+    label = f"labels_emotion {output.parent.parent.name}"
+    for path in progress(action_units, total=len(action_units), unit="shards", label=label):
+        for clip_id, rows in shards.iterate_clips(path, ACTION_UNITS):
+            clips[clip_id] = clip_intensities(_matrix(rows), options)
+    verdicts = dict(zip(clips, judge(table, clips.values(), options), strict=True)) if clips else {}
+    rows_out = [_row(clip_id, verdicts[clip_id]) for clip_id in sorted(verdicts)]
+    shards.write_table(output, rows_out, schemas.labels_emotion(table.classes), made_by)
+    report(table, list(verdicts.values()))
+
+
+def _matrix(rows: pa.Table) -> Floats:
+    """Return the action units of a clip's frames, shape (F, 20); NaN in gaps."""
+    return np.stack([rows[unit].to_numpy().astype(np.float64) for unit in ACTION_UNITS], axis=1)
+
+
+def clip_intensities(frames: NDArray[np.floating], options: EmotionLabelOptions) -> Floats:
+    """Sum up the action units of a clip.
+
+    Parameters
+    ----------
+    frames
+        Shape (F, 20), 0..1, in the order of `schemas.ACTION_UNITS`; NaN in gaps.
+    options
+        The quantiles, and the least share of frames with a face.
+
+    Returns
+    -------
+    Shape (20,): `mouth_quantile` over the frames for the AUs that speech moves too, `upper_quantile` for the others;
+    NaN when fewer frames than `min_coverage` show a face.
+    """
+    seen = frames[np.isfinite(frames).all(axis=1)]
+    if not len(seen) or len(seen) < options.min_coverage * len(frames):
+        return np.full(len(ACTION_UNITS), np.nan)
+    of_mouth = np.isin(ACTION_UNITS, MOUTH_UNITS)
+    upper = np.quantile(seen, options.upper_quantile, axis=0)
+    return np.asarray(np.where(of_mouth, np.quantile(seen, options.mouth_quantile, axis=0), upper))
+
+
+def judge(table: EmotionTable, clips: Iterable[Floats], options: EmotionLabelOptions) -> list[Verdict]:
+    """Decide on each clip.
+
+    Parameters
+    ----------
+    table
+        What shows which emotion.
+    clips
+        Shape (20,) each: the action units of each clip; NaN when not measured.
+    options
+        The limits.
+    """
+    intensities = np.stack(list(clips))
+    used = [ACTION_UNITS.index(unit) for unit in table.action_units]
+    shown = intensities[:, used].max(axis=1)
+    return [_judge_clip(table, row, top, options) for row, top in zip(scores(table, intensities), shown, strict=True)]
+
+
+def _judge_clip(table: EmotionTable, row: Floats, shown: float, options: EmotionLabelOptions) -> Verdict:
+    named = dict(zip(table.emotions, row.tolist(), strict=True))
+    if table.neutral:
+        named[table.neutral] = float(1 - shown)
+    if np.isnan(shown):
+        return Verdict("unmeasured", None, np.nan, np.nan, named)
+    second, best = np.sort(row)[-2:]
+    if table.neutral and shown < options.neutral_below and best < options.min_score:
+        sureness = 1 - shown / options.neutral_below
+        return Verdict("labelled", table.neutral, float(1 - shown), float(sureness), named)
+    if best < options.min_score:
+        return Verdict("none", None, float(best), np.nan, named)
+    if best - second < options.min_margin:
+        return Verdict("ambiguous", None, float(best), np.nan, named)
+    ahead = (best - max(second, options.min_score)) / best
+    return Verdict("labelled", list(table.emotions)[int(row.argmax())], float(best), float(ahead), named)
+
+
+def _row(clip_id: str, verdict: Verdict) -> dict[str, Any]:
+    numbers = {"value": verdict.value, "confidence": verdict.confidence}
+    numbers |= {f"score_{name}": score for name, score in verdict.scores.items()}
+    known = {name: None if np.isnan(number) else number for name, number in numbers.items()}
+    return {"clip_id": clip_id, "outcome": verdict.outcome, "label": verdict.label, **known}
+
+
+def report(table: EmotionTable, verdicts: Sequence[Verdict]) -> None:
+    """Tell how the labels are balanced, and warn of classes that are nearly empty."""
+    given = [verdict.label for verdict in verdicts]
+    dropped = {name: sum(verdict.outcome == name for verdict in verdicts) for name in OUTCOMES[1:]}
+    report_balance("labels_emotion", {name: given.count(name) for name in table.classes}, dropped)
