@@ -1,0 +1,126 @@
+"""Tables as text: CSV for machines, Markdown and LaTeX for people; the same bytes for the same numbers."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from avpretext import shards
+from avpretext.shards import PathLike
+
+Row = Mapping[str, Any]
+
+
+def decimal(value: float | None, places: int = 4, sign: bool = False) -> str:
+    """Write a number with fixed decimals; nothing where there is no number, and no minus before zero.
+
+    >>> decimal(0.61239), decimal(-0.00001), decimal(None), decimal(0.05, 3, sign=True)
+    ('0.6124', '0.0000', '', '+0.050')
+    """
+    if value is None or math.isnan(value):
+        return ""
+    text = f"{value:.{places}f}"
+    if float(text) == 0:
+        return text.lstrip("-")
+    return f"+{text}" if sign and value > 0 else text
+
+
+def probability(value: float | None) -> str:
+    """Write a p-value as people print it.
+
+    >>> probability(0.0316), probability(0.0004)
+    ('0.032', '<0.001')
+    """
+    return "<0.001" if value is not None and value < 0.001 else decimal(value, 3)
+
+
+def write_csv(path: PathLike, columns: Sequence[str], rows: Sequence[Row], places: int = 4) -> None:
+    """Write rows as CSV: floats with fixed decimals, true as 1, missing as empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(row.get(column), places) for column in columns] for row in rows)
+    write_text(path, text.getvalue())
+
+
+def write_text(path: PathLike, text: str) -> None:
+    """Write a text file in one step, so that it is there whole or not at all."""
+    with shards.atomic_path(path) as temporary:
+        # A lone surrogate stands for a byte of a file name that is not UTF-8; it is shown, not lost.
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def _cell(value: Any, places: int) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    return decimal(value, places) if isinstance(value, float) else str(value)
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int) -> str:
+    """Return a Markdown table, aligned in the source too; columns from number `numbers` on are set to the right.
+
+    >>> print(markdown(["name", "F1"], [["a|b", "0.5"]], numbers=1), end="")
+    | name |  F1 |
+    | :--- | --: |
+    | a\\|b | 0.5 |
+    """
+    lines = [[_markdown_text(cell) for cell in line] for line in (header, *rows)]
+    widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(header))]
+    rule = [
+        ":" + "-" * (width - 1) if column < numbers else "-" * (width - 1) + ":" for column, width in enumerate(widths)
+    ]
+    padded = [
+        [cell.ljust(width) if column < numbers else cell.rjust(width)
+         for column, (cell, width) in enumerate(zip(line, widths, strict=True))]
+        for line in lines
+    ]  # fmt: skip
+    return "".join(f"| {' | '.join(line)} |\n" for line in (padded[0], rule, *padded[1:]))
+
+
+def _markdown_text(text: str) -> str:
+    """Escape what Markdown would take for markup; underscores within a word and brackets stay as they are."""
+    return re.sub(r"([\\|<*`]|(?<!\w)_|_(?!\w))", r"\\\1", text).replace("\n", " ")
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "±": r"$\pm$", "Δ": r"$\Delta$", "−": r"$-$",
+}  # fmt: skip
+
+
+def latex_text(text: str) -> str:
+    r"""Escape what LaTeX would take for a command.
+
+    >>> print(latex_text("crema_d & 5 %"))
+    crema\_d \& 5 \%
+    """
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def latex(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int, caption: str, label: str) -> str:
+    """Return a LaTeX table in the style of the package booktabs."""
+    columns = "l" * numbers + "r" * (len(header) - numbers)
+    body = [" & ".join(latex_text(cell) for cell in row) + r" \\" for row in rows]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            r"\footnotesize",
+            rf"\caption{{{latex_text(caption)}}}",
+            rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', label)}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            " & ".join(latex_text(cell) for cell in header) + r" \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )

@@ -1,0 +1,208 @@
+"""What the stages measured, against the known truth of a synthetic corpus: the tables `truth` and `truth_action_units`.
+
+Truth is matched by clip and frame. Measures and their meaning:
+
+- `face_found`: share of the frames in which a face is found.
+- `pearson_r`, `f1` of an action unit: over all frames with a face; present means at least `PRESENT`. Action units that
+  the synthetic face never shows have neither, and are left out of the means.
+- `agreement` of energy and activation: share of clips that measured and true value both put above their median, or both
+  below; .5 is chance. `spearman_rho`: rank correlation of the two. The measured value of a clip is the mean over its
+  chunks.
+- `agreement` of emotion: share of the labelled clips whose label is the true emotion; `labelled_share`: labelled clips
+  among all; `chance_agreement`: what labels of the same balance would reach if dealt out at random; `largest_class`:
+  what the commonest true emotion would reach if it were given to all.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from avpretext import shards
+from avpretext.config import Config
+from avpretext.paths import Layout
+from avpretext.schemas import ACTION_UNITS
+
+Floats = NDArray[np.float64]
+Rows = list[dict[str, Any]]
+
+PRESENT = 0.3
+"""An action unit counts as present at this intensity."""
+
+
+def pearson(measured: NDArray[np.floating], true: NDArray[np.floating]) -> float:
+    """Return the correlation of two series, over where both are known; NaN where one does not vary.
+
+    >>> pearson(np.array([1.0, 2, 3, np.nan]), np.array([2.0, 4, 6, 1]))
+    1.0
+    """
+    known = np.isfinite(measured) & np.isfinite(true)
+    x, y = measured[known].astype(np.float64), true[known].astype(np.float64)
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    x, y = x - x.mean(), y - y.mean()
+    return float((x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum()))
+
+
+def spearman(measured: NDArray[np.floating], true: NDArray[np.floating]) -> float:
+    """Return the rank correlation of two series, over where both are known; ties share their mean rank."""
+    known = np.isfinite(measured) & np.isfinite(true)
+    return pearson(rankdata(measured[known]), rankdata(true[known])) if known.any() else float("nan")
+
+
+def f1_of_presence(measured: NDArray[np.floating], true: NDArray[np.floating], present: float = PRESENT) -> float:
+    """Return the F1 score of "at least `present`" against the truth, over where both are known.
+
+    NaN where the truth never is that strong.
+
+    >>> f1_of_presence(np.array([0.5, 0.5, 0.0, 0.0]), np.array([0.9, 0.0, 0.9, 0.0]))
+    0.5
+    """
+    known = np.isfinite(measured) & np.isfinite(true)
+    found, there = measured[known] >= present, true[known] >= present
+    if not there.any():
+        return float("nan")
+    return float(2 * (found & there).sum() / (found.sum() + there.sum()))
+
+
+def side_agreement(measured: NDArray[np.floating], true: NDArray[np.floating]) -> float:
+    """Return the share of values that both series put on the same side of their median, over where both are known.
+
+    >>> side_agreement(np.array([1.0, 2, 3, 4]), np.array([10.0, 40, 20, 30]))
+    0.5
+    """
+    known = np.isfinite(measured) & np.isfinite(true)
+    if not known.any():
+        return float("nan")
+    x, y = measured[known], true[known]
+    return float(((x > np.median(x)) == (y > np.median(y))).mean())
+
+
+def chance_agreement(labels: Sequence[str], true: Sequence[str]) -> float:
+    """Return the agreement to expect of two independent series with these class shares (as in Cohen's kappa).
+
+    >>> chance_agreement(["a", "a", "b", "b"], ["a", "b", "b", "b"])
+    0.5
+    """
+    given, known = Counter(labels), Counter(true)
+    return sum(given[name] * known[name] for name in given) / max(len(labels) * len(true), 1)
+
+
+def emotion_scores(labels: Sequence[str | None], true: Sequence[str]) -> dict[str, float]:
+    """Score emotion labels (None: no label) against the true emotions of the same clips."""
+    pairs = [(label, emotion) for label, emotion in zip(labels, true, strict=True) if label is not None]
+    if not pairs:
+        return {"labelled_share": 0.0}
+    given, known = zip(*pairs, strict=True)
+    return {
+        "agreement": float(np.mean([label == emotion for label, emotion in pairs])),
+        "labelled_share": len(pairs) / len(labels),
+        "chance_agreement": chance_agreement(given, known),
+        "largest_class": max(Counter(known).values()) / len(known),
+    }
+
+
+def truth_rows(config: Config, layout: Layout) -> Rows:
+    """Score every stage that a corpus with known truth went through: stage, measure, value."""
+    rows = _rows("landmarks", {"face_found": _face_found(config, layout)})
+    units = action_unit_rows(config, layout)
+    for measure in ("pearson_r", "f1"):
+        values = [row[measure] for row in units if row[measure] is not None]
+        rows += _rows("action_units", {f"mean_{measure}": float(np.mean(values)) if values else None})
+    clips = _true_clips(config)
+    if clips is None:
+        return rows
+    for task, column in (("energy", "vocal_energy"), ("activation", "facial_activation")):
+        rows += _rows(f"labels_{task}", _chunk_scores(config, layout, clips, f"labels_{task}", column))
+    return rows + _rows("labels_emotion", _emotion_scores(config, layout, clips))
+
+
+def action_unit_rows(config: Config, layout: Layout) -> Rows:
+    """Score each action unit: action_unit, pearson_r, f1 (None where the truth never shows it)."""
+    measured = _gather(config, layout, "action_units", ["clip_id", "frame", *ACTION_UNITS])
+    true = _truth(config, "action_units")
+    if measured is None or true is None:
+        return []
+    both = measured.join(true, on=["clip_id", "frame"], suffix="_true", maintain_order="left")
+    rows = []
+    for unit in ACTION_UNITS:
+        found, there = (both[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in (unit, f"{unit}_true"))
+        scores = {"pearson_r": pearson(found, there), "f1": f1_of_presence(found, there)}
+        rows.append({"action_unit": unit, **{name: _known(score) for name, score in scores.items()}})
+    return rows
+
+
+def corpora_with_truth(config: Config) -> list[str]:
+    """Return the corpora whose truth is known."""
+    return [name for name, corpus in config.corpora.items() if corpus.truth is not None]
+
+
+def _known(score: float | None) -> float | None:
+    return None if score is None or np.isnan(score) else score
+
+
+def _rows(stage: str, scores: dict[str, float | None] | dict[str, float]) -> Rows:
+    return [
+        {"stage": stage, "measure": measure, "value": score}
+        for measure, score in scores.items()
+        if _known(score) is not None
+    ]
+
+
+def _truth(config: Config, table: str) -> pl.DataFrame | None:
+    """Read a table of the truth; corpora that share a folder share its rows."""
+    folders = sorted({str(config.corpora[name].truth) for name in corpora_with_truth(config)})
+    files = [Path(folder) / f"{table}.parquet" for folder in folders]
+    present = [file for file in files if file.is_file()]
+    return shards.read(present).drop("corpus") if present else None
+
+
+def _true_clips(config: Config) -> pl.DataFrame | None:
+    return _truth(config, "clips")
+
+
+def _gather(config: Config, layout: Layout, stage: str, columns: list[str]) -> pl.DataFrame | None:
+    """Read what a sharded stage measured on all corpora with truth; None where it has not run."""
+    files = [
+        Path(path)
+        for name in corpora_with_truth(config)
+        for path in layout.shards(name, stage, config.corpora[name].shards)
+    ]
+    present = [file for file in files if file.is_file()]
+    return shards.read(present, columns) if present else None
+
+
+def _gather_labels(config: Config, layout: Layout, stage: str, columns: list[str]) -> pl.DataFrame | None:
+    files = [Path(layout.corpus(name, stage)) for name in corpora_with_truth(config)]
+    present = [file for file in files if file.is_file()]
+    return shards.read(present, columns) if present else None
+
+
+def _face_found(config: Config, layout: Layout) -> float | None:
+    frames = _gather(config, layout, "landmarks", ["detected"])
+    return None if frames is None else float(frames["detected"].cast(pl.Float64).mean())  # type: ignore[arg-type]
+
+
+def _chunk_scores(
+    config: Config, layout: Layout, clips: pl.DataFrame, stage: str, column: str
+) -> dict[str, float | None]:
+    labels = _gather_labels(config, layout, stage, ["clip_id", "value"])
+    if labels is None:
+        return {}
+    means = labels.group_by("clip_id", maintain_order=True).agg(pl.col("value").mean())
+    both = means.join(clips.select("clip_id", column), on="clip_id", maintain_order="left")
+    measured, true = (both[name].fill_null(np.nan).to_numpy() for name in ("value", column))
+    return {"agreement": side_agreement(measured, true), "spearman_rho": spearman(measured, true)}
+
+
+def _emotion_scores(config: Config, layout: Layout, clips: pl.DataFrame) -> dict[str, float]:
+    labels = _gather_labels(config, layout, "labels_emotion", ["clip_id", "label"])
+    if labels is None:
+        return {}
+    both = labels.join(clips.select("clip_id", "emotion"), on="clip_id", maintain_order="left")
+    return emotion_scores(both["label"].to_list(), both["emotion"].to_list())

@@ -1,0 +1,244 @@
+"""The charts of the report: each takes plain rows or arrays and returns SVG to stand within the page."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from avpretext.evaluation.formats import decimal
+from avpretext.evaluation.tables import start_name
+from avpretext.report.sample import Sample
+from avpretext.report.theme import COLOURS, figure, inline, style
+
+Row = Mapping[str, Any]
+
+_ROW_HEIGHT = 26
+"""Pixels for a line of text beside its mark."""
+
+
+def intervals(rows: Sequence[Row], name: str, title: str, *, zero: float | None = None, sign: bool = False) -> Markup:
+    """Draw a dot and an interval per initialisation, with the numbers beside.
+
+    Parameters
+    ----------
+    rows
+        `initialisation`, `value`, `low`, `high`; low and high may be None.
+    name
+        Unique name of the figure on the page.
+    title
+        What is shown.
+    zero
+        Where to draw the line to compare with; None: nowhere.
+    sign
+        Whether numbers carry their sign.
+    """
+    with style():
+        chart, (axes,) = figure(520, _ROW_HEIGHT * len(rows) + 58)
+        for place, row in enumerate(rows):
+            colour = COLOURS["muted"] if row["initialisation"] == "scratch" else COLOURS["accent"]
+            if row["low"] is not None:
+                axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.2, alpha=0.65)
+            axes.plot(row["value"], place, "o", color=colour, markersize=7)
+        if zero is not None:
+            axes.axvline(zero, color=COLOURS["muted"], linewidth=1, linestyle=(0, (3, 3)), zorder=0)
+        _name_rows(axes, [start_name(row["initialisation"]) for row in rows])
+        numbers = axes.secondary_yaxis("right")
+        numbers.set_yticks(range(len(rows)), [decimal(row["value"], 3, sign).replace("-", "−") for row in rows])
+        numbers.tick_params(colors=COLOURS["ink"])
+        numbers.spines["right"].set_visible(False)
+        axes.set_title(title, fontweight="bold")
+        return inline(chart, name, f"{title}: " + "; ".join(_spoken(row, sign) for row in rows))
+
+
+def _spoken(row: Row, sign: bool) -> str:
+    text = f"{start_name(row['initialisation'])} {decimal(row['value'], 3, sign)}"
+    if row["low"] is None:
+        return text
+    return f"{text}, from {decimal(row['low'], 3, sign)} to {decimal(row['high'], 3, sign)}"
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Write a name beside each row, the first on top, and lay a faint line under each."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", colors=COLOURS["ink"])
+    axes.grid(axis="x", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def bars(
+    rows: Sequence[tuple[str, float, str]], name: str, title: str, colour: str, faint: Sequence[str] = ()
+) -> Markup:
+    """Draw a bar per row.
+
+    Parameters
+    ----------
+    rows
+        Name of the bar, its length, and what to write at its end.
+    name, title
+        Unique name of the figure on the page; what is shown.
+    colour
+        One of `theme.COLOURS`.
+    faint
+        Bars that are drawn in grey: what is not a label, or not a cost.
+    """
+    with style():
+        chart, (axes,) = figure(340, _ROW_HEIGHT * 0.85 * len(rows) + 34)
+        lengths = [length for _, length, _ in rows]
+        colours = [COLOURS["grid" if label in faint else colour] for label, _, _ in rows]
+        axes.barh(range(len(rows)), lengths, color=colours, height=0.68)
+        for place, (_, length, text) in enumerate(rows):
+            axes.annotate(text, (length, place), (5, 0), textcoords="offset points", va="center", fontsize=11)
+        _name_rows(axes, [label for label, _, _ in rows])
+        axes.set_xlim(0, 1.3 * max([*lengths, 1e-9]))
+        axes.grid(visible=False)
+        axes.set_xticks([])
+        axes.spines["bottom"].set_visible(False)
+        axes.set_title(title, fontweight="bold")
+        return inline(chart, name, f"{title}: " + "; ".join(f"{label} {text}" for label, _, text in rows))
+
+
+def curves(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    name: str,
+    title: str,
+    colours: Mapping[str, str],
+    bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
+    limits: tuple[float, float] | None = None,
+    legend: bool = True,
+) -> Markup:
+    """Draw values by epoch.
+
+    Parameters
+    ----------
+    lines
+        Name -> (epochs, values).
+    name, title
+        Unique name of the figure on the page; what is shown.
+    colours
+        Name of a line -> one of `theme.COLOURS`.
+    bands
+        Name of a line -> (lower, upper), drawn around it.
+    limits
+        Range of the values, so that figures side by side compare.
+    legend
+        Whether to name several lines within the figure.
+    """
+    with style():
+        chart, (axes,) = figure(280, 190)
+        for label, (epochs, values) in lines.items():
+            colour = COLOURS[colours[label]]
+            if bands and label in bands:
+                axes.fill_between(epochs, *bands[label], color=colour, alpha=0.18, linewidth=0)
+            axes.plot(epochs, values, color=colour, linewidth=1.8, label=label)
+        axes.set_title(title, fontweight="bold")
+        axes.set_xlabel("epoch")
+        axes.grid(axis="y", linewidth=0.7)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        if limits:
+            axes.set_ylim(*limits)
+        if legend and len(lines) > 1:
+            axes.legend(loc="best", handlelength=1.2)
+        ends = "; ".join(f"{label} ends at {decimal(values[-1], 3)}" for label, (_, values) in lines.items())
+        return inline(chart, name, f"{title}: {ends}")
+
+
+def units(rows: Sequence[tuple[str, float | None, float | None]], name: str) -> Markup:
+    """Draw how well each action unit is measured: correlation with the truth, and F1 of its presence."""
+    with style():
+        chart, (axes,) = figure(430, 19 * len(rows) + 62)
+        for place, (_, correlation, f1) in enumerate(rows):
+            if correlation is not None:
+                axes.plot([0, correlation], [place, place], color=COLOURS["soft"], linewidth=2.2)
+                axes.plot(correlation, place, "o", color=COLOURS["accent"], markersize=6)
+            if f1 is not None:
+                axes.plot(f1, place, "D", color=COLOURS["warm"], markersize=5, markerfacecolor="none")
+        _name_rows(axes, [unit for unit, _, _ in rows])
+        axes.plot([], [], "o", color=COLOURS["accent"], label="Pearson r")
+        axes.plot([], [], "D", color=COLOURS["warm"], markerfacecolor="none", label="F1")
+        axes.axvline(0, color=COLOURS["muted"], linewidth=1)
+        chart.legend(loc="outside upper left", ncols=2)
+        spoken = "; ".join(f"{unit} {decimal(correlation, 2)}" for unit, correlation, _ in rows)
+        return inline(chart, name, f"Correlation with the true action units: {spoken}")
+
+
+def traces(sample: Sample, name: str) -> Markup:
+    """Draw the signals of one clip along one time axis: energy, motion, action units, and the labels of chunks."""
+    panels = _panels(sample)
+    heights = [height for height, _ in panels]
+    with style():
+        chart, axes = figure(1080, sum(heights) + 60, len(panels), sharex=True, height_ratios=heights)
+        for panel, (_, draw) in zip(axes, panels, strict=True):
+            draw(panel)
+            for time_s in sample.preview_times_s:
+                panel.axvline(time_s, color=COLOURS["muted"], linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
+        axes[-1].set_xlabel("seconds")
+        axes[-1].set_xlim(0, sample.duration_s)
+        drawn = "Energy, facial motion, action units and chunk labels" if sample.motion_time_s else "Energy"
+        return inline(chart, name, f"{drawn} of {sample.clip_id}")
+
+
+def _panels(sample: Sample) -> list[tuple[int, Callable[[Axes], None]]]:
+    """Return (height in pixels, what draws it) for each signal that the clip has."""
+    energy = partial(_line, time_s=sample.energy_time_s, values=sample.energy_db, colour="energy")
+    motion = partial(_line, time_s=sample.motion_time_s, values=sample.motion, colour="activation")
+    panels: list[tuple[int, Callable[[Axes], None]]] = [
+        (90, partial(energy, title="Energy, dB relative to full scale"))
+    ]
+    panels += _lanes(sample.energy_labels, "energy", "Energy labels of the chunks")
+    if sample.motion_time_s:
+        panels.append((90, partial(motion, title="Face speed, inter-ocular distances per second")))
+    panels += _lanes(sample.activation_labels, "activation", "Activation labels of the chunks")
+    shown = sample.strongest_units(10)
+    if shown:
+        panels.append((17 * len(shown) + 24, partial(_ridges, sample=sample, shown=shown)))
+    return panels
+
+
+def _lanes(labels: Sequence[Row], colour: str, title: str) -> list[tuple[int, Callable[[Axes], None]]]:
+    """Return the panel of chunk labels; none where there are none."""
+    return [(9 * len(labels) + 22, partial(_chunks, labels=labels, colour=colour, title=title))] if labels else []
+
+
+def _line(axes: Axes, time_s: Sequence[float], values: Sequence[float], colour: str, title: str) -> None:
+    """Draw a signal over time; NaN leaves a gap."""
+    axes.plot(time_s, values, color=COLOURS[colour], linewidth=1.6)
+    axes.set_title(title)
+    axes.grid(axis="y", linewidth=0.7)
+    axes.yaxis.set_major_locator(MaxNLocator(3))
+
+
+def _chunks(axes: Axes, labels: Sequence[Row], colour: str, title: str) -> None:
+    """Draw a lane for each chunk, for they overlap: filled = high, outlined = low, dotted = without label."""
+    for lane, row in enumerate(labels):
+        high, without = row["label"] == 1, row["label"] is None
+        axes.barh(
+            lane, row["end_s"] - row["start_s"], left=row["start_s"], height=0.72, linewidth=1.2,
+            color=COLOURS[colour] if high else "none", edgecolor=COLOURS["muted" if without else colour],
+            linestyle=(0, (1, 2)) if without else "-",
+        )  # fmt: skip
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_title(title)
+
+
+def _ridges(axes: Axes, sample: Sample, shown: Sequence[str]) -> None:
+    """Draw each action unit as a ridge on a line of its own; a ridge as high as its line is intensity 1."""
+    for place, unit in enumerate(shown):
+        base, values = float(place), np.asarray(sample.action_units[unit])
+        axes.fill_between(
+            sample.units_time_s, base, base - 0.9 * values, color=COLOURS["emotion"], alpha=0.35, linewidth=0
+        )
+        axes.plot(sample.units_time_s, base - 0.9 * values, color=COLOURS["emotion"], linewidth=1.2)
+    axes.set_yticks(range(len(shown)), shown)
+    axes.set_ylim(len(shown) - 0.6, -1.1)
+    axes.spines["left"].set_visible(False)
+    axes.set_title("Action units, 0 to 1: the strongest of this clip")

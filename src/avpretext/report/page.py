@@ -1,0 +1,83 @@
+"""The stage `report`: one self-contained HTML page of what was run, on what, and what came of it."""
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from avpretext import __version__
+from avpretext.config import TASKS, Config
+from avpretext.evaluation import formats, summaries, tables
+from avpretext.paths import Layout
+from avpretext.progress import duration
+from avpretext.report import contents, figures, sample
+from avpretext.shards import PathLike
+
+_REFUSED_SHOWN = 200
+"""So many refused clips are listed on the page; the table beside it lists all."""
+
+
+def run(config: Config, output: PathLike) -> None:
+    """Write the report.
+
+    The same results give the same bytes, but for the section on time and memory, which the machine decides.
+
+    Parameters
+    ----------
+    config
+        The whole configuration; what it names is read below its results folder, what is missing is left out.
+    output
+        The HTML file.
+    """
+    formats.write_text(output, render(config, Layout(config.results)))
+
+
+def render(config: Config, layout: Layout) -> str:
+    """Return the page as text."""
+    environment = Environment(
+        loader=PackageLoader("avpretext.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"decimal": formats.decimal, "duration": duration}
+    return environment.get_template("report.html").render(facts(config, layout))
+
+
+def facts(config: Config, layout: Layout) -> dict[str, Any]:
+    """Return everything that the template speaks of."""
+    corpora = summaries.corpora_rows(config, layout)
+    clip = sample.load(config, layout)
+    return {
+        "version": __version__,
+        "synthetic": synthetic_sentence(config),
+        "demo": any(corpus.synthetic for corpus in config.corpora.values()),
+        "corpora": corpora,
+        "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "hours", "refused")},
+        "refused": summaries.rejects_rows(config, layout),
+        "refused_clips": summaries.rejects_of(config, layout).head(_REFUSED_SHOWN).to_dicts(),
+        "results": contents.results(config, layout),
+        "notes": tables.notes(config),
+        "level": f"{100 * config.evaluate.level:g} %",
+        "tasks": TASKS,
+        "pretrain": contents.pretrain_charts(config, layout),
+        "balance": contents.balance_charts(config, layout),
+        "sample": clip,
+        "traces": None if clip is None else figures.traces(clip, "sample-traces"),
+        "truth": contents.read_table(layout.table("truth.csv")),
+        "truth_units": contents.truth_chart(contents.read_table(layout.table("truth_action_units.csv"))),
+        "benchmarks": contents.benchmark_rows(layout),
+        "provenance": summaries.provenance_rows(config, layout),
+    }
+
+
+def synthetic_sentence(config: Config) -> str | None:
+    """Return what the page must say first when it speaks of made-up data; None when it does not."""
+    names = [name for name, corpus in config.corpora.items() if corpus.synthetic]
+    if not names:
+        return None
+    speaks = "all of its corpora are" if len(names) == len(config.corpora) else f"{' and '.join(names)} are"
+    return (
+        f"This report speaks of the demo: {speaks} synthetic, voices and faces made by a program, so its scores say"
+        " nothing about real speech."
+    )

@@ -1,0 +1,120 @@
+"""Charts as inline SVG whose colours and font are the page's, so that they follow light, dark and print."""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = {
+    "ink": "#0c0001", "muted": "#0c0002", "grid": "#0c0003", "surface": "#0c0004", "accent": "#0c0005",
+    "energy": "#0c0006", "activation": "#0c0007", "emotion": "#0c0008", "warm": "#0c0009", "soft": "#0c000a",
+}  # fmt: skip
+"""Stand-ins that Matplotlib draws with; `inline` turns each into the CSS variable of its name."""
+
+_POINTS_PER_INCH = 72
+"""Matplotlib writes SVG in points; at this resolution a point is a unit of the drawing, shown as a CSS pixel."""
+
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "avpretext",
+    "font.family": "DejaVu Sans",
+    "font.size": 12,
+    "axes.edgecolor": COLOURS["grid"],
+    "axes.labelcolor": COLOURS["muted"],
+    "axes.linewidth": 1.0,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": COLOURS["ink"],
+    "axes.titlelocation": "left",
+    "axes.titlesize": 12,
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "grid.color": COLOURS["grid"],
+    "text.color": COLOURS["ink"],
+    "text.parse_math": False,
+    "xtick.color": COLOURS["muted"],
+    "ytick.color": COLOURS["muted"],
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 11,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the style of the page."""
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def figure(width: float, height: float, rows: int = 1, **grid: Any) -> tuple[Figure, list[Axes]]:
+    """Return a figure of so many pixels and its axes, stacked."""
+    chart = Figure(figsize=(width / _POINTS_PER_INCH, height / _POINTS_PER_INCH), dpi=_POINTS_PER_INCH)
+    axes = chart.subplots(rows, 1, squeeze=False, **grid)[:, 0]
+    return chart, list(axes)
+
+
+def inline(chart: Figure, name: str, description: str) -> Markup:
+    """Return a figure as an SVG element to stand within HTML.
+
+    Parameters
+    ----------
+    chart
+        What was drawn.
+    name
+        Unique on the page: the SVG's identifiers are put under it.
+    description
+        What a screen reader says in its place.
+    """
+    buffer = io.StringIO()
+    chart.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    width = round(chart.get_figwidth() * _POINTS_PER_INCH)
+    opening = (
+        f'<svg viewBox="{_view_box(svg)}" style="max-width:{width}px" role="img" aria-label="{escape(description)}">'
+    )
+    svg = opening + svg[svg.index(">") + 1 :]
+    return Markup(_themed(_own_identifiers(svg, name)).strip())
+
+
+def _view_box(svg: str) -> str:
+    found = re.search(r'viewBox="([^"]*)"', svg)
+    if found is None:
+        raise ValueError("the drawing has no viewBox")
+    return found[1]
+
+
+def _own_identifiers(svg: str, name: str) -> str:
+    """Put identifiers that are referred to under the figure's name, and drop the others."""
+    used = set(re.findall(r"url\(#([^)]+)\)|xlink:href=\"#([^\"]+)\"", svg))
+    referred = {first or second for first, second in used}
+    svg = re.sub(r' id="([^"]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in referred else "", svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", svg)
+    return re.sub(r'xlink:href="#([^"]+)"', rf'href="#{name}-\1"', svg)
+
+
+def _themed(svg: str) -> str:
+    """Replace stand-in colours by CSS variables, leave the font to the page, and drop what no eye can see."""
+    for name, stand_in in COLOURS.items():
+        svg = svg.replace(stand_in, f"var(--{name})")
+    svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # it speaks of `*`: of the whole page
+    svg = re.sub(r"font-family: [^;\"]*; ", "", svg)
+    svg = re.sub(r' transform="rotate\(-0[^"]*"', "", svg)
+    svg = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
+    svg = re.sub(r"<g>\s*</g>|<g/>|<defs>\s*</defs>", "", svg)
+    return re.sub(r"\s*\n\s*", "\n", svg)

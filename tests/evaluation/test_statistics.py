@@ -1,0 +1,103 @@
+"""Intervals and tests: hand-worked cases, and how often they are right on made-up speakers."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from avpretext.evaluation import metrics, statistics
+
+
+def accuracy(matrices: np.ndarray) -> np.ndarray:
+    return metrics.overall_scores(matrices)["war"]
+
+
+def speakers(rights: list[int], clips: int = 10) -> np.ndarray:
+    """Return confusion matrices of speakers with so many of their clips right; shape (speakers, 1, 2, 2)."""
+    half = clips / 2
+    return np.array([[[[right / 2, half - right / 2], [half - right / 2, right / 2]]] for right in rights])
+
+
+def test_pooling_with_weights_is_the_sum_of_the_chosen_speakers() -> None:
+    matrices = speakers([2, 4, 8])
+    pooled = statistics.pooled(matrices, np.array([[2.0, 0, 1]]))
+    np.testing.assert_allclose(pooled[0], 2 * matrices[0] + matrices[2])
+
+
+def test_resamples_draw_as_many_speakers_as_there_are_and_repeat_with_the_seed() -> None:
+    weights = statistics.draw_resamples(7, 50, [1, 2])
+    assert (weights.sum(axis=1) == 7).all()
+    np.testing.assert_array_equal(weights, statistics.draw_resamples(7, 50, [1, 2]))
+    assert not np.array_equal(weights, statistics.draw_resamples(7, 50, [2, 2]))
+
+
+def test_bootstrap_of_two_speakers_takes_each_combination_as_often_as_theory_says() -> None:
+    scores = statistics.score(speakers([0, 10]), accuracy, statistics.draw_resamples(2, 20_000, [1]))
+    shares = [float((scores == value).mean()) for value in (0.0, 0.5, 1.0)]
+    np.testing.assert_allclose(shares, [0.25, 0.5, 0.25], atol=0.01)
+
+
+def test_interval_is_wider_than_plain_percentiles_by_students_factor() -> None:
+    scores = np.random.default_rng(0).normal(0, 1, 200_000)
+    low, high = statistics.interval(scores, 8, 0.95)
+    # t quantile with 7 degrees of freedom 2.3646, times sqrt(8 / 7)
+    assert (low, high) == (pytest.approx(-2.528, abs=0.06), pytest.approx(2.528, abs=0.06))
+
+
+def test_no_interval_from_one_speaker() -> None:
+    assert np.isnan(statistics.interval(np.ones(10), 1, 0.95)).all()
+
+
+def test_interval_covers_the_truth_about_as_often_as_it_promises() -> None:
+    rng = np.random.default_rng(5)
+    covered = []
+    for trial in range(200):
+        rights = rng.binomial(20, np.clip(rng.normal(0.6, 0.1, 8), 0, 1))
+        weights = statistics.draw_resamples(8, 400, [trial])
+        low, high = statistics.interval(statistics.score(speakers(rights.tolist(), 20), accuracy, weights), 8, 0.95)
+        covered.append(low <= 0.6 <= high)
+    assert 0.90 <= np.mean(covered) <= 0.99
+
+
+def test_exact_test_equals_all_sign_flips_by_hand() -> None:
+    first, second = [9, 8, 7, 9, 6], [5, 6, 7, 4, 7]
+    result = statistics.paired_test(speakers(first), speakers(second), accuracy, 5000, [1])
+    differences = np.subtract(first, second)
+    flipped = [abs(np.dot(signs, differences)) for signs in itertools.product([1, -1], repeat=5)]
+    assert result.test == "exact"
+    assert result.p_value == np.mean(np.array(flipped) >= abs(differences.sum()))
+
+
+def test_every_speaker_better_gives_the_smallest_p_there_is() -> None:
+    result = statistics.paired_test(speakers([9] * 6), speakers([5] * 6), accuracy, 5000, [1])
+    assert result.p_value == 2 / 2**6
+
+
+def test_same_predictions_give_p_of_one() -> None:
+    same = speakers([3, 5, 8])
+    assert statistics.paired_test(same, same, accuracy, 5000, [1]).p_value == 1
+
+
+def test_sampled_test_agrees_with_the_exact_one() -> None:
+    rng = np.random.default_rng(2)
+    first, second = (speakers(rng.integers(3, 9, 10).tolist()) for _ in range(2))
+    exact = statistics.paired_test(first, second, accuracy, 5000, [1])
+    sampled = statistics.paired_test(first, second, accuracy, 1000, [1])
+    assert (exact.test, sampled.test) == ("exact", "sampled")
+    assert sampled.p_value == pytest.approx(exact.p_value, abs=0.05)
+
+
+def test_test_rejects_about_as_rarely_as_it_promises_when_nothing_differs() -> None:
+    rng = np.random.default_rng(3)
+    p_values = [
+        statistics.paired_test(
+            *(speakers(rng.binomial(10, 0.6, 8).tolist()) for _ in range(2)), accuracy, 300, [1]
+        ).p_value
+        for _ in range(200)
+    ]
+    assert np.mean(np.array(p_values) <= 0.05) <= 0.09
+
+
+def test_holm_by_hand() -> None:
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.6, 0.7]) == [1.0, 1.0]

@@ -1,0 +1,198 @@
+"""The report: self-contained, well formed, honest about the demo, and safe against what clips are called."""
+
+import itertools
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from avpretext import schemas, shards
+from avpretext.config import Config, parse
+from avpretext.paths import Layout
+from avpretext.report import page
+
+VOID = {"meta", "link", "br", "img", "hr", "input", "col"}
+LOADING = {"src", "srcset", "poster", "data", "action", "formaction", "background"}
+
+
+class Outline(HTMLParser):
+    """Elements, attributes and text of a page; fails when an end tag does not fit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.text.append((self.open[-1] if self.open else "", data.strip()))
+
+    def values(self, attribute: str) -> list[str]:
+        return [attributes[attribute] or "" for _, attributes in self.elements if attribute in attributes]
+
+
+def outline(text: str) -> Outline:
+    parsed = Outline()
+    parsed.feed(text)
+    parsed.close()
+    assert parsed.open == []
+    return parsed
+
+
+@pytest.fixture(scope="module")
+def html(results: Config) -> str:
+    return page.render(results, Layout(results.results))
+
+
+@pytest.fixture(scope="module")
+def parsed(html: str) -> Outline:
+    return outline(html)
+
+
+def test_first_line_says_that_it_is_the_demo(parsed: Outline) -> None:
+    shown = [text for tag, text in parsed.text if tag not in ("title", "style")]
+    assert shown[0].startswith("This report speaks of the demo: all of its corpora are synthetic")
+
+
+def test_real_corpora_are_not_called_a_demo(tmp_path: Path) -> None:
+    corpora = {"mine": {"path": ".", "reader": "folder", "use": ["pretrain"]}}
+    html = page.render(parse({"corpora": corpora}), Layout(tmp_path / "none"))
+    assert "demo" not in html
+    assert "synthetic" not in html
+
+
+def test_nothing_is_loaded_from_elsewhere(html: str, parsed: Outline) -> None:
+    addresses = [value for name in LOADING for value in parsed.values(name)]
+    addresses += [value for name in ("href", "xlink:href") for value in parsed.values(name)]
+    assert all(address.startswith(("#", "data:")) for address in addresses)
+    assert not re.findall(r"@import|url\((?!#)", html)
+    assert "script" not in {tag for tag, _ in parsed.elements}
+
+
+def test_identifiers_are_unique_and_every_link_has_its_target(html: str, parsed: Outline) -> None:
+    identifiers = parsed.values("id")
+    assert len(identifiers) == len(set(identifiers))
+    wanted = {value[1:] for value in parsed.values("href") if value.startswith("#")}
+    wanted |= set(re.findall(r"url\(#([^)]+)\)", html))
+    assert wanted <= set(identifiers)
+
+
+def test_page_is_readable_by_a_screen_reader(parsed: Outline) -> None:
+    assert dict(parsed.elements)["html"] == {"lang": "en"}
+    drawings = [attributes for tag, attributes in parsed.elements if tag == "svg"]
+    assert drawings
+    assert all(attributes.get("role") == "img" and attributes.get("aria-label") for attributes in drawings)
+    headings = [int(tag[1]) for tag, _ in parsed.elements if re.fullmatch(r"h\d", tag)]
+    assert headings[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(headings))
+    scrolling = [attributes for _, attributes in parsed.elements if "scroll" in (attributes.get("class") or "").split()]
+    assert all(attributes.get("tabindex") == "0" and attributes.get("aria-label") for attributes in scrolling)
+
+
+def test_every_section_is_there_with_captions(parsed: Outline) -> None:
+    sections = {attributes.get("id") for tag, attributes in parsed.elements if tag == "section"}
+    assert sections == {
+        "results", "confusions", "data", "labels", "sample", "training", "truth", "cost", "provenance",
+    }  # fmt: skip
+    assert sum(tag == "figcaption" for tag, _ in parsed.elements) >= 6
+
+
+def test_sample_shows_frames_with_landmarks_and_a_frame_without_face(parsed: Outline) -> None:
+    frames = [attributes["aria-label"] or "" for tag, attributes in parsed.elements
+              if tag == "svg" and (attributes["aria-label"] or "").startswith("Frame at")]  # fmt: skip
+    assert len(frames) == 8
+    assert any("landmarks" in label for label in frames)
+
+
+def copy_without_training(results: Config, folder: Path) -> Config:
+    """Copy the results but for what takes long to draw; return the configuration that names the copy."""
+    shutil.copytree(results.results, folder, dirs_exist_ok=True)
+    for part in ("pretrain", "demo_acted/finetune", "demo_acted/evaluate"):
+        shutil.rmtree(folder / part)
+    return results.model_copy(update={"results": str(folder)})
+
+
+def test_hostile_names_are_text_not_markup(results: Config, tmp_path: Path) -> None:
+    hostile = "<script>alert('1')</script> & \"Zoë\" 🎬"
+    config, layout = copy_without_training(results, tmp_path), Layout(tmp_path)
+    refused = [{"clip_id": hostile, "path": hostile, "stage": "split", "reason": "no_audio", "detail": hostile}]
+    shards.write_table(layout.corpus("demo_talk", "rejects"), refused, schemas.REJECTS, {})
+    (tmp_path / "demo_talk" / "landmarks" / "preview" / "0001.parquet").unlink()
+    for name in ("landmarks/preview", "landmarks", "split/audio", "speech"):
+        path = tmp_path / "demo_talk" / name / "0000.parquet"
+        rows = pq.read_table(path)
+        names = [hostile if name == "1100_DFA_ANG_0" else name for name in rows["clip_id"].to_pylist()]
+        shards.write_table(path, rows.set_column(0, "clip_id", [names]), rows.schema, {})
+    html = page.render(config, layout)
+    parsed = outline(html)
+    assert "script" not in {tag for tag, _ in parsed.elements}
+    assert "&lt;script&gt;alert(" in html[html.index('<section id="sample">') : html.index('<section id="truth">')]
+    assert sum(hostile in text for _, text in parsed.text) == 3
+
+
+def test_same_results_give_the_same_bytes_but_for_time_and_memory(html: str, results: Config, tmp_path: Path) -> None:
+    shutil.copytree(results.results, tmp_path, dirs_exist_ok=True)
+    for path in (tmp_path / "benchmarks").rglob("*.tsv"):
+        path.write_text("s\th:m:s\tmax_rss\n9.9\t0:00:09\tNA\n")
+    other = page.render(results.model_copy(update={"results": str(tmp_path)}), Layout(tmp_path))
+    cost = re.compile(r'<section id="cost">.*?</section>', re.DOTALL)
+    assert other != html
+    assert cost.sub("", other) == cost.sub("", html)
+
+
+def test_audio_only_corpus_shows_its_energy_alone(results: Config, tmp_path: Path) -> None:
+    config = copy_without_training(results, tmp_path)
+    for stage in ("landmarks", "motion", "action_units", "labels_activation", "labels_emotion"):
+        shutil.rmtree(tmp_path / "demo_talk" / stage)
+    html = page.render(config, Layout(tmp_path))
+    labels = outline(html).values("aria-label")
+    assert any(label.startswith("Energy of 1100") for label in labels)
+    assert "Face speed" not in html
+
+
+def test_page_of_an_unfinished_run_leaves_out_what_is_missing(tmp_path: Path) -> None:
+    corpora = {"mine": {"path": ".", "reader": "folder", "use": ["pretrain"]}}
+    config = parse({"results": str(tmp_path / "none"), "corpora": corpora})
+    page.run(config, tmp_path / "report.html")
+    elements = outline((tmp_path / "report.html").read_text("utf-8")).elements
+    sections = [attributes.get("id") for tag, attributes in elements if tag == "section"]
+    assert sections == ["data", "provenance"]
+
+
+@pytest.mark.parametrize("width", [400, 1600])
+def test_opens_in_a_browser_without_errors_and_fits_its_width(html: str, tmp_path: Path, width: int) -> None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    # A window is never narrower than 500 pixels; a frame within it may be, and tells how wide its content is.
+    tell = "<script>parent.postMessage(document.documentElement.scrollWidth, '*')</script></body>"
+    (tmp_path / "report.html").write_text(html.replace("</body>", tell), encoding="utf-8")
+    file = tmp_path / "frame.html"
+    file.write_text(
+        "<script>onmessage = message => document.title = message.data + ' wide'</script>"
+        f"<iframe width={width} height=900 style='border: 0' src=report.html></iframe>"
+    )
+    command = [
+        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars",
+        "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1700,1000",
+        "--virtual-time-budget=3000", "--dump-dom", file.as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "CONSOLE" not in done.stderr
+    assert f"{width} wide" in done.stdout

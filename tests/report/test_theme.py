@@ -1,0 +1,40 @@
+"""Charts within the page: its colours, its font, no identifiers in common."""
+
+import re
+
+from avpretext.report import figures
+from avpretext.report.theme import COLOURS
+
+ROWS = [("a_b <c> $x$", 3.0, "3 & more"), ("none", 1.0, "1")]
+
+
+def test_colours_are_the_pages_own_so_that_they_follow_dark_and_print() -> None:
+    svg = figures.bars(ROWS, "one", "Title & <more>", "energy", ["none"])
+    assert "var(--energy)" in svg
+    assert not re.findall(r"#[0-9a-f]{6}", svg)
+    assert not any(stand_in in svg for stand_in in COLOURS.values())
+    assert "font-family" not in svg
+    assert "<style" not in svg
+
+
+def test_text_is_text_and_is_escaped() -> None:
+    svg = figures.bars(ROWS, "one", "Title & <more>", "energy")
+    assert "Title &amp; &lt;more&gt;" in svg
+    assert "a_b &lt;c&gt; $x$" in svg
+
+
+def test_two_charts_share_no_identifier() -> None:
+    lines = {"train": ([1.0, 2.0], [0.5, 0.4]), "dev": ([1.0, 2.0], [0.6, 0.5])}
+    colours = {"train": "muted", "dev": "accent"}
+    identifiers = [
+        set(re.findall(r' id="([^"]+)"', figures.curves(lines, name, "Loss", colours))) for name in ("one", "two")
+    ]
+    assert identifiers[0]
+    assert not identifiers[0] & identifiers[1]
+
+
+def test_drawing_twice_gives_the_same_bytes() -> None:
+    rows = [{"initialisation": "scratch", "value": 0.5, "low": None, "high": None}]
+    first, second = (figures.intervals(rows, "one", "Macro-F1", zero=0.0) for _ in range(2))
+    assert first == second
+    assert "scratch 0.500" in first
