@@ -1,0 +1,1 @@
+"""The speech models: pure torch, no files."""

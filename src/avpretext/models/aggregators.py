@@ -1,0 +1,81 @@
+"""Aggregators: the K chunk vectors of a clip to one clip vector. Each stands behind a name in `model.aggregator`.
+
+Formulas and parameter names are those of Lin & Busso, "Sequential modeling by leveraging non-uniform distribution of
+speech emotion" (TASLP 2023) and its published PyTorch code.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class MeanAggregator(nn.Module):
+    """The mean of the chunk vectors."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, chunks: Tensor) -> Tensor:
+        """Aggregate (B, K, D) to (B, D)."""
+        return chunks.mean(1)
+
+
+class GatedAggregator(nn.Module):
+    """Each chunk vector times its own gate, ``sigmoid(w . h + b)``, then the mean."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.attn = nn.Sequential(nn.Linear(width, 1), nn.Sigmoid())
+
+    def forward(self, chunks: Tensor) -> Tensor:
+        """Aggregate (B, K, D) to (B, D)."""
+        gated: Tensor = chunks * self.attn(chunks)
+        return gated.mean(1)
+
+
+class RnnAttentionAggregator(nn.Module):
+    """Attention of the last state of an RNN over all its states.
+
+    With h_1..h_K the states over the chunks: score_k = (W h_k) . h_K, weights = softmax(score), context = the weighted
+    sum of the states, output = tanh(W2 [context; h_K]).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.attn_rnn = nn.RNN(width, width, batch_first=True)
+        self.attn_dnn_score = nn.Linear(width, width, bias=False)
+        self.attn_dnn_out = nn.Linear(2 * width, width, bias=False)
+
+    def forward(self, chunks: Tensor) -> Tensor:
+        """Aggregate (B, K, D) to (B, D)."""
+        states, _ = self.attn_rnn(chunks)  # (B, K, D)
+        last = states[:, -1]  # (B, D)
+        weights = torch.einsum("bkd,bd->bk", self.attn_dnn_score(states), last).softmax(1)
+        context = torch.einsum("bk,bkd->bd", weights, states)
+        return torch.tanh(self.attn_dnn_out(torch.cat([context, last], 1)))
+
+
+class SelfAttentionAggregator(nn.Module):
+    """One Transformer encoder layer across the chunks of a clip, then the mean.
+
+    The published PyTorch code hands its layer the chunks in the place of the batch, so it never attends across them;
+    here it does. `feedforward` is PyTorch's default there, 2048.
+    """
+
+    def __init__(self, width: int, heads: int = 2, feedforward: int = 2048) -> None:
+        super().__init__()
+        self.attn = nn.TransformerEncoderLayer(width, heads, feedforward, batch_first=True)
+
+    def forward(self, chunks: Tensor) -> Tensor:
+        """Aggregate (B, K, D) to (B, D)."""
+        attended: Tensor = self.attn(chunks)
+        return attended.mean(1)
+
+
+AGGREGATORS: dict[str, type[nn.Module]] = {
+    "mean": MeanAggregator,
+    "gated": GatedAggregator,
+    "rnn_attention": RnnAttentionAggregator,
+    "self_attention": SelfAttentionAggregator,
+}
+"""Name in the config: class, made of the width of the chunk vectors."""

@@ -1,0 +1,148 @@
+"""Chunk encoders: the steps of one chunk to one vector. Each stands behind a name in `model.encoder`."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from avpretext.config import ModelOptions
+
+
+class AttentivePooling(nn.Module):
+    """Weighted mean and deviation over the steps, weights learnt from the steps themselves.
+
+    Okabe, Koshinaka & Shinoda, "Attentive statistics pooling for deep speaker embedding" (Interspeech 2018).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.score = nn.Sequential(nn.Linear(width, width // 2), nn.Tanh(), nn.Linear(width // 2, 1))
+
+    def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
+        """Pool (N, m, D) with mask (N, m) to (N, 2 D)."""
+        scores = self.score(steps).squeeze(-1).masked_fill(~mask, -torch.inf)  # (N, m)
+        weights = scores.softmax(1).unsqueeze(-1)
+        mean = (weights * steps).sum(1)  # (N, D)
+        variance = (weights * (steps - mean.unsqueeze(1)).square()).sum(1)
+        return torch.cat([mean, (variance + 1e-5).sqrt()], 1)
+
+
+def run_both_ways(rnn: nn.RNNBase, steps: Tensor, mask: Tensor) -> Tensor:
+    """Return the outputs (N, m, D) of a bidirectional RNN whose way back starts at the last step that is no padding."""
+    if mask.all():
+        outputs: Tensor = rnn(steps)[0]
+        return outputs
+    lengths = mask.sum(1).cpu()
+    packed, _ = rnn(pack_padded_sequence(steps, lengths, batch_first=True, enforce_sorted=False))
+    return pad_packed_sequence(packed, batch_first=True, total_length=steps.shape[1])[0]
+
+
+class ConvBlock(nn.Module):
+    """Convolution over time, batch normalisation, ReLU, dropout; padded steps stay zero."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, dropout: float) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv = nn.Conv1d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm1d(outputs)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, steps: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (N, C, m) and mask (N, m) to (N, D, ceil(m / stride)) and its mask."""
+        mask = mask[:, :: self.stride]
+        steps = self.dropout(torch.relu(self.norm(self.conv(steps))))
+        return steps * mask.unsqueeze(1), mask
+
+
+class ConvEncoder(nn.Module):
+    """Temporal convolutions, then attentive pooling."""
+
+    def __init__(self, features: int, options: ModelOptions) -> None:
+        super().__init__()
+        self.width = options.width
+        sizes = [features, *[options.width] * options.layers]
+        self.blocks = nn.ModuleList(
+            ConvBlock(inputs, outputs, kernel=5 if place == 0 else 3, stride=2 if place else 1, dropout=options.dropout)
+            for place, (inputs, outputs) in enumerate(pairwise(sizes))
+        )
+        self.pool = AttentivePooling(options.width)
+        self.project = nn.Sequential(nn.Linear(2 * options.width, options.width), nn.BatchNorm1d(options.width))
+
+    def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
+        """Encode (N, m, F) with mask (N, m) as (N, D)."""
+        steps = steps.transpose(1, 2)
+        for block in self.blocks:
+            steps, mask = block(steps, mask)
+        pooled: Tensor = self.project(self.pool(steps.transpose(1, 2), mask))
+        return pooled
+
+
+class ConvGruEncoder(nn.Module):
+    """Two temporal convolutions, the second with stride 2, then a bidirectional GRU and attentive pooling."""
+
+    def __init__(self, features: int, options: ModelOptions) -> None:
+        super().__init__()
+        self.width = options.width
+        self.first = ConvBlock(features, options.width, kernel=5, stride=1, dropout=options.dropout)
+        self.second = ConvBlock(options.width, options.width, kernel=3, stride=2, dropout=options.dropout)
+        self.gru = nn.GRU(options.width, options.width // 2, options.layers, batch_first=True, bidirectional=True)
+        self.pool = AttentivePooling(2 * (options.width // 2))
+        self.project = nn.Sequential(nn.Linear(4 * (options.width // 2), options.width), nn.BatchNorm1d(options.width))
+
+    def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
+        """Encode (N, m, F) with mask (N, m) as (N, D)."""
+        hidden, mask = self.first(steps.transpose(1, 2), mask)
+        hidden, mask = self.second(hidden, mask)
+        outputs = run_both_ways(self.gru, hidden.transpose(1, 2), mask)  # (N, m / 2, D)
+        pooled: Tensor = self.project(self.pool(outputs, mask))
+        return pooled
+
+
+class BlstmEncoder(nn.Module):
+    """Bidirectional LSTM with attentive pooling."""
+
+    def __init__(self, features: int, options: ModelOptions) -> None:
+        super().__init__()
+        self.width = options.width
+        half = options.width // 2
+        dropout = options.dropout if options.layers > 1 else 0.0
+        self.lstm = nn.LSTM(features, half, options.layers, dropout=dropout, batch_first=True, bidirectional=True)
+        self.pool = AttentivePooling(2 * half)
+        self.project = nn.Sequential(nn.Linear(4 * half, options.width), nn.BatchNorm1d(options.width))
+
+    def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
+        """Encode (N, m, F) with mask (N, m) as (N, D)."""
+        outputs = run_both_ways(self.lstm, steps, mask)  # (N, m, D)
+        pooled: Tensor = self.project(self.pool(outputs, mask))
+        return pooled
+
+
+class LstmEncoder(nn.Module):
+    """The published encoder: LSTM, last step, batch normalisation (Lin & Busso).
+
+    Its parameters are `lstm` and `norm`; in the published PyTorch code they are `lstm` and `bn`.
+    """
+
+    def __init__(self, features: int, options: ModelOptions) -> None:
+        super().__init__()
+        self.width = options.width
+        dropout = options.dropout if options.layers > 1 else 0.0
+        self.lstm = nn.LSTM(features, options.width, options.layers, dropout=dropout, batch_first=True)
+        self.norm = nn.BatchNorm1d(options.width)
+
+    def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
+        """Encode (N, m, F) with mask (N, m) as (N, D): the output at the last step that is not padding."""
+        outputs, _ = self.lstm(steps)
+        last = mask.sum(1) - 1  # (N,)
+        normed: Tensor = self.norm(outputs[torch.arange(len(outputs), device=outputs.device), last])
+        return normed
+
+
+ENCODERS: dict[str, type[nn.Module]] = {
+    "conv": ConvEncoder,
+    "conv_gru": ConvGruEncoder,
+    "blstm": BlstmEncoder,
+    "lstm": LstmEncoder,
+}
+"""Name in the config: class, made of (number of features, ModelOptions)."""

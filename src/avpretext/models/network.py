@@ -1,0 +1,71 @@
+"""The whole network: chunk encoder, aggregator, one head per task."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from avpretext.config import ModelOptions
+from avpretext.models.aggregators import AGGREGATORS
+from avpretext.models.encoders import ENCODERS
+from avpretext.models.heads import CHUNK_TASKS, ChunkHead, ClipHead
+
+
+class SpeechNetwork(nn.Module):
+    """Chunks of speech in, logits of every task out.
+
+    Parameters
+    ----------
+    features
+        Number of features of a step.
+    options
+        Encoder, aggregator and their sizes.
+    tasks
+        Name of each task and its number of classes. `energy` and `activation` are asked of every chunk (one logit,
+        their number is not read); every other task is asked of the clip.
+    """
+
+    def __init__(self, features: int, options: ModelOptions, tasks: Mapping[str, int]) -> None:
+        super().__init__()
+        self.encoder = ENCODERS[options.encoder](features, options)
+        self.aggregator = AGGREGATORS[options.aggregator](options.width)
+        self.heads = nn.ModuleDict({name: _head(name, classes, options) for name, classes in tasks.items()})
+
+    def forward(self, steps: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Return the logits by task for steps (B, K, m, F) and mask (B, K, m).
+
+        (B, K) for a chunk task, (B, classes) for a clip task.
+        """
+        batch, chunks = steps.shape[:2]
+        vectors = self.encoder(steps.flatten(0, 1), mask.flatten(0, 1)).view(batch, chunks, -1)  # (B, K, D)
+        clip = None
+        logits = {}
+        for name, head in self.heads.items():
+            if name in CHUNK_TASKS:
+                logits[name] = head(vectors)
+                continue
+            clip = self.aggregator(vectors) if clip is None else clip  # (B, D)
+            logits[name] = head(clip)
+        return logits
+
+    def body(self) -> dict[str, Tensor]:
+        """Return the weights of encoder and aggregator, all that a new task can start from."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("heads.")}
+
+
+def make_network(features: int, options: ModelOptions, tasks: Mapping[str, int], seed: int) -> SpeechNetwork:
+    """Return a network whose weights depend on nothing but its shape and the seed.
+
+    Encoder, aggregator and each head draw from generators of their own, so a head is the same whatever body it sits on.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = SpeechNetwork(features, options, {})
+        for name, classes in tasks.items():
+            torch.manual_seed(seed + 1 + sum(name.encode()))
+            network.heads[name] = _head(name, classes, options)
+    return network
+
+
+def _head(name: str, classes: int, options: ModelOptions) -> nn.Module:
+    return ChunkHead(options.width) if name in CHUNK_TASKS else ClipHead(options.width, classes, options.head_dropout)

@@ -1,0 +1,112 @@
+"""Checkpoints: safetensors for the numbers, one line of JSON for the rest; no pickle, written atomically."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from avpretext.config import Config
+from avpretext.errors import UserError
+from avpretext.shards import atomic_path
+from avpretext.training.loop import HistoryRow, TrainingState
+
+_METADATA_KEY = "avpretext"
+
+
+def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write tensors and metadata; the file appears whole or not at all.
+
+    All metadata is one value, since the library writes several in no fixed order.
+    """
+    # A copy, since the library refuses tensors that share memory, as the shuffled weights of an LSTM do.
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(plain, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and the metadata of a checkpoint.
+
+    Raises
+    ------
+    UserError
+        The file is missing, is no safetensors file, or is not one of ours.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint; it is made by the stage 'pretrain': run that first")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = json.loads((file.metadata() or {})[_METADATA_KEY])
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+    except (SafetensorError, KeyError, json.JSONDecodeError):
+        raise UserError(f"{path}: not a checkpoint of avpretext; run the stage 'pretrain' again") from None
+
+
+def pack(state: TrainingState) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return all that training goes on from: weights, best weights, optimiser, random numbers; and the counters."""
+    tensors = {f"model.{name}": value for name, value in state.network.state_dict().items()}
+    tensors |= {f"averaged.{name}": value for name, value in state.averaged.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in state.best.items()}
+    for number, entry in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": value for name, value in entry.items()}
+    tensors["random.torch"] = torch.get_rng_state()
+    tensors["random.batches"] = state.batches.get_state()
+    if next(state.network.parameters()).is_cuda:
+        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    counters = {name: getattr(state, name) for name in ("epoch", "best_epoch", "best_score")}
+    return tensors, {**counters, "history": [list(row) for row in state.history]}
+
+
+def unpack(state: TrainingState, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
+    """Put a state back to where :func:`pack` saw it."""
+    state.network.load_state_dict(_below("model", tensors))
+    state.averaged.load_state_dict(_below("averaged", tensors))
+    state.best = _below("best", tensors)
+    optimiser = state.optimiser.state_dict()
+    optimiser["state"] = {}
+    for name, value in _below("optimiser", tensors).items():
+        number, _, entry = name.partition(".")
+        optimiser["state"].setdefault(int(number), {})[entry] = value
+    state.optimiser.load_state_dict(optimiser)
+    torch.set_rng_state(tensors["random.torch"])
+    state.batches.set_state(tensors["random.batches"])
+    if "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"])
+    state.epoch, state.best_epoch = counters["epoch"], counters["best_epoch"]
+    state.best_score = counters["best_score"]
+    state.history = [HistoryRow(*row) for row in counters["history"]]
+
+
+def read_body(path: Path, channels: Sequence[str], config: Config) -> dict[str, Tensor]:
+    """Return encoder and aggregator of a checkpoint's best epoch, checked against what the model is to be now.
+
+    Raises
+    ------
+    UserError
+        Its channels, model or chunks are others than these.
+    """
+    tensors, metadata = read(path)
+    different = ", ".join(sorted(set(channels) ^ set(metadata["channels"]))[:5])
+    if list(channels) != metadata["channels"]:
+        raise UserError(
+            f"{path} was pre-trained on other channels than the corpus has ({different or 'in another order'});"
+            " use one `speech` and one `model.channels` for both, and pre-train again"
+        )
+    for group, now in (("model", config.model), ("chunks", config.chunks)):
+        then = metadata["config"][group]
+        for name, value in now.model_dump(mode="json").items():
+            if then.get(name) != value and name not in ("normalise", "dropout", "head_dropout"):
+                raise UserError(
+                    f"{path} was pre-trained with {group}.{name} = {then.get(name)!r}, now it is {value!r};"
+                    f" pre-train again, or set it back"
+                )
+    return {name: value for name, value in _below("best", tensors).items() if not name.startswith("heads.")}
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}

@@ -1,0 +1,33 @@
+"""What is measured on the dev clips during training."""
+
+import torch
+from torch import Tensor
+
+from avpretext.models.losses import NO_LABEL
+
+
+def dev_measures(labels: Tensor, predicted: Tensor, classes: int) -> dict[str, float]:
+    """Return `uar` and `macro_f1` over what is labelled; classes without a label are left out of both.
+
+    Parameters
+    ----------
+    labels, predicted
+        Class numbers of one shape, labels `NO_LABEL` where missing.
+    classes
+        Number of classes.
+
+    Examples
+    --------
+    >>> dev_measures(torch.tensor([0, 0, 1, 1, -1]), torch.tensor([0, 0, 0, 1, 1]), 3)["uar"]
+    0.75
+    """
+    known = labels != NO_LABEL
+    pairs = torch.bincount(labels[known] * classes + predicted[known], minlength=classes**2)
+    matrix = pairs.view(classes, classes).double()  # row: label, column: predicted
+    hits, actual, guessed = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
+    present = actual > 0
+    if not present.any():
+        return {"uar": float("nan"), "macro_f1": float("nan")}
+    recall = hits / actual.clamp(min=1)
+    f1 = 2 * hits / (actual + guessed).clamp(min=1)
+    return {"uar": float(recall[present].mean()), "macro_f1": float(f1[present].mean())}

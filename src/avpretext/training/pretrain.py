@@ -1,0 +1,301 @@
+"""Pre-training: any subset of the pretext tasks, learnt from speech alone."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avpretext import schemas, shards
+from avpretext.config import Config, PretrainOptions
+from avpretext.errors import UserError
+from avpretext.models.heads import CHUNK_TASKS
+from avpretext.models.losses import (
+    NO_LABEL,
+    balanced_class_weights,
+    masked_binary_loss,
+    masked_class_loss,
+    total_loss,
+)
+from avpretext.models.network import make_network
+from avpretext.progress import progress
+from avpretext.training import checkpoint as checkpoints
+from avpretext.training.data import (
+    SpeechChunks,
+    chunk_grid,
+    concatenate,
+    hidden_channels,
+    load_chunks,
+    mean_and_deviation,
+    normalise,
+    rows_of,
+)
+from avpretext.training.loop import ClipSet, Target, TrainingState, epochs, start
+from avpretext.training.measures import dev_measures
+
+RESUME = "resume.safetensors"
+"""The last epoch's checkpoint of a run that is not finished; not an output of the rule, so that it outlives a kill."""
+
+
+def run(
+    tasks: Sequence[str],
+    speech: Mapping[str, Sequence[Path]],
+    index: Mapping[str, Sequence[Path]],
+    labels: Mapping[str, Mapping[str, Path]],
+    config: Config,
+    output: Path,
+    threads: int,
+) -> None:
+    """Pre-train on a set of tasks; write `checkpoint.safetensors` and `history.parquet`.
+
+    A run that was stopped goes on after its last whole epoch, to the same bytes as if it had not been stopped.
+
+    Parameters
+    ----------
+    tasks
+        Any of energy, activation, emotion.
+    speech, index
+        The shards of each corpus.
+    labels
+        corpus: task: table of pseudo-labels. A corpus without a task's table counts as unlabelled for it.
+    config
+        Read: `seed`, `chunks`, `model`, `pretrain`.
+    output
+        The folder to write.
+    threads
+        CPU threads.
+    """
+    torch.set_num_threads(threads)
+    output.mkdir(parents=True, exist_ok=True)
+    chunks = read_chunks(speech, index, config)
+    classes = read_classes(tasks, labels)
+    targets = read_targets(chunks, tasks, labels, classes, config.pretrain)
+    state, metadata, channels = fit(chunks, targets, classes, config, output / RESUME)
+    tensors, counters = checkpoints.pack(state)
+    checkpoints.write(output / "checkpoint.safetensors", {**tensors, **channels}, {**metadata, **counters})
+    made_by = shards.provenance("pretrain", metadata["config"], tasks=list(tasks))
+    history = [row._asdict() for row in state.history]
+    shards.write_table(output / "history.parquet", history, schemas.PRETRAIN_HISTORY, made_by)
+    (output / RESUME).unlink(missing_ok=True)
+
+
+def fit(
+    chunks: SpeechChunks, targets: Mapping[str, Target], classes: Mapping[str, list[str]], config: Config, resume: Path
+) -> tuple[TrainingState, dict[str, Any], dict[str, Tensor]]:
+    """Train from the start or from `resume`; return the state, what describes it, and its normalisation.
+
+    Parameters
+    ----------
+    chunks
+        All clips, not normalised.
+    targets
+        task: its labels and their weights, one row per clip.
+    classes
+        task: names of its classes; empty for a chunk task.
+    config
+        Read: `seed`, `chunks`, `model`, `pretrain`.
+    resume
+        The file that holds the last epoch's state while training goes on.
+    """
+    options = config.pretrain
+    learnt, held_out = hold_out_speakers(chunks.speakers, options.dev_fraction, config.seed)
+    hidden = hidden_channels(chunks.channels, options.hidden_channels)
+    normalised = normalise(chunks, learnt, config.model.normalise, hidden)
+    metadata = describe(chunks, classes, hidden, config)
+    network = make_network(
+        len(chunks.channels), config.model, {task: len(names) for task, names in classes.items()}, config.seed
+    )
+    state = start(network, options, config.seed)
+    take_up(state, resume, metadata)
+    objective = Objective({task: target.labels[learnt] for task, target in targets.items()}, classes, options)
+    sets = clip_set(normalised, targets, learnt), clip_set(normalised, targets, held_out)
+    steps = epochs(state, *sets, objective.loss, objective.score, options)
+    for _ in progress(steps, total=options.epochs, unit="epochs", label=f"pretrain {'-'.join(classes)}"):
+        tensors, counters = checkpoints.pack(state)
+        checkpoints.write(resume, tensors, {**metadata, **counters})
+    mean, deviation = mean_and_deviation(chunks.moments[:, learnt])
+    return state, metadata, {"input.mean": torch.from_numpy(mean), "input.deviation": torch.from_numpy(deviation)}
+
+
+def read_chunks(
+    speech: Mapping[str, Sequence[Path]], index: Mapping[str, Sequence[Path]], config: Config
+) -> SpeechChunks:
+    """Read the speech of all corpora; a clip whose speaker is not known is its own speaker."""
+    parts = {}
+    for corpus in sorted(speech):
+        rows = shards.read(index[corpus], ["clip_id", "speaker"])
+        speakers = dict(rows.select("clip_id", pl.col("speaker").fill_null(pl.col("clip_id"))).iter_rows())
+        parts[corpus] = load_chunks(
+            speech[corpus], speakers, config.model.channels, chunk_grid(config.chunks, config.model)
+        )
+    return concatenate(parts)
+
+
+def read_classes(tasks: Sequence[str], labels: Mapping[str, Mapping[str, Path]]) -> dict[str, list[str]]:
+    """Return the names of each task's classes: none for a chunk task, the emotions of the label table for `emotion`."""
+    names: dict[str, list[str]] = {task: [] for task in tasks}
+    if "emotion" in names:
+        tables = [tables["emotion"] for tables in labels.values() if "emotion" in tables]
+        scores = {column for table in tables for column in shards.columns_of(table) if column.startswith("score_")}
+        names["emotion"] = sorted(column.removeprefix("score_") for column in scores)
+    return names
+
+
+def read_targets(
+    chunks: SpeechChunks,
+    tasks: Sequence[str],
+    labels: Mapping[str, Mapping[str, Path]],
+    classes: Mapping[str, list[str]],
+    options: PretrainOptions,
+) -> dict[str, Target]:
+    """Return the pseudo-labels of each task, in the order of the clips.
+
+    Raises
+    ------
+    UserError
+        A task has no label for any clip that has speech, or its chunks are not those of the grid.
+    """
+    targets = {}
+    for task in tasks:
+        tables = {corpus: files[task] for corpus, files in sorted(labels.items()) if task in files}
+        if task in CHUNK_TASKS:
+            targets[task] = chunk_targets(chunks, tables, options.confidence)
+        else:
+            targets[task] = clip_targets(chunks, tables, classes[task], options.confidence)
+        if not (targets[task].labels != NO_LABEL).any():
+            raise UserError(
+                f"no clip with speech has a label of task {task!r} ({len(chunks)} clips, tables:"
+                f" {', '.join(map(str, tables.values())) or 'none'}); see labels.{task} and results/*/rejects"
+            )
+    return targets
+
+
+def chunk_targets(chunks: SpeechChunks, tables: Mapping[str, Path], confidence: bool) -> Target:
+    """Return labels and weights (N, K) of a chunk task."""
+    row = {clip_id: place for place, clip_id in enumerate(chunks.clip_ids)}
+    labels = np.full(tuple(chunks.mask.shape[:2]), NO_LABEL, dtype=np.int64)
+    weights = np.ones(labels.shape, dtype=np.float32)
+    for corpus, table in tables.items():
+        rows = shards.read(table, ["clip_id", "chunk", "label", "confidence"]).drop_nulls("label")
+        for clip_id, chunk, label, trust in rows.iter_rows():
+            place = row.get(f"{corpus}/{clip_id}")
+            if place is None:
+                continue
+            if chunk >= labels.shape[1]:
+                raise UserError(
+                    f"{table}: chunk {chunk} of {clip_id}, but clips have {labels.shape[1]} chunks; redo the labels"
+                )
+            labels[place, chunk] = label
+            weights[place, chunk] = trust if confidence else 1.0
+    return Target(torch.from_numpy(labels), torch.from_numpy(weights))
+
+
+def clip_targets(chunks: SpeechChunks, tables: Mapping[str, Path], classes: Sequence[str], confidence: bool) -> Target:
+    """Return class numbers and weights (N,) of a clip task."""
+    row = {clip_id: place for place, clip_id in enumerate(chunks.clip_ids)}
+    number = {name: place for place, name in enumerate(classes)}
+    labels = np.full(len(chunks), NO_LABEL, dtype=np.int64)
+    weights = np.ones(len(chunks), dtype=np.float32)
+    for corpus, table in tables.items():
+        rows = shards.read(table, ["clip_id", "label", "confidence"]).drop_nulls("label")
+        for clip_id, label, trust in rows.iter_rows():
+            place = row.get(f"{corpus}/{clip_id}")
+            if place is not None:
+                labels[place] = number[label]
+                weights[place] = trust if confidence else 1.0
+    return Target(torch.from_numpy(labels), torch.from_numpy(weights))
+
+
+def hold_out_speakers(
+    speakers: Sequence[str], fraction: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows to learn from and the rows held out: at least one speaker each, drawn by seed."""
+    known = sorted(set(speakers))
+    if len(known) < 2:
+        raise UserError(
+            f"pre-training has clips of {len(known)} speaker; 2 are needed at least, one held out for early stopping;"
+            " add speakers, or check how the corpus reader finds them"
+        )
+    count = min(len(known) - 1, max(1, round(fraction * len(known))))
+    held_out = np.random.default_rng([seed, 1]).permutation(known)[:count].tolist()
+    rest = [speaker for speaker in known if speaker not in held_out]
+    return rows_of(speakers, rest), rows_of(speakers, held_out)
+
+
+def clip_set(chunks: SpeechChunks, targets: Mapping[str, Target], rows: NDArray[np.int64]) -> ClipSet:
+    """Return input and targets of these clips."""
+    chosen = {task: Target(target.labels[rows], target.weights[rows]) for task, target in targets.items()}
+    return ClipSet(chunks.steps[rows], chunks.mask[rows], chosen)
+
+
+class Objective:
+    """The weighted sum of the tasks' losses; the dev epoch is chosen by that sum."""
+
+    def __init__(
+        self, train_labels: Mapping[str, Tensor], classes: Mapping[str, list[str]], options: PretrainOptions
+    ) -> None:
+        self.classes = {task: len(names) for task, names in classes.items()}
+        self.class_weights = {
+            task: balanced_class_weights(train_labels[task], count)
+            for task, count in self.classes.items()
+            if task not in CHUNK_TASKS
+        }
+        self.task_weights = {str(task): weight for task, weight in options.task_weights.items()}
+
+    def losses(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, Tensor]:
+        """Return the loss of each task."""
+        return {
+            task: masked_binary_loss(logits[task], *target)
+            if task in CHUNK_TASKS
+            else masked_class_loss(logits[task], *target, self.class_weights[task].to(logits[task].device))
+            for task, target in targets.items()
+        }
+
+    def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> Tensor:
+        """Return the loss of a batch."""
+        return total_loss(self.losses(logits, targets), self.task_weights)
+
+    def score(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, float]:
+        """Return the measures of the dev clips: the loss, and loss, UAR and macro-F1 of each task."""
+        losses = self.losses(logits, targets)
+        measures = {"loss": float(total_loss(losses, self.task_weights))}
+        for task, target in targets.items():
+            binary = task in CHUNK_TASKS
+            predicted = (logits[task] > 0).long() if binary else logits[task].argmax(1)
+            of_task = dev_measures(target.labels, predicted, 2 if binary else self.classes[task])
+            measures |= {f"{task}_{name}": value for name, value in of_task.items()}
+            measures[f"{task}_loss"] = float(losses[task])
+        return {**measures, "score": -measures["loss"]}
+
+
+def describe(
+    chunks: SpeechChunks, classes: Mapping[str, list[str]], hidden: NDArray[np.bool_], config: Config
+) -> dict[str, Any]:
+    """Return what a checkpoint says of itself, and what must be equal for a run to be taken up again."""
+    settings = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "model", "pretrain")}
+    settings["pretrain"].pop("task_sets")
+    return {
+        "tasks": list(classes),
+        "classes": {task: names for task, names in classes.items() if names},
+        "channels": chunks.channels,
+        "hidden_channels": [name for name, hide in zip(chunks.channels, hidden, strict=True) if hide],
+        "clips": len(chunks),
+        "config": {"seed": config.seed, **settings},
+    }
+
+
+def take_up(state: TrainingState, resume: Path, metadata: Mapping[str, Any]) -> None:
+    """Go on from `resume` if it is there and of the same run, else from the start."""
+    if not resume.exists():
+        return
+    tensors, stored = checkpoints.read(resume)
+    if any(stored.get(name) != value for name, value in metadata.items()):
+        print(f"pretrain: {resume} is of a run with other options or clips: starting afresh", file=sys.stderr)
+        return
+    checkpoints.unpack(state, tensors, stored)
+    print(f"pretrain: going on after epoch {state.epoch}", file=sys.stderr)

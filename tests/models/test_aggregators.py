@@ -1,0 +1,103 @@
+"""Aggregators against their formulas, worked in numpy."""
+
+import numpy as np
+import torch
+
+from avpretext.models.aggregators import (
+    AGGREGATORS,
+    GatedAggregator,
+    MeanAggregator,
+    RnnAttentionAggregator,
+    SelfAttentionAggregator,
+)
+
+BATCH, CHUNKS, WIDTH = 2, 5, 6
+
+
+def chunk_vectors() -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(3).normal(size=(BATCH, CHUNKS, WIDTH)).astype(np.float32))
+
+
+def weights(module: torch.nn.Module) -> dict[str, np.ndarray]:
+    return {name: value.detach().double().numpy() for name, value in module.named_parameters()}
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    shares = np.exp(scores - scores.max())
+    return np.asarray(shares / shares.sum())
+
+
+def assert_matches(module: torch.nn.Module, expected: list[np.ndarray]) -> None:
+    with torch.no_grad():
+        np.testing.assert_allclose(module.eval()(chunk_vectors()).numpy(), np.stack(expected), atol=1e-5)
+
+
+def test_mean() -> None:
+    assert_matches(MeanAggregator(WIDTH), [clip.mean(0) for clip in chunk_vectors().numpy()])
+
+
+def test_gated_weighs_each_chunk_by_a_sigmoid_and_takes_the_mean() -> None:
+    module = GatedAggregator(WIDTH)
+    w = weights(module)
+    expected = []
+    for clip in chunk_vectors().double().numpy():
+        gates = 1 / (1 + np.exp(-(clip @ w["attn.0.weight"][0] + w["attn.0.bias"])))
+        expected.append((clip * gates[:, None]).mean(0))
+    assert_matches(module, expected)
+
+
+def test_rnn_attention_follows_the_formula() -> None:
+    module = RnnAttentionAggregator(WIDTH)
+    w = weights(module)
+    bias = w["attn_rnn.bias_ih_l0"] + w["attn_rnn.bias_hh_l0"]
+    expected = []
+    for clip in chunk_vectors().double().numpy():
+        state, states = np.zeros(WIDTH), []
+        for chunk in clip:
+            state = np.tanh(w["attn_rnn.weight_ih_l0"] @ chunk + w["attn_rnn.weight_hh_l0"] @ state + bias)
+            states.append(state)
+        h = np.stack(states)
+        share = softmax((h @ w["attn_dnn_score.weight"].T) @ h[-1])
+        expected.append(np.tanh(w["attn_dnn_out.weight"] @ np.concatenate([share @ h, h[-1]])))
+    assert_matches(module, expected)
+
+
+def layer_norm(rows: np.ndarray, gain: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    centred = rows - rows.mean(1, keepdims=True)
+    return np.asarray(centred / np.sqrt(np.square(centred).mean(1, keepdims=True) + 1e-5) * gain + shift)
+
+
+def attention(rows: np.ndarray, w: dict[str, np.ndarray], heads: int) -> np.ndarray:
+    queries, keys, values = np.split(
+        rows @ w["attn.self_attn.in_proj_weight"].T + w["attn.self_attn.in_proj_bias"], 3, 1
+    )
+    outputs = []
+    for q, k, v in zip(*(np.split(part, heads, 1) for part in (queries, keys, values)), strict=True):
+        scores = q @ k.T / np.sqrt(q.shape[1])
+        outputs.append(np.stack([softmax(row) for row in scores]) @ v)
+    return np.asarray(
+        np.concatenate(outputs, 1) @ w["attn.self_attn.out_proj.weight"].T + w["attn.self_attn.out_proj.bias"]
+    )
+
+
+def test_self_attention_is_one_transformer_layer_across_the_chunks() -> None:
+    module = SelfAttentionAggregator(WIDTH)
+    w = weights(module)
+    expected = []
+    for clip in chunk_vectors().double().numpy():
+        rows = layer_norm(clip + attention(clip, w, heads=2), w["attn.norm1.weight"], w["attn.norm1.bias"])
+        hidden = np.maximum(rows @ w["attn.linear1.weight"].T + w["attn.linear1.bias"], 0)
+        rows = rows + hidden @ w["attn.linear2.weight"].T + w["attn.linear2.bias"]
+        expected.append(layer_norm(rows, w["attn.norm2.weight"], w["attn.norm2.bias"]).mean(0))
+    assert_matches(module, expected)
+
+
+def test_no_aggregator_mixes_clips() -> None:
+    chunks = chunk_vectors()
+    other = chunks.clone()
+    other[1] = 0
+    for name, kind in AGGREGATORS.items():
+        torch.manual_seed(0)
+        module = kind(WIDTH).eval()
+        assert torch.equal(module(chunks)[0], module(other)[0]), name
+        assert not torch.equal(module(chunks)[1], module(other)[1]), name

@@ -1,0 +1,103 @@
+"""A tiny corpus of shards whose classes can be heard."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from avpretext import schemas, shards
+from avpretext.config import Config, parse
+
+CHANNELS = ["F0final_sma", "pcm_RMSenergy_sma", "mfcc_sma[1]", "mfcc_sma[2]"]
+CLASSES = ("angry", "happy", "sad")
+SMALL: dict[str, Any] = {
+    "corpora": {"tiny": {"path": ".", "use": []}},
+    "chunks": {"length_s": 0.2, "count": 3},
+    "model": {"encoder": "conv", "width": 8, "layers": 1, "step_frames": 2},
+    "pretrain": {"epochs": 4, "batch_size": 8},
+    "finetune": {"epochs": 4, "batch_size": 8, "folds": 3, "seeds": 2},
+}
+
+
+def config(**changes: dict[str, Any]) -> Config:
+    """Return small options; `changes` replace single ones, by group."""
+    groups = {name: {**SMALL.get(name, {}), **values} for name, values in changes.items()}
+    return parse({**SMALL, **groups})
+
+
+@dataclass
+class TinyCorpus:
+    """Shards of speech and index, and pseudo-labels, below a folder."""
+
+    folder: Path
+    speakers: int = 6
+    clips_each: int = 6
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for speaker in range(self.speakers):
+            for clip in range(self.clips_each):
+                label = CLASSES[clip % len(CLASSES)]
+                self.rows.append({"clip_id": f"s{speaker}_{clip}", "speaker": f"s{speaker}", "label": label})
+
+    def write(self) -> "TinyCorpus":
+        """Write two shards of each stage and the label tables."""
+        for shard in (0, 1):
+            rows = self.rows[shard::2]
+            whole = [{"path": "", "sentence": None, "level": None, "size_bytes": 1, **row} for row in rows]
+            shards.write_table(self.folder / f"index{shard}.parquet", whole, schemas.INDEX, {})
+            speech = [frame for row in rows for frame in frames_of(row)]
+            shards.write_table(self.folder / f"speech{shard}.parquet", speech, schemas.speech(CHANNELS), {})
+        self._write_labels()
+        return self
+
+    def _write_labels(self) -> None:
+        rng = np.random.default_rng(0)
+        base = {"start_s": 0.0, "end_s": 0.0, "value": 0.0, "confidence": 1.0, "threshold": 0.0}
+        for task in ("energy", "activation"):
+            chunks = [
+                {**base, "clip_id": row["clip_id"], "chunk": chunk, "label": int(rng.integers(2))}
+                for row in self.rows
+                for chunk in range(3)
+            ]
+            shards.write_table(self.folder / f"{task}.parquet", chunks, schemas.CHUNK_LABELS, {})
+        clips = [
+            {"clip_id": row["clip_id"], "outcome": "labelled", "label": row["label"] or "sad", "value": 1.0}
+            | {"confidence": 0.5, **{f"score_{name}": 0.0 for name in CLASSES}}
+            for row in self.rows
+        ]
+        shards.write_table(self.folder / "emotion.parquet", clips, schemas.labels_emotion(list(CLASSES)), {})
+
+    @property
+    def speech(self) -> list[Path]:
+        return [self.folder / f"speech{shard}.parquet" for shard in (0, 1)]
+
+    @property
+    def index(self) -> list[Path]:
+        return [self.folder / f"index{shard}.parquet" for shard in (0, 1)]
+
+    @property
+    def labels(self) -> dict[str, Path]:
+        return {task: self.folder / f"{task}.parquet" for task in ("energy", "activation", "emotion")}
+
+
+def frames_of(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return speech in which one channel tells the class, in units of its own, among noise."""
+    rng = np.random.default_rng([ord(letter) for letter in row["clip_id"]])
+    count = int(rng.integers(15, 90))
+    values = rng.normal(size=(count, len(CHANNELS))) * [50, 0.01, 5, 5] + [150, 0.02, 0, 0]
+    if row["label"] in CLASSES:
+        values[:, 2] += 8.0 * CLASSES.index(row["label"])
+    return [
+        {"clip_id": row["clip_id"], "frame": frame, "time_s": frame * 0.01, "energy": 0.1, "loudness": 1.0}
+        | dict(zip(CHANNELS, values[frame].tolist(), strict=True))
+        for frame in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyCorpus:
+    """Six speakers, six clips of 0.15 to 0.9 s each, three classes."""
+    return TinyCorpus(tmp_path_factory.mktemp("tiny")).write()

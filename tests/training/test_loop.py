@@ -1,0 +1,116 @@
+"""The loop: it learns, every clip once an epoch, and the same seed gives the same weights."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch.nn import functional
+
+from avpretext.config import LoopOptions, ModelOptions
+from avpretext.models.network import SpeechNetwork, make_network
+from avpretext.training.augment import augment
+from avpretext.training.loop import ClipSet, Target, TrainingState, epochs, learning_rate, shuffled_batches, start
+
+PLAIN = {"noise": 0.0, "channel_dropout": 0.0, "mixup": 0.0, "time_mask": 0.0}
+
+
+def random_clips(count: int = 24) -> ClipSet:
+    generator = torch.Generator().manual_seed(3)
+    steps = torch.randn(count, 3, 10, 5, generator=generator)
+    labels = torch.randint(4, (count,), generator=generator)
+    return ClipSet(steps, torch.ones(count, 3, 10, dtype=torch.bool), {"ser": Target(labels, torch.ones(count))})
+
+
+def network(encoder: str = "conv") -> SpeechNetwork:
+    options = ModelOptions.model_validate(
+        {"encoder": encoder, "width": 16, "layers": 1, "dropout": 0.2, "head_dropout": 0}
+    )
+    return make_network(5, options, {"ser": 4}, 1)
+
+
+def cross_entropy(logits: dict[str, torch.Tensor], targets: dict[str, Target]) -> torch.Tensor:
+    return functional.cross_entropy(logits["ser"], targets["ser"].labels)
+
+
+def accuracy(logits: dict[str, torch.Tensor], targets: dict[str, Target]) -> dict[str, float]:
+    return {"score": float((logits["ser"].argmax(1) == targets["ser"].labels).double().mean())}
+
+
+def fit(encoder: str = "conv", **options: float) -> TrainingState:
+    settings = LoopOptions.model_validate({"epochs": 60, "patience": 60, "batch_size": 8, **options})
+    state = start(network(encoder), settings, 7)
+    clips = random_clips()
+    for _ in epochs(state, clips, clips, cross_entropy, accuracy, settings):  # type: ignore[arg-type]
+        pass
+    return state
+
+
+@pytest.mark.parametrize("encoder", ["conv", "conv_gru", "blstm", "lstm"])
+def test_it_learns_random_labels_of_a_tiny_set_by_heart(encoder: str) -> None:
+    assert fit(encoder, learning_rate=0.01, **PLAIN).best_score == 1.0
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_was_drawn_before() -> None:
+    first = fit(epochs=3).network.state_dict()
+    torch.rand(17)
+    second = fit(epochs=3).network.state_dict()
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_patience_stops_and_the_best_epoch_is_kept() -> None:
+    scores = iter([0.1, 0.5, 0.4, 0.5, 0.2, 0.9])
+    settings = LoopOptions(epochs=6, patience=3, batch_size=8)
+    state = start(network(), settings, 1)
+    clips = random_clips()
+    weights = [
+        {name: value.clone() for name, value in after.averaged.module.state_dict().items()}
+        for after in epochs(state, clips, clips, cross_entropy, lambda *_: {"score": next(scores)}, settings)  # type: ignore[arg-type]
+    ]
+    assert (state.epoch, state.best_epoch, state.best_score) == (5, 2, 0.5)
+    assert all(torch.equal(value, weights[1][name]) for name, value in state.best.items())
+
+
+def test_every_clip_comes_once_an_epoch_in_batches_of_nearly_one_size() -> None:
+    batches = shuffled_batches(33, 16, torch.Generator().manual_seed(0))
+    assert sorted(torch.cat(batches).tolist()) == list(range(33))
+    assert sorted(map(len, batches)) == [11, 11, 11]
+
+
+def test_the_learning_rate_falls_by_half_a_cosine() -> None:
+    options = LoopOptions(epochs=4, learning_rate=1.0)
+    assert [round(learning_rate(epoch, options), 3) for epoch in (1, 2, 3, 4)] == [1.0, 0.854, 0.5, 0.146]
+
+
+def test_augmentation_keeps_padding_silent_and_can_be_switched_off() -> None:
+    clips = random_clips()
+    mask = torch.arange(10).expand(24, 3, 10) < 6
+    steps = clips.steps * mask.unsqueeze(-1)
+    assert torch.equal(augment(steps, mask, LoopOptions.model_validate(PLAIN)), steps)
+    changed = augment(steps, mask, LoopOptions(noise=0.5, channel_dropout=0.3, time_mask=0.5))
+    assert not changed[~mask].any()
+    assert not torch.equal(changed, steps)
+
+
+def test_a_time_mask_silences_one_stretch_of_a_chunk_no_longer_than_asked() -> None:
+    steps, mask = torch.ones(50, 4, 20, 2), torch.ones(50, 4, 20, dtype=torch.bool)
+    torch.manual_seed(0)
+    silent = augment(steps, mask, LoopOptions.model_validate({**PLAIN, "time_mask": 0.5}))[..., 0] == 0
+    assert int(silent.sum(-1).max()) <= 10
+    assert silent.any()
+    borders = (silent[..., 1:] & ~silent[..., :-1]).sum(-1) + silent[..., 0]
+    assert int(borders.max()) <= 1
+
+
+def test_the_state_names_everything_that_training_goes_on_from() -> None:
+    names = {field.name for field in dataclasses.fields(TrainingState)}
+    assert names == {
+        "network",
+        "averaged",
+        "optimiser",
+        "batches",
+        "epoch",
+        "best_epoch",
+        "best_score",
+        "best",
+        "history",
+    }
