@@ -1,0 +1,1 @@
+"""The synthetic corpus: a voice, a face, six emotions."""
