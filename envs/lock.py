@@ -1,7 +1,7 @@
 """Write the pinned lock from the packages that are installed, and the conda environment from the lock.
 
-`python envs/lock.py` after a deliberate change of versions; `python envs/lock.py --yaml` prints the YAML for the lock as
-it is, which a test compares with `envs/avpretext.yaml`.
+`python envs/lock.py` after a deliberate change of versions; `python envs/lock.py --yaml` prints the YAML for the lock
+as it is, which a test compares with `envs/avpretext.yaml`.
 """
 
 import subprocess
@@ -18,7 +18,9 @@ def freeze() -> list[str]:
     """Return what is installed as pins, without local labels such as +cpu: PyPI knows the plain version."""
     command = [sys.executable, "-m", "pip", "freeze", "--all", "--exclude-editable"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return sorted((line.split("+")[0] for line in lines if "==" in line and not line.startswith(NOT_OURS)), key=str.lower)
+    return sorted(
+        (line.split("+")[0] for line in lines if "==" in line and not line.startswith(NOT_OURS)), key=str.lower
+    )
 
 
 def pins(lock: str) -> list[str]:

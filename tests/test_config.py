@@ -59,7 +59,9 @@ def test_every_option_stands_in_config_yaml_with_a_comment() -> None:
                 assert part in place, f"{key} is missing in config.yaml"
                 place = place[part]
         assert description, f"{key} has no description"
-    commented = [line for line in text.splitlines() if ":" in line.partition("#")[0] and not line.rstrip().endswith(":")]
+    commented = [
+        line for line in text.splitlines() if ":" in line.partition("#")[0] and not line.rstrip().endswith(":")
+    ]
     bare = [line for line in commented if "#" not in line and "_demo" not in line]
     assert not bare, bare
 

@@ -28,4 +28,3 @@ def test_paths_are_results_corpus_stage_shard() -> None:
     assert layout.shard("demo", "speech", 3) == "results/demo/speech/0003.parquet"
     assert layout.shard("demo", "split", 3, "audio") == "results/demo/split/audio/0003.parquet"
     assert layout.shard("{corpus}", "speech", "{shard}") == "results/{corpus}/speech/{shard}.parquet"
-

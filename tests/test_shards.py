@@ -16,6 +16,12 @@ def write(path: Path, rows: list[tuple[str, int]], row_group: int = 2) -> None:
         writer.write([{"clip_id": clip, "value": value} for clip, value in rows])
 
 
+def write_and_fail(path: Path) -> None:
+    with shards.ShardWriter(path, SCHEMA, shards.provenance("speech")) as writer:
+        writer.write([{"clip_id": "new", "value": 2}])
+        raise RuntimeError("killed")
+
+
 def test_a_shard_is_read_back_with_its_provenance(tmp_path: Path) -> None:
     write(tmp_path / "0000.parquet", [("a", 1), ("b", 2)])
     assert shards.read(tmp_path / "0000.parquet").rows() == [("a", 1), ("b", 2)]
@@ -34,12 +40,8 @@ def test_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
 def test_a_writer_that_fails_leaves_the_old_shard_and_no_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "0000.parquet"
     write(path, [("old", 1)])
-    with (
-        pytest.raises(RuntimeError, match="killed"),
-        shards.ShardWriter(path, SCHEMA, shards.provenance("speech")) as writer,
-    ):
-        writer.write([{"clip_id": "new", "value": 2}])
-        raise RuntimeError("killed")
+    with pytest.raises(RuntimeError, match="killed"):
+        write_and_fail(path)
     assert shards.read(path)["clip_id"].to_list() == ["old"]
     assert [file.name for file in tmp_path.iterdir()] == ["0000.parquet"]
 

@@ -1,5 +1,6 @@
 """Stages: a signature changes with the options that shape the stage, and with no other."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,3 +34,11 @@ def test_a_signature_is_read_back_as_the_same_options(stage: str) -> None:
     config = with_options(seed=9, labels={"energy": {"quantile": 0.3}}, split={"fps": 30})
     read = parse_signature(signature(stage, config, "mine"))
     assert signature(stage, read, "mine") == signature(stage, config, "mine")
+
+
+def test_a_raised_version_changes_the_signature_of_its_stage_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_options()
+    before = {stage: signature(stage, config, "mine") for stage in STAGES}
+    raised = replace(STAGES["motion"], version=STAGES["motion"].version + 1)
+    monkeypatch.setitem(STAGES, "motion", raised)
+    assert [stage for stage in STAGES if signature(stage, config, "mine") != before[stage]] == ["motion"]

@@ -179,11 +179,11 @@ def rejects(
 
 @app.command("labels_energy", rich_help_panel=STAGE)
 def labels_energy(
-    speech: ShardSet, audio: ShardSet, output: Output, config: ConfigFile = CONFIG, options: OptionsText = ""
+    speech: ShardSet, index: ShardSet, output: Output, config: ConfigFile = CONFIG, options: OptionsText = ""
 ) -> None:
     """Task 1: label chunks by their variation of vocal energy."""
     settings = _config(config, options)
-    _run("labels_energy")(shards.expand(speech), shards.expand(audio), settings.labels.energy, settings.chunks, output)
+    _run("labels_energy")(shards.expand(speech), shards.expand(index), settings.labels.energy, settings.chunks, output)
 
 
 @app.command("labels_activation", rich_help_panel=STAGE)

@@ -82,7 +82,9 @@ class LandmarkOptions(Options):
     """MediaPipe FaceLandmarker."""
 
     points: Literal["all", "dlib68"] = Field("all", description="all: 478 points; dlib68: 68 of them in dlib order")
-    max_faces: Count = Field(2, description="faces looked for in a frame, of which one is followed; 1 is some 10 % faster")
+    max_faces: Count = Field(
+        2, description="faces looked for in a frame, of which one is followed; 1 is some 10 % faster"
+    )
     min_confidence: Fraction = Field(0.5, description="detection and tracking confidence, 0..1")
     min_face_fraction: Fraction = Field(0.3, description="clips with a face in fewer of their frames are refused, 0..1")
 
@@ -181,13 +183,16 @@ class ModelOptions(Options):
 class LoopOptions(Options):
     """What both trainings share."""
 
-    epochs: Count = Field(40, description="passes over the training clips, at most")
-    patience: Count = Field(15, description="training stops after this many epochs without a better dev score")
+    epochs: Count = Field(30, description="passes over the training clips, at most")
+    patience: Count = Field(12, description="training stops after this many epochs without a better dev score")
     batch_size: Count = Field(32, description="clips per step")
     learning_rate: Positive = Field(0.003, description="of AdamW, at its highest; cosine decay over the epochs")
     weight_decay: float = Field(0.01, ge=0, description="of AdamW")
     averaging: float = Field(
-        0.98, ge=0, lt=1, description="weights that are kept are a running mean over the steps with this decay; 0: the last"
+        0.98,
+        ge=0,
+        lt=1,
+        description="weights that are kept are a running mean over the steps with this decay; 0: the last",
     )
     mixup: float = Field(0.4, ge=0, description="augmentation: clips are mixed in pairs, by Beta(mixup, mixup); 0: not")
     time_mask: float = Field(0.4, ge=0, lt=1, description="augmentation: longest stretch of a chunk silenced, 0..1")

@@ -39,7 +39,7 @@ class Layout:
         return str(self.results / "pretrain" / tasks / name)
 
     def finetune(self, corpus: str, initialisation: str, name: str) -> str:
-        """Return a file of one initialisation's fine-tuning runs: `results/{corpus}/finetune/{initialisation}/{name}`."""
+        """Return a file of the fine-tuning runs of one initialisation."""
         return str(self.results / corpus / "finetune" / initialisation / name)
 
     def models(self, name: str) -> str:

@@ -89,7 +89,7 @@ def landmarks(points: int, blendshapes: int = 52) -> pa.Schema:
     """Return the schema of `landmarks` for `points` landmarks: x, y, z in pixels of the stored frame."""
     return _schema(
         **_FRAME, detected=pa.bool_(), faces=pa.int16(), landmarks=pa.list_(_F, 3 * points),
-        blendshapes=pa.list_(_F, blendshapes), pitch_deg=_F, yaw_deg=_F, roll_deg=_F, width=pa.int32(), height=pa.int32(),
+        blendshapes=pa.list_(_F, blendshapes), pitch_deg=_F, yaw_deg=_F, roll_deg=_F, width=_I, height=_I,
     )  # fmt: skip
 
 

@@ -1,0 +1,43 @@
+"""From talking-face video to a table of what self-supervision is worth for speech emotion recognition."""
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+# A file given with --configfile stands alone: Snakemake would merge it into this one, demo corpora and all.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/media.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/labels.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        LAYOUT.table("main.csv"),
+        LAYOUT.report(),
+        PRETRAINED,
+    localrule: True
+
+
+rule features:
+    input:
+        [shards(corpus, "speech") for corpus in CONFIG.corpora],
+        [shards(corpus, "action_units") for corpus in WITH_VIDEO],
+    localrule: True
+
+
+rule pseudo_labels:
+    input:
+        [labels(corpus) for corpus in UNLABELLED],
+    localrule: True

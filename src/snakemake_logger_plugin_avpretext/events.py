@@ -1,0 +1,99 @@
+"""Snakemake's log records to what a display shows."""
+
+import logging
+import re
+from logging import LogRecord
+from pathlib import Path
+from typing import Any
+
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from snakemake_logger_plugin_avpretext.display import Board, Job
+
+LOG_LINES = 15
+NOISE = re.compile(
+    r"^(Select jobs to execute|Assuming unrestricted|Using shell:|host:|Provided cores|Rules claiming more threads|"
+    r"Execute \d+ jobs|Building DAG|Activating conda|Using workflow specific profile|Complete log|Config file|"
+    r"Job stats|Conda environments: ignored|Singularity|Using profile|None$|Reasons:|Finished job|"
+    r"Removing temporary output|Touching output)"
+)
+
+
+class EventReader:
+    """Turn log records into calls of a display.
+
+    Parameters
+    ----------
+    display
+        Where things are shown.
+    dry_run
+        True: jobs are listed with their reason, and counted by rule at the end.
+    """
+
+    def __init__(self, display: Board, dry_run: bool) -> None:
+        self.display = display
+        self._dry_run = dry_run
+
+    def read(self, record: LogRecord) -> None:
+        """Show one record."""
+        event = getattr(record, "event", None)
+        reader = {
+            LogEvent.RUN_INFO: self._run_info,
+            LogEvent.JOB_INFO: self._job_info,
+            LogEvent.JOB_FINISHED: self._job_finished,
+            LogEvent.JOB_ERROR: self._job_error,
+            LogEvent.ERROR: self._message,
+            None: self._message,
+        }.get(event)
+        if reader:
+            reader(record)
+
+    def _run_info(self, record: LogRecord) -> None:
+        counts: dict[str, int] = dict(getattr(record, "stats", {}) or {})
+        total = counts.pop("total", sum(counts.values()))
+        if self._dry_run:
+            self.display.say(f"Jobs to run: {total}")
+            for rule, count in counts.items():
+                self.display.say(f"{count:>6}  {rule}")
+        else:
+            self.display.total(total)
+
+    def _job_info(self, record: LogRecord) -> None:
+        name = job_name(record)
+        if self._dry_run:
+            reason = " ".join(str(getattr(record, "reason", "") or "").split())
+            self.display.say(f"would run {name}: {reason}")
+            return
+        logs = [Path(path) for path in getattr(record, "log", None) or []]
+        self.display.started(int(record.jobid), Job(name, logs[0] if logs else None))  # type: ignore[attr-defined]
+
+    def _job_finished(self, record: LogRecord) -> None:
+        self.display.finished(int(record.job_id))  # type: ignore[attr-defined]
+
+    def _job_error(self, record: LogRecord) -> None:
+        job = self.display.failed(int(getattr(record, "jobid", -1)))
+        if job is None:
+            return
+        self.display.say(f"FAILED {job.name}", "bold red")
+        if job.log and job.log.is_file():
+            lines = job.log.read_text("utf-8", "replace").splitlines()
+            mistake = [line for line in lines if line.startswith("avpretext: error:")]
+            for line in mistake[-1:] or lines[-LOG_LINES:]:
+                self.display.say(f"  {line}", "red" if mistake else "")
+            self.display.say(f"  whole log: {job.log}")
+
+    def _message(self, record: LogRecord) -> None:
+        message = record.getMessage()
+        if NOISE.match(message) and record.levelno < logging.WARNING:
+            return
+        if "RuleException" in message or message.startswith("Error in rule"):
+            return  # said already, shorter, by the job's own error
+        style = {logging.ERROR: "red", logging.WARNING: "yellow"}.get(record.levelno, "")
+        self.display.say(message, style)
+
+
+def job_name(record: Any) -> str:
+    """Return rule and wildcards as the stage itself names its work, e.g. `speech demo/0001`."""
+    wildcards = getattr(record, "wildcards", None) or {}
+    rule = str(getattr(record, "rule_name", "job"))
+    return " ".join([rule, "/".join(str(value) for value in dict(wildcards).values())]).strip()

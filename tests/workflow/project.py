@@ -1,0 +1,76 @@
+"""A project folder in which the tests run Snakemake, and what a run said."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Project:
+    """A folder with a configuration, and Snakemake run in it."""
+
+    folder: Path
+    config: dict[str, Any]
+
+    def snakemake(self, *arguments: str, check: bool = True, **changes: Any) -> "Run":
+        """Run the workflow with the configuration, some of its top-level keys replaced."""
+        file = self.folder / "config.yaml"
+        file.write_text(yaml.safe_dump({**self.config, **changes}, sort_keys=False))
+        command = [
+            sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(REPOSITORY / "Snakefile"),
+            "--cores", "2", "--directory", str(self.folder), "--configfile", str(file),
+        ]  # fmt: skip
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        run = Run(done.returncode, done.stdout + done.stderr)
+        assert not check or run.status == 0, run.text
+        return run
+
+    def copy(self, folder: Path) -> "Project":
+        """Return a copy that may be changed: results, corpus and Snakemake's records."""
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=shutil.copy2)
+        return Project(folder, self.config)
+
+
+@dataclass
+class Run:
+    """What a run of Snakemake said."""
+
+    status: int
+    text: str
+
+    def would_run(self) -> dict[str, int]:
+        """Return the rules that a dry run would run, and how many jobs of each."""
+        counts: dict[str, int] = {}
+        for rule in re.findall(r"^would run (\w+)", self.text, re.MULTILINE):
+            counts[rule] = counts.get(rule, 0) + 1
+        counts.pop("all", None)
+        return counts
+
+
+def small_config() -> dict[str, Any]:
+    """Return a configuration of the whole workflow that trains for a moment only; paths are relative to the project."""
+    return {
+        "results": "results",
+        "corpora": {
+            "unlabelled": {
+                "path": "demo/unlabelled", "reader": "folder", "use": ["pretrain"], "shards": 2,
+                "truth": "demo/truth", "synthetic": True,
+            },
+            "labelled": {
+                "path": "demo/labelled", "reader": "crema_d", "use": ["finetune"], "shards": 2, "synthetic": True,
+            },
+        },
+        "pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 2},
+        "finetune": {"folds": 3, "seeds": 1, "epochs": 2},
+        "evaluate": {"bootstrap": 50, "permutations": 50},
+    }  # fmt: skip

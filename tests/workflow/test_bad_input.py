@@ -1,0 +1,58 @@
+"""Bad input: a clear message with the fix, or a row in `rejects` while the run goes on."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from avpretext import shards
+from tests.workflow.project import Project, small_config
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 123456\n"
+
+
+def test_a_misspelt_key_names_the_nearest_right_one(tmp_path: Path) -> None:
+    project = Project(tmp_path, small_config())
+    run = project.snakemake("--dry-run", check=False, finetunes={"folds": 3})
+    assert run.status != 0
+    assert "unknown key 'finetunes'; did you mean 'finetune'?" in run.text
+    assert "Traceback" not in run.text
+
+
+def test_an_empty_corpus_is_one_clear_message(tmp_path: Path) -> None:
+    (tmp_path / "demo" / "unlabelled").mkdir(parents=True)
+    run = Project(tmp_path, small_config()).snakemake("--dry-run", check=False)
+    assert run.status != 0
+    assert "unlabelled" in run.text
+    assert "Traceback" not in run.text
+
+
+@pytest.mark.workflow
+def test_bad_clips_are_refused_with_their_reasons_and_the_run_goes_on(
+    tmp_path: Path, corpus_folder: Path, face_model: Path
+) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(corpus_folder, folder / "demo")
+    speaker = next(path for path in sorted((folder / "demo/unlabelled").iterdir()) if path.is_dir())
+    good = next(speaker.glob("*.mp4"))
+    shutil.copy2(good, speaker / 'it\'s a "quoted" näme 😀 $(x).mp4')
+    (speaker / "empty.mp4").write_bytes(b"")
+    (speaker / "text.mp4").write_text("this is no video\n" * 50)
+    (speaker / "pointer.mp4").write_text(POINTER)
+    (speaker / "truncated.mp4").write_bytes(good.read_bytes()[: good.stat().st_size // 3])
+    config = {**small_config(), "models": {"folder": str(face_model.parent)}}
+    project = Project(folder, config)
+    project.snakemake("pseudo_labels", rejects={"max_reject_fraction": 0.5})
+    rows = shards.read(folder / "results/unlabelled/rejects/all.parquet")
+    reasons = {Path(path).name: reason for path, reason in zip(rows["path"], rows["reason"], strict=True)}
+    assert reasons["empty.mp4"] == "empty_file"
+    assert reasons["text.mp4"] == "not_media"
+    assert reasons["pointer.mp4"] == "lfs_pointer"
+    assert reasons["truncated.mp4"] in {"not_media", "truncated", "decode_error"}
+    assert len(reasons) == 4
+    labelled = set(shards.read(folder / "results/unlabelled/labels_emotion/all.parquet")["clip_id"])
+    assert any("😀" in clip for clip in labelled), "a clip with an odd name is a clip like any other"
+    run = project.snakemake("pseudo_labels", check=False, rejects={"max_reject_fraction": 0.01})
+    assert run.status != 0
+    assert "max_reject_fraction" in run.text
+    assert "empty_file" in run.text

@@ -1,0 +1,87 @@
+"""Re-running: only what an edit touches runs again. Every promise is read off Snakemake's own dry run."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workflow.project import Project
+
+MEDIA = {"models", "index", "split", "split_audio", "speech", "landmarks", "motion", "action_units"}
+
+
+def test_nothing_is_left_to_do_after_a_finished_run(finished: Project) -> None:
+    run = finished.snakemake("--dry-run")
+    assert run.would_run() == {}
+    assert "Nothing to be done" in run.text
+
+
+@pytest.mark.parametrize(
+    ("change", "first", "last"),
+    [
+        ({"labels": {"emotion": {"min_score": 0.3}}}, "labels_emotion", {"pretrain", "finetune", "report"}),
+        ({"labels": {"energy": {"quantile": 0.3}}}, "labels_energy", {"pretrain", "finetune", "report"}),
+        ({"pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 3}}, "pretrain",
+         {"finetune", "evaluate", "tables", "report"}),
+        ({"finetune": {"folds": 3, "seeds": 1, "epochs": 3}}, "finetune", {"evaluate", "tables", "report"}),
+        ({"evaluate": {"bootstrap": 60, "permutations": 50}}, "evaluate", {"tables", "report"}),
+    ],
+    ids=["labels.emotion", "labels.energy", "pretrain", "finetune", "evaluate"],
+)  # fmt: skip
+def test_an_edited_option_redoes_its_stage_and_what_follows(
+    finished: Project, change: dict[str, Any], first: str, last: set[str]
+) -> None:
+    runs = finished.snakemake("--dry-run", **change).would_run()
+    assert first in runs
+    assert last <= set(runs)
+    before = [*MEDIA, "labels_energy", "labels_activation", "labels_emotion", "pretrain", "finetune"]
+    untouched = MEDIA | set(before[: before.index(first)] if first in before else before)
+    later_labels = {name for name in untouched if name.startswith("labels_") and name != first}
+    assert not set(runs) & (untouched | later_labels)
+
+
+def test_the_emotion_labels_alone_touch_only_the_sets_of_tasks_that_use_them(finished: Project) -> None:
+    runs = finished.snakemake("--dry-run", labels={"emotion": {"min_score": 0.3}}).would_run()
+    assert runs["pretrain"] == 1  # of two sets, one has the task
+
+
+def test_a_new_clip_redoes_its_shard_alone(finished: Project, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "copy")
+    speaker = next(path for path in sorted((project.folder / "demo/unlabelled").iterdir()) if path.is_dir())
+    shutil.copy2(next(speaker.glob("*.mp4")), speaker / "one more – 'new' 😀.mp4")
+    runs = project.snakemake("--dry-run").would_run()
+    assert {stage: runs[stage] for stage in ("index", "split", "speech", "landmarks", "motion")} == {
+        "index": 1, "split": 1, "speech": 1, "landmarks": 1, "motion": 1,
+    }  # fmt: skip
+    assert "split_audio" not in runs
+
+
+def test_a_stage_that_is_forced_leaves_what_comes_before_it(finished: Project) -> None:
+    runs = finished.snakemake("--dry-run", "--forcerun", "motion").would_run()
+    assert runs["motion"] == 2
+    assert not {"landmarks", "split", "speech", "labels_energy", "labels_emotion"} & set(runs)
+
+
+def test_the_same_run_again_gives_the_same_tables(finished: Project, tmp_path: Path) -> None:
+    again = Project(tmp_path / "again", finished.config)
+    again.folder.mkdir()
+    shutil.copytree(finished.folder / "demo", again.folder / "demo", copy_function=shutil.copy2)
+    again.snakemake("--forceall")
+    tables = sorted(path.name for path in (finished.folder / "results/tables").iterdir())
+    assert "main.csv" in tables
+    for name in tables:
+        first, second = (project.folder / "results/tables" / name for project in (finished, again))
+        assert first.read_bytes() == second.read_bytes(), name
+
+
+def test_provenance_is_in_every_shard(finished: Project) -> None:
+    from avpretext import shards
+
+    for path in (finished.folder / "results").rglob("*.parquet"):
+        made_by = shards.read_provenance(path)
+        assert made_by.get("stage"), path
+        assert made_by.get("package_version"), path
+    shard = finished.folder / "results/unlabelled/landmarks/0000.parquet"
+    assert "face_landmarker.task" in json.dumps(shards.read_provenance(shard))

@@ -1,0 +1,56 @@
+"""Predictions to metrics and tables."""
+
+
+rule evaluate:
+    input:
+        lambda wildcards: [
+            LAYOUT.finetune(wildcards.corpus, initialisation, "predictions.parquet")
+            for initialisation in INITIALISATIONS
+        ],
+    output:
+        [LAYOUT.corpus("{corpus}", "evaluate", name) for name in SCORES],
+    log:
+        LAYOUT.log("{corpus}", "evaluate"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "evaluate")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        options=options("evaluate"),
+        predictions=lambda wildcards, input: [
+            flag("predictions", path) for path in input
+        ],
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
+    message:
+        "evaluate {wildcards.corpus}: metrics, intervals, paired tests"
+    shell:
+        "python -m avpretext evaluate {params.predictions} --output {params.folder:q} "
+        "--options {params.options:q} 2> {log:q}"
+
+
+rule tables:
+    input:
+        everything,
+    output:
+        [LAYOUT.table(name) for name in TABLES + TRUTH],
+    log:
+        LAYOUT.log("tables"),
+    benchmark:
+        LAYOUT.benchmark("tables")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        options=WHOLE_CONFIG,
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
+    message:
+        "tables: CSV, Markdown, LaTeX"
+    shell:
+        "python -m avpretext tables --output {params.folder:q} --options {params.options:q} 2> {log:q}"

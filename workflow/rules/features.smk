@@ -1,0 +1,130 @@
+"""Audio and frames to features."""
+
+
+rule speech:
+    input:
+        LAYOUT.shard("{corpus}", "split", "{shard}", "audio"),
+    output:
+        features=LAYOUT.shard("{corpus}", "speech", "{shard}"),
+        rejects=LAYOUT.shard("{corpus}", "speech", "{shard}", "rejects"),
+    log:
+        LAYOUT.log("{corpus}", "speech", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "speech", "{shard}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        options=options("speech"),
+    message:
+        "speech {wildcards.corpus}/{wildcards.shard}: openSMILE descriptors"
+    shell:
+        "python -m avpretext speech --audio {input:q} --output {output.features:q} --rejects {output.rejects:q} "
+        "--threads {threads} --options {params.options:q} 2> {log:q}"
+
+
+rule landmarks:
+    input:
+        frames=LAYOUT.shard("{corpus}", "split", "{shard}", "frames"),
+        model=LAYOUT.models("face_landmarker.task"),
+    output:
+        features=LAYOUT.shard("{corpus}", "landmarks", "{shard}"),
+        rejects=LAYOUT.shard("{corpus}", "landmarks", "{shard}", "rejects"),
+        preview=LAYOUT.shard("{corpus}", "landmarks", "{shard}", "preview"),
+    log:
+        LAYOUT.log("{corpus}", "landmarks", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "landmarks", "{shard}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=240,
+    params:
+        options=options("landmarks"),
+    message:
+        "landmarks {wildcards.corpus}/{wildcards.shard}: MediaPipe landmarks and blendshapes"
+    shell:
+        "python -m avpretext landmarks --frames {input.frames:q} --model {input.model:q} --output {output.features:q} "
+        "--rejects {output.rejects:q} --preview {output.preview:q} --threads {threads} "
+        "--options {params.options:q} 2> {log:q}"
+
+
+rule motion:
+    input:
+        LAYOUT.shard("{corpus}", "landmarks", "{shard}"),
+    output:
+        LAYOUT.shard("{corpus}", "motion", "{shard}"),
+    log:
+        LAYOUT.log("{corpus}", "motion", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "motion", "{shard}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        options=options("motion"),
+    message:
+        "motion {wildcards.corpus}/{wildcards.shard}: landmark speed, head motion removed"
+    shell:
+        "python -m avpretext motion --landmarks {input:q} --output {output:q} --options {params.options:q} 2> {log:q}"
+
+
+rule neutral:
+    input:
+        landmarks=every_shard("landmarks"),
+        index=every_shard("index"),
+    output:
+        LAYOUT.corpus("{corpus}", "neutral"),
+    log:
+        LAYOUT.log("{corpus}", "neutral"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "neutral")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        options=options("neutral"),
+        landmarks=shard_set("landmarks"),
+        index=shard_set("index"),
+    message:
+        "neutral {wildcards.corpus}: each speaker's resting face"
+    shell:
+        "python -m avpretext neutral --landmarks {params.landmarks:q} --index {params.index:q} --output {output:q} "
+        "--options {params.options:q} 2> {log:q}"
+
+
+rule action_units:
+    input:
+        landmarks=LAYOUT.shard("{corpus}", "landmarks", "{shard}"),
+        index=LAYOUT.shard("{corpus}", "index", "{shard}"),
+        neutral=LAYOUT.corpus("{corpus}", "neutral"),
+    output:
+        LAYOUT.shard("{corpus}", "action_units", "{shard}"),
+    log:
+        LAYOUT.log("{corpus}", "action_units", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "action_units", "{shard}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        options=options("action_units"),
+    message:
+        "action_units {wildcards.corpus}/{wildcards.shard}: intensities of 20 action units"
+    shell:
+        "python -m avpretext action_units --landmarks {input.landmarks:q} --index {input.index:q} "
+        "--neutral {input.neutral:q} --output {output:q} --options {params.options:q} 2> {log:q}"
