@@ -15,7 +15,8 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from avpretext.config import Config, parse
+from avpretext.config import Config
+from avpretext.config_file import parse
 from avpretext.evaluation.protocols import Fold, make_folds
 from avpretext.progress import progress
 from avpretext.training.data import chunk_grid, cut_clips

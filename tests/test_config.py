@@ -8,7 +8,8 @@ import jsonschema
 import pytest
 import yaml
 
-from avpretext import config
+from avpretext import config_file
+from avpretext.config import Config
 from avpretext.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -16,8 +17,8 @@ CORPUS = {"path": ".", "use": ["pretrain", "finetune"]}
 EXAMPLES = sorted(REPOSITORY.glob("examples/*.yaml"))
 
 
-def parsed(**content: Any) -> config.Config:
-    return config.parse({"corpora": {"mine": CORPUS}, **content})
+def parsed(**content: Any) -> Config:
+    return config_file.parse({"corpora": {"mine": CORPUS}, **content})
 
 
 @pytest.mark.parametrize(
@@ -30,28 +31,32 @@ def parsed(**content: Any) -> config.Config:
         ({"corpora": {"mine": {"path": "."}}}, "'corpora.mine.use' is missing"),
         ({"corpora": {"mine": {**CORPUS, "reeder": "x"}}}, "did you mean 'reader'"),
         ({"corpora": {}}, "at least one corpus"),
+        (
+            {"corpora": {"mine": {**CORPUS, "video": False}}, "pretrain": {"task_sets": [["emotion"]]}},
+            "emotion needs a corpus with `use: [pretrain]` and video",
+        ),
         ({"corpora": {"tables": CORPUS}}, "corpora.tables"),
         ({"corpora": {"../up": CORPUS}}, "letters, digits"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_its_fix(content: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError) as error:
-        config.parse({"corpora": {"mine": CORPUS}, **content})
+        config_file.parse({"corpora": {"mine": CORPUS}, **content})
     assert message in str(error.value)
 
 
 def test_a_file_that_is_missing_or_no_yaml_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such configuration file"):
-        config.load(tmp_path / "none.yaml")
+        config_file.load(tmp_path / "none.yaml")
     (tmp_path / "bad.yaml").write_text("a: [1")
     with pytest.raises(UserError, match="not YAML"):
-        config.load(tmp_path / "bad.yaml")
+        config_file.load(tmp_path / "bad.yaml")
 
 
 def test_every_option_stands_in_config_yaml_with_a_comment() -> None:
     text = (REPOSITORY / "config.yaml").read_text()
     content = yaml.safe_load(text)
-    for key, description, _ in config.describe():
+    for key, description, _ in config_file.describe():
         place = content
         for part in key.split("."):
             place = next(iter(place.values())) if part == "NAME" else place
@@ -68,12 +73,12 @@ def test_every_option_stands_in_config_yaml_with_a_comment() -> None:
 
 def test_the_schema_file_is_the_one_generated_from_the_package() -> None:
     file = REPOSITORY / "workflow" / "schemas" / "config.schema.json"
-    assert json.loads(file.read_text()) == config.Config.model_json_schema(), "run: avpretext schema > " + str(file)
+    assert json.loads(file.read_text()) == Config.model_json_schema(), "run: avpretext schema > " + str(file)
 
 
 @pytest.mark.parametrize("file", [REPOSITORY / "config.yaml", *EXAMPLES], ids=lambda path: path.name)
 def test_the_configurations_that_ship_are_valid(file: Path) -> None:
-    config.load(file)
+    config_file.load(file)
     schema = json.loads((REPOSITORY / "workflow" / "schemas" / "config.schema.json").read_text())
     jsonschema.validate(yaml.safe_load(file.read_text()), schema)
 
@@ -90,6 +95,19 @@ def test_chosen_sets_of_tasks_are_named_in_the_order_of_the_tasks() -> None:
 
 
 def test_without_video_energy_is_the_only_task() -> None:
-    audio_only = config.parse({"corpora": {"mine": {**CORPUS, "video": False}}})
+    audio_only = config_file.parse({"corpora": {"mine": {**CORPUS, "video": False}}})
     assert audio_only.task_sets() == ["energy"]
     assert audio_only.with_video() == []
+
+
+@pytest.mark.parametrize(
+    ("speakers", "heard"), [(([], []), ["tested"]), ((["a"], ["a", "b"]), ["tested"]), ((["a"], ["b"]), [])]
+)
+def test_speakers_that_pre_training_hears_and_the_test_too_are_noticed(
+    speakers: tuple[list[str], list[str]], heard: list[str]
+) -> None:
+    corpora = {
+        name: {"path": "same", "use": [use], "speakers": chosen or None}
+        for name, use, chosen in (("heard", "pretrain", speakers[0]), ("tested", "finetune", speakers[1]))
+    }
+    assert config_file.parse({"corpora": corpora}).heard_in_pretraining() == heard

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from avpretext.config import Config, parse
+from avpretext.config import Config
+from avpretext.config_file import parse
 from avpretext.stages import STAGES, parse_signature, signature
 
 

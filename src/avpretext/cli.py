@@ -14,7 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from avpretext import __version__, shards
-from avpretext.config import Config, load, parse
+from avpretext.config import Config
+from avpretext.config_file import load, parse
 from avpretext.errors import UserError, nearest
 from avpretext.paths import Layout
 from avpretext.stages import STAGES, parse_signature

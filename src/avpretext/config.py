@@ -5,14 +5,9 @@ here (`avpretext schema`), and a test keeps the three in step.
 """
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from avpretext.errors import UserError, nearest
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TASKS = ("energy", "activation", "emotion")
 """The pretext tasks, in the order in which sets of them are named."""
@@ -284,6 +279,14 @@ class Config(Options):
                 raise ValueError(f"corpora.{name}: a name has letters, digits, - and _ and is none of {RESERVED_NAMES}")
         return self
 
+    @model_validator(mode="after")
+    def _chosen_tasks_can_be_measured(self) -> Self:
+        if self.pretrain.task_sets != "all" and self.used_for("pretrain"):
+            for task in sorted({task for chosen in self.pretrain.task_sets for task in chosen}):
+                if task not in self.available_tasks():
+                    raise ValueError(f"pretrain.task_sets: {task} needs a corpus with `use: [pretrain]` and video")
+        return self
+
     def used_for(self, use: str) -> list[str]:
         """Return the names of the corpora used for `pretrain` or `finetune`."""
         return [name for name, corpus in self.corpora.items() if use in corpus.use]
@@ -291,6 +294,16 @@ class Config(Options):
     def with_video(self) -> list[str]:
         """Return the names of the corpora whose faces are looked at."""
         return [name for name in self.used_for("pretrain") if self.corpora[name].video]
+
+    def heard_in_pretraining(self) -> list[str]:
+        """Return the fine-tuned corpora whose speech, without its labels, pre-training hears too."""
+
+        def share(one: CorpusOptions, other: CorpusOptions) -> bool:
+            apart = one.speakers and other.speakers and not set(one.speakers) & set(other.speakers)
+            return one.path == other.path and not apart
+
+        sources = [self.corpora[name] for name in self.used_for("pretrain")]
+        return [name for name in self.used_for("finetune") if any(share(self.corpora[name], one) for one in sources)]
 
     def tasks_of(self, corpus: str) -> list[str]:
         """Return the pretext tasks that a corpus allows: without video, energy alone."""
@@ -340,70 +353,3 @@ class DemoOptions(Options):
 
 
 Config.model_rebuild()
-
-
-def load(path: str | Path) -> Config:
-    """Read and check a configuration file.
-
-    Raises
-    ------
-    UserError
-        The file is missing or not YAML, or a key or value is wrong; the message names the nearest right key.
-    """
-    file = Path(path)
-    if not file.is_file():
-        raise UserError(f"{file}: no such configuration file; the one of the demo is config.yaml at the top level")
-    try:
-        content = yaml.safe_load(file.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-    return parse(content or {}, str(file))
-
-
-def parse(content: dict[str, Any], source: str = "config") -> Config:
-    """Check the content of a configuration file; see `load`."""
-    try:
-        return Config.model_validate(content)
-    except ValidationError as error:
-        raise UserError("; ".join(_explain(source, entry) for entry in error.errors())) from None
-
-
-def _explain(source: str, entry: Any) -> str:
-    """Put one validation error into words, with the fix."""
-    where = ".".join(str(part) for part in entry["loc"])
-    if entry["type"] == "extra_forbidden":
-        key = str(entry["loc"][-1])
-        known = known_keys(entry["loc"][:-1])
-        return f"{source}: unknown key {where!r}{nearest(key, known)} (known here: {', '.join(known)})"
-    if entry["type"] == "missing":
-        return f"{source}: {where!r} is missing"
-    if entry["type"] == "value_error":
-        return f"{source}: {entry['ctx']['error']}"
-    return f"{source}: {where} = {entry['input']!r}: {entry['msg']}"
-
-
-def known_keys(location: tuple[int | str, ...]) -> list[str]:
-    """Return the keys that are allowed at a place of the configuration."""
-    model: type[BaseModel] = Config
-    for part in location:
-        if model is Config and part == "corpora":
-            model = CorpusOptions
-        elif isinstance(part, str) and part in model.model_fields:
-            kind = model.model_fields[part].annotation
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                model = kind
-    return list(model.model_fields)
-
-
-def describe(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Yield (key, description, default) for every option, groups flattened with dots."""
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from describe(kind, f"{prefix}{name}.")
-        elif name == "corpora":
-            yield f"{prefix}{name}", field.description or "", None
-            yield from describe(CorpusOptions, f"{prefix}{name}.NAME.")
-        else:
-            default = None if field.is_required() else field.get_default(call_default_factory=True)
-            yield f"{prefix}{name}", field.description or "", default

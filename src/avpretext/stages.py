@@ -10,7 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from avpretext.config import Config, parse
+from avpretext.config import Config
+from avpretext.config_file import parse
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ STAGES = {
 def options_of(stage: str, config: Config, corpus: str | None = None) -> dict[str, Any]:
     """Return the part of the configuration that shapes a stage, as plain values under their dotted keys.
 
-    >>> from avpretext.config import parse
+    >>> from avpretext.config_file import parse
     >>> config = parse({"corpora": {"mine": {"path": ".", "use": ["pretrain"]}}})
     >>> options_of("speech", config)
     {'speech': {'feature_set': 'ComParE_2016', 'deltas': False}}

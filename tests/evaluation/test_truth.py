@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from avpretext import schemas, shards
-from avpretext.config import Config, parse
+from avpretext.config import Config
+from avpretext.config_file import parse
 from avpretext.evaluation import truth
 from avpretext.paths import Layout
 from avpretext.schemas import ACTION_UNITS

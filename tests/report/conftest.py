@@ -12,7 +12,8 @@ from skimage import data
 
 from avpretext import schemas, shards
 from avpretext.chunks import chunk_span, chunk_starts
-from avpretext.config import Config, parse
+from avpretext.config import Config
+from avpretext.config_file import parse
 from avpretext.evaluation import evaluate
 from avpretext.paths import Layout
 

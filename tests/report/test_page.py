@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from avpretext import schemas, shards
-from avpretext.config import Config, parse
+from avpretext.config import Config
+from avpretext.config_file import parse
 from avpretext.paths import Layout
 from avpretext.report import page
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from avpretext.config import Config, parse
+from avpretext.config import Config
+from avpretext.config_file import parse
 from avpretext.evaluation import tables
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from avpretext import schemas, shards
-from avpretext.config import Config, parse
+from avpretext.config import Config
+from avpretext.config_file import parse
 
 CHANNELS = ["F0final_sma", "pcm_RMSenergy_sma", "mfcc_sma[1]", "mfcc_sma[2]"]
 CLASSES = ("angry", "happy", "sad")

@@ -12,7 +12,7 @@ SOURCE = str(Path(workflow.basedir) / "src")
 sys.path.insert(0, SOURCE)
 
 from avpretext import corpora
-from avpretext.config import parse as parse_config
+from avpretext.config_file import parse as parse_config
 from avpretext.errors import UserError
 from avpretext.paths import Layout
 from avpretext.stages import signature

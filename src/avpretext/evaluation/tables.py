@@ -183,7 +183,14 @@ def with_interval(row: dict[str, Any], name: str, sign: bool = False) -> str:
 def notes(config: Config) -> list[str]:
     """Return what the reader of the main table must know, in sentences."""
     level = f"{100 * config.evaluate.level:g} %"
+    heard = [
+        f"Pre-training heard the speech of {corpus}, without its labels, that of the test speakers too."
+        for corpus in config.heard_in_pretraining()
+    ]
+    if not config.used_for("finetune"):
+        return ["No corpus is used for fine-tuning, so there is nothing to score: add one with `use: [finetune]`."]
     return [
+        *heard,
         f"Scores are on all test clips together, seed by seed, averaged over the seeds; brackets: {level} interval by"
         f" bootstrap over speakers ({config.evaluate.bootstrap} resamples).",
         "mean ± std: over the runs (fold and seed), each scored by itself.",

@@ -1,0 +1,78 @@
+"""Reading a configuration file, and saying what is wrong with it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from avpretext.config import Config, CorpusOptions
+from avpretext.errors import UserError, nearest
+
+
+def load(path: str | Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises
+    ------
+    UserError
+        The file is missing or not YAML, or a key or value is wrong; the message names the nearest right key.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"{file}: no such configuration file; the one of the demo is config.yaml at the top level")
+    try:
+        content = yaml.safe_load(file.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+    return parse(content or {}, str(file))
+
+
+def parse(content: dict[str, Any], source: str = "config") -> Config:
+    """Check the content of a configuration file; see `load`."""
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise UserError("; ".join(_explain(source, entry) for entry in error.errors())) from None
+
+
+def _explain(source: str, entry: Any) -> str:
+    """Put one validation error into words, with the fix."""
+    where = ".".join(str(part) for part in entry["loc"])
+    if entry["type"] == "extra_forbidden":
+        key = str(entry["loc"][-1])
+        known = known_keys(entry["loc"][:-1])
+        return f"{source}: unknown key {where!r}{nearest(key, known)} (known here: {', '.join(known)})"
+    if entry["type"] == "missing":
+        return f"{source}: {where!r} is missing"
+    if entry["type"] == "value_error":
+        return f"{source}: {entry['ctx']['error']}"
+    return f"{source}: {where} = {entry['input']!r}: {entry['msg']}"
+
+
+def known_keys(location: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that are allowed at a place of the configuration."""
+    model: type[BaseModel] = Config
+    for part in location:
+        if model is Config and part == "corpora":
+            model = CorpusOptions
+        elif isinstance(part, str) and part in model.model_fields:
+            kind = model.model_fields[part].annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                model = kind
+    return list(model.model_fields)
+
+
+def describe(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Yield (key, description, default) for every option, groups flattened with dots."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from describe(kind, f"{prefix}{name}.")
+        elif name == "corpora":
+            yield f"{prefix}{name}", field.description or "", None
+            yield from describe(CorpusOptions, f"{prefix}{name}.NAME.")
+        else:
+            default = None if field.is_required() else field.get_default(call_default_factory=True)
+            yield f"{prefix}{name}", field.description or "", default
