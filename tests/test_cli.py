@@ -48,3 +48,8 @@ def test_a_missing_shard_is_said_so_with_the_fix(tmp_path: Path) -> None:
 def test_a_misspelt_corpus_is_named(tmp_path: Path) -> None:
     done = avpretext("index", "--corpus", "demo_labeled", "--shard", "0", "--output", "o", "--rejects", "r")
     assert "no corpus 'demo_labeled' in the configuration; did you mean 'demo_labelled'?" in done.stderr
+
+
+def test_nothing_that_reads_its_thread_limit_once_is_loaded_before_the_limit_is_set() -> None:
+    code = "import sys, avpretext.cli; print([m for m in ('numpy', 'polars', 'pyarrow', 'torch') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
-from avpretext.paths import Layout, shard_of
+from avpretext.paths import Layout, expand, shard_of
 
 
 def test_a_clip_stays_in_its_shard_for_ever() -> None:
@@ -28,3 +29,11 @@ def test_paths_are_results_corpus_stage_shard() -> None:
     assert layout.shard("demo", "speech", 3) == "results/demo/speech/0003.parquet"
     assert layout.shard("demo", "split", 3, "audio") == "results/demo/split/audio/0003.parquet"
     assert layout.shard("{corpus}", "speech", "{shard}") == "results/{corpus}/speech/{shard}.parquet"
+
+
+def test_shard_sets_expand_by_count_so_that_shards_of_an_earlier_count_stay_out(tmp_path: Path) -> None:
+    for shard in range(3):
+        (tmp_path / f"{shard:04d}.parquet").touch()
+    assert [path.name for path in expand(f"{tmp_path}@2")] == ["0000.parquet", "0001.parquet"]
+    assert len(expand(tmp_path)) == 3
+    assert expand(tmp_path / "0001.parquet") == [tmp_path / "0001.parquet"]

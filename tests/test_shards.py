@@ -67,11 +67,3 @@ def test_a_shard_that_is_missing_or_damaged_is_said_so_with_the_fix(tmp_path: Pa
     (tmp_path / "0001.parquet").write_bytes(b"no shard")
     with pytest.raises(UserError, match="not a Parquet file"):
         list(shards.iterate_clips(tmp_path / "0001.parquet"))
-
-
-def test_shard_sets_expand_by_count_so_that_shards_of_an_earlier_count_stay_out(tmp_path: Path) -> None:
-    for shard in range(3):
-        write(tmp_path / f"{shard:04d}.parquet", [])
-    assert [path.name for path in shards.expand(f"{tmp_path}@2")] == ["0000.parquet", "0001.parquet"]
-    assert len(shards.expand(tmp_path)) == 3
-    assert shards.expand(tmp_path / "0001.parquet") == [tmp_path / "0001.parquet"]

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
-from avpretext import __version__, shards
+from avpretext import __version__
 from avpretext.config import Config
 from avpretext.config_file import load, parse
 from avpretext.errors import UserError, nearest
-from avpretext.paths import Layout
+from avpretext.paths import Layout, expand
 from avpretext.stages import STAGES, parse_signature
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ Shard = Annotated[Path, typer.Option(help="One shard of the stage before.")]
 ShardSet = Annotated[str, typer.Option(help="Shards: a folder, FOLDER@COUNT for its first COUNT, or a file.")]
 CONFIG = Path("config.yaml")
 CORES = os.cpu_count() or 1
+THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 def _config(config: Path, options: str) -> Config:
@@ -50,9 +51,12 @@ def _config(config: Path, options: str) -> Config:
 
 
 def _run(stage: str, threads: int = 1) -> Any:
-    """Return the function of a stage; its module is imported with thread pools already limited."""
-    for pool in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "POLARS_MAX"):
-        os.environ[f"{pool}_NUM_THREADS" if pool != "POLARS_MAX" else "POLARS_MAX_THREADS"] = str(threads)
+    """Return the function of a stage.
+
+    Thread pools are limited before its module is imported: numpy and polars read their limits once, when they load.
+    """
+    for limit in THREAD_LIMITS:
+        os.environ[limit] = str(threads)
     return importlib.import_module(STAGES[stage].module).run
 
 
@@ -148,7 +152,7 @@ def neutral(
 ) -> None:
     """Estimate each speaker's resting face."""
     settings = _config(config, options).action_units
-    _run("neutral")(shards.expand(landmarks), shards.expand(index), settings, output)
+    _run("neutral")(expand(landmarks), expand(index), settings, output)
 
 
 @app.command("action_units", rich_help_panel=STAGE)
@@ -174,8 +178,8 @@ def rejects(
     options: OptionsText = "",
 ) -> None:
     """Gather refused clips; stop when too much of the corpus is refused."""
-    files = [file for entry in rejects for file in shards.expand(entry)]
-    _run("rejects")(shards.expand(index), files, corpus, _config(config, options).rejects, output)
+    files = [file for entry in rejects for file in expand(entry)]
+    _run("rejects")(expand(index), files, corpus, _config(config, options).rejects, output)
 
 
 @app.command("labels_energy", rich_help_panel=STAGE)
@@ -184,7 +188,7 @@ def labels_energy(
 ) -> None:
     """Task 1: label chunks by their variation of vocal energy."""
     settings = _config(config, options)
-    _run("labels_energy")(shards.expand(speech), shards.expand(index), settings.labels.energy, settings.chunks, output)
+    _run("labels_energy")(expand(speech), expand(index), settings.labels.energy, settings.chunks, output)
 
 
 @app.command("labels_activation", rich_help_panel=STAGE)
@@ -193,9 +197,7 @@ def labels_activation(
 ) -> None:
     """Task 2: label chunks by facial activation."""
     settings = _config(config, options)
-    _run("labels_activation")(
-        shards.expand(motion), shards.expand(audio), settings.labels.activation, settings.chunks, output
-    )
+    _run("labels_activation")(expand(motion), expand(audio), settings.labels.activation, settings.chunks, output)
 
 
 @app.command("labels_emotion", rich_help_panel=STAGE)
@@ -203,7 +205,7 @@ def labels_emotion(
     action_units: ShardSet, output: Output, config: ConfigFile = CONFIG, options: OptionsText = ""
 ) -> None:
     """Task 3: label clips by the emotion that their action units show."""
-    _run("labels_emotion")(shards.expand(action_units), _config(config, options).labels.emotion, output)
+    _run("labels_emotion")(expand(action_units), _config(config, options).labels.emotion, output)
 
 
 @app.command(rich_help_panel=STAGE)
@@ -224,8 +226,8 @@ def pretrain(
         tables.setdefault(corpus, {})[task] = Path(file)
     _run("pretrain", threads)(
         tasks.split("-"),
-        {corpus: shards.expand(entry) for corpus, entry in _named(speech, "--speech").items()},
-        {corpus: shards.expand(entry) for corpus, entry in _named(index, "--index").items()},
+        {corpus: expand(entry) for corpus, entry in _named(speech, "--speech").items()},
+        {corpus: expand(entry) for corpus, entry in _named(index, "--index").items()},
         tables,
         _config(config, options),
         output,
@@ -246,9 +248,7 @@ def finetune(
 ) -> None:
     """Fine-tune for emotion recognition: every fold and seed of one initialisation."""
     settings = _config(config, options)
-    _run("finetune", threads)(
-        initialisation, checkpoint, shards.expand(speech), shards.expand(index), settings, output, threads
-    )
+    _run("finetune", threads)(initialisation, checkpoint, expand(speech), expand(index), settings, output, threads)
 
 
 @app.command(rich_help_panel=STAGE)

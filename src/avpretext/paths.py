@@ -14,6 +14,24 @@ def shard_of(clip_id: str, shards: int) -> int:
     return int.from_bytes(digest, "big") % shards
 
 
+def expand(shards: str | Path) -> list[Path]:
+    """Return the files of a set of shards.
+
+    Parameters
+    ----------
+    shards
+        A Parquet file; a folder, for all shards in it; or `FOLDER@COUNT`, for shards 0 to COUNT - 1: what the workflow
+        uses, since a folder may still hold shards of an earlier, larger count.
+    """
+    folder, at, count = str(shards).rpartition("@")
+    if at and count.isdigit():
+        return [Path(folder) / f"{shard:04d}.parquet" for shard in range(int(count))]
+    path = Path(shards)
+    if path.is_dir():
+        return sorted(path.glob("*.parquet"))
+    return [path]
+
+
 class Layout:
     """Paths below the results folder; each may hold Snakemake wildcards such as `{corpus}`."""
 

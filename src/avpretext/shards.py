@@ -233,21 +233,3 @@ def _runs(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 def nullable(values: NDArray[np.floating]) -> pa.Array:
     """Return float32 values as a column in which NaN is null."""
     return pa.array(np.asarray(values, dtype=np.float32), from_pandas=True)
-
-
-def expand(shards: PathLike) -> list[Path]:
-    """Return the files of a set of shards.
-
-    Parameters
-    ----------
-    shards
-        A Parquet file; a folder, for all shards in it; or `FOLDER@COUNT`, for shards 0 to COUNT - 1: what the workflow
-        uses, since a folder may still hold shards of an earlier, larger count.
-    """
-    folder, at, count = str(shards).rpartition("@")
-    if at and count.isdigit():
-        return [Path(folder) / f"{shard:04d}.parquet" for shard in range(int(count))]
-    path = Path(shards)
-    if path.is_dir():
-        return sorted(path.glob("*.parquet"))
-    return [path]
