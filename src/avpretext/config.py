@@ -219,9 +219,18 @@ class PretrainOptions(LoopOptions):
         ],
         description="columns of `speech` set to zero in the input, for they carry the energy that task 1 asks for",
     )
-    confidence: bool = Field(True, description="true: each pseudo-label counts by its confidence")
+    hidden_from: list[Task] = Field(
+        ["energy"],
+        description="the tasks that are asked without the hidden columns; in a set with others, each clip comes twice",
+    )
+    keep: Literal["last", "best"] = Field(
+        "last", description="weights kept: of the last of all epochs, or of that with the least dev loss (see patience)"
+    )
+    confidence: bool = Field(
+        False, description="true: each pseudo-label counts by its confidence; false: all alike, as more are learnt from"
+    )
     dev_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.2, description="share of the speakers held out for early stopping, 0..1; at least one"
+        0.2, description="share of the speakers held out to measure what is learnt, 0..1; at least one"
     )
 
 
@@ -237,6 +246,10 @@ class FinetuneOptions(LoopOptions):
     )
     dev_speakers: Count = Field(2, description="speakers: this many of the other speakers, drawn by seed, are dev")
     seeds: Count = Field(3, description="runs per fold")
+    body_rate: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.3,
+        description="a pre-trained encoder and aggregator learn at this share of learning_rate, 0..1; the head at all",
+    )
     class_balance: bool = Field(True, description="true: every class weighs the same in the loss")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes, 0..1")
 
@@ -341,7 +354,7 @@ class DemoOptions(Options):
 
     seed: int = Field(1, ge=0, description="seed of the demo corpus")
     labelled_speakers: int = Field(10, ge=1, le=13, description="speakers of the labelled part")
-    clips_per_emotion: int = Field(4, ge=1, le=12, description="labelled clips per speaker and emotion")
+    clips_per_emotion: int = Field(3, ge=1, le=12, description="labelled clips per speaker and emotion")
     unlabelled_speakers: int = Field(13, ge=1, le=13, description="speakers of the unlabelled part, all others")
     clips_per_speaker: Count = Field(19, description="unlabelled clips per speaker")
     overlap: float = Field(0.7, ge=0, description="scatter of voices within an emotion; 0: none, larger: harder")

@@ -39,6 +39,14 @@ def test_balanced_classes_count_the_same() -> None:
     torch.testing.assert_close(weights, torch.tensor([2 / 3, 0.0, 2.0]))
 
 
+def test_balanced_classes_count_the_same_whatever_their_confidence() -> None:
+    labels, confidence = torch.tensor([0, 0, 1, NO_LABEL]), torch.tensor([0.9, 0.9, 0.2, 1.0])
+    weights = balanced_class_weights(labels, 2, confidence)
+    counted = confidence[:3] * weights[labels[:3]]
+    torch.testing.assert_close(counted[:2].sum(), counted[2])
+    torch.testing.assert_close(counted.sum(), confidence[:3].sum())
+
+
 def test_tasks_are_weighed() -> None:
     losses = {"energy": torch.tensor(2.0), "emotion": torch.tensor(3.0)}
     assert float(total_loss(losses, {"energy": 0.5})) == 4.0

@@ -108,6 +108,15 @@ def test_fine_tuning_starts_from_a_checkpoint(tiny: TinyCorpus, tmp_path: Path, 
     assert not pretrained["probabilities"].equals(scratch["probabilities"])
 
 
+def test_only_a_pretrained_body_learns_slower(tiny: TinyCorpus, tmp_path: Path, checkpoint: Path) -> None:
+    for place, start, same in (("scratch", None, True), ("pretrained", checkpoint, False)):
+        fast, slow = (
+            run(tiny, tmp_path / place / str(rate), start, finetune={"seeds": 1, "body_rate": rate})
+            for rate in (1.0, 0.1)
+        )
+        assert fast["probabilities"].equals(slow["probabilities"]) == same
+
+
 def test_a_checkpoint_of_another_model_is_an_error(tiny: TinyCorpus, tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(UserError, match=r"model\.width = 8, now it is 16; pre-train again"):
         run(tiny, tmp_path, checkpoint, model={"width": 16})

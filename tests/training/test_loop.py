@@ -81,6 +81,31 @@ def test_the_learning_rate_falls_by_half_a_cosine() -> None:
     assert [round(learning_rate(epoch, options), 3) for epoch in (1, 2, 3, 4)] == [1.0, 0.854, 0.5, 0.146]
 
 
+def test_the_body_learns_at_its_own_rate() -> None:
+    settings = LoopOptions(epochs=2, batch_size=8, learning_rate=1e-3, weight_decay=0.0)
+    clips, moved = random_clips(), {}
+    for rate in (1.0, 1e-6):
+        state = start(network(), settings, 7, rate)
+        before = {name: value.detach().clone() for name, value in state.network.named_parameters()}
+        for _ in epochs(state, clips, clips, cross_entropy, accuracy, settings):  # type: ignore[arg-type]
+            pass
+        moved[rate] = {
+            name: float((p.detach() - before[name]).abs().max()) for name, p in state.network.named_parameters()
+        }
+    assert all(way > 1e-4 for way in moved[1.0].values())
+    assert {name for name, way in moved[1e-6].items() if way > 1e-4} == {
+        name for name in moved[1.0] if name.startswith("heads.")
+    }
+
+
+def test_what_is_hidden_in_one_clip_stays_hidden_beside_clips_where_it_is_not() -> None:
+    steps, mask = torch.ones(6, 2, 8, 3), torch.ones(6, 2, 8, dtype=torch.bool)
+    steps[:3, ..., 1] = 0
+    changed = augment(steps, mask, LoopOptions(noise=0.5))
+    assert not changed[:3, ..., 1].any()
+    assert changed[3:, ..., 1].any()
+
+
 def test_augmentation_keeps_padding_silent_and_can_be_switched_off() -> None:
     clips = random_clips()
     mask = torch.arange(10).expand(24, 3, 10) < 6

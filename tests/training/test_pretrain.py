@@ -1,5 +1,6 @@
 """Pre-training: resuming, determinism, what is hidden, and what is missing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,13 @@ import pytest
 import torch
 
 from avpretext import shards
-from avpretext.config import Config
+from avpretext.config import Config, PretrainOptions
 from avpretext.errors import UserError
 from avpretext.models.losses import NO_LABEL
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import pretrain
-from avpretext.training.data import hidden_channels, normalise
+from avpretext.training.data import SpeechChunks, hidden_channels, normalise
+from avpretext.training.loop import ClipSet, Target
 
 from .conftest import TinyCorpus, config
 
@@ -76,27 +78,63 @@ def test_hidden_channels_have_no_influence(tiny: TinyCorpus, tmp_path: Path) -> 
     rows = np.arange(len(chunks))
     louder = chunks.steps.clone()
     louder[..., torch.from_numpy(hidden)] += torch.randn(louder[..., torch.from_numpy(hidden)].shape)
-    from dataclasses import replace
+    targets = pretrain.read_targets(chunks, ["energy"], {"tiny": tiny.labels}, {}, settings.pretrain)
 
-    normal = normalise(chunks, rows, "train", hidden)
-    assert torch.equal(normalise(replace(chunks, steps=louder), rows, "train", hidden).steps, normal.steps)
-    assert not normal.steps[..., torch.from_numpy(hidden)].any()
-    assert normal.steps[..., torch.from_numpy(~hidden)].any()
+    def heard(changed: SpeechChunks) -> torch.Tensor:
+        clips = pretrain.clip_set(normalise(changed, rows, "train"), targets, rows)
+        return pretrain.hide(clips, hidden, ["energy"]).steps
+
+    normal = heard(chunks)
+    assert torch.equal(heard(replace(chunks, steps=louder)), normal)
+    assert not normal[..., torch.from_numpy(hidden)].any()
+    assert normal[..., torch.from_numpy(~hidden)].any()
 
 
 def test_augmentation_does_not_bring_hidden_channels_back(tiny: TinyCorpus, tmp_path: Path) -> None:
-    """Their first-layer weights keep their start, up to weight decay: no input has ever reached them."""
+    """Their first-layer weights keep their start, up to weight decay, unless a task may hear them."""
     from avpretext.models.network import make_network
 
-    settings = config(pretrain={"hidden_channels": ["*RMSenergy*"], "noise": 0.5, "weight_decay": 0.0})
-    tensors, metadata = checkpoints.read(run(tiny, tmp_path, settings=settings))
-    place = metadata["channels"].index("pcm_RMSenergy_sma")
-    classes = {"energy": 0, "activation": 0, "emotion": 3}
-    begin = make_network(len(metadata["channels"]), settings.model, classes, settings.seed)
-    first = begin.state_dict()["encoder.blocks.0.conv.weight"]
-    trained = tensors["model.encoder.blocks.0.conv.weight"]
-    assert torch.equal(trained[:, place], first[:, place])
-    assert not torch.equal(trained[:, place - 1], first[:, place - 1])
+    hiding = {"hidden_channels": ["*RMSenergy*"], "noise": 0.5, "weight_decay": 0.0}
+    for tasks, hidden_from, learnt in (
+        (("energy",), ["energy"], False),
+        (ALL, ALL, False),
+        (ALL, ["energy"], True),
+        (("emotion",), ["energy"], True),
+    ):
+        settings = config(pretrain={**hiding, "hidden_from": hidden_from})
+        tensors, metadata = checkpoints.read(run(tiny, tmp_path, tasks, settings))
+        place = metadata["channels"].index("pcm_RMSenergy_sma")
+        begin = make_network(len(metadata["channels"]), settings.model, {}, settings.seed)
+        first = begin.state_dict()["encoder.blocks.0.conv.weight"]
+        trained = tensors["model.encoder.blocks.0.conv.weight"]
+        assert torch.equal(trained[:, place], first[:, place]) != learnt
+        assert not torch.equal(trained[:, place - 1], first[:, place - 1])
+
+
+def test_a_task_that_must_not_hear_a_channel_is_asked_only_without_it() -> None:
+    steps, mask = torch.ones(4, 3, 5, 2), torch.ones(4, 3, 5, dtype=torch.bool)
+    energy, emotion = (Target(torch.ones(size, dtype=torch.int64), torch.ones(size)) for size in ((4, 3), (4,)))
+    hidden = np.array([True, False])
+    clips = pretrain.hide(ClipSet(steps, mask, {"energy": energy, "emotion": emotion}), hidden, ["energy"])
+    hears = clips.steps[..., 0].flatten(1).any(1)
+    assert hears.tolist() == [False] * 4 + [True] * 4
+    assert clips.steps[..., 1].all()
+    assert torch.equal((clips.targets["energy"].labels != NO_LABEL).all(1), ~hears)
+    assert torch.equal((clips.targets["energy"].labels == NO_LABEL).all(1), hears)
+    assert torch.equal(clips.targets["emotion"].labels != NO_LABEL, hears)
+    assert steps.all()
+    alone = pretrain.hide(ClipSet(steps, mask, {"emotion": emotion}), hidden, ["energy"])
+    assert alone.steps.all()
+    assert len(alone.steps) == 4
+
+
+def test_classes_of_low_confidence_count_as_much_as_others() -> None:
+    target = Target(torch.tensor([0, 0, 1, 1]), torch.tensor([0.9, 0.7, 0.2, 0.2]))
+    objective = pretrain.Objective({"emotion": target}, {"emotion": ["angry", "sad"]}, PretrainOptions())
+    logits = torch.zeros(4, 2, requires_grad=True)
+    objective.loss({"emotion": logits}, {"emotion": target}).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad.sum(0), torch.zeros(2))
 
 
 def test_the_checkpoint_holds_all_that_was_promised(tiny: TinyCorpus, tmp_path: Path) -> None:
@@ -111,6 +149,15 @@ def test_the_checkpoint_holds_all_that_was_promised(tiny: TinyCorpus, tmp_path: 
     assert metadata["config"]["pretrain"]["batch_size"] == 8
     history = shards.read(tmp_path / "history.parquet")
     assert set(history["measure"]) >= {"loss", "energy_loss", "energy_uar", "activation_uar", "emotion_macro_f1"}
+
+
+def test_the_last_epoch_is_kept_or_the_best(tiny: TinyCorpus, tmp_path: Path) -> None:
+    # At this learning rate the first epochs are the best ones.
+    hasty = {"epochs": 12, "patience": 2, "learning_rate": 0.3, "averaging": 0.0}
+    for keep, whole in (("last", True), ("best", False)):
+        _, metadata = checkpoints.read(run(tiny, tmp_path / keep, ALL, config(pretrain={**hasty, "keep": keep})))
+        assert (metadata["epoch"] == 12) == whole
+        assert metadata["best_epoch"] == metadata["epoch"] - (0 if whole else 2)
 
 
 @pytest.mark.parametrize("tasks", [("energy",), ("activation", "emotion"), ("emotion",)])

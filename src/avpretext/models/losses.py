@@ -45,15 +45,31 @@ def masked_class_loss(
     return _weighted_mean(losses, weights if class_weights is None else weights * class_weights[target])
 
 
-def balanced_class_weights(labels: Tensor, classes: int) -> Tensor:
-    """Return (classes,) weights by which every class that occurs counts the same, with mean 1 over the clips.
+def balanced_class_weights(labels: Tensor, classes: int, weights: Tensor | None = None) -> Tensor:
+    """Return (classes,) factors by which every class that occurs counts the same, with mean 1 over what is labelled.
 
+    Parameters
+    ----------
+    labels
+        (N,) class numbers or `NO_LABEL`.
+    classes
+        Number of classes.
+    weights
+        (N,) what each label counts already, such as its confidence: a class whose confidences are low needs a larger
+        factor to count the same. None: all count 1.
+
+    Examples
+    --------
     >>> balanced_class_weights(torch.tensor([0, 0, 0, 1, -1]), 2)
     tensor([0.6667, 2.0000])
+    >>> balanced_class_weights(torch.tensor([0, 1]), 2, torch.tensor([0.8, 0.2]))
+    tensor([0.6250, 2.5000])
     """
-    counts = torch.bincount(labels[labels != NO_LABEL], minlength=classes).float()
-    present = (counts > 0).sum().clamp(min=1)
-    return torch.where(counts > 0, counts.sum() / (present * counts.clamp(min=1)), torch.zeros(classes))
+    labelled = labels != NO_LABEL
+    counted = torch.ones(len(labels)) if weights is None else weights
+    mass = torch.zeros(classes).index_add_(0, labels[labelled], counted[labelled].float())
+    present = (mass > 0).sum().clamp(min=1)
+    return torch.where(mass > 0, mass.sum() / (present * mass.clamp(min=1e-8)), torch.zeros(classes))
 
 
 def total_loss(losses: Mapping[str, Tensor], task_weights: Mapping[str, float]) -> Tensor:

@@ -10,7 +10,7 @@ def augment(steps: Tensor, mask: Tensor, options: LoopOptions) -> Tensor:
     """Return a randomly changed copy of a batch.
 
     Every value gets noise, some channels of a clip and a stretch of each chunk fall silent (Park et al., "SpecAugment",
-    Interspeech 2019). Padding stays zero, and so do channels that are zero in the whole batch, for those are hidden.
+    Interspeech 2019). Padding stays zero, and so do channels that are zero in a whole clip, for those are hidden.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def augment(steps: Tensor, mask: Tensor, options: LoopOptions) -> Tensor:
         `noise`, `channel_dropout`, `time_mask`; 0 leaves a part out.
     """
     batch, _, _, features = steps.shape
-    heard = steps.flatten(0, 2).any(0)  # (F,)
+    heard = steps.flatten(1, 2).any(1)[:, None, None]  # (B, 1, 1, F)
     if options.noise:
         steps = steps + options.noise * torch.randn_like(steps)
     if options.channel_dropout:

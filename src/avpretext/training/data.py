@@ -185,9 +185,7 @@ def mean_and_deviation(moments: NDArray[np.float64]) -> tuple[NDArray[np.float64
     return mean, np.where(constant, 1.0, np.sqrt(np.maximum(variance, 1e-30)))
 
 
-def normalise(
-    chunks: SpeechChunks, train: NDArray[np.int64], by: str, hidden: NDArray[np.bool_] | None = None
-) -> SpeechChunks:
+def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str) -> SpeechChunks:
     """Return the chunks in deviations from the mean: NaN and padding 0, clipped to plus and minus 3.
 
     Parameters
@@ -198,8 +196,6 @@ def normalise(
         Rows of the training clips.
     by
         `train`: mean and deviation over the frames of the training clips; `speaker`: over each speaker's own clips.
-    hidden
-        (F,) True for channels set to zero afterwards.
     """
     steps = torch.empty_like(chunks.steps)
     for rows, source in _normalisation_groups(chunks.speakers, train, by):
@@ -207,8 +203,6 @@ def normalise(
         shift, scale = torch.from_numpy(mean).float(), torch.from_numpy(1 / deviation).float()
         steps[rows] = ((chunks.steps[rows] - shift) * scale).nan_to_num(0.0).clamp(-CLIP, CLIP)
     steps *= chunks.mask.unsqueeze(-1)
-    if hidden is not None:
-        steps[..., torch.from_numpy(hidden)] = 0.0
     return replace(chunks, steps=steps)
 
 

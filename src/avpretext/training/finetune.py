@@ -158,6 +158,7 @@ def run_once(clips: LabelledClips, fold: Fold, seed: int, body: Mapping[str, Ten
         initial_network(clips, body, config, network_seed(config.seed, seed)),
         options,
         network_seed(config.seed, seed, fold.number),
+        options.body_rate if body else 1.0,
     )
     objective = Objective(clips.labels[rows["train"]], len(clips.classes), options)
     sets = clip_set(clips, rows["train"]), clip_set(clips, rows["dev"])

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -23,6 +25,10 @@ class Target(NamedTuple):
     labels: Tensor
     weights: Tensor
 
+    def take(self, rows: Tensor | NDArray[np.int64]) -> "Target":
+        """Return the targets of these rows."""
+        return Target(self.labels[rows], self.weights[rows])
+
 
 class ClipSet(NamedTuple):
     """Input and targets of N clips: steps (N, K, m, F), mask (N, K, m), targets by task."""
@@ -33,7 +39,7 @@ class ClipSet(NamedTuple):
 
     def take(self, rows: Tensor) -> "ClipSet":
         """Return the clips of these rows."""
-        targets = {task: Target(target.labels[rows], target.weights[rows]) for task, target in self.targets.items()}
+        targets = {task: target.take(rows) for task, target in self.targets.items()}
         return ClipSet(self.steps[rows], self.mask[rows], targets)
 
     def to(self, device: torch.device) -> "ClipSet":
@@ -77,19 +83,28 @@ class TrainingState:
     history: list[HistoryRow] = field(default_factory=list)
 
 
-def start(network: SpeechNetwork, options: LoopOptions, seed: int) -> TrainingState:
-    """Return the state before the first epoch: one seed, one order of batches and one dropout, whatever the weights."""
+def start(network: SpeechNetwork, options: LoopOptions, seed: int, body_rate: float = 1.0) -> TrainingState:
+    """Return the state before the first epoch: one seed, one order of batches and one dropout, whatever the weights.
+
+    Encoder and aggregator learn at `body_rate` times the learning rate of the heads.
+    """
     network.to(torch_device(options.device))
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, foreach=True
-    )
+    body = [*network.encoder.parameters(), *network.aggregator.parameters()]
+    groups = [{"params": body, "rate": body_rate}, {"params": [*network.heads.parameters()], "rate": 1.0}]
+    optimiser = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, foreach=True)
     torch.manual_seed(seed)
     averaged = AveragedModel(network, multi_avg_fn=running_mean(options.averaging), use_buffers=True)
     return TrainingState(network, averaged, optimiser, torch.Generator().manual_seed(seed))
 
 
 def epochs(
-    state: TrainingState, clips: ClipSet, dev: ClipSet, loss: Loss, score: Score, options: LoopOptions
+    state: TrainingState,
+    clips: ClipSet,
+    dev: ClipSet,
+    loss: Loss,
+    score: Score,
+    options: LoopOptions,
+    keep: Literal["best", "last"] = "best",
 ) -> Iterator[TrainingState]:
     """Train until the last epoch or until dev has not improved for `patience` epochs; yield the state after each.
 
@@ -103,6 +118,8 @@ def epochs(
         What is made small, and what is measured on `dev`.
     options
         Epochs, patience, batch size, learning rate, augmentation.
+    keep
+        `last`: every epoch counts as the best so far, whatever its score, so that none of them is left out.
     """
     device = torch_device(options.device)
     clips, dev_input = clips.to(device), dev.to(device)
@@ -112,7 +129,7 @@ def epochs(
         measures = score(predict(state.averaged, dev_input, options.batch_size), dev.targets)
         state.history.append(HistoryRow(state.epoch, "train", "loss", mean_loss))
         state.history += [HistoryRow(state.epoch, "dev", *measure) for measure in measures.items()]
-        if measures["score"] > state.best_score:
+        if keep == "last" or measures["score"] > state.best_score:
             state.best_score, state.best_epoch = measures["score"], state.epoch
             state.best = {name: value.clone() for name, value in state.averaged.module.state_dict().items()}
         yield state
@@ -121,7 +138,7 @@ def epochs(
 def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: LoopOptions) -> float:
     """Go once over the clips; return the mean loss."""
     for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate(state.epoch, options)
+        group["lr"] = group["rate"] * learning_rate(state.epoch, options)
     state.network.train()
     total = torch.zeros(())
     batches = shuffled_batches(len(clips.steps), options.batch_size, state.batches)

@@ -105,16 +105,18 @@ def fit(
     options = config.pretrain
     learnt, held_out = hold_out_speakers(chunks.speakers, options.dev_fraction, config.seed)
     hidden = hidden_channels(chunks.channels, options.hidden_channels)
-    normalised = normalise(chunks, learnt, config.model.normalise, hidden)
+    normalised = normalise(chunks, learnt, config.model.normalise)
     metadata = describe(chunks, classes, hidden, config)
     network = make_network(
         len(chunks.channels), config.model, {task: len(names) for task, names in classes.items()}, config.seed
     )
     state = start(network, options, config.seed)
     take_up(state, resume, metadata)
-    objective = Objective({task: target.labels[learnt] for task, target in targets.items()}, classes, options)
-    sets = clip_set(normalised, targets, learnt), clip_set(normalised, targets, held_out)
-    steps = epochs(state, *sets, objective.loss, objective.score, options)
+    objective = Objective({task: target.take(learnt) for task, target in targets.items()}, classes, options)
+    learnt_set, dev_set = (
+        hide(clip_set(normalised, targets, rows), hidden, options.hidden_from) for rows in (learnt, held_out)
+    )
+    steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, options.keep)
     for _ in progress(steps, total=options.epochs, unit="epochs", label=f"pretrain {'-'.join(classes)}"):
         tensors, counters = checkpoints.pack(state)
         checkpoints.write(resume, tensors, {**metadata, **counters})
@@ -229,19 +231,38 @@ def hold_out_speakers(
 
 def clip_set(chunks: SpeechChunks, targets: Mapping[str, Target], rows: NDArray[np.int64]) -> ClipSet:
     """Return input and targets of these clips."""
-    chosen = {task: Target(target.labels[rows], target.weights[rows]) for task, target in targets.items()}
+    chosen = {task: target.take(rows) for task, target in targets.items()}
     return ClipSet(chunks.steps[rows], chunks.mask[rows], chosen)
 
 
-class Objective:
-    """The weighted sum of the tasks' losses; the dev epoch is chosen by that sum."""
+def hide(clips: ClipSet, hidden: NDArray[np.bool_], hidden_from: Sequence[str]) -> ClipSet:
+    """Return the clips as each task may hear them: with the hidden channels at zero for the tasks of `hidden_from`.
 
-    def __init__(
-        self, train_labels: Mapping[str, Tensor], classes: Mapping[str, list[str]], options: PretrainOptions
-    ) -> None:
+    Where some tasks may hear everything and others not, every clip comes twice, each time with the labels of the tasks
+    that may hear it so. Tasks that give nothing away thus learn to use the channels that fine-tuning will hear.
+    """
+    kept_from = [task for task in clips.targets if task in hidden_from]
+    if not kept_from:
+        return clips
+    silenced = clips.steps.clone()
+    silenced[..., torch.from_numpy(hidden)] = 0.0
+    if len(kept_from) == len(clips.targets):
+        return clips._replace(steps=silenced)
+    targets = {}
+    for task, target in clips.targets.items():
+        unasked = Target(torch.full_like(target.labels, NO_LABEL), target.weights)
+        halves = (target, unasked) if task in kept_from else (unasked, target)
+        targets[task] = Target(*(torch.cat(parts) for parts in zip(*halves, strict=True)))
+    return ClipSet(torch.cat([silenced, clips.steps]), torch.cat([clips.mask, clips.mask]), targets)
+
+
+class Objective:
+    """The weighted sum of the tasks' losses; with `keep: best`, the dev epoch is chosen by that sum."""
+
+    def __init__(self, train: Mapping[str, Target], classes: Mapping[str, list[str]], options: PretrainOptions) -> None:
         self.classes = {task: len(names) for task, names in classes.items()}
         self.class_weights = {
-            task: balanced_class_weights(train_labels[task], count)
+            task: balanced_class_weights(train[task].labels, count, train[task].weights)
             for task, count in self.classes.items()
             if task not in CHUNK_TASKS
         }
@@ -283,7 +304,8 @@ def describe(
         "tasks": list(classes),
         "classes": {task: names for task, names in classes.items() if names},
         "channels": chunks.channels,
-        "hidden_channels": [name for name, hide in zip(chunks.channels, hidden, strict=True) if hide],
+        "hidden_channels": [name for name, hides in zip(chunks.channels, hidden, strict=True) if hides],
+        "hidden_from": [task for task in classes if task in config.pretrain.hidden_from],
         "clips": len(chunks),
         "config": {"seed": config.seed, **settings},
     }
