@@ -18,8 +18,8 @@ $(VENV)/.complete: envs/avpretext.lock pyproject.toml
 	@$(PYTHON) envs/system_libraries.py
 	@echo "Installing the pinned packages into $(VENV) (one to three minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement envs/avpretext.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement envs/avpretext.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: environment ## make the demo corpus, run the workflow on it, say where tables and report are

@@ -30,6 +30,12 @@ def test_an_option_touches_the_stages_that_read_it(change: dict[str, Any], touch
     assert changed == touched
 
 
+def test_what_a_corpus_is_used_for_does_not_index_it_again() -> None:
+    pretrained = parse({"corpora": {"mine": {"path": "p", "use": ["pretrain"]}}})
+    both = parse({"corpora": {"mine": {"path": "p", "use": ["pretrain", "finetune"], "synthetic": True}}})
+    assert signature("index", pretrained, "mine") == signature("index", both, "mine")
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_signature_is_read_back_as_the_same_options(stage: str) -> None:
     config = with_options(seed=9, labels={"energy": {"quantile": 0.3}}, split={"fps": 30})

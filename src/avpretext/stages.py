@@ -35,7 +35,11 @@ class Stage:
 
 STAGES = {
     "models": Stage("avpretext.features.models", 1, ("models",)),
-    "index": Stage("avpretext.media.index", 1, ("corpora.{corpus}",)),
+    "index": Stage(
+        "avpretext.media.index",
+        1,
+        tuple(f"corpora.{{corpus}}.{key}" for key in ("path", "reader", "video", "shards", "target", "speakers")),
+    ),
     "split": Stage("avpretext.media.split", 1, ("split",)),
     "speech": Stage("avpretext.features.speech", 1, ("speech",)),
     "landmarks": Stage("avpretext.features.landmarks", 1, ("landmarks",)),
@@ -96,5 +100,6 @@ def parse_signature(text: str) -> Config:
             place = place.setdefault(group, {})
         place[name] = value
     tree.pop("version", None)
-    tree.setdefault("corpora", {"none": {"path": ".", "use": []}})
+    for corpus in tree.setdefault("corpora", {"none": {"path": "."}}).values():
+        corpus["use"] = []  # shapes no artefact
     return parse(tree, "--options")

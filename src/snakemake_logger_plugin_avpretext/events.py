@@ -15,7 +15,7 @@ NOISE = re.compile(
     r"^(Select jobs to execute|Assuming unrestricted|Using shell:|host:|Provided cores|Rules claiming more threads|"
     r"Execute \d+ jobs|Building DAG|Activating conda|Using workflow specific profile|Complete log|Config file|"
     r"Job stats|Conda environments: ignored|Singularity|Using profile|None$|Reasons:|Finished job|"
-    r"Removing temporary output|Touching output)"
+    r"Removing temporary output|Touching output|Some jobs were triggered by provenance|\s*\d+ jobs have missing prov)"
 )
 
 
