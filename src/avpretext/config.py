@@ -248,7 +248,8 @@ class FinetuneOptions(LoopOptions):
     seeds: Count = Field(3, description="runs per fold")
     body_rate: Annotated[float, Field(gt=0, le=1)] = Field(
         0.3,
-        description="a pre-trained encoder and aggregator learn at this share of learning_rate, 0..1; the head at all",
+        description="a pre-trained encoder learns at this share of learning_rate, 0..1; at all of it if channels were"
+        " hidden from each of its tasks; the head at all",
     )
     class_balance: bool = Field(True, description="true: every class weighs the same in the loss")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes, 0..1")

@@ -51,7 +51,7 @@ STAGES = {
     "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
     "labels_emotion": Stage("avpretext.labels.emotion", 1, ("labels.emotion",)),
     "pretrain": Stage("avpretext.training.pretrain", 1, ("seed", "chunks", "model", "pretrain")),
-    "finetune": Stage("avpretext.training.finetune", 1, ("seed", "chunks", "model", "finetune")),
+    "finetune": Stage("avpretext.training.finetune", 2, ("seed", "chunks", "model", "finetune")),
     "evaluate": Stage("avpretext.evaluation.evaluate", 1, ("seed", "evaluate")),
     "tables": Stage("avpretext.evaluation.tables", 1),
     "report": Stage("avpretext.report.page", 1),

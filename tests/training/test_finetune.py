@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from avpretext import shards
+from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.evaluation.protocols import make_folds
 from avpretext.training import checkpoint as checkpoints
@@ -23,9 +24,12 @@ def run(tiny: TinyCorpus, output: Path, checkpoint: Path | None = None, **change
 
 @pytest.fixture(scope="module")
 def checkpoint(tiny: TinyCorpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pretrained")
+    return pretrained(tiny, tmp_path_factory.mktemp("pretrained"), config())
+
+
+def pretrained(tiny: TinyCorpus, folder: Path, settings: Config) -> Path:
     labels = {"tiny": {"energy": tiny.labels["energy"]}}
-    pretrain.run(["energy"], {"tiny": tiny.speech}, {"tiny": tiny.index}, labels, config(), folder, 1)
+    pretrain.run(["energy"], {"tiny": tiny.speech}, {"tiny": tiny.index}, labels, settings, folder, 1)
     return folder / "checkpoint.safetensors"
 
 
@@ -96,7 +100,7 @@ def test_initialisations_are_pairs(tiny: TinyCorpus, checkpoint: Path) -> None:
     assert heads
     assert all(torch.equal(scratch[name], pretrained[name]) for name in heads)
     assert not torch.equal(scratch["encoder.blocks.0.conv.weight"], pretrained["encoder.blocks.0.conv.weight"])
-    assert torch.equal(pretrained["encoder.blocks.0.conv.weight"], body["encoder.blocks.0.conv.weight"])
+    assert torch.equal(pretrained["encoder.blocks.0.conv.weight"], body.weights["encoder.blocks.0.conv.weight"])
 
 
 def test_fine_tuning_starts_from_a_checkpoint(tiny: TinyCorpus, tmp_path: Path, checkpoint: Path) -> None:
@@ -108,8 +112,9 @@ def test_fine_tuning_starts_from_a_checkpoint(tiny: TinyCorpus, tmp_path: Path, 
     assert not pretrained["probabilities"].equals(scratch["probabilities"])
 
 
-def test_only_a_pretrained_body_learns_slower(tiny: TinyCorpus, tmp_path: Path, checkpoint: Path) -> None:
-    for place, start, same in (("scratch", None, True), ("pretrained", checkpoint, False)):
+def test_only_a_body_that_heard_every_channel_learns_slower(tiny: TinyCorpus, tmp_path: Path, checkpoint: Path) -> None:
+    whole = pretrained(tiny, tmp_path / "whole checkpoint", config(pretrain={"hidden_from": []}))
+    for place, start, same in (("scratch", None, True), ("hidden", checkpoint, True), ("whole", whole, False)):
         fast, slow = (
             run(tiny, tmp_path / place / str(rate), start, finetune={"seeds": 1, "body_rate": rate})
             for rate in (1.0, 0.1)

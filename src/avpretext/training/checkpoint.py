@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,23 @@ def unpack(state: TrainingState, tensors: Mapping[str, Tensor], counters: Mappin
     state.history = [HistoryRow(*row) for row in counters["history"]]
 
 
-def read_body(path: Path, channels: Sequence[str], config: Config) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class Body:
+    """A pre-trained encoder and aggregator.
+
+    Attributes
+    ----------
+    weights
+        By their names in the network.
+    heard_all
+        False when channels were hidden from every task: then the weights that read them were never trained.
+    """
+
+    weights: Mapping[str, Tensor]
+    heard_all: bool
+
+
+def read_body(path: Path, channels: Sequence[str], config: Config) -> Body:
     """Return encoder and aggregator of a checkpoint's best epoch, checked against what the model is to be now.
 
     Raises
@@ -105,7 +122,8 @@ def read_body(path: Path, channels: Sequence[str], config: Config) -> dict[str, 
                     f"{path} was pre-trained with {group}.{name} = {then.get(name)!r}, now it is {value!r};"
                     f" pre-train again, or set it back"
                 )
-    return {name: value for name, value in _below("best", tensors).items() if not name.startswith("heads.")}
+    weights = {name: value for name, value in _below("best", tensors).items() if not name.startswith("heads.")}
+    return Body(weights, heard_all=set(metadata["tasks"]) != set(metadata["hidden_from"]))
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from avpretext.models.losses import balanced_class_weights, masked_class_loss
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
+from avpretext.training.checkpoint import Body
 from avpretext.training.data import SpeechChunks, chunk_grid, load_chunks, normalise, rows_of
 from avpretext.training.loop import ClipSet, HistoryRow, Target, TrainingState, epochs, predict, start
 from avpretext.training.measures import dev_measures
@@ -143,7 +144,7 @@ def normalise_for(fold: Fold, chunks: SpeechChunks, model: ModelOptions) -> Spee
     return normalise(chunks, rows_of(chunks.speakers, fold.train), model.normalise)
 
 
-def run_once(clips: LabelledClips, fold: Fold, seed: int, body: Mapping[str, Tensor] | None, config: Config) -> Run:
+def run_once(clips: LabelledClips, fold: Fold, seed: int, body: Body | None, config: Config) -> Run:
     """Train on one fold with one seed; the best dev epoch predicts dev and test.
 
     Runs of one fold and seed share head, order of batches and dropout, whatever they start from: they are pairs.
@@ -158,7 +159,7 @@ def run_once(clips: LabelledClips, fold: Fold, seed: int, body: Mapping[str, Ten
         initial_network(clips, body, config, network_seed(config.seed, seed)),
         options,
         network_seed(config.seed, seed, fold.number),
-        options.body_rate if body else 1.0,
+        options.body_rate if body and body.heard_all else 1.0,
     )
     objective = Objective(clips.labels[rows["train"]], len(clips.classes), options)
     sets = clip_set(clips, rows["train"]), clip_set(clips, rows["dev"])
@@ -176,13 +177,11 @@ def network_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def initial_network(
-    clips: LabelledClips, body: Mapping[str, Tensor] | None, config: Config, seed: int
-) -> SpeechNetwork:
+def initial_network(clips: LabelledClips, body: Body | None, config: Config, seed: int) -> SpeechNetwork:
     """Return the network to fine-tune: encoder and aggregator from `body` if given, the head new."""
     network = make_network(len(clips.chunks.channels), config.model, {TASK: len(clips.classes)}, seed)
     if body:
-        network.load_state_dict({**network.state_dict(), **body})
+        network.load_state_dict({**network.state_dict(), **body.weights})
     return network
 
 
