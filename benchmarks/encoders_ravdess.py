@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.evaluation.protocols import Fold, make_folds
 from avpretext.progress import progress
 from avpretext.training.data import chunk_grid, cut_clips
 from avpretext.training.finetune import LabelledClips, normalise_for, run_once
+from avpretext.training.protocols import Fold, make_folds
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 TEST_ACTORS = [["01", "11", "20", "21"], ["04", "10", "12", "14"], ["08", "09", "19", "23"], ["03", "05", "07", "24"]]

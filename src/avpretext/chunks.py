@@ -16,6 +16,16 @@ from avpretext.errors import UserError
 FRAME_S = 0.01
 """Seconds from one frame of the grid to the next."""
 
+
+def frames_of(length_s: float) -> int:
+    """Return a length in frames of the grid, at least 1.
+
+    >>> frames_of(1.0), frames_of(0.001)
+    (100, 1)
+    """
+    return max(1, round(length_s / FRAME_S))
+
+
 ChunkMethod = Literal["exact", "published"]
 
 

@@ -15,7 +15,7 @@ import typer
 
 from avpretext import __version__
 from avpretext.config import Config
-from avpretext.config_file import load, parse
+from avpretext.config_file import document, load, parse
 from avpretext.errors import UserError, nearest
 from avpretext.paths import Layout, expand
 from avpretext.stages import STAGES, parse_signature
@@ -291,6 +291,12 @@ def demo(
     if model is None and not face_model.is_file():
         _run("models")(settings.models, face_model)
     corpus.run(output, settings.demo, face_model, threads)
+
+
+@app.command("config", rich_help_panel=TOOL)
+def show_config(file: Annotated[Path, typer.Argument(help="Configuration file.")] = CONFIG) -> None:
+    """Print a configuration with every key, its value in force and its meaning."""
+    print(document(load(file)), end="")
 
 
 @app.command(rich_help_panel=TOOL)

@@ -263,6 +263,22 @@ class EvaluateOptions(Options):
     level: Fraction = Field(0.95, description="level of the intervals, 0..1")
 
 
+class DemoOptions(Options):
+    """The synthetic demo corpus."""
+
+    seed: int = Field(1, ge=0, description="seed of the demo corpus")
+    labelled_speakers: int = Field(10, ge=1, le=13, description="speakers of the labelled part")
+    clips_per_emotion: int = Field(3, ge=1, le=12, description="labelled clips per speaker and emotion")
+    unlabelled_speakers: int = Field(13, ge=1, le=13, description="speakers of the unlabelled part, all others")
+    clips_per_speaker: Count = Field(19, description="unlabelled clips per speaker")
+    overlap: float = Field(0.7, ge=0, description="scatter of voices within an emotion; 0: none, larger: harder")
+    coupling: Fraction = Field(0.6, description="correlation of vocal arousal and strength of the expression, 0..1")
+    flicker: Fraction = Field(0.12, description="noise of action units over time, in units of intensity")
+    emphasis_db: float = Field(2.5, ge=0, description="loudness that rises and falls with the face, in dB")
+    fps: Positive = Field(25.0, description="frames per second of the clips")
+    size: int = Field(256, ge=96, multiple_of=2, description="width and height of the clips, in pixels")
+
+
 class Config(Options):
     """Everything in `config.yaml`."""
 
@@ -282,7 +298,7 @@ class Config(Options):
     pretrain: PretrainOptions = PretrainOptions()
     finetune: FinetuneOptions = FinetuneOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
-    demo: "DemoOptions" = Field(default_factory=lambda: DemoOptions())
+    demo: DemoOptions = DemoOptions()
 
     @model_validator(mode="after")
     def _corpora_are_named_and_used(self) -> Self:
@@ -348,22 +364,3 @@ class Config(Options):
 
 RESERVED_NAMES = ("models", "pretrain", "tables", "logs", "benchmarks", "report", "config")
 """Folders of the results that no corpus may be named after."""
-
-
-class DemoOptions(Options):
-    """The synthetic demo corpus."""
-
-    seed: int = Field(1, ge=0, description="seed of the demo corpus")
-    labelled_speakers: int = Field(10, ge=1, le=13, description="speakers of the labelled part")
-    clips_per_emotion: int = Field(3, ge=1, le=12, description="labelled clips per speaker and emotion")
-    unlabelled_speakers: int = Field(13, ge=1, le=13, description="speakers of the unlabelled part, all others")
-    clips_per_speaker: Count = Field(19, description="unlabelled clips per speaker")
-    overlap: float = Field(0.7, ge=0, description="scatter of voices within an emotion; 0: none, larger: harder")
-    coupling: Fraction = Field(0.6, description="correlation of vocal arousal and strength of the expression, 0..1")
-    flicker: Fraction = Field(0.12, description="noise of action units over time, in units of intensity")
-    emphasis_db: float = Field(2.5, ge=0, description="loudness that rises and falls with the face, in dB")
-    fps: Positive = Field(25.0, description="frames per second of the clips")
-    size: int = Field(256, ge=96, multiple_of=2, description="width and height of the clips, in pixels")
-
-
-Config.model_rebuild()

@@ -1,5 +1,6 @@
-"""Reading a configuration file, and saying what is wrong with it."""
+"""Reading a configuration file, saying what is wrong with it, and writing one out in full."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,12 @@ from pydantic import BaseModel, ValidationError
 
 from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError, nearest
+
+HEADER = """\
+# The demo, out of the box. Every key is here with its meaning and unit; a file of your own may leave keys out, for
+# their defaults. Other files: examples/. A file given with --configfile stands alone.
+# `avpretext config FILE` prints any configuration like this, with all values in force.
+"""
 
 
 def load(path: str | Path) -> Config:
@@ -64,15 +71,24 @@ def known_keys(location: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-def describe(model: type[BaseModel] = Config, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Yield (key, description, default) for every option, groups flattened with dots."""
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from describe(kind, f"{prefix}{name}.")
+def document(config: Config) -> str:
+    """Return a configuration as YAML with every key, each with its value and, as a comment, its meaning and unit."""
+    return HEADER + "\n".join(_lines(config, 0)) + "\n"
+
+
+def _lines(group: BaseModel, depth: int) -> Iterator[str]:
+    """Yield the lines of a group of options; a group within the first level stands apart."""
+    space = "  " * depth
+    for name, field in type(group).model_fields.items():
+        value = getattr(group, name)
+        if isinstance(value, BaseModel):
+            yield from ([] if depth else [""])
+            yield f"{space}{name}: # {(type(value).__doc__ or '').splitlines()[0]}"
+            yield from _lines(value, depth + 1)
         elif name == "corpora":
-            yield f"{prefix}{name}", field.description or "", None
-            yield from describe(CorpusOptions, f"{prefix}{name}.NAME.")
+            yield from ("", f"{name}: # {field.description}")
+            for corpus, options in value.items():
+                yield f"{space}  {corpus}:"
+                yield from _lines(options, depth + 2)
         else:
-            default = None if field.is_required() else field.get_default(call_default_factory=True)
-            yield f"{prefix}{name}", field.description or "", default
+            yield f"{space}{name}: {json.dumps(value, ensure_ascii=False)} # {field.description}"

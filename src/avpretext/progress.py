@@ -25,7 +25,7 @@ def duration(seconds: float) -> str:
 
 
 def describe(label: str, done: int, total: int, unit: str, elapsed_s: float) -> str:
-    """Return one progress line: done, rate and time left; `workflow progress` reads it back from the log.
+    """Return one progress line: done, rate and time left; `last_progress` reads it back from the log.
 
     >>> describe("speech demo/0001", 50, 200, "clips", 10.0)
     'speech demo/0001: 50/200 clips, 5.0 clips/s, 30 s left'

@@ -6,9 +6,8 @@ MEDIA = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """Audio or image in the layout that the Hugging Face `datasets` library decodes by itself."""
 
 SAMPLE_RATE_HZ = 16_000
-FRAME_STEP_S = 0.01
-"""Hop of the speech features: speech frame k stands at k * 0.01 s."""
 SAMPLES_PER_FRAME = 160
+"""Hop of the speech features: a frame of the grid, `chunks.FRAME_S`, in samples."""
 
 ACTION_UNITS = (
     "AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10", "AU11", "AU12",

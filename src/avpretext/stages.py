@@ -46,7 +46,7 @@ STAGES = {
     "motion": Stage("avpretext.features.motion", 1, ("motion",)),
     "neutral": Stage("avpretext.features.neutral", 1, ("action_units",)),
     "action_units": Stage("avpretext.features.action_units", 1, ("action_units",)),
-    "rejects": Stage("avpretext.media.rejects", 1, ("rejects",)),
+    "rejects": Stage("avpretext.media.rejects", 2, ("rejects",)),
     "labels_energy": Stage("avpretext.labels.energy", 1, ("labels.energy", "chunks")),
     "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
     "labels_emotion": Stage("avpretext.labels.emotion", 1, ("labels.emotion",)),

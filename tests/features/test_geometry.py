@@ -3,7 +3,7 @@ import pytest
 from tests.features.faces import posed, resting_head, rotation
 
 from avpretext.features import geometry
-from avpretext.features.landmark_points import MEDIAPIPE_TO_DLIB, MIRRORED, REGIONS, STABLE, dlib_points
+from avpretext.features.landmark_points import MEDIAPIPE_TO_DLIB, REGIONS, STABLE, dlib_points
 
 
 def test_similarity_recovers_a_known_transformation() -> None:
@@ -52,7 +52,6 @@ def test_smoothing_never_reaches_over_a_gap() -> None:
 def test_the_points_of_dlib_are_distinct_and_inside_the_478() -> None:
     assert len(set(MEDIAPIPE_TO_DLIB.tolist())) == 68
     assert MEDIAPIPE_TO_DLIB.max() < 468, "irises are no part of dlib's points"
-    np.testing.assert_array_equal(MIRRORED[MIRRORED], np.arange(68))
 
 
 def test_no_region_moves_the_points_that_the_head_is_aligned_by_but_the_face() -> None:

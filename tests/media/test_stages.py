@@ -190,6 +190,12 @@ def test_too_many_refused_clips_stop_the_run_and_say_why(flash_and_beep, corpus,
         results.run_rejects(0.2)
 
 
+def test_a_clip_refused_by_a_later_stage_is_named_by_its_file():
+    index = pl.DataFrame({"clip_id": ["a", "b"], "path": ["x/a.mp4", "x/b.mp4"]})
+    refused = pl.DataFrame({"clip_id": ["b", "a"], "path": [None, "y/a.mp4"], "stage": ["landmarks", "index"]})
+    assert rejects.with_paths(refused, index)["path"].to_list() == ["x/b.mp4", "y/a.mp4"]
+
+
 def test_a_corpus_all_refused_stops_the_run_whatever_is_allowed(corpus, options, tmp_path):
     (tmp_path / "corpus").mkdir()
     (tmp_path / "corpus" / "text.mp4").write_bytes(b"no video")

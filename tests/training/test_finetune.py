@@ -9,9 +9,9 @@ import torch
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.errors import UserError
-from avpretext.evaluation.protocols import make_folds
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finetune, pretrain
+from avpretext.training.protocols import make_folds
 
 from .conftest import CLASSES, TinyCorpus, config
 

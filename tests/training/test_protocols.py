@@ -6,7 +6,7 @@ import pytest
 
 from avpretext.config import FinetuneOptions
 from avpretext.errors import UserError
-from avpretext.evaluation.protocols import Fold, check_no_leak, folds_by_test_speakers, make_folds, speaker_kfold
+from avpretext.training.protocols import Fold, check_no_leak, folds_by_test_speakers, make_folds, speaker_kfold
 
 SPEAKERS = [f"s{speaker}" for speaker in range(9) for _ in range(4 + 3 * speaker)]
 

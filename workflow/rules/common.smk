@@ -19,7 +19,7 @@ from avpretext.stages import signature
 
 try:
     CONFIG = parse_config(config, ", ".join(map(str, workflow.configfiles)) or "config")
-    CLIPS = {
+    FINGERPRINTS = {
         name: corpora.fingerprints(corpora.scan(corpus), corpus.shards)
         for name, corpus in CONFIG.corpora.items()
     }

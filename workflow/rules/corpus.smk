@@ -20,7 +20,7 @@ rule index:
     params:
         options=options("index"),
         # Changes when a clip of this shard is added, replaced or removed: then this shard is made again, no other.
-        clips=lambda wildcards: CLIPS[wildcards.corpus][int(wildcards.shard)],
+        clips=lambda wildcards: FINGERPRINTS[wildcards.corpus][int(wildcards.shard)],
     message:
         "index {wildcards.corpus}/{wildcards.shard}: list the clips"
     shell:

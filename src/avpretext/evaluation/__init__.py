@@ -1,1 +1,1 @@
-"""Protocols, metrics, statistics, tables."""
+"""Metrics, statistics, tables."""

@@ -28,14 +28,6 @@ MEDIAPIPE_TO_DLIB = np.array(
 )  # fmt: skip
 """Shape (68,): the MediaPipe index of each dlib point; symmetric, point for point."""
 
-MIRRORED = np.array(
-    [
-        *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37,
-        36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
-    ]
-)  # fmt: skip
-"""Shape (68,): the point that takes each point's place in the mirrored face."""
-
 EYE_CORNERS_OUTER = (36, 45)
 STABLE = np.array([0, 1, 15, 16, 27, 28, 29, 30, 36, 39, 42, 45])
 """Points that move with the skull rather than with expression: temples, bridge of the nose, corners of the eyes."""

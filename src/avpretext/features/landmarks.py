@@ -23,6 +23,7 @@ from avpretext.features.face_tracker import BLENDSHAPES, Face, FaceTracker
 from avpretext.features.landmark_points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
 from avpretext.features.landmark_shards import evenly
 from avpretext.features.models import FACE_MODEL, sha256
+from avpretext.media.refusal import Refusal, reject_row
 from avpretext.progress import progress
 
 BLOCK = 512
@@ -78,15 +79,15 @@ def run(
             rows.flush()
             if not rows.accepted:
                 shown.drop(clip_id)
-                refused.append(_refusal(clip_id, rows.detected, lengths[clip_id], options))
+                refusal = _refusal(rows.detected, lengths[clip_id], options)
+                refused.append(reject_row(clip_id, None, "landmarks", refusal))
     shards.write_table(rejects, refused, schemas.REJECTS, made_by)
     shards.write_table(preview, shown.rows, schemas.FRAMES, made_by)
 
 
-def _refusal(clip_id: str, detected: int, frames: int, options: LandmarkOptions) -> dict[str, Any]:
+def _refusal(detected: int, frames: int, options: LandmarkOptions) -> Refusal:
     limit = f"landmarks.min_face_fraction = {options.min_face_fraction}"
-    detail = f"a face in {detected} of {frames} frames; {limit}"
-    return {"clip_id": clip_id, "path": None, "stage": "landmarks", "reason": "no_face", "detail": detail}
+    return Refusal("no_face", f"a face in {detected} of {frames} frames; {limit}")
 
 
 def frames_per_clip(frames: Path) -> dict[str, int]:

@@ -11,6 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext import schemas, shards
+from avpretext.chunks import FRAME_S
 from avpretext.config import SpeechOptions
 from avpretext.features.descriptors import Descriptors, frame_energy, open_descriptors
 from avpretext.media.pool import ordered_map
@@ -62,7 +63,7 @@ def describe(clip: dict[str, Any], descriptors: Descriptors, schema: pa.Schema) 
     try:
         signal, _ = soundfile.read(io.BytesIO(clip["audio"]["bytes"]), dtype="float32")
     except soundfile.LibsndfileError as error:
-        return reject_row(clip["clip_id"], clip["audio"]["path"], "speech", Refusal("decode_error", str(error)))
+        return reject_row(clip["clip_id"], None, "speech", Refusal("decode_error", str(error)))
     return to_table(clip["clip_id"], frame_energy(signal), descriptors, descriptors.compute(signal), schema)
 
 
@@ -75,7 +76,7 @@ def to_table(
 ) -> pa.Table:
     """Return the rows of a clip, shape (T,) and (T, descriptors) put side by side, as the schema has them."""
     frames = np.arange(len(values), dtype=np.int32)
-    columns = [[clip_id] * len(values), frames, frames * schemas.FRAME_STEP_S, energy, descriptors.loudness(values)]
+    columns = [[clip_id] * len(values), frames, frames * FRAME_S, energy, descriptors.loudness(values)]
     columns += list(np.ascontiguousarray(values.T))
     return pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema

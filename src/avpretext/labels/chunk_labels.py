@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from avpretext import schemas, shards
-from avpretext.chunks import FRAME_S, chunk_span, chunk_starts
+from avpretext.chunks import FRAME_S, chunk_span, chunk_starts, frames_of
 from avpretext.config import ChunkOptions, ThresholdOptions
 from avpretext.labels.thresholds import UNLABELLED, Labels, label_by_quantile
 
@@ -21,7 +21,7 @@ FEW = 0.02
 
 def grid(frames: int, options: ChunkOptions) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return first and last-but-one frame of each chunk of a clip of `frames` 10 ms frames, shape (chunks,) each."""
-    length = max(1, round(options.length_s / FRAME_S))
+    length = frames_of(options.length_s)
     shape = (frames, length, options.count, options.factor, options.method)
     starts = chunk_starts(*shape)
     return starts, np.minimum(starts + chunk_span(*shape), frames)

@@ -17,11 +17,11 @@ class Refusal:
             raise ValueError(f"{self.reason!r} is not one of {', '.join(REASONS)}")
 
 
-def reject_row(clip_id: str, path: str, stage: str, refusal: Refusal) -> dict[str, str]:
-    """Return the row of `schemas.REJECTS` for a refused clip."""
+def reject_row(clip_id: str, path: str | None, stage: str, refusal: Refusal) -> dict[str, str | None]:
+    """Return the row of `schemas.REJECTS` for a refused clip; the stage `rejects` fills in a path that is not known."""
     return {
         "clip_id": printable(clip_id),
-        "path": printable(path),
+        "path": None if path is None else printable(path),
         "stage": stage,
         "reason": refusal.reason,
         "detail": printable(refusal.detail),

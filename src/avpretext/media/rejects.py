@@ -33,7 +33,7 @@ def run(
     UserError
         More than `max_reject_fraction` of the clips are refused, or all: with how often which reason, and the fix.
     """
-    table = shards.read(rejects).sort("clip_id", "path", "stage")
+    table = with_paths(shards.read(rejects), shards.read(index, ["clip_id", "path"])).sort("clip_id", "path", "stage")
     refused_early = table.filter(pl.col("stage") == "index").height
     total = sum(shards.count_rows(path) for path in index) + refused_early
     refused = table.select("clip_id", "path").unique().height
@@ -43,6 +43,16 @@ def run(
         raise UserError(_message(table, refused, total, corpus_name, options))
     made_by = shards.provenance("rejects", options.model_dump(), clips=total)
     shards.write_table(output, table, schemas.REJECTS, made_by)
+
+
+def with_paths(refused: pl.DataFrame, index: pl.DataFrame) -> pl.DataFrame:
+    """Name the file of each refused clip: stages after `split` know its clip_id alone, the index knows the rest.
+
+    What `index` itself refused is not in it, and may bear the clip_id of a clip that is.
+    """
+    known = refused.join(index.rename({"path": "indexed"}), on="clip_id", how="left", maintain_order="left")
+    path = pl.when(pl.col("stage") == "index").then("path").otherwise(pl.coalesce("indexed", "path"))
+    return known.with_columns(path.alias("path")).drop("indexed")
 
 
 def _message(table: pl.DataFrame, refused: int, total: int, corpus_name: str, options: RejectsOptions) -> str:

@@ -1,1 +1,1 @@
-"""Pre-training and fine-tuning."""
+"""Pre-training and fine-tuning; which speakers train, choose and test."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avpretext import shards
-from avpretext.chunks import FRAME_S
+from avpretext.chunks import frames_of
 from avpretext.config import ChunkOptions, ModelOptions
 from avpretext.errors import UserError, nearest
 from avpretext.models.chunking import ChunkGrid, gather_chunks
@@ -50,7 +50,7 @@ class SpeechChunks:
 
 def chunk_grid(chunks: ChunkOptions, model: ModelOptions) -> ChunkGrid:
     """Return the grid that these options ask for, in 10 ms frames."""
-    length = max(1, round(chunks.length_s / FRAME_S))
+    length = frames_of(chunks.length_s)
     return ChunkGrid(length, chunks.count, chunks.factor, chunks.method, min(model.step_frames, length))
 
 

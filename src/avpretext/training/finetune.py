@@ -15,7 +15,6 @@ from torch import Tensor
 from avpretext import schemas, shards
 from avpretext.config import Config, FinetuneOptions, ModelOptions
 from avpretext.errors import UserError
-from avpretext.evaluation.protocols import Fold, make_folds
 from avpretext.models.losses import balanced_class_weights, masked_class_loss
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.progress import progress
@@ -24,6 +23,7 @@ from avpretext.training.checkpoint import Body
 from avpretext.training.data import SpeechChunks, chunk_grid, load_chunks, normalise, rows_of
 from avpretext.training.loop import ClipSet, HistoryRow, Target, TrainingState, epochs, predict, start
 from avpretext.training.measures import dev_measures
+from avpretext.training.protocols import Fold, make_folds
 
 TASK = "ser"
 """Name of the head that is fine-tuned."""
