@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from avpretext.config import Config
 from avpretext.config_file import parse
+from avpretext.corpora import ravdess
+from avpretext.corpora.protocols import published_folds
 from avpretext.progress import progress
-from avpretext.training.data import chunk_grid, cut_clips
-from avpretext.training.finetune import LabelledClips, normalise_for, run_once
-from avpretext.training.protocols import Fold, make_folds
+from avpretext.training.data import SpeechChunks, chunk_grid, concatenate, cut_clips
+from avpretext.training.finetune import LabelledClips, clips_of_fold, run_once
+from avpretext.training.folds import Fold
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
-TEST_ACTORS = [["01", "11", "20", "21"], ["04", "10", "12", "14"], ["08", "09", "19", "23"], ["03", "05", "07", "24"]]
 PUBLISHED = {"encoder": "lstm", "width": 130, "layers": 2, "dropout": 0.5, "head_dropout": 0.0, "step_frames": 2}
 Case = Mapping[str, Mapping[str, object]]
 CASES: dict[str, Case] = {
@@ -65,14 +66,15 @@ def describe(smile: opensmile.Smile, file: Path) -> NDArray[np.float32]:
 
 def measure(case: Case, frames: Frames, channels: list[str], seeds: int) -> dict[str, float]:
     """Return UAR over the test clips of each fold, mean over seeds, and CPU seconds per run."""
-    finetune = {"protocol": "speakers", "test_speakers": TEST_ACTORS, "dev_speakers": 2, **case.get("finetune", {})}
-    config = parse({"corpora": {"ravdess": {"path": ".", "use": []}}, **case, "finetune": finetune})
+    config = parse({"corpora": {"ravdess": {"path": ".", "use": []}}, **case})
     speakers = {clip_id: clip_id[-2:] for clip_id in frames}
-    chunks = cut_clips(frames, speakers, channels, chunk_grid(config.chunks, config.model))
-    labels = np.array([int(clip_id[6:8]) - 1 for clip_id in chunks.clip_ids])
+    cut = cut_clips(frames, speakers, channels, chunk_grid(config.chunks, config.model))
+    chunks = concatenate({"ravdess": cut})
+    numbers = [int(name.rpartition("/")[2][6:8]) - 1 for name in chunks.clip_ids]
+    clips = LabelledClips(chunks, np.eye(len(EMOTIONS), dtype=np.float32)[numbers], "hard", list(EMOTIONS))
     scores, begin = {}, time.process_time()
-    for fold in make_folds(chunks.speakers, config.finetune, config.seed):
-        normalised = LabelledClips(normalise_for(fold, chunks, config.model), labels, list(EMOTIONS))
+    for fold in emobox_folds(chunks, config.seed):
+        normalised = clips_of_fold(clips, fold, config.model)
         scores[f"fold {fold.number + 1}"] = float(
             np.mean([test_uar(normalised, fold, seed, config) for seed in range(seeds)])
         )
@@ -80,10 +82,28 @@ def measure(case: Case, frames: Frames, channels: list[str], seeds: int) -> dict
     return {"UAR": float(np.mean(list(scores.values()))), **scores, "CPU seconds per run": seconds}
 
 
+def emobox_folds(chunks: SpeechChunks, seed: int) -> list[Fold]:
+    """Return EmoBox's folds whose actors are there, two dev actors drawn by seed."""
+    actors = [speaker.rpartition("/")[2] for speaker in chunks.speakers]
+    division = published_folds(actors, ravdess.READER.protocols["emobox"], 2, seed, "emobox")
+    of_actor: dict[str, set[str]] = {}
+    for name, actor in zip(chunks.clip_ids, actors, strict=True):
+        of_actor.setdefault(actor, set()).add(name)
+    return [
+        Fold(fold.number, {
+            part: frozenset().union(*(of_actor[actor] for actor in getattr(fold, part)))
+            for part in ("train", "dev", "test")
+        })
+        for fold in division.folds
+    ]  # fmt: skip
+
+
 def test_uar(clips: LabelledClips, fold: Fold, seed: int, config: Config) -> float:
     """Return the unweighted average recall over the test clips."""
-    test = run_once(clips, fold, seed, None, config).predictions[1]
-    labels, predicted = clips.labels[test.rows], test.probabilities.argmax(1)
+    test = run_once(clips, fold, seed, None, config).predictions[-1]
+    number = {name: row for row, name in enumerate(clips.chunks.clip_ids)}
+    labels = clips.values[[number[name] for name in test.names]].argmax(1)
+    predicted = test.probabilities.argmax(1)
     return float(np.mean([(predicted[labels == label] == label).mean() for label in np.unique(labels)]))
 
 

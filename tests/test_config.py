@@ -14,7 +14,7 @@ from avpretext.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CORPUS = {"path": ".", "use": ["pretrain", "finetune"]}
-EXAMPLES = sorted(REPOSITORY.glob("examples/*.yaml"))
+EXAMPLES = sorted(REPOSITORY.rglob("examples/**/*.yaml"))
 
 
 def parsed(**content: Any) -> Config:
@@ -36,6 +36,13 @@ def parsed(**content: Any) -> Config:
             "emotion needs a corpus with `use: [pretrain]` and video",
         ),
         ({"corpora": {"tables": CORPUS}}, "corpora.tables"),
+        ({"corpora": {"mine": {**CORPUS, "protocol": {"name": "cross_corpus"}}}}, "cross_corpus needs `train`"),
+        ({"corpora": {"mine": {**CORPUS, "protocol": {"train": ["mine"]}}}}, "is for the protocol cross_corpus alone"),
+        (
+            {"corpora": {"mine": {**CORPUS, "protocol": {"name": "cross_corpus", "train": ["mnie"]}}, "mine2": CORPUS}},
+            "'mnie' is no other corpus of the configuration; did you mean 'mine2'",
+        ),
+        ({"segment": {"min_s": 6, "max_s": 10}}, "segment.max_s = 10: at least twice min_s = 6"),
         ({"corpora": {"../up": CORPUS}}, "letters, digits"),
     ],
 )
@@ -70,7 +77,9 @@ def test_the_schema_file_is_the_one_generated_from_the_package() -> None:
     assert json.loads(file.read_text()) == Config.model_json_schema(), "run: avpretext schema > " + str(file)
 
 
-@pytest.mark.parametrize("file", [REPOSITORY / "config.yaml", *EXAMPLES], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "file", [REPOSITORY / "config.yaml", *EXAMPLES], ids=lambda path: f"{path.parent.name}/{path.name}"
+)
 def test_the_configurations_that_ship_are_valid(file: Path) -> None:
     config_file.load(file)
     schema = json.loads((REPOSITORY / "workflow" / "schemas" / "config.schema.json").read_text())

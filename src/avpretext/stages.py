@@ -33,14 +33,20 @@ class Stage:
     options: tuple[str, ...] = ()
 
 
+def _of_corpus(*keys: str) -> tuple[str, ...]:
+    """Return keys of the options of the corpus in question."""
+    return tuple(f"corpora.{{corpus}}.{key}" for key in keys)
+
+
 STAGES = {
     "models": Stage("avpretext.features.models", 1, ("models",)),
     "index": Stage(
         "avpretext.media.index",
-        1,
-        tuple(f"corpora.{{corpus}}.{key}" for key in ("path", "reader", "video", "shards", "target", "speakers")),
+        2,
+        _of_corpus("path", "reader", "parts", "table", "video", "shards", "speakers"),
     ),
-    "split": Stage("avpretext.media.split", 1, ("split",)),
+    "segment": Stage("avpretext.media.segment", 1, ("segment", *_of_corpus("video"))),
+    "split": Stage("avpretext.media.split", 2, ("split",)),
     "speech": Stage("avpretext.features.speech", 1, ("speech",)),
     "landmarks": Stage("avpretext.features.landmarks", 1, ("landmarks",)),
     "motion": Stage("avpretext.features.motion", 1, ("motion",)),
@@ -51,8 +57,18 @@ STAGES = {
     "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
     "labels_emotion": Stage("avpretext.labels.emotion", 1, ("labels.emotion",)),
     "pretrain": Stage("avpretext.training.pretrain", 1, ("seed", "chunks", "model", "pretrain")),
-    "finetune": Stage("avpretext.training.finetune", 2, ("seed", "chunks", "model", "finetune")),
-    "evaluate": Stage("avpretext.evaluation.evaluate", 1, ("seed", "evaluate")),
+    "targets": Stage(
+        "avpretext.corpora.targets",
+        1,
+        _of_corpus("path", "reader", "parts", "table", "segment", "ties", "label_map"),
+    ),
+    "folds": Stage(
+        "avpretext.corpora.folds", 1, ("seed", *_of_corpus("path", "reader", "parts", "table", "segment", "protocol"))
+    ),
+    "finetune": Stage("avpretext.training.finetune", 3, ("seed", "chunks", "model", "finetune")),
+    "functionals": Stage("avpretext.features.functionals", 1, ("functionals",)),
+    "baseline": Stage("avpretext.training.baseline", 1, ("baseline",)),
+    "evaluate": Stage("avpretext.evaluation.evaluate", 2, ("seed", "evaluate")),
     "tables": Stage("avpretext.evaluation.tables", 1),
     "report": Stage("avpretext.report.page", 1),
 }
@@ -100,6 +116,11 @@ def parse_signature(text: str) -> Config:
             place = place.setdefault(group, {})
         place[name] = value
     tree.pop("version", None)
-    for corpus in tree.setdefault("corpora", {"none": {"path": "."}}).values():
+    corpora = tree.setdefault("corpora", {"none": {}})
+    for corpus in list(corpora.values()):
+        for other in corpus.get("protocol", {}).get("train", []):
+            corpora.setdefault(other, {})
+    for corpus in corpora.values():
         corpus["use"] = []  # shapes no artefact
+        corpus.setdefault("path", ".")  # of no matter to stages that are not given it
     return parse(tree, "--options")

@@ -1,14 +1,58 @@
 """Each corpus's names are read as its authors wrote them, and other names are refused."""
 
+import pkgutil
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import polars as pl
 import pytest
 
+import avpretext.corpora as package
 from avpretext.config import CorpusOptions
-from avpretext.corpora import READERS, Clip, crema_d, folder, grid, ravdess, reader_of, target_of
+from avpretext.corpora import (
+    READERS,
+    Clip,
+    Reader,
+    crema_d,
+    emodb,
+    folder,
+    grid,
+    mead,
+    msp,
+    ravdess,
+    reader_of,
+    scan,
+    targets_of,
+)
+from avpretext.corpora.label_maps import shipped_maps
 from avpretext.errors import UserError
 
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "corpora.md"
 
-def options(reader: str, **more: object) -> CorpusOptions:
-    return CorpusOptions.model_validate({"path": ".", "reader": reader, "use": ["finetune"], **more})
+LABELS = {
+    "crema_d": set(crema_d.EMOTIONS),
+    "ravdess": set(ravdess.EMOTIONS),
+    "emodb": set(emodb.EMOTIONS.values()),
+    "mead": set(mead.EMOTIONS),
+    "msp_podcast": {*msp.EMOTIONS, msp.OTHER},
+    "msp_face": {*msp.EMOTIONS, msp.OTHER},
+}
+CLASSES = {
+    "six": {"angry", "disgust", "fear", "happy", "neutral", "sad"},
+    "four": {"angry", "happy", "neutral", "sad"},
+}
+
+
+def options(reader: str, path: Path | str = ".", **more: object) -> CorpusOptions:
+    return CorpusOptions.model_validate({"path": str(path), "reader": reader, "use": ["finetune"], **more})
+
+
+def chosen(reader: str, files: list[str], **more: object) -> list[str]:
+    given = options(reader, **more)
+    return [entry.path for entry in reader_of(given).entries(given, sorted(files))]
 
 
 @pytest.mark.parametrize(
@@ -18,6 +62,16 @@ def options(reader: str, **more: object) -> CorpusOptions:
         (crema_d, "1040_ITH_SAD_X.wav", Clip("1040_ITH_SAD_X", "1040", "SAD", "ITH", "X")),
         (ravdess, "Actor_12/03-01-05-02-01-01-12.wav", Clip("03-01-05-02-01-01-12", "12", "angry", "kids", "strong")),
         (ravdess, "03-01-08-01-02-01-07.flac", Clip("03-01-08-01-02-01-07", "07", "surprised", "dogs", "normal")),
+        (ravdess, "Actor_01/01-02-02-01-01-02-01.mp4", Clip("01-02-02-01-01-02-01", "01", "calm", "kids", "normal")),
+        (emodb, "wav/03a01Fa.wav", Clip("03a01Fa", "03", "happy", "a01")),
+        (emodb, "16b10Wb.wav", Clip("16b10Wb", "16", "angry", "b10")),
+        (
+            mead,
+            "M003/video/left_30/disgusted/level_2/017.mp4",
+            Clip("M003_left_30_disgusted_level_2_017", "M003", "disgusted", "017", "2"),
+        ),
+        (mead, "part0/W009/front/sad/level_1/002.mp4", Clip("W009_front_sad_level_1_002", "W009", "sad", "002", "1")),
+        (mead, "W009/audio/fear/level_3/030.m4a", Clip("W009_audio_fear_level_3_030", "W009", "fear", "030", "3")),
         (grid, "s1/bbaf2n.mpg", Clip("s1_bbaf2n", "s1", None, "bin blue at f two now", None)),
         (grid, "lrwp9a.mpg", Clip("lrwp9a", None, None, "lay red with p nine again", None)),
         (folder, "anna b/it's 😀 “é”.x.mp4", Clip("anna b/it's 😀 “é”.x", "anna b")),
@@ -36,6 +90,11 @@ def test_a_name_says_who_what_and_how(reader, path, clip):
         (crema_d, "copy of 1001_DFA_ANG_XX.flv"),
         (ravdess, "03-01-09-01-01-01-01.wav"),
         (ravdess, "03-01-05-02-01-01.wav"),
+        (emodb, "03a03Fa.wav"),
+        (emodb, "03a01Xa.wav"),
+        (mead, "M003/video/back/angry/level_1/001.mp4"),
+        (mead, "M003/video/front/cross/level_1/001.mp4"),
+        (mead, "M003/video/front/angry/level_4/001.mp4"),
         (grid, "bbwf2n.mp4.mpg"),
         (grid, "bbaw2n.mpg"),
     ],
@@ -46,21 +105,72 @@ def test_other_names_are_refused(reader, path):
 
 def test_crema_d_takes_one_file_per_clip():
     everything = ["AudioMP3/1001_DFA_ANG_XX.mp3", "AudioWAV/1001_DFA_ANG_XX.wav", "VideoFlash/1001_DFA_ANG_XX.flv"]
-    assert crema_d.select(everything, video=True) == ["VideoFlash/1001_DFA_ANG_XX.flv"]
-    assert crema_d.select(everything, video=False) == ["AudioWAV/1001_DFA_ANG_XX.wav"]
-    assert crema_d.select(everything[:1], video=False) == everything[:1]
-    assert crema_d.select(everything[2:], video=False) == everything[2:]
+    assert chosen("crema_d", everything) == ["VideoFlash/1001_DFA_ANG_XX.flv"]
+    assert chosen("crema_d", everything, video=False) == ["AudioWAV/1001_DFA_ANG_XX.wav"]
+    assert chosen("crema_d", everything[:1], video=False) == everything[:1]
+    assert chosen("crema_d", everything[2:], video=False) == everything[2:]
 
 
-def test_ravdess_takes_speech_of_one_modality():
-    everything = ["01-01-05-02-01-01-12.mp4", "02-01-05-02-01-01-12.mp4", "01-02-05-02-01-01-12.mp4"]
-    sound = ["03-01-05-02-01-01-12.wav", "03-02-05-02-01-01-12.wav"]
-    assert ravdess.select(everything + sound, video=True) == ["01-01-05-02-01-01-12.mp4"]
-    assert ravdess.select(everything + sound, video=False) == ["03-01-05-02-01-01-12.wav"]
-    assert ravdess.select(everything, video=False) == ["01-01-05-02-01-01-12.mp4"]
+def test_ravdess_takes_the_chosen_parts_of_one_modality():
+    videos = ["Actor_12/01-01-05-02-01-01-12.mp4", "Actor_12/01-02-05-02-01-01-12.mp4"]
+    silent = ["Actor_12/02-01-05-02-01-01-12.mp4", "Actor_12/02-02-05-02-01-01-12.mp4"]
+    sounds = ["Actor_12/03-01-05-02-01-01-12.wav", "Actor_12/03-02-05-02-01-01-12.wav"]
+    everything = videos + silent + sounds
+    assert chosen("ravdess", everything) == videos[:1]
+    assert chosen("ravdess", everything, parts=["song"]) == videos[1:]
+    assert chosen("ravdess", everything, parts=["song", "speech"]) == videos
+    assert chosen("ravdess", everything, video=False) == sounds[:1]
+    assert chosen("ravdess", everything, video=False, parts=["speech", "song"]) == sounds
+    assert chosen("ravdess", videos + silent, video=False) == videos[:1]
+    assert chosen("ravdess", videos + sounds[:1], video=False, parts=["speech", "song"]) == [videos[1], sounds[0]]
+    with pytest.raises(UserError, match=r"parts: 'songs' of the reader 'ravdess'.*did you mean 'song'"):
+        chosen("ravdess", everything, parts=["songs"])
 
 
-def test_crema_d_votes_have_a_majority_or_none(tmp_path):
+def test_ravdess_on_real_names(shared_data):
+    if not (shared_data / "ravdess-audio").is_dir():
+        pytest.skip("RAVDESS's audio is absent")
+    clips = scan(options("ravdess", shared_data / "ravdess-audio", video=False))
+    assert len(clips) == 944
+    assert not [file for file in clips if file.refusal]
+    found = [file.clip for file in clips if file.clip]
+    assert len({clip.speaker for clip in found}) == 16
+    # Neutral has no strong intensity, so half as many clips.
+    emotions = Counter(clip.label for clip in found)
+    assert set(emotions) == set(ravdess.EMOTIONS)
+    assert emotions["neutral"] == pytest.approx(emotions["angry"] / 2, abs=2)
+
+
+def test_mead_takes_the_chosen_views_or_the_audio():
+    views = [f"M003/video/{view}/angry/level_1/001.mp4" for view in ("front", "left_30", "top")]
+    everything = [*views, "M003/audio/angry/level_1/001.m4a", "M003/video/extra.mp4"]
+    assert chosen("mead", everything) == ["M003/video/extra.mp4", views[0]]
+    assert chosen("mead", everything, parts=["top", "left_30"]) == ["M003/video/extra.mp4", *views[1:]]
+    assert chosen("mead", everything, video=False) == ["M003/audio/angry/level_1/001.m4a"]
+    assert chosen("mead", views, video=False) == views[:1]
+    given = options("mead")
+    reasons = {entry.path: entry.refusal for entry in reader_of(given).entries(given, everything)}
+    assert reasons["M003/video/extra.mp4"].reason == "unknown_name"
+
+
+def test_several_views_of_an_utterance_are_several_clips(tmp_path):
+    for view in ("front", "top"):
+        place = tmp_path / "M003" / "video" / view / "angry" / "level_1"
+        place.mkdir(parents=True)
+        (place / "001.mp4").write_bytes(b"x")
+    found = scan(options("mead", tmp_path, parts=["front", "top"]))
+    assert [file.refusal for file in found] == [None, None]
+
+
+def test_emodb_is_audio(tmp_path):
+    (tmp_path / "wav").mkdir()
+    (tmp_path / "wav" / "03a01Fa.wav").write_bytes(b"x")
+    assert [file.clip_id for file in scan(options("emodb", tmp_path, video=False))] == ["03a01Fa"]
+    with pytest.raises(UserError, match=r"set corpora\.NAME\.video to false"):
+        scan(options("emodb", tmp_path))
+
+
+def test_crema_d_votes_are_those_of_each_group_of_raters(tmp_path):
     (tmp_path / crema_d.VOTES).write_text(
         '"","A","D","F","H","N","S","fileName"\n'
         '"100001",5,0,0,1,2,0,"1001_DFA_ANG_XX"\n'
@@ -68,38 +178,145 @@ def test_crema_d_votes_have_a_majority_or_none(tmp_path):
         '"200001",0,0,0,1,9,0,"1001_DFA_ANG_XX"\n',
         "utf-8",
     )
-    voice = crema_d.target_labels(tmp_path, "voice")
-    assert voice == {"1001_DFA_ANG_XX": "ANG", "1001_DFA_SAD_XX": None}
-    assert crema_d.target_labels(tmp_path, "face") == {"1001_DFA_ANG_XX": "NEU"}
+    given = options("crema_d", tmp_path)
+    sources = crema_d.sources(given)
+    assert list(sources) == ["acted", "voice", "face", "both"]
+    voice, face, both = (sources[name].read(given) for name in ("voice", "face", "both"))
+    assert voice.columns == ["clip_id", "ANG", "DIS", "FEA", "HAP", "NEU", "SAD"]
+    assert voice.rows() == [("1001_DFA_ANG_XX", 5, 0, 0, 1, 2, 0), ("1001_DFA_SAD_XX", 3, 0, 0, 0, 3, 0)]
+    assert face.rows() == [("1001_DFA_ANG_XX", 0, 0, 0, 1, 9, 0)]
+    assert both.is_empty()
+    assert crema_d.READER.annotations(given) == [str(tmp_path / crema_d.VOTES)]
 
 
-def test_crema_d_votes_agree_with_the_acted_emotion_as_published(shared_data):
+def test_crema_d_votes_are_as_published(shared_data):
     if not (shared_data / "crema-d" / crema_d.VOTES).is_file():
         pytest.skip("CREMA-D's votes are absent")
-    for target, ties, agreement in [("voice", 644, 0.456), ("face", 470, 0.707), ("both", 420, 0.765)]:
-        labels = crema_d.target_labels(shared_data / "crema-d", target)
-        decided = {name: label for name, label in labels.items() if label is not None}
-        equal = sum(crema_d.read(name).label == label for name, label in decided.items())
-        assert (len(labels), len(labels) - len(decided)) == (7442, ties)
-        assert equal / len(decided) == pytest.approx(agreement, abs=0.0005)
+    given = options("crema_d", shared_data / "crema-d")
+    for raters, ties, agreement in [("voice", 644, 0.456), ("face", 470, 0.707), ("both", 420, 0.765)]:
+        votes = crema_d.sources(given)[raters].read(given)
+        assert len(votes) == votes["clip_id"].n_unique() == 7442
+        counts = votes.drop("clip_id").to_numpy()
+        first = counts == counts.max(axis=1, keepdims=True)
+        decided = first.sum(axis=1) == 1
+        assert len(votes) - decided.sum() == ties
+        acted = [crema_d.read(name).label for name in votes["clip_id"]]
+        won = [votes.columns[1 + place] for place in first.argmax(axis=1)]
+        equal = sum(one == other for one, other, sure in zip(acted, won, decided, strict=True) if sure)
+        assert equal / decided.sum() == pytest.approx(agreement, abs=0.0005)
 
 
 def test_missing_votes_are_named(tmp_path):
+    given = options("crema_d", tmp_path)
     with pytest.raises(UserError, match=r"tabulatedVotes\.csv: no such file.*acted"):
-        crema_d.target_labels(tmp_path, "face")
+        crema_d.sources(given)["face"].read(given)
+    assert crema_d.READER.annotations(given) == []
+    for text in ("", "version https://git-lfs.github.com/spec/v1\n"):
+        (tmp_path / crema_d.VOTES).write_text(text, "utf-8")
+        with pytest.raises(UserError, match=r"tabulatedVotes\.csv: not the corpus's table of votes"):
+            crema_d.sources(given)["face"].read(given)
 
 
-def test_a_wrong_reader_or_target_names_the_nearest():
+def test_crema_d_on_real_names(shared_data):
+    if not (shared_data / "crema-d" / "VideoFlash").is_dir():
+        pytest.skip("CREMA-D's videos are absent")
+    clips = [file.clip for file in scan(options("crema_d", shared_data / "crema-d")) if file.clip]
+    assert {clip.label for clip in clips} == set(crema_d.EMOTIONS)
+    assert {clip.speaker for clip in clips} == {"1001"}
+
+
+def test_published_protocols_are_of_all_speakers_once():
+    for reader, names in [("crema_d", ("chou", "hicmae")), ("ravdess", ("emobox",))]:
+        published = READERS[reader].published
+        for name in names:
+            tested = [speaker for fold in READERS[reader].protocols[name] for speaker in fold.test]
+            assert len(tested) == len(set(tested)) == next(iter(published.speakers.values()))
+
+
+def test_a_wrong_reader_names_the_nearest():
     with pytest.raises(UserError, match="did you mean 'crema_d'"):
         reader_of(options("cremad"))
-    with pytest.raises(UserError, match="did you mean 'voice'"):
-        reader_of(options("crema_d", target="voices"))
-    with pytest.raises(UserError, match="the corpus has no labels"):
-        reader_of(options("folder", target="acted"))
 
 
 def test_the_default_target_is_the_first():
-    assert target_of(options("crema_d")) == "acted"
-    assert target_of(options("crema_d", target="voice")) == "voice"
-    assert target_of(options("grid")) is None
-    assert set(READERS) == {"crema_d", "ravdess", "grid", "folder"}
+    assert targets_of(options("crema_d")) == ["acted"]
+    assert targets_of(options("msp_podcast")) == targets_of(options("msp_face")) == ["emotion"]
+    with pytest.raises(UserError, match="knows no labels"):
+        targets_of(options("grid"))
+
+
+def test_every_module_with_a_reader_has_a_row():
+    modules = {name: __import__(f"{package.__name__}.{name}", fromlist=[name]) for _, name, _ in
+               pkgutil.iter_modules(package.__path__)}  # fmt: skip
+    assert {name: module.READER for name, module in modules.items() if hasattr(module, "READER")} == dict(READERS)
+
+
+def test_published_numbers_are_of_the_readers_parts():
+    for name, reader in READERS.items():
+        if reader.published is None:
+            assert name == "folder"
+            continue
+        for numbers in (reader.published.clips, reader.published.hours, reader.published.speakers):
+            assert set(numbers) <= set(reader.parts or ["all"])
+
+
+def test_every_label_is_in_every_shipped_map():
+    maps = shipped_maps()
+    assert set(maps) == set(CLASSES)
+    for name, by_reader in maps.items():
+        assert {reader: set(labels) for reader, labels in by_reader.items()} == LABELS
+        for labels in by_reader.values():
+            assert {new for new in labels.values() if new} == CLASSES[name]
+
+
+def test_readers_with_labels_have_maps():
+    assert set(LABELS) == {name for name, reader in READERS.items() if reader.sources(options(name))}
+
+
+def test_the_document_names_every_reader():
+    text = DOCUMENT.read_text("utf-8")
+    for name, reader in READERS.items():
+        assert f"\n## {name}\n" in text
+        assert f"| `{name}` |" in text
+        if reader.published is not None:
+            section = text.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+            assert reader.published.url in section
+
+
+def test_the_documents_example_is_a_working_reader(tmp_path, monkeypatch):
+    section = DOCUMENT.read_text("utf-8").partition("\n## Adding a corpus\n")[2]
+    code, row = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    savee = ModuleType("avpretext.corpora.savee")
+    exec(code, savee.__dict__)
+    monkeypatch.setitem(sys.modules, savee.__name__, savee)
+    added = eval("{" + row + "}", {"savee": savee})
+    assert isinstance(added["savee"], Reader)
+    monkeypatch.setitem(READERS, "savee", added["savee"])
+    for name in ("AudioData/DC/d03.wav", "AudioData/KL/su15.wav", "AudioData/KL/x01.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    given = options("savee", tmp_path, video=False)
+    found = {file.clip_id: file.clip for file in scan(given)}
+    assert found["DC_d03"] == Clip("DC_d03", "DC", "disgust", "03")
+    assert found["KL_su15"] == Clip("KL_su15", "KL", "surprise", "15")
+    assert found["AudioData/KL/x01"] is None
+    assert targets_of(given) == ["acted"]
+
+
+def test_the_documents_table_is_read_as_it_says(tmp_path):
+    text = DOCUMENT.read_text("utf-8")
+    (tmp_path / "clips.csv").write_text(re.search(r"```csv\n(.*?)```", text, re.DOTALL)[1], "utf-8")
+    for name in ("anna/monday.mp4", "ben/walk.mp4", "carla/talk.mp4"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"x")
+    given = options("folder", tmp_path, table="clips.csv")
+    clips = {file.clip_id: file.clip for file in scan(given)}
+    assert list(clips) == ["anna/monday_500", "anna/monday_3200", "ben/walk", "carla/talk"]
+    assert clips["anna/monday_3200"] == Clip("anna/monday_3200", "anna", start_s=3.2, end_s=7.0)
+    sources = folder.sources(given)
+    assert {name: source.kind for name, source in sources.items()} == {
+        "emotion": "label", "arousal": "attribute", "voice": "votes",
+    }  # fmt: skip
+    assert folder.partitions(given)["partition"].to_list() == ["train", "train", "dev", "test"]
+    votes = sources["voice"].read(given).filter(pl.col("clip_id") == "ben/walk")
+    assert votes.rows() == [("ben/walk", 3.0, 2.0)]

@@ -126,3 +126,33 @@ def test_initialisations_without_a_common_speaker_cannot_be_compared(files: list
     other = write_predictions(tmp_path / "other.parquet", "emotion", 0.5, speaker="another")
     with pytest.raises(UserError, match="share no test speaker"):
         evaluate.run([files[1], other], OPTIONS, 1, tmp_path)
+
+
+@pytest.fixture
+def with_baselines(files: list[Path], tmp_path: Path) -> list[Path]:
+    """Predictions of two sets of pretext tasks, of scratch, and, in one file and one run each, of two baselines."""
+    parts = [write_predictions(tmp_path / f"{name}.parquet", name, 0.8) for name in ("svm_speaker", "svm")]
+    rows = shards.read(parts).filter(pl.col("seed") == 0).sort("initialisation", maintain_order=True)
+    shards.write_table(tmp_path / "baseline.parquet", rows, PREDICTIONS, shards.provenance("baseline"))
+    return [tmp_path / "baseline.parquet", *files, write_predictions(tmp_path / "em.parquet", "emotion", 0.5)]
+
+
+def test_baselines_come_last_and_are_a_family_of_their_own(with_baselines: list[Path], tmp_path: Path) -> None:
+    evaluate.run(with_baselines, OPTIONS, 1, tmp_path / "all")
+    evaluate.run(with_baselines[1:], OPTIONS, 1, tmp_path / "without")
+    starts = shards.read(tmp_path / "all" / "metrics.parquet")["initialisation"].unique(maintain_order=True)
+    assert starts.to_list() == ["scratch", "energy", "emotion", "svm", "svm_speaker"]
+    together = shards.read(tmp_path / "all" / "comparisons.parquet")
+    without = shards.read(tmp_path / "without" / "comparisons.parquet")
+    assert together.filter(family="pretext").equals(without)
+    baselines = together.filter(family="baseline", measure="macro_f1")
+    assert baselines["initialisation"].to_list() == ["svm", "svm_speaker"]
+    assert baselines["p_holm"].min() == pytest.approx(min(1, 2 * float(baselines["p_value"].min())))  # type: ignore[arg-type]
+
+
+def test_one_run_of_a_baseline_stands_beside_every_seed_of_scratch(with_baselines: list[Path], tmp_path: Path) -> None:
+    evaluate.run(with_baselines, OPTIONS, 1, tmp_path / "all")
+    metrics = shards.read(tmp_path / "all" / "metrics.parquet").filter(measure="war")
+    svm, scratch = (metrics.filter(initialisation=name)["value"].item() for name in ("svm", "scratch"))
+    compared = shards.read(tmp_path / "all" / "comparisons.parquet").filter(measure="war", initialisation="svm")
+    assert compared["difference"].item() == pytest.approx(svm - scratch)

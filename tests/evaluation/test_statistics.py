@@ -98,6 +98,27 @@ def test_test_rejects_about_as_rarely_as_it_promises_when_nothing_differs() -> N
     assert np.mean(np.array(p_values) <= 0.05) <= 0.09
 
 
+def test_without_a_score_there_is_no_p() -> None:
+    nothing = np.zeros((4, 1, 2, 2))
+    assert np.isnan(statistics.paired_test(speakers([1, 2, 3, 4]), nothing, accuracy, 100, [1]).p_value)
+
+
+def test_any_shape_of_sums_is_pooled_and_exchanged() -> None:
+    def mean(sums: np.ndarray) -> np.ndarray:
+        return sums[..., 1] / sums[..., 0]
+
+    first, second = (np.array([[[1.0, value]] for value in values]) for values in ([3, 4, 5], [1, 2, 1]))
+    assert statistics.score(first, mean) == 4
+    assert statistics.score(first, mean, np.array([[0.0, 0, 3], [1, 1, 1]])).tolist() == [5, 4]
+    assert statistics.paired_test(first, second, mean, 100, [1]).p_value == 2 / 2**3
+
+
+def test_holm_leaves_out_what_could_not_be_tested() -> None:
+    corrected = statistics.holm([0.02, float("nan"), 0.03])
+    assert corrected[::2] == pytest.approx([0.04, 0.04])
+    assert np.isnan(corrected[1])
+
+
 def test_holm_by_hand() -> None:
     assert statistics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert statistics.holm([0.6, 0.7]) == [1.0, 1.0]

@@ -1,5 +1,6 @@
 """One clock for audio and frames, whatever the container; and what is wrong with a file is found out."""
 
+import hashlib
 import io
 import os
 import stat
@@ -14,9 +15,10 @@ from avpretext.config import MediaOptions
 from avpretext.errors import UserError
 from avpretext.media import decode as decoding
 from avpretext.media import process
-from avpretext.media.decode import Decoded, decode, encode_flac, is_cut_off_mp4, refuse_by_length, split_jpegs
+from avpretext.media.checks import is_cut_off_mp4, refuse_by_length
+from avpretext.media.decode import Decoded, decode, encode_flac, split_jpegs
 from avpretext.media.ffmpeg import Header, level_and_text, parse_header, program
-from avpretext.media.refusal import Refusal
+from avpretext.refusal import Refusal
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac")
 FRAME_S = 1 / 25
@@ -294,6 +296,7 @@ def test_a_stream_of_images_is_cut_at_their_seams():
 
 def test_flac_keeps_every_sample():
     values = np.random.default_rng(1).integers(-32768, 32768, 300_001).astype("<i2")
-    flac, samples = encode_flac(io.BytesIO(values.tobytes() + b"\x01"))
+    flac, samples, content = encode_flac(io.BytesIO(values.tobytes() + b"\x01"))
     assert samples == len(values)
+    assert content == hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()
     assert np.array_equal(soundfile.read(io.BytesIO(flac), dtype="int16")[0], values)

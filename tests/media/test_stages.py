@@ -11,10 +11,9 @@ from PIL import Image
 
 from avpretext import shards
 from avpretext.config import CorpusOptions, MediaOptions, RejectsOptions
-from avpretext.corpora import crema_d
 from avpretext.errors import UserError
 from avpretext.media import index, rejects, split
-from avpretext.paths import Layout, shard_of
+from avpretext.paths import Layout
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac")
 STRANGE_NAMES = ["anna/it's 😀.mp4", "anna/a \"b\" 'c' $(d) %03d: é\n#.mp4", "-i.mp4", "ünï/" + "x" * 251 + ".mp4"]
@@ -130,48 +129,6 @@ def test_every_bad_clip_is_a_row_and_the_run_goes_on(make, flash_and_beep, corpu
         "cut.mp4": "truncated",
     }
     assert results.read("split", "audio")["clip_id"].to_list() == ["1001_é", "good"]
-
-
-def test_names_that_a_corpus_does_not_use_are_refused(corpus, tmp_path):
-    folder = tmp_path / "corpus" / "VideoFlash"
-    folder.mkdir(parents=True)
-    for name in ("1001_DFA_ANG_XX.flv", "1076_MTI_SAD_XX.flv", "holiday.flv"):
-        (folder / name).write_bytes(b"x" * 2510)
-    results = Results(tmp_path, corpus.model_copy(update={"reader": "crema_d", "shards": 2}))
-    results.run_index()
-    assert reasons(results.read("index", "rejects")) == {
-        "VideoFlash/1076_MTI_SAD_XX.flv": "known_broken",
-        "VideoFlash/holiday.flv": "unknown_name",
-    }
-    row = results.read("index").row(0, named=True)
-    assert (row["speaker"], row["label"], row["sentence"], row["level"]) == ("1001", "ANG", "DFA", "XX")
-    assert results.paths("index")[shard_of("1001_DFA_ANG_XX", 2)].is_file()
-
-
-def test_the_label_is_that_of_the_target(corpus, tmp_path):
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    for name in ("1001_DFA_ANG_XX.flv", "1001_DFA_SAD_XX.flv"):
-        (folder / name).write_bytes(b"x" * 2510)
-    header, votes = '"","A","D","F","H","N","S","fileName"\n', '"100001",0,0,0,1,9,0,"1001_DFA_ANG_XX"\n'
-    (folder / crema_d.VOTES).write_text(header + votes)
-    results = Results(tmp_path, corpus.model_copy(update={"reader": "crema_d", "target": "voice"}))
-    results.run_index()
-    assert results.read("index")["label"].to_list() == ["NEU", None]
-    assert shards.read_provenance(results.paths("index")[0])["options"]["target"] == "voice"
-
-
-def test_a_name_that_is_not_utf_8_is_refused(corpus, tmp_path):
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    (folder / "a.mp4").write_bytes(b"x")
-    try:
-        Path(str(folder) + "/b\udcff.mp4").write_bytes(b"x")
-    except OSError:
-        pytest.skip("this file system takes no such names")
-    results = Results(tmp_path, corpus)
-    results.run_index()
-    assert results.read("index", "rejects")["reason"].to_list() == ["unknown_name"]
 
 
 def test_too_many_refused_clips_stop_the_run_and_say_why(flash_and_beep, corpus, options, tmp_path):

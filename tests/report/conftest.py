@@ -21,6 +21,12 @@ EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 FPS = 25
 
 
+INITIALISATIONS = (
+    "scratch", "energy", "activation", "emotion", "energy-activation", "energy-emotion", "activation-emotion",
+    "energy-activation-emotion",
+)  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """The configuration of a finished run whose every file is there."""
@@ -28,33 +34,36 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 def build(folder: Path) -> Config:
-    """Write a whole results folder; return the configuration that names it."""
+    """Write a whole results folder; return the configuration that names it.
+
+    One corpus is pre-trained on; one is fine-tuned by acted emotion and by shares of votes; one by a rated number,
+    with speakers of the test part in the training part, and from long recordings.
+    """
+    table = folder.parent / f"{folder.name}.csv"
+    table.write_text("path,speaker,arousal\na.mp4,1100,3.5\nb.mp4,1101,4\n")
+    acted = {"reader": "crema_d", "targets": ["acted", "voice-distribution"]}
+    rated = {"reader": "folder", "table": str(table), "segment": True, "protocol": {"name": "partitions"}}
+    shared = {"path": "data", "use": ["finetune"], "shards": 2, "synthetic": True}
     config = parse(
         {
             "results": str(folder),
             "corpora": {
                 "demo_talk": {"path": "data", "use": ["pretrain"], "shards": 2, "synthetic": True},
-                "demo_acted": {
-                    "path": "data",
-                    "reader": "crema_d",
-                    "use": ["finetune"],
-                    "shards": 2,
-                    "synthetic": True,
-                },
+                "demo_acted": shared | acted,
+                "demo_rated": shared | rated,
             },
+            "baseline": {"normalise": ["train", "speaker"]},
             "evaluate": {"bootstrap": 400},
         }
     )
     layout = Layout(folder)
     rng = np.random.default_rng(3)
-    for corpus, speakers in (("demo_talk", 10), ("demo_acted", 8)):
+    for corpus, speakers in (("demo_talk", 10), ("demo_acted", 8), ("demo_rated", 6)):
         _write_corpus(layout, corpus, _clips(corpus, speakers), rng)
     for tasks in config.task_sets():
         _write_pretrain_history(layout, tasks, rng)
-    for start in config.initialisations():
-        _write_finetune(layout, start, rng)
-    predictions = [layout.finetune("demo_acted", start, "predictions.parquet") for start in config.initialisations()]
-    evaluate.run(predictions, config.evaluate, config.seed, folder / "demo_acted" / "evaluate")
+    for corpus, target, protocol, leaks in SETTINGS:
+        _write_setting(layout, config, corpus, target, protocol, leaks)
     _write_benchmarks(layout, config)
     _write_truth(layout)
     return config
@@ -99,7 +108,10 @@ def _write_shard(
         frames = int(clip["duration_s"] * FPS)
         key = {"clip_id": clip["clip_id"]}
         rows["index"].append({**clip, "path": f"{clip['clip_id']}.mp4", "size_bytes": 1000})
-        rows["audio"].append({**clip, "samples": int(clip["duration_s"] * 16000), "video_frames": frames, "fps": 25.0})
+        content = f"{int(clip['clip_id'][:4]):08x}{clip['clip_id'][-5:]}"
+        if clip["clip_id"] in ("1100_DFA_ANG_0", "1101_DFA_ANG_0") and corpus == "demo_acted":
+            content = "the same audio"
+        rows["audio"].append({**clip, "content": content, "samples": 16000, "video_frames": frames, "fps": 25.0})
         energy = _envelope(int(clip["duration_s"] * 100), rng)
         rows["speech"] += [
             {**key, "frame": k, "time_s": k / 100, "energy": float(value), "loudness": float(value * 3)}
@@ -126,8 +138,9 @@ def _write_shard(
                 for k in chosen
             ]
         _label(clip, energy, labels, rng)
+    listed = "segment" if corpus == "demo_rated" else "index"
     kinds = {
-        "index": ("index", None, schemas.INDEX), "audio": ("split", "audio", schemas.AUDIO),
+        "index": (listed, None, schemas.INDEX), "audio": ("split", "audio", schemas.AUDIO),
         "preview": ("landmarks", "preview", schemas.FRAMES), "speech": ("speech", None, schemas.speech([])),
         "landmarks": ("landmarks", None, schemas.landmarks(68)), "motion": ("motion", None, schemas.MOTION),
         "action_units": ("action_units", None, schemas.ACTION_UNIT_FRAMES),
@@ -226,30 +239,127 @@ def _write_pretrain_history(layout: Layout, tasks: str, rng: np.random.Generator
     )
 
 
-def _write_finetune(layout: Layout, start: str, rng: np.random.Generator) -> None:
-    skill = 0.55 + 0.05 * ("energy" in start) + 0.02 * ("activation" in start) + 0.09 * ("emotion" in start)
+SETTINGS = (
+    ("demo_acted", "acted", "speaker_kfold", False),
+    ("demo_acted", "voice-distribution", "speaker_kfold", False),
+    ("demo_rated", "arousal", "partitions", True),
+)
+"""Corpus, target, protocol, and whether its speakers are in train and test."""
+
+KINDS = {"acted": "hard", "voice-distribution": "distribution", "arousal": "attribute"}
+
+
+def _write_setting(layout: Layout, config: Config, corpus: str, target: str, protocol: str, leaks: bool) -> None:
+    """Write targets, folds, predictions and scores of one setting."""
+    rng = np.random.default_rng([7, *target.encode()])
+    setting = f"{target}.{protocol}"
+    kind, clips = KINDS[target], _clips(corpus, 6 if corpus == "demo_rated" else 8)
+    classes = list(EMOTIONS) if kind != "attribute" else [target]
+    truth = {clip["clip_id"]: _truth(kind, clip, rng) for clip in clips}
+    told: dict[str, Any] = {"kind": kind, "classes": classes, "target": target}
+    rows = [{**clip, "label": _name(kind, truth[clip["clip_id"]]), "values": truth[clip["clip_id"]]} for clip in clips]
+    if kind != "hard":
+        rows[0] |= {"label": None, "values": None}
+    made_by = shards.provenance("targets", {}, **told)
+    shards.write_table(layout.targets(corpus, target), rows, schemas.TARGETS, made_by)
+    _write_folds(layout, corpus, setting, clips, leaks)
+    told["setting"] = setting
+    files = [_write_finetune(layout, corpus, start, clips, truth, told, rng) for start in config.initialisations()]
+    files.append(layout.baseline(corpus, setting))
+    baselines = [
+        row
+        for start in ("svm", "svm_speaker")
+        for fold in range(4)
+        for row in _predictions(start, fold, 0, clips, truth, kind, rng)
+    ]
+    shards.write_table(files[-1], baselines, schemas.PREDICTIONS, shards.provenance("baseline", {}, **told))
+    evaluate.run(files, config.evaluate, config.seed, Path(layout.evaluate(corpus, setting, "metrics")).parent)
+
+
+def _truth(kind: str, clip: dict[str, Any], rng: np.random.Generator) -> list[float]:
+    """Return what a clip's target is: of the acted emotion, or of votes around it, or a number."""
+    if kind == "attribute":
+        return [float(rng.uniform(1, 7))]
+    acted = np.array([float(name[:3].upper() in clip["clip_id"]) for name in EMOTIONS])
+    if kind == "hard":
+        return acted.tolist()
+    votes = rng.multinomial(8, 0.5 * acted + 0.5 / 6)
+    return (votes / votes.sum()).tolist()
+
+
+def _name(kind: str, values: list[float]) -> str | None:
+    """Return the class with the largest value, none in a tie or for a number."""
+    if kind == "attribute" or sorted(values)[-1] == sorted(values)[-2]:
+        return None
+    return EMOTIONS[int(np.argmax(values))]
+
+
+def _write_folds(layout: Layout, corpus: str, setting: str, clips: list[dict[str, Any]], leaks: bool) -> None:
+    rows = []
+    for fold in range(4):
+        for number, clip in enumerate(clips):
+            turn = (int(clip["speaker"]) - fold) % 4 if not leaks else (number - fold) % 4
+            part = {0: "test", 1: "dev"}.get(turn, "train")
+            if clip["clip_id"] == "1101_DFA_ANG_0" and fold == 0:
+                part = "dropped"
+            name = f"group {fold + 1}"
+            rows.append({"fold": fold, "name": name, "corpus": corpus, "part": part, **clip})
+    sentence = f"protocol {setting.partition('.')[2]}: 4 folds; 1 copies of test or dev audio left out"
+    made_by = shards.provenance("folds", {}, sentence=sentence, speaker_leaks=leaks, duplicates=1)
+    shards.write_table(layout.folds(corpus, setting), rows, schemas.FOLDS, made_by)
+
+
+def _write_finetune(
+    layout: Layout, corpus: str, start: str, clips: list[dict[str, Any]], truth: dict[str, list[float]],
+    told: dict[str, Any], rng: np.random.Generator,
+) -> str:  # fmt: skip
+    """Write predictions and history of one initialisation; return the file of predictions."""
+    measure = "ccc" if told["kind"] == "attribute" else "macro_f1"
     predictions, history = [], []
     for fold in range(4):
         for seed in range(3):
             history += [
                 {"initialisation": start, "fold": fold, "seed": seed, "epoch": epoch, "split": split,
-                 "measure": measure, "value": value}
-                for split, measure, begin, end in (("train", "loss", 1.8, 0.4), ("dev", "loss", 1.8, 0.9),
-                                                   ("dev", "macro_f1", 0.1, skill), ("dev", "uar", 0.15, skill))
+                 "measure": name, "value": value}
+                for split, name, begin, end in (("train", "loss", 1.8, 0.4), ("dev", "loss", 1.8, 0.9),
+                                                ("dev", measure, 0.1, _skill(start)))
                 for epoch, value in _curve(20 + fold, begin, end, rng)
             ]  # fmt: skip
-            for clip in _clips("demo_acted", 8):
-                if int(clip["speaker"]) % 4 == fold:
-                    right = rng.random() < skill
-                    predictions.append(
-                        {"initialisation": start, "fold": fold, "seed": seed, "split": "test", **clip,
-                         "predicted": clip["label"] if right else str(rng.choice(EMOTIONS)), "probabilities": [0.1] * 6}
-                    )  # fmt: skip
-    made_by = shards.provenance("finetune", {"seeds": 3}, classes=list(EMOTIONS))
-    path = layout.finetune("demo_acted", start, "predictions.parquet")
+            predictions += _predictions(start, fold, seed, clips, truth, told["kind"], rng)
+    made_by = shards.provenance("finetune", {"seeds": 3}, **told)
+    path, curves = (layout.finetune(corpus, told["setting"], start, f"{name}.parquet")
+                    for name in ("predictions", "history"))  # fmt: skip
     shards.write_table(path, predictions, schemas.PREDICTIONS, made_by)
-    path = layout.finetune("demo_acted", start, "history.parquet")
-    shards.write_table(path, history, schemas.FINETUNE_HISTORY, made_by)
+    shards.write_table(curves, history, schemas.FINETUNE_HISTORY, made_by)
+    return path
+
+
+def _skill(start: str) -> float:
+    """Return how good an initialisation is made: scratch .45, up to .61."""
+    return 0.45 + 0.05 * ("energy" in start) + 0.02 * ("activation" in start) + 0.09 * ("emotion" in start)
+
+
+def _predictions(
+    start: str, fold: int, seed: int, clips: list[dict[str, Any]], truth: dict[str, list[float]], kind: str,
+    rng: np.random.Generator,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Return the test predictions of one run: part truth, part chance."""
+    rows, skill = [], _skill(start)
+    for clip in clips:
+        if int(clip["speaker"]) % 4 != fold:
+            continue
+        values = np.array(truth[clip["clip_id"]])
+        if kind == "attribute":
+            found = 4 + skill * (values - 4) + rng.normal(0, 1, 1)
+        else:
+            found = values + (1 - skill) * rng.gamma(0.5, 1.0, len(EMOTIONS))
+            found /= found.sum()
+        rows.append(
+            {"initialisation": start, "fold": fold, "seed": seed, "split": "test", **clip,
+             "label": _name(kind, values.tolist()), "predicted": _name(kind, found.tolist()),
+             "truth": values.tolist(), "probabilities": found.tolist()}
+        )  # fmt: skip
+    return rows
 
 
 def _write_benchmarks(layout: Layout, config: Config) -> None:

@@ -114,6 +114,31 @@ def test_every_section_is_there_with_captions(parsed: Outline) -> None:
     assert sum(tag == "figcaption" for tag, _ in parsed.elements) >= 6
 
 
+def test_results_stand_in_a_section_for_each_corpus_and_setting(html: str, parsed: Outline) -> None:
+    headings = [text for tag, text in parsed.text if tag == "h3"]
+    acted, shares, rated = (
+        "demo_acted, target acted, protocol speaker_kfold",
+        "demo_acted, target voice-distribution, protocol speaker_kfold",
+        "demo_rated, target arousal, protocol partitions",
+    )
+    assert headings[:5] == [acted, shares, rated, acted, shares]
+    matrices = [label for label in parsed.values("aria-label") if label.startswith("Confusion matrix")]
+    assert len(matrices) == 10
+    warnings = [text for tag, text in parsed.text if tag == "p" and text.startswith("NOT speaker-independent")]
+    assert len(warnings) == 1
+    assert html.index(warnings[0]) > html.index(rated)
+    assert "Protocol partitions: 4 folds" in html
+
+
+def test_classes_have_no_section_where_only_numbers_are_learnt(results: Config, tmp_path: Path) -> None:
+    shutil.copytree(results.results, tmp_path, dirs_exist_ok=True)
+    for part in ("pretrain", "demo_acted/evaluate", "demo_rated/finetune"):
+        shutil.rmtree(tmp_path / part)
+    html = page.render(results.model_copy(update={"results": str(tmp_path)}), Layout(tmp_path))
+    assert "#results" in html
+    assert "confusions" not in html
+
+
 def test_sample_shows_frames_with_landmarks_and_a_frame_without_face(parsed: Outline) -> None:
     frames = [attributes["aria-label"] or "" for tag, attributes in parsed.elements
               if tag == "svg" and (attributes["aria-label"] or "").startswith("Frame at")]  # fmt: skip
@@ -124,7 +149,7 @@ def test_sample_shows_frames_with_landmarks_and_a_frame_without_face(parsed: Out
 def copy_without_training(results: Config, folder: Path) -> Config:
     """Copy the results but for what takes long to draw; return the configuration that names the copy."""
     shutil.copytree(results.results, folder, dirs_exist_ok=True)
-    for part in ("pretrain", "demo_acted/finetune", "demo_acted/evaluate"):
+    for part in ("pretrain", "demo_acted/finetune", "demo_acted/evaluate", "demo_rated"):
         shutil.rmtree(folder / part)
     return results.model_copy(update={"results": str(folder)})
 

@@ -8,7 +8,8 @@ import pytest
 
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.evaluation import tables
+from avpretext.evaluation import printed, tables
+from avpretext.evaluation.kinds import SCORINGS
 
 
 @pytest.fixture(scope="module")
@@ -23,25 +24,43 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_main_table_has_scratch_each_task_each_pair_and_all(folder: Path) -> None:
+def test_main_table_has_scratch_each_task_each_pair_all_and_the_baselines(folder: Path) -> None:
     rows = read(folder / "main.csv")
-    assert [row["initialisation"] for row in rows] == [
+    starts = [
         "scratch", "energy", "activation", "emotion", "energy-activation", "energy-emotion", "activation-emotion",
-        "energy-activation-emotion",
+        "energy-activation-emotion", "svm", "svm_speaker",
     ]  # fmt: skip
-    assert {(row["corpus"], row["target"]) for row in rows} == {("demo_acted", "acted")}
+    assert [row["initialisation"] for row in rows] == 3 * starts
+    assert list(dict.fromkeys((row["corpus"], row["target"], row["protocol"]) for row in rows)) == [
+        ("demo_acted", "acted", "speaker_kfold"),
+        ("demo_acted", "voice-distribution", "speaker_kfold"),
+        ("demo_rated", "arousal", "partitions"),
+    ]
     assert [rows[5][task] for task in ("energy", "activation", "emotion")] == ["1", "0", "1"]
+    assert [rows[9][task] for task in ("energy", "activation", "emotion")] == ["0", "0", "0"]
 
 
-def test_main_table_has_every_measure_with_spread_interval_and_comparison(folder: Path) -> None:
-    scratch, energy, *_ = read(folder / "main.csv")
-    for measure in ("macro_precision", "macro_recall", "macro_f1", "uar", "war"):
+MEASURES = {
+    "acted": ("macro_precision", "macro_recall", "macro_f1", "uar", "war"),
+    "voice-distribution": ("macro_precision", "macro_recall", "macro_f1", "micro_f1", "hamming_accuracy",
+                           "kl_divergence"),
+    "arousal": ("ccc", "pearson", "rmse"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("target", MEASURES)
+def test_main_table_has_every_measure_with_spread_interval_and_comparison(folder: Path, target: str) -> None:
+    rows = [row for row in read(folder / "main.csv") if row["target"] == target]
+    scratch, energy = rows[:2]
+    for measure in MEASURES[target]:
         low, value, high = (float(energy[f"{measure}{part}"]) for part in ("_low", "", "_high"))
-        assert 0 <= low <= value <= high <= 1
+        assert low <= value <= high
         assert float(energy[f"{measure}_std"]) > 0
         assert float(energy[f"{measure}_difference"]) == pytest.approx(value - float(scratch[measure]), abs=2e-4)
         assert 0 < float(energy[f"{measure}_p"]) <= 1
         assert scratch[f"{measure}_p"] == ""
+    for measure in {name for names in MEASURES.values() for name in names} - set(MEASURES[target]):
+        assert energy[measure] == ""
 
 
 def test_twice_the_same_run_gives_the_same_bytes(results: Config, folder: Path, tmp_path: Path) -> None:
@@ -54,9 +73,12 @@ def test_twice_the_same_run_gives_the_same_bytes(results: Config, folder: Path, 
 
 def test_label_balance_counts_every_chunk_and_clip(folder: Path) -> None:
     rows = read(folder / "label_balance.csv")
-    for task, total in (("energy", 5 * 120), ("activation", 5 * 120), ("emotion", 120), ("target", 96)):
-        part = [row for row in rows if row["task"] == task]
-        assert sum(int(row["count"]) for row in part) == total
+    for task, target, total in (
+        ("energy", "", 5 * 120), ("activation", "", 5 * 120), ("emotion", "", 120), ("target", "acted", 96),
+        ("target", "voice-distribution", 95), ("target", "arousal", 71),
+    ):  # fmt: skip
+        part = [row for row in rows if (row["task"], row["target"]) == (task, target)]
+        assert sum(float(row["count"]) for row in part) == pytest.approx(total, abs=1e-3)
         assert sum(float(row["share"]) for row in part) == pytest.approx(1, abs=1e-3)
     assert {"none", "ambiguous", "unmeasured"} <= {row["label"] for row in rows if row["task"] == "emotion"}
 
@@ -66,22 +88,44 @@ def test_refused_clips_are_counted_by_reason_and_listed(folder: Path) -> None:
     assert [(row["stage"], row["reason"], row["clips"]) for row in counted if row["corpus"] == "demo_talk"] == [
         ("landmarks", "no_face", "1"), ("split", "no_audio", "2"),
     ]  # fmt: skip
-    assert len(listed) == 6
+    assert len(listed) == 9
     corpora = {row["corpus"]: row for row in read(folder / "corpora.csv")}
     assert (corpora["demo_talk"]["clips"], corpora["demo_talk"]["refused"]) == ("120", "3")
     assert (corpora["demo_acted"]["speakers"], corpora["demo_acted"]["labelled"]) == ("8", "96")
 
 
-def test_significance_names_test_and_correction(folder: Path) -> None:
+def test_corpora_table_names_the_targets_counts_segments_and_duplicates(folder: Path) -> None:
+    corpora = {row["corpus"]: row for row in read(folder / "corpora.csv")}
+    assert [corpora[name]["target"] for name in ("demo_talk", "demo_acted", "demo_rated")] == [
+        "", "acted+voice-distribution", "arousal",
+    ]  # fmt: skip
+    assert (corpora["demo_rated"]["clips"], corpora["demo_rated"]["labelled"]) == ("72", "71")
+    assert [corpora[name]["duplicates"] for name in ("demo_talk", "demo_acted", "demo_rated")] == ["0", "2", "0"]
+
+
+def test_folds_are_listed_with_their_speakers(folder: Path) -> None:
+    rows = [row for row in read(folder / "folds.csv") if row["target"] == "voice-distribution" and row["fold"] == "0"]
+    assert [(row["name"], row["part"], row["clips_of"], row["speakers"], row["clips"]) for row in rows] == [
+        ("group 1", "train", "demo_acted", "4", "48"), ("group 1", "dev", "demo_acted", "2", "23"),
+        ("group 1", "test", "demo_acted", "2", "24"), ("group 1", "dropped", "demo_acted", "1", "1"),
+    ]  # fmt: skip
+    assert rows[2]["speaker_names"] == "1100; 1104"
+
+
+def test_significance_corrects_pretext_tasks_and_baselines_apart(folder: Path) -> None:
     rows = read(folder / "significance.csv")
-    assert len(rows) == 7 * 5
+    assert len(rows) == 9 * (5 + 6 + 3)
     assert all(float(row["p_holm"]) >= float(row["p_value"]) for row in rows)
+    assert {(row["family"], row["initialisation"].startswith("svm")) for row in rows} == {
+        ("pretext", False), ("baseline", True),
+    }  # fmt: skip
 
 
-def test_per_class_table_has_a_row_for_each_class(folder: Path) -> None:
+def test_per_class_table_has_a_row_for_each_class_and_none_for_a_number(folder: Path) -> None:
     rows = read(folder / "per_class.csv")
-    assert len(rows) == 8 * 6
-    assert {row["clips"] for row in rows} == {"16"}
+    assert len(rows) == 2 * 10 * 6
+    assert {row["clips"] for row in rows if row["target"] == "acted"} == {"16"}
+    assert {row["target"] for row in rows} == {"acted", "voice-distribution"}
 
 
 def test_provenance_repeats_versions_options_and_model_checksums(folder: Path) -> None:
@@ -91,7 +135,9 @@ def test_provenance_repeats_versions_options_and_model_checksums(folder: Path) -
     assert landmarks["options"] == {"landmarks": {"option": 1}}
     assert landmarks["files"] == 2
     stages = [row["stage"] for row in rows]
-    assert {"index", "split", "labels_emotion", "pretrain", "finetune", "evaluate"} <= set(stages)
+    assert {"index", "segment", "split", "labels_emotion", "pretrain", "targets", "folds", "finetune", "baseline",
+            "evaluate"} == {*stages} - {"speech", "landmarks", "motion", "action_units", "rejects", "labels_energy",
+                                        "labels_activation"}  # fmt: skip
     assert len(read(folder / "provenance.csv")) == len(rows)
 
 
@@ -103,6 +149,52 @@ def test_printed_tables_say_that_the_corpus_is_synthetic(folder: Path) -> None:
     tex = (folder / "main.tex").read_text("utf-8")
     assert r"\toprule" in tex
     assert r"demo\_acted" in tex
+
+
+def test_printed_sections_name_corpus_target_and_protocol_and_have_the_kinds_measures(folder: Path) -> None:
+    text = (folder / "main.md").read_text("utf-8")
+    sections = {part.partition("\n")[0]: part for part in text.split("\n## ")[1:]}
+    assert list(sections) == [
+        "demo_acted, target acted, protocol speaker_kfold",
+        "demo_acted, target voice-distribution, protocol speaker_kfold",
+        "demo_rated, target arousal, protocol partitions",
+        "Notes",
+    ]
+    columns = [
+        [cell.strip() for cell in next(line for line in part.splitlines() if line.startswith("|")).split("|")][2:-1]
+        for part in list(sections.values())[:3]
+    ]
+    common = ["mean ± std", "difference to scratch", "p", "p (Holm)"]
+    assert columns == [
+        ["macro-F1", *common, "UAR", "WAR", "macro-precision"],
+        ["macro-F1", *common, "micro-F1", "macro-precision", "macro-recall"],
+        ["CCC", *common, "Pearson", "RMSE"],
+    ]
+    assert text.count("| ComParE functionals + linear SVM, speaker-normalised ") == 3
+    for note in ("UAR is macro recall", "a share of 1/K", "Lin, 1989", "a family of their own"):
+        assert note in sections["Notes"]
+
+
+def test_printed_tables_say_loudly_that_speakers_leak_and_what_was_left_out(folder: Path) -> None:
+    warning = "NOT speaker-independent: 6 speakers are both in training and in test."
+    for name in ("main.md", "main.tex"):
+        text = (folder / name).read_text("utf-8")
+        assert text.count(warning) == 1
+        assert text.index("arousal") < text.index(warning)
+        assert text.count("1 copies of test or dev audio left out.") == 3
+
+
+def test_baselines_bear_the_feature_set_of_the_configuration() -> None:
+    config = parse({"corpora": {"mine": {"path": ".", "use": []}}, "functionals": {"feature_set": "eGeMAPSv02"}})
+    assert printed.start_name("svm", config) == "eGeMAPS functionals + linear SVM"
+    assert printed.start_name("energy-emotion", config) == "energy + emotion"
+
+
+def test_negative_scores_and_missing_ones_are_printed_as_such() -> None:
+    config = parse({"corpora": {"mine": {"path": ".", "use": []}}})
+    row = {"initialisation": "scratch", "ccc": -0.1, "ccc_mean": -0.1, "pearson": None, "rmse": 1.5}
+    cells = printed.printed(row, SCORINGS["attribute"], config)
+    assert cells == ["scratch", "−0.100", "−0.100", "", "", "", "", "1.500"]
 
 
 def test_empty_results_give_empty_tables_with_their_columns(tmp_path: Path) -> None:

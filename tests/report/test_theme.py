@@ -34,7 +34,18 @@ def test_two_charts_share_no_identifier() -> None:
 
 
 def test_drawing_twice_gives_the_same_bytes() -> None:
-    rows = [{"initialisation": "scratch", "value": 0.5, "low": None, "high": None}]
-    first, second = (figures.intervals(rows, "one", "Macro-F1", zero=0.0) for _ in range(2))
+    marks = [figures.Mark("scratch", 0.5, None, None, "scratch")]
+    first, second = (figures.intervals(marks, "one", "Macro-F1", zero=0.0) for _ in range(2))
     assert first == second
     assert "scratch 0.500" in first
+
+
+def test_interval_ends_within_the_chart_and_its_name_is_drawn_whole() -> None:
+    name = "ComParE functionals + linear SVM, speaker-normalised"
+    svg = figures.intervals([figures.Mark(name, 0.5, 0.1, 0.9, "baseline")], "one", "CCC")
+    assert f">{name}</text>" in svg
+    assert "from 0.100 to 0.900" in svg
+    width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
+    line = re.findall(r'd="M ([\d.]+) [\d.]+\nL ([\d.]+) [\d.]+\n"[^>]*stroke-width: 2.2', svg)
+    assert len(line) == 1
+    assert all(10 < float(x) < width - 10 for x in line[0])

@@ -13,12 +13,20 @@ from avpretext.config_file import parse
 
 CHANNELS = ["F0final_sma", "pcm_RMSenergy_sma", "mfcc_sma[1]", "mfcc_sma[2]"]
 CLASSES = ("angry", "happy", "sad")
+VALUES: dict[str, dict[str, list[float]]] = {
+    "hard": {"angry": [1, 0, 0], "happy": [0, 1, 0], "sad": [0, 0, 1]},
+    "multi_label": {"angry": [1, 0, 0], "happy": [1, 1, 0], "sad": [0, 0, 1]},
+    "distribution": {"angry": [0.75, 0.25, 0], "happy": [0, 0.75, 0.25], "sad": [0, 0.25, 0.75]},
+    "attribute": {"angry": [10], "happy": [15], "sad": [20]},
+}
+"""What each label is as a target of each kind."""
+FOLDS = 3
 SMALL: dict[str, Any] = {
     "corpora": {"tiny": {"path": ".", "use": []}},
     "chunks": {"length_s": 0.2, "count": 3},
     "model": {"encoder": "conv", "width": 8, "layers": 1, "step_frames": 2},
     "pretrain": {"epochs": 4, "batch_size": 8},
-    "finetune": {"epochs": 4, "batch_size": 8, "folds": 3, "seeds": 2},
+    "finetune": {"epochs": 4, "batch_size": 8, "seeds": 2},
 }
 
 
@@ -35,6 +43,7 @@ class TinyCorpus:
     folder: Path
     speakers: int = 6
     clips_each: int = 6
+    name: str = "tiny"
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -47,12 +56,49 @@ class TinyCorpus:
         """Write two shards of each stage and the label tables."""
         for shard in (0, 1):
             rows = self.rows[shard::2]
-            whole = [{"path": "", "sentence": None, "level": None, "size_bytes": 1, **row} for row in rows]
-            shards.write_table(self.folder / f"index{shard}.parquet", whole, schemas.INDEX, {})
+            shards.write_table(self.folder / f"index{shard}.parquet", rows, schemas.INDEX, {})
             speech = [frame for row in rows for frame in frames_of(row)]
             shards.write_table(self.folder / f"speech{shard}.parquet", speech, schemas.speech(CHANNELS), {})
         self._write_labels()
+        self.write_folds(self.fold_rows())
+        for kind in VALUES:
+            self.write_targets(kind)
         return self
+
+    def write_targets(self, kind: str, classes: tuple[str, ...] = CLASSES, **values: list[float]) -> None:
+        """Write the targets of a kind; `values` are other ones for single labels."""
+        known = {**VALUES[kind], **values}
+        rows = [
+            {**row, "label": None if kind == "attribute" else row["label"], "values": known.get(row["label"])}
+            for row in sorted(self.rows, key=lambda row: row["clip_id"])
+        ]
+        names = ["arousal"] if kind == "attribute" else list(classes)
+        made_by = shards.provenance("targets", {}, kind=kind, classes=names, target=f"of {self.name}")
+        shards.write_table(self.targets(kind), rows, schemas.TARGETS, made_by)
+
+    def fold_rows(self) -> list[dict[str, Any]]:
+        """Return folds by speaker of the labelled clips: each group tests once and is dev for the group before."""
+        return [
+            {"fold": fold, "name": str(fold), "corpus": self.name, "clip_id": row["clip_id"], "speaker": row["speaker"]}
+            | {"part": {0: "test", 1: "dev"}.get((int(row["speaker"][1:]) - fold) % FOLDS, "train")}
+            for fold in range(FOLDS)
+            for row in self.rows
+            if row["label"]
+        ]
+
+    def write_folds(self, rows: list[dict[str, Any]], setting: str = "acted.speaker_kfold") -> Path:
+        """Write a table of folds."""
+        made_by = shards.provenance("folds", {}, setting=setting, sentence="By speaker.", speaker_leaks=False)
+        shards.write_table(self.folds, rows, schemas.FOLDS, made_by)
+        return self.folds
+
+    def targets(self, kind: str = "hard") -> Path:
+        """Return the path of the targets of a kind."""
+        return self.folder / f"{kind}.parquet"
+
+    @property
+    def folds(self) -> Path:
+        return self.folder / "folds.parquet"
 
     def _write_labels(self) -> None:
         rng = np.random.default_rng(0)

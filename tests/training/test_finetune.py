@@ -9,17 +9,37 @@ import torch
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.errors import UserError
+from avpretext.models.losses import concordance
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finetune, pretrain
-from avpretext.training.protocols import make_folds
+from avpretext.training.folds import FoldTable, read_folds
+from avpretext.training.measures import label_macro_f1
+from avpretext.training.targets import read_targets
 
-from .conftest import CLASSES, TinyCorpus, config
+from .conftest import CLASSES, VALUES, TinyCorpus, config
+
+EASY: dict[str, object] = {"epochs": 30, "seeds": 1, "batch_size": 4, "learning_rate": 0.02, "mixup": 0, "time_mask": 0}
 
 
-def run(tiny: TinyCorpus, output: Path, checkpoint: Path | None = None, **changes: dict[str, object]) -> pl.DataFrame:
+def run(
+    tiny: TinyCorpus, output: Path, checkpoint: Path | None = None, kind: str = "hard", **changes: dict[str, object]
+) -> pl.DataFrame:
     name = "energy" if checkpoint else "scratch"
-    finetune.run(name, checkpoint, tiny.speech, tiny.index, config(**changes), output, 1)
+    targets = {tiny.name: tiny.targets(kind)}
+    finetune.run(name, checkpoint, {tiny.name: tiny.speech}, targets, tiny.folds, config(**changes), output, 1)
     return shards.read(output / "predictions.parquet")
+
+
+def read_clips(tiny: TinyCorpus) -> tuple[finetune.LabelledClips, FoldTable]:
+    table = read_folds(tiny.folds)
+    known = read_targets({tiny.name: tiny.targets()})
+    return finetune.read_clips({tiny.name: tiny.speech}, known, table, config()), table
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> TinyCorpus:
+    """Three times as many clips of each speaker."""
+    return TinyCorpus(tmp_path_factory.mktemp("larger"), clips_each=18).write()
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +61,23 @@ def test_every_labelled_clip_is_tested_once_per_seed(tiny: TinyCorpus, tmp_path:
     for row in predictions.iter_rows(named=True):
         assert truth[row["clip_id"]] == (row["speaker"], row["label"])
         assert row["predicted"] == CLASSES[max(range(3), key=row["probabilities"].__getitem__)]
+        assert row["truth"] == VALUES["hard"][row["label"]]
         assert abs(sum(row["probabilities"]) - 1) < 1e-5
-    assert shards.read_provenance(tmp_path / "predictions.parquet")["classes"] == list(CLASSES)
     assert predictions["fold"].unique().sort().to_list() == [0, 1, 2]
     assert predictions["seed"].unique().sort().to_list() == [0, 1]
 
 
-def test_no_speaker_is_in_dev_and_test_of_a_fold(tiny: TinyCorpus, tmp_path: Path) -> None:
-    predictions = run(tiny, tmp_path)
-    for _, fold in predictions.group_by("fold"):
-        dev, test = (set(fold.filter(split=split)["speaker"]) for split in ("dev", "test"))
-        assert dev
-        assert test
-        assert not dev & test
+def test_dev_and_test_are_those_of_the_folds(tiny: TinyCorpus, tmp_path: Path) -> None:
+    predictions = run(tiny, tmp_path).filter(seed=0)
+    expected = {(row["fold"], row["part"], row["clip_id"]) for row in tiny.fold_rows() if row["part"] != "train"}
+    assert set(predictions.select("fold", "split", "clip_id").iter_rows()) == expected
+
+
+def test_predictions_say_what_was_learnt_and_how_it_was_tested(tiny: TinyCorpus, tmp_path: Path) -> None:
+    run(tiny, tmp_path, finetune={"epochs": 1, "seeds": 1})
+    made_by = shards.read_provenance(tmp_path / "predictions.parquet")
+    expected = {"kind": "hard", "classes": list(CLASSES), "target": "of tiny", "setting": "acted.speaker_kfold"}
+    assert {**expected, "sentence": "By speaker.", "speaker_leaks": False}.items() <= made_by.items()
 
 
 def test_twice_the_same_run_gives_the_same_bytes(tiny: TinyCorpus, tmp_path: Path) -> None:
@@ -65,34 +89,134 @@ def test_twice_the_same_run_gives_the_same_bytes(tiny: TinyCorpus, tmp_path: Pat
 
 
 def test_what_can_be_heard_is_learnt(tiny: TinyCorpus, tmp_path: Path) -> None:
-    test = run(
-        tiny,
-        tmp_path,
-        finetune={"epochs": 30, "seeds": 1, "batch_size": 4, "learning_rate": 0.02, "mixup": 0, "time_mask": 0},
-    ).filter(split="test")
+    test = run(tiny, tmp_path, finetune=EASY).filter(split="test")
     assert (test["label"] == test["predicted"]).mean() > 0.8  # type: ignore[operator]
 
 
-def test_test_clips_choose_nothing(tiny: TinyCorpus, tmp_path: Path) -> None:
-    """Other labels on the test clips of a fold change nothing of what is predicted for it."""
-    plain = run(tiny, tmp_path / "plain")
-    test_of_0 = set(plain.filter(fold=0, split="test")["speaker"])
-    wrong = TinyCorpus(tmp_path / "wrong").write()
-    for shard, path in enumerate(wrong.index):
-        rows = shards.read(path).with_columns(
-            label=pl.when(pl.col("speaker").is_in(list(test_of_0))).then(pl.lit("sad")).otherwise("label")
-        )
-        from avpretext import schemas
+@pytest.mark.parametrize("changes", [{}, {"mixup": 0.4, "label_smoothing": 0.0, "class_balance": False}])
+def test_sets_of_labels_are_learnt(larger: TinyCorpus, tmp_path: Path, changes: dict[str, object]) -> None:
+    test = run(larger, tmp_path, kind="multi_label", finetune={**EASY, **changes}).filter(split="test")
+    actual, probabilities = (torch.tensor(test[name].to_list()) for name in ("truth", "probabilities"))
+    everything = label_macro_f1(actual > 0.5, torch.ones_like(actual) > 0)
+    assert label_macro_f1(actual > 0.5, probabilities >= 0.5) > 0.75 > 0.65 > everything
+    for row in test.iter_rows(named=True):
+        named = [name for name, value in zip(CLASSES, row["probabilities"], strict=True) if value >= 0.5]
+        assert row["predicted"] == "+".join(named)
+        assert row["truth"] == VALUES["multi_label"][row["label"]]
 
-        shards.write_table(wrong.folder / f"index{shard}.parquet", rows, schemas.INDEX, {})
-    changed = run(wrong, tmp_path / "changed").filter(fold=0)
+
+@pytest.mark.parametrize("changes", [{}, {"mixup": 0.4, "label_smoothing": 0.0, "class_balance": False}])
+def test_shares_are_learnt(larger: TinyCorpus, tmp_path: Path, changes: dict[str, object]) -> None:
+    test = run(larger, tmp_path, kind="distribution", finetune={**EASY, **changes}).filter(split="test")
+    actual, shares = (torch.tensor(test[name].to_list()) for name in ("truth", "probabilities"))
+    assert label_macro_f1(actual >= 1 / 3, shares >= 1 / 3) > 0.8
+    assert float((actual - shares).abs().mean()) < 0.6 * float((actual - actual.mean(0)).abs().mean())
+    assert torch.allclose(shares.sum(1), torch.ones(len(shares)))
+    largest = [CLASSES[place] for place in shares.argmax(1).tolist()]
+    assert test["predicted"].to_list() == largest
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.4])
+def test_an_attribute_is_learnt_in_its_own_unit(tiny: TinyCorpus, tmp_path: Path, mixup: float) -> None:
+    test = run(tiny, tmp_path, kind="attribute", finetune={**EASY, "mixup": mixup}).filter(split="test")
+    actual, predicted = (torch.tensor(test[name].to_list()).squeeze(1) for name in ("truth", "probabilities"))
+    assert set(actual.tolist()) == {10.0, 15.0, 20.0}
+    assert float(concordance(predicted, actual)) > 0.8
+    assert test["label"].is_null().all()
+    assert test["predicted"].is_null().all()
+
+
+@pytest.mark.parametrize("kind", sorted(VALUES))
+def test_test_clips_choose_nothing(tmp_path: Path, kind: str) -> None:
+    """Other targets of the test clips of a fold change nothing of what is predicted for it."""
+    corpus = TinyCorpus(tmp_path / "corpus").write()
+    corpus.write_folds([row for row in corpus.fold_rows() if row["fold"] == 0])
+    quick: dict[str, object] = {"seeds": 1, "epochs": 3}
+    plain = run(corpus, tmp_path / "plain", kind=kind, finetune=quick)
+    tested = set(plain.filter(split="test")["speaker"])
+    for row in corpus.rows:
+        if row["speaker"] in tested:
+            row["label"] = "sad"
+    corpus.write_targets(kind)
+    changed = run(corpus, tmp_path / "changed", kind=kind, finetune=quick)
     columns = ["seed", "split", "clip_id", "predicted", "probabilities"]
-    assert changed.select(columns).equals(plain.filter(fold=0).select(columns))
+    assert not changed["truth"].equals(plain["truth"])
+    assert changed.select(columns).equals(plain.select(columns))
+
+
+def test_without_dev_clips_the_last_epoch_predicts_whatever_patience_says(tmp_path: Path) -> None:
+    corpus = TinyCorpus(tmp_path / "corpus").write()
+    without = [row for row in corpus.fold_rows() if row["part"] != "dev"]
+    corpus.write_folds(without)
+    quick: dict[str, object] = {"seeds": 1, "epochs": 6, "learning_rate": 0.5}
+    first, second = (
+        run(corpus, tmp_path / str(patience), finetune={**quick, "patience": patience}) for patience in (1, 6)
+    )
+    assert set(first["split"]) == {"test"}
+    assert first.equals(second)
+    history = shards.read(tmp_path / "1" / "history.parquet")
+    assert set(history["split"]) == {"train"}
+    assert history.filter(fold=0)["epoch"].to_list() == [1, 2, 3, 4, 5, 6]
+
+
+def test_dropped_clips_are_used_by_nobody(tmp_path: Path) -> None:
+    corpus = TinyCorpus(tmp_path / "corpus").write()
+    rows = [row for row in corpus.fold_rows() if row["fold"] == 0]
+    gone = next(row["clip_id"] for row in rows if row["part"] == "train")
+    dropped = [{**row, "part": "dropped"} if row["clip_id"] == gone else row for row in rows]
+    results = {}
+    for name, changed in (("all", rows), ("dropped", dropped), ("absent", [r for r in rows if r["clip_id"] != gone])):
+        corpus.write_folds(changed)
+        results[name] = run(corpus, tmp_path / name, model={"normalise": "speaker"}, finetune={"seeds": 1, "epochs": 2})
+    assert results["dropped"].equals(results["absent"])
+    assert not results["dropped"].equals(results["all"])
+
+
+def test_one_corpus_is_learnt_and_another_tested(tmp_path: Path) -> None:
+    ours = TinyCorpus(tmp_path / "ours", name="ours").write()
+    theirs = TinyCorpus(tmp_path / "theirs", name="theirs", speakers=3).write()
+    # Their classes have another order and one more, which only they know.
+    theirs.write_targets(
+        "hard", ("sad", "bored", "happy", "angry"), angry=[0, 0, 0, 1], happy=[0, 0, 1, 0], sad=[1, 0, 0, 0]
+    )
+    parts = [(row, "dev" if row["speaker"] == "s0" else "train") for row in ours.rows]
+    rows = [{**row, "fold": 0, "name": "theirs", "corpus": "ours", "part": part} for row, part in parts]
+    rows += [{**row, "fold": 0, "name": "theirs", "corpus": "theirs", "part": "test"} for row in theirs.rows]
+    folds = theirs.write_folds(rows)
+    finetune.run(
+        "scratch",
+        None,
+        {"ours": ours.speech, "theirs": theirs.speech},
+        {"ours": ours.targets(), "theirs": theirs.targets()},
+        folds,
+        config(finetune=EASY),
+        tmp_path / "out",
+        1,
+    )
+    predictions = shards.read(tmp_path / "out" / "predictions.parquet")
+    test = predictions.filter(split="test")
+    assert test["clip_id"].to_list() == sorted(row["clip_id"] for row in theirs.rows)
+    assert set(test["speaker"]) == {"s0", "s1", "s2"}
+    assert (test["label"] == test["predicted"]).mean() > 0.8  # type: ignore[operator]
+    assert test.filter(label="sad")["truth"].to_list()[0] == [0, 0, 0, 1]
+    made_by = shards.read_provenance(tmp_path / "out" / "predictions.parquet")
+    assert made_by["classes"] == ["angry", "bored", "happy", "sad"]
+    assert made_by["target"] == "of theirs"
+
+
+def test_speech_or_targets_that_are_missing_are_told(tiny: TinyCorpus, tmp_path: Path) -> None:
+    targets = {"tiny": tiny.targets()}
+    with pytest.raises(UserError, match="the folds name tiny, of which no speech is given"):
+        finetune.run("scratch", None, {"other": tiny.speech}, targets, tiny.folds, config(), tmp_path, 1)
+    with pytest.raises(UserError, match="36 clips of the folds have no target, such as tiny/s0_0"):
+        finetune.run(
+            "scratch", None, {"tiny": tiny.speech}, {"other": tiny.targets()}, tiny.folds, config(), tmp_path, 1
+        )
 
 
 def test_initialisations_are_pairs(tiny: TinyCorpus, checkpoint: Path) -> None:
     settings = config()
-    clips = finetune.read_clips(tiny.speech, tiny.index, settings)
+    clips, _ = read_clips(tiny)
     body = checkpoints.read_body(checkpoint, clips.chunks.channels, settings)
     scratch = finetune.initial_network(clips, None, settings, 5).state_dict()
     pretrained = finetune.initial_network(clips, body, settings, 5).state_dict()
@@ -143,25 +267,12 @@ def test_clips_without_label_are_left_out(tmp_path: Path) -> None:
     assert sorted(predictions["clip_id"]) == sorted(row["clip_id"] for row in corpus.rows if row["label"])
 
 
-def test_a_corpus_without_labels_is_an_error(tmp_path: Path) -> None:
-    corpus = TinyCorpus(tmp_path, speakers=3, clips_each=2)
-    for row in corpus.rows:
-        row["label"] = None
-    corpus.write()
-    with pytest.raises(UserError, match="none of the 6 clips of the corpus has a label"):
-        run(corpus, tmp_path / "out")
-
-
-def test_too_few_speakers_are_an_error_with_the_fix(tiny: TinyCorpus, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"6 speakers .* 7 folds .* set finetune\.folds to 6"):
-        run(tiny, tmp_path, finetune={"folds": 7})
-
-
 def test_a_class_that_only_test_speakers_show_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     corpus = TinyCorpus(tmp_path)
     corpus.rows[0]["label"] = "bored"
     corpus.write()
-    clips = finetune.read_clips(corpus.speech, corpus.index, config())
-    folds = make_folds(clips.chunks.speakers, config().finetune, 1)
-    finetune.warn_of_missing_classes(clips, folds)
+    hard = {name: [0.0, *values] for name, values in VALUES["hard"].items()}
+    corpus.write_targets("hard", ("bored", *CLASSES), **hard, bored=[1.0, 0, 0, 0])
+    clips, table = read_clips(corpus)
+    finetune.warn_of_missing_classes(clips, table.folds)
     assert capsys.readouterr().err.count("tests 'bored' and learns it from no clip") == 1

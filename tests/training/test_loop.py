@@ -70,6 +70,28 @@ def test_patience_stops_and_the_best_epoch_is_kept() -> None:
     assert all(torch.equal(value, weights[1][name]) for name, value in state.best.items())
 
 
+def test_without_dev_all_epochs_are_trained_and_the_last_is_kept() -> None:
+    settings = LoopOptions(epochs=4, patience=1, batch_size=8)
+    state = start(network(), settings, 1)
+    for _ in epochs(state, random_clips(), None, cross_entropy, accuracy, settings):  # type: ignore[arg-type]
+        pass
+    assert (state.epoch, state.best_epoch) == (4, 4)
+    assert all(torch.equal(value, state.best[name]) for name, value in state.averaged.module.state_dict().items())
+    assert [(row.epoch, row.split) for row in state.history] == [(epoch, "train") for epoch in (1, 2, 3, 4)]
+
+
+def test_dev_chooses_among_the_same_epochs_that_are_trained_without_it() -> None:
+    """What dev is changes which weights are kept, never how they are learnt."""
+    settings = LoopOptions(epochs=3, patience=9, batch_size=8)
+    states = [start(network(), settings, 1) for _ in range(2)]
+    for state, dev in zip(states, (random_clips(), None), strict=True):
+        torch.manual_seed(5)
+        for _ in epochs(state, random_clips(), dev, cross_entropy, accuracy, settings):  # type: ignore[arg-type]
+            pass
+    first, second = (state.network.state_dict() for state in states)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
 def test_every_clip_comes_once_an_epoch_in_batches_of_nearly_one_size() -> None:
     batches = shuffled_batches(33, 16, torch.Generator().manual_seed(0))
     assert sorted(torch.cat(batches).tolist()) == list(range(33))

@@ -68,9 +68,10 @@ def small_config() -> dict[str, Any]:
             },
             "labelled": {
                 "path": "demo/labelled", "reader": "crema_d", "use": ["finetune"], "shards": 2, "synthetic": True,
+                "protocol": {"folds": 3},
             },
         },
         "pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 2},
-        "finetune": {"folds": 3, "seeds": 1, "epochs": 2},
+        "finetune": {"seeds": 1, "epochs": 2},
         "evaluate": {"bootstrap": 50, "permutations": 50},
     }  # fmt: skip

@@ -13,7 +13,7 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 +
 
 def test_a_misspelt_key_names_the_nearest_right_one(tmp_path: Path) -> None:
     project = Project(tmp_path, small_config())
-    run = project.snakemake("--dry-run", check=False, finetunes={"folds": 3})
+    run = project.snakemake("--dry-run", check=False, finetunes={"seeds": 3})
     assert run.status != 0
     assert "unknown key 'finetunes'; did you mean 'finetune'?" in run.text
     assert "Traceback" not in run.text

@@ -25,7 +25,7 @@ def test_nothing_is_left_to_do_after_a_finished_run(finished: Project) -> None:
         ({"labels": {"energy": {"quantile": 0.3}}}, "labels_energy", {"pretrain", "finetune", "report"}),
         ({"pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 3}}, "pretrain",
          {"finetune", "evaluate", "tables", "report"}),
-        ({"finetune": {"folds": 3, "seeds": 1, "epochs": 3}}, "finetune", {"evaluate", "tables", "report"}),
+        ({"finetune": {"seeds": 1, "epochs": 3}}, "finetune", {"evaluate", "tables", "report"}),
         ({"evaluate": {"bootstrap": 60, "permutations": 50}}, "evaluate", {"tables", "report"}),
     ],
     ids=["labels.emotion", "labels.energy", "pretrain", "finetune", "evaluate"],

@@ -3,16 +3,13 @@
 
 rule evaluate:
     input:
-        lambda wildcards: [
-            LAYOUT.finetune(wildcards.corpus, initialisation, "predictions.parquet")
-            for initialisation in INITIALISATIONS
-        ],
+        predictions,
     output:
-        [LAYOUT.corpus("{corpus}", "evaluate", name) for name in SCORES],
+        scores("{corpus}", "{setting}"),
     log:
-        LAYOUT.log("{corpus}", "evaluate"),
+        LAYOUT.log("{corpus}", "evaluate", "{setting}"),
     benchmark:
-        LAYOUT.benchmark("{corpus}", "evaluate")
+        LAYOUT.benchmark("{corpus}", "evaluate", "{setting}")
     conda:
         ENVIRONMENT
     threads: 1
@@ -26,7 +23,7 @@ rule evaluate:
         ],
         folder=lambda wildcards, output: str(Path(output[0]).parent),
     message:
-        "evaluate {wildcards.corpus}: metrics, intervals, paired tests"
+        "evaluate {wildcards.corpus}/{wildcards.setting}: metrics, intervals, paired tests"
     shell:
         "python -m avpretext evaluate {params.predictions} --output {params.folder:q} "
         "--options {params.options:q} 2> {log:q}"

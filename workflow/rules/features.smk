@@ -80,7 +80,7 @@ rule motion:
 rule neutral:
     input:
         landmarks=every_shard("landmarks"),
-        index=every_shard("index"),
+        index=every_clips_shard,
     output:
         LAYOUT.corpus("{corpus}", "neutral"),
     log:
@@ -96,7 +96,7 @@ rule neutral:
     params:
         options=options("neutral"),
         landmarks=shard_set("landmarks"),
-        index=shard_set("index"),
+        index=clips_set,
     message:
         "neutral {wildcards.corpus}: each speaker's resting face"
     shell:
@@ -107,7 +107,7 @@ rule neutral:
 rule action_units:
     input:
         landmarks=LAYOUT.shard("{corpus}", "landmarks", "{shard}"),
-        index=LAYOUT.shard("{corpus}", "index", "{shard}"),
+        index=clips_shard,
         neutral=LAYOUT.corpus("{corpus}", "neutral"),
     output:
         LAYOUT.shard("{corpus}", "action_units", "{shard}"),
@@ -128,3 +128,27 @@ rule action_units:
     shell:
         "python -m avpretext action_units --landmarks {input.landmarks:q} --index {input.index:q} "
         "--neutral {input.neutral:q} --output {output:q} --options {params.options:q} 2> {log:q}"
+
+
+rule functionals:
+    input:
+        LAYOUT.shard("{corpus}", "split", "{shard}", "audio"),
+    output:
+        LAYOUT.shard("{corpus}", "functionals", "{shard}"),
+    log:
+        LAYOUT.log("{corpus}", "functionals", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "functionals", "{shard}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    params:
+        options=options("functionals"),
+    message:
+        "functionals {wildcards.corpus}/{wildcards.shard}: openSMILE functionals for the baseline"
+    shell:
+        "python -m avpretext functionals --audio {input:q} --output {output:q} --threads {threads} "
+        "--options {params.options:q} 2> {log:q}"

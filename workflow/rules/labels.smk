@@ -4,7 +4,7 @@
 rule labels_energy:
     input:
         speech=every_shard("speech"),
-        index=every_shard("index"),
+        index=every_clips_shard,
         rejects=LAYOUT.corpus("{corpus}", "rejects"),
     output:
         LAYOUT.corpus("{corpus}", "labels_energy"),
@@ -21,7 +21,7 @@ rule labels_energy:
     params:
         options=options("labels_energy"),
         speech=shard_set("speech"),
-        index=shard_set("index"),
+        index=clips_set,
     message:
         "labels_energy {wildcards.corpus}: is the vocal energy varied in a chunk?"
     shell:

@@ -1,9 +1,43 @@
 """Videos to audio and frames: the only rules that open a source."""
 
 
+rule segment:
+    input:
+        index=LAYOUT.shard("{corpus}", "index", "{shard}"),
+        model=lambda wildcards: (
+            LAYOUT.models("face_landmarker.task")
+            if counts_faces(wildcards.corpus)
+            else []
+        ),
+    output:
+        clips=LAYOUT.shard("{corpus}", "segment", "{shard}"),
+        rejects=LAYOUT.shard("{corpus}", "segment", "{shard}", "rejects"),
+    log:
+        LAYOUT.log("{corpus}", "segment", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "segment", "{shard}")
+    wildcard_constraints:
+        corpus=one_of([name for name in CONFIG.corpora if clips(name) == "segment"]),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        options=options("segment"),
+        folder=lambda wildcards: CONFIG.corpora[wildcards.corpus].path,
+        model=lambda wildcards, input: flag("model", input.model) if input.model else "",
+    message:
+        "segment {wildcards.corpus}/{wildcards.shard}: cut recordings into clips"
+    shell:
+        "python -m avpretext segment --corpus {wildcards.corpus} --index {input.index:q} --folder {params.folder:q} "
+        "{params.model} --output {output.clips:q} --rejects {output.rejects:q} --options {params.options:q} 2> {log:q}"
+
+
 rule split:
     input:
-        LAYOUT.shard("{corpus}", "index", "{shard}"),
+        clips_shard,
     output:
         audio=LAYOUT.shard("{corpus}", "split", "{shard}", "audio"),
         rejects=LAYOUT.shard("{corpus}", "split", "{shard}", "rejects"),
@@ -47,7 +81,7 @@ use rule split as split_audio with:
 
 rule rejects:
     input:
-        index=every_shard("index"),
+        clips=every_clips_shard,
         rejects=lambda wildcards: [
             shard
             for stage in refusing(wildcards.corpus)
@@ -67,7 +101,7 @@ rule rejects:
         runtime=10,
     params:
         options=options("rejects"),
-        index=shard_set("index"),
+        clips=clips_set,
         rejects=lambda wildcards: [
             flag("rejects", shard_set_of(wildcards.corpus, stage, "rejects"))
             for stage in refusing(wildcards.corpus)
@@ -75,5 +109,5 @@ rule rejects:
     message:
         "rejects {wildcards.corpus}: gather refused clips"
     shell:
-        "python -m avpretext rejects --corpus {wildcards.corpus} --index {params.index:q} {params.rejects} "
+        "python -m avpretext rejects --corpus {wildcards.corpus} --clips {params.clips:q} {params.rejects} "
         "--output {output:q} --options {params.options:q} 2> {log:q}"

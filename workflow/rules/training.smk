@@ -1,10 +1,10 @@
-"""Pre-training and fine-tuning."""
+"""Pre-training, fine-tuning and the baseline."""
 
 
 rule pretrain:
     input:
         speech=[shards(corpus, "speech") for corpus in UNLABELLED],
-        index=[shards(corpus, "index") for corpus in UNLABELLED],
+        index=[shards(corpus, clips(corpus)) for corpus in UNLABELLED],
         labels=lambda wildcards: list(task_labels(wildcards).values()),
     output:
         checkpoint=LAYOUT.pretrain("{tasks}", "checkpoint.safetensors"),
@@ -21,8 +21,8 @@ rule pretrain:
         runtime=1440,
     params:
         options=options("pretrain"),
-        speech=per_corpus("speech", "speech"),
-        index=per_corpus("index", "index"),
+        speech=per_corpus("speech", UNLABELLED, "speech"),
+        index=per_corpus("index", UNLABELLED, clips),
         labels=lambda wildcards: [
             flag("labels", f"{name}={path}")
             for name, path in task_labels(wildcards).items()
@@ -37,19 +37,22 @@ rule pretrain:
 
 rule finetune:
     input:
-        speech=every_shard("speech"),
-        index=every_shard("index"),
-        rejects=LAYOUT.corpus("{corpus}", "rejects"),
+        speech=learnt_shards("speech"),
+        targets=target_table_files,
+        folds=LAYOUT.folds("{corpus}", "{setting}"),
+        rejects=learnt_rejects,
         checkpoint=start,
     output:
         predictions=LAYOUT.finetune(
-            "{corpus}", "{initialisation}", "predictions.parquet"
+            "{corpus}", "{setting}", "{initialisation}", "predictions.parquet"
         ),
-        history=LAYOUT.finetune("{corpus}", "{initialisation}", "history.parquet"),
+        history=LAYOUT.finetune(
+            "{corpus}", "{setting}", "{initialisation}", "history.parquet"
+        ),
     log:
-        LAYOUT.log("{corpus}", "finetune", "{initialisation}"),
+        LAYOUT.log("{corpus}", "finetune", "{setting}", "{initialisation}"),
     benchmark:
-        LAYOUT.benchmark("{corpus}", "finetune", "{initialisation}")
+        LAYOUT.benchmark("{corpus}", "finetune", "{setting}", "{initialisation}")
     conda:
         ENVIRONMENT
     threads: CONFIG.finetune.threads
@@ -58,14 +61,44 @@ rule finetune:
         runtime=1440,
     params:
         options=options("finetune"),
-        speech=shard_set("speech"),
-        index=shard_set("index"),
+        speech=learnt_shard_sets("speech", "speech"),
+        targets=target_table_flags,
         checkpoint=lambda wildcards, input: (
             flag("checkpoint", input.checkpoint) if input.checkpoint else ""
         ),
         folder=lambda wildcards, output: str(Path(output.predictions).parent),
     message:
-        "finetune {wildcards.corpus} from {wildcards.initialisation}: every fold and seed"
+        "finetune {wildcards.corpus}/{wildcards.setting} from {wildcards.initialisation}: every fold and seed"
     shell:
-        "python -m avpretext finetune {wildcards.initialisation} --speech {params.speech:q} --index {params.index:q} "
-        "{params.checkpoint} --output {params.folder:q} --threads {threads} --options {params.options:q} 2> {log:q}"
+        "python -m avpretext finetune {wildcards.initialisation} {params.speech} {params.targets} "
+        "--folds {input.folds:q} {params.checkpoint} --output {params.folder:q} --threads {threads} "
+        "--options {params.options:q} 2> {log:q}"
+
+
+rule baseline:
+    input:
+        functionals=learnt_shards("functionals"),
+        targets=target_table_files,
+        folds=LAYOUT.folds("{corpus}", "{setting}"),
+        rejects=learnt_rejects,
+    output:
+        LAYOUT.baseline("{corpus}", "{setting}"),
+    log:
+        LAYOUT.log("{corpus}", "baseline", "{setting}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "baseline", "{setting}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        options=options("baseline"),
+        functionals=learnt_shard_sets("functionals", "functionals"),
+        targets=target_table_flags,
+    message:
+        "baseline {wildcards.corpus}/{wildcards.setting}: functionals and a linear support vector machine"
+    shell:
+        "python -m avpretext baseline {params.functionals} {params.targets} --folds {input.folds:q} --output {output:q} "
+        "--options {params.options:q} 2> {log:q}"

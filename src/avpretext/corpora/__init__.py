@@ -1,26 +1,20 @@
 """Corpora by name: which files are clips, who speaks, and what the corpus knows of each."""
 
 from avpretext.corpora.reader import Clip, Reader
-from avpretext.corpora.scan import (
-    READERS,
-    ClipFile,
-    annotations,
-    fingerprint,
-    fingerprints,
-    reader_of,
-    scan,
-    target_of,
-)
+from avpretext.corpora.scan import READERS, ClipFile, fingerprint, fingerprints, reader_of, scan
+from avpretext.corpora.settings import Setting, settings_of, target_name, targets_of
 
 __all__ = [
     "READERS",
     "Clip",
     "ClipFile",
     "Reader",
-    "annotations",
+    "Setting",
     "fingerprint",
     "fingerprints",
     "reader_of",
     "scan",
-    "target_of",
+    "settings_of",
+    "target_name",
+    "targets_of",
 ]

@@ -2,12 +2,17 @@
 
 Names are `bbaf2n`: command, colour, preposition, letter, digit, adverb. The speaker is the folder `s1` ... `s34` that
 the file lies in, as the corpus is distributed; without one it is unknown.
+
+Sources: Cooke, Barker, Cunningham & Shao, JASA 120, 2421-2424 (2006); https://zenodo.org/records/3625687. Checked on
+six clips.
 """
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from avpretext.corpora.reader import Clip, Reader, by_kind, stem
+from avpretext.config import CorpusOptions
+from avpretext.corpora.reader import Clip, Published, Reader, by_kind, named, stem
 
 _COMMANDS = {"b": "bin", "l": "lay", "p": "place", "s": "set"}
 _COLOURS = {"b": "blue", "g": "green", "r": "red", "w": "white"}
@@ -22,8 +27,8 @@ _SPEAKER = re.compile(r"s\d{1,2}")
 def read(path: str) -> Clip | None:
     """Read a name such as `s1/bbaf2n.mpg`; speakers share sentences, so the clip_id has the speaker before it.
 
-    >>> read("s1/bbaf2n.mpg")
-    Clip(clip_id='s1_bbaf2n', speaker='s1', label=None, sentence='bin blue at f two now', level=None)
+    >>> read("s1/bbaf2n.mpg").clip_id, read("s1/bbaf2n.mpg").sentence
+    ('s1_bbaf2n', 'bin blue at f two now')
     """
     name = stem(path)
     match = _NAME.fullmatch(name)
@@ -38,4 +43,19 @@ def _sentence(command: str, colour: str, preposition: str, letter: str, digit: s
     return " ".join(words)
 
 
-READER = Reader(read=read, select=by_kind)
+def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
+    """Select the files of the wanted kind."""
+    return by_kind(paths, options.video)
+
+
+READER = Reader(
+    entries=named(read, select),
+    published=Published(
+        name="GRID",
+        citation="Cooke, Barker, Cunningham & Shao, An audio-visual corpus for speech perception, JASA 2006",
+        url="https://zenodo.org/records/3625687",
+        licence="CC BY 4.0",
+        clips={"all": 34_000},
+        speakers={"all": 34},
+    ),
+)

@@ -1,8 +1,14 @@
-"""What a corpus reader is: a function from a file's name to a clip, and a rule for which files count."""
+"""What a corpus reader is: how its files and tables become clips, and what it knows of them that can be learnt."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import polars as pl
+
+from avpretext.config import CorpusOptions
+from avpretext.errors import UserError, nearest
+from avpretext.refusal import Refusal
 
 VIDEO_EXTENSIONS = frozenset({
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".f4v", ".mpg", ".mpeg",
@@ -15,14 +21,17 @@ AUDIO_EXTENSIONS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What the name of a file says about the clip in it.
+    """What the name of a file, or a row of the corpus's table, says of a clip.
 
     Attributes
     ----------
     clip_id
         Unique in the corpus.
     speaker, label, sentence, level
-        Who speaks, the emotion, what is said, how strongly; None where the name does not tell.
+        Who speaks, the emotion acted, what is said, how strongly; None where it is not known. The label is that of
+        the name alone: labels of tables are read by `targets`, so that an edit of them decodes no video again.
+    start_s, end_s
+        Where in the file the clip lies; None for the start and the end of the file.
     """
 
     clip_id: str
@@ -30,6 +39,89 @@ class Clip:
     label: str | None = None
     sentence: str | None = None
     level: str | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A clip that a corpus names, or a file or row of it that is refused.
+
+    Attributes
+    ----------
+    path
+        Relative to the corpus folder, posix; of a row without its file, where the file should be.
+    clip
+        None for what the reader cannot make a clip of.
+    refusal
+        Why it is no clip; None if it is one.
+    """
+
+    path: str
+    clip: Clip | None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something that a corpus knows of its clips and that can be learnt.
+
+    Attributes
+    ----------
+    kind
+        `label`: one class; `votes`: how many raters chose each class; `attribute`: a number, such as arousal.
+    read
+        From the corpus's options to a table: `clip_id` and, by kind, `label` (null: none); one column of counts per
+        class; `value` (null: none). None for the labels that the index has, from the clips' names.
+    """
+
+    kind: Literal["label", "votes", "attribute"]
+    read: Callable[[CorpusOptions], pl.DataFrame] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerFold:
+    """A fold of a published protocol: who tests, who chooses the epoch; all others train.
+
+    Attributes
+    ----------
+    test
+        Speakers.
+    dev
+        Speakers; empty where the protocol has no dev set; None where it leaves the choice open (drawn by seed).
+    """
+
+    test: tuple[str, ...]
+    dev: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is published of a corpus, to hold a copy against.
+
+    Attributes
+    ----------
+    name, citation, url, licence
+        For people.
+    clips, hours, speakers
+        Of each part, {part: number}, of a corpus without parts under `all`; what is not published is left out.
+    """
+
+    name: str
+    citation: str
+    url: str
+    licence: str
+    clips: Mapping[str, int] = field(default_factory=dict)
+    hours: Mapping[str, float] = field(default_factory=dict)
+    speakers: Mapping[str, int] = field(default_factory=dict)
+
+
+def _no_files(options: CorpusOptions) -> list[str]:
+    return []
+
+
+def _no_sources(options: CorpusOptions) -> Mapping[str, Source]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -38,26 +130,76 @@ class Reader:
 
     Attributes
     ----------
-    read
-        From a path relative to the corpus folder (posix) to the clip, or None for a name that the corpus does not use.
-    select
-        From all media files of the corpus to those that count, given whether video is wanted.
-    targets
-        The labels that can be learnt, the default first; empty for a corpus without labels.
+    entries
+        From the corpus's options and the paths of all its media files (relative, posix, sorted) to its clips and
+        what is refused of it, in any order. Files that do not count (audio where video is wanted) are left out.
+    parts
+        Names of its parts, for `corpora.NAME.parts`; the first is taken where none is chosen.
+    sources
+        What can be learnt, the default first; empty for a corpus without labels.
     annotations
-        Files, relative to the corpus folder, that other targets than the default are read from.
-    target_labels
-        From corpus folder and target to {clip_id: label}, for targets that the name does not tell.
+        The files, beside the media, that `sources` and `partitions` read: inputs of the stages that do.
+    tables
+        The files that `entries` reads: what lists clips.
+    partitions
+        From options to `clip_id`, `partition`: the corpus's own division (train, dev, test, or names of folds).
+    protocols
+        Published folds of speakers, by name.
+    published
+        What is published of the corpus.
     broken
         The clip_ids that the corpus is known to hold broken.
     """
 
-    read: Callable[[str], Clip | None]
-    select: Callable[[Iterable[str], bool], list[str]]
-    targets: tuple[str, ...] = ()
-    annotations: tuple[str, ...] = ()
-    target_labels: Callable[[Path, str], Mapping[str, str | None]] | None = None
+    entries: Callable[[CorpusOptions, Sequence[str]], list[Entry]]
+    parts: tuple[str, ...] = ()
+    sources: Callable[[CorpusOptions], Mapping[str, Source]] = _no_sources
+    annotations: Callable[[CorpusOptions], list[str]] = _no_files
+    tables: Callable[[CorpusOptions], list[str]] = _no_files
+    partitions: Callable[[CorpusOptions], pl.DataFrame] | None = None
+    protocols: Mapping[str, tuple[SpeakerFold, ...]] = field(default_factory=dict)
+    published: Published | None = None
     broken: frozenset[str] = frozenset()
+
+
+def named(
+    read: Callable[[str], Clip | None], select: Callable[[Sequence[str], CorpusOptions], Iterable[str]]
+) -> Callable[[CorpusOptions, Sequence[str]], list[Entry]]:
+    """Return `Reader.entries` for a corpus whose names say it all.
+
+    Parameters
+    ----------
+    read
+        From a path to its clip, None for a name that the corpus does not use.
+    select
+        From all media files to those that count.
+    """
+
+    def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
+        found = ((path, read(path)) for path in select(files, options))
+        return [Entry(path, clip, None if clip else UNKNOWN_NAME) for path, clip in found]
+
+    return entries
+
+
+UNKNOWN_NAME = Refusal("unknown_name", "the reader does not know names like this")
+
+
+def parts_of(options: CorpusOptions, parts: Sequence[str]) -> tuple[str, ...]:
+    """Return the parts of a corpus that are read: those chosen, or the first.
+
+    Raises
+    ------
+    UserError
+        A part is not one of the corpus's.
+    """
+    for part in options.parts:
+        if part not in parts:
+            raise UserError(
+                f"parts: {part!r} of the reader {options.reader!r}; expected one of {', '.join(parts)}"
+                f"{nearest(part, parts)}"
+            )
+    return tuple(dict.fromkeys(options.parts)) or (parts[0],)
 
 
 def by_kind(paths: Iterable[str], video: bool) -> list[str]:

@@ -8,23 +8,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import crema_d, folder, grid, ravdess
-from avpretext.corpora.reader import Clip, Reader, is_media, without_extension
+from avpretext.corpora import crema_d, emodb, folder, grid, mead, msp_face, msp_podcast, ravdess
+from avpretext.corpora.reader import Clip, Entry, Reader, by_kind, is_media, without_extension
 from avpretext.errors import UserError, nearest
 from avpretext.paths import shard_of
+from avpretext.refusal import Refusal, printable
 
 READERS: Mapping[str, Reader] = {
     "crema_d": crema_d.READER,
     "ravdess": ravdess.READER,
+    "msp_podcast": msp_podcast.READER,
+    "msp_face": msp_face.READER,
+    "emodb": emodb.READER,
+    "mead": mead.READER,
     "grid": grid.READER,
     "folder": folder.READER,
 }
 """The corpora by the names that the config uses."""
 
 
+LFS_POINTER = b"version https://git-lfs"
+_LFS_POINTER_BYTES = 1024
+"""A pointer is shorter, by the specification of Git LFS."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClipFile:
-    """A media file that counts as a clip.
+    """A clip and its file, or what is refused of a corpus.
 
     Attributes
     ----------
@@ -33,7 +43,9 @@ class ClipFile:
     clip_id
         As the reader names it; for names that it refuses, the path without extension.
     clip
-        What the name says, None where the reader refuses it.
+        What name and table say; None for what is refused.
+    refusal
+        Why it is no clip; None if it is one.
     size_bytes, mtime_ns
         As the file system has them; -1 for what cannot be read as a file (a broken link, a pipe).
     """
@@ -41,88 +53,139 @@ class ClipFile:
     path: str
     clip_id: str
     clip: Clip | None
+    refusal: Refusal | None
     size_bytes: int
     mtime_ns: int
 
 
 def reader_of(options: CorpusOptions) -> Reader:
-    """Return the reader that the config names, and check the label target with it."""
+    """Return the reader that the config names, by its name."""
     if options.reader not in READERS:
         raise UserError(
             f"reader: {options.reader!r}; expected one of {', '.join(READERS)}{nearest(options.reader, READERS)}"
         )
-    reader = READERS[options.reader]
-    if options.target is not None and options.target not in reader.targets:
-        known = f"one of {', '.join(reader.targets)}" if reader.targets else "null: the corpus has no labels"
-        raise UserError(
-            f"target: {options.target!r} of the reader {options.reader!r}; expected {known}"
-            f"{nearest(options.target, reader.targets)}"
-        )
-    return reader
+    return READERS[options.reader]
 
 
-def target_of(options: CorpusOptions) -> str | None:
-    """Return the name of the label that is learnt: the one chosen, or the corpus's default, or None without labels."""
-    targets = reader_of(options).targets
-    return options.target or (targets[0] if targets else None)
-
-
-def annotations(options: CorpusOptions) -> list[str]:
-    """Return the paths of the files, beside the clips, that the labels are read from: inputs of `index`."""
-    reader = reader_of(options)
-    if options.target is None or options.target == reader.targets[0]:
-        return []
-    return [str(Path(options.path) / name) for name in reader.annotations]
-
-
-def scan(options: CorpusOptions, shard: int | None = None) -> list[ClipFile]:
-    """Find the clips of a corpus, sorted by path.
+def media_files(options: CorpusOptions) -> dict[str, os.DirEntry[str]]:
+    """Return the media files below a corpus's folder, by their path relative to it; posix, in no fixed order.
 
     Hidden files and folders are left out; links to folders are followed, each folder is visited once.
+
+    Raises
+    ------
+    UserError
+        The folder is missing, or cannot be listed.
+    """
+    root = Path(options.path)
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; a corpus is expected there{_fix(root, 'correct corpora.NAME.path')}")
+    return dict(_walk(root))
+
+
+def scan(
+    options: CorpusOptions, shard: int | None = None, files: Mapping[str, os.DirEntry[str]] | None = None
+) -> list[ClipFile]:
+    """Find the clips of a corpus and what is refused of it, sorted by path and start.
+
+    Of files with the same clip_id, the first in that order that nothing else speaks against keeps it. Files are not
+    opened, but for those short enough to be Git LFS pointers: `split` finds what else is wrong with them.
 
     Parameters
     ----------
     options
         Where the corpus lies and how it is read.
     shard
-        Only the clips of this shard, for a quick look; all by default.
+        Only the clips of this shard; all by default.
+    files
+        What `media_files` found, where it is at hand.
 
     Raises
     ------
     UserError
         The folder is missing, or holds no clips; the message says what it holds instead.
     """
-    reader = reader_of(options)
-    root = Path(options.path)
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; a corpus is expected there{_fix(root, 'correct corpora.NAME.path')}")
-    entries = dict(_walk(root))
-    selected = sorted(reader.select(entries, options.video))
-    if not selected:
-        raise UserError(f"{root}: {_what_is_missing(entries, options)}")
-    named = [(path, reader.read(path)) for path in selected]
-    named = [(path, clip) for path, clip in named if _wanted(clip, options.speakers)]
-    if not named:
+    files = media_files(options) if files is None else files
+    broken, taken, found = reader_of(options).broken, dict[str, str](), []
+    for entry in _entries_of(options, files):
+        clip_id = printable(entry.clip.clip_id if entry.clip else without_extension(entry.path))
+        if shard is None or shard_of(clip_id, options.shards) == shard:
+            found.append(_clip_file(entry, clip_id, files.get(entry.path), broken, taken))
+    return found
+
+
+def _entries_of(options: CorpusOptions, files: Mapping[str, object]) -> list[Entry]:
+    """Return what the reader makes of the files, of the wanted speakers, in a fixed order."""
+    entries = sorted(reader_of(options).entries(options, sorted(files)), key=_place)
+    if not entries:
+        raise UserError(f"{options.path}: {_what_is_missing(files, options)}")
+    entries = [entry for entry in entries if _wanted(entry.clip, options.speakers)]
+    if not entries:
         speakers = ", ".join(options.speakers or [])
-        raise UserError(f"{root}: no clip is of the speakers {speakers}; correct corpora.NAME.speakers")
-    files = ((path, clip, clip.clip_id if clip else without_extension(path)) for path, clip in named)
-    return [
-        ClipFile(path, clip_id, clip, *_size_and_mtime(entries[path]))
-        for path, clip, clip_id in files
-        if shard is None or shard_of(clip_id, options.shards) == shard
-    ]
+        raise UserError(f"{options.path}: no clip is of the speakers {speakers}; correct corpora.NAME.speakers")
+    return entries
+
+
+def _place(entry: Entry) -> tuple[str, float, str]:
+    """Return what entries are sorted by: the file, then the start in it."""
+    clip = entry.clip
+    return (entry.path, clip.start_s or 0.0, clip.clip_id) if clip else (entry.path, 0.0, "")
+
+
+def _clip_file(
+    entry: Entry, clip_id: str, file: os.DirEntry[str] | None, broken: frozenset[str], taken: dict[str, str]
+) -> ClipFile:
+    """Return a clip with its file; `taken`, the files by their clip_ids, grows by it."""
+    path, size_and_mtime = printable(entry.path), _size_and_mtime(file)
+    if path != entry.path:
+        refusal: Refusal | None = Refusal("unknown_name", "its name is not valid UTF-8: rename it")
+    elif entry.refusal is not None:
+        refusal = entry.refusal
+    elif clip_id in broken:
+        refusal = Refusal("known_broken")
+    else:
+        refusal = _refuse_file(file, size_and_mtime[0])
+    if refusal is None and clip_id in taken:
+        refusal = Refusal("duplicate_clip_id", f"as {taken[clip_id]}")
+    elif refusal is None:
+        taken[clip_id] = path
+    return ClipFile(path, clip_id, None if refusal else entry.clip, refusal, *size_and_mtime)
+
+
+def _refuse_file(file: os.DirEntry[str] | None, size_bytes: int) -> Refusal | None:
+    """Return why a file is no clip, None if it may be one."""
+    if file is None or size_bytes < 0 or not os.access(file.path, os.R_OK):
+        return Refusal("unreadable", "not a file that can be read: a broken link, a pipe, or not permitted")
+    if size_bytes == 0:
+        return Refusal("empty_file")
+    if size_bytes < _LFS_POINTER_BYTES and _is_lfs_pointer(file.path):
+        return Refusal("lfs_pointer")
+    return None
+
+
+def _is_lfs_pointer(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(LFS_POINTER)) == LFS_POINTER
 
 
 def fingerprints(files: Iterable[ClipFile], shards: int) -> list[str]:
-    """Return one fingerprint per shard: it changes when a file of the shard comes, goes or changes, and only then.
+    """Return one fingerprint per shard: it changes when what is read of one of its clips changes, and only then.
 
-    Two files of a shard may change places in the order of `files` without changing it.
+    That is a clip's file (its path, size and time of change), its clip_id, its speaker, its start and end; or why it
+    is refused. Two files of a shard may change places in the order of `files` without changing it.
     """
     lines: list[list[str]] = [[] for _ in range(shards)]
     for file in files:
-        line = f"{file.path}\0{file.size_bytes}\0{file.mtime_ns}"
-        lines[shard_of(file.clip_id, shards)].append(line)
+        lines[shard_of(file.clip_id, shards)].append(_line(file))
     return [_digest(sorted(entries)) for entries in lines]
+
+
+def _line(file: ClipFile) -> str:
+    """Return what a fingerprint is made of; of a refused file, a change that leaves it refused counts for nothing."""
+    if file.clip is None:
+        return repr((file.path, file.clip_id, file.refusal))
+    clip = file.clip
+    return repr((file.path, file.clip_id, file.size_bytes, file.mtime_ns, clip.speaker, clip.start_s, clip.end_s))
 
 
 def fingerprint(files: Iterable[ClipFile], shard: int, shards: int) -> str:
@@ -131,8 +194,7 @@ def fingerprint(files: Iterable[ClipFile], shard: int, shards: int) -> str:
 
 
 def _digest(lines: Sequence[str]) -> str:
-    text = "\0\0".join(lines).encode("utf-8", "surrogateescape")
-    return hashlib.blake2b(text, digest_size=8).hexdigest()
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 
 def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -168,7 +230,9 @@ def _entries(place: str) -> list[os.DirEntry[str]]:
         ) from None
 
 
-def _size_and_mtime(entry: os.DirEntry[str]) -> tuple[int, int]:
+def _size_and_mtime(entry: os.DirEntry[str] | None) -> tuple[int, int]:
+    if entry is None:
+        return -1, -1
     try:
         status = entry.stat()
     except OSError:
@@ -189,8 +253,8 @@ def _what_is_missing(entries: Mapping[str, object], options: CorpusOptions) -> s
         return f"no {kind} files there{_fix(Path(options.path), 'correct corpora.NAME.path')}"
     example = min(entries)
     found = f"none of its {len(entries)} media files (such as {example!r}) is a {kind} clip of {options.reader!r}"
-    if options.video and not folder.READER.select(entries, True):
-        return f"{found}; they are audio: set corpora.NAME.video to false"
+    if options.video and not by_kind(entries, True):
+        return f"{found}; they are audio: set corpora.NAME.video to false (in `avpretext corpus`: --audio)"
     return f"{found}; correct corpora.NAME.path or corpora.NAME.reader"
 
 

@@ -1,6 +1,8 @@
-"""Scores of predictions, all computed from confusion matrices, for one run or for thousands of resamples at once.
+"""Scores of predictions, all computed from sums over clips, for one run or for thousands of resamples at once.
 
-A confusion matrix holds clips: row = true class, column = predicted class. What happens at the edges:
+The sums: a confusion matrix where a clip has one class (row = true class, column = predicted class); a table of two by
+two for each class where a clip may have several (row = not there, there; column = not found, found); moments where the
+target is a number. What happens at the edges:
 
 - A class without a clip in a test set has no precision, recall or F1 there (NaN), and macro measures leave it out.
   Clips taken for that class still count as errors of their true class.
@@ -9,6 +11,8 @@ A confusion matrix holds clips: row = true class, column = predicted class. What
   names that two literatures use; WAR (weighted average recall) is the share of clips that are right.
 
 With these rules the macro measures equal scikit-learn's over the labels present, with ``zero_division=0``.
+
+- A number that does not vary, in the truth or the predictions, has no Pearson correlation (NaN); its concordance is 0.
 """
 
 from collections.abc import Sequence
@@ -19,9 +23,15 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 CLASS_MEASURES = ("precision", "recall", "f1")
-MEASURES = ("macro_precision", "macro_recall", "macro_f1", "uar", "war")
+
+KL_FLOOR = 1e-7
+"""Predicted shares count as at least this in the Kullback-Leibler divergence, for its logarithm has no bound."""
+
+_CONSTANT = 1e-12
+"""A variance below this part of the mean square is rounding: the value does not vary."""
 
 
 def confusion(labels: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> Floats:
@@ -59,8 +69,11 @@ def class_scores(matrices: Floats) -> ClassScores:
         Shape (..., classes, classes); rows are true classes. Counts may be weighted, as in a bootstrap.
     """
     right = np.diagonal(matrices, axis1=-2, axis2=-1)
-    support = matrices.sum(axis=-1)
-    guessed = matrices.sum(axis=-2)
+    return _class_scores(right, matrices.sum(axis=-1), matrices.sum(axis=-2))
+
+
+def _class_scores(right: Floats, support: Floats, guessed: Floats) -> ClassScores:
+    """Score classes from the clips found rightly, those there and those found, each of shape (..., classes)."""
     present = support > 0
     return ClassScores(
         precision=np.where(present, _ratio(right, guessed), np.nan),
@@ -70,7 +83,7 @@ def class_scores(matrices: Floats) -> ClassScores:
 
 
 def overall_scores(matrices: Floats) -> dict[str, Floats]:
-    """Return each of `MEASURES` for confusion matrices of shape (..., classes, classes), as arrays of shape (...).
+    """Return the measures of confusion matrices of shape (..., classes, classes), as arrays of shape (...).
 
     >>> scores = overall_scores(np.array([[3.0, 1.0], [2.0, 4.0]]))
     >>> round(float(scores["war"]), 2), round(float(scores["uar"]), 4)
@@ -89,16 +102,96 @@ def overall_scores(matrices: Floats) -> dict[str, Floats]:
     }
 
 
-def all_scores(matrices: Floats, classes: Sequence[str]) -> dict[tuple[str, str | None], Floats]:
-    """Return every measure under (measure, class), the overall ones under (measure, None)."""
-    scores: dict[tuple[str, str | None], Floats] = {
-        (name, None): value for name, value in overall_scores(matrices).items()
+def decisions(truth: Bools, found: Bools) -> Floats:
+    """Count, clip by clip, what is decided of each class.
+
+    Parameters
+    ----------
+    truth, found
+        Whether a class is there, and whether it is predicted; shape (clips, classes).
+
+    Returns
+    -------
+    Array, shape (clips, classes, 2, 2): 1 at [there, found].
+
+    >>> decisions(np.array([[True]]), np.array([[False]]))[0, 0]
+    array([[0., 0.],
+           [1., 0.]])
+    """
+    there, predicted = (np.stack([~values, values], axis=-1).astype(np.float64) for values in (truth, found))
+    return np.asarray(there[..., :, None] * predicted[..., None, :], dtype=np.float64)
+
+
+def decision_class_scores(counts: Floats) -> ClassScores:
+    """Score each class of decisions that were summed over clips, shape (..., classes, 2, 2)."""
+    return _class_scores(counts[..., 1, 1], counts[..., 1, :].sum(axis=-1), counts[..., :, 1].sum(axis=-1))
+
+
+def decision_scores(counts: Floats) -> dict[str, Floats]:
+    """Return the measures of decisions that were summed over clips, shape (..., classes, 2, 2), as arrays (...).
+
+    `micro_f1` is over the decisions of all classes together; `hamming_accuracy` is the share of them that are right,
+    one less the Hamming loss.
+    """
+    scores = decision_class_scores(counts)
+    right = counts[..., 1, 1].sum(axis=-1)
+    wrong = counts[..., 0, 1].sum(axis=-1) + counts[..., 1, 0].sum(axis=-1)
+    total = counts.sum(axis=(-3, -2, -1))
+    return {
+        "macro_precision": _mean_of_present(scores.precision),
+        "macro_recall": _mean_of_present(scores.recall),
+        "macro_f1": _mean_of_present(scores.f1),
+        "micro_f1": np.where(total > 0, _ratio(2 * right, 2 * right + wrong), np.nan),
+        "hamming_accuracy": np.where(total > 0, _ratio(total - wrong, total), np.nan),
     }
-    of_classes = class_scores(matrices)
-    for measure in CLASS_MEASURES:
-        values = getattr(of_classes, measure)
-        scores |= {(measure, name): values[..., place] for place, name in enumerate(classes)}
-    return scores
+
+
+def kl_divergence(truth: Floats, predicted: Floats) -> Floats:
+    """Return the Kullback-Leibler divergence of the truth from the prediction, in nats, shape (clips,).
+
+    Parameters
+    ----------
+    truth, predicted
+        Shares of the classes, shape (clips, classes); predicted ones count as at least `KL_FLOOR`.
+
+    >>> kl_divergence(np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])).round(4)
+    array([0.1438])
+    """
+    there = truth > 0
+    ratio = np.where(there, truth, 1.0) / np.where(there, np.maximum(predicted, KL_FLOOR), 1.0)
+    return np.asarray((truth * np.log(ratio)).sum(axis=-1), dtype=np.float64)
+
+
+def moments(truth: Floats, predicted: Floats) -> Floats:
+    """Return what must be summed over clips to compare numbers: 1, x, y, xx, yy, xy; shape (clips, 6)."""
+    parts = (np.ones_like(truth), truth, predicted, truth**2, predicted**2, truth * predicted)
+    return np.stack(parts, axis=-1).astype(np.float64)
+
+
+def number_scores(sums: Floats) -> dict[str, Floats]:
+    """Return the measures of `moments` summed over clips, shape (..., 6), as arrays of shape (...).
+
+    `ccc` is the concordance correlation coefficient with population moments (L. Lin, "A concordance correlation
+    coefficient to evaluate reproducibility", Biometrics 45, 1989); `rmse` has the unit of the target.
+    """
+    clips = sums[..., 0]
+    means = [np.where(clips > 0, _ratio(sums[..., place], clips), np.nan) for place in range(1, 6)]
+    x, y, xx, yy, xy = means
+    variance_x, variance_y, covariance = _variance(xx, x), _variance(yy, y), xy - x * y
+    spread = np.sqrt(variance_x * variance_y)
+    apart = variance_x + variance_y + (x - y) ** 2
+    return {
+        "ccc": np.where(apart > 0, _ratio(2 * np.where(spread > 0, covariance, 0.0), apart), np.nan),
+        "pearson": np.where(spread > 0, _ratio(covariance, spread), np.nan),
+        "rmse": np.sqrt(np.maximum(xx - 2 * xy + yy, 0.0)),
+    }
+
+
+def _variance(mean_square: Floats, mean: Floats) -> Floats:
+    """Return the variance, 0 where it is no more than rounding; NaN of nothing."""
+    variance = mean_square - mean**2
+    rounding = variance <= _CONSTANT * mean_square
+    return np.asarray(np.where(rounding, 0.0, variance), dtype=np.float64)
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

@@ -1,11 +1,12 @@
 """How sure the scores are: intervals and tests that treat the speaker, not the clip, as the unit.
 
 Clips of one speaker resemble each other, so resampling clips would promise more than the data hold. Everything here
-works on one confusion matrix per (speaker, seed): a resample is a weighted sum of them, and thousands cost
-milliseconds. A score is taken on the clips of all test folds together, seed by seed, and averaged over the seeds.
+works on one array of sums per (speaker, seed), such as a confusion matrix: a resample is a weighted sum of them, and
+thousands cost milliseconds. A score is taken on the clips of all test folds together, seed by seed, and averaged over
+the seeds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +15,13 @@ from scipy import stats
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
-"""From confusion matrices, shape (..., classes, classes), to scores, shape (...)."""
+"""From sums, shape (..., what `kinds` makes of a clip), to scores, shape (...)."""
 
 _SLACK = 1e-12
 """Differences this close are equal: sums of the same numbers in another order are not the same bits."""
+
+_BLOCK = 500
+"""Exchanges scored at once."""
 
 
 @dataclass(frozen=True)
@@ -40,29 +44,29 @@ def draw_resamples(speakers: int, resamples: int, seed: Sequence[int]) -> Floats
     return np.asarray(draws, dtype=np.float64)
 
 
-def pooled(matrices: Floats, weights: Floats | None = None) -> Floats:
-    """Sum confusion matrices over speakers.
+def pooled(sums: Floats, weights: Floats | None = None) -> Floats:
+    """Sum over speakers.
 
     Parameters
     ----------
-    matrices
-        Shape (speakers, seeds, classes, classes).
+    sums
+        Shape (speakers, seeds, ...).
     weights
         Shape (resamples, speakers), or None: every speaker once.
 
     Returns
     -------
-    Array, shape (seeds, classes, classes), or (resamples, seeds, classes, classes).
+    Array, shape (seeds, ...), or (resamples, seeds, ...).
     """
     if weights is None:
-        return np.asarray(matrices.sum(axis=0), dtype=np.float64)
-    flat: Floats = weights @ matrices.reshape(len(matrices), -1)
-    return flat.reshape(len(weights), *matrices.shape[1:])
+        return np.asarray(sums.sum(axis=0), dtype=np.float64)
+    flat: Floats = weights @ sums.reshape(len(sums), -1)
+    return flat.reshape(len(weights), *sums.shape[1:])
 
 
-def score(matrices: Floats, statistic: Statistic, weights: Floats | None = None) -> Floats:
+def score(sums: Floats, statistic: Statistic, weights: Floats | None = None) -> Floats:
     """Score the speakers together, seed by seed, and average over the seeds; shape () or (resamples,)."""
-    return np.asarray(statistic(pooled(matrices, weights)).mean(axis=-1), dtype=np.float64)
+    return np.asarray(statistic(pooled(sums, weights)).mean(axis=-1), dtype=np.float64)
 
 
 def interval(resampled: Floats, speakers: int, level: float) -> tuple[float, float]:
@@ -102,22 +106,30 @@ def paired_test(
     Parameters
     ----------
     first, second
-        Shape (speakers, seeds, classes, classes), the same speakers in the same order.
+        Shape (speakers, seeds, ...), the same speakers in the same order.
+
+    Returns
+    -------
+    NaN for p where one of the systems has no score.
     """
     observed = abs(float(score(first, statistic) - score(second, statistic)))
     exact = 2 ** len(first) <= permutations
-    kept = _all_choices(len(first)) if exact else _drawn_choices(len(first), permutations, seed)
-    differences = np.abs(_exchanged(first, second, kept, statistic) - _exchanged(second, first, kept, statistic))
-    as_large = int((differences >= observed - _SLACK).sum())
-    if exact:
-        return Significance(as_large / len(kept), "exact")
-    return Significance((as_large + 1) / (permutations + 1), "sampled")
+    test = "exact" if exact else "sampled"
+    if np.isnan(observed):
+        return Significance(float("nan"), test)
+    tried = as_large = 0
+    for kept in [_all_choices(len(first))] if exact else _drawn_choices(len(first), permutations, seed):
+        differences = np.abs(_exchanged(first, second, kept, statistic) - _exchanged(second, first, kept, statistic))
+        # Written so that an exchange without a score (NaN) counts against the difference.
+        as_large += int((~(differences < observed - _SLACK)).sum())
+        tried += len(kept)
+    return Significance(as_large / tried if exact else (as_large + 1) / (tried + 1), test)
 
 
 def _exchanged(first: Floats, second: Floats, kept: Floats, statistic: Statistic) -> Floats:
     """Score `first` with the speakers that are not `kept` (resamples, speakers) replaced by those of `second`."""
-    matrices = pooled(first, kept) + pooled(second, 1 - kept)
-    return np.asarray(statistic(matrices).mean(axis=-1), dtype=np.float64)
+    sums = pooled(first, kept) + pooled(second, 1 - kept)
+    return np.asarray(statistic(sums).mean(axis=-1), dtype=np.float64)
 
 
 def _all_choices(speakers: int) -> Floats:
@@ -125,19 +137,25 @@ def _all_choices(speakers: int) -> Floats:
     return ((np.arange(2**speakers)[:, None] >> np.arange(speakers)) & 1).astype(np.float64)
 
 
-def _drawn_choices(speakers: int, number: int, seed: Sequence[int]) -> Floats:
-    return np.random.default_rng(list(seed)).integers(0, 2, size=(number, speakers)).astype(np.float64)
+def _drawn_choices(speakers: int, number: int, seed: Sequence[int]) -> Iterator[Floats]:
+    """Yield blocks of so many ways drawn at random: all at once they would fill the memory, were speakers thousands."""
+    generator = np.random.default_rng(list(seed))
+    for start in range(0, number, _BLOCK):
+        size = (min(_BLOCK, number - start), speakers)
+        yield generator.integers(0, 2, size=size).astype(np.float64)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Correct p-values for the number of comparisons (S. Holm, Scandinavian Journal of Statistics 6, 1979).
 
+    What could not be tested (NaN) stays so, and counts as no comparison.
+
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    order = np.argsort(p_values, kind="stable")
-    factors = len(p_values) - np.arange(len(p_values))
-    corrected = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values, dtype=np.float64)[order] * factors))
-    result = np.empty(len(p_values))
-    result[order] = corrected
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values, kind="stable")[: int((~np.isnan(values)).sum())]
+    factors = len(order) - np.arange(len(order))
+    result = np.full(len(values), np.nan)
+    result[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * factors))
     return [float(value) for value in result]

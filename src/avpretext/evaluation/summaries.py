@@ -2,21 +2,23 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from avpretext import corpora, shards
+from avpretext import shards
 from avpretext.config import TASKS, Config, CorpusOptions
+from avpretext.corpora.settings import Setting, settings_of
+from avpretext.evaluation.kinds import SCORINGS
 from avpretext.paths import Layout
 from avpretext.schemas import REASONS
 from avpretext.stages import STAGES
 
 Rows = list[dict[str, Any]]
 
-SHARDED = ("index", "split", "speech", "landmarks", "motion", "action_units")
+SHARDED = ("index", "segment", "split", "speech", "functionals", "landmarks", "motion", "action_units")
 """Stages with one artefact per shard, in the order of the flow."""
 
 
@@ -31,9 +33,15 @@ def read_present(paths: Sequence[str], columns: Sequence[str] | None = None) -> 
     return shards.read(files, columns) if files else None
 
 
-def target_of(corpus: CorpusOptions) -> str:
-    """Return which label of a corpus is learnt; empty for a corpus without labels."""
-    return corpora.target_of(corpus) or ""
+def clip_shards(name: str, corpus: CorpusOptions, layout: Layout) -> list[str]:
+    """Return the shards that list the clips of a corpus: cut from its recordings, or its files themselves."""
+    return layout.shards(name, "segment" if corpus.segment else "index", corpus.shards)
+
+
+def targets_of(name: str, setting: Setting, layout: Layout) -> pl.DataFrame | None:
+    """Return clip_id, label and values of the clips that have a target; None before `targets` has run."""
+    rows = read_present([layout.targets(name, setting.target_name)], ["clip_id", "label", "values"])
+    return None if rows is None else rows.filter(pl.col("values").is_not_null())
 
 
 def rejects_of(config: Config, layout: Layout) -> pl.DataFrame:
@@ -54,44 +62,54 @@ def rejects_rows(config: Config, layout: Layout) -> Rows:
 
 
 def corpora_rows(config: Config, layout: Layout) -> Rows:
-    """Describe each corpus: clips kept and refused, speakers, labelled clips, hours of speech kept."""
+    """Describe each corpus: clips kept and refused, speakers, labelled clips, hours of speech kept, duplicates.
+
+    Clips are duplicates where another clip of the corpus has the same audio; all of them are counted.
+    """
     refused = rejects_of(config, layout)
     return [_corpus_row(name, corpus, layout, refused) for name, corpus in config.corpora.items()]
 
 
 def kept_clips(name: str, corpus: CorpusOptions, layout: Layout, refused: pl.DataFrame) -> pl.DataFrame | None:
-    """Return clip_id, speaker and label of the clips that no stage refused; None before `index` has run."""
-    index = read_present(layout.shards(name, "index", corpus.shards), ["clip_id", "speaker", "label"])
-    # A file refused by `index` never was in it, and may bear the clip_id of one that is.
-    later = refused.filter(pl.col("corpus") == name, pl.col("stage") != "index")
-    return None if index is None else index.join(later, on="clip_id", how="anti")
+    """Return clip_id and speaker of the clips that no stage refused; None before they are listed."""
+    clips = read_present(clip_shards(name, corpus, layout), ["clip_id", "speaker"])
+    # What was refused before the clips were listed is not among them, and may bear the clip_id of one that is.
+    later = refused.filter(pl.col("corpus") == name, ~pl.col("stage").is_in(["index", "segment"]))
+    return None if clips is None else clips.join(later, on="clip_id", how="anti", maintain_order="left")
 
 
 def _corpus_row(name: str, corpus: CorpusOptions, layout: Layout, refused: pl.DataFrame) -> dict[str, Any]:
+    settings = settings_of(corpus)
     kept = kept_clips(name, corpus, layout, refused)
-    audio = read_present(layout.shards(name, "split", corpus.shards, "audio"), ["clip_id", "duration_s"])
-    clips = 0 if kept is None else kept.height
-    seconds = 0.0 if kept is None or audio is None else float(audio.join(kept, on="clip_id")["duration_s"].sum())
+    if kept is None:
+        kept = pl.DataFrame(schema={"clip_id": pl.String, "speaker": pl.String})
+    audio = read_present(layout.shards(name, "split", corpus.shards, "audio"), ["clip_id", "duration_s", "content"])
+    heard = None if audio is None else audio.join(kept, on="clip_id", how="semi")
+    targets = targets_of(name, settings[0], layout) if settings else None
     lost = refused.filter(pl.col("corpus") == name).select("clip_id", "path").unique().height
-    total = clips + lost
+    total = kept.height + lost
     return {
         "corpus": name,
         "reader": corpus.reader,
         "use": "+".join(corpus.use),
         "video": corpus.video,
         "synthetic": corpus.synthetic,
-        "target": target_of(corpus) if "finetune" in corpus.use else None,
-        "clips": clips,
-        "labelled": 0 if kept is None else int(kept["label"].is_not_null().sum()),
-        "speakers": 0 if kept is None else kept["speaker"].n_unique() - int(kept["speaker"].has_nulls()),
-        "hours": seconds / 3600,
+        "target": "+".join(setting.target_name for setting in settings) or None,
+        "clips": kept.height,
+        "labelled": 0 if targets is None else targets.join(kept, on="clip_id", how="semi").height,
+        "speakers": kept["speaker"].drop_nulls().n_unique(),
+        "hours": 0.0 if heard is None else float(heard["duration_s"].sum()) / 3600,
+        "duplicates": 0 if heard is None else int(heard["content"].drop_nulls().is_duplicated().sum()),
         "refused": lost,
         "refused_share": lost / total if total else None,
     }
 
 
 def label_balance_rows(config: Config, layout: Layout) -> Rows:
-    """Count pseudo-labels per corpus and task, and the labels to learn, with each one's share of the task."""
+    """Count pseudo-labels per corpus and task, and the labels to learn per target, with each one's share.
+
+    Shares are of the chunks or clips; of a target of several labels per clip they need not add up to 1.
+    """
     rows: Rows = []
     refused = rejects_of(config, layout)
     for name, corpus in config.corpora.items():
@@ -99,12 +117,22 @@ def label_balance_rows(config: Config, layout: Layout) -> Rows:
             labels = read_present([layout.corpus(name, f"labels_{task}")])
             if labels is not None:
                 counts = emotion_counts(labels) if task == "emotion" else chunk_counts(labels)
-                rows += _shares(name, task, counts)
+                rows += _shares({"corpus": name, "task": task}, counts, sum(counts.values()))
         kept = kept_clips(name, corpus, layout, refused)
-        if "finetune" in corpus.use and kept is not None:
-            counted = Counter(kept["label"].drop_nulls())
-            rows += _shares(name, "target", {label: counted[label] for label in sorted(counted)})
+        for setting in settings_of(corpus):
+            rows += [] if kept is None else _target_balance(name, setting, kept, layout)
     return rows
+
+
+def _target_balance(name: str, setting: Setting, kept: pl.DataFrame, layout: Layout) -> Rows:
+    """Count the labels of one target among the clips kept."""
+    targets = targets_of(name, setting, layout)
+    clips = pl.DataFrame() if targets is None else targets.join(kept, on="clip_id", how="semi")
+    if clips.is_empty():
+        return []
+    classes = shards.read_provenance(layout.targets(name, setting.target_name)).get("classes", [])
+    counts = SCORINGS[setting.kind].balance(clips, classes)
+    return _shares({"corpus": name, "task": "target", "target": setting.target_name}, counts, clips.height)
 
 
 def chunk_counts(labels: pl.DataFrame) -> dict[str, int]:
@@ -126,10 +154,9 @@ def emotion_counts(labels: pl.DataFrame) -> dict[str, int]:
     return {name: found[name] for name in emotions} | {name: outcomes[name] for name in without}
 
 
-def _shares(corpus: str, task: str, counts: dict[str, int]) -> Rows:
-    total = sum(counts.values())
+def _shares(named: dict[str, Any], counts: Mapping[str, float], total: float) -> Rows:
     return [
-        {"corpus": corpus, "task": task, "label": label, "count": count, "share": count / total if total else None}
+        {**named, "label": label, "count": count, "share": count / total if total else None}
         for label, count in counts.items()
     ]
 
@@ -143,11 +170,22 @@ def artefacts(config: Config, layout: Layout) -> list[tuple[str, str, list[str]]
             found.append((name, stage, layout.shards(name, stage, corpus.shards, part)))
         whole = ("neutral", "rejects", "labels_energy", "labels_activation", "labels_emotion")
         found += [(name, stage, [layout.corpus(name, stage)]) for stage in whole]
-        for start in config.initialisations():
-            found.append((name, "finetune", [layout.finetune(name, start, "predictions.parquet")]))
-        found.append((name, "evaluate", [layout.corpus(name, "evaluate", "metrics")]))
+        for setting in settings_of(corpus):
+            found += _of_setting(name, setting, config, layout)
     found += [(tasks, "pretrain", [layout.pretrain(tasks, "history.parquet")]) for tasks in config.task_sets()]
     return [(name, stage, files) for name, stage, paths in found if (files := present(paths))]
+
+
+def _of_setting(name: str, setting: Setting, config: Config, layout: Layout) -> list[tuple[str, str, list[str]]]:
+    """Return (corpus, stage, files) of what is made for one target and protocol of a corpus."""
+    starts = config.initialisations()
+    return [
+        (name, "targets", [layout.targets(name, setting.target_name)]),
+        (name, "folds", [layout.folds(name, setting.name)]),
+        *((name, "finetune", [layout.finetune(name, setting.name, s, "predictions.parquet")]) for s in starts),
+        (name, "baseline", [layout.baseline(name, setting.name)]),
+        (name, "evaluate", [layout.evaluate(name, setting.name, "metrics")]),
+    ]
 
 
 def provenance_rows(config: Config, layout: Layout) -> Rows:

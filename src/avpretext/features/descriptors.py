@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from avpretext.config import SpeechOptions
 from avpretext.errors import UserError
+from avpretext.features.audio_shards import below_full_scale
 from avpretext.schemas import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 
 LOUDNESS = {"ComParE_2016": "audspec_lengthL1norm_sma", "eGeMAPSv02": "Loudness_sma3"}
@@ -113,7 +114,7 @@ class Descriptors:
 
     def _rows(self, signal: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
         """Return all descriptors of a signal, shape (frames, descriptors), on the grid."""
-        mirrored = mirror(np.minimum(signal, 32767 / 32768), frames)
+        mirrored = mirror(below_full_scale(signal), frames)
         rows = self._smile(mirrored, SAMPLE_RATE_HZ)[0].T
         aligned = np.where(self._long, rows[:frames], rows[_LATE_ROWS : frames + _LATE_ROWS])
         finite: NDArray[np.float32] = np.where(np.isfinite(aligned), aligned, 0).astype(np.float32)

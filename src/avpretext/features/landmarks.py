@@ -23,8 +23,8 @@ from avpretext.features.face_tracker import BLENDSHAPES, Face, FaceTracker
 from avpretext.features.landmark_points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
 from avpretext.features.landmark_shards import evenly
 from avpretext.features.models import FACE_MODEL, sha256
-from avpretext.media.refusal import Refusal, reject_row
 from avpretext.progress import progress
+from avpretext.refusal import Refusal, reject_row
 
 BLOCK = 512
 """Rows written at a time."""

@@ -1,9 +1,7 @@
 """Stage `speech`: openSMILE low-level descriptors, energy and loudness of every 10 ms of every clip."""
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +11,11 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import SpeechOptions
+from avpretext.features.audio_shards import EncodedClip, decode, read_clips
 from avpretext.features.descriptors import Descriptors, frame_energy, open_descriptors
 from avpretext.media.pool import ordered_map
-from avpretext.media.refusal import Refusal, reject_row
 from avpretext.progress import progress
+from avpretext.refusal import Refusal, reject_row
 
 ROWS_PER_GROUP = 16_384
 """Rows that a reader of the shard holds at a time: some fifty clips."""
@@ -48,23 +47,18 @@ def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, thread
             shards.ShardWriter(output, schema, made_by, row_group=ROWS_PER_GROUP) as writer,
             shards.ShardWriter(rejects, schemas.REJECTS, made_by) as refused,
         ):
-            results = ordered_map(lambda clip: describe(clip, descriptors, schema), _clips(audio), threads)
+            results = ordered_map(lambda clip: describe(clip, descriptors, schema), read_clips(audio), threads)
             for group in in_groups(_kept(progress(results, total=total, label=label), refused), ROWS_PER_GROUP):
                 writer.write(group)
 
 
-def _clips(audio: Path) -> Iterator[dict[str, Any]]:
-    for _, table in shards.iterate_clips(audio, ["clip_id", "audio"]):
-        yield from table.to_pylist()
-
-
-def describe(clip: dict[str, Any], descriptors: Descriptors, schema: pa.Schema) -> pa.Table | dict[str, str]:
+def describe(clip: EncodedClip, descriptors: Descriptors, schema: pa.Schema) -> pa.Table | dict[str, str]:
     """Return the rows of one clip, or its row in `rejects`."""
     try:
-        signal, _ = soundfile.read(io.BytesIO(clip["audio"]["bytes"]), dtype="float32")
+        signal = decode(clip)
     except soundfile.LibsndfileError as error:
-        return reject_row(clip["clip_id"], None, "speech", Refusal("decode_error", str(error)))
-    return to_table(clip["clip_id"], frame_energy(signal), descriptors, descriptors.compute(signal), schema)
+        return reject_row(clip.clip_id, None, "speech", Refusal("decode_error", str(error)))
+    return to_table(clip.clip_id, frame_energy(signal), descriptors, descriptors.compute(signal), schema)
 
 
 def to_table(

@@ -5,6 +5,7 @@ opening the file stands in for a probe of its own: the wheel that brings ffmpeg 
 of each file would cost more than a short clip's frames.
 """
 
+import math
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import imageio_ffmpeg
 
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
+from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.schemas import SAMPLE_RATE_HZ
 
 PROTOCOLS = "file,pipe"
@@ -27,7 +29,16 @@ DEMUXERS = "aac,aiff,asf,avi,flac,flv,matroska,mov,mp3,mpeg,mpegts,mpegvideo,mxf
 MAX_DECODE_ERRORS = 0.1
 """Share of packets that may fail to decode before ffmpeg gives the clip up."""
 
+RUN_UP_S = 0.5
+"""Of a stretch, decoding starts at the last whole second that is at least this much earlier: decoders of sound need a
+run-up, the first picture may have begun before, and from a whole second resampling has the same phase as from 0."""
+
+STREAM_RUN_UP_S = 12.0
+"""The same for MPEG streams: they have no index of the pictures that can be decoded on their own, which other
+containers are searched by; encoders put one every 10 s or more often."""
+
 _EXTRA_S = 1.0
+_PACKET_BYTES = 188
 _DURATION = re.compile(r"^\s*Duration: (?:N/A|(\d+):(\d\d):(\d\d(?:\.\d+)?))")
 _STREAM = re.compile(r"^\s*Stream #0:\d+\S*: (Audio|Video): (.*)")
 _LINE = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] *)*\[(\w+)\] ?(.*)", re.DOTALL)
@@ -48,6 +59,14 @@ class Header:
     duration_s: float | None
     audio: bool
     video: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of the decoded is kept: `length_s`, after `lead_s` of run-up."""
+
+    lead_s: float
+    length_s: float
 
 
 def program(name: str) -> str:
@@ -75,7 +94,9 @@ def version(path: str) -> str:
     return words[2]
 
 
-def command(path: str, source: str, options: MediaOptions, frames_pipe: int | None) -> list[str]:
+def command(
+    path: str, source: str, options: MediaOptions, frames_pipe: int | None, stretch: Stretch = WHOLE
+) -> list[str]:
     """Return the arguments that turn a source into audio on standard output and JPEG frames on another pipe.
 
     ffmpeg takes the container's start as time 0. Audio is resampled by timestamps: a late start and gaps become
@@ -92,34 +113,74 @@ def command(path: str, source: str, options: MediaOptions, frames_pipe: int | No
         Grid, height and quality.
     frames_pipe
         File descriptor that frames are written to; None for audio alone.
+    stretch
+        What of the source: its start is time 0 of the output.
     """
+    seek_s = start_of_decoding(stretch, source)
+    lead_s = round(stretch.start_s - seek_s, 6)
+    longest_s = options.max_duration_s + _EXTRA_S
+    part = None if stretch.is_whole else Part(lead_s, min(stretch.length_s(None) or longest_s, longest_s))
     inputs = ffmpeg.input(
         f"file:{source}",
         protocol_whitelist=PROTOCOLS,
         format_whitelist=DEMUXERS,
         threads=1,
-        t=options.max_duration_s + _EXTRA_S,
+        t=longest_s if part is None else part.lead_s + part.length_s + _EXTRA_S,
+        **({"ss": seek_s} if seek_s else {}),
     )
-    outputs = [_audio(inputs)]
+    outputs = [_audio(inputs, part)]
     if frames_pipe is not None:
-        outputs.append(_frames(inputs, options, frames_pipe))
+        outputs.append(_frames(inputs, options, frames_pipe, part))
     arguments = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]
     arguments += ["-max_error_rate", str(MAX_DECODE_ERRORS), "-filter_complex_threads", "1"]
     compiled = ffmpeg.merge_outputs(*outputs).global_args(*arguments).compile(cmd=path)
     return [str(argument) for argument in compiled]
 
 
-def _audio(inputs: ffmpeg.nodes.FilterableStream) -> ffmpeg.nodes.OutputStream:
+def start_of_decoding(stretch: Stretch, source: str) -> float:
+    """Return the time from which on a source is decoded for a stretch: a whole second, before it by the run-up or more.
+
+    >>> [start_of_decoding(Stretch(start), "a.mp4") for start in (0.4, 12.3, 12.7)]
+    [0.0, 11.0, 12.0]
+    """
+    if stretch.start_s == 0:
+        return 0.0
+    run_up_s = STREAM_RUN_UP_S if is_mpeg_stream(source) else RUN_UP_S
+    return float(max(0, math.floor(stretch.start_s - run_up_s)))
+
+
+def is_mpeg_stream(source: str) -> bool:
+    """Tell whether a file starts as MPEG program or transport streams do (ISO/IEC 13818-1, 2.4.3.2 and 2.5.3.3)."""
+    try:
+        with open(source, "rb") as file:
+            start = file.read(3 * _PACKET_BYTES)
+    except OSError:
+        return False
+    # On disc each packet may come with a time stamp of 4 bytes before it.
+    transport = any(set(start[place :: _PACKET_BYTES + place]) == {0x47} for place in (0, 4))
+    return start.startswith(b"\x00\x00\x01\xba") or transport
+
+
+def _audio(inputs: ffmpeg.nodes.FilterableStream, part: Part | None) -> ffmpeg.nodes.OutputStream:
     stream = inputs["a:0"].filter("aresample", SAMPLE_RATE_HZ, **{"async": 1, "first_pts": 0})
     stream = stream.filter("aformat", sample_fmts="s16", channel_layouts="mono")
+    if part is not None:
+        first, samples = round(part.lead_s * SAMPLE_RATE_HZ), round(part.length_s * SAMPLE_RATE_HZ)
+        stream = stream.filter("atrim", start_sample=first, end_sample=first + samples)
     return ffmpeg.output(stream, "pipe:1", format="s16le", acodec="pcm_s16le")
 
 
-def _frames(inputs: ffmpeg.nodes.FilterableStream, options: MediaOptions, pipe: int) -> ffmpeg.nodes.OutputStream:
-    stream = inputs["V:0"].filter("fps", fps=options.fps, start_time=0)
+def _frames(
+    inputs: ffmpeg.nodes.FilterableStream, options: MediaOptions, pipe: int, part: Part | None
+) -> ffmpeg.nodes.OutputStream:
+    stream = inputs["V:0"].filter("fps", fps=options.fps, start_time=part.lead_s if part else 0)
+    if part is not None:
+        stream = stream.filter("setpts", "PTS-STARTPTS")
     stream = stream.filter("scale", w="max(1,round(oh*dar))", h=f"min(ih,{options.height})", out_range="pc")
     stream = stream.filter("setsar", 1).filter("format", "yuv420p")
-    quality = {"q:v": options.jpeg_quality, "qmin": 1}
+    quality: dict[str, float] = {"q:v": options.jpeg_quality, "qmin": 1}
+    if part is not None:
+        quality["frames:v"] = max(1, round(part.length_s * options.fps))
     # bitexact keeps the encoder's version out of every frame.
     return ffmpeg.output(
         stream, f"pipe:{pipe}", format="image2pipe", vcodec="mjpeg", threads=1, flags="+bitexact", **quality

@@ -12,6 +12,7 @@ from typing import IO, Self
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
 from avpretext.media import ffmpeg
+from avpretext.media.stretches import WHOLE, Stretch
 
 TIME_LIMIT_S = 60.0
 TIME_LIMIT_PER_SECOND = 20.0
@@ -35,24 +36,28 @@ class FfmpegProcess:
         Whether the time limit ended it.
     """
 
-    def __init__(self, source: Path, program: str, options: MediaOptions, video: bool) -> None:
+    def __init__(
+        self, source: Path, program: str, options: MediaOptions, video: bool, stretch: Stretch = WHOLE
+    ) -> None:
         self.messages: deque[tuple[str, str]] = deque(maxlen=_MESSAGES)
         self.out_of_time = False
         self.frames: IO[bytes] | None = None
         self._timer: threading.Timer | None = None
-        self._process = self._start(source, program, options, video)
+        self._process = self._start(source, program, options, video, stretch)
         assert self._process.stdout is not None
         self.audio: IO[bytes] = self._process.stdout
         self._allow(TIME_LIMIT_S)
         self.header = ffmpeg.parse_header(self._lines_of_header())
-        declared_s = self.header.duration_s if self.header else None
+        declared_s = stretch.length_s(self.header.duration_s if self.header else None)
         longest_s = min(options.max_duration_s, declared_s or options.max_duration_s)
         self._allow(TIME_LIMIT_S + TIME_LIMIT_PER_SECOND * longest_s)
 
-    def _start(self, source: Path, program: str, options: MediaOptions, video: bool) -> subprocess.Popen[bytes]:
+    def _start(
+        self, source: Path, program: str, options: MediaOptions, video: bool, stretch: Stretch
+    ) -> subprocess.Popen[bytes]:
         """Start ffmpeg; frames come through a pipe of their own, beside the three that every process has."""
         receiving, sending = os.pipe() if video else (None, None)
-        arguments = ffmpeg.command(program, str(source), options, sending)
+        arguments = ffmpeg.command(program, str(source), options, sending, stretch)
         try:
             process = subprocess.Popen(
                 arguments,

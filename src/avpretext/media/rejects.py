@@ -9,16 +9,19 @@ from avpretext import schemas, shards
 from avpretext.config import RejectsOptions
 from avpretext.errors import UserError
 
+EARLY = ("index", "segment")
+"""Stages whose refused files or recordings never were clips."""
+
 
 def run(
-    index: Sequence[Path], rejects: Sequence[Path], corpus_name: str, options: RejectsOptions, output: Path
+    clips: Sequence[Path], rejects: Sequence[Path], corpus_name: str, options: RejectsOptions, output: Path
 ) -> None:
     """Gather the refused clips of all stages of a corpus.
 
     Parameters
     ----------
-    index
-        All shards of `index`.
+    clips
+        All shards that list the clips: those of `segment` where recordings are cut into clips, else of `index`.
     rejects
         All shards of the rejects of `index`, `split` and every later stage that can refuse.
     corpus_name
@@ -33,9 +36,9 @@ def run(
     UserError
         More than `max_reject_fraction` of the clips are refused, or all: with how often which reason, and the fix.
     """
-    table = with_paths(shards.read(rejects), shards.read(index, ["clip_id", "path"])).sort("clip_id", "path", "stage")
-    refused_early = table.filter(pl.col("stage") == "index").height
-    total = sum(shards.count_rows(path) for path in index) + refused_early
+    table = with_paths(shards.read(rejects), shards.read(clips, ["clip_id", "path"])).sort("clip_id", "path", "stage")
+    refused_early = table.filter(pl.col("stage").is_in(EARLY)).height
+    total = sum(shards.count_rows(path) for path in clips) + refused_early
     refused = table.select("clip_id", "path").unique().height
     if total == 0:
         raise UserError(f"corpus {corpus_name!r}: it has no clips; correct corpora.{corpus_name}.path or .reader")
@@ -45,14 +48,14 @@ def run(
     shards.write_table(output, table, schemas.REJECTS, made_by)
 
 
-def with_paths(refused: pl.DataFrame, index: pl.DataFrame) -> pl.DataFrame:
-    """Name the file of each refused clip: stages after `split` know its clip_id alone, the index knows the rest.
+def with_paths(refused: pl.DataFrame, clips: pl.DataFrame) -> pl.DataFrame:
+    """Name the file of each refused clip: stages after `split` know its clip_id alone, the list of clips the rest.
 
-    What `index` itself refused is not in it, and may bear the clip_id of a clip that is.
+    What was refused before it became a clip is not in that list, and may bear the clip_id of a clip that is.
     """
-    known = refused.join(index.rename({"path": "indexed"}), on="clip_id", how="left", maintain_order="left")
-    path = pl.when(pl.col("stage") == "index").then("path").otherwise(pl.coalesce("indexed", "path"))
-    return known.with_columns(path.alias("path")).drop("indexed")
+    known = refused.join(clips.rename({"path": "listed"}), on="clip_id", how="left", maintain_order="left")
+    path = pl.when(pl.col("stage").is_in(EARLY)).then("path").otherwise(pl.coalesce("listed", "path"))
+    return known.with_columns(path.alias("path")).drop("listed")
 
 
 def _message(table: pl.DataFrame, refused: int, total: int, corpus_name: str, options: RejectsOptions) -> str:

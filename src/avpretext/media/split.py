@@ -15,8 +15,9 @@ from avpretext.config import MediaOptions
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.pool import ordered_map
-from avpretext.media.refusal import Refusal, reject_row
+from avpretext.media.stretches import Stretch
 from avpretext.progress import progress
+from avpretext.refusal import Refusal, reject_row
 
 FRAMES_PER_GROUP = 256
 """Frames that a reader of the shard holds at a time."""
@@ -37,7 +38,7 @@ def run(
     Parameters
     ----------
     index
-        The shard's clips.
+        The shard's clips: whole files, or stretches of them from `start_s` to `end_s`.
     corpus_path
         Folder that their paths are relative to.
     options
@@ -58,7 +59,8 @@ def run(
 
     def work(clip: dict[str, Any]) -> Decoded | Refusal:
         source = Path(corpus_path) / clip["path"]
-        return decode(source, program, options, frames is not None, Path(audio).parent)
+        stretch = Stretch(clip["start_s"] or 0.0, clip["end_s"])
+        return decode(source, program, options, frames is not None, Path(audio).parent, stretch)
 
     with _Writers(audio, frames, rejects, made_by, options.fps) as writers:
         label = f"split {Path(index).absolute().parents[1].name}/{Path(index).stem}"
@@ -109,6 +111,7 @@ class _Writers:
                 "label": clip["label"],
                 "duration_s": decoded.samples / schemas.SAMPLE_RATE_HZ,
                 "samples": decoded.samples,
+                "content": decoded.content,
                 "audio": {"bytes": decoded.flac, "path": f"{clip['clip_id']}.flac"},
                 "video_frames": len(decoded.frame_bytes),
                 "fps": self._fps,

@@ -10,15 +10,17 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from avpretext import shards
 from avpretext.config import TASKS, Config
-from avpretext.evaluation import summaries, tables
+from avpretext.evaluation import folds, printed, results, summaries
+from avpretext.evaluation.evaluate import SCRATCH
+from avpretext.evaluation.folds import Protocol
 from avpretext.evaluation.formats import probability
+from avpretext.evaluation.kinds import Scoring
+from avpretext.evaluation.results import Evaluated
+from avpretext.evaluation.summaries import Rows
 from avpretext.paths import Layout
 from avpretext.report import figures
 from avpretext.stages import STAGES
-
-Rows = list[dict[str, Any]]
 
 WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
 
@@ -33,81 +35,128 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Result:
-    """Everything about one corpus with labels."""
+class Folds:
+    """Which clips trained, chose the epoch and tested: header, and cells of each fold after its name."""
 
-    corpus: str
-    caption: str
+    notes: list[str]
     header: tuple[str, ...]
-    rows: list[tuple[str, list[str], list[bool]]]
+    rows: list[tuple[str, list[str]]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything about one corpus, label target and protocol.
+
+    Attributes
+    ----------
+    heading, caption, warnings, headline
+        What it is, what the table was made on, what must not be missed, and what came out, in sentences.
+    header, rows
+        The printed table: of each row its name, its cells, its class (baseline, scratch or none), and for each
+        pretext task whether it is in; no tasks for what is no initialisation.
+    measure
+        The measure of the charts.
+    chance
+        What guessing would score, as a sentence; empty where that is not known.
+    class_rows, matrices
+        F1 of each class, and confusion matrices; empty where there are no classes, or several per clip.
+    """
+
+    heading: str
+    caption: str
+    warnings: list[str]
     headline: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, list[str], str, list[bool]]]
+    measure: str
     chance: str
     charts: list[Markup]
     classes: list[str]
     class_rows: list[tuple[str, list[float | None]]]
     matrices: list[Matrix]
+    folds: Folds | None
     curves: list[Markup] = field(default_factory=list)
 
 
-def results(config: Config, layout: Layout) -> list[Result]:
-    """Return a result for each corpus that was evaluated."""
-    rows = tables.main_rows(config, layout)
-    per_class = tables.per_class_rows(config, layout)
-    return [
-        _result(corpus, _of(rows, corpus), _of(per_class, corpus), config, layout)
-        for corpus in tables.evaluated(config, layout)
-    ]
+def found_results(config: Config, layout: Layout) -> list[Result]:
+    """Return a result for each corpus and setting that was evaluated."""
+    shown = results.evaluated(config, layout)
+    return [_result(f"result-{number}", one, config, layout) for number, one in enumerate(shown)]
 
 
-def _of(rows: Rows, corpus: str) -> Rows:
-    return [row for row in rows if row["corpus"] == corpus]
-
-
-def _result(corpus: str, rows: Rows, per_class: Rows, config: Config, layout: Layout) -> Result:
-    classes = sorted({row["class"] for row in per_class})
-    by_start: dict[str, dict[str, float | None]] = {row["initialisation"]: {} for row in rows}
+def _result(name: str, one: Evaluated, config: Config, layout: Layout) -> Result:
+    """Gather a result; `name` is unique on the page."""
+    rows, scoring = results.main_rows(one, layout), one.scoring
+    protocol = folds.protocol_of(one.corpus, one.setting, layout)
+    for row in rows:
+        row["name"] = printed.start_name(row["initialisation"], config)
+    by_start: dict[str, dict[str, float | None]] = {row["name"]: {} for row in rows}
+    per_class = results.per_class_rows(one, layout)
     for row in per_class:
-        by_start[row["initialisation"]][row["class"]] = row.get("f1")
+        by_start[printed.start_name(row["initialisation"], config)][row["class"]] = row.get("f1")
+    classes = sorted({row["class"] for row in per_class})
     return Result(
-        corpus=corpus,
-        caption=tables.caption(corpus, rows, config),
-        header=tables.HEADER[1:],
-        rows=[
-            (tables.start_name(row["initialisation"]), tables.printed(row)[1:], [row[task] for task in TASKS])
-            for row in rows
-        ],
-        headline=headline(rows),
-        chance=f"{1 / len(classes):.3f}",
-        charts=_interval_charts(corpus, rows),
+        heading=one.heading,
+        caption=printed.caption(one, rows, None, config),
+        warnings=protocol.warnings if protocol else [],
+        headline=headline(rows, scoring),
+        header=printed.header(scoring)[1:],
+        rows=[_table_row(row, scoring, config) for row in rows],
+        measure=scoring.main_name,
+        chance=f"Guessing would give a UAR of {1 / len(classes):.3f}." if scoring.matrix else "",
+        charts=_interval_charts(name, rows, scoring),
         classes=classes,
-        class_rows=[
-            (tables.start_name(start), [found.get(name) for name in classes]) for start, found in by_start.items()
-        ],
-        matrices=_matrices(layout.corpus(corpus, "evaluate", "confusion")),
-        curves=_finetune_curves(corpus, config, layout),
+        class_rows=[(start, [found.get(label) for label in classes]) for start, found in by_start.items() if classes],
+        matrices=_matrices(one.read(layout, "confusion"), config),
+        folds=_folds(one, protocol, layout),
+        curves=_finetune_curves(name, one, config, layout),
     )
 
 
-def headline(rows: Rows) -> str:
-    """Return the result in one sentence that claims no more than the interval allows."""
-    scratch = next((row for row in rows if row["initialisation"] == "scratch"), None)
-    others = [row for row in rows if row.get("macro_f1_difference") is not None]
-    if scratch is None or not others:
+def _table_row(row: dict[str, Any], scoring: Scoring, config: Config) -> tuple[str, list[str], str, list[bool]]:
+    """Return the name, cells, class and pretext tasks of a row of the main table."""
+    style = "baseline" if row["baseline"] else "scratch" if row["initialisation"] == SCRATCH else ""
+    tasks = [] if row["baseline"] else [row[task] for task in TASKS]
+    return row["name"], printed.printed(row, scoring, config)[1:], style, tasks
+
+
+def _folds(one: Evaluated, protocol: Protocol | None, layout: Layout) -> Folds | None:
+    rows = folds.compact(folds.rows_of(one.corpus, one.setting, layout))
+    if protocol is None or not rows:
+        return None
+    return Folds(protocol.notes, ("Trained on", "Epoch chosen on", "Tested on", "Left out")[: len(rows[0][1])], rows)
+
+
+def headline(rows: Rows, scoring: Scoring) -> str:
+    """Return the result in sentences that claim no more than the interval allows."""
+    said = _pretext_headline(rows, scoring.main, scoring.main_name)
+    baselines = [row for row in rows if row["baseline"] and row.get(scoring.main) is not None]
+    if baselines:
+        best = max(baselines, key=lambda row: float(row[scoring.main]))
+        said += f" Without any network, {best['name']} reaches {printed.with_interval(best, scoring.main)}."
+    return said
+
+
+def _pretext_headline(rows: Rows, main: str, measure: str) -> str:
+    """Return what the pretext tasks are worth by the main measure."""
+    scratch = next((row for row in rows if row["initialisation"] == SCRATCH), None)
+    others = [row for row in rows if not row["baseline"] and row.get(f"{main}_difference") is not None]
+    if scratch is None or scratch.get(main) is None or not others:
         return "There is nothing to compare: one of training from scratch and pre-training is missing."
-    best = max(others, key=lambda row: float(row["macro_f1"]))
-    if best["macro_f1_difference"] <= 0:
+    best = max(others, key=lambda row: float(row[main]))
+    sets = f"{len(others)} set{'s' if len(others) != 1 else ''} of pretext tasks"
+    started = f"From scratch, {measure} is {printed.with_interval(scratch, main)}"
+    if best[f"{main}_difference"] <= 0:
         return (
-            f"From scratch, macro-F1 is {tables.with_interval(scratch, 'macro_f1')}; none of the {len(others)} sets of"
-            f" pretext tasks scores higher. The nearest, {tables.start_name(best['initialisation'])}, reaches"
-            f" {tables.with_interval(best, 'macro_f1')}."
+            f"{started}; none of the {sets} scores higher. The nearest, {best['name']}, reaches"
+            f" {printed.with_interval(best, main)}."
         )
-    judged = "significant" if best["macro_f1_p_holm"] < 0.05 else "not significant"
-    corrected, uncorrected = probability(best["macro_f1_p_holm"]), probability(best["macro_f1_p"])
+    judged = "significant" if best[f"{main}_p_holm"] < 0.05 else "not significant"
+    corrected, uncorrected = probability(best[f"{main}_p_holm"]), probability(best[f"{main}_p"])
     return (
-        f"From scratch, macro-F1 is {tables.with_interval(scratch, 'macro_f1')}. Of {len(others)} sets of pretext"
-        f" tasks, {tables.start_name(best['initialisation'])} comes out highest, at"
-        f" {tables.with_interval(best, 'macro_f1')}, a difference of"
-        f" {tables.with_interval(best, 'macro_f1_difference', sign=True)}. Corrected for the number of comparisons it"
+        f"{started}. Of {sets}, {best['name']} comes out highest, at"
+        f" {printed.with_interval(best, main)}, a difference of"
+        f" {printed.with_interval(best, f'{main}_difference', sign=True)}. Corrected for the number of comparisons it"
         f" is {judged} at the 5 % level (Holm p = {corrected}; uncorrected {uncorrected})."
         + _reach(int(scratch["speakers"]), len(others))
     )
@@ -124,62 +173,70 @@ def _reach(speakers: int, comparisons: int) -> str:
     )
 
 
-def _interval_charts(corpus: str, rows: Rows) -> list[Markup]:
+def _interval_charts(name: str, rows: Rows, scoring: Scoring) -> list[Markup]:
     """Draw scores and differences with their intervals."""
-    charts = [figures.intervals(_marks(rows, "macro_f1"), f"{corpus}-macro-f1", "Macro-F1")]
-    differences = _marks([row for row in rows if row.get("macro_f1_difference") is not None], "macro_f1_difference")
+    main, title = scoring.main, scoring.main_name[0].upper() + scoring.main_name[1:]
+    charts = [figures.intervals(_marks(rows, main), f"{name}-score", title)]
+    differences = _marks(rows, f"{main}_difference")
     if differences:
-        title = "Macro-F1, difference to scratch"
-        charts.append(figures.intervals(differences, f"{corpus}-difference", title, zero=0.0, sign=True))
+        label = f"{title}, difference to scratch"
+        charts.append(figures.intervals(differences, f"{name}-difference", label, zero=0.0, sign=True))
     return charts
 
 
-def _marks(rows: Rows, name: str) -> Rows:
+def _marks(rows: Rows, column: str) -> list[figures.Mark]:
+    """Return what a chart shows of a column, for the rows that have it."""
     return [
-        {"initialisation": row["initialisation"], "value": row[name], "low": row[f"{name}_low"],
-         "high": row[f"{name}_high"]}
+        figures.Mark(
+            name=row["name"],
+            value=row[column],
+            low=row[f"{column}_low"],
+            high=row[f"{column}_high"],
+            kind="baseline" if row["baseline"] else "scratch" if row["initialisation"] == SCRATCH else "pretext",
+        )
         for row in rows
-    ]  # fmt: skip
+        if row.get(column) is not None
+    ]
 
 
-def _matrices(path: str) -> list[Matrix]:
-    rows = shards.read(path)
-    return [_matrix(str(start), part) for (start,), part in rows.group_by("initialisation", maintain_order=True)]
+def _matrices(rows: pl.DataFrame, config: Config) -> list[Matrix]:
+    by_start = rows.group_by("initialisation", maintain_order=True)
+    return [_matrix(printed.start_name(str(start), config), part) for (start,), part in by_start]
 
 
-def _matrix(initialisation: str, rows: pl.DataFrame) -> Matrix:
+def _matrix(name: str, rows: pl.DataFrame) -> Matrix:
     lines = [
         (str(label), list(zip(part["count"], part["share"], strict=True)))
         for (label,), part in rows.group_by("label", maintain_order=True)
     ]
-    classes = rows["predicted"].unique(maintain_order=True).to_list()
-    return Matrix(tables.start_name(initialisation), classes, lines)
+    return Matrix(name, rows["predicted"].unique(maintain_order=True).to_list(), lines)
 
 
 Line = tuple[list[float], list[float]]
 
 
-def _finetune_curves(corpus: str, config: Config, layout: Layout) -> list[Markup]:
-    """Draw macro-F1 on the development clips by epoch, averaged over the runs, scratch behind each."""
+def _finetune_curves(name: str, one: Evaluated, config: Config, layout: Layout) -> list[Markup]:
+    """Draw the main measure on the development clips by epoch, averaged over the runs, scratch behind each."""
     lines: dict[str, Line] = {}
     spread: dict[str, Line] = {}
     for start in config.initialisations():
-        history = summaries.read_present([layout.finetune(corpus, start, "history.parquet")])
+        path = layout.finetune(one.corpus, one.setting.name, start, "history.parquet")
+        history = summaries.read_present([path])
         if history is None:
             continue
-        rows = history.filter(pl.col("split") == "dev", pl.col("measure") == "macro_f1")
+        rows = history.filter(pl.col("split") == "dev", pl.col("measure") == one.scoring.main)
         if not rows.is_empty():
             lines[start], spread[start] = over_runs(rows)
     values = [value for low, high in spread.values() for value in (*low, *high)]
     limits = (min(values), max(values)) if values else None
     charts = []
     for start in lines:
-        chosen = [start] if start == "scratch" else ["scratch", start]
-        named = {tables.start_name(name): lines[name] for name in chosen if name in lines}
-        bands = {tables.start_name(start): spread[start]}
-        colours = {name: "muted" if name == "scratch" else "accent" for name in named}
-        title = tables.start_name(start)
-        charts.append(figures.curves(named, f"{corpus}-curve-{start}", title, colours, bands, limits, legend=False))
+        title = printed.start_name(start, config)
+        shown = {SCRATCH: lines[SCRATCH]} if SCRATCH in lines else {}
+        shown |= {title: lines[start]}
+        colours = {label: "muted" if label == SCRATCH else "accent" for label in shown}
+        bands = {title: spread[start]}
+        charts.append(figures.curves(shown, f"{name}-curve-{start}", title, colours, bands, limits, legend=False))
     return charts
 
 
@@ -209,7 +266,7 @@ def pretrain_charts(config: Config, layout: Layout) -> list[tuple[str, list[Mark
         if scores:
             colours = {task: task for task in scores}
             charts.append(figures.curves(scores, f"{name}-uar", "UAR of the pretext tasks", colours))
-        found.append((tables.start_name(tasks), charts))
+        found.append((printed.start_name(tasks, config), charts))
     return found
 
 
@@ -233,22 +290,25 @@ def _task_scores(history: pl.DataFrame) -> dict[str, Line]:
 
 
 def balance_charts(config: Config, layout: Layout) -> list[tuple[str, list[Markup]]]:
-    """Return, for each corpus, a chart of labels per pretext task and of the labels to learn."""
-    rows = summaries.label_balance_rows(config, layout)
+    """Return, for each corpus, a chart of labels per pretext task and of the labels to learn, per target."""
     titles = {"energy": "Energy, chunks", "activation": "Activation, chunks", "emotion": "Emotion, clips"}
+    faint = [label.replace("_", " ") for label in WITHOUT_LABEL]
+    grouped: dict[tuple[str, str, str], Rows] = {}
+    for row in summaries.label_balance_rows(config, layout):
+        grouped.setdefault((row["corpus"], row["task"], row.get("target", "")), []).append(row)
     charts: dict[str, list[Markup]] = {}
-    for corpus, task in dict.fromkeys((row["corpus"], row["task"]) for row in rows):
-        part = [row for row in rows if (row["corpus"], row["task"]) == (corpus, task)]
-        shown = [
-            (row["label"].replace("_", " "), float(row["count"]), f"{row['count']:,} · {row['share'] or 0:.1%}")
-            for row in part
-        ]
-        target = summaries.target_of(config.corpora[corpus])
+    for number, ((corpus, task, target), rows) in enumerate(grouped.items()):
+        shown = [(row["label"].replace("_", " "), float(row["count"]), _counted(row)) for row in rows]
         title = titles.get(task, f"Labels to learn: {target}, clips")
-        faint = [label.replace("_", " ") for label in WITHOUT_LABEL]
         colour = task if task in TASKS else "accent"
-        charts.setdefault(corpus, []).append(figures.bars(shown, f"{corpus}-{task}-balance", title, colour, faint))
+        charts.setdefault(corpus, []).append(figures.bars(shown, f"balance-{number}", title, colour, faint))
     return list(charts.items())
+
+
+def _counted(row: dict[str, Any]) -> str:
+    """Return a count and its share; of shares of clips, which add up to no whole number, one decimal."""
+    count = row["count"]
+    return f"{count:,.1f} · {row['share'] or 0:.1%}" if isinstance(count, float) else f"{count:,} · {row['share']:.1%}"
 
 
 def read_table(path: str) -> Rows:

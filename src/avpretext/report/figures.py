@@ -1,8 +1,9 @@
 """The charts of the report: each takes plain rows or arrays and returns SVG to stand within the page."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from markupsafe import Markup
@@ -10,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from avpretext.evaluation.formats import decimal
-from avpretext.evaluation.tables import start_name
 from avpretext.report.sample import Sample
 from avpretext.report.theme import COLOURS, figure, inline, style
 
@@ -19,14 +19,40 @@ Row = Mapping[str, Any]
 _ROW_HEIGHT = 26
 """Pixels for a line of text beside its mark."""
 
+_MARK_HEIGHT = 38
+"""Pixels for a mark with a line of text above it."""
 
-def intervals(rows: Sequence[Row], name: str, title: str, *, zero: float | None = None, sign: bool = False) -> Markup:
-    """Draw a dot and an interval per initialisation, with the numbers beside.
+
+@dataclass(frozen=True)
+class Mark:
+    """A score with its interval.
+
+    Attributes
+    ----------
+    name
+        Of what it is the score.
+    value, low, high
+        The score and its interval; low and high may be None.
+    kind
+        `pretext`, `scratch`, or `baseline` for what is no initialisation.
+    """
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    kind: Literal["pretext", "scratch", "baseline"] = "pretext"
+
+
+def intervals(marks: Sequence[Mark], name: str, title: str, *, zero: float | None = None, sign: bool = False) -> Markup:
+    """Draw a mark and an interval per score, its name above and the number beside.
+
+    Names stand above their line, not beside it, so that the chart is narrow enough for a phone.
 
     Parameters
     ----------
-    rows
-        `initialisation`, `value`, `low`, `high`; low and high may be None.
+    marks
+        From top to bottom.
     name
         Unique name of the figure on the page.
     title
@@ -37,28 +63,45 @@ def intervals(rows: Sequence[Row], name: str, title: str, *, zero: float | None 
         Whether numbers carry their sign.
     """
     with style():
-        chart, (axes,) = figure(520, _ROW_HEIGHT * len(rows) + 58)
-        for place, row in enumerate(rows):
-            colour = COLOURS["muted"] if row["initialisation"] == "scratch" else COLOURS["accent"]
-            if row["low"] is not None:
-                axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.2, alpha=0.65)
-            axes.plot(row["value"], place, "o", color=colour, markersize=7)
+        chart, (axes,) = figure(430, _MARK_HEIGHT * len(marks) + 52)
+        for place, mark in enumerate(marks):
+            _draw_mark(axes, place, mark, decimal(mark.value, 3, sign).replace("-", "−"))
         if zero is not None:
             axes.axvline(zero, color=COLOURS["muted"], linewidth=1, linestyle=(0, (3, 3)), zorder=0)
-        _name_rows(axes, [start_name(row["initialisation"]) for row in rows])
-        numbers = axes.secondary_yaxis("right")
-        numbers.set_yticks(range(len(rows)), [decimal(row["value"], 3, sign).replace("-", "−") for row in rows])
-        numbers.tick_params(colors=COLOURS["ink"])
-        numbers.spines["right"].set_visible(False)
+        axes.set_ylim(len(marks) - 0.65, -0.75)
+        axes.margins(x=0.06)
+        axes.set_yticks([])
+        axes.grid(axis="x", linewidth=0.7)
+        axes.set_axisbelow(True)
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_title(title, fontweight="bold")
-        return inline(chart, name, f"{title}: " + "; ".join(_spoken(row, sign) for row in rows))
+        return inline(chart, name, f"{title}: " + "; ".join(_spoken(mark, sign) for mark in marks))
 
 
-def _spoken(row: Row, sign: bool) -> str:
-    text = f"{start_name(row['initialisation'])} {decimal(row['value'], 3, sign)}"
-    if row["low"] is None:
+def _draw_mark(axes: Axes, place: int, mark: Mark, number: str) -> None:
+    """Draw one score: filled in colour for a set of pretext tasks, in grey for scratch, hollow for a baseline."""
+    colour = COLOURS["accent" if mark.kind == "pretext" else "muted"]
+    hollow = mark.kind == "baseline"
+    if mark.low is not None and mark.high is not None:
+        axes.plot([mark.low, mark.high], [place, place], color=colour, linewidth=2.2, alpha=0.4 if hollow else 0.65)
+    face = COLOURS["raised"] if hollow else colour
+    axes.plot(mark.value, place, "D" if hollow else "o", color=colour, markersize=6 if hollow else 7,
+              markerfacecolor=face)  # fmt: skip
+    above: dict[str, Any] = {
+        "xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "va": "bottom",
+        "color": COLOURS["muted" if hollow else "ink"],
+        "bbox": {"facecolor": COLOURS["raised"], "edgecolor": "none", "pad": 1},
+    }  # fmt: skip
+    axes.annotate(mark.name, (0, place), (0, 7), **above)
+    axes.annotate(number, (1, place), (0, 7), ha="right", **above)
+
+
+def _spoken(mark: Mark, sign: bool) -> str:
+    text = f"{mark.name} {decimal(mark.value, 3, sign)}"
+    if mark.low is None:
         return text
-    return f"{text}, from {decimal(row['low'], 3, sign)} to {decimal(row['high'], 3, sign)}"
+    return f"{text}, from {decimal(mark.low, 3, sign)} to {decimal(mark.high, 3, sign)}"
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:

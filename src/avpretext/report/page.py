@@ -6,7 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avpretext import __version__
 from avpretext.config import TASKS, Config
-from avpretext.evaluation import formats, summaries, tables
+from avpretext.evaluation import formats, printed, results, summaries
 from avpretext.paths import Layout
 from avpretext.progress import duration
 from avpretext.report import contents, figures, sample
@@ -56,8 +56,8 @@ def facts(config: Config, layout: Layout) -> dict[str, Any]:
         "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "hours", "refused")},
         "refused": summaries.rejects_rows(config, layout),
         "refused_clips": summaries.rejects_of(config, layout).head(_REFUSED_SHOWN).to_dicts(),
-        "results": contents.results(config, layout),
-        "notes": tables.notes(config),
+        "results": contents.found_results(config, layout),
+        "notes": printed.notes(config, results.evaluated(config, layout)),
         "level": f"{100 * config.evaluate.level:g} %",
         "tasks": TASKS,
         "pretrain": contents.pretrain_charts(config, layout),

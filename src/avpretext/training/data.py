@@ -47,6 +47,17 @@ class SpeechChunks:
     def __len__(self) -> int:
         return len(self.clip_ids)
 
+    def take(self, rows: NDArray[np.int64]) -> "SpeechChunks":
+        """Return the clips of these rows."""
+        return SpeechChunks(
+            [self.clip_ids[row] for row in rows],
+            [self.speakers[row] for row in rows],
+            self.channels,
+            self.steps[rows],
+            self.mask[rows],
+            self.moments[:, rows],
+        )
+
 
 def chunk_grid(chunks: ChunkOptions, model: ModelOptions) -> ChunkGrid:
     """Return the grid that these options ask for, in 10 ms frames."""

@@ -20,7 +20,11 @@ GRADIENT_NORM = 5.0
 
 
 class Target(NamedTuple):
-    """Labels of a task, `losses.NO_LABEL` where missing, and how much each counts; (N, K) or (N,)."""
+    """Labels of a task, (N, K) or (N,), and how much each counts.
+
+    Labels are class numbers with `losses.NO_LABEL` where missing, or numbers such as the shares of classes; weights
+    have the shape of labels, or that of the clips.
+    """
 
     labels: Tensor
     weights: Tensor
@@ -100,7 +104,7 @@ def start(network: SpeechNetwork, options: LoopOptions, seed: int, body_rate: fl
 def epochs(
     state: TrainingState,
     clips: ClipSet,
-    dev: ClipSet,
+    dev: ClipSet | None,
     loss: Loss,
     score: Score,
     options: LoopOptions,
@@ -113,7 +117,7 @@ def epochs(
     state
         From :func:`start`, or from a checkpoint. Its `best` comes to hold the weights of the best epoch.
     clips, dev
-        What is learnt from, and what chooses the epoch.
+        What is learnt from, and what chooses the epoch; without dev all epochs are trained and the last one is kept.
     loss, score
         What is made small, and what is measured on `dev`.
     options
@@ -122,15 +126,18 @@ def epochs(
         `last`: every epoch counts as the best so far, whatever its score, so that none of them is left out.
     """
     device = torch_device(options.device)
-    clips, dev_input = clips.to(device), dev.to(device)
+    clips, dev_input = clips.to(device), dev.to(device) if dev else None
     while state.epoch < options.epochs and state.epoch - state.best_epoch < options.patience:
         state.epoch += 1
         mean_loss = _train_epoch(state, clips, loss, options)
-        measures = score(predict(state.averaged, dev_input, options.batch_size), dev.targets)
+        measures = {}
+        if dev and dev_input:
+            measures = score(predict(state.averaged, dev_input, options.batch_size), dev.targets)
         state.history.append(HistoryRow(state.epoch, "train", "loss", mean_loss))
         state.history += [HistoryRow(state.epoch, "dev", *measure) for measure in measures.items()]
-        if keep == "last" or measures["score"] > state.best_score:
-            state.best_score, state.best_epoch = measures["score"], state.epoch
+        value = measures.get("score", -math.inf)
+        if keep == "last" or not dev or not state.best or value > state.best_score:
+            state.best_score, state.best_epoch = value, state.epoch
             state.best = {name: value.clone() for name, value in state.averaged.module.state_dict().items()}
         yield state
 

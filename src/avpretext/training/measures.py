@@ -31,3 +31,25 @@ def dev_measures(labels: Tensor, predicted: Tensor, classes: int) -> dict[str, f
     recall = hits / actual.clamp(min=1)
     f1 = 2 * hits / (actual + guessed).clamp(min=1)
     return {"uar": float(recall[present].mean()), "macro_f1": float(f1[present].mean())}
+
+
+def label_macro_f1(actual: Tensor, predicted: Tensor) -> float:
+    """Return the mean F1 over the classes that any clip has; NaN where none has any.
+
+    F1 = 2 both / (actual + predicted), each a number of clips.
+
+    Parameters
+    ----------
+    actual, predicted
+        (N, K) bool: which classes a clip has.
+
+    Examples
+    --------
+    >>> actual, predicted = torch.tensor([[1, 1, 0], [1, 0, 0]]).bool(), torch.tensor([[1, 0, 0], [0, 0, 1]]).bool()
+    >>> round(label_macro_f1(actual, predicted), 4)
+    0.3333
+    """
+    both, of_class = (actual & predicted).sum(0).double(), actual.sum(0)
+    f1 = 2 * both / (of_class + predicted.sum(0)).clamp(min=1)
+    present = of_class > 0
+    return float(f1[present].mean()) if present.any() else float("nan")

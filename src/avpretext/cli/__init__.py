@@ -1,0 +1,20 @@
+"""The command line: one command per stage, each with explicit inputs and outputs.
+
+A command takes its options from a configuration file (`--config`, by default `config.yaml`), or, as the workflow does,
+from one line of JSON (`--options`) that holds just the part that the stage depends on.
+"""
+
+import sys
+
+from avpretext.cli import features, results, tools  # noqa: F401 (their commands are registered on import)
+from avpretext.cli.base import app
+from avpretext.errors import UserError
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on standard error and exit status 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"avpretext: error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,98 @@
+"""What the commands share: the application, kinds of options, and the way to a stage's function."""
+
+import importlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from avpretext import __version__
+from avpretext.config import Config, CorpusOptions
+from avpretext.config_file import load, parse
+from avpretext.errors import UserError, nearest
+from avpretext.paths import expand
+from avpretext.stages import STAGES, parse_signature
+
+app = typer.Typer(
+    name="avpretext",
+    help="From talking-face video to self-supervision for speech emotion recognition, and to what it is worth. "
+    "The workflow (`snakemake --cores 16`) runs these commands; each also runs by hand.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+STAGE, TOOL = "Stages, in the order of the flow", "Tools"
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="Configuration file.")]
+OptionsText = Annotated[str, typer.Option("--options", help="The stage's options as JSON, in place of --config.")]
+Output = Annotated[Path, typer.Option(help="Parquet file to write.")]
+OutputFolder = Annotated[Path, typer.Option(help="Folder to write.")]
+Rejects = Annotated[Path, typer.Option(help="Parquet file for refused clips.")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads to use.")]
+Name = Annotated[str, typer.Option("--corpus", help="Name of the corpus in the configuration.")]
+Shard = Annotated[Path, typer.Option(help="One shard of the stage before.")]
+ShardSets = Annotated[list[str], typer.Option(help="CORPUS=SHARDS, repeatable.")]
+Files = Annotated[list[str], typer.Option(help="CORPUS=FILE, repeatable.")]
+ShardSet = Annotated[str, typer.Option(help="Shards: a folder, FOLDER@COUNT for its first COUNT, or a file.")]
+CONFIG = Path("config.yaml")
+CORES = os.cpu_count() or 1
+THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
+def config_of(config: Path, options: str) -> Config:
+    """Return the options of a command: from its JSON if given, else from the configuration file."""
+    return parse_signature(options) if options else load(config)
+
+
+def stage_function(stage: str, threads: int = 1) -> Any:
+    """Return the function of a stage.
+
+    Thread pools are limited before its module is imported: numpy and polars read their limits once, when they load.
+    """
+    for limit in THREAD_LIMITS:
+        os.environ[limit] = str(threads)
+    return importlib.import_module(STAGES[stage].module).run
+
+
+def named(entries: list[str], option: str) -> dict[str, str]:
+    """Split NAME=VALUE entries.
+
+    >>> named(["demo=results/demo/speech@2"], "--speech")
+    {'demo': 'results/demo/speech@2'}
+    """
+    for entry in entries:
+        if "=" not in entry:
+            raise UserError(f"{option} {entry!r}: expected NAME=VALUE")
+    return dict(entry.split("=", 1) for entry in entries)
+
+
+@app.callback(invoke_without_command=True)
+def _main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"avpretext {__version__}")
+
+
+def shards_by_name(entries: list[str], option: str) -> dict[str, Sequence[Path]]:
+    """Split CORPUS=SHARDS entries and return the files of each."""
+    return {name: expand(entry) for name, entry in named(entries, option).items()}
+
+
+def files_by_name(entries: list[str], option: str) -> dict[str, Path]:
+    """Split CORPUS=FILE entries."""
+    return {name: Path(entry) for name, entry in named(entries, option).items()}
+
+
+def corpus_options(config: Config, name: str) -> CorpusOptions:
+    """Return the options of a corpus."""
+    if name not in config.corpora:
+        raise UserError(f"no corpus {name!r} in the configuration{nearest(name, config.corpora)}")
+    return config.corpora[name]
+
+
+def whole_config(config: Path, options: str) -> Config:
+    """Return the whole configuration: from its JSON if given, else from the file."""
+    return parse(json.loads(options), "--options") if options else load(config)

@@ -1,0 +1,61 @@
+"""Commands beside the flow."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from avpretext.cli.base import CONFIG, CORES, TOOL, ConfigFile, Threads, app, stage_function
+from avpretext.config import Config
+from avpretext.config_file import document, load, parse
+from avpretext.paths import Layout
+
+
+@app.command(rich_help_panel=TOOL)
+def corpus(
+    name: Annotated[str, typer.Argument(help="Reader, e.g. crema_d; docs/corpora.md has all.")],
+    path: Annotated[Path, typer.Argument(help="Folder of the corpus, as it was downloaded.")],
+    audio: Annotated[bool, typer.Option("--audio", help="Look for audio alone, as with `video: false`.")] = False,
+    part: Annotated[list[str] | None, typer.Option(help="Part of the corpus; repeatable.")] = None,
+    table: Annotated[str | None, typer.Option(help="CSV or Parquet of clips, for the reader folder.")] = None,
+    headers: Annotated[
+        Literal["sample", "all", "none"], typer.Option(help="Which files are opened for length and streams.")
+    ] = "sample",
+) -> None:
+    """Say what is found in a corpus, per speaker and label, and what is wrong with it, before hours of work."""
+    from avpretext.corpora import check
+
+    options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
+    config = parse({"corpora": {"corpus": {**options, "parts": part or []}}}, "corpus")
+    raise typer.Exit(check.run(config.corpora["corpus"], headers))
+
+
+@app.command(rich_help_panel=TOOL)
+def demo(
+    output: Annotated[Path, typer.Argument(help="Folder for the corpus.")] = Path("data/demo"),
+    model: Annotated[Path | None, typer.Option(help="The file face_landmarker.task; fetched if left out.")] = None,
+    threads: Threads = CORES,
+    config: ConfigFile = CONFIG,
+) -> None:
+    """Make the demo corpus: synthetic talking faces with known truth."""
+    from avpretext.demo import corpus
+    from avpretext.features.models import FACE_MODEL
+
+    settings = load(config)
+    face_model = model or Path(Layout(settings.results).models(FACE_MODEL))
+    if model is None and not face_model.is_file():
+        stage_function("models")(settings.models, face_model)
+    corpus.run(output, settings.demo, face_model, threads)
+
+
+@app.command("config", rich_help_panel=TOOL)
+def show_config(file: Annotated[Path, typer.Argument(help="Configuration file.")] = CONFIG) -> None:
+    """Print a configuration with every key, its value in force and its meaning."""
+    print(document(load(file)), end="")
+
+
+@app.command(rich_help_panel=TOOL)
+def schema() -> None:
+    """Print the JSON schema of the configuration."""
+    print(json.dumps(Config.model_json_schema(), indent=2))

@@ -1,0 +1,194 @@
+"""EmoBox's lists of a corpus (Ma et al., Interspeech 2024; github.com/emo-box/EmoBox, folder `data/NAME`).
+
+Files are `fold_1/NAME_train_fold_1.jsonl`, `..._test_...` and, for some corpora, `..._valid_...`, or the same in
+`.json`. An entry has a key and the path of a file, `wav`; its label is not used: `targets` says what is learnt.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from avpretext.corpora.protocols import Division, clip_fold
+from avpretext.corpora.reader import without_extension
+from avpretext.errors import UserError
+
+_NAME = re.compile(r"(.+)_(train|test|valid)_fold_(\d+)\.(jsonl|json)")
+_PARTS = {"train": "train", "valid": "dev", "test": "test"}
+_START_TOLERANCE_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry of a list.
+
+    Attributes
+    ----------
+    key
+        Such as `cremad-1040-TIE-NEU-XX`.
+    file
+        Path without extension, as listed.
+    start_s
+        Where in the file it starts; None: it is the whole file.
+    """
+
+    key: str
+    file: str
+    start_s: float | None = None
+
+
+def listed_folds(folder: Path, clips: pl.DataFrame, learnable: pl.DataFrame, dev_speakers: int, seed: int) -> Division:
+    """Return the folds that lists make; where a fold has no valid list, `dev_speakers` are drawn from its train list.
+
+    Parameters
+    ----------
+    folder
+        EmoBox's folder of the corpus.
+    clips
+        `clip_id`, `path`, `start_s` of all clips of the corpus, so that refused clips do not count as unmatched.
+    learnable
+        `clip_id`, `speaker` of those that can be learnt from.
+
+    Raises
+    ------
+    UserError
+        There are no such lists, one is missing or cannot be read, or most entries match no clip.
+    """
+    matcher = Matcher(clips)
+    able = set(learnable["clip_id"])
+    folds, warnings, unmatched, seen = [], list[str](), list[str](), 0
+    for place, (number, files) in enumerate(sorted(list_files(folder).items())):
+        parts = {}
+        for part, file in files.items():
+            found, lost = matcher.match(read_list(file))
+            seen += len(found) + len(lost)
+            unmatched += lost
+            parts[part] = [clip_id for clip_ids in found for clip_id in clip_ids if clip_id in able]
+        folds.append(clip_fold(place, str(number), learnable, parts, dev_speakers, seed))
+    if 2 * len(unmatched) > seen:
+        raise UserError(
+            f"{folder}: {len(unmatched)} of {seen} entries, such as {unmatched[0]!r}, match no clip of the corpus,"
+            f" whose files are such as {clips['path'].min()!r}; are these the lists of this corpus?"
+        )
+    if unmatched:
+        warnings.append(
+            f"protocol emobox: {len(unmatched)} of {seen} entries of the lists match no clip, such as {unmatched[0]!r}"
+        )
+    return Division(folds, "EmoBox's lists", tuple(warnings))
+
+
+def list_files(folder: Path) -> dict[int, dict[str, Path]]:
+    """Return the lists in a folder and below: number of the fold, part, file.
+
+    Raises
+    ------
+    UserError
+        There are none, or of several corpora, or a fold lacks train or test.
+    """
+    folds: dict[int, dict[str, Path]] = defaultdict(dict)
+    names = set()
+    # Of a list in both formats, `.jsonl` comes last, and stays: it is the one that EmoBox reads.
+    for file in sorted(folder.rglob("*_fold_*.json*")):
+        if match := _NAME.fullmatch(file.name):
+            names.add(match[1])
+            folds[int(match[3])][_PARTS[match[2]]] = file
+    if len(names) != 1:
+        found = f"lists of {', '.join(sorted(names))}" if names else "no lists"
+        raise UserError(
+            f"protocol.lists: {folder}: {found} there; EmoBox's folder of one corpus is expected, such as data/cremad,"
+            " with fold_1/cremad_train_fold_1.jsonl"
+        )
+    for number, parts in folds.items():
+        if missing := sorted({"train", "test"} - set(parts)):
+            raise UserError(
+                f"protocol.lists: {folder}: fold {number} has no {' and no '.join(missing)} list; copy the whole folder"
+            )
+    return dict(folds)
+
+
+def read_list(file: Path) -> list[Listed]:
+    """Read one list, `.json` or `.jsonl`.
+
+    Raises
+    ------
+    UserError
+        It is no such list.
+    """
+    try:
+        text = file.read_text("utf-8")
+        if file.suffix == ".json":
+            return [_entry(key, row) for key, row in json.loads(text).items()]
+        rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [_entry(row["key"], row) for row in rows]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{file}: not a list of EmoBox ({type(error).__name__}: {error}); entries with key and wav are expected:"
+            " copy the file again"
+        ) from None
+
+
+def _entry(key: str, row: Mapping[str, object]) -> Listed:
+    start = row.get("start_time")
+    file = without_extension(str(row["wav"]).replace("\\", "/"))
+    return Listed(key, file, None if start is None else float(str(start)))
+
+
+class Matcher:
+    """Finds the clips of a corpus that entries of lists name.
+
+    Parameters
+    ----------
+    clips
+        `clip_id`, `path`, `start_s` of all clips of the corpus.
+    """
+
+    def __init__(self, clips: pl.DataFrame) -> None:
+        self.clips_of: dict[str, list[tuple[str, float]]] = defaultdict(list)
+        for clip_id, path, start_s in clips.select("clip_id", "path", "start_s").iter_rows():
+            self.clips_of[without_extension(path)].append((clip_id, start_s or 0.0))
+        self.files_with: dict[str, list[str]] = defaultdict(list)
+        for file in self.clips_of:
+            for tail in _tails(file):
+                self.files_with[tail].append(file)
+        self.clip_ids = set(clips["clip_id"])
+
+    def match(self, entries: Iterable[Listed]) -> tuple[list[list[str]], list[str]]:
+        """Return the clip_ids of each entry that has any, and the keys of those without."""
+        found, unmatched = [], []
+        for entry in entries:
+            clip_ids = self.clips_of_entry(entry)
+            if clip_ids:
+                found.append(clip_ids)
+            else:
+                unmatched.append(entry.key)
+        return found, unmatched
+
+    def clips_of_entry(self, entry: Listed) -> list[str]:
+        """Return the clips of one entry: those of its file, or the one of its key.
+
+        Of files with the same name, such as `train/dia0_utt0` and `dev/dia0_utt0`, the one is taken that shares the
+        most folders at the end of its path; if several do, none.
+        """
+        files = next((self.files_with[tail] for tail in _tails(entry.file) if tail in self.files_with), [])
+        if len(files) == 1:
+            return [
+                clip_id
+                for clip_id, start_s in self.clips_of[files[0]]
+                if entry.start_s is None or abs(start_s - entry.start_s) <= _START_TOLERANCE_S
+            ]
+        names = (entry.key, entry.key.partition("-")[2], entry.file.rpartition("/")[2])
+        return next(([name] for name in names if name in self.clip_ids), []) if not files else []
+
+
+def _tails(path: str) -> list[str]:
+    """Return the ends of a path, the longest first.
+
+    >>> _tails("MELD/dev/dia0")
+    ['MELD/dev/dia0', 'dev/dia0', 'dia0']
+    """
+    names = path.split("/")
+    return ["/".join(names[start:]) for start in range(len(names))]

@@ -1,0 +1,143 @@
+"""What there is to say of a copy of a corpus: plain facts, without a way to show them."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from avpretext.corpora.headers import Lengths
+from avpretext.corpora.reader import Published
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know of some clips.
+
+    Attributes
+    ----------
+    reason, meaning, fix
+        One of `schemas.REASONS`, or of `check.FIXES`; what it means; what to do.
+    count
+        How many clips, or, where headers were read, how many of the files opened; 0 for what is not of single clips.
+    examples
+        Paths, with what was seen.
+    wrong
+        False for what a sound copy has too.
+    """
+
+    reason: str
+    meaning: str
+    fix: str
+    count: int
+    examples: tuple[str, ...]
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """A label target of the corpus, as its clips here have it.
+
+    Attributes
+    ----------
+    name, kind
+        Its name; `label`, `votes` or `attribute`.
+    clips
+        How many clips have it.
+    counts
+        Clips of each class; of votes, by their majority.
+    ties
+        How many clips' votes tie.
+    numbers
+        Least, mean and largest value of an attribute.
+    problem
+        Why it cannot be learnt; None if it can.
+    """
+
+    name: str
+    kind: str
+    clips: int = 0
+    counts: Mapping[str, int] | None = None
+    ties: int = 0
+    numbers: tuple[float, float, float] | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Division:
+    """A partition, or a published protocol, with how much of it is here.
+
+    Attributes
+    ----------
+    name
+        Of the partition or protocol.
+    clips, speakers
+        How many are here.
+    folds, published_speakers
+        Of a protocol; None for a partition.
+    """
+
+    name: str
+    clips: int
+    speakers: int
+    folds: int | None = None
+    published_speakers: int | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A number of this copy beside the published one: `measure` is clips, hours or speakers; and the two in words."""
+
+    measure: str
+    here: float
+    published: float
+    words: str
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class CorpusCheck:
+    """What a copy of a corpus holds.
+
+    Attributes
+    ----------
+    path, reader, parts, video
+        Where it lies, and as what it was read; the parts chosen.
+    published
+        What is known of the corpus; None for a folder of one's own.
+    media, read
+        Number of media files there by extension, and of those that are read.
+    clips, size_bytes
+        Number of clips, and size of their files.
+    lengths
+        Hours; None where no header was read.
+    speakers
+        Clips of each speaker by label of the first target; None stands for unknown speakers and labels.
+    targets, partitions, protocols
+        What can be learnt; how the clips are divided.
+    shared_speakers
+        Speakers that are in several partitions.
+    comparisons, findings
+        Beside what is published; what is wrong or worth knowing.
+    """
+
+    path: str
+    reader: str
+    parts: tuple[str, ...]
+    video: bool
+    published: Published | None
+    media: Mapping[str, int]
+    read: Mapping[str, int]
+    clips: int
+    size_bytes: int
+    lengths: Lengths | None
+    speakers: Mapping[str | None, Counter[str | None]]
+    targets: tuple[TargetFacts, ...]
+    partitions: tuple[Division, ...]
+    protocols: tuple[Division, ...]
+    shared_speakers: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def wrong(self) -> int:
+        """Return the number of things that are wrong."""
+        return sum(finding.wrong for finding in self.findings)

@@ -1,0 +1,177 @@
+"""What the headers of media files declare, read quickly: how long they are and which streams they have."""
+
+import math
+import statistics
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import soundfile
+
+from avpretext.corpora.reader import Clip, extension
+from avpretext.media.checks import MISSING_S, is_cut_off_mp4
+from avpretext.media.ffmpeg import DEMUXERS, PROTOCOLS, Header
+from avpretext.progress import progress
+from avpretext.refusal import Refusal
+
+_OF_LIBSNDFILE = (".wav", ".flac")
+_UNKNOWN_FRAMES = 2**63 - 1
+"""What libsndfile says of FLAC that was written to a pipe."""
+
+_TIMEOUT_S = 30.0
+_CONFIDENCE = 1.96
+"""Of a normal distribution, 95 % lies within so many standard errors."""
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How long the clips of a corpus are, as their headers declare.
+
+    Attributes
+    ----------
+    opened, files
+        How many files were opened, of how many.
+    hours
+        Of all clips; None where no header declares a length.
+    margin_hours
+        Half of the 95 % interval of an estimate; None where all is known.
+    """
+
+    opened: int
+    files: int
+    hours: float | None
+    margin_hours: float | None = None
+
+
+def spread(items: Sequence[str], number: int) -> list[str]:
+    """Return so many of the items, spread evenly over their order; all where there are no more.
+
+    >>> spread("abcdefgh", 3)
+    ['a', 'c', 'f']
+    """
+    if number >= len(items):
+        return list(items)
+    return [items[place * len(items) // number] for place in range(number)]
+
+
+def read_headers(root: Path, paths: Sequence[str], threads: int) -> dict[str, Header | Refusal]:
+    """Read the headers of files below a folder, several at a time; in a terminal, tell how far it is."""
+    with ThreadPoolExecutor(threads) as pool:
+        found: Iterable[Header | Refusal] = pool.map(lambda path: read_header(root / path), paths)
+        if sys.stderr.isatty():
+            found = progress(found, total=len(paths), unit="files", label="headers")
+        return dict(zip(paths, found, strict=True))
+
+
+def read_header(file: Path) -> Header | Refusal:
+    """Return what a file declares, or why nothing can be read of it.
+
+    WAV and FLAC are read by libsndfile, five times as fast; what it does not know of them, and all else, by FFmpeg,
+    with the formats and protocols that `split` allows.
+    """
+    if extension(file.name) in _OF_LIBSNDFILE:
+        try:
+            info = soundfile.info(str(file))
+            known = info.frames != _UNKNOWN_FRAMES
+            return Header(info.frames / info.samplerate if known else None, audio=True, video=False)
+        except soundfile.LibsndfileError:
+            pass
+    try:
+        return _header_of_ffmpeg(file)
+    except PermissionError:
+        return Refusal("unreadable")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        text = str(getattr(error, "strerror", None) or error)
+        return Refusal("truncated" if is_cut_off_mp4(file) else "not_media", text)
+
+
+def _header_of_ffmpeg(file: Path) -> Header:
+    allowed = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
+    # The prefix keeps names with a colon from being taken for a protocol.
+    with av.open(f"file:{file}", options=allowed, metadata_errors="replace", timeout=_TIMEOUT_S) as container:
+        kinds = {stream.type for stream in container.streams if not _is_picture(stream)}
+        duration_s = None if container.duration is None else container.duration / av.time_base
+        return Header(duration_s, "audio" in kinds, "video" in kinds)
+
+
+def _is_picture(stream: av.stream.Stream) -> bool:
+    """Tell whether a stream is a cover picture, which is no video."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def refuse_by_header(header: Header | Refusal, clips: Sequence[Clip], video: bool) -> Refusal | None:
+    """Return why the clips of a file will be refused, None if nothing speaks against them.
+
+    Parameters
+    ----------
+    header
+        What the file declares.
+    clips
+        What lies in the file.
+    video
+        Whether frames are wanted.
+    """
+    if isinstance(header, Refusal):
+        return header
+    if not header.audio or header.duration_s == 0:
+        return Refusal("no_audio")
+    if video and not header.video:
+        return Refusal("no_video")
+    end_s = max((clip.end_s or 0.0 for clip in clips), default=0.0)
+    if header.duration_s is not None and end_s > header.duration_s + MISSING_S:
+        return Refusal("bad_segment", f"it ends at {end_s:.2f} s, the file at {header.duration_s:.2f} s")
+    return None
+
+
+def lengths_of(clips: Mapping[str, Sequence[Clip]], headers: Mapping[str, Header | Refusal]) -> Lengths:
+    """Return how long the clips are: known where all files were opened, else estimated from those that were.
+
+    The estimate is the mean per file times the number of files; its margin is that of a sample without replacement
+    (Cochran, Sampling Techniques, 1977, section 2.6).
+
+    Parameters
+    ----------
+    clips
+        By file.
+    headers
+        Of the files that were opened.
+    """
+    files, every = len(clips), [clip for found in clips.values() for clip in found]
+    if all(clip.end_s is not None for clip in every):
+        return Lengths(len(headers), files, sum(_length_s(clip, None) for clip in every) / 3600)
+    declared = {path: header.duration_s for path, header in headers.items() if isinstance(header, Header)}
+    known = [
+        sum(_length_s(clip, duration_s) for clip in clips[path])
+        for path, duration_s in declared.items()
+        if duration_s is not None
+    ]
+    if not known:
+        return Lengths(len(headers), files, None)
+    # What cannot be read will be refused: it adds nothing, and is no reason to guess.
+    lost = len(headers) - len(declared)
+    known += [0.0] * lost
+    if len(headers) == files and len(known) == files:
+        return Lengths(len(headers), files, sum(known) / 3600)
+    spread_s = statistics.stdev(known) if len(known) > 1 else 0.0
+    margin_s = _CONFIDENCE * spread_s * files * math.sqrt(max(0.0, 1 / len(known) - 1 / files))
+    return Lengths(len(headers), files, statistics.fmean(known) * files / 3600, margin_s / 3600)
+
+
+def _length_s(clip: Clip, duration_s: float | None) -> float:
+    """Return how long a clip is in a file of this length."""
+    end_s = clip.end_s if clip.end_s is not None else duration_s or 0.0
+    return max(0.0, end_s - (clip.start_s or 0.0))
+
+
+def duration(hours: float) -> str:
+    """Write hours as people read them.
+
+    >>> duration(5.26), duration(0.05), duration(0.002)
+    ('5.26 h', '3.0 min', '7 s')
+    """
+    if hours >= 1:
+        return f"{hours:,.2f} h"
+    return f"{60 * hours:.1f} min" if hours >= 1 / 60 else f"{3600 * hours:.0f} s"

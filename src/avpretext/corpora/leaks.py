@@ -1,0 +1,115 @@
+"""What no fold may do: hear a test speaker, or a test recording, while it trains or chooses the epoch.
+
+Tables of folds here have one row per fold and clip: `fold`, `name`, `part`, `corpus`, `clip_id`, `speaker` (what folds
+go by), `known` (whether that is known, or the clip stands for itself), `content` (equal where the audio is; null: not
+known).
+"""
+
+import polars as pl
+
+from avpretext.corpora.protocols import PARTS
+from avpretext.errors import UserError
+
+DROPPED = "dropped"
+"""The part of clips that are left out since their audio is in a part that comes first."""
+
+_EXAMPLES = 3
+_FIRST = ("test", "dev", "train")
+"""Which part keeps a recording that is in several."""
+
+
+def speaker_leaks(rows: pl.DataFrame, allowed: bool) -> list[str]:
+    """Return a warning for each fold with a speaker in more than one part.
+
+    Parameters
+    ----------
+    allowed
+        Whether that is no mistake: `protocol.allow_speaker_leaks`.
+
+    Raises
+    ------
+    UserError
+        There is such a speaker, and it is not allowed; names speaker, fold and parts.
+    """
+    parts = rows.filter(pl.col("known") & pl.col("part").is_in(PARTS)).group_by("fold", "name", "speaker")
+    leaks = parts.agg(pl.col("part").unique()).filter(pl.col("part").list.len() > 1).sort("fold", "speaker")
+    warnings = []
+    for (fold, name), speakers in leaks.group_by("fold", "name", maintain_order=True):
+        parts_of = [part for part in PARTS if part in speakers["part"][0]]
+        more = f" ({len(speakers)} speakers are in several parts)" if len(speakers) > 1 else ""
+        found = f"fold {fold} ({name}): the speaker {speakers['speaker'][0]!r} is in {' and '.join(parts_of)}{more}"
+        if not allowed:
+            raise UserError(
+                f"{found}; speakers must be apart: choose a protocol that holds them apart, such as speaker_kfold, or,"
+                " only to compare with published figures of such a split, set protocol.allow_speaker_leaks to true"
+            )
+        warnings.append(f"{found}; figures of it are not of new speakers")
+    return warnings
+
+
+def without_duplicates(rows: pl.DataFrame, duplicates: str) -> tuple[pl.DataFrame, list[str]]:
+    """Return the rows, copies of test audio in train or dev, and of dev audio in train, being `dropped`; and warnings.
+
+    Parameters
+    ----------
+    duplicates
+        `drop`, or `error`: copies are a mistake.
+
+    Raises
+    ------
+    UserError
+        There is a copy, and `duplicates` is `error`; names both clips.
+    """
+    rank = pl.col("part").replace_strict({part: place for place, part in enumerate(_FIRST)}, return_dtype=pl.Int8)
+    audio = pl.coalesce("content", pl.format("{}/{}", "corpus", "clip_id"))
+    ranked = rows.with_columns(rank.alias("rank"), audio.alias("audio"))
+    first = ranked.sort("rank", "corpus", "clip_id").group_by("fold", "audio", maintain_order=True)
+    kept = first.agg(
+        pl.col("rank").first().alias("first_rank"), pl.col("clip_id").first().alias("original"),
+        pl.col("part").first().alias("original_part"),
+    )  # fmt: skip
+    joined = ranked.join(kept, on=["fold", "audio"], how="left", maintain_order="left")
+    copies = joined.filter(pl.col("rank") > pl.col("first_rank"))
+    if copies.is_empty():
+        return rows, []
+    warning = _of_copies(copies)
+    if duplicates == "error":
+        raise UserError(f"{warning}; take one of each pair out of the corpus, or set protocol.duplicates to drop")
+    is_copy = pl.col("rank") > pl.col("first_rank")
+    part = pl.when(is_copy).then(pl.lit(DROPPED)).otherwise("part").alias("part")
+    return joined.with_columns(part).select(rows.columns), [f"{warning}: left out"]
+
+
+def _of_copies(copies: pl.DataFrame) -> str:
+    """Say which clips have the audio of which."""
+    pairs = copies.unique(["corpus", "clip_id"], maintain_order=True)
+    shown = [
+        f"{row['clip_id']!r} of {row['part']} is {row['original']!r} of {row['original_part']} (fold {row['fold']})"
+        for row in pairs.head(_EXAMPLES).iter_rows(named=True)
+    ]
+    return f"clips with the very audio of another part of their fold: {len(pairs)}, such as {'; '.join(shown)}"
+
+
+def check_parts(rows: pl.DataFrame, needs_dev: bool) -> None:
+    """Raise when a part of a fold is empty.
+
+    Parameters
+    ----------
+    needs_dev
+        Whether that holds for dev too.
+
+    Raises
+    ------
+    UserError
+        Names fold and part.
+    """
+    needed = PARTS if needs_dev else ("train", "test")
+    for (fold, name), clips in rows.group_by("fold", "name", maintain_order=True):
+        counts = {part: int((clips["part"] == part).sum()) for part in PARTS}
+        empty = [part for part in needed if not counts[part]]
+        if empty:
+            raise UserError(
+                f"fold {fold} ({name}): no clip with label and audio is in {' or '.join(empty)} (train, dev and test"
+                f" have {', '.join(str(counts[part]) for part in PARTS)}); choose another protocol, or see the rejects"
+                " of the corpus for clips that were refused"
+            )

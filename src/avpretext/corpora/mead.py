@@ -1,0 +1,79 @@
+"""MEAD: 60 actors, eight emotions at three levels, filmed from seven sides at once.
+
+Each actor is a folder, `M003` or `W009`. Videos are `M003/video/front/angry/level_1/001.mp4`, audio is
+`M003/audio/angry/level_1/001.m4a`; copies without the folder `video` are read too. A part is a view. With `video:
+false` the audio is read, which has no view, or the sound of the videos where there is none.
+
+Sources: Wang et al., ECCV 2020; https://wywu.github.io/projects/MEAD/MEAD.html and https://github.com/uniBruce/Mead
+for actors and folders; names of views, emotions and files from public code that reads the corpus. Not checked on the
+corpus itself: how many clips each actor has, and whether every video has its sound.
+"""
+
+import re
+from collections.abc import Sequence
+
+from avpretext.config import CorpusOptions
+from avpretext.corpora.reader import (
+    UNKNOWN_NAME,
+    Clip,
+    Entry,
+    Published,
+    Reader,
+    Source,
+    by_kind,
+    parts_of,
+    within,
+    without_extension,
+)
+
+VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "down", "top")
+EMOTIONS = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
+_NAME = re.compile(
+    rf"(?:.*/)?([MW]\d{{3}})/(?:video/)?({'|'.join(VIEWS)}|audio)/({'|'.join(EMOTIONS)})/level_([123])/(\d{{3}})"
+)
+
+
+def read(path: str) -> Clip | None:
+    """Read a path such as `M003/video/front/angry/level_1/001.mp4`; the sentence is its number.
+
+    >>> read("M003/audio/angry/level_1/001.m4a").clip_id
+    'M003_audio_angry_level_1_001'
+    """
+    match = _NAME.fullmatch(without_extension(path))
+    if match is None:
+        return None
+    speaker, view, emotion, level, sentence = match.groups()
+    return Clip(f"{speaker}_{view}_{emotion}_level_{level}_{sentence}", speaker, emotion, sentence, level)
+
+
+def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
+    """Return the clips of the chosen views, or the audio; see the module's description."""
+    views = parts_of(options, VIEWS)
+    audio = [] if options.video else by_kind(within(files, "audio"), False)
+    chosen = audio or [path for path in by_kind(files, options.video) if _view(path) in (*views, None)]
+    found = ((path, read(path)) for path in chosen)
+    return [Entry(path, clip, None if clip else UNKNOWN_NAME) for path, clip in found]
+
+
+def _view(path: str) -> str | None:
+    match = _NAME.fullmatch(without_extension(path))
+    return match[2] if match else None
+
+
+def sources(options: CorpusOptions) -> dict[str, Source]:
+    """Return the acted emotion."""
+    return {"acted": Source("label")}
+
+
+READER = Reader(
+    entries=entries,
+    parts=VIEWS,
+    sources=sources,
+    published=Published(
+        name="MEAD",
+        citation="Wang et al., MEAD: A Large-scale Audio-visual Dataset for Talking-face Generation, ECCV 2020",
+        url="https://wywu.github.io/projects/MEAD/MEAD.html",
+        licence="terms of use at https://github.com/uniBruce/Mead",
+        speakers=dict.fromkeys(VIEWS, 60),
+    ),
+)

@@ -1,0 +1,142 @@
+"""MSP-Face: people who talk to their camera, from video-sharing sites, a part of them rated for emotion.
+
+The corpus is a list: https://github.com/3loi/MSP_Face has the links, the folders `Doc` and `Labels`, and a program that
+fetches the videos and cuts the clips. Keep `Doc` and `Labels` in the corpus folder, beside the videos. Read are
+`Doc/segments_data.txt` (start, end, name of the clip, between tabs), `Doc/speaker_id_segments.txt`,
+`Labels/label_consensus.json` and, if you have it, `Labels/labels_detailed.json`.
+
+A clip such as `MSP-FACE_0001_0002` is its own file, wherever it lies, if it has been cut; else the stretch of the video
+`MSP-FACE_0001` that the list names. Videos vanish from their sites: a clip of which there is neither is refused as
+missing. Stretches of a video may overlap, as a few of the published ones do.
+
+The parts are `labelled`, the clips in the consensus, and `unlabelled`, the others of the list.
+
+Sources: Vidal, Salman, Lin & Busso, ICMI 2020, https://doi.org/10.1145/3382507.3418872; the repository above, whose
+lists the tests imitate. Not checked on the videos: none were at hand; nor on `labels_detailed.json`, which the
+repository describes and does not hold.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from avpretext.config import CorpusOptions
+from avpretext.corpora import msp, table
+from avpretext.corpora.reader import VIDEO_EXTENSIONS, Entry, Published, Reader, Source, extension, parts_of, stem
+from avpretext.errors import UserError
+
+PARTS = ("labelled", "unlabelled")
+LABELS = ("Labels", "labels", "MSP_Face/Labels", "")
+DOCUMENTS = ("Doc", "doc", "MSP_Face/Doc", "")
+CONSENSUS = ("label_consensus.json", "labels_consensus.json", "labels_concensus.json")
+DETAILED = ("labels_detailed.json", "label_detailed.json")
+SEGMENTS = ("segments_data.txt",)
+SPEAKERS = ("speaker_id_segments.txt",)
+_FIX = "copy Doc and Labels of https://github.com/3loi/MSP_Face into the corpus folder"
+
+
+def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
+    """Return the clips of the chosen parts; see the module's description."""
+    parts = parts_of(options, PARTS)
+    places = _places(options, files)
+    if not places:
+        return []
+    listed = _segments(options)
+    labelled = set(msp.consensus(_consensus(options))["clip_id"])
+    part = ["labelled" if name in labelled else "unlabelled" for name in listed["clip_id"]]
+    chosen = listed.filter(pl.Series(part, dtype=pl.String).is_in(parts))
+    clips = table.clips_of(_placed(chosen, places), overlaps=True)
+    return table.entries(clips, list(places.values()))
+
+
+def _places(options: CorpusOptions, files: Sequence[str]) -> dict[str, str]:
+    """Return the file of each name; for audio a sound file goes before a video of the same name."""
+    videos = [path for path in files if extension(path) in VIDEO_EXTENSIONS]
+    others = [] if options.video else [path for path in files if extension(path) not in VIDEO_EXTENSIONS]
+    return {stem(path): path for path in [*reversed(videos), *reversed(others)]}
+
+
+def _segments(options: CorpusOptions) -> pl.DataFrame:
+    """Return `clip_id`, `speaker`, `start_s`, `end_s` of every clip of the list."""
+    listed = _columns(_needed(options, SEGMENTS), "\t", ("start_s", "end_s", "FileName"))
+    speakers = _columns(_needed(options, SPEAKERS), ",", ("FileName", "SpkrID"))
+    known = msp.with_clip_ids(speakers).select("clip_id", speaker=msp.speaker()).unique("clip_id", keep="first")
+    return msp.with_clip_ids(listed).drop("FileName").join(known, on="clip_id", how="left", maintain_order="left")
+
+
+def _columns(file: Path, separator: str, names: Sequence[str]) -> pl.DataFrame:
+    """Read a list without header, every column as text."""
+    try:
+        rows = pl.read_csv(file, has_header=False, separator=separator, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{file}: not a list of clips ({str(error).splitlines()[0]}); {_FIX}") from None
+    if len(rows.columns) != len(names) or rows["column_1"].is_null().any():
+        raise UserError(f"{file}: {len(rows.columns)} columns; expected {', '.join(names)} in every row; {_FIX}")
+    rows.columns = list(names)
+    return rows.with_columns(pl.all().str.strip_chars())
+
+
+def _placed(listed: pl.DataFrame, places: Mapping[str, str]) -> pl.DataFrame:
+    """Return the rows with `path`: of the clip that is cut, else of its video, where start and end count."""
+    names = listed["clip_id"].to_list()
+    videos = [name.rpartition("_")[0] for name in names]
+    paths = [
+        places.get(name) or places.get(video) or f"{video}/{video}.mp4"
+        for name, video in zip(names, videos, strict=True)
+    ]
+    uncut = pl.Series([name not in places for name in names], dtype=pl.Boolean)
+    times = [pl.when(uncut).then(pl.col(name)).alias(name) for name in ("start_s", "end_s")]
+    return listed.with_columns(*times, path=pl.Series(paths, dtype=pl.String))
+
+
+def _needed(options: CorpusOptions, names: Sequence[str]) -> Path:
+    return msp.needed(options, DOCUMENTS, names, _FIX)
+
+
+def _consensus(options: CorpusOptions) -> Path:
+    return msp.needed(options, LABELS, CONSENSUS, _FIX)
+
+
+def _detailed(options: CorpusOptions) -> Path:
+    return msp.needed(options, LABELS, DETAILED, "the target 'votes' is read from it: ask the lab, or choose others")
+
+
+def sources(options: CorpusOptions) -> dict[str, Source]:
+    """Return the raters' consensus on emotion, arousal, valence and dominance, and their votes."""
+    return msp.sources(_consensus, _detailed)
+
+
+def tables(options: CorpusOptions) -> list[str]:
+    """Return the lists of clips and speakers and the file of the consensus, where they are."""
+    lists = [(DOCUMENTS, SEGMENTS), (DOCUMENTS, SPEAKERS), (LABELS, CONSENSUS)]
+    return [str(file) for folders, names in lists if (file := msp.found(options, folders, names))]
+
+
+def annotations(options: CorpusOptions) -> list[str]:
+    """Return the files of the consensus and of the single ratings, where they are."""
+    lists = [(LABELS, CONSENSUS), (LABELS, DETAILED)]
+    return [str(file) for folders, names in lists if (file := msp.found(options, folders, names))]
+
+
+def partitions(options: CorpusOptions) -> pl.DataFrame:
+    """Return the suggested partitions of the labelled part: train, dev, test."""
+    return msp.partitions(msp.consensus(_consensus(options)))
+
+
+READER = Reader(
+    entries=entries,
+    parts=PARTS,
+    sources=sources,
+    annotations=annotations,
+    tables=tables,
+    partitions=partitions,
+    published=Published(
+        name="MSP-Face",
+        citation="Vidal, Salman, Lin & Busso, MSP-Face Corpus: A Natural Audiovisual Emotional Database, ICMI 2020",
+        url="https://github.com/3loi/MSP_Face",
+        licence="not stated in the sources read; the videos belong to those who made them",
+        clips={"labelled": 9370, "unlabelled": 17_955},
+        hours={"labelled": 24.68, "unlabelled": 45.95},
+    ),
+)

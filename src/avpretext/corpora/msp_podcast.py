@@ -1,0 +1,102 @@
+"""MSP-Podcast: speaking turns from podcasts, rated by listeners for emotion and for arousal, valence and dominance.
+
+The folder of a release holds `Audios` with the files, such as `MSP-PODCAST_0001_0008.wav`, and `Labels` with
+`labels_consensus.csv` (FileName, EmoClass, EmoAct, EmoVal, EmoDom, SpkrID, Gender, Split_Set) and
+`labels_detailed.csv`, one row per rater. Older releases spell it `labels_concensus.csv`, have JSON, and name the folder
+`label` or `labels`: these are read too. What lies in `Previous_releases_information` is left out.
+
+The parts are `labelled`, the clips that the consensus lists, and `unlabelled`, all other files: audio
+that the lab shares without labels, and the test set 3, whose labels it keeps.
+
+Sources: Busso et al., The MSP-Podcast Corpus, 2025, https://arxiv.org/abs/2509.09791; Lotfian & Busso, IEEE
+Transactions on Affective Computing 2019; the readme of release 1.12; public code that reads releases 1.6 to 2.0. Not
+checked on the corpus itself: no copy was at hand. No description of how the lab hands out unlabelled audio was found.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from avpretext.config import CorpusOptions
+from avpretext.corpora import msp, table
+from avpretext.corpora.reader import Clip, Entry, Published, Reader, Source, by_kind, parts_of, stem, within
+
+PARTS = ("labelled", "unlabelled")
+FOLDERS = ("Labels", "labels", "label", "Labels/Labels", "")
+CONSENSUS = ("labels_consensus.csv", "labels_concensus.csv", "labels_consensus.json", "labels_concensus.json")
+DETAILED = ("labels_detailed.csv", "labels_detailed.json")
+AUDIO = "Audios"
+EARLIER = "Previous_releases_information"
+_FIX = "copy the folder Labels of the release into the corpus folder"
+
+
+def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
+    """Return the clips of the chosen parts; a row of the consensus without its file is refused."""
+    parts = parts_of(options, PARTS)
+    earlier = set(within(files, EARLIER))
+    chosen = [path for path in by_kind(files, options.video) if path not in earlier]
+    if not chosen:
+        return []
+    rows = msp.consensus(_consensus(options))
+    # Should a name be there twice, the one in Audios counts.
+    places = {stem(path): path for path in [*reversed(chosen), *reversed(within(chosen, AUDIO))]}
+    labelled = _labelled(rows, places) if "labelled" in parts else []
+    if "unlabelled" not in parts:
+        return labelled
+    listed = set(rows["clip_id"])
+    return labelled + [Entry(path, Clip(stem(path))) for path in chosen if stem(path) not in listed]
+
+
+def _labelled(rows: pl.DataFrame, places: dict[str, str]) -> list[Entry]:
+    paths = [places.get(name, f"{AUDIO}/{file}") for name, file in rows.select("clip_id", "FileName").iter_rows()]
+    clips = rows.select("clip_id", speaker=msp.speaker(), path=pl.Series(paths, dtype=pl.String))
+    return table.entries(table.clips_of(clips), list(places.values()))
+
+
+def _consensus(options: CorpusOptions) -> Path:
+    return msp.needed(options, FOLDERS, CONSENSUS, _FIX)
+
+
+def _detailed(options: CorpusOptions) -> Path:
+    return msp.needed(
+        options, FOLDERS, DETAILED, f"the target 'votes' is read from it: {_FIX}, or choose other targets"
+    )
+
+
+def sources(options: CorpusOptions) -> dict[str, Source]:
+    """Return the raters' consensus on emotion, arousal, valence and dominance, and their votes."""
+    return msp.sources(_consensus, _detailed)
+
+
+def tables(options: CorpusOptions) -> list[str]:
+    """Return the file of the consensus, where it is."""
+    file = msp.found(options, FOLDERS, CONSENSUS)
+    return [str(file)] if file else []
+
+
+def annotations(options: CorpusOptions) -> list[str]:
+    """Return the files of the consensus and of the single ratings, where they are."""
+    detailed = msp.found(options, FOLDERS, DETAILED)
+    return tables(options) + ([str(detailed)] if detailed else [])
+
+
+def partitions(options: CorpusOptions) -> pl.DataFrame:
+    """Return the partitions of the release: train, dev, Test1, Test2."""
+    return msp.partitions(msp.consensus(_consensus(options)))
+
+
+READER = Reader(
+    entries=entries,
+    parts=PARTS,
+    sources=sources,
+    annotations=annotations,
+    tables=tables,
+    partitions=partitions,
+    published=Published(
+        name="MSP-Podcast",
+        citation="Busso et al., The MSP-Podcast Corpus, 2025, arXiv 2509.09791",
+        url="https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html",
+        licence="agreement with the University of Texas at Dallas",
+    ),
+)

@@ -1,0 +1,303 @@
+"""How a corpus check is shown in a terminal: what is there first, what is wrong last, nothing in between for show."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from avpretext.corpora.facts import CorpusCheck, Division, Finding, TargetFacts
+from avpretext.corpora.headers import Lengths, duration
+
+LISTED_SPEAKERS = 100
+"""More speakers than these are summarised."""
+
+_FEW_SPEAKERS = 24
+"""More than these stand closer together, so that several fit in a line."""
+
+_BETWEEN = 4
+_SMALLEST = 10
+_CLASSES = 12
+_INDENT = 2
+_GAP = 2
+_KEY_WIDTH = 11
+_HEADING, _QUIET, _WRONG, _NOTE, _GOOD = "bold", "dim", "bold red", "yellow", "green"
+
+
+def render(found: CorpusCheck) -> "Overview":
+    """Return what `rich` prints of a check; it fits itself to the width of the terminal."""
+    return Overview(found)
+
+
+class Overview:
+    """A corpus check as text, in sections."""
+
+    def __init__(self, found: CorpusCheck) -> None:
+        self.found = found
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the sections, each with an empty line before it."""
+        inner = options.update(width=options.max_width - _INDENT)
+        yield from _title(self.found)
+        for title, content in _sections(self.found, inner.max_width):
+            yield Text(f"\n{title}" if title else "", _HEADING)
+            yield from _lines(console.render_lines(content, inner, pad=False))
+        yield ""
+        yield _verdict(self.found)
+
+
+def _sections(found: CorpusCheck, width: int) -> Iterable[tuple[str, Table]]:
+    """Yield title and content of the sections that have something to say."""
+    yield "", _facts(found)
+    if found.targets:
+        yield "Labels", _labels(found, width)
+    if found.speakers.keys() - {None}:
+        yield "Clips per speaker", _speakers(found, width)
+    if found.partitions or found.protocols:
+        yield "Folds", _divisions(found)
+    if notes := [entry for entry in found.findings if not entry.wrong]:
+        yield "To know", _findings(notes, _NOTE)
+    if wrong := [entry for entry in found.findings if entry.wrong]:
+        yield "Wrong", _findings(wrong, _WRONG)
+
+
+def _lines(lines: Iterable[list[Segment]]) -> Iterable[Segment]:
+    """Yield lines, indented, without the blanks at their ends that `rich` fills tables with."""
+    for line in lines:
+        while line and not line[-1].text.strip():
+            line.pop()
+        if line:
+            text, style, _ = line[-1]
+            yield from (Segment(" " * _INDENT), *line[:-1], Segment(text.rstrip(), style))
+        yield Segment.line()
+
+
+def _title(found: CorpusCheck) -> Iterable[Text]:
+    yield Text(found.published.name if found.published else "A corpus", _HEADING)
+    if found.published:
+        yield Text(f"{found.published.citation}; {found.published.licence}", _QUIET)
+        yield Text(found.published.url, _QUIET)
+
+
+def _grid(*columns: dict[str, object]) -> Table:
+    grid = Table.grid(padding=(0, _GAP))
+    for column in columns:
+        grid.add_column(**{"overflow": "fold", **column})  # type: ignore[arg-type]
+    return grid
+
+
+def _facts(found: CorpusCheck) -> Table:
+    """Return where the corpus lies, what it was read as, and how much it is."""
+    grid = _grid({"style": _QUIET, "min_width": _KEY_WIDTH}, {})
+    wanted = "video" if found.video else "audio"
+    grid.add_row("folder", visible(found.path))
+    grid.add_row("read as", ", ".join([found.reader, *found.parts, wanted]))
+    grid.add_row("files", _files(found))
+    grid.add_row("clips", f"{found.clips:,}, {size(found.size_bytes)}")
+    grid.add_row("length", _length(found.lengths))
+    grid.add_row("speakers", f"{len(found.speakers.keys() - {None}):,}")
+    if not found.targets:
+        grid.add_row("labels", "none are known")
+    complete = not any(entry.wrong for entry in found.comparisons)
+    for number, entry in enumerate(found.comparisons):
+        style = _WRONG if entry.wrong else _GOOD if complete else ""
+        grid.add_row("" if number else "published", Text(entry.words, style))
+    return grid
+
+
+def _files(found: CorpusCheck) -> str:
+    """Return the files by kind, and which of them count.
+
+    A kind that is read only in part says how many.
+    """
+    kinds = [f"{number:,} {kind}" for kind, number in found.media.items()]
+    if dict(found.media) == dict(found.read):
+        return ", ".join(kinds)
+    read = [f"{number:,} {kind}" for kind, number in found.read.items()]
+    return f"{', '.join(kinds)}; read: {', '.join(read) or 'none'}"
+
+
+def _length(lengths: Lengths | None) -> str:
+    if lengths is None:
+        return "not looked at"
+    if lengths.hours is None:
+        return "unknown: no header declares it"
+    if lengths.margin_hours is None:
+        return duration(lengths.hours)
+    spread = f"from the headers of {lengths.opened:,} of {lengths.files:,} files, evenly spread"
+    return f"about {duration(lengths.hours)} ± {duration(lengths.margin_hours)}, {spread}"
+
+
+def size(size_bytes: float) -> str:
+    """Write a number of bytes as people read it.
+
+    >>> size(999), size(1_500_000)
+    ('999 B', '1.5 MB')
+    """
+    unit = "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size_bytes < 1000:
+            break
+        size_bytes, unit = size_bytes / 1000, larger
+    return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+
+
+def visible(text: str) -> str:
+    """Return text with control characters spelt out: names of files may hold line breaks and worse."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def _labels(found: CorpusCheck, width: int) -> Table:
+    grid = _grid({"no_wrap": True}, {"style": _QUIET, "no_wrap": True}, {"justify": "right", "no_wrap": True}, {})
+    columns = [(entry.name, entry.kind, f"{entry.clips:,}") for entry in found.targets]
+    room = width - sum(max(map(len, column)) + _GAP for column in zip(*columns, strict=True))
+    for entry, (name, kind, clips) in zip(found.targets, columns, strict=True):
+        if entry.counts is None and entry.numbers is None:
+            # What to do is told below, of those that are to be learnt.
+            problem = (entry.problem or "nothing is known").partition(";")[0].replace(f"{found.path}/", "")
+            grid.add_row(name, kind, "", Text(visible(problem), _NOTE))
+        else:
+            grid.add_row(name, kind, clips, _values(entry, room))
+    return grid
+
+
+def _values(entry: TargetFacts, width: int) -> str:
+    """Return the numbers of an attribute, or clips by class."""
+    if entry.numbers is not None:
+        least, mean, largest = entry.numbers
+        return f"{least:g} to {largest:g}, mean {mean:.2f}"
+    counts = sorted((entry.counts or {}).items(), key=lambda item: (-item[1], item[0]))
+    shown = counts if len(counts) <= _CLASSES else counts[: _CLASSES - 1]
+    words = [f"{visible(label)} {number:,}" for label, number in sorted(shown)]
+    if rest := counts[len(shown) :]:
+        words.append(f"{sum(number for _, number in rest):,} of {len(rest)} rarer classes")
+    if entry.kind == "votes":
+        words.append(f"{entry.ties:,} {'tie' if entry.ties == 1 else 'ties'}")
+    return filled(words, width)
+
+
+def filled(words: Sequence[str], width: int) -> str:
+    """Return words in lines, none broken within: `rich` would part a number from its name.
+
+    >>> filled(["ANG 12", "NEU 7", "SAD 3"], 14).splitlines()
+    ['ANG 12, NEU 7,', 'SAD 3']
+    """
+    lines = [""]
+    for word in words:
+        joined = f"{lines[-1]}, {word}" if lines[-1] else word
+        if len(joined) < width or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines[-1] += ","
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def _speakers(found: CorpusCheck, width: int) -> Table:
+    labels = sorted({label for counts in found.speakers.values() for label in counts if label is not None})
+    nothing = any(counts[None] for counts in found.speakers.values())
+    columns: list[str | None] = [*labels, None] if nothing and labels else [*labels]
+    rows = {
+        visible(speaker) if speaker is not None else "(unknown)": [
+            *(counts[label] for label in columns),
+            counts.total(),
+        ]
+        for speaker, counts in found.speakers.items()
+    }
+    titles = [visible(label) if label is not None else "none" for label in columns]
+    if len(rows) > LISTED_SPEAKERS:
+        return _summary(rows, [*titles, "all"])
+    return _blocks(rows, [*titles, "all"], width)
+
+
+def _summary(rows: Mapping[str, Sequence[int]], titles: Sequence[str]) -> Table:
+    """Return, by label, least, median and most clips of a speaker, and who has the fewest."""
+    right: dict[str, object] = {"justify": "right", "no_wrap": True}
+    grid = _grid({"no_wrap": True}, right, right, right, {})
+    grid.add_row("", "least", "median", "most", "", style=_QUIET)
+    for column, title in enumerate(titles):
+        numbers = [row[column] for row in rows.values()]
+        grid.add_row(title, f"{min(numbers):,}", f"{statistics.median(numbers):,g}", f"{max(numbers):,}", "")
+    fewest = sorted(rows.items(), key=lambda entry: (entry[1][-1], entry[0]))[:_SMALLEST]
+    whole = Table.grid()
+    whole.add_row(grid)
+    whole.add_row(Text("fewest: " + ", ".join(f"{name} {row[-1]:,}" for name, row in fewest)))
+    return whole
+
+
+def _blocks(rows: Mapping[str, Sequence[int]], titles: Sequence[str], width: int) -> Table:
+    """Return one line per speaker, in as many blocks side by side as fit; without labels where they do not fit."""
+    gap = _GAP if len(rows) <= _FEW_SPEAKERS else 1
+    widths = _widths(rows, titles)
+    if sum(widths) + gap * len(titles) > width:
+        rows, titles = {name: row[-1:] for name, row in rows.items()}, titles[-1:]
+        widths = _widths(rows, titles)
+    block = sum(widths) + gap * len(titles)
+    number = min(max(1, (width + _BETWEEN) // (block + _BETWEEN)), len(rows))
+    height = -(-len(rows) // number)
+    grid = Table.grid(padding=(0, gap, 0, 0))
+    for _ in range(number):
+        for place, column in enumerate(widths):
+            grid.add_column(justify="right" if place else "left", width=column, no_wrap=True)
+        grid.add_column(width=_BETWEEN - 2 * gap)
+    grid.add_row(*["speaker", *titles, ""] * number, style=_QUIET)
+    lines = list(rows.items())
+    for line in range(height):
+        cells = [_cells(*lines[place]) for place in range(line, len(lines), height)]
+        grid.add_row(*[cell for row in cells for cell in row])
+    return grid
+
+
+def _widths(rows: Mapping[str, Sequence[int]], titles: Sequence[str]) -> list[int]:
+    """Return the width of each column: the speaker's and those of the numbers."""
+    names = max(len("speaker"), *(Text(name).cell_len for name in rows))
+    columns = zip(*rows.values(), strict=True)
+    return [names, *(max(len(title), len(f"{max(column):,}")) for title, column in zip(titles, columns, strict=True))]
+
+
+def _cells(speaker: str, row: Sequence[int]) -> list[Text]:
+    return [Text(speaker), *(Text(f"{number:,}", "" if number else _QUIET) for number in row), Text("")]
+
+
+def _divisions(found: CorpusCheck) -> Table:
+    grid = _grid({"no_wrap": True}, {"style": _QUIET, "no_wrap": True}, {})
+    for entry in found.partitions:
+        grid.add_row(visible(entry.name), "partition", f"{entry.clips:,} clips of {entry.speakers:,} speakers")
+    for entry in found.protocols:
+        grid.add_row(visible(entry.name), "published", _protocol(entry))
+    if found.shared_speakers:
+        shown = ", ".join(map(visible, found.shared_speakers[:3]))
+        number = len(found.shared_speakers)
+        text = f"{number:,} {'speaker is' if number == 1 else 'speakers are'} in several partitions, such as {shown}"
+        grid.add_row("", "", Text(text, _NOTE))
+    return grid
+
+
+def _protocol(entry: Division) -> Text:
+    whole = entry.speakers == entry.published_speakers
+    share = f"{'all' if whole else f'{entry.speakers:,} of'} {entry.published_speakers:,} speakers here"
+    return Text(f"{entry.folds} folds, ").append(share, "" if whole else _NOTE)
+
+
+def _findings(findings: Sequence[Finding], style: str) -> Table:
+    """Return each finding: how many and what, then examples, then what to do."""
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for entry in findings:
+        what = Text(entry.reason, style).append(f": {visible(entry.meaning)}", "default not bold")
+        grid.add_row(Text(f"{entry.count:,} x" if entry.count else "", style), what)
+        for example in entry.examples:
+            grid.add_row("", Text(visible(example), _QUIET))
+        if entry.count > len(entry.examples) > 0:
+            grid.add_row("", Text(f"and {entry.count - len(entry.examples):,} more", _QUIET))
+        grid.add_row("", f"what to do: {entry.fix}")
+    return grid
+
+
+def _verdict(found: CorpusCheck) -> Text:
+    if not found.wrong:
+        return Text("Nothing is wrong.", _GOOD)
+    return Text("One thing is wrong." if found.wrong == 1 else f"{found.wrong} things are wrong.", _WRONG)

@@ -1,0 +1,158 @@
+"""What is learnt of a corpus and how it is tested: label target and protocol, and the name of every result of both."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from avpretext.config import CorpusOptions
+from avpretext.corpora.reader import Source
+from avpretext.corpora.scan import READERS, reader_of
+from avpretext.errors import UserError, nearest
+
+Kind = Literal["hard", "multi_label", "distribution", "attribute"]
+"""`hard`: one class; `multi_label`: any of the classes; `distribution`: a share of each; `attribute`: a number."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+FORMS: tuple[Kind, ...] = ("multi_label", "distribution")
+"""What votes can be learnt as, other than by their majority."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One label target of a corpus under its protocol.
+
+    Attributes
+    ----------
+    target
+        As the configuration names it, such as `voice-distribution`.
+    kind
+        What a clip's label is.
+    target_name
+        The target with the name of its label map, such as `voice-distribution-four`.
+    protocol
+        Name of the protocol.
+    """
+
+    target: str
+    kind: Kind
+    target_name: str
+    protocol: str
+
+    @property
+    def name(self) -> str:
+        """Return the name that every result of it bears, such as `voice-distribution-four.chou`."""
+        return f"{self.target_name}.{self.protocol}"
+
+
+def settings_of(options: CorpusOptions) -> list[Setting]:
+    """Return the settings of a corpus, in the order of its targets; none for a corpus that is not fine-tuned.
+
+    Raises
+    ------
+    UserError
+        A target is not one of the corpus's, or its votes are needed and there are none; the protocol is not one that
+        the corpus has.
+    """
+    if "finetune" not in options.use:
+        return []
+    check_protocol(options)
+    return [
+        Setting(target, kind_of(options, target), target_name(options, target), options.protocol.name)
+        for target in targets_of(options)
+    ]
+
+
+PUBLISHED = ("chou", "hicmae", "emobox")
+"""Protocols that are lists of one corpus's speakers."""
+
+
+def check_protocol(options: CorpusOptions) -> None:
+    """Raise when a corpus cannot have the protocol that is chosen for it.
+
+    Raises
+    ------
+    UserError
+        It is published for other corpora, or needs partitions that the corpus has not.
+    """
+    name, reader = options.protocol.name, reader_of(options)
+    if name == "partitions" and reader.partitions is None:
+        fitting = sorted(other for other, its in READERS.items() if its.partitions is not None)
+        raise UserError(
+            f"protocol.name: 'partitions': the reader {options.reader} knows none; readers with partitions are"
+            f" {', '.join(fitting) or 'none'}: choose another protocol, such as speaker_kfold"
+        )
+    listed = name == "emobox" and options.protocol.lists is not None
+    if name not in PUBLISHED or name in reader.protocols or listed:
+        return
+    fitting = sorted(other for other, its in READERS.items() if name in its.protocols)
+    fix = f"; {options.reader} has {', '.join(sorted(reader.protocols))}" if reader.protocols else ""
+    lists = ", or give protocol.lists" if name == "emobox" else ""
+    raise UserError(
+        f"protocol.name: {name!r} is published for {', '.join(fitting) or 'no corpus'}, not for {options.reader}{fix}:"
+        f" choose another, such as speaker_kfold{lists}"
+    )
+
+
+def targets_of(options: CorpusOptions) -> list[str]:
+    """Return the label targets as the configuration names them: those chosen, or the reader's first.
+
+    Raises
+    ------
+    UserError
+        The corpus has no labels.
+    """
+    if options.targets:
+        return list(dict.fromkeys(options.targets))
+    sources = reader_of(options).sources(options)
+    if not sources:
+        raise UserError(
+            f"{options.path}: the reader {options.reader!r} knows no labels of it, so it cannot be fine-tuned: take"
+            " finetune out of its `use`, or give a `table` with a column of labels to the reader folder"
+        )
+    return [next(iter(sources))]
+
+
+def split_target(target: str) -> tuple[str, str | None]:
+    """Return source and form of a target.
+
+    >>> split_target("voice-multi_label"), split_target("acted")
+    (('voice', 'multi_label'), ('acted', None))
+    """
+    source, dash, form = target.rpartition("-")
+    return (source, form) if dash and form in FORMS else (target, None)
+
+
+def source_of(options: CorpusOptions, target: str) -> Source:
+    """Return where a target is read from; see `settings_of` for the errors."""
+    sources = reader_of(options).sources(options)
+    name, form = split_target(target)
+    if name not in sources:
+        known = f"one of {', '.join(sources)}" if sources else "none: the corpus has no labels"
+        raise UserError(
+            f"targets: {target!r} of the reader {options.reader!r}; expected {known}{nearest(name, sources)}"
+        )
+    if form is not None and sources[name].kind != "votes":
+        voted = [known for known, source in sources.items() if source.kind == "votes"]
+        fix = f"votes are known for {', '.join(voted)}" if voted else "the corpus has no votes"
+        raise UserError(f"targets: {target!r}: {form} needs votes, and {name!r} has none; {fix}")
+    return sources[name]
+
+
+def kind_of(options: CorpusOptions, target: str) -> Kind:
+    """Return what the label of a clip is under a target."""
+    source = source_of(options, target)
+    form = split_target(target)[1]
+    if form is not None:
+        return "multi_label" if form == "multi_label" else "distribution"
+    return "attribute" if source.kind == "attribute" else "hard"
+
+
+def target_name(options: CorpusOptions, target: str) -> str:
+    """Return the target with the name of its label map: `mapped` for one that the configuration spells out."""
+    if options.label_map is None or kind_of(options, target) == "attribute":
+        return target
+    if not isinstance(options.label_map, str):
+        return f"{target}-mapped"
+    # A dot parts target and protocol in names of results.
+    return f"{target}-{re.sub(r'[^A-Za-z0-9_-]', '_', Path(options.label_map).stem)}"

@@ -1,0 +1,323 @@
+"""Tables of clips: which file, who speaks, from when to when, and what is known of it; all rows at once.
+
+A row that is wrong for itself (no file, no stretch of time) becomes a refusal; a table that cannot be understood stops
+the run, and the message names file and row as a spreadsheet counts them: the header is row 1.
+"""
+
+import difflib
+import posixpath
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from avpretext import shards
+from avpretext.corpora.reader import AUDIO_EXTENSIONS, Clip, Entry, extension, without_extension
+from avpretext.errors import UserError, nearest
+from avpretext.refusal import Refusal
+
+CLIP_COLUMNS = ("path", "clip_id", "speaker", "sentence", "level", "start_s", "end_s", "fold")
+"""The columns that say which clip a row is; every other column is something that can be learnt."""
+
+SHORT = {"start": "start_s", "end": "end_s"}
+"""Other names of these columns."""
+
+NO_VIDEO = Refusal("no_video", "it is a sound file: set corpora.NAME.video to false, or name the video in the table")
+UNLISTED = Refusal("unlisted", "add a row for it to the table, or move it out of the corpus")
+
+# Names with a space: no column that can be learnt has one.
+ROW = "row number"
+WRONG = "wrong stretch"
+
+_LOOKS_LIKE = 0.81
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_ODD_PATH = re.compile(r"^/|^[A-Za-z]:[\\/]|^\.\.?/|/\.\.?(/|$)|//|^\.\.$")
+
+Kind = Literal["label", "votes", "attribute"]
+
+
+def read(file: Path) -> pl.DataFrame:
+    """Read a CSV or Parquet table of clips; every column as text, without spaces around it, empty cells null.
+
+    Returns
+    -------
+    pl.DataFrame
+        Its columns, `start` and `end` renamed to `start_s` and `end_s`, and `ROW`, the number of the row.
+
+    Raises
+    ------
+    UserError
+        The file is missing, no table, or empty; a column is missing, doubled or misspelt.
+    """
+    table = read_parquet(file) if file.suffix.lower() == ".parquet" else read_csv(file)
+    names = [SHORT.get(name.strip(), name.strip()) for name in table.columns]
+    _check_columns(names, file)
+    if table.is_empty():
+        raise UserError(f"{file}: no rows below the header; add one for each clip")
+    table.columns = names
+    stripped = table.with_columns(pl.all().str.strip_chars())
+    cells = stripped.with_columns(pl.when(pl.all().str.len_bytes() > 0).then(pl.all()).name.keep())
+    return _with_paths(cells.with_row_index(ROW, offset=2), file)
+
+
+def read_csv(file: Path) -> pl.DataFrame:
+    """Read a CSV file with a header, every column as text; see `read` for the errors."""
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; correct corpora.NAME.table, or copy the table from the corpus")
+    try:
+        return pl.read_csv(file, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        words = str(error).strip().splitlines() or ["it is empty"]
+        raise UserError(f"{file}: not a CSV table in UTF-8 ({words[0]}); correct the file") from None
+
+
+def read_parquet(file: Path) -> pl.DataFrame:
+    """Read a Parquet file, every column as text; see `read` for the errors."""
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; correct corpora.NAME.table")
+    try:
+        table = shards.read(file)
+    except UserError:
+        raise UserError(f"{file}: not a Parquet file; correct corpora.NAME.table") from None
+    nested = [name for name, kind in table.schema.items() if kind.is_nested() or kind == pl.Binary]
+    if nested:
+        raise UserError(f"{file}: column {nested[0]!r} holds lists or bytes; texts and numbers are expected: drop it")
+    return table.with_columns(pl.all().cast(pl.String))
+
+
+def _check_columns(names: Sequence[str], file: Path) -> None:
+    twice = [name for number, name in enumerate(names) if name in names[:number] or name.endswith("_duplicated_0")]
+    if twice:
+        raise UserError(f"{file}: two columns are named {twice[0].removesuffix('_duplicated_0')!r}; rename one")
+    if "path" not in names:
+        found = ", ".join(map(repr, names[:8]))
+        raise UserError(
+            f"{file}: no column 'path'{nearest('path', names)}; the columns, separated by commas, are {found}: add"
+            " 'path', the file relative to the corpus folder"
+        )
+    for name in [name for name in names if name not in CLIP_COLUMNS]:
+        for column in CLIP_COLUMNS:
+            if column not in names and _alike(name, column):
+                raise UserError(f"{file}: column {name!r}; did you mean {column!r}? rename it")
+
+
+def _alike(name: str, column: str) -> bool:
+    return difflib.SequenceMatcher(None, name.lower(), column).ratio() >= _LOOKS_LIKE
+
+
+def _with_paths(table: pl.DataFrame, file: Path) -> pl.DataFrame:
+    """Return the table with its paths in one form, `a/b.mp4`.
+
+    Raises
+    ------
+    UserError
+        A path is empty or leaves the corpus folder.
+    """
+    paths = table["path"].to_list()
+    for number, path in enumerate(paths):
+        if path is None:
+            raise UserError(f"{file}: row {table[ROW][number]}: no path; name the file of the clip, or drop the row")
+        if _ODD_PATH.search(path):
+            paths[number] = posixpath.normpath(path)
+            if _ODD_PATH.search(paths[number]):
+                raise UserError(
+                    f"{file}: row {table[ROW][number]}: {path!r} is not within the corpus folder; paths are relative"
+                    " to it: correct the path, or corpora.NAME.path"
+                )
+    return table.with_columns(path=pl.Series(paths, dtype=pl.String))
+
+
+def clips_of(table: pl.DataFrame, overlaps: bool = False) -> pl.DataFrame:
+    """Return the clip of each row of a table, in the order of file and start.
+
+    Parameters
+    ----------
+    table
+        `path`, and any of `clip_id`, `speaker`, `sentence`, `level`, `start_s`, `end_s` (text or numbers).
+    overlaps
+        Whether clips of a file may overlap; otherwise the later one is refused.
+
+    Returns
+    -------
+    pl.DataFrame
+        All columns; `clip_id` is that of the table, else the path without extension and, for a stretch of a file, `_`
+        and its start in ms. `speaker` is that of the table, else, in a table without this column, the folder. `WRONG`
+        says what is wrong with the stretch, null if nothing; start and end are null then.
+    """
+    timed = _with_wrong(_with_times(table))
+    if not overlaps:
+        timed = _with_overlaps(timed)
+    timed = timed.sort("path", pl.col("start_s").fill_null(0.0).fill_nan(0.0), maintain_order=True)
+    paths = timed["path"].to_list()
+    stems = pl.Series([without_extension(path) for path in paths], dtype=pl.String)
+    start = pl.col("start_s")
+    start_ms = (start * 1000).round().cast(pl.Int64, strict=False).cast(pl.String)
+    named = pl.when(start.is_finite()).then(pl.concat_str(stems, pl.lit("_"), start_ms)).otherwise(stems)
+    folders = pl.Series([path.rpartition("/")[0].rpartition("/")[2] or None for path in paths], dtype=pl.String)
+    kept = [pl.when(pl.col(WRONG).is_null()).then(pl.col(name)).alias(name) for name in ("start_s", "end_s")]
+    return timed.with_columns(
+        clip_id=pl.coalesce("clip_id", named) if "clip_id" in timed.columns else named,
+        speaker=pl.col("speaker") if "speaker" in timed.columns else folders,
+        **{name: pl.lit(None, pl.String) for name in ("sentence", "level") if name not in timed.columns},
+    ).with_columns(kept)
+
+
+def _with_times(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with start and end as numbers, and as text; a missing start before an end is 0."""
+    absent = [pl.lit(None).alias(name) for name in ("start_s", "end_s") if name not in table.columns]
+    texts = table.with_columns(absent).select("start_s", "end_s").cast(pl.String)
+    times = texts.cast(pl.Float64, strict=False)
+    # What is no number becomes NaN, not null, which would stand for the start or the end of the file.
+    times = times.with_columns(pl.when(texts[name].is_not_null()).then(pl.col(name).fill_null(float("nan"))).alias(name)
+                               for name in times.columns)  # fmt: skip
+    start = pl.when(pl.col("end_s").is_not_null()).then(pl.col("start_s").fill_null(0.0)).otherwise("start_s")
+    times = times.with_columns(start_s=start)
+    return table.with_columns(*times, **{"start text": texts["start_s"], "end text": texts["end_s"]})
+
+
+def _with_wrong(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with `WRONG`, what is wrong with the stretch of each row for itself, null if nothing."""
+    start, end = pl.col("start_s"), pl.col("end_s")
+    wrong = (
+        pl.when(start.is_finite().not_())
+        .then(pl.format("its start {} is no number of seconds", "start text"))
+        .when(end.is_finite().not_())
+        .then(pl.format("its end {} is no number of seconds", "end text"))
+        .when(start < 0)
+        .then(pl.format("it starts at {} s, before its file", start))
+        .when(end <= start)
+        .then(pl.format("it ends at {} s and starts at {} s", end, start))
+    )
+    return table.with_columns(wrong.alias(WRONG)).drop("start text", "end text")
+
+
+def _with_overlaps(table: pl.DataFrame) -> pl.DataFrame:
+    """Return the table with `WRONG` also where a stretch overlaps an earlier one of its file that is not wrong."""
+    whole = pl.col("start_s").is_null()
+    stretches = (
+        table.select("path", WRONG, start=pl.col("start_s").fill_null(0.0), end=pl.col("end_s"), whole=whole)
+        .with_row_index("number")
+        .filter(pl.col(WRONG).is_null())
+        .with_columns(pl.col("end").fill_null(float("inf")))
+        .sort("path", "whole", "start", "number", descending=[False, True, False, False])
+        .with_columns(before=pl.col("end").cum_max().shift(1).over("path"))
+    )
+    touched = stretches.filter(pl.col("whole").not_() & (pl.col("start") < pl.col("before")))["path"].unique()
+    if touched.is_empty():
+        return table
+    wrong = table[WRONG].to_list()
+    ends: dict[str, float] = {}
+    rows = stretches.filter(pl.col("path").is_in(touched.implode())).select("number", "path", "start", "end", "whole")
+    for number, path, start, end, is_whole in rows.iter_rows():
+        if not is_whole and start < ends.get(path, 0.0):
+            other = "one of the whole file" if ends[path] == float("inf") else f"one that ends at {ends[path]:g} s"
+            wrong[number] = f"it starts at {start:g} s, within {other}"
+        else:
+            ends[path] = end
+    return table.with_columns(pl.Series(WRONG, wrong, pl.String))
+
+
+def entries(clips: pl.DataFrame, files: Sequence[str], video: bool = False) -> list[Entry]:
+    """Return the clips of a table and what is refused of it: rows without their file, and wrong stretches.
+
+    Parameters
+    ----------
+    clips
+        As `clips_of` returns them.
+    files
+        The paths of all media files.
+    video
+        Whether sound files are refused.
+    """
+    present = set(files)
+    silent = {path for path in present if video and extension(path) in AUDIO_EXTENSIONS}
+    found = []
+    columns = ("path", WRONG, "clip_id", "speaker", "sentence", "level", "start_s", "end_s")
+    for path, wrong, clip_id, speaker, sentence, level, start_s, end_s in clips.select(columns).iter_rows():
+        clip = Clip(clip_id, speaker, None, sentence, level, start_s, end_s)
+        refusal = Refusal("bad_segment", wrong) if wrong else NO_VIDEO if path in silent else None
+        found.append(Entry(path, clip, refusal if path in present else Refusal("missing_file")))
+    return found
+
+
+def unlisted(clips: pl.DataFrame, files: Sequence[str]) -> list[Entry]:
+    """Return the files without a row, refused; only those of a type (extension) that the table names."""
+    listed = set(clips["path"])
+    kinds = {extension(path) for path in listed}
+    return [Entry(path, None, UNLISTED) for path in files if path not in listed and extension(path) in kinds]
+
+
+def first_of_each(clips: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that stand for a clip: the stretch is right, and the clip_id is not of an earlier row."""
+    return clips.filter(pl.col(WRONG).is_null()).unique("clip_id", keep="first", maintain_order=True)
+
+
+def sources_in(table: pl.DataFrame, file: Path) -> dict[str, tuple[Kind, list[str]]]:
+    """Return what a table knows of its clips that can be learnt: name, kind and columns, in the order of the columns.
+
+    A column of numbers is an attribute, one of text a label; columns `NAME.CLASS` are the votes of NAME. A column whose
+    name is not of letters, digits, `_` and `-` is left out.
+
+    Raises
+    ------
+    UserError
+        A column of numbers has other things in it, votes are no counts, or a name stands for two things.
+    """
+    found: dict[str, tuple[Kind, list[str]]] = {}
+    for column in table.columns:
+        name, dot, label = column.partition(".")
+        if column in (*CLIP_COLUMNS, ROW) or not _SOURCE_NAME.fullmatch(name) or (dot and not label):
+            continue
+        if dot:
+            _check_votes(table, column, file)
+        kind: Kind = "votes" if dot else "attribute" if _is_number(table, column, file) else "label"
+        if name in found and found[name][0] != kind:
+            raise UserError(f"{file}: {name!r} is a column, and {name!r} before a dot holds votes; rename one of them")
+        found.setdefault(name, (kind, []))[1].append(column)
+    return found
+
+
+def _is_number(table: pl.DataFrame, column: str, file: Path) -> bool:
+    """Tell whether a column holds numbers; it does if most of its cells are, and then all must be."""
+    rows = table.select(ROW, cell=column).drop_nulls("cell")
+    other = rows.filter(pl.col("cell").cast(pl.Float64, strict=False).is_null())
+    if rows.is_empty() or 2 * len(other) >= len(rows):
+        return False
+    if not other.is_empty():
+        row, cell = other.row(0)
+        raise UserError(
+            f"{file}: row {row}, column {column!r}: {cell!r} is no number, and most others are; correct it or leave it"
+            " empty"
+        )
+    return True
+
+
+def _check_votes(table: pl.DataFrame, column: str, file: Path) -> None:
+    rows = table.select(ROW, cell=column).drop_nulls("cell")
+    counts = pl.col("cell").cast(pl.Float64, strict=False)
+    wrong = rows.filter(counts.is_null() | counts.is_finite().not_() | (counts < 0))
+    if not wrong.is_empty():
+        row, cell = wrong.row(0)
+        raise UserError(
+            f"{file}: row {row}, column {column!r}: {cell!r}; a column with a dot holds the number of raters who chose"
+            f" {column.partition('.')[2]!r}, 0 or more"
+        )
+
+
+def read_source(clips: pl.DataFrame, kind: Kind, columns: Sequence[str]) -> pl.DataFrame:
+    """Return what `Source.read` returns, from the columns that `sources_in` names."""
+    rows = first_of_each(clips)
+    numbers = [pl.col(column).cast(pl.Float64) for column in columns]
+    if kind == "label":
+        return rows.select("clip_id", label=columns[0])
+    if kind == "attribute":
+        return rows.select("clip_id", value=numbers[0].fill_nan(None))
+    named = zip(columns, numbers, strict=True)
+    return rows.select("clip_id", **{column.partition(".")[2]: count.fill_null(0) for column, count in named})
+
+
+def partitions_in(clips: pl.DataFrame, column: str = "fold") -> pl.DataFrame:
+    """Return `clip_id` and `partition` of the rows that name one."""
+    return first_of_each(clips).select("clip_id", partition=column).drop_nulls("partition")

@@ -1,0 +1,304 @@
+"""Stage `targets`: what is learnt of each clip of a corpus, from its name, its label tables or its raters' votes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from avpretext import schemas, shards
+from avpretext.config import CorpusOptions
+from avpretext.corpora.label_maps import LabelMap, check_complete, label_map_of
+from avpretext.corpora.reader import Source
+from avpretext.corpora.settings import Kind, kind_of, source_of, target_name
+from avpretext.errors import UserError
+
+Floats = NDArray[np.float64]
+Labels = list[str | None]
+
+JOIN = "+"
+"""Between the names of a clip with several labels."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is learnt of N clips.
+
+    Attributes
+    ----------
+    kind
+        What a clip's label is.
+    classes
+        Names of the K values, sorted; of an attribute, its own name alone.
+    labels
+        Names of the N labels; None where there is none, or none wins.
+    values
+        (N, K): one-hot, 0 or 1, shares, or the number; NaN throughout a row of which nothing is known.
+    ties
+        Number of clips whose votes tie.
+    """
+
+    kind: Kind
+    classes: list[str]
+    labels: Labels
+    values: Floats
+    ties: int = 0
+
+
+class Known(NamedTuple):
+    """What is known of the clips of a corpus, in the order of its index.
+
+    Attributes
+    ----------
+    table
+        The columns of `Source.read` but clip_id.
+    acted
+        The emotions that the clips' names tell.
+    """
+
+    table: pl.DataFrame
+    acted: Labels
+
+
+def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path) -> None:
+    """Write the table of one label target of a corpus, `schemas.TARGETS`, one row per clip, sorted by clip_id.
+
+    Parameters
+    ----------
+    corpus
+        Read: where it lies, its reader, `segment`, `ties`, `label_map`.
+    target
+        As the configuration names it, such as `voice-distribution`.
+    clips
+        All shards of `index`, or of `segment` for long recordings.
+    output
+        The table. Its provenance has `kind`, `classes`, `target` (with the name of the label map), `clips`,
+        `labelled` and `ties`, the numbers of clips.
+
+    Raises
+    ------
+    UserError
+        No clip has a label; all have the same; a label is not in the label map; the source has a clip twice.
+    """
+    source, kind = source_of(corpus, target), kind_of(corpus, target)
+    index = shards.read(clips, ["clip_id", "speaker", "label", "recording"]).sort("clip_id")
+    label_map = label_map_of(corpus) if source.kind != "attribute" else None
+    found = targets_of(source, kind, known_of(source, corpus, index, target), corpus, label_map, target)
+    check_learnable(found, target)
+    labelled = known_rows(found.values)
+    made_by = shards.provenance(
+        "targets",
+        {"reader": corpus.reader, "parts": corpus.parts, "ties": corpus.ties, "label_map": label_map},
+        kind=kind,
+        classes=found.classes,
+        target=target_name(corpus, target),
+        clips=len(index),
+        labelled=int(labelled.sum()),
+        ties=found.ties,
+    )
+    values = [row if known else None for row, known in zip(found.values.tolist(), labelled, strict=True)]
+    columns = {"clip_id": index["clip_id"], "speaker": index["speaker"], "label": found.labels, "values": values}
+    shards.write_table(output, columns, schemas.TARGETS, made_by)
+
+
+def known_of(source: Source, corpus: CorpusOptions, index: pl.DataFrame, target: str) -> Known:
+    """Return what a source knows of each clip of `index`.
+
+    Segments of a corpus of long recordings have what is known of their recording.
+
+    Raises
+    ------
+    UserError
+        The source contradicts itself on a clip, or knows none of the clips.
+    """
+    if source.read is None:
+        return Known(index.select("label"), index["label"].to_list())
+    table = source.read(corpus).unique(maintain_order=True)
+    twice = table.filter(pl.col("clip_id").is_duplicated())
+    if not twice.is_empty():
+        raise UserError(
+            f"targets: {target!r}: two different rows are of the clip {twice['clip_id'].sort()[0]!r}; correct the"
+            " table so that each clip has one"
+        )
+    key = pl.coalesce("recording", "clip_id") if corpus.segment else pl.col("clip_id")
+    keyed = index.select(key.alias("clip_id"))
+    if not index.is_empty() and not set(keyed["clip_id"]) & set(table["clip_id"]):
+        example = f"such as {table['clip_id'].sort()[0]!r}, " if len(table) else ""
+        raise UserError(
+            f"targets: {target!r} is known of {len(table)} clips, {example}and of none of the corpus's {len(index)},"
+            f" such as {index['clip_id'][0]!r}; their names must be the same: correct path, parts or table of the"
+            " corpus"
+        )
+    found = keyed.join(table, on="clip_id", how="left", maintain_order="left").drop("clip_id")
+    return Known(found, index["label"].to_list())
+
+
+def targets_of(
+    source: Source, kind: Kind, known: Known, corpus: CorpusOptions, label_map: LabelMap | None, name: str
+) -> Targets:
+    """Return the targets of clips from what is known of them.
+
+    Parameters
+    ----------
+    source, kind
+        Where it is known from, and what it is learnt as.
+    known
+        As `known_of` returns it.
+    corpus
+        Read: `ties`.
+    label_map
+        None: labels are learnt as they are.
+    name
+        Of the target: the class of an attribute.
+    """
+    if source.kind == "attribute":
+        return from_attribute(known.table["value"].cast(pl.Float64).to_list(), name)
+    if source.kind == "label":
+        return from_labels(mapped_labels(known.table["label"].to_list(), label_map))
+    votes = known.table.with_columns(pl.all().cast(pl.Float64).fill_null(0.0))
+    classes, counts = mapped_votes(votes.columns, votes.to_numpy(), label_map)
+    if kind == "multi_label":
+        return several_labels(classes, counts)
+    if kind == "distribution":
+        return distribution(classes, counts)
+    decisive = mapped_labels(known.acted, label_map, lenient=True) if corpus.ties == "acted" else None
+    return from_votes(classes, counts, decisive)
+
+
+def mapped_labels(labels: Labels, label_map: LabelMap | None, lenient: bool = False) -> Labels:
+    """Return labels as the map has them; see `check_complete` for labels that it has not.
+
+    Parameters
+    ----------
+    lenient
+        Whether a label that is not in the map is dropped instead.
+
+    >>> mapped_labels(["ANG", "DIS", None], {"ANG": "angry", "DIS": None})
+    ['angry', None, None]
+    """
+    if label_map is None:
+        return labels
+    if not lenient:
+        check_complete((label for label in labels if label is not None), label_map)
+    return [label_map.get(label) if label is not None else None for label in labels]
+
+
+def mapped_votes(names: Sequence[str], counts: Floats, label_map: LabelMap | None) -> tuple[list[str], Floats]:
+    """Return classes, sorted, and the votes for each (N, K): those for labels that are learnt as one are summed.
+
+    Parameters
+    ----------
+    names, counts
+        Labels and the votes for each, (N, number of labels).
+    """
+    if label_map is not None:
+        check_complete(names, label_map)
+    learnt_as = [label_map[name] if label_map is not None else name for name in names]
+    classes = sorted({name for name in learnt_as if name is not None})
+    summed = np.zeros((len(counts), len(classes)))
+    for column, name in enumerate(learnt_as):
+        if name is not None:
+            summed[:, classes.index(name)] += counts[:, column]
+    return classes, summed
+
+
+def winners(counts: Floats) -> NDArray[np.bool_]:
+    """Return which classes (N, K) have the most votes of a clip; none of a clip without votes."""
+    most = counts.max(axis=1, keepdims=True, initial=0.0)
+    first: NDArray[np.bool_] = (counts == most) & (most > 0)
+    return first
+
+
+def majority(classes: Sequence[str], counts: Floats, acted: Labels | None = None) -> tuple[Labels, int]:
+    """Return the class that most raters chose, and the number of ties.
+
+    Parameters
+    ----------
+    classes, counts
+        K names, and the votes for each, (N, K).
+    acted
+        What a tie is decided by, where it is among the winners; None: a clip whose votes tie has no label.
+    """
+    first = winners(counts)
+    ties = first.sum(axis=1) > 1
+    labels: Labels = []
+    for number, row in enumerate(first):
+        names = [name for name, wins in zip(classes, row, strict=True) if wins]
+        own = acted[number] if acted else None
+        labels.append(names[0] if len(names) == 1 else own if own in names else None)
+    return labels, int(ties.sum())
+
+
+def from_labels(labels: Labels, ties: int = 0) -> Targets:
+    """Return one class per clip, the classes being those that occur."""
+    classes = sorted({label for label in labels if label is not None})
+    values = np.full((len(labels), len(classes)), np.nan)
+    for row, label in zip(values, labels, strict=True):
+        if label is not None:
+            row[:] = [label == name for name in classes]
+    return Targets("hard", classes, labels, values, ties)
+
+
+def from_votes(classes: Sequence[str], counts: Floats, acted: Labels | None = None) -> Targets:
+    """Return the majority of the votes (N, K); see `majority` for ties."""
+    return from_labels(*majority(classes, counts, acted))
+
+
+def several_labels(classes: list[str], counts: Floats) -> Targets:
+    """Return every class that at least 1/K of a clip's votes (N, K) chose, so at least one.
+
+    Source: Chou, Lee & Busso, Interspeech 2022, for the threshold.
+    """
+    total = counts.sum(axis=1, keepdims=True)
+    chosen = (counts * len(classes) >= total) & (total > 0)
+    names = [JOIN.join(np.array(classes)[row]) or None for row in chosen]
+    return Targets("multi_label", classes, names, np.where(total > 0, chosen, np.nan))
+
+
+def distribution(classes: list[str], counts: Floats) -> Targets:
+    """Return the share of each class among a clip's votes (N, K); the label is the majority, None in a tie."""
+    total = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
+    labels, ties = majority(classes, counts)
+    return Targets("distribution", classes, labels, shares, ties)
+
+
+def from_attribute(values: Sequence[float | None], name: str) -> Targets:
+    """Return one number per clip; what is not finite counts as not known."""
+    numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64).reshape(-1, 1)
+    return Targets("attribute", [name], [None] * len(numbers), np.where(np.isfinite(numbers), numbers, np.nan))
+
+
+def known_rows(values: Floats) -> NDArray[np.bool_]:
+    """Return of which clips something is known, (N,), from their values (N, K)."""
+    return np.asarray(np.isfinite(values).all(axis=1) & (values.shape[1] > 0))
+
+
+def check_learnable(found: Targets, target: str) -> None:
+    """Raise when there is nothing to learn.
+
+    Raises
+    ------
+    UserError
+        No clip has a label, or all have the same.
+    """
+    known = found.values[known_rows(found.values)]
+    if not len(known):
+        ties = f" (votes that tie: {found.ties})" if found.ties else ""
+        raise UserError(
+            f"targets: none of the {len(found.labels)} clips of the corpus has a label for {target!r}{ties}; choose"
+            " other targets, or take finetune out of the corpus's `use`"
+        )
+    if found.kind == "attribute":
+        if len(np.unique(known)) < 2:
+            raise UserError(f"targets: {target!r} is {known[0, 0]:g} for every clip; at least two values are needed")
+        return
+    occurring = [name for name, highest in zip(found.classes, known.max(axis=0), strict=True) if highest > 0]
+    if len(occurring) < 2:
+        raise UserError(
+            f"targets: all labelled clips are {', '.join(map(repr, occurring))} for {target!r}; at least two classes"
+            " are needed: choose other targets, speakers or parts of the corpus, or another label_map"
+        )

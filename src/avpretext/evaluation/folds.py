@@ -1,0 +1,155 @@
+"""On which clips a setting was trained and tested: the table `folds`, and what its captions must say of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from avpretext import shards
+from avpretext.config import Config
+from avpretext.corpora.settings import Setting, settings_of
+from avpretext.evaluation.summaries import Rows, present
+from avpretext.paths import Layout
+
+PARTS = ("train", "dev", "test", "dropped")
+_LISTED = 20
+"""Speakers of a part are named when they are no more than this."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a reader must know of the folds of a setting.
+
+    Attributes
+    ----------
+    sentence
+        The protocol in words, with the copies of test audio that were left out; empty where nothing is said.
+    leaking
+        Speakers who are in test and in train or dev of the same fold.
+    trained_on
+        The corpora that are trained on, if they are not the tested one alone.
+    without_dev
+        Whether no fold has dev clips.
+    unknown
+        Clips whose speaker is not known; `folds` lets each be a speaker of its own, named like the clip.
+    """
+
+    sentence: str
+    leaking: int
+    trained_on: tuple[str, ...]
+    without_dev: bool
+    unknown: int
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a caption must say, as sentences."""
+        said = []
+        if self.leaking:
+            said.append(f"NOT speaker-independent: {_people(self.leaking)} both in training and in test.")
+        if self.trained_on:
+            said.append(f"Trained on {' and '.join(self.trained_on)}.")
+        return said
+
+    @property
+    def notes(self) -> list[str]:
+        """What the notes under a table say, as sentences."""
+        said = [self.sentence] if self.sentence else []
+        if self.without_dev:
+            said.append("No clips are set aside to choose the epoch: the last one is kept.")
+        if self.unknown:
+            said.append(
+                f"Clips of unknown speaker: {self.unknown:,}. Each counts as a speaker of its own, so training and test"
+                " may share speakers."
+            )
+        return said
+
+
+def _people(speakers: int) -> str:
+    return "1 speaker is" if speakers == 1 else f"{speakers:,} speakers are"
+
+
+def protocol_of(corpus: str, setting: Setting, layout: Layout) -> Protocol | None:
+    """Return what is to be known of the folds of a setting; None before they are made."""
+    path = layout.folds(corpus, setting.name)
+    if not present([path]):
+        return None
+    rows = shards.read(path)
+    trained = rows.filter(pl.col("part") == "train")["corpus"].unique().sort().to_list()
+    return Protocol(
+        sentence=_as_sentence(str(shards.read_provenance(path).get("sentence", ""))),
+        leaking=len(_leaking(rows)),
+        trained_on=() if trained == [corpus] else tuple(trained),
+        without_dev=rows.filter(pl.col("part") == "dev").is_empty(),
+        unknown=rows.filter(pl.col("speaker") == pl.col("clip_id")).select("corpus", "clip_id").n_unique(),
+    )
+
+
+def _as_sentence(text: str) -> str:
+    """Return a text with a capital and a full stop.
+
+    >>> _as_sentence("protocol chou: 5 folds")
+    'Protocol chou: 5 folds.'
+    """
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}." if text else ""
+
+
+def _leaking(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the speakers, of which corpus, who are on both sides of a fold."""
+    place = ["fold", "corpus", "speaker"]
+    known = rows.filter(pl.col("speaker").is_not_null())
+    tested = known.filter(pl.col("part") == "test").select(place)
+    used = known.filter(pl.col("part").is_in(["train", "dev"])).select(place)
+    return tested.join(used, on=place, how="semi").select("corpus", "speaker").unique()
+
+
+def fold_rows(config: Config, layout: Layout) -> Rows:
+    """Return one row per fold and part of every setting, and per corpus that the part's clips are of."""
+    return [
+        row
+        for corpus, options in config.corpora.items()
+        for setting in settings_of(options)
+        for row in rows_of(corpus, setting, layout)
+    ]
+
+
+def rows_of(corpus: str, setting: Setting, layout: Layout) -> Rows:
+    """Return the rows of one setting; none before its folds are made."""
+    path = layout.folds(corpus, setting.name)
+    if not present([path]):
+        return []
+    named = {"corpus": corpus, "target": setting.target_name, "protocol": setting.protocol}
+    parts = shards.read(path).group_by("fold", "name", "part", "corpus")
+    counted = parts.agg(pl.col("speaker").drop_nulls().unique().sort(), pl.len().alias("clips"))
+    order = pl.col("part").replace_strict({part: place for place, part in enumerate(PARTS)}, return_dtype=pl.Int32)
+    return [_row(row) | named for row in counted.sort("fold", order, "corpus").to_dicts()]
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    speakers = row["speaker"]
+    return {
+        "fold": row["fold"], "name": row["name"], "part": row["part"], "clips_of": row["corpus"],
+        "speakers": len(speakers), "clips": row["clips"],
+        "speaker_names": "; ".join(speakers) if len(speakers) <= _LISTED else None,
+    }  # fmt: skip
+
+
+def compact(rows: Rows) -> list[tuple[str, list[str]]]:
+    """Return (name of the fold, what trains, chooses the epoch and tests, in words) for each fold of one setting.
+
+    What was left out is added in a fourth cell where any fold has it.
+    """
+    parts = PARTS if any(row["part"] == "dropped" for row in rows) else PARTS[:3]
+    found = []
+    for fold in dict.fromkeys(row["fold"] for row in rows):
+        of_fold = [row for row in rows if row["fold"] == fold]
+        cells = [[_cell(row) for row in of_fold if row["part"] == part] for part in parts]
+        found.append((str(of_fold[0]["name"]), ["; ".join(cell) for cell in cells]))
+    return found
+
+
+def _cell(row: dict[str, Any]) -> str:
+    """Return what a part holds: a few speakers by name, more by number; the corpus where it is another."""
+    origin = "" if row["clips_of"] == row["corpus"] else f"{row['clips_of']}: "
+    clips = f"{row['clips']:,} clip{'s' if row['clips'] != 1 else ''}"
+    people = f", {row['speakers']:,} speaker{'s' if row['speakers'] != 1 else ''}" if row["speakers"] else ""
+    return f"{origin}{clips}{people}"

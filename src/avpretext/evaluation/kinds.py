@@ -1,0 +1,249 @@
+"""How predictions are scored, by what the label of a clip is: one class, several, shares of classes, or a number.
+
+Each kind turns a clip into an array whose sum over clips says all that its measures need. So sums per speaker and seed
+can be pooled, weighted and exchanged, and intervals and tests are the same for every kind.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from avpretext.corpora.settings import Kind
+from avpretext.evaluation import metrics
+from avpretext.evaluation.metrics import CLASS_MEASURES, ClassScores, Floats
+
+MEASURE_NAMES = {
+    "macro_precision": "macro-precision", "macro_recall": "macro-recall", "macro_f1": "macro-F1", "uar": "UAR",
+    "war": "WAR", "micro_f1": "micro-F1", "hamming_accuracy": "Hamming accuracy", "kl_divergence": "KL divergence",
+    "ccc": "CCC", "pearson": "Pearson", "rmse": "RMSE",
+}  # fmt: skip
+"""Every measure over all classes, as it is printed."""
+
+_SHARE_ROUNDING = 1e-6
+"""A share this much below 1/K is 1/K, as 32-bit numbers have it."""
+
+_BINS = 6
+"""In how many ranges numbers are counted."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How one kind of target is scored.
+
+    Attributes
+    ----------
+    measures
+        Measures over all classes, in the order of the tables.
+    main
+        The measure that the printed table and the charts are about.
+    shown
+        Others that the printed table gives.
+    note
+        What a reader must know of the measures, as a sentence.
+    known
+        Which rows of the predictions have a target.
+    tally
+        From predictions with a target, and the classes, to what is summed: shape (clips, ...).
+    scores
+        From sums, shape (..., what a clip has), to each of `measures`, shape (...).
+    of_classes
+        From sums to precision, recall and F1 of each class, and the clips that have it, shape (..., classes);
+        None for a kind without classes.
+    matrix
+        Whether the sums are confusion matrices.
+    balance
+        From the targets of clips, and the classes, to how many clips have which; of shares, their sum.
+    """
+
+    measures: tuple[str, ...]
+    main: str
+    shown: tuple[str, ...]
+    note: str
+    known: pl.Expr
+    tally: Callable[[pl.DataFrame, Sequence[str]], Floats]
+    scores: Callable[[Floats], dict[str, Floats]]
+    of_classes: Callable[[Floats], tuple[ClassScores, Floats]] | None
+    matrix: bool
+    balance: Callable[[pl.DataFrame, Sequence[str]], dict[str, float]]
+
+    @property
+    def main_name(self) -> str:
+        """The main measure as it is printed."""
+        return MEASURE_NAMES[self.main]
+
+    def all_scores(self, sums: Floats, classes: Sequence[str]) -> dict[tuple[str, str | None], Floats]:
+        """Return every measure under (measure, class), those over all classes under (measure, None)."""
+        scores: dict[tuple[str, str | None], Floats] = {
+            (name, None): value for name, value in self.scores(sums).items()
+        }
+        if self.of_classes is None:
+            return scores
+        of_classes, _ = self.of_classes(sums)
+        for measure in CLASS_MEASURES:
+            values = getattr(of_classes, measure)
+            scores |= {(measure, name): values[..., place] for place, name in enumerate(classes)}
+        return scores
+
+    def support(self, sums: Floats) -> Floats | None:
+        """Return how many clips have each class, shape (..., classes); None for a kind without classes."""
+        return None if self.of_classes is None else self.of_classes(sums)[1]
+
+
+def places(values: Collection[object], names: Sequence[object]) -> NDArray[np.int64]:
+    """Return the place of each value among the names.
+
+    Raises
+    ------
+    ValueError
+        A value is not among them.
+    """
+    place = {name: number for number, name in enumerate(names)}
+    unknown = sorted({str(value) for value in values if value not in place})
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: not among {', '.join(map(str, names))}")
+    return np.asarray([place[value] for value in values], dtype=np.int64)
+
+
+def _vectors(column: pl.Series, width: int) -> NDArray[np.float32]:
+    """Return a column of equally long lists as an array, shape (rows, width)."""
+    return column.list.to_array(width).to_numpy().reshape(-1, width).astype(np.float32)
+
+
+def _pairs(rows: pl.DataFrame, classes: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return truth and prediction, each of shape (clips, classes)."""
+    return _vectors(rows["truth"], len(classes)), _vectors(rows["probabilities"], len(classes))
+
+
+def _confusions(rows: pl.DataFrame, classes: Sequence[str]) -> Floats:
+    """Return a confusion matrix per clip, shape (clips, classes, classes)."""
+    sums = np.zeros((rows.height, len(classes), len(classes)))
+    sums[np.arange(rows.height), places(rows["label"], classes), places(rows["predicted"], classes)] = 1
+    return sums
+
+
+def _decisions(rows: pl.DataFrame, classes: Sequence[str]) -> Floats:
+    """Return the decisions of each clip, shape (clips, classes, 2, 2)."""
+    truth, predicted = _pairs(rows, classes)
+    return metrics.decisions(truth >= 0.5, predicted >= 0.5)
+
+
+def _shares(rows: pl.DataFrame, classes: Sequence[str]) -> Floats:
+    """Return decisions, divergence and 1 for each clip, shape (clips, 4 * classes + 2)."""
+    truth, predicted = _pairs(rows, classes)
+    least = 1 / len(classes) - _SHARE_ROUNDING
+    decided = metrics.decisions(truth >= least, predicted >= least)
+    divergence = metrics.kl_divergence(truth.astype(np.float64), predicted.astype(np.float64))
+    return np.concatenate([decided.reshape(rows.height, -1), divergence[:, None], np.ones((rows.height, 1))], axis=1)
+
+
+def _decisions_of_shares(sums: Floats) -> Floats:
+    return sums[..., :-2].reshape(*sums.shape[:-1], -1, 2, 2)
+
+
+def _numbers(rows: pl.DataFrame, classes: Sequence[str]) -> Floats:
+    """Return the moments of each clip, shape (clips, 6)."""
+    truth, predicted = _pairs(rows, classes)
+    return metrics.moments(truth[:, 0].astype(np.float64), predicted[:, 0].astype(np.float64))
+
+
+def _share_scores(sums: Floats) -> dict[str, Floats]:
+    clips = sums[..., -1]
+    divergence = np.divide(sums[..., -2], clips, out=np.full(clips.shape, np.nan), where=clips > 0)
+    return metrics.decision_scores(_decisions_of_shares(sums)) | {"kl_divergence": divergence}
+
+
+def _classes_of_confusions(sums: Floats) -> tuple[ClassScores, Floats]:
+    return metrics.class_scores(sums), sums.sum(axis=-1)
+
+
+def _classes_of_decisions(sums: Floats) -> tuple[ClassScores, Floats]:
+    return metrics.decision_class_scores(sums), sums[..., 1, :].sum(axis=-1)
+
+
+def _classes_of_shares(sums: Floats) -> tuple[ClassScores, Floats]:
+    return _classes_of_decisions(_decisions_of_shares(sums))
+
+
+def _label_balance(rows: pl.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    """Count the clips of each label that there is."""
+    counts = rows["label"].drop_nulls().value_counts(sort=False).sort("label")
+    return {str(label): count for label, count in counts.iter_rows()}
+
+
+def _share_balance(rows: pl.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    """Sum each class over the clips."""
+    total = _vectors(rows["values"], len(classes)).astype(np.float64).sum(axis=0)
+    return {name: float(value) for name, value in zip(classes, total, strict=True)}
+
+
+def _class_balance(rows: pl.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    """Count the clips that have each class."""
+    return {name: round(value) for name, value in _share_balance(rows, classes).items()}
+
+
+def _number_balance(rows: pl.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+    """Count the clips in ranges of equal width."""
+    counts, edges = np.histogram(_vectors(rows["values"], 1).astype(np.float64), bins=_BINS)
+    return {f"{low:.2f} to {high:.2f}": int(count) for low, high, count in zip(edges, edges[1:], counts, strict=False)}
+
+
+_MACRO = ("macro_precision", "macro_recall", "macro_f1")
+_DECIDED = "; precision, recall and F1 of a class are those of its decisions, a class that no test clip has is left out"
+
+SCORINGS: Mapping[Kind, Scoring] = {
+    "hard": Scoring(
+        measures=(*_MACRO, "uar", "war"),
+        main="macro_f1",
+        shown=("uar", "war", "macro_precision"),
+        note="UAR is macro recall; WAR is the share of clips that are right.",
+        known=pl.col("label").is_not_null(),
+        tally=_confusions,
+        scores=metrics.overall_scores,
+        of_classes=_classes_of_confusions,
+        matrix=True,
+        balance=_label_balance,
+    ),
+    "multi_label": Scoring(
+        measures=(*_MACRO, "micro_f1", "hamming_accuracy"),
+        main="macro_f1",
+        shown=("micro_f1", "macro_precision", "macro_recall"),
+        note=f"Multi-label: a class is predicted from a probability of .5 on{_DECIDED}.",
+        known=pl.col("truth").is_not_null(),
+        tally=_decisions,
+        scores=metrics.decision_scores,
+        of_classes=_classes_of_decisions,
+        matrix=False,
+        balance=_class_balance,
+    ),
+    "distribution": Scoring(
+        measures=(*_MACRO, "micro_f1", "hamming_accuracy", "kl_divergence"),
+        main="macro_f1",
+        shown=("micro_f1", "macro_precision", "macro_recall"),
+        note="Distribution: of K classes, one is there, and one is predicted, from a share of 1/K on (Chou, Lee and"
+        f" Busso, 2022){_DECIDED}. KL divergence is of the target from the prediction, in nats, predicted shares being"
+        " at least 1e-7; less is better.",
+        known=pl.col("truth").is_not_null(),
+        tally=_shares,
+        scores=_share_scores,
+        of_classes=_classes_of_shares,
+        matrix=False,
+        balance=_share_balance,
+    ),
+    "attribute": Scoring(
+        measures=("ccc", "pearson", "rmse"),
+        main="ccc",
+        shown=("pearson", "rmse"),
+        note="CCC is the concordance correlation coefficient (Lin, 1989), with population moments; RMSE is in units of"
+        " the target, and less is better.",
+        known=pl.col("truth").is_not_null(),
+        tally=_numbers,
+        scores=metrics.number_scores,
+        of_classes=None,
+        matrix=False,
+        balance=_number_balance,
+    ),
+}
+"""The four kinds of `corpora.settings`."""

@@ -1,0 +1,125 @@
+"""The main table as people read it: a section per corpus and setting, as Markdown and LaTeX."""
+
+from typing import Any
+
+from avpretext.config import Config
+from avpretext.evaluation import formats
+from avpretext.evaluation.evaluate import BASELINES
+from avpretext.evaluation.folds import Protocol, protocol_of
+from avpretext.evaluation.formats import decimal, probability
+from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
+from avpretext.evaluation.results import Evaluated, evaluated, main_rows
+from avpretext.evaluation.summaries import Rows
+from avpretext.paths import Layout
+
+FEATURE_SETS = {"ComParE_2016": "ComParE", "eGeMAPSv02": "eGeMAPS"}
+"""openSMILE's feature sets as papers call them."""
+
+
+def header(scoring: Scoring) -> tuple[str, ...]:
+    """Return the header of the printed main table."""
+    others = (MEASURE_NAMES[measure] for measure in scoring.shown)
+    return ("Initialisation", scoring.main_name, "mean ± std", "difference to scratch", "p", "p (Holm)", *others)
+
+
+def printed(row: dict[str, Any], scoring: Scoring, config: Config) -> list[str]:
+    """Return the cells of `header` for a row of the main table."""
+    main = scoring.main
+    spread = f"{decimal(row.get(f'{main}_mean'), 3)} ± {decimal(row.get(f'{main}_std'), 3)}"
+    return [
+        start_name(row["initialisation"], config),
+        with_interval(row, main),
+        _minus(spread).removesuffix(" ± ").strip(),
+        with_interval(row, f"{main}_difference", sign=True),
+        probability(row.get(f"{main}_p")),
+        probability(row.get(f"{main}_p_holm")),
+        *(_minus(decimal(row.get(measure), 3)) for measure in scoring.shown),
+    ]
+
+
+def start_name(initialisation: str, config: Config) -> str:
+    """Return an initialisation, or a baseline, as people read it: `energy + emotion`, `scratch`."""
+    if initialisation not in BASELINES:
+        return initialisation.replace("-", " + ")
+    features = FEATURE_SETS[config.functionals.feature_set]
+    return f"{features} functionals + linear SVM{', speaker-normalised' if initialisation == 'svm_speaker' else ''}"
+
+
+def with_interval(row: dict[str, Any], name: str, sign: bool = False) -> str:
+    """Return a score with its interval, such as `0.612 [0.540, 0.684]`; nothing where there is none."""
+    if row.get(name) is None:
+        return ""
+    low, high = (decimal(row.get(f"{name}_{end}"), 3, sign) for end in ("low", "high"))
+    value = decimal(row[name], 3, sign)
+    return _minus(f"{value} [{low}, {high}]" if low and high else value)
+
+
+def _minus(text: str) -> str:
+    """Set minus signs, which are as wide as plus signs, for hyphens."""
+    return text.replace("-", "−")
+
+
+def caption(one: Evaluated, rows: Rows, protocol: Protocol | None, config: Config) -> str:
+    """Return on what a table was made, with what a reader must not miss; a synthetic corpus is called so."""
+    row = rows[0]
+    said = ["Synthetic demo corpus, not real speech."] if config.corpora[one.corpus].synthetic else []
+    said.append(f"{one.heading}: {row['clips']:,} test clips of {row['speakers']:,} speakers, {row['runs']} runs.")
+    return " ".join([*said, *(protocol.warnings if protocol else [])])
+
+
+def notes(config: Config, shown: list[Evaluated]) -> list[str]:
+    """Return what the reader of all main tables must know, in sentences."""
+    if not config.used_for("finetune"):
+        return ["No corpus is used for fine-tuning, so there is nothing to score: add one with `use: [finetune]`."]
+    heard = [
+        f"Pre-training heard the speech of {corpus}, without its labels, that of the test speakers too."
+        for corpus in config.heard_in_pretraining()
+    ]
+    baselines = [
+        "The support vector machines on functionals are no initialisations: they are compared with scratch too, but"
+        " corrected as a family of their own."
+    ]
+    return [
+        *heard,
+        f"Scores are on all test clips together, seed by seed, averaged over the seeds; brackets:"
+        f" {100 * config.evaluate.level:g} % interval by bootstrap over speakers ({config.evaluate.bootstrap}"
+        " resamples).",
+        "mean ± std: over the runs (fold and seed), each scored by itself.",
+        "p: paired test against scratch by exchanging the two systems' predictions of whole speakers; Holm: corrected"
+        " for the number of initialisations compared.",
+        *(baselines if config.baseline.normalise else []),
+        *dict.fromkeys(one.scoring.note for one in shown),
+        "Intervals and tests of every measure are in main.csv.",
+    ]
+
+
+def main_markdown(config: Config, layout: Layout) -> str:
+    """Return the main tables as Markdown: a section per corpus and setting."""
+    shown = evaluated(config, layout)
+    parts = ["# Results\n"]
+    for one in shown:
+        rows, protocol = main_rows(one, layout), protocol_of(one.corpus, one.setting, layout)
+        parts.append(f"## {one.heading}\n\n{caption(one, rows, protocol, config)}\n")
+        cells = [printed(row, one.scoring, config) for row in rows]
+        parts.append(formats.markdown(header(one.scoring), cells, numbers=1))
+        if protocol and protocol.notes:
+            parts.append(_listed(protocol.notes))
+    parts.append(f"## Notes\n\n{_listed(notes(config, shown))}" if shown else _listed(notes(config, shown)))
+    return "\n".join(parts)
+
+
+def _listed(sentences: list[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences) + "\n"
+
+
+def main_latex(config: Config, layout: Layout) -> str:
+    """Return the main tables as LaTeX: a table per corpus and setting; needs the package booktabs."""
+    shown = evaluated(config, layout)
+    parts = []
+    for one in shown:
+        rows, protocol = main_rows(one, layout), protocol_of(one.corpus, one.setting, layout)
+        text = " ".join([caption(one, rows, protocol, config), *(protocol.notes if protocol else [])])
+        cells = [printed(row, one.scoring, config) for row in rows]
+        parts.append(formats.latex(header(one.scoring), cells, 1, text, f"main-{one.corpus}-{one.setting.name}"))
+    parts.append("\n".join(f"% {note}" for note in notes(config, shown)) + "\n")
+    return "\n".join(parts)

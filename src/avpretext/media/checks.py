@@ -1,0 +1,186 @@
+"""What is wrong with a file: by what it declares, by what came out of it, by how long that is."""
+
+import os
+import struct
+from pathlib import Path
+
+from avpretext.config import MediaOptions
+from avpretext.media.process import FfmpegProcess
+from avpretext.media.stretches import WHOLE, Stretch
+from avpretext.refusal import Refusal
+
+MISSING_S = 0.25
+MISSING_FRACTION = 0.05
+"""A file is truncated when all of its streams end more than 0.25 s and 5 % before the duration that it declares."""
+
+TRUNCATION_SIGNS = (
+    "partial file",
+    "File ended prematurely",
+    "Truncating packet of size",
+    "Packet mismatch",
+)
+"""What ffmpeg's demuxers say when a file breaks off."""
+
+EMPTY_STREAM = "Could not open encoder before EOF"
+"""What ffmpeg says, and fails, where a stretch has no pictures."""
+
+_CONSEQUENCES = (
+    "Error opening input",
+    "Error submitting packet",
+    "Task finished",
+    "Terminating",
+    "Nothing was written",
+)
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+_MAX_BOXES = 1000
+
+
+def refuse_by_header(
+    source: Path, process: FfmpegProcess, options: MediaOptions, video: bool, stretch: Stretch = WHOLE
+) -> Refusal | None:
+    """Return why a file is refused by what it declares, None if it may be decoded.
+
+    Parameters
+    ----------
+    source
+        The file.
+    process
+        The ffmpeg that has opened it.
+    options
+        The durations allowed.
+    video
+        Whether it must have pictures.
+    stretch
+        What of it is wanted.
+    """
+    header = process.header
+    if header is None and not os.access(source, os.R_OK):
+        return Refusal("unreadable", _most_telling(process.errors()))
+    if header is None:
+        reason = "truncated" if is_cut_off_mp4(source) else "not_media"
+        return Refusal(reason, _most_telling(process.errors()))
+    if not header.audio:
+        return Refusal("no_audio")
+    if video and not header.video:
+        return Refusal("no_video")
+    declared_s = stretch.length_s(header.duration_s)
+    if declared_s is not None and declared_s > options.max_duration_s:
+        return Refusal("too_long", f"it declares {declared_s:.1f} s" if stretch.is_whole else f"{declared_s:.1f} s")
+    return None
+
+
+def refuse_by_content(
+    audio_s: float, video_s: float | None, process: FfmpegProcess, options: MediaOptions, stretch: Stretch = WHOLE
+) -> Refusal | None:
+    """Return why a file is refused by what came out of it, None if it is good.
+
+    Parameters
+    ----------
+    audio_s, video_s
+        What was decoded; None for no video wanted.
+    process
+        The ffmpeg that did so.
+    options
+        The durations allowed.
+    stretch
+        What of the file was wanted.
+    """
+    empty_stretch = not stretch.is_whole and EMPTY_STREAM in process.errors()
+    if process.wait() != 0 and not empty_stretch:
+        reason = "truncated" if _sign_of_truncation(process.log()) else "decode_error"
+        return Refusal(reason, _most_telling(process.errors()))
+    declared_s = process.header.duration_s if process.header else None
+    refusal = refuse_by_end(max(audio_s, video_s or 0), declared_s, stretch)
+    expected_s = stretch.length_s(declared_s)
+    return refusal or refuse_by_length(audio_s, video_s, expected_s, process.log(), options)
+
+
+def refuse_by_end(decoded_s: float, declared_s: float | None, stretch: Stretch) -> Refusal | None:
+    """Return why a stretch is refused that its file does not hold to its end, None if it does.
+
+    Where the file declares to be long enough, and is not, it is the file that is at fault: `refuse_by_length`.
+
+    Examples
+    --------
+    >>> refuse_by_end(1.5, 6.5, Stretch(5.0, 8.0))
+    Refusal(reason='bad_segment', detail='it ends at 8.00 s, its file at 6.50 s')
+    """
+    if decoded_s == 0 and not stretch.is_whole:
+        return Refusal("bad_segment", f"its file has nothing after {stretch.start_s:.2f} s")
+    if stretch.end_s is None or stretch.end_s <= (declared_s or 0) + MISSING_S:
+        return None
+    if _is_complete(decoded_s, stretch.end_s - stretch.start_s):
+        return None
+    file_end_s = stretch.start_s + decoded_s
+    return Refusal("bad_segment", f"it ends at {stretch.end_s:.2f} s, its file at {file_end_s:.2f} s")
+
+
+def _is_complete(decoded_s: float, expected_s: float) -> bool:
+    return expected_s - decoded_s <= max(MISSING_S, MISSING_FRACTION * expected_s)
+
+
+def refuse_by_length(
+    audio_s: float, video_s: float | None, declared_s: float | None, log: list[str], options: MediaOptions
+) -> Refusal | None:
+    """Return why a decoded clip is refused by its length, None if it is good.
+
+    Parameters
+    ----------
+    audio_s, video_s
+        What was decoded; None for no video wanted.
+    declared_s
+        What the container declares, if anything, of the stretch that was decoded.
+    log
+        What ffmpeg said.
+    options
+        The durations allowed.
+
+    Examples
+    --------
+    >>> refuse_by_length(1.5, 1.4, 3.0, [], MediaOptions())
+    Refusal(reason='truncated', detail='1.50 s of the 3.00 s that it declares')
+    """
+    if audio_s == 0:
+        return Refusal("no_audio", "its audio stream holds no sound")
+    if video_s == 0:
+        return Refusal("no_video", "its video stream holds no frames")
+    decoded_s = max(audio_s, video_s or 0)
+    if decoded_s > options.max_duration_s:
+        return Refusal("too_long", f"at least {decoded_s:.1f} s")
+    if declared_s is not None and not _is_complete(decoded_s, declared_s):
+        return Refusal("truncated", f"{decoded_s:.2f} s of the {declared_s:.2f} s that it declares")
+    if sign := _sign_of_truncation(log):
+        return Refusal("truncated", sign)
+    if audio_s < options.min_duration_s:
+        return Refusal("too_short", f"{audio_s:.3f} s")
+    return None
+
+
+def is_cut_off_mp4(source: Path) -> bool:
+    """Tell whether a file starts as MP4 or QuickTime does, and ends within one of its boxes or before its `moov`.
+
+    ISO/IEC 14496-12, 4.2: a box is its length (4 bytes, big-endian; 1: 8 bytes more hold it; 0: up to the end of the
+    file), its name (4 bytes), and its content.
+    """
+    names: list[bytes] = []
+    try:
+        size, place = source.stat().st_size, 0
+        with source.open("rb") as file:
+            while place + 8 <= size and len(names) < _MAX_BOXES:
+                file.seek(place)
+                length, name, long_length = struct.unpack(">I4sQ", file.read(16).ljust(16, b"\0"))
+                names.append(name)
+                place += {0: size - place, 1: max(long_length, 16)}.get(length, max(length, 8))
+    except OSError:
+        return False
+    return bool(names) and names[0] in _MP4_BOXES and (place > size or b"moov" not in names)
+
+
+def _sign_of_truncation(log: list[str]) -> str | None:
+    return next((text for text in log for sign in TRUNCATION_SIGNS if sign in text), None)
+
+
+def _most_telling(errors: list[str]) -> str:
+    """Return the last error that is not just ffmpeg saying that it stops."""
+    telling = [text for text in errors if not text.startswith(_CONSEQUENCES)]
+    return (telling or errors or [""])[-1]

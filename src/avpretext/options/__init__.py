@@ -1,0 +1,1 @@
+"""Groups of options that `avpretext.config` is put together from."""

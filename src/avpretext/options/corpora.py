@@ -1,0 +1,70 @@
+"""Options of a corpus: where it lies, how it is read, which of its labels are learnt, on which folds."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from avpretext.options.base import Count, Options
+
+ProtocolName = Literal[
+    "speaker_kfold", "leave_one_speaker_out", "speakers", "partitions", "cross_corpus", "chou", "hicmae", "emobox"
+]
+
+
+class ProtocolOptions(Options):
+    """Which clips train, choose the epoch and test."""
+
+    name: ProtocolName = Field(
+        "speaker_kfold",
+        description="speaker_kfold, leave_one_speaker_out; speakers: `test_speakers`; partitions: the corpus's own;"
+        " cross_corpus: trained on `train`; published: chou, hicmae, emobox",
+    )
+    folds: int = Field(4, ge=3, description="speaker_kfold: number of folds")
+    test_speakers: list[list[str]] | None = Field(
+        None, description='speakers: the test speakers of each fold, e.g. [["01", "11"], ["04", "10"]]'
+    )
+    dev_speakers: Count = Field(
+        2, description="this many training speakers, drawn by seed, are dev, where the protocol names none"
+    )
+    test_partitions: list[str] | None = Field(
+        None, description="partitions: those that test, e.g. [Test1]; null: every one that is named test"
+    )
+    lists: str | None = Field(None, description="emobox: folder with EmoBox's lists of a corpus; null: as published")
+    train: list[str] = Field([], description="cross_corpus: names of the corpora that are trained on")
+    allow_speaker_leaks: bool = Field(
+        False, description="true: a speaker may be in train and test; only to compare with published splits that do so"
+    )
+    duplicates: Literal["drop", "error"] = Field(
+        "drop", description="clips of train or dev whose audio is in test too: left out, or the run stops"
+    )
+
+
+class CorpusOptions(Options):
+    """One corpus: where it lies, how it is read, what it is used for."""
+
+    path: str = Field(description="folder of the corpus, as it was downloaded")
+    reader: str = Field("folder", description="how names and tables are read, e.g. crema_d; docs/corpora.md has all")
+    use: list[Literal["pretrain", "finetune"]] = Field(
+        description="pretrain: pseudo-labels are derived from it; finetune: its labels are learnt and tested"
+    )
+    parts: list[str] = Field([], description="which parts of the corpus, e.g. [speech, song]; []: the reader's first")
+    table: str | None = Field(
+        None, description="CSV or Parquet of clips: path, speaker, labels, fold, start_s, end_s; reader folder only"
+    )
+    video: bool = Field(True, description="false: audio only; landmarks and what needs them are left out")
+    segment: bool = Field(False, description="true: its files are long recordings, cut into clips; see `segment`")
+    shards: Count = Field(1, description="number of pieces worked on in parallel; about one for 200 clips")
+    targets: list[str] = Field(
+        [],
+        description="labels learnt, e.g. [voice, voice-multi_label, voice-distribution]; []: the reader's first",
+    )
+    ties: Literal["drop", "acted"] = Field(
+        "drop", description="votes that tie: without label, or the acted emotion if it is among the first"
+    )
+    label_map: str | dict[str, str | None] | None = Field(
+        None, description="what each label is learnt as, null: not at all; or the name of a map, or a YAML file"
+    )
+    protocol: ProtocolOptions = ProtocolOptions()
+    speakers: list[str] | None = Field(None, description="only these speakers; null: all")
+    truth: str | None = Field(None, description="folder of known truth to score the stages against; demo only")
+    synthetic: bool = Field(False, description="true: the report says on its first line that this is no real corpus")

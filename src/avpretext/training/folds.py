@@ -1,0 +1,120 @@
+"""Folds: which clips train, choose and test, as the stage `folds` has written them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from avpretext import shards
+from avpretext.errors import UserError
+
+PARTS = ("train", "dev", "test")
+"""The parts of a fold that are used; clips that are `dropped` are used by nobody."""
+
+
+class Clip(NamedTuple):
+    """A clip as its corpus knows it; a clip whose speaker is not known is its own speaker."""
+
+    corpus: str
+    clip_id: str
+    speaker: str
+
+    @property
+    def key(self) -> str:
+        """Return the name of the clip among those of all corpora."""
+        return f"{self.corpus}/{self.clip_id}"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold.
+
+    Attributes
+    ----------
+    number
+        From 0.
+    parts
+        train, dev, test: names of the clips, `{corpus}/{clip_id}`; dev may be empty.
+    """
+
+    number: int
+    parts: dict[str, frozenset[str]]
+
+    def rows(self, names: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        """Return the rows of each part, ascending, where the clip of row i is names[i].
+
+        Raises
+        ------
+        UserError
+            Fewer than two clips train, or none tests.
+        """
+        rows = {
+            part: np.flatnonzero(np.fromiter((name in self.parts[part] for name in names), bool, len(names)))
+            for part in PARTS
+        }
+        if len(rows["train"]) < 2 or not len(rows["test"]):
+            raise UserError(
+                f"fold {self.number} has {len(rows['train'])} training clips and {len(rows['test'])} test clips with"
+                " features; at least 2 and 1 are needed; choose another protocol, or label more clips"
+            )
+        return rows
+
+
+@dataclass(frozen=True)
+class FoldTable:
+    """All folds of a setting.
+
+    Attributes
+    ----------
+    folds
+        By number.
+    clips
+        The clips that any fold uses, sorted by corpus and clip_id.
+    setting
+        Label target and protocol, such as `voice.chou`.
+    notes
+        What predictions repeat of the folds' provenance.
+    """
+
+    folds: list[Fold]
+    clips: list[Clip]
+    setting: str
+    notes: dict[str, Any]
+
+    def speakers_of(self, corpus: str) -> dict[str, str]:
+        """Return the speaker of each clip_id of a corpus."""
+        return {clip.clip_id: clip.speaker for clip in self.clips if clip.corpus == corpus}
+
+    def tested(self) -> list[str]:
+        """Return the corpora that are tested."""
+        return sorted(
+            {clip.corpus for clip in self.clips if any(clip.key in fold.parts["test"] for fold in self.folds)}
+        )
+
+
+def read_folds(path: Path) -> FoldTable:
+    """Read the folds of a setting.
+
+    Raises
+    ------
+    UserError
+        There is none.
+    """
+    rows = shards.read(path).filter(pl.col("part").is_in(PARTS))
+    if rows.is_empty():
+        raise UserError(f"{path}: no fold has a clip; see results/*/rejects, and the labels of the corpus")
+    rows = rows.with_columns(pl.col("speaker").fill_null(pl.col("clip_id")))
+    clips = rows.select("corpus", "clip_id", "speaker").unique().sort("corpus", "clip_id")
+    made_by = shards.read_provenance(path)
+    notes: dict[str, Any] = {name: made_by[name] for name in ("sentence", "speaker_leaks") if name in made_by}
+    folds = [_fold(number, rows.filter(fold=number)) for number in rows["fold"].unique().sort().to_list()]
+    return FoldTable(folds, [Clip(*row) for row in clips.iter_rows()], made_by.get("setting", path.stem), notes)
+
+
+def _fold(number: int, rows: pl.DataFrame) -> Fold:
+    named = rows.select("part", name=pl.concat_str("corpus", "clip_id", separator="/"))
+    return Fold(number, {part: frozenset(named.filter(part=part)["name"]) for part in PARTS})

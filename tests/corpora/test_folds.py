@@ -1,0 +1,270 @@
+"""Stage `folds`: from targets and audio to a table in which nothing leaks."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import polars as pl
+import pytest
+
+from avpretext import schemas, shards
+from avpretext.config import CorpusOptions
+from avpretext.corpora import READERS, folds
+from avpretext.corpora.reader import Reader
+from avpretext.errors import UserError
+
+
+@dataclass(frozen=True)
+class Made:
+    """A clip: its speaker, label, audio and recording; None for the label or the audio that it has not."""
+
+    clip_id: str
+    speaker: str | None
+    label: str | None = "x"
+    content: str | None = ""
+    recording: str | None = None
+
+
+def clips_of(speakers: str, each: int = 2) -> list[Made]:
+    """Return clips `a1`, `a2` of speaker a, and so on, each with its own audio."""
+    return [Made(f"{speaker}{number + 1}", speaker) for speaker in speakers for number in range(each)]
+
+
+def write_corpus(
+    folder: Path, clips: Iterable[Made], classes: tuple[str, ...] = ("x", "y"), kind: str = "hard"
+) -> None:
+    rows = sorted(clips, key=lambda clip: clip.clip_id)
+    index = [
+        {
+            "clip_id": clip.clip_id, "path": f"{clip.recording or clip.clip_id}.wav", "speaker": clip.speaker,
+            "label": None, "sentence": None, "level": None, "recording": clip.recording, "start_s": None,
+            "end_s": None, "size_bytes": 1,
+        }
+        for clip in rows
+    ]  # fmt: skip
+    targets = [
+        {"clip_id": clip.clip_id, "speaker": clip.speaker, "label": clip.label, "values": [1.0] if clip.label else None}
+        for clip in rows
+    ]
+    audio = [
+        {
+            "clip_id": clip.clip_id, "speaker": clip.speaker, "label": None, "duration_s": 1.0, "samples": 16000,
+            "content": clip.content or f"of {folder.name} {clip.clip_id}", "audio": None, "video_frames": 0,
+            "fps": 25.0,
+        }
+        for clip in rows
+        if clip.content is not None
+    ]  # fmt: skip
+    shards.write_table(folder / "index.parquet", index, schemas.INDEX, {})
+    facts = {"kind": kind, "classes": list(classes), "target": "acted"}
+    shards.write_table(folder / "targets.parquet", targets, schemas.TARGETS, facts)
+    for place in (0, 1):
+        shards.write_table(folder / f"audio{place}.parquet", audio[place::2], schemas.AUDIO, {})
+
+
+def run(
+    folder: Path, protocol: Mapping[str, Any], reader: str = "folder", corpora: Iterable[str] = ("mine",), **more: Any
+) -> tuple[pl.DataFrame, Any]:
+    """Run the stage on the corpora written below `folder`; the first is tested."""
+    names = list(corpora)
+    options = CorpusOptions.model_validate(
+        {"path": ".", "reader": reader, "use": ["finetune"], "protocol": protocol, **more}
+    )
+    output = folder / "folds.parquet"
+    folds.run(
+        names[0],
+        options,
+        f"acted.{protocol['name']}",
+        {name: [folder / name / "index.parquet"] for name in names},
+        {name: folder / name / "targets.parquet" for name in names},
+        {name: [folder / name / f"audio{place}.parquet" for place in (0, 1)] for name in names},
+        1,
+        output,
+    )
+    return shards.read(output), shards.read_provenance(output)
+
+
+def parts_of(table: pl.DataFrame, fold: int = 0) -> dict[str, list[str]]:
+    rows = table.filter(pl.col("fold") == fold)
+    return {part: group["clip_id"].to_list() for (part,), group in rows.group_by("part", maintain_order=True)}
+
+
+def with_partitions(monkeypatch: pytest.MonkeyPatch, **of_clip: str) -> None:
+    table = pl.DataFrame({"clip_id": list(of_clip), "partition": list(of_clip.values())})
+    reader = Reader(lambda options, files: [], partitions=lambda options: table)
+    monkeypatch.setitem(cast(dict[str, Reader], READERS), "parted", reader)
+
+
+def test_only_clips_with_label_and_audio_are_in_a_fold(tmp_path) -> None:
+    clips = [*clips_of("abcd"), Made("a3", "a", label=None), Made("a4", "a", content=None)]
+    write_corpus(tmp_path / "mine", clips)
+    table, made_by = run(tmp_path, {"name": "speaker_kfold", "folds": 4})
+    for fold in range(4):
+        assert sorted(clip for clips in parts_of(table, fold).values() for clip in clips) == [
+            clip.clip_id for clip in clips_of("abcd")
+        ]
+    assert made_by["protocol"] == "speaker_kfold"
+    assert made_by["setting"] == "acted.speaker_kfold"
+    assert (made_by["folds"], made_by["speaker_leaks"], made_by["duplicates"]) == (4, False, 0)
+    assert made_by["sentence"] == (
+        "protocol speaker_kfold: 4 folds, speakers are dealt, each tests once and the next group is dev;"
+        " speakers: 2 train, 1 dev, 1 test"
+    )
+
+
+def test_rows_are_sorted_by_fold_part_and_clip(tmp_path) -> None:
+    write_corpus(tmp_path / "mine", clips_of("dcba"))
+    table, _ = run(tmp_path, {"name": "speakers", "test_speakers": [["b"], ["a"]], "dev_speakers": 1})
+    order = {"train": 0, "dev": 1, "test": 2}
+    keys = [(row["fold"], order[row["part"]], row["clip_id"]) for row in table.iter_rows(named=True)]
+    assert keys == sorted(keys)
+    assert table.schema["fold"] == pl.Int32
+    assert set(table["corpus"]) == {"mine"}
+    assert parts_of(table, 1)["test"] == ["a1", "a2"]
+
+
+@pytest.mark.parametrize(("name", "has_dev"), [("chou", True), ("hicmae", False)])
+def test_published_sessions_test_each_of_91_actors_once(tmp_path, name, has_dev) -> None:
+    actors = [str(actor) for actor in range(1001, 1092)]
+    write_corpus(tmp_path / "mine", [Made(f"{actor}_IEO_NEU_XX", actor) for actor in actors])
+    table, made_by = run(tmp_path, {"name": name}, "crema_d")
+    assert sorted(table.filter(pl.col("part") == "test")["speaker"]) == actors
+    assert table.group_by("fold").len()["len"].to_list() == [91] * 5
+    assert (pl.Series(["dev"]).is_in(table["part"]).all()) == has_dev
+    assert (
+        made_by["sentence"]
+        == {
+            "chou": "protocol chou: 5 folds, as published; speakers: 54 to 55 train, 18 to 19 dev, 18 to 19 test",
+            "hicmae": "protocol hicmae: 5 folds, as published; speakers: 72 to 73 train, 0 dev, 18 to 19 test",
+        }[name]
+    )
+
+
+def test_a_published_protocol_of_another_corpus_is_refused(tmp_path) -> None:
+    write_corpus(tmp_path / "mine", clips_of("abcd"))
+    with pytest.raises(UserError, match="'chou' is published for crema_d, not for ravdess; ravdess has emobox: choose"):
+        run(tmp_path, {"name": "chou"}, "ravdess")
+    with pytest.raises(
+        UserError, match=r"'emobox' is published for ravdess, not for folder: .* or give protocol.lists"
+    ):
+        run(tmp_path, {"name": "emobox"})
+
+
+def test_clips_of_unknown_speaker_are_dealt_as_their_own_and_train_where_speakers_are_named(tmp_path, capsys) -> None:
+    write_corpus(tmp_path / "mine", [*clips_of("abc"), Made("q1", None), Made("q2", None)])
+    table, _ = run(tmp_path, {"name": "speaker_kfold", "folds": 5})
+    tested = table.filter(pl.col("part") == "test")
+    assert sorted(tested["clip_id"]) == ["a1", "a2", "b1", "b2", "c1", "c2", "q1", "q2"]
+    assert table.filter(pl.col("clip_id") == "q1")["speaker"].unique().to_list() == ["q1"]
+    assert "the speaker of 2 of 8 labelled clips is not known" in capsys.readouterr().err
+    for protocol in ({"name": "leave_one_speaker_out"}, {"name": "speakers", "test_speakers": [["a"]]}):
+        table, _ = run(tmp_path, {**protocol, "dev_speakers": 1})
+        assert table.filter(pl.col("clip_id").is_in(["q1", "q2"]))["part"].unique().to_list() == ["train"]
+
+
+def test_partitions_follow_the_recording_of_a_segment(tmp_path, monkeypatch) -> None:
+    with_partitions(monkeypatch, r="train", s="Test1", t="val", a1="test")
+    clips = [Made(f"{name}_{n}", name, recording=name) for name in "rst" for n in (1, 2)]
+    write_corpus(tmp_path / "mine", clips)
+    table, _ = run(tmp_path, {"name": "partitions"}, "parted", segment=True)
+    assert parts_of(table) == {"train": ["r_1", "r_2"], "dev": ["t_1", "t_2"], "test": ["s_1", "s_2"]}
+    with pytest.raises(UserError, match=r"the reader ravdess knows none; readers with partitions are .*parted"):
+        run(tmp_path, {"name": "partitions"}, "ravdess")
+
+
+def test_partitions_that_share_a_speaker_are_refused_unless_that_is_wanted(tmp_path, monkeypatch, capsys) -> None:
+    with_partitions(monkeypatch, a1="train", a2="test", b1="train", b2="train", c1="dev", c2="dev")
+    write_corpus(tmp_path / "mine", clips_of("abc"))
+    with pytest.raises(UserError, match=r"fold 0 \(test\): the speaker 'a' is in train and test"):
+        run(tmp_path, {"name": "partitions"}, "parted")
+    table, made_by = run(tmp_path, {"name": "partitions", "allow_speaker_leaks": True}, "parted")
+    assert made_by["speaker_leaks"] is True
+    assert "so figures are not of new speakers" in made_by["sentence"]
+    assert "the speaker 'a' is in train and test" in capsys.readouterr().err
+    assert parts_of(table)["test"] == ["a2"]
+
+
+def test_copies_of_test_audio_are_dropped_from_training_and_counted(tmp_path, capsys) -> None:
+    clips = [*clips_of("abc"), Made("a9", "a", content="same"), Made("b9", "b", content="same")]
+    write_corpus(tmp_path / "mine", clips)
+    protocol = {"name": "speakers", "test_speakers": [["a"]], "dev_speakers": 1}
+    table, made_by = run(tmp_path, protocol)
+    assert parts_of(table)["dropped"] == ["b9"]
+    assert "a9" in parts_of(table)["test"]
+    assert made_by["duplicates"] == 1
+    assert made_by["sentence"].endswith("; left out as copies of test or dev audio: 1")
+    assert "is 'a9' of test (fold 0): left out" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"'b9' of .* is 'a9' of test"):
+        run(tmp_path, {**protocol, "duplicates": "error"})
+
+
+def test_another_corpus_is_trained_on_and_dropped_where_it_has_the_same_audio(tmp_path) -> None:
+    write_corpus(tmp_path / "mine", [*clips_of("ab"), Made("a9", "a", content="same")])
+    write_corpus(tmp_path / "one", [*clips_of("ab"), Made("c9", "c", content="same"), Made("q1", None)])
+    write_corpus(tmp_path / "two", clips_of("a"), ("x",))
+    protocol = {"name": "cross_corpus", "train": ["one", "two"], "dev_speakers": 1}
+    table, made_by = run(tmp_path, protocol, corpora=("mine", "one", "two"))
+    assert parts_of(table)["test"] == ["a1", "a2", "a9", "b1", "b2"]
+    assert parts_of(table)["dropped"] == ["c9"]
+    dev = table.filter(pl.col("part") == "dev").select("corpus", "speaker").unique()
+    assert len(dev) == 1
+    assert set(table.filter(pl.col("part") == "test")["corpus"]) == {"mine"}
+    assert set(table.filter(pl.col("part") == "train")["corpus"]) <= {"one", "two"}
+    assert set(table["speaker"]) == {"a", "b", "c", "q1"}
+    assert "q1" in parts_of(table)["train"]
+    assert made_by["sentence"].startswith("protocol cross_corpus: 1 fold, trained on one, two, dev speakers drawn")
+
+
+def test_corpora_that_cannot_teach_the_tested_one_are_refused(tmp_path) -> None:
+    write_corpus(tmp_path / "mine", clips_of("ab"), ("x", "y", "z"))
+    write_corpus(tmp_path / "one", clips_of("abcd"), ("w", "x"))
+    write_corpus(tmp_path / "number", clips_of("abcd"), ("arousal",), "attribute")
+    with pytest.raises(UserError, match=r"mine tests y, z, and one teach w, x; .* corpora.NAME.label_map"):
+        run(tmp_path, {"name": "cross_corpus", "train": ["one"]}, corpora=("mine", "one"))
+    with pytest.raises(UserError, match=r"labels of mine are hard \(acted\), those of number attribute \(acted\)"):
+        run(tmp_path, {"name": "cross_corpus", "train": ["number"]}, corpora=("mine", "number"))
+    with pytest.raises(UserError, match="'other' has no targets"):
+        run(tmp_path, {"name": "cross_corpus", "train": ["other"]})
+    for train in ([], ["mine"]):
+        with pytest.raises(UserError, match="names of other corpora to train on are expected"):
+            run(tmp_path, {"name": "cross_corpus", "train": train})
+
+
+def test_lists_of_emobox_make_folds_for_any_corpus(tmp_path) -> None:
+    write_corpus(tmp_path / "mine", clips_of("abcd"))
+    lists = tmp_path / "lists" / "made"
+    for part, names in {"train": "a1 a2 b1 b2 c1 c2", "test": "d1 d2"}.items():
+        file = lists / "fold_1" / f"made_{part}_fold_1.jsonl"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f'{{"key": "made-{n}", "wav": "downloads/{n}.wav"}}\n' for n in names.split()))
+    table, made_by = run(tmp_path, {"name": "emobox", "lists": str(lists), "dev_speakers": 1})
+    assert parts_of(table)["test"] == ["d1", "d2"]
+    assert len(parts_of(table)["dev"]) == 2
+    assert made_by["options"]["protocol"]["lists"] == "made"
+    assert str(tmp_path) not in str(made_by)
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path) -> None:
+    files = []
+    for place in ("one", "two"):
+        clips = clips_of("abcdef")
+        write_corpus(tmp_path / place / "mine", clips if place == "one" else clips[::-1])
+        run(tmp_path / place, {"name": "leave_one_speaker_out"})
+        files.append((tmp_path / place / "folds.parquet").read_bytes())
+    assert files[0] == files[1]
+
+
+def test_a_corpus_without_any_clip_to_learn_from_is_told_so(tmp_path) -> None:
+    write_corpus(tmp_path / "mine", [Made("a1", "a", content=None)])
+    with pytest.raises(
+        UserError, match="none of its 1 labelled clips is among the 0 clips with audio; see the rejects"
+    ):
+        run(tmp_path, {"name": "speaker_kfold"})
+
+
+def test_a_fold_without_dev_is_a_mistake_where_the_protocol_has_one(tmp_path, monkeypatch) -> None:
+    with_partitions(monkeypatch, a1="train", b1="test", c1="dev")
+    write_corpus(tmp_path / "mine", [Made("a1", "a"), Made("b1", "b"), Made("c1", "c", content="of mine b1")])
+    with pytest.raises(UserError, match=r"no clip with label and audio is in dev \(train, dev and test have 1, 0, 1\)"):
+        run(tmp_path, {"name": "partitions"}, "parted")

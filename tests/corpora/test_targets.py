@@ -1,0 +1,221 @@
+"""Targets: raters' votes become labels by rules that can be counted by hand; CREMA-D's published agreement holds."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import polars as pl
+import pytest
+
+from avpretext import schemas, shards
+from avpretext.config import CorpusOptions
+from avpretext.corpora import READERS, targets
+from avpretext.corpora.reader import Reader, Source
+from avpretext.corpora.targets import distribution, from_attribute, from_votes, mapped_votes, several_labels
+from avpretext.errors import UserError
+
+CLASSES = ["ANG", "HAP", "SAD"]
+# clear, tied by two, tied by all, no votes
+VOTES = np.array([[7, 2, 1], [5, 5, 0], [1, 1, 1], [0, 0, 0]], dtype=np.float64)
+
+
+def corpus(**more: Any) -> CorpusOptions:
+    return CorpusOptions.model_validate({"path": ".", "reader": "made", "use": ["finetune"], **more})
+
+
+def index_row(clip_id: str, label: str | None = None, recording: str | None = None) -> dict[str, Any]:
+    return {
+        "clip_id": clip_id, "path": f"{clip_id}.mp4", "speaker": clip_id[0], "label": label, "sentence": None,
+        "level": None, "recording": recording, "start_s": None, "end_s": None, "size_bytes": 1,
+    }  # fmt: skip
+
+
+def make_reader(monkeypatch: pytest.MonkeyPatch, **sources: Source) -> None:
+    reader = Reader(entries=lambda options, files: [], sources=lambda options: sources)
+    monkeypatch.setitem(cast(dict[str, Reader], READERS), "made", reader)
+
+
+def run(folder: Path, rows: list[dict[str, Any]], options: CorpusOptions, target: str) -> tuple[pl.DataFrame, Any]:
+    shards.write_table(folder / "index.parquet", rows, schemas.INDEX, {})
+    output = folder / "targets.parquet"
+    targets.run(options, target, [folder / "index.parquet"], output)
+    return shards.read(output), shards.read_provenance(output)
+
+
+def votes_of(**rows: list[float | None]) -> Source:
+    columns = dict(zip(CLASSES, zip(*rows.values(), strict=True), strict=True))
+    return Source("votes", lambda options: pl.DataFrame({"clip_id": list(rows), **columns}))
+
+
+def test_the_majority_is_the_label_and_a_tie_is_none() -> None:
+    found = from_votes(CLASSES, VOTES)
+    assert found.labels == ["ANG", None, None, None]
+    assert found.ties == 2
+    assert found.classes == ["ANG"]
+    assert np.isnan(found.values[1:]).all()
+
+
+def test_a_tie_goes_to_the_acted_emotion_if_that_is_among_the_winners() -> None:
+    found = from_votes(CLASSES, VOTES, ["SAD", "HAP", None, "SAD"])
+    assert found.labels == ["ANG", "HAP", None, None]
+    assert found.ties == 2
+    assert from_votes(CLASSES, VOTES, ["SAD", "SAD", "SAD", "SAD"]).labels == ["ANG", None, "SAD", None]
+    assert found.values[:2].tolist() == [[1, 0], [0, 1]]
+
+
+def test_several_labels_are_those_with_at_least_one_in_k_votes() -> None:
+    found = several_labels(CLASSES, VOTES)
+    assert found.labels == ["ANG", "ANG+HAP", "ANG+HAP+SAD", None]
+    assert found.values[:3].tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    assert np.isnan(found.values[3]).all()
+    # 3 of 9 is exactly a third; 3 of 10 is less.
+    assert several_labels(CLASSES, np.array([[6.0, 3, 0], [7, 3, 0]])).labels == ["ANG+HAP", "ANG"]
+
+
+def test_shares_sum_to_one_and_a_tie_has_shares_but_no_label() -> None:
+    found = distribution(CLASSES, VOTES)
+    assert found.labels == ["ANG", None, None, None]
+    np.testing.assert_allclose(found.values[:3], [[0.7, 0.2, 0.1], [0.5, 0.5, 0], [1 / 3, 1 / 3, 1 / 3]])
+    assert np.isnan(found.values[3]).all()
+
+
+def test_an_attribute_is_a_number_or_nothing() -> None:
+    found = from_attribute([1.5, None, float("inf")], "arousal")
+    assert found.values[0].tolist() == [1.5]
+    assert np.isnan(found.values[1:]).all()
+    assert found.classes == ["arousal"]
+    assert found.labels == [None, None, None]
+
+
+def test_votes_of_labels_that_are_learnt_as_one_are_summed_before_they_are_counted() -> None:
+    label_map = {"ANG": "negative", "SAD": "negative", "HAP": "positive"}
+    classes, counts = mapped_votes(CLASSES, np.array([[3.0, 4, 2], [0, 1, 0]]), label_map)
+    assert classes == ["negative", "positive"]
+    assert counts.tolist() == [[5, 4], [0, 1]]
+    assert from_votes(classes, counts).labels == ["negative", "positive"]
+    assert mapped_votes(CLASSES, counts=np.ones((1, 3)), label_map={"ANG": "x", "SAD": None, "HAP": None})[0] == ["x"]
+
+
+def test_the_table_has_a_row_for_every_clip_and_says_what_it_holds(tmp_path, monkeypatch) -> None:
+    make_reader(monkeypatch, voice=votes_of(a2=[2, 1, 0], b1=[0, None, 4], a1=[1, 1, 0], elsewhere=[9, 9, 9]))
+    rows = [index_row(name) for name in ("b1", "a1", "a2", "b2")]
+    table, made_by = run(tmp_path, rows, corpus(), "voice")
+    assert table.rows() == [
+        ("a1", "a", None, None),
+        ("a2", "a", "ANG", [1.0, 0.0]),
+        ("b1", "b", "SAD", [0.0, 1.0]),
+        ("b2", "b", None, None),
+    ]
+    facts = {name: made_by[name] for name in ("kind", "classes", "target", "clips", "labelled", "ties")}
+    assert facts == {
+        "kind": "hard", "classes": ["ANG", "SAD"], "target": "voice", "clips": 4, "labelled": 2, "ties": 1
+    }  # fmt: skip
+
+
+def test_a_class_may_have_any_name(tmp_path, monkeypatch) -> None:
+    votes = pl.DataFrame({"clip_id": ["a1", "b1"], "acted": [3, 0], "label": [0, 2], "recording": [1, 1]})
+    make_reader(monkeypatch, voice=Source("votes", lambda options: votes))
+    table, _ = run(tmp_path, [index_row("a1", "label"), index_row("b1", "acted")], corpus(ties="acted"), "voice")
+    assert table["label"].to_list() == ["acted", "label"]
+
+
+def test_the_same_votes_give_the_same_bytes(tmp_path, monkeypatch) -> None:
+    make_reader(monkeypatch, voice=votes_of(a1=[2, 1, 0], b1=[0, 1, 4]))
+    files = []
+    for place, rows in enumerate(([index_row("a1"), index_row("b1")], [index_row("b1"), index_row("a1")])):
+        run(tmp_path / str(place), rows, corpus(), "voice-distribution")
+        files.append((tmp_path / str(place) / "targets.parquet").read_bytes())
+    assert files[0] == files[1]
+
+
+def test_segments_of_a_recording_have_what_is_known_of_it(tmp_path, monkeypatch) -> None:
+    labels = pl.DataFrame({"clip_id": ["talk", "walk", "walk_1"], "label": ["calm", "angry", "sad"]})
+    make_reader(monkeypatch, said=Source("label", lambda options: labels))
+    rows = [index_row("talk_1", recording="talk"), index_row("talk_2", recording="talk"), index_row("walk_1")]
+    rows[2]["recording"] = "walk"
+    table, _ = run(tmp_path, rows, corpus(segment=True), "said")
+    assert table["label"].to_list() == ["calm", "calm", "angry"]
+    with pytest.raises(UserError, match="all labelled clips are 'sad'"):
+        run(tmp_path, rows, corpus(), "said")
+
+
+def test_attributes_ignore_the_label_map(tmp_path, monkeypatch) -> None:
+    numbers = pl.DataFrame({"clip_id": ["a1", "b1"], "value": [2, 5]})
+    make_reader(monkeypatch, arousal=Source("attribute", lambda options: numbers))
+    table, made_by = run(tmp_path, [index_row("a1"), index_row("b1")], corpus(label_map={"x": "y"}), "arousal")
+    assert table["values"].to_list() == [[2.0], [5.0]]
+    assert table["label"].to_list() == [None, None]
+    assert (made_by["kind"], made_by["classes"], made_by["target"]) == ("attribute", ["arousal"], "arousal")
+
+
+def test_labels_of_names_are_mapped_and_dropped(tmp_path, monkeypatch) -> None:
+    make_reader(monkeypatch, acted=Source("label"))
+    rows = [index_row("a1", "ANG"), index_row("a2", "HAP"), index_row("b1", "DIS"), index_row("b2")]
+    options = corpus(label_map={"ANG": "angry", "HAP": "happy", "DIS": None})
+    table, made_by = run(tmp_path, rows, options, "acted")
+    assert table["label"].to_list() == ["angry", "happy", None, None]
+    assert made_by["target"] == "acted-mapped"
+    with pytest.raises(UserError, match="no word on 'DIS'; the map has ANG, HAP"):
+        run(tmp_path, rows, corpus(label_map={"ANG": "angry", "HAP": "happy"}), "acted")
+
+
+def test_what_cannot_be_learnt_is_told_with_its_fix(tmp_path, monkeypatch) -> None:
+    row = [index_row("a1", "ANG"), index_row("b1", "ANG")]
+    make_reader(
+        monkeypatch,
+        acted=Source("label"),
+        none=Source("label", lambda options: pl.DataFrame({"clip_id": ["A1"], "label": ["x"]})),
+        twice=Source("label", lambda options: pl.DataFrame({"clip_id": ["a1", "a1"], "label": ["x", "y"]})),
+        tied=votes_of(a1=[1, 1, 0]),
+        same=Source("attribute", lambda options: pl.DataFrame({"clip_id": ["a1", "b1"], "value": [3.0, 3.0]})),
+    )
+    for target, words in {
+        "acted": "all labelled clips are 'ANG' for 'acted'; at least two classes are needed",
+        "none": "known of 1 clips, such as 'A1', and of none of the corpus's 2, such as 'a1'",
+        "twice": "two different rows are of the clip 'a1'",
+        "tied": r"none of the 2 clips of the corpus has a label for 'tied' \(votes that tie: 1\); choose other targets",
+        "same": "'same' is 3 for every clip",
+    }.items():
+        with pytest.raises(UserError, match=words):
+            run(tmp_path, row, corpus(), target)
+
+
+def crema_d(shared_data: Path, folder: Path, target: str, **more: Any) -> tuple[pl.DataFrame, Any]:
+    names = pl.read_csv(shared_data / "crema-d" / "SentenceFilenames.csv")["Filename"].to_list()
+    rows = [index_row(name, name[9:12]) for name in names]
+    options = corpus(path=str(shared_data / "crema-d"), reader="crema_d", **more)
+    table, made_by = run(folder, rows, options, target)
+    return table.with_columns(acted=pl.col("clip_id").str.slice(9, 3)), made_by
+
+
+@pytest.mark.parametrize(
+    ("raters", "agreement", "ties"), [("voice", 45.6, 644), ("face", 70.7, 470), ("both", 76.5, 420)]
+)
+def test_crema_d_majorities_agree_with_the_acted_emotion_as_often_as_is_known(
+    shared_data, tmp_path, raters, agreement, ties
+) -> None:
+    table, made_by = crema_d(shared_data, tmp_path, raters)
+    assert len(table) == 7442
+    assert made_by["ties"] == table["label"].null_count() == ties
+    decided = table.filter(pl.col("label").is_not_null())
+    assert 100 * (decided["label"] == decided["acted"]).sum() / len(decided) == pytest.approx(agreement, abs=0.05)
+
+
+def test_crema_d_listeners_hear_mostly_neutral(shared_data, tmp_path) -> None:
+    table, _ = crema_d(shared_data, tmp_path, "voice")
+    counts = dict(table.drop_nulls("label")["label"].value_counts().iter_rows())
+    assert counts == {"ANG": 986, "DIS": 547, "FEA": 645, "HAP": 353, "NEU": 3897, "SAD": 370}
+
+
+def test_crema_d_ties_that_the_acted_emotion_decides_are_among_the_winners(shared_data, tmp_path) -> None:
+    dropped, _ = crema_d(shared_data, tmp_path, "voice")
+    decided, made_by = crema_d(shared_data, tmp_path, "voice", ties="acted")
+    shares, _ = crema_d(shared_data, tmp_path, "voice-distribution")
+    assert made_by["ties"] == 644
+    new = decided.filter(dropped["label"].is_null() & pl.col("label").is_not_null())
+    assert 0 < len(new) < 644
+    assert (new["label"] == new["acted"]).all()
+    classes = ["ANG", "DIS", "FEA", "HAP", "NEU", "SAD"]
+    for clip_id, label in new.select("clip_id", "label").iter_rows():
+        share = shares.filter(pl.col("clip_id") == clip_id)["values"][0]
+        assert share[classes.index(label)] == share.max()

@@ -1,0 +1,80 @@
+"""What tables say of the folds of a setting."""
+
+from pathlib import Path
+
+import pytest
+
+from avpretext import shards
+from avpretext.config_file import parse
+from avpretext.corpora.settings import Setting
+from avpretext.evaluation import folds
+from avpretext.paths import Layout
+from avpretext.schemas import FOLDS
+
+SETTING = Setting("acted", "hard", "acted", "chou")
+APART = "train s1 a, train s1 b, train s2 c, dev s3 d, test s4 e"
+
+
+def write(folder: Path, text: str, corpus: str = "mine", sentence: str = "") -> Layout:
+    """Write one fold, `part speaker clip`, separated by commas."""
+    layout = Layout(folder)
+    rows = [
+        {"fold": 0, "name": "1", "part": part, "corpus": corpus if part != "test" else "mine", "clip_id": clip,
+         "speaker": speaker}
+        for part, speaker, clip in (entry.split() for entry in text.split(", "))
+    ]  # fmt: skip
+    told = shards.provenance("folds", {}, sentence=sentence)
+    shards.write_table(layout.folds("mine", SETTING.name), rows, FOLDS, told)
+    return layout
+
+
+def protocol(layout: Layout) -> folds.Protocol:
+    found = folds.protocol_of("mine", SETTING, layout)
+    assert found is not None
+    return found
+
+
+def test_speakers_apart_need_no_warning_and_the_protocol_is_told_as_a_sentence(tmp_path: Path) -> None:
+    found = protocol(write(tmp_path, APART, sentence="protocol chou: 5 folds; 2 copies of test audio left out"))
+    assert found.warnings == []
+    assert found.notes == ["Protocol chou: 5 folds; 2 copies of test audio left out."]
+
+
+def test_speakers_on_both_sides_are_said_loudly(tmp_path: Path) -> None:
+    found = protocol(write(tmp_path, f"{APART}, test s1 f, test s3 g"))
+    assert found.warnings == ["NOT speaker-independent: 2 speakers are both in training and in test."]
+
+
+def test_same_name_in_two_corpora_is_two_speakers_and_the_training_corpora_are_named(tmp_path: Path) -> None:
+    layout = write(tmp_path, "train s1 a, dev s2 b, test s1 a", corpus="other")
+    assert protocol(layout).warnings == ["Trained on other."]
+    rows = folds.compact(folds.rows_of("mine", SETTING, layout))
+    assert rows == [("1", ["other: 1 clip, 1 speaker", "other: 1 clip, 1 speaker", "1 clip, 1 speaker"])]
+
+
+def test_without_dev_clips_the_last_epoch_counts(tmp_path: Path) -> None:
+    assert "the last one is kept" in protocol(write(tmp_path, "train s1 a, test s2 b")).notes[0]
+
+
+def test_clips_of_unknown_speaker_are_counted_once_over_the_folds(tmp_path: Path) -> None:
+    found = protocol(write(tmp_path, f"{APART}, train x x, test y y"))
+    assert found.notes[0].startswith("Clips of unknown speaker: 2. Each counts as a speaker of its own")
+
+
+def test_table_has_a_row_per_fold_and_part_and_names_few_speakers(tmp_path: Path) -> None:
+    many = ", ".join(f"train s{number:02} c{number}" for number in range(30))
+    layout = write(tmp_path, f"{many}, dev t1 d, dropped t1 e, test t2 f, test t3 g")
+    config = parse(
+        {"corpora": {"mine": {"path": ".", "reader": "crema_d", "use": ["finetune"], "protocol": {"name": "chou"}}}}
+    )
+    rows = folds.fold_rows(config, layout)
+    assert [(row["part"], row["speakers"], row["clips"], row["speaker_names"]) for row in rows] == [
+        ("train", 30, 30, None), ("dev", 1, 1, "t1"), ("test", 2, 2, "t2; t3"), ("dropped", 1, 1, "t1"),
+    ]  # fmt: skip
+    assert {(row["corpus"], row["target"], row["protocol"]) for row in rows} == {("mine", "acted", "chou")}
+    assert len(folds.compact(rows)[0][1]) == 4
+
+
+@pytest.mark.parametrize("question", [folds.protocol_of, folds.rows_of])
+def test_before_folds_are_made_nothing_is_said(tmp_path: Path, question: object) -> None:
+    assert not question("mine", SETTING, Layout(tmp_path))  # type: ignore[operator]
