@@ -32,12 +32,12 @@ rule all:
 
 rule features:
     input:
-        [shards(corpus, "speech") for corpus in CONFIG.corpora],
-        [shards(corpus, "action_units") for corpus in WITH_VIDEO],
+        [PLAN.shards(corpus, "speech") for corpus in CONFIG.corpora],
+        [PLAN.shards(corpus, "action_units") for corpus in WITH_VIDEO],
     localrule: True
 
 
 rule pseudo_labels:
     input:
-        [labels(corpus) for corpus in UNLABELLED],
+        [PLAN.labels(corpus) for corpus in UNLABELLED],
     localrule: True

@@ -30,9 +30,9 @@ rule index:
 
 rule targets:
     input:
-        clips=every_clips_shard,
-        annotations=annotations,
-        label_map=label_map_files,
+        clips=every_shard(PLAN.clips),
+        annotations=of_corpus(PLAN.annotations),
+        label_map=of_corpus(PLAN.label_map),
     output:
         LAYOUT.targets("{corpus}", "{target}"),
     log:
@@ -47,8 +47,8 @@ rule targets:
         runtime=10,
     params:
         options=options("targets"),
-        target=lambda wildcards: TARGETS[wildcards.corpus][wildcards.target],
-        clips=clips_set,
+        target=lambda wildcards: PLAN.targets[wildcards.corpus][wildcards.target],
+        clips=shard_set(PLAN.clips),
     message:
         "targets {wildcards.corpus}/{wildcards.target}: what is to be learnt of each clip"
     shell:
@@ -58,11 +58,11 @@ rule targets:
 
 rule folds:
     input:
-        clips=learnt_shards(clips),
-        targets=target_table_files,
+        clips=learnt_shards(PLAN.clips),
+        targets=target_tables,
         audio=learnt_shards("split", "audio"),
-        annotations=annotations,
-        lists=protocol_lists,
+        annotations=of_corpus(PLAN.annotations),
+        lists=of_corpus(PLAN.protocol_lists),
     output:
         LAYOUT.folds("{corpus}", "{setting}"),
     log:
@@ -77,7 +77,7 @@ rule folds:
         runtime=10,
     params:
         options=options("folds"),
-        clips=learnt_shard_sets("clips", clips),
+        clips=learnt_shard_sets("clips", PLAN.clips),
         targets=target_table_flags,
         audio=learnt_shard_sets("audio", "split", "audio"),
     message:

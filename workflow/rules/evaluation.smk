@@ -3,9 +3,9 @@
 
 rule evaluate:
     input:
-        predictions,
+        lambda wildcards: PLAN.predictions(wildcards.corpus, wildcards.setting),
     output:
-        scores("{corpus}", "{setting}"),
+        PLAN.scores("{corpus}", "{setting}"),
     log:
         LAYOUT.log("{corpus}", "evaluate", "{setting}"),
     benchmark:
@@ -31,9 +31,9 @@ rule evaluate:
 
 rule tables:
     input:
-        everything,
+        PLAN.everything(),
     output:
-        [LAYOUT.table(name) for name in TABLES + TRUTH],
+        PLAN.tables(),
     log:
         LAYOUT.log("tables"),
     benchmark:

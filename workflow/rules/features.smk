@@ -80,7 +80,7 @@ rule motion:
 rule neutral:
     input:
         landmarks=every_shard("landmarks"),
-        index=every_clips_shard,
+        index=every_shard(PLAN.clips),
     output:
         LAYOUT.corpus("{corpus}", "neutral"),
     log:
@@ -96,7 +96,7 @@ rule neutral:
     params:
         options=options("neutral"),
         landmarks=shard_set("landmarks"),
-        index=clips_set,
+        index=shard_set(PLAN.clips),
     message:
         "neutral {wildcards.corpus}: each speaker's resting face"
     shell:

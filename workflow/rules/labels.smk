@@ -4,7 +4,7 @@
 rule labels_energy:
     input:
         speech=every_shard("speech"),
-        index=every_clips_shard,
+        index=every_shard(PLAN.clips),
         rejects=LAYOUT.corpus("{corpus}", "rejects"),
     output:
         LAYOUT.corpus("{corpus}", "labels_energy"),
@@ -21,7 +21,7 @@ rule labels_energy:
     params:
         options=options("labels_energy"),
         speech=shard_set("speech"),
-        index=clips_set,
+        index=shard_set(PLAN.clips),
     message:
         "labels_energy {wildcards.corpus}: is the vocal energy varied in a chunk?"
     shell:

@@ -6,7 +6,7 @@ rule segment:
         index=LAYOUT.shard("{corpus}", "index", "{shard}"),
         model=lambda wildcards: (
             LAYOUT.models("face_landmarker.task")
-            if counts_faces(wildcards.corpus)
+            if PLAN.counts_faces(wildcards.corpus)
             else []
         ),
     output:
@@ -17,7 +17,9 @@ rule segment:
     benchmark:
         LAYOUT.benchmark("{corpus}", "segment", "{shard}")
     wildcard_constraints:
-        corpus=one_of([name for name in CONFIG.corpora if clips(name) == "segment"]),
+        corpus=one_of(
+            [name for name in CONFIG.corpora if PLAN.clips(name) == "segment"]
+        ),
     conda:
         ENVIRONMENT
     threads: 1
@@ -81,11 +83,11 @@ use rule split as split_audio with:
 
 rule rejects:
     input:
-        clips=every_clips_shard,
+        clips=every_shard(PLAN.clips),
         rejects=lambda wildcards: [
             shard
-            for stage in refusing(wildcards.corpus)
-            for shard in shards(wildcards.corpus, stage, "rejects")
+            for stage in PLAN.refusing(wildcards.corpus)
+            for shard in PLAN.shards(wildcards.corpus, stage, "rejects")
         ],
     output:
         LAYOUT.corpus("{corpus}", "rejects"),
@@ -101,10 +103,10 @@ rule rejects:
         runtime=10,
     params:
         options=options("rejects"),
-        clips=clips_set,
+        clips=shard_set(PLAN.clips),
         rejects=lambda wildcards: [
-            flag("rejects", shard_set_of(wildcards.corpus, stage, "rejects"))
-            for stage in refusing(wildcards.corpus)
+            flag("rejects", PLAN.shard_set(wildcards.corpus, stage, "rejects"))
+            for stage in PLAN.refusing(wildcards.corpus)
         ],
     message:
         "rejects {wildcards.corpus}: gather refused clips"

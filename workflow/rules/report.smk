@@ -3,7 +3,7 @@
 
 rule report:
     input:
-        everything,
+        PLAN.everything(),
         rules.tables.output,
     output:
         LAYOUT.report(),

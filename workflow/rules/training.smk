@@ -3,9 +3,9 @@
 
 rule pretrain:
     input:
-        speech=[shards(corpus, "speech") for corpus in UNLABELLED],
-        index=[shards(corpus, clips(corpus)) for corpus in UNLABELLED],
-        labels=lambda wildcards: list(task_labels(wildcards).values()),
+        speech=[PLAN.shards(corpus, "speech") for corpus in UNLABELLED],
+        index=[PLAN.shards(corpus, PLAN.clips) for corpus in UNLABELLED],
+        labels=lambda wildcards: list(PLAN.task_labels(wildcards.tasks).values()),
     output:
         checkpoint=LAYOUT.pretrain("{tasks}", "checkpoint.safetensors"),
         history=LAYOUT.pretrain("{tasks}", "history.parquet"),
@@ -21,11 +21,11 @@ rule pretrain:
         runtime=1440,
     params:
         options=options("pretrain"),
-        speech=per_corpus("speech", UNLABELLED, "speech"),
-        index=per_corpus("index", UNLABELLED, clips),
+        speech=shard_sets("speech", UNLABELLED, "speech"),
+        index=shard_sets("index", UNLABELLED, PLAN.clips),
         labels=lambda wildcards: [
             flag("labels", f"{name}={path}")
-            for name, path in task_labels(wildcards).items()
+            for name, path in PLAN.task_labels(wildcards.tasks).items()
         ],
         folder=lambda wildcards, output: str(Path(output.checkpoint).parent),
     message:
@@ -38,7 +38,7 @@ rule pretrain:
 rule finetune:
     input:
         speech=learnt_shards("speech"),
-        targets=target_table_files,
+        targets=target_tables,
         folds=LAYOUT.folds("{corpus}", "{setting}"),
         rejects=learnt_rejects,
         checkpoint=start,
@@ -78,7 +78,7 @@ rule finetune:
 rule baseline:
     input:
         functionals=learnt_shards("functionals"),
-        targets=target_table_files,
+        targets=target_tables,
         folds=LAYOUT.folds("{corpus}", "{setting}"),
         rejects=learnt_rejects,
     output:

@@ -35,7 +35,7 @@ def read_present(paths: Sequence[str], columns: Sequence[str] | None = None) -> 
 
 def clip_shards(name: str, corpus: CorpusOptions, layout: Layout) -> list[str]:
     """Return the shards that list the clips of a corpus: cut from its recordings, or its files themselves."""
-    return layout.shards(name, "segment" if corpus.segment else "index", corpus.shards)
+    return layout.shards(name, corpus.clips_stage, corpus.shards)
 
 
 def targets_of(name: str, setting: Setting, layout: Layout) -> pl.DataFrame | None:

@@ -68,3 +68,8 @@ class CorpusOptions(Options):
     speakers: list[str] | None = Field(None, description="only these speakers; null: all")
     truth: str | None = Field(None, description="folder of known truth to score the stages against; demo only")
     synthetic: bool = Field(False, description="true: the report says on its first line that this is no real corpus")
+
+    @property
+    def clips_stage(self) -> str:
+        """Return the stage whose shards list the clips: `segment` where recordings are cut into clips, else `index`."""
+        return "segment" if self.segment else "index"

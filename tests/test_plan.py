@@ -1,0 +1,68 @@
+"""The plan: what a configuration asks for, without opening an artefact."""
+
+from typing import Any
+
+import pytest
+
+from avpretext.config_file import parse
+from avpretext.errors import UserError
+from avpretext.plan import Plan
+
+
+def plan(**corpora: dict[str, Any]) -> Plan:
+    return Plan(parse({"results": "r", "corpora": corpora}))
+
+
+def corpus(reader: str = "ravdess", **more: Any) -> dict[str, Any]:
+    return {"path": "p", "reader": reader, "use": ["finetune"], "video": False, **more}
+
+
+def test_each_target_of_a_corpus_is_a_setting_with_files_of_its_own() -> None:
+    asked = plan(crema=corpus("crema_d", targets=["acted", "voice-distribution"], protocol={"name": "chou"}))
+    assert asked.targets["crema"] == {"acted": "acted", "voice-distribution": "voice-distribution"}
+    assert asked.predictions("crema", "acted.chou") == [
+        "r/crema/finetune/acted.chou/scratch/predictions.parquet",
+        "r/crema/baseline/acted.chou/predictions.parquet",
+    ]
+    assert asked.predictions("crema", "voice-distribution.chou") == [
+        "r/crema/finetune/voice-distribution.chou/scratch/predictions.parquet"
+    ], "a support vector machine learns one class of each clip, no shares"
+
+
+def test_a_corpus_that_is_trained_on_gives_its_first_target() -> None:
+    across = corpus(label_map="six", protocol={"name": "cross_corpus", "train": ["crema"]})
+    asked = plan(crema=corpus("crema_d", use=[], targets=["voice", "acted"], label_map="six"), ravdess=across)
+    assert asked.targets == {"crema": {"voice-six": "voice"}, "ravdess": {"acted-six": "acted"}}
+    assert asked.target_tables("ravdess", "acted-six.cross_corpus") == {
+        "ravdess": "r/ravdess/targets/acted-six.parquet",
+        "crema": "r/crema/targets/voice-six.parquet",
+    }
+
+
+def test_long_recordings_have_their_clips_from_another_stage() -> None:
+    asked = plan(talks=corpus("folder", use=["pretrain"], segment=True, shards=2, video=True))
+    assert asked.clips("talks") == "segment"
+    assert asked.shards("talks", asked.clips) == ["r/talks/segment/0000.parquet", "r/talks/segment/0001.parquet"]
+    assert asked.shard_set("talks", asked.clips) == "r/talks/segment@2"
+    assert asked.refusing("talks") == ["index", "segment", "split", "speech", "landmarks"]
+
+
+def test_sets_of_tasks_read_the_labels_that_a_corpus_can_have() -> None:
+    asked = plan(seen=corpus("folder", use=["pretrain"], video=True), heard=corpus("folder", use=["pretrain"]))
+    assert asked.task_labels("energy-emotion") == {
+        "seen.energy": "r/seen/labels_energy/all.parquet",
+        "seen.emotion": "r/seen/labels_emotion/all.parquet",
+        "heard.energy": "r/heard/labels_energy/all.parquet",
+    }
+
+
+def test_a_corpus_without_labels_cannot_be_fine_tuned() -> None:
+    with pytest.raises(UserError, match="take finetune out of its `use`"):
+        plan(grid=corpus("grid"))
+
+
+def test_what_cannot_be_is_said_before_anything_runs() -> None:
+    with pytest.raises(UserError, match="'chou' is published for crema_d, not for ravdess"):
+        plan(ravdess=corpus(protocol={"name": "chou"}))
+    with pytest.raises(UserError, match="did you mean 'acted'"):
+        plan(ravdess=corpus(targets=["actd"]))
