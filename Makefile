@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := data/demo
 
-.PHONY: help demo test lint environment clean
+.PHONY: help demo test lint environment pyfeat clean
 .DELETE_ON_ERROR:
 
 help: ## what there is
@@ -20,6 +20,16 @@ $(VENV)/.complete: envs/avpretext.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement envs/avpretext.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+pyfeat: .venv-pyfeat/.complete ## py-feat's own environment, for action_units.backend: pyfeat (7 GB)
+
+.venv-pyfeat/.complete: envs/pyfeat/pyfeat.lock pyproject.toml
+	@echo "Installing py-feat's pinned packages into .venv-pyfeat (3 GB to download) ..."
+	@test -x .venv-pyfeat/bin/python || $(PYTHON) -m venv .venv-pyfeat
+	@.venv-pyfeat/bin/python -m pip install -qq --disable-pip-version-check --requirement envs/pyfeat/pyfeat.lock
+	@.venv-pyfeat/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@.venv-pyfeat/bin/python -c "import feat"
 	@touch $@
 
 demo: environment ## make the demo corpus, run the workflow on it, say where tables and report are

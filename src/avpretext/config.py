@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from avpretext.errors import nearest
 from avpretext.options.base import TASKS, Count, Fraction, Options, Positive, Task
 from avpretext.options.corpora import CorpusOptions, ProtocolOptions
+from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.options.training import (
     BaselineOptions,
     ChunkOptions,
@@ -35,6 +36,8 @@ __all__ = [
     "Options",
     "PretrainOptions",
     "ProtocolOptions",
+    "PyFeatOptions",
+    "ReportOptions",
     "Task",
 ]
 
@@ -120,11 +123,24 @@ class MotionOptions(Options):
 class ActionUnitOptions(Options):
     """Action unit intensities, 0..1."""
 
-    backend: Literal["blendshapes"] = Field("blendshapes", description="how action units are measured")
+    backend: Literal["blendshapes", "pyfeat", "import"] = Field(
+        "blendshapes",
+        description="how action units are measured: from the landmarks; by py-feat; read from the files in `imports`",
+    )
     calibration: Literal["speaker", "clip", "none"] = Field(
         "speaker",
-        description="whose resting face counts as zero: the speaker's (else the clip's), the clip's, nobody's",
+        description="blendshapes: whose resting face is zero: the speaker's (else the clip's), the clip's, nobody's",
     )
+    imports: str | None = Field(
+        None, description="import: folder of CSV files of OpenFace 2 or py-feat, one per clip, named after it"
+    )
+    pyfeat: PyFeatOptions = PyFeatOptions()
+
+    @model_validator(mode="after")
+    def _files_to_import_are_named(self) -> Self:
+        if self.backend == "import" and self.imports is None:
+            raise ValueError("action_units.backend = 'import' needs action_units.imports: the folder of the CSV files")
+        return self
 
 
 class ThresholdOptions(Options):
@@ -177,6 +193,12 @@ class EvaluateOptions(Options):
     level: Fraction = Field(0.95, description="level of the intervals, 0..1")
 
 
+class ReportOptions(Options):
+    """The HTML report."""
+
+    pictures: bool = Field(True, description="false: no pictures of people")
+
+
 class DemoOptions(Options):
     """The synthetic demo corpus."""
 
@@ -215,6 +237,7 @@ class Config(Options):
     functionals: FunctionalOptions = FunctionalOptions()
     baseline: BaselineOptions = BaselineOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
+    report: ReportOptions = ReportOptions()
     demo: DemoOptions = DemoOptions()
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 The rules of the workflow ask here, so that they hold no logic of their own; no artefact is opened.
 """
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,8 @@ SCORES = ("metrics", "runs", "comparisons", "confusion")
 
 TABLES = (
     "main.csv", "main.md", "main.tex", "provenance.csv", "provenance.json", "per_class.csv", "significance.csv",
-    "label_balance.csv", "folds.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv",
+    "label_balance.csv", "folds.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv", "action_units.csv",
+    "au_combinations.csv",
 )  # fmt: skip
 TRUTH_TABLES = ("truth.csv", "truth_action_units.csv")
 
@@ -81,6 +83,27 @@ class Plan:
         """Return the same shards in the short form of the command line, FOLDER@COUNT."""
         first = self.layout.shard(corpus, _name(stage, corpus), 0, artefact)
         return f"{Path(first).parent}@{self.config.corpora[corpus].shards}"
+
+    def action_unit_inputs(self, corpus: str, shard: str) -> dict[str, str]:
+        """Return what the action units of a shard are measured from, by the name of the command's option."""
+        backend, stage = self.config.action_units.backend, self.config.corpora[corpus].clips_stage
+        if backend == "pyfeat":
+            return {"frames": self.layout.shard(corpus, "split", shard, "frames")}
+        landmarks = {"landmarks": self.layout.shard(corpus, "landmarks", shard)}
+        if backend == "import":
+            return landmarks
+        calibrated = {"neutral": self.layout.corpus(corpus, "neutral")}
+        needed = calibrated if self.config.action_units.calibration == "speaker" else {}
+        return {**landmarks, "index": self.layout.shard(corpus, stage, shard), **needed}
+
+    def imports(self) -> str | None:
+        """Return what changes when a file of imported action units is added, replaced or removed; None without any."""
+        options = self.config.action_units
+        if options.backend != "import" or options.imports is None:
+            return None
+        files = sorted(Path(options.imports).rglob("*.csv"))
+        lines = [f"{file}\0{file.stat().st_size}\0{file.stat().st_mtime_ns}" for file in files]
+        return hashlib.blake2b("\0\0".join(lines).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
     def labels(self, corpus: str) -> list[str]:
         """Return the pseudo-label tables of a corpus."""
@@ -158,8 +181,9 @@ class Plan:
         ]
         refused = [self.layout.corpus(corpus, "rejects") for corpus in self.config.corpora]
         labels = [table for corpus in self.config.used_for("pretrain") for table in self.labels(corpus)]
+        units = [shard for corpus in self.config.with_video() for shard in self.shards(corpus, "action_units")]
         trained = [self.layout.pretrain(tasks, "history.parquet") for tasks in self.config.task_sets()]
-        return [*tested, *refused, *labels, *trained]
+        return [*tested, *refused, *units, *labels, *trained]
 
 
 def _name(stage: StageOf, corpus: str) -> str:

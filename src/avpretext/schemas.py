@@ -62,6 +62,7 @@ AUDIO = _schema(
     fps=_D,
 )  # fmt: skip
 FRAMES = _schema(**_FRAME, image=MEDIA)
+THUMBNAILS = _schema(**_FRAME, image=MEDIA)
 MOTION = _schema(**_FRAME, **{f"speed_{region}": _F for region in MOTION_REGIONS})
 NEUTRAL = _schema(group=_S, measure=_S, location=_D, spread=_D, frames=pa.int64())
 ACTION_UNIT_FRAMES = _schema(**_FRAME, **dict.fromkeys(ACTION_UNITS, _F))

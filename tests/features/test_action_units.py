@@ -9,10 +9,9 @@ from tests.features.test_neutral import corpus as corpus  # the fixture
 from avpretext import schemas, shards
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
-from avpretext.features import action_units, neutral
+from avpretext.features import action_units, au_blendshapes, neutral
 from avpretext.features.face_tracker import BLENDSHAPES
 from avpretext.features.formulas import FORMULAS, intensities
-from avpretext.features.landmark_shards import ClipLandmarks
 from avpretext.features.measures import GEOMETRY, MEASURES, TYPICAL_REST, measure
 from avpretext.schemas import ACTION_UNITS
 
@@ -49,6 +48,18 @@ def test_a_persons_own_rest_is_zero() -> None:
     rest = neutral.RestingFace(moved(mouthSmile=0.4, corner_drop=-0.03)[0], np.zeros(len(MEASURES)), 1)
     assert intensities(moved(mouthSmile=0.4, corner_drop=-0.03), rest).max() == 0
     assert intensities(moved(mouthSmile=0.9, corner_drop=-0.1), rest)[0, ACTION_UNITS.index("AU12")] > 0.4
+
+
+def test_a_frown_alone_wrinkles_no_nose() -> None:
+    frown = moved(browDown=0.5, inner_brow=-0.05, outer_brow=-0.04)
+    assert unit(frown, "AU04") == pytest.approx(1)
+    assert unit(frown, "AU09") < 0.1
+
+
+def test_a_broad_smile_wrinkles_the_nose_less_than_disgust_with_the_same_lip_and_wings() -> None:
+    disgust = unit(moved(nose_wings=-0.02, upper_lip=-0.04), "AU09")
+    assert disgust == pytest.approx(0.6 * 0.5 + 0.3 * 0.8)
+    assert unit(moved(nose_wings=-0.02, upper_lip=-0.04, mouthSmile=0.8), "AU09") == pytest.approx(disgust - 0.2)
 
 
 def test_gaps_stay_gaps() -> None:
@@ -101,13 +112,15 @@ def test_a_smile_is_measured_against_the_speakers_own_face(
     landmarks, index = corpus
     options = ActionUnitOptions(calibration="speaker")
     neutral.run(landmarks, index, options, tmp_path / "neutral.parquet")
-    action_units.run(landmarks[1], index[1], tmp_path / "neutral.parquet", options, tmp_path / "units.parquet")
+    au_blendshapes.run(landmarks[1], index[1], tmp_path / "neutral.parquet", options, tmp_path / "units.parquet")
     found = shards.read(tmp_path / "units.parquet")
     assert found["clip_id"].to_list() == ["a2"] * 4 + ["x1"] * 4
-    assert found["AU12"].to_list() == pytest.approx([0] * 8, abs=1e-6), "the unknown speaker's clip is its own measure"
-    action_units.run(landmarks[1], index[1], None, ActionUnitOptions(calibration="none"), tmp_path / "units.parquet")
+    anna, unknown = found["AU12"].to_list()[0], found["AU12"].to_list()[4]
+    assert 0 < anna < unknown, "two clips tell more of a person than one, whose smile is taken for a smile"
+    au_blendshapes.run(landmarks[1], index[1], None, ActionUnitOptions(calibration="none"), tmp_path / "units.parquet")
     uncalibrated = shards.read(tmp_path / "units.parquet")["AU12"].to_list()
-    assert uncalibrated[4] > uncalibrated[0] > 0
+    assert uncalibrated[0] > anna
+    assert uncalibrated[4] > unknown
 
 
 def test_frames_without_a_face_are_null(tmp_path: Path) -> None:
@@ -125,23 +138,26 @@ def test_frames_without_a_face_are_null(tmp_path: Path) -> None:
     }
     shards.write_table(tmp_path / "index.parquet", [entry], schemas.INDEX, {})
     options = ActionUnitOptions(calibration="clip")
-    action_units.run(
+    au_blendshapes.run(
         tmp_path / "landmarks.parquet", tmp_path / "index.parquet", None, options, tmp_path / "units.parquet"
     )
     found = shards.read(tmp_path / "units.parquet")
     assert all(found[name].null_count() == 2 for name in ACTION_UNITS)
 
 
-def test_a_backend_is_a_function_with_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    def mine(clip: ClipLandmarks, rest: neutral.RestingFace | None) -> NDArray[np.float64]:
-        return np.zeros((len(clip.frame), 20))
+def test_a_backend_says_what_it_needs(tmp_path: Path) -> None:
+    for backend, missing in {"blendshapes": "landmarks", "pyfeat": "frames", "import": "landmarks"}.items():
+        options = ActionUnitOptions.model_validate({"backend": backend, "imports": "folder"})
+        with pytest.raises(UserError, match=f"'{backend}' needs --{missing}"):
+            action_units.run(action_units.Inputs(), options, tmp_path / "units.parquet")
 
-    monkeypatch.setitem(action_units.BACKENDS, "mine", mine)
-    assert action_units.backend_named("mine") is mine
-    with pytest.raises(UserError, match="did you mean 'blendshapes'"):
-        action_units.backend_named("blendshape")
+
+def test_every_backend_of_the_configuration_is_a_module() -> None:
+    assert set(action_units.BACKENDS) == set(action_units.NEEDS)
+    for name in action_units.BACKENDS:
+        ActionUnitOptions.model_validate({"backend": name, "imports": "folder"})
 
 
 def test_calibration_by_speaker_needs_the_resting_faces(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run the stage 'neutral' first"):
-        action_units.resting_faces(tmp_path / "index.parquet", None, ActionUnitOptions(calibration="speaker"))
+        au_blendshapes.resting_faces(tmp_path / "index.parquet", None, ActionUnitOptions(calibration="speaker"))

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from avpretext.features import face_tracker
-from avpretext.features.face_tracker import FaceTracker, choose_face, few_processors, quiet_stderr
+from avpretext.features.face_choice import choose_face
+from avpretext.features.face_tracker import FaceTracker, few_processors, quiet_stderr
 from avpretext.features.geometry import head_pose
 from avpretext.features.landmark_points import EYE_CORNERS_OUTER, MEDIAPIPE_TO_DLIB, dlib_points
 

@@ -10,6 +10,7 @@ from avpretext.config import LandmarkOptions
 from avpretext.features import landmarks
 from avpretext.features.face_tracker import FaceTracker
 from avpretext.features.landmark_points import dlib_points
+from avpretext.features.thumbnails import DIRECTIONS, PIXELS
 
 FPS = 25.0
 
@@ -43,10 +44,11 @@ class Results:
 
     def __init__(self, folder: Path, frames: Path, model: Path, options: LandmarkOptions) -> None:
         folder.mkdir(exist_ok=True)
-        paths = [folder / name for name in ("landmarks.parquet", "rejects.parquet", "preview.parquet")]
-        landmarks.run(frames, model, options, *paths)
-        self.landmarks, self.rejects, self.preview = (shards.read(path) for path in paths)
-        self.bytes = paths[0].read_bytes()
+        names = ("landmarks.parquet", "rejects.parquet", "preview.parquet", "thumbnails.parquet")
+        *paths, small = (folder / name for name in names)
+        landmarks.run(frames, model, options, *paths, thumbnails=small)
+        self.landmarks, self.rejects, self.preview, self.thumbnails = (shards.read(path) for path in (*paths, small))
+        self.bytes = paths[0].read_bytes() + small.read_bytes()
 
 
 def test_a_shard_holds_what_mediapipe_sees_in_the_stored_frames(
@@ -127,9 +129,25 @@ def test_a_few_frames_are_kept_for_people_to_look_at(
     assert preview["image"][0]["bytes"] == stored[0]
 
 
+def test_a_few_small_pictures_of_every_accepted_face_are_kept(
+    tmp_path: Path, face_model: Path, pictures: list[NDArray[np.uint8]]
+) -> None:
+    clips = {"blank": [jpeg(np.full((200, 200, 3), 80, dtype=np.uint8))] * 3}
+    clips |= {f"clip{k:02d}": [jpeg(picture) for picture in pictures] for k in range(3)}
+    found = Results(tmp_path / "out", frames_shard(tmp_path / "frames.parquet", clips), face_model, LandmarkOptions())
+    kept = found.thumbnails
+    assert kept["clip_id"].unique(maintain_order=True).to_list() == ["clip00", "clip01", "clip02"]
+    assert kept["clip_id"].value_counts()["count"].max() <= len(DIRECTIONS)
+    assert kept["time_s"].to_list() == [frame / FPS for frame in kept["frame"]]
+    picture = landmarks.decode(kept["image"][0]["bytes"])
+    assert picture is not None
+    assert picture.shape == (PIXELS, PIXELS, 3)
+
+
 def test_an_empty_shard_gives_empty_artefacts(tmp_path: Path, face_model: Path) -> None:
     frames = frames_shard(tmp_path / "frames.parquet", {})
     found = Results(tmp_path / "out", frames, face_model, LandmarkOptions())
     assert found.landmarks.is_empty()
     assert found.rejects.is_empty()
     assert found.preview.is_empty()
+    assert found.thumbnails.is_empty()

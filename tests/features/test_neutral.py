@@ -9,10 +9,13 @@ from avpretext import schemas, shards
 from avpretext.config import ActionUnitOptions
 from avpretext.features import neutral
 from avpretext.features.face_tracker import BLENDSHAPES
-from avpretext.features.measures import MEASURES, TYPICAL_REST
+from avpretext.features.formulas import intensities
+from avpretext.features.measures import MEASURES, TYPICAL_REST, RestingFace
+from avpretext.schemas import ACTION_UNITS
 
 SMILE = MEASURES.index("mouthSmile")
 BROW = MEASURES.index("inner_brow")
+SLANT = MEASURES.index("brow_slant")
 WIDTH = MEASURES.index("mouth_width")
 
 
@@ -43,20 +46,51 @@ def test_over_many_clips_rest_is_the_usual_face_also_when_some_are_expressions(r
     assert found.frames == 600
 
 
-def test_in_a_single_clip_rest_is_where_the_face_is_calm_though_it_smiles_most_of_the_time(
-    rest: NDArray[np.float64],
-) -> None:
+def test_a_person_whose_face_moves_at_a_clips_onset_alone_is_calibrated_by_the_onset() -> None:
     rng = np.random.default_rng(2)
-    clip = np.concatenate([frames_of(rest, 8, rng), smiling(rest, 52, rng)])
-    np.testing.assert_allclose(neutral.resting_face([clip]).location, rest, atol=0.01)
+    clip = np.concatenate([frames_of(TYPICAL_REST, 20, rng), smiling(TYPICAL_REST, 40, rng)])
+    np.testing.assert_allclose(neutral.resting_face([clip]).location, TYPICAL_REST, atol=0.01)
 
 
-def test_usual_and_calm_face_are_blended_by_the_number_of_clips(rest: NDArray[np.float64]) -> None:
-    calm, smile = rest[None].repeat(4, axis=0), rest[None].repeat(20, axis=0)
-    smile[:, SMILE] += 0.6
+def test_whoever_is_seen_in_a_single_clip_still_shows_the_expression_held_throughout_it() -> None:
+    clip = smiling(TYPICAL_REST, 50, np.random.default_rng(3))
+    shown = intensities(clip, neutral.resting_face([clip]))[:, ACTION_UNITS.index("AU12")]
+    by_the_usual_face = intensities(clip, RestingFace(np.median(clip, axis=0), np.zeros(len(MEASURES)), 50))
+    assert np.median(by_the_usual_face[:, ACTION_UNITS.index("AU12")]) < 0.02
+    assert np.median(shown) > 0.3
+
+
+def test_low_brows_of_a_single_clip_are_rather_the_person_than_a_frown() -> None:
+    clip = TYPICAL_REST[None].repeat(20, axis=0)
+    clip[:, [BROW, SMILE]] += [-0.03, 0.48]
+    moved = (clip[0] - neutral.resting_face([clip]).location)[[BROW, SMILE]] / [-0.03, 0.48]
+    assert moved[0] < 0.4, "of the brows' lowness, which people differ in"
+    assert moved[1] == pytest.approx(0.8), "of the smile, which they don't: 4 parts of doubt to 1 of the clip"
+
+
+def test_doubt_is_the_variance_of_expressions_over_that_between_people() -> None:
+    doubt = dict(zip(MEASURES, neutral.doubt(), strict=True))
+    # Full movements: mean of .06, .05 and .06 for the brows, of the AUs 1, 4 and 9; people differ by .026.
+    assert doubt["inner_brow"] == pytest.approx((0.2 * 0.17 / 3 / 0.026) ** 2)
+    assert doubt["mouthSmile"] == neutral.MOST_DOUBT
+    assert doubt["nose_width"] == 0, "no AU is made of it"
+
+
+def test_with_more_clips_the_persons_own_face_takes_over(rest: NDArray[np.float64]) -> None:
+    smile = rest[SMILE] - TYPICAL_REST[SMILE]
+    for clips in (1, 2, 4, 20):
+        found = neutral.resting_face([rest[None].repeat(8, axis=0)] * clips).location[SMILE] - TYPICAL_REST[SMILE]
+        assert found == pytest.approx(smile * clips**2 / (clips**2 + 4))
+
+
+def test_usual_and_calm_face_are_blended_by_the_number_of_clips() -> None:
+    # Brow slant: no AU but AU01 is made of it, and the calm quarter of the frames is the face of people at rest.
+    calm, moved = TYPICAL_REST[None].repeat(6, axis=0), TYPICAL_REST[None].repeat(18, axis=0)
+    moved[:, SLANT] += 0.03
     for clips in (1, 2, 4):
-        found = neutral.resting_face([np.concatenate([calm, smile])] * clips).location[SMILE]
-        assert found == pytest.approx(rest[SMILE] + 0.6 * (clips - 1) / clips)
+        own = 0.03 * (clips - 1) / (clips + 1)
+        found = neutral.resting_face([np.concatenate([calm, moved])] * clips).location[SLANT] - TYPICAL_REST[SLANT]
+        assert found == pytest.approx(own * clips**2 / (clips**2 + neutral.doubt()[SLANT]))
 
 
 def test_the_mouth_rests_shut_though_people_are_seen_talking(rest: NDArray[np.float64]) -> None:
@@ -117,8 +151,9 @@ def test_each_speaker_gets_a_resting_face_over_all_shards(
     neutral.run(*corpus, ActionUnitOptions(calibration="speaker"), output)
     faces = neutral.read_resting_faces(output)
     assert sorted(faces) == ["anna", "ben"]
-    assert faces["anna"].location[SMILE] == pytest.approx(0.2)
-    assert faces["ben"].location[SMILE] == pytest.approx(0.6)
+    typical = TYPICAL_REST[SMILE]
+    assert faces["anna"].location[SMILE] == pytest.approx(typical + (0.2 - typical) * 4 / (4 + 4)), "two clips"
+    assert faces["ben"].location[SMILE] == pytest.approx(typical + (0.6 - typical) * 1 / (1 + 4)), "one clip"
     assert faces["anna"].frames == 8
 
 

@@ -85,10 +85,71 @@ def test_a_face_seen_too_seldom_is_not_measured() -> None:
     assert (emotion.clip_intensities(frames, EmotionLabelOptions(min_coverage=0.4)) == 0.5).all()
 
 
+def unknown(clip: NDArray[np.float64], *units: str) -> NDArray[np.float64]:
+    return np.where(np.isin(ACTION_UNITS, units), np.nan, clip)
+
+
+SMILE_OR_STARE = EmotionTable(
+    emotions={
+        "A": Prototype(name="a", required=["AU04", "AU05|AU24"], optional=["AU07", "AU23"], excluding=["AU09", "AU12"]),
+        "B": Prototype(name="b", required=["AU12"], optional=["AU28"]),
+    }
+)
+
+
+def test_unknown_units_among_optional_and_excluding_are_left_out_of_the_match() -> None:
+    clip = unknown(face(AU04=0.4, AU05=0.9, AU07=0.6, AU12=0.5), "AU09", "AU23", "AU24", "AU28")
+    # Optional: AU07 alone, its mean is .6; excluding: AU12 alone. Of AU05 and AU24 the known one counts.
+    expected = np.sqrt(0.4 * 0.9) * (1 + 0.5 * 0.6) / 1.5 * (1 - 0.5 * 0.5)
+    np.testing.assert_allclose(scores(SMILE_OR_STARE, clip[None])[0], [expected, 0.5 / 1.5])
+
+
+def test_an_emotion_whose_required_unit_is_unknown_has_no_score_and_never_wins() -> None:
+    both = unknown(face(AU05=0.9, AU12=0.9), "AU04")
+    verdict = emotion.judge(SMILE_OR_STARE, [both], EmotionLabelOptions(min_score=0.2))[0]
+    assert (verdict.outcome, verdict.label) == ("labelled", "B")
+    assert np.isnan(verdict.scores["A"])
+    # Score .9 / 1.5 = .6; there is no second, the least that counts is .2.
+    assert verdict.confidence == pytest.approx((0.6 - 0.2) / 0.6)
+    none_known = unknown(face(AU05=0.9), "AU04", "AU12")
+    assert emotion.judge(SMILE_OR_STARE, [none_known], EmotionLabelOptions())[0].outcome == "unmeasured"
+
+
+def test_units_null_throughout_do_not_make_a_clip_unmeasured() -> None:
+    frames = np.tile(unknown(face(AU04=0.8, AU12=0.2), "AU24", "AU43"), (10, 1))
+    frames[7:] = np.nan
+    clip = emotion.clip_intensities(frames, EmotionLabelOptions(min_coverage=0.7))
+    assert np.isnan(clip).tolist() == np.isin(ACTION_UNITS, ["AU24", "AU43"]).tolist()
+    assert clip[ACTION_UNITS.index("AU04")] == 0.8
+    assert np.isnan(emotion.clip_intensities(frames, EmotionLabelOptions(min_coverage=0.71))).all()
+
+
+@pytest.mark.parametrize("name", sorted(PROTOTYPES))
+def test_the_shipped_table_knows_the_textbook_faces_without_the_units_that_openface_lacks(name: str) -> None:
+    clip = unknown(face(**PROTOTYPES[name]), "AU11", "AU24", "AU28", "AU43")
+    verdict = emotion.judge(read_table(None), [clip], EmotionLabelOptions())[0]
+    assert (verdict.outcome, verdict.label) == ("labelled", name)
+
+
+def test_emotions_without_score_are_null_in_the_artefact_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    units = write_units(tmp_path / "0000.parquet", {"a": unknown(face(AU12=0.9), "AU09", "AU10")})
+    emotion.run([units], EmotionLabelOptions(), tmp_path / "all.parquet")
+    found = shards.read(tmp_path / "all.parquet")
+    assert found["label"].to_list() == ["HAP"]
+    assert found["score_DIS"].to_list() == [None]
+    assert "warning: 'DIS' has no score in 1 of 1 measured clips" in capsys.readouterr().err
+
+
+def known(values: NDArray[np.float64]) -> list[float | None]:
+    return [None if np.isnan(value) else value for value in values.tolist()]
+
+
 def write_units(path: Path, clips: dict[str, NDArray[np.float64] | None]) -> Path:
     rows = [
         {"clip_id": name, "frame": k, "time_s": k / 25}
-        | dict(zip(ACTION_UNITS, [None] * 20 if values is None else values.tolist(), strict=True))
+        | dict(zip(ACTION_UNITS, [None] * 20 if values is None else known(values), strict=True))
         for name, values in clips.items()
         for k in range(3)
     ]
@@ -156,3 +217,18 @@ def test_a_wrong_table_is_refused_with_the_reason(tmp_path: Path, text: str, sai
 def test_a_missing_table_is_named() -> None:
     with pytest.raises(UserError, match=r"nowhere\.yaml"):
         read_table("nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "units"),
+    [
+        ("ANG", {"AU04": 0.3}),
+        ("SAD", {"AU15": 0.4, "AU17": 0.3}),
+        ("SAD", {"AU01": 0.3, "AU04": 0.4}),
+        ("DIS", {"AU04": 0.7, "AU07": 0.4, "AU09": 0.7, "AU10": 0.4}),
+        ("HAP", {"AU06": 0.5, "AU10": 0.5, "AU12": 0.7}),
+    ],
+)
+def test_the_shipped_table_knows_faces_that_show_a_part_of_the_textbook(name: str, units: dict[str, float]) -> None:
+    verdict = emotion.judge(read_table(None), [face(**units)], EmotionLabelOptions())[0]
+    assert (verdict.outcome, verdict.label) == ("labelled", name)

@@ -14,11 +14,21 @@ from avpretext import schemas, shards
 from avpretext.chunks import chunk_span, chunk_starts
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.evaluation import evaluate
+from avpretext.evaluation import action_units, evaluate, formats, tables
 from avpretext.paths import Layout
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 FPS = 25
+
+
+TABLE = {
+    "neutral": "neutral",
+    "emotions": {
+        name: {"name": name, "required": [f"AU{unit:02d}"]}
+        for name, unit in (("anger", 4), ("disgust", 9), ("fear", 1), ("happiness", 12), ("sadness", 15))
+    },
+}
+"""The table of emotions that the labels claim to be made with."""
 
 
 INITIALISATIONS = (
@@ -66,6 +76,9 @@ def build(folder: Path) -> Config:
         _write_setting(layout, config, corpus, target, protocol, leaks)
     _write_benchmarks(layout, config)
     _write_truth(layout)
+    units, together = action_units.action_unit_rows(config, layout)
+    for name, rows in (("action_units", units), ("au_combinations", together)):
+        formats.write_csv(layout.table(f"{name}.csv"), tables.COLUMNS[name], rows)
     return config
 
 
@@ -102,7 +115,7 @@ def _write_shard(
     layout: Layout, corpus: str, shard: int, clips: list[dict[str, Any]], labels: dict[str, Any],
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("index", "audio", "speech", "preview")}
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in ("index", "audio", "speech", "preview", "thumbnails")}
     rows |= {name: [] for name in ("landmarks", "motion", "action_units")}
     for clip in clips:
         frames = int(clip["duration_s"] * FPS)
@@ -137,11 +150,15 @@ def _write_shard(
                 {**key, "frame": int(k), "time_s": k / FPS, "image": {"bytes": _jpeg(), "path": f"{k}.jpg"}}
                 for k in chosen
             ]
+        rows["thumbnails"] += [
+            {**key, "frame": k, "time_s": k / FPS, "image": {"bytes": _jpeg(112), "path": None}} for k in (2, 10, 21)
+        ]
         _label(clip, energy, labels, rng)
     listed = "segment" if corpus == "demo_rated" else "index"
     kinds = {
         "index": (listed, None, schemas.INDEX), "audio": ("split", "audio", schemas.AUDIO),
-        "preview": ("landmarks", "preview", schemas.FRAMES), "speech": ("speech", None, schemas.speech([])),
+        "preview": ("landmarks", "preview", schemas.FRAMES),
+        "thumbnails": ("landmarks", "thumbnails", schemas.THUMBNAILS), "speech": ("speech", None, schemas.speech([])),
         "landmarks": ("landmarks", None, schemas.landmarks(68)), "motion": ("motion", None, schemas.MOTION),
         "action_units": ("action_units", None, schemas.ACTION_UNIT_FRAMES),
     }  # fmt: skip
@@ -184,9 +201,9 @@ TEMPLATE = np.concatenate(
 )  # fmt: skip
 
 
-def _jpeg() -> bytes:
+def _jpeg(pixels: int = 256) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(data.astronaut()[:256, 96:352]).save(buffer, "JPEG", quality=80)
+    Image.fromarray(data.astronaut()[:256, 96:352]).resize((pixels, pixels)).save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
 
 
@@ -214,7 +231,7 @@ def _label(clip: dict[str, Any], energy: np.ndarray, labels: dict[str, Any], rng
 def _write_labels(layout: Layout, corpus: str, labels: dict[str, Any]) -> None:
     for task, rows in labels.items():
         schema = schemas.labels_emotion(list(EMOTIONS)) if task == "emotion" else schemas.CHUNK_LABELS
-        made_by = shards.provenance(f"labels_{task}", {"quantile": 0.5})
+        made_by = shards.provenance(f"labels_{task}", {"quantile": 0.5}, table=TABLE)
         shards.write_table(layout.corpus(corpus, f"labels_{task}"), rows, schema, made_by)
 
 

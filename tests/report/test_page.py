@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from avpretext import schemas, shards
-from avpretext.config import Config
+from avpretext.config import Config, ReportOptions
 from avpretext.config_file import parse
 from avpretext.paths import Layout
 from avpretext.report import page
@@ -109,7 +109,7 @@ def test_page_is_readable_by_a_screen_reader(parsed: Outline) -> None:
 def test_every_section_is_there_with_captions(parsed: Outline) -> None:
     sections = {attributes.get("id") for tag, attributes in parsed.elements if tag == "section"}
     assert sections == {
-        "results", "confusions", "data", "labels", "sample", "training", "truth", "cost", "provenance",
+        "results", "confusions", "data", "labels", "faces", "sample", "training", "truth", "cost", "provenance",
     }  # fmt: skip
     assert sum(tag == "figcaption" for tag, _ in parsed.elements) >= 6
 
@@ -172,6 +172,55 @@ def test_hostile_names_are_text_not_markup(results: Config, tmp_path: Path) -> N
     assert sum(hostile in text for _, text in parsed.text) == 3
 
 
+def section(html: str, name: str) -> str:
+    start = html.index(f'<section id="{name}">')
+    return html[start : html.index("</section>", start) + len("</section>")]
+
+
+def test_faces_show_pictures_of_each_label_and_what_the_units_make_of_it(html: str) -> None:
+    shown = outline(section(html, "faces"))
+    pictures = [attributes for tag, attributes in shown.elements if tag == "img"]
+    assert {(attributes["alt"] or "").split(",")[0].removeprefix("Face labelled ") for attributes in pictures} == {
+        "anger", "disgust", "fear", "happiness", "neutral", "sadness",
+    }  # fmt: skip
+    assert all((attributes["src"] or "").startswith("data:image/jpeg;base64,/9j/") for attributes in pictures)
+    assert any(label.startswith("How often each action unit fires: AU01") for label in shown.values("aria-label"))
+    assert any(label.startswith("Combinations of action units") for label in shown.values("aria-label"))
+    titles = {attributes["title"] for tag, attributes in shown.elements if tag == "th" and "title" in attributes}
+    assert {"lip corner puller", "eyes closed"} <= titles
+    assert len(titles) == len(schemas.ACTION_UNITS)
+
+
+def without_pictures(config: Config) -> Config:
+    return config.model_copy(update={"report": ReportOptions(pictures=False)})
+
+
+def test_page_without_pictures_shows_no_face_but_all_else(results: Config, tmp_path: Path) -> None:
+    config = copy_without_training(results, tmp_path)
+    html = page.render(without_pictures(config), Layout(tmp_path))
+    assert "image/jpeg" not in html
+    assert "Face labelled" not in html
+    assert "How often each action unit fires" in section(html, "faces")
+    assert "Energy, facial motion, action units" in section(html, "sample")
+    page.run(without_pictures(config), tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text("utf-8") == html
+
+
+def test_hostile_names_of_pictured_clips_and_speakers_are_text(results: Config, tmp_path: Path) -> None:
+    hostile = '"><script>alert(1)</script>'
+    config = copy_without_training(results, tmp_path)
+    for name in ("landmarks/thumbnails", "action_units", "index", "labels_emotion"):
+        for path in (tmp_path / "demo_talk" / name).glob("*.parquet"):
+            rows, made_by = pq.read_table(path), shards.read_provenance(path)
+            for column in {"clip_id", "speaker"} & set(rows.column_names):
+                values = [f"{hostile}{value}" for value in rows[column].to_pylist()]
+                rows = rows.set_column(rows.column_names.index(column), column, [values])
+            shards.write_table(path, rows, rows.schema, made_by)
+    shown = section(page.render(config, Layout(tmp_path)), "faces")
+    assert "script" not in {tag for tag, _ in outline(shown).elements}
+    assert shown.count("&lt;script&gt;") > 10
+
+
 def test_same_results_give_the_same_bytes_but_for_time_and_memory(html: str, results: Config, tmp_path: Path) -> None:
     shutil.copytree(results.results, tmp_path, dirs_exist_ok=True)
     for path in (tmp_path / "benchmarks").rglob("*.tsv"):
@@ -186,10 +235,13 @@ def test_audio_only_corpus_shows_its_energy_alone(results: Config, tmp_path: Pat
     config = copy_without_training(results, tmp_path)
     for stage in ("landmarks", "motion", "action_units", "labels_activation", "labels_emotion"):
         shutil.rmtree(tmp_path / "demo_talk" / stage)
+    for name in ("action_units", "au_combinations"):
+        Path(Layout(tmp_path).table(f"{name}.csv")).unlink()
     html = page.render(config, Layout(tmp_path))
     labels = outline(html).values("aria-label")
     assert any(label.startswith("Energy of 1100") for label in labels)
     assert "Face speed" not in html
+    assert 'id="faces"' not in html
 
 
 def test_page_of_an_unfinished_run_leaves_out_what_is_missing(tmp_path: Path) -> None:

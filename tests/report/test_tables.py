@@ -10,6 +10,7 @@ from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.evaluation import printed, tables
 from avpretext.evaluation.kinds import SCORINGS
+from avpretext.schemas import ACTION_UNITS
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,19 @@ def test_corpora_table_names_the_targets_counts_segments_and_duplicates(folder: 
     ]  # fmt: skip
     assert (corpora["demo_rated"]["clips"], corpora["demo_rated"]["labelled"]) == ("72", "71")
     assert [corpora[name]["duplicates"] for name in ("demo_talk", "demo_acted", "demo_rated")] == ["0", "2", "0"]
+
+
+def test_action_units_have_a_row_for_each_label_and_unit(folder: Path) -> None:
+    rows = [row for row in read(folder / "action_units.csv") if row["corpus"] == "demo_talk"]
+    labels = ["all", *sorted({row["label"] for row in rows} - {"all", "none"}), "none"]
+    assert [(row["label"], row["action_unit"]) for row in rows] == [
+        (label, unit) for label in labels for unit in ACTION_UNITS
+    ]
+    clips = {row["label"]: int(row["clips"]) for row in rows}
+    assert clips["all"] == 120 == sum(clips.values()) - 120
+    together = read(folder / "au_combinations.csv")
+    assert {row["corpus"] for row in together} == {"demo_talk", "demo_acted", "demo_rated"}
+    assert all(sum(int(part.split()[-1]) for part in row["labels"].split(";")) == int(row["clips"]) for row in together)
 
 
 def test_folds_are_listed_with_their_speakers(folder: Path) -> None:

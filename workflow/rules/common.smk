@@ -17,6 +17,7 @@ from avpretext import corpora
 from avpretext.corpora import listing
 from avpretext.config_file import parse as parse_config
 from avpretext.errors import UserError
+from avpretext.features import au_pyfeat
 from avpretext.plan import Plan
 from avpretext.stages import signature
 
@@ -39,6 +40,11 @@ WITH_VIDEO = CONFIG.with_video()
 TASK_SETS = CONFIG.task_sets()
 PRETRAINED = [LAYOUT.pretrain(tasks, "checkpoint.safetensors") for tasks in TASK_SETS]
 ENVIRONMENT = "../../envs/avpretext.yaml"
+PYFEAT = (
+    CONFIG.action_units.pyfeat.python
+    if CONFIG.action_units.backend == "pyfeat"
+    else None
+)
 WHOLE_CONFIG = json.dumps(CONFIG.model_dump(mode="json"))
 
 
@@ -62,8 +68,10 @@ def fingerprints(corpus):
     return corpora.fingerprints(files_of(corpus), CONFIG.corpora[corpus].shards)
 
 
-# A corpus that is missing is said so before anything runs.
+# What is missing is said so before anything runs.
 if workflow.is_main_process:
+    if PYFEAT and WITH_VIDEO:
+        asked(au_pyfeat.check, CONFIG.action_units.pyfeat)
     for name in CONFIG.corpora:
         files_of(name)
 

@@ -34,6 +34,7 @@ rule landmarks:
         features=LAYOUT.shard("{corpus}", "landmarks", "{shard}"),
         rejects=LAYOUT.shard("{corpus}", "landmarks", "{shard}", "rejects"),
         preview=LAYOUT.shard("{corpus}", "landmarks", "{shard}", "preview"),
+        thumbnails=LAYOUT.shard("{corpus}", "landmarks", "{shard}", "thumbnails"),
     log:
         LAYOUT.log("{corpus}", "landmarks", "{shard}"),
     benchmark:
@@ -50,7 +51,8 @@ rule landmarks:
         "landmarks {wildcards.corpus}/{wildcards.shard}: MediaPipe landmarks and blendshapes"
     shell:
         "python -m avpretext landmarks --frames {input.frames:q} --model {input.model:q} --output {output.features:q} "
-        "--rejects {output.rejects:q} --preview {output.preview:q} --threads {threads} "
+        "--rejects {output.rejects:q} --preview {output.preview:q} "
+        "--thumbnails {output.thumbnails:q} --threads {threads} "
         "--options {params.options:q} 2> {log:q}"
 
 
@@ -106,9 +108,11 @@ rule neutral:
 
 rule action_units:
     input:
-        landmarks=LAYOUT.shard("{corpus}", "landmarks", "{shard}"),
-        index=clips_shard,
-        neutral=LAYOUT.corpus("{corpus}", "neutral"),
+        unpack(
+            lambda wildcards: PLAN.action_unit_inputs(
+                wildcards.corpus, wildcards.shard
+            )
+        ),
     output:
         LAYOUT.shard("{corpus}", "action_units", "{shard}"),
     log:
@@ -119,15 +123,20 @@ rule action_units:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=lambda wildcards: 4000 if PYFEAT else 1000,
+        runtime=lambda wildcards: 1440 if PYFEAT else 30,
     params:
         options=options("action_units"),
+        imports=PLAN.imports(),
+        inputs=lambda wildcards, input: [
+            flag(name, path) for name, path in input.items()
+        ],
+        python=shlex.quote(PYFEAT) if PYFEAT else "python",
     message:
         "action_units {wildcards.corpus}/{wildcards.shard}: intensities of 20 action units"
     shell:
-        "python -m avpretext action_units --landmarks {input.landmarks:q} --index {input.index:q} "
-        "--neutral {input.neutral:q} --output {output:q} --options {params.options:q} 2> {log:q}"
+        "{params.python} -m avpretext action_units {params.inputs} --output {output:q} --threads {threads} "
+        "--options {params.options:q} 2> {log:q}"
 
 
 rule functionals:

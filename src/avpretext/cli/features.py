@@ -21,13 +21,26 @@ from avpretext.cli.base import (
     corpus_options,
     stage_function,
 )
-from avpretext.paths import expand
+from avpretext.paths import Layout, expand
 
 
 @app.command(rich_help_panel=STAGE)
-def models(output: Output, config: ConfigFile = CONFIG, options: OptionsText = "") -> None:
-    """Fetch the face model and check its SHA-256."""
-    stage_function("models")(config_of(config, options).models, output)
+def models(
+    output: Annotated[Path | None, typer.Option(help="Where the file face_landmarker.task goes.")] = None,
+    pyfeat: Annotated[bool, typer.Option("--pyfeat", help="Fetch the weights of py-feat instead.")] = False,
+    config: ConfigFile = CONFIG,
+    options: OptionsText = "",
+) -> None:
+    """Fetch the face model, or the weights of py-feat, and check them."""
+    settings = config_of(config, options)
+    if pyfeat:
+        from avpretext.features import pyfeat_weights
+
+        pyfeat_weights.fetch(settings.action_units.pyfeat)
+    if output is not None or not pyfeat:
+        from avpretext.features.models import FACE_MODEL
+
+        stage_function("models")(settings.models, output or Path(Layout(settings.results).models(FACE_MODEL)))
 
 
 @app.command(rich_help_panel=STAGE)
@@ -98,6 +111,7 @@ def landmarks(
     output: Output,
     rejects: Rejects,
     preview: Annotated[Path, typer.Option(help="Parquet file for a few frames of one clip, for the report.")],
+    thumbnails: Annotated[Path | None, typer.Option(help="Parquet file for a few small faces of each clip.")] = None,
     threads: Threads = 1,
     config: ConfigFile = CONFIG,
     options: OptionsText = "",
@@ -125,15 +139,20 @@ def neutral(
 
 @app.command("action_units", rich_help_panel=STAGE)
 def action_units(
-    landmarks: Shard,
-    index: Shard,
-    neutral: Shard,
     output: Output,
+    landmarks: Annotated[Path | None, typer.Option(help="Shard of `landmarks`: for blendshapes and import.")] = None,
+    frames: Annotated[Path | None, typer.Option(help="Shard of `split`'s frames: for pyfeat.")] = None,
+    index: Annotated[Path | None, typer.Option(help="Shard that lists the clips: for blendshapes.")] = None,
+    neutral: Annotated[Path | None, typer.Option(help="Table of `neutral`: for blendshapes.")] = None,
+    threads: Threads = 1,
     config: ConfigFile = CONFIG,
     options: OptionsText = "",
 ) -> None:
-    """Measure action unit intensities from landmarks and blendshapes."""
-    stage_function("action_units")(landmarks, index, neutral, config_of(config, options).action_units, output)
+    """Measure action unit intensities, by the backend that the configuration names."""
+    run = stage_function("action_units", threads)
+    from avpretext.features.action_units import Inputs
+
+    run(Inputs(landmarks, frames, index, neutral), config_of(config, options).action_units, output)
 
 
 @app.command(rich_help_panel=STAGE)

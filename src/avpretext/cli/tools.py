@@ -9,7 +9,7 @@ import typer
 from avpretext.cli.base import CONFIG, CORES, TOOL, ConfigFile, Threads, app, stage_function
 from avpretext.config import Config
 from avpretext.config_file import document, load, parse
-from avpretext.paths import Layout
+from avpretext.paths import Layout, expand
 
 
 @app.command(rich_help_panel=TOOL)
@@ -29,6 +29,18 @@ def corpus(
     options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
     config = parse({"corpora": {"corpus": {**options, "parts": part or []}}}, "corpus")
     raise typer.Exit(check.run(config.corpora["corpus"], headers))
+
+
+@app.command("compare-aus", rich_help_panel=TOOL)
+def compare_aus(
+    first: Annotated[str, typer.Argument(help="Action units: a folder of shards, FOLDER@COUNT, or a file.")],
+    second: Annotated[str, typer.Argument(help="The same clips, by another backend.")],
+    output: Annotated[Path | None, typer.Option(help="CSV file to write too.")] = None,
+) -> None:
+    """Compare action units of two backends on the same clips, unit by unit."""
+    from avpretext.evaluation import compare_aus
+
+    compare_aus.run(expand(first), expand(second), output)
 
 
 @app.command(rich_help_panel=TOOL)

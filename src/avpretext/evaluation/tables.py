@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from avpretext.config import TASKS, Config
-from avpretext.evaluation import folds, formats, printed, results, summaries, truth
+from avpretext.evaluation import action_units, folds, formats, printed, results, summaries, truth
 from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.metrics import CLASS_MEASURES
 from avpretext.evaluation.results import SCORE, Evaluated
@@ -37,6 +37,11 @@ COLUMNS = {
     ],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],
     "rejects_clips": ["corpus", "clip_id", "path", "stage", "reason", "detail"],
+    "action_units": [
+        "corpus", "label", "action_unit", "clips", "frames", "active_frames", "active_clips", "mean", "quantile_90",
+        "clip_intensity",
+    ],
+    "au_combinations": ["corpus", "rank", "action_units", "clips", "share", "labels"],
     "truth": ["stage", "measure", "value"],
     "truth_action_units": ["action_unit", "pearson_r", "f1"],
     "provenance": ["of", "stage", "files", "stage_version", "package_version", "models", "options"],
@@ -65,6 +70,7 @@ def run(config: Config, output_dir: PathLike) -> None:
         "rejects_clips": summaries.rejects_of(config, layout).to_dicts(),
         "provenance": summaries.provenance_rows(config, layout),
     }
+    rows["action_units"], rows["au_combinations"] = action_units.action_unit_rows(config, layout)
     if truth.corpora_with_truth(config):
         rows["truth"] = truth.truth_rows(config, layout)
         rows["truth_action_units"] = truth.action_unit_rows(config, layout)

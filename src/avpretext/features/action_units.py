@@ -1,90 +1,72 @@
-"""Action unit intensities, 0..1, by the backend that the configuration names.
+"""Stage `action_units`: their intensities, 0..1, frame by frame, by the backend that the configuration names.
 
-A backend is a function from a clip's landmarks and the person's resting face to the 20 action units of each frame. Its
-name in `BACKENDS` is its name in the configuration.
+A backend is a module that writes the same artefact: `blendshapes` out of the landmarks; `pyfeat` out of the frames, in
+py-feat's own environment; `import` out of files that another program wrote. Only the one that is asked for is loaded,
+since what the others need may not be installed.
 """
 
-from collections.abc import Callable
+import importlib
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from avpretext import schemas, shards
 from avpretext.config import ActionUnitOptions
-from avpretext.errors import UserError, nearest
-from avpretext.features import formulas, neutral
-from avpretext.features.landmark_shards import ClipLandmarks, read_clips
-from avpretext.features.measures import measure
-from avpretext.progress import progress
-from avpretext.schemas import ACTION_UNITS
+from avpretext.errors import UserError
 
-Floats = NDArray[np.float64]
-Backend = Callable[[ClipLandmarks, neutral.RestingFace | None], Floats]
-"""From a clip and a resting face (None: the clip's own) to shape (F, 20), 0..1, NaN in gaps."""
+BACKENDS = {
+    "blendshapes": "avpretext.features.au_blendshapes",
+    "pyfeat": "avpretext.features.au_pyfeat",
+    "import": "avpretext.features.au_import",
+}
+"""Modules of the backends, by the names that the configuration uses."""
+
+NEEDS = {"blendshapes": ("landmarks", "index"), "pyfeat": ("frames",), "import": ("landmarks",)}
+"""Which shards each of them reads."""
 
 
-def run(landmarks: Path, index: Path, neutral_faces: Path | None, options: ActionUnitOptions, output: Path) -> None:
+@dataclass(frozen=True)
+class Inputs:
+    """What a backend may read of a shard; None for what it does not need.
+
+    Attributes
+    ----------
+    landmarks, frames
+        Shards of `landmarks` and of `split`'s frames.
+    index
+        The shard that lists the clips and knows their speakers.
+    neutral
+        The table of `neutral`.
+    """
+
+    landmarks: Path | None = None
+    frames: Path | None = None
+    index: Path | None = None
+    neutral: Path | None = None
+
+
+def run(inputs: Inputs, options: ActionUnitOptions, output: Path) -> None:
     """Measure the action units in every frame of a shard.
 
     Parameters
     ----------
-    landmarks
-        Shard of `landmarks`.
-    index
-        Shard of `index`, which knows the speakers.
-    neutral_faces
-        Artefact of `neutral`; needed with `calibration: speaker` only.
+    inputs
+        What there is to read.
     options
-        Backend and calibration.
+        Backend, and what it needs to know.
     output
-        Where the shard goes.
-    """
-    backend = backend_named(options.backend)
-    made_by = shards.provenance("action_units", options.model_dump(mode="json"))
-    rest_of = resting_faces(index, neutral_faces, options)
-    total = len(set(shards.read(landmarks, ["clip_id"])["clip_id"]))
-    label = f"action_units {output.parent.parent.name}/{output.stem}"
-    with shards.ShardWriter(output, schemas.ACTION_UNIT_FRAMES, made_by) as writer:
-        for clip in progress(read_clips(landmarks), total=total, unit="clips", label=label):
-            values = backend(clip, rest_of(clip.clip_id))
-            columns = {"clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s}
-            columns |= {unit: shards.nullable(values[:, k]) for k, unit in enumerate(ACTION_UNITS)}
-            writer.write(columns)
-
-
-def resting_faces(
-    index: Path, neutral_faces: Path | None, options: ActionUnitOptions
-) -> Callable[[str], neutral.RestingFace | None]:
-    """Return the function from a clip to the resting face it is calibrated by; None means the clip's own.
+        `schemas.ACTION_UNIT_FRAMES`, null in gaps.
 
     Raises
     ------
     UserError
-        Calibration is by speaker and the artefact of `neutral` is not given.
+        An input that the backend needs is not given, or what the backend says.
     """
-    if options.calibration == "none":
-        return lambda clip_id: neutral.TYPICAL
-    if options.calibration == "clip":
-        return lambda clip_id: None
-    if neutral_faces is None:
-        raise UserError("action_units.calibration = 'speaker' needs the resting faces; run the stage 'neutral' first")
-    speakers, faces = neutral.read_speakers([index]), neutral.read_resting_faces(neutral_faces)
-    return lambda clip_id: faces.get(speakers.get(clip_id) or "")
-
-
-def backend_named(name: str) -> Backend:
-    """Return the backend of that name, or raise an error that names the nearest."""
-    if name not in BACKENDS:
-        known = ", ".join(BACKENDS)
-        raise UserError(f"action_units.backend = {name!r}{nearest(name, BACKENDS)}; expected one of {known}")
-    return BACKENDS[name]
-
-
-def from_blendshapes(clip: ClipLandmarks, rest: neutral.RestingFace | None) -> Floats:
-    """Measure action units by MediaPipe's blendshapes and landmark distances; see `formulas`."""
-    values = measure(clip.points, clip.blendshapes)
-    return formulas.intensities(values, rest or neutral.resting_face([values]))
-
-
-BACKENDS: dict[str, Backend] = {"blendshapes": from_blendshapes}
+    for name in NEEDS[options.backend]:
+        if getattr(inputs, name) is None:
+            raise UserError(f"action_units.backend = {options.backend!r} needs --{name}, a shard of it")
+    backend = importlib.import_module(BACKENDS[options.backend])
+    if options.backend == "blendshapes":
+        backend.run(inputs.landmarks, inputs.index, inputs.neutral, options, output)
+    elif options.backend == "pyfeat":
+        backend.run(inputs.frames, options.pyfeat, output)
+    else:
+        backend.run(inputs.landmarks, options, output)

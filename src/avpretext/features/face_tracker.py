@@ -14,6 +14,8 @@ from mediapipe.tasks.python import BaseOptions
 from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions, RunningMode
 from numpy.typing import NDArray
 
+from avpretext.features.face_choice import choose_face
+
 Floats = NDArray[np.float32]
 
 BLENDSHAPES = (
@@ -28,9 +30,6 @@ BLENDSHAPES = (
     "noseSneerLeft", "noseSneerRight",
 )  # fmt: skip
 """The 52 blendshapes in MediaPipe's order."""
-
-SWITCH_RATIO = 1.5
-"""Another face takes over when it is this many times as large as the one followed so far."""
 
 
 @dataclass(frozen=True)
@@ -120,39 +119,6 @@ def _coordinates(found: Sequence[Any]) -> Floats:
 def _box(found: Sequence[Any]) -> Floats:
     """Return left, top, right, bottom of a face from four points of its outline (ear, brow, ear, chin)."""
     return np.array([found[234].x, found[10].y, found[454].x, found[152].y], dtype=np.float32)
-
-
-def choose_face(boxes: Sequence[Floats], followed: Floats | None) -> int:
-    """Choose the face of the clip among those of a frame.
-
-    The largest face at first; then the one nearest to the face followed so far, until another is clearly larger
-    (`SWITCH_RATIO`), so that a passer-by neither takes over for a frame nor is followed for ever.
-
-    Parameters
-    ----------
-    boxes
-        Left, top, right, bottom of each face, in any unit.
-    followed
-        The box of the face chosen in the frame before, or None.
-
-    Returns
-    -------
-    The index of the face.
-
-    Examples
-    --------
-    >>> boxes = [np.array([0.0, 0, 1, 1]), np.array([5.0, 0, 6.2, 1.2])]
-    >>> choose_face(boxes, None), choose_face(boxes, boxes[0])
-    (1, 0)
-    """
-    heights = np.array([box[3] - box[1] for box in boxes])
-    largest = int(heights.argmax())
-    if followed is None:
-        return largest
-    centre = (followed[:2] + followed[2:]) / 2
-    distances = [np.linalg.norm((box[:2] + box[2:]) / 2 - centre) for box in boxes]
-    nearest = int(np.argmin(distances))
-    return largest if heights[largest] > SWITCH_RATIO * heights[nearest] else nearest
 
 
 @contextmanager

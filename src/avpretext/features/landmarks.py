@@ -23,6 +23,7 @@ from avpretext.features.face_tracker import BLENDSHAPES, Face, FaceTracker
 from avpretext.features.landmark_points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
 from avpretext.features.landmark_shards import evenly
 from avpretext.features.models import FACE_MODEL, sha256
+from avpretext.features.thumbnails import Thumbnails
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 
@@ -43,6 +44,7 @@ def run(
     rejects: Path,
     preview: Path,
     threads: int = 1,
+    thumbnails: Path | None = None,
 ) -> None:
     """Find the face in every frame of a shard.
 
@@ -60,6 +62,8 @@ def run(
         Where a few frames of a few clips go, as they are in `frames`.
     threads
         Size of MediaPipe's pool of threads.
+    thumbnails
+        Where a few small pictures of the face of every clip go; None: none are kept. See `Thumbnails`.
     """
     cv2.setNumThreads(threads)
     made_by = shards.provenance("landmarks", options.model_dump(mode="json"), {FACE_MODEL: sha256(model)})
@@ -67,22 +71,27 @@ def run(
     lengths = frames_per_clip(frames)
     clips = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
     label = f"landmarks {output.parent.parent.name}/{output.stem}"
-    shown, refused = Preview(lengths), []
+    shown, small, refused = Preview(lengths), Thumbnails(wanted=thumbnails is not None), []
     with shards.ShardWriter(output, schemas.landmarks(points, len(BLENDSHAPES)), made_by, row_group=BLOCK) as writer:
         for clip_id, parts in progress(clips, total=len(lengths), unit="clips", label=label):
             rows = ClipRows(clip_id, points, writer, needed=options.min_face_fraction * lengths[clip_id])
             with FaceTracker(model, options.max_faces, options.min_confidence, threads) as tracker:
                 for frame, time_s, jpeg in _frames(parts):
                     image = decode(jpeg)
-                    rows.add(frame, time_s, image, None if image is None else tracker.track(image, time_s))
+                    face = None if image is None else tracker.track(image, time_s)
+                    rows.add(frame, time_s, image, face)
                     shown.offer(clip_id, frame, time_s, jpeg)
+                    small.offer(frame, time_s, image, face)
             rows.flush()
+            small.end(clip_id, keep=rows.accepted)
             if not rows.accepted:
                 shown.drop(clip_id)
                 refusal = _refusal(rows.detected, lengths[clip_id], options)
                 refused.append(reject_row(clip_id, None, "landmarks", refusal))
     shards.write_table(rejects, refused, schemas.REJECTS, made_by)
     shards.write_table(preview, shown.rows, schemas.FRAMES, made_by)
+    if thumbnails is not None:
+        shards.write_table(thumbnails, small.rows, schemas.THUMBNAILS, made_by)
 
 
 def _refusal(detected: int, frames: int, options: LandmarkOptions) -> Refusal:

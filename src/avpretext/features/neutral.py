@@ -1,21 +1,24 @@
 """The resting face of each person: what counts as zero for their action units.
 
-A person's resting face is not zero: brows sit high or low, glasses look like squinting. Two estimates of it are
-blended.
+A person's resting face is not zero: brows sit high or low, glasses look like squinting. Three faces are blended.
 
 - The usual face: the median of each measure over all frames, as in Baltrusaitis, Mahmoud & Robinson, "Cross-dataset
   learning and person-specific normalisation for automatic action unit detection" (FG 2015). It is sound when the person
   is seen with different expressions, and useless within one clip, whose usual face is its expression.
-- The calm face: the median over those frames in which the blendshapes, all of which are 0 in a face at rest, are least
-  active: the onset of an expression, a pause. It is what a single clip has to offer.
+- The calm face: the median over those frames that are nearest to the face of people at rest: the onset of an
+  expression, a pause, a neutral clip. With n clips it has the weight 2 / (n + 1), the usual face (n - 1) / (n + 1).
+- The face of people at rest (`measures.TYPICAL_REST`). Who is seen in one clip may hold an expression throughout, and
+  would be calibrated by it, so that it disappeared. The classic remedy is shrinkage (James & Stein 1961; Efron &
+  Morris, "Stein's paradox in statistics", Scientific American 236(5), 1977): the less people differ at rest in a
+  measure, beside how far expressions move it, the more is a deviation in few clips an expression. A smile is, low brows
+  are rather the person.
 
-Seen in n clips, the usual face has the weight (n - 1) / n, the calm face 1 / n. The opening of the mouth is an
-exception: people are seen talking, yet at rest the mouth is shut, so that a low quantile stands for it.
+The opening of the mouth is an exception: people are seen talking, yet at rest the mouth is shut, so that a low quantile
+stands for it.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +27,25 @@ from numpy.typing import NDArray
 
 from avpretext import schemas, shards
 from avpretext.config import ActionUnitOptions
+from avpretext.features.formulas import FULL_MOVEMENT
 from avpretext.features.landmark_shards import evenly, read_clips
-from avpretext.features.measures import GEOMETRY, MEASURES, TYPICAL_REST, measure
+from avpretext.features.measures import BETWEEN_PEOPLE, MEASURES, TYPICAL_REST, measure
+from avpretext.features.measures import RestingFace as RestingFace
 from avpretext.progress import progress
 
 Floats = NDArray[np.float64]
 
-CALM_SHARE = 0.1
+CALM_SHARE = 0.25
 """Share of a person's frames that are taken as calm."""
 
-ACTIVE = 0.75
-"""Blendshapes above this are all alike: one that is always on, as eyeSquint with glasses, does not outweigh others."""
+EXPRESSION = 0.2
+"""How far expressions move a measure from clip to clip, as a share of its full movement: a standard deviation."""
+
+LEAST_BETWEEN = 0.05
+"""People differ at rest by at least this share of the full movement: eight of them are too few to be surer."""
+
+MOST_DOUBT = 4.0
+"""The doubt of no measure counts for more than this."""
 
 OPENINGS = [MEASURES.index(name) for name in ("lip_gap", "chin_drop", "jawOpen", "mouthLowerDown")]
 SHUT_QUANTILE = 0.1
@@ -42,23 +53,6 @@ SHUT_QUANTILE = 0.1
 
 FRAMES_PER_CLIP = 100
 """At most this many frames of a clip are looked at, evenly spaced, so that large corpora fit into memory."""
-
-
-@dataclass(frozen=True)
-class RestingFace:
-    """What counts as zero, and how far the face strays from it.
-
-    Attributes
-    ----------
-    location, spread
-        Shape (M,), in the order of `measures.MEASURES`.
-    frames
-        How many frames it was found in.
-    """
-
-    location: Floats
-    spread: Floats
-    frames: int
 
 
 TYPICAL = RestingFace(TYPICAL_REST, np.zeros(len(MEASURES)), 0)
@@ -117,15 +111,32 @@ def resting_face(clips: Sequence[NDArray[np.floating]]) -> RestingFace:
     frames = np.concatenate(measured)
     usual = np.median(frames, axis=0)
     spread = 1.4826 * np.median(np.abs(frames - usual), axis=0)
-    location = usual + (_calm_face(frames) - usual) / len(measured)
-    location[OPENINGS] = np.quantile(frames[:, OPENINGS], SHUT_QUANTILE, axis=0)
-    return RestingFace(location, spread, len(frames))
+    clips_seen = len(measured)
+    own = usual + (_calm_face(frames) - usual) * 2 / (clips_seen + 1)
+    own[OPENINGS] = np.quantile(frames[:, OPENINGS], SHUT_QUANTILE, axis=0)
+    # Squared, as more clips show not only more of the person, but also sooner a face at rest.
+    trust = clips_seen**2 / (clips_seen**2 + doubt())
+    return RestingFace(TYPICAL_REST + trust * (own - TYPICAL_REST), spread, len(frames))
+
+
+def doubt() -> Floats:
+    """Return how much a deviation from the face of people at rest is to be taken for an expression, shape (M,).
+
+    The variance of expressions over that between people at rest; 0 for measures that no action unit is made of.
+    """
+    between = np.maximum(BETWEEN_PEOPLE, LEAST_BETWEEN * FULL_MOVEMENT)
+    return np.asarray(np.nan_to_num(np.minimum((EXPRESSION * FULL_MOVEMENT / between) ** 2, MOST_DOUBT)))
 
 
 def _calm_face(frames: Floats) -> Floats:
-    """Median over the frames whose blendshapes are least active, shape (F, M) to (M,)."""
-    activity = frames[:, len(GEOMETRY) :].clip(0, ACTIVE).mean(axis=1)
-    return np.asarray(np.median(frames[activity <= np.quantile(activity, CALM_SHARE)], axis=0))
+    """Median over the frames nearest to the face of people at rest, shape (F, M) to (M,).
+
+    Distances are in full movements, each 1 at most, averaged over the measures that action units are made of.
+    """
+    used = np.isfinite(FULL_MOVEMENT)
+    away = np.abs(frames - TYPICAL_REST)[:, used] / FULL_MOVEMENT[used]
+    distance = away.clip(0, 1).mean(axis=1)
+    return np.asarray(np.median(frames[distance <= np.quantile(distance, CALM_SHARE)], axis=0))
 
 
 def read_speakers(index: Iterable[Path]) -> dict[str, str | None]:

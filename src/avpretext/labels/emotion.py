@@ -7,8 +7,13 @@ A clip that matches nothing since it shows next to nothing is neutral, where the
 Speech moves the mouth to and fro, while an expression stays: so the intensity of a mouth AU over the clip is its median
 (`mouth_quantile`), which open and closed mouth alike let through, while the other AUs count as what they reach in their
 upper frames (`upper_quantile`).
+
+An action unit that is null throughout a clip is one that the backend does not know. What is required and unknown cannot
+be seen, so the emotion has no score (`labels/emotion_table.py`): a match on what is left would be an easier one, and
+would win against emotions that must show all of theirs. Unknown AUs among the optional and the excluding are ignored.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +26,7 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.config import EmotionLabelOptions
 from avpretext.labels.chunk_labels import report_balance
-from avpretext.labels.emotion_table import EmotionTable, read_table, scores
+from avpretext.labels.emotion_table import EmotionTable, read_table, scores, strongest
 from avpretext.progress import progress
 from avpretext.schemas import ACTION_UNITS
 
@@ -50,7 +55,7 @@ class Verdict:
     confidence
         0..1: how far the best score is ahead of the second and of the least score that counts; NaN without a label.
     scores
-        Class to score; NaN when not measured.
+        Class to score; NaN when not measured, or when an AU that the class requires is unknown.
     """
 
     outcome: str
@@ -96,21 +101,24 @@ def clip_intensities(frames: NDArray[np.floating], options: EmotionLabelOptions)
     Parameters
     ----------
     frames
-        Shape (F, 20), 0..1, in the order of `schemas.ACTION_UNITS`; NaN in gaps.
+        Shape (F, 20), 0..1, in the order of `schemas.ACTION_UNITS`; NaN in gaps, and throughout where an AU is unknown.
     options
         The quantiles, and the least share of frames with a face.
 
     Returns
     -------
     Shape (20,): `mouth_quantile` over the frames for the AUs that speech moves too, `upper_quantile` for the others;
-    NaN when fewer frames than `min_coverage` show a face.
+    NaN for AUs that are unknown, and for all when fewer frames than `min_coverage` show a face.
     """
-    seen = frames[np.isfinite(frames).all(axis=1)]
-    if not len(seen) or len(seen) < options.min_coverage * len(frames):
-        return np.full(len(ACTION_UNITS), np.nan)
-    of_mouth = np.isin(ACTION_UNITS, MOUTH_UNITS)
-    upper = np.quantile(seen, options.upper_quantile, axis=0)
-    return np.asarray(np.where(of_mouth, np.quantile(seen, options.mouth_quantile, axis=0), upper))
+    clip = np.full(len(ACTION_UNITS), np.nan)
+    known = np.isfinite(frames).any(axis=0)
+    seen = frames[:, known]
+    seen = seen[np.isfinite(seen).all(axis=1)]
+    if known.any() and len(seen) and len(seen) >= options.min_coverage * len(frames):
+        of_mouth = np.isin(ACTION_UNITS, MOUTH_UNITS)[known]
+        upper = np.quantile(seen, options.upper_quantile, axis=0)
+        clip[known] = np.where(of_mouth, np.quantile(seen, options.mouth_quantile, axis=0), upper)
+    return clip
 
 
 def judge(table: EmotionTable, clips: Iterable[Floats], options: EmotionLabelOptions) -> list[Verdict]:
@@ -121,13 +129,13 @@ def judge(table: EmotionTable, clips: Iterable[Floats], options: EmotionLabelOpt
     table
         What shows which emotion.
     clips
-        Shape (20,) each: the action units of each clip; NaN when not measured.
+        Shape (20,) each: the action units of each clip; NaN for those that are unknown, all of them when not measured.
     options
         The limits.
     """
     intensities = np.stack(list(clips))
     used = [ACTION_UNITS.index(unit) for unit in table.action_units]
-    shown = intensities[:, used].max(axis=1)
+    shown = strongest(intensities[:, used])
     return [_judge_clip(table, row, top, options) for row, top in zip(scores(table, intensities), shown, strict=True)]
 
 
@@ -135,18 +143,19 @@ def _judge_clip(table: EmotionTable, row: Floats, shown: float, options: Emotion
     named = dict(zip(table.emotions, row.tolist(), strict=True))
     if table.neutral:
         named[table.neutral] = float(1 - shown)
-    if np.isnan(shown):
+    scored = np.sort(row[np.isfinite(row)])[::-1]
+    if not len(scored):
         return Verdict("unmeasured", None, np.nan, np.nan, named)
-    second, best = np.sort(row)[-2:]
+    best, second = float(scored[0]), float(scored[1]) if len(scored) > 1 else 0.0
     if table.neutral and shown < options.neutral_below and best < options.min_score:
         sureness = 1 - shown / options.neutral_below
         return Verdict("labelled", table.neutral, float(1 - shown), float(sureness), named)
     if best < options.min_score:
-        return Verdict("none", None, float(best), np.nan, named)
+        return Verdict("none", None, best, np.nan, named)
     if best - second < options.min_margin:
-        return Verdict("ambiguous", None, float(best), np.nan, named)
-    ahead = (best - max(second, options.min_score)) / best
-    return Verdict("labelled", list(table.emotions)[int(row.argmax())], float(best), float(ahead), named)
+        return Verdict("ambiguous", None, best, np.nan, named)
+    ahead = (best - max(second, options.min_score)) / max(best, 1e-9)
+    return Verdict("labelled", list(table.emotions)[int(np.nanargmax(row))], best, float(ahead), named)
 
 
 def _row(clip_id: str, verdict: Verdict) -> dict[str, Any]:
@@ -161,3 +170,12 @@ def report(table: EmotionTable, verdicts: Sequence[Verdict]) -> None:
     given = [verdict.label for verdict in verdicts]
     dropped = {name: sum(verdict.outcome == name for verdict in verdicts) for name in OUTCOMES[1:]}
     report_balance("labels_emotion", {name: given.count(name) for name in table.classes}, dropped)
+    measured = [verdict for verdict in verdicts if verdict.outcome != "unmeasured"]
+    for name in table.emotions:
+        unscored = sum(bool(np.isnan(verdict.scores[name])) for verdict in measured)
+        if unscored:
+            print(
+                f"labels_emotion: warning: {name!r} has no score in {unscored} of {len(measured)} measured clips: the"
+                " action units hold none of those that it requires",
+                file=sys.stderr,
+            )

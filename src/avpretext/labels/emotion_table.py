@@ -113,6 +113,12 @@ def _explain(source: str, entry: Any) -> str:
     return f"{source}: {where}: {entry['msg']}"
 
 
+def strongest(values: NDArray[np.floating]) -> Floats:
+    """Return the largest known value of each row, shape (N, k) to (N,); NaN where none is known, or k is 0."""
+    known = np.where(np.isfinite(values), values, -np.inf).max(axis=1, initial=-np.inf)
+    return np.where(np.isfinite(known), known, np.nan)
+
+
 @dataclass(frozen=True)
 class _Intensities:
     """Action units of clips, looked up by the entries of a table."""
@@ -120,13 +126,18 @@ class _Intensities:
     values: Floats
 
     def of(self, entry: str) -> Floats:
-        """Intensity of an entry in each clip: of several AUs joined by `|`, the strongest."""
-        columns = [ACTION_UNITS.index(unit) for unit in entry.split("|")]
-        return np.asarray(self.values[:, columns].max(axis=1))
+        """Intensity of an entry in each clip: of several AUs joined by `|`, the strongest of those known."""
+        return strongest(self.values[:, [ACTION_UNITS.index(unit) for unit in entry.split("|")]])
 
     def each(self, entries: list[str]) -> Floats:
-        """Intensities of several entries, shape (clips, entries); one column of zeros if there are none."""
-        return np.stack([self.of(entry) for entry in entries] or [np.zeros(len(self.values))], axis=1)
+        """Intensities of several entries, shape (clips, entries); NaN where unknown."""
+        return np.stack([self.of(entry) for entry in entries], axis=1) if entries else np.empty((len(self.values), 0))
+
+
+def _mean_of_known(values: Floats) -> Floats:
+    """Return the mean of the known values of each row; 0 where none is known."""
+    known = np.isfinite(values)
+    return np.asarray(np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
 
 
 def scores(table: EmotionTable, intensities: NDArray[np.floating]) -> Floats:
@@ -137,12 +148,13 @@ def scores(table: EmotionTable, intensities: NDArray[np.floating]) -> Floats:
     table
         What shows which emotion.
     intensities
-        Shape (N, 20): the action units of each clip, 0..1, in the order of `schemas.ACTION_UNITS`.
+        Shape (N, 20): the action units of each clip, 0..1, in the order of `schemas.ACTION_UNITS`; NaN: unknown.
 
     Returns
     -------
     Shape (N, emotions), 0..1, in the order of ``table.emotions``: geometric mean of what is required, raised by the
-    mean of what is optional, lowered by the strongest of what excludes it.
+    mean of what is optional, lowered by the strongest of what excludes it. NaN where an AU that is required is unknown;
+    what else is unknown is left out.
 
     Examples
     --------
@@ -158,7 +170,7 @@ def scores(table: EmotionTable, intensities: NDArray[np.floating]) -> Floats:
     for emotion in table.emotions.values():
         required = units.each(emotion.required)
         core = np.prod(required, axis=1) ** (1 / required.shape[1])
-        more = 1 + table.optional_weight * units.each(emotion.optional).mean(axis=1)
-        less = 1 - table.excluding_weight * units.each(emotion.excluding).max(axis=1)
+        more = 1 + table.optional_weight * _mean_of_known(units.each(emotion.optional))
+        less = 1 - table.excluding_weight * np.nan_to_num(strongest(units.each(emotion.excluding)))
         columns.append(core * more / (1 + table.optional_weight) * less)
     return np.stack(columns, axis=1)

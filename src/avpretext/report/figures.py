@@ -212,6 +212,30 @@ def units(rows: Sequence[tuple[str, float | None, float | None]], name: str) -> 
         return inline(chart, name, f"Correlation with the true action units: {spoken}")
 
 
+def firing(rows: Sequence[tuple[str, float, float]], name: str) -> Markup:
+    """Draw how often each action unit fires.
+
+    Parameters
+    ----------
+    rows
+        Action unit, share of the clips in which it fires, share of the frames in which it is active; 0..1.
+    name
+        Unique name of the figure on the page.
+    """
+    with style():
+        chart, (axes,) = figure(430, 19 * len(rows) + 62)
+        places = range(len(rows))
+        axes.barh(places, [100 * clips for _, clips, _ in rows], color=COLOURS["soft"], height=0.68, label="clips")
+        axes.plot([100 * frames for _, _, frames in rows], places, "o", color=COLOURS["emotion"], markersize=5,
+                  label="frames")  # fmt: skip
+        _name_rows(axes, [unit for unit, _, _ in rows])
+        axes.set_xlim(left=0)
+        axes.set_xlabel("per cent")
+        chart.legend(loc="outside upper left", ncols=2)
+        spoken = "; ".join(f"{unit} {100 * clips:.0f} % of the clips" for unit, clips, _ in rows)
+        return inline(chart, name, f"How often each action unit fires: {spoken}")
+
+
 def traces(sample: Sample, name: str) -> Markup:
     """Draw the signals of one clip along one time axis: energy, motion, action units, and the labels of chunks."""
     panels = _panels(sample)

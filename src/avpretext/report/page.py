@@ -1,5 +1,6 @@
 """The stage `report`: one self-contained HTML page of what was run, on what, and what came of it."""
 
+from dataclasses import replace
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -9,7 +10,7 @@ from avpretext.config import TASKS, Config
 from avpretext.evaluation import formats, printed, results, summaries
 from avpretext.paths import Layout
 from avpretext.progress import duration
-from avpretext.report import contents, figures, sample
+from avpretext.report import contents, faces, figures, sample
 from avpretext.shards import PathLike
 
 _REFUSED_SHOWN = 200
@@ -32,7 +33,7 @@ def run(config: Config, output: PathLike) -> None:
 
 
 def render(config: Config, layout: Layout) -> str:
-    """Return the page as text."""
+    """Return the page as text, with people's faces or without."""
     environment = Environment(
         loader=PackageLoader("avpretext.report"),
         autoescape=True,
@@ -48,6 +49,9 @@ def facts(config: Config, layout: Layout) -> dict[str, Any]:
     """Return everything that the template speaks of."""
     corpora = summaries.corpora_rows(config, layout)
     clip = sample.load(config, layout)
+    if clip is not None and not config.report.pictures:
+        clip = replace(clip, frames=[])
+    units, together = (contents.read_table(layout.table(f"{name}.csv")) for name in ("action_units", "au_combinations"))
     return {
         "version": __version__,
         "synthetic": synthetic_sentence(config),
@@ -62,6 +66,8 @@ def facts(config: Config, layout: Layout) -> dict[str, Any]:
         "tasks": TASKS,
         "pretrain": contents.pretrain_charts(config, layout),
         "balance": contents.balance_charts(config, layout),
+        "faces": faces.found_faces(config, layout, units, together, config.report.pictures),
+        "unit_names": faces.NAMES,
         "sample": clip,
         "traces": None if clip is None else figures.traces(clip, "sample-traces"),
         "truth": contents.read_table(layout.table("truth.csv")),

@@ -107,7 +107,7 @@ def _worth(label: str | None, confidence: float | None) -> float:
     return (1.0 if label.lower().startswith("neu") else 2.0) + (confidence or 0.0)
 
 
-def _rows(path: str, clip_id: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
+def clip_rows(path: str, clip_id: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
     """Return the rows of a clip; None where the artefact or the clip is missing."""
     for file in present([path]):
         for found, rows in shards.iterate_clips(file, columns):
@@ -118,13 +118,13 @@ def _rows(path: str, clip_id: str, columns: Sequence[str] | None = None) -> pl.D
 
 
 def _read(layout: Layout, corpus: str, shard: int, clip_id: str) -> Sample | None:
-    speech = _rows(layout.shard(corpus, "speech", shard), clip_id, ["clip_id", "time_s", "energy"])
-    audio = _rows(layout.shard(corpus, "split", shard, "audio"), clip_id, ["clip_id", "speaker", "duration_s"])
+    speech = clip_rows(layout.shard(corpus, "speech", shard), clip_id, ["clip_id", "time_s", "energy"])
+    audio = clip_rows(layout.shard(corpus, "split", shard, "audio"), clip_id, ["clip_id", "speaker", "duration_s"])
     if speech is None or audio is None:
         return None
-    motion = _rows(layout.shard(corpus, "motion", shard), clip_id, ["clip_id", "time_s", "speed_face"])
-    units = _rows(layout.shard(corpus, "action_units", shard), clip_id)
-    emotion = _rows(layout.corpus(corpus, "labels_emotion"), clip_id)
+    motion = clip_rows(layout.shard(corpus, "motion", shard), clip_id, ["clip_id", "time_s", "speed_face"])
+    units = clip_rows(layout.shard(corpus, "action_units", shard), clip_id)
+    emotion = clip_rows(layout.corpus(corpus, "labels_emotion"), clip_id)
     return Sample(
         corpus=corpus,
         clip_id=clip_id,
@@ -160,7 +160,7 @@ def _gaps(column: pl.Series) -> list[float]:
 
 
 def _chunk_labels(path: str, clip_id: str) -> list[dict[str, Any]]:
-    rows = _rows(path, clip_id)
+    rows = clip_rows(path, clip_id)
     return [] if rows is None else rows.sort("chunk").to_dicts()
 
 
@@ -173,8 +173,8 @@ def _scores(emotion: pl.DataFrame) -> list[tuple[str, float]]:
 
 def _frames(layout: Layout, corpus: str, shard: int, clip_id: str) -> list[PreviewFrame]:
     """Return the frames that were kept of a clip, with the landmarks of the same frame numbers."""
-    preview = _rows(layout.shard(corpus, "landmarks", shard, "preview"), clip_id)
-    tracked = _rows(layout.shard(corpus, "landmarks", shard), clip_id, ["frame", "landmarks", "width", "height"])
+    preview = clip_rows(layout.shard(corpus, "landmarks", shard, "preview"), clip_id)
+    tracked = clip_rows(layout.shard(corpus, "landmarks", shard), clip_id, ["frame", "landmarks", "width", "height"])
     if preview is None or tracked is None:
         return []
     rows = preview.join(tracked, on=["clip_id", "frame"], how="inner").sort("frame")

@@ -1,0 +1,80 @@
+"""Action unit intensities out of MediaPipe's blendshapes and landmark distances: the backend `blendshapes`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avpretext import schemas, shards
+from avpretext.config import ActionUnitOptions
+from avpretext.errors import UserError
+from avpretext.features import formulas, neutral
+from avpretext.features.landmark_shards import ClipLandmarks, read_clips
+from avpretext.features.measures import measure
+from avpretext.progress import progress
+from avpretext.schemas import ACTION_UNITS
+
+Floats = NDArray[np.float64]
+
+
+def run(landmarks: Path, index: Path, neutral_faces: Path | None, options: ActionUnitOptions, output: Path) -> None:
+    """Measure the action units in every frame of a shard.
+
+    Parameters
+    ----------
+    landmarks
+        Shard of `landmarks`.
+    index
+        Shard of `index`, which knows the speakers.
+    neutral_faces
+        Artefact of `neutral`; needed with `calibration: speaker` only.
+    options
+        Backend and calibration.
+    output
+        Where the shard goes.
+    """
+    made_by = shards.provenance("action_units", {"backend": "blendshapes", "calibration": options.calibration})
+    rest_of = resting_faces(index, neutral_faces, options)
+    total = len(set(shards.read(landmarks, ["clip_id"])["clip_id"]))
+    label = f"action_units {output.parent.parent.name}/{output.stem}"
+    with shards.ShardWriter(output, schemas.ACTION_UNIT_FRAMES, made_by) as writer:
+        for clip in progress(read_clips(landmarks), total=total, unit="clips", label=label):
+            values = from_blendshapes(clip, rest_of(clip.clip_id))
+            columns = {"clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s}
+            columns |= {unit: shards.nullable(values[:, k]) for k, unit in enumerate(ACTION_UNITS)}
+            writer.write(columns)
+
+
+def resting_faces(
+    index: Path, neutral_faces: Path | None, options: ActionUnitOptions
+) -> Callable[[str], neutral.RestingFace | None]:
+    """Return the function from a clip to the resting face it is calibrated by; None means the clip's own.
+
+    Raises
+    ------
+    UserError
+        Calibration is by speaker and the artefact of `neutral` is not given.
+    """
+    if options.calibration == "none":
+        return lambda clip_id: neutral.TYPICAL
+    if options.calibration == "clip":
+        return lambda clip_id: None
+    if neutral_faces is None:
+        raise UserError("action_units.calibration = 'speaker' needs the resting faces; run the stage 'neutral' first")
+    speakers, faces = neutral.read_speakers([index]), neutral.read_resting_faces(neutral_faces)
+    return lambda clip_id: faces.get(speakers.get(clip_id) or "")
+
+
+def from_blendshapes(clip: ClipLandmarks, rest: neutral.RestingFace | None) -> Floats:
+    """Return the action units of a clip, shape (F, 20), 0..1, NaN in gaps; see `formulas`.
+
+    Parameters
+    ----------
+    clip
+        Its landmarks and blendshapes.
+    rest
+        The face that counts as zero; None: the clip's own.
+    """
+    values = measure(clip.points, clip.blendshapes)
+    return formulas.intensities(values, rest or neutral.resting_face([values]))

@@ -1,0 +1,223 @@
+"""Action units out of the CSV files of other tools: OpenFace 2 and py-feat, each as one face over the frames of a clip.
+
+OpenFace 2 (`FeatureExtraction`, `FaceLandmarkVidMulti`): columns of its wiki page "Output Format". Intensities `_r` are
+0..5 and become 0..1; AU28 has a presence `_c` only, 0 or 1. AU45, blink, is how far the eyes are closed: our AU43.
+
+py-feat (`Fex.to_csv`): read by `fex`. Its values are 0..1, for most of its models the probability that the AU is there.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from avpretext.errors import UserError
+from avpretext.features import fex
+from avpretext.schemas import ACTION_UNITS
+
+Floats = NDArray[np.float64]
+
+OPENFACE, PYFEAT = "OpenFace", "py-feat"
+
+OPENFACE_SIGN = ("timestamp", "confidence", "success", "AU01_r")
+PYFEAT_SIGN = (fex.FRAME, fex.SCORE, "AU01")
+"""Columns by which the files of a tool are known."""
+
+INTENSITY = {"AU43": "AU45_r"} | {unit: f"{unit}_r" for unit in ACTION_UNITS if unit != "AU43"}
+PRESENCE = {"AU28": "AU28_c"}
+"""Action unit to OpenFace's column; of AU11 and AU24 it knows neither."""
+
+MAX_INTENSITY = 5.0
+
+MIN_CONFIDENCE = 0.5
+"""Frames of which OpenFace is less sure are failures, whatever `success` says.
+
+OpenFace 2 itself sets `success` where the confidence is above .725 (`validation_boundary` in
+LandmarkDetectorParameters.cpp), so this only bites where that check was switched off or lowered.
+"""
+
+MAX_FPS = 240.0
+"""Timestamps closer together are no clock: OpenFace writes 0.001 s per frame where it does not know the frame rate."""
+
+
+@dataclass(frozen=True)
+class Track:
+    """One face over the frames that a tool looked at.
+
+    Attributes
+    ----------
+    frame
+        Number of each frame in which the face was found, from 0, rising, shape (N,).
+    time_s
+        When those were, shape (N,); None where the file does not tell.
+    values
+        Shape (N, 20), 0..1, in the order of `schemas.ACTION_UNITS`; NaN in the columns of AUs that the tool lacks.
+    frames
+        How many frames the tool looked at, from the first of the video.
+    step_s
+        From one frame to the next, in seconds; NaN where the file does not tell.
+    faces
+        The most faces found in one frame.
+    """
+
+    frame: NDArray[np.int64]
+    time_s: Floats | None
+    values: Floats
+    frames: int
+    step_s: float
+    faces: int
+
+
+def tool_of(path: Path) -> str | None:
+    """Return which tool wrote a file, by its columns: `OpenFace` or `py-feat`; None for a file without columns.
+
+    Raises
+    ------
+    UserError
+        The columns are of neither.
+    """
+    columns = _header(path)
+    if not columns:
+        return None
+    for tool, sign in ((OPENFACE, OPENFACE_SIGN), (PYFEAT, PYFEAT_SIGN)):
+        if columns.keys() >= set(sign):
+            return tool
+    start = ",".join(columns)[:60]
+    raise UserError(
+        f"{path}: expected a CSV of OpenFace 2 on a video (columns {', '.join(OPENFACE_SIGN)}, ...; its option -aus) or"
+        f" of py-feat ({', '.join(PYFEAT_SIGN)}, ...), its columns begin with {start!r}; write it again, or remove it"
+    )
+
+
+def read_track(path: Path) -> Track | None:
+    """Read a file of either tool; None if it has no rows.
+
+    Raises
+    ------
+    UserError
+        It is of neither tool, or cannot be read.
+    """
+    tool = tool_of(path)
+    if tool is None:
+        return None
+    try:
+        table = _numbers(path, OPENFACE_COLUMNS if tool == OPENFACE else (*fex.COLUMNS, "timestamp"))
+        if not len(table[fex.FRAME]):
+            return None
+        return openface_track(table) if tool == OPENFACE else pyfeat_track(table)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def openface_track(table: dict[str, Floats]) -> Track:
+    """Return the face of a table of OpenFace.
+
+    Several faces: the one found in the most frames, of equals the one it is surest of. Where no frame shows two at once
+    they count as one, which was lost and found again under a new number.
+
+    Parameters
+    ----------
+    table
+        Column to numbers, shape (N,); NaN where the file has none. AUs without column are unknown.
+    """
+    values = np.column_stack([_intensity(table, unit) for unit in ACTION_UNITS])
+    known = np.isfinite(values).any(axis=0)
+    found = (table["success"] == 1) & (table["confidence"] >= MIN_CONFIDENCE)
+    found &= np.isfinite(table["timestamp"]) & np.isfinite(table[fex.FRAME])
+    found &= np.isfinite(values[:, known]).all(axis=1)
+    face = table.get("face_id", np.zeros(len(found)))
+    rows = np.flatnonzero(found)
+    faces = _at_once(table[fex.FRAME][rows])
+    if faces > 1:
+        rows = rows[face[rows] == _main_face(face[rows], table["confidence"][rows])]
+    rows = rows[np.argsort(table["timestamp"][rows], kind="stable")]
+    first = 1 if table[fex.FRAME].min(initial=1, where=np.isfinite(table[fex.FRAME])) >= 1 else 0  # copies start at 0
+    return _track(table, rows, table[fex.FRAME][rows] - first, values[rows], first, faces)
+
+
+def pyfeat_track(table: dict[str, Floats]) -> Track:
+    """Return the face of a table of py-feat; of several it follows one by the rule of `face_choice`.
+
+    py-feat writes no time but `approx_time`, in whole seconds; a column `timestamp`, in seconds, is read if present.
+    """
+    faces = fex.parse_faces(table)
+    chosen = fex.follow(faces)
+    frame = faces.frame[chosen]
+    order = np.argsort(table[fex.FRAME], kind="stable")
+    rows = order[np.searchsorted(table[fex.FRAME][order], frame)]
+    return _track(table, rows, frame, faces.units[chosen], 0, _at_once(faces.frame))
+
+
+def _track(
+    table: dict[str, Floats], rows: NDArray[np.int64], frame: NDArray[np.number], values: Floats, first: int, faces: int
+) -> Track:
+    """Put a track together; step and number of frames are those of all rows, found or not."""
+    numbers = np.unique(table[fex.FRAME][np.isfinite(table[fex.FRAME])]) - first
+    skipped = float(np.median(np.diff(numbers))) if len(numbers) > 1 else 1.0
+    times = table.get("timestamp", np.array([]))
+    clock = np.unique(times[np.isfinite(times)])
+    step_s = float(np.median(np.diff(clock))) if len(clock) > 1 else np.nan
+    ticks = step_s * MAX_FPS >= 1 or len(numbers) == 1
+    return Track(
+        frame=frame.astype(np.int64),
+        time_s=times[rows] if len(clock) and ticks else None,
+        values=values,
+        frames=int(numbers[-1] + skipped) if len(numbers) else 0,
+        step_s=step_s if ticks else np.nan,
+        faces=faces,
+    )
+
+
+def _at_once(frame: NDArray[np.number]) -> int:
+    """Return how often the commonest frame comes; 0 of none."""
+    return int(np.unique(frame, return_counts=True)[1].max(initial=0))
+
+
+def _main_face(face: Floats, confidence: Floats) -> float:
+    """Return the number of the face with the most rows, of equals the surest, of equals the first."""
+    names, place, count = np.unique(face, return_inverse=True, return_counts=True)
+    sureness = np.bincount(place, confidence) / count
+    return float(names[np.lexsort((names, -sureness, -count))[0]])
+
+
+def _intensity(table: dict[str, Floats], unit: str) -> Floats:
+    """Return an action unit of OpenFace, 0..1; NaN where it does not know it."""
+    if INTENSITY[unit] in table:
+        return np.clip(table[INTENSITY[unit]] / MAX_INTENSITY, 0, 1)
+    unknown = np.full(len(table[fex.FRAME]), np.nan)
+    return np.clip(table.get(PRESENCE.get(unit, ""), unknown), 0, 1)
+
+
+OPENFACE_COLUMNS = (
+    fex.FRAME, "face_id", *OPENFACE_SIGN[:3], *INTENSITY.values(), *PRESENCE.values(),
+)  # fmt: skip
+"""What is read of a table of OpenFace; it has some 700 columns more."""
+
+
+def _header(path: Path) -> dict[str, str]:
+    """Return the columns of a CSV: name without the spaces that OpenFace puts after commas, to name as it stands."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            line = re.split(r"[\r\n]", file.readline(), maxsplit=1)[0]
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); copy it again, or remove it") from None
+    return {name.strip(' "'): name.strip('"') for name in line.split(",") if name.strip()}
+
+
+def _numbers(path: Path, wanted: Sequence[str]) -> dict[str, Floats]:
+    """Return those of the wanted columns that a CSV has, as numbers; what is no number is NaN."""
+    header = _header(path)
+    columns = {name: header[name] for name in wanted if name in header}
+    try:
+        # As text first: OpenFace on Windows writes "-nan(ind)", and a killed run leaves half a row.
+        text = pl.read_csv(
+            path, columns=list(columns.values()), infer_schema=False, truncate_ragged_lines=True, encoding="utf8-lossy"
+        )
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"no CSV ({str(error).splitlines()[0]}); write it again, or remove it") from None
+    numbers = text.select(pl.all().str.strip_chars().cast(pl.Float64, strict=False).fill_null(float("nan")))
+    return {name: numbers[raw].to_numpy() for name, raw in columns.items()}

@@ -1,0 +1,97 @@
+"""The tables of `docs/action-units.md`: the formulas of the action units, and the prototypes of the emotions.
+
+`python -m avpretext.report.action_unit_docs docs/action-units.md results/tables/truth_action_units.csv` writes them
+anew, with the correlations that the demo came to.
+"""
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from avpretext.features.formulas import FORMULAS, Formula
+from avpretext.features.measures import GEOMETRY
+from avpretext.labels.emotion_table import read_table
+
+HEADER = ("AU", "FACS name", "formula", "what is seen", "source", "known weakness", "r, demo")
+
+
+def formula_text(formula: Formula) -> str:
+    """Return a formula as people read it: weight, measure, and after the slash its movement at full intensity.
+
+    >>> formula_text(FORMULAS["AU14"])
+    '1 mouthDimple/0.4'
+    """
+    terms = [
+        f"{'− ' if weight < 0 else '+ '}{abs(weight):g} {measure}/{f'{movement:g}'.replace('-', '−')}"
+        for measure, (weight, movement) in formula.evidence.items()
+    ]
+    return " ".join(terms).removeprefix("+ ")
+
+
+def formula_rows(correlations: Mapping[str, str] | None = None) -> list[tuple[str, ...]]:
+    """Return a row for each action unit, in the columns of `HEADER`.
+
+    Parameters
+    ----------
+    correlations
+        Action unit to its correlation with the truth of the demo, as text; empty where the demo never shows it.
+    """
+    known = correlations or {}
+    return [
+        (unit, formula.name, f"`{formula_text(formula)}`", formula.sees, formula.source, formula.weakness,
+         known.get(unit) or "–")
+        for unit, formula in FORMULAS.items()
+    ]  # fmt: skip
+
+
+def generated(correlations: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what is generated of the document, as Markdown, by the name in its marks."""
+    distances = [(f"`{name}`", distance.description) for name, distance in GEOMETRY.items()]
+    return {
+        "formulas": _table(HEADER, formula_rows(correlations)),
+        "distances": _table(("distance", "what it is"), distances),
+        "emotions": _table(("label", "required", "optional", "excluding"), emotion_rows()),
+    }
+
+
+def emotion_rows() -> list[tuple[str, ...]]:
+    """Return a row for each emotion of the shipped table: label and AUs required, optional, excluding."""
+    return [
+        (label, *(", ".join(entries).replace("|", " or ") or "–" for entries in
+                  (prototype.required, prototype.optional, prototype.excluding)))
+        for label, prototype in read_table(None).emotions.items()
+    ]  # fmt: skip
+
+
+def marks(name: str) -> tuple[str, str]:
+    """Return the lines between which a table stands in the document."""
+    return f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def read_correlations(path: Path) -> dict[str, str]:
+    """Return the correlation of each action unit from the table `truth_action_units`, with two decimals."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {
+            row["action_unit"]: f"{float(row['pearson_r']):.2f}" for row in csv.DictReader(file) if row["pearson_r"]
+        }
+
+
+def written_anew(document: str, correlations: Mapping[str, str] | None = None) -> str:
+    """Return the document with all that is generated made anew."""
+    for name, table in generated(correlations).items():
+        begin, end = marks(name)
+        before, _, rest = document.partition(begin)
+        _, _, after = rest.partition(end)
+        document = f"{before}{begin}{table}{end}{after}"
+    return document
+
+
+if __name__ == "__main__":
+    target, scores = (Path(argument) for argument in sys.argv[1:3])
+    target.write_text(written_anew(target.read_text("utf-8"), read_correlations(scores)), "utf-8")
