@@ -1,5 +1,6 @@
 """The plan: what a configuration asks for, without opening an artefact."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,3 +67,25 @@ def test_what_cannot_be_is_said_before_anything_runs() -> None:
         plan(ravdess=corpus(protocol={"name": "chou"}))
     with pytest.raises(UserError, match="did you mean 'acted'"):
         plan(ravdess=corpus(targets=["actd"]))
+
+
+def test_action_units_are_measured_from_what_their_backend_reads() -> None:
+    talks = {"talks": {"path": "p", "use": ["pretrain"]}}
+
+    def inputs(**options: str) -> list[str]:
+        asked = Plan(parse({"corpora": talks, "action_units": options}))
+        return list(asked.action_unit_inputs("talks", "0000"))
+
+    assert inputs() == ["landmarks", "index", "neutral"]
+    assert inputs(calibration="clip") == ["landmarks", "index"]
+    assert inputs(backend="pyfeat") == ["frames"]
+    assert inputs(backend="import", imports="folder") == ["landmarks"]
+
+
+def test_an_imported_file_that_changes_is_noticed(tmp_path: Path) -> None:
+    talks = {"talks": {"path": "p", "use": ["pretrain"]}}
+    asked = Plan(parse({"corpora": talks, "action_units": {"backend": "import", "imports": str(tmp_path)}}))
+    before = asked.imports()
+    (tmp_path / "a.csv").write_text("frame, timestamp\n")
+    assert asked.imports() != before
+    assert Plan(parse({"corpora": talks})).imports() is None

@@ -181,9 +181,14 @@ class Plan:
         ]
         refused = [self.layout.corpus(corpus, "rejects") for corpus in self.config.corpora]
         labels = [table for corpus in self.config.used_for("pretrain") for table in self.labels(corpus)]
-        units = [shard for corpus in self.config.with_video() for shard in self.shards(corpus, "action_units")]
+        seen = [
+            shard
+            for corpus in self.config.with_video()
+            for stage, artefact in (("action_units", None), ("landmarks", "thumbnails"))
+            for shard in self.shards(corpus, stage, artefact)
+        ]
         trained = [self.layout.pretrain(tasks, "history.parquet") for tasks in self.config.task_sets()]
-        return [*tested, *refused, *units, *labels, *trained]
+        return [*tested, *refused, *seen, *labels, *trained]
 
 
 def _name(stage: StageOf, corpus: str) -> str:

@@ -117,9 +117,8 @@ def landmarks(
     options: OptionsText = "",
 ) -> None:
     """Track the face with MediaPipe: landmarks, blendshapes, head pose."""
-    stage_function("landmarks", threads)(
-        frames, model, config_of(config, options).landmarks, output, rejects, preview, threads
-    )
+    settings = config_of(config, options).landmarks
+    stage_function("landmarks", threads)(frames, model, settings, output, rejects, preview, threads, thumbnails)
 
 
 @app.command(rich_help_panel=STAGE)
