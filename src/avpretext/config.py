@@ -197,6 +197,9 @@ class ReportOptions(Options):
     """The HTML report."""
 
     pictures: bool = Field(True, description="false: no pictures of people")
+    compare_action_units: str | None = Field(
+        None, description="results folder of a run on the same clips by another backend, to compare with; null: none"
+    )
 
 
 class DemoOptions(Options):

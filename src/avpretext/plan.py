@@ -169,7 +169,8 @@ class Plan:
     def tables(self) -> list[str]:
         """Return the result tables."""
         known = any(corpus.truth for corpus in self.config.corpora.values())
-        return [self.layout.table(name) for name in (*TABLES, *(TRUTH_TABLES if known else ()))]
+        compared = ("compared_action_units.csv",) if self.config.report.compare_action_units else ()
+        return [self.layout.table(name) for name in (*TABLES, *compared, *(TRUTH_TABLES if known else ()))]
 
     def everything(self) -> list[str]:
         """Return what the tables and the report speak of."""

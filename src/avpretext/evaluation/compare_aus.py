@@ -22,10 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from avpretext import shards
+from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.evaluation import formats
 from avpretext.evaluation.formats import decimal
 from avpretext.evaluation.truth import PRESENT, pearson
+from avpretext.paths import Layout, expand
 from avpretext.schemas import ACTION_UNITS
 
 Floats = NDArray[np.float64]
@@ -53,6 +55,28 @@ def run(first: Sequence[Path], second: Sequence[Path], output: Path | None = Non
     Console().print(render(table))
     if output is not None:
         formats.write_csv(output, COLUMNS, table.to_dicts())
+
+
+def rows_of(config: Config, layout: Layout) -> list[dict[str, Any]]:
+    """Compare the action units of each corpus with those of another run; a row per corpus and AU, `COLUMNS` and corpus.
+
+    Raises
+    ------
+    UserError
+        The other run has measured the action units of none of the corpora.
+    """
+    if config.report.compare_action_units is None:
+        return []
+    other, rows = Path(config.report.compare_action_units), list[dict[str, Any]]()
+    for corpus in config.with_video():
+        second = expand(other / corpus / "action_units")
+        if second and second[0].is_file():
+            first = [Path(path) for path in layout.shards(corpus, "action_units", config.corpora[corpus].shards)]
+            rows += [{"corpus": corpus, **row} for row in compare(first, second).to_dicts()]
+    if not rows:
+        wanted = f"{other}/{(config.with_video() or ['CORPUS'])[0]}/action_units"
+        raise UserError(f"report.compare_action_units: no action units in {wanted}; name the results folder of a run")
+    return rows
 
 
 def compare(first: Sequence[Path], second: Sequence[Path]) -> pl.DataFrame:

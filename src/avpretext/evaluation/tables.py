@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from avpretext.config import TASKS, Config
-from avpretext.evaluation import action_units, folds, formats, printed, results, summaries, truth
+from avpretext.evaluation import action_units, compare_aus, folds, formats, printed, results, summaries, truth
 from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.metrics import CLASS_MEASURES
 from avpretext.evaluation.results import SCORE, Evaluated
@@ -42,6 +42,7 @@ COLUMNS = {
         "clip_intensity",
     ],
     "au_combinations": ["corpus", "rank", "action_units", "clips", "share", "labels"],
+    "compared_action_units": ["corpus", *compare_aus.COLUMNS],
     "truth": ["stage", "measure", "value"],
     "truth_action_units": ["action_unit", "pearson_r", "f1"],
     "provenance": ["of", "stage", "files", "stage_version", "package_version", "models", "options"],
@@ -71,6 +72,8 @@ def run(config: Config, output_dir: PathLike) -> None:
         "provenance": summaries.provenance_rows(config, layout),
     }
     rows["action_units"], rows["au_combinations"] = action_units.action_unit_rows(config, layout)
+    if config.report.compare_action_units is not None:
+        rows["compared_action_units"] = compare_aus.rows_of(config, layout)
     if truth.corpora_with_truth(config):
         rows["truth"] = truth.truth_rows(config, layout)
         rows["truth_action_units"] = truth.action_unit_rows(config, layout)

@@ -20,6 +20,7 @@ from avpretext.evaluation.results import Evaluated
 from avpretext.evaluation.summaries import Rows
 from avpretext.paths import Layout
 from avpretext.report import figures
+from avpretext.schemas import ACTION_UNITS
 from avpretext.stages import STAGES
 
 WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
@@ -324,7 +325,17 @@ def truth_chart(rows: Sequence[Mapping[str, str]]) -> Markup | None:
     if not rows:
         return None
     numbers = [(row["action_unit"], _number(row["pearson_r"]), _number(row["f1"])) for row in rows]
-    return figures.units(numbers, "truth-action-units")
+    return figures.units(numbers, "truth-action-units", "the true action units")
+
+
+def compared_charts(rows: Sequence[Mapping[str, str]], other: str) -> list[tuple[str, Markup]]:
+    """Draw, for each corpus, how far its action units agree with those of another run."""
+    charts = []
+    for corpus in dict.fromkeys(row["corpus"] for row in rows):
+        units = [row for row in rows if row["corpus"] == corpus and row["action_unit"] in ACTION_UNITS]
+        numbers = [(row["action_unit"], _number(row["pearson_r"]), _number(row["f1"])) for row in units]
+        charts.append((corpus, figures.units(numbers, f"{corpus}-compared-units", f"the action units of {other}")))
+    return charts
 
 
 def _number(text: str) -> float | None:

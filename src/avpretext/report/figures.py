@@ -193,8 +193,8 @@ def curves(
         return inline(chart, name, f"{title}: {ends}")
 
 
-def units(rows: Sequence[tuple[str, float | None, float | None]], name: str) -> Markup:
-    """Draw how well each action unit is measured: correlation with the truth, and F1 of its presence."""
+def units(rows: Sequence[tuple[str, float | None, float | None]], name: str, other: str) -> Markup:
+    """Draw how far each action unit agrees with `other`: its correlation, and F1 of its presence."""
     with style():
         chart, (axes,) = figure(430, 19 * len(rows) + 62)
         for place, (_, correlation, f1) in enumerate(rows):
@@ -209,7 +209,7 @@ def units(rows: Sequence[tuple[str, float | None, float | None]], name: str) -> 
         axes.axvline(0, color=COLOURS["muted"], linewidth=1)
         chart.legend(loc="outside upper left", ncols=2)
         spoken = "; ".join(f"{unit} {decimal(correlation, 2)}" for unit, correlation, _ in rows)
-        return inline(chart, name, f"Correlation with the true action units: {spoken}")
+        return inline(chart, name, f"Correlation with {other}: {spoken}")
 
 
 def firing(rows: Sequence[tuple[str, float, float]], name: str) -> Markup:

@@ -72,6 +72,9 @@ def facts(config: Config, layout: Layout) -> dict[str, Any]:
         "traces": None if clip is None else figures.traces(clip, "sample-traces"),
         "truth": contents.read_table(layout.table("truth.csv")),
         "truth_units": contents.truth_chart(contents.read_table(layout.table("truth_action_units.csv"))),
+        "compared": contents.compared_charts(
+            contents.read_table(layout.table("compared_action_units.csv")), config.report.compare_action_units or ""
+        ),
         "benchmarks": contents.benchmark_rows(layout),
         "provenance": summaries.provenance_rows(config, layout),
     }
