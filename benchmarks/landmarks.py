@@ -84,12 +84,15 @@ def ways_to_run(stored: Images, shard: Path, model: Path, folder: Path) -> dict[
     """Return what is compared."""
     decoded = [list(decode(clip)) for clip in stored]
     options = LandmarkOptions()
-    output, rejects, preview = (folder / f"{name}.parquet" for name in ("landmarks", "rejects", "preview"))
+    output, rejects, preview, thumbnails = (
+        folder / f"{name}.parquet" for name in ("landmarks", "rejects", "preview", "thumbnails")
+    )
     return {
         "bare": lambda: bare(decoded, model, faces=1),
         "bare, with decoding": lambda: bare((decode(clip) for clip in stored), model, faces=1),
         "bare, options of the stage": lambda: bare(decoded, model, faces=options.max_faces),
-        "stage": lambda: landmarks.run(shard, model, options, output, rejects, preview),
+        "stage": lambda: landmarks.run(shard, model, options, output, rejects, preview, thumbnails=thumbnails),
+        "stage, without thumbnails": lambda: landmarks.run(shard, model, options, output, rejects, preview),
     }
 
 
