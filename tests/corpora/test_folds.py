@@ -231,6 +231,13 @@ def test_corpora_that_cannot_teach_the_tested_one_are_refused(tmp_path) -> None:
             run(tmp_path, {"name": "cross_corpus", "train": train})
 
 
+def test_a_published_fold_that_is_left_out_is_noted_for_the_tables(tmp_path) -> None:
+    write_corpus(tmp_path / "mine", [Made(f"{a}{n}", a) for a in ("01", "04", "08", "10", "11", "20") for n in (1, 2)])
+    _, made_by = run(tmp_path, {"name": "emobox"}, "ravdess")
+    assert made_by["folds"] == 3
+    assert any("fold 5 is left out: none of its test speakers 02, 15, 16, 18" in note for note in made_by["notes"])
+
+
 def test_lists_of_emobox_make_folds_for_any_corpus(tmp_path) -> None:
     write_corpus(tmp_path / "mine", clips_of("abcd"))
     lists = tmp_path / "lists" / "made"

@@ -15,7 +15,7 @@ SETTING = Setting("acted", "hard", "acted", "chou")
 APART = "train s1 a, train s1 b, train s2 c, dev s3 d, test s4 e"
 
 
-def write(folder: Path, text: str, corpus: str = "mine", sentence: str = "") -> Layout:
+def write(folder: Path, text: str, corpus: str = "mine", sentence: str = "", **more: object) -> Layout:
     """Write one fold, `part speaker clip`, separated by commas."""
     layout = Layout(folder)
     rows = [
@@ -23,7 +23,7 @@ def write(folder: Path, text: str, corpus: str = "mine", sentence: str = "") -> 
          "speaker": speaker}
         for part, speaker, clip in (entry.split() for entry in text.split(", "))
     ]  # fmt: skip
-    told = shards.provenance("folds", {}, sentence=sentence)
+    told = shards.provenance("folds", {}, sentence=sentence, **more)
     shards.write_table(layout.folds("mine", SETTING.name), rows, FOLDS, told)
     return layout
 
@@ -38,6 +38,11 @@ def test_speakers_apart_need_no_warning_and_the_protocol_is_told_as_a_sentence(t
     found = protocol(write(tmp_path, APART, sentence="protocol chou: 5 folds; 2 copies of test audio left out"))
     assert found.warnings == []
     assert found.notes == ["Protocol chou: 5 folds; 2 copies of test audio left out."]
+
+
+def test_folds_that_depart_from_the_protocol_are_told(tmp_path: Path) -> None:
+    found = protocol(write(tmp_path, APART, sentence="protocol chou: 1 fold", notes=["fold 5 is left out"]))
+    assert found.notes == ["Protocol chou: 1 fold.", "Fold 5 is left out."]
 
 
 def test_speakers_on_both_sides_are_said_loudly(tmp_path: Path) -> None:

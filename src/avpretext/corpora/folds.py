@@ -87,7 +87,8 @@ def run(
         What speakers are drawn by.
     output
         The table. Its provenance has `setting`, `protocol`, `folds` (their number), `speaker_leaks` (whether a speaker
-        is in several parts of a fold), `duplicates` (the number of clips dropped) and `sentence`, for people.
+        is in several parts of a fold), `duplicates` (the number of clips dropped), `sentence`, for people, and `notes`,
+        what else they must know, such as folds that are left out.
 
     Raises
     ------
@@ -338,4 +339,5 @@ def made_by_of(
         speaker_leaks=speaker_leaks,
         duplicates=dropped,
         sentence=sentence(table, name, division, speaker_leaks, dropped),
+        notes=list(division.warnings),
     )

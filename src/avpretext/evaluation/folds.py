@@ -32,6 +32,8 @@ class Protocol:
         Whether no fold has dev clips.
     unknown
         Clips whose speaker is not known; `folds` lets each be a speaker of its own, named like the clip.
+    departures
+        How the folds depart from what the protocol says, such as folds that are left out.
     """
 
     sentence: str
@@ -39,6 +41,7 @@ class Protocol:
     trained_on: tuple[str, ...]
     without_dev: bool
     unknown: int
+    departures: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
@@ -54,6 +57,7 @@ class Protocol:
     def notes(self) -> list[str]:
         """What the notes under a table say, as sentences."""
         said = [self.sentence] if self.sentence else []
+        said += self.departures
         if self.without_dev:
             said.append("No clips are set aside to choose the epoch: the last one is kept.")
         if self.unknown:
@@ -75,12 +79,14 @@ def protocol_of(corpus: str, setting: Setting, layout: Layout) -> Protocol | Non
         return None
     rows = shards.read(path)
     trained = rows.filter(pl.col("part") == "train")["corpus"].unique().sort().to_list()
+    made_by = shards.read_provenance(path)
     return Protocol(
-        sentence=_as_sentence(str(shards.read_provenance(path).get("sentence", ""))),
+        sentence=_as_sentence(str(made_by.get("sentence", ""))),
         leaking=len(_leaking(rows)),
         trained_on=() if trained == [corpus] else tuple(trained),
         without_dev=rows.filter(pl.col("part") == "dev").is_empty(),
         unknown=rows.filter(pl.col("speaker") == pl.col("clip_id")).select("corpus", "clip_id").n_unique(),
+        departures=tuple(_as_sentence(str(note)) for note in made_by.get("notes", [])),
     )
 
 
