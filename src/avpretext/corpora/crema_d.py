@@ -53,6 +53,7 @@ def votes(raters: str) -> Callable[[CorpusOptions], pl.DataFrame]:
     """
 
     def read_votes(options: CorpusOptions) -> pl.DataFrame:
+        """Return `clip_id` and the number of votes for each emotion."""
         file = Path(options.path) / VOTES
         if not file.is_file():
             raise UserError(

@@ -7,11 +7,13 @@ import polars as pl
 
 from avpretext import shards
 from avpretext.config import Config
+from avpretext.corpora import protocols
+from avpretext.corpora.leaks import DROPPED
 from avpretext.corpora.settings import Setting, settings_of
 from avpretext.evaluation.summaries import Rows, present
 from avpretext.paths import Layout
 
-PARTS = ("train", "dev", "test", "dropped")
+PARTS = (*protocols.PARTS, DROPPED)
 _LISTED = 20
 """Speakers of a part are named when they are no more than this."""
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from avpretext.corpora.settings import Kind
 from avpretext.evaluation import metrics
 from avpretext.evaluation.metrics import CLASS_MEASURES, ClassScores, Floats
+from avpretext.training.targets import has_classes
 
 MEASURE_NAMES = {
     "macro_precision": "macro-precision", "macro_recall": "macro-recall", "macro_f1": "macro-F1", "uar": "UAR",
@@ -21,9 +22,6 @@ MEASURE_NAMES = {
     "ccc": "CCC", "pearson": "Pearson", "rmse": "RMSE",
 }  # fmt: skip
 """Every measure over all classes, as it is printed."""
-
-_SHARE_ROUNDING = 1e-6
-"""A share this much below 1/K is 1/K, as 32-bit numbers have it."""
 
 _BINS = 6
 """In how many ranges numbers are counted."""
@@ -127,14 +125,13 @@ def _confusions(rows: pl.DataFrame, classes: Sequence[str]) -> Floats:
 def _decisions(rows: pl.DataFrame, classes: Sequence[str]) -> Floats:
     """Return the decisions of each clip, shape (clips, classes, 2, 2)."""
     truth, predicted = _pairs(rows, classes)
-    return metrics.decisions(truth >= 0.5, predicted >= 0.5)
+    return metrics.decisions(has_classes(truth, "multi_label"), has_classes(predicted, "multi_label"))
 
 
 def _shares(rows: pl.DataFrame, classes: Sequence[str]) -> Floats:
     """Return decisions, divergence and 1 for each clip, shape (clips, 4 * classes + 2)."""
     truth, predicted = _pairs(rows, classes)
-    least = 1 / len(classes) - _SHARE_ROUNDING
-    decided = metrics.decisions(truth >= least, predicted >= least)
+    decided = metrics.decisions(has_classes(truth, "distribution"), has_classes(predicted, "distribution"))
     divergence = metrics.kl_divergence(truth.astype(np.float64), predicted.astype(np.float64))
     return np.concatenate([decided.reshape(rows.height, -1), divergence[:, None], np.ones((rows.height, 1))], axis=1)
 

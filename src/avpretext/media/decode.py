@@ -4,7 +4,6 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -97,18 +96,10 @@ def decode(
 
 
 def _read(process: FfmpegProcess, spool: IO[bytes]) -> Decoded:
-    """Read audio, frames and log at the same time, to their ends."""
-    with ThreadPoolExecutor(2) as pool:
-        log = pool.submit(process.read_messages)
-        audio = pool.submit(encode_flac, process.audio)
-        try:
-            frame_bytes = [spool.write(image) for image in split_jpegs(process.frames)]
-        except BaseException:
-            # The two threads wait for ffmpeg, and ffmpeg for its frames to be read.
-            process.kill()
-            raise
-        log.result()
-        flac, samples, content = audio.result()
+    """Read audio and frames to their ends."""
+    (flac, samples, content), frame_bytes = process.read(
+        encode_flac, lambda frames: [spool.write(image) for image in split_jpegs(frames)]
+    )
     return Decoded(flac, samples, content, spool, frame_bytes)
 
 

@@ -4,10 +4,12 @@ import os
 import subprocess
 import threading
 from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
@@ -19,6 +21,9 @@ TIME_LIMIT_PER_SECOND = 20.0
 """A clip may take 60 s and 20 s for each second that it lasts; then its ffmpeg is ended."""
 
 _MESSAGES = 100
+
+Heard = TypeVar("Heard")
+Seen = TypeVar("Seen")
 
 
 class FfmpegProcess:
@@ -103,8 +108,28 @@ class FfmpegProcess:
                 break
         return lines
 
-    def read_messages(self) -> None:
-        """Read the rest of the log; in a thread of its own, or ffmpeg waits for ever."""
+    def read(self, hear: Callable[[IO[bytes]], Heard], see: Callable[[IO[bytes] | None], Seen]) -> tuple[Heard, Seen]:
+        """Read sound, pictures and log at the same time, to their ends; ffmpeg waits for ever for the one not read.
+
+        Parameters
+        ----------
+        hear, see
+            What is made of the pipes `audio` and `frames`.
+        """
+        with ThreadPoolExecutor(2) as pool:
+            log = pool.submit(self._read_messages)
+            heard = pool.submit(hear, self.audio)
+            try:
+                seen = see(self.frames)
+            except BaseException:
+                # The two threads wait for ffmpeg, and ffmpeg for its frames to be read.
+                self.kill()
+                raise
+            log.result()
+            return heard.result(), seen
+
+    def _read_messages(self) -> None:
+        """Read the rest of the log."""
         assert self._process.stderr is not None
         for line in self._process.stderr:
             self.messages.append(ffmpeg.level_and_text(line.decode("utf-8", "replace")))

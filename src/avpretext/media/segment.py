@@ -5,7 +5,6 @@ probability of speech in each 32 ms and the number of faces in each picture. So 
 minute. The clips themselves are cut by `split`.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -235,19 +234,12 @@ def measure(
 
 
 def _read(process: FfmpegProcess, options: SegmentOptions, model: Path | None) -> Measured:
-    """Read sound, pictures and log at the same time, to their ends."""
+    """Listen to the sound and look at the pictures, to their ends."""
     voice = VoiceActivity() if options.by == "speech" else None
-    with ThreadPoolExecutor(2) as pool:
-        log = pool.submit(process.read_messages)
-        heard = pool.submit(listen, process.audio, voice)
-        try:
-            faces = None if model is None else count_faces(split_jpegs(process.frames), model, options.face_fps)
-        except BaseException:
-            # The two threads wait for ffmpeg, and ffmpeg for its frames to be read.
-            process.kill()
-            raise
-        log.result()
-        samples, probabilities = heard.result()
+    (samples, probabilities), faces = process.read(
+        lambda audio: listen(audio, voice),
+        lambda frames: None if model is None else count_faces(split_jpegs(frames), model, options.face_fps),
+    )
     return Measured(samples, probabilities, faces)
 
 

@@ -1,4 +1,4 @@
-"""Folds: which clips train, choose and test, as the stage `folds` has written them."""
+"""Folds: which clips train, choose and test, as the stage `folds` has written them; nobody uses those `dropped`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from avpretext import shards
+from avpretext.corpora.protocols import PARTS
 from avpretext.errors import UserError
-
-PARTS = ("train", "dev", "test")
-"""The parts of a fold that are used; clips that are `dropped` are used by nobody."""
 
 
 class Clip(NamedTuple):

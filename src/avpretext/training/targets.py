@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.corpora.settings import Kind
+from avpretext.corpora.targets import JOIN
 from avpretext.errors import UserError
 
 SHARE_TOLERANCE = 1e-6
@@ -128,7 +129,7 @@ def in_words(probabilities: NDArray[np.float32], classes: Sequence[str], kind: K
     if kind == "attribute":
         return None
     if kind == "multi_label":
-        return "+".join(
+        return JOIN.join(
             name for name, has in zip(classes, has_classes(probabilities[None], kind)[0], strict=True) if has
         )
     return classes[int(probabilities.argmax())]
