@@ -30,6 +30,13 @@ rule all:
     localrule: True
 
 
+rule ablation:
+    input:
+        PLAN.ablation_tables(),
+        LAYOUT.ablation_page(),
+    localrule: True
+
+
 rule features:
     input:
         [PLAN.shards(corpus, "speech") for corpus in CONFIG.corpora],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avpretext.chunks import chunk_span, chunk_starts
+from avpretext.chunks import ChunkMethod, chunk_places, chunk_span, chunk_starts
 from avpretext.errors import UserError
 
 
@@ -59,6 +59,19 @@ def test_exact_reads_every_frame_of_every_clip(chunks: tuple[int, int, int]) -> 
         assert starts[-1] + span == frames
         assert (np.diff(starts) >= 0).all()
         assert (np.diff(starts) <= span).all()  # no gap
+
+
+@pytest.mark.parametrize("method", ["exact", "published"])
+def test_clips_together_have_the_places_that_they_have_alone(method: ChunkMethod) -> None:
+    frames = np.array([62, 63, 300, 683, 5000])
+    starts, spans = chunk_places(frames, 62, 11, 2, method)
+    assert starts.tolist() == [chunk_starts(int(count), 62, 11, 2, method).tolist() for count in frames]
+    assert spans.tolist() == [chunk_span(int(count), 62, 11, 2, method) for count in frames]
+
+
+def test_the_shortest_of_several_clips_is_refused() -> None:
+    with pytest.raises(UserError, match="61 frames"):
+        chunk_places(np.array([100, 61, 62]), 62, 11, method="published")
 
 
 def test_impossible_arguments_are_errors() -> None:

@@ -20,7 +20,7 @@ def avpretext(*arguments: str, folder: Path = REPOSITORY) -> subprocess.Complete
 def test_every_stage_is_a_command_with_help(stage: str) -> None:
     done = avpretext(stage, "--help")
     assert done.returncode == 0
-    assert "--options" in done.stdout
+    assert f"avpretext {stage} " in done.stdout
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from avpretext import config_file
-from avpretext.config import Config
+from avpretext.config import Config, PenaltyOptions, Variant
 from avpretext.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -86,10 +86,10 @@ def test_the_configurations_that_ship_are_valid(file: Path) -> None:
     jsonschema.validate(yaml.safe_load(file.read_text()), schema)
 
 
-def test_all_sets_of_tasks_are_singles_then_pairs_then_all_three() -> None:
+def test_all_sets_of_tasks_are_singles_pairs_all_three_with_pseudo_labels_then_clusters() -> None:
     assert parsed().task_sets() == [
         "energy", "activation", "emotion", "energy-activation", "energy-emotion", "activation-emotion",
-        "energy-activation-emotion",
+        "energy-activation-emotion", "clusters",
     ]  # fmt: skip
 
 
@@ -97,10 +97,28 @@ def test_chosen_sets_of_tasks_are_named_in_the_order_of_the_tasks() -> None:
     assert parsed(pretrain={"task_sets": [["emotion", "energy"]]}).initialisations() == ["scratch", "energy-emotion"]
 
 
-def test_without_video_energy_is_the_only_task() -> None:
+def test_without_video_no_task_asks_for_a_face() -> None:
     audio_only = config_file.parse({"corpora": {"mine": {**CORPUS, "video": False}}})
-    assert audio_only.task_sets() == ["energy"]
+    assert audio_only.task_sets() == ["energy", "clusters"]
     assert audio_only.with_video() == []
+
+
+def test_a_variant_has_its_loss_and_aggregator_and_no_penalty_that_it_does_not_read() -> None:
+    config = parsed(finetune={"loss": "penalty", "penalty": {"alpha": 3}})
+    assert config.variant.name == "penalty.mean"
+    gated = config.as_variant(Variant("base", "gated"))
+    assert (gated.model.aggregator, gated.finetune.loss, gated.finetune.penalty) == ("gated", "base", PenaltyOptions())
+
+
+def test_the_ablation_is_every_loss_with_every_aggregator() -> None:
+    config = parsed(ablation={"aggregators": ["mean", "gated"]})
+    assert [variant.name for variant in config.ablated()] == [
+        "base.mean",
+        "base.gated",
+        "penalty.mean",
+        "penalty.gated",
+    ]
+    assert [variant.name for variant in config.ablated(votes=False)] == ["base.mean", "base.gated"]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from avpretext.errors import UserError
 from avpretext.plan import Plan
 
 
-def plan(**corpora: dict[str, Any]) -> Plan:
-    return Plan(parse({"results": "r", "corpora": corpora}))
+def plan(more: dict[str, Any] | None = None, **corpora: dict[str, Any]) -> Plan:
+    return Plan(parse({"results": "r", "corpora": corpora, **(more or {})}))
 
 
 def corpus(reader: str = "ravdess", **more: Any) -> dict[str, Any]:
@@ -22,12 +22,43 @@ def test_each_target_of_a_corpus_is_a_setting_with_files_of_its_own() -> None:
     asked = plan(crema=corpus("crema_d", targets=["acted", "voice-distribution"], protocol={"name": "chou"}))
     assert asked.targets["crema"] == {"acted": "acted", "voice-distribution": "voice-distribution"}
     assert asked.predictions("crema", "acted.chou") == [
-        "r/crema/finetune/acted.chou/scratch/predictions.parquet",
+        "r/crema/finetune/acted.chou/base.mean/scratch/predictions.parquet",
         "r/crema/baseline/acted.chou/predictions.parquet",
     ]
     assert asked.predictions("crema", "voice-distribution.chou") == [
-        "r/crema/finetune/voice-distribution.chou/scratch/predictions.parquet"
+        "r/crema/finetune/voice-distribution.chou/base.mean/scratch/predictions.parquet"
     ], "a support vector machine learns one class of each clip, no shares"
+
+
+def test_the_ablation_has_its_own_targets_and_no_penalty_where_nobody_votes() -> None:
+    chosen = {"targets": ["acted", "voice"], "aggregators": ["mean", "gated"]}
+    asked = plan({"ablation": chosen}, crema=corpus("crema_d", protocol={"name": "chou"}))
+    systems = ["acted.chou/base.mean", "acted.chou/base.gated"]
+    systems += [f"voice.chou/{loss}.{aggregator}" for loss in ("base", "penalty") for aggregator in ("mean", "gated")]
+    assert asked.ablation() == [f"r/crema/finetune/{system}/scratch/predictions.parquet" for system in systems]
+    assert asked.targets["crema"] == {"acted": "acted", "voice": "voice"}
+    assert list(asked.settings["crema"]) == ["acted.chou"], "the main table keeps to the corpus's targets"
+
+
+def test_a_penalty_without_votes_is_refused_with_the_fix() -> None:
+    with pytest.raises(UserError, match=r"'acted' of crema has none: choose a voted target in corpora\.crema\.targets"):
+        plan({"finetune": {"loss": "penalty"}}, crema=corpus("crema_d", protocol={"name": "chou"}))
+
+
+def test_own_features_stand_beside_those_of_the_workflow(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").touch()
+    own = corpus(features={"mine": str(tmp_path)}, shards=2)
+    asked = plan({"model": {"features": ["mine", "log_mel"]}}, ravdess=own)
+    assert asked.features("ravdess") == {"mine": str(tmp_path), "log_mel": "r/ravdess/log_mel@2"}
+    shards = [f"r/ravdess/log_mel/000{shard}.parquet" for shard in range(2)]
+    assert asked.feature_files("ravdess") == [str(tmp_path / "a.parquet"), *shards]
+
+
+def test_features_that_no_corpus_has_are_named() -> None:
+    with pytest.raises(
+        UserError, match=r"model\.features: 'log_mell' is none of speech, log_mel.*did you mean 'log_mel'"
+    ):
+        plan({"model": {"features": ["log_mell"]}}, ravdess=corpus())
 
 
 def test_a_corpus_that_is_trained_on_gives_its_first_target() -> None:

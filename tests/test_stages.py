@@ -20,7 +20,10 @@ def with_options(**content: Any) -> Config:
         ({"labels": {"emotion": {"min_score": 0.5}}}, {"labels_emotion"}),
         ({"split": {"fps": 30}}, {"split"}),
         ({"results": "elsewhere"}, set()),
-        ({"chunks": {"count": 7}}, {"labels_energy", "labels_activation", "pretrain", "finetune"}),
+        ({"chunks": {"count": 7}}, {"labels_energy", "labels_activation", "pretrain", "finetune", "deepemocluster"}),
+        ({"pretrain": {"task_sets": [["energy"]]}}, set()),
+        ({"model": {"features": ["log_mel"]}}, {"pretrain", "finetune"}),
+        ({"ablation": {"losses": ["base"]}}, set()),
         ({"evaluate": {"bootstrap": 10}}, {"evaluate"}),
     ],
 )

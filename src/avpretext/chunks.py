@@ -29,86 +29,87 @@ def frames_of(length_s: float) -> int:
 ChunkMethod = Literal["exact", "published"]
 
 
-def chunk_span(frames: int, length: int, count: int, factor: int = 1, method: ChunkMethod = "exact") -> int:
-    """Frames that each chunk of a clip covers: chunk k is frames ``start[k] : start[k] + span``.
+def chunk_places(
+    frames: NDArray[np.int64], length: int, count: int, factor: int = 1, method: ChunkMethod = "exact"
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the chunks of clips lie: chunk k of clip i is frames ``starts[i, k] : starts[i, k] + spans[i]``.
+
+    `exact` spaces the starts evenly (rounded to the frame): the first chunk starts at frame 0, the last one ends with
+    the last frame, and together they read every frame. A chunk spans `length` frames, but all of a clip that is shorter
+    (the model pads it), and ``ceil(frames / chunks)`` where chunks of `length` laid end to end would leave frames
+    unread (the model averages the longer chunk down to `length` steps): the number of chunks stays fixed.
+
+    `published` is the formula of Lin & Busso's code, ``start[k] = k * floor((frames - length) / (factor * count - 1))``
+    with chunks of `length`, its flaws kept: the floor leaves frames at the end unread, clips little longer than a chunk
+    become copies of their first chunk, long clips have gaps.
 
     Parameters
     ----------
     frames
-        Frames of the clip, at least 1.
+        (B,) frames of each clip, at least 1.
     length
         Nominal frames of a chunk, at least 1.
     count, factor
-        The clip becomes ``factor * count`` chunks.
+        A clip becomes ``factor * count`` chunks.
     method
-        `exact`: `length`, but all of a clip that is shorter (the model pads it), and ``ceil(frames / chunks)`` where
-        chunks of `length` laid end to end would leave frames unread (the model averages the longer chunk down to
-        `length` steps), so that the number of chunks stays fixed. `published`: always `length`.
-
-    Examples
-    --------
-    >>> chunk_span(250, 100, 5), chunk_span(40, 100, 5), chunk_span(1000, 62, 11)
-    (100, 40, 91)
-    """
-    _check(frames, length, count, factor, method)
-    if method == "published":
-        return length
-    return min(frames, max(length, -(-frames // (factor * count))))
-
-
-def chunk_starts(
-    frames: int, length: int, count: int, factor: int = 1, method: ChunkMethod = "exact"
-) -> NDArray[np.int64]:
-    """First frame of each chunk, ascending.
-
-    `exact` spaces the starts evenly (rounded to the frame): the first chunk starts at frame 0, the last one ends with
-    the last frame, and together they read every frame. `published` is the formula of Lin & Busso's code,
-    ``start[k] = k * floor((frames - length) / (factor * count - 1))``, with its flaws kept: the floor leaves frames at
-    the end unread, clips little longer than a chunk become copies of their first chunk, long clips have gaps.
-
-    Parameters
-    ----------
-    frames, length, count, factor, method
-        See :func:`chunk_span`.
+        `exact` or `published`.
 
     Returns
     -------
-    int64 array, shape (factor * count,), in 10 ms frames.
+    starts (B, factor * count) and spans (B,), int64, in 10 ms frames.
 
     Raises
     ------
     UserError
         With `published`, for a clip shorter than a chunk and for a single chunk: its formula has no value there.
+    """
+    _check(frames, length, count, factor, method)
+    chunks = factor * count
+    order = np.arange(chunks, dtype=np.int64)
+    if method == "published":
+        return order * ((frames - length) // (chunks - 1))[:, None], np.full(len(frames), length, dtype=np.int64)
+    spans = np.minimum(frames, np.maximum(length, -(-frames // chunks)))
+    if chunks == 1:
+        return np.zeros((len(frames), 1), dtype=np.int64), spans
+    # Integer arithmetic, halves rounded up: the same starts on every machine.
+    return (2 * order * (frames - spans)[:, None] + chunks - 1) // (2 * (chunks - 1)), spans
 
-    Examples
-    --------
+
+def chunk_span(frames: int, length: int, count: int, factor: int = 1, method: ChunkMethod = "exact") -> int:
+    """Frames that each chunk of a clip covers; see :func:`chunk_places`.
+
+    >>> chunk_span(250, 100, 5), chunk_span(40, 100, 5), chunk_span(1000, 62, 11)
+    (100, 40, 91)
+    """
+    return int(chunk_places(np.array([frames]), length, count, factor, method)[1][0])
+
+
+def chunk_starts(
+    frames: int, length: int, count: int, factor: int = 1, method: ChunkMethod = "exact"
+) -> NDArray[np.int64]:
+    """First frame of each chunk of a clip, ascending, (factor * count,); see :func:`chunk_places`.
+
     >>> chunk_starts(250, 100, 5)
     array([  0,  38,  75, 113, 150])
     >>> chunk_starts(250, 100, 5, method="published")
     array([  0,  37,  74, 111, 148])
     """
-    span = chunk_span(frames, length, count, factor, method)
-    chunks = factor * count
-    order = np.arange(chunks, dtype=np.int64)
-    if method == "published":
-        return order * ((frames - length) // (chunks - 1))
-    if chunks == 1:
-        return order
-    # Integer arithmetic, halves rounded up: the same starts on every machine.
-    return (2 * order * (frames - span) + chunks - 1) // (2 * (chunks - 1))
+    starts, _ = chunk_places(np.array([frames]), length, count, factor, method)
+    return starts.reshape(-1)
 
 
-def _check(frames: int, length: int, count: int, factor: int, method: str) -> None:
-    if min(frames, length, count, factor) < 1:
-        raise ValueError(f"frames={frames}, length={length}, count={count}, factor={factor}; each must be at least 1")
+def _check(frames: NDArray[np.int64], length: int, count: int, factor: int, method: str) -> None:
+    shortest = int(frames.min(initial=np.iinfo(np.int64).max))
+    if min(shortest, length, count, factor) < 1:
+        raise ValueError(f"frames={shortest}, length={length}, count={count}, factor={factor}; each must be at least 1")
     if method not in ("exact", "published"):
         raise ValueError(f"method={method!r}; expected 'exact' or 'published'")
     if method == "exact":
         return
     if factor * count == 1:
         raise UserError("chunks.method: published, with a single chunk; its formula divides by zero; use exact instead")
-    if frames < length:
+    if shortest < length:
         raise UserError(
-            f"chunks.method: published, on a clip of {frames} frames; its formula needs one chunk of {length} frames at"
-            " least; use chunks.method: exact, which pads short clips"
+            f"chunks.method: published, on a clip of {shortest} frames; its formula needs one chunk of {length} frames"
+            " at least; use chunks.method: exact, which pads short clips"
         )

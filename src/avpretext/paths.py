@@ -32,6 +32,25 @@ def expand(shards: str | Path) -> list[Path]:
     return [path]
 
 
+def copy_of(corpus: str, speed: float) -> str:
+    """Return the name of a corpus played at another speed.
+
+    >>> copy_of("ravdess", 0.840)
+    'ravdess@0.84'
+    """
+    return f"{corpus}@{speed:g}"
+
+
+def original_of(name: str) -> str:
+    """Return the name of a corpus, or of a clip `{corpus}/{clip_id}`, without the speed of a copy.
+
+    >>> original_of("ravdess@0.84/x@y"), original_of("ravdess@0.84"), original_of("ravdess/x@y")
+    ('ravdess/x@y', 'ravdess', 'ravdess/x@y')
+    """
+    corpus, slash, clip_id = name.partition("/")
+    return corpus.partition("@")[0] + slash + clip_id
+
+
 class Layout:
     """Paths below the results folder; each may hold Snakemake wildcards such as `{corpus}`."""
 
@@ -52,9 +71,9 @@ class Layout:
         """Return the path of an artefact that covers a whole corpus: `results/{corpus}/{stage}/{name}.parquet`."""
         return str(self.results / corpus / stage / f"{name}.parquet")
 
-    def pretrain(self, tasks: str, name: str) -> str:
-        """Return a file of one pre-training run: `results/pretrain/{tasks}/{name}`."""
-        return str(self.results / "pretrain" / tasks / name)
+    def pretrain(self, aggregator: str, tasks: str, name: str) -> str:
+        """Return a file of one pre-training run: `results/pretrain/{aggregator}/{tasks}/{name}`."""
+        return str(self.results / "pretrain" / aggregator / tasks / name)
 
     def listing(self, corpus: str) -> str:
         """Return the file in which a run notes what it found in a corpus; its name is none of a shard."""
@@ -68,13 +87,25 @@ class Layout:
         """Return the table of folds of one setting (target and protocol, such as `voice.chou`)."""
         return self.corpus(corpus, "folds", setting)
 
-    def finetune(self, corpus: str, setting: str, initialisation: str, name: str) -> str:
-        """Return a file of the fine-tuning runs of one setting and initialisation."""
-        return str(self.results / corpus / "finetune" / setting / initialisation / name)
+    def finetune(self, corpus: str, setting: str, variant: str, initialisation: str, name: str) -> str:
+        """Return a file of the fine-tuning runs of one setting, variant (such as `base.mean`) and initialisation."""
+        return str(self.results / corpus / "finetune" / setting / variant / initialisation / name)
+
+    def co_occurrence(self, corpus: str, setting: str) -> str:
+        """Return the table of how often raters name two emotions together, in the training clips of a setting."""
+        return self.corpus(corpus, "co_occurrence", setting)
+
+    def deepemocluster(self, corpus: str, setting: str, name: str) -> str:
+        """Return a file of the DeepEmoCluster runs of one setting."""
+        return str(self.results / corpus / "deepemocluster" / setting / name)
 
     def baseline(self, corpus: str, setting: str) -> str:
         """Return the predictions of the baselines in one setting."""
         return str(self.results / corpus / "baseline" / setting / "predictions.parquet")
+
+    def ensemble(self, corpus: str, setting: str) -> str:
+        """Return the predictions of the ensembles in one setting."""
+        return str(self.results / corpus / "ensemble" / setting / "predictions.parquet")
 
     def evaluate(self, corpus: str, setting: str, name: str) -> str:
         """Return a file of scores of one setting: `results/{corpus}/evaluate/{setting}/{name}.parquet`."""
@@ -91,6 +122,10 @@ class Layout:
     def report(self) -> str:
         """Return the path of the HTML report."""
         return str(self.results / "report.html")
+
+    def ablation_page(self) -> str:
+        """Return the path of the ablation's HTML page."""
+        return str(self.results / "ablation.html")
 
     def log(self, *parts: str) -> str:
         """Return the path of a log file, named like the artefact that the job makes."""

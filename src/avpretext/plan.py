@@ -4,13 +4,14 @@ The rules of the workflow ask here, so that they hold no logic of their own; no 
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from avpretext.config import Config
+from avpretext.config import LABELLED_TASKS, Config, CorpusOptions, Variant
 from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target_name, targets_of
 from avpretext.corpora.settings import Setting
-from avpretext.paths import Layout
+from avpretext.errors import UserError
+from avpretext.paths import Layout, copy_of, expand, original_of
 
 SCORES = ("metrics", "runs", "comparisons", "confusion")
 """Files that `evaluate` writes of each setting."""
@@ -20,6 +21,7 @@ TABLES = (
     "label_balance.csv", "folds.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv", "action_units.csv",
     "au_combinations.csv",
 )  # fmt: skip
+ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")
 TRUTH_TABLES = ("truth.csv", "truth_action_units.csv")
 
 StageOf = str | Callable[[str], str]
@@ -46,11 +48,52 @@ class Plan:
         self.settings = {
             name: {setting.name: setting for setting in settings_of(corpus)} for name, corpus in config.corpora.items()
         }
+        self.ablated = {name: self._ablated_of(corpus) for name, corpus in config.corpora.items()}
         self.targets = {name: self._targets_of(name) for name in config.corpora}
+        self._check_penalty()
+
+    def _ablated_of(self, corpus: CorpusOptions) -> dict[str, Setting]:
+        """Return the settings of a corpus that the ablation looks at."""
+        chosen = corpus.ablated(self.config.ablation.targets)
+        return {setting.name: setting for setting in settings_of(chosen)}
+
+    def _check_penalty(self) -> None:
+        """Raise when the penalty loss is asked for where nobody has voted, or where it alone asks for no label."""
+        options = self.config.finetune
+        alone = options.penalty.sum == "pair" and options.penalty.beta == 0
+        for corpus, name, setting, variants in self._trained():
+            if alone and setting.kind == "multi_label" and any(variant.loss == "penalty" for variant in variants):
+                raise UserError(
+                    f"finetune.penalty: {corpus}/{name} with beta: 0 and sum: pair asks for no label at all: set beta"
+                    " above 0, or sum: class"
+                )
+            if options.loss == "penalty" and not setting.votes and name in self.settings[corpus]:
+                raise UserError(
+                    f"finetune.loss: penalty needs raters' votes, and the target {setting.target!r} of {corpus} has"
+                    f" none: choose a voted target in corpora.{corpus}.targets, or finetune.loss: base"
+                )
+
+    def _trained(self) -> Iterator[tuple[str, str, Setting, list[Variant]]]:
+        """Yield corpus, name and setting of everything that is fine-tuned for, and with which variants."""
+        for corpus in self.config.corpora:
+            for name, setting in self.settings[corpus].items():
+                yield corpus, name, setting, [self.config.variant]
+            for name, setting in self.ablated[corpus].items():
+                yield corpus, name, setting, self.config.ablated(setting.votes)
+
+    def _co_occurrences(self, settings: Mapping[str, Mapping[str, Setting]]) -> list[str]:
+        """Return the tables that the penalty loss needs in these settings of each corpus."""
+        return [
+            self.layout.co_occurrence(corpus, name)
+            for corpus, of_corpus in settings.items()
+            for name, setting in of_corpus.items()
+            if setting.votes
+        ]
 
     def _targets_of(self, corpus: str) -> dict[str, str]:
         """Return {name: target} of the label targets that anything is trained or tested on."""
-        learnt = {setting.target_name: setting.target for setting in self.settings[corpus].values()}
+        settings = {**self.settings[corpus], **self.ablated[corpus]}
+        learnt = {setting.target_name: setting.target for setting in settings.values()}
         trains = any(corpus in other.protocol.train for other in self.config.corpora.values())
         return {**self._first_target(corpus), **learnt} if trains else learnt
 
@@ -76,13 +119,32 @@ class Plan:
 
     def shards(self, corpus: str, stage: StageOf, artefact: str | None = None) -> list[str]:
         """Return all shards of a stage of a corpus."""
-        count = self.config.corpora[corpus].shards
+        count = self._options_of(corpus).shards
         return self.layout.shards(corpus, _name(stage, corpus), count, artefact)
 
     def shard_set(self, corpus: str, stage: StageOf, artefact: str | None = None) -> str:
         """Return the same shards in the short form of the command line, FOLDER@COUNT."""
         first = self.layout.shard(corpus, _name(stage, corpus), 0, artefact)
-        return f"{Path(first).parent}@{self.config.corpora[corpus].shards}"
+        return f"{Path(first).parent}@{self._options_of(corpus).shards}"
+
+    def _options_of(self, corpus: str) -> CorpusOptions:
+        """Return the options of a corpus, or of the corpus that it is a faster or slower copy of."""
+        return self.config.corpora[original_of(corpus)]
+
+    def copies(self, stage: str, corpus: str) -> list[str]:
+        """Return the names of a corpus played at the speeds that `finetune` or `baseline` hears too."""
+        speeds = self.config.finetune.speeds if stage == "finetune" else self.config.baseline.speeds
+        return [copy_of(corpus, speed) for speed in dict.fromkeys(speeds) if speed != 1]
+
+    def speeds(self) -> list[str]:
+        """Return every speed, as paths name it, at which a corpus is played."""
+        asked = {*self.config.finetune.speeds, *self.config.baseline.speeds}
+        return [f"{speed:g}" for speed in sorted(asked) if speed != 1]
+
+    def heard(self, stage: str, corpus: str) -> list[str]:
+        """Return what a training of `finetune` or `baseline` reads: the corpora learnt from, and their copies."""
+        learnt = self.config.learnt_from(corpus)
+        return [*learnt, *(copy for name in learnt for copy in self.copies(stage, name))]
 
     def action_unit_inputs(self, corpus: str, shard: str) -> dict[str, str]:
         """Return what the action units of a shard are measured from, by the name of the command's option."""
@@ -107,7 +169,13 @@ class Plan:
 
     def labels(self, corpus: str) -> list[str]:
         """Return the pseudo-label tables of a corpus."""
-        return [self.layout.corpus(corpus, f"labels_{task}") for task in self.config.tasks_of(corpus)]
+        tasks = self.config.tasks_of(corpus)
+        return [self.layout.corpus(corpus, f"labels_{task}") for task in tasks if task in LABELLED_TASKS]
+
+    def pretrained(self, name: str) -> list[str]:
+        """Return a file of each pre-training of the main table."""
+        aggregator = self.config.variant.aggregator
+        return [self.layout.pretrain(aggregator, tasks, name) for tasks in self.config.task_sets()]
 
     def task_labels(self, tasks: str) -> dict[str, str]:
         """Return the pseudo-label tables of a set of tasks, as {corpus.task: path}."""
@@ -115,7 +183,7 @@ class Plan:
             f"{corpus}.{task}": self.layout.corpus(corpus, f"labels_{task}")
             for corpus in self.config.used_for("pretrain")
             for task in tasks.split("-")
-            if task in self.config.tasks_of(corpus)
+            if task in LABELLED_TASKS and task in self.config.tasks_of(corpus)
         }
 
     def annotations(self, corpus: str) -> list[str]:
@@ -139,9 +207,13 @@ class Plan:
         lists = {} if folder is None else emobox.list_files(Path(folder))
         return [str(path) for parts in lists.values() for path in parts.values()]
 
+    def setting_names(self) -> set[str]:
+        """Return the names of all settings of all corpora."""
+        return {name for of in (self.settings, self.ablated) for settings in of.values() for name in settings}
+
     def setting(self, corpus: str, name: str) -> Setting:
         """Return the setting of that name."""
-        return self.settings[corpus][name]
+        return {**self.settings[corpus], **self.ablated[corpus]}[name]
 
     def target_tables(self, corpus: str, setting: str) -> dict[str, str]:
         """Return {corpus: table of label targets}: of the setting, and the first of each corpus it is trained on."""
@@ -157,10 +229,77 @@ class Plan:
         return bool(self.config.baseline.normalise) and self.setting(corpus, setting).kind == "hard"
 
     def predictions(self, corpus: str, setting: str) -> list[str]:
-        """Return the predictions of every initialisation, and of the baselines, in a setting."""
-        starts = self.config.initialisations()
-        tuned = [self.layout.finetune(corpus, setting, start, "predictions.parquet") for start in starts]
-        return tuned + ([self.layout.baseline(corpus, setting)] if self.has_baseline(corpus, setting) else [])
+        """Return the predictions of every initialisation, and of what stands beside them, in a setting."""
+        together = [self.layout.ensemble(corpus, setting)] if self.config.ensemble.members else []
+        return [*self.alone(corpus, setting), *together]
+
+    def alone(self, corpus: str, setting: str) -> list[str]:
+        """Return the same predictions without those of ensembles."""
+        tuned = self.tuned(corpus, setting, self.config.variant, self.config.initialisations())
+        return [*tuned, *self.beside(corpus, setting)]
+
+    def tuned(self, corpus: str, setting: str, variant: Variant, starts: Sequence[str]) -> list[str]:
+        """Return the predictions of these initialisations with the loss and the aggregator of a variant."""
+        file = "predictions.parquet"
+        return [self.layout.finetune(corpus, setting, variant.name, start, file) for start in starts]
+
+    def beside(self, corpus: str, setting: str) -> list[str]:
+        """Return the predictions of what is compared with fine-tuning: DeepEmoCluster, support vector machines."""
+        clustered = [self.layout.deepemocluster(corpus, setting, "predictions.parquet")]
+        machines = [self.layout.baseline(corpus, setting)]
+        return [
+            *(clustered if self.config.deepemocluster.variants else []),
+            *(machines if self.has_baseline(corpus, setting) else []),
+        ]
+
+    def ablation(self) -> list[str]:
+        """Return the predictions of every system that the ablation compares."""
+        starts = self.config.ablated_starts()
+        return [
+            path
+            for corpus, settings in self.ablated.items()
+            for name, setting in settings.items()
+            for variant in self.config.ablated(setting.votes)
+            for path in self.tuned(corpus, name, variant, starts)
+        ]
+
+    def ablation_beside(self) -> list[str]:
+        """Return the predictions of what stands beside the systems of the ablation."""
+        beside = [
+            path for corpus, settings in self.ablated.items() for name in settings for path in self.beside(corpus, name)
+        ]
+        penalised = "penalty" in self.config.ablation.losses
+        return [*beside, *(self._co_occurrences(self.ablated) if penalised else [])]
+
+    def ablation_tables(self) -> list[str]:
+        """Return the tables of the ablation."""
+        return [self.layout.table(name) for name in ABLATION_TABLES]
+
+    def features(self, corpus: str) -> dict[str, str]:
+        """Return {name: shards, in the short form of the command line} of what the model hears of a corpus.
+
+        Raises
+        ------
+        UserError
+            The user's own features are asked for at another speed.
+        """
+        own = self._options_of(corpus).features
+        foreign = [name for name in self.config.model.features if name in own]
+        if foreign and "@" in corpus:
+            raise UserError(
+                f"finetune.speeds: {foreign[0]!r} are features of your own, which cannot be had at another speed: set"
+                " finetune.speeds: []"
+            )
+        return {name: own[name] if name in own else self.shard_set(corpus, name) for name in self.config.model.features}
+
+    def feature_files(self, corpus: str) -> list[str]:
+        """Return all files of what the model hears of a corpus."""
+        own = self._options_of(corpus).features
+        return [
+            str(path)
+            for name in self.config.model.features
+            for path in (expand(own[name]) if name in own else self.shards(corpus, name))
+        ]
 
     def scores(self, corpus: str, setting: str) -> list[str]:
         """Return the scores of a setting; both may be wildcards."""
@@ -170,7 +309,8 @@ class Plan:
         """Return the result tables."""
         known = any(corpus.truth for corpus in self.config.corpora.values())
         compared = ("compared_action_units.csv",) if self.config.report.compare_action_units else ()
-        return [self.layout.table(name) for name in (*TABLES, *compared, *(TRUTH_TABLES if known else ()))]
+        penalty = ("co_occurrence.csv",) if self.config.finetune.loss == "penalty" else ()
+        return [self.layout.table(name) for name in (*TABLES, *compared, *penalty, *(TRUTH_TABLES if known else ()))]
 
     def everything(self) -> list[str]:
         """Return what the tables and the report speak of."""
@@ -188,8 +328,9 @@ class Plan:
             for stage, artefact in (("action_units", None), ("landmarks", "thumbnails"))
             for shard in self.shards(corpus, stage, artefact)
         ]
-        trained = [self.layout.pretrain(tasks, "history.parquet") for tasks in self.config.task_sets()]
-        return [*tested, *refused, *seen, *labels, *trained]
+        trained = self.pretrained("history.parquet")
+        named_together = self._co_occurrences(self.settings) if self.config.finetune.loss == "penalty" else []
+        return [*tested, *refused, *seen, *labels, *trained, *named_together]
 
 
 def _name(stage: StageOf, corpus: str) -> str:

@@ -69,8 +69,9 @@ ACTION_UNIT_FRAMES = _schema(**_FRAME, **dict.fromkeys(ACTION_UNITS, _F))
 CHUNK_LABELS = _schema(
     clip_id=_S, chunk=_I, start_s=_D, end_s=_D, value=_D, label=pa.int8(), confidence=_F, threshold=_D
 )
-TARGETS = _schema(clip_id=_S, speaker=_S, label=_S, values=pa.list_(_F))
+TARGETS = _schema(clip_id=_S, speaker=_S, label=_S, values=pa.list_(_F), votes=pa.list_(_F))
 FOLDS = _schema(fold=_I, name=_S, part=_S, corpus=_S, clip_id=_S, speaker=_S)
+CO_OCCURRENCE = _schema(fold=_I, target=_S, predicted=_S, count=_D, frequency=_D, penalty=_D)
 FUNCTIONALS = _schema(clip_id=_S, values=pa.list_(_F))
 PREDICTIONS = _schema(
     initialisation=_S, fold=_I, seed=_I, split=_S, clip_id=_S, speaker=_S, label=_S, predicted=_S,
@@ -98,6 +99,11 @@ TRUTH_PHONEMES = _schema(corpus=_S, clip_id=_S, start_s=_D, end_s=_D, phoneme=_S
 def speech(descriptors: list[str]) -> pa.Schema:
     """Return the schema of `speech` for these openSMILE low-level descriptors."""
     return _schema(**_FRAME, energy=_F, loudness=_F, **dict.fromkeys(descriptors, _F))
+
+
+def log_mel(bands: int) -> pa.Schema:
+    """Return the schema of `log_mel` for so many mel bands, the lowest first."""
+    return _schema(**_FRAME, **{f"mel[{band}]": _F for band in range(bands)})
 
 
 def landmarks(points: int, blendshapes: int = 52) -> pa.Schema:

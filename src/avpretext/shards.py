@@ -189,8 +189,13 @@ def _read_one(path: PathLike, columns: Sequence[str] | None) -> pa.Table:
 
 def columns_of(path: PathLike) -> list[str]:
     """Return the names of the columns of a shard without reading its rows."""
+    return list(schema_of(path).names)
+
+
+def schema_of(path: PathLike) -> pa.Schema:
+    """Return names and types of the columns of a shard without reading its rows."""
     with _opened(path) as file:
-        return list(file.schema_arrow.names)
+        return file.schema_arrow
 
 
 def count_rows(path: PathLike) -> int:

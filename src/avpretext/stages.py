@@ -26,11 +26,14 @@ class Stage:
         Raised whenever the output would change for the same input.
     options
         The parts of the configuration that shape its output, as dotted keys.
+    but
+        Options among these that do not: in a dotted key's group, the names left out.
     """
 
     module: str
     version: int
     options: tuple[str, ...] = ()
+    but: tuple[str, ...] = ()
 
 
 def _of_corpus(*keys: str) -> tuple[str, ...]:
@@ -46,8 +49,10 @@ STAGES = {
         _of_corpus("path", "reader", "parts", "table", "video", "shards", "speakers"),
     ),
     "segment": Stage("avpretext.media.segment", 1, ("segment", *_of_corpus("video"))),
-    "split": Stage("avpretext.media.split", 2, ("split",)),
+    "split": Stage("avpretext.media.split", 2, ("split",), but=("keep_frames",)),
+    "speed": Stage("avpretext.features.speed", 1),
     "speech": Stage("avpretext.features.speech", 1, ("speech",)),
+    "log_mel": Stage("avpretext.features.log_mel", 1, ("log_mel",)),
     "landmarks": Stage("avpretext.features.landmarks", 1, ("landmarks",)),
     "motion": Stage("avpretext.features.motion", 1, ("motion",)),
     "neutral": Stage("avpretext.features.neutral", 2, ("action_units.calibration",)),
@@ -56,19 +61,29 @@ STAGES = {
     "labels_energy": Stage("avpretext.labels.energy", 1, ("labels.energy", "chunks")),
     "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
     "labels_emotion": Stage("avpretext.labels.emotion", 2, ("labels.emotion",)),
-    "pretrain": Stage("avpretext.training.pretrain", 1, ("seed", "chunks", "model", "pretrain")),
+    "pretrain": Stage("avpretext.training.pretrain", 2, ("seed", "chunks", "model", "pretrain"), but=("task_sets",)),
     "targets": Stage(
         "avpretext.corpora.targets",
-        1,
+        2,
         _of_corpus("path", "reader", "parts", "table", "segment", "ties", "label_map"),
     ),
     "folds": Stage(
         "avpretext.corpora.folds", 1, ("seed", *_of_corpus("path", "reader", "parts", "table", "segment", "protocol"))
     ),
-    "finetune": Stage("avpretext.training.finetune", 3, ("seed", "chunks", "model", "finetune")),
+    "co_occurrence": Stage("avpretext.training.co_occurrence", 1),
+    "finetune": Stage(
+        "avpretext.training.finetune", 4, ("seed", "chunks", "model", "finetune"), but=("checkpoints", "threads")
+    ),
+    "deepemocluster": Stage(
+        "avpretext.training.deepemocluster",
+        1,
+        ("seed", "chunks", "deepemocluster", "finetune.class_balance", "finetune.label_smoothing"),
+    ),
     "functionals": Stage("avpretext.features.functionals", 1, ("functionals",)),
-    "baseline": Stage("avpretext.training.baseline", 1, ("baseline",)),
+    "baseline": Stage("avpretext.training.baseline", 2, ("baseline",)),
+    "ensemble": Stage("avpretext.training.ensemble", 1, ("ensemble",)),
     "evaluate": Stage("avpretext.evaluation.evaluate", 2, ("seed", "evaluate")),
+    "ablate": Stage("avpretext.evaluation.ablate", 1),
     "tables": Stage("avpretext.evaluation.tables", 1),
     "report": Stage("avpretext.report.page", 1),
 }
@@ -83,7 +98,7 @@ def options_of(stage: str, config: Config, corpus: str | None = None) -> dict[st
     {'speech': {'feature_set': 'ComParE_2016', 'deltas': False}}
     """
     keys = [key.format(corpus=corpus) for key in STAGES[stage].options]
-    return {key: _plain(_at(config, key)) for key in keys}
+    return {key: _plain(_at(config, key), STAGES[stage].but) for key in keys}
 
 
 def _at(config: Config, key: str) -> Any:
@@ -94,8 +109,8 @@ def _at(config: Config, key: str) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
-    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+def _plain(value: Any, but: tuple[str, ...]) -> Any:
+    return value.model_dump(mode="json", exclude=set(but)) if hasattr(value, "model_dump") else value
 
 
 def signature(stage: str, config: Config, corpus: str | None = None) -> str:

@@ -1,5 +1,6 @@
 """Targets: raters' votes become labels by rules that can be counted by hand; CREMA-D's published agreement holds."""
 
+import csv
 from pathlib import Path
 from typing import Any, cast
 
@@ -101,15 +102,46 @@ def test_the_table_has_a_row_for_every_clip_and_says_what_it_holds(tmp_path, mon
     rows = [index_row(name) for name in ("b1", "a1", "a2", "b2")]
     table, made_by = run(tmp_path, rows, corpus(), "voice")
     assert table.rows() == [
-        ("a1", "a", None, None),
-        ("a2", "a", "ANG", [1.0, 0.0]),
-        ("b1", "b", "SAD", [0.0, 1.0]),
-        ("b2", "b", None, None),
+        ("a1", "a", None, None, [1.0, 0.0]),
+        ("a2", "a", "ANG", [1.0, 0.0], [2.0, 0.0]),
+        ("b1", "b", "SAD", [0.0, 1.0], [0.0, 4.0]),
+        ("b2", "b", None, None, None),
     ]
     facts = {name: made_by[name] for name in ("kind", "classes", "target", "clips", "labelled", "ties")}
     assert facts == {
         "kind": "hard", "classes": ["ANG", "SAD"], "target": "voice", "clips": 4, "labelled": 2, "ties": 1
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["voice-multi_label", "voice-distribution"])
+def test_votes_are_kept_as_raters_gave_them(tmp_path, monkeypatch, target) -> None:
+    make_reader(monkeypatch, voice=votes_of(a1=[7, 2, 1], a2=[5, 5, 0], b1=[0, 0, 0]))
+    table, _ = run(tmp_path, [index_row(name) for name in ("a1", "a2", "b1", "b2")], corpus(), target)
+    assert table["votes"].to_list() == [[7, 2, 1], [5, 5, 0], None, None]
+
+
+def test_votes_are_kept_after_the_label_map(tmp_path, monkeypatch) -> None:
+    make_reader(monkeypatch, voice=votes_of(a1=[7, 2, 1], a2=[0, 0, 3], b1=[0, 6, 3]))
+    rows = [index_row(name) for name in ("a1", "a2", "b1")]
+    label_map = {"ANG": "negative", "SAD": "negative", "HAP": "positive"}
+    table, made_by = run(tmp_path, rows, corpus(label_map=label_map), "voice")
+    assert made_by["classes"] == ["negative", "positive"]
+    assert table["votes"].to_list() == [[8, 2], [3, 0], [3, 6]]
+    table, _ = run(tmp_path, rows, corpus(label_map={**label_map, "SAD": None}), "voice-distribution")
+    assert table["votes"].to_list() == [[7, 2], None, [0, 6]]
+
+
+def test_labels_and_numbers_have_no_votes_behind_them(tmp_path, monkeypatch) -> None:
+    numbers = pl.DataFrame({"clip_id": ["a1", "b1"], "value": [2, 5]})
+    make_reader(
+        monkeypatch,
+        acted=Source("label"),
+        arousal=Source("attribute", lambda options: numbers),
+        voice=votes_of(a1=[7, 2, 1], b1=[0, 0, 3]),
+    )
+    for target in ("acted", "arousal"):
+        table, _ = run(tmp_path, [index_row("a1", "ANG"), index_row("b1", "SAD")], corpus(), target)
+        assert table["votes"].to_list() == [None, None]
 
 
 def test_a_class_may_have_any_name(tmp_path, monkeypatch) -> None:
@@ -199,6 +231,19 @@ def test_crema_d_majorities_agree_with_the_acted_emotion_as_often_as_is_known(
     assert made_by["ties"] == table["label"].null_count() == ties
     decided = table.filter(pl.col("label").is_not_null())
     assert 100 * (decided["label"] == decided["acted"]).sum() / len(decided) == pytest.approx(agreement, abs=0.05)
+
+
+def test_crema_d_votes_are_those_of_its_table(shared_data, tmp_path) -> None:
+    with (shared_data / "crema-d" / "tabulatedVotes.csv").open(encoding="utf-8", newline="") as file:
+        counted = {
+            row["fileName"]: [float(row[letter]) for letter in "ADFHNS"]
+            for row in csv.DictReader(file)
+            if row[""].startswith("1")
+        }
+    for target in ("voice", "voice-distribution"):
+        table, made_by = crema_d(shared_data, tmp_path, target)
+        assert made_by["classes"] == ["ANG", "DIS", "FEA", "HAP", "NEU", "SAD"]
+        assert dict(table.select("clip_id", "votes").iter_rows()) == counted
 
 
 def test_crema_d_listeners_hear_mostly_neutral(shared_data, tmp_path) -> None:

@@ -7,6 +7,7 @@ from avpretext.models.aggregators import (
     AGGREGATORS,
     GatedAggregator,
     MeanAggregator,
+    PublishedSelfAttentionAggregator,
     RnnAttentionAggregator,
     SelfAttentionAggregator,
 )
@@ -80,16 +81,35 @@ def attention(rows: np.ndarray, w: dict[str, np.ndarray], heads: int) -> np.ndar
     )
 
 
+def transformer_layer(rows: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:
+    rows = layer_norm(rows + attention(rows, w, heads=2), w["attn.norm1.weight"], w["attn.norm1.bias"])
+    hidden = np.maximum(rows @ w["attn.linear1.weight"].T + w["attn.linear1.bias"], 0)
+    rows = rows + hidden @ w["attn.linear2.weight"].T + w["attn.linear2.bias"]
+    return layer_norm(rows, w["attn.norm2.weight"], w["attn.norm2.bias"])
+
+
 def test_self_attention_is_one_transformer_layer_across_the_chunks() -> None:
     module = SelfAttentionAggregator(WIDTH)
     w = weights(module)
-    expected = []
-    for clip in chunk_vectors().double().numpy():
-        rows = layer_norm(clip + attention(clip, w, heads=2), w["attn.norm1.weight"], w["attn.norm1.bias"])
-        hidden = np.maximum(rows @ w["attn.linear1.weight"].T + w["attn.linear1.bias"], 0)
-        rows = rows + hidden @ w["attn.linear2.weight"].T + w["attn.linear2.bias"]
-        expected.append(layer_norm(rows, w["attn.norm2.weight"], w["attn.norm2.bias"]).mean(0))
-    assert_matches(module, expected)
+    assert_matches(module, [transformer_layer(clip, w).mean(0) for clip in chunk_vectors().double().numpy()])
+
+
+def test_published_self_attention_is_that_layer_on_each_chunk_alone() -> None:
+    module = PublishedSelfAttentionAggregator(WIDTH)
+    w = weights(module)
+    clips = chunk_vectors().double().numpy()
+    assert_matches(module, [np.mean([transformer_layer(row[None], w)[0] for row in clip], 0) for clip in clips])
+
+
+def test_chunks_see_each_other_in_self_attention_and_not_in_the_published_one() -> None:
+    torch.manual_seed(0)
+    ours = SelfAttentionAggregator(WIDTH).eval()
+    published = PublishedSelfAttentionAggregator(WIDTH).eval()
+    published.load_state_dict(ours.state_dict())
+    clip = chunk_vectors()[:1]
+    alone = torch.stack([published(clip[:, [chunk]]) for chunk in range(CHUNKS)]).mean(0)
+    torch.testing.assert_close(published(clip), alone)
+    assert not torch.allclose(ours(clip), alone, atol=1e-2)
 
 
 def test_no_aggregator_mixes_clips() -> None:

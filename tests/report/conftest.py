@@ -12,7 +12,7 @@ from skimage import data
 
 from avpretext import schemas, shards
 from avpretext.chunks import chunk_span, chunk_starts
-from avpretext.config import Config
+from avpretext.config import Config, Variant
 from avpretext.config_file import parse
 from avpretext.evaluation import action_units, evaluate, formats, tables
 from avpretext.paths import Layout
@@ -64,6 +64,8 @@ def build(folder: Path) -> Config:
             },
             "baseline": {"normalise": ["train", "speaker"]},
             "evaluate": {"bootstrap": 400},
+            "pretrain": {"task_sets": [name.split("-") for name in INITIALISATIONS[1:]]},
+            "ablation": {"initialisations": ["scratch", "emotion"], "aggregators": ["mean", "gated"]},
         }
     )
     layout = Layout(folder)
@@ -71,7 +73,7 @@ def build(folder: Path) -> Config:
     for corpus, speakers in (("demo_talk", 10), ("demo_acted", 8), ("demo_rated", 6)):
         _write_corpus(layout, corpus, _clips(corpus, speakers), rng)
     for tasks in config.task_sets():
-        _write_pretrain_history(layout, tasks, rng)
+        _write_pretrain_history(layout, config.variant.aggregator, tasks, rng)
     for corpus, target, protocol, leaks in SETTINGS:
         _write_setting(layout, config, corpus, target, protocol, leaks)
     _write_benchmarks(layout, config)
@@ -240,7 +242,7 @@ def _curve(epochs: int, start: float, end: float, rng: np.random.Generator) -> I
         yield epoch, float(end + (start - end) * np.exp(-epoch / 6) + rng.normal(0, 0.012))
 
 
-def _write_pretrain_history(layout: Layout, tasks: str, rng: np.random.Generator) -> None:
+def _write_pretrain_history(layout: Layout, aggregator: str, tasks: str, rng: np.random.Generator) -> None:
     rows = [
         {"epoch": epoch, "split": split, "measure": "loss", "value": value}
         for split, end in (("train", 0.5), ("dev", 0.58))
@@ -252,8 +254,9 @@ def _write_pretrain_history(layout: Layout, tasks: str, rng: np.random.Generator
             for epoch, value in _curve(24, 0.3, 0.72, rng)
         ]
     shards.write_table(
-        layout.pretrain(tasks, "history.parquet"), rows, schemas.PRETRAIN_HISTORY, shards.provenance("pretrain")
-    )
+        layout.pretrain(aggregator, tasks, "history.parquet"), rows, schemas.PRETRAIN_HISTORY,
+        shards.provenance("pretrain"),
+    )  # fmt: skip
 
 
 SETTINGS = (
@@ -281,7 +284,8 @@ def _write_setting(layout: Layout, config: Config, corpus: str, target: str, pro
     shards.write_table(layout.targets(corpus, target), rows, schemas.TARGETS, made_by)
     _write_folds(layout, corpus, setting, clips, leaks)
     told["setting"] = setting
-    files = [_write_finetune(layout, corpus, start, clips, truth, told, rng) for start in config.initialisations()]
+    own = config.variant
+    files = [_write_finetune(layout, corpus, own, start, clips, truth, told, rng) for start in config.initialisations()]
     files.append(layout.baseline(corpus, setting))
     baselines = [
         row
@@ -291,6 +295,9 @@ def _write_setting(layout: Layout, config: Config, corpus: str, target: str, pro
     ]
     shards.write_table(files[-1], baselines, schemas.PREDICTIONS, shards.provenance("baseline", {}, **told))
     evaluate.run(files, config.evaluate, config.seed, Path(layout.evaluate(corpus, setting, "metrics")).parent)
+    for variant in config.ablated(votes=target.startswith("voice")):
+        for start in config.ablated_starts() if variant != own else []:
+            _write_finetune(layout, corpus, variant, start, clips, truth, told, rng)
 
 
 def _truth(kind: str, clip: dict[str, Any], rng: np.random.Generator) -> list[float]:
@@ -327,8 +334,8 @@ def _write_folds(layout: Layout, corpus: str, setting: str, clips: list[dict[str
 
 
 def _write_finetune(
-    layout: Layout, corpus: str, start: str, clips: list[dict[str, Any]], truth: dict[str, list[float]],
-    told: dict[str, Any], rng: np.random.Generator,
+    layout: Layout, corpus: str, variant: Variant, start: str, clips: list[dict[str, Any]],
+    truth: dict[str, list[float]], told: dict[str, Any], rng: np.random.Generator,
 ) -> str:  # fmt: skip
     """Write predictions and history of one initialisation; return the file of predictions."""
     measure = "ccc" if told["kind"] == "attribute" else "macro_f1"
@@ -344,7 +351,7 @@ def _write_finetune(
             ]  # fmt: skip
             predictions += _predictions(start, fold, seed, clips, truth, told["kind"], rng)
     made_by = shards.provenance("finetune", {"seeds": 3}, **told)
-    path, curves = (layout.finetune(corpus, told["setting"], start, f"{name}.parquet")
+    path, curves = (layout.finetune(corpus, told["setting"], variant.name, start, f"{name}.parquet")
                     for name in ("predictions", "history"))  # fmt: skip
     shards.write_table(path, predictions, schemas.PREDICTIONS, made_by)
     shards.write_table(curves, history, schemas.FINETUNE_HISTORY, made_by)

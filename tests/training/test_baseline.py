@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 from avpretext import schemas, shards
 from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
-from avpretext.training import baseline
+from avpretext.training import baseline, described
 
 from .conftest import CLASSES, VALUES, TinyCorpus
 
@@ -85,27 +85,80 @@ def test_each_speaker_is_standardised_by_hand_and_so_is_heard_better(corpus: Tin
     assert of_fold["predicted"].to_list() == expected.tolist()
 
 
-def test_decisions_are_probabilities_of_zero_and_one(corpus: TinyCorpus, tmp_path: Path) -> None:
+def test_probabilities_add_up_to_one_and_are_largest_for_the_class_predicted(
+    corpus: TinyCorpus, tmp_path: Path
+) -> None:
     found = run(corpus, tmp_path / "out.parquet", costs=[1e-2])
     for row in found.iter_rows(named=True):
-        assert row["probabilities"] == VALUES["hard"][row["predicted"]]
+        assert sum(row["probabilities"]) == pytest.approx(1, abs=1e-6)
+        assert CLASSES[int(np.argmax(row["probabilities"]))] == row["predicted"]
         assert row["truth"] == VALUES["hard"][row["label"]]
     assert set(found["seed"]) == {0}
     made_by = shards.read_provenance(tmp_path / "out.parquet")
     assert (made_by["kind"], made_by["setting"]) == ("hard", "acted.speaker_kfold")
 
 
+def test_decision_values_become_the_probabilities_under_which_dev_is_likeliest() -> None:
+    # Ten clips, of which the machine, always as sure, is right on eight: p = .8 where the odds, exp(2 s), are 4.
+    decided = np.array([[0.35, -0.35]] * 10)
+    labels = np.array([0] * 8 + [1] * 2)
+    sharpness = baseline.choose_sharpness(decided, labels)
+    assert sharpness == 2.0, "of the powers of two the nearest to ln(4) / .7 = 1.98"
+    assert baseline.probabilities(decided, sharpness)[0] == pytest.approx([0.802, 0.198], abs=1e-3)
+
+
+def test_copies_at_another_speed_are_learnt_from_where_their_clips_are_and_nowhere_else(
+    corpus: TinyCorpus, tmp_path: Path
+) -> None:
+    rows = shards.read(corpus.folder / "functionals.parquet")
+    inputs, speakers, labels = arrays(corpus)
+    moved = [[value + 1.0 for value in values] for values in rows["values"]]
+    made_by = shards.provenance("functionals", {}, names=["x"] * D)
+    faster = tmp_path / "faster.parquet"
+    shards.write_table(faster, {"clip_id": rows["clip_id"], "values": moved}, schemas.FUNCTIONALS, made_by)
+    shards_of = {corpus.name: [corpus.folder / "functionals.parquet"], f"{corpus.name}@1.1": [faster]}
+    options = BaselineOptions(costs=[1e-3])
+    baseline.run(shards_of, {corpus.name: corpus.targets()}, corpus.folds, options, tmp_path / "out.parquet")
+    found = shards.read(tmp_path / "out.parquet").filter(fold=0, split="test")
+    inputs, learnt = inputs[:, :-1], ~np.isin(speakers, ["s0", "s3"])
+    mean, deviation = inputs[learnt].mean(0), inputs[learnt].std(0)
+    both = np.concatenate([(inputs[learnt] - mean) / deviation, (inputs[learnt] + 1 - mean) / deviation])
+    machine = LinearSVC(C=1e-3, class_weight="balanced", random_state=0, tol=1e-3)
+    machine.fit(both, np.concatenate([labels[learnt], labels[learnt]]))
+    expected = machine.predict((inputs[~learnt] - mean) / deviation)
+    assert found["predicted"].to_list() == expected.tolist()
+    assert len(found) == (~learnt).sum(), "copies are learnt from, not tested"
+
+
+def test_the_kernel_is_that_of_its_formula() -> None:
+    rng = np.random.default_rng(3)
+    inputs, labels = rng.normal(size=(40, 5)), rng.integers(0, 3, 40)
+    machine = baseline.fit(inputs, labels, 3.0, BaselineOptions(kernel="rbf"))
+    kernel = np.exp(-np.square(inputs[:, None] - inputs[None]).sum(2) / (2 * 5))
+    by_hand = SVC(C=3.0, kernel="precomputed", class_weight="balanced").fit(kernel, labels)
+    assert baseline.decisions(machine, inputs, 3) == pytest.approx(by_hand.decision_function(kernel), abs=1e-3)
+
+
+def test_a_class_that_was_not_learnt_has_probability_zero() -> None:
+    machine = baseline.fit(np.array([[-1.0], [1.0]]), np.array([0, 2]), 1.0, BaselineOptions())
+    shares = baseline.probabilities(baseline.decisions(machine, np.array([[0.5]]), 3), 4.0)
+    assert shares[0, 1] == 0
+    assert shares[0, 2] > shares[0, 0] > 0
+
+
 def test_a_constant_functional_is_zero() -> None:
     source = np.array([[1, 0.1, 7], [3, 0.1, 7]], np.float32)
     asked = np.array([[5, 0.2, 9]], np.float32)
-    assert baseline.standardise(asked, source).tolist() == [[3.0, 0.0, 0.0]]
+    assert described.standardise(asked, source).tolist() == [[3.0, 0.0, 0.0]]
 
 
 def test_a_speaker_with_a_single_clip_is_standardised_by_the_training_clips() -> None:
     values = np.array([[0], [2], [4], [9]], np.float32)
-    clips = baseline.DescribedClips(list("abcd"), np.array(["s", "s", "t", "u"]), values, np.zeros(4, np.int64))
+    clips = described.DescribedClips(
+        list("abcd"), np.array(["s", "s", "t", "u"]), values, np.zeros(4, np.int64), np.arange(4)
+    )
     rows = {"train": np.array([0, 1]), "dev": np.array([2]), "test": np.array([3])}
-    inputs = baseline.normalised(clips, rows, rows["train"], "speaker")
+    inputs = described.normalised(clips, rows, rows["train"], "speaker")
     assert inputs.flatten().tolist() == [-1, 1, 3, 8]
 
 
@@ -199,9 +252,9 @@ def test_a_machine_that_is_not_learnt_to_the_end_is_told_of(
     corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inputs, _, labels = arrays(corpus)
-    baseline.fit(inputs, labels, 1e-4, True)
+    baseline.fit(inputs, labels, 1e-4, BaselineOptions())
     assert not capsys.readouterr().err
     monkeypatch.setattr(baseline, "ITERATIONS", 1)
     for _ in range(2):
-        baseline.fit(inputs, labels, 10.0, True)
+        baseline.fit(inputs, labels, 10.0, BaselineOptions())
     assert capsys.readouterr().err.count("C = 10 is not learnt to the end after 1 passes over 90 clips") == 2

@@ -7,7 +7,7 @@ import torch
 from avpretext.chunks import chunk_starts
 from avpretext.errors import UserError
 from avpretext.models.chunking import ChunkGrid
-from avpretext.training.data import choose_channels, cut_clips, hidden_channels, load_chunks, normalise
+from avpretext.training.data import cut_clips, hidden_channels, load_chunks, normalise
 
 from .conftest import CHANNELS, TinyCorpus, frames_of
 
@@ -20,35 +20,27 @@ def clips(*values: list[list[float]]) -> dict[str, np.ndarray]:
 
 def test_shards_are_read_in_order_of_the_clips_whatever_the_order_of_the_shards(tiny: TinyCorpus) -> None:
     speakers = {row["clip_id"]: row["speaker"] for row in tiny.rows}
-    chunks = load_chunks(tiny.speech, speakers, ["*"], GRID)
+    chunks = load_chunks({"speech": tiny.speech}, speakers, ["*"], GRID)
     assert chunks.clip_ids == sorted(speakers)
     assert chunks.channels == ["energy", "loudness", *CHANNELS]
-    again = load_chunks(tiny.speech[::-1], speakers, ["*"], GRID)
+    again = load_chunks({"speech": tiny.speech[::-1]}, speakers, ["*"], GRID)
     assert torch.equal(chunks.steps, again.steps)
 
 
 def test_chunks_are_the_frames_on_the_grid(tiny: TinyCorpus) -> None:
     row = tiny.rows[0]
-    chunks = load_chunks(tiny.speech, {row["clip_id"]: row["speaker"]}, ["mfcc_sma[1]"], GRID)
+    chunks = load_chunks({"speech": tiny.speech}, {row["clip_id"]: row["speaker"]}, ["mfcc_sma[1]"], GRID)
     frames = np.array([frame["mfcc_sma[1]"] for frame in frames_of(row)], dtype=np.float32)
     for chunk, first in enumerate(chunk_starts(len(frames), 20, 3).tolist()):
         assert chunks.steps[0, chunk, :, 0].tolist() == frames[first : first + 20].tolist()
 
 
 def test_clips_without_speech_are_left_out_with_a_warning(tiny: TinyCorpus, capsys: pytest.CaptureFixture[str]) -> None:
-    chunks = load_chunks(tiny.speech, {"s0_0": "s0", "refused": "s9"}, ["*"], GRID)
+    chunks = load_chunks({"speech": tiny.speech}, {"s0_0": "s0", "refused": "s9"}, ["*"], GRID)
     assert chunks.clip_ids == ["s0_0"]
     assert "1 of 2 clips" in capsys.readouterr().err
     with pytest.raises(UserError, match="none of 1 clips is in the speech shards"):
-        load_chunks(tiny.speech, {"refused": "s9"}, ["*"], GRID)
-
-
-def test_brackets_in_channel_names_stand_for_themselves() -> None:
-    columns = ["clip_id", "frame", "time_s", "mfcc_sma[1]", "mfcc_sma[12]", "pcm_RMSenergy_sma"]
-    assert choose_channels(columns, ["mfcc_sma[1]"]) == ["mfcc_sma[1]"]
-    assert choose_channels(columns, ["*"]) == columns[3:]
-    with pytest.raises(UserError, match="mfc_sma"):
-        choose_channels(columns, ["mfc_sma"])
+        load_chunks({"speech": tiny.speech}, {"refused": "s9"}, ["*"], GRID)
 
 
 def test_normalisation_knows_the_training_frames_only() -> None:

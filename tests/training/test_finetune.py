@@ -13,6 +13,7 @@ from avpretext.models.losses import concordance
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finetune, pretrain
 from avpretext.training.folds import FoldTable, read_folds
+from avpretext.training.loop import mixed_precision
 from avpretext.training.measures import label_macro_f1
 from avpretext.training.targets import read_targets
 
@@ -22,18 +23,28 @@ EASY: dict[str, object] = {"epochs": 30, "seeds": 1, "batch_size": 4, "learning_
 
 
 def run(
-    tiny: TinyCorpus, output: Path, checkpoint: Path | None = None, kind: str = "hard", **changes: dict[str, object]
+    tiny: TinyCorpus,
+    output: Path,
+    checkpoint: Path | None = None,
+    kind: str = "hard",
+    threads: int = 1,
+    **changes: dict[str, object],
 ) -> pl.DataFrame:
     name = "energy" if checkpoint else "scratch"
     targets = {tiny.name: tiny.targets(kind)}
-    finetune.run(name, checkpoint, {tiny.name: tiny.speech}, targets, tiny.folds, config(**changes), output, 1)
+    settings = config(**changes)
+    finetune.run(name, checkpoint, features(tiny), targets, tiny.folds, None, settings, output, threads)
     return shards.read(output / "predictions.parquet")
+
+
+def features(*corpora: TinyCorpus) -> dict[str, dict[str, list[Path]]]:
+    return {corpus.name: {"speech": corpus.speech} for corpus in corpora}
 
 
 def read_clips(tiny: TinyCorpus) -> tuple[finetune.LabelledClips, FoldTable]:
     table = read_folds(tiny.folds)
     known = read_targets({tiny.name: tiny.targets()})
-    return finetune.read_clips({tiny.name: tiny.speech}, known, table, config()), table
+    return finetune.read_clips(features(tiny), known, table, config()), table
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +60,7 @@ def checkpoint(tiny: TinyCorpus, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def pretrained(tiny: TinyCorpus, folder: Path, settings: Config) -> Path:
     labels = {"tiny": {"energy": tiny.labels["energy"]}}
-    pretrain.run(["energy"], {"tiny": tiny.speech}, {"tiny": tiny.index}, labels, settings, folder, 1)
+    pretrain.run(["energy"], features(tiny), {"tiny": tiny.index}, labels, settings, folder, 1)
     return folder / "checkpoint.safetensors"
 
 
@@ -86,6 +97,35 @@ def test_twice_the_same_run_gives_the_same_bytes(tiny: TinyCorpus, tmp_path: Pat
     run(tiny, tmp_path / "second")
     for name in ("predictions.parquet", "history.parquet"):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+@pytest.mark.parametrize("encoder", ["conv", "blstm"])
+def test_any_number_of_threads_gives_the_same_bytes(tiny: TinyCorpus, tmp_path: Path, encoder: str) -> None:
+    for threads in (1, 2, 5):
+        run(tiny, tmp_path / str(threads), threads=threads, model={"encoder": encoder}, finetune={"epochs": 2})
+    for name in ("predictions.parquet", "history.parquet"):
+        assert len({(tmp_path / threads / name).read_bytes() for threads in ("1", "2", "5")}) == 1
+
+
+def test_progress_is_told_and_a_failed_run_named_with_several_threads(
+    tiny: TinyCorpus, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tiny, tmp_path, threads=2, finetune={"epochs": 1})
+    assert "finetune acted.speaker_kfold from scratch: 6/6 runs" in capfd.readouterr().err
+    monkeypatch.setattr(finetune, "make_objective", lambda *_: 1 / 0)
+    with pytest.raises(RuntimeError, match=r"finetune: fold 0, seed [01]: ZeroDivisionError"):
+        run(tiny, tmp_path, threads=2)
+
+
+def test_mixed_precision_without_a_gpu_is_said_once_and_changes_nothing(
+    tiny: TinyCorpus, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mixed_precision.cache_clear()
+    for precision in ("float32", "mixed"):
+        run(tiny, tmp_path / precision, threads=2, finetune={"epochs": 1, "precision": precision})
+    first, second = (shards.read(tmp_path / name / "predictions.parquet") for name in ("float32", "mixed"))
+    assert first.equals(second)
+    assert capfd.readouterr().err.count("precision: mixed is for a GPU alone: float32 on cpu") == 1
 
 
 def test_what_can_be_heard_is_learnt(tiny: TinyCorpus, tmp_path: Path) -> None:
@@ -186,9 +226,10 @@ def test_one_corpus_is_learnt_and_another_tested(tmp_path: Path) -> None:
     finetune.run(
         "scratch",
         None,
-        {"ours": ours.speech, "theirs": theirs.speech},
+        features(ours, theirs),
         {"ours": ours.targets(), "theirs": theirs.targets()},
         folds,
+        None,
         config(finetune=EASY),
         tmp_path / "out",
         1,
@@ -204,14 +245,14 @@ def test_one_corpus_is_learnt_and_another_tested(tmp_path: Path) -> None:
     assert made_by["target"] == "of theirs"
 
 
-def test_speech_or_targets_that_are_missing_are_told(tiny: TinyCorpus, tmp_path: Path) -> None:
+def test_features_or_targets_that_are_missing_are_told(tiny: TinyCorpus, tmp_path: Path) -> None:
     targets = {"tiny": tiny.targets()}
-    with pytest.raises(UserError, match="the folds name tiny, of which no speech is given"):
-        finetune.run("scratch", None, {"other": tiny.speech}, targets, tiny.folds, config(), tmp_path, 1)
+    other = {"other": {"speech": tiny.speech}}
+    with pytest.raises(UserError, match="the folds name tiny, of which no features are given"):
+        finetune.run("scratch", None, other, targets, tiny.folds, None, config(), tmp_path, 1)
+    known = {"other": tiny.targets()}
     with pytest.raises(UserError, match="36 clips of the folds have no target, such as tiny/s0_0"):
-        finetune.run(
-            "scratch", None, {"tiny": tiny.speech}, {"other": tiny.targets()}, tiny.folds, config(), tmp_path, 1
-        )
+        finetune.run("scratch", None, features(tiny), known, tiny.folds, None, config(), tmp_path, 1)
 
 
 def test_initialisations_are_pairs(tiny: TinyCorpus, checkpoint: Path) -> None:

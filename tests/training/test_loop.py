@@ -9,9 +9,27 @@ from torch.nn import functional
 from avpretext.config import LoopOptions, ModelOptions
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.training.augment import augment
-from avpretext.training.loop import ClipSet, Target, TrainingState, epochs, learning_rate, shuffled_batches, start
+from avpretext.training.loop import (
+    ClipSet,
+    Target,
+    TrainingState,
+    batch_loss,
+    epochs,
+    learning_rate,
+    logits_of,
+    mixed_precision,
+    running_mean,
+    shuffled_batches,
+    start,
+)
 
 PLAIN = {"noise": 0.0, "channel_dropout": 0.0, "mixup": 0.0, "time_mask": 0.0}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """As each run of the product has; several threads wait for each other on a busy machine."""
+    torch.set_num_threads(1)
 
 
 def random_clips(count: int = 24) -> ClipSet:
@@ -90,6 +108,72 @@ def test_dev_chooses_among_the_same_epochs_that_are_trained_without_it() -> None
             pass
     first, second = (state.network.state_dict() for state in states)
     assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_the_averaged_weights_are_the_running_mean_worked_out_by_hand() -> None:
+    state = start(network(), LoopOptions(), 1)
+    present, averaged = state.network.state_dict(), state.averaged.module.state_dict()
+    bias, counter = "heads.ser.fc2.bias", "encoder.blocks.0.norm.num_batches_tracked"
+    move, means = running_mean(state, 0.15), []
+    for value in (1, 2, 3):
+        present[bias].fill_(value)
+        present[counter].fill_(value)
+        move()
+        means.append(float(averaged[bias][0]))
+    # Kept of the mean: nothing of the start; then min(.15, 2/11) and min(.15, 3/12), both the decay.
+    assert means == pytest.approx([1.0, 0.15 * 1 + 0.85 * 2, 0.15 * 1.85 + 0.85 * 3])
+    state.averaged.n_averaged.fill_(1)
+    running_mean(state, 0.99)()  # min(.99, 2/11) of 2.8275, the rest of 3
+    assert float(averaged[bias][0]) == pytest.approx(2 / 11 * 2.8275 + 9 / 11 * 3)
+    assert (int(averaged[counter]), int(state.averaged.n_averaged)) == (3, 2)
+
+
+def test_mixup_mixes_a_batch_with_itself_and_each_loss_by_its_share() -> None:
+    clips = random_clips(8)
+    options = LoopOptions.model_validate({**PLAIN, "mixup": 0.4})
+    seen = []
+
+    class Recorder(torch.nn.Module):
+        def forward(self, steps: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+            seen.append(steps)
+            return {"ser": steps.sum((1, 2, 3))}
+
+    def labels(_: object, targets: dict[str, Target]) -> torch.Tensor:
+        return targets["ser"].labels.double() @ torch.arange(8.0, dtype=torch.float64)
+
+    torch.manual_seed(3)
+    value = batch_loss(Recorder(), clips, labels, options)  # type: ignore[arg-type]
+    torch.manual_seed(3)
+    share = float(torch.distributions.Beta(0.4, 0.4).sample())
+    rows = torch.randperm(8)
+    assert torch.allclose(seen[0], share * clips.steps + (1 - share) * clips.steps[rows])
+    own, other = clips.targets["ser"].labels.double(), clips.targets["ser"].labels[rows].double()
+    assert float(value) == pytest.approx(
+        float((share * own + (1 - share) * other) @ torch.arange(8.0, dtype=torch.float64))
+    )
+
+
+@pytest.mark.parametrize("encoder", ["conv", "conv_gru", "blstm", "lstm", "transformer"])
+def test_bfloat16_gives_nearly_the_same_loss_and_gradients_in_float32(encoder: str) -> None:
+    clips = random_clips()
+    losses = []
+    for mixed in (False, True):
+        model = network(encoder).eval()
+        logits = logits_of(model, clips.steps, clips.mask, mixed)
+        assert logits["ser"].dtype == torch.float32
+        loss = cross_entropy(logits, clips.targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert all(weight.grad is not None and weight.grad.dtype == torch.float32 for weight in model.parameters())
+        losses.append((float(loss.detach()), logits["ser"].detach()))
+    assert losses[0][0] == pytest.approx(losses[1][0], abs=1e-2)
+    assert not torch.equal(losses[0][1], losses[1][1])
+
+
+def test_mixed_precision_is_for_a_gpu_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    mixed_precision.cache_clear()
+    asked = [("float32", "cpu"), ("float32", "cuda"), ("mixed", "cuda"), ("mixed", "cpu"), ("mixed", "cpu")]
+    assert [mixed_precision(*how) for how in asked] == [False, False, True, False, False]
+    assert capsys.readouterr().err.splitlines() == ["precision: mixed is for a GPU alone: float32 on cpu"]
 
 
 def test_every_clip_comes_once_an_epoch_in_batches_of_nearly_one_size() -> None:

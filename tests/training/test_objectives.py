@@ -1,16 +1,25 @@
 """Objectives: scores by hand, and units that come back."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from avpretext.config import FinetuneOptions
+from avpretext.config import FinetuneOptions, PenaltyOptions
 from avpretext.errors import UserError
-from avpretext.training.objectives import TASK, make_objective
+from avpretext.models.penalty import class_penalty, pair_penalty
+from avpretext.training.objectives import TASK, Penalised, make_objective
 
 OPTIONS = FinetuneOptions()
+PENALTY = np.array([[0, 0.5, 1], [0.5, 0, 0], [1, 0.5, 0]])
+"""The penalty by target and prediction of three clips in which raters named {0}, {0, 1} and {1, 2}."""
+TRAIN = {
+    "hard": [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "multi_label": [[1, 0, 0], [1, 1, 0], [0, 1, 1], [1, 0, 0]],
+    "distribution": [[0.5, 0.5, 0], [0.75, 0, 0.25], [0, 1, 0], [1, 0, 0]],
+}
 
 
 def values(*rows: list[float]) -> np.ndarray:
@@ -78,3 +87,73 @@ def test_class_balance_can_be_switched_off() -> None:
             objective = make_objective(kind, train, FinetuneOptions(class_balance=balance))  # type: ignore[arg-type]
             losses.append(float(objective.loss(logits, {TASK: objective.target(train[2:])})))
         assert losses[0] != pytest.approx(losses[1])
+
+
+def penalised(**penalty: Any) -> FinetuneOptions:
+    return FinetuneOptions(loss="penalty", penalty=PenaltyOptions(**penalty))
+
+
+@pytest.mark.parametrize("kind", ["hard", "multi_label", "distribution"])
+@pytest.mark.parametrize("reading", ["class", "pair"])
+def test_the_loss_is_beta_times_base_plus_alpha_times_penalty(kind: Any, reading: Any) -> None:
+    train = values(*TRAIN[kind])
+    logits = {TASK: torch.randn(4, 3, generator=torch.Generator().manual_seed(2), dtype=torch.double)}
+    base = make_objective(kind, train, OPTIONS)
+    target = {TASK: base.target(train)}
+    terms = base.terms(logits[TASK], target[TASK])  # type: ignore[attr-defined]
+    penalise = pair_penalty if reading == "pair" else class_penalty
+    expected = 0.25 * base.loss(logits, target) + 2 * penalise(terms, torch.from_numpy(PENALTY))
+    objective = make_objective(kind, train, penalised(alpha=2, beta=0.25, sum=reading), PENALTY)
+    assert float(objective.loss(logits, target)) == pytest.approx(float(expected))
+    assert float(objective.loss(logits, target)) != pytest.approx(float(0.25 * base.loss(logits, target)))
+
+
+@pytest.mark.parametrize("kind", ["hard", "multi_label", "distribution"])
+@pytest.mark.parametrize("balance", [True, False])
+def test_terms_of_the_loss_add_up_to_it_balanced_and_smoothed(kind: Any, balance: bool) -> None:
+    train = values(*TRAIN[kind])
+    objective = make_objective(kind, train, FinetuneOptions(class_balance=balance, label_smoothing=0.2))
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(2))
+    target = objective.target(train)
+    terms = objective.terms(logits, target)  # type: ignore[attr-defined]
+    added = float(terms.weights @ terms.losses.sum(1))
+    assert added == pytest.approx(float(objective.loss({TASK: logits}, {TASK: target})), rel=1e-5)
+
+
+def test_published_weights_of_zero_leave_base_or_penalty_alone() -> None:
+    train = values(*TRAIN["hard"])
+    plain = FinetuneOptions(class_balance=False, label_smoothing=0)
+    logits = {TASK: torch.tensor([[0.5, 0.25, 0.25]]).log()}
+    losses = {}
+    for alpha, beta in ((0, 1), (1, 0), (0.5, 1)):
+        options = plain.model_copy(update={"loss": "penalty", "penalty": PenaltyOptions(alpha=alpha, beta=beta)})
+        objective = make_objective("hard", train, options, PENALTY)
+        losses[alpha, beta] = float(objective.loss(logits, {TASK: objective.target(train[:1])}))
+    assert losses[0, 1] == pytest.approx(math.log(2))
+    assert losses[1, 0] == pytest.approx(1.5 * math.log(4 / 3))
+    assert losses[0.5, 1] == pytest.approx(math.log(2) + 0.75 * math.log(4 / 3))
+
+
+def test_dev_clips_are_measured_as_without_the_penalty() -> None:
+    train = values(*TRAIN["multi_label"])
+    base = make_objective("multi_label", train, OPTIONS)
+    other = make_objective("multi_label", train, penalised(), PENALTY)
+    logits = {TASK: torch.randn(4, 3, generator=torch.Generator().manual_seed(2))}
+    assert isinstance(other, Penalised)
+    assert other.score(logits, {TASK: other.target(train)}) == base.score(logits, {TASK: base.target(train)})
+    np.testing.assert_array_equal(other.predictions(logits[TASK]), base.predictions(logits[TASK]))
+
+
+def test_the_base_loss_reads_no_matrix() -> None:
+    train = values(*TRAIN["hard"])
+    assert not isinstance(make_objective("hard", train, OPTIONS, PENALTY), Penalised)
+
+
+def test_what_the_penalty_cannot_do_without_is_told_with_its_fix() -> None:
+    with pytest.raises(UserError, match=r"penalty needs classes.*set finetune.loss to base"):
+        make_objective("attribute", values([2], [4]), penalised(), PENALTY)
+    with pytest.raises(UserError, match="needs the table of the stage co_occurrence"):
+        make_objective("hard", values(*TRAIN["hard"]), penalised())
+    with pytest.raises(UserError, match=r"beta 0 with sum: pair.*set beta"):
+        make_objective("multi_label", values(*TRAIN["multi_label"]), penalised(beta=0), PENALTY)
+    make_objective("multi_label", values(*TRAIN["multi_label"]), penalised(beta=0, sum="class"), PENALTY)

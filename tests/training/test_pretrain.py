@@ -11,19 +11,29 @@ from avpretext import shards
 from avpretext.config import Config, PretrainOptions
 from avpretext.errors import UserError
 from avpretext.models.losses import NO_LABEL
+from avpretext.models.network import make_network
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import pretrain
+from avpretext.training.cluster_labels import ClusterLabels, unclustered
 from avpretext.training.data import SpeechChunks, hidden_channels, normalise
-from avpretext.training.loop import ClipSet, Target
+from avpretext.training.loop import ClipSet, Target, TrainingState, epochs, start
 
 from .conftest import TinyCorpus, config
 
 ALL = ("energy", "activation", "emotion")
 
 
+CLUSTERED = ("energy", "clusters")
+FEW: dict[str, object] = {"clusters": {"count": 4}}
+
+
+def speech_of(tiny: TinyCorpus) -> dict[str, dict[str, list[Path]]]:
+    return {"tiny": {"speech": tiny.speech}}
+
+
 def run(tiny: TinyCorpus, output: Path, tasks: tuple[str, ...] = ALL, settings: Config | None = None) -> Path:
-    labels = {"tiny": {task: tiny.labels[task] for task in tasks}}
-    pretrain.run(tasks, {"tiny": tiny.speech}, {"tiny": tiny.index}, labels, settings or config(), output, 1)
+    labels = {"tiny": {task: tiny.labels[task] for task in tasks if task in tiny.labels}}
+    pretrain.run(tasks, speech_of(tiny), {"tiny": tiny.index}, labels, settings or config(), output, 1)
     return output / "checkpoint.safetensors"
 
 
@@ -31,12 +41,14 @@ class Killed(Exception):
     """Stands for a job that is killed."""
 
 
-@pytest.mark.parametrize("encoder", ["conv", "conv_gru"])
+@pytest.mark.parametrize(
+    ("encoder", "tasks"), [("conv", ALL), ("conv_gru", ALL), ("conv", ("clusters",)), ("conv", CLUSTERED)]
+)
 def test_a_run_taken_up_again_gives_the_bytes_of_an_undisturbed_one(
-    tiny: TinyCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: str
+    tiny: TinyCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: str, tasks: tuple[str, ...]
 ) -> None:
-    settings = config(model={"encoder": encoder}, pretrain={"mixup": 0.3, "time_mask": 0.3})
-    undisturbed = run(tiny, tmp_path / "undisturbed", settings=settings)
+    settings = config(model={"encoder": encoder}, pretrain={"mixup": 0.3, "time_mask": 0.3, **FEW})
+    undisturbed = run(tiny, tmp_path / "undisturbed", tasks, settings)
     write, epochs_written = checkpoints.write, []
 
     def write_and_die(path: Path, *content: object) -> None:
@@ -47,11 +59,11 @@ def test_a_run_taken_up_again_gives_the_bytes_of_an_undisturbed_one(
 
     monkeypatch.setattr(checkpoints, "write", write_and_die)
     with pytest.raises(Killed):
-        run(tiny, tmp_path / "killed", settings=settings)
+        run(tiny, tmp_path / "killed", tasks, settings)
     monkeypatch.setattr(checkpoints, "write", write)
     assert (tmp_path / "killed" / pretrain.RESUME).exists()
     torch.rand(5)
-    resumed = run(tiny, tmp_path / "killed", settings=settings)
+    resumed = run(tiny, tmp_path / "killed", tasks, settings)
     assert resumed.read_bytes() == undisturbed.read_bytes()
     for name in ("checkpoint.safetensors", "history.parquet"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
@@ -73,7 +85,7 @@ def test_hidden_channels_have_no_influence(tiny: TinyCorpus, tmp_path: Path) -> 
     path = run(tiny, tmp_path, settings=settings)
     _, metadata = checkpoints.read(path)
     assert metadata["hidden_channels"] == ["energy", "loudness", "pcm_RMSenergy_sma"]
-    chunks = pretrain.read_chunks({"tiny": tiny.speech}, {"tiny": tiny.index}, settings)
+    chunks = pretrain.read_chunks(speech_of(tiny), {"tiny": tiny.index}, settings)
     hidden = hidden_channels(chunks.channels, settings.pretrain.hidden_channels)
     rows = np.arange(len(chunks))
     louder = chunks.steps.clone()
@@ -92,8 +104,6 @@ def test_hidden_channels_have_no_influence(tiny: TinyCorpus, tmp_path: Path) -> 
 
 def test_augmentation_does_not_bring_hidden_channels_back(tiny: TinyCorpus, tmp_path: Path) -> None:
     """Their first-layer weights keep their start, up to weight decay, unless a task may hear them."""
-    from avpretext.models.network import make_network
-
     hiding = {"hidden_channels": ["*RMSenergy*"], "noise": 0.5, "weight_decay": 0.0}
     for tasks, hidden_from, learnt in (
         (("energy",), ["energy"], False),
@@ -160,15 +170,15 @@ def test_the_last_epoch_is_kept_or_the_best(tiny: TinyCorpus, tmp_path: Path) ->
         assert metadata["best_epoch"] == metadata["epoch"] - (0 if whole else 2)
 
 
-@pytest.mark.parametrize("tasks", [("energy",), ("activation", "emotion"), ("emotion",)])
+@pytest.mark.parametrize("tasks", [("energy",), ("activation", "emotion"), ("emotion",), ("clusters",)])
 def test_any_subset_of_the_tasks(tiny: TinyCorpus, tmp_path: Path, tasks: tuple[str, ...]) -> None:
-    _, metadata = checkpoints.read(run(tiny, tmp_path, tasks))
+    _, metadata = checkpoints.read(run(tiny, tmp_path, tasks, config(pretrain=FEW)))
     assert metadata["tasks"] == list(tasks)
 
 
 def test_labels_stand_at_their_clip_and_chunk(tiny: TinyCorpus) -> None:
     settings = config()
-    chunks = pretrain.read_chunks({"tiny": tiny.speech}, {"tiny": tiny.index}, settings)
+    chunks = pretrain.read_chunks(speech_of(tiny), {"tiny": tiny.index}, settings)
     table = shards.read(tiny.labels["energy"]).row(7, named=True)
     targets = pretrain.chunk_targets(chunks, {"tiny": tiny.labels["energy"]}, confidence=True)
     place = chunks.clip_ids.index(f"tiny/{table['clip_id']}")
@@ -182,7 +192,7 @@ def test_labels_stand_at_their_clip_and_chunk(tiny: TinyCorpus) -> None:
 
 def test_a_task_without_any_label_is_an_error(tiny: TinyCorpus, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no clip with speech has a label of task 'energy'"):
-        pretrain.run(["energy"], {"tiny": tiny.speech}, {"tiny": tiny.index}, {"tiny": {}}, config(), tmp_path, 1)
+        pretrain.run(["energy"], speech_of(tiny), {"tiny": tiny.index}, {"tiny": {}}, config(), tmp_path, 1)
 
 
 def test_labels_of_another_grid_are_an_error(tiny: TinyCorpus, tmp_path: Path) -> None:
@@ -199,3 +209,94 @@ def test_held_out_speakers_are_never_learnt_from() -> None:
     assert sorted([*learnt, *held_out]) == list(range(50))
     with pytest.raises(UserError, match="1 speaker"):
         pretrain.hold_out_speakers(["only"] * 5, 0.2, seed=3)
+
+
+def test_clusters_are_told_of_in_the_history(tiny: TinyCorpus, tmp_path: Path) -> None:
+    run(tiny, tmp_path, CLUSTERED, config(pretrain=FEW))
+    history = shards.read(tmp_path / "history.parquet")
+    values = {measure: history.filter(measure=f"clusters_{measure}") for measure in ("nmi", "largest", "smallest")}
+    assert values["nmi"]["epoch"].to_list() == [2, 3, 4]
+    assert values["nmi"]["value"].is_between(0, 1).all()
+    assert values["largest"]["epoch"].to_list() == [1, 2, 3, 4]
+    chunks = 30 * 3  # of the five speakers learnt from
+    shares = history.filter(measure="clusters_largest_share")["value"]
+    assert (values["largest"]["value"] / chunks).to_list() == pytest.approx(shares.to_list())
+    assert (values["smallest"]["value"] * 4 <= chunks).all()
+    assert {"clusters_loss", "clusters_uar"} <= set(history.filter(split="dev")["measure"])
+
+
+def labelled_by_clusters(heard: int = 3) -> tuple[ClusterLabels, TrainingState, ClipSet, ClipSet]:
+    """Return labels before the first epoch, of clips of three chunks, of which this many are no padding."""
+    settings = config(pretrain=FEW)
+    torch.manual_seed(0)
+    sets = []
+    for clips in (12, 4):
+        mask = torch.ones(clips, 3, 6, dtype=torch.bool)
+        mask[:, heard:] = False
+        sets.append(ClipSet(torch.randn(clips, 3, 6, 5), mask, {"clusters": unclustered(mask)}))
+    state = start(make_network(5, settings.model, {"clusters": 4}, 1), settings.pretrain, 1)
+    return ClusterLabels(*sets, settings.pretrain, seed=1), state, *sets
+
+
+def test_every_chunk_that_is_heard_has_a_cluster_and_every_cluster_counts_the_same() -> None:
+    labels, state, learnt, held_out = labelled_by_clusters(heard=2)
+    labels.renew(state)
+    numbers, weights = learnt.targets["clusters"]
+    assert (numbers[:, 2] == NO_LABEL).all()
+    assert (numbers[:, :2] != NO_LABEL).all()
+    assert (held_out.targets["clusters"].labels[:, :2] != NO_LABEL).all()
+    heard = numbers != NO_LABEL
+    sums = torch.stack([weights[heard & (numbers == name)].sum() for name in range(4)])
+    torch.testing.assert_close(sums, sums.mean().expand(4))
+    assert float(weights[heard].mean()) == pytest.approx(1)
+
+
+def test_the_top_layer_begins_with_the_nearest_centre_and_forgets_the_one_before() -> None:
+    labels, state, learnt, held_out = labelled_by_clusters()
+    objective = pretrain.Objective(learnt.targets, {"clusters": list("abcd")}, config().pretrain)
+    labels.renew(state)
+    for clips in (learnt, held_out):
+        logits = state.averaged.eval()(clips.steps, clips.mask)["clusters"]
+        named = clips.targets["clusters"].labels
+        assert torch.equal(logits.argmax(-1)[named != NO_LABEL], named[named != NO_LABEL])
+    next(epochs(state, learnt, held_out, objective.loss, objective.score, config().pretrain))
+    top = set(state.network.heads["clusters"].parameters())
+    assert top <= set(state.optimiser.state)
+    labels.renew(state)
+    assert not top & set(state.optimiser.state)
+    assert len(state.optimiser.state) > 0
+
+
+def test_a_chunk_that_must_not_hear_a_channel_is_clustered_without_it(tiny: TinyCorpus, tmp_path: Path) -> None:
+    """What is asked about is each chunk once, be its clip there twice or not."""
+    hidden_from = {"hidden": ["energy", "clusters"], "heard": ["energy"]}
+    for name, tasks in hidden_from.items():
+        settings = config(pretrain={**FEW, "hidden_channels": ["*RMSenergy*"], "hidden_from": tasks})
+        run(tiny, tmp_path / name, CLUSTERED, settings)
+    histories = [shards.read(tmp_path / name / "history.parquet") for name in hidden_from]
+    sizes = [history.filter(measure="clusters_largest") for history in histories]
+    assert not sizes[0].equals(sizes[1])
+    for history, size in zip(histories, sizes, strict=True):
+        chunks = size["value"] / history.filter(measure="clusters_largest_share")["value"]
+        assert chunks.to_list() == pytest.approx([90] * 4)
+
+
+def test_with_clusters_the_last_epoch_is_kept(
+    tiny: TinyCorpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hasty = {"epochs": 6, "patience": 1, "learning_rate": 0.3, "averaging": 0.0, "keep": "best", **FEW}
+    _, metadata = checkpoints.read(run(tiny, tmp_path, CLUSTERED, config(pretrain=hasty)))
+    assert metadata["best_epoch"] == metadata["epoch"] == 6
+    assert "the last epoch is kept, whatever pretrain.keep says" in capsys.readouterr().err
+
+
+def test_more_clusters_than_chunks_are_an_error(tiny: TinyCorpus, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"pretrain\.clusters\.count = 91: there are only 90 chunks"):
+        run(tiny, tmp_path, ("clusters",), config(pretrain={"clusters": {"count": 91}}))
+
+
+def test_clusters_that_collapse_are_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    labels, state, learnt, _ = labelled_by_clusters()
+    learnt.steps.zero_()
+    labels.renew(state)
+    assert "epoch 1: 100% of the chunks are in one of 4 clusters" in capsys.readouterr().err

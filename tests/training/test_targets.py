@@ -10,9 +10,16 @@ from avpretext.errors import UserError
 from avpretext.training.targets import has_classes, in_words, read_targets
 
 
-def table(path: Path, kind: str, classes: list[str], values: dict[str, list[float] | None]) -> Path:
+def table(
+    path: Path,
+    kind: str,
+    classes: list[str],
+    values: dict[str, list[float] | None],
+    votes: dict[str, list[float]] | None = None,
+) -> Path:
     rows = [
         {"clip_id": clip_id, "speaker": "s", "label": "it" if known else None, "values": known}
+        | {"votes": (votes or {}).get(clip_id)}
         for clip_id, known in values.items()
     ]
     made_by = shards.provenance("targets", {}, kind=kind, classes=classes, target=path.stem)
@@ -31,6 +38,19 @@ def test_values_stand_at_the_sorted_classes_of_all_corpora(tmp_path: Path) -> No
     }
     assert known.names == {"one": "a", "two": "b"}
     assert known.values_of(["two/x", "one/x"])[:, 1].tolist() == [0.5, 0.0]
+
+
+def test_votes_stand_at_the_classes_of_all_corpora_and_clips_without_votes_have_none(tmp_path: Path) -> None:
+    first = table(
+        tmp_path / "a.parquet",
+        "hard",
+        ["sad", "angry"],
+        {"x": [1, 0], "y": [0, 1], "z": None},
+        {"x": [3, 1], "z": [2, 2]},
+    )
+    second = table(tmp_path / "b.parquet", "hard", ["calm", "sad"], {"x": [1, 0]}, {"x": [5, 0]})
+    known = read_targets({"one": first, "two": second})
+    assert {name: votes.tolist() for name, votes in known.votes.items()} == {"one/x": [1, 0, 3], "two/x": [0, 5, 0]}
 
 
 def test_what_cannot_be_learnt_together_is_an_error(tmp_path: Path) -> None:

@@ -78,7 +78,9 @@ def test_the_targets_and_the_protocol_are_in_the_name_of_every_result(own: Proje
     assert scored["arousal"]["ccc"]
     assert not scored["arousal"]["macro_f1"]
     assert scored["mood"]["macro_f1"]
-    assert (own.folder / "results/mine/finetune/seen-distribution.partitions/scratch/predictions.parquet").is_file()
+    assert (
+        own.folder / "results/mine/finetune/seen-distribution.partitions/base.mean/scratch/predictions.parquet"
+    ).is_file()
 
 
 @pytest.mark.workflow

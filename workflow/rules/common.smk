@@ -38,7 +38,8 @@ LAYOUT = PLAN.layout
 UNLABELLED = CONFIG.used_for("pretrain")
 WITH_VIDEO = CONFIG.with_video()
 TASK_SETS = CONFIG.task_sets()
-PRETRAINED = [LAYOUT.pretrain(tasks, "checkpoint.safetensors") for tasks in TASK_SETS]
+PRETRAINED = PLAN.pretrained("checkpoint.safetensors")
+VARIANTS = {variant.name: variant for variant in [CONFIG.variant, *CONFIG.ablated()]}
 ENVIRONMENT = "../../envs/avpretext.yaml"
 PYFEAT = (
     CONFIG.action_units.pyfeat.python
@@ -82,11 +83,14 @@ onstart:
 
 
 wildcard_constraints:
-    corpus=one_of(CONFIG.corpora),
+    corpus=rf"({one_of(CONFIG.corpora)})(@({one_of(PLAN.speeds())}))?",
+    speed=one_of(PLAN.speeds()),
     shard=r"\d{4}",
     tasks=one_of(TASK_SETS),
     initialisation=one_of(CONFIG.initialisations()),
-    setting=one_of({name for settings in PLAN.settings.values() for name in settings}),
+    aggregator=one_of({variant.aggregator for variant in VARIANTS.values()}),
+    variant=one_of(VARIANTS),
+    setting=one_of(PLAN.setting_names()),
     target=one_of({name for targets in PLAN.targets.values() for name in targets}),
 
 
@@ -97,9 +101,14 @@ def flag(name, value):
 
 def options(stage):
     """Return a param: the options and version of a stage; a change of it re-runs the stage and what follows."""
-    return lambda wildcards: signature(
-        stage, CONFIG, getattr(wildcards, "corpus", None)
-    )
+
+    def of_job(wildcards):
+        variant = VARIANTS.get(getattr(wildcards, "variant", None), CONFIG.variant)
+        aggregator = getattr(wildcards, "aggregator", variant.aggregator)
+        chosen = CONFIG.as_variant(variant._replace(aggregator=aggregator))
+        return signature(stage, chosen, getattr(wildcards, "corpus", None))
+
+    return of_job
 
 
 def of_corpus(function, *arguments):
@@ -151,6 +160,28 @@ def learnt_shard_sets(option, stage, artefact=None):
     )
 
 
+def heard_from(corpus):
+    """Return the corpora that DeepEmoCluster hears: those without labels, and those that a fine-tuning reads."""
+    return list(dict.fromkeys([*UNLABELLED, *CONFIG.learnt_from(corpus)]))
+
+
+def heard_shards(stage):
+    """Return an input: all shards of a stage of the corpora that DeepEmoCluster hears."""
+    return lambda wildcards: [
+        shard
+        for name in heard_from(wildcards.corpus)
+        for shard in PLAN.shards(name, stage)
+    ]
+
+
+def heard_shard_sets(option, stage):
+    """Return a param: the same shards as `--option CORPUS.STAGE=SHARDS`."""
+    return lambda wildcards: [
+        flag(option, f"{name}.{stage}={PLAN.shard_set(name, stage)}")
+        for name in heard_from(wildcards.corpus)
+    ]
+
+
 def learnt_rejects(wildcards):
     """Return an input: proof that not too much was refused of any corpus that a fine-tuning reads."""
     return [
@@ -173,7 +204,57 @@ def start(wildcards):
     """Return the checkpoint that an initialisation starts from; none from scratch."""
     if wildcards.initialisation == "scratch":
         return []
-    return LAYOUT.pretrain(wildcards.initialisation, "checkpoint.safetensors")
+    if wildcards.initialisation in CONFIG.finetune.checkpoints:
+        return CONFIG.finetune.checkpoints[wildcards.initialisation]
+    aggregator = VARIANTS[wildcards.variant].aggregator
+    return LAYOUT.pretrain(
+        aggregator, wildcards.initialisation, "checkpoint.safetensors"
+    )
+
+
+def co_occurrence(wildcards):
+    """Return an input: the matrix that the penalty loss needs; nothing for another loss."""
+    asks = VARIANTS[wildcards.variant].loss == "penalty"
+    return [LAYOUT.co_occurrence(wildcards.corpus, wildcards.setting)] if asks else []
+
+
+def feature_files(names):
+    """Return an input: what the model hears of these corpora."""
+    return [path for name in names for path in asked(PLAN.feature_files, name)]
+
+
+def feature_flags(names):
+    """Return a param: the same as `--features CORPUS.NAME=SHARDS`."""
+    return [
+        flag("features", f"{name}.{feature}={shards}")
+        for name in names
+        for feature, shards in PLAN.features(name).items()
+    ]
+
+
+def learnt_features(wildcards):
+    """Return an input: what the model hears of every corpus that a fine-tuning reads, at every speed."""
+    return feature_files(PLAN.heard("finetune", wildcards.corpus))
+
+
+def learnt_feature_flags(wildcards):
+    """Return a param: the same as `--features CORPUS.NAME=SHARDS`."""
+    return feature_flags(PLAN.heard("finetune", wildcards.corpus))
+
+
+def described_shards(wildcards):
+    """Return an input: the functionals of every corpus that the baseline reads, at every speed."""
+    return [
+        shard
+        for name in PLAN.heard("baseline", wildcards.corpus)
+        for shard in PLAN.shards(name, "functionals")
+    ]
+
+
+def described_flags(wildcards):
+    """Return a param: the same as `--functionals CORPUS=SHARDS`."""
+    names = PLAN.heard("baseline", wildcards.corpus)
+    return shard_sets("functionals", names, "functionals")
 
 
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.

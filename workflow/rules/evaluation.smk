@@ -1,6 +1,32 @@
 """Predictions to metrics and tables."""
 
 
+rule ensemble:
+    input:
+        lambda wildcards: PLAN.alone(wildcards.corpus, wildcards.setting),
+    output:
+        LAYOUT.ensemble("{corpus}", "{setting}"),
+    log:
+        LAYOUT.log("{corpus}", "ensemble", "{setting}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "ensemble", "{setting}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        options=options("ensemble"),
+        predictions=lambda wildcards, input: [
+            flag("predictions", path) for path in input
+        ],
+    message:
+        "ensemble {wildcards.corpus}/{wildcards.setting}: systems predict together"
+    shell:
+        "python -m avpretext ensemble {params.predictions} --output {output:q} --options {params.options:q} 2> {log:q}"
+
+
 rule evaluate:
     input:
         lambda wildcards: PLAN.predictions(wildcards.corpus, wildcards.setting),
@@ -27,6 +53,33 @@ rule evaluate:
     shell:
         "python -m avpretext evaluate {params.predictions} --output {params.folder:q} "
         "--options {params.options:q} 2> {log:q}"
+
+
+rule ablate:
+    input:
+        PLAN.ablation(),
+        PLAN.ablation_beside(),
+    output:
+        tables=PLAN.ablation_tables(),
+        page=LAYOUT.ablation_page(),
+    log:
+        LAYOUT.log("ablate"),
+    benchmark:
+        LAYOUT.benchmark("ablate")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        options=WHOLE_CONFIG,
+        folder=lambda wildcards, output: str(Path(output.tables[0]).parent),
+    message:
+        "ablate: every initialisation, loss and aggregator side by side"
+    shell:
+        "python -m avpretext ablate --output {params.folder:q} --page {output.page:q} --options {params.options:q} "
+        "2> {log:q}"
 
 
 rule tables:

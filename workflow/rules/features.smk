@@ -1,6 +1,31 @@
 """Audio and frames to features."""
 
 
+rule speed:
+    input:
+        LAYOUT.shard("{corpus}", "split", "{shard}", "audio"),
+    output:
+        LAYOUT.shard("{corpus}@{speed}", "split", "{shard}", "audio"),
+    log:
+        LAYOUT.log("{corpus}@{speed}", "speed", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}@{speed}", "speed", "{shard}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        options=options("speed"),
+    wildcard_constraints:
+        corpus=one_of(CONFIG.corpora),
+    message:
+        "speed {wildcards.corpus}/{wildcards.shard}: played at {wildcards.speed} times the speed"
+    shell:
+        "python -m avpretext speed {wildcards.speed} --audio {input:q} --output {output:q} --threads {threads} 2> {log:q}"
+
+
 rule speech:
     input:
         LAYOUT.shard("{corpus}", "split", "{shard}", "audio"),
@@ -24,6 +49,30 @@ rule speech:
     shell:
         "python -m avpretext speech --audio {input:q} --output {output.features:q} --rejects {output.rejects:q} "
         "--threads {threads} --options {params.options:q} 2> {log:q}"
+
+
+rule log_mel:
+    input:
+        LAYOUT.shard("{corpus}", "split", "{shard}", "audio"),
+    output:
+        LAYOUT.shard("{corpus}", "log_mel", "{shard}"),
+    log:
+        LAYOUT.log("{corpus}", "log_mel", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "log_mel", "{shard}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        options=options("log_mel"),
+    message:
+        "log_mel {wildcards.corpus}/{wildcards.shard}: log-mel spectrogram"
+    shell:
+        "python -m avpretext log_mel --audio {input:q} --output {output:q} --threads {threads} "
+        "--options {params.options:q} 2> {log:q}"
 
 
 rule landmarks:

@@ -3,16 +3,16 @@
 
 rule pretrain:
     input:
-        speech=[PLAN.shards(corpus, "speech") for corpus in UNLABELLED],
+        features=feature_files(UNLABELLED),
         index=[PLAN.shards(corpus, PLAN.clips) for corpus in UNLABELLED],
         labels=lambda wildcards: list(PLAN.task_labels(wildcards.tasks).values()),
     output:
-        checkpoint=LAYOUT.pretrain("{tasks}", "checkpoint.safetensors"),
-        history=LAYOUT.pretrain("{tasks}", "history.parquet"),
+        checkpoint=LAYOUT.pretrain("{aggregator}", "{tasks}", "checkpoint.safetensors"),
+        history=LAYOUT.pretrain("{aggregator}", "{tasks}", "history.parquet"),
     log:
-        LAYOUT.log("pretrain", "{tasks}"),
+        LAYOUT.log("pretrain", "{aggregator}", "{tasks}"),
     benchmark:
-        LAYOUT.benchmark("pretrain", "{tasks}")
+        LAYOUT.benchmark("pretrain", "{aggregator}", "{tasks}")
     conda:
         ENVIRONMENT
     threads: CONFIG.pretrain.threads
@@ -21,7 +21,7 @@ rule pretrain:
         runtime=1440,
     params:
         options=options("pretrain"),
-        speech=shard_sets("speech", UNLABELLED, "speech"),
+        features=feature_flags(UNLABELLED),
         index=shard_sets("index", UNLABELLED, PLAN.clips),
         labels=lambda wildcards: [
             flag("labels", f"{name}={path}")
@@ -29,30 +29,41 @@ rule pretrain:
         ],
         folder=lambda wildcards, output: str(Path(output.checkpoint).parent),
     message:
-        "pretrain {wildcards.tasks}"
+        "pretrain {wildcards.tasks}, {wildcards.aggregator}"
     shell:
-        "python -m avpretext pretrain {wildcards.tasks} {params.speech} {params.index} {params.labels} "
+        "python -m avpretext pretrain {wildcards.tasks} {params.features} {params.index} {params.labels} "
         "--output {params.folder:q} --threads {threads} --options {params.options:q} 2> {log:q}"
 
 
 rule finetune:
     input:
-        speech=learnt_shards("speech"),
+        features=learnt_features,
         targets=target_tables,
         folds=LAYOUT.folds("{corpus}", "{setting}"),
         rejects=learnt_rejects,
+        co_occurrence=co_occurrence,
         checkpoint=start,
     output:
         predictions=LAYOUT.finetune(
-            "{corpus}", "{setting}", "{initialisation}", "predictions.parquet"
+            "{corpus}",
+            "{setting}",
+            "{variant}",
+            "{initialisation}",
+            "predictions.parquet",
         ),
         history=LAYOUT.finetune(
-            "{corpus}", "{setting}", "{initialisation}", "history.parquet"
+            "{corpus}",
+            "{setting}",
+            "{variant}",
+            "{initialisation}",
+            "history.parquet",
         ),
     log:
-        LAYOUT.log("{corpus}", "finetune", "{setting}", "{initialisation}"),
+        LAYOUT.log("{corpus}", "finetune", "{setting}", "{variant}", "{initialisation}"),
     benchmark:
-        LAYOUT.benchmark("{corpus}", "finetune", "{setting}", "{initialisation}")
+        LAYOUT.benchmark(
+            "{corpus}", "finetune", "{setting}", "{variant}", "{initialisation}"
+        )
     conda:
         ENVIRONMENT
     threads: CONFIG.finetune.threads
@@ -61,23 +72,87 @@ rule finetune:
         runtime=1440,
     params:
         options=options("finetune"),
-        speech=learnt_shard_sets("speech", "speech"),
+        features=learnt_feature_flags,
         targets=target_table_flags,
+        co_occurrence=lambda wildcards, input: (
+            flag("co-occurrence", input.co_occurrence) if input.co_occurrence else ""
+        ),
         checkpoint=lambda wildcards, input: (
             flag("checkpoint", input.checkpoint) if input.checkpoint else ""
         ),
         folder=lambda wildcards, output: str(Path(output.predictions).parent),
     message:
-        "finetune {wildcards.corpus}/{wildcards.setting} from {wildcards.initialisation}: every fold and seed"
+        "finetune {wildcards.corpus}/{wildcards.setting} from {wildcards.initialisation}, {wildcards.variant}: "
+        "every fold and seed"
     shell:
-        "python -m avpretext finetune {wildcards.initialisation} {params.speech} {params.targets} "
-        "--folds {input.folds:q} {params.checkpoint} --output {params.folder:q} --threads {threads} "
+        "python -m avpretext finetune {wildcards.initialisation} {params.features} {params.targets} "
+        "--folds {input.folds:q} {params.co_occurrence} {params.checkpoint} --output {params.folder:q} --threads {threads} "
         "--options {params.options:q} 2> {log:q}"
+
+
+rule co_occurrence:
+    input:
+        targets=target_tables,
+        folds=LAYOUT.folds("{corpus}", "{setting}"),
+    output:
+        LAYOUT.co_occurrence("{corpus}", "{setting}"),
+    log:
+        LAYOUT.log("{corpus}", "co_occurrence", "{setting}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "co_occurrence", "{setting}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        options=options("co_occurrence"),
+        targets=target_table_flags,
+    message:
+        "co_occurrence {wildcards.corpus}/{wildcards.setting}: emotions that raters name together"
+    shell:
+        "python -m avpretext co_occurrence {params.targets} --folds {input.folds:q} --output {output:q} 2> {log:q}"
+
+
+rule deepemocluster:
+    input:
+        log_mel=heard_shards("log_mel"),
+        index=[PLAN.shards(corpus, PLAN.clips) for corpus in UNLABELLED],
+        targets=target_tables,
+        folds=LAYOUT.folds("{corpus}", "{setting}"),
+        rejects=learnt_rejects,
+    output:
+        predictions=LAYOUT.deepemocluster(
+            "{corpus}", "{setting}", "predictions.parquet"
+        ),
+        history=LAYOUT.deepemocluster("{corpus}", "{setting}", "history.parquet"),
+    log:
+        LAYOUT.log("{corpus}", "deepemocluster", "{setting}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "deepemocluster", "{setting}")
+    conda:
+        ENVIRONMENT
+    threads: CONFIG.deepemocluster.threads
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+    params:
+        options=options("deepemocluster"),
+        log_mel=heard_shard_sets("features", "log_mel"),
+        index=shard_sets("index", UNLABELLED, PLAN.clips),
+        targets=target_table_flags,
+        folder=lambda wildcards, output: str(Path(output.predictions).parent),
+    message:
+        "deepemocluster {wildcards.corpus}/{wildcards.setting}: k-means clusters beside labels, every fold and seed"
+    shell:
+        "python -m avpretext deepemocluster {params.log_mel} {params.index} {params.targets} --folds {input.folds:q} "
+        "--output {params.folder:q} --threads {threads} --options {params.options:q} 2> {log:q}"
 
 
 rule baseline:
     input:
-        functionals=learnt_shards("functionals"),
+        functionals=described_shards,
         targets=target_tables,
         folds=LAYOUT.folds("{corpus}", "{setting}"),
         rejects=learnt_rejects,
@@ -95,7 +170,7 @@ rule baseline:
         runtime=240,
     params:
         options=options("baseline"),
-        functionals=learnt_shard_sets("functionals", "functionals"),
+        functionals=described_flags,
         targets=target_table_flags,
     message:
         "baseline {wildcards.corpus}/{wildcards.setting}: functionals and a linear support vector machine"

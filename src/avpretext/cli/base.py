@@ -36,6 +36,8 @@ Threads = Annotated[int, typer.Option(min=1, help="CPU threads to use.")]
 Name = Annotated[str, typer.Option("--corpus", help="Name of the corpus in the configuration.")]
 Shard = Annotated[Path, typer.Option(help="One shard of the stage before.")]
 ShardSets = Annotated[list[str], typer.Option(help="CORPUS=SHARDS, repeatable.")]
+FeatureSets = Annotated[list[str], typer.Option(help="CORPUS.FEATURES=SHARDS, repeatable; speech, log_mel, ...")]
+Folds = Annotated[Path, typer.Option(help="Table of folds.")]
 Files = Annotated[list[str], typer.Option(help="CORPUS=FILE, repeatable.")]
 ShardSet = Annotated[str, typer.Option(help="Shards: a folder, FOLDER@COUNT for its first COUNT, or a file.")]
 CONFIG = Path("config.yaml")
@@ -55,6 +57,8 @@ def stage_function(stage: str, threads: int = 1) -> Any:
     """
     for limit in THREAD_LIMITS:
         os.environ[limit] = str(threads)
+    # torch asks for large pages: a batch of chunks is tens of megabytes, fresh each time (benchmarks/chunking.md).
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     return importlib.import_module(STAGES[stage].module).run
 
 
@@ -79,6 +83,17 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Print the ver
 def shards_by_name(entries: list[str], option: str) -> dict[str, Sequence[Path]]:
     """Split CORPUS=SHARDS entries and return the files of each."""
     return {name: expand(entry) for name, entry in named(entries, option).items()}
+
+
+def features_by_name(entries: list[str]) -> dict[str, dict[str, Sequence[Path]]]:
+    """Split CORPUS.FEATURES=SHARDS entries and return the files of each, by corpus and name."""
+    features: dict[str, dict[str, Sequence[Path]]] = {}
+    for key, shards in named(entries, "--features").items():
+        corpus, dot, name = key.rpartition(".")
+        if not dot:
+            raise UserError(f"--features {key}={shards}: expected CORPUS.FEATURES=SHARDS, such as mine.speech=FOLDER")
+        features.setdefault(corpus, {})[name] = expand(shards)
+    return features
 
 
 def files_by_name(entries: list[str], option: str) -> dict[str, Path]:

@@ -92,6 +92,17 @@ def split(
 
 
 @app.command(rich_help_panel=STAGE)
+def speed(
+    factor: Annotated[float, typer.Argument(help="Above 1 is faster and higher, e.g. 1.08.")],
+    audio: Shard,
+    output: Output,
+    threads: Threads = 1,
+) -> None:
+    """Play clips faster or slower, so that training hears more speakers than there are."""
+    stage_function("speed", threads)(audio, factor, output, threads)
+
+
+@app.command(rich_help_panel=STAGE)
 def speech(
     audio: Shard,
     output: Output,
@@ -102,6 +113,14 @@ def speech(
 ) -> None:
     """Compute openSMILE low-level descriptors, energy and loudness."""
     stage_function("speech", threads)(audio, config_of(config, options).speech, output, rejects, threads)
+
+
+@app.command("log_mel", rich_help_panel=STAGE)
+def log_mel(
+    audio: Shard, output: Output, threads: Threads = 1, config: ConfigFile = CONFIG, options: OptionsText = ""
+) -> None:
+    """Compute log-mel spectrograms."""
+    stage_function("log_mel", threads)(audio, config_of(config, options).log_mel, output, threads)
 
 
 @app.command(rich_help_panel=STAGE)

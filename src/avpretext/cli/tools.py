@@ -31,6 +31,20 @@ def corpus(
     raise typer.Exit(check.run(config.corpora["corpus"], headers))
 
 
+@app.command(rich_help_panel=TOOL)
+def convert(
+    file: Annotated[Path, typer.Argument(help="Published PyTorch weights of the chunk framework, e.g. X.pth.tar.")],
+    output: Annotated[Path, typer.Argument(help="Checkpoint to write, e.g. X.safetensors.")],
+    aggregator: Annotated[str | None, typer.Option(help="Aggregator, if not told from the weights' names.")] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="Name of each input, in order; repeatable.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration whose model and chunks it is to fit.")] = None,
+) -> None:
+    """Turn published weights into a checkpoint that fine-tuning can start from (`finetune.checkpoints`)."""
+    from avpretext.training import published_weights
+
+    published_weights.convert(file, output, load(config) if config else None, aggregator, channel)
+
+
 @app.command("compare-aus", rich_help_panel=TOOL)
 def compare_aus(
     first: Annotated[str, typer.Argument(help="Action units: a folder of shards, FOLDER@COUNT, or a file.")],

@@ -32,12 +32,15 @@ class Setting:
         The target with the name of its label map, such as `voice-distribution-four`.
     protocol
         Name of the protocol.
+    votes
+        True where raters' votes are behind the labels.
     """
 
     target: str
     kind: Kind
     target_name: str
     protocol: str
+    votes: bool = False
 
     @property
     def name(self) -> str:
@@ -58,7 +61,13 @@ def settings_of(options: CorpusOptions) -> list[Setting]:
         return []
     check_protocol(options)
     return [
-        Setting(target, kind_of(options, target), target_name(options, target), options.protocol.name)
+        Setting(
+            target,
+            kind_of(options, target),
+            target_name(options, target),
+            options.protocol.name,
+            source_of(options, target).kind == "votes",
+        )
         for target in targets_of(options)
     ]
 

@@ -1,7 +1,7 @@
 """Stage `targets`: what is learnt of each clip of a corpus, from its name, its label tables or its raters' votes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +39,9 @@ class Targets:
         (N, K): one-hot, 0 or 1, shares, or the number; NaN throughout a row of which nothing is known.
     ties
         Number of clips whose votes tie.
+    votes
+        (N, K): how many raters chose each class, after the label map; None where the labels come of no votes. Of a
+        clip that nobody rated all are 0. Votes for what is no class, since no clip is labelled so, are left out.
     """
 
     kind: Kind
@@ -46,6 +49,7 @@ class Targets:
     labels: Labels
     values: Floats
     ties: int = 0
+    votes: Floats | None = None
 
 
 class Known(NamedTuple):
@@ -75,8 +79,9 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
     clips
         All shards of `index`, or of `segment` for long recordings.
     output
-        The table. Its provenance has `kind`, `classes`, `target` (with the name of the label map), `clips`,
-        `labelled` and `ties`, the numbers of clips.
+        The table; `votes` is null for a clip that nobody rated, and where the labels come of no votes. Its provenance
+        has `kind`, `classes`, `target` (with the name of the label map), `clips`, `labelled` and `ties`, the numbers
+        of clips.
 
     Raises
     ------
@@ -99,9 +104,19 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
         labelled=int(labelled.sum()),
         ties=found.ties,
     )
-    values = [row if known else None for row, known in zip(found.values.tolist(), labelled, strict=True)]
-    columns = {"clip_id": index["clip_id"], "speaker": index["speaker"], "label": found.labels, "values": values}
+    columns = {
+        "clip_id": index["clip_id"],
+        "speaker": index["speaker"],
+        "label": found.labels,
+        "values": _lists(found.values, labelled),
+        "votes": [None] * len(index) if found.votes is None else _lists(found.votes, found.votes.sum(axis=1) > 0),
+    }
     shards.write_table(output, columns, schemas.TARGETS, made_by)
+
+
+def _lists(values: Floats, known: NDArray[np.bool_]) -> list[list[float] | None]:
+    """Return the rows of (N, K), None for those of which nothing is known."""
+    return [row if has else None for row, has in zip(values.tolist(), known, strict=True)]
 
 
 def known_of(source: Source, corpus: CorpusOptions, index: pl.DataFrame, target: str) -> Known:
@@ -244,7 +259,8 @@ def from_labels(labels: Labels, ties: int = 0) -> Targets:
 
 def from_votes(classes: Sequence[str], counts: Floats, acted: Labels | None = None) -> Targets:
     """Return the majority of the votes (N, K); see `majority` for ties."""
-    return from_labels(*majority(classes, counts, acted))
+    found = from_labels(*majority(classes, counts, acted))
+    return replace(found, votes=counts[:, [list(classes).index(name) for name in found.classes]])
 
 
 def several_labels(classes: list[str], counts: Floats) -> Targets:
@@ -255,7 +271,7 @@ def several_labels(classes: list[str], counts: Floats) -> Targets:
     total = counts.sum(axis=1, keepdims=True)
     chosen = (counts * len(classes) >= total) & (total > 0)
     names = [JOIN.join(np.array(classes)[row]) or None for row in chosen]
-    return Targets("multi_label", classes, names, np.where(total > 0, chosen, np.nan))
+    return Targets("multi_label", classes, names, np.where(total > 0, chosen, np.nan), votes=counts)
 
 
 def distribution(classes: list[str], counts: Floats) -> Targets:
@@ -263,7 +279,7 @@ def distribution(classes: list[str], counts: Floats) -> Targets:
     total = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
     labels, ties = majority(classes, counts)
-    return Targets("distribution", classes, labels, shares, ties)
+    return Targets("distribution", classes, labels, shares, ties, counts)
 
 
 def from_attribute(values: Sequence[float | None], name: str) -> Targets:

@@ -55,15 +55,20 @@ class Performance:
         Where the head is.
     phonemes
         With times from the start of the clip.
-    arousal
-        How excited the voice is: the emotion's own and the clip's.
+    prosody
+        How it is said: the emotion's own, and the clip's.
     """
 
     sound: voice.Samples
     movements: NDArray[np.float32]
     head: HeadMotion
     phonemes: tuple[voice.Phoneme, ...]
-    arousal: float
+    prosody: emotions.Prosody
+
+    @property
+    def arousal(self) -> float:
+        """How excited the voice is: the emotion's own arousal and the clip's."""
+        return self.prosody.arousal
 
 
 def perform(plan: ClipPlan, options: DemoOptions) -> Performance:
@@ -83,7 +88,7 @@ def perform(plan: ClipPlan, options: DemoOptions) -> Performance:
     effort = 0.9 + 0.12 * prosody.arousal
     movements = emotions.combine(expression, openness, roundness, effort)
     head = _move_head(count, options.fps, prosody.arousal, movements, rng)
-    return Performance(sound, movements, head, phonemes, prosody.arousal)
+    return Performance(sound, movements, head, phonemes, prosody)
 
 
 def _say(plan: ClipPlan, prosody: emotions.Prosody) -> voice.Utterance:

@@ -23,6 +23,8 @@ from avpretext.demo.portrait import Portraits, compose, load_portraits
 from avpretext.demo.sentences import ACTED, EVERYDAY
 from avpretext.demo.speakers import Speaker, draw_speaker
 from avpretext.demo.video import write_clip
+from avpretext.demo.votes import FILE as VOTES
+from avpretext.demo.votes import write_votes
 from avpretext.errors import UserError
 from avpretext.progress import progress
 
@@ -60,7 +62,10 @@ def run(output: Path, options: DemoOptions, model: Path, threads: int = 1) -> No
     UserError
         The model file is missing, or `output` holds something else.
     """
+    votes = output / "labelled" / VOTES
     if is_complete(output, options):
+        if not votes.is_file():
+            write_votes(votes, ((plan, perform(plan, options)) for plan in _plan_labelled(options)), options.seed)
         print(f"{output}: the demo corpus is there already, made with these options")
         return
     if not model.is_file():
@@ -71,6 +76,8 @@ def run(output: Path, options: DemoOptions, model: Path, threads: int = 1) -> No
     plans = plan_corpus(options)
     truths = list(_make_clips(plans, output, options, load_portraits(model), threads))
     _write_demographics(output, plans)
+    labelled = ((truth.plan, truth.performance) for truth in truths if truth.plan.corpus == "labelled")
+    write_votes(votes, labelled, options.seed)
     _write_truth(output / "truth", truths, options)
     with shards.atomic_path(output / _MARKER) as marker:
         marker.write_text(json.dumps(_made_with(options), indent=1, sort_keys=True) + "\n", "utf-8")
@@ -160,7 +167,7 @@ class _Worker:
 
 def _start_worker(output: Path, options: DemoOptions, portraits: Portraits) -> None:
     import cv2
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     cv2.setNumThreads(1)
     threadpool_limits(1)

@@ -72,7 +72,7 @@ PROSODY: Mapping[str, Prosody] = {
 }
 """Directions after Scherer (2003), "Vocal communication of emotion"."""
 
-_SCATTER = Prosody(0.45, 10, 14, 0.10, 2.5, 1.0, 0.05, 0.06)
+SCATTER = Prosody(0.45, 10, 14, 0.10, 2.5, 1.0, 0.05, 0.06)
 """Standard deviations from clip to clip."""
 
 
@@ -94,14 +94,14 @@ def draw_prosody(emotion: str, arousal: float, overlap: float, rng: np.random.Ge
     noise = rng.standard_normal(7) * overlap
     excited = arousal * overlap
     return Prosody(
-        arousal=usual.arousal + _SCATTER.arousal * excited,
-        pitch=usual.pitch + _SCATTER.pitch * (0.8 * noise[0] + 0.4 * excited),
-        pitch_range=usual.pitch_range + _SCATTER.pitch_range * noise[1],
-        rate=usual.rate + _SCATTER.rate * noise[2],
-        level_db=usual.level_db + _SCATTER.level_db * (0.5 * noise[3] + 0.9 * excited),
-        tilt_db=usual.tilt_db + _SCATTER.tilt_db * (0.7 * noise[4] + 0.5 * excited),
-        breath=float(np.clip(usual.breath + _SCATTER.breath * noise[5], 0, 0.5)),
-        tremor=float(np.clip(usual.tremor + _SCATTER.tremor * noise[6], 0, 0.5)),
+        arousal=usual.arousal + SCATTER.arousal * excited,
+        pitch=usual.pitch + SCATTER.pitch * (0.8 * noise[0] + 0.4 * excited),
+        pitch_range=usual.pitch_range + SCATTER.pitch_range * noise[1],
+        rate=usual.rate + SCATTER.rate * noise[2],
+        level_db=usual.level_db + SCATTER.level_db * (0.5 * noise[3] + 0.9 * excited),
+        tilt_db=usual.tilt_db + SCATTER.tilt_db * (0.7 * noise[4] + 0.5 * excited),
+        breath=float(np.clip(usual.breath + SCATTER.breath * noise[5], 0, 0.5)),
+        tremor=float(np.clip(usual.tremor + SCATTER.tremor * noise[6], 0, 0.5)),
     )
 
 

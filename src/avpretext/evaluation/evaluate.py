@@ -21,10 +21,10 @@ from avpretext.shards import PathLike
 Rows = list[dict[str, Any]]
 
 SCRATCH = "scratch"
-BASELINES = ("svm", "svm_speaker")
-"""Initialisations that are none: classifiers of functionals, scored and compared with scratch like the others."""
+BASELINES = ("svm", "svm_speaker", "deepemocluster", "deepemocluster_as_published")
+"""Initialisations that are none: other models, scored and compared with scratch like the others."""
 
-_RESAMPLES, _PERMUTATIONS = 1, 2
+RESAMPLES, PERMUTATIONS = 1, 2
 """Which random stream: one for intervals, one for tests, so that neither depends on how much the other draws."""
 
 
@@ -135,8 +135,11 @@ def task_of(predictions: Sequence[PathLike]) -> Task:
 
 
 def _classes_found(predictions: Sequence[PathLike]) -> list[str]:
-    rows = shards.read(predictions, ["label", "predicted"])
-    return sorted(set(rows["label"].drop_nulls()) | set(rows["predicted"].drop_nulls()))
+    found: set[str] = set()
+    for path in predictions:
+        rows = shards.read(path, ["label", "predicted"])
+        found |= set(rows["label"].drop_nulls().unique()) | set(rows["predicted"].drop_nulls().unique())
+    return sorted(found)
 
 
 def _classes_declared(predictions: Sequence[PathLike], made: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -152,6 +155,20 @@ def _classes_declared(predictions: Sequence[PathLike], made: Sequence[Mapping[st
 
 def _by_initialisation(predictions: Sequence[PathLike], scoring: Scoring) -> list[tuple[str, pl.DataFrame]]:
     """Return the test predictions of each initialisation: scratch first, baselines last, else as the files come."""
+    rows = read_test(predictions, scoring)
+    names = rows["initialisation"].unique(maintain_order=True).to_list()
+    names.sort(key=lambda name: (name in BASELINES, name != SCRATCH))
+    return [(name, rows.filter(pl.col("initialisation") == name)) for name in names]
+
+
+def read_test(predictions: Sequence[PathLike], scoring: Scoring) -> pl.DataFrame:
+    """Return the predictions of test clips that have a target.
+
+    Raises
+    ------
+    UserError
+        There are none.
+    """
     columns = ["initialisation", "fold", "seed", "split", "clip_id", "speaker", "label", "predicted", "truth"]
     rows = shards.read(predictions, [*columns, "probabilities"]).filter(pl.col("split") == "test", scoring.known)
     if rows.is_empty():
@@ -159,9 +176,7 @@ def _by_initialisation(predictions: Sequence[PathLike], scoring: Scoring) -> lis
             f"{', '.join(str(path) for path in predictions)}: no test predictions; evaluate needs labelled clips with"
             " split = test: check the labels and folds of the corpus"
         )
-    names = rows["initialisation"].unique(maintain_order=True).to_list()
-    names.sort(key=lambda name: (name in BASELINES, name != SCRATCH))
-    return [(name, rows.filter(pl.col("initialisation") == name)) for name in names]
+    return rows
 
 
 def collect(name: str, rows: pl.DataFrame, task: Task) -> Scored:
@@ -185,7 +200,7 @@ def metric_rows(scored: Sequence[Scored], task: Task, options: EvaluateOptions, 
     """Return the rows of `metrics`: each measure on all test clips with its interval, and its spread over the runs."""
     rows = []
     for system in scored:
-        weights = statistics.draw_resamples(len(system.speakers), options.bootstrap, [seed, _RESAMPLES])
+        weights = statistics.draw_resamples(len(system.speakers), options.bootstrap, [seed, RESAMPLES])
         resampled = task.scoring.all_scores(statistics.pooled(system.sums, weights), task.classes)
         pooled = task.scoring.all_scores(statistics.pooled(system.sums), task.classes)
         of_runs = task.scoring.all_scores(np.stack(list(system.runs.values())), task.classes)
@@ -196,9 +211,9 @@ def metric_rows(scored: Sequence[Scored], task: Task, options: EvaluateOptions, 
             )
             valid = of_runs[measure, label][~np.isnan(of_runs[measure, label])]
             rows.append(
-                {"initialisation": system.name, "measure": measure, "class": label, "value": _known(value.mean()),
-                 "ci_low": _known(low), "ci_high": _known(high), "mean": _known(valid.mean()) if valid.size else None,
-                 "std": _known(valid.std(ddof=1)) if valid.size > 1 else None, "runs": valid.size,
+                {"initialisation": system.name, "measure": measure, "class": label, "value": known(value.mean()),
+                 "ci_low": known(low), "ci_high": known(high), "mean": known(valid.mean()) if valid.size else None,
+                 "std": known(valid.std(ddof=1)) if valid.size > 1 else None, "runs": valid.size,
                  "speakers": len(system.speakers), "clips": clips[label]}
             )  # fmt: skip
     return rows
@@ -217,7 +232,7 @@ def run_rows(scored: Sequence[Scored], task: Task) -> Rows:
     """Return the rows of `runs`: every measure of every (fold, seed)."""
     return [
         {"initialisation": system.name, "fold": fold, "seed": seed, "measure": measure, "class": label,
-         "value": _known(value)}
+         "value": known(value)}
         for system in scored
         for (fold, seed), sums in system.runs.items()
         for (measure, label), value in task.scoring.all_scores(sums, task.classes).items()
@@ -244,7 +259,7 @@ def comparison_rows(scored: Sequence[Scored], scoring: Scoring, options: Evaluat
             compared = [compare(system, scratch, measure, scoring, options, seed) for system in systems]
             corrected = statistics.holm([row["p_value"] for row in compared])
             rows += [
-                row | {"family": family, "p_value": _known(row["p_value"]), "p_holm": _known(value)}
+                row | {"family": family, "p_value": known(row["p_value"]), "p_holm": known(value)}
                 for row, value in zip(compared, corrected, strict=True)
             ]
     return rows
@@ -259,14 +274,14 @@ def compare(
     def statistic(sums: Floats) -> Floats:
         return scoring.scores(sums)[measure]
 
-    weights = statistics.draw_resamples(len(first), options.bootstrap, [seed, _RESAMPLES])
+    weights = statistics.draw_resamples(len(first), options.bootstrap, [seed, RESAMPLES])
     resampled = statistics.score(first, statistic, weights) - statistics.score(second, statistic, weights)
     low, high = statistics.interval(resampled, len(first), options.level)
-    tested = statistics.paired_test(first, second, statistic, options.permutations, [seed, _PERMUTATIONS])
+    tested = statistics.paired_test(first, second, statistic, options.permutations, [seed, PERMUTATIONS])
     difference = statistics.score(first, statistic) - statistics.score(second, statistic)
     return {
-        "initialisation": system.name, "baseline": scratch.name, "measure": measure, "difference": _known(difference),
-        "ci_low": _known(low), "ci_high": _known(high), "p_value": tested.p_value, "speakers": len(first),
+        "initialisation": system.name, "baseline": scratch.name, "measure": measure, "difference": known(difference),
+        "ci_low": known(low), "ci_high": known(high), "p_value": tested.p_value, "speakers": len(first),
         "test": tested.test,
     }  # fmt: skip
 
@@ -274,7 +289,7 @@ def compare(
 def _paired(system: Scored, scratch: Scored) -> tuple[Floats, Floats]:
     """Return the sums of both for their common speakers and seeds, in the same order.
 
-    A baseline draws nothing at random, so that its one run stands beside every seed of scratch.
+    The one run of a baseline, which often draws nothing at random, stands beside every seed of scratch.
     """
     once = system.name in BASELINES and len(system.seeds) == 1
     speakers = [name for name in system.speakers if name in set(scratch.speakers)]
@@ -303,6 +318,6 @@ def confusion_rows(scored: Sequence[Scored], classes: Sequence[str]) -> Rows:
     return rows
 
 
-def _known(value: Any) -> float | None:
+def known(value: Any) -> float | None:
     """Return a number, or None where there is none to give."""
     return None if np.isnan(value) else float(value)

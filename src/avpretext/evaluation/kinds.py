@@ -23,6 +23,9 @@ MEASURE_NAMES = {
 }  # fmt: skip
 """Every measure over all classes, as it is printed."""
 
+LESS_IS_BETTER = ("kl_divergence", "rmse")
+"""Of all other measures, more is."""
+
 _BINS = 6
 """In how many ranges numbers are counted."""
 

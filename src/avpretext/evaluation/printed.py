@@ -1,9 +1,10 @@
 """The main table as people read it: a section per corpus and setting, as Markdown and LaTeX."""
 
+import sys
 from typing import Any
 
 from avpretext.config import Config
-from avpretext.evaluation import formats
+from avpretext.evaluation import formats, statistics
 from avpretext.evaluation.evaluate import BASELINES
 from avpretext.evaluation.folds import Protocol, protocol_of
 from avpretext.evaluation.formats import decimal, probability
@@ -25,22 +26,34 @@ def header(scoring: Scoring) -> tuple[str, ...]:
 def printed(row: dict[str, Any], scoring: Scoring, config: Config) -> list[str]:
     """Return the cells of `header` for a row of the main table."""
     main = scoring.main
-    spread = f"{decimal(row.get(f'{main}_mean'), 3)} ± {decimal(row.get(f'{main}_std'), 3)}"
     return [
         start_name(row["initialisation"], config),
         with_interval(row, main),
-        _minus(spread).removesuffix(" ± ").strip(),
+        spread(row, main),
         with_interval(row, f"{main}_difference", sign=True),
         probability(row.get(f"{main}_p")),
         probability(row.get(f"{main}_p_holm")),
-        *(_minus(decimal(row.get(measure), 3)) for measure in scoring.shown),
+        *(number(row.get(measure)) for measure in scoring.shown),
     ]
+
+
+def spread(row: dict[str, Any], measure: str) -> str:
+    """Return mean and deviation of a measure over the runs, such as `0.601 ± 0.094`; nothing where there are none."""
+    text = f"{decimal(row.get(f'{measure}_mean'), 3)} ± {decimal(row.get(f'{measure}_std'), 3)}"
+    return _minus(text).removesuffix(" ± ").strip()
+
+
+def number(value: float | None) -> str:
+    """Return a score with three decimals; nothing where there is none."""
+    return _minus(decimal(value, 3))
 
 
 def start_name(initialisation: str, config: Config) -> str:
     """Return an initialisation, or a baseline, as people read it: `energy + emotion`, `scratch`."""
     if initialisation not in BASELINES:
         return initialisation.replace("-", " + ")
+    if initialisation.startswith("deepemocluster"):
+        return f"DeepEmoCluster, {'head as published' if initialisation.endswith('published') else 'head trained'}"
     features = FEATURE_SETS[config.functionals.feature_set]
     return f"{features} functionals + linear SVM{', speaker-normalised' if initialisation == 'svm_speaker' else ''}"
 
@@ -71,13 +84,25 @@ def notes(config: Config, shown: list[Evaluated]) -> list[str]:
     """Return what the reader of all main tables must know, in sentences."""
     if not config.used_for("finetune"):
         return ["No corpus is used for fine-tuning, so there is nothing to score: add one with `use: [finetune]`."]
-    heard = [
-        f"Pre-training heard the speech of {corpus}, without its labels, that of the test speakers too."
-        for corpus in config.heard_in_pretraining()
-    ]
     baselines = [
         "The support vector machines on functionals are no initialisations: they are compared with scratch too, but"
         " corrected as a family of their own."
+    ]
+    return [
+        *score_notes(config),
+        "p: paired test against scratch by exchanging the two systems' predictions of whole speakers; Holm: corrected"
+        " for the number of initialisations compared.",
+        *(baselines if config.baseline.normalise else []),
+        *dict.fromkeys(one.scoring.note for one in shown),
+        "Intervals and tests of every measure are in main.csv.",
+    ]
+
+
+def score_notes(config: Config) -> list[str]:
+    """Return what pre-training heard, and how scores, intervals and spread came about, in sentences."""
+    heard = [
+        f"Pre-training heard the speech of {corpus}, without its labels, that of the test speakers too."
+        for corpus in config.heard_in_pretraining()
     ]
     return [
         *heard,
@@ -85,12 +110,20 @@ def notes(config: Config, shown: list[Evaluated]) -> list[str]:
         f" {100 * config.evaluate.level:g} % interval by bootstrap over speakers ({config.evaluate.bootstrap}"
         " resamples).",
         "mean ± std: over the runs (fold and seed), each scored by itself.",
-        "p: paired test against scratch by exchanging the two systems' predictions of whole speakers; Holm: corrected"
-        " for the number of initialisations compared.",
-        *(baselines if config.baseline.normalise else []),
-        *dict.fromkeys(one.scoring.note for one in shown),
-        "Intervals and tests of every measure are in main.csv.",
     ]
+
+
+def reach(speakers: int, comparisons: int, permutations: int = sys.maxsize) -> str:
+    """Say so, as a sentence, when no difference, however large, could be significant; else nothing."""
+    smallest = comparisons * statistics.smallest_p(speakers, permutations)
+    if smallest < 0.05:
+        return ""
+    exact = statistics.is_exact(speakers, permutations)
+    cure = "only more speakers can tell" if exact else "raise evaluate.permutations"
+    return (
+        f"With {speakers} test speakers and {comparisons} comparisons the corrected p cannot fall below"
+        f" {min(smallest, 1.0):.3f}, whatever the scores: {cure}."
+    )
 
 
 def main_markdown(config: Config, layout: Layout) -> str:
@@ -103,12 +136,12 @@ def main_markdown(config: Config, layout: Layout) -> str:
         cells = [printed(row, one.scoring, config) for row in rows]
         parts.append(formats.markdown(header(one.scoring), cells, numbers=1))
         if protocol and protocol.notes:
-            parts.append(_listed(protocol.notes))
-    parts.append(f"## Notes\n\n{_listed(notes(config, shown))}" if shown else _listed(notes(config, shown)))
+            parts.append(listed(protocol.notes))
+    parts.append(f"## Notes\n\n{listed(notes(config, shown))}" if shown else listed(notes(config, shown)))
     return "\n".join(parts)
 
 
-def _listed(sentences: list[str]) -> str:
+def listed(sentences: list[str]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences) + "\n"
 
 

@@ -65,20 +65,21 @@ def main_rows(one: Evaluated, layout: Layout) -> Rows:
         row |= {task: task in start.split("-") for task in TASKS}
         row |= {key: of_start[0][key] for key in ("speakers", "clips")} | {"runs": max(r["runs"] for r in of_start)}
         for measured in of_start:
-            row |= _score_cells(measured)
+            row |= score_cells(measured)
         for compared in comparisons.filter(pl.col("initialisation") == start).to_dicts():
-            row |= _difference_cells(compared)
+            row |= difference_cells(compared)
         rows.append(row)
     return rows
 
 
-def _score_cells(row: dict[str, Any]) -> dict[str, Any]:
+def score_cells(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the cells of a measure: score, its interval, spread over runs."""
     measure = row["measure"]
     values = (row["value"], row["ci_low"], row["ci_high"], row["mean"], row["std"])
     return {f"{measure}{part}": value for part, value in zip(SCORE, values, strict=False)}
 
 
-def _difference_cells(row: dict[str, Any]) -> dict[str, Any]:
+def difference_cells(row: dict[str, Any]) -> dict[str, Any]:
     """Return the cells of a comparison; those of its interval and correction are for the printed tables."""
     measure = row["measure"]
     names = {"difference": "difference", "ci_low": "difference_low", "ci_high": "difference_high", "p_value": "p"}
@@ -92,9 +93,24 @@ def per_class_rows(one: Evaluated, layout: Layout) -> Rows:
     for (start, label), part in metrics.group_by("initialisation", "class", maintain_order=True):
         row = {**one.named, "initialisation": start, "class": label, "clips": part["clips"][0]}
         for measured in part.to_dicts():
-            row |= _score_cells(measured)
+            row |= score_cells(measured)
         rows.append(row)
     return rows
+
+
+CO_OCCURRENCE_COLUMNS = (
+    "corpus", "target", "protocol", "fold", "emotion", "with", "count", "frequency", "penalty"
+)  # fmt: skip
+"""Of the table: how often raters name an emotion `with` another, in the training clips of a fold."""
+
+
+def co_occurrence_rows(one: Evaluated, layout: Layout) -> Rows:
+    """Return the matrix that the penalty loss reads; none where it is not asked for."""
+    return [
+        one.named | {"emotion": row.pop("target"), "with": row.pop("predicted")} | row
+        for path in present([layout.co_occurrence(one.corpus, one.setting.name)])
+        for row in shards.read(path).to_dicts()
+    ]
 
 
 def significance_rows(one: Evaluated, layout: Layout) -> Rows:

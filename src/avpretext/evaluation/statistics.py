@@ -113,12 +113,12 @@ def paired_test(
     NaN for p where one of the systems has no score.
     """
     observed = abs(float(score(first, statistic) - score(second, statistic)))
-    exact = 2 ** len(first) <= permutations
+    exact = is_exact(len(first), permutations)
     test = "exact" if exact else "sampled"
     if np.isnan(observed):
         return Significance(float("nan"), test)
     tried = as_large = 0
-    for kept in [_all_choices(len(first))] if exact else _drawn_choices(len(first), permutations, seed):
+    for kept in _all_choices(len(first)) if exact else _drawn_choices(len(first), permutations, seed):
         differences = np.abs(_exchanged(first, second, kept, statistic) - _exchanged(second, first, kept, statistic))
         # Written so that an exchange without a score (NaN) counts against the difference.
         as_large += int((~(differences < observed - _SLACK)).sum())
@@ -132,9 +132,25 @@ def _exchanged(first: Floats, second: Floats, kept: Floats, statistic: Statistic
     return np.asarray(statistic(sums).mean(axis=-1), dtype=np.float64)
 
 
-def _all_choices(speakers: int) -> Floats:
-    """Return every way to keep or exchange speakers, shape (2 ** speakers, speakers), as ones and zeros."""
-    return ((np.arange(2**speakers)[:, None] >> np.arange(speakers)) & 1).astype(np.float64)
+def smallest_p(speakers: int, permutations: int) -> float:
+    """Return the least p that `paired_test` can give for so many speakers.
+
+    >>> smallest_p(6, 5000), smallest_p(91, 4999)
+    (0.03125, 0.0002)
+    """
+    return 2.0 ** (1 - speakers) if is_exact(speakers, permutations) else 1 / (permutations + 1)
+
+
+def is_exact(speakers: int, permutations: int) -> bool:
+    """Tell whether `paired_test` tries all exchanges of so many speakers."""
+    return 1 << speakers <= permutations
+
+
+def _all_choices(speakers: int) -> Iterator[Floats]:
+    """Yield blocks of every way to keep or exchange speakers, shape (block, speakers), as ones and zeros."""
+    for start in range(0, 2**speakers, _BLOCK):
+        numbers = np.arange(start, min(start + _BLOCK, 2**speakers))
+        yield ((numbers[:, None] >> np.arange(speakers)) & 1).astype(np.float64)
 
 
 def _drawn_choices(speakers: int, number: int, seed: Sequence[int]) -> Iterator[Floats]:

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from avpretext import shards
-from avpretext.config import TASKS, Config, CorpusOptions
+from avpretext.config import LABELLED_TASKS, Config, CorpusOptions
 from avpretext.corpora.settings import Setting, settings_of
 from avpretext.evaluation.kinds import SCORINGS
 from avpretext.paths import Layout
@@ -113,7 +113,7 @@ def label_balance_rows(config: Config, layout: Layout) -> Rows:
     rows: Rows = []
     refused = rejects_of(config, layout)
     for name, corpus in config.corpora.items():
-        for task in TASKS:
+        for task in LABELLED_TASKS:
             labels = read_present([layout.corpus(name, f"labels_{task}")])
             if labels is not None:
                 counts = emotion_counts(labels) if task == "emotion" else chunk_counts(labels)
@@ -172,7 +172,10 @@ def artefacts(config: Config, layout: Layout) -> list[tuple[str, str, list[str]]
         found += [(name, stage, [layout.corpus(name, stage)]) for stage in whole]
         for setting in settings_of(corpus):
             found += _of_setting(name, setting, config, layout)
-    found += [(tasks, "pretrain", [layout.pretrain(tasks, "history.parquet")]) for tasks in config.task_sets()]
+    found += [
+        (tasks, "pretrain", [layout.pretrain(config.variant.aggregator, tasks, "history.parquet")])
+        for tasks in config.task_sets()
+    ]
     return [(name, stage, files) for name, stage, paths in found if (files := present(paths))]
 
 
@@ -182,7 +185,10 @@ def _of_setting(name: str, setting: Setting, config: Config, layout: Layout) -> 
     return [
         (name, "targets", [layout.targets(name, setting.target_name)]),
         (name, "folds", [layout.folds(name, setting.name)]),
-        *((name, "finetune", [layout.finetune(name, setting.name, s, "predictions.parquet")]) for s in starts),
+        *(
+            (name, "finetune", [layout.finetune(name, setting.name, config.variant.name, s, "predictions.parquet")])
+            for s in starts
+        ),
         (name, "baseline", [layout.baseline(name, setting.name)]),
         (name, "evaluate", [layout.evaluate(name, setting.name, "metrics")]),
     ]

@@ -29,6 +29,7 @@ COLUMNS = {
         *_NAMED, "measure", "initialisation", "baseline", "difference", "ci_low", "ci_high", "p_value", "p_holm",
         "family", "speakers", "test",
     ],
+    "co_occurrence": list(results.CO_OCCURRENCE_COLUMNS),
     "folds": [*_NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names"],
     "label_balance": ["corpus", "task", "target", "label", "count", "share"],
     "corpora": [
@@ -74,6 +75,8 @@ def run(config: Config, output_dir: PathLike) -> None:
     rows["action_units"], rows["au_combinations"] = action_units.action_unit_rows(config, layout)
     if config.report.compare_action_units is not None:
         rows["compared_action_units"] = compare_aus.rows_of(config, layout)
+    if config.finetune.loss == "penalty":
+        rows["co_occurrence"] = _of_all(results.co_occurrence_rows, config, layout)
     if truth.corpora_with_truth(config):
         rows["truth"] = truth.truth_rows(config, layout)
         rows["truth_action_units"] = truth.action_unit_rows(config, layout)

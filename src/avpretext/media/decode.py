@@ -10,11 +10,13 @@ from typing import IO
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
 from avpretext.config import MediaOptions
 from avpretext.media.checks import refuse_by_content, refuse_by_header
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import WHOLE, Stretch
+from avpretext.media.trim import speech_span
 from avpretext.refusal import Refusal
 from avpretext.schemas import SAMPLE_RATE_HZ
 
@@ -40,6 +42,8 @@ class Decoded:
         JPEG images one after another: in memory while they are few, else in a file without a name.
     frame_bytes
         Length of each image; frame k stands at k / fps seconds.
+    skipped_bytes
+        Length of what is in the spool before frame 0.
     """
 
     flac: bytes
@@ -47,11 +51,12 @@ class Decoded:
     content: str
     spool: IO[bytes]
     frame_bytes: list[int]
+    skipped_bytes: int = 0
 
     def images(self) -> Generator[bytes]:
         """Yield the JPEG images in order, once; then they are gone."""
         with self.spool:
-            self.spool.seek(0)
+            self.spool.seek(self.skipped_bytes)
             for length in self.frame_bytes:
                 yield self.spool.read(length)
 
@@ -92,7 +97,16 @@ def decode(
     if clip is None or refusal is not None:
         spool.close()
         return refusal or Refusal("decode_error")
-    return clip
+    return clip if options.trim_db is None else trimmed(clip, options.trim_db, options)
+
+
+def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
+    """Return a clip without the silence before and after its speech; see `trim.speech_span`."""
+    signal: NDArray[np.int16] = soundfile.read(io.BytesIO(clip.flac), dtype="int16")[0]
+    span = speech_span(signal, below_db, options.fps, options.min_duration_s)
+    flac, samples, content = encode_flac(io.BytesIO(signal[span.start : span.stop].astype("<i2").tobytes()))
+    skipped, kept = clip.frame_bytes[: span.first], clip.frame_bytes[span.first : span.last]
+    return Decoded(flac, samples, content, clip.spool, kept, sum(skipped))
 
 
 def _read(process: FfmpegProcess, spool: IO[bytes]) -> Decoded:

@@ -1,7 +1,8 @@
 """Aggregators: the K chunk vectors of a clip to one clip vector. Each stands behind a name in `model.aggregator`.
 
-Formulas and parameter names are those of Lin & Busso, "Sequential modeling by leveraging non-uniform distribution of
-speech emotion" (TASLP 2023) and its published PyTorch code.
+Formulas and parameter names are those of Lin & Busso, "Chunk-level speech emotion recognition: a general framework of
+sequence-to-one dynamic temporal modeling" (IEEE Transactions on Affective Computing 2023) and of its published PyTorch
+code.
 """
 
 import torch
@@ -48,7 +49,8 @@ class RnnAttentionAggregator(nn.Module):
 
     def forward(self, chunks: Tensor) -> Tensor:
         """Aggregate (B, K, D) to (B, D)."""
-        states, _ = self.attn_rnn(chunks)  # (B, K, D)
+        with torch.autocast(chunks.device.type, enabled=False):  # see `encoders.full_precision`
+            states, _ = self.attn_rnn(chunks.float())  # (B, K, D)
         last = states[:, -1]  # (B, D)
         weights = torch.einsum("bkd,bd->bk", self.attn_dnn_score(states), last).softmax(1)
         context = torch.einsum("bk,bkd->bd", weights, states)
@@ -58,8 +60,8 @@ class RnnAttentionAggregator(nn.Module):
 class SelfAttentionAggregator(nn.Module):
     """One Transformer encoder layer across the chunks of a clip, then the mean.
 
-    The published PyTorch code hands its layer the chunks in the place of the batch, so it never attends across them;
-    here it does. `feedforward` is PyTorch's default there, 2048.
+    Layer and sizes are those of the published PyTorch code, 2 heads and PyTorch's default of 2048 for `feedforward`;
+    but there it does not see more than one chunk: :class:`PublishedSelfAttentionAggregator`.
     """
 
     def __init__(self, width: int, heads: int = 2, feedforward: int = 2048) -> None:
@@ -72,10 +74,25 @@ class SelfAttentionAggregator(nn.Module):
         return attended.mean(1)
 
 
+class PublishedSelfAttentionAggregator(SelfAttentionAggregator):
+    """The layer of :class:`SelfAttentionAggregator` on every chunk by itself, then the mean.
+
+    So it is in the published PyTorch code, whose layer gets (1, K, D) where it expects (sequence, batch, D): each chunk
+    is a sequence of one, and attends to itself alone with weight 1, so that queries and keys never matter. Weights that
+    were trained so need it so.
+    """
+
+    def forward(self, chunks: Tensor) -> Tensor:
+        """Aggregate (B, K, D) to (B, D)."""
+        alone: Tensor = self.attn(chunks.flatten(0, 1).unsqueeze(1))  # (B K, 1, D)
+        return alone.view_as(chunks).mean(1)
+
+
 AGGREGATORS: dict[str, type[nn.Module]] = {
     "mean": MeanAggregator,
     "gated": GatedAggregator,
     "rnn_attention": RnnAttentionAggregator,
     "self_attention": SelfAttentionAggregator,
+    "self_attention_published": PublishedSelfAttentionAggregator,
 }
 """Name in the config: class, made of the width of the chunk vectors."""

@@ -1,13 +1,13 @@
-"""Frames of clips to the steps of their chunks: one gather for a whole batch."""
+"""Frames of clips to the steps of their chunks: one gather for a whole batch, of clips that lie end to end."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from avpretext.chunks import ChunkMethod, chunk_span, chunk_starts
+from avpretext.chunks import ChunkMethod, chunk_places
 
 
 class Chunks(NamedTuple):
@@ -41,7 +41,7 @@ class ChunkGrid:
         return -(-self.length // self.step_frames)
 
 
-def gather_chunks(frames: Tensor, lengths: Tensor, grid: ChunkGrid) -> Chunks:
+def gather_chunks(frames: Tensor, first: Tensor, lengths: Tensor, grid: ChunkGrid, out: Tensor | None = None) -> Chunks:
     """Cut clips into chunks on the grid of :mod:`avpretext.chunks`.
 
     Step j of a chunk is the mean of its frames ``floor(j * L / m)`` to ``ceil((j + 1) * L / m) - 1``, where L is the
@@ -51,37 +51,55 @@ def gather_chunks(frames: Tensor, lengths: Tensor, grid: ChunkGrid) -> Chunks:
     Parameters
     ----------
     frames
-        (B, T, F), each clip padded to the longest.
-    lengths
-        (B,) frames of each clip.
+        (T, F), the frames of all clips, end to end.
+    first, lengths
+        (B,) first row of each clip in `frames`, and how many are its own; on any device.
     grid
         The grid.
+    out
+        (B, K, m, F), contiguous, to be filled and returned as `steps`; the caller's own for large batches, whose
+        fresh memory costs more than the copying. Gradients do not pass.
 
     Returns
     -------
-    Chunks with steps (B, K, m, F), zero where padded, and mask (B, K, m).
+    Chunks with steps (B, K, m, F), zero where padded, and mask (B, K, m), on the device of `frames`.
     """
-    starts, spans = _places(lengths, grid)
-    starts, spans = starts.to(frames.device), spans.to(frames.device)
-    step = torch.arange(grid.steps, device=frames.device)
+    places, spans = chunk_places(lengths.cpu().numpy(), grid.length, grid.count, grid.factor, grid.method)
+    starts = (first.cpu()[:, None] + torch.from_numpy(places)).to(frames.device)  # (B, K)
+    shape = (len(lengths), grid.chunks, grid.steps, frames.shape[1])
+    if grid.steps == grid.length and (spans == grid.length).all():
+        return Chunks(_windows(frames, starts, shape, out), frames.new_ones(shape[:3], dtype=torch.bool))
+    low, high = _steps(torch.from_numpy(spans).to(frames.device), grid)
+    steps = _means(frames, starts, low, high).view(shape)
+    if out is not None:
+        steps = out.copy_(steps)
+    return Chunks(steps, (high > low)[:, None].expand(shape[:3]))
+
+
+def _windows(frames: Tensor, starts: Tensor, shape: tuple[int, ...], out: Tensor | None) -> Tensor:
+    """Return chunks of one frame per step: a chunk is one stretch of memory, copied as it stands."""
+    stretch = shape[2] * shape[3]
+    windows = frames.contiguous().as_strided((len(frames) - shape[2] + 1, stretch), (shape[3], 1))
+    if out is None:
+        return windows.index_select(0, starts.flatten()).view(shape)
+    torch.index_select(windows, 0, starts.flatten(), out=out.view(-1, stretch))
+    return out
+
+
+def _steps(spans: Tensor, grid: ChunkGrid) -> tuple[Tensor, Tensor]:
+    """Return the frames of each step, ``low`` up to but not ``high``, counted from the start of the chunk, (B, m)."""
+    step = torch.arange(grid.steps, device=spans.device)
     stretch = spans.clamp(min=grid.length)[:, None]  # (B, 1)
-    low = step * stretch // grid.steps  # (B, m)
-    high = torch.minimum(-(-(step + 1) * stretch // grid.steps), spans[:, None])  # (B, m)
-    offset = torch.arange(int((high - low).max()), device=frames.device)
-    used = low[..., None] + offset < high[..., None]  # (B, m, R)
-    place = torch.where(used, low[..., None] + offset, 0)
-    index = starts[:, :, None, None] + place[:, None]  # (B, K, m, R)
-    batch = torch.arange(len(frames), device=frames.device)[:, None, None, None]
-    picked = frames[batch, index].masked_fill(~used[:, None, ..., None], 0)  # (B, K, m, R, F)
-    counts = used.sum(-1)  # (B, m)
-    steps = picked.sum(3) / counts.clamp(min=1)[:, None, :, None]
-    return Chunks(steps, (counts > 0)[:, None].expand(-1, grid.chunks, -1))
+    low = step * stretch // grid.steps
+    high = torch.minimum(-(-(step + 1) * stretch // grid.steps), spans[:, None])
+    return low, torch.maximum(low, high)
 
 
-def _places(lengths: Tensor, grid: ChunkGrid) -> tuple[Tensor, Tensor]:
-    """Return the starts (B, K) and the spans (B,) of the chunks of each clip, in frames."""
-    rule = (grid.length, grid.count, grid.factor, grid.method)
-    frames = lengths.tolist()
-    starts = np.stack([chunk_starts(length, *rule) for length in frames])
-    spans = np.array([chunk_span(length, *rule) for length in frames], dtype=np.int64)
-    return torch.from_numpy(starts), torch.from_numpy(spans)
+def _means(frames: Tensor, starts: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Return the mean of the frames of each step, (B * K * m, F), zero where there are none."""
+    counts = (high - low)[:, None].expand(-1, starts.shape[1], -1).flatten()  # (B * K * m,)
+    begin = (starts[:, :, None] + low[:, None]).flatten()
+    ends = counts.cumsum(0)
+    # Frame by frame of step by step: where the step begins, and on from there.
+    rows = torch.repeat_interleave(begin - (ends - counts), counts) + torch.arange(int(ends[-1]), device=frames.device)
+    return functional.embedding_bag(rows, frames, ends - counts, mode="mean")

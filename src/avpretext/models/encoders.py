@@ -1,5 +1,6 @@
 """Chunk encoders: the steps of one chunk to one vector. Each stands behind a name in `model.encoder`."""
 
+import math
 from itertools import pairwise
 
 import torch
@@ -7,6 +8,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from avpretext.config import ModelOptions
+
+
+def full_precision(steps: Tensor) -> torch.autocast:
+    """Return a context in which a recurrent layer computes in float32.
+
+    Under autocast PyTorch runs those of cuDNN in float16, whatever type is asked for, and so without its range.
+    """
+    return torch.autocast(steps.device.type, enabled=False)
 
 
 class AttentivePooling(nn.Module):
@@ -30,12 +39,13 @@ class AttentivePooling(nn.Module):
 
 def run_both_ways(rnn: nn.RNNBase, steps: Tensor, mask: Tensor) -> Tensor:
     """Return the outputs (N, m, D) of a bidirectional RNN whose way back starts at the last step that is no padding."""
-    if mask.all():
-        outputs: Tensor = rnn(steps)[0]
-        return outputs
-    lengths = mask.sum(1).cpu()
-    packed, _ = rnn(pack_padded_sequence(steps, lengths, batch_first=True, enforce_sorted=False))
-    return pad_packed_sequence(packed, batch_first=True, total_length=steps.shape[1])[0]
+    with full_precision(steps):
+        if mask.all():
+            outputs: Tensor = rnn(steps.float())[0]
+            return outputs
+        lengths = mask.sum(1).cpu()
+        packed, _ = rnn(pack_padded_sequence(steps.float(), lengths, batch_first=True, enforce_sorted=False))
+        return pad_packed_sequence(packed, batch_first=True, total_length=steps.shape[1])[0]
 
 
 class ConvBlock(nn.Module):
@@ -118,10 +128,62 @@ class BlstmEncoder(nn.Module):
         return pooled
 
 
+def sinusoids(steps: int, width: int, device: torch.device | None = None) -> Tensor:
+    """Return what tells the steps of a chunk apart, (steps, width): sines, then cosines, from fast to slow.
+
+    angle[j, i] = j / 10000^(2 i / width) for i < width / 2, as Vaswani et al., "Attention is all you need" (NeurIPS
+    2017), section 3.5; sines and cosines stand side by side there, which is the same up to the order of the columns.
+
+    Parameters
+    ----------
+    steps
+        Number of steps.
+    width
+        Even.
+    device
+        Where to; None: the CPU.
+    """
+    rate = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(10_000.0) / width))
+    angle = torch.arange(steps, device=device)[:, None] * rate
+    return torch.cat([angle.sin(), angle.cos()], 1)
+
+
+class TransformerEncoder(nn.Module):
+    """Transformer encoder over the steps of a chunk, then attentive pooling; small, and our own choice of sizes.
+
+    Steps are projected to `width`, `sinusoids` are added, and `layers` encoder layers follow, each normalised before
+    attention and before the feed-forward part (Xiong et al., "On layer normalization in the Transformer architecture",
+    ICML 2020, which trains without warm-up): 4 heads (2 where `width` is no multiple of 4), feed-forward part
+    `2 * width`, ReLU. No step attends to padding.
+    """
+
+    def __init__(self, features: int, options: ModelOptions) -> None:
+        super().__init__()
+        width = self.width = options.width
+        heads = 4 if width % 4 == 0 else 2
+        self.inputs = nn.Linear(features, width)
+        self.dropout = nn.Dropout(options.dropout)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, heads, 2 * width, options.dropout, batch_first=True, norm_first=True)
+            for _ in range(options.layers)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.pool = AttentivePooling(width)
+        self.project = nn.Sequential(nn.Linear(2 * width, width), nn.BatchNorm1d(width))
+
+    def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
+        """Encode (N, m, F) with mask (N, m) as (N, D)."""
+        hidden = self.dropout(self.inputs(steps) + sinusoids(steps.shape[1], self.width, steps.device))  # (N, m, D)
+        for layer in self.layers:
+            hidden = layer(hidden, src_key_padding_mask=~mask)
+        pooled: Tensor = self.project(self.pool(self.norm(hidden), mask))
+        return pooled
+
+
 class LstmEncoder(nn.Module):
     """The published encoder: LSTM, last step, batch normalisation (Lin & Busso).
 
-    Its parameters are `lstm` and `norm`; in the published PyTorch code they are `lstm` and `bn`.
+    Its parameters are `lstm` and `norm`; see :mod:`avpretext.models.published`.
     """
 
     def __init__(self, features: int, options: ModelOptions) -> None:
@@ -133,7 +195,8 @@ class LstmEncoder(nn.Module):
 
     def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
         """Encode (N, m, F) with mask (N, m) as (N, D): the output at the last step that is not padding."""
-        outputs, _ = self.lstm(steps)
+        with full_precision(steps):
+            outputs, _ = self.lstm(steps.float())
         last = mask.sum(1) - 1  # (N,)
         normed: Tensor = self.norm(outputs[torch.arange(len(outputs), device=outputs.device), last])
         return normed
@@ -144,5 +207,6 @@ ENCODERS: dict[str, type[nn.Module]] = {
     "conv_gru": ConvGruEncoder,
     "blstm": BlstmEncoder,
     "lstm": LstmEncoder,
+    "transformer": TransformerEncoder,
 }
 """Name in the config: class, made of (number of features, ModelOptions)."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from avpretext.config import ModelOptions
 from avpretext.models.aggregators import AGGREGATORS
 from avpretext.models.encoders import ENCODERS
-from avpretext.models.heads import CHUNK_TASKS, ChunkHead, ClipHead
+from avpretext.models.heads import CHUNK_TASKS, CLUSTERS, ChunkHead, ClipHead, ClusterHead
 
 
 class SpeechNetwork(nn.Module):
@@ -22,7 +22,7 @@ class SpeechNetwork(nn.Module):
         Encoder, aggregator and their sizes.
     tasks
         Name of each task and its number of classes. `energy` and `activation` are asked of every chunk (one logit,
-        their number is not read); every other task is asked of the clip.
+        their number is not read), and so is `clusters`; every other task is asked of the clip.
     """
 
     def __init__(self, features: int, options: ModelOptions, tasks: Mapping[str, int]) -> None:
@@ -34,19 +34,23 @@ class SpeechNetwork(nn.Module):
     def forward(self, steps: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return the logits by task for steps (B, K, m, F) and mask (B, K, m).
 
-        (B, K) for a chunk task, (B, classes) for a clip task.
+        (B, K) for a chunk task, (B, K, classes) for `clusters`, (B, classes) for a clip task.
         """
-        batch, chunks = steps.shape[:2]
-        vectors = self.encoder(steps.flatten(0, 1), mask.flatten(0, 1)).view(batch, chunks, -1)  # (B, K, D)
+        vectors = self.chunk_vectors(steps, mask)  # (B, K, D)
         clip = None
         logits = {}
         for name, head in self.heads.items():
-            if name in CHUNK_TASKS:
+            if name in (*CHUNK_TASKS, CLUSTERS):
                 logits[name] = head(vectors)
                 continue
             clip = self.aggregator(vectors) if clip is None else clip  # (B, D)
             logits[name] = head(clip)
         return logits
+
+    def chunk_vectors(self, steps: Tensor, mask: Tensor) -> Tensor:
+        """Return the vectors of the chunks, (B, K, D), for steps (B, K, m, F) and mask (B, K, m)."""
+        vectors: Tensor = self.encoder(steps.flatten(0, 1), mask.flatten(0, 1)).unflatten(0, steps.shape[:2])
+        return vectors
 
     def body(self) -> dict[str, Tensor]:
         """Return the weights of encoder and aggregator, all that a new task can start from."""
@@ -68,4 +72,6 @@ def make_network(features: int, options: ModelOptions, tasks: Mapping[str, int],
 
 
 def _head(name: str, classes: int, options: ModelOptions) -> nn.Module:
+    if name == CLUSTERS:
+        return ClusterHead(options.width, classes)
     return ChunkHead(options.width) if name in CHUNK_TASKS else ClipHead(options.width, classes, options.head_dropout)

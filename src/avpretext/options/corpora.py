@@ -66,8 +66,15 @@ class CorpusOptions(Options):
     )
     protocol: ProtocolOptions = ProtocolOptions()
     speakers: list[str] | None = Field(None, description="only these speakers; null: all")
+    features: dict[str, str] = Field(
+        {}, description="per-frame features of your own: name: folder of Parquet files with clip_id, time_s, values"
+    )
     truth: str | None = Field(None, description="folder of known truth to score the stages against; demo only")
     synthetic: bool = Field(False, description="true: the report says on its first line that this is no real corpus")
+
+    def ablated(self, targets: list[str]) -> "CorpusOptions":
+        """Return these options with other targets; with none, as they are."""
+        return self.model_copy(update={"targets": targets}) if targets else self
 
     @property
     def clips_stage(self) -> str:

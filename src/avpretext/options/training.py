@@ -1,10 +1,12 @@
 """Options of chunks, models, trainings and the baseline."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from avpretext.options.base import Count, Options, Positive, Task
+from avpretext.options.base import Aggregator, Count, Loss, Options, Positive, Task
+
+Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
 
 
 class ChunkOptions(Options):
@@ -21,18 +23,21 @@ class ChunkOptions(Options):
 class ModelOptions(Options):
     """What the speech model hears and how it is built."""
 
-    channels: list[str] = Field(["*"], description="columns of `speech` that the model hears; * stands for anything")
+    features: list[str] = Field(
+        ["speech"],
+        description="per-frame features that the model hears: speech, log_mel, or names of `features` of the corpora",
+        min_length=1,
+    )
+    channels: list[str] = Field(["*"], description="columns of them that the model hears; * stands for anything")
     normalise: Literal["train", "speaker"] = Field(
         "train",
         description="mean and deviation of a channel: over the training set, or over the speaker's own clips"
         " (without their labels, test speakers too)",
     )
-    encoder: Literal["blstm", "conv_gru", "conv", "lstm"] = Field(
+    encoder: Literal["blstm", "conv_gru", "conv", "lstm", "transformer"] = Field(
         "blstm", description="encoder of the steps of a chunk; lstm: the published one"
     )
-    aggregator: Literal["mean", "gated", "rnn_attention", "self_attention"] = Field(
-        "mean", description="from chunk vectors to a clip vector"
-    )
+    aggregator: Aggregator = Field("mean", description="from chunk vectors to a clip vector")
     step_frames: Count = Field(4, description="10 ms frames averaged into one step of the encoder; published: 1")
     width: int = Field(64, ge=2, multiple_of=2, description="size of a chunk vector; published: 130")
     layers: Count = Field(1, description="layers of the encoder; published: 2")
@@ -59,16 +64,30 @@ class LoopOptions(Options):
     noise: float = Field(0.2, ge=0, description="augmentation: noise on every value, in deviations")
     channel_dropout: float = Field(0.1, ge=0, lt=1, description="augmentation: share of channels silenced, 0..1")
     device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="auto: a GPU where there is one")
-    threads: Count = Field(1, description="CPU threads of a job; results are the same bytes for the same number")
+    precision: Literal["float32", "mixed"] = Field(
+        "float32", description="mixed: bfloat16 where it is safe, on a GPU alone"
+    )
+
+
+class ClusterOptions(Options):
+    """The pretext task clusters: which k-means cluster of chunk vectors is this chunk in? (DeepEmoCluster)."""
+
+    count: int = Field(10, ge=2, description="clusters (k); published: 10 for arousal, 30 for dominance and valence")
+    iterations: Count = Field(20, description="of k-means, which starts anew each epoch")
 
 
 class PretrainOptions(LoopOptions):
     """Pre-training on the pretext tasks."""
 
-    task_sets: list[list[Task]] | Literal["all"] = Field("all", description="sets of tasks; all: every subset")
-    task_weights: dict[Task, Annotated[float, Field(ge=0)]] = Field(
-        {"energy": 1.0, "activation": 1.0, "emotion": 1.0}, description="weight of each task in the loss"
+    threads: Count = Field(1, description="CPU threads of a job; results are the same bytes for the same number")
+    task_sets: list[list[Task]] | Literal["all"] = Field(
+        "all", description="sets of tasks; all: every subset of energy, activation, emotion; and clusters alone"
     )
+    task_weights: dict[Task, Annotated[float, Field(ge=0)]] = Field(
+        {"energy": 1.0, "activation": 1.0, "emotion": 1.0, "clusters": 1.0},
+        description="weight of each task in the loss",
+    )
+    clusters: ClusterOptions = ClusterOptions()
     hidden_channels: list[str] = Field(
         [
             "energy",
@@ -81,6 +100,7 @@ class PretrainOptions(LoopOptions):
             "*spectralHarmonicity*",
             "Loudness*",
             "slope*",
+            "mel[*",
         ],
         description="columns of `speech` set to zero in the input, for they carry the energy that task 1 asks for",
     )
@@ -89,7 +109,9 @@ class PretrainOptions(LoopOptions):
         description="the tasks that are asked without the hidden columns; in a set with others, each clip comes twice",
     )
     keep: Literal["last", "best"] = Field(
-        "last", description="weights kept: of the last of all epochs, or of that with the least dev loss (see patience)"
+        "last",
+        description="weights kept: of the last of all epochs, or of that with the least dev loss (see patience); with"
+        " clusters always the last",
     )
     confidence: bool = Field(
         False, description="true: each pseudo-label counts by its confidence; false: all alike, as more are learnt from"
@@ -99,9 +121,32 @@ class PretrainOptions(LoopOptions):
     )
 
 
+class PenaltyOptions(Options):
+    """The co-occurrence penalty loss (Chou, Lee & Busso, Interspeech 2022): beta * base loss + alpha * penalty."""
+
+    alpha: float = Field(1.0, ge=0, description="weight of the penalty")
+    beta: float = Field(1.0, ge=0, description="weight of the base loss; published: 1, or 0 with alpha 1")
+    sum: Literal["pair", "class"] = Field(
+        "pair",
+        description="pair: probability put on each emotion that raters seldom name with the true one, the intent;"
+        " class: the formula as printed, one weight for each class",
+    )
+
+
 class FinetuneOptions(LoopOptions):
     """Fine-tuning for speech emotion recognition."""
 
+    threads: Count = Field(
+        1, description="runs of a job at a time, each on one CPU core; results are the same bytes for any number"
+    )
+    checkpoints: dict[str, str] = Field(
+        {}, description="initialisations of your own: name: checkpoint, as `pretrain` or `avpretext convert` writes it"
+    )
+    loss: Loss = Field("base", description="base: of the kind of target; penalty: with the co-occurrence penalty")
+    penalty: PenaltyOptions = PenaltyOptions()
+    speeds: Speeds = Field(
+        [], description="augmentation: training clips are heard at these speeds too, e.g. [0.84, 0.92, 1.08, 1.2]"
+    )
     seeds: Count = Field(3, description="runs per fold")
     body_rate: Annotated[float, Field(gt=0, le=1)] = Field(
         0.3,
@@ -110,6 +155,70 @@ class FinetuneOptions(LoopOptions):
     )
     class_balance: bool = Field(True, description="true: every class weighs the same in the loss")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes, 0..1")
+
+
+class Variant(NamedTuple):
+    """What, beside the initialisation, an ablation tells systems apart by."""
+
+    loss: Loss
+    aggregator: Aggregator
+
+    @property
+    def name(self) -> str:
+        """Its folder among the results, such as `base.mean`."""
+        return f"{self.loss}.{self.aggregator}"
+
+
+class AblationOptions(Options):
+    """What `snakemake ablation` compares: every combination, on the folds and seeds of fine-tuning."""
+
+    initialisations: list[str] = Field([], description="scratch and sets of tasks, e.g. energy-emotion; []: all")
+    losses: list[Loss] = Field(["base", "penalty"], description="losses of fine-tuning", min_length=1)
+    aggregators: list[Aggregator] = Field(
+        ["mean", "gated", "rnn_attention", "self_attention"], description="aggregators", min_length=1
+    )
+    targets: list[str] = Field([], description="labels learnt in every corpus; []: those of the corpus")
+    measure: str | None = Field(
+        None, description="measure of the paired tests; null: the main one of the kind of target"
+    )
+
+
+class EnsembleOptions(Options):
+    """Systems that predict together, by the mean of their probabilities, as rows of the tables."""
+
+    members: list[Annotated[list[str], Field(min_length=1)]] = Field(
+        [],
+        description="ensembles, e.g. [[scratch, svm_speaker]]; each member counts alike, its seeds too; a member is an"
+        " initialisation, svm, svm_speaker or deepemocluster",
+    )
+
+
+class DeepEmoClusterOptions(Options):
+    """DeepEmoCluster (Lin, Sridhar & Busso 2021), semi-supervised, on the mel spectrogram, beside fine-tuning."""
+
+    variants: list[Literal["as_published", "head_trained"]] = Field(
+        [], description="as_published: the head of the labels stays as it was drawn; head_trained: it learns; []: none"
+    )
+    clusters: int = Field(10, ge=2, description="clusters (k)")
+    iterations: Count = Field(20, description="of k-means, which starts anew each epoch")
+    epochs: Count = Field(50, description="passes over unlabelled and labelled clips")
+    batch_size: Count = Field(64, description="clips whose chunks make a step")
+    width: int = Field(32, ge=4, description="channels of the first convolution; the last has four times as many")
+    step_frames: Count = Field(
+        2, description="10 ms frames averaged into one step of the spectrogram; published: 16 ms"
+    )
+    seeds: Count = Field(1, description="runs per fold")
+    device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="auto: a GPU where there is one")
+    threads: Count = Field(1, description="CPU threads of a job; results are the same bytes for the same number")
+
+
+class LogMelOptions(Options):
+    """Log-mel spectrogram, on the 10 ms frames of `speech`."""
+
+    bands: int = Field(64, ge=8, le=256, description="mel bands; DeepEmoCluster: 128")
+    window_s: Positive = Field(0.032, description="window, in seconds")
+    low_hz: float = Field(50.0, ge=0, description="lower end of the lowest band, in Hz")
+    high_hz: Positive = Field(8000.0, le=8000, description="upper end of the highest band, in Hz")
 
 
 class FunctionalOptions(Options):
@@ -124,7 +233,11 @@ class BaselineOptions(Options):
     normalise: list[Literal["train", "speaker"]] = Field(
         ["train"], description="one baseline for each: by the training set, by the speaker's own clips; []: none"
     )
+    speeds: Speeds = Field([], description="training clips are heard at these speeds too, as in finetune")
+    kernel: Literal["linear", "rbf"] = Field("linear", description="rbf: exp(-|x - y|^2 / (2 functionals))")
     costs: list[Positive] = Field(
-        [1e-5, 1e-4, 1e-3, 1e-2], description="values of C tried; UAR on the dev clips chooses", min_length=1
+        [1e-5, 1e-4, 1e-3, 1e-2],
+        description="values of C tried; UAR on the dev clips chooses; for rbf take e.g. [0.3, 1, 3, 10]",
+        min_length=1,
     )
     class_balance: bool = Field(True, description="true: every class weighs the same in the loss")

@@ -20,6 +20,7 @@ from avpretext.evaluation.results import Evaluated
 from avpretext.evaluation.summaries import Rows
 from avpretext.paths import Layout
 from avpretext.report import figures
+from avpretext.report.co_occurrence import heat_map_of
 from avpretext.schemas import ACTION_UNITS
 from avpretext.stages import STAGES
 
@@ -76,6 +77,7 @@ class Result:
     class_rows: list[tuple[str, list[float | None]]]
     matrices: list[Matrix]
     folds: Folds | None
+    co_occurrence: Markup | None = None
     curves: list[Markup] = field(default_factory=list)
 
 
@@ -110,6 +112,7 @@ def _result(name: str, one: Evaluated, config: Config, layout: Layout) -> Result
         class_rows=[(start, [found.get(label) for label in classes]) for start, found in by_start.items() if classes],
         matrices=_matrices(one.read(layout, "confusion"), config),
         folds=_folds(one, protocol, layout),
+        co_occurrence=(heat_map_of(one, f"{name}-together", layout) if config.finetune.loss == "penalty" else None),
         curves=_finetune_curves(name, one, config, layout),
     )
 
@@ -159,19 +162,8 @@ def _pretext_headline(rows: Rows, main: str, measure: str) -> str:
         f" {printed.with_interval(best, main)}, a difference of"
         f" {printed.with_interval(best, f'{main}_difference', sign=True)}. Corrected for the number of comparisons it"
         f" is {judged} at the 5 % level (Holm p = {corrected}; uncorrected {uncorrected})."
-        + _reach(int(scratch["speakers"]), len(others))
-    )
-
-
-def _reach(speakers: int, comparisons: int) -> str:
-    """Say so when so few speakers were tested that no difference, however large, could be significant."""
-    smallest = comparisons * 2.0 ** (1 - speakers)
-    if smallest < 0.05:
-        return ""
-    return (
-        f" With {speakers} test speakers and {comparisons} comparisons the corrected p cannot fall below"
-        f" {min(smallest, 1.0):.3f}, whatever the scores: only more speakers can tell."
-    )
+        f" {printed.reach(int(scratch['speakers']), len(others))}"
+    ).rstrip()
 
 
 def _interval_charts(name: str, rows: Rows, scoring: Scoring) -> list[Markup]:
@@ -221,7 +213,7 @@ def _finetune_curves(name: str, one: Evaluated, config: Config, layout: Layout) 
     lines: dict[str, Line] = {}
     spread: dict[str, Line] = {}
     for start in config.initialisations():
-        path = layout.finetune(one.corpus, one.setting.name, start, "history.parquet")
+        path = layout.finetune(one.corpus, one.setting.name, config.variant.name, start, "history.parquet")
         history = summaries.read_present([path])
         if history is None:
             continue
@@ -257,7 +249,7 @@ def pretrain_charts(config: Config, layout: Layout) -> list[tuple[str, list[Mark
     """Return, for each set of tasks, its loss and its measures on held-out speakers by epoch."""
     found = []
     for tasks in config.task_sets():
-        history = summaries.read_present([layout.pretrain(tasks, "history.parquet")])
+        history = summaries.read_present([layout.pretrain(config.variant.aggregator, tasks, "history.parquet")])
         if history is None or history.is_empty():
             continue
         name = f"pretrain-{tasks}"

@@ -97,7 +97,64 @@ def _draw_mark(axes: Axes, place: int, mark: Mark, number: str) -> None:
     axes.annotate(number, (1, place), (0, 7), ha="right", **above)
 
 
-def _spoken(mark: Mark, sign: bool) -> str:
+@dataclass(frozen=True)
+class Span:
+    """A score with its interval, on a line that it may share with others.
+
+    Attributes
+    ----------
+    line
+        Name of the line.
+    value, low, high
+        The score and its interval; low and high may be None.
+    name
+        Of what it is the score.
+    colour
+        One of `theme.COLOURS`.
+    """
+
+    line: str
+    value: float
+    low: float | None
+    high: float | None
+    name: str
+    colour: str
+
+
+def spans(marks: Sequence[Span], name: str, title: str, reference: float | None, limits: tuple[float, float]) -> Markup:
+    """Draw scores on named lines, those of one line side by side, with a dashed line at the score to compare with.
+
+    Parameters
+    ----------
+    marks
+        The scores; lines come in their order.
+    name, title
+        Unique name of the figure on the page; what is shown.
+    reference
+        The score to compare with; None: no line.
+    limits
+        Range of the scores, so that figures side by side compare.
+    """
+    lines = list(dict.fromkeys(mark.line for mark in marks))
+    colours = list(dict.fromkeys(mark.colour for mark in marks))
+    with style():
+        chart, (axes,) = figure(340, 34 * len(lines) + 56)
+        for mark in marks:
+            place = lines.index(mark.line) + 0.3 * (colours.index(mark.colour) - (len(colours) - 1) / 2)
+            if mark.low is not None and mark.high is not None:
+                ends = [mark.low, mark.high]
+                axes.plot(ends, [place, place], color=COLOURS[mark.colour], linewidth=2.2, alpha=0.6)
+            axes.plot(mark.value, place, "os"[colours.index(mark.colour) % 2], color=COLOURS[mark.colour], markersize=6)
+        if reference is not None:
+            axes.axvline(reference, color=COLOURS["muted"], linewidth=1, linestyle=(0, (3, 3)), zorder=0)
+        _name_rows(axes, lines)
+        margin = 0.04 * (limits[1] - limits[0])
+        axes.set_xlim(limits[0] - margin, limits[1] + margin)
+        axes.set_title(title, fontweight="bold")
+        return inline(chart, name, f"{title}: " + "; ".join(_spoken(mark, False) for mark in marks))
+
+
+def _spoken(mark: Mark | Span, sign: bool) -> str:
     text = f"{mark.name} {decimal(mark.value, 3, sign)}"
     if mark.low is None:
         return text

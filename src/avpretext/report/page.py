@@ -34,15 +34,20 @@ def run(config: Config, output: PathLike) -> None:
 
 def render(config: Config, layout: Layout) -> str:
     """Return the page as text, with people's faces or without."""
-    environment = Environment(
+    return environment().get_template("report.html").render(facts(config, layout))
+
+
+def environment() -> Environment:
+    """Return what fills in the templates of the pages: text is escaped, a missing value is an error."""
+    filling = Environment(
         loader=PackageLoader("avpretext.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"decimal": formats.decimal, "duration": duration}
-    return environment.get_template("report.html").render(facts(config, layout))
+    filling.filters |= {"decimal": formats.decimal, "duration": duration}
+    return filling
 
 
 def facts(config: Config, layout: Layout) -> dict[str, Any]:

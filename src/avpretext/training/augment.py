@@ -20,21 +20,20 @@ def augment(steps: Tensor, mask: Tensor, options: LoopOptions) -> Tensor:
         `noise`, `channel_dropout`, `time_mask`; 0 leaves a part out.
     """
     batch, _, _, features = steps.shape
-    heard = steps.flatten(1, 2).any(1)[:, None, None]  # (B, 1, 1, F)
-    if options.noise:
-        steps = steps + options.noise * torch.randn_like(steps)
+    channels = (steps.abs().amax((1, 2)) > 0)[:, None, None]  # (B, 1, 1, F)
+    changed = torch.randn_like(steps).mul_(options.noise).add_(steps) if options.noise else steps.clone()
     if options.channel_dropout:
-        drawn = torch.rand(batch, 1, 1, features, device=steps.device)
-        steps = steps * (drawn >= options.channel_dropout)
+        channels = channels & (torch.rand(batch, 1, 1, features, device=steps.device) >= options.channel_dropout)
     if options.time_mask:
-        steps = steps * _time_mask(steps, options.time_mask)
-    return steps * (mask.unsqueeze(-1) & heard)
+        mask = mask & _heard(mask, options.time_mask)
+    # In place and in one type, for this is the largest array of a training step: memory is what takes time here.
+    return changed.mul_(channels.to(steps.dtype)).mul_(mask.unsqueeze(-1).to(steps.dtype))
 
 
-def _time_mask(steps: Tensor, longest: float) -> Tensor:
-    """Return (B, K, m, 1), zero over one random stretch of each chunk, one where it is kept."""
-    batch, chunks, length, _ = steps.shape
-    width = torch.rand(batch, chunks, 1, device=steps.device) * longest * length
-    start = torch.rand(batch, chunks, 1, device=steps.device) * (length - width)
-    place = torch.arange(length, device=steps.device)
-    return ((place < start) | (place >= start + width)).to(steps.dtype).unsqueeze(-1)
+def _heard(mask: Tensor, longest: float) -> Tensor:
+    """Return (B, K, m), False over one random stretch of each chunk, no longer than this share of it."""
+    batch, chunks, length = mask.shape
+    width = torch.rand(batch, chunks, 1, device=mask.device) * longest * length
+    start = torch.rand(batch, chunks, 1, device=mask.device) * (length - width)
+    place = torch.arange(length, device=mask.device)
+    return (place < start) | (place >= start + width)

@@ -1,22 +1,23 @@
-"""The baseline: a linear support vector machine on openSMILE functionals, on the folds of fine-tuning."""
+"""The baseline: a support vector machine on openSMILE functionals, on the folds of fine-tuning."""
 
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC, LinearSVC
 
 from avpretext import schemas, shards
 from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
 from avpretext.progress import progress
+from avpretext.training.described import DescribedClips, Floats, Rows, normalised, read_clips
 from avpretext.training.folds import Fold, FoldTable, read_folds
 from avpretext.training.measures import dev_measures
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
@@ -37,33 +38,10 @@ TOLERANCE = 1e-3
 ITERATIONS = 2000
 """Of the solver, at most: passes over the clips."""
 
-ROUNDING = 1e-7
-"""A column whose deviation is a smaller share of its mean is constant: float32 tells no more."""
+SHARPNESS = tuple(2.0**power for power in range(-2, 8))
+"""Tried as the factor of decision values; without dev clips it is `SHARPNESS_WITHOUT_DEV`."""
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class DescribedClips:
-    """Functionals and classes of N clips.
-
-    Attributes
-    ----------
-    names
-        `{corpus}/{clip_id}` of each.
-    speakers
-        (N,) `{corpus}/{speaker}`.
-    functionals
-        (N, D), in openSMILE's units.
-    labels
-        (N,) numbers of their classes.
-    """
-
-    names: list[str]
-    speakers: NDArray[np.str_]
-    functionals: NDArray[np.float32]
-    labels: NDArray[np.int64]
+SHARPNESS_WITHOUT_DEV = 4.0
 
 
 def run(
@@ -81,12 +59,15 @@ def run(
     `costs` if that is not tried. So the baseline learns from more clips than fine-tuning, whose dev clips only choose
     the epoch.
 
-    A linear support vector machine has no probabilities: `probabilities` is 1 for the class predicted and 0 for others.
+    A linear support vector machine has no probabilities: `probabilities` are softmax(s * decision values), with the s
+    of `SHARPNESS` under which dev is likeliest (Guo et al., "On calibration of modern neural networks", ICML 2017). The
+    class predicted is the machine's own.
 
     Parameters
     ----------
     functionals
-        The shards of each corpus that the folds name, `schemas.FUNCTIONALS`.
+        The shards of each corpus that the folds name, and of its copies at other speeds, which are learnt from
+        wherever the clips themselves are; `schemas.FUNCTIONALS`.
     targets
         `schemas.TARGETS` of each; of kind hard.
     folds
@@ -126,40 +107,6 @@ def _rows(
             yield list(prediction_rows(predictions, run, named, known))
 
 
-def read_clips(functionals: Mapping[str, Sequence[Path]], known: Targets, table: FoldTable) -> DescribedClips:
-    """Read the functionals of the clips that the folds name.
-
-    Raises
-    ------
-    UserError
-        A corpus has none, or they are of another feature set than those of the rest.
-    """
-    wanted = {clip.key: clip for clip in table.clips}
-    found: dict[str, NDArray[np.float32]] = {}
-    sets = set()
-    for corpus in sorted({clip.corpus for clip in table.clips}):
-        if corpus not in functionals:
-            raise UserError(f"{table.setting}: the folds name {corpus}, of which no functionals are given")
-        sets.add(tuple(shards.read_provenance(functionals[corpus][0])["names"]))
-        found |= {name: values for name, values in _named(corpus, functionals[corpus]) if name in wanted}
-    if len(sets) > 1:
-        raise UserError(f"{table.setting}: functionals are of different feature sets; redo the stage functionals")
-    if not found:
-        raise UserError(f"{table.setting}: no clip of the folds has functionals; redo the stage functionals")
-    if left_out := len(wanted) - len(found):
-        print(f"baseline: warning: {left_out} of {len(wanted)} clips have no functionals: left out", file=sys.stderr)
-    names = sorted(found)
-    speakers = np.array([f"{wanted[name].corpus}/{wanted[name].speaker}" for name in names])
-    return DescribedClips(names, speakers, np.stack([found[name] for name in names]), known.values_of(names).argmax(1))
-
-
-def _named(corpus: str, files: Sequence[Path]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield name and functionals of each clip of a corpus."""
-    for file in files:
-        for clip_id, rows in shards.iterate_clips(file, ["values"]):
-            yield f"{corpus}/{clip_id}", rows["values"].combine_chunks().flatten().to_numpy()
-
-
 def predict_fold(
     clips: DescribedClips,
     fold: Fold,
@@ -183,39 +130,72 @@ def predict_fold(
         `costs` and `class_balance`.
     """
     rows = fold.rows(clips.names)
+    heard = {**rows, "train": clips.at_every_speed(rows["train"])}
     chosen = COST_WITHOUT_DEV if COST_WITHOUT_DEV in options.costs else options.costs[0]
-    predictions = []
+    sharpness, predictions = SHARPNESS_WITHOUT_DEV, []
     if len(rows["dev"]):
-        inputs = normalised(clips, rows, rows["train"], normalise)
-        chosen, decided = choose(inputs, clips.labels, rows, classes, options)
-        predictions.append(_prediction("dev", rows["dev"], decided, clips.names, classes))
+        inputs = normalised(clips, heard, rows["train"], normalise)
+        chosen, decided = choose(inputs, clips.labels, heard, classes, options)
+        sharpness = choose_sharpness(decided, clips.labels[rows["dev"]])
+        predictions.append(_prediction("dev", rows["dev"], probabilities(decided, sharpness), clips.names))
     learnt = np.sort(np.concatenate([rows["train"], rows["dev"]]))
-    inputs = normalised(clips, rows, learnt, normalise)
-    decided = fit(inputs[learnt], clips.labels[learnt], chosen, options.class_balance).predict(inputs[rows["test"]])
-    return [*predictions, _prediction("test", rows["test"], decided, clips.names, classes)]
+    heard["train"] = clips.at_every_speed(learnt)
+    inputs = normalised(clips, heard, learnt, normalise)
+    machine = fit(inputs[heard["train"]], clips.labels[heard["train"]], chosen, options)
+    decided = decisions(machine, inputs[rows["test"]], classes)
+    return [*predictions, _prediction("test", rows["test"], probabilities(decided, sharpness), clips.names)]
 
 
 def choose(
     inputs: Floats, labels: NDArray[np.int64], rows: Mapping[str, Rows], classes: int, options: BaselineOptions
-) -> tuple[float, NDArray[np.int64]]:
-    """Return the C whose machine has the best UAR on dev, and the classes that it decides for there."""
+) -> tuple[float, Floats]:
+    """Return the C whose machine has the best UAR on dev, and its decision values (M, classes) there."""
     truth = torch.from_numpy(labels[rows["dev"]])
     tried = []
     for cost in sorted(options.costs):
-        machine = fit(inputs[rows["train"]], labels[rows["train"]], cost, options.class_balance)
-        decided = machine.predict(inputs[rows["dev"]])
-        tried.append((dev_measures(truth, torch.from_numpy(decided), classes)["uar"], cost, decided))
+        machine = fit(inputs[rows["train"]], labels[rows["train"]], cost, options)
+        decided = decisions(machine, inputs[rows["dev"]], classes)
+        uar = dev_measures(truth, torch.from_numpy(decided.argmax(1)), classes)["uar"]
+        tried.append((uar, cost, decided))
     _, chosen, decided = max(tried, key=lambda entry: entry[0])
     return chosen, decided
 
 
-def fit(inputs: Floats, labels: NDArray[np.int64], cost: float, balance: bool) -> LinearSVC:
-    """Return a machine, one class against the rest, that has learnt these clips.
+def decisions(machine: LinearSVC | SVC, inputs: Floats, classes: int) -> Floats:
+    """Return decision values (N, classes); minus infinity for a class that was not learnt."""
+    found = machine.decision_function(inputs)
+    values = np.full((len(inputs), classes), -np.inf)
+    values[:, machine.classes_] = np.column_stack([-found, found]) if found.ndim == 1 else found
+    return values
 
-    It minimises |w|^2 / 2 + C sum_i v[i] max(0, 1 - t[i] (w x[i] + b))^2 for each class (Fan et al., "LIBLINEAR", JMLR
-    2008), v being 1, or balanced: clips / (classes * clips of the class).
+
+def probabilities(decided: Floats, sharpness: float) -> NDArray[np.float32]:
+    """Return softmax(sharpness * decision values), (N, classes)."""
+    shares: NDArray[np.float32] = softmax(sharpness * decided, axis=1).astype(np.float32)
+    return shares
+
+
+def choose_sharpness(decided: Floats, labels: NDArray[np.int64]) -> float:
+    """Return the sharpness under which these labels are likeliest, given decision values (M, classes)."""
+
+    def likelihood(sharpness: float) -> float:
+        given = log_softmax(sharpness * decided, axis=1)[np.arange(len(labels)), labels]
+        return float(np.maximum(given, -50.0).sum())
+
+    return max(SHARPNESS, key=likelihood)
+
+
+def fit(inputs: Floats, labels: NDArray[np.int64], cost: float, options: BaselineOptions) -> LinearSVC | SVC:
+    """Return a machine that has learnt these clips.
+
+    A linear one, one class against the rest, minimises |w|^2 / 2 + C sum_i v[i] max(0, 1 - t[i] (w x[i] + b))^2 for
+    each class (Fan et al., "LIBLINEAR", JMLR 2008), v being 1, or balanced: clips / (classes * clips of the class).
+    One with the kernel exp(-|x - y|^2 / (2 D)), D functionals, lets pairs of classes vote (Chang & Lin, "LIBSVM",
+    2011); in deviations |x - y|^2 is about 2 D, so that it is neither flat nor spiky.
     """
-    weight = "balanced" if balance else None
+    weight = "balanced" if options.class_balance else None
+    if options.kernel == "rbf":
+        return SVC(C=cost, gamma=1 / (2 * inputs.shape[1]), class_weight=weight, cache_size=500).fit(inputs, labels)
     machine = LinearSVC(C=cost, class_weight=weight, dual=True, random_state=SEED, tol=TOLERANCE, max_iter=ITERATIONS)
     with warnings.catch_warnings(record=True) as caught:
         machine.fit(inputs, labels)
@@ -228,32 +208,5 @@ def fit(inputs: Floats, labels: NDArray[np.int64], cost: float, balance: bool) -
     return machine
 
 
-def normalised(clips: DescribedClips, rows: Mapping[str, Rows], learnt: Rows, by: str) -> Floats:
-    """Return functionals (N, D) in deviations: of the clips learnt, or of each speaker's own clips in the fold.
-
-    A speaker with a single clip, of which nothing would be left, is standardised by the clips learnt.
-    """
-    inputs = standardise(clips.functionals, clips.functionals[learnt])
-    if by == "train":
-        return inputs
-    used = np.concatenate(list(rows.values()))
-    for speaker in np.unique(clips.speakers[used]):
-        own = used[clips.speakers[used] == speaker]
-        if len(own) > 1:
-            inputs[own] = standardise(clips.functionals[own], clips.functionals[own])
-    return inputs
-
-
-def standardise(values: NDArray[np.float32], source: NDArray[np.float32]) -> Floats:
-    """Return values (N, D) in deviations from the mean of `source` (M, D); 0 in columns that are constant there."""
-    mean, deviation = source.mean(0, dtype=np.float64), source.std(0, dtype=np.float64)
-    constant = deviation <= ROUNDING * np.abs(mean)
-    scaled: Floats = values - mean
-    scaled /= np.where(constant, 1.0, deviation)  # in place: a corpus of thousands of clips is hundreds of megabytes
-    scaled[:, constant] = 0
-    return scaled
-
-
-def _prediction(split: str, rows: Rows, decided: NDArray[np.int64], names: list[str], classes: int) -> Prediction:
-    """Return decisions as probabilities of 0 and 1."""
-    return Prediction(split, [names[row] for row in rows], np.eye(classes, dtype=np.float32)[decided])
+def _prediction(split: str, rows: Rows, shares: NDArray[np.float32], names: list[str]) -> Prediction:
+    return Prediction(split, [names[row] for row in rows], shares)

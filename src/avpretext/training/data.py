@@ -1,9 +1,7 @@
-"""Training data: from speech shards to chunks in memory, and from there to normalised input."""
+"""Training data: from frames to chunks in memory, and from there to normalised input."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 
 import numpy as np
 import torch
@@ -13,12 +11,15 @@ from torch import Tensor
 from avpretext import shards
 from avpretext.chunks import frames_of
 from avpretext.config import ChunkOptions, ModelOptions
-from avpretext.errors import UserError, nearest
+from avpretext.errors import UserError
 from avpretext.models.chunking import ChunkGrid, gather_chunks
+from avpretext.training.frames import FrameStore, matches, read_frames
 
 CLIP = 3.0
 """Normalised input is clipped to plus and minus this many deviations (Lin & Busso)."""
-_KEYS = ("clip_id", "frame", "time_s")
+
+BLOCK_FRAMES = 100_000
+"""Frames that are cut into chunks at a time: with 65 channels 26 MB."""
 
 
 @dataclass(frozen=True)
@@ -65,104 +66,69 @@ def chunk_grid(chunks: ChunkOptions, model: ModelOptions) -> ChunkGrid:
     return ChunkGrid(length, chunks.count, chunks.factor, chunks.method, min(model.step_frames, length))
 
 
-def choose_channels(columns: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Return the columns, in their order, that a pattern matches (`*` and `?` as in file names; case counts).
-
-    >>> choose_channels(["clip_id", "frame", "time_s", "energy", "mfcc_sma[1]"], ["mfcc*"])
-    ['mfcc_sma[1]']
-    """
-    channels = [column for column in columns if column not in _KEYS]
-    chosen = [name for name in channels if any(_matches(name, pattern) for pattern in patterns)]
-    if not chosen:
-        hint = nearest(patterns[0], channels) if patterns else ""
-        raise UserError(
-            f"model.channels: {list(patterns)} match none of the columns of speech{hint};"
-            f" columns are {', '.join(channels[:8])}, ...; ['*'] takes all"
-        )
-    return chosen
-
-
 def hidden_channels(channels: Sequence[str], patterns: Sequence[str]) -> NDArray[np.bool_]:
     """Return (F,) True for the channels that a pattern matches.
 
     >>> hidden_channels(["pcm_RMSenergy_sma", "F0final_sma"], ["*RMSenergy*"])
     array([ True, False])
     """
-    return np.array([any(_matches(name, pattern) for pattern in patterns) for name in channels], dtype=bool)
-
-
-def _matches(name: str, pattern: str) -> bool:
-    # openSMILE writes "mfcc_sma[1]"; brackets in a pattern stand for themselves, so such a name can be given as it is.
-    return fnmatchcase(name, pattern.replace("[", "[[]"))
+    return np.array([matches(name, patterns) for name in channels], dtype=bool)
 
 
 def load_chunks(
-    speech: Sequence[shards.PathLike], speakers: Mapping[str, str], patterns: Sequence[str], grid: ChunkGrid
+    features: Mapping[str, Sequence[shards.PathLike]],
+    speakers: Mapping[str, str],
+    patterns: Sequence[str],
+    grid: ChunkGrid,
 ) -> SpeechChunks:
-    """Read the clips named in `speakers` from the speech shards of a corpus and cut them into chunks.
+    """Read the clips named in `speakers` from the per-frame features of a corpus and cut them into chunks.
 
     Parameters
     ----------
-    speech
-        The shards.
+    features
+        name: shards, or folders; put side by side, see :func:`avpretext.training.frames.read_frames`.
     speakers
         clip_id: speaker. Clips that are in no shard are left out.
     patterns
-        Which columns to take, see :func:`choose_channels`.
+        Which columns to take, see :func:`avpretext.training.frames.choose_channels`.
     grid
         The grid of chunks.
     """
-    channels = choose_channels(shards.columns_of(speech[0]), patterns)
-    clips: dict[str, tuple[Tensor, Tensor, NDArray[np.float64]]] = {}
-    for shard in speech:
-        for clip_id, rows in shards.iterate_clips(shard, channels):
-            if clip_id in speakers:
-                frames = np.column_stack([rows[name].to_numpy() for name in channels]).astype(np.float32, copy=False)
-                clips[clip_id] = (*_cut(frames, grid), _moments(frames))
-    clip_ids = sorted(clips)
-    if not clip_ids:
-        raise UserError(
-            f"none of {len(speakers)} clips is in the speech shards ({speech[0]}, ...);"
-            " check that index, labels and speech are of one corpus, and rejects for refused clips"
-        )
-    if len(clip_ids) < len(speakers):
-        left_out = len(speakers) - len(clip_ids)
-        print(f"warning: {left_out} of {len(speakers)} clips have no speech features: left out", file=sys.stderr)
-    return SpeechChunks(
-        clip_ids,
-        [speakers[clip_id] for clip_id in clip_ids],
-        channels,
-        torch.stack([clips[clip_id][0] for clip_id in clip_ids]),
-        torch.stack([clips[clip_id][1] for clip_id in clip_ids]),
-        np.stack([clips[clip_id][2] for clip_id in clip_ids], axis=1),
-    )
+    return cut(read_frames(features, speakers.keys(), patterns), speakers, grid)
 
 
 def cut_clips(
     frames: Mapping[str, NDArray[np.float32]], speakers: Mapping[str, str], channels: Sequence[str], grid: ChunkGrid
 ) -> SpeechChunks:
     """Cut clips that are in memory, (T, F) each, into chunks; see :func:`load_chunks`."""
-    clip_ids = sorted(frames)
-    cut = [_cut(frames[clip_id], grid) for clip_id in clip_ids]
+    return cut(FrameStore.of(frames, channels), speakers, grid)
+
+
+def cut(store: FrameStore, speakers: Mapping[str, str], grid: ChunkGrid) -> SpeechChunks:
+    """Cut all clips of a store into chunks.
+
+    Beside frames and chunks, what is held is that of a block of `BLOCK_FRAMES` frames.
+    """
+    size = (len(store), grid.chunks, grid.steps)
+    steps, mask = torch.empty(*size, len(store.channels)), torch.empty(size, dtype=torch.bool)
+    moments = np.empty((3, len(store), len(store.channels)))
+    frames, first, lengths = (torch.from_numpy(part) for part in (store.frames, store.offsets[:-1], store.lengths))
+    for rows in store.blocks(BLOCK_FRAMES):
+        mask[rows] = gather_chunks(frames, first[rows], lengths[rows], grid, out=steps[rows]).mask
+        moments[:, rows] = _moments(store, rows)
     return SpeechChunks(
-        clip_ids,
-        [speakers[clip_id] for clip_id in clip_ids],
-        list(channels),
-        torch.stack([steps for steps, _ in cut]),
-        torch.stack([mask for _, mask in cut]),
-        np.stack([_moments(frames[clip_id]) for clip_id in clip_ids], axis=1),
+        store.clip_ids, [speakers[clip_id] for clip_id in store.clip_ids], store.channels, steps, mask, moments
     )
 
 
-def _cut(frames: NDArray[np.float32], grid: ChunkGrid) -> tuple[Tensor, Tensor]:
-    steps, mask = gather_chunks(torch.from_numpy(frames)[None], torch.tensor([len(frames)]), grid)
-    return steps[0], mask[0]
-
-
-def _moments(frames: NDArray[np.float32]) -> NDArray[np.float64]:
+def _moments(store: FrameStore, rows: slice) -> NDArray[np.float64]:
+    """Return number, sum and sum of squares of the finite frames of the clips of a block, (3, clips, F)."""
+    begin = store.offsets[rows]
+    frames = store.frames[begin[0] : store.offsets[rows.stop]]
     finite = np.isfinite(frames)
     values = np.where(finite, frames, 0).astype(np.float64)
-    return np.stack([finite.sum(0).astype(np.float64), values.sum(0), np.square(values).sum(0)])
+    parts = (finite.astype(np.float64), values, np.square(values))
+    return np.stack([np.add.reduceat(part, begin - begin[0], axis=0) for part in parts])
 
 
 def concatenate(parts: Mapping[str, SpeechChunks]) -> SpeechChunks:
@@ -171,16 +137,22 @@ def concatenate(parts: Mapping[str, SpeechChunks]) -> SpeechChunks:
     for corpus, part in parts.items():
         if part.channels != first.channels:
             raise UserError(
-                f"speech of {corpus} has other columns than that of {next(iter(parts))}; redo the stage speech"
+                f"features of {corpus} have other columns than those of {next(iter(parts))}; redo their stages, or"
+                " choose by model.channels what both have"
             )
     return SpeechChunks(
         [f"{corpus}/{clip_id}" for corpus, part in parts.items() for clip_id in part.clip_ids],
         [f"{corpus}/{speaker}" for corpus, part in parts.items() for speaker in part.speakers],
         first.channels,
-        torch.cat([part.steps for part in parts.values()]),
-        torch.cat([part.mask for part in parts.values()]),
+        _joined([part.steps for part in parts.values()]),
+        _joined([part.mask for part in parts.values()]),
         np.concatenate([part.moments for part in parts.values()], axis=1),
     )
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    # One corpus alone, which may be gigabytes, is not copied.
+    return torch.cat(list(parts)) if len(parts) > 1 else parts[0]
 
 
 def mean_and_deviation(moments: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -212,7 +184,8 @@ def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str) -> Speech
     for rows, source in _normalisation_groups(chunks.speakers, train, by):
         mean, deviation = mean_and_deviation(chunks.moments[:, source])
         shift, scale = torch.from_numpy(mean).float(), torch.from_numpy(1 / deviation).float()
-        steps[rows] = ((chunks.steps[rows] - shift) * scale).nan_to_num(0.0).clamp(-CLIP, CLIP)
+        part = chunks.steps[rows]  # a copy, changed in place: a corpus may be gigabytes
+        steps[rows] = part.sub_(shift).mul_(scale).nan_to_num_(0.0).clamp_(-CLIP, CLIP)
     steps *= chunks.mask.unsqueeze(-1)
     return replace(chunks, steps=steps)
 

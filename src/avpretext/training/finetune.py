@@ -15,12 +15,24 @@ from avpretext.config import Config, FinetuneOptions, ModelOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork, make_network
+from avpretext.paths import original_of
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.checkpoint import Body
+from avpretext.training.co_occurrence import Matrix, penalties_of
 from avpretext.training.data import SpeechChunks, chunk_grid, concatenate, load_chunks, normalise
 from avpretext.training.folds import Fold, FoldTable, read_folds
-from avpretext.training.loop import ClipSet, HistoryRow, TrainingState, epochs, predict, start
+from avpretext.training.grid import grid_map
+from avpretext.training.loop import (
+    ClipSet,
+    HistoryRow,
+    TrainingState,
+    epochs,
+    mixed_precision,
+    predict,
+    start,
+    torch_device,
+)
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
 from avpretext.training.targets import Targets, has_classes, read_targets
@@ -33,7 +45,8 @@ class LabelledClips:
     Attributes
     ----------
     chunks
-        N clips; from here on they are `{corpus}/{clip_id}` of `{corpus}/{speaker}`.
+        N clips; from here on they are `{corpus}/{clip_id}` of `{corpus}/{speaker}`. Copies at other speeds are
+        `{corpus}@{speed}/{clip_id}`, of speakers of their own.
     values
         (N, C) float32; see `targets.Targets`.
     kind, classes
@@ -44,6 +57,19 @@ class LabelledClips:
     values: NDArray[np.float32]
     kind: Kind
     classes: list[str]
+
+    def versions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the row of each of these clips (M,) at every speed, (M, V); its own where there is no copy."""
+        names = self.chunks.clip_ids
+        place = {name: row for row, name in enumerate(names)}
+        heard = [corpus for corpus in dict.fromkeys(name.partition("/")[0] for name in names) if "@" in corpus]
+        versions = np.tile(rows[:, None], 1 + len(heard))
+        for number, copy in enumerate(heard, 1):
+            for clip, row in enumerate(rows.tolist()):
+                corpus, _, clip_id = names[row].partition("/")
+                if original_of(copy) == corpus:
+                    versions[clip, number] = place.get(f"{copy}/{clip_id}", row)
+        return versions
 
 
 class Run(NamedTuple):
@@ -58,9 +84,10 @@ class Run(NamedTuple):
 def run(
     initialisation: str,
     checkpoint: Path | None,
-    speech: Mapping[str, Sequence[Path]],
+    features: Mapping[str, Mapping[str, Sequence[Path]]],
     targets: Mapping[str, Path],
     folds: Path,
+    co_occurrence: Path | None,
     config: Config,
     output: Path,
     threads: int,
@@ -76,56 +103,91 @@ def run(
         `scratch`, or the name of the checkpoint's tasks.
     checkpoint
         What to start from; None from scratch.
-    speech
-        The shards of each corpus that the folds name.
+    features
+        corpus that the folds name, or its copy at another speed, from which training clips alone are taken: name of
+        per-frame features: their shards, in the order of `model.features`.
     targets
         `schemas.TARGETS` of each.
     folds
         `schemas.FOLDS`: which clips train, choose and test.
+    co_occurrence
+        `schemas.CO_OCCURRENCE` of the same folds; needed by the penalty loss alone.
     config
         Read: `seed`, `chunks`, `model`, `finetune`.
     output
         The folder to write.
     threads
-        CPU threads.
+        Runs at a time, each with one CPU thread; see `grid.grid_map`.
     """
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     known, table = read_targets(targets), read_folds(folds)
-    clips = read_clips(speech, known, table, config)
+    clips = read_clips(features, known, table, config)
     body = checkpoints.read_body(checkpoint, clips.chunks.channels, config) if checkpoint else None
     warn_of_missing_classes(clips, table.folds)
+    penalties = penalties_of(co_occurrence, known.classes, config.finetune)
+    device = torch_device(config.finetune.device)
+    mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
     total = len(table.folds) * config.finetune.seeds
+    runs = grid_map(
+        lambda job: run_once(job.clips, job.fold, job.seed, body, config, job.penalty),
+        _jobs(clips, table.folds, penalties, config, device),
+        threads,
+        device,
+    )
     label = f"finetune {table.setting} from {initialisation}"
-    runs = list(progress(_runs(clips, table.folds, body, config), total=total, unit="runs", label=label))
-    write(runs, initialisation, known, table, config, output)
+    done = list(progress(runs, total=total, unit="runs", label=label))
+    write(done, initialisation, known, table, config, output)
 
 
-def _runs(clips: LabelledClips, folds: Sequence[Fold], body: Body | None, config: Config) -> Iterator[Run]:
+class _Job(NamedTuple):
+    """A run to do, with all that its fold says."""
+
+    clips: LabelledClips
+    fold: Fold
+    seed: int
+    penalty: Matrix | None
+
+    def __str__(self) -> str:
+        return f"finetune: fold {self.fold.number}, seed {self.seed}"
+
+
+def _jobs(
+    clips: LabelledClips,
+    folds: Sequence[Fold],
+    penalties: Mapping[int, Matrix],
+    config: Config,
+    device: torch.device,
+) -> Iterator[_Job]:
     for fold in folds:
-        normalised = clips_of_fold(clips, fold, config.model)
+        normalised = clips_of_fold(clips, fold, config.model, device)
         for seed in range(config.finetune.seeds):
-            yield run_once(normalised, fold, seed, body, config)
+            yield _Job(normalised, fold, seed, penalties.get(fold.number))
 
 
-def read_clips(speech: Mapping[str, Sequence[Path]], known: Targets, table: FoldTable, config: Config) -> LabelledClips:
-    """Read speech and targets of the clips that the folds name.
+def read_clips(
+    features: Mapping[str, Mapping[str, Sequence[Path]]], known: Targets, table: FoldTable, config: Config
+) -> LabelledClips:
+    """Read features and targets of the clips that the folds name, and of their copies at other speeds.
 
     Raises
     ------
     UserError
-        A corpus of the folds has no speech, or a clip has no target.
+        A corpus of the folds has no features, or a clip has no target.
     """
     corpora = sorted({clip.corpus for clip in table.clips})
-    if missing := [corpus for corpus in corpora if corpus not in speech]:
-        raise UserError(f"{table.setting}: the folds name {missing[0]}, of which no speech is given; name its shards")
+    if missing := [corpus for corpus in corpora if corpus not in features]:
+        raise UserError(
+            f"{table.setting}: the folds name {missing[0]}, of which no features are given; name their shards"
+        )
     grid = chunk_grid(config.chunks, config.model)
     chunks = concatenate(
         {
-            corpus: load_chunks(speech[corpus], table.speakers_of(corpus), config.model.channels, grid)
-            for corpus in corpora
+            corpus: load_chunks(features[corpus], table.speakers_of(original_of(corpus)), config.model.channels, grid)
+            for corpus in [*corpora, *(other for other in features if "@" in other)]
         }
     )
-    return LabelledClips(chunks, known.values_of(chunks.clip_ids), known.kind, known.classes)
+    clips = [original_of(name) for name in chunks.clip_ids]
+    return LabelledClips(chunks, known.values_of(clips), known.kind, known.classes)
 
 
 def warn_of_missing_classes(clips: LabelledClips, folds: Sequence[Fold]) -> None:
@@ -140,16 +202,22 @@ def warn_of_missing_classes(clips: LabelledClips, folds: Sequence[Fold]) -> None
             print(f"finetune: warning: fold {fold.number} tests {name!r} and learns it from no clip", file=sys.stderr)
 
 
-def clips_of_fold(clips: LabelledClips, fold: Fold, model: ModelOptions) -> LabelledClips:
-    """Return the clips that a fold uses, normalised by what it may know; see `model.normalise`."""
+def clips_of_fold(
+    clips: LabelledClips, fold: Fold, model: ModelOptions, device: torch.device | None = None
+) -> LabelledClips:
+    """Return the clips that a fold uses, normalised by what it may know, see `model.normalise`; input on a device."""
     names = clips.chunks.clip_ids
-    used = np.sort(np.concatenate(list(fold.rows(names).values())))
+    rows = fold.rows(names)
+    used = np.unique(np.concatenate([*rows.values(), clips.versions(rows["train"]).ravel()]))
     chunks = clips.chunks if len(used) == len(names) else clips.chunks.take(used)
     normalised = normalise(chunks, fold.rows(chunks.clip_ids)["train"], model.normalise)
-    return replace(clips, chunks=normalised, values=clips.values[used])
+    resident = replace(normalised, steps=normalised.steps.to(device), mask=normalised.mask.to(device))
+    return replace(clips, chunks=resident, values=clips.values[used])
 
 
-def run_once(clips: LabelledClips, fold: Fold, seed: int, body: Body | None, config: Config) -> Run:
+def run_once(
+    clips: LabelledClips, fold: Fold, seed: int, body: Body | None, config: Config, penalty: Matrix | None = None
+) -> Run:
     """Train on one fold with one seed; the best dev epoch, or the last without dev, predicts dev and test.
 
     Runs of one fold and seed share head, order of batches and dropout, whatever they start from: they are pairs.
@@ -166,6 +234,8 @@ def run_once(clips: LabelledClips, fold: Fold, seed: int, body: Body | None, con
         What to start from; None from scratch.
     config
         Read: `seed`, `model`, `finetune`.
+    penalty
+        (K, K), the fold's, of the stage co_occurrence; needed by the penalty loss alone.
     """
     options = config.finetune
     rows = fold.rows(clips.chunks.clip_ids)
@@ -175,8 +245,9 @@ def run_once(clips: LabelledClips, fold: Fold, seed: int, body: Body | None, con
         network_seed(config.seed, seed, fold.number),
         options.body_rate if body and body.heard_all else 1.0,
     )
-    objective = make_objective(clips.kind, clips.values[rows["train"]], options)
+    objective = make_objective(clips.kind, clips.values[rows["train"]], options, penalty)
     sets = {part: clip_set(clips, chosen, objective) for part, chosen in rows.items() if len(chosen)}
+    sets["train"] = at_every_speed(clips, rows["train"], objective)
     for _ in epochs(state, sets["train"], sets.get("dev"), objective.loss, objective.score, options):
         pass
     predictions = [
@@ -209,13 +280,23 @@ def clip_set(clips: LabelledClips, rows: NDArray[np.int64], objective: Objective
     return ClipSet(clips.chunks.steps[rows], clips.chunks.mask[rows], {TASK: objective.target(clips.values[rows])})
 
 
+def at_every_speed(clips: LabelledClips, rows: NDArray[np.int64], objective: Objective) -> ClipSet:
+    """Return input and target of these clips, each at every speed."""
+    versions = clips.versions(rows)
+    used, places = np.unique(versions, return_inverse=True)
+    if len(used) == len(rows):
+        return clip_set(clips, rows, objective)
+    every = clip_set(clips, used, objective)
+    return every._replace(versions=torch.from_numpy(places.reshape(versions.shape)))
+
+
 def best_predictions(
     state: TrainingState, clips: ClipSet, objective: Objective, options: FinetuneOptions
 ) -> NDArray[np.float32]:
     """Return what the weights that were kept predict, (N, C)."""
     state.network.load_state_dict(state.best)
     device = next(state.network.parameters()).device
-    return objective.predictions(predict(state.network, clips.to(device), options.batch_size)[TASK])
+    return objective.predictions(predict(state.network, clips.to(device), options)[TASK])
 
 
 def write(

@@ -1,8 +1,11 @@
 """The training loop, for pre-training and fine-tuning alike."""
 
+import ctypes
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -33,23 +36,48 @@ class Target(NamedTuple):
         """Return the targets of these rows."""
         return Target(self.labels[rows], self.weights[rows])
 
+    def to(self, device: torch.device) -> "Target":
+        """Return the targets on a device."""
+        return Target(self.labels.to(device, non_blocking=True), self.weights.to(device, non_blocking=True))
+
 
 class ClipSet(NamedTuple):
-    """Input and targets of N clips: steps (N, K, m, F), mask (N, K, m), targets by task."""
+    """Input and targets of N clips: steps (N, K, m, F), mask (N, K, m), targets by task.
+
+    `versions` (M, V), if given, are the rows of M clips at V speeds: an epoch takes one version of each, by chance.
+    """
 
     steps: Tensor
     mask: Tensor
     targets: dict[str, Target]
+    versions: Tensor | None = None
+
+    @property
+    def clips(self) -> int:
+        """Number of clips in an epoch."""
+        return len(self.steps) if self.versions is None else len(self.versions)
+
+    def drawn(self, clips: Tensor, generator: torch.Generator) -> Tensor:
+        """Return a row for each of these clips."""
+        if self.versions is None:
+            return clips
+        chosen = torch.randint(self.versions.shape[1], (len(clips),), generator=generator).to(clips.device)
+        return self.versions[clips, chosen]
 
     def take(self, rows: Tensor) -> "ClipSet":
         """Return the clips of these rows."""
-        targets = {task: target.take(rows) for task, target in self.targets.items()}
-        return ClipSet(self.steps[rows], self.mask[rows], targets)
+        return ClipSet(self.steps.index_select(0, rows), self.mask.index_select(0, rows), self.targets_of(rows))
+
+    def targets_of(self, rows: Tensor) -> dict[str, Target]:
+        """Return the targets of these rows, by task."""
+        return {task: target.take(rows) for task, target in self.targets.items()}
 
     def to(self, device: torch.device) -> "ClipSet":
         """Return the clips on a device."""
-        targets = {task: Target(*(part.to(device) for part in target)) for task, target in self.targets.items()}
-        return ClipSet(self.steps.to(device), self.mask.to(device), targets)
+        targets = {task: target.to(device) for task, target in self.targets.items()}
+        versions = None if self.versions is None else self.versions.to(device)
+        steps, mask = (part.to(device, non_blocking=True) for part in (self.steps, self.mask))
+        return ClipSet(steps, mask, targets, versions)
 
 
 class HistoryRow(NamedTuple):
@@ -92,12 +120,15 @@ def start(network: SpeechNetwork, options: LoopOptions, seed: int, body_rate: fl
 
     Encoder and aggregator learn at `body_rate` times the learning rate of the heads.
     """
-    network.to(torch_device(options.device))
+    keep_freed_memory()
+    device = torch_device(options.device)
+    network.to(device)
     body = [*network.encoder.parameters(), *network.aggregator.parameters()]
     groups = [{"params": body, "rate": body_rate}, {"params": [*network.heads.parameters()], "rate": 1.0}]
-    optimiser = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, foreach=True)
+    optimiser = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
     torch.manual_seed(seed)
-    averaged = AveragedModel(network, multi_avg_fn=running_mean(options.averaging), use_buffers=True)
+    averaged = AveragedModel(network, use_buffers=True)
+    averaged.module.to(device)  # lays out the copied weights of a recurrent network as a GPU wants them
     return TrainingState(network, averaged, optimiser, torch.Generator().manual_seed(seed))
 
 
@@ -132,7 +163,7 @@ def epochs(
         mean_loss = _train_epoch(state, clips, loss, options)
         measures = {}
         if dev and dev_input:
-            measures = score(predict(state.averaged, dev_input, options.batch_size), dev.targets)
+            measures = score(predict(state.averaged, dev_input, options), dev.targets)
         state.history.append(HistoryRow(state.epoch, "train", "loss", mean_loss))
         state.history += [HistoryRow(state.epoch, "dev", *measure) for measure in measures.items()]
         value = measures.get("score", -math.inf)
@@ -147,16 +178,17 @@ def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: Loop
     for group in state.optimiser.param_groups:
         group["lr"] = group["rate"] * learning_rate(state.epoch, options)
     state.network.train()
-    total = torch.zeros(())
-    batches = shuffled_batches(len(clips.steps), options.batch_size, state.batches)
+    weights, move = list(state.network.parameters()), running_mean(state, options.averaging)
+    total = torch.zeros((), device=clips.steps.device)
+    batches = shuffled_batches(clips.clips, options.batch_size, state.batches, clips.steps.device)
     for rows in batches:
-        value = batch_loss(state.network, clips.take(rows.to(clips.steps.device)), loss, options)
+        value = batch_loss(state.network, clips.take(clips.drawn(rows, state.batches)), loss, options)
         state.optimiser.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(state.network.parameters(), GRADIENT_NORM)
+        torch.nn.utils.clip_grad_norm_(weights, GRADIENT_NORM)
         state.optimiser.step()
-        state.averaged.update_parameters(state.network)
-        total += value.detach().cpu()
+        move()
+        total += value.detach()
     return float(total) / len(batches)
 
 
@@ -165,36 +197,63 @@ def batch_loss(network: SpeechNetwork, batch: ClipSet, loss: Loss, options: Loop
 
     Zhang et al., "mixup: Beyond empirical risk minimization" (ICLR 2018).
     """
+    mixed = mixed_precision(options.precision, batch.steps.device.type)
     steps = augment(batch.steps, batch.mask, options)
     if not options.mixup:
-        return loss(network(steps, batch.mask), batch.targets)
-    share = float(torch.distributions.Beta(options.mixup, options.mixup).sample())
-    rows = torch.randperm(len(steps)).to(steps.device)
-    other = batch.take(rows)
-    logits = network(share * steps + (1 - share) * steps[rows], batch.mask | other.mask)
-    return share * loss(logits, batch.targets) + (1 - share) * loss(logits, other.targets)
+        return loss(logits_of(network, steps, batch.mask, mixed), batch.targets)
+    share = float(_beta(options.mixup).sample())
+    rows = torch.randperm(len(steps), device=steps.device)
+    both = (share * steps).add_(steps.index_select(0, rows).mul_(1 - share))
+    logits = logits_of(network, both, batch.mask | batch.mask[rows], mixed)
+    return share * loss(logits, batch.targets) + (1 - share) * loss(logits, batch.targets_of(rows))
 
 
-def running_mean(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    """Return what moves averaged weights towards the present ones.
+@cache
+def _beta(concentration: float) -> torch.distributions.Beta:
+    return torch.distributions.Beta(concentration, concentration)
 
-    The decay grows to its value as ``(1 + n) / (10 + n)`` over the steps n, so that short trainings forget their start.
+
+@cache
+def mixed_precision(precision: str, device_type: str) -> bool:
+    """Return whether to compute in bfloat16 where that is safe; asked for without a GPU: no, and once it says so."""
+    if precision == "mixed" and device_type != "cuda":
+        print(f"precision: mixed is for a GPU alone: float32 on {device_type}", file=sys.stderr)
+    return precision == "mixed" and device_type == "cuda"
+
+
+def logits_of(network: nn.Module, steps: Tensor, mask: Tensor, mixed: bool) -> Logits:
+    """Return the logits by task, always float32, so that losses are computed in full; `mixed`: by way of bfloat16."""
+    with torch.autocast(steps.device.type, torch.bfloat16, enabled=mixed):
+        logits: Logits = network(steps, mask)
+    return {task: values.float() for task, values in logits.items()}
+
+
+def running_mean(state: TrainingState, decay: float) -> Callable[[], None]:
+    """Return what moves the averaged weights towards the present ones, after each step of the optimiser.
+
+    The decay grows to its value as ``(1 + n) / (10 + n)`` over the steps n, so that short trainings forget their start;
+    the first step's weights are taken as they are.
     """
+    pairs = list(zip(state.averaged.module.state_dict().values(), state.network.state_dict().values(), strict=True))
+    means, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+    counters = [pair for pair in pairs if not pair[0].is_floating_point()]
 
-    def update(averaged: Sequence[Tensor], present: Sequence[Tensor], steps: Tensor | int) -> None:
-        share = 1 - min(decay, (1 + int(steps)) / (10 + int(steps)))
-        for mean, value in zip(averaged, present, strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, share)
-            else:
-                mean.copy_(value)
+    def move() -> None:
+        steps = int(state.averaged.n_averaged)
+        share = 1 - min(decay, (1 + steps) / (10 + steps)) if steps else 1.0
+        torch._foreach_lerp_(means, values, share)
+        for mean, value in counters:
+            mean.copy_(value)
+        state.averaged.n_averaged += 1
 
-    return update
+    return move
 
 
-def shuffled_batches(clips: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
+def shuffled_batches(
+    clips: int, batch_size: int, generator: torch.Generator, device: torch.device | None = None
+) -> list[Tensor]:
     """Return the rows of each batch: every clip once, in random order, batches of sizes that differ by one at most."""
-    order = torch.randperm(clips, generator=generator)
+    order = torch.randperm(clips, generator=generator).to(device)
     return list(torch.tensor_split(order, math.ceil(clips / batch_size)))
 
 
@@ -204,13 +263,28 @@ def learning_rate(epoch: int, options: LoopOptions) -> float:
 
 
 @torch.no_grad()
-def predict(network: nn.Module, clips: ClipSet, batch_size: int) -> Logits:
-    """Return the logits of all clips by task, in evaluation mode."""
+def predict(network: nn.Module, clips: ClipSet, options: LoopOptions) -> Logits:
+    """Return the logits of all clips by task, in evaluation mode, on the CPU."""
     network.eval()
-    size = 4 * batch_size
-    places = range(0, len(clips.steps), size)
-    parts = [network(clips.steps[place : place + size], clips.mask[place : place + size]) for place in places]
+    mixed = mixed_precision(options.precision, clips.steps.device.type)
+    size = 4 * options.batch_size
+    places = [slice(place, place + size) for place in range(0, len(clips.steps), size)]
+    parts = [logits_of(network, clips.steps[place], clips.mask[place], mixed) for place in places]
     return {task: torch.cat([part[task] for part in parts]).cpu() for task in parts[0]}
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Keep memory that is freed for the next step, instead of handing it back to the system and asking for it again.
+
+    Each step frees and asks for the same arrays; by default glibc returns those of this size, and the system then fills
+    every page with zeros once more, which takes a quarter of the time of a training on the CPU. Elsewhere than with
+    glibc nothing happens.
+    """
+    trim_threshold, mmap_threshold = -1, -3  # numbers of malloc.h
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(mmap_threshold, 32 << 20)
+        libc.mallopt(trim_threshold, 512 << 20)
 
 
 def torch_device(name: str) -> torch.device:

@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
-from avpretext.config import FinetuneOptions
+from avpretext.config import FinetuneOptions, PenaltyOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
 from avpretext.models.losses import (
@@ -21,6 +22,7 @@ from avpretext.models.losses import (
     positive_weights,
     shares_loss,
 )
+from avpretext.models.penalty import Terms, class_penalty, class_terms, label_terms, pair_penalty
 from avpretext.training.loop import Target
 from avpretext.training.measures import dev_measures, label_macro_f1
 from avpretext.training.targets import has_classes
@@ -30,6 +32,8 @@ TASK = "ser"
 
 Values = NDArray[np.float32]
 """(N, C) of clips: see `targets.Targets`; an attribute has C = 1."""
+
+Matrix = NDArray[np.float64]
 
 
 class Objective(Protocol):
@@ -46,6 +50,13 @@ class Objective(Protocol):
 
     def predictions(self, logits: Tensor) -> Values:
         """Return probabilities, or the value of an attribute, from logits of the same shape."""
+
+
+class ClassObjective(Objective, Protocol):
+    """An objective of classes, whose loss can be taken apart."""
+
+    def terms(self, logits: Tensor, target: Target) -> Terms:
+        """Return the terms of the loss of a batch, for the co-occurrence penalty."""
 
 
 class Hard:
@@ -65,6 +76,12 @@ class Hard:
         """Return the loss of a batch."""
         weights = self.class_weights.to(logits[TASK].device)
         return masked_class_loss(logits[TASK], *targets[TASK], weights, self.smoothing)
+
+    def terms(self, logits: Tensor, target: Target) -> Terms:
+        """Return the terms of the loss of a batch."""
+        labels = functional.one_hot(target.labels, self.classes).to(logits.dtype)
+        clip_weights = target.weights * self.class_weights.to(logits.device)[target.labels]
+        return class_terms(logits, labels, clip_weights.to(logits.dtype), self.smoothing)
 
     def score(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, float]:
         """Return loss, UAR and macro-F1."""
@@ -92,6 +109,10 @@ class MultiLabel:
         """Return the loss of a batch."""
         weights = self.weights.to(logits[TASK].device)
         return multi_label_loss(logits[TASK], targets[TASK].labels, weights, self.smoothing)
+
+    def terms(self, logits: Tensor, target: Target) -> Terms:
+        """Return the terms of the loss of a batch."""
+        return label_terms(logits, target.labels.to(logits.dtype), self.weights.to(logits), self.smoothing)
 
     def score(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, float]:
         """Return loss and macro-F1."""
@@ -124,6 +145,11 @@ class Distribution:
         """Return the loss of a batch."""
         weights = self.class_weights.to(logits[TASK].device)
         return shares_loss(logits[TASK], targets[TASK].labels, weights, self.smoothing)
+
+    def terms(self, logits: Tensor, target: Target) -> Terms:
+        """Return the terms of the loss of a batch."""
+        shares = target.labels.to(logits.dtype)
+        return class_terms(logits, shares, shares @ self.class_weights.to(logits), self.smoothing)
 
     def score(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, float]:
         """Return loss and macro-F1."""
@@ -165,15 +191,34 @@ class Attribute:
         return _array(logits.double() * self.deviation + self.mean)
 
 
-_OBJECTIVES: dict[Kind, Callable[[Values, FinetuneOptions], Objective]] = {
+class Penalised:
+    """An objective of classes whose loss is beta * its own + alpha * the co-occurrence penalty; see `models.penalty`.
+
+    Dev clips are measured as without the penalty, so that the epoch is chosen alike whatever the loss.
+    """
+
+    def __init__(self, base: ClassObjective, penalty: Matrix, options: PenaltyOptions) -> None:
+        self.penalty = torch.from_numpy(penalty)
+        self.alpha, self.beta = options.alpha, options.beta
+        self.penalise = pair_penalty if options.sum == "pair" else class_penalty
+        self.base = base
+        self.target, self.score, self.predictions = base.target, base.score, base.predictions
+
+    def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> Tensor:
+        """Return the loss of a batch."""
+        terms = self.base.terms(logits[TASK], targets[TASK])
+        penalty = self.penalise(terms, self.penalty.to(logits[TASK]))
+        return self.beta * self.base.loss(logits, targets) + self.alpha * penalty
+
+
+_CLASS_OBJECTIVES: dict[Kind, Callable[[Values, FinetuneOptions], ClassObjective]] = {
     "hard": Hard,
     "multi_label": MultiLabel,
     "distribution": Distribution,
-    "attribute": Attribute,
 }
 
 
-def make_objective(kind: Kind, train: Values, options: FinetuneOptions) -> Objective:
+def make_objective(kind: Kind, train: Values, options: FinetuneOptions, penalty: Matrix | None = None) -> Objective:
     """Return the objective of a kind of target.
 
     Parameters
@@ -183,14 +228,34 @@ def make_objective(kind: Kind, train: Values, options: FinetuneOptions) -> Objec
     train
         Targets of the training clips, which say how classes are balanced and how an attribute is scaled.
     options
-        `class_balance` and `label_smoothing`.
+        `loss`, `penalty`, `class_balance` and `label_smoothing`.
+    penalty
+        (K, K), P of `models.penalty` for the training clips; read by the loss `penalty` alone.
 
     Raises
     ------
     UserError
-        An attribute is the same for all training clips.
+        An attribute is the same for all training clips; the loss is `penalty` and there are no classes, no matrix, or
+        nothing that asks for the classes of a clip.
     """
-    return _OBJECTIVES[kind](train, options)
+    if options.loss == "penalty":
+        return _penalised(kind, train, options, penalty)
+    return Attribute(train, options) if kind == "attribute" else _CLASS_OBJECTIVES[kind](train, options)
+
+
+def _penalised(kind: Kind, train: Values, options: FinetuneOptions, penalty: Matrix | None) -> Objective:
+    if kind == "attribute":
+        raise UserError("finetune.loss: penalty needs classes, and an attribute has none; set finetune.loss to base")
+    if penalty is None:
+        raise UserError(
+            "finetune.loss: penalty needs the table of the stage co_occurrence; run that stage first and name its table"
+        )
+    if kind == "multi_label" and options.penalty.sum == "pair" and not options.penalty.beta:
+        raise UserError(
+            "finetune.penalty: beta 0 with sum: pair would ask for no label at all of a clip with several; set beta"
+            " above 0, or sum to class"
+        )
+    return Penalised(_CLASS_OBJECTIVES[kind](train, options), penalty, options.penalty)
 
 
 def _macro_f1(actual: Tensor, predicted: Values, kind: Kind) -> float:

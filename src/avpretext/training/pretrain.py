@@ -1,9 +1,9 @@
 """Pre-training: any subset of the pretext tasks, learnt from speech alone."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ from torch import Tensor
 from avpretext import schemas, shards
 from avpretext.config import Config, PretrainOptions
 from avpretext.errors import UserError
-from avpretext.models.heads import CHUNK_TASKS
+from avpretext.models.heads import CHUNK_TASKS, CLUSTERS
 from avpretext.models.losses import (
     NO_LABEL,
     balanced_class_weights,
@@ -25,6 +25,7 @@ from avpretext.models.losses import (
 from avpretext.models.network import make_network
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
+from avpretext.training.cluster_labels import ClusterLabels, unclustered
 from avpretext.training.data import (
     SpeechChunks,
     chunk_grid,
@@ -35,7 +36,7 @@ from avpretext.training.data import (
     normalise,
     rows_of,
 )
-from avpretext.training.loop import ClipSet, Target, TrainingState, epochs, start
+from avpretext.training.loop import ClipSet, Target, TrainingState, epochs, start, torch_device
 from avpretext.training.measures import dev_measures
 
 RESUME = "resume.safetensors"
@@ -44,7 +45,7 @@ RESUME = "resume.safetensors"
 
 def run(
     tasks: Sequence[str],
-    speech: Mapping[str, Sequence[Path]],
+    features: Mapping[str, Mapping[str, Sequence[Path]]],
     index: Mapping[str, Sequence[Path]],
     labels: Mapping[str, Mapping[str, Path]],
     config: Config,
@@ -58,8 +59,10 @@ def run(
     Parameters
     ----------
     tasks
-        Any of energy, activation, emotion.
-    speech, index
+        Any of energy, activation, emotion, clusters.
+    features
+        corpus: name of per-frame features: their shards, in the order of `model.features`.
+    index
         The shards of each corpus.
     labels
         corpus: task: table of pseudo-labels. A corpus without a task's table counts as unlabelled for it.
@@ -72,8 +75,8 @@ def run(
     """
     torch.set_num_threads(threads)
     output.mkdir(parents=True, exist_ok=True)
-    chunks = read_chunks(speech, index, config)
-    classes = read_classes(tasks, labels)
+    chunks = read_chunks(features, index, config)
+    classes = read_classes(tasks, labels, config.pretrain)
     targets = read_targets(chunks, tasks, labels, classes, config.pretrain)
     state, metadata, channels = fit(chunks, targets, classes, config, output / RESUME)
     tensors, counters = checkpoints.pack(state)
@@ -111,40 +114,64 @@ def fit(
         len(chunks.channels), config.model, {task: len(names) for task, names in classes.items()}, config.seed
     )
     state = start(network, options, config.seed)
-    take_up(state, resume, metadata)
     objective = Objective({task: target.take(learnt) for task, target in targets.items()}, classes, options)
     learnt_set, dev_set = (
         hide(clip_set(normalised, targets, rows), hidden, options.hidden_from) for rows in (learnt, held_out)
     )
-    steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, options.keep)
+    learnt_set = learnt_set.to(torch_device(options.device))
+    labels = ClusterLabels(learnt_set, dev_set, options, config.seed) if CLUSTERS in classes else None
+    take_up(state, labels, resume, metadata)
+    if labels and state.epoch < options.epochs:
+        labels.renew(state)
+    steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, kept(classes, options))
     for _ in progress(steps, total=options.epochs, unit="epochs", label=f"pretrain {'-'.join(classes)}"):
         tensors, counters = checkpoints.pack(state)
-        checkpoints.write(resume, tensors, {**metadata, **counters})
+        checkpoints.write(resume, {**tensors, **(labels.state() if labels else {})}, {**metadata, **counters})
+        if labels and state.epoch < options.epochs:
+            labels.renew(state)
     mean, deviation = mean_and_deviation(chunks.moments[:, learnt])
     return state, metadata, {"input.mean": torch.from_numpy(mean), "input.deviation": torch.from_numpy(deviation)}
 
 
+def kept(tasks: Collection[str], options: PretrainOptions) -> Literal["last", "best"]:
+    """Return which weights are kept: those of the last epoch with `clusters`, whose loss asks something else in each.
+
+    The clusters of two epochs are different classes, so that a smaller loss does not say that more was learnt.
+    """
+    if CLUSTERS in tasks and options.keep == "best":
+        print("pretrain: with clusters, the last epoch is kept, whatever pretrain.keep says", file=sys.stderr)
+        return "last"
+    return options.keep
+
+
 def read_chunks(
-    speech: Mapping[str, Sequence[Path]], index: Mapping[str, Sequence[Path]], config: Config
+    features: Mapping[str, Mapping[str, Sequence[Path]]], index: Mapping[str, Sequence[Path]], config: Config
 ) -> SpeechChunks:
-    """Read the speech of all corpora; a clip whose speaker is not known is its own speaker."""
+    """Read the features of all corpora; a clip whose speaker is not known is its own speaker."""
     parts = {}
-    for corpus in sorted(speech):
+    for corpus in sorted(features):
         rows = shards.read(index[corpus], ["clip_id", "speaker"])
         speakers = dict(rows.select("clip_id", pl.col("speaker").fill_null(pl.col("clip_id"))).iter_rows())
         parts[corpus] = load_chunks(
-            speech[corpus], speakers, config.model.channels, chunk_grid(config.chunks, config.model)
+            features[corpus], speakers, config.model.channels, chunk_grid(config.chunks, config.model)
         )
     return concatenate(parts)
 
 
-def read_classes(tasks: Sequence[str], labels: Mapping[str, Mapping[str, Path]]) -> dict[str, list[str]]:
-    """Return the names of each task's classes: none for a chunk task, the emotions of the label table for `emotion`."""
+def read_classes(
+    tasks: Sequence[str], labels: Mapping[str, Mapping[str, Path]], options: PretrainOptions
+) -> dict[str, list[str]]:
+    """Return the names of each task's classes: none for a chunk task, the emotions of the label table for `emotion`.
+
+    Those of `clusters` are their numbers.
+    """
     names: dict[str, list[str]] = {task: [] for task in tasks}
     if "emotion" in names:
         tables = [tables["emotion"] for tables in labels.values() if "emotion" in tables]
         scores = {column for table in tables for column in shards.columns_of(table) if column.startswith("score_")}
         names["emotion"] = sorted(column.removeprefix("score_") for column in scores)
+    if CLUSTERS in names:
+        names[CLUSTERS] = [str(number) for number in range(options.clusters.count)]
     return names
 
 
@@ -155,7 +182,7 @@ def read_targets(
     classes: Mapping[str, list[str]],
     options: PretrainOptions,
 ) -> dict[str, Target]:
-    """Return the pseudo-labels of each task, in the order of the clips.
+    """Return the pseudo-labels of each task, in the order of the clips; those of `clusters` are yet to be made.
 
     Raises
     ------
@@ -165,7 +192,9 @@ def read_targets(
     targets = {}
     for task in tasks:
         tables = {corpus: files[task] for corpus, files in sorted(labels.items()) if task in files}
-        if task in CHUNK_TASKS:
+        if task == CLUSTERS:
+            targets[task] = unclustered(chunks.mask)
+        elif task in CHUNK_TASKS:
             targets[task] = chunk_targets(chunks, tables, options.confidence)
         else:
             targets[task] = clip_targets(chunks, tables, classes[task], options.confidence)
@@ -264,18 +293,20 @@ class Objective:
         self.class_weights = {
             task: balanced_class_weights(train[task].labels, count, train[task].weights)
             for task, count in self.classes.items()
-            if task not in CHUNK_TASKS
+            if task not in (*CHUNK_TASKS, CLUSTERS)
         }
         self.task_weights = {str(task): weight for task, weight in options.task_weights.items()}
 
     def losses(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, Tensor]:
         """Return the loss of each task."""
-        return {
-            task: masked_binary_loss(logits[task], *target)
-            if task in CHUNK_TASKS
-            else masked_class_loss(logits[task], *target, self.class_weights[task].to(logits[task].device))
-            for task, target in targets.items()
-        }
+        return {task: self._loss(task, logits[task], target) for task, target in targets.items()}
+
+    def _loss(self, task: str, logits: Tensor, target: Target) -> Tensor:
+        if task in CHUNK_TASKS:
+            return masked_binary_loss(logits, *target)
+        if task == CLUSTERS:
+            return masked_class_loss(logits.flatten(0, 1), target.labels.flatten(), target.weights.flatten())
+        return masked_class_loss(logits, *target, self.class_weights[task].to(logits.device))
 
     def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> Tensor:
         """Return the loss of a batch."""
@@ -287,7 +318,7 @@ class Objective:
         measures = {"loss": float(total_loss(losses, self.task_weights))}
         for task, target in targets.items():
             binary = task in CHUNK_TASKS
-            predicted = (logits[task] > 0).long() if binary else logits[task].argmax(1)
+            predicted = (logits[task] > 0).long() if binary else logits[task].argmax(-1)
             of_task = dev_measures(target.labels, predicted, 2 if binary else self.classes[task])
             measures |= {f"{task}_{name}": value for name, value in of_task.items()}
             measures[f"{task}_loss"] = float(losses[task])
@@ -311,7 +342,7 @@ def describe(
     }
 
 
-def take_up(state: TrainingState, resume: Path, metadata: Mapping[str, Any]) -> None:
+def take_up(state: TrainingState, labels: ClusterLabels | None, resume: Path, metadata: Mapping[str, Any]) -> None:
     """Go on from `resume` if it is there and of the same run, else from the start."""
     if not resume.exists():
         return
@@ -320,4 +351,6 @@ def take_up(state: TrainingState, resume: Path, metadata: Mapping[str, Any]) -> 
         print(f"pretrain: {resume} is of a run with other options or clips: starting afresh", file=sys.stderr)
         return
     checkpoints.unpack(state, tensors, stored)
+    if labels:
+        labels.restore(tensors)
     print(f"pretrain: going on after epoch {state.epoch}", file=sys.stderr)

@@ -32,6 +32,8 @@ class Targets:
         The label in words; None where there is none, as in a tie.
     values
         (C,) float32: one-hot, 0 and 1, shares that add up to 1, or the one number of an attribute.
+    votes
+        (C,) float32: how many raters chose each class; only of the clips that raters voted on.
     """
 
     kind: Kind
@@ -39,6 +41,7 @@ class Targets:
     names: dict[str, str]
     labels: dict[str, str | None]
     values: dict[str, NDArray[np.float32]]
+    votes: dict[str, NDArray[np.float32]]
 
     def values_of(self, names: Sequence[str]) -> NDArray[np.float32]:
         """Return the values (N, C) of these clips.
@@ -78,13 +81,16 @@ def read_targets(tables: Mapping[str, Path]) -> Targets:
         )
     labels: dict[str, str | None] = {}
     values: dict[str, NDArray[np.float32]] = {}
+    votes: dict[str, NDArray[np.float32]] = {}
     for corpus, entry in made_by.items():
-        rows = shards.read(tables[corpus], ["clip_id", "label", "values"]).drop_nulls("values")
+        rows = shards.read(tables[corpus], ["clip_id", "label", "values", "votes"]).drop_nulls("values")
         places = [classes.index(name) for name in entry["classes"]]
-        for clip_id, label, known in rows.iter_rows():
+        for clip_id, label, known, voted in rows.iter_rows():
             labels[f"{corpus}/{clip_id}"] = label
             values[f"{corpus}/{clip_id}"] = _placed(known, places, len(classes))
-    return Targets(kind, classes, {corpus: entry["target"] for corpus, entry in made_by.items()}, labels, values)
+            if voted is not None:
+                votes[f"{corpus}/{clip_id}"] = _placed(voted, places, len(classes))
+    return Targets(kind, classes, {corpus: entry["target"] for corpus, entry in made_by.items()}, labels, values, votes)
 
 
 def _common_kind(kinds: Mapping[str, Kind]) -> Kind:

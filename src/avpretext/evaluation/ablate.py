@@ -1,0 +1,307 @@
+"""The stage `ablate`: initialisations x losses x aggregators, compared with one reference and factor by factor.
+
+Two questions, each with its own family of tests, corrected by Holm over all comparisons of a setting.
+
+1. Is this system better than the reference? As in `evaluate`: difference of the two scores, interval by bootstrap over
+   speakers, paired test by exchanging the two systems' predictions of whole speakers.
+2. Does this level of a factor help, over all else? Let s(a, c) be the score of the system with level a of the factor
+   and levels c of the other factors, averaged over the seeds. The effect of level a against the first level 0 is
+   D(a) = mean over c of [s(a, c) - s(0, c)]: every combination of the others weighs the same, and both sides of every
+   difference share all but the factor. Its interval resamples speakers, the same ones in all systems. Its test
+   exchanges, for a speaker, all his predictions by systems with level a with those by their partners with level 0, in
+   all c and seeds at once: for g in {0, 1}^speakers,
+   D(g) = mean over c and seeds of [score(sum g A + (1 - g) B) - score(sum g B + (1 - g) A)],
+   with A and B the speakers' sums under a and 0; p is the share of exchanges with |D(g)| >= |D|.
+
+What the tests cannot know: the networks were trained once per fold and seed. They ask whether other speakers would show
+the same difference between these networks; only more seeds say whether other trainings would.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from avpretext.config import Config, Variant
+from avpretext.errors import UserError
+from avpretext.evaluation import evaluate, formats, printed_ablation, statistics
+from avpretext.evaluation.ablated import FACTORS, Ablated, measure_of, settings_compared, write_tables
+from avpretext.evaluation.evaluate import SCRATCH, Scored, Task
+from avpretext.evaluation.metrics import Floats
+from avpretext.evaluation.results import CO_OCCURRENCE_COLUMNS, Evaluated, co_occurrence_rows, score_cells
+from avpretext.evaluation.summaries import Rows, present
+from avpretext.paths import Layout
+from avpretext.shards import PathLike
+
+
+class Levels(NamedTuple):
+    """Which level of each factor a system has."""
+
+    initialisation: str
+    loss: str
+    aggregator: str
+
+    @property
+    def name(self) -> str:
+        """As messages have it."""
+        return ", ".join(self)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The systems of one setting.
+
+    Attributes
+    ----------
+    one
+        Corpus and setting.
+    task
+        What was predicted.
+    measure
+        What differences and tests are about.
+    systems
+        The grid, in reading order; all were tested on the same speakers with the same seeds.
+    reference
+        The system that the others are compared with.
+    baselines
+        What is not of the grid.
+    """
+
+    one: Evaluated
+    task: Task
+    measure: str
+    systems: dict[Levels, Scored]
+    reference: Levels
+    baselines: list[Scored]
+
+    def statistic(self, sums: Floats) -> Floats:
+        """Return the tested measure of sums."""
+        return self.task.scoring.scores(sums)[self.measure]
+
+    @property
+    def speakers(self) -> int:
+        """Number of test speakers."""
+        return len(self.systems[self.reference].speakers)
+
+
+def run(config: Config, output_dir: PathLike) -> None:
+    """Write `ablation.csv`, `ablation_effects.csv`, `ablation_co_occurrence.csv`, `ablation.md` and `ablation.tex`.
+
+    Parameters
+    ----------
+    config
+        The whole configuration; the predictions that `ablation` asks for are read below its results folder.
+    output_dir
+        Folder for the tables.
+
+    Raises
+    ------
+    UserError
+        Predictions are missing, or are not of the same folds and seeds; the measure is not one of the kind of target.
+    """
+    layout, folder = Layout(config.results), Path(output_dir)
+    found = [ablated(one, config, layout) for one in settings_compared(config)]
+    write_tables(found, folder)
+    named_together = [row for one in found for row in co_occurrence_rows(one.one, layout)]
+    formats.write_csv(folder / "ablation_co_occurrence.csv", CO_OCCURRENCE_COLUMNS, named_together)
+    formats.write_text(folder / "ablation.md", printed_ablation.markdown(found, config, layout))
+    formats.write_text(folder / "ablation.tex", printed_ablation.latex(found, config, layout))
+
+
+def ablated(one: Evaluated, config: Config, layout: Layout) -> Ablated:
+    """Score and compare the systems of one setting."""
+    grid = read_grid(one, config, layout)
+    return Ablated(one, grid.measure, system_rows(grid, config), effect_rows(grid, config))
+
+
+def levels_of(one: Evaluated, config: Config) -> list[Levels]:
+    """Return the grid of a setting, in reading order.
+
+    Raises
+    ------
+    UserError
+        Nothing is left of it: the penalty alone is asked for, and the target has no votes.
+    """
+    variants = list(dict.fromkeys(config.ablated(one.setting.votes)))
+    if not variants:
+        raise UserError(
+            f"ablation.losses: [penalty] for {one.heading}, which has no votes to take the penalty from; add base, or"
+            " name targets with votes in ablation.targets"
+        )
+    return [Levels(start, *variant) for start in config.ablated_starts() for variant in variants]
+
+
+def reference_of(grid: Sequence[Levels], own: Variant) -> Levels:
+    """Return what the systems of a grid are compared with: scratch with the main table's variant, else the first."""
+    wanted = Levels(SCRATCH, *own)
+    return wanted if wanted in grid else grid[0]
+
+
+def read_grid(one: Evaluated, config: Config, layout: Layout) -> Grid:
+    """Read the predictions of every system, a file at a time, down to sums per speaker and seed."""
+    files = {
+        levels: layout.finetune(
+            one.corpus,
+            one.setting.name,
+            f"{levels.loss}.{levels.aggregator}",
+            levels.initialisation,
+            "predictions.parquet",
+        )
+        for levels in levels_of(one, config)
+    }
+    for levels, path in files.items():
+        if not present([path]):
+            raise UserError(f"{path}: no predictions of {levels.name}; run `snakemake ablation`, which makes them")
+    beside = _beside(one, config, layout)
+    task = evaluate.task_of([*files.values(), *beside])
+    systems = {
+        levels: evaluate.collect(levels.name, evaluate.read_test([path], task.scoring), task)
+        for levels, path in files.items()
+    }
+    reference = reference_of(list(systems), config.variant)
+    _check_same_runs(systems, reference)
+    return Grid(one, task, measure_of(one, config), systems, reference, _baselines(beside, task))
+
+
+def _beside(one: Evaluated, config: Config, layout: Layout) -> list[str]:
+    """Return the predictions of what is not of the grid, where there are any."""
+    files = [layout.baseline(one.corpus, one.setting.name)] if config.baseline.normalise else []
+    if config.deepemocluster.variants:
+        files.append(layout.deepemocluster(one.corpus, one.setting.name, "predictions.parquet"))
+    return present(files)
+
+
+def _baselines(files: Sequence[str], task: Task) -> list[Scored]:
+    found = []
+    for path in files:
+        rows = evaluate.read_test([path], task.scoring)
+        for name in rows["initialisation"].unique(maintain_order=True):
+            found.append(evaluate.collect(name, rows.filter(pl.col("initialisation") == name), task))
+    return found
+
+
+def _check_same_runs(systems: dict[Levels, Scored], reference: Levels) -> None:
+    """Raise where a system was not tested on the speakers, clips, folds and seeds of the others."""
+    expected = systems[reference]
+    for levels, system in systems.items():
+        same = (system.speakers, system.clips, list(system.runs)) == (
+            expected.speakers,
+            expected.clips,
+            list(expected.runs),
+        )
+        if not same:
+            raise UserError(
+                f"{levels.name}: {_extent(system)}, but {_extent(expected)} of {reference.name}; all systems of an"
+                " ablation need the same folds and seeds: run `snakemake ablation` again"
+            )
+
+
+def _extent(system: Scored) -> str:
+    return f"{len(system.runs)} runs on {system.clips} clips of {len(system.speakers)} speakers"
+
+
+def system_rows(grid: Grid, config: Config) -> Rows:
+    """Return a row per system, then a row per baseline: every measure, and the tested one against the reference.
+
+    P-values are corrected over all systems of the grid, and apart from them over the baselines.
+    """
+    listed = [*grid.systems.values(), *grid.baselines]
+    scores: dict[str, dict[str, Any]] = {}
+    for row in evaluate.metric_rows(listed, grid.task, config.evaluate, config.seed):
+        if row["class"] is None:
+            cells = scores.setdefault(row["initialisation"], {"speakers": row["speakers"], "clips": row["clips"]})
+            cells |= score_cells(row) | {"runs": max(row["runs"], cells.get("runs", 0))}
+    rows: Rows = []
+    for levels, system in grid.systems.items():
+        role = "reference" if levels == grid.reference else "system"
+        rows.append(_row(grid, levels._asdict(), role) | scores[system.name])
+    for system in grid.baselines:
+        rows.append(_row(grid, {FACTORS[0]: system.name}, "baseline") | scores[system.name])
+    _compare_with_reference(grid, [row for row in rows if row["role"] == "system"], config)
+    _compare_with_reference(grid, [row for row in rows if row["role"] == "baseline"], config)
+    return rows
+
+
+def _row(grid: Grid, levels: dict[str, str], role: str) -> dict[str, Any]:
+    return grid.one.named | dict.fromkeys(FACTORS, "") | levels | {"role": role, "measure": grid.measure}
+
+
+def _compare_with_reference(grid: Grid, rows: Rows, config: Config) -> None:
+    """Add the cells of the comparison to the rows of one family."""
+    scored = {system.name: system for system in [*grid.systems.values(), *grid.baselines]}
+    for row in rows:
+        name = row[FACTORS[0]] if row["role"] == "baseline" else ", ".join(row[factor] for factor in FACTORS)
+        found = evaluate.compare(
+            scored[name], scored[grid.reference.name], grid.measure, grid.task.scoring, config.evaluate, config.seed
+        )
+        row |= {"difference": found["difference"], "difference_low": found["ci_low"],
+                "difference_high": found["ci_high"], "p": found["p_value"], "test": found["test"]}  # fmt: skip
+    _correct(rows)
+
+
+def _correct(rows: Rows) -> None:
+    """Correct the p-values of one family; a test without a score has none."""
+    for row, corrected in zip(rows, statistics.holm([row["p"] for row in rows]), strict=True):
+        row |= {"p": evaluate.known(row["p"]), "p_holm": evaluate.known(corrected)}
+
+
+def effect_rows(grid: Grid, config: Config) -> Rows:
+    """Return, for each factor with several levels, its first level and then each other one against it.
+
+    P-values are corrected over the levels of all factors.
+    """
+    weights = statistics.draw_resamples(grid.speakers, config.evaluate.bootstrap, [config.seed, evaluate.RESAMPLES])
+    resampled = {
+        levels: statistics.score(system.sums, grid.statistic, weights) for levels, system in grid.systems.items()
+    }
+    rows: Rows = []
+    for factor in FACTORS:
+        found = list(dict.fromkeys(getattr(levels, factor) for levels in grid.systems))
+        if len(found) > 1:
+            rows += [_effect_row(grid, factor, level, found[0], resampled, config) for level in found]
+    _correct([row for row in rows if row["level"] != row["against"]])
+    return rows
+
+
+def _effect_row(
+    grid: Grid, factor: str, level: str, against: str, resampled: dict[Levels, Floats], config: Config
+) -> dict[str, Any]:
+    """Return score and effect of one level; the row of the first level has no effect."""
+    pairs = partners(list(grid.systems), factor, level, against)
+    options = config.evaluate
+    scores = np.mean([resampled[levels] for levels, _ in pairs], axis=0)
+    first, second = (np.concatenate([grid.systems[pair[side]].sums for pair in pairs], axis=1) for side in (0, 1))
+    row = grid.one.named | {
+        "factor": factor, "level": level, "against": against, "measure": grid.measure, "systems": len(pairs),
+        "speakers": grid.speakers,
+        **_with_interval("value", statistics.score(first, grid.statistic), scores, grid.speakers, options.level),
+    }  # fmt: skip
+    if level == against:
+        return row
+    difference = statistics.score(first, grid.statistic) - statistics.score(second, grid.statistic)
+    differences = scores - np.mean([resampled[levels] for _, levels in pairs], axis=0)
+    # Seeds and partners stand on one axis: exchanging a speaker exchanges all of them.
+    tested = statistics.paired_test(
+        first, second, grid.statistic, options.permutations, [config.seed, evaluate.PERMUTATIONS]
+    )
+    row |= _with_interval("difference", difference, differences, grid.speakers, options.level)
+    return row | {"p": tested.p_value, "test": tested.test}
+
+
+def partners(grid: Sequence[Levels], factor: str, level: str, against: str) -> list[tuple[Levels, Levels]]:
+    """Return the systems with a level of a factor, each with the one that differs from it in having another level.
+
+    >>> grid = [Levels("scratch", loss, "mean") for loss in ("base", "penalty")]
+    >>> partners(grid, "loss", "penalty", "base") == [(grid[1], grid[0])]
+    True
+    """
+    return [(one, one._replace(**{factor: against})) for one in grid if getattr(one, factor) == level]
+
+
+def _with_interval(name: str, value: Floats, resampled: Floats, speakers: int, level: float) -> dict[str, float | None]:
+    low, high = statistics.interval(resampled, speakers, level)
+    ends = {"": float(value), "_low": low, "_high": high}
+    return {f"{name}{part}": evaluate.known(end) for part, end in ends.items()}

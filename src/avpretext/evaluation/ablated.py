@@ -1,0 +1,137 @@
+"""The ablation as rows: a row per system, a row per level of a factor; written to and read from its two tables."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from avpretext.config import Config
+from avpretext.corpora.settings import settings_of
+from avpretext.errors import UserError, nearest
+from avpretext.evaluation import formats
+from avpretext.evaluation.kinds import MEASURE_NAMES
+from avpretext.evaluation.results import SCORE, Evaluated
+from avpretext.evaluation.summaries import Rows
+from avpretext.shards import PathLike
+
+FACTORS = ("initialisation", "loss", "aggregator")
+"""What the systems of an ablation differ in."""
+
+_NAMED = ("corpus", "target", "protocol")
+_COMPARED = ("difference", "difference_low", "difference_high", "p", "p_holm", "test")
+_PLACES = 6
+"""Decimals of the tables: the page is made from them, and prints three."""
+
+COLUMNS = {
+    "ablation": [
+        *_NAMED, *FACTORS, "role", "speakers", "clips", "runs", "measure", *_COMPARED,
+        *(f"{measure}{part}" for measure in MEASURE_NAMES for part in SCORE[:5]),
+    ],
+    "ablation_effects": [
+        *_NAMED, "factor", "level", "against", "measure", "systems", "speakers", "value", "value_low", "value_high",
+        *_COMPARED,
+    ],
+}  # fmt: skip
+"""Columns of the two tables; `difference` and what follows are of `measure` alone."""
+
+_WORDS = {*_NAMED, *FACTORS, "role", "measure", "test", "factor", "level", "against"}
+_COUNTS = {"speakers", "clips", "runs", "systems"}
+
+
+@dataclass(frozen=True)
+class Ablated:
+    """What the ablation found in one setting of a corpus.
+
+    Attributes
+    ----------
+    one
+        Corpus and setting.
+    measure
+        What differences and tests are about.
+    systems
+        Rows of `ablation.csv`; `role` is `reference`, `system`, or `baseline` for what is not of the grid.
+    effects
+        Rows of `ablation_effects.csv`: of each factor its first level, then the others against it.
+    """
+
+    one: Evaluated
+    measure: str
+    systems: Rows
+    effects: Rows
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """The system that the others are compared with."""
+        return next(row for row in self.systems if row["role"] == "reference")
+
+
+def settings_compared(config: Config) -> list[Evaluated]:
+    """Return what the ablation is about: every setting of every corpus that is fine-tuned, by `ablation.targets`."""
+    return [
+        Evaluated(corpus, setting)
+        for corpus in config.used_for("finetune")
+        for setting in settings_of(config.corpora[corpus].ablated(config.ablation.targets))
+    ]
+
+
+def measure_of(one: Evaluated, config: Config) -> str:
+    """Return what is tested: `ablation.measure` where the kind of target has it, else the main one of the kind.
+
+    Raises
+    ------
+    UserError
+        No setting that is compared has the measure.
+    """
+    wanted = config.ablation.measure
+    known = [name for other in settings_compared(config) for name in other.scoring.measures]
+    if wanted is not None and wanted not in known:
+        raise UserError(
+            f"ablation.measure: {wanted!r} is none of {', '.join(dict.fromkeys(known))}{nearest(wanted, known)}"
+        )
+    return wanted if wanted in one.scoring.measures else one.scoring.main
+
+
+def write_tables(found: Sequence[Ablated], folder: PathLike) -> None:
+    """Write `ablation.csv` and `ablation_effects.csv`."""
+    rows = {
+        "ablation": [row for one in found for row in one.systems],
+        "ablation_effects": [row for one in found for row in one.effects],
+    }
+    for name, table in rows.items():
+        formats.write_csv(Path(folder) / f"{name}.csv", COLUMNS[name], table, _PLACES)
+
+
+def read_tables(config: Config, folder: PathLike) -> list[Ablated]:
+    """Read back what `write_tables` wrote.
+
+    Raises
+    ------
+    UserError
+        A table is missing, or is not of this configuration.
+    """
+    systems, effects = (_read(Path(folder) / f"{name}.csv") for name in COLUMNS)
+    found = []
+    for one in settings_compared(config):
+        mine, its = ([row for row in rows if one.named.items() <= row.items()] for rows in (systems, effects))
+        if not mine:
+            raise UserError(
+                f"{Path(folder) / 'ablation.csv'}: has no rows of {one.heading}; run `snakemake ablation` again"
+            )
+        found.append(Ablated(one, mine[0]["measure"], mine, its))
+    return found
+
+
+def _read(path: Path) -> Rows:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; run `snakemake ablation`, which makes it")
+    with path.open(encoding="utf-8", newline="") as file:
+        return [{name: _value(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
+
+
+def _value(column: str, text: str) -> str | int | float | None:
+    if column in _WORDS:
+        return text
+    if not text:
+        return None
+    return int(text) if column in _COUNTS else float(text)

@@ -1,0 +1,194 @@
+"""The ablation as people read it: sentences, and per setting a table of effects and one of systems."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from avpretext.config import Config
+from avpretext.evaluation import formats, printed
+from avpretext.evaluation.ablated import FACTORS, Ablated
+from avpretext.evaluation.folds import Protocol, protocol_of
+from avpretext.evaluation.formats import probability
+from avpretext.evaluation.kinds import LESS_IS_BETTER, MEASURE_NAMES
+from avpretext.evaluation.printed import with_interval
+from avpretext.evaluation.summaries import Rows
+from avpretext.paths import Layout
+
+EFFECT_HEADER = ("Factor", "Level", "mean of its systems", "difference to the first level", "p", "p (Holm)", "systems")
+
+_WORDS = {"rnn_attention": "RNN attention", "self_attention": "self-attention"}
+
+
+def level_name(level: str, config: Config) -> str:
+    """Return an initialisation, a loss or an aggregator as people read it."""
+    return _WORDS.get(level) or printed.start_name(level, config)
+
+
+def system_name(row: dict[str, Any], config: Config) -> str:
+    """Return a row's system as people read it: `energy + emotion, penalty, gated`; a baseline by its name."""
+    return ", ".join(level_name(row[factor], config) for factor in FACTORS if row[factor])
+
+
+def shown_measures(found: Ablated) -> list[str]:
+    """Return the measures that the printed table gives beside the tested one."""
+    scoring = found.one.scoring
+    return [name for name in (scoring.main, *scoring.shown) if name != found.measure]
+
+
+def header(found: Ablated) -> tuple[str, ...]:
+    """Return the header of the table of systems."""
+    factors = (factor.capitalize() for factor in FACTORS)
+    others = (MEASURE_NAMES[name] for name in shown_measures(found))
+    compared = ("difference to reference", "p", "p (Holm)")
+    return (*factors, MEASURE_NAMES[found.measure], "mean ± std", *compared, *others)
+
+
+def cells(row: dict[str, Any], found: Ablated, config: Config) -> list[str]:
+    """Return the cells of `header` for a system."""
+    return [
+        *(level_name(row[factor], config) for factor in FACTORS),
+        with_interval(row, found.measure),
+        printed.spread(row, found.measure),
+        "reference" if row["role"] == "reference" else with_interval(row, "difference", sign=True),
+        probability(row.get("p")),
+        probability(row.get("p_holm")),
+        *(printed.number(row.get(name)) for name in shown_measures(found)),
+    ]
+
+
+def effect_cells(row: dict[str, Any], config: Config) -> list[str]:
+    """Return the cells of `EFFECT_HEADER` for a level of a factor."""
+    return [
+        row["factor"],
+        level_name(row["level"], config),
+        with_interval(row, "value"),
+        "first level" if row["level"] == row["against"] else with_interval(row, "difference", sign=True),
+        probability(row.get("p")),
+        probability(row.get("p_holm")),
+        str(row["systems"]),
+    ]
+
+
+def headline(found: Ablated, config: Config) -> list[str]:
+    """Return what came out, in sentences that claim no more than the tests allow."""
+    return [*_about_factors(found, config), *_about_systems(found, config)]
+
+
+def _about_factors(found: Ablated, config: Config) -> list[str]:
+    compared = [row for row in found.effects if row.get("p_holm") is not None]
+    if not compared:
+        return []
+    plain = [row for row in compared if row["p_holm"] < 0.05]
+    corrected = f"corrected for {_counted(len(compared), 'comparison')} (Holm)"
+    said = [f"No level of a factor differs significantly from the first, averaged over all else and {corrected}."]
+    if plain:
+        listed = "; ".join(
+            f"{level_name(row['level'], config)} against {level_name(row['against'], config)}"
+            f" {with_interval(row, 'difference', sign=True)}, p = {probability(row['p_holm'])}"
+            for row in plain
+        )
+        said = [
+            f"Averaged over all else and {corrected}, these levels change {MEASURE_NAMES[found.measure]}: {listed}."
+        ]
+    return [*said, *_reach(compared, config)]
+
+
+def _about_systems(found: Ablated, config: Config) -> list[str]:
+    """Say what the reference reaches, and the best of the others, by its difference."""
+    reference, main = found.reference, found.measure
+    said = f"The reference ({system_name(reference, config)}) has a {MEASURE_NAMES[main]} of"
+    said = f"{said} {with_interval(reference, main)}"
+    others = [row for row in found.systems if row["role"] == "system" and row.get("p_holm") is not None]
+    if not others:
+        return [f"{said}; there is no other system to compare it with."]
+    sign = -1 if main in LESS_IS_BETTER else 1
+    best = max(others, key=lambda row: sign * float(row["difference"]))
+    if sign * best["difference"] <= 0:
+        return [f"{said}; none of the {_counted(len(others), 'other system')} is better."]
+    judged = "significant" if best["p_holm"] < 0.05 else "not significant"
+    return [
+        f"{said}. Of {_counted(len(others), 'other system')}, {system_name(best, config)} is best, at"
+        f" {with_interval(best, main)}, a difference of {with_interval(best, 'difference', sign=True)}: {judged} at the"
+        f" 5 % level (Holm p = {probability(best['p_holm'])}; uncorrected {probability(best['p'])}). The best of many"
+        " is partly the luckiest: on new speakers, expect less.",
+        *_reach(others, config),
+    ]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _reach(compared: Rows, config: Config) -> list[str]:
+    said = printed.reach(int(compared[0]["speakers"]), len(compared), config.evaluate.permutations)
+    return [said] if said else []
+
+
+def effect_caption(found: Ablated) -> str:
+    """Return how the effects are to be read."""
+    return (
+        f"What each factor does to {MEASURE_NAMES[found.measure]}: the mean over all systems with a level, and its"
+        " difference to the first level of the factor, over partners that are alike in all else."
+        f"{_direction(found.measure)}"
+    )
+
+
+def _direction(measure: str) -> str:
+    return " Less is better: a difference below zero is a gain." if measure in LESS_IS_BETTER else ""
+
+
+def system_caption(found: Ablated, protocol: Protocol | None, config: Config) -> str:
+    """Return on what the table of systems was made."""
+    systems = sum(row["role"] != "baseline" for row in found.systems)
+    return f"{printed.caption(found.one, [found.reference], protocol, config)} {systems} systems, as many runs each."
+
+
+def notes(found: Sequence[Ablated], config: Config) -> list[str]:
+    """Return what the reader of all tables must know, in sentences."""
+    if not found:
+        return ["No corpus is used for fine-tuning, so there is nothing to compare: add one with `use: [finetune]`."]
+    return [
+        *printed.score_notes(config),
+        "p, systems: paired test against the reference by exchanging the two systems' predictions of whole speakers;"
+        " Holm: corrected for the number of systems in the setting.",
+        "p, effects: the same test, exchanging a speaker's predictions by all systems with one level for those by their"
+        " partners with the first; Holm: corrected for the levels of all factors in the setting.",
+        "The tests are about other speakers, not about other trainings: those are what the seeds are for.",
+        "What is no system of the grid stands below it, and is corrected as a family of its own.",
+        *dict.fromkeys(one.one.scoring.note for one in found),
+        "Every measure with its interval is in ablation.csv, the effects are in ablation_effects.csv.",
+    ]
+
+
+def markdown(found: Sequence[Ablated], config: Config, layout: Layout) -> str:
+    """Return the ablation as Markdown: a section per corpus and setting."""
+    parts = ["# Ablation\n"]
+    for one in found:
+        protocol = protocol_of(one.one.corpus, one.one.setting, layout)
+        parts.append(f"## {one.one.heading}\n\n{system_caption(one, protocol, config)}\n")
+        parts.append("\n".join(headline(one, config)) + "\n")
+        if one.effects:
+            effects = [effect_cells(row, config) for row in one.effects]
+            parts += [effect_caption(one) + "\n", formats.markdown(EFFECT_HEADER, effects, numbers=2)]
+        systems = [cells(row, one, config) for row in one.systems]
+        parts += ["Every system.\n", formats.markdown(header(one), systems, numbers=len(FACTORS))]
+        if protocol and protocol.notes:
+            parts.append(printed.listed(protocol.notes))
+    parts.append(f"## Notes\n\n{printed.listed(notes(found, config))}")
+    return "\n".join(parts)
+
+
+def latex(found: Sequence[Ablated], config: Config, layout: Layout) -> str:
+    """Return the ablation as LaTeX: two tables per corpus and setting; needs the package booktabs."""
+    parts = []
+    for one in found:
+        protocol = protocol_of(one.one.corpus, one.one.setting, layout)
+        named = f"{one.one.corpus}-{one.one.setting.name}"
+        said = " ".join([system_caption(one, protocol, config), *(protocol.notes if protocol else [])])
+        if one.effects:
+            effects = [effect_cells(row, config) for row in one.effects]
+            text = f"{said} {effect_caption(one)}"
+            parts.append(formats.latex(EFFECT_HEADER, effects, 2, text, f"ablation-effects-{named}"))
+        systems = [cells(row, one, config) for row in one.systems]
+        parts.append(formats.latex(header(one), systems, len(FACTORS), said, f"ablation-{named}"))
+    parts.append("\n".join(f"% {note}" for note in notes(found, config)) + "\n")
+    return "\n".join(parts)

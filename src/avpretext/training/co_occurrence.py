@@ -1,0 +1,120 @@
+"""Stage `co_occurrence`: how often raters name two emotions together, in the training clips of each fold.
+
+The matrix is what the penalty loss reads, see `models.penalty`. Clips of dev and test, clips that a fold leaves out,
+clips without a label (votes that tie, under a target of one class), and clips that nobody rated do not count.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avpretext import schemas, shards
+from avpretext.config import FinetuneOptions
+from avpretext.errors import UserError
+from avpretext.models.penalty import co_occurrences, frequencies, penalties
+from avpretext.training.folds import Fold, read_folds
+from avpretext.training.predictions import provenance_of
+from avpretext.training.targets import Targets, read_targets
+
+Matrix = NDArray[np.float64]
+
+
+def run(targets: Mapping[str, Path], folds: Path, output: Path) -> None:
+    """Write the co-occurrences of each fold, `schemas.CO_OCCURRENCE`: a row for each pair of classes.
+
+    Parameters
+    ----------
+    targets
+        `schemas.TARGETS` of each corpus that the folds name.
+    folds
+        `schemas.FOLDS`.
+    output
+        The table, by fold, target and predicted class. Its provenance has `classes` and `clips`, the number of clips
+        that were counted in each fold.
+
+    Raises
+    ------
+    UserError
+        The target is a number, or no training clip of a fold has votes.
+    """
+    known, table = read_targets(targets), read_folds(folds)
+    if known.kind == "attribute":
+        raise UserError(
+            f"{table.setting}: finetune.loss: penalty needs classes, and {known.classes[0]!r} is a number; set"
+            " finetune.loss to base"
+        )
+    votes = {fold.number: training_votes(known, fold) for fold in table.folds}
+    made_by = shards.provenance(
+        "co_occurrence",
+        clips={str(number): len(of_fold) for number, of_fold in votes.items()},
+        **provenance_of(known, table),
+    )
+    rows = [row for number, of_fold in votes.items() for row in _rows(number, of_fold, known.classes)]
+    shards.write_table(output, rows, schemas.CO_OCCURRENCE, made_by)
+
+
+def training_votes(known: Targets, fold: Fold) -> NDArray[np.float32]:
+    """Return the votes (N, K) of the training clips of a fold that have any.
+
+    Raises
+    ------
+    UserError
+        None has.
+    """
+    rated = [known.votes[name] for name in sorted(fold.parts["train"]) if name in known.votes]
+    if not rated:
+        names = " and ".join(dict.fromkeys(known.names.values()))
+        raise UserError(
+            f"finetune.loss: penalty needs raters' votes, and the target {names!r} has none in fold {fold.number}'s"
+            " training clips; choose a target with votes, such as voice of CREMA-D, or set finetune.loss to base"
+        )
+    return np.stack(rated)
+
+
+def _rows(fold: int, votes: NDArray[np.float32], classes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    counts = co_occurrences(torch.from_numpy(votes))
+    columns = {"count": counts, "frequency": frequencies(counts), "penalty": penalties(counts)}
+    for place, target in enumerate(classes):
+        for other, predicted in enumerate(classes):
+            values = {name: float(matrix[place, other]) for name, matrix in columns.items()}
+            yield {"fold": fold, "target": target, "predicted": predicted, **values}
+
+
+def penalties_of(path: Path | None, classes: Sequence[str], options: FinetuneOptions) -> dict[int, Matrix]:
+    """Return P (K, K) of each fold if the loss asks for it and the table is given, else none."""
+    return read_matrices(path, classes) if path is not None and options.loss == "penalty" else {}
+
+
+def read_matrices(path: Path, classes: Sequence[str], column: str = "penalty") -> dict[int, Matrix]:
+    """Return a matrix (K, K) for each fold, by target and prediction.
+
+    Parameters
+    ----------
+    path
+        `schemas.CO_OCCURRENCE`.
+    classes
+        In the order that the matrix is to have.
+    column
+        `count`, `frequency` or `penalty`.
+
+    Raises
+    ------
+    UserError
+        The table is of other classes.
+    """
+    found = shards.read_provenance(path).get("classes", [])
+    if sorted(found) != sorted(classes):
+        raise UserError(
+            f"{path}: is of the classes {', '.join(found)}, and the targets are {', '.join(classes)}; both must be of"
+            " one run: redo the stage co_occurrence"
+        )
+    places = {name: place for place, name in enumerate(classes)}
+    matrices: dict[int, Matrix] = {}
+    for fold, target, predicted, value in shards.read(path, ["fold", "target", "predicted", column]).iter_rows():
+        matrix = matrices.setdefault(fold, np.zeros((len(classes), len(classes))))
+        matrix[places[target], places[predicted]] = value
+    return matrices

@@ -1,0 +1,352 @@
+"""DeepEmoCluster, semi-supervised: every fold and seed of one setting, with and without a head that learns.
+
+Lin, Sridhar & Busso, "DeepEmoCluster: a semi-supervised framework for latent cluster representation of speech emotions"
+(ICASSP 2021). docs/deepemocluster.md says where this is as published and where not.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from avpretext import schemas, shards
+from avpretext.config import Config
+from avpretext.errors import UserError
+from avpretext.models.deepemocluster import DeepEmoCluster, make_deepemocluster
+from avpretext.progress import progress
+from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
+from avpretext.training.data import SpeechChunks
+from avpretext.training.finetune import Run, network_seed
+from avpretext.training.folds import Fold, FoldTable, read_folds
+from avpretext.training.loop import HistoryRow, Target, torch_device
+from avpretext.training.objectives import TASK, Objective, make_objective
+from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
+from avpretext.training.spectrograms import Rows, Sound, read_spectrograms, spectrogram_grid
+from avpretext.training.targets import Targets, read_targets
+
+NAMES = {"head_trained": "deepemocluster", "as_published": "deepemocluster_as_published"}
+"""What each variant is called, where others say what fine-tuning starts from."""
+
+TRUNK_RATE, ADAM_RATE, TOP_RATE = 1e-3, 5e-4, 0.05
+"""Learning rates, as published: SGD and Adam of the trunk, SGD of the top layer of the clusters."""
+
+
+def run(
+    features: Mapping[str, Mapping[str, Sequence[Path]]],
+    index: Mapping[str, Sequence[Path]],
+    targets: Mapping[str, Path],
+    folds: Path,
+    config: Config,
+    output: Path,
+    threads: int,
+) -> None:
+    """Learn and test every fold; write `predictions.parquet` and `history.parquet`.
+
+    Parameters
+    ----------
+    features
+        corpus: {"log_mel": shards}, of the corpora that the folds name and of those in `index`.
+    index
+        The shards of the corpora that are heard without labels.
+    targets
+        `schemas.TARGETS` of each corpus that the folds name.
+    folds
+        `schemas.FOLDS`: which clips train, choose and test.
+    config
+        Read: `seed`, `chunks`, `deepemocluster`; of `finetune`, `class_balance` and `label_smoothing`.
+    output
+        The folder to write.
+    threads
+        CPU threads.
+
+    Raises
+    ------
+    UserError
+        A corpus has no features, or there are fewer chunks than clusters.
+    """
+    torch.set_num_threads(threads)
+    known, table = read_targets(targets), read_folds(folds)
+    unlabelled = read_speakers(index)
+    labelled = {corpus: table.speakers_of(corpus) for corpus in {clip.corpus for clip in table.clips}}
+    wanted = {corpus: unlabelled.get(corpus, {}) | labelled.get(corpus, {}) for corpus in {*unlabelled, *labelled}}
+    if missing := sorted(set(wanted) - set(features)):
+        raise UserError(f"{table.setting}: no log_mel features of {missing[0]} are given; name their shards")
+    options = config.deepemocluster
+    heard = read_spectrograms(features, wanted, spectrogram_grid(config.chunks, options.step_frames))
+    runs = list(
+        progress(
+            _runs(heard, unlabelled, known, table, config),
+            total=len(table.folds) * options.seeds * len(options.variants),
+            unit="runs",
+            label=f"deepemocluster {table.setting}",
+        )
+    )
+    write(runs, known, table, config, output)
+
+
+def read_speakers(index: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, str]]:
+    """Return corpus: clip_id: speaker; a clip whose speaker is not known is its own speaker."""
+    speakers = {}
+    for corpus, files in index.items():
+        rows = shards.read(files, ["clip_id", "speaker"])
+        speakers[corpus] = dict(rows.select("clip_id", pl.col("speaker").fill_null(pl.col("clip_id"))).iter_rows())
+    return speakers
+
+
+def _runs(
+    heard: SpeechChunks, unlabelled: Mapping[str, Mapping[str, str]], known: Targets, table: FoldTable, config: Config
+) -> Iterator[tuple[str, Run]]:
+    """Yield the name of each system with one of its runs."""
+    values = np.zeros((len(heard.clip_ids), len(known.classes)), np.float32)
+    labelled = [row for row, name in enumerate(heard.clip_ids) if name in known.values]
+    values[labelled] = known.values_of([heard.clip_ids[row] for row in labelled])
+    for fold in table.folds:
+        rows = fold.rows(heard.clip_ids)
+        sound = Sound(heard, rows["train"], torch_device(config.deepemocluster.device))
+        without = unlabelled_rows(heard.clip_ids, unlabelled, table, fold)
+        for seed in range(config.deepemocluster.seeds):
+            for variant in config.deepemocluster.variants:
+                learner = Learner(sound, values, rows, without, known, variant == "head_trained", config)
+                yield NAMES[variant], learner.run(fold, seed, heard.clip_ids)
+
+
+def unlabelled_rows(
+    names: Sequence[str], unlabelled: Mapping[str, Mapping[str, str]], table: FoldTable, fold: Fold
+) -> Rows:
+    """Return the rows of the clips that a fold hears without labels, ascending.
+
+    They are the training clips, and those of `unlabelled` whose speakers neither choose the epoch nor test. Corpora
+    that share a clip_id count as one folder under two names, whose speakers are the same.
+
+    Parameters
+    ----------
+    names
+        `{corpus}/{clip_id}` of each row.
+    unlabelled
+        corpus: clip_id: speaker.
+    table, fold
+        All folds, and the one in question.
+    """
+    kept_apart = fold.parts["dev"] | fold.parts["test"]
+    apart = {(clip.corpus, clip.speaker) for clip in table.clips if clip.key in kept_apart}
+    heard = set(fold.parts["train"])
+    for corpus, speakers in unlabelled.items():
+        twins = {corpus, *(clip.corpus for clip in table.clips if clip.clip_id in speakers)}
+        heard |= {
+            f"{corpus}/{clip_id}"
+            for clip_id, speaker in speakers.items()
+            if not any((twin, speaker) in apart for twin in twins)
+        }
+    return np.flatnonzero(np.array([name in heard for name in names]))
+
+
+class Learner:
+    """One network on one fold.
+
+    Every epoch: all chunks without labels are clustered, and the network learns to name their clusters; then those of
+    the labelled clips are clustered by themselves, and it learns to name cluster and label. In the published code,
+    which this follows, the head of the labels takes part but never learns (`head_trained` False): the trunk learns to
+    suit its random weights.
+
+    Parameters
+    ----------
+    sound
+        The chunks of all clips.
+    values
+        (N, C) targets of all clips; of those without labels anything.
+    rows
+        train, dev, test: rows of the fold's clips.
+    unlabelled
+        Rows of the clips heard without labels.
+    known
+        What the values are.
+    head_trained
+        Whether the head of the labels learns.
+    config
+        Read: `seed`, `deepemocluster`; of `finetune`, `class_balance` and `label_smoothing`.
+    """
+
+    def __init__(
+        self,
+        sound: Sound,
+        values: NDArray[np.float32],
+        rows: Mapping[str, Rows],
+        unlabelled: Rows,
+        known: Targets,
+        head_trained: bool,
+        config: Config,
+    ) -> None:
+        self.sound, self.values, self.rows, self.unlabelled = sound, values, rows, unlabelled
+        self.head_trained, self.seed = head_trained, config.seed
+        self.options = config.deepemocluster
+        plain = config.finetune.model_copy(update={"loss": "base"})
+        self.objective: Objective = make_objective(known.kind, values[rows["train"]], plain)
+        self.target = self.objective.target(values[rows["train"]])
+        self.before: dict[str, Labels] = {}
+        self.history: list[HistoryRow] = []
+
+    def run(self, fold: Fold, seed: int, names: Sequence[str]) -> Run:
+        """Train with one seed; the best dev epoch, or the last without dev, predicts dev and test."""
+        steps, bands = self.sound.steps.shape[2:]
+        start = network_seed(self.seed, seed)
+        network = make_deepemocluster(
+            steps, bands, self.options.width, self.options.clusters, self.values.shape[1], start
+        ).to(self.sound.steps.device)
+        torch.manual_seed(network_seed(self.seed, seed, fold.number))
+        optimisers = Optimisers(network, self.head_trained)
+        best, best_score = network.state_dict(), -math.inf
+        for epoch in range(1, self.options.epochs + 1):
+            self.learn_clusters(
+                network, optimisers, epoch, np.random.default_rng([self.seed, seed, fold.number, epoch])
+            )
+            score = self.dev_score(network, epoch)
+            if score > best_score or not len(self.rows["dev"]):
+                best_score = score
+                best = {name: value.clone() for name, value in network.state_dict().items()}
+        network.load_state_dict(best)
+        predictions = [
+            Prediction(split, [names[row] for row in rows], self.objective.predictions(self.outputs(network, rows)))
+            for split, rows in self.rows.items()
+            if split != "train" and len(rows)
+        ]
+        return Run(fold.number, seed, predictions, self.history)
+
+    def learn_clusters(
+        self, network: DeepEmoCluster, optimisers: "Optimisers", epoch: int, rng: np.random.Generator
+    ) -> None:
+        """Go once over the chunks without labels, then over those with."""
+        labels = self.assign(network, self.unlabelled, "unlabelled", epoch, rng)
+        losses = [
+            optimisers.name_clusters(chunks, clusters)
+            for chunks, clusters, _ in self.batches(self.unlabelled, labels, rng)
+        ]
+        self.note(epoch, "train", {"unlabelled_loss": float(np.mean(losses))})
+        train = self.rows["train"]
+        labels = self.assign(network, train, "labelled", epoch, rng)
+        both = [
+            optimisers.name_both(chunks, clusters, self.target.take(clips), self.objective)
+            for chunks, clusters, clips in self.batches(train, labels, rng)
+        ]
+        of_clusters, of_labels = np.mean(both, axis=0)
+        self.note(
+            epoch, "train", {"cluster_loss": of_clusters, "label_loss": of_labels, "loss": of_clusters + of_labels}
+        )
+
+    def assign(self, network: DeepEmoCluster, rows: Rows, part: str, epoch: int, rng: np.random.Generator) -> Labels:
+        """Cluster the chunks of these clips, clip by clip, draw a fresh top layer, and note what they are like."""
+        vectors = self.answers(network.eval().cluster_vectors, rows).flatten(0, 1).numpy()
+        count, seed = self.options.clusters, int(rng.integers(2**31))
+        labels = cluster(vectors, count, self.options.iterations, seed, "deepemocluster.clusters").labels
+        network.renew_top(torch.Generator().manual_seed(seed))
+        measures = sizes(labels, count)
+        if part in self.before:
+            measures["nmi"] = agreement(self.before[part], labels)
+        self.before[part] = labels
+        self.note(epoch, "train", {f"{part}_{name}": value for name, value in measures.items()})
+        if told := collapse(labels, count, "deepemocluster.clusters"):
+            print(f"deepemocluster: warning: epoch {epoch}: {told}", file=sys.stderr)
+        return labels
+
+    def batches(self, rows: Rows, labels: Labels, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield batches of chunks, as many of each cluster as of any other: the chunks, their clusters, their clips.
+
+        A batch has `batch_size` clips' worth of chunks; of the clips, the place among `rows` is given.
+        """
+        device = self.sound.steps.device
+        order = uniform_rows(labels, rng)
+        size = self.options.batch_size * self.sound.chunks
+        for part in np.array_split(order, math.ceil(len(order) / size)):
+            clips, places = np.divmod(part, self.sound.chunks)
+            yield (
+                self.sound.batch(rows[clips], places),
+                torch.from_numpy(labels[part]).to(device),
+                torch.from_numpy(clips),
+            )
+
+    @torch.no_grad()
+    def answers(self, ask: Callable[[Tensor], Tensor], rows: Rows) -> Tensor:
+        """Return what a network in evaluation mode answers about all chunks of these clips, (N, K, D), on the CPU."""
+        parts = []
+        for part in np.array_split(rows, math.ceil(len(rows) / self.options.batch_size)):
+            clips = np.repeat(part, self.sound.chunks)
+            places = np.tile(np.arange(self.sound.chunks), len(part))
+            parts.append(ask(self.sound.batch(clips, places)).float().cpu().view(len(part), self.sound.chunks, -1))
+        return torch.cat(parts)
+
+    def outputs(self, network: DeepEmoCluster, rows: Rows) -> Tensor:
+        """Return the outputs for the labels of these clips, (N, C): the mean over their chunks."""
+        return self.answers(network.eval().label_outputs, rows).mean(1)
+
+    def dev_score(self, network: DeepEmoCluster, epoch: int) -> float:
+        """Return and note the score of the dev clips; minus infinity without any."""
+        rows = self.rows["dev"]
+        if not len(rows):
+            return -math.inf
+        target = self.objective.target(self.values[rows])
+        measures = self.objective.score({TASK: self.outputs(network, rows)}, {TASK: target})
+        self.note(epoch, "dev", measures)
+        return measures["score"]
+
+    def note(self, epoch: int, split: str, measures: Mapping[str, float]) -> None:
+        """Add measures to the history."""
+        self.history += [HistoryRow(epoch, split, name, float(value)) for name, value in measures.items()]
+
+
+class Optimisers:
+    """The three optimisers of the published code, and a step of each of its two phases.
+
+    The gradient of the summed loss is stepped twice where labels are learnt: by SGD and by Adam.
+    """
+
+    def __init__(self, network: DeepEmoCluster, head_trained: bool) -> None:
+        self.network = network
+        for parameter in network.label_head():
+            parameter.requires_grad_(head_trained)
+        learnt = [*network.body(), *(network.label_head() if head_trained else [])]
+        self.trunk = torch.optim.SGD(learnt, lr=TRUNK_RATE)
+        self.adam = torch.optim.Adam(learnt, lr=ADAM_RATE)
+        self.top = torch.optim.SGD(network.cluster_top.parameters(), lr=TOP_RATE)
+
+    def name_clusters(self, chunks: Tensor, clusters: Tensor) -> float:
+        """Take a step on chunks (N, m, bands) without labels; return the cross-entropy of their clusters (N,)."""
+        loss = functional.cross_entropy(self.network.train()(chunks).clusters, clusters)
+        self._step(loss, self.trunk, self.top)
+        return loss.item()
+
+    def name_both(self, chunks: Tensor, clusters: Tensor, target: Target, objective: Objective) -> tuple[float, float]:
+        """Take a step on labelled chunks; return the cross-entropy of their clusters and the loss of their labels."""
+        answer = self.network.train()(chunks)
+        target = Target(*(part.to(chunks.device) for part in target))
+        of_clusters = functional.cross_entropy(answer.clusters, clusters)
+        of_labels = objective.loss({TASK: answer.labels}, {TASK: target})
+        self._step(of_clusters + of_labels, self.trunk, self.adam, self.top)
+        return of_clusters.item(), of_labels.item()
+
+    def _step(self, loss: Tensor, *optimisers: torch.optim.Optimizer) -> None:
+        self.network.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for optimiser in optimisers:
+            optimiser.step()
+
+
+def write(runs: Sequence[tuple[str, Run]], known: Targets, table: FoldTable, config: Config, output: Path) -> None:
+    """Write predictions and history, by system, fold, seed, split and clip."""
+    options = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "deepemocluster")}
+    options["finetune"] = {name: getattr(config.finetune, name) for name in ("class_balance", "label_smoothing")}
+    made_by = shards.provenance("deepemocluster", {"seed": config.seed, **options}, **provenance_of(known, table))
+    named = [
+        (result, {"initialisation": name, "fold": result.fold, "seed": result.seed})
+        for name, result in sorted(runs, key=lambda entry: entry[0])
+    ]
+    clips = {clip.key: clip for clip in table.clips}
+    predictions = [row for result, one in named for row in prediction_rows(result.predictions, one, clips, known)]
+    shards.write_table(output / "predictions.parquet", predictions, schemas.PREDICTIONS, made_by)
+    history = [{**one, **row._asdict()} for result, one in named for row in result.history]
+    shards.write_table(output / "history.parquet", history, schemas.FINETUNE_HISTORY, made_by)

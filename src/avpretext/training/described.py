@@ -1,0 +1,130 @@
+"""Functionals of the clips that the baseline learns and tests, and how they are standardised."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avpretext import shards
+from avpretext.errors import UserError
+from avpretext.paths import original_of
+from avpretext.training.folds import FoldTable
+from avpretext.training.targets import Targets
+
+ROUNDING = 1e-7
+"""A column whose deviation is a smaller share of its mean is constant: float32 tells no more."""
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DescribedClips:
+    """Functionals and classes of N clips.
+
+    Attributes
+    ----------
+    names
+        `{corpus}/{clip_id}` of each; of a copy at another speed, `{corpus}@{speed}/{clip_id}`.
+    speakers
+        (N,) `{corpus}/{speaker}`; a copy is of a speaker of its own.
+    functionals
+        (N, D), in openSMILE's units.
+    labels
+        (N,) numbers of their classes.
+    originals
+        (N,) the row of the clip that a row is a copy of; its own row if it is none.
+    """
+
+    names: list[str]
+    speakers: NDArray[np.str_]
+    functionals: NDArray[np.float32]
+    labels: Rows
+    originals: Rows
+
+    def at_every_speed(self, rows: Rows) -> Rows:
+        """Return these rows and those of their copies, ascending."""
+        return np.flatnonzero(np.isin(self.originals, rows))
+
+
+def read_clips(functionals: Mapping[str, Sequence[Path]], known: Targets, table: FoldTable) -> DescribedClips:
+    """Read the functionals of the clips that the folds name, and of their copies at other speeds.
+
+    Parameters
+    ----------
+    functionals
+        corpus, or `{corpus}@{speed}`: shards.
+    known, table
+        What the clips are, and which.
+
+    Raises
+    ------
+    UserError
+        A corpus has none, or they are of another feature set than those of the rest.
+    """
+    wanted = {clip.key: clip for clip in table.clips}
+    corpora = sorted({clip.corpus for clip in table.clips})
+    if missing := [corpus for corpus in corpora if corpus not in functionals]:
+        raise UserError(f"{table.setting}: the folds name {missing[0]}, of which no functionals are given")
+    sets = {tuple(shards.read_provenance(files[0])["names"]) for files in functionals.values()}
+    if len(sets) > 1:
+        raise UserError(f"{table.setting}: functionals are of different feature sets; redo the stage functionals")
+    found = {
+        f"{heard}/{clip_id}": values
+        for heard, files in functionals.items()
+        for clip_id, values in _vectors(files)
+        if f"{original_of(heard)}/{clip_id}" in wanted
+    }
+    names = sorted(found)
+    clips = [original_of(name) for name in names]
+    left_out = len(wanted) - len(set(names) & set(wanted))
+    if left_out == len(wanted):
+        raise UserError(f"{table.setting}: no clip of the folds has functionals; redo the stage functionals")
+    if left_out:
+        print(f"baseline: warning: {left_out} of {len(wanted)} clips have no functionals: left out", file=sys.stderr)
+    place = {name: row for row, name in enumerate(names)}
+    return DescribedClips(
+        names,
+        np.array([f"{name.partition('/')[0]}/{wanted[clip].speaker}" for name, clip in zip(names, clips, strict=True)]),
+        np.stack([found[name] for name in names]),
+        known.values_of(clips).argmax(1),
+        np.array([place.get(clip, -1) for clip in clips]),
+    )
+
+
+def _vectors(files: Sequence[Path]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield clip_id and functionals of each clip of a corpus."""
+    for file in files:
+        for clip_id, rows in shards.iterate_clips(file, ["values"]):
+            yield clip_id, rows["values"].combine_chunks().flatten().to_numpy()
+
+
+def normalised(clips: DescribedClips, rows: Mapping[str, Rows], learnt: Rows, by: str) -> Floats:
+    """Return functionals (N, D) in deviations: of the clips `learnt`, or of each speaker's own clips in the fold.
+
+    A copy at another speed is standardised as the clip itself would be, or by its own speaker's copies.
+
+    A speaker with a single clip, of which nothing would be left, is standardised by the clips learnt.
+    """
+    inputs = standardise(clips.functionals, clips.functionals[learnt])
+    if by == "train":
+        return inputs
+    used = np.concatenate(list(rows.values()))
+    for speaker in np.unique(clips.speakers[used]):
+        own = used[clips.speakers[used] == speaker]
+        if len(own) > 1:
+            inputs[own] = standardise(clips.functionals[own], clips.functionals[own])
+    return inputs
+
+
+def standardise(values: NDArray[np.float32], source: NDArray[np.float32]) -> Floats:
+    """Return values (N, D) in deviations from the mean of `source` (M, D); 0 in columns that are constant there."""
+    mean, deviation = source.mean(0, dtype=np.float64), source.std(0, dtype=np.float64)
+    constant = deviation <= ROUNDING * np.abs(mean)
+    scaled: Floats = values - mean
+    scaled /= np.where(constant, 1.0, deviation)  # in place: a corpus of thousands of clips is hundreds of megabytes
+    scaled[:, constant] = 0
+    return scaled

@@ -1,0 +1,80 @@
+"""Mel spectrograms as DeepEmoCluster hears them: power, in chunks, in deviations from the training clips' mean."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avpretext.chunks import frames_of
+from avpretext.config import ChunkOptions
+from avpretext.models.chunking import ChunkGrid
+from avpretext.training.data import CLIP, SpeechChunks, concatenate, cut, mean_and_deviation
+from avpretext.training.frames import read_frames
+
+BANDS = "mel[*"
+"""Pattern of the columns of `log_mel` that are heard."""
+
+Rows = NDArray[np.int64]
+
+
+def spectrogram_grid(chunks: ChunkOptions, step_frames: int) -> ChunkGrid:
+    """Return the grid of chunks, of which a step is the mean power of so many 10 ms frames."""
+    length = frames_of(chunks.length_s)
+    return ChunkGrid(length, chunks.count, chunks.factor, chunks.method, min(step_frames, length))
+
+
+def read_spectrograms(
+    features: Mapping[str, Mapping[str, Sequence[Path]]], speakers: Mapping[str, Mapping[str, str]], grid: ChunkGrid
+) -> SpeechChunks:
+    """Read natural-log mel power and cut it into chunks of mel power.
+
+    Parameters
+    ----------
+    features
+        corpus: {"log_mel": shards}.
+    speakers
+        corpus: clip_id: speaker, of the clips wanted; those without features are left out, with a warning.
+    grid
+        The grid of chunks.
+    """
+    parts = {}
+    for corpus, clips in sorted(speakers.items()):
+        store = read_frames(features[corpus], clips.keys(), [BANDS])
+        np.exp(store.frames, out=store.frames)
+        parts[corpus] = cut(store, clips, grid)
+    return concatenate(parts)
+
+
+class Sound:
+    """Chunks in deviations, made batch by batch, so that all folds share one array.
+
+    Parameters
+    ----------
+    spectrograms
+        All clips, (N, K, m, bands) mel power.
+    train
+        Rows of the clips over whose frames mean and deviation are taken.
+    device
+        Where batches are wanted; all chunks are kept there.
+    """
+
+    def __init__(self, spectrograms: SpeechChunks, train: Rows, device: torch.device) -> None:
+        mean, deviation = mean_and_deviation(spectrograms.moments[:, train])
+        self.shift = torch.from_numpy(mean).float().to(device)
+        self.scale = torch.from_numpy(1 / deviation).float().to(device)
+        self.steps = spectrograms.steps.to(device)
+        self.mask = spectrograms.mask.to(device)
+
+    @property
+    def chunks(self) -> int:
+        """Number of chunks of a clip."""
+        return self.steps.shape[1]
+
+    def batch(self, clips: Rows, places: Rows) -> Tensor:
+        """Return chunk `places[i]` of clip `clips[i]`, (N, m, bands), in deviations: NaN and padding 0, clipped."""
+        at = torch.from_numpy(clips).to(self.steps.device), torch.from_numpy(places).to(self.steps.device)
+        steps = ((self.steps[at] - self.shift) * self.scale).nan_to_num(0.0).clamp(-CLIP, CLIP)
+        return steps * self.mask[at].unsqueeze(-1)
