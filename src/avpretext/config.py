@@ -44,8 +44,10 @@ from avpretext.options.training import (
     ModelOptions,
     PenaltyOptions,
     PretrainOptions,
+    StatisticsOptions,
     Variant,
 )
+from avpretext.systems import DEEPEMOCLUSTER, SCRATCH, stands_beside
 
 __all__ = [
     "LABELLED_TASKS",
@@ -81,6 +83,7 @@ __all__ = [
     "ReportOptions",
     "SegmentOptions",
     "SpeechOptions",
+    "StatisticsOptions",
     "Task",
     "ThresholdOptions",
     "Variant",
@@ -143,6 +146,7 @@ class Config(Options):
     ablation: AblationOptions = AblationOptions()
     deepemocluster: DeepEmoClusterOptions = DeepEmoClusterOptions()
     functionals: FunctionalOptions = FunctionalOptions()
+    statistics: StatisticsOptions = StatisticsOptions()
     ensemble: EnsembleOptions = EnsembleOptions()
     baseline: BaselineOptions = BaselineOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
@@ -169,10 +173,30 @@ class Config(Options):
     @model_validator(mode="after")
     def _own_checkpoints_are_named(self) -> Self:
         for name in self.finetune.checkpoints:
-            if not name.replace("_", "").isalnum() or name in ("scratch", *self.task_sets()):
+            taken = name in (SCRATCH, *self.task_sets()) or stands_beside(name)
+            if not name.replace("_", "").isalnum() or taken:
                 raise ValueError(
                     f"finetune.checkpoints: {name!r}: a name has letters, digits and _ and is not that of another"
-                    " initialisation"
+                    " system"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _machines_have_costs(self) -> Self:
+        for kernel in self.baseline.kernels:
+            if kernel not in self.baseline.costs:
+                raise ValueError(f"baseline.costs: no values of C for {kernel}, which baseline.kernels asks for")
+        return self
+
+    @model_validator(mode="after")
+    def _members_of_ensembles_are_trained(self) -> Self:
+        machines = [machine.name for machine in self.baseline.machines()]
+        clustered = [DEEPEMOCLUSTER[variant] for variant in self.deepemocluster.variants]
+        trained = [*self.initialisations(), *machines, *clustered]
+        for member in itertools.chain(*self.ensemble.members):
+            if member not in trained:
+                raise ValueError(
+                    f"ensemble.members: {member!r} is none of {', '.join(trained)}{nearest(member, trained)}"
                 )
         return self
 
@@ -290,7 +314,7 @@ class Config(Options):
 
     def initialisations(self) -> list[str]:
         """Return what fine-tuning starts from: `scratch`, each set of tasks, each checkpoint of the user's own."""
-        return ["scratch", *self.task_sets(), *self.finetune.checkpoints]
+        return [SCRATCH, *self.task_sets(), *self.finetune.checkpoints]
 
     @property
     def variant(self) -> Variant:

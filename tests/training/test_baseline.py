@@ -40,10 +40,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> TinyCorpus:
     return tiny
 
 
-def run(corpus: TinyCorpus, output: Path, kind: str = "hard", **options: object) -> pl.DataFrame:
-    functionals = {corpus.name: [corpus.folder / "functionals.parquet"]}
+def run(
+    corpus: TinyCorpus, output: Path, kind: str = "hard", costs: list[float] | None = None, **options: object
+) -> pl.DataFrame:
+    options |= {"costs": {"linear": costs}} if costs else {}
+    vectors = {corpus.name: {"functionals": [corpus.folder / "functionals.parquet"]}}
     settings = BaselineOptions.model_validate(options)
-    baseline.run(functionals, {corpus.name: corpus.targets(kind)}, corpus.folds, settings, output)
+    baseline.run(vectors, {corpus.name: corpus.targets(kind)}, corpus.folds, settings, output)
     return shards.read(output)
 
 
@@ -116,8 +119,9 @@ def test_copies_at_another_speed_are_learnt_from_where_their_clips_are_and_nowhe
     made_by = shards.provenance("functionals", {}, names=["x"] * D)
     faster = tmp_path / "faster.parquet"
     shards.write_table(faster, {"clip_id": rows["clip_id"], "values": moved}, schemas.FUNCTIONALS, made_by)
-    shards_of = {corpus.name: [corpus.folder / "functionals.parquet"], f"{corpus.name}@1.1": [faster]}
-    options = BaselineOptions(costs=[1e-3])
+    own = corpus.folder / "functionals.parquet"
+    shards_of = {corpus.name: {"functionals": [own]}, f"{corpus.name}@1.1": {"functionals": [faster]}}
+    options = BaselineOptions(costs={"linear": [1e-3]})
     baseline.run(shards_of, {corpus.name: corpus.targets()}, corpus.folds, options, tmp_path / "out.parquet")
     found = shards.read(tmp_path / "out.parquet").filter(fold=0, split="test")
     inputs, learnt = inputs[:, :-1], ~np.isin(speakers, ["s0", "s3"])
@@ -133,14 +137,32 @@ def test_copies_at_another_speed_are_learnt_from_where_their_clips_are_and_nowhe
 def test_the_kernel_is_that_of_its_formula() -> None:
     rng = np.random.default_rng(3)
     inputs, labels = rng.normal(size=(40, 5)), rng.integers(0, 3, 40)
-    machine = baseline.fit(inputs, labels, 3.0, BaselineOptions(kernel="rbf"))
+    shown = baseline.kernel(inputs, inputs)
+    machine = baseline.fit(shown, labels, 3.0, "rbf", BaselineOptions())
     kernel = np.exp(-np.square(inputs[:, None] - inputs[None]).sum(2) / (2 * 5))
     by_hand = SVC(C=3.0, kernel="precomputed", class_weight="balanced").fit(kernel, labels)
-    assert baseline.decisions(machine, inputs, 3) == pytest.approx(by_hand.decision_function(kernel), abs=1e-3)
+    assert shown == pytest.approx(kernel, abs=1e-12)
+    assert baseline.decisions(machine, shown, 3) == pytest.approx(by_hand.decision_function(kernel), abs=1e-3)
+
+
+def test_every_combination_asked_for_is_a_baseline_of_its_own(corpus: TinyCorpus, tmp_path: Path) -> None:
+    own = corpus.folder / "functionals.parquet"
+    squares = tmp_path / "statistics.parquet"
+    rows = shards.read(own)
+    values = [[value * value for value in values] for values in rows["values"]]
+    shards.write_table(squares, {"clip_id": rows["clip_id"], "values": values}, schemas.FUNCTIONALS, {"names": ["y"]})
+    vectors = {corpus.name: {"functionals": [own], "statistics": [squares]}}
+    options = BaselineOptions(vectors=["functionals", "statistics"], kernels=["linear", "rbf"], normalise=["speaker"])
+    baseline.run(vectors, {corpus.name: corpus.targets()}, corpus.folds, options, tmp_path / "out.parquet")
+    found = shards.read(tmp_path / "out.parquet").filter(split="test")
+    right = {name[0]: (rows["label"] == rows["predicted"]).mean() for name, rows in found.group_by("initialisation")}
+    assert set(right) == {"svm_speaker", "svm_rbf_speaker", "svm_statistics_speaker", "svm_statistics_rbf_speaker"}
+    assert min(right["svm_speaker"], right["svm_rbf_speaker"]) > 0.85
+    assert right["svm_statistics_speaker"] != right["svm_speaker"]
 
 
 def test_a_class_that_was_not_learnt_has_probability_zero() -> None:
-    machine = baseline.fit(np.array([[-1.0], [1.0]]), np.array([0, 2]), 1.0, BaselineOptions())
+    machine = baseline.fit(np.array([[-1.0], [1.0]]), np.array([0, 2]), 1.0, "linear", BaselineOptions())
     shares = baseline.probabilities(baseline.decisions(machine, np.array([[0.5]]), 3), 4.0)
     assert shares[0, 1] == 0
     assert shares[0, 2] > shares[0, 0] > 0
@@ -169,9 +191,9 @@ def test_dev_chooses_the_cost_and_test_does_not(
     asked: list[tuple[float, int]] = []
     real = baseline.fit
 
-    def fit(inputs: np.ndarray, labels: np.ndarray, cost: float, balance: bool) -> object:
+    def fit(inputs: np.ndarray, labels: np.ndarray, cost: float, kernel: str, options: BaselineOptions) -> object:
         asked.append((cost, len(inputs)))
-        return real(inputs if cost == 0.5 else inputs * 0, labels, cost, balance)
+        return real(inputs if cost == 0.5 else inputs * 0, labels, cost, kernel, options)
 
     monkeypatch.setattr(baseline, "fit", fit)
     run(corpus, tmp_path / "out.parquet", costs=[0.9, 0.5, 0.1], normalise=["speaker"])
@@ -188,9 +210,9 @@ def test_without_dev_the_usual_cost_is_taken(
     real = baseline.fit
     asked: list[float] = []
 
-    def fit(inputs: np.ndarray, labels: np.ndarray, cost: float, balance: bool) -> object:
+    def fit(inputs: np.ndarray, labels: np.ndarray, cost: float, kernel: str, options: BaselineOptions) -> object:
         asked.append(cost)
-        return real(inputs, labels, cost, balance)
+        return real(inputs, labels, cost, kernel, options)
 
     monkeypatch.setattr(baseline, "fit", fit)
     found = run(corpus, tmp_path / "out.parquet", costs=costs)
@@ -201,7 +223,10 @@ def test_without_dev_the_usual_cost_is_taken(
 def test_one_corpus_is_learnt_and_another_tested(tmp_path: Path) -> None:
     ours = TinyCorpus(tmp_path / "ours", name="ours", clips_each=12).write()
     theirs = TinyCorpus(tmp_path / "theirs", name="theirs", speakers=3, clips_each=12).write()
-    shards_of = {"ours": [functionals_of(ours)], "theirs": [functionals_of(theirs, seed=9)]}
+    shards_of = {
+        "ours": {"functionals": [functionals_of(ours)]},
+        "theirs": {"functionals": [functionals_of(theirs, seed=9)]},
+    }
     parts = [(row, "dev" if row["speaker"] == "s0" else "train") for row in ours.rows]
     rows = [{**row, "fold": 0, "name": "theirs", "corpus": "ours", "part": part} for row, part in parts]
     rows += [{**row, "fold": 0, "name": "theirs", "corpus": "theirs", "part": "test"} for row in theirs.rows]
@@ -240,8 +265,9 @@ def test_what_the_baseline_cannot_learn_is_told(corpus: TinyCorpus, tmp_path: Pa
 
 def test_functionals_of_different_sets_are_told(tmp_path: Path) -> None:
     ours, theirs = (TinyCorpus(tmp_path / name, name=name).write() for name in ("ours", "theirs"))
-    files = {"ours": [functionals_of(ours)], "theirs": [functionals_of(theirs)]}
-    shards.write_table(files["ours"][0], shards.read(files["ours"][0]), schemas.FUNCTIONALS, {"names": ["y"] * D})
+    files = {"ours": {"functionals": [functionals_of(ours)]}, "theirs": {"functionals": [functionals_of(theirs)]}}
+    own = files["ours"]["functionals"][0]
+    shards.write_table(own, shards.read(own), schemas.FUNCTIONALS, {"names": ["y"] * D})
     targets = {"ours": ours.targets(), "theirs": theirs.targets()}
     folds = theirs.write_folds([*ours.fold_rows(), *theirs.fold_rows()])
     with pytest.raises(UserError, match="functionals are of different feature sets"):
@@ -252,9 +278,9 @@ def test_a_machine_that_is_not_learnt_to_the_end_is_told_of(
     corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     inputs, _, labels = arrays(corpus)
-    baseline.fit(inputs, labels, 1e-4, BaselineOptions())
+    baseline.fit(inputs, labels, 1e-4, "linear", BaselineOptions())
     assert not capsys.readouterr().err
     monkeypatch.setattr(baseline, "ITERATIONS", 1)
     for _ in range(2):
-        baseline.fit(inputs, labels, 10.0, BaselineOptions())
+        baseline.fit(inputs, labels, 10.0, "linear", BaselineOptions())
     assert capsys.readouterr().err.count("C = 10 is not learnt to the end after 1 passes over 90 clips") == 2

@@ -243,18 +243,22 @@ def learnt_feature_flags(wildcards):
 
 
 def described_shards(wildcards):
-    """Return an input: the functionals of every corpus that the baseline reads, at every speed."""
+    """Return an input: the vectors of every corpus that the baseline reads, at every speed."""
     return [
         shard
         for name in PLAN.heard("baseline", wildcards.corpus)
-        for shard in PLAN.shards(name, "functionals")
+        for stage in CONFIG.baseline.vectors
+        for shard in PLAN.shards(name, stage)
     ]
 
 
 def described_flags(wildcards):
-    """Return a param: the same as `--functionals CORPUS=SHARDS`."""
-    names = PLAN.heard("baseline", wildcards.corpus)
-    return shard_sets("functionals", names, "functionals")
+    """Return a param: the same as `--vectors CORPUS.VECTORS=SHARDS`."""
+    return [
+        flag("vectors", f"{name}.{stage}={PLAN.shard_set(name, stage)}")
+        for name in PLAN.heard("baseline", wildcards.corpus)
+        for stage in CONFIG.baseline.vectors
+    ]
 
 
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.

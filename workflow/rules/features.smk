@@ -10,6 +10,8 @@ rule speed:
         LAYOUT.log("{corpus}@{speed}", "speed", "{shard}"),
     benchmark:
         LAYOUT.benchmark("{corpus}@{speed}", "speed", "{shard}")
+    wildcard_constraints:
+        corpus=one_of(CONFIG.corpora),
     conda:
         ENVIRONMENT
     threads: 1
@@ -18,8 +20,6 @@ rule speed:
         runtime=30,
     params:
         options=options("speed"),
-    wildcard_constraints:
-        corpus=one_of(CONFIG.corpora),
     message:
         "speed {wildcards.corpus}/{wildcards.shard}: played at {wildcards.speed} times the speed"
     shell:
@@ -210,3 +210,33 @@ rule functionals:
     shell:
         "python -m avpretext functionals --audio {input:q} --output {output:q} --threads {threads} "
         "--options {params.options:q} 2> {log:q}"
+
+
+rule statistics:
+    input:
+        lambda wildcards: [
+            LAYOUT.shard(wildcards.corpus, name, wildcards.shard)
+            for name in CONFIG.statistics.features
+        ],
+    output:
+        LAYOUT.shard("{corpus}", "statistics", "{shard}"),
+    log:
+        LAYOUT.log("{corpus}", "statistics", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "statistics", "{shard}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        options=options("statistics"),
+        features=lambda wildcards, input: [
+            flag("features", f"{name}={path}")
+            for name, path in zip(CONFIG.statistics.features, input)
+        ],
+    message:
+        "statistics {wildcards.corpus}/{wildcards.shard}: mean, spread and change of frame features for the baseline"
+    shell:
+        "python -m avpretext statistics {params.features} --output {output:q} --options {params.options:q} 2> {log:q}"

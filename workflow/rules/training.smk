@@ -152,7 +152,7 @@ rule deepemocluster:
 
 rule baseline:
     input:
-        functionals=described_shards,
+        vectors=described_shards,
         targets=target_tables,
         folds=LAYOUT.folds("{corpus}", "{setting}"),
         rejects=learnt_rejects,
@@ -170,10 +170,10 @@ rule baseline:
         runtime=240,
     params:
         options=options("baseline"),
-        functionals=described_flags,
+        vectors=described_flags,
         targets=target_table_flags,
     message:
-        "baseline {wildcards.corpus}/{wildcards.setting}: functionals and a linear support vector machine"
+        "baseline {wildcards.corpus}/{wildcards.setting}: support vector machines on one vector per clip"
     shell:
-        "python -m avpretext baseline {params.functionals} {params.targets} --folds {input.folds:q} --output {output:q} "
+        "python -m avpretext baseline {params.vectors} {params.targets} --folds {input.folds:q} --output {output:q} "
         "--options {params.options:q} 2> {log:q}"

@@ -37,6 +37,7 @@ Name = Annotated[str, typer.Option("--corpus", help="Name of the corpus in the c
 Shard = Annotated[Path, typer.Option(help="One shard of the stage before.")]
 ShardSets = Annotated[list[str], typer.Option(help="CORPUS=SHARDS, repeatable.")]
 FeatureSets = Annotated[list[str], typer.Option(help="CORPUS.FEATURES=SHARDS, repeatable; speech, log_mel, ...")]
+VectorSets = Annotated[list[str], typer.Option(help="CORPUS.VECTORS=SHARDS, repeatable; functionals, statistics.")]
 Folds = Annotated[Path, typer.Option(help="Table of folds.")]
 Files = Annotated[list[str], typer.Option(help="CORPUS=FILE, repeatable.")]
 ShardSet = Annotated[str, typer.Option(help="Shards: a folder, FOLDER@COUNT for its first COUNT, or a file.")]
@@ -85,15 +86,15 @@ def shards_by_name(entries: list[str], option: str) -> dict[str, Sequence[Path]]
     return {name: expand(entry) for name, entry in named(entries, option).items()}
 
 
-def features_by_name(entries: list[str]) -> dict[str, dict[str, Sequence[Path]]]:
-    """Split CORPUS.FEATURES=SHARDS entries and return the files of each, by corpus and name."""
-    features: dict[str, dict[str, Sequence[Path]]] = {}
-    for key, shards in named(entries, "--features").items():
+def sets_by_name(entries: list[str], option: str) -> dict[str, dict[str, Sequence[Path]]]:
+    """Split CORPUS.NAME=SHARDS entries and return the files of each, by corpus and name."""
+    sets: dict[str, dict[str, Sequence[Path]]] = {}
+    for key, shards in named(entries, option).items():
         corpus, dot, name = key.rpartition(".")
         if not dot:
-            raise UserError(f"--features {key}={shards}: expected CORPUS.FEATURES=SHARDS, such as mine.speech=FOLDER")
-        features.setdefault(corpus, {})[name] = expand(shards)
-    return features
+            raise UserError(f"{option} {key}={shards}: expected CORPUS.NAME=SHARDS, such as mine.speech=FOLDER")
+        sets.setdefault(corpus, {})[name] = expand(shards)
+    return sets
 
 
 def files_by_name(entries: list[str], option: str) -> dict[str, Path]:

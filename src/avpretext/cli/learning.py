@@ -20,12 +20,13 @@ from avpretext.cli.base import (
     ShardSet,
     ShardSets,
     Threads,
+    VectorSets,
     app,
     config_of,
     corpus_options,
-    features_by_name,
     files_by_name,
     named,
+    sets_by_name,
     shards_by_name,
     stage_function,
 )
@@ -37,20 +38,20 @@ def pretrain(
     tasks: Annotated[str, typer.Argument(help="Pretext tasks joined by -, e.g. energy-activation-emotion.")],
     features: FeatureSets,
     index: ShardSets,
-    labels: Annotated[list[str], typer.Option(help="CORPUS.TASK=FILE, repeatable.")],
     output: OutputFolder,
+    labels: Annotated[list[str] | None, typer.Option(help="CORPUS.TASK=FILE, repeatable; clusters has none.")] = None,
     threads: Threads = 1,
     config: ConfigFile = CONFIG,
     options: OptionsText = "",
 ) -> None:
     """Pre-train the speech encoder on a set of pretext tasks."""
     tables: dict[str, dict[str, Path]] = {}
-    for name, file in named(labels, "--labels").items():
+    for name, file in named(labels or [], "--labels").items():
         corpus, _, task = name.rpartition(".")
         tables.setdefault(corpus, {})[task] = Path(file)
     stage_function("pretrain", threads)(
         tasks.split("-"),
-        features_by_name(features),
+        sets_by_name(features, "--features"),
         shards_by_name(index, "--index"),
         tables,
         config_of(config, options),
@@ -120,7 +121,7 @@ def finetune(
     stage_function("finetune", threads)(
         initialisation,
         checkpoint,
-        features_by_name(features),
+        sets_by_name(features, "--features"),
         files_by_name(targets, "--targets"),
         folds,
         co_occurrence,
@@ -143,7 +144,7 @@ def deepemocluster(
 ) -> None:
     """Train DeepEmoCluster, half of whose labels are k-means clusters: every fold and seed."""
     stage_function("deepemocluster", threads)(
-        features_by_name(features),
+        sets_by_name(features, "--features"),
         shards_by_name(index, "--index"),
         files_by_name(targets, "--targets"),
         folds,
@@ -162,6 +163,17 @@ def functionals(
 
 
 @app.command(rich_help_panel=STAGE)
+def statistics(
+    features: Annotated[list[str], typer.Option(help="FEATURES=SHARD, repeatable; speech, log_mel.")],
+    output: Output,
+    config: ConfigFile = CONFIG,
+    options: OptionsText = "",
+) -> None:
+    """Compute statistics over time of per-frame features, one vector per clip, for the baseline."""
+    stage_function("statistics")(files_by_name(features, "--features"), config_of(config, options).statistics, output)
+
+
+@app.command(rich_help_panel=STAGE)
 def ensemble(
     predictions: Annotated[list[Path], typer.Option(help="Predictions of one setting; repeatable.")],
     output: Output,
@@ -174,16 +186,16 @@ def ensemble(
 
 @app.command(rich_help_panel=STAGE)
 def baseline(
-    functionals: ShardSets,
+    vectors: VectorSets,
     targets: Files,
     folds: Folds,
     output: Output,
     config: ConfigFile = CONFIG,
     options: OptionsText = "",
 ) -> None:
-    """Train linear support vector machines on functionals: what the networks are compared with."""
+    """Train support vector machines on one vector per clip: what the networks are compared with."""
     stage_function("baseline")(
-        shards_by_name(functionals, "--functionals"),
+        sets_by_name(vectors, "--vectors"),
         files_by_name(targets, "--targets"),
         folds,
         config_of(config, options).baseline,

@@ -29,12 +29,13 @@ from avpretext.config import Config, Variant
 from avpretext.errors import UserError
 from avpretext.evaluation import evaluate, formats, printed_ablation, statistics
 from avpretext.evaluation.ablated import FACTORS, Ablated, measure_of, settings_compared, write_tables
-from avpretext.evaluation.evaluate import SCRATCH, Scored, Task
+from avpretext.evaluation.evaluate import Scored, Task
 from avpretext.evaluation.metrics import Floats
 from avpretext.evaluation.results import CO_OCCURRENCE_COLUMNS, Evaluated, co_occurrence_rows, score_cells
 from avpretext.evaluation.summaries import Rows, present
 from avpretext.paths import Layout
 from avpretext.shards import PathLike
+from avpretext.systems import SCRATCH
 
 
 class Levels(NamedTuple):

@@ -17,12 +17,9 @@ from avpretext.evaluation.kinds import SCORINGS, Scoring, places
 from avpretext.evaluation.metrics import Floats
 from avpretext.schemas import COMPARISONS, CONFUSION, METRICS, RUNS
 from avpretext.shards import PathLike
+from avpretext.systems import SCRATCH, stands_beside
 
 Rows = list[dict[str, Any]]
-
-SCRATCH = "scratch"
-BASELINES = ("svm", "svm_speaker", "deepemocluster", "deepemocluster_as_published")
-"""Initialisations that are none: other models, scored and compared with scratch like the others."""
 
 RESAMPLES, PERMUTATIONS = 1, 2
 """Which random stream: one for intervals, one for tests, so that neither depends on how much the other draws."""
@@ -157,7 +154,7 @@ def _by_initialisation(predictions: Sequence[PathLike], scoring: Scoring) -> lis
     """Return the test predictions of each initialisation: scratch first, baselines last, else as the files come."""
     rows = read_test(predictions, scoring)
     names = rows["initialisation"].unique(maintain_order=True).to_list()
-    names.sort(key=lambda name: (name in BASELINES, name != SCRATCH))
+    names.sort(key=lambda name: (stands_beside(name), name != SCRATCH))
     return [(name, rows.filter(pl.col("initialisation") == name)) for name in names]
 
 
@@ -242,7 +239,7 @@ def run_rows(scored: Sequence[Scored], task: Task) -> Rows:
 def comparison_rows(scored: Sequence[Scored], scoring: Scoring, options: EvaluateOptions, seed: int) -> Rows:
     """Return the rows of `comparisons`: each initialisation against scratch.
 
-    P-values are corrected per measure and family: the sets of pretext tasks are one, the baselines another, so that
+    P-values are corrected per measure and family: the initialisations are one, what stands beside them another, so that
     asking how good a baseline is makes no claim about pre-training harder to prove.
     """
     scratch = next((system for system in scored if system.name == SCRATCH), None)
@@ -250,8 +247,8 @@ def comparison_rows(scored: Sequence[Scored], scoring: Scoring, options: Evaluat
     if scratch is None:
         return []
     families = {
-        "pretext": [system for system in others if system.name not in BASELINES],
-        "baseline": [system for system in others if system.name in BASELINES],
+        "pretext": [system for system in others if not stands_beside(system.name)],
+        "baseline": [system for system in others if stands_beside(system.name)],
     }
     rows = []
     for measure in scoring.measures:
@@ -291,7 +288,7 @@ def _paired(system: Scored, scratch: Scored) -> tuple[Floats, Floats]:
 
     The one run of a baseline, which often draws nothing at random, stands beside every seed of scratch.
     """
-    once = system.name in BASELINES and len(system.seeds) == 1
+    once = stands_beside(system.name) and len(system.seeds) == 1
     speakers = [name for name in system.speakers if name in set(scratch.speakers)]
     seeds = [seed for seed in scratch.seeds if once or seed in set(system.seeds)]
     if not speakers or not seeds:

@@ -5,13 +5,13 @@ from typing import Any
 
 from avpretext.config import Config
 from avpretext.evaluation import formats, statistics
-from avpretext.evaluation.evaluate import BASELINES
 from avpretext.evaluation.folds import Protocol, protocol_of
 from avpretext.evaluation.formats import decimal, probability
 from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
 from avpretext.evaluation.results import Evaluated, evaluated, main_rows
 from avpretext.evaluation.summaries import Rows
 from avpretext.paths import Layout
+from avpretext.systems import DEEPEMOCLUSTER, MACHINES, TOGETHER, Machine
 
 FEATURE_SETS = {"ComParE_2016": "ComParE", "eGeMAPSv02": "eGeMAPS"}
 """openSMILE's feature sets as papers call them."""
@@ -50,12 +50,22 @@ def number(value: float | None) -> str:
 
 def start_name(initialisation: str, config: Config) -> str:
     """Return an initialisation, or a baseline, as people read it: `energy + emotion`, `scratch`."""
-    if initialisation not in BASELINES:
-        return initialisation.replace("-", " + ")
-    if initialisation.startswith("deepemocluster"):
-        return f"DeepEmoCluster, {'head as published' if initialisation.endswith('published') else 'head trained'}"
-    features = FEATURE_SETS[config.functionals.feature_set]
-    return f"{features} functionals + linear SVM{', speaker-normalised' if initialisation == 'svm_speaker' else ''}"
+    if initialisation.startswith(TOGETHER):
+        members = initialisation.removeprefix(TOGETHER).split("+")
+        return f"together: {'; '.join(start_name(member, config) for member in members)}"
+    if initialisation in DEEPEMOCLUSTER.values():
+        trained = initialisation == DEEPEMOCLUSTER["head_trained"]
+        return f"DeepEmoCluster, head {'trained' if trained else 'as published'}"
+    if initialisation in MACHINES:
+        return _machine_name(MACHINES[initialisation], config)
+    return initialisation.replace("-", " + ")
+
+
+def _machine_name(machine: Machine, config: Config) -> str:
+    functionals = f"{FEATURE_SETS[config.functionals.feature_set]} functionals"
+    vectors = functionals if machine.vectors == "functionals" else "frame statistics"
+    kernel = "linear" if machine.kernel == "linear" else "RBF"
+    return f"{vectors} + {kernel} SVM{', speaker-normalised' if machine.normalise == 'speaker' else ''}"
 
 
 def with_interval(row: dict[str, Any], name: str, sign: bool = False) -> str:
@@ -85,8 +95,8 @@ def notes(config: Config, shown: list[Evaluated]) -> list[str]:
     if not config.used_for("finetune"):
         return ["No corpus is used for fine-tuning, so there is nothing to score: add one with `use: [finetune]`."]
     baselines = [
-        "The support vector machines on functionals are no initialisations: they are compared with scratch too, but"
-        " corrected as a family of their own."
+        "Support vector machines, DeepEmoCluster and ensembles are no initialisations: they are compared with scratch"
+        " too, but corrected as a family of their own."
     ]
     return [
         *score_notes(config),

@@ -8,10 +8,10 @@ import polars as pl
 from avpretext import shards
 from avpretext.config import TASKS, Config
 from avpretext.corpora.settings import Setting, settings_of
-from avpretext.evaluation.evaluate import BASELINES
 from avpretext.evaluation.kinds import SCORINGS, Scoring
 from avpretext.evaluation.summaries import Rows, present
 from avpretext.paths import Layout
+from avpretext.systems import stands_beside
 
 SCORE = ("", "_low", "_high", "_mean", "_std", "_difference", "_p")
 """What the main table says of a measure: score on all test clips, its interval, spread over runs, against scratch."""
@@ -61,7 +61,7 @@ def main_rows(one: Evaluated, layout: Layout) -> Rows:
     rows: Rows = []
     for start in metrics["initialisation"].unique(maintain_order=True):
         of_start = metrics.filter(pl.col("initialisation") == start).to_dicts()
-        row = {**one.named, "initialisation": start, "baseline": start in BASELINES}
+        row = {**one.named, "initialisation": start, "baseline": stands_beside(start)}
         row |= {task: task in start.split("-") for task in TASKS}
         row |= {key: of_start[0][key] for key in ("speakers", "clips")} | {"runs": max(r["runs"] for r in of_start)}
         for measured in of_start:

@@ -18,7 +18,18 @@ from avpretext.stages import STAGES
 
 Rows = list[dict[str, Any]]
 
-SHARDED = ("index", "segment", "split", "speech", "functionals", "landmarks", "motion", "action_units")
+SHARDED = (
+    "index",
+    "segment",
+    "split",
+    "speech",
+    "log_mel",
+    "functionals",
+    "statistics",
+    "landmarks",
+    "motion",
+    "action_units",
+)
 """Stages with one artefact per shard, in the order of the flow."""
 
 

@@ -1,10 +1,12 @@
 """Options of chunks, models, trainings and the baseline."""
 
+import itertools
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
 from avpretext.options.base import Aggregator, Count, Loss, Options, Positive, Task
+from avpretext.systems import Kernel, Machine, Normalisation, Vectors
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
 
@@ -188,8 +190,8 @@ class EnsembleOptions(Options):
 
     members: list[Annotated[list[str], Field(min_length=1)]] = Field(
         [],
-        description="ensembles, e.g. [[scratch, svm_speaker]]; each member counts alike, its seeds too; a member is an"
-        " initialisation, svm, svm_speaker or deepemocluster",
+        description="ensembles, e.g. [[scratch, svm_statistics_rbf]]; each member counts alike, its seeds too; members"
+        " are initialisations, deepemocluster, and svm_[statistics_][rbf_][speaker]",
     )
 
 
@@ -227,17 +229,37 @@ class FunctionalOptions(Options):
     feature_set: Literal["ComParE_2016", "eGeMAPSv02"] = Field("ComParE_2016", description="openSMILE feature set")
 
 
-class BaselineOptions(Options):
-    """What the tables compare with: a linear support vector machine on functionals."""
+class StatisticsOptions(Options):
+    """Statistics over time of per-frame features, one vector per clip, for the baseline."""
 
-    normalise: list[Literal["train", "speaker"]] = Field(
-        ["train"], description="one baseline for each: by the training set, by the speaker's own clips; []: none"
+    features: list[Literal["speech", "log_mel"]] = Field(
+        ["speech", "log_mel"], description="per-frame features", min_length=1
     )
-    speeds: Speeds = Field([], description="training clips are heard at these speeds too, as in finetune")
-    kernel: Literal["linear", "rbf"] = Field("linear", description="rbf: exp(-|x - y|^2 / (2 functionals))")
-    costs: list[Positive] = Field(
-        [1e-5, 1e-4, 1e-3, 1e-2],
-        description="values of C tried; UAR on the dev clips chooses; for rbf take e.g. [0.3, 1, 3, 10]",
+    step_frames: Count = Field(2, description="10 ms frames averaged into one step")
+
+
+class BaselineOptions(Options):
+    """What the tables compare with: support vector machines on one vector per clip; one for each combination."""
+
+    vectors: list[Vectors] = Field(
+        ["functionals"], description="of the stage functionals, of the stage statistics", min_length=1
+    )
+    kernels: list[Kernel] = Field(
+        ["linear"],
+        description="linear; rbf: exp(-|x - y|^2 / (2 D)) of vectors of length D, 8 bytes of memory for each pair"
+        " of training clips",
         min_length=1,
     )
+    normalise: list[Normalisation] = Field(
+        ["train"], description="by the training set, by the speaker's own clips; []: no baseline"
+    )
+    speeds: Speeds = Field([], description="training clips are heard at these speeds too, as in finetune")
+    costs: dict[Kernel, Annotated[list[Positive], Field(min_length=1)]] = Field(
+        {"linear": [1e-5, 1e-4, 1e-3, 1e-2], "rbf": [0.3, 1.0, 3.0, 10.0]},
+        description="values of C tried for each kernel; UAR on the dev clips chooses",
+    )
     class_balance: bool = Field(True, description="true: every class weighs the same in the loss")
+
+    def machines(self) -> list[Machine]:
+        """Return every combination that is asked for."""
+        return [Machine(*parts) for parts in itertools.product(self.vectors, self.kernels, self.normalise)]

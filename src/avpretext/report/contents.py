@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from avpretext.config import TASKS, Config
 from avpretext.evaluation import folds, printed, results, summaries
-from avpretext.evaluation.evaluate import SCRATCH
 from avpretext.evaluation.folds import Protocol
 from avpretext.evaluation.formats import probability
 from avpretext.evaluation.kinds import Scoring
@@ -23,6 +22,7 @@ from avpretext.report import figures
 from avpretext.report.co_occurrence import heat_map_of
 from avpretext.schemas import ACTION_UNITS
 from avpretext.stages import STAGES
+from avpretext.systems import SCRATCH
 
 WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
 

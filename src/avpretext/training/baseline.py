@@ -1,33 +1,32 @@
-"""The baseline: a support vector machine on openSMILE functionals, on the folds of fine-tuning."""
+"""The baseline: support vector machines on one vector per clip, on the folds of fine-tuning."""
 
+import itertools
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import SVC, LinearSVC
 
 from avpretext import schemas, shards
 from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
 from avpretext.progress import progress
+from avpretext.systems import Kernel, Machine, Vectors
 from avpretext.training.described import DescribedClips, Floats, Rows, normalised, read_clips
 from avpretext.training.folds import Fold, FoldTable, read_folds
 from avpretext.training.measures import dev_measures
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
 from avpretext.training.targets import Targets, read_targets
 
-NAMES = {"train": "svm", "speaker": "svm_speaker"}
-"""What the baseline of each normalisation is called, where others say what fine-tuning starts from."""
-
 COST_WITHOUT_DEV = 1e-4
-"""C of a fold without dev clips, if it is among those tried: the usual one for some thousands of functionals."""
+"""Linear machines' C of a fold without dev clips, if it is tried: the usual one for some thousands of values."""
 
 SEED = 0
 """Of the solver, which visits the clips in random order; there is one run per fold."""
@@ -45,7 +44,7 @@ SHARPNESS_WITHOUT_DEV = 4.0
 
 
 def run(
-    functionals: Mapping[str, Sequence[Path]],
+    vectors: Mapping[str, Mapping[Vectors, Sequence[Path]]],
     targets: Mapping[str, Path],
     folds: Path,
     options: BaselineOptions,
@@ -59,23 +58,23 @@ def run(
     `costs` if that is not tried. So the baseline learns from more clips than fine-tuning, whose dev clips only choose
     the epoch.
 
-    A linear support vector machine has no probabilities: `probabilities` are softmax(s * decision values), with the s
+    A support vector machine has no probabilities: `probabilities` are softmax(s * decision values), with the s
     of `SHARPNESS` under which dev is likeliest (Guo et al., "On calibration of modern neural networks", ICML 2017). The
     class predicted is the machine's own.
 
     Parameters
     ----------
-    functionals
-        The shards of each corpus that the folds name, and of its copies at other speeds, which are learnt from
-        wherever the clips themselves are; `schemas.FUNCTIONALS`.
+    vectors
+        {corpus: {stage: shards}} of each corpus that the folds name, and of its copies at other speeds, which are
+        learnt from wherever the clips themselves are; `schemas.FUNCTIONALS`.
     targets
         `schemas.TARGETS` of each; of kind hard.
     folds
         `schemas.FOLDS`.
     options
-        Normalisations, costs and class balance.
+        Which machines, costs and class balance.
     output
-        `schemas.PREDICTIONS`: initialisation `svm` or `svm_speaker`, seed 0.
+        `schemas.PREDICTIONS`: initialisation the name of the machine, seed 0.
 
     Raises
     ------
@@ -85,10 +84,9 @@ def run(
     known, table = read_targets(targets), read_folds(folds)
     if known.kind != "hard":
         raise UserError(f"{table.setting}: the baseline learns targets of kind hard, not {known.kind}; leave it out")
-    clips = read_clips(functionals, known, table)
-    total = len(options.normalise) * len(table.folds)
+    total = len(options.machines()) * len(table.folds)
     results = progress(
-        _rows(clips, known, table, options), total=total, unit="folds", label=f"baseline {table.setting}"
+        _rows(vectors, known, table, options), total=total, unit="folds", label=f"baseline {table.setting}"
     )
     rows = [row for fold_rows in results for row in fold_rows]
     made_by = shards.provenance("baseline", options.model_dump(mode="json"), **provenance_of(known, table))
@@ -96,21 +94,26 @@ def run(
 
 
 def _rows(
-    clips: DescribedClips, known: Targets, table: FoldTable, options: BaselineOptions
+    vectors: Mapping[str, Mapping[Vectors, Sequence[Path]]],
+    known: Targets,
+    table: FoldTable,
+    options: BaselineOptions,
 ) -> Iterator[list[dict[str, object]]]:
-    """Yield the predictions of one normalisation and one fold after the other."""
+    """Yield the predictions of one machine and one fold after the other."""
     named = {clip.key: clip for clip in table.clips}
-    for normalise in options.normalise:
-        for fold in table.folds:
-            run = {"initialisation": NAMES[normalise], "fold": fold.number, "seed": SEED}
-            predictions = predict_fold(clips, fold, normalise, len(known.classes), options)
-            yield list(prediction_rows(predictions, run, named, known))
+    for stage, machines in itertools.groupby(options.machines(), key=lambda machine: machine.vectors):
+        clips = read_clips({name: of[stage] for name, of in vectors.items() if stage in of}, known, table, stage)
+        for machine in machines:
+            for fold in table.folds:
+                run = {"initialisation": machine.name, "fold": fold.number, "seed": SEED}
+                predictions = predict_fold(clips, fold, machine, len(known.classes), options)
+                yield list(prediction_rows(predictions, run, named, known))
 
 
 def predict_fold(
     clips: DescribedClips,
     fold: Fold,
-    normalise: Literal["train", "speaker"],
+    machine: Machine,
     classes: int,
     options: BaselineOptions,
 ) -> list[Prediction]:
@@ -122,8 +125,9 @@ def predict_fold(
         All clips.
     fold
         Which of them learn, choose and are tested.
-    normalise
-        By the clips that are learnt from, or by each speaker's own clips in the fold.
+    machine
+        Its kernel, and whether vectors are standardised by the clips that are learnt from, or by each speaker's own
+        clips in the fold.
     classes
         Number of classes.
     options
@@ -131,40 +135,62 @@ def predict_fold(
     """
     rows = fold.rows(clips.names)
     heard = {**rows, "train": clips.at_every_speed(rows["train"])}
-    chosen = COST_WITHOUT_DEV if COST_WITHOUT_DEV in options.costs else options.costs[0]
+    costs = options.costs[machine.kernel]
+    chosen = COST_WITHOUT_DEV if COST_WITHOUT_DEV in costs else costs[0]
     sharpness, predictions = SHARPNESS_WITHOUT_DEV, []
     if len(rows["dev"]):
-        inputs = normalised(clips, heard, rows["train"], normalise)
-        chosen, decided = choose(inputs, clips.labels, heard, classes, options)
+        shown = _shown(clips, heard, rows["train"], machine)
+        chosen, decided = choose(shown, clips.labels, heard, classes, machine.kernel, options)
         sharpness = choose_sharpness(decided, clips.labels[rows["dev"]])
         predictions.append(_prediction("dev", rows["dev"], probabilities(decided, sharpness), clips.names))
     learnt = np.sort(np.concatenate([rows["train"], rows["dev"]]))
     heard["train"] = clips.at_every_speed(learnt)
-    inputs = normalised(clips, heard, learnt, normalise)
-    machine = fit(inputs[heard["train"]], clips.labels[heard["train"]], chosen, options)
-    decided = decisions(machine, inputs[rows["test"]], classes)
+    shown = _shown(clips, heard, learnt, machine)
+    fitted = fit(shown["train"], clips.labels[heard["train"]], chosen, machine.kernel, options)
+    decided = decisions(fitted, shown["test"], classes)
     return [*predictions, _prediction("test", rows["test"], probabilities(decided, sharpness), clips.names)]
 
 
+def _shown(clips: DescribedClips, heard: Mapping[str, Rows], learnt: Rows, machine: Machine) -> dict[str, Floats]:
+    """Return {part: what the solver is shown of its clips}: vectors (N, D), or kernels with those of train (N, M)."""
+    inputs = normalised(clips, heard, learnt, machine.normalise)
+    shown = {part: inputs[rows] for part, rows in heard.items()}
+    return shown if machine.kernel == "linear" else {part: kernel(own, shown["train"]) for part, own in shown.items()}
+
+
+def kernel(inputs: Floats, others: Floats) -> Floats:
+    """Return exp(-|x - y|^2 / (2 D)) of x (N, D) and y (M, D), shape (N, M).
+
+    In deviations |x - y|^2 is about 2 D, so that it is neither flat nor spiky.
+    """
+    values: Floats = rbf_kernel(inputs, others, gamma=1 / (2 * inputs.shape[1]))
+    return values
+
+
 def choose(
-    inputs: Floats, labels: NDArray[np.int64], rows: Mapping[str, Rows], classes: int, options: BaselineOptions
+    shown: Mapping[str, Floats],
+    labels: NDArray[np.int64],
+    rows: Mapping[str, Rows],
+    classes: int,
+    kernel: Kernel,
+    options: BaselineOptions,
 ) -> tuple[float, Floats]:
     """Return the C whose machine has the best UAR on dev, and its decision values (M, classes) there."""
     truth = torch.from_numpy(labels[rows["dev"]])
     tried = []
-    for cost in sorted(options.costs):
-        machine = fit(inputs[rows["train"]], labels[rows["train"]], cost, options)
-        decided = decisions(machine, inputs[rows["dev"]], classes)
+    for cost in sorted(options.costs[kernel]):
+        machine = fit(shown["train"], labels[rows["train"]], cost, kernel, options)
+        decided = decisions(machine, shown["dev"], classes)
         uar = dev_measures(truth, torch.from_numpy(decided.argmax(1)), classes)["uar"]
         tried.append((uar, cost, decided))
     _, chosen, decided = max(tried, key=lambda entry: entry[0])
     return chosen, decided
 
 
-def decisions(machine: LinearSVC | SVC, inputs: Floats, classes: int) -> Floats:
+def decisions(machine: LinearSVC | SVC, shown: Floats, classes: int) -> Floats:
     """Return decision values (N, classes); minus infinity for a class that was not learnt."""
-    found = machine.decision_function(inputs)
-    values = np.full((len(inputs), classes), -np.inf)
+    found = machine.decision_function(shown)
+    values = np.full((len(shown), classes), -np.inf)
     values[:, machine.classes_] = np.column_stack([-found, found]) if found.ndim == 1 else found
     return values
 
@@ -185,20 +211,21 @@ def choose_sharpness(decided: Floats, labels: NDArray[np.int64]) -> float:
     return max(SHARPNESS, key=likelihood)
 
 
-def fit(inputs: Floats, labels: NDArray[np.int64], cost: float, options: BaselineOptions) -> LinearSVC | SVC:
-    """Return a machine that has learnt these clips.
+def fit(
+    shown: Floats, labels: NDArray[np.int64], cost: float, kernel: Kernel, options: BaselineOptions
+) -> LinearSVC | SVC:
+    """Return a machine that has learnt these clips, of vectors (N, D), or of their kernels with each other (N, N).
 
     A linear one, one class against the rest, minimises |w|^2 / 2 + C sum_i v[i] max(0, 1 - t[i] (w x[i] + b))^2 for
     each class (Fan et al., "LIBLINEAR", JMLR 2008), v being 1, or balanced: clips / (classes * clips of the class).
-    One with the kernel exp(-|x - y|^2 / (2 D)), D functionals, lets pairs of classes vote (Chang & Lin, "LIBSVM",
-    2011); in deviations |x - y|^2 is about 2 D, so that it is neither flat nor spiky.
+    One with another kernel lets pairs of classes vote (Chang & Lin, "LIBSVM", 2011).
     """
     weight = "balanced" if options.class_balance else None
-    if options.kernel == "rbf":
-        return SVC(C=cost, gamma=1 / (2 * inputs.shape[1]), class_weight=weight, cache_size=500).fit(inputs, labels)
+    if kernel == "rbf":
+        return SVC(C=cost, kernel="precomputed", class_weight=weight).fit(shown, labels)
     machine = LinearSVC(C=cost, class_weight=weight, dual=True, random_state=SEED, tol=TOLERANCE, max_iter=ITERATIONS)
     with warnings.catch_warnings(record=True) as caught:
-        machine.fit(inputs, labels)
+        machine.fit(shown, labels)
     if any(issubclass(entry.category, ConvergenceWarning) for entry in caught):
         print(
             f"baseline: warning: C = {cost:g} is not learnt to the end after {ITERATIONS} passes over {len(labels)}"

@@ -21,6 +21,7 @@ from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.models.deepemocluster import DeepEmoCluster, make_deepemocluster
 from avpretext.progress import progress
+from avpretext.systems import DEEPEMOCLUSTER
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
 from avpretext.training.data import SpeechChunks
 from avpretext.training.finetune import Run, network_seed
@@ -31,7 +32,6 @@ from avpretext.training.predictions import Prediction, prediction_rows, provenan
 from avpretext.training.spectrograms import Rows, Sound, read_spectrograms, spectrogram_grid
 from avpretext.training.targets import Targets, read_targets
 
-NAMES = {"head_trained": "deepemocluster", "as_published": "deepemocluster_as_published"}
 """What each variant is called, where others say what fine-tuning starts from."""
 
 TRUNK_RATE, ADAM_RATE, TOP_RATE = 1e-3, 5e-4, 0.05
@@ -114,7 +114,7 @@ def _runs(
         for seed in range(config.deepemocluster.seeds):
             for variant in config.deepemocluster.variants:
                 learner = Learner(sound, values, rows, without, known, variant == "head_trained", config)
-                yield NAMES[variant], learner.run(fold, seed, heard.clip_ids)
+                yield DEEPEMOCLUSTER[variant], learner.run(fold, seed, heard.clip_ids)
 
 
 def unlabelled_rows(

@@ -1,4 +1,4 @@
-"""Functionals of the clips that the baseline learns and tests, and how they are standardised."""
+"""Vectors of the clips that the baseline learns and tests, and how they are standardised."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.paths import original_of
+from avpretext.systems import Vectors
 from avpretext.training.folds import FoldTable
 from avpretext.training.targets import Targets
 
@@ -23,7 +24,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class DescribedClips:
-    """Functionals and classes of N clips.
+    """Vectors and classes of N clips.
 
     Attributes
     ----------
@@ -31,8 +32,8 @@ class DescribedClips:
         `{corpus}/{clip_id}` of each; of a copy at another speed, `{corpus}@{speed}/{clip_id}`.
     speakers
         (N,) `{corpus}/{speaker}`; a copy is of a speaker of its own.
-    functionals
-        (N, D), in openSMILE's units.
+    vectors
+        (N, D), in the units of their stage.
     labels
         (N,) numbers of their classes.
     originals
@@ -41,7 +42,7 @@ class DescribedClips:
 
     names: list[str]
     speakers: NDArray[np.str_]
-    functionals: NDArray[np.float32]
+    vectors: NDArray[np.float32]
     labels: Rows
     originals: Rows
 
@@ -50,31 +51,35 @@ class DescribedClips:
         return np.flatnonzero(np.isin(self.originals, rows))
 
 
-def read_clips(functionals: Mapping[str, Sequence[Path]], known: Targets, table: FoldTable) -> DescribedClips:
-    """Read the functionals of the clips that the folds name, and of their copies at other speeds.
+def read_clips(
+    vectors: Mapping[str, Sequence[Path]], known: Targets, table: FoldTable, stage: Vectors
+) -> DescribedClips:
+    """Read the vectors of the clips that the folds name, and of their copies at other speeds.
 
     Parameters
     ----------
-    functionals
+    vectors
         corpus, or `{corpus}@{speed}`: shards.
     known, table
         What the clips are, and which.
+    stage
+        Whose vectors they are, for messages.
 
     Raises
     ------
     UserError
-        A corpus has none, or they are of another feature set than those of the rest.
+        A corpus has none, or they are of other values than those of the rest.
     """
     wanted = {clip.key: clip for clip in table.clips}
     corpora = sorted({clip.corpus for clip in table.clips})
-    if missing := [corpus for corpus in corpora if corpus not in functionals]:
-        raise UserError(f"{table.setting}: the folds name {missing[0]}, of which no functionals are given")
-    sets = {tuple(shards.read_provenance(files[0])["names"]) for files in functionals.values()}
+    if missing := [corpus for corpus in corpora if corpus not in vectors]:
+        raise UserError(f"{table.setting}: the folds name {missing[0]}, of which no {stage} are given")
+    sets = {tuple(shards.read_provenance(files[0])["names"]) for files in vectors.values()}
     if len(sets) > 1:
-        raise UserError(f"{table.setting}: functionals are of different feature sets; redo the stage functionals")
+        raise UserError(f"{table.setting}: {stage} are of different feature sets; redo the stage {stage}")
     found = {
         f"{heard}/{clip_id}": values
-        for heard, files in functionals.items()
+        for heard, files in vectors.items()
         for clip_id, values in _vectors(files)
         if f"{original_of(heard)}/{clip_id}" in wanted
     }
@@ -82,9 +87,9 @@ def read_clips(functionals: Mapping[str, Sequence[Path]], known: Targets, table:
     clips = [original_of(name) for name in names]
     left_out = len(wanted) - len(set(names) & set(wanted))
     if left_out == len(wanted):
-        raise UserError(f"{table.setting}: no clip of the folds has functionals; redo the stage functionals")
+        raise UserError(f"{table.setting}: no clip of the folds has {stage}; redo the stage {stage}")
     if left_out:
-        print(f"baseline: warning: {left_out} of {len(wanted)} clips have no functionals: left out", file=sys.stderr)
+        print(f"baseline: warning: {left_out} of {len(wanted)} clips have no {stage}: left out", file=sys.stderr)
     place = {name: row for row, name in enumerate(names)}
     return DescribedClips(
         names,
@@ -96,27 +101,27 @@ def read_clips(functionals: Mapping[str, Sequence[Path]], known: Targets, table:
 
 
 def _vectors(files: Sequence[Path]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield clip_id and functionals of each clip of a corpus."""
+    """Yield clip_id and vector of each clip of a corpus."""
     for file in files:
         for clip_id, rows in shards.iterate_clips(file, ["values"]):
             yield clip_id, rows["values"].combine_chunks().flatten().to_numpy()
 
 
 def normalised(clips: DescribedClips, rows: Mapping[str, Rows], learnt: Rows, by: str) -> Floats:
-    """Return functionals (N, D) in deviations: of the clips `learnt`, or of each speaker's own clips in the fold.
+    """Return vectors (N, D) in deviations: of the clips `learnt`, or of each speaker's own clips in the fold.
 
     A copy at another speed is standardised as the clip itself would be, or by its own speaker's copies.
 
     A speaker with a single clip, of which nothing would be left, is standardised by the clips learnt.
     """
-    inputs = standardise(clips.functionals, clips.functionals[learnt])
+    inputs = standardise(clips.vectors, clips.vectors[learnt])
     if by == "train":
         return inputs
     used = np.concatenate(list(rows.values()))
     for speaker in np.unique(clips.speakers[used]):
         own = used[clips.speakers[used] == speaker]
         if len(own) > 1:
-            inputs[own] = standardise(clips.functionals[own], clips.functionals[own])
+            inputs[own] = standardise(clips.vectors[own], clips.vectors[own])
     return inputs
 
 

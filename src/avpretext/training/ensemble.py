@@ -10,24 +10,13 @@ import polars as pl
 from avpretext import schemas, shards
 from avpretext.config import EnsembleOptions
 from avpretext.errors import UserError, nearest
+from avpretext.systems import ensemble_name
 from avpretext.training.targets import in_words
-
-PREFIX = "together:"
-"""Before the names of the members, in the place where other predictions say what fine-tuning started from."""
 
 _SAID = ("kind", "classes", "target", "setting", "sentence", "speaker_leaks")
 """Of the provenance of predictions, what holds for their mean too."""
 
 _CLIP = ["fold", "split", "clip_id", "speaker"]
-
-
-def ensemble_name(members: Sequence[str]) -> str:
-    """Return what an ensemble is called.
-
-    >>> ensemble_name(["scratch", "svm_speaker"])
-    'together:scratch+svm_speaker'
-    """
-    return PREFIX + "+".join(members)
 
 
 def run(predictions: Sequence[Path], options: EnsembleOptions, output: Path) -> None:

@@ -1,0 +1,65 @@
+"""What is compared, and how it is called: the column `initialisation` of predictions, scores and tables.
+
+`scratch`, sets of pretext tasks and checkpoints of the user's own are initialisations of fine-tuning. Beside them stand
+support vector machines, DeepEmoCluster, and ensembles of any of these.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Literal, NamedTuple
+
+SCRATCH = "scratch"
+
+Vectors = Literal["functionals", "statistics"]
+Kernel = Literal["linear", "rbf"]
+Normalisation = Literal["train", "speaker"]
+
+
+class Machine(NamedTuple):
+    """A support vector machine: on which vectors, with which kernel, standardised by whose clips."""
+
+    vectors: Vectors
+    kernel: Kernel
+    normalise: Normalisation
+
+    @property
+    def name(self) -> str:
+        """What it is called.
+
+        >>> Machine("functionals", "linear", "train").name, Machine("statistics", "rbf", "speaker").name
+        ('svm', 'svm_statistics_rbf_speaker')
+        """
+        return "_".join(["svm", *(part for part in self if part not in ("functionals", "linear", "train"))])
+
+
+_EVERY: tuple[tuple[Vectors, ...], tuple[Kernel, ...], tuple[Normalisation, ...]] = (
+    ("functionals", "statistics"),
+    ("linear", "rbf"),
+    ("train", "speaker"),
+)
+MACHINES = {machine.name: machine for machine in (Machine(*parts) for parts in product(*_EVERY))}
+"""name: machine."""
+
+DEEPEMOCLUSTER = {"head_trained": "deepemocluster", "as_published": "deepemocluster_as_published"}
+"""variant: what it is called."""
+
+TOGETHER = "together:"
+"""Before the names of the members of an ensemble."""
+
+
+def ensemble_name(members: Sequence[str]) -> str:
+    """Return what an ensemble is called.
+
+    >>> ensemble_name(["scratch", "svm_speaker"])
+    'together:scratch+svm_speaker'
+    """
+    return TOGETHER + "+".join(members)
+
+
+def stands_beside(name: str) -> bool:
+    """Tell whether a system is no initialisation of fine-tuning.
+
+    >>> stands_beside("energy-emotion"), stands_beside("svm"), stands_beside("together:scratch+svm")
+    (False, True, True)
+    """
+    return name in MACHINES or name in DEEPEMOCLUSTER.values() or name.startswith(TOGETHER)
