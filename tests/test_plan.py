@@ -45,6 +45,18 @@ def test_a_penalty_without_votes_is_refused_with_the_fix() -> None:
         plan({"finetune": {"loss": "penalty"}}, crema=corpus("crema_d", protocol={"name": "chou"}))
 
 
+def test_an_ensemble_is_of_what_is_trained_and_of_what_a_target_allows() -> None:
+    labelled = {"path": ".", "use": ["finetune"], "targets": ["voice", "voice-distribution"], "reader": "crema_d"}
+    content = {"corpora": {"it": labelled}, "ensemble": {"members": [["scratch", "svm"]]}}
+    one = Plan(parse(content))
+    settings = {kind: name for name, setting in one.settings["it"].items() for kind in [setting.kind]}
+    together = {kind: one.predictions("it", name)[-1] for kind, name in settings.items()}
+    assert "/ensemble/" in together["hard"]
+    assert "/ensemble/" not in together["distribution"], "a support vector machine learns no shares"
+    with pytest.raises(UserError, match="'svm_rbf' is none of scratch, svm; did you mean 'svm'"):
+        Plan(parse({**content, "ensemble": {"members": [["scratch", "svm_rbf"]]}}))
+
+
 def test_own_features_stand_beside_those_of_the_workflow(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").touch()
     own = corpus(features={"mine": str(tmp_path)}, shards=2)

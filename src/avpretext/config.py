@@ -47,7 +47,7 @@ from avpretext.options.training import (
     StatisticsOptions,
     Variant,
 )
-from avpretext.systems import DEEPEMOCLUSTER, SCRATCH, stands_beside
+from avpretext.systems import SCRATCH, stands_beside
 
 __all__ = [
     "LABELLED_TASKS",
@@ -186,18 +186,6 @@ class Config(Options):
         for kernel in self.baseline.kernels:
             if kernel not in self.baseline.costs:
                 raise ValueError(f"baseline.costs: no values of C for {kernel}, which baseline.kernels asks for")
-        return self
-
-    @model_validator(mode="after")
-    def _members_of_ensembles_are_trained(self) -> Self:
-        machines = [machine.name for machine in self.baseline.machines()]
-        clustered = [DEEPEMOCLUSTER[variant] for variant in self.deepemocluster.variants]
-        trained = [*self.initialisations(), *machines, *clustered]
-        for member in itertools.chain(*self.ensemble.members):
-            if member not in trained:
-                raise ValueError(
-                    f"ensemble.members: {member!r} is none of {', '.join(trained)}{nearest(member, trained)}"
-                )
         return self
 
     @model_validator(mode="after")

@@ -4,14 +4,16 @@ The rules of the workflow ask here, so that they hold no logic of their own; no 
 """
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from avpretext.config import LABELLED_TASKS, Config, CorpusOptions, Variant
 from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target_name, targets_of
 from avpretext.corpora.settings import Setting
-from avpretext.errors import UserError
+from avpretext.errors import UserError, nearest
 from avpretext.paths import Layout, copy_of, expand, original_of
+from avpretext.systems import DEEPEMOCLUSTER, ensembles_of
 
 SCORES = ("metrics", "runs", "comparisons", "confusion")
 """Files that `evaluate` writes of each setting."""
@@ -51,6 +53,7 @@ class Plan:
         self.ablated = {name: self._ablated_of(corpus) for name, corpus in config.corpora.items()}
         self.targets = {name: self._targets_of(name) for name in config.corpora}
         self._check_penalty()
+        self._check_ensembles()
 
     def _ablated_of(self, corpus: CorpusOptions) -> dict[str, Setting]:
         """Return the settings of a corpus that the ablation looks at."""
@@ -71,6 +74,17 @@ class Plan:
                 raise UserError(
                     f"finetune.loss: penalty needs raters' votes, and the target {setting.target!r} of {corpus} has"
                     f" none: choose a voted target in corpora.{corpus}.targets, or finetune.loss: base"
+                )
+
+    def _check_ensembles(self) -> None:
+        """Raise when a member of an ensemble is not trained."""
+        machines = [machine.name for machine in self.config.baseline.machines()]
+        clustered = [DEEPEMOCLUSTER[variant] for variant in self.config.deepemocluster.variants]
+        trained = [*self.config.initialisations(), *machines, *clustered]
+        for member in itertools.chain(*self.config.ensemble.members):
+            if member not in trained:
+                raise UserError(
+                    f"ensemble.members: {member!r} is none of {', '.join(trained)}{nearest(member, trained)}"
                 )
 
     def _trained(self) -> Iterator[tuple[str, str, Setting, list[Variant]]]:
@@ -230,7 +244,8 @@ class Plan:
 
     def predictions(self, corpus: str, setting: str) -> list[str]:
         """Return the predictions of every initialisation, and of what stands beside them, in a setting."""
-        together = [self.layout.ensemble(corpus, setting)] if self.config.ensemble.members else []
+        possible = ensembles_of(self.config.ensemble.members, self.setting(corpus, setting).kind)
+        together = [self.layout.ensemble(corpus, setting)] if possible else []
         return [*self.alone(corpus, setting), *together]
 
     def alone(self, corpus: str, setting: str) -> list[str]:

@@ -56,6 +56,15 @@ def ensemble_name(members: Sequence[str]) -> str:
     return TOGETHER + "+".join(members)
 
 
+def ensembles_of(ensembles: Sequence[Sequence[str]], kind: str) -> list[Sequence[str]]:
+    """Return the ensembles that a kind of target can have: support vector machines learn one class of each clip alone.
+
+    >>> ensembles_of([["scratch", "svm"], ["scratch", "energy"]], "distribution")
+    [['scratch', 'energy']]
+    """
+    return [members for members in ensembles if kind == "hard" or not any(name in MACHINES for name in members)]
+
+
 def stands_beside(name: str) -> bool:
     """Tell whether a system is no initialisation of fine-tuning.
 

@@ -1,7 +1,11 @@
 """Charts within the page: its colours, its font, no identifiers in common."""
 
 import re
+from importlib.resources import files
 
+import pytest
+
+from avpretext.config import TASKS
 from avpretext.report import figures
 from avpretext.report.theme import COLOURS
 
@@ -15,6 +19,13 @@ def test_colours_are_the_pages_own_so_that_they_follow_dark_and_print() -> None:
     assert not any(stand_in in svg for stand_in in COLOURS.values())
     assert "font-family" not in svg
     assert "<style" not in svg
+
+
+@pytest.mark.parametrize("name", [*TASKS, *COLOURS])
+def test_every_task_and_every_colour_is_a_colour_of_the_page_in_light_dark_and_print(name: str) -> None:
+    assert name in COLOURS
+    page = (files("avpretext.report") / "templates/report.css").read_text()
+    assert len(re.findall(rf"--{name}: #[0-9a-f]{{6}};", page)) == 3
 
 
 def test_text_is_text_and_is_escaped() -> None:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 COLOURS = {
     "ink": "#0c0001", "muted": "#0c0002", "grid": "#0c0003", "surface": "#0c0004", "accent": "#0c0005",
     "energy": "#0c0006", "activation": "#0c0007", "emotion": "#0c0008", "warm": "#0c0009", "soft": "#0c000a",
-    "raised": "#0c000b",
+    "raised": "#0c000b", "clusters": "#0c000c",
 }  # fmt: skip
 """Stand-ins that Matplotlib draws with; `inline` turns each into the CSS variable of its name."""
 

@@ -10,7 +10,7 @@ import polars as pl
 from avpretext import schemas, shards
 from avpretext.config import EnsembleOptions
 from avpretext.errors import UserError, nearest
-from avpretext.systems import ensemble_name
+from avpretext.systems import ensemble_name, ensembles_of
 from avpretext.training.targets import in_words
 
 _SAID = ("kind", "classes", "target", "setting", "sentence", "speaker_leaks")
@@ -23,7 +23,8 @@ def run(predictions: Sequence[Path], options: EnsembleOptions, output: Path) -> 
     """Write the predictions of each ensemble: p = mean over members of the mean over their seeds.
 
     So each member counts alike, however many seeds it has. Probabilities are averaged, shares and numbers too; the
-    class predicted is that of the mean. A part of a fold that a member does not predict, such as dev, is left out.
+    class predicted is that of the mean. A part of a fold that a member does not predict, such as dev, is left out,
+    and so is an ensemble with a support vector machine where the target is not of kind hard.
 
     Parameters
     ----------
@@ -43,7 +44,9 @@ def run(predictions: Sequence[Path], options: EnsembleOptions, output: Path) -> 
     said: dict[str, Any] = {
         name: value for name, value in shards.read_provenance(predictions[0]).items() if name in _SAID
     }
-    together = [row for members in options.members for row in ensemble_rows(members, rows, said)]
+    together = [
+        row for members in ensembles_of(options.members, said["kind"]) for row in ensemble_rows(members, rows, said)
+    ]
     made_by = shards.provenance("ensemble", options.model_dump(mode="json"), **said)
     shards.write_table(output, together, schemas.PREDICTIONS, made_by)
 
