@@ -33,7 +33,7 @@ ROW = "row number"
 WRONG = "wrong stretch"
 
 _LOOKS_LIKE = 0.81
-_SOURCE_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _ODD_PATH = re.compile(r"^/|^[A-Za-z]:[\\/]|^\.\.?/|/\.\.?(/|$)|//|^\.\.$")
 
 Kind = Literal["label", "votes", "attribute"]
@@ -267,7 +267,7 @@ def sources_in(table: pl.DataFrame, file: Path) -> dict[str, tuple[Kind, list[st
     """Return what a table knows of its clips that can be learnt: name, kind and columns, in the order of the columns.
 
     A column of numbers is an attribute, one of text a label; columns `NAME.CLASS` are the votes of NAME. A column whose
-    name is not of letters, digits, `_` and `-` is left out.
+    name is not of letters, digits, `_` and `-`, or starts with `-`, is left out.
 
     Raises
     ------
