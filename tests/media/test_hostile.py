@@ -202,6 +202,15 @@ def test_patterns_and_addresses_as_names_are_names(trap: Trap, make: Make, split
     assert trap.caught == 0
 
 
+def test_a_picture_that_would_fill_the_memory_is_not_decoded(make: Make, split_file: Split) -> None:
+    huge = ("-f", "lavfi", "-i", "color=gray:s=16384x8200:d=1:r=1,format=gray", "-f", "lavfi", "-i", "sine=d=1")
+    source = make("a.mkv", *huge, "-c:v", "mjpeg", "-q:v", 31, "-pix_fmt", "yuvj420p", "-c:a", "flac")
+    assert source.stat().st_size < 2_000_000
+    refusal = split_file(source)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason in ("decode_error", "no_video")
+
+
 def corpus_with(folder: Path, table: str, **more: object) -> CorpusOptions:
     (folder / "corpus").mkdir(exist_ok=True)
     (folder / "clips.csv").write_text(table)

@@ -30,6 +30,9 @@ DEMUXERS = "aac,aiff,asf,avi,flac,flv,matroska,mov,mp3,mpeg,mpegts,mpegvideo,mxf
 MAX_DECODE_ERRORS = 0.1
 """Share of packets that may fail to decode before ffmpeg gives the clip up."""
 
+MAX_PIXELS = 1 << 27
+"""Of a picture, 16384 x 8192: a few kilobytes can declare one that fills the memory."""
+
 RUN_UP_S = 0.5
 """Of a stretch, decoding starts at the last whole second that is at least this much earlier: decoders of sound need a
 run-up, the first picture may have begun before, and from a whole second resampling has the same phase as from 0."""
@@ -136,6 +139,7 @@ def command(
         protocol_whitelist=PROTOCOLS,
         format_whitelist=DEMUXERS,
         threads=1,
+        max_pixels=MAX_PIXELS,
         t=longest_s if part is None else part.lead_s + part.length_s + _EXTRA_S,
         **({"ss": seek_s} if seek_s else {}),
     )
