@@ -158,8 +158,12 @@ class Config(Options):
         if not self.corpora:
             raise ValueError("corpora: at least one corpus is needed; see the README, 'Your own corpus'")
         for name in self.corpora:
-            if not name.replace("_", "").replace("-", "").isalnum() or name in RESERVED_NAMES:
-                raise ValueError(f"corpora.{name}: a name has letters, digits, - and _ and is none of {RESERVED_NAMES}")
+            letters = name.replace("_", "").replace("-", "").isalnum()
+            if not letters or name.startswith("-") or name in RESERVED_NAMES:
+                raise ValueError(
+                    f"corpora.{name}: a name has letters, digits, - and _, starts with no -, and is none of"
+                    f" {RESERVED_NAMES}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,11 @@
 """Where everything lies: the only place that knows how results are laid out."""
 
 import hashlib
+import posixpath
+import re
 from pathlib import Path
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 def shard_of(clip_id: str, shards: int) -> int:
@@ -12,6 +16,16 @@ def shard_of(clip_id: str, shards: int) -> int:
     """
     digest = hashlib.blake2b(clip_id.encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return int.from_bytes(digest, "big") % shards
+
+
+def is_outside(path: str) -> bool:
+    """Tell whether a path leaves the folder that it is relative to.
+
+    >>> [is_outside(path) for path in ("a/../b.mp4", "a/../../b.mp4", "/b.mp4", "..b.mp4")]
+    [False, True, True, False]
+    """
+    plain = posixpath.normpath(path)
+    return plain.startswith(("/", "../")) or plain == ".." or _DRIVE.match(plain) is not None
 
 
 def expand(shards: str | Path) -> list[Path]:

@@ -26,7 +26,7 @@ REASONS = {
     "not_media": "ffmpeg finds no audio or video in the file",
     "no_audio": "the file has no audio stream",
     "no_video": "the file has no video stream",
-    "truncated": "the file ends before the duration that it declares",
+    "truncated": "the file ends before the duration or the size that it declares, or within a packet",
     "decode_error": "ffmpeg cannot decode the file",
     "too_short": "the clip is shorter than split.min_duration_s",
     "too_long": "the clip is longer than split.max_duration_s",

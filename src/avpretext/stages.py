@@ -46,10 +46,10 @@ STAGES = {
     "index": Stage(
         "avpretext.media.index",
         2,
-        _of_corpus("path", "reader", "parts", "table", "video", "shards", "speakers"),
+        _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers"),
     ),
-    "segment": Stage("avpretext.media.segment", 1, ("segment", *_of_corpus("video"))),
-    "split": Stage("avpretext.media.split", 2, ("split",), but=("keep_frames",)),
+    "segment": Stage("avpretext.media.segment", 2, ("segment", *_of_corpus("video"))),
+    "split": Stage("avpretext.media.split", 3, ("split",), but=("keep_frames",)),
     "speed": Stage("avpretext.features.speed", 1),
     "speech": Stage("avpretext.features.speech", 1, ("speech",)),
     "log_mel": Stage("avpretext.features.log_mel", 1, ("log_mel",)),
@@ -65,10 +65,12 @@ STAGES = {
     "targets": Stage(
         "avpretext.corpora.targets",
         2,
-        _of_corpus("path", "reader", "parts", "table", "segment", "ties", "label_map"),
+        _of_corpus("path", "reader", "parts", "table", "outside", "segment", "ties", "label_map"),
     ),
     "folds": Stage(
-        "avpretext.corpora.folds", 1, ("seed", *_of_corpus("path", "reader", "parts", "table", "segment", "protocol"))
+        "avpretext.corpora.folds",
+        1,
+        ("seed", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "protocol")),
     ),
     "co_occurrence": Stage("avpretext.training.co_occurrence", 1),
     "finetune": Stage(

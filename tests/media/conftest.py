@@ -8,6 +8,8 @@ import imageio_ffmpeg
 import pytest
 
 from avpretext.config import CorpusOptions, MediaOptions
+from avpretext.media.decode import Decoded, decode
+from avpretext.refusal import Refusal
 
 FLASH = "color=black:s=160x120:r={rate}:d=3,drawbox=c=white:t=fill:enable='between(t,0.999,1.199)'"
 BEEP = "aevalsrc='0.8*sin(2*PI*1000*t)*between(t,1,1.2)':s=44100:d=3"
@@ -41,6 +43,16 @@ def flash_and_beep(make: Make) -> Make:
         video = ["-itsoffset", video_late, "-f", "lavfi", "-i", FLASH.format(rate=25)]
         audio = ["-itsoffset", audio_late, "-f", "lavfi", "-i", BEEP]
         return make(name, *video, *audio, "-map", "0:v", "-map", "1:a", *encoding)
+
+    return run
+
+
+@pytest.fixture
+def split_file(ffmpeg: str, tmp_path: Path) -> Callable[..., Decoded | Refusal]:
+    """Decode one file with these options of `split`."""
+
+    def run(source: Path, video: bool = True, **options: object) -> Decoded | Refusal:
+        return decode(source, ffmpeg, MediaOptions(**options), video, tmp_path)
 
     return run
 

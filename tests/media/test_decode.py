@@ -15,8 +15,9 @@ from avpretext.config import MediaOptions
 from avpretext.errors import UserError
 from avpretext.media import decode as decoding
 from avpretext.media import process
-from avpretext.media.checks import is_cut_off_mp4, refuse_by_length
+from avpretext.media.checks import refuse_by_length
 from avpretext.media.decode import Decoded, decode, encode_flac, split_jpegs
+from avpretext.media.endings import is_cut_off_mp4
 from avpretext.media.ffmpeg import Header, level_and_text, parse_header, program
 from avpretext.refusal import Refusal
 

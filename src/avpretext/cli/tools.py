@@ -19,6 +19,9 @@ def corpus(
     audio: Annotated[bool, typer.Option("--audio", help="Look for audio alone, as with `video: false`.")] = False,
     part: Annotated[list[str] | None, typer.Option(help="Part of the corpus; repeatable.")] = None,
     table: Annotated[str | None, typer.Option(help="CSV or Parquet of clips, for the reader folder.")] = None,
+    outside: Annotated[
+        bool, typer.Option("--outside", help="Let paths in the table lead out of the folder, as with `outside: true`.")
+    ] = False,
     headers: Annotated[
         Literal["sample", "all", "none"], typer.Option(help="Which files are opened for length and streams.")
     ] = "sample",
@@ -27,7 +30,7 @@ def corpus(
     from avpretext.corpora import check
 
     options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
-    config = parse({"corpora": {"corpus": {**options, "parts": part or []}}}, "corpus")
+    config = parse({"corpora": {"corpus": {**options, "parts": part or [], "outside": outside}}}, "corpus")
     raise typer.Exit(check.run(config.corpora["corpus"], headers))
 
 

@@ -14,6 +14,7 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora import table
 from avpretext.corpora.reader import Clip, Entry, Reader, Source, by_kind, named, without_extension
 from avpretext.errors import UserError
+from avpretext.paths import is_outside
 
 
 def read(path: str) -> Clip:
@@ -42,6 +43,11 @@ def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
 def tables(options: CorpusOptions) -> list[str]:
     """Return the table, if one is named."""
     return [str(_file(options))] if options.table else []
+
+
+def elsewhere(options: CorpusOptions) -> list[str]:
+    """Return the paths of the table that lie outside of the corpus's folder."""
+    return [path for path in _table(options)["path"] if is_outside(path)] if options.table else []
 
 
 def sources(options: CorpusOptions) -> dict[str, Source]:
@@ -76,7 +82,7 @@ def _reading(kind: table.Kind, columns: Sequence[str]) -> Callable[[CorpusOption
 
 
 def _table(options: CorpusOptions) -> pl.DataFrame:
-    return table.read(_file(options))
+    return table.read(_file(options), options.outside)
 
 
 def _file(options: CorpusOptions) -> Path:
@@ -86,4 +92,6 @@ def _file(options: CorpusOptions) -> Path:
     return within if within.is_file() and not Path(options.table).is_file() else Path(options.table)
 
 
-READER = Reader(entries=entries, sources=sources, annotations=tables, tables=tables, partitions=partitions)
+READER = Reader(
+    entries=entries, sources=sources, annotations=tables, tables=tables, elsewhere=elsewhere, partitions=partitions
+)

@@ -12,7 +12,8 @@ import av
 import soundfile
 
 from avpretext.corpora.reader import Clip, extension
-from avpretext.media.checks import MISSING_S, is_cut_off_mp4
+from avpretext.media.checks import MISSING_S
+from avpretext.media.endings import is_cut_off_mp4
 from avpretext.media.ffmpeg import DEMUXERS, PROTOCOLS, Header
 from avpretext.progress import progress
 from avpretext.refusal import Refusal

@@ -141,6 +141,8 @@ class Reader:
         The files, beside the media, that `sources` and `partitions` read: inputs of the stages that do.
     tables
         The files that `entries` reads: what lists clips.
+    elsewhere
+        The paths outside of the corpus's folder that its tables name; asked for where `outside` allows them.
     partitions
         From options to `clip_id`, `partition`: the corpus's own division (train, dev, test, or names of folds).
     protocols
@@ -156,6 +158,7 @@ class Reader:
     sources: Callable[[CorpusOptions], Mapping[str, Source]] = _no_sources
     annotations: Callable[[CorpusOptions], list[str]] = _no_files
     tables: Callable[[CorpusOptions], list[str]] = _no_files
+    elsewhere: Callable[[CorpusOptions], list[str]] = _no_files
     partitions: Callable[[CorpusOptions], pl.DataFrame] | None = None
     protocols: Mapping[str, tuple[SpeakerFold, ...]] = field(default_factory=dict)
     published: Published | None = None

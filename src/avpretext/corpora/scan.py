@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import crema_d, emodb, folder, grid, mead, msp_face, msp_podcast, ravdess
@@ -67,10 +68,33 @@ def reader_of(options: CorpusOptions) -> Reader:
     return READERS[options.reader]
 
 
-def media_files(options: CorpusOptions) -> dict[str, os.DirEntry[str]]:
-    """Return the media files below a corpus's folder, by their path relative to it; posix, in no fixed order.
+class MediaFile(Protocol):
+    """A file as the scan needs it: `os.DirEntry` is one."""
 
-    Hidden files and folders are left out; links to folders are followed, each folder is visited once.
+    @property
+    def path(self) -> str:
+        """Where it is."""
+
+    def stat(self) -> os.stat_result:
+        """Ask the file system of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A file that a corpus's table names, outside of the corpus's folder."""
+
+    path: str
+
+    def stat(self) -> os.stat_result:
+        """Ask the file system of it."""
+        return os.stat(self.path)
+
+
+def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
+    """Return the media files of a corpus, by their path relative to its folder; posix, in no fixed order.
+
+    They are those below the folder, and, where `outside` allows it, what its table names elsewhere. Hidden files and
+    folders are left out; links to folders are followed, each folder is visited once.
 
     Raises
     ------
@@ -80,11 +104,15 @@ def media_files(options: CorpusOptions) -> dict[str, os.DirEntry[str]]:
     root = Path(options.path)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; a corpus is expected there{_fix(root, 'correct corpora.NAME.path')}")
-    return dict(_walk(root))
+    files: dict[str, MediaFile] = dict(_walk(root))
+    for path in reader_of(options).elsewhere(options) if options.outside else []:
+        if is_media(path) and os.path.isfile(root / path):
+            files.setdefault(path, Elsewhere(str(root / path)))
+    return files
 
 
 def scan(
-    options: CorpusOptions, shard: int | None = None, files: Mapping[str, os.DirEntry[str]] | None = None
+    options: CorpusOptions, shard: int | None = None, files: Mapping[str, MediaFile] | None = None
 ) -> list[ClipFile]:
     """Find the clips of a corpus and what is refused of it, sorted by path and start.
 
@@ -133,7 +161,7 @@ def _place(entry: Entry) -> tuple[str, float, str]:
 
 
 def _clip_file(
-    entry: Entry, clip_id: str, file: os.DirEntry[str] | None, broken: frozenset[str], taken: dict[str, str]
+    entry: Entry, clip_id: str, file: MediaFile | None, broken: frozenset[str], taken: dict[str, str]
 ) -> ClipFile:
     """Return a clip with its file; `taken`, the files by their clip_ids, grows by it."""
     path, size_and_mtime = printable(entry.path), _size_and_mtime(file)
@@ -152,7 +180,7 @@ def _clip_file(
     return ClipFile(path, clip_id, None if refusal else entry.clip, refusal, *size_and_mtime)
 
 
-def _refuse_file(file: os.DirEntry[str] | None, size_bytes: int) -> Refusal | None:
+def _refuse_file(file: MediaFile | None, size_bytes: int) -> Refusal | None:
     """Return why a file is no clip, None if it may be one."""
     if file is None or size_bytes < 0 or not os.access(file.path, os.R_OK):
         return Refusal("unreadable", "not a file that can be read: a broken link, a pipe, or not permitted")
@@ -212,11 +240,19 @@ def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
         for entry in _entries(place):
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 folders.append((f"{prefix}{entry.name}/", entry.path))
             elif is_media(entry.name):
                 yield prefix + entry.name, entry
         waiting.extend(sorted(folders, reverse=True))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder or leads to one; a link that leads round to itself does not."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _entries(place: str) -> list[os.DirEntry[str]]:
@@ -230,7 +266,7 @@ def _entries(place: str) -> list[os.DirEntry[str]]:
         ) from None
 
 
-def _size_and_mtime(entry: os.DirEntry[str] | None) -> tuple[int, int]:
+def _size_and_mtime(entry: MediaFile | None) -> tuple[int, int]:
     if entry is None:
         return -1, -1
     try:

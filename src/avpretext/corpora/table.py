@@ -16,6 +16,7 @@ import polars as pl
 from avpretext import shards
 from avpretext.corpora.reader import AUDIO_EXTENSIONS, Clip, Entry, extension, without_extension
 from avpretext.errors import UserError, nearest
+from avpretext.paths import is_outside
 from avpretext.refusal import Refusal
 
 CLIP_COLUMNS = ("path", "clip_id", "speaker", "sentence", "level", "start_s", "end_s", "fold")
@@ -32,14 +33,21 @@ ROW = "row number"
 WRONG = "wrong stretch"
 
 _LOOKS_LIKE = 0.81
-_SOURCE_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _ODD_PATH = re.compile(r"^/|^[A-Za-z]:[\\/]|^\.\.?/|/\.\.?(/|$)|//|^\.\.$")
 
 Kind = Literal["label", "votes", "attribute"]
 
 
-def read(file: Path) -> pl.DataFrame:
+def read(file: Path, outside: bool = False) -> pl.DataFrame:
     """Read a CSV or Parquet table of clips; every column as text, without spaces around it, empty cells null.
+
+    Parameters
+    ----------
+    file
+        The table.
+    outside
+        Whether paths may leave the corpus folder.
 
     Returns
     -------
@@ -59,7 +67,7 @@ def read(file: Path) -> pl.DataFrame:
     table.columns = names
     stripped = table.with_columns(pl.all().str.strip_chars())
     cells = stripped.with_columns(pl.when(pl.all().str.len_bytes() > 0).then(pl.all()).name.keep())
-    return _with_paths(cells.with_row_index(ROW, offset=2), file)
+    return _with_paths(cells.with_row_index(ROW, offset=2), file, outside)
 
 
 def read_csv(file: Path) -> pl.DataFrame:
@@ -107,13 +115,13 @@ def _alike(name: str, column: str) -> bool:
     return difflib.SequenceMatcher(None, name.lower(), column).ratio() >= _LOOKS_LIKE
 
 
-def _with_paths(table: pl.DataFrame, file: Path) -> pl.DataFrame:
+def _with_paths(table: pl.DataFrame, file: Path, outside: bool) -> pl.DataFrame:
     """Return the table with its paths in one form, `a/b.mp4`.
 
     Raises
     ------
     UserError
-        A path is empty or leaves the corpus folder.
+        A path is empty, or leaves the corpus folder and may not.
     """
     paths = table["path"].to_list()
     for number, path in enumerate(paths):
@@ -121,10 +129,11 @@ def _with_paths(table: pl.DataFrame, file: Path) -> pl.DataFrame:
             raise UserError(f"{file}: row {table[ROW][number]}: no path; name the file of the clip, or drop the row")
         if _ODD_PATH.search(path):
             paths[number] = posixpath.normpath(path)
-            if _ODD_PATH.search(paths[number]):
+            if not outside and is_outside(paths[number]):
                 raise UserError(
                     f"{file}: row {table[ROW][number]}: {path!r} is not within the corpus folder; paths are relative"
-                    " to it: correct the path, or corpora.NAME.path"
+                    " to it: correct the path, or corpora.NAME.path; or set corpora.NAME.outside to true (in `avpretext"
+                    " corpus`: --outside) to have files read from anywhere"
                 )
     return table.with_columns(path=pl.Series(paths, dtype=pl.String))
 
@@ -258,7 +267,7 @@ def sources_in(table: pl.DataFrame, file: Path) -> dict[str, tuple[Kind, list[st
     """Return what a table knows of its clips that can be learnt: name, kind and columns, in the order of the columns.
 
     A column of numbers is an attribute, one of text a label; columns `NAME.CLASS` are the votes of NAME. A column whose
-    name is not of letters, digits, `_` and `-` is left out.
+    name is not of letters, digits, `_` and `-`, or starts with `-`, is left out.
 
     Raises
     ------

@@ -19,6 +19,7 @@ from avpretext import schemas, shards
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 from avpretext.features.au_csv import Track, read_track, tool_of
+from avpretext.paths import is_outside
 from avpretext.progress import progress
 from avpretext.schemas import ACTION_UNITS
 
@@ -114,7 +115,8 @@ def folder_of(options: ActionUnitOptions) -> Path:
 def find_files(folder: Path, clip_ids: Sequence[str]) -> Found:
     """Find the CSV of each clip below a folder."""
     direct = {clip_id: folder / f"{clip_id}.csv" for clip_id in clip_ids}
-    files = {clip_id: path for clip_id, path in direct.items() if path.is_file()}
+    # A table names its clips as it likes: "../a" and "/a" are no names of files in the folder.
+    files = {clip_id: path for clip_id, path in direct.items() if not is_outside(clip_id) and path.is_file()}
     missing: list[str] = []
     ambiguous: list[str] = []
     named = _by_stem(folder) if len(files) < len(direct) else {}

@@ -63,6 +63,23 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def verified(path: str | Path) -> str:
+    """Return the SHA-256 of the face model that a stage is about to load.
+
+    Raises
+    ------
+    UserError
+        It is another file than `FACE_MODEL_SHA256` says.
+    """
+    found = sha256(path)
+    if found != FACE_MODEL_SHA256:
+        raise UserError(
+            f"{path}: its SHA-256 is {found}, expected {FACE_MODEL_SHA256}: not {FACE_MODEL}; remove the file and run"
+            " the stage 'models' again"
+        )
+    return found
+
+
 def _from_folder(folder: Path) -> bytes:
     file = folder / FACE_MODEL
     try:

@@ -1,16 +1,15 @@
 """What is wrong with a file: by what it declares, by what came out of it, by how long that is."""
 
 import os
-import struct
 from pathlib import Path
 
 from avpretext.config import MediaOptions
+from avpretext.media.endings import MISSING_FRACTION, broken_off, is_cut_off_mp4
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.refusal import Refusal
 
 MISSING_S = 0.25
-MISSING_FRACTION = 0.05
 """A file is truncated when all of its streams end more than 0.25 s and 5 % before the duration that it declares."""
 
 TRUNCATION_SIGNS = (
@@ -31,8 +30,6 @@ _CONSEQUENCES = (
     "Terminating",
     "Nothing was written",
 )
-_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
-_MAX_BOXES = 1000
 
 
 def refuse_by_header(
@@ -57,8 +54,11 @@ def refuse_by_header(
     if header is None and not os.access(source, os.R_OK):
         return Refusal("unreadable", _most_telling(process.errors()))
     if header is None:
-        reason = "truncated" if is_cut_off_mp4(source) else "not_media"
-        return Refusal(reason, _most_telling(process.errors()))
+        cut_off = is_cut_off_mp4(source) or broken_off(source)
+        return Refusal("truncated" if cut_off else "not_media", _most_telling(process.errors()))
+    # What comes before the break is good: a stretch with an end is held against what is decoded of it.
+    if stretch.end_s is None and (how := broken_off(source)):
+        return Refusal("truncated", how)
     if not header.audio:
         return Refusal("no_audio")
     if video and not header.video:
@@ -154,26 +154,6 @@ def refuse_by_length(
     if audio_s < options.min_duration_s:
         return Refusal("too_short", f"{audio_s:.3f} s")
     return None
-
-
-def is_cut_off_mp4(source: Path) -> bool:
-    """Tell whether a file starts as MP4 or QuickTime does, and ends within one of its boxes or before its `moov`.
-
-    ISO/IEC 14496-12, 4.2: a box is its length (4 bytes, big-endian; 1: 8 bytes more hold it; 0: up to the end of the
-    file), its name (4 bytes), and its content.
-    """
-    names: list[bytes] = []
-    try:
-        size, place = source.stat().st_size, 0
-        with source.open("rb") as file:
-            while place + 8 <= size and len(names) < _MAX_BOXES:
-                file.seek(place)
-                length, name, long_length = struct.unpack(">I4sQ", file.read(16).ljust(16, b"\0"))
-                names.append(name)
-                place += {0: size - place, 1: max(long_length, 16)}.get(length, max(length, 8))
-    except OSError:
-        return False
-    return bool(names) and names[0] in _MP4_BOXES and (place > size or b"moov" not in names)
 
 
 def _sign_of_truncation(log: list[str]) -> str | None:

@@ -17,6 +17,7 @@ import imageio_ffmpeg
 
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
+from avpretext.media.endings import TS_PACKET_BYTES, transport_stride
 from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.schemas import SAMPLE_RATE_HZ
 
@@ -29,6 +30,9 @@ DEMUXERS = "aac,aiff,asf,avi,flac,flv,matroska,mov,mp3,mpeg,mpegts,mpegvideo,mxf
 MAX_DECODE_ERRORS = 0.1
 """Share of packets that may fail to decode before ffmpeg gives the clip up."""
 
+MAX_PIXELS = 1 << 27
+"""Of a picture, 16384 x 8192: a few kilobytes can declare one that fills the memory."""
+
 RUN_UP_S = 0.5
 """Of a stretch, decoding starts at the last whole second that is at least this much earlier: decoders of sound need a
 run-up, the first picture may have begun before, and from a whole second resampling has the same phase as from 0."""
@@ -37,8 +41,10 @@ STREAM_RUN_UP_S = 12.0
 """The same for MPEG streams: they have no index of the pictures that can be decoded on their own, which other
 containers are searched by; encoders put one every 10 s or more often."""
 
+VERSION_LIMIT_S = 60.0
+"""A program that does not tell its version within this time is none."""
+
 _EXTRA_S = 1.0
-_PACKET_BYTES = 188
 _DURATION = re.compile(r"^\s*Duration: (?:N/A|(\d+):(\d\d):(\d\d(?:\.\d+)?))")
 _STREAM = re.compile(r"^\s*Stream #0:\d+\S*: (Audio|Video): (.*)")
 _LINE = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] *)*\[(\w+)\] ?(.*)", re.DOTALL)
@@ -87,10 +93,18 @@ def program(name: str) -> str:
 
 def version(path: str) -> str:
     """Return the version that the program reports, such as `7.0.2`, for the provenance."""
-    answer = subprocess.run([path, "-version"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    words = answer.stdout.split()
-    if answer.returncode or words[:2] != ["ffmpeg", "version"]:
-        raise UserError(f"split.ffmpeg: {path} is no ffmpeg program; set split.ffmpeg to bundled")
+    fix = "set split.ffmpeg to bundled"
+    try:
+        answer = subprocess.run(
+            [path, "-version"], capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=VERSION_LIMIT_S
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(f"split.ffmpeg: {path} -version takes more than {VERSION_LIMIT_S:.0f} s; {fix}") from None
+    except OSError as error:
+        raise UserError(f"split.ffmpeg: {path} cannot be started ({error.strerror}); {fix}") from None
+    words = answer.stdout.decode("utf-8", "replace").split()
+    if answer.returncode or len(words) < 3 or words[:2] != ["ffmpeg", "version"]:
+        raise UserError(f"split.ffmpeg: {path} is no ffmpeg program; {fix}")
     return words[2]
 
 
@@ -125,6 +139,7 @@ def command(
         protocol_whitelist=PROTOCOLS,
         format_whitelist=DEMUXERS,
         threads=1,
+        max_pixels=MAX_PIXELS,
         t=longest_s if part is None else part.lead_s + part.length_s + _EXTRA_S,
         **({"ss": seek_s} if seek_s else {}),
     )
@@ -153,12 +168,10 @@ def is_mpeg_stream(source: str) -> bool:
     """Tell whether a file starts as MPEG program or transport streams do (ISO/IEC 13818-1, 2.4.3.2 and 2.5.3.3)."""
     try:
         with open(source, "rb") as file:
-            start = file.read(3 * _PACKET_BYTES)
+            start = file.read(3 * TS_PACKET_BYTES)
     except OSError:
         return False
-    # On disc each packet may come with a time stamp of 4 bytes before it.
-    transport = any(set(start[place :: _PACKET_BYTES + place]) == {0x47} for place in (0, 4))
-    return start.startswith(b"\x00\x00\x01\xba") or transport
+    return start.startswith(b"\x00\x00\x01\xba") or transport_stride(start) is not None
 
 
 def _audio(inputs: ffmpeg.nodes.FilterableStream, part: Part | None) -> ffmpeg.nodes.OutputStream:

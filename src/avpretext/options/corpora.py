@@ -51,6 +51,7 @@ class CorpusOptions(Options):
     table: str | None = Field(
         None, description="CSV or Parquet of clips: path, speaker, labels, fold, start_s, end_s; reader folder only"
     )
+    outside: bool = Field(False, description="true: paths in `table` may lead out of `path`, to any file")
     video: bool = Field(True, description="false: audio only; landmarks and what needs them are left out")
     segment: bool = Field(False, description="true: its files are long recordings, cut into clips; see `segment`")
     shards: Count = Field(1, description="number of pieces worked on in parallel; about one for 200 clips")
