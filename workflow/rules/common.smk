@@ -131,6 +131,11 @@ def clips_shard(wildcards):
     return LAYOUT.shard(wildcards.corpus, PLAN.clips(wildcards.corpus), wildcards.shard)
 
 
+def gpus(device):
+    """Return a resource: how many GPUs a job asks a cluster for, by the device that it shall run on."""
+    return 0 if device == "cpu" else 1
+
+
 def kept(path):
     """Return frames as an output that is removed once landmarks are found, unless they shall stay."""
     return path if CONFIG.split.keep_frames else temp(path)

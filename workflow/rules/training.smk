@@ -19,6 +19,7 @@ rule pretrain:
     resources:
         mem_mb=4000,
         runtime=1440,
+        gpu=gpus(CONFIG.pretrain.device),
     params:
         options=options("pretrain"),
         features=feature_flags(UNLABELLED),
@@ -70,6 +71,7 @@ rule finetune:
     resources:
         mem_mb=4000,
         runtime=1440,
+        gpu=gpus(CONFIG.finetune.device),
     params:
         options=options("finetune"),
         features=learnt_feature_flags,
@@ -137,6 +139,7 @@ rule deepemocluster:
     resources:
         mem_mb=4000,
         runtime=1440,
+        gpu=gpus(CONFIG.deepemocluster.device),
     params:
         options=options("deepemocluster"),
         log_mel=heard_shard_sets("features", "log_mel"),

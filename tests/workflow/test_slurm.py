@@ -1,0 +1,89 @@
+"""Slurm: a real one of one node makes the same bytes; and what is asked of it, read off a dry run."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.workflow.project import REPOSITORY, Project
+
+ONE_NODE = REPOSITORY / "workflow" / "slurm" / "one_node.sh"
+PROFILE = REPOSITORY / "workflow" / "profiles" / "slurm"
+QUICK = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "4", "--latency-wait", "10")
+"""A Slurm without a database tells of finished jobs by squeue; and these jobs are short."""
+
+
+def install() -> None:
+    """Install Slurm where that is for us to do; else skip."""
+    if all(shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") for program in ("slurmctld", "munged")):
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        pytest.skip("Slurm is not installed, and this is not root on Debian, who could: workflow/slurm/one_node.sh")
+    subprocess.run([ONE_NODE, "install"], check=True)
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A Slurm of one node, in its folder; Snakemake finds it by SLURM_CONF."""
+    install()
+    folder = tmp_path / "slurm"
+    subprocess.run([ONE_NODE, "start", folder], check=True, stdout=subprocess.DEVNULL)
+    monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+    yield folder
+    subprocess.run([ONE_NODE, "stop", folder], check=True)
+
+
+def jobs_of_slurm() -> dict[str, int]:
+    """Return how many jobs of each rule Slurm has completed, by the comments that they were submitted with."""
+    command = ["squeue", "--states=COMPLETED", "--noheader", "--format=%k"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    rules = [comment.removeprefix("rule_").partition("_wildcards_")[0] for comment in said]
+    return {rule: rules.count(rule) for rule in rules}
+
+
+@pytest.mark.workflow
+def test_slurm_makes_the_bytes_of_a_local_run(finished: Project, tmp_path: Path, slurm: Path) -> None:
+    folder = tmp_path / "a project"
+    shutil.copytree(finished.folder / "demo", folder / "demo")
+    unlabelled = {"unlabelled": finished.config["corpora"]["unlabelled"]}
+    project = Project(folder, {**finished.config, "corpora": unlabelled})
+    asked = project.snakemake("pseudo_labels", "--dry-run").would_run()
+    asked.pop("pseudo_labels")
+    project.snakemake("pseudo_labels", "--workflow-profile", str(PROFILE), *QUICK)
+
+    assert asked.pop("models") == 1, "what needs the internet runs where the workflow was started"
+    assert jobs_of_slurm() == asked
+    made = sorted(path.relative_to(folder) for path in folder.glob("results/unlabelled/**/*.parquet"))
+    assert {path.parts[2] for path in made} >= {"split", "speech", "landmarks", "action_units", "labels_emotion"}
+    for path in made:
+        assert (folder / path).read_bytes() == (finished.folder / path).read_bytes(), path
+
+
+def gpu_jobs(project: Project, **changes: Any) -> dict[str, bool]:
+    """Return, for each rule that a dry run with the profile of Slurm would run, whether its jobs ask for a GPU."""
+    profile = project.folder / "profile"
+    profile.mkdir(exist_ok=True)
+    plain = yaml.safe_load((PROFILE / "config.yaml").read_text())
+    del plain["logger"]  # Snakemake's own names the resources of a job
+    (profile / "config.yaml").write_text(yaml.safe_dump(plain))
+    run = project.snakemake("--dry-run", "--forceall", "--workflow-profile", str(profile), **changes)
+    jobs = re.findall(r"^\s*(?:local)?rule (\w+):$(.*?)(?=^\s*(?:local)?rule |\Z)", run.text, re.MULTILINE | re.DOTALL)
+    return {rule: re.search(r"^\s*resources:.*\bgpu=1\b", said, re.MULTILINE) is not None for rule, said in jobs}
+
+
+def test_only_training_asks_for_a_gpu_and_only_where_it_shall_use_one(finished: Project, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "copy")
+    jobs = gpu_jobs(project)
+    assert {"index", "landmarks", "pretrain", "finetune", "baseline", "report"} <= set(jobs)
+    assert not any(jobs.values()), "the configuration says device: cpu"
+    for device in ("cuda", "auto"):
+        trained = {name: {**project.config[name], "device": device} for name in ("pretrain", "finetune")}
+        asking = {rule for rule, asks in gpu_jobs(project, **trained).items() if asks}
+        assert asking == {"pretrain", "finetune"}
