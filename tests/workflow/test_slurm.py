@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.workflow.project import REPOSITORY, Project
 
@@ -66,24 +65,19 @@ def test_slurm_makes_the_bytes_of_a_local_run(finished: Project, tmp_path: Path,
         assert (folder / path).read_bytes() == (finished.folder / path).read_bytes(), path
 
 
-def gpu_jobs(project: Project, **changes: Any) -> dict[str, bool]:
-    """Return, for each rule that a dry run with the profile of Slurm would run, whether its jobs ask for a GPU."""
-    profile = project.folder / "profile"
-    profile.mkdir(exist_ok=True)
-    plain = yaml.safe_load((PROFILE / "config.yaml").read_text())
-    del plain["logger"]  # Snakemake's own names the resources of a job
-    (profile / "config.yaml").write_text(yaml.safe_dump(plain))
-    run = project.snakemake("--dry-run", "--forceall", "--workflow-profile", str(profile), **changes)
-    jobs = re.findall(r"^\s*(?:local)?rule (\w+):$(.*?)(?=^\s*(?:local)?rule |\Z)", run.text, re.MULTILINE | re.DOTALL)
-    return {rule: re.search(r"^\s*resources:.*\bgpu=1\b", said, re.MULTILINE) is not None for rule, said in jobs}
+def asking(project: Project, **changes: Any) -> set[str]:
+    """Return the rules whose jobs ask for a GPU, by a dry run with the profile of Slurm."""
+    run = project.snakemake("--dry-run", "--forceall", "--workflow-profile", str(PROFILE), **changes)
+    assert {"index", "landmarks", "pretrain", "finetune", "baseline", "report"} <= set(run.would_run())
+    return set(re.findall(r"^would run (\w+) [^:]*, 1 GPU:", run.text, re.MULTILINE))
 
 
-def test_only_training_asks_for_a_gpu_and_only_where_it_shall_use_one(finished: Project, tmp_path: Path) -> None:
+@pytest.mark.workflow
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_only_training_asks_for_a_gpu_and_only_where_it_shall_use_one(
+    finished: Project, tmp_path: Path, device: str
+) -> None:
     project = finished.copy(tmp_path / "copy")
-    jobs = gpu_jobs(project)
-    assert {"index", "landmarks", "pretrain", "finetune", "baseline", "report"} <= set(jobs)
-    assert not any(jobs.values()), "the configuration says device: cpu"
-    for device in ("cuda", "auto"):
-        trained = {name: {**project.config[name], "device": device} for name in ("pretrain", "finetune")}
-        asking = {rule for rule, asks in gpu_jobs(project, **trained).items() if asks}
-        assert asking == {"pretrain", "finetune"}
+    assert asking(project) == set(), "the configuration says device: cpu"
+    on_gpu = {name: {**project.config[name], "device": device} for name in ("pretrain", "finetune")}
+    assert asking(project, **on_gpu) == {"pretrain", "finetune"}

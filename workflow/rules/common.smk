@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import re
 import shlex
@@ -19,6 +20,7 @@ from avpretext.config_file import parse as parse_config
 from avpretext.errors import UserError
 from avpretext.features import au_pyfeat
 from avpretext.plan import Plan
+from avpretext.shards import count_rows
 from avpretext.stages import signature
 
 
@@ -134,6 +136,28 @@ def clips_shard(wildcards):
 def gpus(device):
     """Return a resource: how many GPUs a job asks a cluster for, by the device that it shall run on."""
     return 0 if device == "cpu" else 1
+
+
+def memory(base_mb, per_mb, at_once=1):
+    """Return a resource: memory in MB, by the size of what a job reads, for each of so many runs at once.
+
+    docs/cluster.md holds the figures against what jobs were measured to need.
+    """
+
+    def of_job(wildcards, input):
+        return math.ceil(at_once * (base_mb + per_mb * input.size_mb))
+
+    return of_job
+
+
+def baseline_memory(wildcards, input):
+    """Return a resource: the vectors, and with a Gaussian kernel 16 bytes for each pair of clips at every speed."""
+    needed_mb = memory(1000, 8)(wildcards, input)
+    if "rbf" in CONFIG.baseline.kernels:
+        versions = 1 + len(PLAN.copies("baseline", wildcards.corpus))
+        clips = versions * sum(count_rows(table) for table in input.targets)
+        needed_mb += math.ceil(16e-6 * clips**2)
+    return needed_mb
 
 
 def kept(path):

@@ -142,7 +142,7 @@ rule neutral:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(500, 0.1),
         runtime=60,
     params:
         options=options("neutral"),

@@ -17,7 +17,7 @@ rule pretrain:
         ENVIRONMENT
     threads: CONFIG.pretrain.threads
     resources:
-        mem_mb=4000,
+        mem_mb=memory(1000, 4),
         runtime=1440,
         gpu=gpus(CONFIG.pretrain.device),
     params:
@@ -69,7 +69,7 @@ rule finetune:
         ENVIRONMENT
     threads: CONFIG.finetune.threads
     resources:
-        mem_mb=4000,
+        mem_mb=memory(1000, 4, CONFIG.finetune.threads),
         runtime=1440,
         gpu=gpus(CONFIG.finetune.device),
     params:
@@ -137,7 +137,7 @@ rule deepemocluster:
         ENVIRONMENT
     threads: CONFIG.deepemocluster.threads
     resources:
-        mem_mb=4000,
+        mem_mb=memory(1000, 4, CONFIG.deepemocluster.threads),
         runtime=1440,
         gpu=gpus(CONFIG.deepemocluster.device),
     params:
@@ -169,7 +169,7 @@ rule baseline:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=baseline_memory,
         runtime=240,
     params:
         options=options("baseline"),
