@@ -39,12 +39,15 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     subprocess.run([ONE_NODE, "stop", folder], check=True)
 
 
-def jobs_of_slurm() -> dict[str, int]:
-    """Return how many jobs of each rule Slurm has completed, by the comments that they were submitted with."""
-    command = ["squeue", "--states=COMPLETED", "--noheader", "--format=%k"]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    rules = [comment.removeprefix("rule_").partition("_wildcards_")[0] for comment in said]
-    return {rule: rules.count(rule) for rule in rules}
+def memory_of_jobs() -> dict[str, list[int]]:
+    """Return {rule: MB asked for by each of its jobs} of what Slurm has completed; comments name the rules."""
+    command = ["squeue", "--states=COMPLETED", "--noheader", "--format=%m %k"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    asked: dict[str, list[int]] = {}
+    for memory, comment in (line.split(maxsplit=1) for line in said):
+        rule = comment.removeprefix("rule_").partition("_wildcards_")[0]
+        asked.setdefault(rule, []).append(int(memory.removesuffix("M")))
+    return asked
 
 
 @pytest.mark.workflow
@@ -58,7 +61,10 @@ def test_slurm_makes_the_bytes_of_a_local_run(finished: Project, tmp_path: Path,
     project.snakemake("pseudo_labels", "--workflow-profile", str(PROFILE), *QUICK)
 
     assert asked.pop("models") == 1, "what needs the internet runs where the workflow was started"
-    assert jobs_of_slurm() == asked
+    memory_mb = memory_of_jobs()
+    assert {rule: len(jobs) for rule, jobs in memory_mb.items()} == asked
+    read = sum(path.stat().st_size for path in folder.glob("results/unlabelled/landmarks/*.parquet"))
+    assert memory_mb["neutral"][0] == pytest.approx(500 + 0.1 * read / 2**20, abs=2), "by the size of its input"
     made = sorted(path.relative_to(folder) for path in folder.glob("results/unlabelled/**/*.parquet"))
     assert {path.parts[2] for path in made} >= {"split", "speech", "landmarks", "action_units", "labels_emotion"}
     for path in made:

@@ -71,6 +71,15 @@ def fingerprints(corpus):
     return corpora.fingerprints(files_of(corpus), CONFIG.corpora[corpus].shards)
 
 
+def fingerprint(corpus, shard):
+    """Return that of one shard; a job that a cluster starts on its own reads no more of the listing than it needs."""
+    found = None
+    if not workflow.is_main_process:
+        path, options = Path(LAYOUT.listing(corpus)), CONFIG.corpora[corpus]
+        found = listing.fingerprint_from(path, options, shard)
+    return fingerprints(corpus)[shard] if found is None else found
+
+
 # What is missing is said so before anything runs.
 if workflow.is_main_process:
     if PYFEAT and WITH_VIDEO:
@@ -145,6 +154,9 @@ def memory(base_mb, per_mb, at_once=1):
     """
 
     def of_job(wildcards, input):
+        # Of thousands of files that are not there yet, the first says as much as all: Snakemake then knows no memory.
+        if workflow.dryrun:
+            os.stat(input[0])
         return math.ceil(at_once * (base_mb + per_mb * input.size_mb))
 
     return of_job
