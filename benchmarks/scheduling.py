@@ -2,7 +2,7 @@
 
     python benchmarks/scheduling.py [--clips 100000] [--shards 512] [--repository .] [--against OTHER_CHECKOUT]
 
-A corpus of empty videos (hard links to 2 kB of zeros) is made in a temporary folder, 50 in each of the folders of its speakers.
+A corpus of empty videos (hard links to 2 kB of zeros) is made in a temporary folder, 50 in the folder of each speaker.
 Seconds are on the clock; memory is the highest that the process held. With `--against`, another checkout of this
 repository plans the same corpus with the same Python, in turn, so that both meet the same load.
 """

@@ -1,6 +1,7 @@
 """The configuration, checked, and what the rules ask of it."""
 
 import functools
+import gc
 import json
 import math
 import os
@@ -86,6 +87,8 @@ if workflow.is_main_process:
         asked(au_pyfeat.check, CONFIG.action_units.pyfeat)
     for name in CONFIG.corpora:
         files_of(name)
+    # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.
+    gc.freeze()
 
 
 onstart:
