@@ -70,12 +70,14 @@ class Layout:
 
     def __init__(self, results: str | Path) -> None:
         self.results = Path(results)
+        self._prefix = str(self.results / "x")[:-1]
 
     def shard(self, corpus: str, stage: str, shard: int | str, artefact: str | None = None) -> str:
         """Return the path of one shard of a stage: `results/{corpus}/{stage}[/{artefact}]/{shard}.parquet`."""
+        # Plain string work: a plan of thousands of shards asks this of every file of every job.
         name = shard if isinstance(shard, str) else f"{shard:04d}"
-        folder = self.results / corpus / stage
-        return str((folder / artefact if artefact else folder) / f"{name}.parquet")
+        within = f"{stage}/{artefact}" if artefact else stage
+        return f"{self._prefix}{corpus}/{within}/{name}.parquet"
 
     def shards(self, corpus: str, stage: str, count: int, artefact: str | None = None) -> list[str]:
         """Return the paths of all `count` shards of a stage."""

@@ -62,7 +62,7 @@ class EventReader:
         name = job_name(record)
         if self._dry_run:
             reason = " ".join(str(getattr(record, "reason", "") or "").split())
-            self.display.say(f"would run {name}: {reason}")
+            self.display.say(f"would run {name}{asks(record)}: {reason}")
             return
         logs = [Path(path) for path in getattr(record, "log", None) or []]
         self.display.started(int(record.jobid), Job(name, logs[0] if logs else None))  # type: ignore[attr-defined]
@@ -90,6 +90,13 @@ class EventReader:
             return  # said already, shorter, by the job's own error
         style = {logging.ERROR: "red", logging.WARNING: "yellow"}.get(record.levelno, "")
         self.display.say(message, style)
+
+
+def asks(record: Any) -> str:
+    """Return what a job asks a cluster for beyond a core, e.g. `, 2 threads, 1 GPU`; nothing for what is usual."""
+    gpus = dict(getattr(record, "resources", None) or {}).get("gpu", 0)
+    parts = [(int(getattr(record, "threads", 1)), 1, "threads"), (gpus, 0, "GPU")]
+    return "".join(f", {count} {what}" for count, usual, what in parts if count != usual)
 
 
 def job_name(record: Any) -> str:

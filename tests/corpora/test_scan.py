@@ -221,6 +221,7 @@ def test_a_listing_gives_each_shard_as_a_scan_does(tmp_path):
     path, prints = listed(tmp_path, options)
     for shard in range(3):
         assert listing.shard_from(path, options, shard, prints[shard]) == scan(options, shard)
+        assert listing.fingerprint_from(path, options, shard) == prints[shard]
     assert listing.files_from(path, options) == scan(options)
 
 

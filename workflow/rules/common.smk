@@ -1,7 +1,9 @@
 """The configuration, checked, and what the rules ask of it."""
 
 import functools
+import gc
 import json
+import math
 import os
 import re
 import shlex
@@ -19,6 +21,7 @@ from avpretext.config_file import parse as parse_config
 from avpretext.errors import UserError
 from avpretext.features import au_pyfeat
 from avpretext.plan import Plan
+from avpretext.shards import count_rows
 from avpretext.stages import signature
 
 
@@ -69,12 +72,23 @@ def fingerprints(corpus):
     return corpora.fingerprints(files_of(corpus), CONFIG.corpora[corpus].shards)
 
 
+def fingerprint(corpus, shard):
+    """Return that of one shard; a job that a cluster starts on its own reads no more of the listing than it needs."""
+    found = None
+    if not workflow.is_main_process:
+        path, options = Path(LAYOUT.listing(corpus)), CONFIG.corpora[corpus]
+        found = listing.fingerprint_from(path, options, shard)
+    return fingerprints(corpus)[shard] if found is None else found
+
+
 # What is missing is said so before anything runs.
 if workflow.is_main_process:
     if PYFEAT and WITH_VIDEO:
         asked(au_pyfeat.check, CONFIG.action_units.pyfeat)
     for name in CONFIG.corpora:
         files_of(name)
+    # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.
+    gc.freeze()
 
 
 onstart:
@@ -129,6 +143,36 @@ def shard_set(stage, artefact=None):
 def clips_shard(wildcards):
     """Return an input: the shard that lists the clips."""
     return LAYOUT.shard(wildcards.corpus, PLAN.clips(wildcards.corpus), wildcards.shard)
+
+
+def gpus(device):
+    """Return a resource: how many GPUs a job asks a cluster for, by the device that it shall run on."""
+    return 0 if device == "cpu" else 1
+
+
+def memory(base_mb, per_mb, at_once=1):
+    """Return a resource: memory in MB, by the size of what a job reads, for each of so many runs at once.
+
+    docs/cluster.md holds the figures against what jobs were measured to need.
+    """
+
+    def of_job(wildcards, input):
+        # Of thousands of files that are not there yet, the first says as much as all: Snakemake then knows no memory.
+        if workflow.dryrun:
+            os.stat(input[0])
+        return math.ceil(at_once * (base_mb + per_mb * input.size_mb))
+
+    return of_job
+
+
+def baseline_memory(wildcards, input):
+    """Return a resource: the vectors, and with a Gaussian kernel 16 bytes for each pair of clips at every speed."""
+    needed_mb = memory(1000, 8)(wildcards, input)
+    if "rbf" in CONFIG.baseline.kernels:
+        versions = 1 + len(PLAN.copies("baseline", wildcards.corpus))
+        clips = versions * sum(count_rows(table) for table in input.targets)
+        needed_mb += math.ceil(16e-6 * clips**2)
+    return needed_mb
 
 
 def kept(path):

@@ -13,12 +13,12 @@ rule index:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=1000,
         runtime=10,
     params:
         options=options("index"),
         # Changes when a clip of this shard is added, replaced or removed: then this shard is made again, no other.
-        clips=lambda wildcards: fingerprints(wildcards.corpus)[int(wildcards.shard)],
+        clips=lambda wildcards: fingerprint(wildcards.corpus, int(wildcards.shard)),
         listing=lambda wildcards: LAYOUT.listing(wildcards.corpus),
     message:
         "index {wildcards.corpus}/{wildcards.shard}: list the clips"

@@ -142,7 +142,7 @@ rule neutral:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(500, 0.1),
         runtime=60,
     params:
         options=options("neutral"),
@@ -174,6 +174,7 @@ rule action_units:
     resources:
         mem_mb=lambda wildcards: 4000 if PYFEAT else 1000,
         runtime=lambda wildcards: 1440 if PYFEAT else 30,
+        gpu=gpus(CONFIG.action_units.pyfeat.device) if PYFEAT else 0,
     params:
         options=options("action_units"),
         imports=PLAN.imports(),

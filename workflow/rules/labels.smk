@@ -16,7 +16,7 @@ rule labels_energy:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(500, 0.1),
         runtime=30,
     params:
         options=options("labels_energy"),
@@ -44,7 +44,7 @@ rule labels_activation:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(500, 0.1),
         runtime=30,
     params:
         options=options("labels_activation"),
@@ -72,7 +72,7 @@ rule labels_emotion:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(500, 0.1),
         runtime=30,
     params:
         options=options("labels_emotion"),

@@ -1,4 +1,4 @@
-"""Model files: the only rule that downloads."""
+"""Model files: the only rule that downloads, so it runs where Snakemake does: nodes of a cluster may lack internet."""
 
 
 rule models:
@@ -8,6 +8,7 @@ rule models:
         LAYOUT.log("models"),
     benchmark:
         LAYOUT.benchmark("models")
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1

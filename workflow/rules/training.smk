@@ -17,8 +17,9 @@ rule pretrain:
         ENVIRONMENT
     threads: CONFIG.pretrain.threads
     resources:
-        mem_mb=4000,
+        mem_mb=memory(1000, 4),
         runtime=1440,
+        gpu=gpus(CONFIG.pretrain.device),
     params:
         options=options("pretrain"),
         features=feature_flags(UNLABELLED),
@@ -68,8 +69,9 @@ rule finetune:
         ENVIRONMENT
     threads: CONFIG.finetune.threads
     resources:
-        mem_mb=4000,
+        mem_mb=memory(1000, 4, CONFIG.finetune.threads),
         runtime=1440,
+        gpu=gpus(CONFIG.finetune.device),
     params:
         options=options("finetune"),
         features=learnt_feature_flags,
@@ -135,8 +137,9 @@ rule deepemocluster:
         ENVIRONMENT
     threads: CONFIG.deepemocluster.threads
     resources:
-        mem_mb=4000,
+        mem_mb=memory(1000, 4, CONFIG.deepemocluster.threads),
         runtime=1440,
+        gpu=gpus(CONFIG.deepemocluster.device),
     params:
         options=options("deepemocluster"),
         log_mel=heard_shard_sets("features", "log_mel"),
@@ -166,7 +169,7 @@ rule baseline:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=baseline_memory,
         runtime=240,
     params:
         options=options("baseline"),

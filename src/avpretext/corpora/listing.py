@@ -3,8 +3,9 @@
 The workflow scans every corpus when it starts; it writes what it found, and hands each job of `index` the fingerprint
 of its shard. A listing is believed only where it was made by this version of the package with the same options, and
 the shard's rows in it have the very fingerprint that the job was given. Anything else, a listing of an earlier run or
-a damaged one, is as good as none: the job scans for itself. `files_from` is for the processes that a cluster starts for
-single jobs: they evaluate the workflow again, and have only the listing's own word that it is the latest.
+a damaged one, is as good as none: the job scans for itself. `fingerprint_from` and `files_from` are for the processes
+that a cluster starts for single jobs: they evaluate the workflow again, and have only the listing's own word that it is
+the latest.
 """
 
 import hashlib
@@ -65,6 +66,14 @@ def shard_from(path: Path, options: CorpusOptions, shard: int, expected: str) ->
         return None
     files = _clip_files(rows.filter(pl.col("shard") == shard))
     return files if fingerprint(files, shard, options.shards) == expected else None
+
+
+def fingerprint_from(path: Path, options: CorpusOptions, shard: int) -> str | None:
+    """Return the fingerprint of one shard, or None where `files_from` would return None for what the listing is of."""
+    rows = _rows_of(path, options)
+    if rows is None:
+        return None
+    return fingerprint(_clip_files(rows.filter(pl.col("shard") == shard)), shard, options.shards)
 
 
 def files_from(path: Path, options: CorpusOptions) -> list[ClipFile] | None:

@@ -54,7 +54,7 @@ class CorpusOptions(Options):
     outside: bool = Field(False, description="true: paths in `table` may lead out of `path`, to any file")
     video: bool = Field(True, description="false: audio only; landmarks and what needs them are left out")
     segment: bool = Field(False, description="true: its files are long recordings, cut into clips; see `segment`")
-    shards: Count = Field(1, description="number of pieces worked on in parallel; about one for 200 clips")
+    shards: Count = Field(1, le=10_000, description="number of pieces worked on in parallel; about one for 200 clips")
     targets: list[str] = Field(
         [],
         description="labels learnt, e.g. [voice, voice-multi_label, voice-distribution]; []: the reader's first",

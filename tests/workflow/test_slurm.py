@@ -1,0 +1,89 @@
+"""Slurm: a real one of one node makes the same bytes; and what is asked of it, read off a dry run."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workflow.project import REPOSITORY, Project
+
+ONE_NODE = REPOSITORY / "workflow" / "slurm" / "one_node.sh"
+PROFILE = REPOSITORY / "workflow" / "profiles" / "slurm"
+QUICK = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "4", "--latency-wait", "10")
+"""A Slurm without a database tells of finished jobs by squeue; and these jobs are short."""
+
+
+def install() -> None:
+    """Install Slurm where that is for us to do; else skip."""
+    if all(shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") for program in ("slurmctld", "munged")):
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        pytest.skip("Slurm is not installed, and this is not root on Debian, who could: workflow/slurm/one_node.sh")
+    subprocess.run([ONE_NODE, "install"], check=True)
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A Slurm of one node, in its folder; Snakemake finds it by SLURM_CONF."""
+    install()
+    folder = tmp_path / "slurm"
+    subprocess.run([ONE_NODE, "start", folder], check=True, stdout=subprocess.DEVNULL)
+    monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+    yield folder
+    subprocess.run([ONE_NODE, "stop", folder], check=True)
+
+
+def memory_of_jobs() -> dict[str, list[int]]:
+    """Return {rule: MB asked for by each of its jobs} of what Slurm has completed; comments name the rules."""
+    command = ["squeue", "--states=COMPLETED", "--noheader", "--format=%m %k"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    asked: dict[str, list[int]] = {}
+    for memory, comment in (line.split(maxsplit=1) for line in said):
+        rule = comment.removeprefix("rule_").partition("_wildcards_")[0]
+        asked.setdefault(rule, []).append(int(memory.removesuffix("M")))
+    return asked
+
+
+@pytest.mark.workflow
+def test_slurm_makes_the_bytes_of_a_local_run(finished: Project, tmp_path: Path, slurm: Path) -> None:
+    folder = tmp_path / "a project"
+    shutil.copytree(finished.folder / "demo", folder / "demo")
+    unlabelled = {"unlabelled": finished.config["corpora"]["unlabelled"]}
+    project = Project(folder, {**finished.config, "corpora": unlabelled})
+    asked = project.snakemake("pseudo_labels", "--dry-run").would_run()
+    asked.pop("pseudo_labels")
+    project.snakemake("pseudo_labels", "--workflow-profile", str(PROFILE), *QUICK)
+
+    assert asked.pop("models") == 1, "what needs the internet runs where the workflow was started"
+    memory_mb = memory_of_jobs()
+    assert {rule: len(jobs) for rule, jobs in memory_mb.items()} == asked
+    read = sum(path.stat().st_size for path in folder.glob("results/unlabelled/landmarks/*.parquet"))
+    assert memory_mb["neutral"][0] == pytest.approx(500 + 0.1 * read / 2**20, abs=2), "by the size of its input"
+    made = sorted(path.relative_to(folder) for path in folder.glob("results/unlabelled/**/*.parquet"))
+    assert {path.parts[2] for path in made} >= {"split", "speech", "landmarks", "action_units", "labels_emotion"}
+    for path in made:
+        assert (folder / path).read_bytes() == (finished.folder / path).read_bytes(), path
+
+
+def asking(project: Project, **changes: Any) -> set[str]:
+    """Return the rules whose jobs ask for a GPU, by a dry run with the profile of Slurm."""
+    run = project.snakemake("--dry-run", "--forceall", "--workflow-profile", str(PROFILE), **changes)
+    assert {"index", "landmarks", "pretrain", "finetune", "baseline", "report"} <= set(run.would_run())
+    return set(re.findall(r"^would run (\w+) [^:]*, 1 GPU:", run.text, re.MULTILINE))
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_only_training_asks_for_a_gpu_and_only_where_it_shall_use_one(
+    finished: Project, tmp_path: Path, device: str
+) -> None:
+    project = finished.copy(tmp_path / "copy")
+    assert asking(project) == set(), "the configuration says device: cpu"
+    on_gpu = {name: {**project.config[name], "device": device} for name in ("pretrain", "finetune")}
+    assert asking(project, **on_gpu) == {"pretrain", "finetune"}
