@@ -330,7 +330,7 @@ def test_every_value_in_a_shell_command_of_a_rule_is_quoted_or_constrained() -> 
         command = rule.partition("    shell:\n")[2]
         params = dict(re.findall(r"^        (\w+)=(.*?)(?=^        \w+=|^    \w+:)", rule, flags=re.M | re.S))
         for group, _, name in re.findall(r"\{(\w+)(\.(\w+))?\}", command):
-            bare = group in ("wildcards", "threads") or re.search("flag|shard_sets|fingerprints|quote", params[name])
+            bare = group in ("wildcards", "threads") or re.search("flag|shard_sets|fingerprint|quote", params[name])
             assert bare, f"{rule.splitlines()[0]} {group}.{name}"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor
 
 from avpretext.chunks import chunk_starts
@@ -54,7 +55,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: no such file; expected published weights, such as LSTM_..._RnnAttenVec_Act.pth.tar")
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except pickle.UnpicklingError:
+        raise UserError(
+            f"{path}: holds code or objects beside tensors, which are not loaded; expected a state dict, as torch.save"
+            " writes it"
+        ) from None
+    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"{path}: not a file of PyTorch weights alone ({reason}); expected a state dict, as torch.save writes it"
