@@ -174,6 +174,11 @@ def test_a_constant_functional_is_zero() -> None:
     assert described.standardise(asked, source).tolist() == [[3.0, 0.0, 0.0]]
 
 
+def test_what_hardly_varies_in_training_is_cut_off_elsewhere() -> None:
+    source = np.array([[-1.0], [1.0]], np.float32)
+    assert described.standardise(np.array([[9.0], [-12531.0]], np.float32), source).tolist() == [[9.0], [-10.0]]
+
+
 def test_a_speaker_with_a_single_clip_is_standardised_by_the_training_clips() -> None:
     values = np.array([[0], [2], [4], [9]], np.float32)
     clips = described.DescribedClips(

@@ -18,6 +18,10 @@ from avpretext.training.targets import Targets
 ROUNDING = 1e-7
 """A column whose deviation is a smaller share of its mean is constant: float32 tells no more."""
 
+FARTHEST = 10.0
+"""Deviations at which values are cut: one value in ten thousand. A functional that hardly varies among the clips learnt
+from can be thousands of deviations off in another, as some are in copies at another speed, and hides all others then."""
+
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
@@ -126,10 +130,10 @@ def normalised(clips: DescribedClips, rows: Mapping[str, Rows], learnt: Rows, by
 
 
 def standardise(values: NDArray[np.float32], source: NDArray[np.float32]) -> Floats:
-    """Return values (N, D) in deviations from the mean of `source` (M, D); 0 in columns that are constant there."""
+    """Return values (N, D) in deviations from the mean of `source` (M, D), cut at `FARTHEST`; 0 if that is constant."""
     mean, deviation = source.mean(0, dtype=np.float64), source.std(0, dtype=np.float64)
     constant = deviation <= ROUNDING * np.abs(mean)
     scaled: Floats = values - mean
     scaled /= np.where(constant, 1.0, deviation)  # in place: a corpus of thousands of clips is hundreds of megabytes
     scaled[:, constant] = 0
-    return scaled
+    return np.clip(scaled, -FARTHEST, FARTHEST, out=scaled)
