@@ -19,8 +19,8 @@ ROUNDING = 1e-7
 """A column whose deviation is a smaller share of its mean is constant: float32 tells no more."""
 
 FARTHEST = 10.0
-"""Deviations at which values are cut: one value in ten thousand. A functional that hardly varies among the clips learnt
-from can be thousands of deviations off in another, as some are in copies at another speed, and hides all others then."""
+"""Deviations at which values are cut, one in ten thousand of them. A functional that hardly varies among the clips
+learnt from can be thousands of deviations off in another, some are in copies at another speed, and hides the rest."""
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
