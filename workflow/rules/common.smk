@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 SOURCE = str(Path(workflow.basedir) / "src")
 sys.path.insert(0, SOURCE)
 
-from avpretext import corpora
+from avpretext import aftermath, corpora, shards
 from avpretext.corpora import listing
 from avpretext.config_file import parse as parse_config
 from avpretext.errors import UserError
@@ -69,8 +69,9 @@ def fingerprints(corpus):
     return corpora.fingerprints(files_of(corpus), CONFIG.corpora[corpus].shards)
 
 
-# What is missing is said so before anything runs.
+# After a crash the ordinary command goes on; what is missing is said so before anything runs.
 if workflow.is_main_process:
+    aftermath.tidy(Path(".snakemake"), Path(CONFIG.results))
     if PYFEAT and WITH_VIDEO:
         asked(au_pyfeat.check, CONFIG.action_units.pyfeat)
     for name in CONFIG.corpora:
@@ -78,8 +79,9 @@ if workflow.is_main_process:
 
 
 onstart:
+    asked(shards.check_writable, CONFIG.results)
     for name, options in CONFIG.corpora.items():
-        listing.write(files_of(name), options, Path(LAYOUT.listing(name)))
+        asked(listing.write, files_of(name), options, Path(LAYOUT.listing(name)))
 
 
 wildcard_constraints:
