@@ -101,12 +101,22 @@ class Descriptors:
         (digital silence) it is 0.
         """
         frames = frame_count(len(signal))
-        pieces = [self._piece(signal, first, frames) for first in range(0, frames, PIECE_FRAMES)]
+        return self.compute_part(signal, 0, frames, frames)
+
+    def compute_part(self, signal: NDArray[np.float32], first: int, last: int, frames: int) -> NDArray[np.float32]:
+        """Return the rows from `first` to before `last` of `compute`, (last - first, descriptors).
+
+        They are those of the whole clip, bit by bit, where `first` is a multiple of `PIECE_FRAMES` and the signal, of
+        `frames` frames, reaches `MARGIN_FRAMES` beyond on both sides, or to the ends of the clip.
+        """
+        pieces = [
+            self._piece(signal, start, min(start + PIECE_FRAMES, last), frames)
+            for start in range(first, last, PIECE_FRAMES)
+        ]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
-    def _piece(self, signal: NDArray[np.float32], first: int, frames: int) -> NDArray[np.float32]:
-        """Return the rows from `first` on, at most `PIECE_FRAMES`, of a clip of so many frames."""
-        last = min(first + PIECE_FRAMES, frames)
+    def _piece(self, signal: NDArray[np.float32], first: int, last: int, frames: int) -> NDArray[np.float32]:
+        """Return the rows from `first` to before `last` of a signal of so many frames."""
         start, stop = max(0, first - MARGIN_FRAMES), min(frames, last + MARGIN_FRAMES)
         end = len(signal) if stop == frames else stop * SAMPLES_PER_FRAME
         rows = self._rows(signal[start * SAMPLES_PER_FRAME : end], stop - start)
