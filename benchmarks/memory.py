@@ -2,8 +2,8 @@
 
     python benchmarks/memory.py [--minutes 10 180] [--faces-minutes 10 20] [--stages speech motion ...]
 
-A clip is made of noise: sound that FLAC stores in 18 KB/s, half as much again as speech (RAVDESS: 12 KB/s); landmarks
-of a face that moves at chance; a video of 64 x 64 pixels, since what is held of pictures does not depend on their
+A clip is made of noise: sound so soft that FLAC stores it in 12 KB/s, as it does speech (RAVDESS); landmarks at chance;
+a video of 64 x 64 pixels, since what is held of pictures does not depend on their
 number. Each stage is a process of its own, `avpretext STAGE`, that declares one thread; its peak is `VmHWM`, of itself
 and of ffmpeg beside it, and its threads are counted in `/proc/PID/task` ten times a second. `landmarks` looks at fewer
 minutes, `--faces-minutes`, as it takes ten times as long as the others. Prints the table of docs/limits.md.
@@ -29,7 +29,7 @@ from avpretext import schemas, shards
 from avpretext.schemas import ACTION_UNITS, SAMPLE_RATE_HZ
 
 FPS = 25
-LOUDNESS = 0.003
+LOUDNESS = 0.0005
 CLIP = "someone/a clip"
 OPTIONS = (
     "corpora: {noise: {path: ., use: [pretrain]}}\n"

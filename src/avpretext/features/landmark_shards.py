@@ -49,7 +49,7 @@ def read_clips(path: Path) -> Iterator[ClipLandmarks]:
         first = 0
         for _, rows in parts:
             last = first + rows.num_rows
-            held = (clip.frame, clip.time_s, clip.points, clip.blendshapes)
+            held: tuple[NDArray[Any], ...] = (clip.frame, clip.time_s, clip.points, clip.blendshapes)
             for array, values in zip(held, _arrays(rows), strict=True):
                 array[first:last] = values
             first = last

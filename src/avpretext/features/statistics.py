@@ -95,7 +95,8 @@ def _clips(file: Path, step_frames: int) -> Iterator[tuple[str, Floats]]:
 
 
 def _values(rows: pa.Table, channels: list[str]) -> Floats:
-    return np.nan_to_num(np.column_stack([rows[name].to_numpy() for name in channels]))
+    values: Floats = np.nan_to_num(np.column_stack([rows[name].to_numpy() for name in channels]))
+    return values
 
 
 def _steps_of(parts: Iterable[Floats], step_frames: int) -> Floats:
