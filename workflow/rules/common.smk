@@ -72,6 +72,8 @@ def fingerprints(corpus):
 # After a crash the ordinary command goes on; what is missing is said so before anything runs.
 if workflow.is_main_process:
     aftermath.tidy(Path(".snakemake"), Path(CONFIG.results))
+    if os.path.exists(CONFIG.results) and not os.access(CONFIG.results, os.W_OK):
+        asked(shards.check_writable, CONFIG.results)
     if PYFEAT and WITH_VIDEO:
         asked(au_pyfeat.check, CONFIG.action_units.pyfeat)
     for name in CONFIG.corpora:

@@ -62,7 +62,7 @@ def _described(files: Mapping[str, Path], step_frames: int, output: Path) -> Ite
     label = f"statistics {Path(output).absolute().parents[1].name}/{Path(output).stem}"
     for of_clip in progress(zip(*readers, strict=True), total=len(frames), label=label):
         clip_id = of_clip[0][0]
-        described = [statistics(steps) for _, steps in of_clip]
+        described = [values for _, values in of_clip]
         yield Described(clip_id, np.append(np.concatenate(described), np.float32(np.log(frames[clip_id] * FRAME_S))))
 
 
@@ -88,10 +88,10 @@ def _channels(file: Path) -> list[str]:
 
 
 def _clips(file: Path, step_frames: int) -> Iterator[tuple[str, Floats]]:
-    """Yield clip_id and values in steps, see `in_steps`, of each clip; 0 where there is no value."""
+    """Yield clip_id and `statistics`, in steps, of each clip; what has no value counts as 0."""
     channels = _channels(file)
     for clip_id, parts in groupby(shards.iterate_parts(file, channels), key=lambda part: part[0]):
-        yield clip_id, _steps_of((_values(rows, channels) for _, rows in parts), step_frames)
+        yield clip_id, statistics(_steps_of((_values(rows, channels) for _, rows in parts), step_frames))
 
 
 def _values(rows: pa.Table, channels: list[str]) -> Floats:
