@@ -37,8 +37,8 @@ def run(audio: Path, options: FunctionalOptions, output: Path, threads: int = 1)
     Values are openSMILE's own (Eyben et al., "openSMILE", ACM Multimedia 2010): 6,373 of ComParE_2016, 88 of
     eGeMAPSv02. NaN, where it has no value, becomes 0, and a warning counts them. Clips shorter than its longest window,
     60 ms, have no functionals, and neither have clips whose audio cannot be read back: they are left out, with a
-    warning. A clip longer than ten minutes is described by the ten in its middle, with a warning: openSMILE holds all
-    that it describes.
+    warning. A clip longer than ten minutes is described by the five in its middle, with a warning: openSMILE holds
+    all that it describes.
 
     Parameters
     ----------
@@ -70,8 +70,9 @@ def describe(clip: EncodedClip, smile: opensmile.Smile) -> Described:
         samples, most = sample_count(clip), LONG_FRAMES * SAMPLES_PER_FRAME
         if samples <= most:
             return Described(clip.clip_id, functionals(decode(clip), smile))
-        start = (samples - most) // 2
-        return Described(clip.clip_id, functionals(decode(clip, start, start + most), smile), shortened=True)
+        pa.default_memory_pool().release_unused()  # what Arrow needed to read a clip of hours
+        start = (samples - most // 2) // 2
+        return Described(clip.clip_id, functionals(decode(clip, start, start + most // 2), smile), shortened=True)
     except soundfile.LibsndfileError:
         return Described(clip.clip_id, None)
 
@@ -106,7 +107,7 @@ def _usable(results: Iterator[Described]) -> Iterator[Described]:
             replaced += int((~finite).sum())
             yield Described(clip_id, np.where(finite, values, np.float32(0)))
     _warn(f"{len(short)} clips are too short for functionals and left out", short)
-    _warn(f"{len(long)} clips are longer than ten minutes and described by the ten in their middle", long)
+    _warn(f"{len(long)} clips are longer than ten minutes and described by the five in their middle", long)
     _warn(f"{len(unreadable)} clips cannot be read back and are left out; redo the stage split", unreadable)
     if replaced:
         print(f"functionals: warning: {replaced} values that openSMILE does not define are 0", file=sys.stderr)
