@@ -1,8 +1,12 @@
 """Shards: atomic, streamed, with provenance."""
 
+import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from avpretext import shards
@@ -67,3 +71,41 @@ def test_a_shard_that_is_missing_or_damaged_is_said_so_with_the_fix(tmp_path: Pa
     (tmp_path / "0001.parquet").write_bytes(b"no shard")
     with pytest.raises(UserError, match="not a Parquet file"):
         list(shards.iterate_clips(tmp_path / "0001.parquet"))
+
+
+def test_a_shard_whose_end_cannot_be_written_does_not_appear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "0000.parquet"
+    write(path, [("old", 1)])
+
+    def full(writer: pq.ParquetWriter) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "close", full)
+    with pytest.raises(UserError, match=r"0000\.parquet: the disk is full; free some space"):
+        write(path, [("new", 2)])
+    assert shards.read(path)["clip_id"].to_list() == ["old"]
+    assert [file.name for file in tmp_path.iterdir()] == ["0000.parquet"]
+
+
+def test_a_file_over_the_limit_of_its_process_is_one_line_and_no_file(tmp_path: Path) -> None:
+    """The kernel's own refusal, as Parquet's writer passes it on."""
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "import pyarrow as pa; from avpretext import shards; from avpretext.errors import UserError\n"
+        "import numpy as np\n"
+        "rows = {'value': np.random.default_rng(1).normal(size=100_000)}\n"
+        "try: shards.write_table(sys.argv[1], rows, pa.schema([('value', pa.float64())]), {})\n"
+        "except UserError as error: sys.exit(f'said: {error}')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "0.parquet")], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.startswith(f"said: {tmp_path / '0.parquet'}: the file is larger than files may be here")
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_so_with_the_fix(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match=r"cannot be written to .*; make the folder writable, or set `results`"):
+        shards.check_writable(tmp_path / "file" / "results")

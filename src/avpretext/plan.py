@@ -347,6 +347,26 @@ class Plan:
         named_together = self._co_occurrences(self.settings) if self.config.finetune.loss == "penalty" else []
         return [*tested, *refused, *seen, *labels, *trained, *named_together]
 
+    def kept(self) -> list[str]:
+        """Return what else is made on the way to `everything` and kept, so that none of it can be missing.
+
+        Snakemake makes a file again that what it is asked for is older than, or would be made from; one that a killed
+        run has removed, before an edit was taken back, is neither.
+        """
+        files: list[str] = []
+        for corpus in self.config.corpora:
+            for stage in self.refusing(corpus):
+                files += self.shards(corpus, stage, "audio" if stage == "split" else None)
+            if "activation" in self.config.tasks_of(corpus) and corpus in self.config.used_for("pretrain"):
+                files += self.shards(corpus, "motion")
+        for corpus in self.config.used_for("pretrain"):
+            files += self.feature_files(corpus)
+        for corpus in self.config.used_for("finetune"):
+            for setting in self.settings[corpus]:
+                files += self.predictions(corpus, setting)
+                files += [*self.target_tables(corpus, setting).values(), self.layout.folds(corpus, setting)]
+        return files
+
 
 def _name(stage: StageOf, corpus: str) -> str:
     return stage if isinstance(stage, str) else stage(corpus)

@@ -1,11 +1,12 @@
 """The only code that reads or writes Parquet: schema, order, atomic write, provenance."""
 
+import errno
 import itertools
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,15 @@ from avpretext.errors import UserError
 
 PathLike = str | os.PathLike[str]
 _METADATA_KEY = b"avpretext"
+
+TEMPORARY = (".avpretext-", ".tmp")
+"""How the names of half-written files begin and end."""
+
+_NO_SPACE = {
+    errno.ENOSPC: "the disk is full; free some space, or set `results` to a folder on a larger disk",
+    errno.EDQUOT: "your quota of the disk is used up; free some space, or set `results` to a folder on another disk",
+    errno.EFBIG: "the file is larger than files may be here (see `ulimit -f`); raise that limit",
+}
 
 
 def provenance(
@@ -67,21 +77,46 @@ def read_provenance(path: PathLike) -> dict[str, Any]:
 
 @contextmanager
 def atomic_path(path: PathLike) -> Iterator[Path]:
-    """Give a temporary file in the folder of `path`; on success it is synced and renamed to `path`, else removed."""
+    """Give a temporary file in the folder of `path`; on success it is synced and renamed to `path`, else removed.
+
+    Raises
+    ------
+    UserError
+        The folder cannot be written to, or there is no space left.
+    """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _temporary_beside(target)
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            raise UserError(f"{path}: {_NO_SPACE[error.errno]}, {_AGAIN}") from None
         raise
+
+
+_AGAIN = "and run the same command again: what is finished is kept"
+
+
+def _temporary_beside(target: Path) -> Path:
+    """Make an empty file beside `target`."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=TEMPORARY[0], suffix=TEMPORARY[1])
+    except OSError as error:
+        fix = _NO_SPACE.get(error.errno or 0, "make the folder writable, or set `results` to another one")
+        raise UserError(f"{target.parent}: cannot be written to ({error.strerror}); {fix}, {_AGAIN}") from None
+    os.close(handle)
+    return Path(name)
+
+
+def check_writable(folder: PathLike) -> None:
+    """Raise a user's error, which says the fix, where no file can be made in a folder."""
+    _temporary_beside(Path(folder) / "any").unlink()
 
 
 class ShardWriter:
@@ -113,14 +148,18 @@ class ShardWriter:
         self.schema = schema.with_metadata({_METADATA_KEY: json.dumps(made_by, sort_keys=True)})
         self.rows = 0
         self._row_group = row_group
-        self._context = atomic_path(path)
+        self._path = path
         self._compression = compression
 
     def __enter__(self) -> Self:
-        self._temporary = self._context.__enter__()
-        self._writer = pq.ParquetWriter(
-            self._temporary, self.schema, compression=self._compression, **_encodings(self.schema)
-        )
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self._path))
+            self._writer = pq.ParquetWriter(
+                temporary, self.schema, compression=self._compression, **_encodings(self.schema)
+            )
+            # The end of the file is written on closing: if that fails, the file must not appear either.
+            stack.callback(self._writer.close)
+            self._stack = stack.pop_all()
         return self
 
     def write(self, rows: pa.Table | Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> None:
@@ -133,18 +172,21 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._writer.close()
-        finally:
-            self._context.__exit__(kind, error, trace)
+        self._stack.__exit__(kind, error, trace)
 
 
 def _encodings(schema: pa.Schema) -> dict[str, Any]:
-    """Return how columns are encoded: long vectors of numbers split by byte, 40 % smaller and 3 times as fast."""
+    """Return how columns are encoded: long vectors of numbers split by byte, 40 % smaller and 3 times as fast.
+
+    Of sound and pictures no smallest and largest is noted: the writer would hold each value six times over for it.
+    """
+    media = [field.name for field in schema if pa.types.is_struct(field.type)]
+    described = [f"{field.name}.path" if field.name in media else field.name for field in schema]
     vectors = [field.name for field in schema if pa.types.is_fixed_size_list(field.type)]
     return {
         "use_dictionary": [field.name for field in schema if field.name not in vectors],
         "use_byte_stream_split": [f"{name}.list.element" for name in vectors],
+        "write_statistics": described if media else True,
     }
 
 

@@ -23,6 +23,14 @@ class Project:
 
     def snakemake(self, *arguments: str, check: bool = True, **changes: Any) -> "Run":
         """Run the workflow with the configuration, some of its top-level keys replaced."""
+        process = self.start(*arguments, **changes)
+        text, _ = process.communicate()
+        run = Run(process.returncode, text)
+        assert not check or run.status == 0, run.text
+        return run
+
+    def start(self, *arguments: str, **changes: Any) -> "subprocess.Popen[str]":
+        """Start the workflow, the leader of a group of processes of its own; what it says comes on its output."""
         file = self.folder / "config.yaml"
         file.write_text(yaml.safe_dump({**self.config, **changes}, sort_keys=False))
         command = [
@@ -30,10 +38,21 @@ class Project:
             "--cores", "2", "--directory", str(self.folder), "--configfile", str(file),
         ]  # fmt: skip
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        run = Run(done.returncode, done.stdout + done.stderr)
-        assert not check or run.status == 0, run.text
-        return run
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+
+    @property
+    def results(self) -> Path:
+        """The results folder."""
+        return self.folder / str(self.config["results"])
+
+    def artefacts(self) -> dict[str, bytes]:
+        """Return what the workflow has made, by its path, but for what tells the time: logs, benchmarks, the report."""
+        found = {path.relative_to(self.results) for path in self.results.rglob("*") if path.is_file()}
+        timed = {"logs", "benchmarks", "report.html"}
+        return {str(path): (self.results / path).read_bytes() for path in found if path.parts[0] not in timed}
 
     def copy(self, folder: Path) -> "Project":
         """Return a copy that may be changed: results, corpus and Snakemake's records."""

@@ -15,7 +15,7 @@ from snakemake.exceptions import WorkflowError
 SOURCE = str(Path(workflow.basedir) / "src")
 sys.path.insert(0, SOURCE)
 
-from avpretext import corpora
+from avpretext import aftermath, corpora, shards
 from avpretext.corpora import listing
 from avpretext.config_file import parse as parse_config
 from avpretext.errors import UserError
@@ -81,8 +81,11 @@ def fingerprint(corpus, shard):
     return fingerprints(corpus)[shard] if found is None else found
 
 
-# What is missing is said so before anything runs.
+# After a crash the ordinary command goes on; what is missing is said so before anything runs.
 if workflow.is_main_process:
+    aftermath.tidy(Path(".snakemake"), Path(CONFIG.results))
+    if os.path.exists(CONFIG.results) and not os.access(CONFIG.results, os.W_OK):
+        asked(shards.check_writable, CONFIG.results)
     if PYFEAT and WITH_VIDEO:
         asked(au_pyfeat.check, CONFIG.action_units.pyfeat)
     for name in CONFIG.corpora:
@@ -92,8 +95,9 @@ if workflow.is_main_process:
 
 
 onstart:
+    asked(shards.check_writable, CONFIG.results)
     for name, options in CONFIG.corpora.items():
-        listing.write(files_of(name), options, Path(LAYOUT.listing(name)))
+        asked(listing.write, files_of(name), options, Path(LAYOUT.listing(name)))
 
 
 wildcard_constraints:

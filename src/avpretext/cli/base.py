@@ -43,7 +43,9 @@ Files = Annotated[list[str], typer.Option(help="CORPUS=FILE, repeatable.")]
 ShardSet = Annotated[str, typer.Option(help="Shards: a folder, FOLDER@COUNT for its first COUNT, or a file.")]
 CONFIG = Path("config.yaml")
 CORES = os.cpu_count() or 1
-THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+THREAD_LIMITS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS", "ARROW_IO_THREADS",
+)  # fmt: skip
 
 
 def config_of(config: Path, options: str) -> Config:

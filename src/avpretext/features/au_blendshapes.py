@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
-from avpretext.features import formulas, neutral
-from avpretext.features.landmark_shards import ClipLandmarks, read_clips
+from avpretext.features import formulas, geometry, neutral
+from avpretext.features.landmark_shards import ClipLandmarks, blocks, evenly, frames_per_clip, read_clips
 from avpretext.features.measures import measure
 from avpretext.progress import progress
 from avpretext.schemas import ACTION_UNITS
 
 Floats = NDArray[np.float64]
+
+AT_A_TIME = 2000
+"""Frames whose evidence is held at a time: 13 MB for each array of it."""
 
 
 def run(landmarks: Path, index: Path, neutral_faces: Path | None, options: ActionUnitOptions, output: Path) -> None:
@@ -36,7 +39,7 @@ def run(landmarks: Path, index: Path, neutral_faces: Path | None, options: Actio
     """
     made_by = shards.provenance("action_units", {"backend": "blendshapes", "calibration": options.calibration})
     rest_of = resting_faces(index, neutral_faces, options)
-    total = len(set(shards.read(landmarks, ["clip_id"])["clip_id"]))
+    total = len(frames_per_clip(landmarks))
     label = f"action_units {output.parent.parent.name}/{output.stem}"
     with shards.ShardWriter(output, schemas.ACTION_UNIT_FRAMES, made_by) as writer:
         for clip in progress(read_clips(landmarks), total=total, unit="clips", label=label):
@@ -74,7 +77,9 @@ def from_blendshapes(clip: ClipLandmarks, rest: neutral.RestingFace | None) -> F
     clip
         Its landmarks and blendshapes.
     rest
-        The face that counts as zero; None: the clip's own.
+        The face that counts as zero; None: the clip's own, as at most `geometry.BLOCK` of its frames, evenly spaced,
+        show it.
     """
     values = measure(clip.points, clip.blendshapes)
-    return formulas.intensities(values, rest or neutral.resting_face([values]))
+    rest = rest or neutral.resting_face([values[evenly(len(values), geometry.BLOCK)]])
+    return np.concatenate([formulas.intensities(values[part], rest) for part in blocks(len(values), AT_A_TIME)])

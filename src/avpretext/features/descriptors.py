@@ -101,12 +101,22 @@ class Descriptors:
         (digital silence) it is 0.
         """
         frames = frame_count(len(signal))
-        pieces = [self._piece(signal, first, frames) for first in range(0, frames, PIECE_FRAMES)]
+        return self.compute_part(signal, 0, frames, frames)
+
+    def compute_part(self, signal: NDArray[np.float32], first: int, last: int, frames: int) -> NDArray[np.float32]:
+        """Return the rows from `first` to before `last` of `compute`, (last - first, descriptors).
+
+        They are those of the whole clip, bit by bit, where `first` is a multiple of `PIECE_FRAMES` and the signal, of
+        `frames` frames, reaches `MARGIN_FRAMES` beyond on both sides, or to the ends of the clip.
+        """
+        pieces = [
+            self._piece(signal, start, min(start + PIECE_FRAMES, last), frames)
+            for start in range(first, last, PIECE_FRAMES)
+        ]
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
-    def _piece(self, signal: NDArray[np.float32], first: int, frames: int) -> NDArray[np.float32]:
-        """Return the rows from `first` on, at most `PIECE_FRAMES`, of a clip of so many frames."""
-        last = min(first + PIECE_FRAMES, frames)
+    def _piece(self, signal: NDArray[np.float32], first: int, last: int, frames: int) -> NDArray[np.float32]:
+        """Return the rows from `first` to before `last` of a signal of so many frames."""
         start, stop = max(0, first - MARGIN_FRAMES), min(frames, last + MARGIN_FRAMES)
         end = len(signal) if stop == frames else stop * SAMPLES_PER_FRAME
         rows = self._rows(signal[start * SAMPLES_PER_FRAME : end], stop - start)
@@ -193,11 +203,22 @@ def frame_energy(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     -------
     float32 array, shape (T,), T = max(1, samples // 160).
     """
-    sums = np.concatenate([[0.0], np.cumsum(np.square(signal, dtype=np.float64))])
     centres = np.arange(frame_count(len(signal))) * SAMPLES_PER_FRAME
     first = np.clip(centres - ENERGY_WINDOW // 2, 0, len(signal))
     last = np.clip(centres + ENERGY_WINDOW // 2, 0, len(signal))
     # Differences of a running sum may fall a rounding error below zero.
-    mean = np.maximum(sums[last] - sums[first], 0) / np.maximum(last - first, 1)
+    mean = np.maximum(_running_sum(signal, last) - _running_sum(signal, first), 0) / np.maximum(last - first, 1)
     energy: NDArray[np.float32] = np.sqrt(mean).astype(np.float32)
     return energy
+
+
+def _running_sum(signal: NDArray[np.float32], ends: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the sum of the squares of all samples before each end, ascending; a minute at a time, same bits."""
+    found, total, size = np.zeros(len(ends)), 0.0, PIECE_FRAMES * SAMPLES_PER_FRAME
+    for start in range(0, len(signal), size):
+        squares = np.square(signal[start : start + size], dtype=np.float64)
+        sums = np.cumsum(np.concatenate([[total], squares]))
+        here = slice(*np.searchsorted(ends, [start, start + len(squares)], side="right"))
+        found[here] = sums[ends[here] - start]
+        total = float(sums[-1])
+    return found

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from avpretext import schemas, shards
 from avpretext.config import FunctionalOptions
-from avpretext.features.audio_shards import EncodedClip, below_full_scale, decode, read_clips
+from avpretext.features.audio_shards import LONG_FRAMES, EncodedClip, below_full_scale, decode, read_clips, sample_count
 from avpretext.media.pool import ordered_map
 from avpretext.progress import progress
-from avpretext.schemas import SAMPLE_RATE_HZ
+from avpretext.schemas import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 
 CLIPS_PER_GROUP = 256
 """Rows that a reader of the shard holds at a time."""
@@ -28,6 +28,7 @@ class Described(NamedTuple):
 
     clip_id: str
     values: NDArray[np.float32] | None
+    shortened: bool = False
 
 
 def run(audio: Path, options: FunctionalOptions, output: Path, threads: int = 1) -> None:
@@ -36,7 +37,8 @@ def run(audio: Path, options: FunctionalOptions, output: Path, threads: int = 1)
     Values are openSMILE's own (Eyben et al., "openSMILE", ACM Multimedia 2010): 6,373 of ComParE_2016, 88 of
     eGeMAPSv02. NaN, where it has no value, becomes 0, and a warning counts them. Clips shorter than its longest window,
     60 ms, have no functionals, and neither have clips whose audio cannot be read back: they are left out, with a
-    warning.
+    warning. A clip longer than ten minutes is described by the five in its middle, with a warning: openSMILE holds
+    all that it describes.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ def run(audio: Path, options: FunctionalOptions, output: Path, threads: int = 1)
     output
         `schemas.FUNCTIONALS`, in the order of `audio`; `names` in its provenance names the values.
     threads
-        Clips that are worked on at a time; a clip is held whole, some 700 KB for each of its seconds.
+        Clips that are worked on at a time; each takes some 700 KB for each of its seconds.
     """
     smile = opensmile.Smile(options.feature_set, opensmile.FeatureLevel.Functionals)
     made_by = shards.provenance("functionals", options.model_dump(), names=list(smile.feature_names))
@@ -65,10 +67,14 @@ def run(audio: Path, options: FunctionalOptions, output: Path, threads: int = 1)
 def describe(clip: EncodedClip, smile: opensmile.Smile) -> Described:
     """Return the functionals of one clip."""
     try:
-        signal = decode(clip)
+        samples, most = sample_count(clip), LONG_FRAMES * SAMPLES_PER_FRAME
+        if samples <= most:
+            return Described(clip.clip_id, functionals(decode(clip), smile))
+        pa.default_memory_pool().release_unused()  # what Arrow needed to read a clip of hours
+        start = (samples - most // 2) // 2
+        return Described(clip.clip_id, functionals(decode(clip, start, start + most // 2), smile), shortened=True)
     except soundfile.LibsndfileError:
         return Described(clip.clip_id, None)
-    return Described(clip.clip_id, functionals(signal, smile))
 
 
 def functionals(signal: NDArray[np.float32], smile: opensmile.Smile) -> NDArray[np.float32]:
@@ -89,8 +95,10 @@ def functionals(signal: NDArray[np.float32], smile: opensmile.Smile) -> NDArray[
 
 def _usable(results: Iterator[Described]) -> Iterator[Described]:
     """Yield the clips that have functionals, NaN replaced by 0; in the end, say which are left out and what was NaN."""
-    short, unreadable, replaced = [], [], 0
-    for clip_id, values in results:
+    short, long, unreadable, replaced = list[str](), list[str](), list[str](), 0
+    for clip_id, values, shortened in results:
+        if shortened:
+            long.append(clip_id)
         if values is None:
             unreadable.append(clip_id)
         elif not (finite := np.isfinite(values)).any():
@@ -99,6 +107,7 @@ def _usable(results: Iterator[Described]) -> Iterator[Described]:
             replaced += int((~finite).sum())
             yield Described(clip_id, np.where(finite, values, np.float32(0)))
     _warn(f"{len(short)} clips are too short for functionals and left out", short)
+    _warn(f"{len(long)} clips are longer than ten minutes and described by the five in their middle", long)
     _warn(f"{len(unreadable)} clips cannot be read back and are left out; redo the stage split", unreadable)
     if replaced:
         print(f"functionals: warning: {replaced} values that openSMILE does not define are 0", file=sys.stderr)

@@ -7,6 +7,12 @@ from avpretext.features.landmark_points import EYE_CORNERS_OUTER, STABLE
 
 Floats = NDArray[np.float64]
 
+BLOCK = 20_000
+"""Frames that are worked on at a time: more than ten minutes at 30 per second, 30 MB for each array of them."""
+
+AT_A_TIME = 2000
+"""Frames that are turned at a time: 3 MB for each array of them."""
+
 HEAD = np.array(
     [
         [-0.8708, -0.0647, 0.5194],
@@ -76,10 +82,11 @@ def upright(landmarks: NDArray[np.floating]) -> Floats:
     points = np.asarray(landmarks, dtype=np.float64)
     aligned = np.full_like(points, np.nan)
     seen = np.isfinite(points).all(axis=(1, 2))
-    if seen.any():
-        rotation, scale, shift = similarity(points[seen][:, STABLE], HEAD)
-        turned = np.einsum("fij,fnj->fni", rotation, points[seen])
-        aligned[seen] = scale[:, None, None] * turned + shift[:, None]
+    for rows in np.array_split(np.flatnonzero(seen), -(-len(points) // AT_A_TIME) or 1):
+        if len(rows):
+            rotation, scale, shift = similarity(points[rows][:, STABLE], HEAD)
+            turned = np.einsum("fij,fnj->fni", rotation, points[rows])
+            aligned[rows] = scale[:, None, None] * turned + shift[:, None]
     return aligned
 
 
@@ -105,6 +112,19 @@ def head_pose(landmarks: NDArray[np.floating]) -> Floats:
     yaw = np.arcsin(np.clip(-turned[:, 2, 0], -1, 1))
     roll = np.arctan2(turned[:, 1, 0], turned[:, 0, 0])
     return np.asarray(np.degrees(np.stack([pitch, yaw, roll], axis=1)))
+
+
+def usual_size(landmarks: NDArray[np.floating]) -> float:
+    """Return the median over the frames of the eye distance of the upright face; 1 where no face is found.
+
+    Parameters
+    ----------
+    landmarks
+        Shape (F, 68, 3), see `upright`.
+    """
+    starts = range(0, max(1, len(landmarks)), BLOCK)
+    sizes = np.concatenate([eye_distance(upright(landmarks[start : start + BLOCK])) for start in starts])
+    return float(np.nanmedian(sizes)) if np.isfinite(sizes).any() else 1.0
 
 
 def eye_distance(points: NDArray[np.floating]) -> Floats:

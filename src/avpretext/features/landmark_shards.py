@@ -11,7 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.features.landmark_points import dlib_points
+from avpretext.features.landmark_points import DLIB_POINTS, dlib_points
+
+BLENDSHAPE_COUNT = 52
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,45 @@ class ClipLandmarks:
 def read_clips(path: Path) -> Iterator[ClipLandmarks]:
     """Yield the clips of a shard of `landmarks`, whichever set of points it holds."""
     columns = ["frame", "time_s", "landmarks", "blendshapes"]
+    lengths = frames_per_clip(path)
     for clip_id, parts in groupby(shards.iterate_parts(path, columns), key=lambda part: part[0]):
-        # Part by part, so that of a long clip no more than the 68 points is held.
-        arrays = [_arrays(rows) for _, rows in parts]
-        yield ClipLandmarks(clip_id, *(np.concatenate(pieces) for pieces in zip(*arrays, strict=True)))
+        # Part by part into their place, so that of a long clip no more than the 68 points is held, and that once.
+        clip = _empty(clip_id, lengths[clip_id])
+        first = 0
+        for _, rows in parts:
+            last = first + rows.num_rows
+            held: tuple[NDArray[Any], ...] = (clip.frame, clip.time_s, clip.points, clip.blendshapes)
+            for array, values in zip(held, _arrays(rows), strict=True):
+                array[first:last] = values
+            first = last
+        yield clip
+
+
+def frames_per_clip(path: Path) -> dict[str, int]:
+    """Return the number of rows of each clip of a shard, in its order."""
+    counts: dict[str, int] = {}
+    for clip_id, rows in shards.iterate_parts(path, []):
+        counts[clip_id] = counts.get(clip_id, 0) + rows.num_rows
+    return counts
+
+
+def blocks(frames: int, size: int) -> list[slice]:
+    """Return the stretches of at most `size` frames that frames are worked on in; at least one.
+
+    >>> blocks(5, 2), blocks(0, 2)
+    ([slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)], [slice(0, 0, None)])
+    """
+    return [slice(first, min(first + size, frames)) for first in range(0, max(1, frames), size)]
+
+
+def _empty(clip_id: str, frames: int) -> ClipLandmarks:
+    return ClipLandmarks(
+        clip_id,
+        np.empty(frames, np.int32),
+        np.empty(frames, np.float64),
+        np.empty((frames, DLIB_POINTS, 3), np.float32),
+        np.empty((frames, BLENDSHAPE_COUNT), np.float32),
+    )
 
 
 def _arrays(rows: pa.Table) -> tuple[NDArray[Any], ...]:

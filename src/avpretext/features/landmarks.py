@@ -5,11 +5,12 @@ are found to accept it, so that clips of any length fit. MediaPipe keeps about o
 threads, make it faster.
 """
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from avpretext.config import LandmarkOptions
 from avpretext.features import geometry
 from avpretext.features.face_tracker import BLENDSHAPES, Face, FaceTracker
 from avpretext.features.landmark_points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
-from avpretext.features.landmark_shards import evenly
+from avpretext.features.landmark_shards import evenly, frames_per_clip
 from avpretext.features.models import FACE_MODEL, verified
 from avpretext.features.thumbnails import Thumbnails
 from avpretext.progress import progress
@@ -29,6 +30,9 @@ from avpretext.refusal import Refusal, reject_row
 
 BLOCK = 512
 """Rows written at a time."""
+
+WAITING = 16 * BLOCK
+"""Rows of a clip that wait in memory: of five minutes, 50 MB."""
 
 
 PREVIEW_CLIPS = 8
@@ -74,7 +78,9 @@ def run(
     shown, small, refused = Preview(lengths), Thumbnails(wanted=thumbnails is not None), []
     with shards.ShardWriter(output, schemas.landmarks(points, len(BLENDSHAPES)), made_by, row_group=BLOCK) as writer:
         for clip_id, parts in progress(clips, total=len(lengths), unit="clips", label=label):
-            rows = ClipRows(clip_id, points, writer, needed=options.min_face_fraction * lengths[clip_id])
+            rows = ClipRows(
+                clip_id, points, writer, needed=options.min_face_fraction * lengths[clip_id], folder=output.parent
+            )
             with FaceTracker(model, options.max_faces, options.min_confidence, threads) as tracker:
                 for frame, time_s, jpeg in _frames(parts):
                     image = decode(jpeg)
@@ -97,12 +103,6 @@ def run(
 def _refusal(detected: int, frames: int, options: LandmarkOptions) -> Refusal:
     limit = f"landmarks.min_face_fraction = {options.min_face_fraction}"
     return Refusal("no_face", f"a face in {detected} of {frames} frames; {limit}")
-
-
-def frames_per_clip(frames: Path) -> dict[str, int]:
-    """Return the number of rows of each clip of a shard, in its order."""
-    counts = shards.read(frames, ["clip_id"])["clip_id"].rle().struct.unnest()
-    return dict(zip(counts["value"], counts["len"], strict=True))
 
 
 def decode(jpeg: bytes) -> NDArray[np.uint8] | None:
@@ -147,16 +147,18 @@ class Preview:
 class ClipRows:
     """The rows of one clip on their way to the shard.
 
-    They wait until `needed` frames show a face; from then on they are written block by block. A clip that ends before
-    has none of its rows written.
+    They wait until `needed` frames show a face, in memory while they are few, else in a file without a name in
+    `folder`; from then on they are written block by block. A clip that ends before has none of its rows written.
     """
 
     clip_id: str
     points: int
     writer: shards.ShardWriter
     needed: float
+    folder: Path
     detected: int = 0
     waiting: list[dict[str, Any]] = field(default_factory=list)
+    aside: IO[bytes] | None = None
 
     @property
     def accepted(self) -> bool:
@@ -171,12 +173,39 @@ class ClipRows:
         self.waiting.append(row | _face_columns(face, self.points))
         if self.accepted and len(self.waiting) >= BLOCK:
             self.flush()
+        elif len(self.waiting) >= WAITING:
+            self._put_aside()
+
+    def _put_aside(self) -> None:
+        """Move the rows that wait from memory to the file."""
+        if self.aside is None:
+            self.aside = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115
+        with pa.ipc.new_stream(self.aside, self.writer.schema) as stream:
+            stream.write_table(self._take())
+
+    def _take(self) -> pa.Table:
+        """Return the rows that wait in memory, which then are there no longer."""
+        _add_head_pose(self.waiting)
+        rows, self.waiting = self.waiting, []
+        return _as_table(rows, self.writer.schema)
+
+    def _bring_back(self) -> None:
+        """Write the rows in the file, if there is one, to the shard of an accepted clip; remove the file."""
+        if self.aside is None:
+            return
+        with self.aside as file:
+            end = file.tell()
+            file.seek(0)
+            while self.accepted and file.tell() < end:
+                with pa.ipc.open_stream(file) as stream:
+                    self.writer.write(stream.read_all())
+        self.aside = None
 
     def flush(self) -> None:
         """Write the rows of an accepted clip, and forget those of any."""
+        self._bring_back()
         if self.accepted and self.waiting:
-            _add_head_pose(self.waiting)
-            self.writer.write(_as_table(self.waiting, self.writer.schema))
+            self.writer.write(self._take())
         self.waiting = []
 
 

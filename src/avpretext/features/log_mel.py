@@ -12,7 +12,7 @@ from avpretext import schemas, shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import LogMelOptions
 from avpretext.errors import UserError
-from avpretext.features.audio_shards import EncodedClip, decode, read_clips
+from avpretext.features.audio_shards import Piece, count_pieces, read_pieces
 from avpretext.features.descriptors import frame_count
 from avpretext.features.speech import ROWS_PER_GROUP, in_groups
 from avpretext.media.pool import ordered_map
@@ -51,22 +51,20 @@ def run(audio: Path, options: LogMelOptions, output: Path, threads: int = 1) -> 
     schema, made_by = schemas.log_mel(options.bands), shards.provenance("log_mel", options.model_dump(), floor=FLOOR)
     label = f"log_mel {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
     with shards.ShardWriter(output, schema, made_by, row_group=ROWS_PER_GROUP) as writer:
-        results = ordered_map(lambda clip: _describe(clip, window, filters, schema), read_clips(audio), threads)
-        for group in in_groups(
-            _readable(progress(results, total=shards.count_rows(audio), label=label)), ROWS_PER_GROUP
-        ):
+        results = ordered_map(lambda piece: _describe(piece, window, filters, schema), read_pieces(audio), threads)
+        for group in in_groups(_readable(progress(results, total=count_pieces(audio), label=label)), ROWS_PER_GROUP):
             writer.write(group)
 
 
-def _describe(clip: EncodedClip, window: Floats, filters: Floats, schema: pa.Schema) -> pa.Table | None:
-    """Return the rows of one clip, None if it cannot be read back."""
+def _describe(piece: Piece, window: Floats, filters: Floats, schema: pa.Schema) -> pa.Table | None:
+    """Return the rows of a clip or of a piece of it, None if it cannot be read back."""
     try:
-        signal = decode(clip)
+        signal, start, _ = piece.signal(PIECE_FRAMES)
     except soundfile.LibsndfileError:
         return None
-    values = log_mel(signal, window, filters)
-    frames = np.arange(len(values), dtype=np.int32)
-    columns = [[clip.clip_id] * len(values), frames, frames * FRAME_S, *np.ascontiguousarray(values.T)]
+    values = log_mel(signal, window, filters)[piece.first - start : piece.stop - start]
+    frames = np.arange(piece.first, piece.stop, dtype=np.int32)
+    columns = [[piece.clip.clip_id] * len(values), frames, frames * FRAME_S, *np.ascontiguousarray(values.T)]
     return pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
     )

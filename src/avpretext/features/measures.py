@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from avpretext.features import geometry
 from avpretext.features.face_tracker import BLENDSHAPES
+from avpretext.features.landmark_shards import blocks
 
 Floats = NDArray[np.float64]
 
@@ -175,9 +176,15 @@ def measure(points: NDArray[np.floating], blendshapes: NDArray[np.floating]) -> 
     -------
     Shape (F, M), one column for each of `MEASURES`; NaN where no face is found.
     """
-    face = geometry.upright(points)
-    if np.isfinite(face).any():
-        face /= np.nanmedian(geometry.eye_distance(face))
+    size = geometry.usual_size(points)
+    measured = np.empty((len(points), len(MEASURES)))
+    for block in blocks(len(points), geometry.BLOCK):
+        measured[block] = _measure_block(geometry.upright(points[block]) / size, blendshapes[block])
+    return measured
+
+
+def _measure_block(face: Floats, blendshapes: NDArray[np.floating]) -> Floats:
+    """Measure upright faces of the size 1, (F, 68, 3), with their blendshapes, (F, 52)."""
     distances = [distance.of(face) for distance in GEOMETRY.values()]
     shapes = np.asarray(blendshapes, dtype=np.float64)
     paired = [

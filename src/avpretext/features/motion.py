@@ -15,7 +15,7 @@ from avpretext import schemas, shards
 from avpretext.config import MotionOptions
 from avpretext.features import geometry
 from avpretext.features.landmark_points import REGIONS
-from avpretext.features.landmark_shards import read_clips
+from avpretext.features.landmark_shards import blocks, frames_per_clip, read_clips
 from avpretext.progress import progress
 
 
@@ -32,7 +32,7 @@ def run(landmarks: Path, options: MotionOptions, output: Path) -> None:
         Where the shard goes.
     """
     made_by = shards.provenance("motion", options.model_dump(mode="json"))
-    total = len(set(shards.read(landmarks, ["clip_id"])["clip_id"]))
+    total = len(frames_per_clip(landmarks))
     with shards.ShardWriter(output, schemas.MOTION, made_by) as writer:
         label = f"motion {output.parent.parent.name}/{output.stem}"
         for clip in progress(read_clips(landmarks), total=total, unit="clips", label=label):
@@ -60,14 +60,29 @@ def region_speeds(
     -------
     Region to shape (F,), in distances between the outer eye corners per second; NaN in gaps and right after them.
     """
-    aligned = geometry.upright(points)
-    aligned /= np.nanmedian(geometry.eye_distance(aligned)) if np.isfinite(aligned).any() else 1.0
+    size = geometry.usual_size(points)
     follows = np.diff(frame, prepend=frame[:1] - 2) == 1
     step_s = np.diff(time_s, prepend=np.nan)
-    aligned = _smooth_between_gaps(aligned, follows, _window(time_s, smooth_s))
-    moved = np.linalg.norm(np.diff(aligned, axis=0, prepend=np.nan), axis=-1)
+    width = _window(time_s, smooth_s)
+    speeds = {name: np.full(len(frame), np.nan) for name in REGIONS}
+    for block in blocks(len(frame), geometry.BLOCK):
+        # A frame's speed depends on those within the window around it and the frame before.
+        around = slice(max(0, block.start - width // 2 - 1), min(len(frame), block.stop + width // 2))
+        here = slice(block.start - around.start, block.stop - around.start)
+        moved = _moved(geometry.upright(points[around]) / size, follows[around], width)[here]
+        for name, members in REGIONS.items():
+            speeds[name][block] = moved[:, members].mean(axis=1) / step_s[block]
+    return speeds
+
+
+def _moved(aligned: NDArray[np.float64], follows: NDArray[np.bool_], width: int) -> NDArray[np.float64]:
+    """Return how far each point moved since the frame before, (F, 68); NaN in gaps, after them, and at first."""
+    follows = follows.copy()
+    follows[:1] = False
+    smoothed = _smooth_between_gaps(aligned, follows, width)
+    moved = np.asarray(np.linalg.norm(np.diff(smoothed, axis=0, prepend=np.nan), axis=-1))
     moved[~follows] = np.nan
-    return {name: moved[:, members].mean(axis=1) / step_s for name, members in REGIONS.items()}
+    return moved
 
 
 def _window(time_s: NDArray[np.floating], smooth_s: float) -> int:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import SpeechOptions
-from avpretext.features.audio_shards import EncodedClip, decode, read_clips
-from avpretext.features.descriptors import Descriptors, frame_energy, open_descriptors
+from avpretext.features.audio_shards import Piece, count_pieces, read_pieces
+from avpretext.features.descriptors import MARGIN_FRAMES, Descriptors, frame_energy, open_descriptors
 from avpretext.media.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
@@ -36,10 +36,10 @@ def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, thread
     rejects
         `schemas.REJECTS`: clips whose audio cannot be read back.
     threads
-        Clips that are worked on at a time.
+        Clips that are worked on at a time, or pieces of ten minutes of longer ones.
     """
     made_by = shards.provenance("speech", options.model_dump())
-    total = shards.count_rows(audio)
+    total = count_pieces(audio)
     label = f"speech {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
     with open_descriptors(options) as descriptors:
         schema = schemas.speech(descriptors.names)
@@ -47,30 +47,32 @@ def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, thread
             shards.ShardWriter(output, schema, made_by, row_group=ROWS_PER_GROUP) as writer,
             shards.ShardWriter(rejects, schemas.REJECTS, made_by) as refused,
         ):
-            results = ordered_map(lambda clip: describe(clip, descriptors, schema), read_clips(audio), threads)
+            results = ordered_map(lambda piece: describe(piece, descriptors, schema), read_pieces(audio), threads)
             for group in in_groups(_kept(progress(results, total=total, label=label), refused), ROWS_PER_GROUP):
                 writer.write(group)
 
 
-def describe(clip: EncodedClip, descriptors: Descriptors, schema: pa.Schema) -> pa.Table | dict[str, str]:
-    """Return the rows of one clip, or its row in `rejects`."""
+def describe(piece: Piece, descriptors: Descriptors, schema: pa.Schema) -> pa.Table | dict[str, str]:
+    """Return the rows of a clip or of a piece of it, or its row in `rejects`."""
     try:
-        signal = decode(clip)
+        signal, start, stop = piece.signal(MARGIN_FRAMES)
     except soundfile.LibsndfileError as error:
-        return reject_row(clip.clip_id, None, "speech", Refusal("decode_error", str(error)))
-    return to_table(clip.clip_id, frame_energy(signal), descriptors, descriptors.compute(signal), schema)
+        return reject_row(piece.clip.clip_id, None, "speech", Refusal("decode_error", str(error)))
+    first, last = piece.first - start, piece.stop - start
+    values = descriptors.compute_part(signal, first, last, stop - start)
+    return to_table(piece, frame_energy(signal)[first:last], descriptors, values, schema)
 
 
 def to_table(
-    clip_id: str,
+    piece: Piece,
     energy: NDArray[np.float32],
     descriptors: Descriptors,
     values: NDArray[np.float32],
     schema: pa.Schema,
 ) -> pa.Table:
-    """Return the rows of a clip, shape (T,) and (T, descriptors) put side by side, as the schema has them."""
-    frames = np.arange(len(values), dtype=np.int32)
-    columns = [[clip_id] * len(values), frames, frames * FRAME_S, energy, descriptors.loudness(values)]
+    """Return the rows of a piece, shape (T,) and (T, descriptors) put side by side, as the schema has them."""
+    frames = np.arange(piece.first, piece.stop, dtype=np.int32)
+    columns = [[piece.clip.clip_id] * len(values), frames, frames * FRAME_S, energy, descriptors.loudness(values)]
     columns += list(np.ascontiguousarray(values.T))
     return pa.table(
         [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema

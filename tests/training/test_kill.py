@@ -1,0 +1,99 @@
+"""Training that is killed, by SIGKILL: what is left can be gone on from, and ends as an undisturbed run does."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from avpretext.training import pretrain
+
+from .conftest import SMALL, TinyCorpus
+from .test_deepemocluster import SMALL as CLUSTERED
+from .test_deepemocluster import write_log_mel
+
+PRETRAINED = ("checkpoint.safetensors", "history.parquet")
+TUNED = ("predictions.parquet", "history.parquet")
+EPOCHS: dict[str, dict[str, Any]] = {
+    "pretrain": {**SMALL["pretrain"], "epochs": 40},
+    "finetune": {**SMALL["finetune"], "epochs": 20},
+    "deepemocluster": CLUSTERED,
+}
+
+
+def command(stage: str, corpus: TinyCorpus, output: Path) -> list[str]:
+    """Return the command that trains on the corpus, with its options in a file."""
+    file = corpus.folder / "config.yaml"
+    file.write_text(yaml.safe_dump({**SMALL, **EPOCHS} | {"seed": 1}))
+    name = corpus.name
+    index = [f"--index={name}={corpus.folder / 'index0.parquet'}"]
+    labelled = [f"--targets={name}={corpus.targets()}", f"--folds={corpus.folds}"]
+    if stage == "pretrain":
+        labels = [f"--labels={name}.{task}={corpus.folder / task}.parquet" for task in ("energy", "emotion")]
+        arguments = ["energy-emotion", f"--features={name}.speech={corpus.folder / 'speech0.parquet'}", *index, *labels]
+    elif stage == "finetune":
+        arguments = ["scratch", f"--features={name}.speech={corpus.folder}/speech", *labelled]
+    else:
+        arguments = [f"--features={name}.log_mel={write_log_mel(corpus)[0]}", *index, *labelled]
+    return [
+        sys.executable, "-m", "avpretext", stage, *arguments, f"--output={output}", f"--config={file}", "--threads=1",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained_on(tmp_path_factory: pytest.TempPathFactory) -> TinyCorpus:
+    """A corpus whose shards of speech are also in a folder by themselves."""
+    corpus = TinyCorpus(tmp_path_factory.mktemp("killed")).write()
+    (corpus.folder / "speech").mkdir()
+    for file in corpus.speech:
+        (corpus.folder / "speech" / file.name).symlink_to(file)
+    return corpus
+
+
+def killed(arguments: list[str], after: Path, wait_s: float) -> None:
+    """Start a command and kill it some time after a file is there, or the command has said something."""
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+        limit = time.monotonic() + 60
+        while not after.exists() and process.poll() is None and time.monotonic() < limit:
+            time.sleep(0.005)
+        time.sleep(wait_s)
+        process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.workflow
+def test_pretraining_goes_on_from_its_last_epoch_and_ends_with_the_same_weights(
+    trained_on: TinyCorpus, tmp_path: Path
+) -> None:
+    undisturbed, disturbed, chance = tmp_path / "undisturbed", tmp_path / "disturbed", random.Random(6)
+    subprocess.run(command("pretrain", trained_on, undisturbed), check=True, capture_output=True)
+    arguments = command("pretrain", trained_on, disturbed)
+    killed(arguments, disturbed / pretrain.RESUME, chance.uniform(0, 0.1))
+    assert (disturbed / pretrain.RESUME).exists(), "it was killed after an epoch, before the last"
+    assert not any((disturbed / name).exists() for name in PRETRAINED)
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    assert "starting afresh" not in done.stderr
+    for name in PRETRAINED:
+        assert (disturbed / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert not (disturbed / pretrain.RESUME).exists()
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("stage", ["finetune", "deepemocluster"])
+def test_a_job_of_many_runs_starts_again_and_ends_with_the_same_predictions(
+    trained_on: TinyCorpus, tmp_path: Path, stage: str
+) -> None:
+    """They keep nothing between the runs of a job: a killed job loses its runs, not the other jobs."""
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    begin = time.monotonic()
+    subprocess.run(command(stage, trained_on, undisturbed), check=True, capture_output=True)
+    arguments = command(stage, trained_on, disturbed)
+    killed(arguments, trained_on.folds, 0.4 * (time.monotonic() - begin))
+    assert not all((disturbed / name).exists() for name in TUNED)
+    subprocess.run(arguments, check=True, capture_output=True)
+    for name in TUNED:
+        assert (disturbed / name).read_bytes() == (undisturbed / name).read_bytes()

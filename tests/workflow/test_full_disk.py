@@ -1,0 +1,79 @@
+"""A full disk, and a results folder that cannot be written to: one clear line, and nothing is lost."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.project import Project, Run
+
+DISK_BYTES = 64 << 20
+FREE_BYTES = 96 << 10
+"""Left on the full disk: less than the functionals of a shard."""
+
+
+def mount(*arguments: str) -> bool:
+    """Tell whether mounting is possible here."""
+    program = shutil.which("mount")
+    if program is None:
+        return False
+    return subprocess.run([program, *arguments], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def unfinished(finished: Project, tmp_path: Path) -> Iterator[Project]:
+    """A copy of the finished run that has its results on a small disk of their own, and half of them still to make."""
+    project = Project(tmp_path / "copy", finished.config)
+    shutil.copytree(finished.folder, project.folder, ignore=shutil.ignore_patterns("results"))
+    project.results.mkdir()
+    if not mount("-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(project.results)):
+        pytest.skip("mounting a small disk is not allowed here: run as root, with the right to mount")
+    try:
+        shutil.copytree(finished.results, project.results, dirs_exist_ok=True)
+        for made in ("functionals", "finetune", "baseline", "evaluate"):
+            shutil.rmtree(project.results / "labelled" / made)
+        shutil.rmtree(project.results / "tables")
+        yield project
+    finally:
+        subprocess.run(["umount", str(project.results)], check=True)
+
+
+def says_one_line(run: Run, *words: str) -> None:
+    """Check that a run failed with a line that has all these words, and shows no code."""
+    assert run.status != 0
+    assert any(all(word in line for word in words) for line in run.text.splitlines()), run.text
+    assert "Traceback" not in run.text, run.text
+
+
+def finishes(project: Project, finished: Project) -> None:
+    """Check that the ordinary command ends with all that the undisturbed run has made."""
+    project.snakemake()
+    assert project.artefacts() == finished.artefacts()
+
+
+@pytest.mark.workflow
+def test_a_full_disk_is_one_line_and_the_run_goes_on_once_there_is_space(
+    unfinished: Project, finished: Project
+) -> None:
+    before = unfinished.artefacts()
+    filler = unfinished.results / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(unfinished.results).free - FREE_BYTES))
+    run = unfinished.snakemake(check=False)
+    says_one_line(run, "avpretext: error:", "the disk is full; free some space", "run the same command again")
+    filler.unlink()
+    assert before.items() <= unfinished.artefacts().items(), "what was finished is kept"
+    assert not list(unfinished.results.rglob("*.tmp")), "and half-written files are not"
+    finishes(unfinished, finished)
+
+
+@pytest.mark.workflow
+def test_a_read_only_results_folder_is_one_line_before_anything_runs(unfinished: Project, finished: Project) -> None:
+    if not mount("-o", "remount,ro", str(unfinished.results)):
+        pytest.skip("mounting read-only is not allowed here")
+    run = unfinished.snakemake(check=False)
+    says_one_line(run, "results: cannot be written to", "make the folder writable, or set `results`")
+    assert "FAILED" not in run.text, "it is said before any job starts"
+    assert mount("-o", "remount,rw", str(unfinished.results))
+    finishes(unfinished, finished)
