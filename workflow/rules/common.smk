@@ -21,7 +21,6 @@ from avpretext.config_file import parse as parse_config
 from avpretext.errors import UserError
 from avpretext.features import au_pyfeat
 from avpretext.plan import Plan
-from avpretext.shards import count_rows
 from avpretext.stages import signature
 
 
@@ -174,7 +173,7 @@ def baseline_memory(wildcards, input):
     needed_mb = memory(1000, 8)(wildcards, input)
     if "rbf" in CONFIG.baseline.kernels:
         versions = 1 + len(PLAN.copies("baseline", wildcards.corpus))
-        clips = versions * sum(count_rows(table) for table in input.targets)
+        clips = versions * sum(shards.count_rows(table) for table in input.targets)
         needed_mb += math.ceil(16e-6 * clips**2)
     return needed_mb
 
