@@ -11,6 +11,7 @@ from avpretext.config_file import parse
 from avpretext.evaluation import printed, tables
 from avpretext.evaluation.kinds import SCORINGS
 from avpretext.schemas import ACTION_UNITS
+from avpretext.systems import ensemble_name
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +202,12 @@ def test_printed_tables_say_loudly_that_speakers_leak_and_what_was_left_out(fold
 def test_baselines_bear_the_feature_set_of_the_configuration() -> None:
     config = parse({"corpora": {"mine": {"path": ".", "use": []}}, "functionals": {"feature_set": "eGeMAPSv02"}})
     assert printed.start_name("svm", config) == "eGeMAPS functionals + linear SVM"
+    assert printed.start_name("svm_statistics_rbf_speaker", config) == "frame statistics + RBF SVM, speaker-normalised"
+    assert printed.start_name("together:energy-emotion+svm", config) == (
+        "together: energy + emotion; eGeMAPS functionals + linear SVM"
+    )
+    many = ensemble_name(["scratch", "svm_speaker", "svm_rbf_speaker", "svm_statistics_speaker"])
+    assert printed.start_name(many, config) == "together: scratch; 3 SVMs, speaker-normalised"
     assert printed.start_name("energy-emotion", config) == "energy + emotion"
 
 

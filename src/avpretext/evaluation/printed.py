@@ -1,6 +1,7 @@
 """The main table as people read it: a section per corpus and setting, as Markdown and LaTeX."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from avpretext.config import Config
@@ -51,14 +52,24 @@ def number(value: float | None) -> str:
 def start_name(initialisation: str, config: Config) -> str:
     """Return an initialisation, or a baseline, as people read it: `energy + emotion`, `scratch`."""
     if initialisation.startswith(TOGETHER):
-        members = initialisation.removeprefix(TOGETHER).split("+")
-        return f"together: {'; '.join(start_name(member, config) for member in members)}"
+        return _ensemble_name(initialisation.removeprefix(TOGETHER).split("+"), config)
     if initialisation in DEEPEMOCLUSTER.values():
         trained = initialisation == DEEPEMOCLUSTER["head_trained"]
         return f"DeepEmoCluster, head {'trained' if trained else 'as published'}"
     if initialisation in MACHINES:
         return _machine_name(MACHINES[initialisation], config)
     return initialisation.replace("-", " + ")
+
+
+def _ensemble_name(members: Sequence[str], config: Config) -> str:
+    """Return an ensemble as people read it; more than two machines are counted, main.csv names each."""
+    machines = [MACHINES[member] for member in members if member in MACHINES]
+    if len(machines) <= 2:
+        return f"together: {'; '.join(start_name(member, config) for member in members)}"
+    others = [start_name(member, config) for member in members if member not in MACHINES]
+    alike = all(machine.normalise == "speaker" for machine in machines)
+    named = f"{len(machines)} SVMs{', speaker-normalised' if alike else ''}"
+    return f"together: {'; '.join([*others, named])}"
 
 
 def _machine_name(machine: Machine, config: Config) -> str:
