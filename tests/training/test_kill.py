@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from avpretext.training import pretrain
+from avpretext.training import finished, pretrain
 
 from .conftest import SMALL, TinyCorpus
 from .test_deepemocluster import SMALL as CLUSTERED
@@ -83,17 +83,18 @@ def test_pretraining_goes_on_from_its_last_epoch_and_ends_with_the_same_weights(
 
 
 @pytest.mark.workflow
-@pytest.mark.parametrize("stage", ["finetune", "deepemocluster"])
-def test_a_job_of_many_runs_starts_again_and_ends_with_the_same_predictions(
-    trained_on: TinyCorpus, tmp_path: Path, stage: str
+@pytest.mark.parametrize(("stage", "first"), [("finetune", "0-0"), ("deepemocluster", "head_trained-0-0")])
+def test_a_job_of_many_runs_keeps_those_that_are_done_and_ends_with_the_same_predictions(
+    trained_on: TinyCorpus, tmp_path: Path, stage: str, first: str
 ) -> None:
-    """They keep nothing between the runs of a job: a killed job loses its runs, not the other jobs."""
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    begin = time.monotonic()
     subprocess.run(command(stage, trained_on, undisturbed), check=True, capture_output=True)
+    assert not (undisturbed / finished.FOLDER).exists()
     arguments = command(stage, trained_on, disturbed)
-    killed(arguments, trained_on.folds, 0.4 * (time.monotonic() - begin))
-    assert not all((disturbed / name).exists() for name in TUNED)
-    subprocess.run(arguments, check=True, capture_output=True)
+    killed(arguments, disturbed / finished.FOLDER / f"{first}.resume.safetensors", 0)
+    assert not any((disturbed / name).exists() for name in TUNED)
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    assert f"run {first}: done already" in done.stderr
     for name in TUNED:
         assert (disturbed / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert not (disturbed / finished.FOLDER).exists()

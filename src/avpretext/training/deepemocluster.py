@@ -4,6 +4,7 @@ Lin, Sridhar & Busso, "DeepEmoCluster: a semi-supervised framework for latent cl
 (ICASSP 2021). docs/deepemocluster.md says where this is as published and where not.
 """
 
+import functools
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +25,8 @@ from avpretext.progress import progress
 from avpretext.systems import DEEPEMOCLUSTER
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
 from avpretext.training.data import SpeechChunks
-from avpretext.training.finetune import Run, network_seed
+from avpretext.training.finetune import network_seed
+from avpretext.training.finished import FinishedRuns, Run, fingerprint, said_of
 from avpretext.training.folds import Fold, FoldTable, read_folds
 from avpretext.training.loop import HistoryRow, Target, torch_device
 from avpretext.training.objectives import TASK, Objective, make_objective
@@ -80,15 +82,24 @@ def run(
         raise UserError(f"{table.setting}: no log_mel features of {missing[0]} are given; name their shards")
     options = config.deepemocluster
     heard = read_spectrograms(features, wanted, spectrogram_grid(config.chunks, options.step_frames))
+    made_from = {
+        "options": [getattr(config, name).model_dump(mode="json") for name in ("chunks", "deepemocluster")],
+        "losses": [config.seed, config.finetune.class_balance, config.finetune.label_smoothing],
+        "clips": [heard.clip_ids, sorted(unlabelled.items())],
+        "learnt": [known.kind, known.classes, sorted((name, list(value)) for name, value in known.values.items())],
+        "folds": said_of(table),
+    }
+    finished = FinishedRuns(output, fingerprint(made_from, [heard.steps, heard.mask]))
     runs = list(
         progress(
-            _runs(heard, unlabelled, known, table, config),
+            _runs(heard, unlabelled, known, table, config, finished),
             total=len(table.folds) * options.seeds * len(options.variants),
             unit="runs",
             label=f"deepemocluster {table.setting}",
         )
     )
     write(runs, known, table, config, output)
+    finished.remove()
 
 
 def read_speakers(index: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, str]]:
@@ -101,7 +112,12 @@ def read_speakers(index: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, st
 
 
 def _runs(
-    heard: SpeechChunks, unlabelled: Mapping[str, Mapping[str, str]], known: Targets, table: FoldTable, config: Config
+    heard: SpeechChunks,
+    unlabelled: Mapping[str, Mapping[str, str]],
+    known: Targets,
+    table: FoldTable,
+    config: Config,
+    finished: FinishedRuns,
 ) -> Iterator[tuple[str, Run]]:
     """Yield the name of each system with one of its runs."""
     values = np.zeros((len(heard.clip_ids), len(known.classes)), np.float32)
@@ -114,7 +130,8 @@ def _runs(
         for seed in range(config.deepemocluster.seeds):
             for variant in config.deepemocluster.variants:
                 learner = Learner(sound, values, rows, without, known, variant == "head_trained", config)
-                yield DEEPEMOCLUSTER[variant], learner.run(fold, seed, heard.clip_ids)
+                train = functools.partial(learner.run, fold, seed, heard.clip_ids)
+                yield DEEPEMOCLUSTER[variant], finished.once(f"{variant}-{fold.number}-{seed}", train)
 
 
 def unlabelled_rows(

@@ -21,11 +21,11 @@ from avpretext.training import checkpoint as checkpoints
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import Matrix, penalties_of
 from avpretext.training.data import SpeechChunks, chunk_grid, concatenate, load_chunks, normalise
+from avpretext.training.finished import FinishedRuns, Run, fingerprint, said_of
 from avpretext.training.folds import Fold, FoldTable, read_folds
 from avpretext.training.grid import grid_map
 from avpretext.training.loop import (
     ClipSet,
-    HistoryRow,
     TrainingState,
     epochs,
     mixed_precision,
@@ -72,15 +72,6 @@ class LabelledClips:
         return versions
 
 
-class Run(NamedTuple):
-    """What one fold and seed came to."""
-
-    fold: int
-    seed: int
-    predictions: list[Prediction]
-    history: list[HistoryRow]
-
-
 def run(
     initialisation: str,
     checkpoint: Path | None,
@@ -117,7 +108,8 @@ def run(
     output
         The folder to write.
     threads
-        Runs at a time, each with one CPU thread; see `grid.grid_map`.
+        Runs at a time, each with one CPU thread; see `grid.grid_map`. Runs that are done are kept until all are, so
+        that a job that is killed and started again does not train them twice.
     """
     torch.set_num_threads(1)
     known, table = read_targets(targets), read_folds(folds)
@@ -128,8 +120,12 @@ def run(
     device = torch_device(config.finetune.device)
     mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
     total = len(table.folds) * config.finetune.seeds
+    finished = FinishedRuns(output, _made_from(clips, table, penalties, body, config))
     runs = grid_map(
-        lambda job: run_once(job.clips, job.fold, job.seed, body, config, job.penalty),
+        lambda job: finished.once(
+            f"{job.fold.number}-{job.seed}",
+            lambda: run_once(job.clips, job.fold, job.seed, body, config, job.penalty),
+        ),
         _jobs(clips, table.folds, penalties, config, device),
         threads,
         device,
@@ -137,6 +133,25 @@ def run(
     label = f"finetune {table.setting} from {initialisation}"
     done = list(progress(runs, total=total, unit="runs", label=label))
     write(done, initialisation, known, table, config, output)
+    finished.remove()
+
+
+def _made_from(
+    clips: LabelledClips, table: FoldTable, penalties: Mapping[int, Matrix], body: Body | None, config: Config
+) -> str:
+    """Return what tells the runs of this job from those of any other."""
+    weights = sorted(body.weights.items()) if body else []
+    said = {
+        "options": {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "model", "finetune")},
+        "seed": config.seed,
+        "clips": [clips.chunks.clip_ids, clips.chunks.speakers, clips.chunks.channels],
+        "learnt": [clips.kind, clips.classes],
+        "folds": said_of(table),
+        "body": [body.heard_all, *(name for name, _ in weights)] if body else None,
+    }
+    matrices = [matrix for _, matrix in sorted(penalties.items())]
+    numbers = [clips.chunks.steps, clips.chunks.mask, *(value for _, value in weights)]
+    return fingerprint(said, [*numbers, clips.values, *matrices])
 
 
 class _Job(NamedTuple):
