@@ -1,6 +1,6 @@
 """What the workflow costs beside the least that anyone could do, and beside what one would write by hand, in one run.
 
-    python benchmarks/data_preparation.py --model results/models/face_landmarker.task [--clips 16 100 400] VIDEO ...
+    python benchmarks/data_preparation.py VIDEO ... --model results/models/face_landmarker.task [--clips 16 100 400]
 
 From videos to energy, descriptors, landmarks, motion, the resting face and action units, for so many of the videos:
 

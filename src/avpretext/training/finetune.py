@@ -1,5 +1,6 @@
 """Fine-tuning: every fold and seed of one setting and one initialisation in one job."""
 
+import functools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +37,8 @@ from avpretext.training.loop import (
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
 from avpretext.training.targets import Targets, has_classes, read_targets
+
+_SHAPING = ("chunks", "model", "finetune")
 
 
 @dataclass(frozen=True)
@@ -121,15 +124,12 @@ def run(
     mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
     total = len(table.folds) * config.finetune.seeds
     finished = FinishedRuns(output, _made_from(clips, table, penalties, body, config))
-    runs = grid_map(
-        lambda job: finished.once(
-            f"{job.fold.number}-{job.seed}",
-            lambda: run_once(job.clips, job.fold, job.seed, body, config, job.penalty),
-        ),
-        _jobs(clips, table.folds, penalties, config, device),
-        threads,
-        device,
-    )
+
+    def once(job: _Job) -> Run:
+        train = functools.partial(run_once, job.clips, job.fold, job.seed, body, config, job.penalty)
+        return finished.once(f"{job.fold.number}-{job.seed}", train)
+
+    runs = grid_map(once, _jobs(clips, table.folds, penalties, config, device), threads, device)
     label = f"finetune {table.setting} from {initialisation}"
     done = list(progress(runs, total=total, unit="runs", label=label))
     write(done, initialisation, known, table, config, output)
@@ -141,8 +141,9 @@ def _made_from(
 ) -> str:
     """Return what tells the runs of this job from those of any other."""
     weights = sorted(body.weights.items()) if body else []
+    apart = {"threads", "checkpoints"}  # they shape nothing
     said = {
-        "options": {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "model", "finetune")},
+        "options": [getattr(config, name).model_dump(mode="json", exclude=apart) for name in _SHAPING],
         "seed": config.seed,
         "clips": [clips.chunks.clip_ids, clips.chunks.speakers, clips.chunks.channels],
         "learnt": [clips.kind, clips.classes],
@@ -318,7 +319,7 @@ def write(
     runs: Sequence[Run], initialisation: str, known: Targets, table: FoldTable, config: Config, output: Path
 ) -> None:
     """Write predictions and history, by fold, seed, split and clip."""
-    options = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "model", "finetune")}
+    options = {name: getattr(config, name).model_dump(mode="json") for name in _SHAPING}
     made_by = shards.provenance("finetune", {"seed": config.seed, **options}, **provenance_of(known, table))
     named = [(result, {"initialisation": initialisation, "fold": result.fold, "seed": result.seed}) for result in runs]
     clips = {clip.key: clip for clip in table.clips}
