@@ -13,7 +13,7 @@ from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target
 from avpretext.corpora.settings import Setting
 from avpretext.errors import UserError, nearest
 from avpretext.paths import Layout, copy_of, expand, original_of
-from avpretext.systems import DEEPEMOCLUSTER, ensembles_of
+from avpretext.systems import DEEPEMOCLUSTER, SCRATCH, ensembles_of
 
 SCORES = ("metrics", "runs", "comparisons", "confusion")
 """Files that `evaluate` writes of each setting."""
@@ -156,8 +156,13 @@ class Plan:
         return [f"{speed:g}" for speed in sorted(asked) if speed != 1]
 
     def heard(self, stage: str, corpus: str) -> list[str]:
-        """Return what a training of `finetune` or `baseline` reads: the corpora learnt from, and their copies."""
+        """Return the corpora that a training reads: those that it learns from, and their copies.
+
+        DeepEmoCluster reads those without labels too, and no copies.
+        """
         learnt = self.config.learnt_from(corpus)
+        if stage == "deepemocluster":
+            return list(dict.fromkeys([*self.config.used_for("pretrain"), *learnt]))
         return [*learnt, *(copy for name in learnt for copy in self.copies(stage, name))]
 
     def action_unit_inputs(self, corpus: str, shard: str) -> dict[str, str]:
@@ -257,6 +262,15 @@ class Plan:
         """Return the predictions of these initialisations with the loss and the aggregator of a variant."""
         file = "predictions.parquet"
         return [self.layout.finetune(corpus, setting, variant.name, start, file) for start in starts]
+
+    def start(self, variant: Variant, initialisation: str) -> list[str]:
+        """Return the checkpoint that an initialisation starts from; none from scratch."""
+        own = self.config.finetune.checkpoints
+        if initialisation == SCRATCH:
+            return []
+        if initialisation in own:
+            return [own[initialisation]]
+        return [self.layout.pretrain(variant.aggregator, initialisation, "checkpoint.safetensors")]
 
     def beside(self, corpus: str, setting: str) -> list[str]:
         """Return the predictions of what is compared with fine-tuning: DeepEmoCluster, support vector machines."""

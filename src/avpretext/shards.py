@@ -277,6 +277,26 @@ def _runs(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         start += length
 
 
+def rows_per_clip(path: PathLike) -> dict[str, int]:
+    """Return the number of rows of each clip of a shard, in its order, without reading more than their clip_ids."""
+    counts: dict[str, int] = {}
+    for clip_id, rows in iterate_parts(path, []):
+        counts[clip_id] = counts.get(clip_id, 0) + len(rows)
+    return counts
+
+
+def in_groups(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Yield the tables joined to at least `rows` rows each, so that a shard has few row groups."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(len(part) for part in waiting) >= rows:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
 def nullable(values: NDArray[np.floating]) -> pa.Array:
     """Return float32 values as a column in which NaN is null."""
     return pa.array(np.asarray(values, dtype=np.float32), from_pandas=True)

@@ -17,8 +17,8 @@ from avpretext.corpora.settings import Setting
 from avpretext.errors import UserError
 from avpretext.evaluation import ablate, ablated, evaluate, statistics
 from avpretext.evaluation.ablate import Grid, Levels
-from avpretext.evaluation.evaluate import Scored, Task
 from avpretext.evaluation.results import Evaluated
+from avpretext.evaluation.scores import Scored, Task
 from avpretext.paths import Layout
 from avpretext.schemas import PREDICTIONS
 

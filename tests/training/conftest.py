@@ -1,29 +1,15 @@
 """A tiny corpus of shards whose classes can be heard."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from threadpoolctl import threadpool_limits
 
 from avpretext import schemas, shards
 from avpretext.config import Config
 from avpretext.config_file import parse
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread() -> Iterator[None]:
-    """Give this room one thread: its matrices are so small that threads would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        yield
-    torch.set_num_threads(before)
-
 
 CHANNELS = ["F0final_sma", "pcm_RMSenergy_sma", "mfcc_sma[1]", "mfcc_sma[2]"]
 CLASSES = ("angry", "happy", "sad")

@@ -15,7 +15,7 @@ from avpretext.corpora import crema_d
 from avpretext.corpora import targets as targets_stage
 from avpretext.errors import UserError
 from avpretext.training import co_occurrence, finetune
-from avpretext.training.co_occurrence import penalties_of, read_matrices
+from avpretext.training.penalty_matrices import penalties_of, read_matrices
 
 from .conftest import CLASSES as EMOTIONS
 from .conftest import VALUES, TinyCorpus, config

@@ -160,7 +160,7 @@ def memory(base_mb, per_mb, at_once=1):
     """
 
     def of_job(wildcards, input):
-        # Of thousands of files that are not there yet, the first says as much as all: Snakemake then knows no memory.
+        # A dry run takes a missing file for "not known yet"; asking after the first spares it thousands of others.
         if workflow.dryrun:
             os.stat(input[0])
         return math.ceil(at_once * (base_mb + per_mb * input.size_mb))
@@ -207,25 +207,22 @@ def learnt_shard_sets(option, stage, artefact=None):
     )
 
 
-def heard_from(corpus):
-    """Return the corpora that DeepEmoCluster hears: those without labels, and those that a fine-tuning reads."""
-    return list(dict.fromkeys([*UNLABELLED, *CONFIG.learnt_from(corpus)]))
-
-
-def heard_shards(stage):
-    """Return an input: all shards of a stage of the corpora that DeepEmoCluster hears."""
+def heard_shards(training, stages):
+    """Return an input: all shards of these stages that a training hears of its corpora, copies among them."""
     return lambda wildcards: [
         shard
-        for name in heard_from(wildcards.corpus)
+        for name in PLAN.heard(training, wildcards.corpus)
+        for stage in stages
         for shard in PLAN.shards(name, stage)
     ]
 
 
-def heard_shard_sets(option, stage):
-    """Return a param: the same shards as `--option CORPUS.STAGE=SHARDS`."""
+def heard_flags(option, training, stages):
+    """Return a param: the same as `--option CORPUS.STAGE=SHARDS`."""
     return lambda wildcards: [
         flag(option, f"{name}.{stage}={PLAN.shard_set(name, stage)}")
-        for name in heard_from(wildcards.corpus)
+        for name in PLAN.heard(training, wildcards.corpus)
+        for stage in stages
     ]
 
 
@@ -248,15 +245,8 @@ def target_table_flags(wildcards):
 
 
 def start(wildcards):
-    """Return the checkpoint that an initialisation starts from; none from scratch."""
-    if wildcards.initialisation == "scratch":
-        return []
-    if wildcards.initialisation in CONFIG.finetune.checkpoints:
-        return CONFIG.finetune.checkpoints[wildcards.initialisation]
-    aggregator = VARIANTS[wildcards.variant].aggregator
-    return LAYOUT.pretrain(
-        aggregator, wildcards.initialisation, "checkpoint.safetensors"
-    )
+    """Return an input: the checkpoint that an initialisation starts from; none from scratch."""
+    return PLAN.start(VARIANTS[wildcards.variant], wildcards.initialisation)
 
 
 def co_occurrence(wildcards):
@@ -273,9 +263,9 @@ def feature_files(names):
 def feature_flags(names):
     """Return a param: the same as `--features CORPUS.NAME=SHARDS`."""
     return [
-        flag("features", f"{name}.{feature}={shards}")
+        flag("features", f"{name}.{feature}={files}")
         for name in names
-        for feature, shards in PLAN.features(name).items()
+        for feature, files in PLAN.features(name).items()
     ]
 
 
@@ -287,25 +277,6 @@ def learnt_features(wildcards):
 def learnt_feature_flags(wildcards):
     """Return a param: the same as `--features CORPUS.NAME=SHARDS`."""
     return feature_flags(PLAN.heard("finetune", wildcards.corpus))
-
-
-def described_shards(wildcards):
-    """Return an input: the vectors of every corpus that the baseline reads, at every speed."""
-    return [
-        shard
-        for name in PLAN.heard("baseline", wildcards.corpus)
-        for stage in CONFIG.baseline.vectors
-        for shard in PLAN.shards(name, stage)
-    ]
-
-
-def described_flags(wildcards):
-    """Return a param: the same as `--vectors CORPUS.VECTORS=SHARDS`."""
-    return [
-        flag("vectors", f"{name}.{stage}={PLAN.shard_set(name, stage)}")
-        for name in PLAN.heard("baseline", wildcards.corpus)
-        for stage in CONFIG.baseline.vectors
-    ]
 
 
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.

@@ -119,7 +119,7 @@ rule co_occurrence:
 
 rule deepemocluster:
     input:
-        log_mel=heard_shards("log_mel"),
+        log_mel=heard_shards("deepemocluster", ["log_mel"]),
         index=[PLAN.shards(corpus, PLAN.clips) for corpus in UNLABELLED],
         targets=target_tables,
         folds=LAYOUT.folds("{corpus}", "{setting}"),
@@ -137,12 +137,12 @@ rule deepemocluster:
         ENVIRONMENT
     threads: CONFIG.deepemocluster.threads
     resources:
-        mem_mb=memory(1000, 4, CONFIG.deepemocluster.threads),
+        mem_mb=memory(1000, 4),
         runtime=1440,
         gpu=gpus(CONFIG.deepemocluster.device),
     params:
         options=options("deepemocluster"),
-        log_mel=heard_shard_sets("features", "log_mel"),
+        log_mel=heard_flags("features", "deepemocluster", ["log_mel"]),
         index=shard_sets("index", UNLABELLED, PLAN.clips),
         targets=target_table_flags,
         folder=lambda wildcards, output: str(Path(output.predictions).parent),
@@ -155,7 +155,7 @@ rule deepemocluster:
 
 rule baseline:
     input:
-        vectors=described_shards,
+        vectors=heard_shards("baseline", CONFIG.baseline.vectors),
         targets=target_tables,
         folds=LAYOUT.folds("{corpus}", "{setting}"),
         rejects=learnt_rejects,
@@ -173,7 +173,7 @@ rule baseline:
         runtime=240,
     params:
         options=options("baseline"),
-        vectors=described_flags,
+        vectors=heard_flags("vectors", "baseline", CONFIG.baseline.vectors),
         targets=target_table_flags,
     message:
         "baseline {wildcards.corpus}/{wildcards.setting}: support vector machines on one vector per clip"

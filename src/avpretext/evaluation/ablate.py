@@ -27,11 +27,22 @@ import polars as pl
 
 from avpretext.config import Config, Variant
 from avpretext.errors import UserError
-from avpretext.evaluation import evaluate, formats, printed_ablation, statistics
+from avpretext.evaluation import formats, printed_ablation, statistics
 from avpretext.evaluation.ablated import FACTORS, Ablated, measure_of, settings_compared, write_tables
-from avpretext.evaluation.evaluate import Scored, Task
 from avpretext.evaluation.metrics import Floats
 from avpretext.evaluation.results import CO_OCCURRENCE_COLUMNS, Evaluated, co_occurrence_rows, score_cells
+from avpretext.evaluation.scores import (
+    PERMUTATIONS,
+    RESAMPLES,
+    Scored,
+    Task,
+    collect,
+    compare,
+    known,
+    metric_rows,
+    read_test,
+    task_of,
+)
 from avpretext.evaluation.summaries import Rows, present
 from avpretext.paths import Layout
 from avpretext.shards import PathLike
@@ -157,11 +168,8 @@ def read_grid(one: Evaluated, config: Config, layout: Layout) -> Grid:
         if not present([path]):
             raise UserError(f"{path}: no predictions of {levels.name}; run `snakemake ablation`, which makes them")
     beside = _beside(one, config, layout)
-    task = evaluate.task_of([*files.values(), *beside])
-    systems = {
-        levels: evaluate.collect(levels.name, evaluate.read_test([path], task.scoring), task)
-        for levels, path in files.items()
-    }
+    task = task_of([*files.values(), *beside])
+    systems = {levels: collect(levels.name, read_test([path], task.scoring), task) for levels, path in files.items()}
     reference = reference_of(list(systems), config.variant)
     _check_same_runs(systems, reference)
     return Grid(one, task, measure_of(one, config), systems, reference, _baselines(beside, task))
@@ -178,9 +186,9 @@ def _beside(one: Evaluated, config: Config, layout: Layout) -> list[str]:
 def _baselines(files: Sequence[str], task: Task) -> list[Scored]:
     found = []
     for path in files:
-        rows = evaluate.read_test([path], task.scoring)
+        rows = read_test([path], task.scoring)
         for name in rows["initialisation"].unique(maintain_order=True):
-            found.append(evaluate.collect(name, rows.filter(pl.col("initialisation") == name), task))
+            found.append(collect(name, rows.filter(pl.col("initialisation") == name), task))
     return found
 
 
@@ -211,7 +219,7 @@ def system_rows(grid: Grid, config: Config) -> Rows:
     """
     listed = [*grid.systems.values(), *grid.baselines]
     scores: dict[str, dict[str, Any]] = {}
-    for row in evaluate.metric_rows(listed, grid.task, config.evaluate, config.seed):
+    for row in metric_rows(listed, grid.task, config.evaluate, config.seed):
         if row["class"] is None:
             cells = scores.setdefault(row["initialisation"], {"speakers": row["speakers"], "clips": row["clips"]})
             cells |= score_cells(row) | {"runs": max(row["runs"], cells.get("runs", 0))}
@@ -235,7 +243,7 @@ def _compare_with_reference(grid: Grid, rows: Rows, config: Config) -> None:
     scored = {system.name: system for system in [*grid.systems.values(), *grid.baselines]}
     for row in rows:
         name = row[FACTORS[0]] if row["role"] == "baseline" else ", ".join(row[factor] for factor in FACTORS)
-        found = evaluate.compare(
+        found = compare(
             scored[name], scored[grid.reference.name], grid.measure, grid.task.scoring, config.evaluate, config.seed
         )
         row |= {"difference": found["difference"], "difference_low": found["ci_low"],
@@ -246,7 +254,7 @@ def _compare_with_reference(grid: Grid, rows: Rows, config: Config) -> None:
 def _correct(rows: Rows) -> None:
     """Correct the p-values of one family; a test without a score has none."""
     for row, corrected in zip(rows, statistics.holm([row["p"] for row in rows]), strict=True):
-        row |= {"p": evaluate.known(row["p"]), "p_holm": evaluate.known(corrected)}
+        row |= {"p": known(row["p"]), "p_holm": known(corrected)}
 
 
 def effect_rows(grid: Grid, config: Config) -> Rows:
@@ -254,7 +262,7 @@ def effect_rows(grid: Grid, config: Config) -> Rows:
 
     P-values are corrected over the levels of all factors.
     """
-    weights = statistics.draw_resamples(grid.speakers, config.evaluate.bootstrap, [config.seed, evaluate.RESAMPLES])
+    weights = statistics.draw_resamples(grid.speakers, config.evaluate.bootstrap, [config.seed, RESAMPLES])
     resampled = {
         levels: statistics.score(system.sums, grid.statistic, weights) for levels, system in grid.systems.items()
     }
@@ -285,9 +293,7 @@ def _effect_row(
     difference = statistics.score(first, grid.statistic) - statistics.score(second, grid.statistic)
     differences = scores - np.mean([resampled[levels] for _, levels in pairs], axis=0)
     # Seeds and partners stand on one axis: exchanging a speaker exchanges all of them.
-    tested = statistics.paired_test(
-        first, second, grid.statistic, options.permutations, [config.seed, evaluate.PERMUTATIONS]
-    )
+    tested = statistics.paired_test(first, second, grid.statistic, options.permutations, [config.seed, PERMUTATIONS])
     row |= _with_interval("difference", difference, differences, grid.speakers, options.level)
     return row | {"p": tested.p_value, "test": tested.test}
 
@@ -305,4 +311,4 @@ def partners(grid: Sequence[Levels], factor: str, level: str, against: str) -> l
 def _with_interval(name: str, value: Floats, resampled: Floats, speakers: int, level: float) -> dict[str, float | None]:
     low, high = statistics.interval(resampled, speakers, level)
     ends = {"": float(value), "_low": low, "_high": high}
-    return {f"{name}{part}": evaluate.known(end) for part, end in ends.items()}
+    return {f"{name}{part}": known(end) for part, end in ends.items()}

@@ -10,7 +10,7 @@ from avpretext import schemas, shards
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 from avpretext.features import formulas, geometry, neutral
-from avpretext.features.landmark_shards import ClipLandmarks, blocks, evenly, frames_per_clip, read_clips
+from avpretext.features.landmark_shards import ClipLandmarks, blocks, evenly, read_clips
 from avpretext.features.measures import measure
 from avpretext.progress import progress
 from avpretext.schemas import ACTION_UNITS
@@ -39,7 +39,7 @@ def run(landmarks: Path, index: Path, neutral_faces: Path | None, options: Actio
     """
     made_by = shards.provenance("action_units", {"backend": "blendshapes", "calibration": options.calibration})
     rest_of = resting_faces(index, neutral_faces, options)
-    total = len(frames_per_clip(landmarks))
+    total = len(shards.rows_per_clip(landmarks))
     label = f"action_units {output.parent.parent.name}/{output.stem}"
     with shards.ShardWriter(output, schemas.ACTION_UNIT_FRAMES, made_by) as writer:
         for clip in progress(read_clips(landmarks), total=total, unit="clips", label=label):

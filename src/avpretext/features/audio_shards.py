@@ -19,6 +19,10 @@ LONG_FRAMES = 60_000
 """Ten minutes: longer clips are worked on this much at a time, so that their length does not change the memory."""
 
 
+ROWS_PER_GROUP = 16_384
+"""Rows that a reader of 10 ms frames holds at a time: some fifty clips."""
+
+
 class EncodedClip(NamedTuple):
     """A clip as its shard holds it: FLAC, 16 kHz, mono."""
 

@@ -12,15 +12,13 @@ import pyarrow as pa
 import soundfile
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import FunctionalOptions
+from avpretext.features import vectors
 from avpretext.features.audio_shards import LONG_FRAMES, EncodedClip, below_full_scale, decode, read_clips, sample_count
 from avpretext.media.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.schemas import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
-
-CLIPS_PER_GROUP = 256
-"""Rows that a reader of the shard holds at a time."""
 
 
 class Described(NamedTuple):
@@ -54,14 +52,11 @@ def run(audio: Path, options: FunctionalOptions, output: Path, threads: int = 1)
     smile = opensmile.Smile(options.feature_set, opensmile.FeatureLevel.Functionals)
     made_by = shards.provenance("functionals", options.model_dump(), names=list(smile.feature_names))
     label = f"functionals {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
-    with (
-        warnings.catch_warnings(),
-        shards.ShardWriter(output, schemas.FUNCTIONALS, made_by, row_group=CLIPS_PER_GROUP) as writer,
-    ):
+    with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Segment too short")  # such clips are told of at the end, all at once
         results = ordered_map(lambda clip: describe(clip, smile), read_clips(audio), threads)
-        for group in in_groups(_usable(progress(results, total=shards.count_rows(audio), label=label))):
-            writer.write(group)
+        clips = _usable(progress(results, total=shards.count_rows(audio), label=label))
+        vectors.write(output, clips, made_by)
 
 
 def describe(clip: EncodedClip, smile: opensmile.Smile) -> Described:
@@ -93,7 +88,7 @@ def functionals(signal: NDArray[np.float32], smile: opensmile.Smile) -> NDArray[
     return values
 
 
-def _usable(results: Iterator[Described]) -> Iterator[Described]:
+def _usable(results: Iterator[Described]) -> Iterator[vectors.Vector]:
     """Yield the clips that have functionals, NaN replaced by 0; in the end, say which are left out and what was NaN."""
     short, long, unreadable, replaced = list[str](), list[str](), list[str](), 0
     for clip_id, values, shortened in results:
@@ -105,7 +100,7 @@ def _usable(results: Iterator[Described]) -> Iterator[Described]:
             short.append(clip_id)
         else:
             replaced += int((~finite).sum())
-            yield Described(clip_id, np.where(finite, values, np.float32(0)))
+            yield vectors.Vector(clip_id, np.where(finite, values, np.float32(0)))
     _warn(f"{len(short)} clips are too short for functionals and left out", short)
     _warn(f"{len(long)} clips are longer than ten minutes and described by the five in their middle", long)
     _warn(f"{len(unreadable)} clips cannot be read back and are left out; redo the stage split", unreadable)
@@ -117,21 +112,3 @@ def _warn(message: str, clip_ids: list[str]) -> None:
     if clip_ids:
         more = ", ..." if len(clip_ids) > 5 else ""
         print(f"functionals: warning: {message}: {', '.join(clip_ids[:5])}{more}", file=sys.stderr)
-
-
-def in_groups(clips: Iterator[Described]) -> Iterator[pa.Table]:
-    """Yield the clips as tables of `CLIPS_PER_GROUP` rows; the last may have fewer."""
-    waiting: list[Described] = []
-    for clip in clips:
-        waiting.append(clip)
-        if len(waiting) == CLIPS_PER_GROUP:
-            yield _to_table(waiting)
-            waiting = []
-    if waiting:
-        yield _to_table(waiting)
-
-
-def _to_table(clips: list[Described]) -> pa.Table:
-    columns = [[clip.clip_id for clip in clips], [clip.values for clip in clips]]
-    schema = schemas.FUNCTIONALS
-    return pa.table([pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema)

@@ -42,7 +42,7 @@ class ClipLandmarks:
 def read_clips(path: Path) -> Iterator[ClipLandmarks]:
     """Yield the clips of a shard of `landmarks`, whichever set of points it holds."""
     columns = ["frame", "time_s", "landmarks", "blendshapes"]
-    lengths = frames_per_clip(path)
+    lengths = shards.rows_per_clip(path)
     for clip_id, parts in groupby(shards.iterate_parts(path, columns), key=lambda part: part[0]):
         # Part by part into their place, so that of a long clip no more than the 68 points is held, and that once.
         clip = _empty(clip_id, lengths[clip_id])
@@ -54,14 +54,6 @@ def read_clips(path: Path) -> Iterator[ClipLandmarks]:
                 array[first:last] = values
             first = last
         yield clip
-
-
-def frames_per_clip(path: Path) -> dict[str, int]:
-    """Return the number of rows of each clip of a shard, in its order."""
-    counts: dict[str, int] = {}
-    for clip_id, rows in shards.iterate_parts(path, []):
-        counts[clip_id] = counts.get(clip_id, 0) + rows.num_rows
-    return counts
 
 
 def blocks(frames: int, size: int) -> list[slice]:

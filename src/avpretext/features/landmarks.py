@@ -22,7 +22,7 @@ from avpretext.config import LandmarkOptions
 from avpretext.features import geometry
 from avpretext.features.face_tracker import BLENDSHAPES, Face, FaceTracker
 from avpretext.features.landmark_points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
-from avpretext.features.landmark_shards import evenly, frames_per_clip
+from avpretext.features.landmark_shards import evenly
 from avpretext.features.models import FACE_MODEL, verified
 from avpretext.features.thumbnails import Thumbnails
 from avpretext.progress import progress
@@ -72,7 +72,7 @@ def run(
     cv2.setNumThreads(threads)
     made_by = shards.provenance("landmarks", options.model_dump(mode="json"), {FACE_MODEL: verified(model)})
     points = DLIB_POINTS if options.points == "dlib68" else MEDIAPIPE_POINTS
-    lengths = frames_per_clip(frames)
+    lengths = shards.rows_per_clip(frames)
     clips = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
     label = f"landmarks {output.parent.parent.name}/{output.stem}"
     shown, small, refused = Preview(lengths), Thumbnails(wanted=thumbnails is not None), []

@@ -12,9 +12,8 @@ from avpretext import schemas, shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import LogMelOptions
 from avpretext.errors import UserError
-from avpretext.features.audio_shards import Piece, count_pieces, read_pieces
+from avpretext.features.audio_shards import ROWS_PER_GROUP, Piece, count_pieces, read_pieces
 from avpretext.features.descriptors import frame_count
-from avpretext.features.speech import ROWS_PER_GROUP, in_groups
 from avpretext.media.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.schemas import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
@@ -52,7 +51,9 @@ def run(audio: Path, options: LogMelOptions, output: Path, threads: int = 1) -> 
     label = f"log_mel {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
     with shards.ShardWriter(output, schema, made_by, row_group=ROWS_PER_GROUP) as writer:
         results = ordered_map(lambda piece: _describe(piece, window, filters, schema), read_pieces(audio), threads)
-        for group in in_groups(_readable(progress(results, total=count_pieces(audio), label=label)), ROWS_PER_GROUP):
+        for group in shards.in_groups(
+            _readable(progress(results, total=count_pieces(audio), label=label)), ROWS_PER_GROUP
+        ):
             writer.write(group)
 
 

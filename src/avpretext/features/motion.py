@@ -15,7 +15,7 @@ from avpretext import schemas, shards
 from avpretext.config import MotionOptions
 from avpretext.features import geometry
 from avpretext.features.landmark_points import REGIONS
-from avpretext.features.landmark_shards import blocks, frames_per_clip, read_clips
+from avpretext.features.landmark_shards import blocks, read_clips
 from avpretext.progress import progress
 
 
@@ -32,7 +32,7 @@ def run(landmarks: Path, options: MotionOptions, output: Path) -> None:
         Where the shard goes.
     """
     made_by = shards.provenance("motion", options.model_dump(mode="json"))
-    total = len(frames_per_clip(landmarks))
+    total = len(shards.rows_per_clip(landmarks))
     with shards.ShardWriter(output, schemas.MOTION, made_by) as writer:
         label = f"motion {output.parent.parent.name}/{output.stem}"
         for clip in progress(read_clips(landmarks), total=total, unit="clips", label=label):

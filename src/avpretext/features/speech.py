@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import SpeechOptions
-from avpretext.features.audio_shards import Piece, count_pieces, read_pieces
+from avpretext.features.audio_shards import ROWS_PER_GROUP, Piece, count_pieces, read_pieces
 from avpretext.features.descriptors import MARGIN_FRAMES, Descriptors, frame_energy, open_descriptors
 from avpretext.media.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
-
-ROWS_PER_GROUP = 16_384
-"""Rows that a reader of the shard holds at a time: some fifty clips."""
 
 
 def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, threads: int = 1) -> None:
@@ -48,7 +45,7 @@ def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, thread
             shards.ShardWriter(rejects, schemas.REJECTS, made_by) as refused,
         ):
             results = ordered_map(lambda piece: describe(piece, descriptors, schema), read_pieces(audio), threads)
-            for group in in_groups(_kept(progress(results, total=total, label=label), refused), ROWS_PER_GROUP):
+            for group in shards.in_groups(_kept(progress(results, total=total, label=label), refused), ROWS_PER_GROUP):
                 writer.write(group)
 
 
@@ -86,15 +83,3 @@ def _kept(results: Iterator[pa.Table | dict[str, str]], refused: shards.ShardWri
             yield result
         else:
             refused.write([result])
-
-
-def in_groups(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """Yield the tables joined to at least `rows` rows each, so that a shard has few row groups."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(len(part) for part in waiting) >= rows:
-            yield pa.concat_tables(waiting).combine_chunks()
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()

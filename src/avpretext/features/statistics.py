@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import StatisticsOptions
 from avpretext.errors import UserError
-from avpretext.features.functionals import CLIPS_PER_GROUP, Described, in_groups
+from avpretext.features import vectors
 from avpretext.progress import progress
 
 PERCENTILES = (10, 50, 90)
@@ -50,12 +50,10 @@ def run(features: Mapping[str, Path], options: StatisticsOptions, output: Path) 
     files: dict[str, Path] = {name: features[name] for name in options.features}
     names = [f"{channel}:{each}" for file in files.values() for each in OF_EACH for channel in _channels(file)]
     made_by = shards.provenance("statistics", options.model_dump(), names=[*names, DURATION])
-    with shards.ShardWriter(output, schemas.FUNCTIONALS, made_by, row_group=CLIPS_PER_GROUP) as writer:
-        for group in in_groups(_described(files, options.step_frames, output)):
-            writer.write(group)
+    vectors.write(output, _described(files, options.step_frames, output), made_by)
 
 
-def _described(files: Mapping[str, Path], step_frames: int, output: Path) -> Iterator[Described]:
+def _described(files: Mapping[str, Path], step_frames: int, output: Path) -> Iterator[vectors.Vector]:
     """Yield the vector of each clip."""
     frames = _frames_of_each(files)
     readers = [_clips(file, step_frames) for file in files.values()]
@@ -63,16 +61,14 @@ def _described(files: Mapping[str, Path], step_frames: int, output: Path) -> Ite
     for of_clip in progress(zip(*readers, strict=True), total=len(frames), label=label):
         clip_id = of_clip[0][0]
         described = [values for _, values in of_clip]
-        yield Described(clip_id, np.append(np.concatenate(described), np.float32(np.log(frames[clip_id] * FRAME_S))))
+        yield vectors.Vector(
+            clip_id, np.append(np.concatenate(described), np.float32(np.log(frames[clip_id] * FRAME_S)))
+        )
 
 
 def _frames_of_each(files: Mapping[str, Path]) -> dict[str, int]:
     """Return {clip_id: frames}, which must be the same, in the same order, in all files."""
-    counts: dict[str, dict[str, int]] = {}
-    for name, file in files.items():
-        counts[name] = {}
-        for clip_id, rows in shards.iterate_parts(file, []):
-            counts[name][clip_id] = counts[name].get(clip_id, 0) + len(rows)
+    counts = {name: shards.rows_per_clip(file) for name, file in files.items()}
     first = next(iter(files))
     for name, of_file in counts.items():
         if list(of_file.items()) != list(counts[first].items()):

@@ -28,7 +28,7 @@ from avpretext.models.penalty import co_occurrences, frequencies, penalties
 from avpretext.paths import Layout
 from avpretext.report.action_unit_docs import marks
 from avpretext.report.theme import COLOURS, figure, inline, style
-from avpretext.training.co_occurrence import read_matrices
+from avpretext.training.penalty_matrices import read_matrices
 
 Matrix = NDArray[np.float64]
 

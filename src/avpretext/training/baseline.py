@@ -139,23 +139,26 @@ def predict_fold(
     chosen = COST_WITHOUT_DEV if COST_WITHOUT_DEV in costs else costs[0]
     sharpness, predictions = SHARPNESS_WITHOUT_DEV, []
     if len(rows["dev"]):
-        shown = _shown(clips, heard, rows["train"], machine)
-        chosen, decided = choose(shown, clips.labels, heard, classes, machine.kernel, options)
+        train, dev = _shown(clips, heard, rows["train"], "dev", machine)
+        labels = {part: clips.labels[heard[part]] for part in ("train", "dev")}
+        chosen, decided = choose(train, dev, labels, classes, machine.kernel, options)
         sharpness = choose_sharpness(decided, clips.labels[rows["dev"]])
         predictions.append(_prediction("dev", rows["dev"], probabilities(decided, sharpness), clips.names))
     learnt = np.sort(np.concatenate([rows["train"], rows["dev"]]))
     heard["train"] = clips.at_every_speed(learnt)
-    shown = _shown(clips, heard, learnt, machine)
-    fitted = fit(shown["train"], clips.labels[heard["train"]], chosen, machine.kernel, options)
-    decided = decisions(fitted, shown["test"], classes)
+    train, test = _shown(clips, heard, learnt, "test", machine)
+    fitted = fit(train, clips.labels[heard["train"]], chosen, machine.kernel, options)
+    decided = decisions(fitted, test, classes)
     return [*predictions, _prediction("test", rows["test"], probabilities(decided, sharpness), clips.names)]
 
 
-def _shown(clips: DescribedClips, heard: Mapping[str, Rows], learnt: Rows, machine: Machine) -> dict[str, Floats]:
-    """Return {part: what the solver is shown of its clips}: vectors (N, D), or kernels with those of train (N, M)."""
+def _shown(
+    clips: DescribedClips, heard: Mapping[str, Rows], learnt: Rows, asked: str, machine: Machine
+) -> tuple[Floats, Floats]:
+    """Return what a machine is shown of train and of the part asked: vectors (N, D), or kernels with train (N, M)."""
     inputs = normalised(clips, heard, learnt, machine.normalise)
-    shown = {part: inputs[rows] for part, rows in heard.items()}
-    return shown if machine.kernel == "linear" else {part: kernel(own, shown["train"]) for part, own in shown.items()}
+    train, others = inputs[heard["train"]], inputs[heard[asked]]
+    return (train, others) if machine.kernel == "linear" else (kernel(train, train), kernel(others, train))
 
 
 def kernel(inputs: Floats, others: Floats) -> Floats:
@@ -168,19 +171,19 @@ def kernel(inputs: Floats, others: Floats) -> Floats:
 
 
 def choose(
-    shown: Mapping[str, Floats],
-    labels: NDArray[np.int64],
-    rows: Mapping[str, Rows],
+    train: Floats,
+    dev: Floats,
+    labels: Mapping[str, NDArray[np.int64]],
     classes: int,
     kernel: Kernel,
     options: BaselineOptions,
 ) -> tuple[float, Floats]:
     """Return the C whose machine has the best UAR on dev, and its decision values (M, classes) there."""
-    truth = torch.from_numpy(labels[rows["dev"]])
+    truth = torch.from_numpy(labels["dev"])
     tried = []
     for cost in sorted(options.costs[kernel]):
-        machine = fit(shown["train"], labels[rows["train"]], cost, kernel, options)
-        decided = decisions(machine, shown["dev"], classes)
+        machine = fit(train, labels["train"], cost, kernel, options)
+        decided = decisions(machine, dev, classes)
         uar = dev_measures(truth, torch.from_numpy(decided.argmax(1)), classes)["uar"]
         tried.append((uar, cost, decided))
     _, chosen, decided = max(tried, key=lambda entry: entry[0])

@@ -13,14 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from avpretext import schemas, shards
-from avpretext.config import FinetuneOptions
 from avpretext.errors import UserError
 from avpretext.models.penalty import co_occurrences, frequencies, penalties
 from avpretext.training.folds import Fold, read_folds
 from avpretext.training.predictions import provenance_of
 from avpretext.training.targets import Targets, read_targets
-
-Matrix = NDArray[np.float64]
 
 
 def run(targets: Mapping[str, Path], folds: Path, output: Path) -> None:
@@ -82,39 +79,3 @@ def _rows(fold: int, votes: NDArray[np.float32], classes: Sequence[str]) -> Iter
         for other, predicted in enumerate(classes):
             values = {name: float(matrix[place, other]) for name, matrix in columns.items()}
             yield {"fold": fold, "target": target, "predicted": predicted, **values}
-
-
-def penalties_of(path: Path | None, classes: Sequence[str], options: FinetuneOptions) -> dict[int, Matrix]:
-    """Return P (K, K) of each fold if the loss asks for it and the table is given, else none."""
-    return read_matrices(path, classes) if path is not None and options.loss == "penalty" else {}
-
-
-def read_matrices(path: Path, classes: Sequence[str], column: str = "penalty") -> dict[int, Matrix]:
-    """Return a matrix (K, K) for each fold, by target and prediction.
-
-    Parameters
-    ----------
-    path
-        `schemas.CO_OCCURRENCE`.
-    classes
-        In the order that the matrix is to have.
-    column
-        `count`, `frequency` or `penalty`.
-
-    Raises
-    ------
-    UserError
-        The table is of other classes.
-    """
-    found = shards.read_provenance(path).get("classes", [])
-    if sorted(found) != sorted(classes):
-        raise UserError(
-            f"{path}: is of the classes {', '.join(found)}, and the targets are {', '.join(classes)}; both must be of"
-            " one run: redo the stage co_occurrence"
-        )
-    places = {name: place for place, name in enumerate(classes)}
-    matrices: dict[int, Matrix] = {}
-    for fold, target, predicted, value in shards.read(path, ["fold", "target", "predicted", column]).iter_rows():
-        matrix = matrices.setdefault(fold, np.zeros((len(classes), len(classes))))
-        matrix[places[target], places[predicted]] = value
-    return matrices

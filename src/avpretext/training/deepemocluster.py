@@ -25,10 +25,9 @@ from avpretext.progress import progress
 from avpretext.systems import DEEPEMOCLUSTER
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
 from avpretext.training.data import SpeechChunks
-from avpretext.training.finetune import network_seed
 from avpretext.training.finished import FinishedRuns, Run, fingerprint, said_of
 from avpretext.training.folds import Fold, FoldTable, read_folds
-from avpretext.training.loop import HistoryRow, Target, torch_device
+from avpretext.training.loop import HistoryRow, Target, network_seed, torch_device
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
 from avpretext.training.spectrograms import Rows, Sound, read_spectrograms, spectrogram_grid

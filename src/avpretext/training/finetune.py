@@ -20,7 +20,6 @@ from avpretext.paths import original_of
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.checkpoint import Body
-from avpretext.training.co_occurrence import Matrix, penalties_of
 from avpretext.training.data import SpeechChunks, chunk_grid, concatenate, load_chunks, normalise
 from avpretext.training.finished import FinishedRuns, Run, fingerprint, said_of
 from avpretext.training.folds import Fold, FoldTable, read_folds
@@ -30,11 +29,13 @@ from avpretext.training.loop import (
     TrainingState,
     epochs,
     mixed_precision,
+    network_seed,
     predict,
     start,
     torch_device,
 )
 from avpretext.training.objectives import TASK, Objective, make_objective
+from avpretext.training.penalty_matrices import Matrix, penalties_of
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
 from avpretext.training.targets import Targets, has_classes, read_targets
 
@@ -276,11 +277,6 @@ def run_once(
         if split in sets
     ]
     return Run(fold.number, seed, predictions, state.history)
-
-
-def network_seed(*parts: int) -> int:
-    """Return one number that stands for several."""
-    return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
 def initial_network(clips: LabelledClips, body: Body | None, config: Config, seed: int) -> SpeechNetwork:

@@ -86,9 +86,8 @@ class FinishedRuns:
         tensors, said = checkpoints.read(path)
         if said.get("made_from") != self.made_from:
             return None
-        parts = [Prediction(split, names, tensors[split].numpy()) for split, names in said["names"].items()]
-        order = ("dev", "test")
-        parts.sort(key=lambda part: order.index(part.split))
+        names = sorted(said["names"].items())  # dev, test
+        parts = [Prediction(split, clips, tensors[split].numpy()) for split, clips in names]
         return Run(said["fold"], said["seed"], parts, [HistoryRow(*row) for row in said["history"]])
 
     def remove(self) -> None:

@@ -115,6 +115,11 @@ class TrainingState:
     history: list[HistoryRow] = field(default_factory=list)
 
 
+def network_seed(*parts: int) -> int:
+    """Return one number that stands for several."""
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+
 def start(network: SpeechNetwork, options: LoopOptions, seed: int, body_rate: float = 1.0) -> TrainingState:
     """Return the state before the first epoch: one seed, one order of batches and one dropout, whatever the weights.
 

@@ -78,9 +78,7 @@ class StageSource(Source):
         """See `Source`."""
         counts: dict[str, int] = {}
         for file in self.files:
-            for clip_id, rows in shards.iterate_parts(file, []):
-                if clip_id in wanted:
-                    counts[clip_id] = counts.get(clip_id, 0) + len(rows)
+            counts |= {clip_id: rows for clip_id, rows in shards.rows_per_clip(file).items() if clip_id in wanted}
         return {clip_id: Extent(count, 0) for clip_id, count in counts.items()}
 
     def clips(self, channels: Sequence[str], lengths: Mapping[str, int]) -> Iterator[tuple[str, NDArray[np.float32]]]:
