@@ -257,11 +257,10 @@ def test_a_file_that_may_not_be_read_is_unreadable(tmp_path: Path) -> None:
 def test_links_lead_out_of_the_corpus_to_media_alone(
     make: Make, corpus: CorpusOptions, split_file: Split, tmp_path: Path
 ) -> None:
-    film = make("../elsewhere/x.mp4", *picture("testsrc2=s=64x48:r=25:d=1"), *TONE, "-t", 1, *H264)
-    secret = tmp_path / "secret.txt"
+    folder, film, secret = Path(corpus.path), tmp_path / "elsewhere/x.mp4", tmp_path / "secret.txt"
+    film.parent.mkdir()
+    make("x.mp4", *picture("testsrc2=s=64x48:r=25:d=1"), *TONE, "-t", 1, *H264).rename(film)
     secret.write_text("password\n" * 300)
-    folder = Path(corpus.path)
-    folder.mkdir()
     for name, place in (("film.mp4", film), ("secret.mp4", secret), ("folder", film.parent)):
         (folder / name).symlink_to(place)
     assert scanned(folder) == {"film.mp4": None, "folder/x.mp4": None, "secret.mp4": None}
