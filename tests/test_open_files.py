@@ -20,7 +20,7 @@ from .training.test_baseline import functionals_of
 from .training.test_deepemocluster import SMALL as CLUSTERED
 from .training.test_deepemocluster import write_log_mel
 
-SHARDS = 90
+SHARDS = 60
 OPEN_FILES = 40
 """Allowed; Python, torch and polars have some ten open while they load."""
 
@@ -46,7 +46,7 @@ def in_many(files: list[Path], folder: Path) -> Path:
 
 def learning(folder: Path) -> list[list[str]]:
     """Return the commands of trainings on a small corpus, each on many shards."""
-    corpus = TinyCorpus(folder / "tiny", speakers=9, clips_each=10)
+    corpus = TinyCorpus(folder / "tiny", speakers=6, clips_each=10)
     corpus.folder.mkdir()
     corpus.write()
     speech, index = in_many(corpus.speech, folder / "speech"), in_many(corpus.index, folder / "index")
@@ -145,5 +145,6 @@ def test_a_few_open_files_are_enough_for_many_clips_and_shards_and_nothing_stays
     opened = [int(line.partition(" ")[2]) for line in done.stdout.splitlines() if line.partition(" ")[2].isdigit()]
     assert len(opened) == len(commands)
     assert max(opened) < 20, done.stdout
-    assert list(temporary.iterdir()) == []
+    left = [path for path in temporary.rglob("*") if not path.name.startswith("torchinductor_")]
+    assert left == [], "nothing but an empty folder, which torch makes"
     assert list(tmp_path.rglob(f"{shards.TEMPORARY[0]}*")) == []
