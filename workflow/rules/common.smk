@@ -20,8 +20,9 @@ from avpretext.corpora import listing
 from avpretext.config_file import parse as parse_config
 from avpretext.errors import UserError
 from avpretext.features import au_pyfeat
+from avpretext.options.base import places
 from avpretext.plan import Plan
-from avpretext.stages import signature
+from avpretext.stages import PLACES, signature, whole_signature
 
 
 def asked(function, *arguments):
@@ -48,7 +49,9 @@ PYFEAT = (
     if CONFIG.action_units.backend == "pyfeat"
     else None
 )
-WHOLE_CONFIG = json.dumps(CONFIG.model_dump(mode="json"))
+# Named in a command as it is, not as a param: another place of the same program redoes nothing.
+ACTION_UNITS_PYTHON = shlex.quote(PYFEAT) if PYFEAT else "python"
+WHOLE_CONFIG = whole_signature(CONFIG)
 
 
 def one_of(names):
@@ -283,4 +286,5 @@ def learnt_feature_flags(wildcards):
 prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; "
 if not workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
-shell.prefix(prefix)
+prefix += f"export {PLACES}={shlex.quote(json.dumps(places(CONFIG)))}; "
+shell.prefix("{prefix}")

@@ -183,11 +183,10 @@ rule action_units:
         inputs=lambda wildcards, input: [
             flag(name, path) for name, path in input.items()
         ],
-        python=shlex.quote(PYFEAT) if PYFEAT else "python",
     message:
         "action_units {wildcards.corpus}/{wildcards.shard}: intensities of 20 action units"
     shell:
-        "{params.python} -m avpretext action_units {params.inputs} --output {output:q} --threads {threads} "
+        "{ACTION_UNITS_PYTHON} -m avpretext action_units {params.inputs} --output {output:q} --threads {threads} "
         "--options {params.options:q} 2> {log:q}"
 
 
