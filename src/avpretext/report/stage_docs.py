@@ -1,0 +1,118 @@
+"""`docs/stages.md`: every stage with its options, its files, and their columns with types and units.
+
+`python -m avpretext.report.stage_docs docs/stages.md` writes it anew from `schemas`, `columns` and `stages`.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from avpretext.columns import ARTEFACTS, Artefact
+from avpretext.schemas import REASONS
+from avpretext.stages import STAGES
+
+HEADER = """\
+# Every stage, its files and their columns
+
+One word is a stage's rule, command, module, folder and configuration key; [the workflow](workflow.md) explains each.
+All files here are Parquet, below `results/`. `CORPUS` is a name of the configuration, `SHARD` is `0000`, `0001`, ...;
+`SETTING` is a label target and a protocol, such as `voice.chou`. Each file says in its schema metadata, under the key
+`avpretext`, which stage made it, in which version, with which options and model files
+([how to read it](other-tools.md#where-a-file-comes-from)). A null is a value that is not known. An edit of the options
+named here redoes the stage and what follows.
+
+This page is generated (`python -m avpretext.report.stage_docs docs/stages.md`).
+"""
+
+OTHERS = {
+    "models": "`models/face_landmarker.task`, MediaPipe's face model.",
+    "pretrain": "`pretrain/AGGREGATOR/TASKS/checkpoint.safetensors`, the weights: what fine-tuning starts from.",
+    "tables": "`tables/*.csv`, `main.md`, `main.tex`, `provenance.json`: what the report prints.",
+    "report": "`report.html`.",
+    "ablate": "`ablation.html`, `tables/ablation*.csv`, `ablation.md`, `ablation.tex`.",
+    "baseline": "`CORPUS/baseline/SETTING/predictions.parquet`, with the columns of [finetune](#finetune).",
+    "ensemble": "`CORPUS/ensemble/SETTING/predictions.parquet`, with the columns of [finetune](#finetune).",
+    "deepemocluster": "`CORPUS/deepemocluster/SETTING/predictions.parquet` and `history.parquet`, with the columns of"
+    " [finetune](#finetune).",
+    "statistics": "`CORPUS/statistics/SHARD.parquet`, with the columns of [functionals](#functionals).",
+}
+"""Files of a stage that are no Parquet, or like those of another stage."""
+
+
+def document(summaries: Mapping[str, str]) -> str:
+    """Return the whole page as Markdown.
+
+    Parameters
+    ----------
+    summaries
+        Stage to what it does, in a sentence: the help of its command.
+    """
+    parts = [HEADER]
+    for stage, described in STAGES.items():
+        parts.append(f"\n## {stage}\n{summaries[stage]}\n\n")
+        parts.append(f"Options: {', '.join(map(option_link, described.options)) or 'none'}.\n")
+        if stage in OTHERS:
+            parts.append(f"\nWrites {OTHERS[stage]}\n")
+        parts += [_section(artefact) for artefact in ARTEFACTS if artefact.stage == stage]
+    parts.append("\n## Truth of the demo\nWhat the synthetic corpus knows of itself, below `data/demo/`.\n")
+    parts += [_section(artefact) for artefact in ARTEFACTS if artefact.stage == "demo"]
+    parts.append("\n## Reasons\nWhy a clip can be refused: the column `reason` of `rejects`.\n\n")
+    parts.append("| reason | meaning |\n|---|---|\n")
+    parts += [f"| `{reason}` | {meaning} |\n" for reason, meaning in REASONS.items()]
+    return "".join(parts)
+
+
+def option_link(key: str) -> str:
+    """Return a link from a dotted key of the options to its group in configuration.md.
+
+    >>> option_link("labels.energy"), option_link("corpora.{corpus}.path")
+    ('[`labels.energy`](configuration.md#labelsenergy)', '[`path`](configuration.md#corporaname)')
+    """
+    if key.startswith("corpora."):
+        name = key.rpartition(".")[2]
+        return f"[`{name}`](configuration.md#{'corporanameprotocol' if name == 'protocol' else 'corporaname'})"
+    return f"[`{key}`](configuration.md#{PLAIN_KEYS.get(key, key.replace('.', ''))})"
+
+
+PLAIN_KEYS = {
+    "seed": "top-level",
+    "action_units.calibration": "action_units",
+    "finetune.class_balance": "finetune",
+    "finetune.label_smoothing": "finetune",
+}
+"""Dotted keys of `STAGES` that are single options, and the group that they stand in."""
+
+
+def _section(artefact: Artefact) -> str:
+    head = f"\n`{'`; `'.join(artefact.place.split('; '))}`: a row per {artefact.row}.\n\n"
+    return head + "| column | type | unit | meaning |\n|---|---|---|---|\n" + "".join(_rows(artefact))
+
+
+def _rows(artefact: Artefact) -> Iterator[str]:
+    for names, kind, (meaning, unit) in artefact.described():
+        told = f"`{names[0]}` ... `{names[-1]}`" if len(names) > 3 else ", ".join(f"`{name}`" for name in names)
+        yield f"| {told} | {type_text(kind)} | {unit} | {meaning.replace('|', chr(92) + '|')} |\n"
+
+
+def type_text(kind: pa.DataType) -> str:
+    """Return a type as readers of tables know it.
+
+    >>> type_text(pa.list_(pa.float32(), 3)), type_text(pa.string()), type_text(pa.struct([("bytes", pa.binary())]))
+    ('list of 3 float32', 'text', 'struct of bytes')
+    """
+    if pa.types.is_fixed_size_list(kind):
+        return f"list of {kind.list_size} {type_text(kind.value_type)}"
+    if pa.types.is_list(kind):
+        return f"list of {type_text(kind.value_type)}"
+    if pa.types.is_struct(kind):
+        return f"struct of {', '.join(field.name for field in kind)}"
+    names = {"string": "text", "double": "float64", "float": "float32", "bool": "true, false"}
+    return names.get(str(kind), str(kind))
+
+
+if __name__ == "__main__":
+    from avpretext.cli.base import summaries
+
+    Path(sys.argv[1]).write_text(document(summaries()), "utf-8")
