@@ -63,15 +63,13 @@ def contents(pages: list[str]) -> str:
     """Return the tables of contents: the sections of `nav.yaml` with the pages that are there, and all others."""
     sections = yaml.safe_load((HERE / "nav.yaml").read_text("utf-8"))
     named = [page for section in sections.values() for page in section]
-    rest = [page for page in pages if page not in named]
-    chosen = {
-        title: [page for page in section if page in pages] for title, section in {**sections, "More": rest}.items()
-    }
-    return "".join(
-        f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n" + "\n".join(section) + "\n```\n"
-        for title, section in chosen.items()
-        if section
-    )
+    sections["More"] = {page: None for page in pages if page not in named}
+    parts = []
+    for caption, section in sections.items():
+        lines = [f"{title} <{page}>" if title else page for page, title in section.items() if page in pages]
+        if lines:
+            parts.append("\n```{toctree}\n:hidden:\n:caption: " + "\n".join([caption, "", *lines]) + "\n```\n")
+    return "".join(parts)
 
 
 def text_of(path: str, root: Path) -> str:
