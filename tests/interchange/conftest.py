@@ -36,6 +36,8 @@ def write_corpus(folder: Path, name: str) -> Config:
     }  # fmt: skip
     settings = config_file.parse({"results": str(folder / "results"), "corpora": {name: corpus}})
     layout = Layout(settings.results)
+    people = '"ActorID","Age","Sex","Race","Ethnicity"\nanna,51,"Female","x","y"\nzoe,20,"Male","x","y"\n'
+    (folder / "VideoDemographics.csv").write_text(people)
     empty = dict.fromkeys(schemas.INDEX.names)
     index = [
         {**empty, "clip_id": clip, "path": f"{clip}.mp4", "speaker": who, "sentence": "DFA", "size_bytes": 1}

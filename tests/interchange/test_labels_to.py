@@ -61,6 +61,8 @@ def test_clips_have_speaker_length_and_source_and_speakers_their_sums(db: audfor
     speakers = db["speaker"].get()
     assert speakers["clips"].to_dict() == {"anna": 2, "ben": 1}
     assert speakers.loc["anna", "duration"].total_seconds() == 2.5
+    assert speakers.loc["anna", ["sex", "age"]].to_list() == ["female", 51]
+    assert speakers.loc["ben", ["sex", "age"]].isna().all()  # the corpus does not know him
     assert db["clips"].get(map={"speaker": "clips"})["clips"].to_list() == [2, 2, 1]
 
 
@@ -98,6 +100,8 @@ def test_csv_has_the_same_values(config: Config, tmp_path: Path) -> None:
     assert text[0] == "clip_id,speaker,chunk,start_s,end_s,value,label,confidence,threshold"
     assert text[2] == "anna/one,anna,1,0.21,1.21,3.5,high,0.5,3.0"
     assert text[3] == "ben/it's,ben,0,0.0,2.0,,,,3.0"
+    told = (tmp_path / "csv" / "speakers.csv").read_text().splitlines()
+    assert told == ["speaker,clips,duration_s,sex,age", "anna,2,2.5,female,51", "ben,1,2.0,,"]
     shares = pl.read_csv(tmp_path / "csv" / "target.voice-distribution.csv")
     assert shares.row(0) == ("anna/one", "anna", "ANG", 0.75, 0.25, 3.0, 1.0)
     folds = pl.read_csv(tmp_path / "csv" / "folds.acted.speaker_kfold.csv")

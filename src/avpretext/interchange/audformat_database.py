@@ -50,6 +50,7 @@ def database(tables: LabelTables) -> audformat.Database:
     db.raters[RATER] = audformat.Rater(
         audformat.define.RaterType.MACHINE, description="derived from the signal and the face, not by a person"
     )
+    _add_speakers(db, tables.speakers)
     _add_clips(db, tables.clips)
     for task, rows in tables.chunks.items():
         _add_chunks(db, task, rows)
@@ -78,15 +79,25 @@ def _fill(table: audformat.Table, column: str, scheme: str, values: Sequence[obj
     table[column].set(values)
 
 
-def _add_clips(db: audformat.Database, clips: pl.DataFrame) -> None:
-    known = clips.drop_nulls("speaker").group_by("speaker").agg(pl.len(), pl.col("duration_s").sum()).sort("speaker")
+def _add_speakers(db: audformat.Database, known: pl.DataFrame) -> None:
+    """Add the table of speakers, which is the scheme of whoever speaks; sex and age where any is known."""
     db.schemes["clips"] = audformat.Scheme("int", minimum=0, description="number of clips")
     db.schemes["duration"] = audformat.Scheme("time", description="length of the audio")
-    speakers = audformat.MiscTable(pd.Index(known["speaker"].to_list(), name="speaker", dtype="string"))
-    db["speaker"] = speakers
-    _fill(speakers, "clips", "clips", known["len"].to_list(), rated=False)
-    _fill(speakers, "duration", "duration", _time(known["duration_s"]), rated=False)
+    table = audformat.MiscTable(pd.Index(known["speaker"].to_list(), name="speaker", dtype="string"))
+    db["speaker"] = table
+    _fill(table, "clips", "clips", known["clips"].to_list(), rated=False)
+    _fill(table, "duration", "duration", _time(known["duration_s"]), rated=False)
+    if known["sex"].null_count() < len(known):
+        sexes = [audformat.define.Gender.FEMALE, audformat.define.Gender.MALE]
+        db.schemes["sex"] = audformat.Scheme("str", labels=sexes, description="as the corpus says")
+        _fill(table, "sex", "sex", known["sex"].to_list(), rated=False)
+    if known["age"].null_count() < len(known):
+        db.schemes["age"] = audformat.Scheme("int", minimum=0, description="in years, as the corpus says")
+        _fill(table, "age", "age", known["age"].to_list(), rated=False)
     db.schemes["speaker"] = audformat.Scheme("str", labels="speaker", description="who speaks")
+
+
+def _add_clips(db: audformat.Database, clips: pl.DataFrame) -> None:
     table = audformat.Table(_files(clips["clip_id"]), media_id="audio", description="what the corpus knows of a clip")
     db["clips"] = table
     _fill(table, "speaker", "speaker", clips["speaker"].to_list(), rated=False)

@@ -9,6 +9,8 @@ import polars as pl
 
 from avpretext import shards
 from avpretext.config import Config
+from avpretext.corpora import reader_of
+from avpretext.corpora.reader import Person
 from avpretext.errors import UserError
 from avpretext.plan import Plan
 
@@ -54,6 +56,8 @@ class LabelTables:
         Name of a label target to its table.
     folds
         Name of a setting to fold, name, part, clip_id: of clips of this corpus.
+    speakers
+        speaker, clips, duration_s, sex, age; the last two null where the corpus does not know them.
     audio
         Shards of `split/audio`.
     made_by
@@ -62,6 +66,7 @@ class LabelTables:
 
     corpus: str
     clips: pl.DataFrame
+    speakers: pl.DataFrame
     chunks: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     emotion: pl.DataFrame | None = None
     targets: Mapping[str, TargetTable] = field(default_factory=dict)
@@ -79,7 +84,7 @@ def gather(config: Config, corpus: str) -> LabelTables:
         Its clips have not been decoded yet, or nothing has been labelled.
     """
     plan = Plan(config)
-    layout = plan.layout
+    layout, options = plan.layout, config.corpora[corpus]
     audio = plan.shards(corpus, "split", "audio")
     found = shards.read(plan.shards(corpus, plan.clips(corpus)))
     decoded = shards.read(audio, ["clip_id", "duration_s"])
@@ -96,12 +101,24 @@ def gather(config: Config, corpus: str) -> LabelTables:
     return LabelTables(
         corpus,
         clips,
+        speaker_table(clips, reader_of(options).people(options)),
         {task: chunk_table(present[f"labels_{task}"]) for task in CHUNK_TASKS if f"labels_{task}" in present},
         shards.read(present["labels_emotion"]) if "labels_emotion" in present else None,
         {name: target_table(path) for name, path in targets.items() if path.is_file()},
         {name: fold_table(path, corpus) for name, path in settings.items() if path.is_file()},
         tuple(map(Path, audio)),
         {stage: shards.read_provenance(path) for stage, path in present.items()},
+    )
+
+
+def speaker_table(clips: pl.DataFrame, people: Mapping[str, Person]) -> pl.DataFrame:
+    """Return who speaks in how many clips, for how long, and what is known of them."""
+    known = clips.drop_nulls("speaker").group_by("speaker").agg(pl.len().alias("clips"), pl.col("duration_s").sum())
+    names = known.sort("speaker")["speaker"].to_list()
+    persons = [people.get(name, Person()) for name in names]
+    return known.sort("speaker").with_columns(
+        pl.Series("sex", [person.sex for person in persons], pl.String),
+        pl.Series("age", [person.age for person in persons], pl.Int32),
     )
 
 

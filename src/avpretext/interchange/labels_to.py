@@ -70,17 +70,19 @@ def _new_folder(output: Path) -> Iterator[Path]:
 
 def write_csv(tables: LabelTables, folder: Path) -> list[str]:
     """Write each table as a CSV file, and return their names."""
-    named = {"clips": tables.clips}
+    named = {"clips": tables.clips, "speakers": tables.speakers}
     named |= {f"labels_{task}": rows for task, rows in tables.chunks.items()}
     named |= {} if tables.emotion is None else {"labels_emotion": tables.emotion}
     named |= {f"target.{name}": target.rows for name, target in tables.targets.items()}
     named |= {f"folds.{setting}": rows for setting, rows in tables.folds.items()}
     speakers = tables.clips.select("clip_id", "speaker")
+    first = ["clip_id", "speaker"]
     for name, rows in named.items():
-        told = rows.drop("speaker", strict=False).join(speakers, on="clip_id", how="left", maintain_order="left")
-        first = ["clip_id", "speaker"]
-        numbers = pl.col(pl.Float32).cast(pl.Float64).round(7)
-        told.select(*first, pl.exclude(first)).with_columns(numbers).write_csv(folder / f"{name}.csv")
+        told = rows
+        if "clip_id" in rows.columns:
+            told = rows.drop("speaker", strict=False).join(speakers, on="clip_id", how="left", maintain_order="left")
+            told = told.select(*first, pl.exclude(first))
+        told.with_columns(pl.col(pl.Float32).cast(pl.Float64).round(7)).write_csv(folder / f"{name}.csv")
     return list(named)
 
 
