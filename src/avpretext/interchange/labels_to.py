@@ -57,7 +57,7 @@ def _new_folder(output: Path) -> Iterator[Path]:
     """Give a temporary folder beside `output`, which takes its place at the end: the folder appears whole or not."""
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"{output}: is there already; name a new folder, or remove it")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    shards.check_writable(output.parent)
     temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=shards.TEMPORARY[0], suffix=shards.TEMPORARY[1]))
     try:
         yield temporary
