@@ -8,6 +8,7 @@ import pytest
 from avpretext import columns, schemas
 from avpretext.cli.base import summaries
 from avpretext.columns import ARTEFACTS, COMMON, Artefact
+from avpretext.plan import TABLES, TRUTH_TABLES
 from avpretext.report import config_docs, stage_docs
 from avpretext.stages import STAGES
 
@@ -59,6 +60,10 @@ def test_every_stage_has_a_section_with_files() -> None:
     for stage in STAGES:
         section = text.split(f"\n## {stage}\n")[1].split("\n## ")[0]
         assert "| column |" in section or "Writes " in section, f"describe the files of {stage} in avpretext.columns"
+
+
+def test_every_table_is_told() -> None:
+    assert set(stage_docs.PRINTED) == {*TABLES, *TRUTH_TABLES}, "add them to PRINTED of avpretext.report.stage_docs"
 
 
 def test_every_group_of_options_links_to_a_section_of_the_configuration() -> None:

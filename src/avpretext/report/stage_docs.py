@@ -29,9 +29,10 @@ This page is generated (`python -m avpretext.report.stage_docs docs/stages.md`).
 OTHERS = {
     "models": "`models/face_landmarker.task`, MediaPipe's face model.",
     "pretrain": "`pretrain/AGGREGATOR/TASKS/checkpoint.safetensors`, the weights: what fine-tuning starts from.",
-    "tables": "`tables/*.csv`, `main.md`, `main.tex`, `provenance.json`: what the report prints.",
+    "tables": "the tables below, into `tables/`: what the report prints.",
     "report": "`report.html`.",
-    "ablate": "`ablation.html`, `tables/ablation*.csv`, `ablation.md`, `ablation.tex`.",
+    "ablate": "`ablation.html`, and into `tables/` `ablation.csv`, `ablation.md`, `ablation.tex`,"
+    " `ablation_effects.csv`, `ablation_co_occurrence.csv`.",
     "baseline": "`CORPUS/baseline/SETTING/predictions.parquet`, with the columns of [finetune](#finetune).",
     "ensemble": "`CORPUS/ensemble/SETTING/predictions.parquet`, with the columns of [finetune](#finetune).",
     "deepemocluster": "`CORPUS/deepemocluster/SETTING/predictions.parquet` and `history.parquet`, with the columns of"
@@ -39,6 +40,28 @@ OTHERS = {
     "statistics": "`CORPUS/statistics/SHARD.parquet`, with the columns of [functionals](#functionals).",
 }
 """Files of a stage that are no Parquet, or like those of another stage."""
+
+
+PRINTED = {
+    "main.csv": "a row per system: of each measure its value, interval (`_low`, `_high`), `_mean` and `_std` over runs,"
+    " `_difference` to scratch and its p-value (`_p`)",
+    "main.md": "the same, for people",
+    "main.tex": "the same, for a paper",
+    "per_class.csv": "a row per system and class: precision, recall, F1 with intervals",
+    "significance.csv": "a row per system and measure: difference, interval, p-values",
+    "folds.csv": "a row per fold and part: clips, and who speaks in them",
+    "label_balance.csv": "how often each label of each task and target is given",
+    "action_units.csv": "a row per action unit and label: how often it is active, how strong",
+    "au_combinations.csv": "which action units are active together, and which labels these clips have",
+    "corpora.csv": "a row per corpus: clips, speakers, hours, copies, refused",
+    "rejects.csv": "a row per corpus, stage and reason: how many clips were refused",
+    "rejects_clips.csv": "a row per refused clip: its file, stage, reason, what was seen",
+    "provenance.csv": "a row per kind of artefact: stage, versions, options, model files",
+    "provenance.json": "the same, nested",
+    "truth.csv": "demo: how well each stage measures what is known",
+    "truth_action_units.csv": "demo: each action unit against the true one",
+}
+"""What is in the files of `tables`."""
 
 
 def document(summaries: Mapping[str, str]) -> str:
@@ -55,6 +78,9 @@ def document(summaries: Mapping[str, str]) -> str:
         parts.append(f"Options: {', '.join(map(option_link, described.options)) or 'none'}.\n")
         if stage in OTHERS:
             parts.append(f"\nWrites {OTHERS[stage]}\n")
+        if stage == "tables":
+            parts.append("\n| file | what is in it |\n|---|---|\n")
+            parts += [f"| `{file}` | {what} |\n" for file, what in PRINTED.items()]
         parts += [_section(artefact) for artefact in ARTEFACTS if artefact.stage == stage]
     parts.append("\n## Truth of the demo\nWhat the synthetic corpus knows of itself, below `data/demo/`.\n")
     parts += [_section(artefact) for artefact in ARTEFACTS if artefact.stage == "demo"]
