@@ -102,6 +102,14 @@ onstart:
         asked(listing.write, files_of(name), options, Path(LAYOUT.listing(name)))
 
 
+onsuccess:
+    if os.path.exists(LAYOUT.report()):
+        print(
+            f"Report: {LAYOUT.report()}; tables: {LAYOUT.table('')}",
+            file=sys.stderr,
+        )
+
+
 wildcard_constraints:
     corpus=rf"({one_of(CONFIG.corpora)})(@({one_of(PLAN.speeds())}))?",
     speed=one_of(PLAN.speeds()),

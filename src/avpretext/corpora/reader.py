@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -124,6 +124,25 @@ def _no_sources(options: CorpusOptions) -> Mapping[str, Source]:
     return {}
 
 
+class Person(NamedTuple):
+    """What a corpus knows of a speaker; None where it does not.
+
+    Attributes
+    ----------
+    sex
+        `female` or `male`.
+    age
+        In years.
+    """
+
+    sex: str | None = None
+    age: int | None = None
+
+
+def _nobody(options: CorpusOptions) -> Mapping[str, Person]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Reader:
     """How one corpus names and lays out its files.
@@ -151,6 +170,8 @@ class Reader:
         What is published of the corpus.
     broken
         The clip_ids that the corpus is known to hold broken.
+    people
+        What is known of the speakers, by their name; asked when labels are handed to other tools.
     """
 
     entries: Callable[[CorpusOptions, Sequence[str]], list[Entry]]
@@ -163,6 +184,7 @@ class Reader:
     protocols: Mapping[str, tuple[SpeakerFold, ...]] = field(default_factory=dict)
     published: Published | None = None
     broken: frozenset[str] = frozenset()
+    people: Callable[[CorpusOptions], Mapping[str, Person]] = _nobody
 
 
 def named(
