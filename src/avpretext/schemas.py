@@ -66,6 +66,7 @@ THUMBNAILS = _schema(**_FRAME, image=MEDIA)
 MOTION = _schema(**_FRAME, **{f"speed_{region}": _F for region in MOTION_REGIONS})
 NEUTRAL = _schema(group=_S, measure=_S, location=_D, spread=_D, frames=pa.int64())
 ACTION_UNIT_FRAMES = _schema(**_FRAME, **dict.fromkeys(ACTION_UNITS, _F))
+PHONES = _schema(clip_id=_S, start_s=_D, end_s=_D, phone=_S, viseme=_S, confidence=_F)
 CHUNK_LABELS = _schema(
     clip_id=_S, chunk=_I, start_s=_D, end_s=_D, value=_D, label=pa.int8(), confidence=_F, threshold=_D
 )
