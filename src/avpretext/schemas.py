@@ -37,6 +37,11 @@ REASONS = {
     "unlisted": "the corpus's table has no row for the file",
     "bad_segment": "the clip's start and end are no stretch of its file, or overlap those of another clip",
     "no_segments": "nothing in the recording makes a clip; see `segment`",
+    "no_text": "phones: it is not known what is said; give a transcript, or set phones.backend: recognise",
+    "unknown_word": "phones: a word is in no dictionary; add it to a file named phones.dictionary",
+    "silent": "phones: there is no sound in the clip",
+    "no_alignment": "phones: the sound does not fit what is said to be said",
+    "no_phones": "phones: no file or truth has the phones of the clip, or none that can be read",
 }
 """Why a clip can be refused: the fixed list."""
 
@@ -66,6 +71,7 @@ THUMBNAILS = _schema(**_FRAME, image=MEDIA)
 MOTION = _schema(**_FRAME, **{f"speed_{region}": _F for region in MOTION_REGIONS})
 NEUTRAL = _schema(group=_S, measure=_S, location=_D, spread=_D, frames=pa.int64())
 ACTION_UNIT_FRAMES = _schema(**_FRAME, **dict.fromkeys(ACTION_UNITS, _F))
+PHONES = _schema(clip_id=_S, start_s=_D, end_s=_D, phone=_S, viseme=_S, confidence=_F)
 CHUNK_LABELS = _schema(
     clip_id=_S, chunk=_I, start_s=_D, end_s=_D, value=_D, label=pa.int8(), confidence=_F, threshold=_D
 )

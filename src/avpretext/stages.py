@@ -74,6 +74,11 @@ STAGES = {
     "speed": Stage("avpretext.features.speed", 1),
     "speech": Stage("avpretext.features.speech", 2, ("speech",)),
     "log_mel": Stage("avpretext.features.log_mel", 1, ("log_mel",)),
+    "phones": Stage(
+        "avpretext.features.phones",
+        1,
+        ("phones", *_of_corpus("path", "reader", "table", "outside", "transcripts", "truth")),
+    ),
     "landmarks": Stage("avpretext.features.landmarks", 2, ("landmarks",)),
     "motion": Stage("avpretext.features.motion", 2, ("motion",)),
     "neutral": Stage("avpretext.features.neutral", 2, ("action_units.calibration",)),

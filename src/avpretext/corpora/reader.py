@@ -120,6 +120,10 @@ def _no_files(options: CorpusOptions) -> list[str]:
     return []
 
 
+def _no_words(sentence: str) -> str | None:
+    return None
+
+
 def _no_sources(options: CorpusOptions) -> Mapping[str, Source]:
     return {}
 
@@ -172,6 +176,10 @@ class Reader:
         The clip_ids that the corpus is known to hold broken.
     people
         What is known of the speakers, by their name; asked when labels are handed to other tools.
+    words
+        From `Clip.sentence` to the words that are said; None where they are not known.
+    transcripts
+        From options to `clip_id`, `text`: words that its `tables` have, before those of the sentence.
     """
 
     entries: Callable[[CorpusOptions, Sequence[str]], list[Entry]]
@@ -185,6 +193,8 @@ class Reader:
     published: Published | None = None
     broken: frozenset[str] = frozenset()
     people: Callable[[CorpusOptions], Mapping[str, Person]] = _nobody
+    words: Callable[[str], str | None] = _no_words
+    transcripts: Callable[[CorpusOptions], pl.DataFrame] | None = None
 
 
 def named(
