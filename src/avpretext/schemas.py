@@ -68,6 +68,7 @@ NEUTRAL = _schema(group=_S, measure=_S, location=_D, spread=_D, frames=pa.int64(
 RESTING_SHAPE = _schema(group=_S, frames=pa.int64(), points=pa.list_(_D), blendshapes=pa.list_(_D))
 LOWER_FACE = _schema(**_FRAME, movement=pa.list_(_F, 122), blendshapes=pa.list_(_F, 28))
 ACTION_UNIT_FRAMES = _schema(**_FRAME, **dict.fromkeys(ACTION_UNITS, _F))
+PHONES = _schema(clip_id=_S, start_s=_D, end_s=_D, phone=_S, viseme=_S, confidence=_F)
 CHUNK_LABELS = _schema(
     clip_id=_S, chunk=_I, start_s=_D, end_s=_D, value=_D, label=pa.int8(), confidence=_F, threshold=_D
 )
