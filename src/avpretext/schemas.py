@@ -80,6 +80,14 @@ PREDICTIONS = _schema(
     initialisation=_S, fold=_I, seed=_I, split=_S, clip_id=_S, speaker=_S, label=_S, predicted=_S,
     truth=pa.list_(_F), probabilities=pa.list_(_F),
 )  # fmt: skip
+OROFACIAL_FRAMES = _schema(
+    fold=_I, seed=_I, corpus=_S, clip_id=_S, speaker=_S, frame=_I, movement=pa.list_(_F, 122),
+    truth=pa.list_(_F, 122), viseme=_S, true_viseme=_S,
+)  # fmt: skip
+OROFACIAL_CLIPS = _schema(
+    fold=_I, seed=_I, corpus=_S, clip_id=_S, speaker=_S, emotion=_S, predicted=_S, probabilities=pa.list_(_F)
+)
+OROFACIAL_HISTORY = _schema(fold=_I, seed=_I, epoch=_I, split=_S, measure=_S, value=_D)
 FINETUNE_HISTORY = _schema(initialisation=_S, fold=_I, seed=_I, epoch=_I, split=_S, measure=_S, value=_D)
 PRETRAIN_HISTORY = _schema(epoch=_I, split=_S, measure=_S, value=_D)
 METRICS = _schema(

@@ -21,6 +21,7 @@ from avpretext.config_file import parse as parse_config
 from avpretext.errors import UserError
 from avpretext.features import au_pyfeat
 from avpretext.plan import Plan
+from avpretext.plan_orofacial import OrofacialPlan
 from avpretext.stages import signature
 
 

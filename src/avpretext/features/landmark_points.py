@@ -60,7 +60,7 @@ OROFACIAL = {
     ),
     "cheeks": np.array(
         [
-            205, 187, 207, 216, 212,  # lower cheek on the picture's left, from the cheek bone down to the mouth's corner
+            205, 187, 207, 216, 212,  # lower cheek on the picture's left, from the cheek bone down
             425, 411, 427, 436, 432,  # the same on the picture's right
         ]
     ),

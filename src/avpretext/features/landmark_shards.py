@@ -93,18 +93,22 @@ def _empty(clip_id: str, frames: int, chosen: int) -> ClipLandmarks:
     )
 
 
-def _arrays(
-    rows: pa.Table, chosen: Sequence[int] | NDArray[np.integer], path: Path
-) -> tuple[NDArray[Any], ...]:
+def _arrays(rows: pa.Table, chosen: Sequence[int] | NDArray[np.integer], path: Path) -> tuple[NDArray[Any], ...]:
     """Return frame, time_s, points, blendshapes and further points of some rows."""
-    points = _vectors(rows["landmarks"]).reshape(rows.num_rows, -1, 3)
+    points = vectors(rows["landmarks"]).reshape(rows.num_rows, -1, 3)
     if len(chosen) and points.shape[1] != MEDIAPIPE_POINTS:
         raise UserError(
             f"{path}: holds {points.shape[1]} landmarks; lips, jaw and cheeks need all {MEDIAPIPE_POINTS}: set"
             " landmarks.points: all"
         )
     further = points[:, np.asarray(chosen, dtype=np.int64)]
-    return rows["frame"].to_numpy(), rows["time_s"].to_numpy(), dlib_points(points), _vectors(rows["blendshapes"]), further
+    return (
+        rows["frame"].to_numpy(),
+        rows["time_s"].to_numpy(),
+        dlib_points(points),
+        vectors(rows["blendshapes"]),
+        further,
+    )
 
 
 def evenly(items: int, most: int) -> NDArray[np.int64]:
@@ -118,7 +122,7 @@ def evenly(items: int, most: int) -> NDArray[np.int64]:
     return np.round(np.linspace(0, items - 1, most)).astype(np.int64)
 
 
-def _vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
+def vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
     """Return a column of equally long lists as a matrix; missing lists are NaN."""
     array = pa.concat_arrays(column.chunks)
     flat = array.values.to_numpy(zero_copy_only=False)
@@ -126,3 +130,10 @@ def _vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
     matrix = flat[array.offset * size :][: len(array) * size].reshape(len(array), size).astype(np.float32)
     matrix[array.is_null().to_numpy(zero_copy_only=False)] = np.nan
     return np.asarray(matrix)
+
+
+def lists(values: NDArray[np.float32]) -> pa.Array:
+    """Return (F, N) as a column of lists, null where a value is missing."""
+    missing = pa.array(~np.isfinite(values).all(axis=1))
+    flat = pa.array(np.nan_to_num(values).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=missing)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avpretext import schemas, shards
 from avpretext.features.landmark_points import INNER_LIPS, OROFACIAL_POINTS
-from avpretext.features.landmark_shards import ClipLandmarks, read_clips
+from avpretext.features.landmark_shards import ClipLandmarks, lists, read_clips
 from avpretext.features.neutral import read_speakers
 from avpretext.features.resting_shape import (
     MOUTH_BLENDSHAPES,
@@ -24,7 +24,7 @@ from avpretext.features.resting_shape import (
 )
 from avpretext.progress import progress
 
-_UPPER, _LOWER = (int(np.flatnonzero(OROFACIAL_POINTS == point)[0]) for point in INNER_LIPS)
+_UPPER, _LOWER = (int(np.flatnonzero(point == OROFACIAL_POINTS)[0]) for point in INNER_LIPS)
 
 
 def run(landmarks: Path, index: Path, shape: Path, output: Path) -> None:
@@ -67,13 +67,6 @@ def _rows(clip: ClipLandmarks, rest: RestingShape) -> pa.Table:
     """Return the rows of a clip; what is not seen is null."""
     moved = movement(aligned(clip), rest.points).reshape(len(clip.frame), -1)
     shown = np.asarray(mouth_blendshapes(clip.blendshapes) - rest.blendshapes, np.float32)
-    columns = {"movement": _lists(moved), "blendshapes": _lists(shown)}
+    columns = {"movement": lists(moved), "blendshapes": lists(shown)}
     times = {"clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s}
     return pa.table({**times, **columns}, schema=schemas.LOWER_FACE)
-
-
-def _lists(values: NDArray[np.float32]) -> pa.Array:
-    """Return (F, N) as a column of lists, null where a value is missing."""
-    missing = pa.array(~np.isfinite(values).all(axis=1))
-    flat = pa.array(np.nan_to_num(values).ravel())
-    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=missing)

@@ -125,7 +125,9 @@ def from_rest(measures: Floats, rest: Floats) -> Floats:
     return np.asarray(np.nanmean(away.clip(0, 1), axis=1))
 
 
-def resting_shape(distance: NDArray[np.floating], points: NDArray[np.floating], blendshapes: NDArray[np.floating]) -> RestingShape:
+def resting_shape(
+    distance: NDArray[np.floating], points: NDArray[np.floating], blendshapes: NDArray[np.floating]
+) -> RestingShape:
     """Return the median over the frames nearest to rest, from (F,), (F, P, 2) and (F, B)."""
     count = min(len(distance), max(LEAST_FRAMES, round(RESTING_SHARE * len(distance))))
     nearest = np.argsort(distance, kind="stable")[:count]
