@@ -149,9 +149,8 @@ def train(
     options = config.orofacial
     rows = {part: _rows(clips, getattr(fold, part)) for part in ("train", "dev")}
     scale = SpeechScale.of([clips.steps[row] for row in rows["train"]])
-    movement = _seen([clips.movement[row] for row in rows["train"]])
+    movement, shown = _seen(clips, rows["train"])
     targets = MovementScale.of(movement, options.components)
-    shown = _seen([clips.blendshapes[row] for row in rows["train"]])
     objective = OrofacialObjective(torch.from_numpy(targets.weights), options.weights, options.loss)
     sets = {part: _clip_set(clips, chosen, scale, targets, config) for part, chosen in rows.items() if len(chosen)}
     outputs = {MOVEMENT: len(targets.basis)} | {
@@ -199,10 +198,19 @@ def _rows(clips: OrofacialClips, names: Sequence[str]) -> list[int]:
     return [row for row, name in enumerate(clips.names) if name in wanted]
 
 
-def _seen(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the frames of all clips that show a face."""
-    frames = np.concatenate(list(parts))
-    return np.asarray(frames[np.isfinite(frames).all(axis=1)])
+def _seen(clips: OrofacialClips, rows: Sequence[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return movement and blendshapes of the frames of some clips that show a face.
+
+    Raises
+    ------
+    UserError
+        There are fewer than two.
+    """
+    movement, shown = (np.concatenate([part[row] for row in rows]) for part in (clips.movement, clips.blendshapes))
+    seen = np.isfinite(movement).all(axis=1) & np.isfinite(shown).all(axis=1)
+    if seen.sum() < 2:
+        raise UserError("orofacial: the training clips of a fold show no face; see results/*/rejects")
+    return np.asarray(movement[seen]), np.asarray(shown[seen])
 
 
 def _clip_set(
