@@ -87,7 +87,7 @@ STAGES = {
     "statistics": Stage("avpretext.features.statistics", 1, ("statistics",)),
     "baseline": Stage("avpretext.training.baseline", 3, ("baseline",)),
     "ensemble": Stage("avpretext.training.ensemble", 1, ("ensemble",)),
-    "orofacial": Stage(
+    "orofacial_system": Stage(
         "avpretext.training.orofacial",
         1,
         ("seed", "split.fps", "speech", "log_mel", "orofacial"),

@@ -76,13 +76,13 @@ rule orofacial_system:
         runtime=1440,
         gpu=gpus(CONFIG.orofacial.device),
     params:
-        options=options("orofacial"),
+        options=options("orofacial_system"),
         files=[flag(name, value) for name, value in OROFACIAL.arguments()],
         folder=lambda wildcards, output: str(Path(output.predictions).parent),
     message:
         "orofacial {wildcards.system}: speech moves a face, every fold and seed"
     shell:
-        "python -m avpretext orofacial {wildcards.system} {params.files} --output {params.folder:q} --threads {threads} "
+        "python -m avpretext orofacial_system {wildcards.system} {params.files} --output {params.folder:q} --threads {threads} "
         "--options {params.options:q} 2> {log:q}"
 
 

@@ -53,8 +53,8 @@ def lower_face(
     stage_function("lower_face")(landmarks, index, shape, output)
 
 
-@app.command(rich_help_panel=STAGE)
-def orofacial(
+@app.command("orofacial_system", rich_help_panel=STAGE)
+def orofacial_system(
     system: Annotated[OrofacialSystem, typer.Argument(help="How the movement is learnt.")],
     features: FeatureSets,
     movement: Annotated[list[str], typer.Option(help="CORPUS=SHARDS of `lower_face`, repeatable.")],
@@ -71,7 +71,7 @@ def orofacial(
     options: OptionsText = "",
 ) -> None:
     """Train a model that moves a face by speech: every fold and seed of one system."""
-    run = stage_function("orofacial", threads)
+    run = stage_function("orofacial_system", threads)
     from avpretext.training.orofacial_data import OrofacialInputs
 
     heard, moved = sets_by_name(features, "--features"), shards_by_name(movement, "--movement")
@@ -132,7 +132,7 @@ def animate(
     threads: Threads = 1,
 ) -> None:
     """Move a mouth by any speech: a film of it, and blendshapes per frame for an animator's rig."""
-    stage_function("orofacial", threads)
+    stage_function("orofacial_system", threads)
     from avpretext.report import animate
 
     drawn = None if no_film else film or Path(f"{speech.stem}.mouth.mp4")

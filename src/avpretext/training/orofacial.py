@@ -1,4 +1,4 @@
-"""Stage `orofacial`: speech moves a face, every fold and seed of one system in one job, and the model that is kept."""
+"""Stage `orofacial_system`: speech moves a face, every fold and seed of one system in one job, and the model that is kept."""
 
 import functools
 from collections.abc import Mapping, Sequence

@@ -30,7 +30,7 @@ def write_results(
 ) -> None:
     """Write predictions by fold, seed, clip and frame, what is said of each clip, and the history."""
     made_by = shards.provenance(
-        "orofacial",
+        "orofacial_system",
         {"seed": config.seed, "orofacial": config.orofacial.model_dump(mode="json", exclude={"threads", "checkpoint"})},
         system=system,
         classes=clips.classes,
