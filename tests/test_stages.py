@@ -18,7 +18,9 @@ def with_options(**content: Any) -> Config:
     ("change", "touched"),
     [
         ({"labels": {"emotion": {"min_score": 0.5}}}, {"labels_emotion"}),
-        ({"split": {"fps": 30}}, {"split"}),
+        ({"split": {"fps": 30}}, {"split", "orofacial_system"}),
+        ({"orofacial": {"epochs": 3}}, {"orofacial_system"}),
+        ({"orofacial": {"films": 3, "threads": 2}}, set()),
         ({"results": "elsewhere"}, set()),
         ({"chunks": {"count": 7}}, {"labels_energy", "labels_activation", "pretrain", "finetune", "deepemocluster"}),
         ({"pretrain": {"task_sets": [["energy"]]}}, set()),

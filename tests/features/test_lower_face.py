@@ -10,6 +10,7 @@ from tests.features.faces import posed, resting_head, rotation
 from avpretext import schemas, shards
 from avpretext.errors import UserError
 from avpretext.features import lower_face, resting_shape
+from avpretext.features.blendshape_names import MOUTH_BLENDSHAPES
 from avpretext.features.landmark_points import (
     INNER_LIPS,
     MEDIAPIPE_POINTS,
@@ -19,7 +20,6 @@ from avpretext.features.landmark_points import (
 )
 from avpretext.features.landmark_shards import ClipLandmarks
 from avpretext.features.measures import TYPICAL_REST
-from avpretext.features.resting_shape import MOUTH_BLENDSHAPES
 
 FPS = 25.0
 

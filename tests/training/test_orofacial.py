@@ -16,8 +16,8 @@ from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.errors import UserError
 from avpretext.evaluation import orofacial_tables
+from avpretext.features.blendshape_names import MOUTH_BLENDSHAPES
 from avpretext.features.landmark_points import INNER_LIPS, OROFACIAL_POINTS
-from avpretext.features.resting_shape import MOUTH_BLENDSHAPES
 from avpretext.models.losses import NO_LABEL
 from avpretext.models.orofacial import EMOTION, VISEME
 from avpretext.systems import OROFACIAL_SYSTEMS

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.errors import UserError
 from avpretext.features import geometry
-from avpretext.features.face_tracker import BLENDSHAPES
+from avpretext.features.blendshape_names import BLENDSHAPES, MOUTH_BLENDSHAPES
 from avpretext.features.formulas import FULL_MOVEMENT
 from avpretext.features.landmark_points import OROFACIAL_POINTS
 from avpretext.features.landmark_shards import ClipLandmarks, blocks, evenly, read_clips
@@ -25,9 +25,6 @@ from avpretext.features.neutral import FRAMES_PER_CLIP, read_resting_faces, read
 from avpretext.progress import progress
 
 Floats = NDArray[np.float64]
-
-MOUTH_BLENDSHAPES = tuple(name for name in BLENDSHAPES if name.startswith(("mouth", "jaw", "cheekPuff")))
-"""The blendshapes of mouth and jaw, in MediaPipe's order, which has ARKit's names."""
 
 _PLACES = [BLENDSHAPES.index(name) for name in MOUTH_BLENDSHAPES]
 

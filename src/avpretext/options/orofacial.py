@@ -37,9 +37,6 @@ class OrofacialOptions(LoopOptions):
     )
     features: list[str] = Field(["speech"], description="per-frame features that the model hears", min_length=1)
     channels: list[str] = Field(["*"], description="columns of them that the model hears; * stands for anything")
-    normalise: Literal["train", "speaker"] = Field(
-        "train", description="mean and deviation of a channel: of the training set, or of the speaker's own clips"
-    )
     context: int = Field(
         0,
         ge=0,

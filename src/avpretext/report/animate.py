@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from avpretext.errors import UserError
 from avpretext.evaluation import formats
+from avpretext.features.blendshape_names import MOUTH_BLENDSHAPES
 from avpretext.features.live import LiveFeatures, parts
-from avpretext.features.resting_shape import MOUTH_BLENDSHAPES
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.encode import write_mp4

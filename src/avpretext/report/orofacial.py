@@ -82,6 +82,7 @@ def render(config: Config, tables: Path) -> str:
         "leaks": shards.read_provenance(found[shown]).get("speaker_leaks", False),
         "note": note(found[shown], config),
         "meanings": [(name, MEANINGS[name]) for name in (*options.systems, REST)],
+        "headline": headline(compared),
         "tiles": tiles(rows, options.systems, refused),
         "header": [MEASURE_NAMES[name] for name in measures],
         "systems": [(row["system"], [interval_text(row, name) for name in measures]) for row in rows],
@@ -115,6 +116,19 @@ def tiles(rows: Rows, systems: Sequence[str], refused: Sequence[Any]) -> list[tu
         (f"Lip aperture r, {best['system']}", formats.decimal(best["aperture_r"], 2)),
         ("Clips left out", str(len(refused))),
     ]
+
+
+def headline(compared: Rows) -> list[str]:
+    """Return what the tests say of the helper tasks, claiming no more than they allow."""
+    said = []
+    for row in compared:
+        if row["measure"] in ("ccc_all", "aperture_r") and row["against"] == "single":
+            sure = row["p_holm"] is not None and row["p_holm"] < 0.05
+            change = "better" if row["difference"] > 0 else "worse"
+            verdict = f"{change}, and not by chance" if sure else "a difference that chance explains"
+            name = MEASURE_NAMES[row["measure"]]
+            said.append(f"{row['system']} against single, {name}: {difference_text(row)}, {verdict}.")
+    return said
 
 
 def comparison_cells(row: dict[str, Any]) -> tuple[list[str], bool]:
@@ -189,7 +203,7 @@ def trace(clip: Predicted, rest: NDArray[np.float64], config: Config, name: str)
     """Draw true and predicted lip aperture over time, and the mouths at some instants below."""
     times = np.arange(len(clip.truth)) / config.split.fps
     with style():
-        chart, (upper, lower) = figure(720, 300, rows=2, height_ratios=[1.5, 1])
+        chart, (upper, lower) = figure(860, 320, rows=2, height_ratios=[2, 1])
         upper.plot(times, aperture(clip.truth), color=COLOURS["muted"], linewidth=2, label="seen")
         upper.plot(times, aperture(clip.said), color=COLOURS["accent"], linewidth=2, label="heard")
         upper.set_title("lip aperture from rest, in inter-ocular distances", fontweight="bold")
@@ -199,11 +213,12 @@ def trace(clip: Predicted, rest: NDArray[np.float64], config: Config, name: str)
         upper.legend(loc="upper right", ncols=2)
         instants = np.linspace(0, len(times) - 1, SHAPES + 2).round().astype(int)[1:-1]
         for place, frame in enumerate(instants):
-            _draw_mouth(lower, rest + clip.truth[frame], 2.4 * place, COLOURS["muted"])
-            _draw_mouth(lower, rest + clip.said[frame], 2.4 * place + 0.95, COLOURS["accent"])
-            lower.annotate(f"{times[frame]:.2f} s", (2.4 * place + 0.47, 1.02), ha="center", fontsize=10)
+            _draw_mouth(lower, rest + clip.truth[frame], 1.65 * place, COLOURS["muted"])
+            _draw_mouth(lower, rest + clip.said[frame], 1.65 * place + 0.68, COLOURS["accent"])
+            lower.annotate(f"{times[frame]:.2f} s", (1.65 * place + 0.34, 1.12), ha="center", fontsize=10)
         lower.set_aspect("equal")
-        lower.set_ylim(1.06, 0.42)
+        lower.set_ylim(1.16, 0.55)
+        lower.set_xlim(-0.5, 1.65 * SHAPES - 0.5)
         lower.set_axis_off()
         said = f"Lip aperture of {clip.clip_id}, true and predicted: correlation {clip.aperture_r:.2f}"
         return inline(chart, name, said)

@@ -1,4 +1,4 @@
-"""Stage `orofacial_system`: speech moves a face, every fold and seed of one system in one job, and the model that is kept."""
+"""Stage `orofacial_system`: speech moves a face; every fold and seed of a system in one job, and the model to keep."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -176,7 +176,11 @@ def train(
         blendshapes=BlendshapeMap.of(movement, shown),
         rest=_mean_rest(clips, rows["train"]),
         config=config,
-        trained_on={"clips": len(rows["train"]), "speakers": len({clips.speakers[row] for row in rows["train"]})},
+        trained_on={
+            "clips": len(rows["train"]),
+            "speakers": len({clips.speakers[row] for row in rows["train"]}),
+            "corpora": sorted({clips.names[row].partition("/")[0] for row in rows["train"]}),
+        },
     )
     return model, state.history
 

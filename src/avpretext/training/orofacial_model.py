@@ -19,6 +19,7 @@ from avpretext import __version__
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.errors import UserError
+from avpretext.features.blendshape_names import MOUTH_BLENDSHAPES
 from avpretext.features.landmark_points import OROFACIAL
 from avpretext.models.orofacial import EMOTION, MOVEMENT, VISEME, OrofacialNetwork
 from avpretext.options.orofacial import OrofacialOptions
@@ -155,8 +156,6 @@ def write_model(model: OrofacialModel, folder: Path) -> None:
     }
     tensors["rest"] = torch.from_numpy(model.rest)
     checkpoints.write(folder / "weights.safetensors", tensors, {"format": FORMAT})
-    from avpretext.features.resting_shape import MOUTH_BLENDSHAPES
-
     said = {
         "format": FORMAT,
         "kind": "avpretext orofacial model",
