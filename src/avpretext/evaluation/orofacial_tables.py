@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from avpretext import shards
@@ -128,8 +127,9 @@ def _collect(name: str, path: Path, sums: ClipSums, at_rest: bool) -> Scored:
 def clip_tables(path: Path) -> Iterator[Any]:
     """Yield the rows of each clip of each run."""
     for _, rows in shards.iterate_clips(path):
-        runs = pl.Series(rows["seed"].to_numpy()).rle().struct.unnest()["len"].to_list()
-        ends = np.cumsum([0, *runs]).tolist()
+        # A clip may be tested by several runs in a row, and corpora may use the same names.
+        started = rows["frame"].to_numpy() == 0
+        ends = [*np.flatnonzero(started).tolist(), rows.num_rows]
         for first, last in itertools.pairwise(ends):
             yield rows.slice(first, last - first).combine_chunks()
 
