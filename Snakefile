@@ -55,6 +55,12 @@ rule features:
     localrule: True
 
 
+rule visemes:
+    input:
+        [PLAN.shards(corpus, "phones") for corpus in CONFIG.corpora],
+    localrule: True
+
+
 rule pseudo_labels:
     input:
         [PLAN.labels(corpus) for corpus in UNLABELLED],

@@ -30,6 +30,7 @@ from avpretext.options.media import (
     SpeechOptions,
 )
 from avpretext.options.orofacial import OrofacialOptions
+from avpretext.options.phones import PhoneOptions
 from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.options.training import (
     AblationOptions,
@@ -78,6 +79,7 @@ __all__ = [
     "Options",
     "OrofacialOptions",
     "PenaltyOptions",
+    "PhoneOptions",
     "PretrainOptions",
     "ProtocolOptions",
     "PyFeatOptions",
@@ -137,6 +139,7 @@ class Config(Options):
     rejects: RejectsOptions = RejectsOptions()
     speech: SpeechOptions = SpeechOptions()
     log_mel: LogMelOptions = LogMelOptions()
+    phones: PhoneOptions = PhoneOptions()
     landmarks: LandmarkOptions = LandmarkOptions()
     motion: MotionOptions = MotionOptions()
     action_units: ActionUnitOptions = ActionUnitOptions()
@@ -210,6 +213,7 @@ class Config(Options):
         timed = [f"corpora.{name}.truth" for name, corpus in self.corpora.items() if corpus.truth]
         timed += [f"corpora.{name}.features" for name, corpus in self.corpora.items() if corpus.features]
         timed += ["action_units.backend: import"] if self.action_units.backend == "import" else []
+        timed += ["phones.backend: import"] if self.phones.backend == "import" else []
         if self.split.trim_db is not None and timed:
             raise ValueError(
                 f"split.trim_db moves the start of each clip, and {timed[0]} is timed from where the file starts: set"

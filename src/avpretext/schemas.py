@@ -37,6 +37,11 @@ REASONS = {
     "unlisted": "the corpus's table has no row for the file",
     "bad_segment": "the clip's start and end are no stretch of its file, or overlap those of another clip",
     "no_segments": "nothing in the recording makes a clip; see `segment`",
+    "no_text": "phones: it is not known what is said; give a transcript, or set phones.backend: recognise",
+    "unknown_word": "phones: a word is in no dictionary; add it to a file named phones.dictionary",
+    "silent": "phones: there is no sound in the clip",
+    "no_alignment": "phones: the sound does not fit what is said to be said",
+    "no_phones": "phones: no file or truth has the phones of the clip, or none that can be read",
 }
 """Why a clip can be refused: the fixed list."""
 

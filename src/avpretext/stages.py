@@ -53,6 +53,11 @@ STAGES = {
     "speed": Stage("avpretext.features.speed", 1),
     "speech": Stage("avpretext.features.speech", 2, ("speech",)),
     "log_mel": Stage("avpretext.features.log_mel", 1, ("log_mel",)),
+    "phones": Stage(
+        "avpretext.features.phones",
+        1,
+        ("phones", *_of_corpus("path", "reader", "table", "outside", "transcripts", "truth")),
+    ),
     "landmarks": Stage("avpretext.features.landmarks", 1, ("landmarks",)),
     "motion": Stage("avpretext.features.motion", 2, ("motion",)),
     "neutral": Stage("avpretext.features.neutral", 2, ("action_units.calibration",)),
@@ -90,7 +95,7 @@ STAGES = {
     "orofacial_system": Stage(
         "avpretext.training.orofacial",
         1,
-        ("seed", "split.fps", "speech", "log_mel", "orofacial"),
+        ("seed", "split.fps", "speech", "log_mel", "phones.visemes", "orofacial"),
         but=("corpora", "systems", "threads", "checkpoint", "films", "film_system"),
     ),
     "orofacial_tables": Stage("avpretext.evaluation.orofacial_tables", 1),

@@ -20,8 +20,7 @@ CHANNELS = {"speech": "01", "song": "02"}
 PARTS = tuple(CHANNELS)
 _NAME = re.compile(r"(0[123])-(0[12])-0([1-8])-0([12])-0([12])-0[12]-(\d\d)")
 _LEVELS = ("normal", "strong")
-_STATEMENTS = ("kids", "dogs")
-"""Kids are talking by the door; dogs are sitting by the door."""
+_STATEMENTS = {"kids": "Kids are talking by the door.", "dogs": "Dogs are sitting by the door."}
 
 
 def read(path: str) -> Clip | None:
@@ -31,7 +30,7 @@ def read(path: str) -> Clip | None:
     if match is None:
         return None
     emotion, intensity, statement = (int(part) - 1 for part in match.group(3, 4, 5))
-    return Clip(name, match[6], EMOTIONS[emotion], _STATEMENTS[statement], _LEVELS[intensity])
+    return Clip(name, match[6], EMOTIONS[emotion], tuple(_STATEMENTS)[statement], _LEVELS[intensity])
 
 
 def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
@@ -58,6 +57,7 @@ READER = Reader(
     entries=named(read, select),
     parts=PARTS,
     sources=sources,
+    words=_STATEMENTS.get,
     protocols={"emobox": tuple(SpeakerFold(tuple(f"{actor:02d}" for actor in actors)) for actors in EMOBOX)},
     published=Published(
         name="RAVDESS",

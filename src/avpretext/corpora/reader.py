@@ -120,6 +120,10 @@ def _no_files(options: CorpusOptions) -> list[str]:
     return []
 
 
+def _no_words(sentence: str) -> str | None:
+    return None
+
+
 def _no_sources(options: CorpusOptions) -> Mapping[str, Source]:
     return {}
 
@@ -151,6 +155,10 @@ class Reader:
         What is published of the corpus.
     broken
         The clip_ids that the corpus is known to hold broken.
+    words
+        From `Clip.sentence` to the words that are said; None where they are not known.
+    transcripts
+        From options to `clip_id`, `text`: words that its `tables` have, before those of the sentence.
     """
 
     entries: Callable[[CorpusOptions, Sequence[str]], list[Entry]]
@@ -163,6 +171,8 @@ class Reader:
     protocols: Mapping[str, tuple[SpeakerFold, ...]] = field(default_factory=dict)
     published: Published | None = None
     broken: frozenset[str] = frozenset()
+    words: Callable[[str], str | None] = _no_words
+    transcripts: Callable[[CorpusOptions], pl.DataFrame] | None = None
 
 
 def named(

@@ -72,9 +72,8 @@ def run(config: Config, output: PathLike) -> None:
     pairs = ["system", "against", "measure", "difference", "low", "high", "p", "p_holm", "test", "speakers"]
     formats.write_csv(folder / "orofacial_comparisons.csv", pairs, compared, places=6)
     formats.write_text(folder / "orofacial.md", as_markdown(rows, compared, note(next(iter(found.values())), config)))
-    formats.write_csv(
-        folder / "orofacial_left_out.csv", ["corpus", "clip_id", "stage", "reason", "detail"], left_out(found, config)
-    )
+    columns = ["corpus", "clip_id", "left_out_of", "stage", "reason", "detail"]
+    formats.write_csv(folder / "orofacial_left_out.csv", columns, left_out(found, config))
 
 
 def score(predictions: Mapping[str, Path]) -> tuple[ClipSums, list[Scored]]:
@@ -195,25 +194,35 @@ def _compared(first: Scored, second: Scored, measure: str, statistic: Statistic,
 
 
 def left_out(predictions: Mapping[str, Path], config: Config) -> Rows:
-    """Return every clip of the corpora that was not tested, with the stage that left it out and why."""
+    """Return every clip of the corpora that was not tested, or has no visemes, with the stage that left it out and why.
+
+    `left_out_of` is `everything` or `visemes`.
+    """
     layout = Layout(config.results)
     tested = shards.read(next(iter(predictions.values())).with_name("clips.parquet"), ["corpus", "clip_id"])
     names = set(tested.iter_rows())
     rows: Rows = []
     for corpus in config.orofacial_corpora():
         refused = shards.read(layout.corpus(corpus, "rejects"), ["clip_id", "stage", "reason", "detail"])
-        found = [{"corpus": corpus, **row} for row in refused.iter_rows(named=True)]
-        rows += found
+        found = [{"corpus": corpus, "left_out_of": "everything", **row} for row in refused.iter_rows(named=True)]
         listed = config.corpora[corpus]
+        rows += [*found, *_without_visemes(corpus, config)]
         paths = layout.shards(corpus, listed.clips_stage, listed.shards)
         said = {row["clip_id"] for row in found}
         for clip_id in shards.read(paths, ["clip_id"])["clip_id"]:
             if (corpus, clip_id) not in names and clip_id not in said:
                 rows.append(
-                    {"corpus": corpus, "clip_id": clip_id, "stage": "orofacial", "reason": "silent",
-                     "detail": "every channel of its speech is constant"}
+                    {"corpus": corpus, "clip_id": clip_id, "left_out_of": "everything", "stage": "orofacial_system",
+                     "reason": "silent", "detail": "every channel of its speech is constant"}
                 )  # fmt: skip
     return rows
+
+
+def _without_visemes(corpus: str, config: Config) -> Rows:
+    """Return the clips whose phones were not found: they are learnt and tested, without visemes."""
+    paths = Layout(config.results).shards(corpus, "phones", config.corpora[corpus].shards, "rejects")
+    refused = [row for path in paths if Path(path).is_file() for row in shards.read(path).iter_rows(named=True)]
+    return [{"corpus": corpus, "left_out_of": "visemes", **row} for row in refused]
 
 
 def note(predictions: Path, config: Config) -> str:

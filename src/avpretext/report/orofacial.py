@@ -114,7 +114,7 @@ def tiles(rows: Rows, systems: Sequence[str], refused: Sequence[Any]) -> list[tu
         ("Test speakers", f"{best['speakers']:.0f}"),
         ("Test clips", f"{best['clips']:.0f}"),
         (f"Lip aperture r, {best['system']}", formats.decimal(best["aperture_r"], 2)),
-        ("Clips left out", str(len(refused))),
+        ("Clips left out", str(sum(row["left_out_of"] == "everything" for row in refused))),
     ]
 
 
@@ -151,11 +151,11 @@ def chart_of(rows: Rows, measure: str) -> Markup:
     return figures.intervals(marks, f"orofacial-{measure}", MEASURE_NAMES[measure])
 
 
-def reasons(refused: Sequence[dict[str, str]]) -> list[tuple[str, str, int]]:
-    """Return stage and reason of clips that were left out, and of how many."""
-    counts: dict[tuple[str, str], int] = {}
+def reasons(refused: Sequence[dict[str, str]]) -> list[tuple[str, str, str, int]]:
+    """Return of what clips were left out, by which stage and why, and how many."""
+    counts: dict[tuple[str, str, str], int] = {}
     for row in refused:
-        key = (row["stage"], row["reason"])
+        key = (row["left_out_of"], row["stage"], row["reason"])
         counts[key] = counts.get(key, 0) + 1
     return [(*key, count) for key, count in sorted(counts.items())]
 

@@ -71,7 +71,7 @@ def run(
     """
     torch.set_num_threads(1)
     options, fps = config.orofacial, config.split.fps
-    names = visemes.classes(visemes.read_table(None))
+    names = visemes.classes(visemes.read_table(config.phones.visemes))
     clips = read_corpora(corpora, options.channels, fps, options.context, names)
     folds = orofacial_folds.divide(clips.names, clips.speakers, options, config.seed)
     body = read_trunk(checkpoint, clips.channels, options) if checkpoint else {}
