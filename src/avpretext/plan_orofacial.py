@@ -75,9 +75,8 @@ class OrofacialPlan:
 
     @property
     def hears_phones(self) -> bool:
-        """Whether visemes are asked of any system."""
-        helped = any(system != "single" for system in self.config.orofacial.systems)
-        return helped and self.config.orofacial.weights.viseme > 0
+        """Whether visemes are asked."""
+        return self.config.orofacial.weights.viseme > 0
 
     def emotions(self) -> dict[str, str]:
         """Return {corpus: table of emotions}: its pseudo-labels, or its first target, if that is one class."""

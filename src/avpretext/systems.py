@@ -45,7 +45,7 @@ DEEPEMOCLUSTER = {"head_trained": "deepemocluster", "as_published": "deepemoclus
 
 OrofacialSystem = Literal["single", "joint", "cascade"]
 OROFACIAL_SYSTEMS: tuple[OrofacialSystem, ...] = get_args(OrofacialSystem)
-"""How the movement of a face is learnt: alone, beside visemes and emotion, after them."""
+"""How the movement of a face is learnt: each task by itself, beside visemes and emotion, after them."""
 
 TOGETHER = "together:"
 """Before the names of the members of an ensemble."""

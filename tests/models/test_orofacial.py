@@ -28,8 +28,7 @@ def whole(steps: Tensor) -> Tensor:
 def test_movement_and_viseme_are_of_each_frame_and_emotion_of_the_clip(system: OrofacialSystem) -> None:
     said = network(system)(speech(11).expand(2, -1, -1, -1), torch.ones(2, 1, 11, dtype=torch.bool))
     shapes = {task: tuple(values.shape) for task, values in said.items()}
-    helpers = {} if system == "single" else {VISEME: (2, 11, 4), EMOTION: (2, 3)}
-    assert shapes == {MOVEMENT: (2, 11, 6), **helpers}
+    assert shapes == {MOVEMENT: (2, 11, 6), VISEME: (2, 11, 4), EMOTION: (2, 3)}
 
 
 @pytest.mark.parametrize("system", OROFACIAL_SYSTEMS)
@@ -52,6 +51,19 @@ def test_only_in_a_cascade_the_movement_hears_what_the_helpers_say() -> None:
             for task in (VISEME, EMOTION):
                 model.heads[task].hidden[0].bias += 1.0
         assert torch.equal(before, model(steps, whole(steps))[MOVEMENT]) is not heard
+
+
+def test_alone_no_task_trains_what_another_uses() -> None:
+    model, steps = network("single"), speech(9)
+    said = model(steps, whole(steps))
+    for task, values in said.items():
+        model.zero_grad()
+        values.sum().backward(retain_graph=True)
+        trained = {name for name, weight in model.named_parameters() if weight.grad is not None}
+        own = {name for name in trained if name.startswith(f"heads.{task}.")}
+        assert trained - own == (
+            {name for name in trained if name.startswith("encoder.")} if task == MOVEMENT else set()
+        )
 
 
 def test_a_helper_without_classes_is_left_out() -> None:

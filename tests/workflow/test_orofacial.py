@@ -19,7 +19,7 @@ SMALL = {
 def moved(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A finished project whose faces are moved too."""
     project = finished.copy(tmp_path_factory.mktemp("orofacial") / "a project")
-    project.config = {**project.config, "orofacial": SMALL}
+    project.config = {**project.config, "phones": {"backend": "truth"}, "orofacial": SMALL}
     project.snakemake("orofacial")
     return project
 

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +15,13 @@ from avpretext.evaluation import formats, statistics
 from avpretext.evaluation.formats import decimal, probability
 from avpretext.evaluation.orofacial_names import COMPARED, MEASURE_NAMES, REST, SHOWN
 from avpretext.evaluation.orofacial_scores import ClipSums, Statistic
-from avpretext.evaluation.scores import PERMUTATIONS, RESAMPLES, known
+from avpretext.evaluation.scores import PERMUTATIONS, RESAMPLES, Rows, Scored, known
 from avpretext.features.landmark_points import OROFACIAL_POINTS
 from avpretext.features.landmark_shards import vectors
 from avpretext.paths import Layout
 from avpretext.shards import PathLike
 
 Floats = NDArray[np.float64]
-Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Scored:
-    """Test predictions of one system.
-
-    Attributes
-    ----------
-    name
-        The system.
-    sums
-        (speakers, seeds, S); see `orofacial_scores.ClipSums`.
-    speakers, seeds
-        What the first axes stand for, each sorted.
-    clips
-        Number of different clips tested.
-    """
-
-    name: str
-    sums: Floats
-    speakers: list[str]
-    seeds: list[int]
-    clips: int
 
 
 def run(config: Config, output: PathLike) -> None:
@@ -78,6 +53,8 @@ def run(config: Config, output: PathLike) -> None:
 
 def score(predictions: Mapping[str, Path]) -> tuple[ClipSums, list[Scored]]:
     """Sum the test predictions of every system, and of a face that stays at rest, per speaker and seed.
+
+    What is summed is laid out by `orofacial_scores.ClipSums`; sums of single runs are not kept.
 
     Raises
     ------
@@ -120,7 +97,7 @@ def _collect(name: str, path: Path, sums: ClipSums, at_rest: bool) -> Scored:
     whole = np.zeros((len(speakers), len(seeds), len(next(iter(found.values())))))
     for (speaker, seed), added in found.items():
         whole[speakers.index(speaker), seeds.index(seed)] = added
-    return Scored(name, whole, list(speakers), list(seeds), len(clips))
+    return Scored(name, whole, list(speakers), list(seeds), {}, len(clips))
 
 
 def clip_tables(path: Path) -> Iterator[Any]:

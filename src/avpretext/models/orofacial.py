@@ -62,8 +62,25 @@ class HelperHead(nn.Module):
         return hidden, self.classes(hidden)
 
 
+class AloneHead(nn.Module):
+    """A helper task by itself: a trunk of its own, which no other task trains, and the same head."""
+
+    def __init__(self, features: int, options: OrofacialModelOptions, task: str, classes: int) -> None:
+        super().__init__()
+        self.trunk = Trunk(features, options)
+        self.pool = AttentivePooling(options.width) if task == EMOTION else None
+        inputs = options.width * (1 if self.pool is None else 2)
+        self.head = HelperHead(inputs, classes, options.helper_width, options.dropout)
+
+    def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
+        """Return logits, (B, T, classes) or (B, classes), of steps (B, T, F) and mask (B, T)."""
+        encoded = self.trunk(steps, mask)
+        logits: Tensor = self.head(encoded if self.pool is None else self.pool(encoded, mask))[1]
+        return logits
+
+
 class OrofacialNetwork(nn.Module):
-    """Speech in, movement of the lower face out; of `joint` and `cascade` visemes and emotion too.
+    """Speech in; movement of the lower face, visemes and emotion out.
 
     Parameters
     ----------
@@ -72,8 +89,8 @@ class OrofacialNetwork(nn.Module):
     options
         Sizes.
     system
-        `single`: movement alone; `joint`: three heads on one trunk; `cascade`: the movement head sees what the others
-        make of the trunk as well.
+        `single`: a network for each task, which share nothing; `joint`: three heads on one trunk; `cascade`: the
+        movement head sees what the others make of the trunk as well.
     outputs
         Of each task how many values: coordinates or components of movement, visemes, emotions. A helper task with none
         is left out.
@@ -85,17 +102,18 @@ class OrofacialNetwork(nn.Module):
         super().__init__()
         self.system = system
         self.encoder = Trunk(features, options)
-        self.helpers = [] if system == "single" else [task for task in (VISEME, EMOTION) if outputs.get(task)]
-        self.aggregator = AttentivePooling(options.width) if EMOTION in self.helpers else nn.Identity()
+        self.helpers = [task for task in (VISEME, EMOTION) if outputs.get(task)]
+        pools = EMOTION in self.helpers and system != "single"
+        self.aggregator = AttentivePooling(options.width) if pools else nn.Identity()
         pooled = {VISEME: options.width, EMOTION: 2 * options.width}
         more = options.helper_width * len(self.helpers) if system == "cascade" else 0
-        self.heads = nn.ModuleDict(
-            {MOVEMENT: MovementHead(options.width + more, outputs[MOVEMENT], options.width)}
-            | {
-                task: HelperHead(pooled[task], outputs[task], options.helper_width, options.dropout)
-                for task in self.helpers
-            }
-        )
+        self.heads = nn.ModuleDict({MOVEMENT: MovementHead(options.width + more, outputs[MOVEMENT], options.width)})
+        for task in self.helpers:
+            self.heads[task] = (
+                AloneHead(features, options, task, outputs[task])
+                if system == "single"
+                else HelperHead(pooled[task], outputs[task], options.helper_width, options.dropout)
+            )
 
     def forward(self, steps: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """Return, for steps (B, 1, T, F) and mask (B, 1, T), a clip being one chunk of the training loop:
@@ -106,6 +124,9 @@ class OrofacialNetwork(nn.Module):
         encoded = self.encoder(steps, mask)  # (B, T, D)
         results, handed_on = {}, [encoded]
         for task in self.helpers:
+            if self.system == "single":
+                results[task] = self.heads[task](steps, mask)
+                continue
             seen = encoded if task == VISEME else self.aggregator(encoded, mask)
             hidden, results[task] = self.heads[task](seen)
             handed_on.append(hidden if task == VISEME else hidden.unsqueeze(1).expand(-1, steps.shape[1], -1))

@@ -32,7 +32,7 @@ class OrofacialOptions(LoopOptions):
     corpora: list[str] = Field([], description="corpora learnt and tested together; []: all whose faces are looked at")
     systems: list[OrofacialSystem] = Field(
         list(OROFACIAL_SYSTEMS),
-        description="single: movement alone; joint: with viseme and emotion; cascade: after viseme and emotion",
+        description="single: movement, viseme, emotion each alone; joint: on one trunk; cascade: movement after both",
         min_length=1,
     )
     features: list[str] = Field(["speech"], description="per-frame features that the model hears", min_length=1)

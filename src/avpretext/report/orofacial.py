@@ -32,11 +32,14 @@ Rows = list[dict[str, Any]]
 CHARTED = ("ccc_lips", "aperture_r", "error_lips", "speed_error_all", "viseme_uar", "emotion_uar")
 """Measures that are drawn."""
 
+HEADLINED = ("ccc_all", "aperture_r")
+"""Measures that are put into words."""
+
 SHAPES = 6
 """Mouths drawn along a clip."""
 
 MEANINGS = {
-    "single": "movement alone",
+    "single": "movement, viseme and emotion each by a network of its own",
     "joint": "one trunk, three heads: movement, viseme, emotion",
     "cascade": "the movement head also hears what the viseme and emotion heads make of the trunk",
     REST: "a face that stays at rest",
@@ -122,7 +125,7 @@ def headline(compared: Rows) -> list[str]:
     """Return what the tests say of the helper tasks, claiming no more than they allow."""
     said = []
     for row in compared:
-        if row["measure"] in ("ccc_all", "aperture_r") and row["against"] == "single":
+        if row["measure"] in HEADLINED and row["against"] == "single":
             sure = row["p_holm"] is not None and row["p_holm"] < 0.05
             change = "better" if row["difference"] > 0 else "worse"
             verdict = f"{change}, and not by chance" if sure else "a difference that chance explains"

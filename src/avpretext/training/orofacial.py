@@ -238,7 +238,7 @@ def _clip_set(
 
 
 def predictions(model: OrofacialModel, clips: OrofacialClips, fold: Fold) -> list[Prediction]:
-    """Return what a model says of the test clips: movement and, of a system that has them, visemes, frame by frame.
+    """Return what a model says of the test clips: movement and, where they are asked, visemes, frame by frame.
 
     The frames of the clips stand one after the other; emotion has one row per clip.
     """

@@ -71,9 +71,9 @@ class Said(NamedTuple):
     movement
         (T, D) in inter-ocular distances from rest.
     viseme
-        (T, classes) probabilities; (T, 0) of a model without.
+        (T, classes) probabilities; (T, 0) where they are not asked.
     emotion
-        (classes,) probabilities; (0,) of a model without.
+        (classes,) probabilities; (0,) where it is not asked.
     """
 
     movement: Floats
