@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.test_cli import avpretext
 from tests.training.test_orofacial import config, first_fold, toy
-from typer.testing import CliRunner
 
-from avpretext.cli import app
 from avpretext.errors import UserError
 from avpretext.features.landmark_points import OROFACIAL_POINTS
 from avpretext.report import animate, mouth
@@ -62,9 +61,18 @@ def test_a_file_without_sound_is_refused(model: OrofacialModel, tmp_path: Path) 
 
 
 def test_the_command_says_what_is_no_model(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["animate", str(tmp_path), str(tone(tmp_path / "a.wav"))])
-    assert isinstance(done.exception, UserError)
-    assert "no orofacial model; expected a folder with model.json" in str(done.exception)
+    done = avpretext("animate", str(tmp_path), str(tone(tmp_path / "a.wav")), folder=tmp_path)
+    assert done.returncode == 2
+    assert "no orofacial model; expected a folder with model.json" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.glob("*.csv"))
+
+
+def test_training_says_what_is_not_named_of_a_corpus(tmp_path: Path) -> None:
+    given = ["--features", "a.speech=f", "--movement", "a=m", "--index", "a=i", "--shape", "b=s", "--output", "o"]
+    done = avpretext("orofacial_system", "joint", *given, folder=tmp_path)
+    assert done.returncode == 2
+    assert "--shape: nothing of a, whose movement is given: name its files too" in done.stderr
 
 
 def face(opened: float) -> np.ndarray:
