@@ -89,6 +89,7 @@ rule orofacial_system:
 rule orofacial_tables:
     input:
         OROFACIAL.predictions(),
+        OROFACIAL.films(),
     output:
         tables=OROFACIAL.tables(),
         page=LAYOUT.orofacial_page(),
