@@ -19,6 +19,7 @@ include: "workflow/rules/labels.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/orofacial.smk"
 
 
 rule all:
@@ -35,6 +36,15 @@ rule ablation:
     input:
         PLAN.ablation_tables(),
         LAYOUT.ablation_page(),
+    localrule: True
+
+
+rule orofacial:
+    input:
+        OROFACIAL.tables(),
+        LAYOUT.orofacial_page(),
+        OROFACIAL.models(),
+        OROFACIAL.films(),
     localrule: True
 
 

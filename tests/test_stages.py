@@ -20,8 +20,10 @@ def with_options(**content: Any) -> Config:
     ("change", "touched"),
     [
         ({"labels": {"emotion": {"min_score": 0.5}}}, {"labels_emotion"}),
-        ({"split": {"fps": 30}}, {"split", "watch"}),
+        ({"split": {"fps": 30}}, {"split", "watch", "orofacial_system"}),
         ({"split": {"keep_frames": True}}, set()),
+        ({"orofacial": {"epochs": 3}}, {"orofacial_system"}),
+        ({"orofacial": {"films": 3, "threads": 2}}, set()),
         ({"results": "elsewhere"}, set()),
         ({"chunks": {"count": 7}}, {"labels_energy", "labels_activation", "pretrain", "finetune", "deepemocluster"}),
         ({"pretrain": {"task_sets": [["energy"]]}}, set()),

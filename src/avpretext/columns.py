@@ -166,6 +166,12 @@ ARTEFACTS: tuple[Artefact, ...] = (
         {"mel[*]": ("natural logarithm of the power in a mel band, the lowest first; `log_mel.bands` columns", "")},
     ),
     Artefact(
+        "phones", "CORPUS/phones/SHARD.parquet", "phone of a clip; they follow each other without gaps", schemas.PHONES,
+        {"phone": ("in ARPABET, without stress; `SIL` where nobody speaks", ""),
+         "viseme": ("class of phones that look alike; see phones.md", ""),
+         "confidence": ("how sure the backend is; null: it does not tell", "0..1")},
+    ),
+    Artefact(
         "landmarks", "CORPUS/landmarks/SHARD.parquet", "video frame", schemas.landmarks(478),
         {**_FRAMES, "detected": ("true where a face was found; what is measured of it is null elsewhere", ""),
          "faces": ("how many faces were seen", "count"),
@@ -195,6 +201,18 @@ ARTEFACTS: tuple[Artefact, ...] = (
          "measure": ("a blendshape or a distance of landmarks; see action-units.md", ""),
          "location": ("its value in the resting face", "the measure's"),
          "spread": ("how it scatters around that", "the measure's"), "frames": ("frames that it is from", "count")},
+    ),
+    Artefact(
+        "resting_shape", "CORPUS/resting_shape/all.parquet", "person", schemas.RESTING_SHAPE,
+        {"group": ("the speaker; of clips without one, the clip", ""), "frames": ("frames that it is from", "count"),
+         "points": ("x and y of each point of lips, jaw and lower cheeks at rest", "eye distances"),
+         "blendshapes": ("those of mouth and jaw at rest", "0..1")},
+    ),
+    Artefact(
+        "lower_face", "CORPUS/lower_face/SHARD.parquet", "video frame", schemas.LOWER_FACE,
+        {**_FRAMES, "movement": ("x and y of each point from the resting shape, head pose removed; null: no face",
+                                 "eye distances"),
+         "blendshapes": ("those of mouth and jaw, less those at rest; null: no face", "-1..1")},
     ),
     Artefact("action_units", "CORPUS/action_units/SHARD.parquet", "video frame", schemas.ACTION_UNIT_FRAMES, _FRAMES),
     Artefact(
@@ -250,6 +268,23 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "finetune", "CORPUS/finetune/SETTING/LOSS.AGGREGATOR/INITIALISATION/history.parquet",
         "measure of an epoch of a run", schemas.FINETUNE_HISTORY,
+    ),
+    Artefact(
+        "orofacial_system", "orofacial/SYSTEM/predictions.parquet", "video frame of a test clip of a run",
+        schemas.OROFACIAL_FRAMES,
+        {"movement": ("predicted x and y of each point of `lower_face`, from the resting shape", "eye distances"),
+         "truth": ("the same, measured; null: no face was seen", "eye distances"),
+         "viseme": ("the predicted class of phones; see phones.md", ""),
+         "true_viseme": ("the class of the phone that is spoken; null: not known", "")},
+    ),
+    Artefact(
+        "orofacial_system", "orofacial/SYSTEM/clips.parquet", "test clip of a run", schemas.OROFACIAL_CLIPS,
+        {"emotion": ("the true emotion; null: not known", ""), "predicted": ("the predicted emotion", ""),
+         "probabilities": ("of each emotion, in the order of the provenance", "0..1")},
+    ),
+    Artefact(
+        "orofacial_system", "orofacial/SYSTEM/history.parquet", "measure of an epoch of a run",
+        schemas.OROFACIAL_HISTORY, {"split": ("`train` or `dev`", "")},
     ),
     Artefact(
         "functionals", "CORPUS/functionals/SHARD.parquet", "clip", schemas.FUNCTIONALS,

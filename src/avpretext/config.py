@@ -29,6 +29,7 @@ from avpretext.options.media import (
     SegmentOptions,
     SpeechOptions,
 )
+from avpretext.options.orofacial import OrofacialOptions
 from avpretext.options.phones import PhoneOptions
 from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.options.training import (
@@ -76,6 +77,7 @@ __all__ = [
     "ModelOptions",
     "MotionOptions",
     "Options",
+    "OrofacialOptions",
     "PenaltyOptions",
     "PhoneOptions",
     "PretrainOptions",
@@ -152,6 +154,7 @@ class Config(Options):
     statistics: StatisticsOptions = StatisticsOptions()
     ensemble: EnsembleOptions = EnsembleOptions()
     baseline: BaselineOptions = BaselineOptions()
+    orofacial: OrofacialOptions = OrofacialOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
     report: ReportOptions = ReportOptions()
     demo: DemoOptions = DemoOptions()
@@ -242,6 +245,25 @@ class Config(Options):
         return self
 
     @model_validator(mode="after")
+    def _faces_are_there_to_move(self) -> Self:
+        for name in self.orofacial.corpora:
+            if name not in self.corpora:
+                raise ValueError(
+                    f"orofacial.corpora: {name!r} is no corpus of the configuration{nearest(name, self.corpora)}"
+                )
+            if name not in self.with_video():
+                raise ValueError(f"orofacial.corpora: {name}: faces are looked at with `use: [pretrain]` and video")
+        for name in self.orofacial.features:
+            for corpus in self.orofacial_corpora():
+                known = ["speech", "log_mel", *self.corpora[corpus].features]
+                if name not in known:
+                    raise ValueError(
+                        f"orofacial.features: {name!r} is none of {', '.join(known)} of corpora.{corpus}"
+                        f"{nearest(name, known)}"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _training_corpora_are_there(self) -> Self:
         for name, corpus in self.corpora.items():
             across = corpus.protocol.name == "cross_corpus"
@@ -266,6 +288,10 @@ class Config(Options):
     def with_video(self) -> list[str]:
         """Return the names of the corpora whose faces are looked at."""
         return [name for name in self.used_for("pretrain") if self.corpora[name].video]
+
+    def orofacial_corpora(self) -> list[str]:
+        """Return the corpora that orofacial models learn from: those named, else all whose faces are looked at."""
+        return list(self.orofacial.corpora) or self.with_video()
 
     def learnt_from(self, corpus: str) -> list[str]:
         """Return the corpora that the fine-tuning of a corpus reads: itself, and what a cross-corpus protocol names."""
@@ -335,5 +361,5 @@ class Config(Options):
         return [name for name in self.initialisations() if not chosen or name in chosen]
 
 
-RESERVED_NAMES = ("models", "pretrain", "tables", "logs", "benchmarks", "report", "config")
+RESERVED_NAMES = ("models", "pretrain", "orofacial", "tables", "logs", "benchmarks", "report", "config")
 """Folders of the results that no corpus may be named after."""

@@ -22,6 +22,7 @@ from avpretext.errors import UserError
 from avpretext.features import au_pyfeat
 from avpretext.options.base import places
 from avpretext.plan import Plan
+from avpretext.plan_orofacial import OrofacialPlan
 from avpretext.stages import PLACES, signature, whole_signature
 
 

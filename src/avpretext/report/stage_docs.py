@@ -30,6 +30,7 @@ OTHERS = {
     "models": "`models/face_landmarker.task`, MediaPipe's face model.",
     "watch": "the files of [split](#split), without frames, and of [landmarks](#landmarks).",
     "pretrain": "`pretrain/AGGREGATOR/TASKS/checkpoint.safetensors`, the weights: what fine-tuning starts from.",
+    "orofacial_tables": "`orofacial.html`, and into `tables/` `orofacial.csv`, `orofacial.md`.",
     "tables": "the tables below, into `tables/`: what the report prints.",
     "report": "`report.html`.",
     "ablate": "`ablation.html`, and into `tables/` `ablation.csv`, `ablation.md`, `ablation.tex`,"
@@ -105,6 +106,8 @@ def option_link(key: str) -> str:
 
 PLAIN_KEYS = {
     "seed": "top-level",
+    "split.fps": "split",
+    "phones.visemes": "phones",
     "action_units.calibration": "action_units",
     "finetune.class_balance": "finetune",
     "finetune.label_smoothing": "finetune",
