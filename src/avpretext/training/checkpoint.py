@@ -65,12 +65,12 @@ def pack(state: TrainingState) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def unpack(state: TrainingState, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
     """Put a state back to where :func:`pack` saw it."""
-    state.network.load_state_dict(_below("model", tensors))
-    state.averaged.load_state_dict(_below("averaged", tensors))
-    state.best = _below("best", tensors)
+    state.network.load_state_dict(below("model", tensors))
+    state.averaged.load_state_dict(below("averaged", tensors))
+    state.best = below("best", tensors)
     optimiser = state.optimiser.state_dict()
     optimiser["state"] = {}
-    for name, value in _below("optimiser", tensors).items():
+    for name, value in below("optimiser", tensors).items():
         number, _, entry = name.partition(".")
         optimiser["state"].setdefault(int(number), {})[entry] = value
     state.optimiser.load_state_dict(optimiser)
@@ -122,9 +122,10 @@ def read_body(path: Path, channels: Sequence[str], config: Config) -> Body:
                     f"{path} was pre-trained with {group}.{name} = {then.get(name)!r}, now it is {value!r};"
                     f" pre-train again, or set it back"
                 )
-    weights = {name: value for name, value in _below("best", tensors).items() if not name.startswith("heads.")}
+    weights = {name: value for name, value in below("best", tensors).items() if not name.startswith("heads.")}
     return Body(weights, heard_all=set(metadata["tasks"]) != set(metadata["hidden_from"]))
 
 
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with the prefix and a dot, without them."""
     return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}

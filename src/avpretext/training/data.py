@@ -183,11 +183,16 @@ def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str) -> Speech
     steps = torch.empty_like(chunks.steps)
     for rows, source in _normalisation_groups(chunks.speakers, train, by):
         mean, deviation = mean_and_deviation(chunks.moments[:, source])
-        shift, scale = torch.from_numpy(mean).float(), torch.from_numpy(1 / deviation).float()
         part = chunks.steps[rows]  # a copy, changed in place: a corpus may be gigabytes
-        steps[rows] = part.sub_(shift).mul_(scale).nan_to_num_(0.0).clamp_(-CLIP, CLIP)
+        steps[rows] = in_deviations(part, mean, deviation)
     steps *= chunks.mask.unsqueeze(-1)
     return replace(chunks, steps=steps)
+
+
+def in_deviations(steps: Tensor, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> Tensor:
+    """Change steps (..., F) in place to deviations from the mean (F,): NaN 0, clipped to plus and minus 3."""
+    shift, scale = torch.from_numpy(mean).float(), torch.from_numpy(1 / deviation).float()
+    return steps.sub_(shift).mul_(scale).nan_to_num_(0.0).clamp_(-CLIP, CLIP)
 
 
 def _normalisation_groups(
