@@ -124,11 +124,15 @@ def cut(store: FrameStore, speakers: Mapping[str, str], grid: ChunkGrid) -> Spee
 def _moments(store: FrameStore, rows: slice) -> NDArray[np.float64]:
     """Return number, sum and sum of squares of the finite frames of the clips of a block, (3, clips, F)."""
     begin = store.offsets[rows]
-    frames = store.frames[begin[0] : store.offsets[rows.stop]]
+    return moments_of(store.frames[begin[0] : store.offsets[rows.stop]], begin - begin[0])
+
+
+def moments_of(frames: NDArray[np.float32], begin: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return number, sum and sum of squares of the finite frames (T, F) of clips that begin there, (3, clips, F)."""
     finite = np.isfinite(frames)
     values = np.where(finite, frames, 0).astype(np.float64)
     parts = (finite.astype(np.float64), values, np.square(values))
-    return np.stack([np.add.reduceat(part, begin - begin[0], axis=0) for part in parts])
+    return np.stack([np.add.reduceat(part, begin, axis=0) for part in parts])
 
 
 def concatenate(parts: Mapping[str, SpeechChunks]) -> SpeechChunks:
