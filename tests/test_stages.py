@@ -18,8 +18,9 @@ def with_options(**content: Any) -> Config:
     ("change", "touched"),
     [
         ({"labels": {"emotion": {"min_score": 0.5}}}, {"labels_emotion"}),
-        ({"split": {"fps": 30}}, {"split", "export"}),
-        ({"split": {"height": 240}}, {"split"}),
+        ({"split": {"fps": 30}}, {"split", "watch", "export"}),
+        ({"split": {"height": 240}}, {"split", "watch"}),
+        ({"split": {"keep_frames": True}}, set()),
         ({"results": "elsewhere"}, set()),
         (
             {"chunks": {"count": 7}},
@@ -65,3 +66,11 @@ def test_a_raised_version_changes_the_signature_of_its_stage_alone(monkeypatch: 
     raised = replace(STAGES["motion"], version=STAGES["motion"].version + 1)
     monkeypatch.setitem(STAGES, "motion", raised)
     assert [stage for stage in STAGES if signature(stage, config, "mine") != before[stage]] == ["motion"]
+
+
+def test_a_raised_version_changes_the_stages_that_do_its_work_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_options()
+    before = {stage: signature(stage, config, "mine") for stage in STAGES}
+    monkeypatch.setitem(STAGES, "landmarks", replace(STAGES["landmarks"], version=99))
+    changed = [stage for stage in STAGES if signature(stage, config, "mine") != before[stage]]
+    assert sorted(changed) == ["landmarks", "watch"]

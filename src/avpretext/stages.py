@@ -28,12 +28,15 @@ class Stage:
         The parts of the configuration that shape its output, as dotted keys.
     but
         Options among these that do not: in a dotted key's group, the names left out.
+    runs
+        Stages whose work it does too, so that their versions count as well as its own.
     """
 
     module: str
     version: int
     options: tuple[str, ...] = ()
     but: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
 
 
 def _of_corpus(*keys: str) -> tuple[str, ...]:
@@ -50,10 +53,17 @@ STAGES = {
     ),
     "segment": Stage("avpretext.media.segment", 2, ("segment", *_of_corpus("video"))),
     "split": Stage("avpretext.media.split", 3, ("split",), but=("keep_frames",)),
+    "watch": Stage(
+        "avpretext.features.watch",
+        1,
+        ("split", "landmarks"),
+        but=("keep_frames", "jpeg_quality"),
+        runs=("split", "landmarks"),
+    ),
     "speed": Stage("avpretext.features.speed", 1),
     "speech": Stage("avpretext.features.speech", 2, ("speech",)),
     "log_mel": Stage("avpretext.features.log_mel", 1, ("log_mel",)),
-    "landmarks": Stage("avpretext.features.landmarks", 1, ("landmarks",)),
+    "landmarks": Stage("avpretext.features.landmarks", 2, ("landmarks",)),
     "motion": Stage("avpretext.features.motion", 2, ("motion",)),
     "neutral": Stage("avpretext.features.neutral", 2, ("action_units.calibration",)),
     "action_units": Stage("avpretext.features.action_units", 3, ("action_units",)),
@@ -138,7 +148,9 @@ def signature(stage: str, config: Config, corpus: str | None = None) -> str:
 
     It is also what the rule hands to the command line, which reads it back with `parse_signature`.
     """
-    return json.dumps({"version": STAGES[stage].version, **options_of(stage, config, corpus)}, sort_keys=True)
+    versions = [STAGES[name].version for name in (stage, *STAGES[stage].runs)]
+    version = versions if len(versions) > 1 else versions[0]
+    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True)
 
 
 def parse_signature(text: str) -> Config:

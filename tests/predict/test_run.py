@@ -51,7 +51,7 @@ def test_refused_files_are_counted_and_written(
     assert said(make_model(), bad, make_wav("a.wav"), "gone.mp3", format="csv", threads=2) == 2
     captured = capsys.readouterr()
     reasons = [row["reason"] for row in csv.DictReader(captured.out.splitlines())]
-    assert reasons == ["not_media", "", "missing_file"]
+    assert reasons == ["empty_file", "", "missing_file"]
     assert "predict: nothing can be said of 2 of 3 files" in captured.err
 
 

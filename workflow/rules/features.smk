@@ -88,6 +88,8 @@ rule landmarks:
         LAYOUT.log("{corpus}", "landmarks", "{shard}"),
     benchmark:
         LAYOUT.benchmark("{corpus}", "landmarks", "{shard}")
+    wildcard_constraints:
+        corpus=one_of(WITH_VIDEO if PLAN.stores_frames else []),
     conda:
         ENVIRONMENT
     threads: 1

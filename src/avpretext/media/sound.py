@@ -12,6 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext.config import MediaOptions
+from avpretext.corpora.scan import refuse_path
 from avpretext.media.checks import refuse_by_content, refuse_by_header, refuse_by_length
 from avpretext.media.endings import broken_off
 from avpretext.media.process import FfmpegProcess
@@ -41,8 +42,8 @@ def listen(source: Path, program: str, options: MediaOptions) -> Generator[Sampl
     options
         The durations allowed.
     """
-    if not source.is_file():
-        return Refusal("missing_file" if not source.exists() else "not_media", "no such file")
+    if (refusal := refuse_path(str(source))) is not None:
+        return refusal
     plain = read_plain(source)
     if plain is not None:
         refusal = refuse_by_length(len(plain) / SAMPLE_RATE_HZ, None, None, [], options)
