@@ -1,5 +1,6 @@
 """The sound of a file as it comes: the samples of `split`, and its refusals."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,10 @@ def test_a_playlist_in_disguise_opens_nothing(tmp_path: Path, ffmpeg: str, optio
 
 
 def test_who_stops_listening_leaves_no_process(make: Make, ffmpeg: str) -> None:
-    file = make("hour.flac", "-f", "lavfi", "-i", "sine=300:d=3600", "-ac", "2")
-    found = sound.listen(file, ffmpeg, MediaOptions(max_duration_s=4000))
+    file = make("long.flac", "-f", "lavfi", "-i", "sine=300:d=900", "-ac", "2")
+    found = sound.listen(file, ffmpeg, MediaOptions(max_duration_s=1000))
     assert len(next(found)) == sound.BLOCK_SAMPLES
-    found.close()  # would wait for ever if ffmpeg did
+    closing = threading.Thread(target=found.close, daemon=True)
+    closing.start()
+    closing.join(60)  # ffmpeg, nobody reading its sound, would wait for ever
+    assert not closing.is_alive()

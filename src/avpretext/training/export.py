@@ -76,12 +76,12 @@ def run(
     known, table = read_targets(targets), read_folds(folds)
     clips = read_clips(features, known, table, config)
     chosen, scores = choose(histories) if name == BEST else (name, {})
-    body = None
-    if chosen != SCRATCH:
-        if chosen not in starts:
-            raise UserError(f"export {chosen}: its checkpoint is needed; name it: --checkpoint {chosen}=FILE")
-        body = checkpoints.read_body(starts[chosen], clips.chunks.channels, config)
+    body = body_of(chosen, starts, clips.chunks.channels, config)
     rows = {"train": learnt_rows(clips), "dev": np.empty(0, np.int64)}
+    networks = trained(clips, rows, body, penalty_of(known, table, config), config, threads)
+    normalisation = None
+    if config.model.normalise == "train":
+        normalisation = Normalisation(*mean_and_deviation(clips.chunks.moments[:, rows["train"]]))
     description = Description(
         format=model_folder.FORMAT,
         package_version=__version__,
@@ -89,19 +89,15 @@ def run(
         initialisation=chosen,
         dev_scores=scores,
         seed=config.seed,
-        networks=config.export.networks,
+        networks=len(networks),
         channels=clips.chunks.channels,
         chunks=config.chunks,
         model=config.model,
         scale=Scale.of(clips.values[rows["train"]]) if known.kind == "attribute" else None,
+        media=MediaSettings(**{field: getattr(config.split, field) for field in MediaSettings.model_fields}),
         **_said_of(known, table),
         **feature_settings(features),
-        media=MediaSettings(**{field: getattr(config.split, field) for field in MediaSettings.model_fields}),
     )
-    normalisation = None
-    if config.model.normalise == "train":
-        normalisation = Normalisation(*mean_and_deviation(clips.chunks.moments[:, rows["train"]]))
-    networks = trained(clips, rows, body, penalty_of(known, table, config), config, threads)
     model_folder.write(output, description, networks, normalisation)
 
 
@@ -109,6 +105,21 @@ def _said_of(known: Targets, table: FoldTable) -> dict[str, Any]:
     said = provenance_of(known, table)
     named = {name: said[name] for name in ("setting", "target", "kind", "classes")}
     return {**named, "speaker_leaks": bool(said.get("speaker_leaks", False))}
+
+
+def body_of(start: str, starts: Mapping[str, Path], channels: Sequence[str], config: Config) -> Body | None:
+    """Return the pre-trained body of an initialisation, None from scratch.
+
+    Raises
+    ------
+    UserError
+        Its checkpoint is not given, or is of another model.
+    """
+    if start == SCRATCH:
+        return None
+    if start not in starts:
+        raise UserError(f"export {start}: its checkpoint is needed; name it: --checkpoint {start}=FILE")
+    return checkpoints.read_body(starts[start], channels, config)
 
 
 def choose(histories: Mapping[str, Path]) -> tuple[str, dict[str, float]]:
