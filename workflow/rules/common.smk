@@ -117,6 +117,7 @@ wildcard_constraints:
     shard=r"\d{4}",
     tasks=one_of(TASK_SETS),
     initialisation=one_of(CONFIG.initialisations()),
+    exported=one_of(CONFIG.export.initialisations),
     aggregator=one_of({variant.aggregator for variant in VARIANTS.values()}),
     variant=one_of(VARIANTS),
     setting=one_of(PLAN.setting_names()),
@@ -265,6 +266,13 @@ def co_occurrence(wildcards):
     """Return an input: the matrix that the penalty loss needs; nothing for another loss."""
     asks = VARIANTS[wildcards.variant].loss == "penalty"
     return [LAYOUT.co_occurrence(wildcards.corpus, wildcards.setting)] if asks else []
+
+
+def export_histories(wildcards):
+    """Return {initialisation: history} of what an exported model is chosen from."""
+    return PLAN.export_histories(
+        wildcards.corpus, wildcards.setting, wildcards.exported
+    )
 
 
 def feature_files(names):

@@ -182,13 +182,20 @@ def _clip_file(
 
 def _refuse_file(file: MediaFile | None, size_bytes: int) -> Refusal | None:
     """Return why a file is no clip, None if it may be one."""
-    if file is None or size_bytes < 0 or not os.access(file.path, os.R_OK):
-        return Refusal("unreadable", "not a file that can be read: a broken link, a pipe, or not permitted")
-    if size_bytes == 0:
+    return _UNREADABLE if file is None or size_bytes < 0 else refuse_path(file.path, size_bytes)
+
+
+_UNREADABLE = Refusal("unreadable", "not a file that can be read: a broken link, a pipe, or not permitted")
+
+
+def refuse_path(path: str, size_bytes: int | None = None) -> Refusal | None:
+    """Return why a file of this size, or of whatever size it has, is none to be decoded, None if it may be one."""
+    if not os.access(path, os.R_OK) or (size_bytes is None and not os.path.isfile(path)):
+        return _UNREADABLE if os.path.lexists(path) else Refusal("missing_file", "no such file")
+    size = os.path.getsize(path) if size_bytes is None else size_bytes
+    if size == 0:
         return Refusal("empty_file")
-    if size_bytes < _LFS_POINTER_BYTES and _is_lfs_pointer(file.path):
-        return Refusal("lfs_pointer")
-    return None
+    return Refusal("lfs_pointer") if size < _LFS_POINTER_BYTES and _is_lfs_pointer(path) else None
 
 
 def _is_lfs_pointer(path: str) -> bool:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from avpretext.columns import ARTEFACTS, Artefact
+from avpretext.config import Config
+from avpretext.report import config_docs
 from avpretext.schemas import REASONS
 from avpretext.stages import STAGES
 
@@ -30,6 +32,9 @@ OTHERS = {
     "models": "`models/face_landmarker.task`, MediaPipe's face model.",
     "watch": "the files of [split](#split), without frames, and of [landmarks](#landmarks).",
     "pretrain": "`pretrain/AGGREGATOR/TASKS/checkpoint.safetensors`, the weights: what fine-tuning starts from.",
+    "export": "`CORPUS/export/SETTING/INITIALISATION/`, a model to take away ([predict.md](predict.md)): `model.json`,"
+    " `model.safetensors`.",
+    "card": "into the folder of `export`: `README.md` and `card.json`, what is to be known of the model before it is used.",
     "orofacial_tables": "`orofacial.html`, and into `tables/` `orofacial.csv`, `orofacial.md`.",
     "tables": "the tables below, into `tables/`: what the report prints.",
     "report": "`report.html`.",
@@ -101,18 +106,9 @@ def option_link(key: str) -> str:
     if key.startswith("corpora."):
         name = key.rpartition(".")[2]
         return f"[`{name}`](configuration.md#{'corporanameprotocol' if name == 'protocol' else 'corporaname'})"
-    return f"[`{key}`](configuration.md#{PLAIN_KEYS.get(key, key.replace('.', ''))})"
-
-
-PLAIN_KEYS = {
-    "seed": "top-level",
-    "split.fps": "split",
-    "phones.visemes": "phones",
-    "action_units.calibration": "action_units",
-    "finetune.class_balance": "finetune",
-    "finetune.label_smoothing": "finetune",
-}
-"""Dotted keys of `STAGES` that are single options, and the group that they stand in."""
+    groups = dict(config_docs.groups(Config, ""))
+    group = key if key in groups else key.rpartition(".")[0]
+    return f"[`{key}`](configuration.md#{group.replace('.', '') or 'top-level'})"
 
 
 def _section(artefact: Artefact) -> str:
