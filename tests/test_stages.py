@@ -20,11 +20,20 @@ def with_options(**content: Any) -> Config:
     ("change", "touched"),
     [
         ({"labels": {"emotion": {"min_score": 0.5}}}, {"labels_emotion"}),
-        ({"split": {"fps": 30}}, {"split"}),
+        ({"split": {"fps": 30}}, {"split", "watch", "export", "orofacial_system"}),
+        ({"split": {"height": 240}}, {"split", "watch"}),
+        ({"split": {"keep_frames": True}}, set()),
+        ({"orofacial": {"epochs": 3}}, {"orofacial_system"}),
+        ({"orofacial": {"films": 3, "threads": 2}}, set()),
         ({"results": "elsewhere"}, set()),
-        ({"chunks": {"count": 7}}, {"labels_energy", "labels_activation", "pretrain", "finetune", "deepemocluster"}),
+        (
+            {"chunks": {"count": 7}},
+            {"labels_energy", "labels_activation", "pretrain", "finetune", "export", "deepemocluster"},
+        ),
         ({"pretrain": {"task_sets": [["energy"]]}}, set()),
-        ({"model": {"features": ["log_mel"]}}, {"pretrain", "finetune"}),
+        ({"model": {"features": ["log_mel"]}}, {"pretrain", "finetune", "export"}),
+        ({"export": {"networks": 2}}, {"export"}),
+        ({"finetune": {"seeds": 2}}, {"finetune"}),
         ({"ablation": {"losses": ["base"]}}, set()),
         ({"evaluate": {"bootstrap": 10}}, {"evaluate"}),
         ({"finetune": {"threads": 8, "device": "cuda"}, "deepemocluster": {"device": "auto"}}, set()),
@@ -82,3 +91,11 @@ def test_a_raised_version_changes_the_signature_of_its_stage_alone(monkeypatch: 
     raised = replace(STAGES["motion"], version=STAGES["motion"].version + 1)
     monkeypatch.setitem(STAGES, "motion", raised)
     assert [stage for stage in STAGES if signature(stage, config, "mine") != before[stage]] == ["motion"]
+
+
+def test_a_raised_version_changes_the_stages_that_do_its_work_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_options()
+    before = {stage: signature(stage, config, "mine") for stage in STAGES}
+    monkeypatch.setitem(STAGES, "landmarks", replace(STAGES["landmarks"], version=99))
+    changed = [stage for stage in STAGES if signature(stage, config, "mine") != before[stage]]
+    assert sorted(changed) == ["landmarks", "watch"]

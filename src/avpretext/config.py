@@ -29,6 +29,8 @@ from avpretext.options.media import (
     SegmentOptions,
     SpeechOptions,
 )
+from avpretext.options.orofacial import OrofacialOptions
+from avpretext.options.phones import PhoneOptions
 from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.options.training import (
     AblationOptions,
@@ -37,6 +39,7 @@ from avpretext.options.training import (
     ClusterOptions,
     DeepEmoClusterOptions,
     EnsembleOptions,
+    ExportOptions,
     FinetuneOptions,
     FunctionalOptions,
     LogMelOptions,
@@ -47,7 +50,7 @@ from avpretext.options.training import (
     StatisticsOptions,
     Variant,
 )
-from avpretext.systems import SCRATCH, stands_beside
+from avpretext.systems import BEST, SCRATCH, stands_beside
 
 __all__ = [
     "LABELLED_TASKS",
@@ -64,6 +67,7 @@ __all__ = [
     "EmotionLabelOptions",
     "EnergyLabelOptions",
     "EnsembleOptions",
+    "ExportOptions",
     "FinetuneOptions",
     "FunctionalOptions",
     "LabelOptions",
@@ -75,7 +79,9 @@ __all__ = [
     "ModelOptions",
     "MotionOptions",
     "Options",
+    "OrofacialOptions",
     "PenaltyOptions",
+    "PhoneOptions",
     "PretrainOptions",
     "ProtocolOptions",
     "PyFeatOptions",
@@ -135,6 +141,7 @@ class Config(Options):
     rejects: RejectsOptions = RejectsOptions()
     speech: SpeechOptions = SpeechOptions()
     log_mel: LogMelOptions = LogMelOptions()
+    phones: PhoneOptions = PhoneOptions()
     landmarks: LandmarkOptions = LandmarkOptions()
     motion: MotionOptions = MotionOptions()
     action_units: ActionUnitOptions = ActionUnitOptions()
@@ -143,12 +150,14 @@ class Config(Options):
     model: ModelOptions = ModelOptions()
     pretrain: PretrainOptions = PretrainOptions()
     finetune: FinetuneOptions = FinetuneOptions()
+    export: ExportOptions = ExportOptions()
     ablation: AblationOptions = AblationOptions()
     deepemocluster: DeepEmoClusterOptions = DeepEmoClusterOptions()
     functionals: FunctionalOptions = FunctionalOptions()
     statistics: StatisticsOptions = StatisticsOptions()
     ensemble: EnsembleOptions = EnsembleOptions()
     baseline: BaselineOptions = BaselineOptions()
+    orofacial: OrofacialOptions = OrofacialOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
     report: ReportOptions = ReportOptions()
     demo: DemoOptions = DemoOptions()
@@ -177,7 +186,7 @@ class Config(Options):
     @model_validator(mode="after")
     def _own_checkpoints_are_named(self) -> Self:
         for name in self.finetune.checkpoints:
-            taken = name in (SCRATCH, *self.task_sets()) or stands_beside(name)
+            taken = name in (SCRATCH, BEST, *self.task_sets()) or stands_beside(name)
             if not name.replace("_", "").isalnum() or taken:
                 raise ValueError(
                     f"finetune.checkpoints: {name!r}: a name has letters, digits and _ and is not that of another"
@@ -203,10 +212,21 @@ class Config(Options):
         return self
 
     @model_validator(mode="after")
+    def _exported_is_what_there_is(self) -> Self:
+        known = [BEST, *self.initialisations()]
+        for name in self.export.initialisations:
+            if name not in known:
+                raise ValueError(
+                    f"export.initialisations: {name!r} is none of {', '.join(known)}{nearest(name, known)}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _clock_of_other_files_is_kept(self) -> Self:
         timed = [f"corpora.{name}.truth" for name, corpus in self.corpora.items() if corpus.truth]
         timed += [f"corpora.{name}.features" for name, corpus in self.corpora.items() if corpus.features]
         timed += ["action_units.backend: import"] if self.action_units.backend == "import" else []
+        timed += ["phones.backend: import"] if self.phones.backend == "import" else []
         if self.split.trim_db is not None and timed:
             raise ValueError(
                 f"split.trim_db moves the start of each clip, and {timed[0]} is timed from where the file starts: set"
@@ -238,6 +258,25 @@ class Config(Options):
         return self
 
     @model_validator(mode="after")
+    def _faces_are_there_to_move(self) -> Self:
+        for name in self.orofacial.corpora:
+            if name not in self.corpora:
+                raise ValueError(
+                    f"orofacial.corpora: {name!r} is no corpus of the configuration{nearest(name, self.corpora)}"
+                )
+            if name not in self.with_video():
+                raise ValueError(f"orofacial.corpora: {name}: faces are looked at with `use: [pretrain]` and video")
+        for name in self.orofacial.features:
+            for corpus in self.orofacial_corpora():
+                known = ["speech", "log_mel", *self.corpora[corpus].features]
+                if name not in known:
+                    raise ValueError(
+                        f"orofacial.features: {name!r} is none of {', '.join(known)} of corpora.{corpus}"
+                        f"{nearest(name, known)}"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _training_corpora_are_there(self) -> Self:
         for name, corpus in self.corpora.items():
             across = corpus.protocol.name == "cross_corpus"
@@ -262,6 +301,10 @@ class Config(Options):
     def with_video(self) -> list[str]:
         """Return the names of the corpora whose faces are looked at."""
         return [name for name in self.used_for("pretrain") if self.corpora[name].video]
+
+    def orofacial_corpora(self) -> list[str]:
+        """Return the corpora that orofacial models learn from: those named, else all whose faces are looked at."""
+        return list(self.orofacial.corpora) or self.with_video()
 
     def learnt_from(self, corpus: str) -> list[str]:
         """Return the corpora that the fine-tuning of a corpus reads: itself, and what a cross-corpus protocol names."""
@@ -331,5 +374,5 @@ class Config(Options):
         return [name for name in self.initialisations() if not chosen or name in chosen]
 
 
-RESERVED_NAMES = ("models", "pretrain", "tables", "logs", "benchmarks", "report", "config")
+RESERVED_NAMES = ("models", "pretrain", "orofacial", "tables", "logs", "benchmarks", "report", "config")
 """Folders of the results that no corpus may be named after."""

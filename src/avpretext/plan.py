@@ -11,9 +11,10 @@ from pathlib import Path
 from avpretext.config import LABELLED_TASKS, Config, CorpusOptions, Variant
 from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target_name, targets_of
 from avpretext.corpora.settings import Setting
+from avpretext.corpora.transcripts import transcript_files
 from avpretext.errors import UserError, nearest
 from avpretext.paths import Layout, copy_of, expand, original_of
-from avpretext.systems import DEEPEMOCLUSTER, SCRATCH, ensembles_of
+from avpretext.systems import BEST, DEEPEMOCLUSTER, SCRATCH, ensembles_of
 
 SCORES = ("metrics", "runs", "comparisons", "confusion")
 """Files that `evaluate` writes of each setting."""
@@ -25,6 +26,9 @@ TABLES = (
 )  # fmt: skip
 ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")
 TRUTH_TABLES = ("truth.csv", "truth_action_units.csv")
+
+EXPORTED = ("model.json", "model.safetensors", "README.md", "card.json")
+"""Files of a trained model's folder: two by `export`, two by `card`."""
 
 StageOf = str | Callable[[str], str]
 """A stage, or what names the stage of a corpus."""
@@ -125,6 +129,15 @@ class Plan:
         """Tell whether the segments of a corpus are chosen by the faces in them."""
         return self.config.corpora[corpus].video and self.config.segment.one_face > 0
 
+    @property
+    def stores_frames(self) -> bool:
+        """Whether frames are stored before they are looked at; else they are looked at as they are decoded.
+
+        They are for py-feat, which looks at them later, and where the clip's start is known only once it is decoded.
+        """
+        options = self.config.split
+        return options.keep_frames or options.trim_db is not None or self.config.action_units.backend == "pyfeat"
+
     def refusing(self, corpus: str) -> list[str]:
         """Return the stages that can refuse clips of a corpus."""
         cut = ["segment"] if self.config.corpora[corpus].segment else []
@@ -182,9 +195,26 @@ class Plan:
         options = self.config.action_units
         if options.backend != "import" or options.imports is None:
             return None
-        files = sorted(Path(options.imports).rglob("*.csv"))
-        lines = [f"{file}\0{file.stat().st_size}\0{file.stat().st_mtime_ns}" for file in files]
-        return hashlib.blake2b("\0\0".join(lines).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+        return _fingerprint(options.imports, (".csv",))
+
+    def phone_inputs(self, corpus: str, shard: str) -> dict[str, str | list[str]]:
+        """Return what the phones of a shard are found in."""
+        options, phones = self.config.corpora[corpus], self.config.phones
+        tables = transcript_files(options) if phones.backend == "align" else []
+        truth = [str(Path(options.truth) / "phonemes.parquet")] if options.truth and phones.backend == "truth" else []
+        own = [file for file in (phones.dictionary, phones.visemes) if file is not None]
+        return {
+            "audio": self.layout.shard(corpus, "split", shard, "audio"),
+            "index": self.layout.shard(corpus, options.clips_stage, shard),
+            "tables": [*tables, *truth, *own],
+        }
+
+    def imported_phones(self) -> str | None:
+        """Return what changes when a file of imported phones is added, replaced or removed; None without any."""
+        options = self.config.phones
+        if options.backend != "import" or options.imports is None:
+            return None
+        return _fingerprint(options.imports, (".textgrid", ".ctm", ".align"))
 
     def labels(self, corpus: str) -> list[str]:
         """Return the pseudo-label tables of a corpus."""
@@ -271,6 +301,26 @@ class Plan:
         if initialisation in own:
             return [own[initialisation]]
         return [self.layout.pretrain(variant.aggregator, initialisation, "checkpoint.safetensors")]
+
+    def export_starts(self, name: str) -> dict[str, str]:
+        """Return {initialisation: checkpoint} of what an exported model may start from; scratch has none."""
+        names = self.config.initialisations() if name == BEST else [name]
+        return {start: path for start in names for path in self.start(self.config.variant, start)}
+
+    def export_histories(self, corpus: str, setting: str, name: str) -> dict[str, str]:
+        """Return {initialisation: history of its fine-tuning} of those that `best` chooses from, none for another."""
+        names, variant = self.config.initialisations() if name == BEST else [], self.config.variant.name
+        return {start: self.layout.finetune(corpus, setting, variant, start, "history.parquet") for start in names}
+
+    def exported(self) -> list[str]:
+        """Return the files of every trained model to take away."""
+        return [
+            self.layout.export(corpus, setting, name, file)
+            for corpus in self.config.used_for("finetune")
+            for setting in self.settings[corpus]
+            for name in self.config.export.initialisations
+            for file in EXPORTED
+        ]
 
     def beside(self, corpus: str, setting: str) -> list[str]:
         """Return the predictions of what is compared with fine-tuning: DeepEmoCluster, support vector machines."""
@@ -380,6 +430,13 @@ class Plan:
                 files += self.predictions(corpus, setting)
                 files += [*self.target_tables(corpus, setting).values(), self.layout.folds(corpus, setting)]
         return files
+
+
+def _fingerprint(folder: str, extensions: tuple[str, ...]) -> str:
+    """Return what changes when a file with one of these extensions is added, replaced or removed in a folder."""
+    files = sorted(file for file in Path(folder).rglob("*") if file.suffix.lower() in extensions)
+    lines = [f"{file}\0{file.stat().st_size}\0{file.stat().st_mtime_ns}" for file in files]
+    return hashlib.blake2b("\0\0".join(lines).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 def _name(stage: StageOf, corpus: str) -> str:

@@ -39,12 +39,15 @@ class Stage:
         The parts of the configuration that shape its output, as dotted keys.
     but
         Options among these that do not: in a dotted key's group, the names left out.
+    runs
+        Stages whose work it does too, so that their versions count as well as its own.
     """
 
     module: str
     version: int
     options: tuple[str, ...] = ()
     but: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
 
 
 def _of_corpus(*keys: str) -> tuple[str, ...]:
@@ -61,13 +64,27 @@ STAGES = {
     ),
     "segment": Stage("avpretext.media.segment", 2, ("segment", *_of_corpus("video"))),
     "split": Stage("avpretext.media.split", 3, ("split",), but=("keep_frames",)),
+    "watch": Stage(
+        "avpretext.features.watch",
+        1,
+        ("split", "landmarks"),
+        but=("keep_frames", "jpeg_quality"),
+        runs=("split", "landmarks"),
+    ),
     "speed": Stage("avpretext.features.speed", 1),
     "speech": Stage("avpretext.features.speech", 2, ("speech",)),
     "log_mel": Stage("avpretext.features.log_mel", 1, ("log_mel",)),
-    "landmarks": Stage("avpretext.features.landmarks", 1, ("landmarks",)),
+    "phones": Stage(
+        "avpretext.features.phones",
+        1,
+        ("phones", *_of_corpus("path", "reader", "table", "outside", "transcripts", "truth")),
+    ),
+    "landmarks": Stage("avpretext.features.landmarks", 2, ("landmarks",)),
     "motion": Stage("avpretext.features.motion", 2, ("motion",)),
     "neutral": Stage("avpretext.features.neutral", 2, ("action_units.calibration",)),
     "action_units": Stage("avpretext.features.action_units", 3, ("action_units",)),
+    "resting_shape": Stage("avpretext.features.resting_shape", 1),
+    "lower_face": Stage("avpretext.features.lower_face", 1),
     "rejects": Stage("avpretext.media.rejects", 2, ("rejects",)),
     "labels_energy": Stage("avpretext.labels.energy", 1, ("labels.energy", "chunks")),
     "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
@@ -87,6 +104,22 @@ STAGES = {
     "finetune": Stage(
         "avpretext.training.finetune", 4, ("seed", "chunks", "model", "finetune"), but=("checkpoints", "threads")
     ),
+    "export": Stage(
+        "avpretext.training.export",
+        1,
+        (
+            "seed",
+            "chunks",
+            "model",
+            "finetune",
+            "export.networks",
+            "split.trim_db",
+            "split.fps",
+            "split.min_duration_s",
+            "split.max_duration_s",
+        ),
+        but=("checkpoints", "threads", "seeds"),
+    ),
     "deepemocluster": Stage(
         "avpretext.training.deepemocluster",
         1,
@@ -96,7 +129,15 @@ STAGES = {
     "statistics": Stage("avpretext.features.statistics", 1, ("statistics",)),
     "baseline": Stage("avpretext.training.baseline", 3, ("baseline",)),
     "ensemble": Stage("avpretext.training.ensemble", 1, ("ensemble",)),
+    "orofacial_system": Stage(
+        "avpretext.training.orofacial",
+        1,
+        ("seed", "split.fps", "speech", "log_mel", "phones.visemes", "orofacial"),
+        but=("corpora", "systems", "threads", "checkpoint", "films", "film_system"),
+    ),
+    "orofacial_tables": Stage("avpretext.evaluation.orofacial_tables", 1),
     "evaluate": Stage("avpretext.evaluation.evaluate", 2, ("seed", "evaluate")),
+    "card": Stage("avpretext.evaluation.card", 1, _of_corpus("reader", "synthetic")),
     "ablate": Stage("avpretext.evaluation.ablate", 1),
     "tables": Stage("avpretext.evaluation.tables", 1),
     "report": Stage("avpretext.report.page", 1),
@@ -140,7 +181,9 @@ def signature(stage: str, config: Config, corpus: str | None = None) -> str:
     It is also what the rule hands to the command line, which reads it back with `parse_signature`. What says where the
     stage runs is not in it but in the environment, see `PLACES`.
     """
-    return json.dumps({"version": STAGES[stage].version, **options_of(stage, config, corpus)}, sort_keys=True)
+    versions = [STAGES[name].version for name in (stage, *STAGES[stage].runs)]
+    version = versions if len(versions) > 1 else versions[0]
+    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True)
 
 
 def parse_signature(text: str) -> Config:

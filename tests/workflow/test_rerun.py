@@ -10,7 +10,7 @@ import pytest
 
 from tests.workflow.project import Project
 
-MEDIA = {"models", "index", "split", "split_audio", "speech", "landmarks", "motion", "action_units"}
+MEDIA = {"models", "index", "watch", "split_audio", "speech", "motion", "action_units"}
 
 
 def test_nothing_is_left_to_do_after_a_finished_run(finished: Project) -> None:
@@ -68,16 +68,22 @@ def test_a_new_clip_redoes_its_shard_alone(finished: Project, tmp_path: Path) ->
     speaker = next(path for path in sorted((project.folder / "demo/unlabelled").iterdir()) if path.is_dir())
     shutil.copy2(next(speaker.glob("*.mp4")), speaker / "one more – 'new' 😀.mp4")
     runs = project.snakemake("--dry-run").would_run()
-    assert {stage: runs[stage] for stage in ("index", "split", "speech", "landmarks", "motion")} == {
-        "index": 1, "split": 1, "speech": 1, "landmarks": 1, "motion": 1,
+    assert {stage: runs[stage] for stage in ("index", "watch", "speech", "motion")} == {
+        "index": 1, "watch": 1, "speech": 1, "motion": 1,
     }  # fmt: skip
     assert "split_audio" not in runs
+
+
+def test_frames_that_are_to_be_kept_are_stored_and_looked_at_again(finished: Project) -> None:
+    runs = finished.snakemake("--dry-run", split={"keep_frames": True}).would_run()
+    assert (runs["split"], runs["landmarks"]) == (2, 2)
+    assert "watch" not in runs
 
 
 def test_a_stage_that_is_forced_leaves_what_comes_before_it(finished: Project) -> None:
     runs = finished.snakemake("--dry-run", "--forcerun", "motion").would_run()
     assert runs["motion"] == 2
-    assert not {"landmarks", "split", "speech", "labels_energy", "labels_emotion"} & set(runs)
+    assert not {"watch", "speech", "labels_energy", "labels_emotion"} & set(runs)
 
 
 def test_the_same_run_again_gives_the_same_tables(finished: Project, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from avpretext.errors import UserError
 from avpretext.features import au_pyfeat
 from avpretext.options.base import places
 from avpretext.plan import Plan
+from avpretext.plan_orofacial import OrofacialPlan
 from avpretext.stages import PLACES, signature, whole_signature
 
 
@@ -102,12 +103,21 @@ onstart:
         asked(listing.write, files_of(name), options, Path(LAYOUT.listing(name)))
 
 
+onsuccess:
+    if os.path.exists(LAYOUT.report()):
+        print(
+            f"Report: {LAYOUT.report()}; tables: {LAYOUT.table('')}",
+            file=sys.stderr,
+        )
+
+
 wildcard_constraints:
     corpus=rf"({one_of(CONFIG.corpora)})(@({one_of(PLAN.speeds())}))?",
     speed=one_of(PLAN.speeds()),
     shard=r"\d{4}",
     tasks=one_of(TASK_SETS),
     initialisation=one_of(CONFIG.initialisations()),
+    exported=one_of(CONFIG.export.initialisations),
     aggregator=one_of({variant.aggregator for variant in VARIANTS.values()}),
     variant=one_of(VARIANTS),
     setting=one_of(PLAN.setting_names()),
@@ -256,6 +266,13 @@ def co_occurrence(wildcards):
     """Return an input: the matrix that the penalty loss needs; nothing for another loss."""
     asks = VARIANTS[wildcards.variant].loss == "penalty"
     return [LAYOUT.co_occurrence(wildcards.corpus, wildcards.setting)] if asks else []
+
+
+def export_histories(wildcards):
+    """Return {initialisation: history} of what an exported model is chosen from."""
+    return PLAN.export_histories(
+        wildcards.corpus, wildcards.setting, wildcards.exported
+    )
 
 
 def feature_files(names):

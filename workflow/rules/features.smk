@@ -75,6 +75,34 @@ rule log_mel:
         "--options {params.options:q} 2> {log:q}"
 
 
+rule phones:
+    input:
+        unpack(lambda wildcards: PLAN.phone_inputs(wildcards.corpus, wildcards.shard)),
+    output:
+        phones=LAYOUT.shard("{corpus}", "phones", "{shard}"),
+        rejects=LAYOUT.shard("{corpus}", "phones", "{shard}", "rejects"),
+    log:
+        LAYOUT.log("{corpus}", "phones", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "phones", "{shard}")
+    wildcard_constraints:
+        corpus=one_of(CONFIG.corpora),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        options=options("phones"),
+        imports=PLAN.imported_phones(),
+    message:
+        "phones {wildcards.corpus}/{wildcards.shard}: when each phone is spoken"
+    shell:
+        "python -m avpretext phones --corpus {wildcards.corpus} --audio {input.audio:q} --index {input.index:q} "
+        "--output {output.phones:q} --rejects {output.rejects:q} --options {params.options:q} 2> {log:q}"
+
+
 rule landmarks:
     input:
         frames=LAYOUT.shard("{corpus}", "split", "{shard}", "frames"),
@@ -88,6 +116,8 @@ rule landmarks:
         LAYOUT.log("{corpus}", "landmarks", "{shard}"),
     benchmark:
         LAYOUT.benchmark("{corpus}", "landmarks", "{shard}")
+    wildcard_constraints:
+        corpus=one_of(WITH_VIDEO if PLAN.stores_frames else []),
     conda:
         ENVIRONMENT
     threads: 1

@@ -184,13 +184,24 @@ def _clip_file(
 
 def _refuse_file(file: MediaFile | None, size_bytes: int) -> Refusal | None:
     """Return why a file is no clip, None if it may be one."""
-    if file is not None and size_bytes < 0 and _is_annexed(file.path):
-        return Refusal("unreadable", _FETCH)
-    if file is None or size_bytes < 0 or not os.access(file.path, os.R_OK):
-        return Refusal("unreadable", "not a file that can be read: a broken link, a pipe, or not permitted")
-    if size_bytes == 0:
+    if file is None or (size_bytes < 0 and not _is_annexed(file.path)):
+        return _UNREADABLE
+    return refuse_path(file.path, size_bytes)
+
+
+_UNREADABLE = Refusal("unreadable", "not a file that can be read: a broken link, a pipe, or not permitted")
+
+
+def refuse_path(path: str, size_bytes: int | None = None) -> Refusal | None:
+    """Return why a file of this size, or of whatever size it has, is none to be decoded, None if it may be one."""
+    if not os.access(path, os.R_OK) or (size_bytes is None and not os.path.isfile(path)):
+        if _is_annexed(path):
+            return Refusal("unreadable", _FETCH)
+        return _UNREADABLE if os.path.lexists(path) else Refusal("missing_file", "no such file")
+    size = os.path.getsize(path) if size_bytes is None else size_bytes
+    if size == 0:
         return Refusal("empty_file")
-    if size_bytes < _POINTER_BYTES and (start := _start_of(file.path)).startswith((LFS_POINTER, ANNEX_POINTER)):
+    if size < _POINTER_BYTES and (start := _start_of(path)).startswith((LFS_POINTER, ANNEX_POINTER)):
         return Refusal("lfs_pointer", _FETCH if start.startswith(ANNEX_POINTER) else "")
     return None
 
@@ -218,17 +229,16 @@ def leads_outside(options: CorpusOptions, files: Mapping[str, MediaFile]) -> dic
     """
     root = os.path.realpath(options.path)
     found: dict[str, str] = {}
-    below = {folder for path in files for folder in _folders_of(path)}
-    for path in sorted({*below, *files}):
+    folders = {folder for path in files for folder in _folders_of(path)}
+    links = [path for path, file in files.items() if isinstance(file, os.DirEntry) and file.is_symlink()]
+    links += [folder for folder in folders if os.path.islink(os.path.join(options.path, folder))]
+    for path in sorted(links):
         place = os.path.join(options.path, path)
-        if (
-            os.path.islink(place)
-            and not _is_annexed(place)
-            and not any(folder in found for folder in _folders_of(path))
-        ):
-            target = os.path.realpath(place)
-            if os.path.commonpath([root, target]) != root:
-                found[path] = target
+        if _is_annexed(place) or any(folder in found for folder in _folders_of(path)):
+            continue
+        target = os.path.realpath(place)
+        if os.path.commonpath([root, target]) != root:
+            found[path] = target
     return found
 
 
