@@ -6,7 +6,7 @@ from one line of JSON (`--options`) that holds just the part that the stage depe
 
 import sys
 
-from avpretext.cli import features, learning, results, tools  # noqa: F401 (their commands are registered on import)
+from avpretext.cli import features, learning, project, results, tools  # noqa: F401 (their commands are registered on import)
 from avpretext.cli.base import app
 from avpretext.errors import UserError
 
