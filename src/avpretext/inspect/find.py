@@ -163,7 +163,7 @@ def nearest_names(name: str, known: list[str]) -> list[str]:
     >>> nearest_names("bbaf", ["s1_bbaf2n", "s2_bbaf3n", "s1_lrwp9a"])
     ['s1_bbaf2n', 's2_bbaf3n']
     >>> nearest_names("s1_lrwp9b", ["s1_bbaf2n", "s1_lrwp9a"])
-    ['s1_lrwp9a', 's1_bbaf2n']
+    ['s1_lrwp9a']
     """
     within = [one for one in known if name.lower() in one.lower()]
     return within[:SUGGESTED] or difflib.get_close_matches(name, known[:_COMPARED], n=SUGGESTED, cutoff=0.5)
