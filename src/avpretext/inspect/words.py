@@ -10,6 +10,13 @@ from avpretext.inspect.find import said
 from avpretext.inspect.traces import required
 from avpretext.report.pictures import CAPTIONED
 
+WHY_NONE = {
+    "none": "no emotion scores enough",
+    "ambiguous": "two emotions score alike",
+    "unmeasured": "the face was not seen for long enough",
+}
+"""Outcomes of `labels_emotion` without a label, in words."""
+
 
 def headline(clip: Inspected) -> str:
     """Return who speaks, what and how, in a line."""
@@ -33,7 +40,7 @@ def emotion(clip: Inspected) -> str:
         return "no label"
     true = f"; true: {clip.truth.emotion}" if clip.truth.emotion else ""
     if row["label"] is None:
-        return f"none ({row['outcome']}){true}"
+        return f"none, {WHY_NONE.get(row['outcome'], row['outcome'])}{true}"
     units = ", ".join(entry.replace("|", " or ") for entry in required(clip))
     shown = f", by {units}" if units else ""
     return f"{row['label']}{shown}, confidence {row['confidence']:.2f}{true}"
