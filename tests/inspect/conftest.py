@@ -45,6 +45,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Config:
     return config
 
 
+@pytest.fixture(scope="session")
+def trimmed(run: Config, tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """The same film with its silence cut off."""
+    split_options = run.split.model_copy(update={"trim_db": 25.0})
+    results = str(tmp_path_factory.mktemp("trimmed"))
+    config = run.model_copy(update={"results": results, "split": split_options})
+    make(config, "films")
+    return config
+
+
 def numbered() -> Iterator[NDArray[np.uint8]]:
     """Yield frames with their number in black and white squares along the bottom, the least bit first."""
     for number in range(FRAMES):

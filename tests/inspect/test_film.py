@@ -61,10 +61,19 @@ def cursor_at(image: Frames, still: Frames, axis: TimeAxis) -> float:
     return float(left + (changed * np.arange(len(changed))).sum() / changed.sum())
 
 
-@pytest.mark.parametrize(("corpus", "first"), [("films", 0.0), ("cuts", 0.5)])
+@pytest.mark.parametrize(
+    ("fixture", "corpus", "first", "frames"),
+    [
+        ("run", "films", 0.0, 75),
+        ("run", "cuts", 0.5, 25),
+        # 32 ms with sound start at .97 s first and at 1.99 s last; .1 s before and after is kept: .84 s to 2.16 s on the grid
+        ("trimmed", "films", 0.84, 33),
+    ],
+)
 def test_every_frame_shows_its_own_picture_landmarks_and_time(
-    run: Config, tmp_path: Path, corpus: str, first: float
+    request: pytest.FixtureRequest, tmp_path: Path, fixture: str, corpus: str, first: float, frames: int
 ) -> None:
+    run: Config = request.getfixturevalue(fixture)
     clip = inspected(run, first_clip(run, corpus), corpus)
     pictures = pictures_of(run, clip)
     assert pictures.source == "video"
@@ -72,7 +81,7 @@ def test_every_frame_shows_its_own_picture_landmarks_and_time(
     assert view is not None
     film.write(tmp_path / "film.mp4", clip, pictures, True, 720)
     images, sound = frames_of(tmp_path / "film.mp4", tmp_path)
-    assert len(images) == clip.frames == (75 if first == 0 else 25)
+    assert len(images) == clip.frames == frames
     assert images[0].shape == (720, 1280, 3)
     for frame, image in enumerate(images):
         # slot k of the grid holds the source's frame nearest to k / 25; halves may go either way
@@ -105,3 +114,4 @@ def test_of_sound_alone_the_signals_are_shown(run: Config, tmp_path: Path, capsy
     assert view is None
     assert len(images) == 75
     assert cursor_at(images[50], still, axis) == pytest.approx(axis.at(2.0), abs=1.5)
+    assert show.run(run, "ann/film", "sounds", tmp_path / "sound.png", whole=False, height=720).stat().st_size > 5000

@@ -142,10 +142,10 @@ def _landmarks(file: str, clip_id: str) -> tuple[Points | None, tuple[int, int] 
     if rows is None:
         return None, None
     rows = rows.sort("frame")
-    found = rows["landmarks"].to_list()
-    numbers = next((len(one) for one in found if one is not None), 0)
-    flat = [np.full(numbers, np.nan) if one is None else one for one in found]
-    points = np.asarray(flat, dtype=np.float32).reshape(len(found), -1, 3)
+    seen = rows["landmarks"].is_not_null().to_numpy()
+    found = rows["landmarks"].drop_nulls().to_numpy()
+    points = np.full((len(seen), found.shape[1] // 3, 3), np.nan, dtype=np.float32)
+    points[seen] = found.reshape(len(found), -1, 3)
     sized = rows.filter(pl.col("width").is_not_null())
     return points, (int(sized["width"][0]), int(sized["height"][0])) if sized.height else None
 

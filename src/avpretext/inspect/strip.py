@@ -38,7 +38,7 @@ def write(path: Path, clip: Inspected, pictures: Pictures, whole: bool) -> None:
     whole
         True: whole frames; False: cut to where the face goes.
     """
-    shown = chosen(clip, pictures)
+    shown = chosen(clip, pictures) if pictures.size else []
     span = WIDTH - 2 * MARGIN - traces.NAMES
     view = _view(clip, pictures, span // FRAMES - 6, whole)
     strip = round(view.size[1] / SCALE) + 26 if view else 0
@@ -48,7 +48,7 @@ def write(path: Path, clip: Inspected, pictures: Pictures, whole: bool) -> None:
     with painted():
         sheet = Sheet(WIDTH, height, SCALE)
         _head(sheet, clip, pictures)
-        times = [frame / clip.fps for frame in shown] if view else []
+        times = [frame / clip.fps for frame in shown]
         place = (MARGIN, HEAD + strip, WIDTH - 2 * MARGIN, traces.height_of(panels))
         axis = traces.draw(sheet, panels, place, clip.sample.duration_s, times)
         if emotions:
