@@ -148,3 +148,13 @@ def test_snakemake_runs_in_the_project_as_it_is(tmp_path: Path, talks: Path) -> 
     bare = [sys.executable, "-m", "avpretext", "inspect", "ann/ann_1", "-o", "ann.png"]
     assert subprocess.run(bare, cwd=folder, env=environment, capture_output=True, check=False).returncode == 0
     assert (folder / "ann.png").stat().st_size > 10_000
+
+
+def test_of_one_speaker_the_next_command_stops_at_pseudo_labels(tmp_path: Path, talks: Path) -> None:
+    many = init(tmp_path / "many", "--corpus", talks, "--yes").output
+    (tmp_path / "crema").mkdir()
+    (tmp_path / "crema" / "1001_DFA_ANG_XX.wav").write_bytes(b"\0" * 2000)
+    one = init(tmp_path / "one", "--corpus", tmp_path / "crema", "--yes").output
+    assert "pre-training needs two speakers" in one
+    assert one.rstrip().endswith(" pseudo_labels")
+    assert not many.rstrip().endswith(" pseudo_labels")

@@ -66,7 +66,7 @@ def cursor_at(image: Frames, still: Frames, axis: TimeAxis) -> float:
     [
         ("run", "films", 0.0, 75),
         ("run", "cuts", 0.5, 25),
-        # 32 ms with sound start at .97 s first and at 1.99 s last; .1 s before and after is kept: .84 s to 2.16 s on the grid
+        # sound is found from .97 s to 2.02 s, by windows of 32 ms; with .1 s before and after, .84 to 2.16 s
         ("trimmed", "films", 0.84, 33),
     ],
 )

@@ -14,11 +14,15 @@ import typer
 from avpretext.config import CorpusOptions
 from avpretext.config_file import parse
 from avpretext.corpora import READERS
+from avpretext.doctor.machine import cores
 from avpretext.errors import UserError, nearest
 from avpretext.init import guess, write
 from avpretext.init.guess import Found
 
 Answer = TypeVar("Answer")
+
+FEWEST_VOICES = 2
+"""Pre-training holds one speaker out."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ def run(folder: Path, wishes: Wishes) -> None:
     possible = guess.uses(found)
     if "finetune" not in possible:
         typer.echo(f"  {_why_not_tuned(found)}")
+    if found.voices < FEWEST_VOICES:
+        typer.echo("  pre-training needs two speakers, one held out: what can be made is pseudo-labels")
     name = wishes.choose(wishes.name, "Name of the corpus in tables and folders", _name_of(corpus), _checked_name)
     use = wishes.choose(wishes.use, "Use it for (pretrain, finetune)", list(possible), lambda text: _uses(text, found))
     shards = wishes.choose(
@@ -181,7 +187,7 @@ def _why_not_tuned(found: Found) -> str:
         return "no labels are known of it: it can be pre-trained on; labels come with a table (docs/corpora.md)"
     return (
         f"its labels need {guess.FEWEST_FOLDS} speakers at least, to train, choose and test on;"
-        f" {len(found.speakers)} are known: it can be pre-trained on"
+        f" known here: {len(found.speakers)}. It can be pre-trained on"
     )
 
 
@@ -203,9 +209,8 @@ def described(found: Found) -> str:
 
 def next_command(found: Found) -> str:
     """Return the command that runs the workflow: as far as the corpus goes."""
-    target = "" if found.voices >= 2 else " pseudo_labels"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"{_program('snakemake')} --cores {cores}{target}"
+    target = "" if found.voices >= FEWEST_VOICES else " pseudo_labels"
+    return f"{_program('snakemake')} --cores {cores()}{target}"
 
 
 def _program(name: str) -> str:
