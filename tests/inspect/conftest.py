@@ -27,6 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Config:
     (folder / "media" / "ann").mkdir(parents=True)
     write_mp4(folder / "media/ann/film.mp4", numbered(), (WIDTH, HEIGHT), SOURCE_FPS, tone(), 16_000)
     (folder / "media/ann/empty.mp4").touch()
+    (folder / "media/ann/words.mp4").write_text("no film\n" * 300)
     (folder / "cuts.csv").write_text("path,speaker,start_s,end_s\nann/film.mp4,ann,0.5,1.5\nann/film.mp4,ann,2,3\n")
     video = {"path": str(folder / "media"), "use": ["pretrain"]}
     config = parse(

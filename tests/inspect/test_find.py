@@ -28,7 +28,7 @@ def test_a_file_of_several_clips_must_be_told_which(run: Config) -> None:
 
 
 def test_a_name_that_no_clip_bears_is_answered_by_the_nearest(run: Config) -> None:
-    with pytest.raises(UserError, match=r"no clip 'ann/flim' in films \(1 clips\); the nearest: ann/film"):
+    with pytest.raises(UserError, match=r"no clip 'ann/flim' in films \(2 clips\); the nearest: ann/film"):
         locate(run, "ann/flim", "films")
 
 

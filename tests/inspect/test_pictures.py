@@ -76,9 +76,16 @@ def test_without_video_the_png_and_the_mp4_are_still_made(moved: Config, tmp_pat
         assert show.run(moved, "ann/film", None, tmp_path / name, whole=False, height=480).stat().st_size > 10_000
 
 
-def test_a_refused_file_says_stage_and_reason(run: Config, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"ann/empty: refused by index, empty_file: the file has no bytes"):
-        show.run(run, "ann/empty", "films", tmp_path / "x.png", whole=False, height=480)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ann/empty", "ann/empty: refused by index, empty_file: the file has no bytes. There is nothing to show"),
+        ("ann/words", "ann/words: refused by split, not_media: ffmpeg finds no audio or video in the file"),
+    ],
+)
+def test_a_refused_file_says_stage_and_reason(run: Config, tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        show.run(run, name, "films", tmp_path / "x.png", whole=False, height=480)
 
 
 def test_a_clip_that_a_later_stage_refused_is_shown_with_the_reason(

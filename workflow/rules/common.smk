@@ -12,6 +12,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+# Of this file, not of the main Snakefile: a project's own may include ours from elsewhere.
 SOURCE = str(Path(workflow.current_basedir).resolve().parents[1] / "src")
 sys.path.insert(0, SOURCE)
 

@@ -61,7 +61,9 @@ def background(
         sheet.text(MARGIN, 14, clip.place.clip_id, 18, bold=True)
         sheet.text(MARGIN, 40, words.headline(clip), 12, "muted")
         if clip.place.refusals:
-            sheet.text(MARGIN, 56, said(clip.place.refusals), 12, "warm")
+            sheet.text(MARGIN, 57, said(clip.place.refusals), 11, "warm")
+        elif pictures.source == "thumbnails":
+            sheet.text(MARGIN, 57, f"Landmarks alone: {pictures.why}", 10, "muted")
         axis = traces.draw(sheet, panels, (left, HEAD, WIDTH - left - MARGIN, tall - HEAD - 8), clip.sample.duration_s)
         view = None
         if pictures.size is not None:
@@ -91,7 +93,9 @@ def _frames(
         below = HEAD
         if view is not None:
             points = None if clip.points is None else clip.points[frame]
-            shown = drawn(pictures.blank() if picture is None else picture, points, view)
+            # Thumbnails would flash up for a frame now and then.
+            seen = picture if picture is not None and pictures.of_all else pictures.blank()
+            shown = drawn(seen, points, view)
             film[HEAD : HEAD + shown.shape[0], MARGIN : MARGIN + shown.shape[1]] = shown
             below = HEAD + shown.shape[0]
         yield _reading(film, f"{time_s:.2f} s, frame {frame}", below, font, view is not None)

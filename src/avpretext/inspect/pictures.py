@@ -24,7 +24,7 @@ from avpretext.schemas import REASONS
 
 Picture = NDArray[np.uint8]
 
-BLANK = (224, 229, 231)
+BLANK = (58, 70, 78)
 """RGB of where there is no picture."""
 
 
@@ -46,6 +46,8 @@ class Pictures:
         Of `video`: the clip as it was decoded.
     small
         Of `thumbnails`: the face as JPEG by frame.
+    why
+        Of `thumbnails`: why there is nothing better.
     """
 
     source: Literal["frames", "video", "thumbnails", "nothing"]
@@ -54,6 +56,12 @@ class Pictures:
     kept: tuple[str, str] | None = None
     decoded: Decoded | None = None
     small: dict[int, bytes] = field(default_factory=dict)
+    why: str = ""
+
+    @property
+    def of_all(self) -> bool:
+        """Whether there is a picture of every frame."""
+        return self.source in ("frames", "video")
 
     def blank(self) -> Picture:
         """Return what stands where there is no picture."""
@@ -127,7 +135,7 @@ def pictures_of(config: Config, clip: Inspected) -> Pictures:
     if clip.points is None:
         return Pictures("nothing", f"none: {found}", None)
     shown = "thumbnails of some frames, landmarks of all" if small else "landmarks alone"
-    return Pictures("thumbnails", f"{shown}: {found}", clip.size, small=small)
+    return Pictures("thumbnails", f"{shown}: {found}", clip.size, small=small, why=found)
 
 
 def again(config: Config, clip: Inspected) -> Decoded | str:
