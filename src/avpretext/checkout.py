@@ -25,6 +25,15 @@ def part(name: str, root: Path = ROOT) -> Path:
     return path
 
 
+def make(target: str, root: Path = ROOT) -> str:
+    """Return the command that makes a target of the Makefile, from wherever one is.
+
+    >>> make("environment", Path.cwd()), make("environment", Path("/opt/avpretext"))
+    ('make environment', 'make -C /opt/avpretext environment')
+    """
+    return f"make {target}" if Path.cwd() == root else f"make -C {root} {target}"
+
+
 def system_libraries(root: Path = ROOT) -> ModuleType:
     """Return `envs/system_libraries.py`, which knows what MediaPipe needs and also runs before the package is there."""
     file = part("envs/system_libraries.py", root)

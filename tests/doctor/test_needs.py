@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from avpretext import checkout
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.doctor import examine, machine, needs
@@ -90,12 +91,17 @@ def test_a_corpus_without_video_needs_no_face_model(tmp_path: Path) -> None:
     assert needs.face_model(config).needed is False
 
 
-def test_pyfeat_matters_to_who_asks_for_it(tmp_path: Path) -> None:
+def test_pyfeat_matters_to_who_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = config_of(tmp_path).action_units.pyfeat.model_copy(update={"python": str(tmp_path / "python")})
     assert needs.pyfeat(options, needed=False).needed is False
     check = needs.pyfeat(options, needed=True)
     assert (check.status, check.needed) == ("missing", True)
-    assert check.fix.startswith("make pyfeat")
+    assert check.fix.endswith(" pyfeat && avpretext models --pyfeat")
+    made = tmp_path / ".venv-pyfeat" / "bin" / "python"
+    made.parent.mkdir(parents=True)
+    made.touch()
+    monkeypatch.setattr(checkout, "ROOT", tmp_path)
+    assert needs.pyfeat(options, needed=True).fix == f"set action_units.pyfeat.python: {made}"
 
 
 def test_a_gpu_is_wanted_by_the_options_that_name_it(tmp_path: Path) -> None:

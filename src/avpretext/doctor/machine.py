@@ -27,7 +27,6 @@ JOB_GB = 0.8
 """What a stage before training needs (docs/limits.md)."""
 
 GB = 1e9
-ENVIRONMENT = "make environment"
 _ASK_TORCH = "import torch; print(torch.cuda.is_available() and torch.cuda.get_device_name(0))"
 _TORCH_LIMIT_S = 60.0
 
@@ -36,8 +35,12 @@ def python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
     """Look at Python."""
     words = ".".join(map(str, version))
     if version < (3, 11):
-        return Check("Python", "missing", f"{words}; 3.11 or newer is needed", f"{ENVIRONMENT} PYTHON=python3.11")
+        return Check("Python", "missing", f"{words}; 3.11 or newer is needed", f"{_environment()} PYTHON=python3.11")
     return Check("Python", "ok", f"{words}, {sys.executable}")
+
+
+def _environment() -> str:
+    return checkout.make("environment")
 
 
 def packages(version_of: Callable[[str], str] = importlib.metadata.version, root: Path = checkout.ROOT) -> Check:
@@ -54,7 +57,7 @@ def packages(version_of: Callable[[str], str] = importlib.metadata.version, root
         if pins.get(name, version) != version.partition("+")[0]:
             other.append(f"{name} {version} (pinned: {pins[name]})")
     if lost:
-        return Check("packages", "missing", f"not installed: {', '.join(lost)}", ENVIRONMENT)
+        return Check("packages", "missing", f"not installed: {', '.join(lost)}", _environment())
     if other:
         return Check("packages", "warning", f"other than tested: {', '.join(other)}", _again(root))
     return Check("packages", "ok", ", ".join(found))
@@ -89,7 +92,7 @@ def workflow(root: Path = checkout.ROOT) -> Check:
     if not (root / "Snakefile").is_file():
         return Check("workflow", "missing", f"no Snakefile in {root}", "clone the repository and run make environment")
     if importlib.util.find_spec("snakemake_logger_plugin_avpretext") is None or not program.exists():
-        return Check("workflow", "missing", f"no {program}, or not its display of progress", ENVIRONMENT)
+        return Check("workflow", "missing", f"no {program}, or not its display of progress", _environment())
     return Check("workflow", "ok", f"{root / 'Snakefile'}, run by {program}")
 
 
@@ -182,7 +185,7 @@ def _ask_torch() -> str:
 def slurm(find: Callable[[str], str | None] = shutil.which) -> Check:
     """Look for Slurm; a workstation does without."""
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
-        return Check("Slurm", "missing", "Snakemake's plugin for it is not installed", ENVIRONMENT, needed=False)
+        return Check("Slurm", "missing", "Snakemake's plugin for it is not installed", _environment(), needed=False)
     program = find("sbatch")
     if program is None:
         return Check("Slurm", "missing", "no sbatch: jobs run on this machine", needed=False)

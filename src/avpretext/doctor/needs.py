@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlparse
 
+from avpretext import checkout
 from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import load
 from avpretext.doctor.check import Check
@@ -58,7 +59,7 @@ def ffmpeg_program(name: str) -> Check:
 
 
 def _ffmpeg_fix(name: str) -> str:
-    return "make environment" if name == "bundled" else "set split.ffmpeg: bundled"
+    return checkout.make("environment") if name == "bundled" else "set split.ffmpeg: bundled"
 
 
 def face_model(config: Config, reach: Callable[[str], bool] | None = None) -> Check:
@@ -114,8 +115,16 @@ def pyfeat(options: PyFeatOptions, needed: bool) -> Check:
         au_pyfeat.check(options)
     except UserError as error:
         words = str(error) if needed else "no environment of its own; action_units.backend does not ask for it"
-        return Check("py-feat", "missing", words, "make pyfeat && avpretext models --pyfeat" if needed else "", needed)
+        return Check("py-feat", "missing", words, _pyfeat_fix(options) if needed else "", needed)
     return Check("py-feat", "ok", options.python, needed=needed)
+
+
+def _pyfeat_fix(options: PyFeatOptions) -> str:
+    """Return what makes or finds the environment: it is made within the checkout, and may be named from elsewhere."""
+    made = checkout.ROOT / ".venv-pyfeat" / "bin" / "python"
+    if made.is_file() and not Path(options.python).is_file():
+        return f"set action_units.pyfeat.python: {made}"
+    return f"{checkout.make('pyfeat')} && avpretext models --pyfeat"
 
 
 def gpu_wanted(config: Config) -> list[str]:
