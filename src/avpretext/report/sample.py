@@ -78,7 +78,7 @@ def load(config: Config, layout: Layout) -> Sample | None:
     """
     for corpus in (*config.used_for("pretrain"), *config.corpora):
         for shard, clip_id in _candidates(config, layout, corpus):
-            found = _read(layout, corpus, shard, clip_id)
+            found = read_clip(layout, corpus, shard, clip_id)
             if found is not None:
                 return found
     return None
@@ -110,14 +110,13 @@ def _worth(label: str | None, confidence: float | None) -> float:
 def clip_rows(path: str, clip_id: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
     """Return the rows of a clip; None where the artefact or the clip is missing."""
     for file in present([path]):
-        for found, rows in shards.iterate_clips(file, columns):
-            if found == clip_id:
-                # A copy: polars misreads the missing lists of a slice.
-                return pl.DataFrame(rows.take(np.arange(rows.num_rows)))
+        rows = shards.read_clip(file, clip_id, columns)
+        return None if rows.is_empty() else rows
     return None
 
 
-def _read(layout: Layout, corpus: str, shard: int, clip_id: str) -> Sample | None:
+def read_clip(layout: Layout, corpus: str, shard: int, clip_id: str) -> Sample | None:
+    """Return what the shards hold of a clip; None where its speech is missing."""
     speech = clip_rows(layout.shard(corpus, "speech", shard), clip_id, ["clip_id", "time_s", "energy"])
     audio = clip_rows(layout.shard(corpus, "split", shard, "audio"), clip_id, ["clip_id", "speaker", "duration_s"])
     if speech is None or audio is None:
