@@ -87,8 +87,8 @@ STAGES = {
     "ensemble": Stage("avpretext.training.ensemble", 1, ("ensemble",)),
     "evaluate": Stage("avpretext.evaluation.evaluate", 2, ("seed", "evaluate")),
     "ablate": Stage("avpretext.evaluation.ablate", 1),
-    "tables": Stage("avpretext.evaluation.tables", 1),
-    "report": Stage("avpretext.report.page", 1),
+    "tables": Stage("avpretext.evaluation.tables", 2),
+    "report": Stage("avpretext.report.page", 2),
 }
 
 
