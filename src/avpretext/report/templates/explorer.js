@@ -117,13 +117,13 @@
     for (const [kind, name, labels] of [["energy", "energy", clip.energy_labels], ["activation", "motion", clip.activation_labels]]) {
       const signal = kind === "energy" ? clip.energy : clip.motion;
       if (signal) row(kind, name, drawing(`${name} over the clip`, 26, ...curve(signal, 26, false)));
-      if (!labels) continue;
+      if (!labels || !clip.seconds) continue;
       const { high, all } = tally(labels);
       row(kind, "chunks", drawing(`${high} of ${all} chunks high`, 5 * all + 1, ...lanes(clip, labels)));
     }
     for (const [unit, signal] of clip.strongest || [])
       row("emotion", data.units[unit], drawing(`${data.units[unit]} over the clip`, 16, ...curve(signal, 16, true)));
-    if (box.children.length) row("clock", "", make("span", {}, make("span", {}, "0"), make("span", {}, `${clip.seconds.toFixed(2)} s`)));
+    if (box.children.length && clip.seconds) row("clock", "", make("span", {}, make("span", {}, "0"), make("span", {}, `${clip.seconds.toFixed(2)} s`)));
     return box;
   };
 
