@@ -70,6 +70,8 @@ def test_opens_from_disk_without_messages_or_requests_and_fits_its_width(
     assert browser.messages() == []
     assert browser.requests() == [report_file.as_uri()]
     assert browser.run(CONTRAST) == []
+    names = browser.run("return [...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert len(names) == len(set(names))
 
 
 def test_the_page_could_not_load_anything_if_it_tried(browser: Browser, report_file: Path) -> None:
@@ -77,7 +79,7 @@ def test_the_page_could_not_load_anything_if_it_tried(browser: Browser, report_f
     browser.run("document.body.append(Object.assign(new Image(), { src: 'http://127.0.0.1:9/x.png' }))")
     browser.run("fetch('http://127.0.0.1:9/').catch(() => {})")
     said = browser.messages()
-    assert len(said) == 2
+    assert len(said) >= 2
     assert all("Content Security Policy" in message for message in said)
 
 
@@ -140,7 +142,7 @@ def test_missing_values_come_last_and_a_duration_sorts_by_its_length(browser: Br
         assert "–" not in order[:-1]
     falling, rising = browser.run(script, "As Snakemake measured", "All together")
     assert falling == rising[::-1]
-    assert falling[0].startswith("38")
+    assert falling[:3] == ["36 s", "31 s", "25 s"]
 
 
 def test_a_table_sorts_by_the_keyboard_alone(browser: Browser, report_file: Path) -> None:
@@ -162,7 +164,7 @@ def ids(browser: Browser) -> list[str]:
 
 
 def status(browser: Browser) -> str:
-    return browser.find("#explorer-status").text
+    return browser.find("#explorer-found").text
 
 
 def choose(browser: Browser, facet: str, value: str) -> None:
@@ -264,7 +266,7 @@ def test_a_link_to_a_clip_shows_that_clip_from_anywhere_on_the_page(browser: Bro
     link = browser.find("#faces .emotions a")
     browser.run("arguments[0].click()", link)
     assert status(browser).startswith(f"The clip {link.text}.")
-    browser.find("#explorer-status button").click()
+    browser.find("#explorer-found button").click()
     assert "1 to 20 are shown" in status(browser)
     browser.open(report_file, "#clip=no%20such")
     assert status(browser).startswith("No clip no such is among those shown here.")

@@ -8,7 +8,7 @@
   if (!source) return;
   const data = JSON.parse(source.textContent);
   const form = document.getElementById("explorer-filters"), list = document.getElementById("explorer-rows");
-  const status = document.getElementById("explorer-status"), pages = document.getElementById("explorer-pages");
+  const status = document.getElementById("explorer-found"), pages = document.getElementById("explorer-pages");
   const PER_PAGE = 20, REFUSED = "refused, any reason";
   const clips = [...data.clips, ...data.refused.map(row => ({ ...row, id: row.clip_id || row.path, refused: true }))];
   let page = 0, only = null;
@@ -172,7 +172,7 @@
     const turn = (name, to) => {
       const button = make("button", { type: "button" }, name);
       button.disabled = to < 0 || to > last;
-      button.addEventListener("click", () => { page = to; show(); list.focus({ preventScroll: true }); document.getElementById("explorer-status").scrollIntoView(); });
+      button.addEventListener("click", () => { page = to; show(); list.focus({ preventScroll: true }); document.getElementById("explorer-found").scrollIntoView(); });
       return button;
     };
     pages.replaceChildren(...(last ? [turn("Previous", page - 1), make("span", {}, `Page ${page + 1} of ${last + 1}`), turn("Next", page + 1)] : []));
