@@ -4,7 +4,8 @@ import pytest
 from numpy.typing import NDArray
 
 from avpretext.features import thumbnails
-from avpretext.features.face_tracker import BLENDSHAPES, Face
+from avpretext.features.blendshapes import BLENDSHAPES
+from avpretext.features.face_tracker import Face
 from avpretext.features.landmark_points import MEDIAPIPE_TO_DLIB
 from avpretext.features.thumbnails import BLOCK, DIRECTIONS, PIXELS, Thumbnails, cut_face
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.config import LandmarkOptions
 from avpretext.features import geometry
-from avpretext.features.face_tracker import BLENDSHAPES, Face, FaceTracker
+from avpretext.features.blendshapes import BLENDSHAPES
+from avpretext.features.face_tracker import Face, FaceTracker
 from avpretext.features.landmark_points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
 from avpretext.features.landmark_shards import evenly
 from avpretext.features.models import FACE_MODEL, verified

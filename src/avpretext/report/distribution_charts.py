@@ -17,6 +17,9 @@ Floats = NDArray[np.float64]
 RAREST = 1e-4
 """Of action units, this share of the frames is drawn with no height, and all of them with full height."""
 
+LONGEST_BESIDE = 6
+"""Names with more letters stand above their ridge."""
+
 FILLS = {
     "high": (1.0, "full"), "low": (0.35, "full"), "dead zone": (1.0, "grid"),
     "an emotion": (1.0, "full"), "neutral": (0.5, "full"), "ambiguous": (0.7, "muted"), "none": (1.0, "grid"),
@@ -152,10 +155,7 @@ def ridges(
         chart, (axes,) = figure(430, height * len(rows) + 74)
         for place, (row, shares) in enumerate(zip(rows, heights, strict=True)):
             _draw_ridge(axes, place, row, 0.86 * shares / largest, colour)
-        axes.set_yticks(range(len(rows)), [row.name for row in rows])
-        axes.tick_params(axis="y", colors=COLOURS["ink"])
-        for label in axes.get_yticklabels():
-            label.set_verticalalignment("bottom")
+        _name_ridges(axes, [row.name for row in rows])
         axes.set_ylim(len(rows) - 0.75, -1.02)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", linewidth=0.7)
@@ -171,6 +171,17 @@ def ridges(
                       color=COLOURS["muted"], va="top", ha="left")  # fmt: skip
         spoken = "; ".join(f"{row.name} {row.number}" for row in rows)
         return inline(chart, name, f"{title}; {number}: {spoken}")
+
+
+def _name_ridges(axes: Axes, names: Sequence[str]) -> None:
+    """Write short names beside their ridges, long ones above the left end, where a name may have any length."""
+    beside = max(len(name) for name in names) <= LONGEST_BESIDE
+    axes.set_yticks(range(len(names)), names if beside else [""] * len(names))
+    axes.tick_params(axis="y", colors=COLOURS["ink"])
+    for label in axes.get_yticklabels():
+        label.set_verticalalignment("bottom")
+    for place, name in enumerate([] if beside else names):
+        axes.annotate(name, (0, place), (2, 30), xycoords=axes.get_yaxis_transform(), textcoords="offset points")
 
 
 def _draw_ridge(axes: Axes, place: int, row: Ridge, heights: Floats, colour: str) -> None:
