@@ -67,7 +67,7 @@ def of_features(features: Sequence[Features]) -> list[FeatureCharts]:
 
 def _energy_chart(corpora: Sequence[tuple[str, Histogram]]) -> Captioned:
     rows = [Ridge(name, found, f"{found.quantile(0.5):.0f} dB".replace("-", "−")) for name, found in corpora]
-    height = 110 if len(rows) == 1 else 64
+    height = 110 if len(rows) == 1 else 76
     title = "Energy, dB relative to full scale"
     return ridges(rows, "features-energy", title, "energy", linear_height, height, "median"), ENERGY
 
@@ -181,7 +181,7 @@ def _name_ridges(axes: Axes, names: Sequence[str]) -> None:
     for label in axes.get_yticklabels():
         label.set_verticalalignment("bottom")
     for place, name in enumerate([] if beside else names):
-        axes.annotate(name, (0, place), (2, 30), xycoords=axes.get_yaxis_transform(), textcoords="offset points")
+        axes.annotate(name, (0, place), (2, 47), xycoords=axes.get_yaxis_transform(), textcoords="offset points")
 
 
 def _draw_ridge(axes: Axes, place: int, row: Ridge, heights: Floats, colour: str) -> None:

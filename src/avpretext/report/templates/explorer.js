@@ -40,11 +40,11 @@
   ];
   const orders = [
     ["name", "name", null],
-    ["sure", "surest emotion first", clip => clip.sure],
-    ["unsure", "least sure emotion first", clip => -clip.sure],
-    ["long", "longest first", clip => clip.seconds],
-    ["loud", "most chunks of high energy first", clip => share(clip.energy_labels)],
-    ["moved", "most active chunks first", clip => share(clip.activation_labels)],
+    ["sure", "surest emotion", clip => clip.sure],
+    ["unsure", "least sure emotion", clip => -clip.sure],
+    ["long", "longest", clip => clip.seconds],
+    ["loud", "most high energy", clip => share(clip.energy_labels)],
+    ["moved", "most active", clip => share(clip.activation_labels)],
   ];
   const share = labels => (labels ? tally(labels).high / labels.length : undefined);
 
