@@ -252,9 +252,15 @@ def iterate_parts(path: PathLike, columns: Sequence[str] | None = None) -> Itera
     A clip that spans row groups comes in several parts, one after the other; for clips too long to hold whole.
     """
     wanted = None if columns is None else ["clip_id", *(name for name in columns if name != "clip_id")]
+    for group in iterate_groups(path, wanted):
+        yield from _runs(group)
+
+
+def iterate_groups(path: PathLike, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Yield a shard one row group at a time, whatever clips are in it: for what is counted over all rows."""
     with _opened(path) as file:
         for group in range(file.num_row_groups):
-            yield from _runs(file.read_row_group(group, columns=wanted))
+            yield file.read_row_group(group, columns=None if columns is None else list(columns))
 
 
 def iterate_clips(path: PathLike, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:

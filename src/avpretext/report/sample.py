@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.evaluation.summaries import present, read_present
 from avpretext.features.landmark_points import dlib_points
+from avpretext.labels import energy
 from avpretext.paths import Layout
 from avpretext.schemas import ACTION_UNITS
 
@@ -130,7 +132,7 @@ def read_clip(layout: Layout, corpus: str, shard: int, clip_id: str) -> Sample |
         speaker=audio["speaker"][0],
         duration_s=float(audio["duration_s"][0]),
         energy_time_s=speech["time_s"].to_list(),
-        energy_db=decibels(speech["energy"].to_numpy()),
+        energy_db=decibels(speech["energy"].to_numpy()).tolist(),
         frames=_frames(layout, corpus, shard, clip_id),
         motion_time_s=[] if motion is None else motion["time_s"].to_list(),
         motion=[] if motion is None else _gaps(motion["speed_face"]),
@@ -143,14 +145,13 @@ def read_clip(layout: Layout, corpus: str, shard: int, clip_id: str) -> Sample |
     )
 
 
-def decibels(energy: Any) -> list[float]:
+def decibels(values: Any) -> NDArray[np.float64]:
     """Return RMS energy (1 = full scale) in dB, not below -80.
 
     >>> decibels(np.array([1.0, 0.1, 0.0]))
-    [0.0, -20.0, -80.0]
+    array([  0., -20., -80.])
     """
-    floor = 10 ** (_SILENCE_DB / 20)
-    return [float(value) for value in 20 * np.log10(np.maximum(np.asarray(energy, dtype=np.float64), floor))]
+    return energy.decibels(np.asarray(values, dtype=np.float64), _SILENCE_DB)
 
 
 def _gaps(column: pl.Series) -> list[float]:
