@@ -14,7 +14,7 @@ import yaml
 
 from avpretext import shards
 
-from .report.conftest import build
+from .report.whole_run import build
 from .training.conftest import SMALL, TinyCorpus
 from .training.test_baseline import functionals_of
 from .training.test_deepemocluster import SMALL as CLUSTERED

@@ -14,7 +14,7 @@ from avpretext import shards
 from avpretext.paths import Layout
 
 from .features.test_speech import RATE, noise, shard
-from .report.conftest import build
+from .report.whole_run import build
 from .training.conftest import SMALL, TinyCorpus
 from .training.test_baseline import functionals_of
 from .training.test_deepemocluster import SMALL as CLUSTERED
