@@ -138,13 +138,13 @@ def test_phones_are_found_in_sound_words_and_the_tables_that_are_asked_for(tmp_p
     own = {"dictionary": "mine.dict", "visemes": "mine.yaml"}
     table = tmp_path / "clips.csv"
     table.write_text("path\na.wav\n")
-    asked = plan({"phones": own}, mine=corpus("folder", table=str(table), transcripts="said.csv", truth="t"))
+    asked = plan({"phones": own}, mine=corpus("folder", use=[], table=str(table), transcripts="said.csv", truth="t"))
     assert asked.phone_inputs("mine", "0003") == {
         "audio": "r/mine/split/audio/0003.parquet",
         "index": "r/mine/index/0003.parquet",
         "tables": [str(table), "said.csv", "mine.dict", "mine.yaml"],
     }
-    true = plan({"phones": {"backend": "truth"}}, mine=corpus(truth="t", segment=True))
+    true = plan({"phones": {"backend": "truth"}}, mine=corpus(truth="t", segment=True, use=[]))
     assert true.phone_inputs("mine", "0000")["tables"] == ["t/phonemes.parquet"]
     assert true.phone_inputs("mine", "0000")["index"] == "r/mine/segment/0000.parquet"
     assert true.imported_phones() is None
