@@ -51,7 +51,7 @@ def demo_clips(dictionary: Dictionary) -> Iterator[Clip]:
 
 def ravdess_clips(folder: Path, dictionary: Dictionary) -> Iterator[Clip]:
     """Yield signal and words of real clips."""
-    for file in sorted(folder.glob("*.flac"))[::8]:
+    for file in sorted(folder.glob("*.flac"))[::20]:
         clip = ravdess.read(file.name)
         words = dictionary.words_of(ravdess.READER.words(clip.sentence or "")) if clip else []
         if not isinstance(words, Refusal):
@@ -101,7 +101,7 @@ def show_truth() -> None:
 if __name__ == "__main__":
     dictionary = Dictionary()
     with open_aligner(dictionary) as aligner:
-        sets = {"demo": list(islice(demo_clips(dictionary), 0, None, 5))}
+        sets = {"demo": list(islice(demo_clips(dictionary), 0, None, 10))}
         if len(sys.argv) > 1:
             sets["ravdess"] = list(ravdess_clips(Path(sys.argv[1]), dictionary))
         for name, clips in sets.items():
