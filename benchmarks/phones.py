@@ -1,6 +1,6 @@
 """Speed of `phones` on one core, its memory, and what it gets right: the figures of benchmarks/phones.md.
 
-python benchmarks/phones.py [RAVDESS_FOLDER] > figures.txt
+python benchmarks/phones.py EVERY [RAVDESS_FOLDER] > figures.txt; EVERY 10: every tenth clip, half as many of RAVDESS
 
 Processor time is measured, not the clock: the stage works on one core. The demo must have been run.
 """
@@ -49,9 +49,9 @@ def demo_clips(dictionary: Dictionary) -> Iterator[Clip]:
                     yield (32767 * decode(clip)).astype(np.int16), words
 
 
-def ravdess_clips(folder: Path, dictionary: Dictionary) -> Iterator[Clip]:
+def ravdess_clips(folder: Path, every: int, dictionary: Dictionary) -> Iterator[Clip]:
     """Yield signal and words of real clips."""
-    for file in sorted(folder.glob("*.flac"))[::20]:
+    for file in sorted(folder.glob("*.flac"))[::every]:
         clip = ravdess.read(file.name)
         words = dictionary.words_of(ravdess.READER.words(clip.sentence or "")) if clip else []
         if not isinstance(words, Refusal):
@@ -66,11 +66,10 @@ def speed(clips: list[Clip], work: Callable[[Samples, list[str]], object]) -> fl
     return seconds / (time.process_time() - began)
 
 
-def show_fit(name: str, clips: list[Clip], aligner: Aligner) -> None:
-    """Print how many clips align to their own words and to those of another clip, and the confidences."""
+def show_fit(name: str, clips: list[Clip], others: list[list[str]], aligner: Aligner) -> None:
+    """Print how many clips align to their own words and to others, and the confidences."""
     rng = np.random.default_rng(1)
-    others = [words for _, words in clips]
-    for kind in ("own", "another"):
+    for kind in ("own", "other"):
         found = []
         for signal, words in clips:
             foreign = [one for one in others if set(one) != set(words)]
@@ -101,14 +100,14 @@ def show_truth() -> None:
 if __name__ == "__main__":
     dictionary = Dictionary()
     with open_aligner(dictionary) as aligner:
-        sets = {"demo": list(islice(demo_clips(dictionary), 0, None, 10))}
-        if len(sys.argv) > 1:
-            sets["ravdess"] = list(ravdess_clips(Path(sys.argv[1]), dictionary))
+        sets = {"demo": list(islice(demo_clips(dictionary), 0, None, int(sys.argv[1])))}
+        if len(sys.argv) > 2:
+            sets["ravdess"] = list(ravdess_clips(Path(sys.argv[2]), 2 * int(sys.argv[1]), dictionary))
         for name, clips in sets.items():
             aligned = speed(clips, aligner.align)
             recognised = speed(clips[::4], lambda signal, words: aligner.recognise(signal))
             print(f"{name}: {len(clips)} clips; align {aligned:.1f}, recognise {recognised:.1f} times real time")
-            show_fit(name, clips, aligner)
+            show_fit(name, clips, [words for _, words in sets["demo"]], aligner)
         short = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         long_signal, words = (np.tile(sets["demo"][0][0], 80)[: 120 * 16000], sets["demo"][0][1] * 60)
         aligner.align(long_signal, words)
