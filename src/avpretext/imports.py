@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def fingerprint_of(folder: str | None, extensions: tuple[str, ...]) -> str | None:
-    """Return what changes when a file with one of these extensions is added, replaced or removed in a folder; None of none.
+    """Return what changes when such a file is added, replaced or removed in a folder; None where there is no folder.
 
     >>> fingerprint_of("no such folder", (".csv",)) == fingerprint_of("nor this", (".csv",))
     True
