@@ -4,7 +4,7 @@
         --demo results/demo_unlabelled --truth data/demo/truth
 
 `clips.csv` has the columns path, speaker, emotion: files of videos or pictures, who is seen, and what label would be
-right (several joined by `|`). Pictures become clips of one second. Videos pass `split`, `landmarks`, `neutral`,
+right (several joined by `|`). Pictures become clips of one second. Videos pass `watch`, `neutral`,
 `action_units` and `labels_emotion` with the default options, in a temporary folder, twice:
 
 - all: calibrated by all of the speaker's clips
@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.config import ActionUnitOptions, EmotionLabelOptions, LandmarkOptions, MediaOptions
 from avpretext.evaluation.truth import emotion_scores, pearson
-from avpretext.features import au_blendshapes, formulas, landmarks, neutral
+from avpretext.features import au_blendshapes, formulas, neutral, watch
 from avpretext.features.landmark_shards import evenly, read_clips
+from avpretext.features.landmarks import Artefacts
 from avpretext.features.measures import measure
 from avpretext.labels import emotion
 from avpretext.labels.emotion_table import read_table
-from avpretext.media import split
 from avpretext.schemas import ACTION_UNITS
 
 Floats = NDArray[np.float64]
@@ -63,11 +63,11 @@ def real_faces(listed: list[dict[str, str]], model: Path, folder: Path) -> None:
     """Print a row per clip and calibration, and how many labels are right."""
     clips = [{**row, "clip_id": f"{k:03d}_{Path(row['path']).stem}"} for k, row in enumerate(listed)]
     rows = [index_row(clip, folder) for clip in clips]
-    index, frames, faces = (folder / f"{name}.parquet" for name in ("index", "frames", "landmarks"))
+    index, faces = (folder / f"{name}.parquet" for name in ("index", "landmarks"))
     shards.write_table(index, rows, schemas.INDEX, {})
     spare = [folder / f"spare{k}.parquet" for k in range(4)]
-    split.run(index, Path("/"), MediaOptions(), spare[0], frames, spare[1])
-    landmarks.run(frames, model, LandmarkOptions(), faces, spare[2], spare[3])
+    seen = Artefacts(faces, spare[2], spare[3])
+    watch.run(index, Path("/"), MediaOptions(), spare[0], spare[1], model, LandmarkOptions(), seen)
     print("| clip | posed | calibrated by | label | scores | action units |\n|---|---|---|---|---|---|")
     right: dict[str, list[bool]] = defaultdict(list)
     for calibrated in ("all", "alone"):

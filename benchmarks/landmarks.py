@@ -83,7 +83,7 @@ def write_shard(stored: Images, path: Path) -> Path:
 def ways_to_run(stored: Images, shard: Path, model: Path, folder: Path) -> dict[str, Callable[[], None]]:
     """Return what is compared."""
     decoded = [list(decode(clip)) for clip in stored]
-    options = LandmarkOptions()
+    options, one_face = LandmarkOptions(), LandmarkOptions(max_faces=1)
     output, rejects, preview, thumbnails = (
         folder / f"{name}.parquet" for name in ("landmarks", "rejects", "preview", "thumbnails")
     )
@@ -91,8 +91,15 @@ def ways_to_run(stored: Images, shard: Path, model: Path, folder: Path) -> dict[
         "bare": lambda: bare(decoded, model, faces=1),
         "bare, with decoding": lambda: bare((decode(clip) for clip in stored), model, faces=1),
         "bare, options of the stage": lambda: bare(decoded, model, faces=options.max_faces),
-        "stage": lambda: landmarks.run(shard, model, options, output, rejects, preview, thumbnails=thumbnails),
-        "stage, without thumbnails": lambda: landmarks.run(shard, model, options, output, rejects, preview),
+        "stage": lambda: landmarks.run(
+            shard, model, options, landmarks.Artefacts(output, rejects, preview, thumbnails)
+        ),
+        "stage, one face": lambda: landmarks.run(
+            shard, model, one_face, landmarks.Artefacts(output, rejects, preview, thumbnails)
+        ),
+        "stage, without thumbnails": lambda: landmarks.run(
+            shard, model, options, landmarks.Artefacts(output, rejects, preview)
+        ),
     }
 
 

@@ -1,5 +1,6 @@
 """Stages: a signature changes with the options that shape the stage, and with no other."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.stages import STAGES, parse_signature, signature
+from avpretext.options.base import places
+from avpretext.stages import PLACES, STAGES, parse_signature, signature, whole_signature
 
 
 def with_options(**content: Any) -> Config:
@@ -18,7 +20,8 @@ def with_options(**content: Any) -> Config:
     ("change", "touched"),
     [
         ({"labels": {"emotion": {"min_score": 0.5}}}, {"labels_emotion"}),
-        ({"split": {"fps": 30}}, {"split", "orofacial_system"}),
+        ({"split": {"fps": 30}}, {"split", "watch", "orofacial_system"}),
+        ({"split": {"keep_frames": True}}, set()),
         ({"orofacial": {"epochs": 3}}, {"orofacial_system"}),
         ({"orofacial": {"films": 3, "threads": 2}}, set()),
         ({"results": "elsewhere"}, set()),
@@ -27,6 +30,10 @@ def with_options(**content: Any) -> Config:
         ({"model": {"features": ["log_mel"]}}, {"pretrain", "finetune"}),
         ({"ablation": {"losses": ["base"]}}, set()),
         ({"evaluate": {"bootstrap": 10}}, {"evaluate"}),
+        ({"finetune": {"threads": 8, "device": "cuda"}, "deepemocluster": {"device": "auto"}}, set()),
+        ({"action_units": {"pyfeat": {"device": "cuda", "weights": "w", "python": "p"}}}, set()),
+        ({"action_units": {"pyfeat": {"batch_size": 2}}}, {"action_units"}),
+        ({"models": {"folder": "elsewhere"}, "split": {"ffmpeg": "/opt/ffmpeg"}}, set()),
     ],
 )
 def test_an_option_touches_the_stages_that_read_it(change: dict[str, Any], touched: set[str]) -> None:
@@ -48,6 +55,23 @@ def test_a_signature_is_read_back_as_the_same_options(stage: str) -> None:
     assert signature(stage, read, "mine") == signature(stage, config, "mine")
 
 
+def test_where_a_stage_runs_reaches_it_through_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_options(
+        models={"folder": "my models"},
+        finetune={"device": "cuda", "epochs": 5, "threads": 8},
+        action_units={"pyfeat": {"weights": "w"}, "backend": "pyfeat"},
+    )
+    monkeypatch.setenv(PLACES, json.dumps(places(config)))
+    assert parse_signature(signature("models", config)).models == config.models
+    assert parse_signature(signature("action_units", config)).action_units == config.action_units
+    tuned = parse_signature(signature("finetune", config)).finetune
+    assert (tuned.device, tuned.epochs) == ("cuda", 5)
+    assert tuned.threads == 1, "rules hand threads over by themselves, and no artefact tells of them"
+    assert whole_signature(config) == whole_signature(
+        with_options(finetune={"epochs": 5}, action_units={"backend": "pyfeat"})
+    )
+
+
 def test_a_protocol_across_corpora_is_read_back() -> None:
     others = {"path": "q", "use": []}
     across = {"path": "p", "use": ["finetune"], "protocol": {"name": "cross_corpus", "train": ["other"]}}
@@ -61,3 +85,11 @@ def test_a_raised_version_changes_the_signature_of_its_stage_alone(monkeypatch: 
     raised = replace(STAGES["motion"], version=STAGES["motion"].version + 1)
     monkeypatch.setitem(STAGES, "motion", raised)
     assert [stage for stage in STAGES if signature(stage, config, "mine") != before[stage]] == ["motion"]
+
+
+def test_a_raised_version_changes_the_stages_that_do_its_work_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_options()
+    before = {stage: signature(stage, config, "mine") for stage in STAGES}
+    monkeypatch.setitem(STAGES, "landmarks", replace(STAGES["landmarks"], version=99))
+    changed = [stage for stage in STAGES if signature(stage, config, "mine") != before[stage]]
+    assert sorted(changed) == ["landmarks", "watch"]

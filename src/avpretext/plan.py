@@ -126,6 +126,15 @@ class Plan:
         """Tell whether the segments of a corpus are chosen by the faces in them."""
         return self.config.corpora[corpus].video and self.config.segment.one_face > 0
 
+    @property
+    def stores_frames(self) -> bool:
+        """Whether frames are stored before they are looked at; else they are looked at as they are decoded.
+
+        They are for py-feat, which looks at them later, and where the clip's start is known only once it is decoded.
+        """
+        options = self.config.split
+        return options.keep_frames or options.trim_db is not None or self.config.action_units.backend == "pyfeat"
+
     def refusing(self, corpus: str) -> list[str]:
         """Return the stages that can refuse clips of a corpus."""
         cut = ["segment"] if self.config.corpora[corpus].segment else []

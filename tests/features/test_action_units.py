@@ -10,7 +10,7 @@ from avpretext import schemas, shards
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 from avpretext.features import action_units, au_blendshapes, neutral
-from avpretext.features.face_tracker import BLENDSHAPES
+from avpretext.features.blendshapes import BLENDSHAPES
 from avpretext.features.formulas import FORMULAS, intensities
 from avpretext.features.measures import GEOMETRY, MEASURES, TYPICAL_REST, measure
 from avpretext.schemas import ACTION_UNITS

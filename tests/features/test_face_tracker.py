@@ -2,13 +2,16 @@ import os
 import sys
 from pathlib import Path
 
+import mediapipe
 import numpy as np
 import pytest
+from mediapipe.tasks.python import BaseOptions
+from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions, RunningMode
 from numpy.typing import NDArray
 
-from avpretext.features import face_tracker
+from avpretext.features.blendshapes import BLENDSHAPES
 from avpretext.features.face_choice import choose_face
-from avpretext.features.face_tracker import FaceTracker, few_processors, quiet_stderr
+from avpretext.features.face_tracker import FaceTracker, detect, few_processors, quiet_stderr
 from avpretext.features.geometry import head_pose
 from avpretext.features.landmark_points import EYE_CORNERS_OUTER, MEDIAPIPE_TO_DLIB, dlib_points
 
@@ -65,8 +68,8 @@ def test_a_portrait_is_found_with_every_point_in_its_place(face_model: Path, por
     assert points[8, 1] > points[57, 1] > points[33, 1] > points[36, 1], "chin, lip, nose, eye from below"
     assert MEDIAPIPE_TO_DLIB[30] == 4
     assert points[30, 2] < points[0, 2], "the tip of the nose is nearer than the ear"
-    assert face.blendshapes.shape == (len(face_tracker.BLENDSHAPES),) == (52,)
-    assert face.blendshapes[face_tracker.BLENDSHAPES.index("mouthSmileLeft")] > 0.5, "she smiles"
+    assert face.blendshapes.shape == (len(BLENDSHAPES),) == (52,)
+    assert face.blendshapes[BLENDSHAPES.index("mouthSmileLeft")] > 0.5, "she smiles"
 
 
 def test_a_tilted_picture_tilts_the_head_by_as_much(face_model: Path, portrait: NDArray[np.uint8]) -> None:
@@ -107,3 +110,34 @@ def test_mediapipe_stays_silent(
     with FaceTracker(face_model, 2, 0.5) as tracker:
         tracker.track(portrait, 0.0)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("faces", [1, 2])
+def test_faces_are_what_mediapipes_own_function_returns(
+    face_model: Path, portrait: NDArray[np.uint8], faces: int
+) -> None:
+    options = FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(face_model)),
+        running_mode=RunningMode.VIDEO,
+        num_faces=faces,
+        output_face_blendshapes=True,
+    )
+    both = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.hstack([portrait, portrait[:, ::-1]]))
+    with FaceLandmarker.create_from_options(options) as ours, FaceLandmarker.create_from_options(options) as theirs:
+        for frame in range(3):
+            seen, expected = detect(ours, both, 40 * frame), theirs.detect_for_video(both, 40 * frame)
+            assert len(seen) == len(expected.face_landmarks) == faces
+            for face, landmarks, shapes in zip(seen, expected.face_landmarks, expected.face_blendshapes, strict=True):
+                assert face.landmarks.tolist() == [[point.x, point.y, point.z] for point in landmarks]
+                assert face.blendshapes.tolist() == [shape.score for shape in shapes]
+
+
+def test_a_face_that_jumps_is_where_it_is_at_once(face_model: Path, portrait: NDArray[np.uint8]) -> None:
+    """MediaPipe smooths the landmarks of one face over time unless much of it has passed; a lip would lag behind."""
+    moved = np.roll(portrait, 6, axis=1)
+    with FaceTracker(face_model, 1, 0.5) as tracker:
+        before = [tracker.track(portrait, frame / 25) for frame in range(4)][-1]
+        after = tracker.track(moved, 4 / 25)
+    assert before is not None
+    assert after is not None
+    assert (after.landmarks - before.landmarks)[:, 0].mean() == pytest.approx(6, abs=0.7)

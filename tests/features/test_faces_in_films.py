@@ -41,8 +41,8 @@ def found(tmp_path_factory: pytest.TempPathFactory, face_model: Path) -> dict[st
     corpus = CorpusOptions(path=str(folder / "corpus"), use=["pretrain"])
     index.run(corpus, 0, path["index"], no["index"])
     split.run(path["index"], folder / "corpus", MediaOptions(), path["audio"], path["frames"], no["split"])
-    preview = folder / "preview.parquet"
-    landmarks.run(path["frames"], face_model, LandmarkOptions(), path["landmarks"], no["landmarks"], preview)
+    artefacts = landmarks.Artefacts(path["landmarks"], no["landmarks"], folder / "preview.parquet")
+    landmarks.run(path["frames"], face_model, LandmarkOptions(), artefacts)
     motion.run(path["landmarks"], MotionOptions(), path["motion"])
     return {name: shards.read(path[name]) for name in ("landmarks", "motion")} | {
         "rejects": shards.read(list(no.values()))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.config import LandmarkOptions
 from avpretext.features import landmarks
+from avpretext.features import preview as previews
 from avpretext.features.face_tracker import FaceTracker
 from avpretext.features.landmark_points import dlib_points
 from avpretext.features.thumbnails import DIRECTIONS, PIXELS
@@ -46,7 +47,7 @@ class Results:
         folder.mkdir(exist_ok=True)
         names = ("landmarks.parquet", "rejects.parquet", "preview.parquet", "thumbnails.parquet")
         *paths, small = (folder / name for name in names)
-        landmarks.run(frames, model, options, *paths, thumbnails=small)
+        landmarks.run(frames, model, options, landmarks.Artefacts(*paths, small))
         self.landmarks, self.rejects, self.preview, self.thumbnails = (shards.read(path) for path in (*paths, small))
         self.bytes = paths[0].read_bytes() + small.read_bytes()
 
@@ -124,9 +125,12 @@ def test_a_few_frames_are_kept_for_people_to_look_at(
     stored = [jpeg(picture) for picture in pictures]
     frames = frames_shard(tmp_path / "frames.parquet", {f"clip{k:02d}": stored for k in range(10)})
     preview = Results(tmp_path / "out", frames, face_model, LandmarkOptions()).preview
-    assert preview["clip_id"].n_unique() == landmarks.PREVIEW_CLIPS
+    assert preview["clip_id"].n_unique() == previews.CLIPS
     assert preview.filter(preview["clip_id"] == "clip00")["frame"].to_list() == [0, 1, 2, 4, 5, 6]
-    assert preview["image"][0]["bytes"] == stored[0]
+    shown, kept = landmarks.decode(preview["image"][0]["bytes"]), landmarks.decode(stored[0])
+    assert shown is not None
+    assert kept is not None
+    assert np.abs(shown.astype(int) - kept).mean() < 3
 
 
 def test_a_few_small_pictures_of_every_accepted_face_are_kept(
@@ -142,6 +146,29 @@ def test_a_few_small_pictures_of_every_accepted_face_are_kept(
     picture = landmarks.decode(kept["image"][0]["bytes"])
     assert picture is not None
     assert picture.shape == (PIXELS, PIXELS, 3)
+
+
+def test_of_a_long_clip_the_frames_kept_are_still_spread_over_all_of_it() -> None:
+    picture = np.zeros((8, 8, 3), dtype=np.uint8)
+    for length in (1, 5, 6, 7, 13, 100, 999):
+        preview = previews.Preview()
+        for frame in range(length):
+            preview.offer(frame, frame / FPS, picture)
+            assert len(preview._held) <= 2 * previews.FRAMES
+        kept = [row["frame"] for row in preview.rows("a")]
+        assert len(kept) == min(length, previews.FRAMES)
+        assert kept[0] == 0
+        assert kept[-1] >= length * 0.8 - 1
+        assert max(np.diff(kept), default=0) <= 2 * length / previews.FRAMES + 1
+
+
+def test_without_a_place_to_go_no_small_pictures_are_kept(
+    tmp_path: Path, face_model: Path, pictures: list[NDArray[np.uint8]]
+) -> None:
+    frames = frames_shard(tmp_path / "frames.parquet", {"a": [jpeg(pictures[0])]})
+    paths = [tmp_path / name for name in ("landmarks", "rejects", "preview")]
+    landmarks.run(frames, face_model, LandmarkOptions(), landmarks.Artefacts(*paths))
+    assert {path.name for path in tmp_path.iterdir()} == {"frames.parquet", "landmarks", "rejects", "preview"}
 
 
 def test_an_empty_shard_gives_empty_artefacts(tmp_path: Path, face_model: Path) -> None:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import opensmile
+import pyarrow as pa
 import pytest
 
 from avpretext import schemas, shards
 from avpretext.config import FunctionalOptions, LogMelOptions, SpeechOptions
 from avpretext.features import audio_shards, functionals, geometry, landmarks, log_mel, measures, motion, speech
 from avpretext.features.face_tracker import Face
-from avpretext.features.landmarks import ClipRows
+from avpretext.features.landmarks import ClipSeen
 
 from .faces import resting_head
 from .test_speech import RATE, noise, shard
@@ -80,9 +81,8 @@ def test_a_face_in_blocks_moves_as_it_does_in_one(monkeypatch: pytest.MonkeyPatc
         assert np.allclose(speeds_in_blocks[region], speed, rtol=1e-9, atol=0, equal_nan=True)
 
 
-@pytest.mark.parametrize(("needed", "rows"), [(10, 40), (30, 40), (41, 0)])
 def test_rows_that_wait_in_a_file_are_those_that_wait_in_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needed: int, rows: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(1)
     points = (resting_head()[[0]].repeat(478, axis=0) + rng.normal(size=(478, 3))).astype(np.float32)
@@ -91,14 +91,10 @@ def test_rows_that_wait_in_a_file_are_those_that_wait_in_memory(
     found = []
     for waiting in (1000, 7):
         monkeypatch.setattr(landmarks, "WAITING", waiting)
-        monkeypatch.setattr(landmarks, "BLOCK", 16)
-        path = tmp_path / str(waiting)
-        with shards.ShardWriter(path, schemas.landmarks(478), {}) as writer:
-            clip = ClipRows("clip", 478, writer, needed, tmp_path)
-            for frame in range(40):
-                clip.add(frame, frame / 25, image, face)
-            clip.flush()
-        found.append(shards.read(path))
-    assert len(found[0]) == rows
+        clip = ClipSeen("clip", 478, schemas.landmarks(478), tmp_path)
+        for frame in range(40):
+            clip.add(frame, frame / 25, image, face)
+            assert not list(tmp_path.iterdir()), "the file that rows wait in has no name"
+        found.append(pa.concat_tables(clip.take()))
+    assert found[0].num_rows == clip.frames == clip.detected == 40
     assert found[1].equals(found[0])
-    assert {path.name for path in tmp_path.iterdir()} == {"1000", "7"}, "the file that rows waited in has no name"

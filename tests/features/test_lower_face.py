@@ -10,7 +10,7 @@ from tests.features.faces import posed, resting_head, rotation
 from avpretext import schemas, shards
 from avpretext.errors import UserError
 from avpretext.features import lower_face, resting_shape
-from avpretext.features.blendshape_names import MOUTH_BLENDSHAPES
+from avpretext.features.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.features.landmark_points import (
     INNER_LIPS,
     MEDIAPIPE_POINTS,

@@ -8,7 +8,7 @@ from tests.features.faces import resting_head
 from avpretext import schemas, shards
 from avpretext.config import ActionUnitOptions
 from avpretext.features import neutral
-from avpretext.features.face_tracker import BLENDSHAPES
+from avpretext.features.blendshapes import BLENDSHAPES
 from avpretext.features.formulas import intensities
 from avpretext.features.measures import MEASURES, TYPICAL_REST, RestingFace
 from avpretext.schemas import ACTION_UNITS

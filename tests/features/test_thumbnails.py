@@ -4,7 +4,8 @@ import pytest
 from numpy.typing import NDArray
 
 from avpretext.features import thumbnails
-from avpretext.features.face_tracker import BLENDSHAPES, Face
+from avpretext.features.blendshapes import BLENDSHAPES
+from avpretext.features.face_tracker import Face
 from avpretext.features.landmark_points import MEDIAPIPE_TO_DLIB
 from avpretext.features.thumbnails import BLOCK, DIRECTIONS, PIXELS, Thumbnails, cut_face
 
@@ -45,8 +46,7 @@ def test_the_frame_that_goes_furthest_is_kept_for_each_direction_also_beyond_a_b
     for frame in range(3 * BLOCK):
         shapes = {"mouthSmile": smiles.get(frame, 0.0), "mouthUpperUp": 0.5 if frame == 3 else 0.0}
         found.offer(frame, frame / 25, picture(frame), face(points, **shapes))
-    found.end("a", keep=True)
-    rows = {row["frame"]: row for row in found.rows}
+    rows = {row["frame"]: row for row in found.rows("a")}
     assert list(rows) == sorted(rows)
     assert {3, BLOCK + 5} <= set(rows)
     assert not {7, 2 * BLOCK + 1} & set(rows)
@@ -64,14 +64,13 @@ def test_a_blink_is_no_expression(points: NDArray[np.float32]) -> None:
     assert strength[0, SNEER] > strength[1, SNEER]
 
 
-def test_nothing_is_kept_of_refused_clips_nor_carried_into_the_next(points: NDArray[np.float32]) -> None:
+def test_frames_without_a_face_are_passed_over(points: NDArray[np.float32]) -> None:
     found = Thumbnails()
-    found.offer(9, 0.36, picture(90), face(points, mouthSmile=1.0, mouthUpperUp=1.0))
-    found.end("refused", keep=False)
     found.offer(0, 0.0, picture(10), face(points))
-    found.offer(1, 0.04, None, None)
-    found.end("kept", keep=True)
-    assert {(row["clip_id"], row["frame"]) for row in found.rows} == {("kept", 0)}
+    found.offer(1, 0.04, picture(20), None)
+    found.offer(2, 0.08, None, None)
+    assert {(row["clip_id"], row["frame"]) for row in found.rows("a")} == {("a", 0)}
+    assert Thumbnails().rows("b") == []
 
 
 def test_no_more_than_a_block_of_frames_waits(points: NDArray[np.float32]) -> None:
@@ -79,13 +78,6 @@ def test_no_more_than_a_block_of_frames_waits(points: NDArray[np.float32]) -> No
     for frame in range(5 * BLOCK):
         found.offer(frame, frame / 25, picture(1), face(points))
         assert len(found._waiting) < BLOCK
-
-
-def test_without_a_place_to_go_nothing_is_kept(points: NDArray[np.float32]) -> None:
-    found = Thumbnails(wanted=False)
-    found.offer(0, 0.0, picture(10), face(points))
-    found.end("a", keep=True)
-    assert found.rows == []
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from avpretext.errors import UserError
 from avpretext.media import decode as decoding
 from avpretext.media import process
 from avpretext.media.checks import refuse_by_length
-from avpretext.media.decode import Decoded, decode, encode_flac, split_jpegs
+from avpretext.media.decode import Decoded, decode, encode_flac, read_pictures, split_jpegs
 from avpretext.media.endings import is_cut_off_mp4
 from avpretext.media.ffmpeg import Header, level_and_text, parse_header, program
 from avpretext.refusal import Refusal
@@ -301,3 +301,26 @@ def test_flac_keeps_every_sample():
     assert samples == len(values)
     assert content == hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()
     assert np.array_equal(soundfile.read(io.BytesIO(flac), dtype="int16")[0], values)
+
+
+def test_pictures_of_a_stream_are_read_to_where_it_breaks_off():
+    pictures = [np.arange(36, dtype=np.uint8).reshape(3, 4, 3), np.full((2, 2, 3), 10, np.uint8)]
+    files = [b"P6\n%d %d\n255\n" % (one.shape[1], one.shape[0]) + one.tobytes() for one in pictures]
+    for missing in range(len(files[1])):
+        stream = io.BytesIO(b"".join(files)[: sum(map(len, files)) - missing])
+        found = list(read_pictures(stream))
+        assert len(found) == (2 if missing == 0 else 1)
+        assert all((ours == theirs).all() for ours, theirs in zip(found, pictures, strict=False))
+    assert list(read_pictures(None)) == []
+
+
+def test_frames_may_be_looked_at_in_place_of_stored(flash_and_beep, ffmpeg, options, tmp_path):
+    source = flash_and_beep("a.mkv", "-c:v", "ffv1", "-c:a", "flac")
+    stored = decoded(source, ffmpeg, options)
+    clip = decode(source, ffmpeg, options, True, tmp_path, look=lambda frames: [frame.mean() for frame in frames])
+    assert isinstance(clip, Decoded)
+    assert (clip.flac, clip.video_frames) == (stored.flac, 75)
+    assert [frame for frame, shade in enumerate(clip.seen) if shade > 128] == [25, 26, 27, 28, 29]
+    some = decode(source, ffmpeg, options, True, tmp_path, look=lambda frames: next(frames).shape)
+    assert isinstance(some, Decoded)
+    assert (some.seen, some.video_frames) == ((120, 160, 3), 75), "who looks away loses nothing"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from avpretext import corpora, shards
+from avpretext import corpora, schemas, shards
 from avpretext.config import CorpusOptions, MediaOptions
 from avpretext.corpora.headers import read_header
 from avpretext.errors import UserError
@@ -367,7 +367,8 @@ def test_a_face_model_that_was_swapped_is_not_loaded(tmp_path: Path) -> None:
     model = tmp_path / "face_landmarker.task"
     model.write_bytes(b"another model")
     outputs = [tmp_path / f"{name}.parquet" for name in ("frames", "landmarks", "rejects", "preview")]
+    shards.write_table(outputs[0], [], schemas.FRAMES, {})
     with pytest.raises(UserError, match=r"its SHA-256 is .*, expected .*run the stage 'models' again"):
-        landmarks.run(outputs[0], model, LandmarkOptions(), *outputs[1:])
+        landmarks.run(outputs[0], model, LandmarkOptions(), landmarks.Artefacts(*outputs[1:]))
     with pytest.raises(UserError, match="its SHA-256 is"):
         segment.run(outputs[0], tmp_path, SegmentOptions(), MediaOptions(), True, model, *outputs[1:3])

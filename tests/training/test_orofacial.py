@@ -16,7 +16,7 @@ from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.errors import UserError
 from avpretext.evaluation import orofacial_tables
-from avpretext.features.blendshape_names import MOUTH_BLENDSHAPES
+from avpretext.features.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.features.landmark_points import INNER_LIPS, OROFACIAL_POINTS
 from avpretext.models.losses import NO_LABEL
 from avpretext.models.orofacial import EMOTION, VISEME

@@ -37,7 +37,7 @@ def test_imported_action_units_give_the_labels_that_they_show(finished: Project,
         "report": {"compare_action_units": str(finished.folder / "results")},
     }
     runs = project.snakemake("--dry-run", **changes).would_run()
-    assert not {"index", "split", "landmarks", "neutral", "labels_energy"} & set(runs)
+    assert not {"index", "watch", "neutral", "labels_energy"} & set(runs)
     project.snakemake("results/tables/main.csv", **changes)
     labels = shards.read(project.folder / "results/unlabelled/labels_emotion/all.parquet")
     known = shards.read(project.folder / "demo/truth/clips.parquet").filter(pl.col("corpus") == "unlabelled")

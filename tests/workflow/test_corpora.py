@@ -99,7 +99,7 @@ def test_an_edited_label_decodes_nothing_again(own: Project, tmp_path: Path) -> 
     runs = project.snakemake("--dry-run").would_run()
     assert runs["targets"] == 3
     assert {"folds", "finetune", "baseline", "evaluate", "tables"} <= set(runs)
-    assert not {"index", "split", "split_audio", "speech", "functionals"} & set(runs)
+    assert not {"index", "watch", "split_audio", "speech", "functionals"} & set(runs)
 
 
 @pytest.mark.workflow
@@ -217,5 +217,5 @@ def test_the_published_experiment_can_be_planned_where_its_corpora_are(tmp_path:
     runs = Project(tmp_path, config).snakemake("--dry-run").would_run()
     assert runs["finetune"] == 8  # scratch and seven sets of tasks
     assert runs["pretrain"] == 7
-    assert runs["split"] == 100
+    assert runs["watch"] == 100
     assert runs["split_audio"] == 38

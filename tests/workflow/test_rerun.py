@@ -5,11 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import pytest
 
 from tests.workflow.project import Project
 
-MEDIA = {"models", "index", "split", "split_audio", "speech", "landmarks", "motion", "action_units"}
+MEDIA = {"models", "index", "watch", "split_audio", "speech", "motion", "action_units"}
 
 
 def test_nothing_is_left_to_do_after_a_finished_run(finished: Project) -> None:
@@ -42,6 +43,21 @@ def test_an_edited_option_redoes_its_stage_and_what_follows(
     assert not set(runs) & (untouched | later_labels)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"finetune": {"seeds": 1, "epochs": 2, "threads": 2, "device": "auto"}},
+        {"pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 2, "device": "auto"}},
+        {"action_units": {"pyfeat": {"device": "cpu", "weights": "elsewhere", "python": "elsewhere/python"}}},
+        {"models": {"folder": "elsewhere"}},
+        {"split": {"ffmpeg": imageio_ffmpeg.get_ffmpeg_exe()}},
+    ],
+    ids=["finetune", "pretrain", "action_units", "models", "split"],
+)
+def test_where_a_stage_runs_redoes_nothing(finished: Project, change: dict[str, Any]) -> None:
+    assert finished.snakemake("--dry-run", **change).would_run() == {}
+
+
 def test_the_emotion_labels_alone_touch_only_the_sets_of_tasks_that_use_them(finished: Project) -> None:
     runs = finished.snakemake("--dry-run", labels={"emotion": {"min_score": 0.3}}).would_run()
     assert runs["pretrain"] == 1  # of two sets, one has the task
@@ -52,16 +68,22 @@ def test_a_new_clip_redoes_its_shard_alone(finished: Project, tmp_path: Path) ->
     speaker = next(path for path in sorted((project.folder / "demo/unlabelled").iterdir()) if path.is_dir())
     shutil.copy2(next(speaker.glob("*.mp4")), speaker / "one more – 'new' 😀.mp4")
     runs = project.snakemake("--dry-run").would_run()
-    assert {stage: runs[stage] for stage in ("index", "split", "speech", "landmarks", "motion")} == {
-        "index": 1, "split": 1, "speech": 1, "landmarks": 1, "motion": 1,
+    assert {stage: runs[stage] for stage in ("index", "watch", "speech", "motion")} == {
+        "index": 1, "watch": 1, "speech": 1, "motion": 1,
     }  # fmt: skip
     assert "split_audio" not in runs
+
+
+def test_frames_that_are_to_be_kept_are_stored_and_looked_at_again(finished: Project) -> None:
+    runs = finished.snakemake("--dry-run", split={"keep_frames": True}).would_run()
+    assert (runs["split"], runs["landmarks"]) == (2, 2)
+    assert "watch" not in runs
 
 
 def test_a_stage_that_is_forced_leaves_what_comes_before_it(finished: Project) -> None:
     runs = finished.snakemake("--dry-run", "--forcerun", "motion").would_run()
     assert runs["motion"] == 2
-    assert not {"landmarks", "split", "speech", "labels_energy", "labels_emotion"} & set(runs)
+    assert not {"watch", "speech", "labels_energy", "labels_emotion"} & set(runs)
 
 
 def test_the_same_run_again_gives_the_same_tables(finished: Project, tmp_path: Path) -> None:

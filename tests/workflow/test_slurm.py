@@ -74,7 +74,7 @@ def test_slurm_makes_the_bytes_of_a_local_run(finished: Project, tmp_path: Path,
 def asking(project: Project, **changes: Any) -> set[str]:
     """Return the rules whose jobs ask for a GPU, by a dry run with the profile of Slurm."""
     run = project.snakemake("--dry-run", "--forceall", "--workflow-profile", str(PROFILE), **changes)
-    assert {"index", "landmarks", "pretrain", "finetune", "baseline", "report"} <= set(run.would_run())
+    assert {"index", "watch", "pretrain", "finetune", "baseline", "report"} <= set(run.would_run())
     return set(re.findall(r"^would run (\w+) [^:]*, 1 GPU:", run.text, re.MULTILINE))
 
 

@@ -116,6 +116,8 @@ rule landmarks:
         LAYOUT.log("{corpus}", "landmarks", "{shard}"),
     benchmark:
         LAYOUT.benchmark("{corpus}", "landmarks", "{shard}")
+    wildcard_constraints:
+        corpus=one_of(WITH_VIDEO if PLAN.stores_frames else []),
     conda:
         ENVIRONMENT
     threads: 1
@@ -209,11 +211,10 @@ rule action_units:
         inputs=lambda wildcards, input: [
             flag(name, path) for name, path in input.items()
         ],
-        python=shlex.quote(PYFEAT) if PYFEAT else "python",
     message:
         "action_units {wildcards.corpus}/{wildcards.shard}: intensities of 20 action units"
     shell:
-        "{params.python} -m avpretext action_units {params.inputs} --output {output:q} --threads {threads} "
+        "{ACTION_UNITS_PYTHON} -m avpretext action_units {params.inputs} --output {output:q} --threads {threads} "
         "--options {params.options:q} 2> {log:q}"
 
 

@@ -49,7 +49,7 @@ rule split:
     benchmark:
         LAYOUT.benchmark("{corpus}", "split", "{shard}")
     wildcard_constraints:
-        corpus=one_of(WITH_VIDEO),
+        corpus=one_of(WITH_VIDEO if PLAN.stores_frames else []),
     conda:
         ENVIRONMENT
     threads: 1
@@ -79,6 +79,41 @@ use rule split as split_audio with:
         frames="",
     message:
         "split {wildcards.corpus}/{wildcards.shard}: decode the audio"
+
+
+rule watch:
+    input:
+        clips=clips_shard,
+        model=LAYOUT.models("face_landmarker.task"),
+    output:
+        audio=LAYOUT.shard("{corpus}", "split", "{shard}", "audio"),
+        rejects=LAYOUT.shard("{corpus}", "split", "{shard}", "rejects"),
+        landmarks=LAYOUT.shard("{corpus}", "landmarks", "{shard}"),
+        faceless=LAYOUT.shard("{corpus}", "landmarks", "{shard}", "rejects"),
+        preview=LAYOUT.shard("{corpus}", "landmarks", "{shard}", "preview"),
+        thumbnails=LAYOUT.shard("{corpus}", "landmarks", "{shard}", "thumbnails"),
+    log:
+        LAYOUT.log("{corpus}", "watch", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "watch", "{shard}")
+    wildcard_constraints:
+        corpus=one_of([] if PLAN.stores_frames else WITH_VIDEO),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=240,
+    params:
+        options=options("watch"),
+        folder=lambda wildcards: CONFIG.corpora[wildcards.corpus].path,
+    message:
+        "watch {wildcards.corpus}/{wildcards.shard}: decode videos, MediaPipe landmarks and blendshapes"
+    shell:
+        "python -m avpretext watch --index {input.clips:q} --folder {params.folder:q} --audio {output.audio:q} "
+        "--rejects {output.rejects:q} --model {input.model:q} --landmarks {output.landmarks:q} "
+        "--faceless {output.faceless:q} --preview {output.preview:q} --thumbnails {output.thumbnails:q} "
+        "--threads {threads} --options {params.options:q} 2> {log:q}"
 
 
 rule rejects:

@@ -23,6 +23,10 @@ from avpretext.cli.base import (
 )
 from avpretext.paths import Layout, expand
 
+FaceModel = Annotated[Path, typer.Option(help="The file face_landmarker.task.")]
+Preview = Annotated[Path, typer.Option(help="Parquet file for a few frames of a few clips, for the report.")]
+Thumbnails = Annotated[Path | None, typer.Option(help="Parquet file for a few small faces of each clip.")]
+
 
 @app.command(rich_help_panel=STAGE)
 def models(
@@ -92,6 +96,30 @@ def split(
 
 
 @app.command(rich_help_panel=STAGE)
+def watch(
+    index: Shard,
+    folder: Annotated[Path, typer.Option(help="Folder of the corpus.")],
+    audio: Annotated[Path, typer.Option(help="Parquet file for the audio.")],
+    rejects: Rejects,
+    model: FaceModel,
+    landmarks: Annotated[Path, typer.Option(help="Parquet file for the landmarks.")],
+    faceless: Annotated[Path, typer.Option(help="Parquet file for clips refused since they show no face.")],
+    preview: Preview,
+    thumbnails: Thumbnails = None,
+    threads: Threads = 1,
+    config: ConfigFile = CONFIG,
+    options: OptionsText = "",
+) -> None:
+    """Decode each video once and follow the face meanwhile: `split` and `landmarks` without storing frames."""
+    settings = config_of(config, options)
+    run = stage_function("watch", threads)
+    from avpretext.features.landmarks import Artefacts
+
+    artefacts = Artefacts(landmarks, faceless, preview, thumbnails)
+    run(index, folder, settings.split, audio, rejects, model, settings.landmarks, artefacts, threads)
+
+
+@app.command(rich_help_panel=STAGE)
 def speed(
     factor: Annotated[float, typer.Argument(help="Above 1 is faster and higher, e.g. 1.08.")],
     audio: Shard,
@@ -142,18 +170,21 @@ def phones(
 @app.command(rich_help_panel=STAGE)
 def landmarks(
     frames: Shard,
-    model: Annotated[Path, typer.Option(help="The file face_landmarker.task.")],
+    model: FaceModel,
     output: Output,
     rejects: Rejects,
-    preview: Annotated[Path, typer.Option(help="Parquet file for a few frames of one clip, for the report.")],
-    thumbnails: Annotated[Path | None, typer.Option(help="Parquet file for a few small faces of each clip.")] = None,
+    preview: Preview,
+    thumbnails: Thumbnails = None,
     threads: Threads = 1,
     config: ConfigFile = CONFIG,
     options: OptionsText = "",
 ) -> None:
     """Track the face with MediaPipe: landmarks, blendshapes, head pose."""
     settings = config_of(config, options).landmarks
-    stage_function("landmarks", threads)(frames, model, settings, output, rejects, preview, threads, thumbnails)
+    run = stage_function("landmarks", threads)
+    from avpretext.features.landmarks import Artefacts
+
+    run(frames, model, settings, Artefacts(output, rejects, preview, thumbnails), threads)
 
 
 @app.command(rich_help_panel=STAGE)

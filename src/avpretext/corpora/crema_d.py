@@ -14,10 +14,22 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Published, Reader, Source, SpeakerFold, by_kind, named, stem, within
+from avpretext.corpora.reader import (
+    Clip,
+    Person,
+    Published,
+    Reader,
+    Source,
+    SpeakerFold,
+    by_kind,
+    named,
+    stem,
+    within,
+)
 from avpretext.errors import UserError
 
 VOTES = "tabulatedVotes.csv"
+PEOPLE = "VideoDemographics.csv"
 EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
 SENTENCES = {
     "IEO": "It's eleven o'clock.",
@@ -86,6 +98,15 @@ def votes(raters: str) -> Callable[[CorpusOptions], pl.DataFrame]:
     return read_votes
 
 
+def people(options: CorpusOptions) -> dict[str, Person]:
+    """Return sex and age of the actors, from `VideoDemographics.csv`; nobody without that file."""
+    file = Path(options.path) / PEOPLE
+    if not file.is_file():
+        return {}
+    table = pl.read_csv(file, columns=["ActorID", "Age", "Sex"], schema_overrides={"ActorID": pl.String})
+    return {actor: Person(sex.lower(), age) for actor, age, sex in table.select("ActorID", "Age", "Sex").iter_rows()}
+
+
 def sources(options: CorpusOptions) -> dict[str, Source]:
     """Return the acted emotion and the votes of the three groups of raters."""
     return {"acted": Source("label"), **{raters: Source("votes", votes(raters)) for raters in _VOTE_IDS}}
@@ -114,6 +135,7 @@ def _group(session: int) -> tuple[str, ...]:
 READER = Reader(
     entries=named(read, select),
     sources=sources,
+    people=people,
     annotations=annotations,
     protocols={
         "chou": tuple(SpeakerFold(_group(test), _group(dev)) for dev, test in ((4, 5), (5, 1), (1, 2), (2, 3), (3, 4))),

@@ -13,7 +13,18 @@ import re
 from collections.abc import Sequence
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Published, Reader, Source, SpeakerFold, by_kind, named, parts_of, stem
+from avpretext.corpora.reader import (
+    Clip,
+    Person,
+    Published,
+    Reader,
+    Source,
+    SpeakerFold,
+    by_kind,
+    named,
+    parts_of,
+    stem,
+)
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 CHANNELS = {"speech": "01", "song": "02"}
@@ -53,10 +64,16 @@ def sources(options: CorpusOptions) -> dict[str, Source]:
     return {"acted": Source("label")}
 
 
+def people(options: CorpusOptions) -> dict[str, Person]:
+    """Return the sex of the actors: those with odd numbers are male."""
+    return {f"{actor:02d}": Person("male" if actor % 2 else "female") for actor in range(1, 25)}
+
+
 READER = Reader(
     entries=named(read, select),
     parts=PARTS,
     sources=sources,
+    people=people,
     words=_STATEMENTS.get,
     protocols={"emobox": tuple(SpeakerFold(tuple(f"{actor:02d}" for actor in actors)) for actors in EMOBOX)},
     published=Published(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -128,6 +128,25 @@ def _no_sources(options: CorpusOptions) -> Mapping[str, Source]:
     return {}
 
 
+class Person(NamedTuple):
+    """What a corpus knows of a speaker; None where it does not.
+
+    Attributes
+    ----------
+    sex
+        `female` or `male`.
+    age
+        In years.
+    """
+
+    sex: str | None = None
+    age: int | None = None
+
+
+def _nobody(options: CorpusOptions) -> Mapping[str, Person]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Reader:
     """How one corpus names and lays out its files.
@@ -155,6 +174,8 @@ class Reader:
         What is published of the corpus.
     broken
         The clip_ids that the corpus is known to hold broken.
+    people
+        What is known of the speakers, by their name; asked when labels are handed to other tools.
     words
         From `Clip.sentence` to the words that are said; None where they are not known.
     transcripts
@@ -171,6 +192,7 @@ class Reader:
     protocols: Mapping[str, tuple[SpeakerFold, ...]] = field(default_factory=dict)
     published: Published | None = None
     broken: frozenset[str] = frozenset()
+    people: Callable[[CorpusOptions], Mapping[str, Person]] = _nobody
     words: Callable[[str], str | None] = _no_words
     transcripts: Callable[[CorpusOptions], pl.DataFrame] | None = None
 

@@ -1,16 +1,18 @@
 """Landmarks, blendshapes and head pose of the clip's face, frame by frame, by MediaPipe FaceLandmarker.
 
-The stage reads the stored JPEG frames a row group at a time and holds, of a clip, only what it needs until enough faces
-are found to accept it, so that clips of any length fit. MediaPipe keeps about one processor busy: more shards, not more
-threads, make it faster.
+The stage reads stored JPEG frames a row group at a time; `watch` hands it frames as they are decoded. Of a clip it
+holds some minutes of rows, and the rest in a file, so that clips of any length fit. MediaPipe keeps about one processor
+busy: more shards, not more threads, make it faster.
 """
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, Any, Self
 
 import cv2
 import numpy as np
@@ -20,37 +22,51 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.config import LandmarkOptions
 from avpretext.features import geometry
-from avpretext.features.face_tracker import BLENDSHAPES, Face, FaceTracker
+from avpretext.features.blendshapes import BLENDSHAPES
+from avpretext.features.face_tracker import Face, FaceTracker
 from avpretext.features.landmark_points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
-from avpretext.features.landmark_shards import evenly
 from avpretext.features.models import FACE_MODEL, verified
+from avpretext.features.preview import Preview, wanted_clips
 from avpretext.features.thumbnails import Thumbnails
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 
 BLOCK = 512
-"""Rows written at a time."""
+"""Rows of a row group."""
 
-WAITING = 16 * BLOCK
-"""Rows of a clip that wait in memory: of five minutes, 50 MB."""
+WAITING = 4 * BLOCK
+"""Rows of a clip that wait in memory until it has ended: of a minute and a half, 12 MB."""
+
+Picture = NDArray[np.uint8]
+
+Frame = tuple[int, float, Picture | None]
+"""Number, time in seconds, and RGB picture of shape (height, width, 3); None where it is damaged."""
 
 
-PREVIEW_CLIPS = 8
-PREVIEW_FRAMES = 6
-"""Of so many clips of a shard so many frames are kept, evenly spaced, for people to look at."""
+@dataclass(frozen=True)
+class Artefacts:
+    """Where what the stage makes of a shard goes.
+
+    Attributes
+    ----------
+    landmarks
+        `schemas.landmarks`, a row for each frame of the clips that are not refused.
+    rejects
+        Clips refused: `no_face`.
+    preview
+        A few frames of a few clips.
+    thumbnails
+        A few small pictures of the face of every clip; None: none are kept. See `Thumbnails`.
+    """
+
+    landmarks: Path
+    rejects: Path
+    preview: Path
+    thumbnails: Path | None = None
 
 
-def run(
-    frames: Path,
-    model: Path,
-    options: LandmarkOptions,
-    output: Path,
-    rejects: Path,
-    preview: Path,
-    threads: int = 1,
-    thumbnails: Path | None = None,
-) -> None:
-    """Find the face in every frame of a shard.
+def run(frames: Path, model: Path, options: LandmarkOptions, artefacts: Artefacts, threads: int = 1) -> None:
+    """Find the face in every stored frame of a shard.
 
     Parameters
     ----------
@@ -60,52 +76,20 @@ def run(
         The file `face_landmarker.task`.
     options
         Which points are kept, and when a clip is refused.
-    output, rejects
-        Where the shard and its refused clips (`no_face`) go.
-    preview
-        Where a few frames of a few clips go, as they are in `frames`.
+    artefacts
+        What is written.
     threads
         Size of MediaPipe's pool of threads.
-    thumbnails
-        Where a few small pictures of the face of every clip go; None: none are kept. See `Thumbnails`.
     """
-    cv2.setNumThreads(threads)
-    made_by = shards.provenance("landmarks", options.model_dump(mode="json"), {FACE_MODEL: verified(model)})
-    points = DLIB_POINTS if options.points == "dlib68" else MEDIAPIPE_POINTS
-    lengths = shards.rows_per_clip(frames)
-    clips = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
-    label = f"landmarks {output.parent.parent.name}/{output.stem}"
-    shown, small, refused = Preview(lengths), Thumbnails(wanted=thumbnails is not None), []
-    with shards.ShardWriter(output, schemas.landmarks(points, len(BLENDSHAPES)), made_by, row_group=BLOCK) as writer:
-        for clip_id, parts in progress(clips, total=len(lengths), unit="clips", label=label):
-            rows = ClipRows(
-                clip_id, points, writer, needed=options.min_face_fraction * lengths[clip_id], folder=output.parent
-            )
-            with FaceTracker(model, options.max_faces, options.min_confidence, threads) as tracker:
-                for frame, time_s, jpeg in _frames(parts):
-                    image = decode(jpeg)
-                    face = None if image is None else tracker.track(image, time_s)
-                    rows.add(frame, time_s, image, face)
-                    shown.offer(clip_id, frame, time_s, jpeg)
-                    small.offer(frame, time_s, image, face)
-            rows.flush()
-            small.end(clip_id, keep=rows.accepted)
-            if not rows.accepted:
-                shown.drop(clip_id)
-                refusal = _refusal(rows.detected, lengths[clip_id], options)
-                refused.append(reject_row(clip_id, None, "landmarks", refusal))
-    shards.write_table(rejects, refused, schemas.REJECTS, made_by)
-    shards.write_table(preview, shown.rows, schemas.FRAMES, made_by)
-    if thumbnails is not None:
-        shards.write_table(thumbnails, small.rows, schemas.THUMBNAILS, made_by)
+    clips = list(shards.rows_per_clip(frames))
+    stored = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
+    label = f"landmarks {artefacts.landmarks.parent.parent.name}/{artefacts.landmarks.stem}"
+    with LandmarkWriter(model, options, artefacts, clips, threads) as writer:
+        for clip_id, parts in progress(stored, total=len(clips), unit="clips", label=label):
+            writer.keep(writer.look(clip_id, _stored_frames(parts)))
 
 
-def _refusal(detected: int, frames: int, options: LandmarkOptions) -> Refusal:
-    limit = f"landmarks.min_face_fraction = {options.min_face_fraction}"
-    return Refusal("no_face", f"a face in {detected} of {frames} frames; {limit}")
-
-
-def decode(jpeg: bytes) -> NDArray[np.uint8] | None:
+def decode(jpeg: bytes) -> Picture | None:
     """Return a stored frame as RGB, shape (height, width, 3), or None when it is damaged."""
     if not jpeg:
         return None
@@ -113,100 +97,158 @@ def decode(jpeg: bytes) -> NDArray[np.uint8] | None:
     return None if image is None else np.asarray(image, dtype=np.uint8)
 
 
-def _frames(parts: Iterator[tuple[str, pa.Table]]) -> Iterator[tuple[int, float, bytes]]:
-    """Yield frame number, time and JPEG of each row."""
+def _stored_frames(parts: Iterable[tuple[str, pa.Table]]) -> Iterator[Frame]:
+    """Yield the frames of each row."""
     for _, rows in parts:
         columns = (rows[name].to_pylist() for name in ("frame", "time_s", "image"))
         for frame, time_s, image in zip(*columns, strict=True):
-            yield frame, time_s, image["bytes"]
+            yield frame, time_s, decode(image["bytes"])
 
 
-class Preview:
-    """A few frames of a few clips of the shard, evenly spaced; `lengths` is the number of frames of each clip."""
+class LandmarkWriter:
+    """Follows the face through clips, and writes what it sees of a shard; a context manager.
 
-    def __init__(self, lengths: Mapping[str, int]) -> None:
-        clips = list(lengths)
-        self._wanted = {
-            clips[k]: {int(frame) for frame in evenly(lengths[clips[k]], PREVIEW_FRAMES)}
-            for k in evenly(len(clips), PREVIEW_CLIPS)
-        }
-        self.rows: list[dict[str, Any]] = []
+    Parameters
+    ----------
+    model, options, artefacts, threads
+        See `run`.
+    clips
+        The clips of the shard, in their order.
+    """
 
-    def offer(self, clip_id: str, frame: int, time_s: float, jpeg: bytes) -> None:
-        """Keep the frame if it is one of those wanted."""
-        if frame in self._wanted.get(clip_id, ()):
-            image = {"bytes": jpeg, "path": None}
-            self.rows.append({"clip_id": clip_id, "frame": frame, "time_s": time_s, "image": image})
+    def __init__(
+        self, model: Path, options: LandmarkOptions, artefacts: Artefacts, clips: Sequence[str], threads: int = 1
+    ) -> None:
+        cv2.setNumThreads(threads)
+        self._model, self._options, self._artefacts, self._threads = model, options, artefacts, threads
+        self._made_by = shards.provenance("landmarks", options.model_dump(mode="json"), {FACE_MODEL: verified(model)})
+        self._points = DLIB_POINTS if options.points == "dlib68" else MEDIAPIPE_POINTS
+        self._schema = schemas.landmarks(self._points, len(BLENDSHAPES))
+        self._shown = wanted_clips(clips)
+        self._preview: list[dict[str, Any]] = []
+        self._thumbnails: list[dict[str, Any]] = []
+        self._refused: list[dict[str, Any]] = []
+        self._stack = ExitStack()
 
-    def drop(self, clip_id: str) -> None:
-        """Forget the frames of a clip that was refused."""
-        self.rows = [row for row in self.rows if row["clip_id"] != clip_id]
+    def __enter__(self) -> Self:
+        writer = shards.ShardWriter(self._artefacts.landmarks, self._schema, self._made_by, row_group=BLOCK)
+        self._writer = self._stack.enter_context(writer)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+        if kind is not None:
+            return
+        shards.write_table(self._artefacts.rejects, self._refused, schemas.REJECTS, self._made_by)
+        shards.write_table(self._artefacts.preview, self._preview, schemas.FRAMES, self._made_by)
+        if self._artefacts.thumbnails is not None:
+            shards.write_table(self._artefacts.thumbnails, self._thumbnails, schemas.THUMBNAILS, self._made_by)
+
+    def look(self, clip_id: str, frames: Iterable[Frame]) -> "ClipSeen":
+        """Follow the face through the frames of a clip; several clips may be looked at, at a time."""
+        seen = ClipSeen(clip_id, self._points, self._schema, self._artefacts.landmarks.parent)
+        if clip_id in self._shown:
+            seen.preview = Preview()
+        if self._artefacts.thumbnails is not None:
+            seen.thumbnails = Thumbnails()
+        with FaceTracker(self._model, self._options.max_faces, self._options.min_confidence, self._threads) as tracker:
+            for frame, time_s, image in frames:
+                seen.add(frame, time_s, image, None if image is None else tracker.track(image, time_s))
+        return seen
+
+    def keep(self, seen: "ClipSeen") -> None:
+        """Write what was seen of a clip, or refuse it when too few of its frames show a face."""
+        if seen.detected < max(self._options.min_face_fraction * seen.frames, 1):
+            limit = f"landmarks.min_face_fraction = {self._options.min_face_fraction}"
+            refusal = Refusal("no_face", f"a face in {seen.detected} of {seen.frames} frames; {limit}")
+            self._refused.append(reject_row(seen.clip_id, None, "landmarks", refusal))
+            seen.close()
+            return
+        for rows in seen.take():
+            self._writer.write(rows)
+        if seen.preview is not None:
+            self._preview += seen.preview.rows(seen.clip_id)
+        if seen.thumbnails is not None:
+            self._thumbnails += seen.thumbnails.rows(seen.clip_id)
 
 
 @dataclass
-class ClipRows:
-    """The rows of one clip on their way to the shard.
+class ClipSeen:
+    """What was seen of one clip, until it is known whether it is kept: in memory while that is little, else in a file.
 
-    They wait until `needed` frames show a face, in memory while they are few, else in a file without a name in
-    `folder`; from then on they are written block by block. A clip that ends before has none of its rows written.
+    Attributes
+    ----------
+    clip_id
+        Which clip.
+    points
+        How many landmarks of each face are kept.
+    schema
+        Of the rows.
+    folder
+        Where the file is, which has no name and vanishes with the process.
+    frames, detected
+        How many frames there were, and how many showed a face.
+    preview, thumbnails
+        Pictures for people to look at; None: not wanted.
     """
 
     clip_id: str
     points: int
-    writer: shards.ShardWriter
-    needed: float
+    schema: pa.Schema
     folder: Path
+    frames: int = 0
     detected: int = 0
-    waiting: list[dict[str, Any]] = field(default_factory=list)
-    aside: IO[bytes] | None = None
+    preview: Preview | None = None
+    thumbnails: Thumbnails | None = None
+    _waiting: list[dict[str, Any]] = field(default_factory=list)
+    _aside: IO[bytes] | None = None
 
-    @property
-    def accepted(self) -> bool:
-        """Whether enough frames show a face, and at least one."""
-        return self.detected >= max(self.needed, 1)
-
-    def add(self, frame: int, time_s: float, image: NDArray[np.uint8] | None, face: Face | None) -> None:
-        """Append the row of one frame."""
+    def add(self, frame: int, time_s: float, image: Picture | None, face: Face | None) -> None:
+        """Note one frame."""
         height, width = (None, None) if image is None else image.shape[:2]
         row = {"clip_id": self.clip_id, "frame": frame, "time_s": time_s, "height": height, "width": width}
+        self.frames += 1
         self.detected += face is not None
-        self.waiting.append(row | _face_columns(face, self.points))
-        if self.accepted and len(self.waiting) >= BLOCK:
-            self.flush()
-        elif len(self.waiting) >= WAITING:
+        self._waiting.append(row | _face_columns(face, self.points))
+        if self.preview is not None:
+            self.preview.offer(frame, time_s, image)
+        if self.thumbnails is not None:
+            self.thumbnails.offer(frame, time_s, image, face)
+        if len(self._waiting) >= WAITING:
             self._put_aside()
 
     def _put_aside(self) -> None:
         """Move the rows that wait from memory to the file."""
-        if self.aside is None:
-            self.aside = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115
-        with pa.ipc.new_stream(self.aside, self.writer.schema) as stream:
-            stream.write_table(self._take())
+        if self._aside is None:
+            self._aside = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115
+        with pa.ipc.new_stream(self._aside, self.schema) as stream:
+            stream.write_table(self._in_memory())
 
-    def _take(self) -> pa.Table:
+    def _in_memory(self) -> pa.Table:
         """Return the rows that wait in memory, which then are there no longer."""
-        _add_head_pose(self.waiting)
-        rows, self.waiting = self.waiting, []
-        return _as_table(rows, self.writer.schema)
+        _add_head_pose(self._waiting)
+        rows, self._waiting = self._waiting, []
+        return _as_table(rows, self.schema)
 
-    def _bring_back(self) -> None:
-        """Write the rows in the file, if there is one, to the shard of an accepted clip; remove the file."""
-        if self.aside is None:
-            return
-        with self.aside as file:
-            end = file.tell()
-            file.seek(0)
-            while self.accepted and file.tell() < end:
-                with pa.ipc.open_stream(file) as stream:
-                    self.writer.write(stream.read_all())
-        self.aside = None
+    def take(self) -> Iterator[pa.Table]:
+        """Yield all rows, in order, once."""
+        if self._aside is not None:
+            end = self._aside.tell()
+            self._aside.seek(0)
+            while self._aside.tell() < end:
+                with pa.ipc.open_stream(self._aside) as stream:
+                    yield stream.read_all()
+        self.close()
+        if self._waiting:
+            yield self._in_memory()
 
-    def flush(self) -> None:
-        """Write the rows of an accepted clip, and forget those of any."""
-        self._bring_back()
-        if self.accepted and self.waiting:
-            self.writer.write(self._take())
-        self.waiting = []
+    def close(self) -> None:
+        """Remove the file."""
+        if self._aside is not None:
+            self._aside.close()
+            self._aside = None
 
 
 def _face_columns(face: Face | None, points: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from avpretext import schemas, shards
-from avpretext.features.blendshape_names import MOUTH_BLENDSHAPES
+from avpretext.features.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.features.landmark_points import INNER_LIPS, OROFACIAL_POINTS
 from avpretext.features.landmark_shards import ClipLandmarks, lists, read_clips
 from avpretext.features.neutral import read_speakers

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.features import geometry
-from avpretext.features.blendshape_names import BLENDSHAPES
+from avpretext.features.blendshapes import BLENDSHAPES
 from avpretext.features.landmark_shards import blocks
 
 Floats = NDArray[np.float64]

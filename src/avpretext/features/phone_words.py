@@ -1,5 +1,6 @@
 """What is said, as words with their pronunciations: CMUdict as pocketsphinx brings it, and a user's own dictionary."""
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from avpretext.features.visemes import PHONES, SILENCE
 from avpretext.refusal import Refusal
 
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'"})
-_WORD = re.compile(r"[^\W_]+(?:['.][^\W_]+)*[.']?")
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?")
 _VARIANT = re.compile(r"\(\d+\)$")
 
 
@@ -31,30 +32,28 @@ class Dictionary:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        self._words = _bundled()
+        self._own: dict[str, list[str]] = {}
         for word, phones in _own(path) if path else ():
-            variants = self._words.setdefault(word, [])
-            if phones not in variants:
-                variants.append(phones)
+            self._own.setdefault(word, []).append(phones)
 
     def __contains__(self, word: str) -> bool:
-        return word in self._words
+        return word in self._own or word in _bundled()
 
     def pronunciations(self, word: str) -> list[str]:
         """Return the pronunciations of a word, the usual one first, as phones with spaces between them."""
-        return self._words[word]
+        return list(dict.fromkeys([*_bundled().get(word, ()), *self._own.get(word, ())]))
 
     def lines(self, words: Iterable[str]) -> Iterator[str]:
         """Yield the entries of these words, each once, as pocketsphinx reads them."""
         for word in sorted(set(words)):
-            for number, phones in enumerate(self._words[word], 1):
+            for number, phones in enumerate(self.pronunciations(word), 1):
                 yield f"{word} {phones}\n" if number == 1 else f"{word}({number}) {phones}\n"
 
     def words_of(self, text: str | None) -> list[str] | Refusal:
         """Return the words of a text as the dictionary writes them, or why it cannot be aligned.
 
         >>> Dictionary().words_of("It’s eleven o'clock; a T.V.-set.")
-        ["it's", 'eleven', "o'clock", 'a', 't.v.', 'set']
+        ["it's", 'eleven', "o'clock", 'a', 't', 'v', 'set']
         """
         found = [self._listed(word) for word in _WORD.findall((text or "").lower().translate(_APOSTROPHES))]
         if not found:
@@ -65,10 +64,11 @@ class Dictionary:
         return found
 
     def _listed(self, word: str) -> str:
-        """Return the word without the full stop or apostrophe at its end, unless it is listed with it."""
-        return word if word in self else word.rstrip(".'")
+        """Return the word without the apostrophe at its end, unless it is listed with it."""
+        return word if word in self else word.rstrip("'")
 
 
+@functools.cache
 def _bundled() -> dict[str, list[str]]:
     """Return CMUdict as pocketsphinx brings it: 126,000 words, phones without stress."""
     words: dict[str, list[str]] = {}

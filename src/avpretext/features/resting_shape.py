@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.errors import UserError
 from avpretext.features import geometry
-from avpretext.features.blendshape_names import BLENDSHAPES, MOUTH_BLENDSHAPES
+from avpretext.features.blendshapes import BLENDSHAPES, MOUTH_BLENDSHAPES
 from avpretext.features.formulas import FULL_MOVEMENT
 from avpretext.features.landmark_points import OROFACIAL_POINTS
 from avpretext.features.landmark_shards import ClipLandmarks, blocks, evenly, read_clips

@@ -39,56 +39,49 @@ MARGIN = 1.25
 JPEG_QUALITY = 80
 
 BLOCK = 64
-"""Frames that wait, cut out, until they are measured together."""
+"""Frames that wait until they are measured together: 59 MB of 640 x 480 pixels."""
 
 
 class Thumbnails:
-    """The frames of each clip of a shard that go furthest in each of `DIRECTIONS`, cut to the face.
+    """The frames of one clip that go furthest in each of `DIRECTIONS`, cut to the face.
 
-    Of the clip at hand no more than `BLOCK` cut faces and one per direction are held, however long it is. Nobody's
-    resting face in particular counts as zero, as the person's own is not known yet; within a clip that changes the
-    order of the frames little.
-
-    Parameters
-    ----------
-    wanted
-        False: nothing is kept.
+    No more than `BLOCK` frames and one per direction are held, however long the clip is. Nobody's resting face in
+    particular counts as zero, as the person's own is not known yet; within a clip that changes the order of the frames
+    little.
     """
 
-    def __init__(self, wanted: bool = True) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self._wanted = wanted
+    def __init__(self) -> None:
         self._waiting: list[tuple[int, float, Picture, Face]] = []
         self._best: dict[int, tuple[float, int, float, Picture]] = {}
 
     def offer(self, frame: int, time_s: float, image: Picture | None, face: Face | None) -> None:
         """Look at one frame: RGB, shape (height, width, 3), and the face in it; None: there is none."""
-        if not self._wanted or image is None or face is None:
+        if image is None or face is None:
             return
-        self._waiting.append((frame, time_s, cut_face(image, face.landmarks), face))
+        self._waiting.append((frame, time_s, image, face))
         if len(self._waiting) >= BLOCK:
             self._measure()
 
-    def end(self, clip_id: str, keep: bool) -> None:
-        """Add the rows of the clip that ends here, each frame once, in order; or forget it."""
+    def rows(self, clip_id: str) -> list[dict[str, Any]]:
+        """Return the rows of the clip, `schemas.THUMBNAILS`, each frame once, in order."""
         self._measure()
-        if keep:
-            chosen = {frame: (time_s, picture) for _, frame, time_s, picture in self._best.values()}
-            for frame, (time_s, picture) in sorted(chosen.items()):
-                image = {"bytes": jpeg(picture), "path": None}
-                self.rows.append({"clip_id": clip_id, "frame": frame, "time_s": time_s, "image": image})
-        self._best = {}
+        chosen = {frame: (time_s, picture) for _, frame, time_s, picture in self._best.values()}
+        return [
+            {"clip_id": clip_id, "frame": frame, "time_s": time_s, "image": {"bytes": jpeg(picture), "path": None}}
+            for frame, (time_s, picture) in sorted(chosen.items())
+        ]
 
     def _measure(self) -> None:
         """Find the furthest of the frames that wait, and forget the others."""
         if not self._waiting:
             return
-        points = np.stack([dlib_points(face.landmarks) for _, _, _, face in self._waiting])
-        strength = directions(points, np.stack([face.blendshapes for _, _, _, face in self._waiting]))
+        points = np.stack([dlib_points(face.landmarks) for *_, face in self._waiting])
+        strength = directions(points, np.stack([face.blendshapes for *_, face in self._waiting]))
         for way, place in enumerate(strength.argmax(axis=0)):
             found = float(strength[place, way])
             if way not in self._best or found > self._best[way][0]:
-                self._best[way] = (found, *self._waiting[place][:3])
+                frame, time_s, image, face = self._waiting[place]
+                self._best[way] = (found, frame, time_s, cut_face(image, face.landmarks))
         self._waiting = []
 
 
@@ -131,9 +124,7 @@ def cut_face(image: Picture, landmarks: NDArray[np.floating]) -> Picture:
     return np.asarray(cv2.resize(cut, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def jpeg(picture: Picture) -> bytes:
+def jpeg(picture: Picture, quality: int = JPEG_QUALITY) -> bytes:
     """Return an RGB picture as JPEG."""
-    _, content = cv2.imencode(
-        ".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    )
+    _, content = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return bytes(content)

@@ -1,12 +1,12 @@
-"""One clip: from a file to FLAC audio and JPEG frames on the grid, or to the reason why not."""
+"""One clip: from a file to FLAC audio and frames on the grid, stored or looked at, or to the reason why not."""
 
 import hashlib
 import io
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import soundfile
@@ -24,6 +24,13 @@ _SPOOL_BYTES = 16 << 20
 _CHUNK_BYTES = 1 << 18
 _JPEG_SEAM = b"\xff\xd9\xff\xd8"
 """End of one image and start of the next; within an image JPEG writes no 0xFF that could be taken for either."""
+
+
+Picture = NDArray[np.uint8]
+"""RGB, shape (height, width, 3)."""
+
+Look = Callable[[Iterator[Picture]], Any]
+"""What is done with the frames of a clip as they come, and what it comes to."""
 
 
 @dataclass
@@ -44,6 +51,10 @@ class Decoded:
         Length of each image; frame k stands at k / fps seconds.
     skipped_bytes
         Length of what is in the spool before frame 0.
+    seen
+        What looking at the frames came to, if they were looked at; they are not in the spool then.
+    looked_at
+        How many these were.
     """
 
     flac: bytes
@@ -52,6 +63,13 @@ class Decoded:
     spool: IO[bytes]
     frame_bytes: list[int]
     skipped_bytes: int = 0
+    seen: Any = None
+    looked_at: int = 0
+
+    @property
+    def video_frames(self) -> int:
+        """How many frames the clip has."""
+        return len(self.frame_bytes) + self.looked_at
 
     def images(self) -> Generator[bytes]:
         """Yield the JPEG images in order, once; then they are gone."""
@@ -62,7 +80,13 @@ class Decoded:
 
 
 def decode(
-    source: Path, program: str, options: MediaOptions, video: bool, temporary: Path, stretch: Stretch = WHOLE
+    source: Path,
+    program: str,
+    options: MediaOptions,
+    video: bool,
+    temporary: Path,
+    stretch: Stretch = WHOLE,
+    look: Look | None = None,
 ) -> Decoded | Refusal:
     """Decode a file, or a stretch of it, with one ffmpeg process.
 
@@ -80,17 +104,19 @@ def decode(
         Folder for the frames of long clips until they are in their shard.
     stretch
         What of the file: sample 0 and frame 0 are its start, and the durations allowed are about it.
+    look
+        Looks at the frames in place of storing them, before it is known whether the clip is good.
     """
     if not stretch.is_valid:
         return Refusal("bad_segment", f"from {stretch.start_s} s to {stretch.end_s} s")
     # Frames wait here until the whole clip is known to be good; a shard cannot take rows back.
     spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES, dir=str(temporary))  # noqa: SIM115
     clip: Decoded | None = None
-    with FfmpegProcess(source, program, options, video, stretch) as process:
+    with FfmpegProcess(source, program, options, video, stretch, as_jpeg=look is None) as process:
         refusal = refuse_by_header(source, process, options, video, stretch)
         if refusal is None:
-            clip = _read(process, spool)
-            video_s = len(clip.frame_bytes) / options.fps if video else None
+            clip = _read(process, spool) if look is None else _watch(process, spool, look)
+            video_s = clip.video_frames / options.fps if video else None
             refusal = refuse_by_content(clip.samples / SAMPLE_RATE_HZ, video_s, process, options, stretch)
         if process.out_of_time:
             refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
@@ -115,6 +141,27 @@ def _read(process: FfmpegProcess, spool: IO[bytes]) -> Decoded:
         encode_flac, lambda frames: [spool.write(image) for image in split_jpegs(frames)]
     )
     return Decoded(flac, samples, content, spool, frame_bytes)
+
+
+def _watch(process: FfmpegProcess, spool: IO[bytes], look: Look) -> Decoded:
+    """Read audio to its end, and look at the frames."""
+    looked_at = 0
+
+    def counted(frames: IO[bytes] | None) -> Iterator[Picture]:
+        nonlocal looked_at
+        for picture in read_pictures(frames):
+            looked_at += 1
+            yield picture
+
+    def see(frames: IO[bytes] | None) -> Any:
+        pictures = counted(frames)
+        seen = look(pictures)
+        for _ in pictures:  # what was not looked at is still to be read and counted
+            pass
+        return seen
+
+    (flac, samples, content), seen = process.read(encode_flac, see)
+    return Decoded(flac, samples, content, spool, [], seen=seen, looked_at=looked_at)
 
 
 def encode_flac(pcm: IO[bytes]) -> tuple[bytes, int, str]:
@@ -148,3 +195,14 @@ def split_jpegs(stream: IO[bytes] | None) -> Iterator[bytes]:
         searched = max(0, len(pending) - len(_JPEG_SEAM) + 1)
     if pending.endswith(_JPEG_SEAM[:2]):
         yield bytes(pending)
+
+
+def read_pictures(stream: IO[bytes] | None) -> Iterator[Picture]:
+    """Yield the pictures of a stream of binary PPM files, RGB with 8 bits; one that breaks off is left out."""
+    while stream is not None and stream.readline() == b"P6\n":
+        size, _largest_value = stream.readline(), stream.readline()
+        width, height = map(int, size.split() if size.endswith(b"\n") else (0, 0))
+        pixels = stream.read(3 * width * height)
+        if not pixels or len(pixels) < 3 * width * height:
+            return
+        yield np.frombuffer(pixels, np.uint8).reshape(height, width, 3)

@@ -109,9 +109,14 @@ def version(path: str) -> str:
 
 
 def command(
-    path: str, source: str, options: MediaOptions, frames_pipe: int | None, stretch: Stretch = WHOLE
+    path: str,
+    source: str,
+    options: MediaOptions,
+    frames_pipe: int | None,
+    stretch: Stretch = WHOLE,
+    as_jpeg: bool = True,
 ) -> list[str]:
-    """Return the arguments that turn a source into audio on standard output and JPEG frames on another pipe.
+    """Return the arguments that turn a source into audio on standard output and frames on another pipe.
 
     ffmpeg takes the container's start as time 0. Audio is resampled by timestamps: a late start and gaps become
     silence. Frames go onto the constant-rate grid by timestamps: slot k holds the frame nearest to k / fps, a late
@@ -129,6 +134,8 @@ def command(
         File descriptor that frames are written to; None for audio alone.
     stretch
         What of the source: its start is time 0 of the output.
+    as_jpeg
+        How frames are written: to be stored, as JPEG; to be looked at as they come, as PPM, which is RGB with its size.
     """
     seek_s = start_of_decoding(stretch, source)
     lead_s = round(stretch.start_s - seek_s, 6)
@@ -145,7 +152,7 @@ def command(
     )
     outputs = [_audio(inputs, part)]
     if frames_pipe is not None:
-        outputs.append(_frames(inputs, options, frames_pipe, part))
+        outputs.append(_frames(inputs, options, frames_pipe, part, as_jpeg))
     arguments = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]
     arguments += ["-max_error_rate", str(MAX_DECODE_ERRORS), "-filter_complex_threads", "1"]
     compiled = ffmpeg.merge_outputs(*outputs).global_args(*arguments).compile(cmd=path)
@@ -184,20 +191,20 @@ def _audio(inputs: ffmpeg.nodes.FilterableStream, part: Part | None) -> ffmpeg.n
 
 
 def _frames(
-    inputs: ffmpeg.nodes.FilterableStream, options: MediaOptions, pipe: int, part: Part | None
+    inputs: ffmpeg.nodes.FilterableStream, options: MediaOptions, pipe: int, part: Part | None, as_jpeg: bool
 ) -> ffmpeg.nodes.OutputStream:
     stream = inputs["V:0"].filter("fps", fps=options.fps, start_time=part.lead_s if part else 0)
     if part is not None:
         stream = stream.filter("setpts", "PTS-STARTPTS")
     stream = stream.filter("scale", w="max(1,round(oh*dar))", h=f"min(ih,{options.height})", out_range="pc")
-    stream = stream.filter("setsar", 1).filter("format", "yuv420p")
-    quality: dict[str, float] = {"q:v": options.jpeg_quality, "qmin": 1}
-    if part is not None:
-        quality["frames:v"] = max(1, round(part.length_s * options.fps))
+    stream = stream.filter("setsar", 1).filter("format", "yuv420p" if as_jpeg else "rgb24")
     # bitexact keeps the encoder's version out of every frame.
-    return ffmpeg.output(
-        stream, f"pipe:{pipe}", format="image2pipe", vcodec="mjpeg", threads=1, flags="+bitexact", **quality
-    )
+    coding: dict[str, float | str] = {"vcodec": "mjpeg", "q:v": options.jpeg_quality, "qmin": 1, "flags": "+bitexact"}
+    if not as_jpeg:
+        coding = {"vcodec": "ppm"}
+    if part is not None:
+        coding["frames:v"] = max(1, round(part.length_s * options.fps))
+    return ffmpeg.output(stream, f"pipe:{pipe}", format="image2pipe", threads=1, **coding)
 
 
 def level_and_text(line: str) -> tuple[str, str]:

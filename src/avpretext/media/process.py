@@ -37,19 +37,25 @@ class FfmpegProcess:
     messages
         The last lines of its log, as (level, text).
     audio, frames
-        The pipes to read 16 bit samples and JPEG images from, both at the same time, or ffmpeg waits for ever.
+        The pipes to read 16 bit samples and images from, both at the same time, or ffmpeg waits for ever.
     out_of_time
         Whether the time limit ended it.
     """
 
     def __init__(
-        self, source: Path, program: str, options: MediaOptions, video: bool, stretch: Stretch = WHOLE
+        self,
+        source: Path,
+        program: str,
+        options: MediaOptions,
+        video: bool,
+        stretch: Stretch = WHOLE,
+        as_jpeg: bool = True,
     ) -> None:
         self.messages: deque[tuple[str, str]] = deque(maxlen=_MESSAGES)
         self.out_of_time = False
         self.frames: IO[bytes] | None = None
         self._timer: threading.Timer | None = None
-        self._process = self._start(source, program, options, video, stretch)
+        self._process = self._start(source, program, options, video, stretch, as_jpeg)
         assert self._process.stdout is not None
         self.audio: IO[bytes] = self._process.stdout
         self._allow(TIME_LIMIT_S)
@@ -59,11 +65,11 @@ class FfmpegProcess:
         self._allow(TIME_LIMIT_S + TIME_LIMIT_PER_SECOND * longest_s)
 
     def _start(
-        self, source: Path, program: str, options: MediaOptions, video: bool, stretch: Stretch
+        self, source: Path, program: str, options: MediaOptions, video: bool, stretch: Stretch, as_jpeg: bool
     ) -> subprocess.Popen[bytes]:
         """Start ffmpeg; frames come through a pipe of their own, beside the three that every process has."""
         receiving, sending = os.pipe() if video else (None, None)
-        arguments = ffmpeg.command(program, str(source), options, sending, stretch)
+        arguments = ffmpeg.command(program, str(source), options, sending, stretch, as_jpeg)
         try:
             process = subprocess.Popen(
                 arguments,

@@ -1,19 +1,21 @@
-"""Stage `split`: each source is read once, and becomes 16 kHz audio and JPEG frames on one clock.
+"""Stage `split`: each source is read once, and becomes 16 kHz audio and frames on one clock.
 
-No later stage opens a video. Clips that cannot be read become rows in `rejects`, and the run goes on.
+Frames are stored as JPEG, or looked at as they come (stage `watch`); no later stage opens a video. Clips that cannot be
+read become rows in `rejects`, and the run goes on.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from avpretext import schemas, shards
 from avpretext.config import MediaOptions
 from avpretext.media import ffmpeg
-from avpretext.media.decode import Decoded, decode
+from avpretext.media.decode import Decoded, Picture, decode
 from avpretext.media.pool import ordered_map
 from avpretext.media.stretches import Stretch
 from avpretext.progress import progress
@@ -24,6 +26,16 @@ FRAMES_PER_GROUP = 256
 _AUDIO_BATCH_BYTES = 8 << 20
 
 
+class Watcher(Protocol):
+    """What looks at frames as they come."""
+
+    def look(self, clip_id: str, pictures: Iterator[Picture]) -> Any:
+        """Look at the frames of a clip; several clips may be looked at, at a time."""
+
+    def keep(self, seen: Any) -> None:
+        """Keep what was seen of a clip, now that it is known to be good; clips come one by one, in order."""
+
+
 def run(
     index: Path,
     corpus_path: Path,
@@ -32,6 +44,7 @@ def run(
     frames: Path | None,
     rejects: Path,
     threads: int = 1,
+    watcher: Watcher | None = None,
 ) -> None:
     """Split the clips of one shard.
 
@@ -46,11 +59,13 @@ def run(
     audio
         `schemas.AUDIO`, one row per clip, sorted by clip_id.
     frames
-        `schemas.FRAMES`, one row per frame; None for a corpus of which only audio is read.
+        `schemas.FRAMES`, one row per frame; None for a corpus of which only audio is read, and with a watcher.
     rejects
         `schemas.REJECTS`.
     threads
         Clips that are decoded at a time.
+    watcher
+        Looks at the frames in place of their being stored.
     """
     program = ffmpeg.program(options.ffmpeg)
     made_by = shards.provenance("split", options.model_dump(), ffmpeg=ffmpeg.version(program))
@@ -60,16 +75,20 @@ def run(
     def work(clip: dict[str, Any]) -> Decoded | Refusal:
         source = Path(corpus_path) / clip["path"]
         stretch = Stretch(clip["start_s"] or 0.0, clip["end_s"])
-        return decode(source, program, options, frames is not None, Path(audio).parent, stretch)
+        look = partial(watcher.look, clip["clip_id"]) if watcher else None
+        video = frames is not None or watcher is not None
+        return decode(source, program, options, video, Path(audio).parent, stretch, look)
 
     with _Writers(audio, frames, rejects, made_by, options.fps) as writers:
-        label = f"split {Path(index).absolute().parents[1].name}/{Path(index).stem}"
+        label = f"{'watch' if watcher else 'split'} {Path(index).absolute().parents[1].name}/{Path(index).stem}"
         results = progress(ordered_map(work, clips, threads), total=len(clips), unit="clips", label=label)
         for clip, result in zip(clips, results, strict=True):
             if isinstance(result, Refusal):
                 writers.refuse(clip, result)
             else:
                 writers.keep(clip, result)
+                if watcher is not None:
+                    watcher.keep(result.seen)
 
 
 class _Writers:
@@ -113,7 +132,7 @@ class _Writers:
                 "samples": decoded.samples,
                 "content": decoded.content,
                 "audio": {"bytes": decoded.flac, "path": f"{clip['clip_id']}.flac"},
-                "video_frames": len(decoded.frame_bytes),
+                "video_frames": decoded.video_frames,
                 "fps": self._fps,
             }
         )

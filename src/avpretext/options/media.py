@@ -1,10 +1,10 @@
 """Options of what is made of the files: clips, audio, frames, features."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avpretext.options.base import Count, Fraction, Options, Positive
+from avpretext.options.base import Count, Fraction, Options, Place, Positive
 from avpretext.options.pyfeat import PyFeatOptions
 
 
@@ -42,13 +42,13 @@ class MediaOptions(Options):
     fps: Positive = Field(25.0, description="frames per second of the constant-rate grid, for every source")
     height: int = Field(480, ge=32, description="frames taller than this are scaled down to it, in pixels")
     jpeg_quality: int = Field(3, ge=1, le=31, description="ffmpeg's q:v for stored frames; 2 is best, 31 smallest")
-    keep_frames: bool = Field(False, description="true: frame shards stay after landmarks are done")
+    keep_frames: bool = Field(False, description="true: frames are stored, and stay when landmarks are done")
     trim_db: Positive | None = Field(
         None, description="silence before and after speech, so many dB below the loudest sound, is cut off; null: not"
     )
     min_duration_s: float = Field(0.3, ge=0, description="shorter clips are refused, in seconds")
     max_duration_s: Positive = Field(600.0, description="longer clips are refused, in seconds")
-    ffmpeg: str = Field(
+    ffmpeg: Annotated[str, Place()] = Field(
         "bundled", description="bundled: the program of the imageio-ffmpeg wheel; else a path or a name"
     )
 
@@ -62,7 +62,9 @@ class RejectsOptions(Options):
 class ModelFileOptions(Options):
     """Where model files come from; SHA-256 is checked wherever."""
 
-    folder: str | None = Field(None, description="folder that holds face_landmarker.task; null: download it")
+    folder: Annotated[str | None, Place()] = Field(
+        None, description="folder that holds face_landmarker.task; null: download it"
+    )
 
 
 class SpeechOptions(Options):
@@ -77,7 +79,8 @@ class LandmarkOptions(Options):
 
     points: Literal["all", "dlib68"] = Field("all", description="all: 478 points; dlib68: 68 of them in dlib order")
     max_faces: Count = Field(
-        2, description="faces looked for in a frame, of which one is followed; 1 is some 10 % faster"
+        2,
+        description="faces looked for in a frame, of which one is followed; 1: a sixth faster, sees less of the brows",
     )
     min_confidence: Fraction = Field(0.5, description="detection and tracking confidence, 0..1")
     min_face_fraction: Fraction = Field(0.3, description="clips with a face in fewer of their frames are refused, 0..1")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from avpretext.errors import UserError
 from avpretext.evaluation import formats
-from avpretext.features.blendshape_names import MOUTH_BLENDSHAPES
+from avpretext.features.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.features.live import LiveFeatures, parts
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, decode

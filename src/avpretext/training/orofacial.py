@@ -20,9 +20,9 @@ from avpretext.models.orofacial import EMOTION, MOVEMENT, VISEME, make_orofacial
 from avpretext.options.orofacial import OrofacialOptions
 from avpretext.progress import progress
 from avpretext.systems import OrofacialSystem
+from avpretext.training import checkpoint as checkpoints
 from avpretext.training import orofacial_folds
-from avpretext.training.checkpoint import read as read_checkpoint
-from avpretext.training.finished import FinishedRuns, Run, fingerprint
+from avpretext.training.finished import FinishedRuns, Run, UnfinishedRun, fingerprint
 from avpretext.training.grid import grid_map
 from avpretext.training.loop import ClipSet, HistoryRow, Target, epochs, network_seed, start, torch_device
 from avpretext.training.orofacial_data import OrofacialClips, OrofacialInputs, read_corpora
@@ -106,8 +106,8 @@ def _once(
 ) -> Run:
     """Return one fold and seed: as it was kept, or trained now."""
 
-    def make() -> Run:
-        model, history = train(system, clips, job.fold, job.seed, body, config)
+    def make(unfinished: UnfinishedRun) -> Run:
+        model, history = train(system, clips, job.fold, job.seed, body, config, unfinished)
         return Run(job.fold.number, job.seed, predictions(model, clips, job.fold), history)
 
     return finished.once(f"{job.fold.number}-{job.seed}", make)
@@ -126,7 +126,9 @@ def _made_from(
         "body": sorted(body),
     }
     arrays: list[Tensor | NDArray[np.generic]] = [body[name] for name in sorted(body)]
-    return fingerprint(said, [*arrays, *clips.steps, *clips.movement, *clips.visemes, clips.emotion])
+    return fingerprint(
+        "orofacial_system", said, [*arrays, *clips.steps, *clips.movement, *clips.visemes, clips.emotion]
+    )
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,12 @@ def train(
     seed: int,
     body: Mapping[str, Tensor],
     config: Config,
+    unfinished: UnfinishedRun | None = None,
 ) -> tuple[OrofacialModel, list[HistoryRow]]:
-    """Train on one fold with one seed; return the model of the best dev epoch, or of the last, and the history."""
+    """Train on one fold with one seed; return the model of the best dev epoch, or of the last, and the history.
+
+    Its state is kept while it trains, if there is where to.
+    """
     options = config.orofacial
     rows = {part: _rows(clips, getattr(fold, part)) for part in ("train", "dev")}
     scale = SpeechScale.of([clips.steps[row] for row in rows["train"]])
@@ -161,8 +167,11 @@ def train(
     )
     network.load_state_dict({**network.state_dict(), **body})
     state = start(network, options, network_seed(config.seed, seed, fold.number + 1))
+    if unfinished:
+        unfinished.restore(functools.partial(checkpoints.unpack, state))
     for _ in epochs(state, sets["train"], sets.get("dev"), objective.loss, objective.score, options):
-        pass
+        if unfinished:
+            unfinished.keep(functools.partial(checkpoints.pack, state))
     network.load_state_dict(state.best)
     network.cpu().eval()
     model = OrofacialModel(
@@ -262,7 +271,7 @@ def read_trunk(path: Path, channels: Sequence[str], options: OrofacialOptions) -
     UserError
         It is no checkpoint of `pretrain`, its encoder is another, or its channels or sizes are not those of the trunk.
     """
-    tensors, metadata = read_checkpoint(path)
+    tensors, metadata = checkpoints.read(path)
     then = metadata.get("config", {}).get("model", {})
     if then.get("encoder") != "blstm":
         raise UserError(

@@ -19,7 +19,7 @@ from avpretext import __version__
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.errors import UserError
-from avpretext.features.blendshape_names import MOUTH_BLENDSHAPES
+from avpretext.features.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.features.landmark_points import OROFACIAL
 from avpretext.models.orofacial import EMOTION, MOVEMENT, VISEME, OrofacialNetwork
 from avpretext.options.orofacial import OrofacialOptions

@@ -1,4 +1,4 @@
-"""Names of the blendshapes: apart from the tracker, which loads MediaPipe."""
+"""The names of MediaPipe's blendshapes, apart from MediaPipe, which takes half a second to load."""
 
 BLENDSHAPES = (
     "_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",
