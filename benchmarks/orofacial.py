@@ -1,7 +1,7 @@
 """How fast speech moves a face: `taskset -c 0 python benchmarks/orofacial.py MODEL SPEECH...`; see orofacial.md.
 
-Times the parts of `avpretext animate` on each file, several times, in processor seconds, so that other jobs on the machine
-change little, and prints the median of each against the length of the speech.
+Times the parts of `avpretext animate` on each file, several times, in processor seconds, so that other jobs on the
+machine change little, and prints the mean of each against the length of the speech.
 """
 
 import argparse
@@ -65,13 +65,13 @@ def row(folder: Path, source: Path, repeats: int) -> list[str]:
 
 
 def timed(function: Callable[[], Any], repeats: int) -> tuple[Any, float]:
-    """Return what a function returns, and the median of its processor seconds, those of ffmpeg among them."""
+    """Return what a function returns, and the mean of its processor seconds, those of ffmpeg among them."""
     times = []
     for _ in range(repeats):
         start = processor_s()
         result = function()
         times.append(processor_s() - start)
-    return result, max(statistics.median(times), 1e-3)
+    return result, max(statistics.mean(times), 1e-3)
 
 
 def processor_s() -> float:
