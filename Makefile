@@ -6,11 +6,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := data/demo
 
-.PHONY: help demo test lint environment pyfeat clean
+.PHONY: help demo test lint docs docs-serve environment pyfeat clean
 .DELETE_ON_ERROR:
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 environment: $(VENV)/.complete ## the Python environment, from pinned versions
 
@@ -49,6 +49,13 @@ test: environment ## run the tests
 
 lint: environment ## format, lint and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy src && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint
+
+docs: environment ## build the site of the docs into site/; a broken link fails
+	@$(BIN)/python docs/site/build.py site
+	@echo "Docs: site/index.html"
+
+docs-serve: docs ## the same, shown at http://localhost:8000
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
 
 clean: ## remove results and the demo corpus, keep the environment
 	rm -rf results data/demo .snakemake

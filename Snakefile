@@ -19,6 +19,7 @@ include: "workflow/rules/labels.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/orofacial.smk"
 
 
 rule all:
@@ -39,10 +40,25 @@ rule ablation:
     localrule: True
 
 
+rule orofacial:
+    input:
+        OROFACIAL.tables(),
+        LAYOUT.orofacial_page(),
+        OROFACIAL.models(),
+        OROFACIAL.films(),
+    localrule: True
+
+
 rule features:
     input:
         [PLAN.shards(corpus, "speech") for corpus in CONFIG.corpora],
         [PLAN.shards(corpus, "action_units") for corpus in WITH_VIDEO],
+    localrule: True
+
+
+rule visemes:
+    input:
+        [PLAN.shards(corpus, "phones") for corpus in CONFIG.corpora],
     localrule: True
 
 

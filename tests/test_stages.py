@@ -1,5 +1,6 @@
 """Stages: a signature changes with the options that shape the stage, and with no other."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.stages import STAGES, parse_signature, signature
+from avpretext.options.base import places
+from avpretext.stages import PLACES, STAGES, parse_signature, signature, whole_signature
 
 
 def with_options(**content: Any) -> Config:
@@ -18,9 +20,11 @@ def with_options(**content: Any) -> Config:
     ("change", "touched"),
     [
         ({"labels": {"emotion": {"min_score": 0.5}}}, {"labels_emotion"}),
-        ({"split": {"fps": 30}}, {"split", "watch", "export"}),
+        ({"split": {"fps": 30}}, {"split", "watch", "export", "orofacial_system"}),
         ({"split": {"height": 240}}, {"split", "watch"}),
         ({"split": {"keep_frames": True}}, set()),
+        ({"orofacial": {"epochs": 3}}, {"orofacial_system"}),
+        ({"orofacial": {"films": 3, "threads": 2}}, set()),
         ({"results": "elsewhere"}, set()),
         (
             {"chunks": {"count": 7}},
@@ -32,6 +36,10 @@ def with_options(**content: Any) -> Config:
         ({"finetune": {"seeds": 2}}, {"finetune"}),
         ({"ablation": {"losses": ["base"]}}, set()),
         ({"evaluate": {"bootstrap": 10}}, {"evaluate"}),
+        ({"finetune": {"threads": 8, "device": "cuda"}, "deepemocluster": {"device": "auto"}}, set()),
+        ({"action_units": {"pyfeat": {"device": "cuda", "weights": "w", "python": "p"}}}, set()),
+        ({"action_units": {"pyfeat": {"batch_size": 2}}}, {"action_units"}),
+        ({"models": {"folder": "elsewhere"}, "split": {"ffmpeg": "/opt/ffmpeg"}}, set()),
     ],
 )
 def test_an_option_touches_the_stages_that_read_it(change: dict[str, Any], touched: set[str]) -> None:
@@ -51,6 +59,23 @@ def test_a_signature_is_read_back_as_the_same_options(stage: str) -> None:
     config = with_options(seed=9, labels={"energy": {"quantile": 0.3}}, split={"fps": 30})
     read = parse_signature(signature(stage, config, "mine"))
     assert signature(stage, read, "mine") == signature(stage, config, "mine")
+
+
+def test_where_a_stage_runs_reaches_it_through_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = with_options(
+        models={"folder": "my models"},
+        finetune={"device": "cuda", "epochs": 5, "threads": 8},
+        action_units={"pyfeat": {"weights": "w"}, "backend": "pyfeat"},
+    )
+    monkeypatch.setenv(PLACES, json.dumps(places(config)))
+    assert parse_signature(signature("models", config)).models == config.models
+    assert parse_signature(signature("action_units", config)).action_units == config.action_units
+    tuned = parse_signature(signature("finetune", config)).finetune
+    assert (tuned.device, tuned.epochs) == ("cuda", 5)
+    assert tuned.threads == 1, "rules hand threads over by themselves, and no artefact tells of them"
+    assert whole_signature(config) == whole_signature(
+        with_options(finetune={"epochs": 5}, action_units={"backend": "pyfeat"})
+    )
 
 
 def test_a_protocol_across_corpora_is_read_back() -> None:

@@ -29,6 +29,8 @@ from avpretext.options.media import (
     SegmentOptions,
     SpeechOptions,
 )
+from avpretext.options.orofacial import OrofacialOptions
+from avpretext.options.phones import PhoneOptions
 from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.options.training import (
     AblationOptions,
@@ -77,7 +79,9 @@ __all__ = [
     "ModelOptions",
     "MotionOptions",
     "Options",
+    "OrofacialOptions",
     "PenaltyOptions",
+    "PhoneOptions",
     "PretrainOptions",
     "ProtocolOptions",
     "PyFeatOptions",
@@ -137,6 +141,7 @@ class Config(Options):
     rejects: RejectsOptions = RejectsOptions()
     speech: SpeechOptions = SpeechOptions()
     log_mel: LogMelOptions = LogMelOptions()
+    phones: PhoneOptions = PhoneOptions()
     landmarks: LandmarkOptions = LandmarkOptions()
     motion: MotionOptions = MotionOptions()
     action_units: ActionUnitOptions = ActionUnitOptions()
@@ -152,6 +157,7 @@ class Config(Options):
     statistics: StatisticsOptions = StatisticsOptions()
     ensemble: EnsembleOptions = EnsembleOptions()
     baseline: BaselineOptions = BaselineOptions()
+    orofacial: OrofacialOptions = OrofacialOptions()
     evaluate: EvaluateOptions = EvaluateOptions()
     report: ReportOptions = ReportOptions()
     demo: DemoOptions = DemoOptions()
@@ -220,6 +226,7 @@ class Config(Options):
         timed = [f"corpora.{name}.truth" for name, corpus in self.corpora.items() if corpus.truth]
         timed += [f"corpora.{name}.features" for name, corpus in self.corpora.items() if corpus.features]
         timed += ["action_units.backend: import"] if self.action_units.backend == "import" else []
+        timed += ["phones.backend: import"] if self.phones.backend == "import" else []
         if self.split.trim_db is not None and timed:
             raise ValueError(
                 f"split.trim_db moves the start of each clip, and {timed[0]} is timed from where the file starts: set"
@@ -251,6 +258,25 @@ class Config(Options):
         return self
 
     @model_validator(mode="after")
+    def _faces_are_there_to_move(self) -> Self:
+        for name in self.orofacial.corpora:
+            if name not in self.corpora:
+                raise ValueError(
+                    f"orofacial.corpora: {name!r} is no corpus of the configuration{nearest(name, self.corpora)}"
+                )
+            if name not in self.with_video():
+                raise ValueError(f"orofacial.corpora: {name}: faces are looked at with `use: [pretrain]` and video")
+        for name in self.orofacial.features:
+            for corpus in self.orofacial_corpora():
+                known = ["speech", "log_mel", *self.corpora[corpus].features]
+                if name not in known:
+                    raise ValueError(
+                        f"orofacial.features: {name!r} is none of {', '.join(known)} of corpora.{corpus}"
+                        f"{nearest(name, known)}"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _training_corpora_are_there(self) -> Self:
         for name, corpus in self.corpora.items():
             across = corpus.protocol.name == "cross_corpus"
@@ -275,6 +301,10 @@ class Config(Options):
     def with_video(self) -> list[str]:
         """Return the names of the corpora whose faces are looked at."""
         return [name for name in self.used_for("pretrain") if self.corpora[name].video]
+
+    def orofacial_corpora(self) -> list[str]:
+        """Return the corpora that orofacial models learn from: those named, else all whose faces are looked at."""
+        return list(self.orofacial.corpora) or self.with_video()
 
     def learnt_from(self, corpus: str) -> list[str]:
         """Return the corpora that the fine-tuning of a corpus reads: itself, and what a cross-corpus protocol names."""
@@ -344,5 +374,5 @@ class Config(Options):
         return [name for name in self.initialisations() if not chosen or name in chosen]
 
 
-RESERVED_NAMES = ("models", "pretrain", "tables", "logs", "benchmarks", "report", "config")
+RESERVED_NAMES = ("models", "pretrain", "orofacial", "tables", "logs", "benchmarks", "report", "config")
 """Folders of the results that no corpus may be named after."""

@@ -85,7 +85,7 @@ def _lines(group: BaseModel, depth: int) -> Iterator[str]:
             yield from ([] if depth else [""])
             yield f"{space}{name}: # {(type(value).__doc__ or '').splitlines()[0]}"
             yield from _lines(value, depth + 1)
-        elif name == "corpora":
+        elif name == "corpora" and depth == 0:
             yield from ("", f"{name}: # {field.description}")
             for corpus, options in value.items():
                 yield f"{space}  {corpus}:"

@@ -131,6 +131,14 @@ class Layout:
         """Return a file of scores of one setting: `results/{corpus}/evaluate/{setting}/{name}.parquet`."""
         return str(self.results / corpus / "evaluate" / setting / f"{name}.parquet")
 
+    def orofacial(self, system: str, name: str) -> str:
+        """Return a file of one orofacial system: `results/orofacial/{system}/{name}`."""
+        return str(self.results / "orofacial" / system / name)
+
+    def orofacial_page(self) -> str:
+        """Return the path of the HTML page of the orofacial systems."""
+        return str(self.results / "orofacial.html")
+
     def models(self, name: str) -> str:
         """Return the path of a downloaded model file."""
         return str(self.results / "models" / name)

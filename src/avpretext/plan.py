@@ -11,6 +11,7 @@ from pathlib import Path
 from avpretext.config import LABELLED_TASKS, Config, CorpusOptions, Variant
 from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target_name, targets_of
 from avpretext.corpora.settings import Setting
+from avpretext.corpora.transcripts import transcript_files
 from avpretext.errors import UserError, nearest
 from avpretext.paths import Layout, copy_of, expand, original_of
 from avpretext.systems import BEST, DEEPEMOCLUSTER, SCRATCH, ensembles_of
@@ -194,9 +195,26 @@ class Plan:
         options = self.config.action_units
         if options.backend != "import" or options.imports is None:
             return None
-        files = sorted(Path(options.imports).rglob("*.csv"))
-        lines = [f"{file}\0{file.stat().st_size}\0{file.stat().st_mtime_ns}" for file in files]
-        return hashlib.blake2b("\0\0".join(lines).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+        return _fingerprint(options.imports, (".csv",))
+
+    def phone_inputs(self, corpus: str, shard: str) -> dict[str, str | list[str]]:
+        """Return what the phones of a shard are found in."""
+        options, phones = self.config.corpora[corpus], self.config.phones
+        tables = transcript_files(options) if phones.backend == "align" else []
+        truth = [str(Path(options.truth) / "phonemes.parquet")] if options.truth and phones.backend == "truth" else []
+        own = [file for file in (phones.dictionary, phones.visemes) if file is not None]
+        return {
+            "audio": self.layout.shard(corpus, "split", shard, "audio"),
+            "index": self.layout.shard(corpus, options.clips_stage, shard),
+            "tables": [*tables, *truth, *own],
+        }
+
+    def imported_phones(self) -> str | None:
+        """Return what changes when a file of imported phones is added, replaced or removed; None without any."""
+        options = self.config.phones
+        if options.backend != "import" or options.imports is None:
+            return None
+        return _fingerprint(options.imports, (".textgrid", ".ctm", ".align"))
 
     def labels(self, corpus: str) -> list[str]:
         """Return the pseudo-label tables of a corpus."""
@@ -412,6 +430,13 @@ class Plan:
                 files += self.predictions(corpus, setting)
                 files += [*self.target_tables(corpus, setting).values(), self.layout.folds(corpus, setting)]
         return files
+
+
+def _fingerprint(folder: str, extensions: tuple[str, ...]) -> str:
+    """Return what changes when a file with one of these extensions is added, replaced or removed in a folder."""
+    files = sorted(file for file in Path(folder).rglob("*") if file.suffix.lower() in extensions)
+    lines = [f"{file}\0{file.stat().st_size}\0{file.stat().st_mtime_ns}" for file in files]
+    return hashlib.blake2b("\0\0".join(lines).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 def _name(stage: StageOf, corpus: str) -> str:

@@ -37,6 +37,11 @@ REASONS = {
     "unlisted": "the corpus's table has no row for the file",
     "bad_segment": "the clip's start and end are no stretch of its file, or overlap those of another clip",
     "no_segments": "nothing in the recording makes a clip; see `segment`",
+    "no_text": "phones: it is not known what is said; give a transcript, or set phones.backend: recognise",
+    "unknown_word": "phones: a word is in no dictionary; add it to a file named phones.dictionary",
+    "silent": "phones: there is no sound in the clip",
+    "no_alignment": "phones: the sound does not fit what is said to be said",
+    "no_phones": "phones: no file or truth has the phones of the clip, or none that can be read",
 }
 """Why a clip can be refused: the fixed list."""
 
@@ -65,7 +70,10 @@ FRAMES = _schema(**_FRAME, image=MEDIA)
 THUMBNAILS = _schema(**_FRAME, image=MEDIA)
 MOTION = _schema(**_FRAME, **{f"speed_{region}": _F for region in MOTION_REGIONS})
 NEUTRAL = _schema(group=_S, measure=_S, location=_D, spread=_D, frames=pa.int64())
+RESTING_SHAPE = _schema(group=_S, frames=pa.int64(), points=pa.list_(_D), blendshapes=pa.list_(_D))
+LOWER_FACE = _schema(**_FRAME, movement=pa.list_(_F, 122), blendshapes=pa.list_(_F, 28))
 ACTION_UNIT_FRAMES = _schema(**_FRAME, **dict.fromkeys(ACTION_UNITS, _F))
+PHONES = _schema(clip_id=_S, start_s=_D, end_s=_D, phone=_S, viseme=_S, confidence=_F)
 CHUNK_LABELS = _schema(
     clip_id=_S, chunk=_I, start_s=_D, end_s=_D, value=_D, label=pa.int8(), confidence=_F, threshold=_D
 )
@@ -77,6 +85,14 @@ PREDICTIONS = _schema(
     initialisation=_S, fold=_I, seed=_I, split=_S, clip_id=_S, speaker=_S, label=_S, predicted=_S,
     truth=pa.list_(_F), probabilities=pa.list_(_F),
 )  # fmt: skip
+OROFACIAL_FRAMES = _schema(
+    fold=_I, seed=_I, corpus=_S, clip_id=_S, speaker=_S, frame=_I, movement=pa.list_(_F, 122),
+    truth=pa.list_(_F, 122), viseme=_S, true_viseme=_S,
+)  # fmt: skip
+OROFACIAL_CLIPS = _schema(
+    fold=_I, seed=_I, corpus=_S, clip_id=_S, speaker=_S, emotion=_S, predicted=_S, probabilities=pa.list_(_F)
+)
+OROFACIAL_HISTORY = _schema(fold=_I, seed=_I, epoch=_I, split=_S, measure=_S, value=_D)
 FINETUNE_HISTORY = _schema(initialisation=_S, fold=_I, seed=_I, epoch=_I, split=_S, measure=_S, value=_D)
 PRETRAIN_HISTORY = _schema(epoch=_I, split=_S, measure=_S, value=_D)
 METRICS = _schema(

@@ -7,11 +7,22 @@ each time it starts, and the modules import torch, MediaPipe and openSMILE.
 """
 
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from avpretext.config import Config
 from avpretext.config_file import parse
+from avpretext.options.base import settled
+
+PLACES = "AVPRETEXT_PLACES"
+"""Environment variable with the options that say where a stage runs, as JSON: devices, paths of programs.
+
+Snakemake watches params and the text of commands, not the environment: another device redoes nothing.
+"""
 
 
 @dataclass(frozen=True)
@@ -63,10 +74,17 @@ STAGES = {
     "speed": Stage("avpretext.features.speed", 1),
     "speech": Stage("avpretext.features.speech", 2, ("speech",)),
     "log_mel": Stage("avpretext.features.log_mel", 1, ("log_mel",)),
+    "phones": Stage(
+        "avpretext.features.phones",
+        1,
+        ("phones", *_of_corpus("path", "reader", "table", "outside", "transcripts", "truth")),
+    ),
     "landmarks": Stage("avpretext.features.landmarks", 2, ("landmarks",)),
     "motion": Stage("avpretext.features.motion", 2, ("motion",)),
     "neutral": Stage("avpretext.features.neutral", 2, ("action_units.calibration",)),
     "action_units": Stage("avpretext.features.action_units", 3, ("action_units",)),
+    "resting_shape": Stage("avpretext.features.resting_shape", 1),
+    "lower_face": Stage("avpretext.features.lower_face", 1),
     "rejects": Stage("avpretext.media.rejects", 2, ("rejects",)),
     "labels_energy": Stage("avpretext.labels.energy", 1, ("labels.energy", "chunks")),
     "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
@@ -111,6 +129,13 @@ STAGES = {
     "statistics": Stage("avpretext.features.statistics", 1, ("statistics",)),
     "baseline": Stage("avpretext.training.baseline", 3, ("baseline",)),
     "ensemble": Stage("avpretext.training.ensemble", 1, ("ensemble",)),
+    "orofacial_system": Stage(
+        "avpretext.training.orofacial",
+        1,
+        ("seed", "split.fps", "speech", "log_mel", "phones.visemes", "orofacial"),
+        but=("corpora", "systems", "threads", "checkpoint", "films", "film_system"),
+    ),
+    "orofacial_tables": Stage("avpretext.evaluation.orofacial_tables", 1),
     "evaluate": Stage("avpretext.evaluation.evaluate", 2, ("seed", "evaluate")),
     "card": Stage("avpretext.evaluation.card", 1, _of_corpus("reader", "synthetic")),
     "ablate": Stage("avpretext.evaluation.ablate", 1),
@@ -140,13 +165,21 @@ def _at(config: Config, key: str) -> Any:
 
 
 def _plain(value: Any, but: tuple[str, ...]) -> Any:
-    return value.model_dump(mode="json", exclude=set(but)) if hasattr(value, "model_dump") else value
+    if not isinstance(value, BaseModel):
+        return value
+    return {name: entry for name, entry in settled(value).items() if name not in but}
+
+
+def whole_signature(config: Config) -> str:
+    """Return all of a configuration as one line of JSON: the signature of stages that show what others made."""
+    return json.dumps(settled(config))
 
 
 def signature(stage: str, config: Config, corpus: str | None = None) -> str:
     """Return options and version of a stage as one line of JSON: the value that Snakemake watches.
 
-    It is also what the rule hands to the command line, which reads it back with `parse_signature`.
+    It is also what the rule hands to the command line, which reads it back with `parse_signature`. What says where the
+    stage runs is not in it but in the environment, see `PLACES`.
     """
     versions = [STAGES[name].version for name in (stage, *STAGES[stage].runs)]
     version = versions if len(versions) > 1 else versions[0]
@@ -154,7 +187,7 @@ def signature(stage: str, config: Config, corpus: str | None = None) -> str:
 
 
 def parse_signature(text: str) -> Config:
-    """Return a configuration with the options of a signature; all others have their defaults."""
+    """Return a configuration with the options of a signature and of `PLACES`; all others have their defaults."""
     tree: dict[str, Any] = {}
     for key, value in json.loads(text).items():
         *groups, name = key.split(".")
@@ -163,6 +196,7 @@ def parse_signature(text: str) -> Config:
             place = place.setdefault(group, {})
         place[name] = value
     tree.pop("version", None)
+    _put(tree, json.loads(os.environ.get(PLACES, "{}")))
     corpora = tree.setdefault("corpora", {"none": {}})
     for corpus in list(corpora.values()):
         for other in corpus.get("protocol", {}).get("train", []):
@@ -171,3 +205,12 @@ def parse_signature(text: str) -> Config:
         corpus["use"] = []  # shapes no artefact
         corpus.setdefault("path", ".")  # of no matter to stages that are not given it
     return parse(tree, "--options")
+
+
+def _put(tree: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Put values into a tree of groups, whose other values stay."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            _put(tree.setdefault(name, {}), value)
+        else:
+            tree[name] = value

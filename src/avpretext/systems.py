@@ -6,7 +6,7 @@ support vector machines, DeepEmoCluster, and ensembles of any of these.
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 SCRATCH = "scratch"
 
@@ -45,6 +45,10 @@ MACHINES = {machine.name: machine for machine in (Machine(*parts) for parts in p
 
 DEEPEMOCLUSTER = {"head_trained": "deepemocluster", "as_published": "deepemocluster_as_published"}
 """variant: what it is called."""
+
+OrofacialSystem = Literal["single", "joint", "cascade"]
+OROFACIAL_SYSTEMS: tuple[OrofacialSystem, ...] = get_args(OrofacialSystem)
+"""How the movement of a face is learnt: each task by itself, beside visemes and emotion, after them."""
 
 TOGETHER = "together:"
 """Before the names of the members of an ensemble."""

@@ -320,3 +320,21 @@ def test_the_documents_table_is_read_as_it_says(tmp_path):
     assert folder.partitions(given)["partition"].to_list() == ["train", "train", "dev", "test"]
     votes = sources["voice"].read(given).filter(pl.col("clip_id") == "ben/walk")
     assert votes.rows() == [("ben/walk", 3.0, 2.0)]
+
+
+def test_people_are_known_as_the_corpora_tell_them(tmp_path):
+    assert crema_d.READER.people(options("crema_d", tmp_path)) == {}
+    (tmp_path / "VideoDemographics.csv").write_text(
+        '"ActorID","Age","Sex","Race","Ethnicity"\n1001,51,"Male","a","b"\n'
+    )
+    assert crema_d.READER.people(options("crema_d", tmp_path)) == {"1001": ("male", 51)}
+    actors = ravdess.READER.people(options("ravdess"))
+    assert (len(actors), actors["01"].sex, actors["24"].sex) == (24, "male", "female")
+    assert reader_of(options("grid")).people(options("grid")) == {}
+
+
+def test_people_of_the_real_corpus(shared_data):
+    known = crema_d.READER.people(options("crema_d", shared_data / "crema-d"))
+    assert len(known) == 91
+    assert known["1002"] == ("female", 21)
+    assert Counter(person.sex for person in known.values()) == {"male": 48, "female": 43}

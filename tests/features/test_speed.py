@@ -1,11 +1,13 @@
 """Speed: a clip played faster is higher and shorter by the same factor, and a corpus like any other."""
 
 import io
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from scipy.signal import resample_poly
 
 from avpretext import schemas, shards
 from avpretext.features import speed
@@ -22,17 +24,32 @@ def pitch(signal: np.ndarray) -> float:
     return float(spectrum.argmax() * SAMPLE_RATE_HZ / (1 << 18))
 
 
+def whole(signal: np.ndarray, factor: float) -> np.ndarray:
+    return np.concatenate(list(speed.play([signal], factor)))
+
+
 @pytest.mark.parametrize("factor", [0.84, 0.92, 1.08, 1.2])
 def test_pitch_rises_and_length_falls_by_the_same_factor(factor: float) -> None:
-    played = speed.play(tone(440), factor)
+    played = whole(tone(440), factor)
     assert len(played) == pytest.approx(SAMPLE_RATE_HZ / factor, abs=1)
     assert pitch(played) == pytest.approx(440 * factor, rel=1e-3)
     assert np.abs(played[1000:-1000]).max() == pytest.approx(0.5, abs=0.005)
 
 
 def test_nothing_is_folded_down_from_above_half_the_sample_rate() -> None:
-    played = speed.play(tone(7600), 1.2)
+    played = whole(tone(7600), 1.2)
     assert np.abs(played[1000:-1000]).max() < 0.02
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.84, 0.97, 1.08, 1.2, 1.33, 2])
+@pytest.mark.parametrize("block", [1, 37, 1000, 4099])
+def test_blocks_give_the_same_samples_as_the_whole_to_the_bit(factor: float, block: int) -> None:
+    signal = np.random.default_rng(3).normal(scale=0.4, size=4100).astype(np.float32)
+    ratio = 1 / Fraction(factor).limit_denominator(100)
+    expected = resample_poly(signal, ratio.numerator, ratio.denominator).clip(-1, 32767 / 32768)
+    played = list(speed.play((signal[place : place + block] for place in range(0, len(signal), block)), factor))
+    assert np.concatenate(played).tobytes() == expected.astype(np.float32).tobytes()
+    assert len(played) > 1, "in several blocks"
 
 
 def test_a_shard_is_played_clip_by_clip_and_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:

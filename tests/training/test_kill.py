@@ -26,10 +26,23 @@ EPOCHS: dict[str, dict[str, Any]] = {
 }
 
 
-def command(stage: str, corpus: TinyCorpus, output: Path) -> list[str]:
+LONG: dict[str, dict[str, Any]] = {
+    "finetune": {**SMALL["finetune"], "epochs": 100, "patience": 100, "seeds": 1},
+    "deepemocluster": {**CLUSTERED, "epochs": 20, "variants": ["head_trained"]},
+}
+KEEP_EACH_EPOCH = """
+import runpy
+from avpretext.training import finished
+finished.SHARE = float("inf")
+runpy.run_module("avpretext", run_name="__main__")
+"""
+"""Trains as the command does, and keeps the state of a run after each epoch, not after seconds."""
+
+
+def command(stage: str, corpus: TinyCorpus, output: Path, options: dict[str, dict[str, Any]] = EPOCHS) -> list[str]:
     """Return the command that trains on the corpus, with its options in a file."""
-    file = corpus.folder / "config.yaml"
-    file.write_text(yaml.safe_dump({**SMALL, **EPOCHS} | {"seed": 1}))
+    file = output.with_suffix(".yaml")
+    file.write_text(yaml.safe_dump({**SMALL, **options} | {"seed": 1}))
     name = corpus.name
     index = [f"--index={name}={corpus.folder / 'index0.parquet'}"]
     labelled = [f"--targets={name}={corpus.targets()}", f"--folds={corpus.folds}"]
@@ -95,6 +108,32 @@ def test_a_job_of_many_runs_keeps_those_that_are_done_and_ends_with_the_same_pre
     assert not any((disturbed / name).exists() for name in TUNED)
     done = subprocess.run(arguments, check=True, capture_output=True, text=True)
     assert f"run {first}: done already" in done.stderr
+    for name in TUNED:
+        assert (disturbed / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert not (disturbed / finished.FOLDER).exists()
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize(("stage", "first"), [("finetune", "0-0"), ("deepemocluster", "head_trained-0-0")])
+def test_a_run_goes_on_from_its_last_epoch_and_ends_with_the_same_predictions(
+    trained_on: TinyCorpus, tmp_path: Path, stage: str, first: str
+) -> None:
+    undisturbed, disturbed, chance = tmp_path / "undisturbed", tmp_path / "disturbed", random.Random(7)
+    subprocess.run(command(stage, trained_on, undisturbed, LONG), check=True, capture_output=True)
+    arguments = command(stage, trained_on, disturbed, LONG)
+    arguments[1:3] = ["-c", KEEP_EACH_EPOCH]
+    kept = disturbed / finished.FOLDER / f"{first}.epoch.safetensors"
+    for _ in range(2):
+        written = kept.stat().st_mtime_ns if kept.exists() else 0
+        with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+            while process.poll() is None and (not kept.exists() or kept.stat().st_mtime_ns == written):
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0, 0.05))
+            process.send_signal(signal.SIGKILL)
+        assert kept.exists()
+        assert not kept.with_name(f"{first}.resume.safetensors").exists(), "it was killed in its first run"
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    assert f"run {first}: going on after epoch" in done.stderr
     for name in TUNED:
         assert (disturbed / name).read_bytes() == (undisturbed / name).read_bytes()
     assert not (disturbed / finished.FOLDER).exists()

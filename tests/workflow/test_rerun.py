@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import pytest
 
 from tests.workflow.project import Project
@@ -40,6 +41,21 @@ def test_an_edited_option_redoes_its_stage_and_what_follows(
     untouched = MEDIA | set(before[: before.index(first)] if first in before else before)
     later_labels = {name for name in untouched if name.startswith("labels_") and name != first}
     assert not set(runs) & (untouched | later_labels)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"finetune": {"seeds": 1, "epochs": 2, "threads": 2, "device": "auto"}},
+        {"pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 2, "device": "auto"}},
+        {"action_units": {"pyfeat": {"device": "cpu", "weights": "elsewhere", "python": "elsewhere/python"}}},
+        {"models": {"folder": "elsewhere"}},
+        {"split": {"ffmpeg": imageio_ffmpeg.get_ffmpeg_exe()}},
+    ],
+    ids=["finetune", "pretrain", "action_units", "models", "split"],
+)
+def test_where_a_stage_runs_redoes_nothing(finished: Project, change: dict[str, Any]) -> None:
+    assert finished.snakemake("--dry-run", **change).would_run() == {}
 
 
 def test_the_emotion_labels_alone_touch_only_the_sets_of_tasks_that_use_them(finished: Project) -> None:

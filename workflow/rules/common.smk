@@ -20,8 +20,10 @@ from avpretext.corpora import listing
 from avpretext.config_file import parse as parse_config
 from avpretext.errors import UserError
 from avpretext.features import au_pyfeat
+from avpretext.options.base import places
 from avpretext.plan import Plan
-from avpretext.stages import signature
+from avpretext.plan_orofacial import OrofacialPlan
+from avpretext.stages import PLACES, signature, whole_signature
 
 
 def asked(function, *arguments):
@@ -48,7 +50,9 @@ PYFEAT = (
     if CONFIG.action_units.backend == "pyfeat"
     else None
 )
-WHOLE_CONFIG = json.dumps(CONFIG.model_dump(mode="json"))
+# Named in a command as it is, not as a param: another place of the same program redoes nothing.
+ACTION_UNITS_PYTHON = shlex.quote(PYFEAT) if PYFEAT else "python"
+WHOLE_CONFIG = whole_signature(CONFIG)
 
 
 def one_of(names):
@@ -97,6 +101,14 @@ onstart:
     asked(shards.check_writable, CONFIG.results)
     for name, options in CONFIG.corpora.items():
         asked(listing.write, files_of(name), options, Path(LAYOUT.listing(name)))
+
+
+onsuccess:
+    if os.path.exists(LAYOUT.report()):
+        print(
+            f"Report: {LAYOUT.report()}; tables: {LAYOUT.table('')}",
+            file=sys.stderr,
+        )
 
 
 wildcard_constraints:
@@ -291,4 +303,5 @@ def learnt_feature_flags(wildcards):
 prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; "
 if not workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
-shell.prefix(prefix)
+prefix += f"export {PLACES}={shlex.quote(json.dumps(places(CONFIG)))}; "
+shell.prefix("{prefix}")

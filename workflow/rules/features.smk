@@ -75,6 +75,34 @@ rule log_mel:
         "--options {params.options:q} 2> {log:q}"
 
 
+rule phones:
+    input:
+        unpack(lambda wildcards: PLAN.phone_inputs(wildcards.corpus, wildcards.shard)),
+    output:
+        phones=LAYOUT.shard("{corpus}", "phones", "{shard}"),
+        rejects=LAYOUT.shard("{corpus}", "phones", "{shard}", "rejects"),
+    log:
+        LAYOUT.log("{corpus}", "phones", "{shard}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "phones", "{shard}")
+    wildcard_constraints:
+        corpus=one_of(CONFIG.corpora),
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        options=options("phones"),
+        imports=PLAN.imported_phones(),
+    message:
+        "phones {wildcards.corpus}/{wildcards.shard}: when each phone is spoken"
+    shell:
+        "python -m avpretext phones --corpus {wildcards.corpus} --audio {input.audio:q} --index {input.index:q} "
+        "--output {output.phones:q} --rejects {output.rejects:q} --options {params.options:q} 2> {log:q}"
+
+
 rule landmarks:
     input:
         frames=LAYOUT.shard("{corpus}", "split", "{shard}", "frames"),
@@ -183,11 +211,10 @@ rule action_units:
         inputs=lambda wildcards, input: [
             flag(name, path) for name, path in input.items()
         ],
-        python=shlex.quote(PYFEAT) if PYFEAT else "python",
     message:
         "action_units {wildcards.corpus}/{wildcards.shard}: intensities of 20 action units"
     shell:
-        "{params.python} -m avpretext action_units {params.inputs} --output {output:q} --threads {threads} "
+        "{ACTION_UNITS_PYTHON} -m avpretext action_units {params.inputs} --output {output:q} --threads {threads} "
         "--options {params.options:q} 2> {log:q}"
 
 

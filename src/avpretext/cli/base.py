@@ -116,3 +116,14 @@ def corpus_options(config: Config, name: str) -> CorpusOptions:
 def whole_config(config: Path, options: str) -> Config:
     """Return the whole configuration: from its JSON if given, else from the file."""
     return parse(json.loads(options), "--options") if options else load(config)
+
+
+def summaries() -> dict[str, str]:
+    """Return what each command does, in a sentence, by its name: the first line of its help."""
+    import avpretext.cli  # noqa: F401 (all commands are registered on import)
+
+    return {
+        command.name or command.callback.__name__: (command.callback.__doc__ or "").splitlines()[0]
+        for command in app.registered_commands
+        if command.callback is not None
+    }

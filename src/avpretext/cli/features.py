@@ -152,6 +152,22 @@ def log_mel(
 
 
 @app.command(rich_help_panel=STAGE)
+def phones(
+    corpus: Name,
+    audio: Shard,
+    index: Annotated[Path, typer.Option(help="Shard that lists the clips: for files and sentences.")],
+    output: Output,
+    rejects: Rejects,
+    config: ConfigFile = CONFIG,
+    options: OptionsText = "",
+) -> None:
+    """Find when each phone is spoken, and which viseme it is."""
+    settings = config_of(config, options)
+    chosen = corpus_options(settings, corpus)
+    stage_function("phones")(audio, index, chosen, settings.phones, output, rejects)
+
+
+@app.command(rich_help_panel=STAGE)
 def landmarks(
     frames: Shard,
     model: FaceModel,

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from avpretext.cli.base import CONFIG, CORES, TOOL, ConfigFile, Threads, app, limit_pools, stage_function
+from avpretext.cli.base import (
+    CONFIG,
+    CORES,
+    TOOL,
+    ConfigFile,
+    Threads,
+    app,
+    corpus_options,
+    limit_pools,
+    stage_function,
+)
 from avpretext.config import Config
 from avpretext.config_file import document, load, parse
 from avpretext.paths import Layout, expand
@@ -115,3 +125,32 @@ def show_config(file: Annotated[Path, typer.Argument(help="Configuration file.")
 def schema() -> None:
     """Print the JSON schema of the configuration."""
     print(json.dumps(Config.model_json_schema(), indent=2))
+
+
+@app.command("labels-to", rich_help_panel=TOOL)
+def labels_to(
+    form: Annotated[Literal["audformat", "csv"], typer.Argument(metavar="FORMAT", help="audformat or csv.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write; it must be new, or empty.")],
+    corpus: Annotated[str, typer.Option(help="Name of the corpus in the configuration.")],
+    audio: Annotated[bool, typer.Option(help="Write the audio too, as FLAC (audformat).")] = True,
+    config: ConfigFile = CONFIG,
+) -> None:
+    """Hand pseudo-labels, targets and folds of a corpus to other tools, with the audio that they speak of."""
+    from avpretext.interchange import labels_to
+
+    settings = load(config)
+    corpus_options(settings, corpus)
+    tables = labels_to.run(settings, corpus, form, output, audio)
+    print(f"{output}: {form}, {len(tables)} tables: {', '.join(tables)}")
+
+
+@app.command(rich_help_panel=TOOL)
+def tensorboard(
+    output: Annotated[Path, typer.Argument(help="Log folder to write, for `tensorboard --logdir`.")],
+    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+) -> None:
+    """Write the training curves of a results folder as TensorBoard event files."""
+    from avpretext.interchange import tensorboard
+
+    runs = tensorboard.run(results, output)
+    print(f"{output}: {len(runs)} runs; look at them with: tensorboard --logdir {output}")

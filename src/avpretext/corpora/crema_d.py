@@ -14,12 +14,37 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Published, Reader, Source, SpeakerFold, by_kind, named, stem, within
+from avpretext.corpora.reader import (
+    Clip,
+    Person,
+    Published,
+    Reader,
+    Source,
+    SpeakerFold,
+    by_kind,
+    named,
+    stem,
+    within,
+)
 from avpretext.errors import UserError
 
 VOTES = "tabulatedVotes.csv"
+PEOPLE = "VideoDemographics.csv"
 EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
-SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
+SENTENCES = {
+    "IEO": "It's eleven o'clock.",
+    "TIE": "That is exactly what happened.",
+    "IOM": "I'm on my way to the meeting.",
+    "IWW": "I wonder what this is about.",
+    "TAI": "The airplane is almost full.",
+    "MTI": "Maybe tomorrow it will be cold.",
+    "IWL": "I would like a new alarm clock.",
+    "ITH": "I think I have a doctor's appointment.",
+    "DFA": "Don't forget a jacket.",
+    "ITS": "I think I've seen this before.",
+    "TSI": "The surface is slick.",
+    "WSI": "We'll stop in a couple of minutes.",
+}
 
 # One clip of the corpus, 1040_ITH_SAD, comes with level X in some copies.
 _NAME = re.compile(rf"(\d{{4}})_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(LO|MD|HI|XX?)")
@@ -73,6 +98,15 @@ def votes(raters: str) -> Callable[[CorpusOptions], pl.DataFrame]:
     return read_votes
 
 
+def people(options: CorpusOptions) -> dict[str, Person]:
+    """Return sex and age of the actors, from `VideoDemographics.csv`; nobody without that file."""
+    file = Path(options.path) / PEOPLE
+    if not file.is_file():
+        return {}
+    table = pl.read_csv(file, columns=["ActorID", "Age", "Sex"], schema_overrides={"ActorID": pl.String})
+    return {actor: Person(sex.lower(), age) for actor, age, sex in table.select("ActorID", "Age", "Sex").iter_rows()}
+
+
 def sources(options: CorpusOptions) -> dict[str, Source]:
     """Return the acted emotion and the votes of the three groups of raters."""
     return {"acted": Source("label"), **{raters: Source("votes", votes(raters)) for raters in _VOTE_IDS}}
@@ -101,6 +135,7 @@ def _group(session: int) -> tuple[str, ...]:
 READER = Reader(
     entries=named(read, select),
     sources=sources,
+    people=people,
     annotations=annotations,
     protocols={
         "chou": tuple(SpeakerFold(_group(test), _group(dev)) for dev, test in ((4, 5), (5, 1), (1, 2), (2, 3), (3, 4))),
@@ -115,5 +150,6 @@ READER = Reader(
         hours={"all": 5.26},
         speakers={"all": 91},
     ),
+    words=SENTENCES.get,
     broken=frozenset({"1076_MTI_NEU_XX", "1076_MTI_SAD_XX", "1064_TIE_SAD_XX", "1064_IEO_DIS_MD"}),
 )

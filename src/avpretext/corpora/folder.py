@@ -74,6 +74,14 @@ def partitions(options: CorpusOptions) -> pl.DataFrame:
     return table.partitions_in(table.clips_of(rows))
 
 
+def transcripts(options: CorpusOptions) -> pl.DataFrame:
+    """Return the column `transcript` of the table; without one, nothing."""
+    rows = _table(options) if options.table else pl.DataFrame()
+    if "transcript" not in rows.columns:
+        return pl.DataFrame(schema={"clip_id": pl.String, "text": pl.String})
+    return table.first_of_each(table.clips_of(rows)).select("clip_id", text="transcript").drop_nulls("text")
+
+
 def _reading(kind: table.Kind, columns: Sequence[str]) -> Callable[[CorpusOptions], pl.DataFrame]:
     def read_columns(options: CorpusOptions) -> pl.DataFrame:
         return table.read_source(table.clips_of(_table(options)), kind, columns)
@@ -93,5 +101,12 @@ def _file(options: CorpusOptions) -> Path:
 
 
 READER = Reader(
-    entries=entries, sources=sources, annotations=tables, tables=tables, elsewhere=elsewhere, partitions=partitions
+    entries=entries,
+    sources=sources,
+    annotations=tables,
+    tables=tables,
+    elsewhere=elsewhere,
+    partitions=partitions,
+    words=str,
+    transcripts=transcripts,
 )

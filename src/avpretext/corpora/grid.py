@@ -50,6 +50,7 @@ def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
 
 READER = Reader(
     entries=named(read, select),
+    words=str,
     published=Published(
         name="GRID",
         citation="Cooke, Barker, Cunningham & Shao, An audio-visual corpus for speech perception, JASA 2006",

@@ -13,15 +13,25 @@ import re
 from collections.abc import Sequence
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Published, Reader, Source, SpeakerFold, by_kind, named, parts_of, stem
+from avpretext.corpora.reader import (
+    Clip,
+    Person,
+    Published,
+    Reader,
+    Source,
+    SpeakerFold,
+    by_kind,
+    named,
+    parts_of,
+    stem,
+)
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 CHANNELS = {"speech": "01", "song": "02"}
 PARTS = tuple(CHANNELS)
 _NAME = re.compile(r"(0[123])-(0[12])-0([1-8])-0([12])-0([12])-0[12]-(\d\d)")
 _LEVELS = ("normal", "strong")
-_STATEMENTS = ("kids", "dogs")
-"""Kids are talking by the door; dogs are sitting by the door."""
+_STATEMENTS = {"kids": "Kids are talking by the door.", "dogs": "Dogs are sitting by the door."}
 
 
 def read(path: str) -> Clip | None:
@@ -31,7 +41,7 @@ def read(path: str) -> Clip | None:
     if match is None:
         return None
     emotion, intensity, statement = (int(part) - 1 for part in match.group(3, 4, 5))
-    return Clip(name, match[6], EMOTIONS[emotion], _STATEMENTS[statement], _LEVELS[intensity])
+    return Clip(name, match[6], EMOTIONS[emotion], tuple(_STATEMENTS)[statement], _LEVELS[intensity])
 
 
 def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
@@ -54,10 +64,17 @@ def sources(options: CorpusOptions) -> dict[str, Source]:
     return {"acted": Source("label")}
 
 
+def people(options: CorpusOptions) -> dict[str, Person]:
+    """Return the sex of the actors: those with odd numbers are male."""
+    return {f"{actor:02d}": Person("male" if actor % 2 else "female") for actor in range(1, 25)}
+
+
 READER = Reader(
     entries=named(read, select),
     parts=PARTS,
     sources=sources,
+    people=people,
+    words=_STATEMENTS.get,
     protocols={"emobox": tuple(SpeakerFold(tuple(f"{actor:02d}" for actor in actors)) for actors in EMOBOX)},
     published=Published(
         name="RAVDESS",

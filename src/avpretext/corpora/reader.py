@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -120,7 +120,30 @@ def _no_files(options: CorpusOptions) -> list[str]:
     return []
 
 
+def _no_words(sentence: str) -> str | None:
+    return None
+
+
 def _no_sources(options: CorpusOptions) -> Mapping[str, Source]:
+    return {}
+
+
+class Person(NamedTuple):
+    """What a corpus knows of a speaker; None where it does not.
+
+    Attributes
+    ----------
+    sex
+        `female` or `male`.
+    age
+        In years.
+    """
+
+    sex: str | None = None
+    age: int | None = None
+
+
+def _nobody(options: CorpusOptions) -> Mapping[str, Person]:
     return {}
 
 
@@ -151,6 +174,12 @@ class Reader:
         What is published of the corpus.
     broken
         The clip_ids that the corpus is known to hold broken.
+    people
+        What is known of the speakers, by their name; asked when labels are handed to other tools.
+    words
+        From `Clip.sentence` to the words that are said; None where they are not known.
+    transcripts
+        From options to `clip_id`, `text`: words that its `tables` have, before those of the sentence.
     """
 
     entries: Callable[[CorpusOptions, Sequence[str]], list[Entry]]
@@ -163,6 +192,9 @@ class Reader:
     protocols: Mapping[str, tuple[SpeakerFold, ...]] = field(default_factory=dict)
     published: Published | None = None
     broken: frozenset[str] = frozenset()
+    people: Callable[[CorpusOptions], Mapping[str, Person]] = _nobody
+    words: Callable[[str], str | None] = _no_words
+    transcripts: Callable[[CorpusOptions], pl.DataFrame] | None = None
 
 
 def named(

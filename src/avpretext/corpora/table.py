@@ -19,7 +19,7 @@ from avpretext.errors import UserError, nearest
 from avpretext.paths import is_outside
 from avpretext.refusal import Refusal
 
-CLIP_COLUMNS = ("path", "clip_id", "speaker", "sentence", "level", "start_s", "end_s", "fold")
+CLIP_COLUMNS = ("path", "clip_id", "speaker", "sentence", "level", "start_s", "end_s", "fold", "transcript")
 """The columns that say which clip a row is; every other column is something that can be learnt."""
 
 SHORT = {"start": "start_s", "end": "end_s"}

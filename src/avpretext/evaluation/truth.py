@@ -5,6 +5,7 @@ Truth is matched by clip and frame. Measures and their meaning:
 - `face_found`: share of the frames in which a face is found.
 - `pearson_r`, `f1` of an action unit: over all frames with a face; present means at least `PRESENT`. Action units that
   the synthetic face never shows have neither, and are left out of the means.
+- `phones`, where that stage has run: see `evaluation.phones.scores`.
 - `agreement` of energy and activation: share of clips that measured and true value both put above their median, or both
   below; .5 is chance. `spearman_rho`: rank correlation of the two. The measured value of a clip is the mean over its
   chunks.
@@ -25,6 +26,7 @@ from scipy.stats import rankdata
 
 from avpretext import shards
 from avpretext.config import Config
+from avpretext.evaluation import phones
 from avpretext.paths import Layout
 from avpretext.schemas import ACTION_UNITS
 
@@ -114,6 +116,7 @@ def truth_rows(config: Config, layout: Layout) -> Rows:
     for measure in ("pearson_r", "f1"):
         values = [row[measure] for row in units if row[measure] is not None]
         rows += _rows("action_units", {f"mean_{measure}": float(np.mean(values)) if values else None})
+    rows += _rows("phones", _phone_scores(config, layout))
     clips = _true_clips(config)
     if clips is None:
         return rows
@@ -186,6 +189,15 @@ def _gather_labels(config: Config, layout: Layout, stage: str, columns: list[str
 def _face_found(config: Config, layout: Layout) -> float | None:
     frames = _gather(config, layout, "landmarks", ["detected"])
     return None if frames is None else float(frames["detected"].cast(pl.Float64).mean())  # type: ignore[arg-type]
+
+
+def _phone_scores(config: Config, layout: Layout) -> dict[str, float]:
+    found = _gather(config, layout, "phones", ["clip_id", "start_s", "end_s", "phone", "viseme"])
+    true = _truth(config, "phonemes")
+    heard = _gather(config, layout, "split/audio", ["clip_id"])
+    if found is None or true is None or heard is None:
+        return {}
+    return phones.scores(found, true, len(heard))
 
 
 def _chunk_scores(

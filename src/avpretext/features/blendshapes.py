@@ -12,3 +12,6 @@ BLENDSHAPES = (
     "noseSneerLeft", "noseSneerRight",
 )  # fmt: skip
 """The 52 blendshapes in MediaPipe's order."""
+
+MOUTH_BLENDSHAPES = tuple(name for name in BLENDSHAPES if name.startswith(("mouth", "jaw", "cheekPuff")))
+"""Those of mouth and jaw, in MediaPipe's order, under ARKit's names."""

@@ -64,7 +64,7 @@ def similarity(points: Floats, reference: Floats) -> tuple[Floats, Floats, Float
     return rotation, scale, shift
 
 
-def upright(landmarks: NDArray[np.floating]) -> Floats:
+def upright(landmarks: NDArray[np.floating], points: NDArray[np.floating] | None = None) -> Floats:
     """Remove position, size and rotation of the head from each frame.
 
     The points that move with the skull (`landmark_points.STABLE`) are laid over those of one canonical head; the other
@@ -74,18 +74,21 @@ def upright(landmarks: NDArray[np.floating]) -> Floats:
     ----------
     landmarks
         Shape (F, 68, 3), in pixels, dlib's order; frames without a face are NaN.
+    points
+        Shape (F, N, 3): what to lay over the head, in the same pixels; None: the landmarks themselves.
 
     Returns
     -------
-    Shape (F, 68, 3), in the distance between the canonical head's outer eye corners; NaN stays NaN.
+    Shape (F, 68, 3), or (F, N, 3), in the distance between the canonical head's outer eye corners; NaN stays NaN.
     """
-    points = np.asarray(landmarks, dtype=np.float64)
-    aligned = np.full_like(points, np.nan)
-    seen = np.isfinite(points).all(axis=(1, 2))
-    for rows in np.array_split(np.flatnonzero(seen), -(-len(points) // AT_A_TIME) or 1):
+    known = np.asarray(landmarks, dtype=np.float64)
+    moved = known if points is None else np.asarray(points, dtype=np.float64)
+    aligned = np.full_like(moved, np.nan)
+    seen = np.isfinite(known).all(axis=(1, 2))
+    for rows in np.array_split(np.flatnonzero(seen), -(-len(known) // AT_A_TIME) or 1):
         if len(rows):
-            rotation, scale, shift = similarity(points[rows][:, STABLE], HEAD)
-            turned = np.einsum("fij,fnj->fni", rotation, points[rows])
+            rotation, scale, shift = similarity(known[rows][:, STABLE], HEAD)
+            turned = np.einsum("fij,fnj->fni", rotation, moved[rows])
             aligned[rows] = scale[:, None, None] * turned + shift[:, None]
     return aligned
 

@@ -41,6 +41,38 @@ REGIONS = {
 }
 """Points of each region of `motion`. The eyes' corners are left out: they are what the head is aligned by."""
 
+OROFACIAL = {
+    "lips": np.array(
+        [
+            61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291,  # upper edge, from the corner on the picture's left
+            375, 321, 405, 314, 17, 84, 181, 91, 146,  # lower edge, back again
+            78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308,  # inner edge of the upper lip
+            324, 318, 402, 317, 14, 87, 178, 88, 95,  # inner edge of the lower lip, back again
+        ]
+    ),
+    "jaw": np.array(
+        [
+            58, 136, 150, 176,  # from the angle of the jaw on the picture's left down
+            152,  # chin
+            400, 379, 365, 288,  # up again
+            175, 199,  # front of the chin
+        ]
+    ),
+    "cheeks": np.array(
+        [
+            205, 187, 207, 216, 212,  # lower cheek on the picture's left, from the cheek bone down
+            425, 411, 427, 436, 432,  # the same on the picture's right
+        ]
+    ),
+}  # fmt: skip
+"""Region: MediaPipe indices of the points whose movement `lower_face` holds, in its order."""
+
+OROFACIAL_POINTS = np.concatenate(list(OROFACIAL.values()))
+"""Shape (61,): the same, region after region."""
+
+INNER_LIPS = (13, 14)
+"""MediaPipe indices of the middle of the inner edge, upper and lower: lip aperture is the distance between them."""
+
 
 def dlib_points(landmarks: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return the 68 points in dlib's order, out of 478 or of 68.

@@ -1,8 +1,10 @@
 """What every group of options is made of."""
 
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 LABELLED_TASKS = ("energy", "activation", "emotion")
 """The pretext tasks that have pseudo-labels of their own, each with a stage `labels_{task}`."""
@@ -18,7 +20,40 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Marks an option that says where or how fast a stage works, not what it makes: an edit of it redoes nothing."""
+
+
 class Options(BaseModel):
     """A group of options; a key that is not among them is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def settled(options: BaseModel) -> dict[str, Any]:
+    """Return options as plain values, each that is marked as a `Place` at its default."""
+    plain = options.model_dump(mode="json")
+    for name, field in type(options).model_fields.items():
+        value = getattr(options, name)
+        if isinstance(value, BaseModel):
+            plain[name] = settled(value)
+        elif _is_place(field):
+            plain[name] = field.default
+    return plain
+
+
+def places(options: BaseModel) -> dict[str, Any]:
+    """Return the options that are marked as a `Place` alone, but for threads, which rules hand over by themselves."""
+    found = {}
+    for name, field in type(options).model_fields.items():
+        value = getattr(options, name)
+        if isinstance(value, BaseModel):
+            found[name] = places(value)
+        elif _is_place(field) and name != "threads":
+            found[name] = value
+    return {name: value for name, value in found.items() if value != {}}
+
+
+def _is_place(field: FieldInfo) -> bool:
+    return any(isinstance(mark, Place) for mark in field.metadata)

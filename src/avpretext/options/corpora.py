@@ -70,6 +70,9 @@ class CorpusOptions(Options):
     features: dict[str, str] = Field(
         {}, description="per-frame features of your own: name: folder of Parquet files with clip_id, time_s, values"
     )
+    transcripts: str | None = Field(
+        None, description="CSV or Parquet of `clip_id` and `text`, for `phones`: what is said, where names do not tell"
+    )
     truth: str | None = Field(None, description="folder of known truth to score the stages against; demo only")
     synthetic: bool = Field(False, description="true: the report says on its first line that this is no real corpus")
 

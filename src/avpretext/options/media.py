@@ -1,10 +1,10 @@
 """Options of what is made of the files: clips, audio, frames, features."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avpretext.options.base import Count, Fraction, Options, Positive
+from avpretext.options.base import Count, Fraction, Options, Place, Positive
 from avpretext.options.pyfeat import PyFeatOptions
 
 
@@ -48,7 +48,7 @@ class MediaOptions(Options):
     )
     min_duration_s: float = Field(0.3, ge=0, description="shorter clips are refused, in seconds")
     max_duration_s: Positive = Field(600.0, description="longer clips are refused, in seconds")
-    ffmpeg: str = Field(
+    ffmpeg: Annotated[str, Place()] = Field(
         "bundled", description="bundled: the program of the imageio-ffmpeg wheel; else a path or a name"
     )
 
@@ -62,7 +62,9 @@ class RejectsOptions(Options):
 class ModelFileOptions(Options):
     """Where model files come from; SHA-256 is checked wherever."""
 
-    folder: str | None = Field(None, description="folder that holds face_landmarker.task; null: download it")
+    folder: Annotated[str | None, Place()] = Field(
+        None, description="folder that holds face_landmarker.task; null: download it"
+    )
 
 
 class SpeechOptions(Options):

@@ -1,10 +1,10 @@
 """Options of py-feat's detectors; its environment, its weights, its models."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avpretext.options.base import Count, Options
+from avpretext.options.base import Count, Options, Place
 
 
 class PyFeatOptions(Options):
@@ -13,10 +13,10 @@ class PyFeatOptions(Options):
     The models named are all that its detectors know: `Detectorv2.SUPPORTED_MODELS`, `Detectorv1.SUPPORTED_MODELS`.
     """
 
-    python: str = Field(
+    python: Annotated[str, Place()] = Field(
         ".venv-pyfeat/bin/python", description="Python of py-feat's environment, which `make pyfeat` makes"
     )
-    weights: str | None = Field(
+    weights: Annotated[str | None, Place()] = Field(
         None,
         description="folder of py-feat's weights, filled once by `avpretext models --pyfeat`; null: the hub's cache",
     )
@@ -29,7 +29,9 @@ class PyFeatOptions(Options):
         "xgb", description="v1 only; xgb: probabilities; svm: each unit is there or not"
     )
     batch_size: Count = Field(16, description="frames looked at at once")
-    device: Literal["cpu", "cuda", "mps", "auto"] = Field("auto", description="auto: a GPU if there is one")
+    device: Annotated[Literal["cpu", "cuda", "mps", "auto"], Place()] = Field(
+        "auto", description="auto: a GPU if there is one"
+    )
 
     @model_validator(mode="after")
     def _detector_knows_the_face_model(self) -> Self:

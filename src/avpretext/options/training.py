@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from avpretext.options.base import Aggregator, Count, Loss, Options, Positive, Task
+from avpretext.options.base import Aggregator, Count, Loss, Options, Place, Positive, Task
 from avpretext.systems import BEST, Kernel, Machine, Normalisation, Vectors
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
@@ -65,7 +65,9 @@ class LoopOptions(Options):
     time_mask: float = Field(0.4, ge=0, lt=1, description="augmentation: longest stretch of a chunk silenced, 0..1")
     noise: float = Field(0.2, ge=0, description="augmentation: noise on every value, in deviations")
     channel_dropout: float = Field(0.1, ge=0, lt=1, description="augmentation: share of channels silenced, 0..1")
-    device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="auto: a GPU where there is one")
+    device: Annotated[Literal["cpu", "cuda", "auto"], Place()] = Field(
+        "cpu", description="auto: a GPU where there is one"
+    )
     precision: Literal["float32", "mixed"] = Field(
         "float32", description="mixed: bfloat16 where it is safe, on a GPU alone"
     )
@@ -138,7 +140,7 @@ class PenaltyOptions(Options):
 class FinetuneOptions(LoopOptions):
     """Fine-tuning for speech emotion recognition."""
 
-    threads: Count = Field(
+    threads: Annotated[Count, Place()] = Field(
         1, description="runs of a job at a time, each on one CPU core; results are the same bytes for any number"
     )
     checkpoints: dict[str, str] = Field(
@@ -221,7 +223,9 @@ class DeepEmoClusterOptions(Options):
         2, description="10 ms frames averaged into one step of the spectrogram; published: 16 ms"
     )
     seeds: Count = Field(1, description="runs per fold")
-    device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="auto: a GPU where there is one")
+    device: Annotated[Literal["cpu", "cuda", "auto"], Place()] = Field(
+        "cpu", description="auto: a GPU where there is one"
+    )
     threads: Count = Field(1, description="CPU threads of a job; results are the same bytes for the same number")
 
 

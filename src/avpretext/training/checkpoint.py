@@ -53,12 +53,9 @@ def pack(state: TrainingState) -> tuple[dict[str, Tensor], dict[str, Any]]:
     tensors = {f"model.{name}": value for name, value in state.network.state_dict().items()}
     tensors |= {f"averaged.{name}": value for name, value in state.averaged.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in state.best.items()}
-    for number, entry in state.optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{number}.{name}": value for name, value in entry.items()}
-    tensors["random.torch"] = torch.get_rng_state()
+    tensors |= pack_optimiser(state.optimiser)
+    tensors |= pack_random(next(state.network.parameters()).is_cuda)
     tensors["random.batches"] = state.batches.get_state()
-    if next(state.network.parameters()).is_cuda:
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
     counters = {name: getattr(state, name) for name in ("epoch", "best_epoch", "best_score")}
     return tensors, {**counters, "history": [list(row) for row in state.history]}
 
@@ -68,19 +65,44 @@ def unpack(state: TrainingState, tensors: Mapping[str, Tensor], counters: Mappin
     state.network.load_state_dict(below("model", tensors))
     state.averaged.load_state_dict(below("averaged", tensors))
     state.best = below("best", tensors)
-    optimiser = state.optimiser.state_dict()
-    optimiser["state"] = {}
-    for name, value in below("optimiser", tensors).items():
-        number, _, entry = name.partition(".")
-        optimiser["state"].setdefault(int(number), {})[entry] = value
-    state.optimiser.load_state_dict(optimiser)
-    torch.set_rng_state(tensors["random.torch"])
+    unpack_optimiser(state.optimiser, tensors)
+    unpack_random(tensors)
     state.batches.set_state(tensors["random.batches"])
-    if "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"])
     state.epoch, state.best_epoch = counters["epoch"], counters["best_epoch"]
     state.best_score = counters["best_score"]
     state.history = [HistoryRow(*row) for row in counters["history"]]
+
+
+def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return what an optimiser knows of the weights."""
+    return {
+        f"optimiser.{number}.{name}": value
+        for number, entry in optimiser.state_dict()["state"].items()
+        for name, value in entry.items()
+    }
+
+
+def unpack_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put an optimiser back to where :func:`pack_optimiser` saw it."""
+    known = optimiser.state_dict()
+    known["state"] = {}
+    for name, value in below("optimiser", tensors).items():
+        number, _, entry = name.partition(".")
+        known["state"].setdefault(int(number), {})[entry] = value
+    optimiser.load_state_dict(known)
+
+
+def pack_random(on_gpu: bool) -> dict[str, Tensor]:
+    """Return the state of torch's own random numbers."""
+    gpu = {"random.cuda": torch.cuda.get_rng_state()} if on_gpu else {}
+    return {"random.torch": torch.get_rng_state(), **gpu}
+
+
+def unpack_random(tensors: Mapping[str, Tensor]) -> None:
+    """Put torch's random numbers back to where :func:`pack_random` saw them."""
+    torch.set_rng_state(tensors["random.torch"])
+    if "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"])
 
 
 @dataclass(frozen=True)
@@ -127,5 +149,5 @@ def read_body(path: Path, channels: Sequence[str], config: Config) -> Body:
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors whose names begin with the prefix and a dot, without them."""
+    """Return the tensors whose names begin with `prefix.`, by the rest of their names."""
     return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}

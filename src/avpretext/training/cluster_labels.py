@@ -12,7 +12,7 @@ from avpretext.models.heads import CLUSTERS, set_to_nearest
 from avpretext.models.losses import NO_LABEL, balanced_class_weights
 from avpretext.models.network import SpeechNetwork
 from avpretext.training.clusters import Vectors, agreement, cluster, collapse, nearest, sizes
-from avpretext.training.loop import ClipSet, HistoryRow, Target, TrainingState
+from avpretext.training.loop import ClipSet, HistoryRow, Network, Target, TrainingState
 
 BEFORE = "clusters.before"
 """Name of the last clusters in the checkpoint from which a run is taken up again."""
@@ -113,7 +113,7 @@ def renew_top(state: TrainingState, centres: Tensor) -> None:
         state.optimiser.state.pop(parameter, None)
 
 
-def _top(network: SpeechNetwork) -> nn.Linear:
+def _top(network: Network) -> nn.Linear:
     top = network.heads[CLUSTERS].top
     assert isinstance(top, nn.Linear)
     return top

@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,17 +24,16 @@ from avpretext.errors import UserError
 from avpretext.models.deepemocluster import DeepEmoCluster, make_deepemocluster
 from avpretext.progress import progress
 from avpretext.systems import DEEPEMOCLUSTER
+from avpretext.training import checkpoint as checkpoints
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
 from avpretext.training.data import SpeechChunks
-from avpretext.training.finished import FinishedRuns, Run, fingerprint, said_of
+from avpretext.training.finished import FinishedRuns, Run, State, UnfinishedRun, fingerprint, said_of
 from avpretext.training.folds import Fold, FoldTable, read_folds
 from avpretext.training.loop import HistoryRow, Target, network_seed, torch_device
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
 from avpretext.training.spectrograms import Rows, Sound, read_spectrograms, spectrogram_grid
 from avpretext.training.targets import Targets, read_targets
-
-"""What each variant is called, where others say what fine-tuning starts from."""
 
 TRUNK_RATE, ADAM_RATE, TOP_RATE = 1e-3, 5e-4, 0.05
 """Learning rates, as published: SGD and Adam of the trunk, SGD of the top layer of the clusters."""
@@ -88,7 +88,7 @@ def run(
         "learnt": [known.kind, known.classes, sorted((name, list(value)) for name, value in known.values.items())],
         "folds": said_of(table),
     }
-    finished = FinishedRuns(output, fingerprint(made_from, [heard.steps, heard.mask]))
+    finished = FinishedRuns(output, fingerprint("deepemocluster", made_from, [heard.steps, heard.mask]))
     runs = list(
         progress(
             _runs(heard, unlabelled, known, table, config, finished),
@@ -207,8 +207,10 @@ class Learner:
         self.target = self.objective.target(values[rows["train"]])
         self.before: dict[str, Labels] = {}
         self.history: list[HistoryRow] = []
+        self.epoch, self.best_score = 0, -math.inf
+        self.best: dict[str, Tensor] = {}
 
-    def run(self, fold: Fold, seed: int, names: Sequence[str]) -> Run:
+    def run(self, fold: Fold, seed: int, names: Sequence[str], unfinished: UnfinishedRun) -> Run:
         """Train with one seed; the best dev epoch, or the last without dev, predicts dev and test."""
         steps, bands = self.sound.steps.shape[2:]
         start = network_seed(self.seed, seed)
@@ -217,22 +219,44 @@ class Learner:
         ).to(self.sound.steps.device)
         torch.manual_seed(network_seed(self.seed, seed, fold.number))
         optimisers = Optimisers(network, self.head_trained)
-        best, best_score = network.state_dict(), -math.inf
-        for epoch in range(1, self.options.epochs + 1):
-            self.learn_clusters(
-                network, optimisers, epoch, np.random.default_rng([self.seed, seed, fold.number, epoch])
-            )
-            score = self.dev_score(network, epoch)
-            if score > best_score or not len(self.rows["dev"]):
-                best_score = score
-                best = {name: value.clone() for name, value in network.state_dict().items()}
-        network.load_state_dict(best)
+        unfinished.restore(functools.partial(self.unpack, network, optimisers))
+        while self.epoch < self.options.epochs:
+            self.epoch += 1
+            rng = np.random.default_rng([self.seed, seed, fold.number, self.epoch])
+            self.learn_clusters(network, optimisers, self.epoch, rng)
+            score = self.dev_score(network, self.epoch)
+            if score > self.best_score or not self.best or not len(self.rows["dev"]):
+                self.best_score = score
+                self.best = {name: value.clone() for name, value in network.state_dict().items()}
+            unfinished.keep(functools.partial(self.pack, network, optimisers))
+        network.load_state_dict(self.best)
         predictions = [
             Prediction(split, [names[row] for row in rows], self.objective.predictions(self.outputs(network, rows)))
             for split, rows in self.rows.items()
             if split != "train" and len(rows)
         ]
         return Run(fold.number, seed, predictions, self.history)
+
+    def pack(self, network: DeepEmoCluster, optimisers: "Optimisers") -> State:
+        """Return all that training goes on from; plain SGD remembers nothing."""
+        tensors = {f"model.{name}": value for name, value in network.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        tensors |= {f"before.{part}": torch.from_numpy(labels) for part, labels in self.before.items()}
+        tensors |= checkpoints.pack_optimiser(optimisers.adam)
+        tensors |= checkpoints.pack_random(self.sound.steps.is_cuda)
+        return tensors, {"epoch": self.epoch, "best_score": self.best_score, "history": self.history}
+
+    def unpack(
+        self, network: DeepEmoCluster, optimisers: "Optimisers", tensors: Mapping[str, Tensor], said: Mapping[str, Any]
+    ) -> None:
+        """Put training back to where `pack` saw it."""
+        network.load_state_dict(checkpoints.below("model", tensors))
+        self.best = checkpoints.below("best", tensors)
+        self.before = {part: labels.numpy() for part, labels in checkpoints.below("before", tensors).items()}
+        checkpoints.unpack_optimiser(optimisers.adam, tensors)
+        checkpoints.unpack_random(tensors)
+        self.epoch, self.best_score = said["epoch"], said["best_score"]
+        self.history = [HistoryRow(*row) for row in said["history"]]
 
     def learn_clusters(
         self, network: DeepEmoCluster, optimisers: "Optimisers", epoch: int, rng: np.random.Generator

@@ -21,7 +21,7 @@ from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.checkpoint import Body
 from avpretext.training.data import SpeechChunks, chunk_grid, concatenate, load_chunks, normalise
-from avpretext.training.finished import FinishedRuns, Run, fingerprint, said_of
+from avpretext.training.finished import FinishedRuns, Run, UnfinishedRun, fingerprint, said_of
 from avpretext.training.folds import Fold, FoldTable, read_folds
 from avpretext.training.grid import grid_map
 from avpretext.training.loop import (
@@ -112,8 +112,8 @@ def run(
     output
         The folder to write.
     threads
-        Runs at a time, each with one CPU thread; see `grid.grid_map`. Runs that are done are kept until all are, so
-        that a job that is killed and started again does not train them twice.
+        Runs at a time, each with one CPU thread; see `grid.grid_map`. Runs that are done are kept until all are, and
+        the state of one that is not every few seconds, so that a job that is killed goes on from there.
     """
     torch.set_num_threads(1)
     known, table = read_targets(targets), read_folds(folds)
@@ -128,7 +128,7 @@ def run(
 
     def once(job: _Job) -> Run:
         train = functools.partial(run_once, job.clips, job.fold, job.seed, body, config, job.penalty)
-        return finished.once(f"{job.fold.number}-{job.seed}", train)
+        return finished.once(f"{job.fold.number}-{job.seed}", lambda unfinished: train(unfinished=unfinished))
 
     runs = grid_map(once, _jobs(clips, table.folds, penalties, config, device), threads, device)
     label = f"finetune {table.setting} from {initialisation}"
@@ -153,7 +153,7 @@ def _made_from(
     }
     matrices = [matrix for _, matrix in sorted(penalties.items())]
     numbers = [clips.chunks.steps, clips.chunks.mask, *(value for _, value in weights)]
-    return fingerprint(said, [*numbers, clips.values, *matrices])
+    return fingerprint("finetune", said, [*numbers, clips.values, *matrices])
 
 
 class _Job(NamedTuple):
@@ -233,7 +233,13 @@ def clips_of_fold(
 
 
 def run_once(
-    clips: LabelledClips, fold: Fold, seed: int, body: Body | None, config: Config, penalty: Matrix | None = None
+    clips: LabelledClips,
+    fold: Fold,
+    seed: int,
+    body: Body | None,
+    config: Config,
+    penalty: Matrix | None = None,
+    unfinished: UnfinishedRun | None = None,
 ) -> Run:
     """Train on one fold with one seed; the best dev epoch, or the last without dev, predicts dev and test.
 
@@ -253,9 +259,11 @@ def run_once(
         Read: `seed`, `model`, `finetune`.
     penalty
         (K, K), the fold's, of the stage co_occurrence; needed by the penalty loss alone.
+    unfinished
+        Where the state is kept while it trains; None: nowhere.
     """
     rows = fold.rows(clips.chunks.clip_ids)
-    state, objective = train(clips, rows, RunSeeds(seed, fold.number), body, config, penalty)
+    state, objective = train(clips, rows, RunSeeds(seed, fold.number), body, config, penalty, unfinished)
     predictions = [
         Prediction(
             split,
@@ -282,6 +290,7 @@ def train(
     body: Body | None,
     config: Config,
     penalty: Matrix | None = None,
+    unfinished: UnfinishedRun | None = None,
 ) -> tuple[TrainingState, Objective]:
     """Train on the rows `train`, the epoch chosen by the rows `dev` if there are any; see `run_once`."""
     options = config.finetune
@@ -294,8 +303,11 @@ def train(
     objective = make_objective(clips.kind, clips.values[rows["train"]], options, penalty)
     dev = clip_set(clips, rows["dev"], objective) if len(rows["dev"]) else None
     learnt = at_every_speed(clips, rows["train"], objective)
+    if unfinished:
+        unfinished.restore(functools.partial(checkpoints.unpack, state))
     for _ in epochs(state, learnt, dev, objective.loss, objective.score, options):
-        pass
+        if unfinished:
+            unfinished.keep(functools.partial(checkpoints.pack, state))
     return state, objective
 
 

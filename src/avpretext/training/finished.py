@@ -1,9 +1,10 @@
-"""Runs of a grid that are done, kept until all are: a job that is killed loses the runs that it was at, no more."""
+"""Runs of a grid, kept until all are done: a job that is killed loses the last seconds of those that it was at."""
 
 import hashlib
 import json
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +14,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avpretext import shards
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.folds import FoldTable
 from avpretext.training.loop import HistoryRow
 from avpretext.training.predictions import Prediction
 
 FOLDER = "runs"
-"""Of the finished runs, beside the results; removed with the last of them."""
+"""Of the runs, beside the results; removed with the last of them."""
+
+SHARE = 0.01
+"""Of the time of a run that goes into keeping its state, at most."""
+
+State = tuple[Mapping[str, Tensor], Mapping[str, Any]]
+"""Numbers and plain values, as `checkpoint.write` takes them."""
 
 
 class Run(NamedTuple):
@@ -31,17 +39,20 @@ class Run(NamedTuple):
     history: list[HistoryRow]
 
 
-def fingerprint(said: Mapping[str, Any], arrays: Iterable[Tensor | NDArray[Any]]) -> str:
-    """Return a hash of all that a grid of runs is made from: text and numbers.
+def fingerprint(stage: str, said: Mapping[str, Any], arrays: Iterable[Tensor | NDArray[Any]]) -> str:
+    """Return a hash of all that a grid of runs is made from: code, text and numbers.
 
     Parameters
     ----------
+    stage
+        Whose runs they are; its version counts, and that of the package.
     said
         Options, names, folds; plain values.
     arrays
         Input, targets, weights to start from, in a fixed order.
     """
-    digest = hashlib.blake2b(json.dumps(said, sort_keys=True, default=str).encode(), digest_size=16)
+    made_by = shards.provenance(stage, said)
+    digest = hashlib.blake2b(json.dumps(made_by, sort_keys=True, default=str).encode(), digest_size=16)
     for array in arrays:
         values = array.numpy() if isinstance(array, Tensor) else array
         digest.update(f"{values.dtype}{values.shape}".encode())
@@ -54,8 +65,47 @@ def said_of(table: FoldTable) -> list[list[object]]:
     return [[fold.number, {part: sorted(names) for part, names in fold.parts.items()}] for fold in table.folds]
 
 
+class UnfinishedRun:
+    """The state of a run after one of its epochs, kept now and then so that a job that is killed goes on from there.
+
+    It is not kept after each epoch: a state takes some ms to write, as long as an epoch of a small network, and a run
+    of two seconds is quicker trained anew. So the time of the run is what decides, of which `SHARE` goes into it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    made_from
+        From `fingerprint`; a state of another run is not taken.
+    """
+
+    def __init__(self, path: Path, made_from: str) -> None:
+        self.path, self.made_from = path, made_from
+        self._since, self._cost_s = time.monotonic(), 0.02
+
+    def restore(self, unpack: Callable[[dict[str, Tensor], dict[str, Any]], None]) -> None:
+        """Hand the state that was kept, if there is one, to what puts it back."""
+        if not self.path.exists():
+            return
+        tensors, said = checkpoints.read(self.path)
+        if said.get("made_from") == self.made_from:
+            unpack(tensors, said)
+            name = self.path.name.partition(".")[0]
+            print(f"run {name}: going on after epoch {said['epoch']}, where a job was killed", file=sys.stderr)
+
+    def keep(self, pack: Callable[[], State]) -> None:
+        """Keep the state after an epoch, whose number is among its values as `epoch`, if it is time to."""
+        now = time.monotonic()
+        if (now - self._since) * SHARE < self._cost_s:
+            return
+        tensors, said = pack()
+        checkpoints.write(self.path, tensors, {**said, "made_from": self.made_from})
+        self._since = time.monotonic()
+        self._cost_s = self._since - now
+
+
 class FinishedRuns:
-    """The finished runs of one job.
+    """The runs of one job: those that are done, and the states of those that are not.
 
     Parameters
     ----------
@@ -68,18 +118,20 @@ class FinishedRuns:
     def __init__(self, output: Path, made_from: str) -> None:
         self.folder, self.made_from = output / FOLDER, made_from
 
-    def once(self, name: str, train: Callable[[], Run]) -> Run:
-        """Return the run of this name, one of the job's: as it was kept, or trained now and kept."""
+    def once(self, name: str, train: Callable[[UnfinishedRun], Run]) -> Run:
+        """Return the run of this name, one of the job's: as it was kept, or trained from its last state on and kept."""
         path = self.folder / f"{name}.resume.safetensors"
         found = self._read(path) if path.exists() else None
         if found is not None:
             print(f"run {name}: done already, by a job that was killed", file=sys.stderr)
             return found
-        run = train()
+        unfinished = UnfinishedRun(self.folder / f"{name}.epoch.safetensors", self.made_from)
+        run = train(unfinished)
         tensors = {part.split: torch.from_numpy(part.probabilities) for part in run.predictions}
         names = {part.split: part.names for part in run.predictions}
         said = {"made_from": self.made_from, "fold": run.fold, "seed": run.seed, "names": names, "history": run.history}
         checkpoints.write(path, tensors, said)
+        unfinished.path.unlink(missing_ok=True)
         return run
 
     def _read(self, path: Path) -> Run | None:

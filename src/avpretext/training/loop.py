@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from avpretext.config import LoopOptions
 from avpretext.models.network import SpeechNetwork
+from avpretext.models.orofacial import OrofacialNetwork
 from avpretext.training.augment import augment
 
 GRADIENT_NORM = 5.0
@@ -89,6 +90,8 @@ class HistoryRow(NamedTuple):
     value: float
 
 
+Network = SpeechNetwork | OrofacialNetwork
+"""What can be trained: an encoder, an aggregator and heads."""
 Logits = dict[str, Tensor]
 Loss = Callable[[Logits, Mapping[str, Target]], Tensor]
 """Logits and targets by task to one loss."""
@@ -104,7 +107,7 @@ class TrainingState:
     keeps, since its score depends less on the luck of the last few batches.
     """
 
-    network: SpeechNetwork
+    network: Network
     averaged: AveragedModel
     optimiser: torch.optim.Optimizer
     batches: torch.Generator
@@ -120,7 +123,7 @@ def network_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def start(network: SpeechNetwork, options: LoopOptions, seed: int, body_rate: float = 1.0) -> TrainingState:
+def start(network: Network, options: LoopOptions, seed: int, body_rate: float = 1.0) -> TrainingState:
     """Return the state before the first epoch: one seed, one order of batches and one dropout, whatever the weights.
 
     Encoder and aggregator learn at `body_rate` times the learning rate of the heads.
@@ -197,7 +200,7 @@ def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: Loop
     return float(total) / len(batches)
 
 
-def batch_loss(network: SpeechNetwork, batch: ClipSet, loss: Loss, options: LoopOptions) -> Tensor:
+def batch_loss(network: nn.Module, batch: ClipSet, loss: Loss, options: LoopOptions) -> Tensor:
     """Return the loss of a batch, augmented; with `mixup`, of pairs of its clips, each label by its share.
 
     Zhang et al., "mixup: Beyond empirical risk minimization" (ICLR 2018).

@@ -1,0 +1,59 @@
+"""What is said in each clip, in words."""
+
+from pathlib import Path
+
+import polars as pl
+
+from avpretext.config import CorpusOptions
+from avpretext.corpora import table
+from avpretext.corpora.scan import reader_of
+from avpretext.errors import UserError, nearest
+
+
+def transcripts_of(options: CorpusOptions, clips: pl.DataFrame) -> dict[str, str]:
+    """Return {clip_id: text} of the clips whose words are known.
+
+    They are those of `corpora.NAME.transcripts`, else of the corpus's table, else of the sentence.
+
+    Parameters
+    ----------
+    options
+        The corpus.
+    clips
+        `clip_id` and `sentence` of `schemas.INDEX`; clips cut out of recordings have no sentence.
+
+    Raises
+    ------
+    UserError
+        The file of transcripts is missing, or has no such columns.
+    """
+    reader = reader_of(options)
+    named = clips.drop_nulls("sentence").select("clip_id", "sentence")
+    said = {clip_id: words for clip_id, sentence in named.iter_rows() if (words := reader.words(sentence))}
+    written = [reader.transcripts(options)] if reader.transcripts is not None else []
+    written += [_read(Path(options.transcripts))] if options.transcripts else []
+    for texts in written:
+        here = texts.join(clips.select("clip_id"), on="clip_id", how="semi", maintain_order="left")
+        said |= dict(here.drop_nulls("text").select("clip_id", "text").iter_rows())
+    return said
+
+
+def transcript_files(options: CorpusOptions) -> list[str]:
+    """Return the files that words are read from, beside the clips' names."""
+    reader = reader_of(options)
+    own = [options.transcripts] if options.transcripts else []
+    return [*(reader.tables(options) if reader.transcripts is not None else []), *own]
+
+
+def _read(file: Path) -> pl.DataFrame:
+    """Read a file of transcripts."""
+    if not file.is_file():
+        raise UserError(f"{file}: no such file; correct corpora.NAME.transcripts")
+    rows = table.read_parquet(file) if file.suffix.lower() == ".parquet" else table.read_csv(file)
+    for column in ("clip_id", "text"):
+        if column not in rows.columns:
+            raise UserError(
+                f"{file}: no column {column!r}{nearest(column, rows.columns)}; a file of transcripts has the columns"
+                " clip_id and text"
+            )
+    return rows

@@ -1,0 +1,1 @@
+"""What is handed to other tools: labels as an audformat database or CSV, histories as TensorBoard events."""

@@ -1,0 +1,146 @@
+"""All that is known of the clips of a corpus, gathered from its shards: what every format is written from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from avpretext import shards
+from avpretext.config import Config
+from avpretext.corpora import reader_of
+from avpretext.corpora.reader import Person
+from avpretext.errors import UserError
+from avpretext.plan import Plan
+
+CHUNK_TASKS = ("energy", "activation")
+LEVELS = {0: "low", 1: "high"}
+"""Labels of chunks in words."""
+
+
+@dataclass(frozen=True)
+class TargetTable:
+    """One label target: `rows` has clip_id, `label`, and a column for each of `columns`.
+
+    Attributes
+    ----------
+    kind
+        `hard`, `multi_label`, `distribution` or `attribute`.
+    classes
+        What the numbers of a clip stand for; of an attribute its name.
+    rows
+        clip_id, label, `values.CLASS` and `votes.CLASS`, the latter where raters voted.
+    """
+
+    kind: str
+    classes: list[str]
+    rows: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class LabelTables:
+    """What is known of a corpus.
+
+    Attributes
+    ----------
+    corpus
+        Its name.
+    clips
+        clip_id, speaker, sentence, level, recording, path, start_s, end_s (in that file, null: its ends), duration_s.
+    chunks
+        Task to clip_id, chunk, start_s, end_s (in the clip), value, label (`low`, `high`, null), confidence, threshold.
+    emotion
+        A row per clip, as the stage `labels_emotion` writes it; None if it has not run.
+    targets
+        Name of a label target to its table.
+    folds
+        Name of a setting to fold, name, part, clip_id: of clips of this corpus.
+    speakers
+        speaker, clips, duration_s, sex, age; the last two null where the corpus does not know them.
+    audio
+        Shards of `split/audio`.
+    made_by
+        Stage to its provenance.
+    """
+
+    corpus: str
+    clips: pl.DataFrame
+    speakers: pl.DataFrame
+    chunks: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    emotion: pl.DataFrame | None = None
+    targets: Mapping[str, TargetTable] = field(default_factory=dict)
+    folds: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    audio: tuple[Path, ...] = ()
+    made_by: Mapping[str, Any] = field(default_factory=dict)
+
+
+def gather(config: Config, corpus: str) -> LabelTables:
+    """Read what the workflow has made of a corpus so far.
+
+    Raises
+    ------
+    UserError
+        Its clips have not been decoded yet, or nothing has been labelled.
+    """
+    plan = Plan(config)
+    layout, options = plan.layout, config.corpora[corpus]
+    audio = plan.shards(corpus, "split", "audio")
+    found = shards.read(plan.shards(corpus, plan.clips(corpus)))
+    decoded = shards.read(audio, ["clip_id", "duration_s"])
+    wanted = ["clip_id", "speaker", "sentence", "level", "recording", "path", "start_s", "end_s"]
+    clips = found.select(wanted).join(decoded, on="clip_id").sort("clip_id")
+    labels = {
+        stage: Path(layout.corpus(corpus, stage)) for stage in ("labels_energy", "labels_activation", "labels_emotion")
+    }
+    present = {stage: path for stage, path in labels.items() if path.is_file()}
+    targets = {name: Path(layout.targets(corpus, name)) for name in plan.targets[corpus]}
+    settings = {name: Path(layout.folds(corpus, name)) for name in plan.settings[corpus]}
+    if not present and not any(path.is_file() for path in targets.values()):
+        raise UserError(f"{layout.results / corpus}: there are no labels of {corpus!r} yet; run the workflow first")
+    return LabelTables(
+        corpus,
+        clips,
+        speaker_table(clips, reader_of(options).people(options)),
+        {task: chunk_table(present[f"labels_{task}"]) for task in CHUNK_TASKS if f"labels_{task}" in present},
+        shards.read(present["labels_emotion"]) if "labels_emotion" in present else None,
+        {name: target_table(path) for name, path in targets.items() if path.is_file()},
+        {name: fold_table(path, corpus) for name, path in settings.items() if path.is_file()},
+        tuple(map(Path, audio)),
+        {stage: shards.read_provenance(path) for stage, path in present.items()},
+    )
+
+
+def speaker_table(clips: pl.DataFrame, people: Mapping[str, Person]) -> pl.DataFrame:
+    """Return who speaks in how many clips, for how long, and what is known of them."""
+    known = clips.drop_nulls("speaker").group_by("speaker").agg(pl.len().alias("clips"), pl.col("duration_s").sum())
+    names = known.sort("speaker")["speaker"].to_list()
+    persons = [people.get(name, Person()) for name in names]
+    return known.sort("speaker").with_columns(
+        pl.Series("sex", [person.sex for person in persons], pl.String),
+        pl.Series("age", [person.age for person in persons], pl.Int32),
+    )
+
+
+def chunk_table(path: Path) -> pl.DataFrame:
+    """Return the labels of chunks with `low` and `high` for 0 and 1."""
+    return shards.read(path).with_columns(pl.col("label").replace_strict(LEVELS, return_dtype=pl.String))
+
+
+def target_table(path: Path) -> TargetTable:
+    """Return a table of label targets with a column per class in place of lists."""
+    made_by, rows = shards.read_provenance(path), shards.read(path)
+    classes = list(made_by["classes"])
+    lists = [name for name in ("values", "votes") if rows[name].null_count() < len(rows)]
+    columns = [
+        pl.col(name).list.get(place, null_on_oob=True).alias(f"{name}.{one}")
+        for name in lists
+        for place, one in enumerate(classes)
+    ]
+    return TargetTable(made_by["kind"], classes, rows.select("clip_id", "label", *columns).sort("clip_id"))
+
+
+def fold_table(path: Path, corpus: str) -> pl.DataFrame:
+    """Return who trains, chooses the epoch and tests, of this corpus."""
+    rows = shards.read(path).filter(pl.col("corpus") == corpus)
+    return rows.select("fold", "name", "part", "clip_id").sort("fold", "part", "clip_id")

@@ -1,0 +1,68 @@
+"""The tool `tensorboard`: training curves of a results folder as TensorBoard event files.
+
+They are made after the fact from the `history` shards, so training itself knows nothing of TensorBoard, and the same
+histories give the same bytes: events bear no time of day.
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from avpretext import shards
+from avpretext.errors import UserError
+
+EVENTS = "events.out.tfevents.0.avpretext"
+"""A name that TensorBoard knows; its usual parts, time and host, would make it another one each time."""
+
+
+def run(results: Path, output: Path) -> list[str]:
+    """Write the curves of every training below a results folder, and return the names of the runs.
+
+    Parameters
+    ----------
+    results
+        Folder of results.
+    output
+        Log folder for `tensorboard --logdir`: a run per pre-training (`pretrain/mean/energy`), and per fold and seed of
+        a fine-tuning (`CORPUS/finetune/SETTING/VARIANT/START/fold0.seed0`). A curve is `MEASURE/SPLIT`, such as
+        `loss/dev`, over epochs.
+
+    Raises
+    ------
+    UserError
+        Nothing was trained there.
+    """
+    written = []
+    for history in sorted(results.rglob("history.parquet")):
+        place = history.parent.relative_to(results)
+        rows = shards.read(history)
+        if "fold" in rows.columns:
+            named = ["fold", "seed", *(["initialisation"] if rows["initialisation"].n_unique() > 1 else [])]
+            for key, of_run in rows.group_by(named, maintain_order=True):
+                run_name = Path(place, *map(str, key[2:]), f"fold{key[0]}.seed{key[1]}")
+                written.append(_write(output, run_name, of_run))
+        else:
+            written.append(_write(output, place, rows))
+    if not written:
+        raise UserError(f"{results}: no history.parquet below it, so nothing was trained there; run the workflow first")
+    return written
+
+
+def _write(output: Path, run_name: Path, rows: pl.DataFrame) -> str:
+    """Write one run: its curves, sorted by epoch and name."""
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.summary_pb2 import Summary
+    from tensorboardX.record_writer import RecordWriter
+
+    folder = output / run_name
+    folder.mkdir(parents=True, exist_ok=True)
+    with shards.atomic_path(folder / EVENTS) as temporary:
+        writer = RecordWriter(str(temporary))
+        writer.write(Event(file_version="brain.Event:2").SerializeToString())
+        for epoch, split, measure, value in (
+            rows.select("epoch", "split", "measure", "value").drop_nulls().sort("epoch", "measure", "split").iter_rows()
+        ):
+            curve = Summary.Value(tag=f"{measure}/{split}", simple_value=value)
+            writer.write(Event(step=epoch, summary=Summary(value=[curve])).SerializeToString())
+        writer.close()
+    return run_name.as_posix()

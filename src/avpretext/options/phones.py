@@ -1,0 +1,34 @@
+"""Options of phones and visemes."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from avpretext.options.base import Fraction, Options
+
+
+class PhoneOptions(Options):
+    """Phone intervals and viseme classes; made by `snakemake visemes`, and where a model needs them."""
+
+    backend: Literal["align", "recognise", "import", "truth"] = Field(
+        "align",
+        description="align: to the known sentence; recognise: without; import: files in `imports`; truth: the demo's",
+    )
+    dictionary: str | None = Field(
+        None, description="file of further pronunciations, `word PH O N E S` on a line; null: CMUdict alone"
+    )
+    min_confidence: Fraction = Field(
+        0.02, description="align: clips whose phones fit less well are refused, 0..1; real clips have some .1 to .4"
+    )
+    imports: str | None = Field(
+        None, description="import: folder of TextGrid, CTM or GRID's .align files, named after clips"
+    )
+    visemes: str | None = Field(None, description="YAML file of viseme classes; null: features/visemes.yaml")
+
+    @model_validator(mode="after")
+    def _files_to_import_are_named(self) -> Self:
+        if self.backend == "import" and self.imports is None:
+            raise ValueError(
+                "phones.backend = 'import' needs phones.imports: the folder of the TextGrid, CTM or .align"
+            )
+        return self

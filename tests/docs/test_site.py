@@ -1,0 +1,88 @@
+"""The site of the docs: every link leads somewhere, files of the repository are pages of it."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUILD = REPOSITORY / "docs" / "site" / "build.py"
+
+
+@pytest.fixture(scope="module")
+def build() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("site_build", BUILD)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site; the build fails on any link or anchor that leads nowhere."""
+    output = tmp_path_factory.mktemp("site")
+    done = subprocess.run([sys.executable, str(BUILD), str(output)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+def repository(folder: Path, front: str, page: str = "# Page\n") -> Path:
+    """Return a small repository with a README and one page of docs."""
+    (folder / "docs").mkdir(parents=True)
+    (folder / "README.md").write_text(front, "utf-8")
+    (folder / "docs" / "page.md").write_text(page, "utf-8")
+    return folder
+
+
+def test_every_link_of_the_docs_leads_somewhere_and_every_page_is_in_the_contents(site: Path) -> None:
+    front = (site / "index.html").read_text("utf-8")
+    for page in (REPOSITORY / "docs").glob("*.md"):
+        assert f'href="{page.stem}.html"' in front
+
+
+def test_the_pages_fetch_nothing_from_the_network(site: Path) -> None:
+    front = (site / "index.html").read_text("utf-8")
+    fetched = [part.split('"')[0] for key in (' src="', '<link rel="stylesheet" type="text/css" href="')
+               for part in front.split(key)[1:]]  # fmt: skip
+    assert fetched
+    assert not [address for address in fetched if "//" in address]
+
+
+def test_files_of_the_repository_that_are_linked_are_pages(site: Path) -> None:
+    assert "demo_unlabelled" in (site / "repository" / "config.yaml.html").read_text("utf-8")
+    assert (site / "repository" / "examples" / "index.html").is_file()
+
+
+def test_a_link_out_of_the_docs_leads_to_a_page_of_the_site(build: ModuleType, tmp_path: Path) -> None:
+    page = "[a](../config.yaml#x), [b](../README.md), [c](https://x.org), [`d`](other.md), `[e](../config.yaml)`\n"
+    root = repository(tmp_path / "repo", "[p](docs/page.md) [x](examples)\n", page)
+    (root / "config.yaml").write_text("seed: 1\n")
+    (root / "examples").mkdir()
+    (root / "examples" / "one.yaml").write_text("seed: 2\n")
+    build.assemble(tmp_path / "source", root)
+    source = tmp_path / "source"
+    assert (source / "page.md").read_text() == (
+        "[a](repository/config.yaml.md#x), [b](index.md), [c](https://x.org), [`d`](other.md), `[e](../config.yaml)`\n"
+    )
+    assert (source / "index.md").read_text().startswith("[p](page.md) [x](repository/examples/index.md)\n")
+    assert "seed: 1" in (source / "repository" / "config.yaml.md").read_text()
+    assert "- [one.yaml](one.yaml.md)" in (source / "repository" / "examples" / "index.md").read_text()
+    assert "seed: 2" in (source / "repository" / "examples" / "one.yaml.md").read_text()
+
+
+@pytest.mark.parametrize("link", ["../none.yaml", "none.md", "page.md#nowhere", "../../outside.md"])
+def test_a_link_that_leads_nowhere_fails_and_is_named(build: ModuleType, tmp_path: Path, link: str, capfd) -> None:
+    root = repository(tmp_path / "repo", "# Front\n", f"# Page\n\n[x]({link})\n")
+    assert build.build(tmp_path / "site", root) != 0
+    assert link.rpartition("/")[2].rpartition("#")[2] in capfd.readouterr().err
+
+
+def test_pages_that_the_contents_do_not_name_stand_under_more(build: ModuleType) -> None:
+    told = build.contents(["workflow", "new_page"])
+    assert ":caption: More\n\nnew_page" in told
+    assert "scaling" not in told

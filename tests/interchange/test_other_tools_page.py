@@ -1,0 +1,72 @@
+"""The examples of docs/other-tools.md run, on shards that are worked out by hand, and print what they promise."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from avpretext import schemas, shards
+from tests.interchange.conftest import write_corpus
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "other-tools.md").read_text("utf-8")
+SECTION = re.compile(r"^## (.+?)$(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"```(sh|python)\n(.*?)```", re.DOTALL)
+PROMISED = {
+    "polars, pandas": ["0.5", "anna/one 16000 1.5 s"],  # anna: a high chunk and a low one
+    "DuckDB": ["ANG", "2.5"],
+    "Hugging Face datasets": ["(112, 112)", "anna/one"],
+    "Where a file comes from": ["'stage': 'labels_energy'"],
+    "audformat": ["audformat, 11 tables", "0 days 00:00:00.210000", "labelled"],
+    "CSV": ["labels_energy"],
+    "TensorBoard": ["1 runs"],
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with config.yaml and results, named as the demo's."""
+    folder = tmp_path_factory.mktemp("project")
+    config = write_corpus(folder, "demo_unlabelled")
+    (folder / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")), "utf-8")
+    corpus = folder / "results" / "demo_unlabelled"
+    frames = [{"clip_id": "anna/one", "frame": k, "time_s": k / 25} for k in (0, 1)]
+    speeds = [
+        frame | {f"speed_{region}": 2.0 + k for region in schemas.MOTION_REGIONS} for k, frame in enumerate(frames)
+    ]
+    shards.write_table(corpus / "motion" / "0000.parquet", speeds, schemas.MOTION, {})
+    picture = io.BytesIO()
+    Image.new("RGB", (112, 112), "teal").save(picture, "JPEG")
+    faces = [frame | {"image": {"bytes": picture.getvalue(), "path": "x.jpg"}} for frame in frames]
+    shards.write_table(corpus / "landmarks" / "thumbnails" / "0000.parquet", faces, schemas.THUMBNAILS, {})
+    history = [{"epoch": 1, "split": "dev", "measure": "loss", "value": 1.0}]
+    place = folder / "results" / "pretrain" / "mean" / "energy" / "history.parquet"
+    shards.write_table(place, history, schemas.PRETRAIN_HISTORY, {})
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    program = folder / ".venv" / "bin" / "avpretext"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m avpretext "$@"\n')
+    program.chmod(0o755)
+    return folder
+
+
+def test_every_section_with_an_example_is_tested() -> None:
+    assert {title for title, text in SECTION.findall(PAGE) if BLOCK.search(text)} == set(PROMISED)
+
+
+@pytest.mark.parametrize("title", PROMISED)
+def test_the_examples_of_a_section_run_and_print_what_they_promise(title: str, project: Path) -> None:
+    text = dict(SECTION.findall(PAGE))[title]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(project / "cache")}
+    printed = ""
+    for language, block in BLOCK.findall(text):
+        command = [sys.executable, "-c", block] if language == "python" else ["sh", "-ec", block]
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        printed += done.stdout
+    for words in PROMISED[title]:
+        assert words in printed
