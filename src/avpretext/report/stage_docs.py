@@ -34,7 +34,7 @@ OTHERS = {
     "pretrain": "`pretrain/AGGREGATOR/TASKS/checkpoint.safetensors`, the weights: what fine-tuning starts from.",
     "export": "`CORPUS/export/SETTING/INITIALISATION/`, a model to take away ([predict.md](predict.md)): `model.json`,"
     " `model.safetensors`.",
-    "card": "into the folder of `export`: `README.md` and `card.json`, what is to be known of the model before using it.",
+    "card": "into the folder of `export`: `README.md` and `card.json`, what is to be known before it is used.",
     "orofacial_tables": "`orofacial.html`, and into `tables/` `orofacial.csv`, `orofacial.md`.",
     "tables": "the tables below, into `tables/`: what the report prints.",
     "report": "`report.html`.",
