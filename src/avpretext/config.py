@@ -108,6 +108,7 @@ class ReportOptions(Options):
     """The HTML report."""
 
     pictures: bool = Field(True, description="false: no pictures of people")
+    explorer_clips: int = Field(600, ge=0, description="so many clips, at most, can be looked up in the report")
     compare_action_units: str | None = Field(
         None, description="results folder of a run on the same clips by another backend, to compare with; null: none"
     )

@@ -139,8 +139,8 @@ STAGES = {
     "evaluate": Stage("avpretext.evaluation.evaluate", 2, ("seed", "evaluate")),
     "card": Stage("avpretext.evaluation.card", 1, _of_corpus("reader", "synthetic")),
     "ablate": Stage("avpretext.evaluation.ablate", 1),
-    "tables": Stage("avpretext.evaluation.tables", 1),
-    "report": Stage("avpretext.report.page", 1),
+    "tables": Stage("avpretext.evaluation.tables", 2),
+    "report": Stage("avpretext.report.page", 2),
 }
 
 

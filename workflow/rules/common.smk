@@ -12,7 +12,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-SOURCE = str(Path(workflow.basedir) / "src")
+# Of this file, not of the main Snakefile: a project's own may include ours from elsewhere.
+SOURCE = str(Path(workflow.current_basedir).resolve().parents[1] / "src")
 sys.path.insert(0, SOURCE)
 
 from avpretext import aftermath, corpora, shards

@@ -7,7 +7,14 @@ from one line of JSON (`--options`) that holds just the part that the stage depe
 import os
 import sys
 
-from avpretext.cli import features, learning, orofacial, results, tools  # noqa: F401 (their commands are registered on import)
+from avpretext.cli import (  # noqa: F401 (their commands are registered on import)
+    features,
+    learning,
+    orofacial,
+    project,
+    results,
+    tools,
+)
 from avpretext.cli.base import app
 from avpretext.errors import UserError
 
