@@ -182,6 +182,8 @@ def test_explorer_shows_labels_pictures_and_traces_of_every_clip(
     everything = len(data["clips"]) + len(data["refused"])
     assert everything == 12 * (10 + 8 + 6) + 9
     assert status(browser) == f"{everything} of {everything} clips; 1 to 20 are shown."
+    choose(browser, "corpus", "demo_acted")
+    assert status(browser).startswith(f"{96 + 3} of {everything} clips")
     choose(browser, "corpus", "demo_talk")
     row = browser.find(".clip")
     clip = next(clip for clip in data["clips"] if clip["corpus"] == "demo_talk" and clip["id"] == ids(browser)[0])
