@@ -9,7 +9,7 @@
   const data = JSON.parse(source.textContent);
   const form = document.getElementById("explorer-filters"), list = document.getElementById("explorer-rows");
   const status = document.getElementById("explorer-found"), pages = document.getElementById("explorer-pages");
-  const PER_PAGE = 20, REFUSED = "refused, any reason";
+  const PER_PAGE = 20, REFUSED = "refused";
   const clips = [...data.clips, ...data.refused.map(row => ({ ...row, id: row.clip_id || row.path, refused: true }))];
   let page = 0, only = null;
 
