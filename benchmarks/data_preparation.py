@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("--model", type=Path, required=True, help="the file face_landmarker.task")
     parser.add_argument("--clips", type=int, nargs="+", help="how many of the videos; one table row for each")
+    parser.add_argument("--cores", choices=["one", "all"], help="measure on these alone")
     parser.add_argument("--way", choices=["floor", "by_hand"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
@@ -63,31 +64,35 @@ def main() -> None:
     print("| clips | way | cores | seconds | processor seconds | memory, MB |\n|---:|---|---:|---:|---:|---:|")
     counts = arguments.clips or [len(arguments.videos)]
     chosen = [arguments.videos[:clips] for clips in counts]
-    found = [compare(videos, arguments.model.resolve(), len(videos) == max(counts)) for videos in chosen]
-    if len(counts) > 1:
+    model = arguments.model.resolve()
+    found = [compare(videos, model, arguments.cores, len(videos) == max(counts)) for videos in chosen]
+    if len(counts) > 1 and arguments.cores != "all":
         slope, fixed = np.polyfit(counts, found, 1)
         print(f"\nours, 2 faces, one core: {fixed:.1f} s, and {1000 * slope:.0f} ms for each clip, of processors")
 
 
-def compare(videos: list[Path], model: Path, every_way: bool) -> float:
-    """Measure the ways on these videos, and print a row for each; return what ours costs, of processors."""
-    if not every_way:
-        alone = ours(videos, model, 2, one_core=True)
-        print_row(len(videos), "ours, 2 faces", 1, alone)
-        return alone.cpu_s
+def compare(videos: list[Path], model: Path, on: str | None, every_way: bool) -> float:
+    """Measure the ways on these videos, and print a row for each; return what the last of them cost, of processors."""
     itself = [sys.executable, __file__, *map(str, videos), "--model", str(model), "--way"]
-    costs = {
-        ("floor", 1): cost([*itself, "floor"], one_core=True),
-        ("by hand", 1): cost([*itself, "by_hand"], one_core=True),
-        ("ours, 1 face", 1): ours(videos, model, 1, one_core=True),
-        ("ours, 2 faces", 1): ours(videos, model, 2, one_core=True),
-        ("by hand", os.cpu_count()): cost([*itself, "by_hand"]),
-        ("ours, 1 face", os.cpu_count()): ours(videos, model, 1),
-        ("ours, 2 faces", os.cpu_count()): ours(videos, model, 2),
+    one_core: dict[str, Callable[[], Cost]] = {
+        "floor": lambda: cost([*itself, "floor"], one_core=True),
+        "by hand": lambda: cost([*itself, "by_hand"], one_core=True),
+        "ours, 1 face": lambda: ours(videos, model, 1, one_core=True),
+        "ours, 2 faces": lambda: ours(videos, model, 2, one_core=True),
     }
-    for (way, cores), found in costs.items():
-        print_row(len(videos), way, cores, found)
-    return costs["ours, 2 faces", 1].cpu_s
+    all_cores: dict[str, Callable[[], Cost]] = {
+        "by hand": lambda: cost([*itself, "by_hand"]),
+        "ours, 1 face": lambda: ours(videos, model, 1),
+        "ours, 2 faces": lambda: ours(videos, model, 2),
+    }
+    if not every_way:
+        one_core, all_cores = {"ours, 2 faces": one_core["ours, 2 faces"]}, {}
+    taken = Cost(0, 0)
+    for cores, ways in ((os.cpu_count(), {} if on == "one" else all_cores), (1, {} if on == "all" else one_core)):
+        for way, run in ways.items():
+            taken = run()
+            print_row(len(videos), way, cores, taken)
+    return taken.cpu_s
 
 
 def print_row(clips: int, way: str, cores: int | None, found: Cost) -> None:
