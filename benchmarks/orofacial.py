@@ -1,7 +1,7 @@
 """How fast speech moves a face: `taskset -c 0 python benchmarks/orofacial.py MODEL SPEECH...`; see orofacial.md.
 
-Times the parts of `avpretext animate` on each file, several times, and prints the median of each against the length of
-the speech: decoding, features, network, blendshapes, film.
+Times the parts of `avpretext animate` on each file, several times, in processor seconds, so that other jobs on the
+machine change little, and prints the mean of each against the length of the speech.
 """
 
 import argparse
@@ -9,7 +9,6 @@ import os
 import platform
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,13 +65,18 @@ def row(folder: Path, source: Path, repeats: int) -> list[str]:
 
 
 def timed(function: Callable[[], Any], repeats: int) -> tuple[Any, float]:
-    """Return what a function returns, and the median of its times in seconds."""
+    """Return what a function returns, and the mean of its processor seconds, those of ffmpeg among them."""
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = processor_s()
         result = function()
-        times.append(time.perf_counter() - start)
-    return result, statistics.median(times)
+        times.append(processor_s() - start)
+    return result, max(statistics.mean(times), 1e-3)
+
+
+def processor_s() -> float:
+    """Return the processor seconds of this process and its children so far."""
+    return sum(os.times()[:4])
 
 
 if __name__ == "__main__":

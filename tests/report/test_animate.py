@@ -104,3 +104,16 @@ def test_clips_on_film_are_spread_from_badly_to_well_predicted() -> None:
     assert [one.clip_id for one in spread(clips, 3)] == ["2", "5", "8"]
     with pytest.raises(UserError, match="'c/12': no test clip of the orofacial models"):
         named(clips, ["c/12"])
+
+
+def test_plain_sound_is_read_as_ffmpeg_reads_it(
+    model: OrofacialModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = animate.listen(tone(tmp_path / "a.wav"), model)
+    monkeypatch.setattr(animate, "_PLAIN", [])
+    np.testing.assert_array_equal(animate.listen(tmp_path / "a.wav", model), sound)
+    whole = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="the file ends before"):
+        animate.listen(tmp_path / "cut.wav", model)

@@ -43,7 +43,7 @@ def run(config: Config, output: PathLike) -> None:
     compared = comparison_rows(scored, layout_of_sums, config)
     columns = ["system", "speakers", "clips", "seeds"]
     measured = [f"{name}{end}" for name in layout_of_sums.measures() for end in ("", "_low", "_high")]
-    formats.write_csv(folder / "orofacial.csv", [*columns, *measured], rows)
+    formats.write_csv(folder / "orofacial.csv", [*columns, *measured], rows, places=6)
     pairs = ["system", "against", "measure", "difference", "low", "high", "p", "p_holm", "test", "speakers"]
     formats.write_csv(folder / "orofacial_comparisons.csv", pairs, compared, places=6)
     formats.write_text(folder / "orofacial.md", as_markdown(rows, compared, note(next(iter(found.values())), config)))

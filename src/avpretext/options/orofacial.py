@@ -68,7 +68,7 @@ class OrofacialOptions(LoopOptions):
     )
     piece_s: Positive = Field(20.0, description="longer clips are learnt and predicted in pieces, in seconds")
     films: int = Field(2, ge=0, description="test clips that are filmed beside their prediction")
-    film_system: OrofacialSystem = Field("joint", description="system that is filmed")
+    film_system: OrofacialSystem = Field("cascade", description="system that is filmed, and drawn on the page")
     epochs: Count = Field(25, description="passes over the training clips, at most")
     patience: Count = Field(8, description="training stops after this many epochs without a better dev score")
     batch_size: Count = Field(16, description="clips per step")

@@ -10,7 +10,7 @@ from avpretext.features.landmark_points import OROFACIAL
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-LEFT, TOP, SPAN = -0.8, -0.25, 1.6
+LEFT, TOP, SPAN = -0.86, -0.4, 1.72
 """What a square picture shows of the upright face, in inter-ocular distances: from this corner, so wide and high."""
 
 _PAPER: Colour = (250, 248, 244)

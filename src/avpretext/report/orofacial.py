@@ -206,7 +206,7 @@ def trace(clip: Predicted, rest: NDArray[np.float64], config: Config, name: str)
     """Draw true and predicted lip aperture over time, and the mouths at some instants below."""
     times = np.arange(len(clip.truth)) / config.split.fps
     with style():
-        chart, (upper, lower) = figure(860, 320, rows=2, height_ratios=[2, 1])
+        chart, (upper, lower) = figure(860, 340, rows=2, height_ratios=[1.8, 1])
         upper.plot(times, aperture(clip.truth), color=COLOURS["muted"], linewidth=2, label="seen")
         upper.plot(times, aperture(clip.said), color=COLOURS["accent"], linewidth=2, label="heard")
         upper.set_title("lip aperture from rest, in inter-ocular distances", fontweight="bold")
@@ -218,9 +218,9 @@ def trace(clip: Predicted, rest: NDArray[np.float64], config: Config, name: str)
         for place, frame in enumerate(instants):
             _draw_mouth(lower, rest + clip.truth[frame], 1.65 * place, COLOURS["muted"])
             _draw_mouth(lower, rest + clip.said[frame], 1.65 * place + 0.68, COLOURS["accent"])
-            lower.annotate(f"{times[frame]:.2f} s", (1.65 * place + 0.34, 1.12), ha="center", fontsize=10)
+            lower.annotate(f"{times[frame]:.2f} s", (1.65 * place + 0.34, 1.08), ha="center", fontsize=10)
         lower.set_aspect("equal")
-        lower.set_ylim(1.16, 0.55)
+        lower.set_ylim(1.12, 0.4)
         lower.set_xlim(-0.5, 1.65 * SHAPES - 0.5)
         lower.set_axis_off()
         said = f"Lip aperture of {clip.clip_id}, true and predicted: correlation {clip.aperture_r:.2f}"
