@@ -31,11 +31,17 @@ def metrics(path: Path, initialisation: str = "energy", kind: str = "hard") -> P
 
 
 def carded(
-    tmp_path: Path, options: dict[str, Any] | None = None, kind: str = "hard", **changes: Any
+    tmp_path: Path,
+    options: dict[str, Any] | None = None,
+    kind: str = "hard",
+    readers: dict[str, str] | None = None,
+    **changes: Any,
 ) -> tuple[str, Any]:
     folder = write_model(tmp_path / "model", describe(initialisation="energy", kind=kind, **changes))
     corpus = CorpusOptions(**{"path": ".", "use": [], "reader": "ravdess", **(options or {})})
-    card.run(folder / "model.json", metrics(tmp_path / "metrics.parquet", kind=kind), "mine", corpus, folder)
+    card.run(
+        folder / "model.json", metrics(tmp_path / "metrics.parquet", kind=kind), "mine", corpus, readers or {}, folder
+    )
     return (folder / "README.md").read_text(), json.loads((folder / "card.json").read_text())
 
 
@@ -58,7 +64,16 @@ def test_it_says_what_the_scores_are_not_and_what_the_licences_are(tmp_path: Pat
     assert "commercial use\n  needs a licence from audEERING" in page
     assert "synthetic" not in page
     assert "speakers in both train and test" not in page
-    assert said["licence"].endswith("CC BY-NC-SA 4.0")
+    assert list(said["licences"]) == ["mine"]
+    assert said["licences"]["mine"].endswith("CC BY-NC-SA 4.0")
+
+
+def test_each_corpus_that_was_learnt_from_has_its_licence(tmp_path: Path) -> None:
+    page, said = carded(tmp_path, {"reader": "folder"}, readers={"other": "ravdess"})
+    assert said["licences"]["mine"].startswith("none of it is known")
+    assert "- The corpus mine: none of it is known" in page
+    assert "\n- The corpus other: " in page
+    assert "CC BY-NC-SA 4.0" in page
 
 
 def test_it_warns_of_a_synthetic_corpus_and_of_a_protocol_that_leaks(tmp_path: Path) -> None:

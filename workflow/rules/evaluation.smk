@@ -74,11 +74,15 @@ rule card:
         runtime=30,
     params:
         options=options("card"),
+        readers=lambda wildcards: [
+            flag("reader", f"{name}={CONFIG.corpora[name].reader}")
+            for name in CONFIG.corpora[wildcards.corpus].protocol.train
+        ],
         folder=lambda wildcards, output: str(Path(output.card).parent),
     message:
         "card {wildcards.corpus}/{wildcards.setting} from {wildcards.exported}: what is to be known of the model"
     shell:
-        "python -m avpretext card --model {input.model:q} --metrics {input.metrics:q} --corpus {wildcards.corpus:q} "
+        "python -m avpretext card --model {input.model:q} --metrics {input.metrics:q} --corpus {wildcards.corpus:q} {params.readers} "
         "--output {params.folder:q} --options {params.options:q} 2> {log:q}"
 
 

@@ -16,6 +16,7 @@ from avpretext.cli.base import (
     app,
     config_of,
     corpus_options,
+    named,
     stage_function,
     whole_config,
 )
@@ -39,12 +40,13 @@ def card(
     metrics: Annotated[Path, typer.Option(help="Metrics of its setting, by evaluate.")],
     corpus: Name,
     output: OutputFolder,
+    reader: Annotated[list[str] | None, typer.Option(help="CORPUS=READER of others learnt from; repeatable.")] = None,
     config: ConfigFile = CONFIG,
     options: OptionsText = "",
 ) -> None:
     """Write what is to be known of an exported model: scores, intended use, limits, licences."""
     chosen = corpus_options(config_of(config, options), corpus)
-    stage_function("card")(model, metrics, corpus, chosen, output)
+    stage_function("card")(model, metrics, corpus, chosen, named(reader or [], "--reader"), output)
 
 
 @app.command(rich_help_panel=STAGE)

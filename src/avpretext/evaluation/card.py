@@ -1,6 +1,7 @@
 """Stage `card`: what is to be known of an exported model before it is used, for people and for machines."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from avpretext.systems import SCRATCH
 from avpretext.training.model_folder import CARD, README, Description, read_description
 
 
-def run(model: Path, metrics: Path, corpus: str, options: CorpusOptions, output: Path) -> None:
+def run(
+    model: Path, metrics: Path, corpus: str, options: CorpusOptions, readers: Mapping[str, str], output: Path
+) -> None:
     """Write `README.md` and `card.json`.
 
     Parameters
@@ -28,6 +31,8 @@ def run(model: Path, metrics: Path, corpus: str, options: CorpusOptions, output:
         `schemas.METRICS` of its setting.
     corpus, options
         Name and options of the corpus that it is tested on: its reader, and whether it is synthetic.
+    readers
+        corpus: reader, of the others that it is trained on.
     output
         The folder to write.
 
@@ -49,7 +54,8 @@ def run(model: Path, metrics: Path, corpus: str, options: CorpusOptions, output:
         "level": made_by["options"]["evaluate"]["level"],
         "scores": scores,
         "classes": classes,
-        "licence": licence_of(options),
+        "licences": {corpus: licence_of(options)}
+        | {name: licence_of(CorpusOptions(path=".", use=[], reader=reader)) for name, reader in readers.items()},
         "estimate": "The scores are of networks by the same recipe, tested on speakers that they were not trained on;"
         " the networks of this model were trained on all clips.",
     }
