@@ -41,6 +41,7 @@ demo: environment ## make the demo corpus, run the workflow on it, say where tab
 	@echo
 	@echo "Tables:  results/tables/   (main.csv, main.md, main.tex, truth.csv, ...)"
 	@echo "Report:  results/report.html"
+	@echo "Model:   results/demo_labelled/export/acted.speaker_kfold/best   (avpretext predict FOLDER FILES)"
 
 test: environment ## run the tests
 	@$(PYTHON) envs/system_libraries.py

@@ -28,6 +28,7 @@ rule all:
         LAYOUT.table("main.csv"),
         LAYOUT.report(),
         PRETRAINED,
+        PLAN.exported(),
         PLAN.kept(),
     localrule: True
 

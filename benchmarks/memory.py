@@ -35,6 +35,7 @@ OPTIONS = (
     "corpora: {noise: {path: ., use: [pretrain]}}\n"
     "split: {max_duration_s: 100000, min_duration_s: 0}\n"
     "landmarks: {min_face_fraction: 0}\n"
+    "segment: {one_face: 0}\n"
 )
 Row = tuple[str, str, float, int, int, float]
 
@@ -85,6 +86,8 @@ def measured(clip: Folder, stages: list[str] | None) -> Iterator[tuple[object, .
     for stage, arguments in {
         "split": [f"--index={index}", "--folder=.", f"--audio={audio}", f"--rejects={clip / 'split/rejects'}",
                   f"--frames={clip / 'split/frames'}"],
+        "segment": ["--corpus=noise", f"--index={index}", "--folder=.", f"--output={clip / 'segment'}",
+                    f"--rejects={clip / 'segment/rejects'}"],
         "speech": [f"--audio={audio}", f"--output={speech}", f"--rejects={clip / 'speech/rejects'}"],
         "log_mel": [f"--audio={audio}", f"--output={clip / 'log_mel'}"],
         "speed": ["1.08", f"--audio={audio}", f"--output={clip / 'speed'}"],
@@ -121,7 +124,7 @@ def looked_at(clip: Folder, model: Path) -> Iterator[tuple[object, ...]]:
 
 def make_inputs(clip: Folder, stage: str, arguments: list[str]) -> None:
     """Make the shards that a stage reads and none before it has left."""
-    if stage == "split":
+    if stage in ("split", "segment") and not (clip.path / "clip.mkv").exists():
         write_video(clip)
     for file, write in {
         clip / "split/audio": write_audio,
@@ -133,7 +136,11 @@ def make_inputs(clip: Folder, stage: str, arguments: list[str]) -> None:
         clip / "neutral": write_neutral,
     }.items():
         read = [argument for argument in arguments if not argument.startswith("--output")]
-        if stage != "split" and not file.exists() and any(argument.endswith(f"={file}") for argument in read):
+        if (
+            stage not in ("split", "segment")
+            and not file.exists()
+            and any(argument.endswith(f"={file}") for argument in read)
+        ):
             write(clip, file)
 
 

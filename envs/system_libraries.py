@@ -2,6 +2,9 @@
 
 Runs before anything is installed, so it uses the standard library alone. As root on Debian or Ubuntu it installs what
 is missing; elsewhere it names the command and stops.
+
+With `--browser` it installs Chromium and its driver, for the tests of the pages, where it may; these tests skip where
+there is none, so it never fails for want of it.
 """
 
 import ctypes
@@ -17,6 +20,9 @@ PACKAGE_OF = {
     "libglib-2.0.so.0": "libglib2.0-0",
 }
 
+BROWSER = {"chromium": "chromium", "chromedriver": "chromium-driver"}
+"""Programs that the tests of the pages run, and the packages that bring them."""
+
 
 def missing() -> list[str]:
     """Return the libraries that the loader does not find."""
@@ -29,6 +35,30 @@ def missing() -> list[str]:
     return absent
 
 
+def may_install() -> bool:
+    """Tell whether this is root on Debian or Ubuntu."""
+    return shutil.which("apt-get") is not None and os.geteuid() == 0
+
+
+def install(packages: list[str]) -> None:
+    """Install packages of the distribution; what goes wrong shows in what is still missing."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+        subprocess.run(["apt-get", "-qq", *command], env=environment, stdout=subprocess.DEVNULL, check=False)
+
+
+def add_browser() -> int:
+    """Install what `BROWSER` lacks where that is possible; return 0 in any case."""
+    packages = [package for program, package in BROWSER.items() if shutil.which(program) is None]
+    if packages and may_install():
+        print(f"Installing the browser that the tests of the pages drive: {' '.join(packages)}", flush=True)
+        install(packages)
+    absent = [program for program in BROWSER if shutil.which(program) is None]
+    if absent:
+        print(f"No {' and no '.join(absent)}: the tests of the pages will skip.")
+    return 0
+
+
 def main() -> int:
     """Return 0 when every library is there, perhaps after installing it."""
     if sys.version_info < (3, 11):  # noqa: UP036 (runs before the package's own check)
@@ -38,11 +68,9 @@ def main() -> int:
     if not absent or not sys.platform.startswith("linux"):
         return 0
     packages = [PACKAGE_OF[library] for library in absent]
-    if shutil.which("apt-get") and os.geteuid() == 0:
+    if may_install():
         print(f"Installing the system libraries that MediaPipe needs: {' '.join(packages)}", flush=True)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-            subprocess.run(["apt-get", "-qq", *command], env=environment, stdout=subprocess.DEVNULL, check=False)
+        install(packages)
         absent = missing()
     if absent:
         print(f"MediaPipe needs system libraries that are missing: {', '.join(absent)}.")
@@ -52,4 +80,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(add_browser() if "--browser" in sys.argv[1:] else main())

@@ -42,6 +42,8 @@ def parsed(**content: Any) -> Config:
             {"corpora": {"mine": {**CORPUS, "protocol": {"name": "cross_corpus", "train": ["mnie"]}}, "mine2": CORPUS}},
             "'mnie' is no other corpus of the configuration; did you mean 'mine2'",
         ),
+        ({"export": {"initialisations": ["besst"]}}, "'besst' is none of best, scratch, energy"),
+        ({"finetune": {"checkpoints": {"best": "a.safetensors"}}}, "is not that of another system"),
         ({"segment": {"min_s": 6, "max_s": 10}}, "segment.max_s = 10: at least twice min_s = 6"),
         ({"corpora": {"../up": CORPUS}}, "letters, digits"),
     ],

@@ -132,3 +132,21 @@ def test_an_imported_file_that_changes_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("frame, timestamp\n")
     assert asked.imports() != before
     assert Plan(parse({"corpora": talks})).imports() is None
+
+
+def test_a_model_to_take_away_is_made_of_each_setting_from_what_is_chosen() -> None:
+    corpora = {"crema": corpus("crema_d", targets=["acted", "voice"], use=["pretrain", "finetune"])}
+    asked = plan({"export": {"initialisations": ["best", "energy"]}}, **corpora)
+    folders = [
+        f"r/crema/export/{setting}.speaker_kfold/{start}"
+        for setting in ("acted", "voice")
+        for start in ("best", "energy")
+    ]
+    assert asked.exported()[::4] == [f"{folder}/model.json" for folder in folders]
+    checkpoint = "r/pretrain/mean/{}/checkpoint.safetensors"
+    assert asked.export_starts("best") == {name: checkpoint.format(name) for name in ("energy", "clusters")}
+    assert asked.export_starts("energy") == {"energy": checkpoint.format("energy")}
+    assert asked.export_starts("scratch") == {}
+    assert list(asked.export_histories("crema", "acted.speaker_kfold", "best")) == ["scratch", "energy", "clusters"]
+    assert asked.export_histories("crema", "acted.speaker_kfold", "energy") == {}
+    assert plan({"export": {"initialisations": []}}, **corpora).exported() == []

@@ -8,11 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+
+from avpretext import shards
+from avpretext.paths import Layout
 
 from .features.test_speech import RATE, noise, shard
+from .report.whole_run import build
+from .training.conftest import SMALL, TinyCorpus
+from .training.test_baseline import functionals_of
+from .training.test_deepemocluster import SMALL as CLUSTERED
+from .training.test_deepemocluster import write_log_mel
 
 AT_REST = ("jemalloc_bg_thd", "polars-")
 """Names of threads that sleep but to hand memory back: of Arrow's and polars' allocators, and polars' own."""
+
+READING_TABLES = ("tokio-rt-worker", "async-executor-")
+"""Names of threads that polars keeps for reading text; they may work while others wait, as all do."""
 
 STARTED = 4
 """Beside those that are declared: Arrow's, for reading and for decoding, and polars'; they wait while others work."""
@@ -29,20 +41,100 @@ def threads_of(process: "subprocess.Popen[str]") -> Iterator[tuple[str, str, int
         yield number, name, sum(map(int, fields.split()[11:13]))
 
 
+def learning(folder: Path) -> dict[str, list[str]]:
+    """Return the arguments of the stages that learn from and look at features."""
+    corpus = TinyCorpus(folder / "tiny", clips_each=20)
+    corpus.folder.mkdir()
+    corpus.write()
+    name, speech = corpus.name, corpus.speech[0]
+    learnt = [f"--targets={name}={corpus.targets()}", f"--folds={corpus.folds}"]
+    index, heard = f"--index={name}={corpus.index[0]}", f"--features={name}.speech={speech}"
+    log_mel = write_log_mel(corpus)[0]
+    labels = [f"--labels={name}.{task}={path}" for task, path in corpus.labels.items()]
+    keep_one_shard(corpus)
+    return {
+        "statistics": [f"--features=speech={speech}", "--output=statistics.parquet"],
+        "pretrain": ["energy-emotion-clusters", heard, index, *labels[::2], "--output=pretrain", "--threads=1"],
+        "finetune": ["scratch", heard, *learnt, "--output=finetune", "--threads=1"],
+        "deepemocluster": [
+            f"--features={name}.log_mel={log_mel}", index, *learnt, "--output=deepemocluster", "--threads=1",
+        ],
+        "baseline": [f"--vectors={name}.functionals={functionals_of(corpus)}", *learnt, "--output=svm.parquet"],
+    }  # fmt: skip
+
+
+def keep_one_shard(corpus: TinyCorpus) -> None:
+    """Leave one shard of speech and index, and its clips in folds: a command is given one file of each."""
+    kept = set(shards.read(corpus.index[0])["clip_id"])
+    corpus.rows = [row for row in corpus.rows if row["clip_id"] in kept]
+    corpus.write_folds(corpus.fold_rows())
+
+
+def looking(folder: Path) -> dict[str, list[str]]:
+    """Return the arguments of the stages that look at all results."""
+    config = build(folder / "results")
+    content = {**config.model_dump(mode="json"), "ensemble": {"members": [["scratch", "svm"]]}}
+    (folder / "whole.yaml").write_text(yaml.safe_dump(content))
+    layout, whole = Layout(config.results), "--config=whole.yaml"
+    corpus, setting = "demo_acted", "acted.speaker_kfold"
+    predictions = [
+        f"--predictions={layout.finetune(corpus, setting, config.variant.name, 'scratch', 'predictions.parquet')}",
+        f"--predictions={layout.baseline(corpus, setting)}",
+    ]
+    return {
+        "ensemble": [*predictions, "--output=ensemble.parquet", whole],
+        "evaluate": [*predictions, "--output=evaluate", whole],
+        "tables": ["--output=tables", whole],
+        "report": ["--output=report.html", whole],
+        "ablate": ["--output=ablation", "--page=ablation.html", whole],
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with clips, and what the stages make of such."""
+    path = tmp_path_factory.mktemp("threads")
+    trained = {"epochs": 6, "batch_size": 32}
+    content = {
+        **SMALL, "corpora": {"c": {"path": ".", "use": ["pretrain"]}}, "speech": {"feature_set": "eGeMAPSv02"},
+        "model": {"width": 64, "step_frames": 2}, "pretrain": trained, "finetune": {**trained, "seeds": 1},
+        "deepemocluster": {**CLUSTERED, "epochs": 3, "width": 8}, "statistics": {"features": ["speech"]},
+    }  # fmt: skip
+    (path / "config.yaml").write_text(yaml.safe_dump(content))
+    shard(path / "c/split/audio/0.parquet", {f"clip {n}": noise(20 * RATE, n) for n in range(6)})
+    return path
+
+
+AUDIO = ["--audio=c/split/audio/0.parquet", "--output=out.parquet", "--threads=1"]
+
+
+@pytest.fixture(scope="module")
+def arguments(folder: Path) -> dict[str, list[str]]:
+    """What each command is given."""
+    sound = {
+        "speech": [*AUDIO, "--rejects=rejects.parquet"],
+        "log_mel": AUDIO,
+        "functionals": AUDIO,
+        "speed": ["1.08", *AUDIO],
+    }
+    return sound | learning(folder) | looking(folder)
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc, which Linux has")
-@pytest.mark.parametrize("stage", ["speech", "log_mel", "functionals"])
-def test_one_thread_declared_is_one_thread_that_works(tmp_path: Path, stage: str) -> None:
-    (tmp_path / "config.yaml").write_text(
-        "corpora: {c: {path: ., use: [pretrain]}}\nspeech: {feature_set: eGeMAPSv02}\n"
-    )
-    audio = shard(tmp_path / "c/split/audio/0.parquet", {f"clip {n}": noise(20 * RATE, n) for n in range(6)})
-    command = [sys.executable, "-m", "avpretext", stage, f"--audio={audio}", "--output=out.parquet", "--threads=1"]
-    command += ["--rejects=rejects.parquet"] if stage == "speech" else []
+@pytest.mark.parametrize(
+    "stage",
+    ["speech", "log_mel", "functionals", "speed", "statistics", "pretrain", "finetune", "deepemocluster", "baseline",
+     "ensemble", "evaluate", "tables", "report", "ablate"],
+)  # fmt: skip
+def test_one_thread_declared_is_one_thread_that_works(
+    folder: Path, arguments: dict[str, list[str]], stage: str
+) -> None:
+    command = [sys.executable, "-m", "avpretext", stage, *arguments[stage]]
     most, ticks = 0, dict[tuple[str, str], int]()
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
             seen = [entry for entry in threads_of(process) if not entry[1].startswith(AT_REST)]
-            most = max(most, len(seen))
+            most = max(most, sum(not name.startswith(READING_TABLES) for _, name, _ in seen))
             ticks |= {(number, name): used for number, name, used in seen}
             time.sleep(0.01)
         assert process.returncode == 0, process.stderr.read() if process.stderr else ""

@@ -1,8 +1,40 @@
-"""Self-supervision for speech emotion recognition from talking-face video."""
+"""Self-supervision for speech emotion recognition from talking-face video.
 
+`avpretext.load` opens a trained model; what it needs is imported when it is called, for torch takes a second.
+"""
+
+import os
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from avpretext.predict.model import Model
+
+__all__ = ["__version__", "load"]
 
 try:
     __version__ = version("avpretext")
 except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0+unknown"
+
+
+def load(folder: str | os.PathLike[str]) -> "Model":
+    """Open a trained model, a folder that the stage `export` has written.
+
+    Parameters
+    ----------
+    folder
+        Such as `results/demo_labelled/export/acted.speaker_kfold/best`.
+
+    Raises
+    ------
+    avpretext.errors.UserError
+        A file of the folder is missing, changed or of a newer format.
+
+    Examples
+    --------
+    See docs/predict.md, whose examples are run by the tests.
+    """
+    from avpretext.predict.model import Model
+
+    return Model(folder)

@@ -39,6 +39,7 @@ from avpretext.options.training import (
     ClusterOptions,
     DeepEmoClusterOptions,
     EnsembleOptions,
+    ExportOptions,
     FinetuneOptions,
     FunctionalOptions,
     LogMelOptions,
@@ -49,7 +50,7 @@ from avpretext.options.training import (
     StatisticsOptions,
     Variant,
 )
-from avpretext.systems import SCRATCH, stands_beside
+from avpretext.systems import BEST, SCRATCH, stands_beside
 
 __all__ = [
     "LABELLED_TASKS",
@@ -66,6 +67,7 @@ __all__ = [
     "EmotionLabelOptions",
     "EnergyLabelOptions",
     "EnsembleOptions",
+    "ExportOptions",
     "FinetuneOptions",
     "FunctionalOptions",
     "LabelOptions",
@@ -106,6 +108,7 @@ class ReportOptions(Options):
     """The HTML report."""
 
     pictures: bool = Field(True, description="false: no pictures of people")
+    explorer_clips: int = Field(600, ge=0, description="so many clips, at most, can be looked up in the report")
     compare_action_units: str | None = Field(
         None, description="results folder of a run on the same clips by another backend, to compare with; null: none"
     )
@@ -148,6 +151,7 @@ class Config(Options):
     model: ModelOptions = ModelOptions()
     pretrain: PretrainOptions = PretrainOptions()
     finetune: FinetuneOptions = FinetuneOptions()
+    export: ExportOptions = ExportOptions()
     ablation: AblationOptions = AblationOptions()
     deepemocluster: DeepEmoClusterOptions = DeepEmoClusterOptions()
     functionals: FunctionalOptions = FunctionalOptions()
@@ -183,7 +187,7 @@ class Config(Options):
     @model_validator(mode="after")
     def _own_checkpoints_are_named(self) -> Self:
         for name in self.finetune.checkpoints:
-            taken = name in (SCRATCH, *self.task_sets()) or stands_beside(name)
+            taken = name in (SCRATCH, BEST, *self.task_sets()) or stands_beside(name)
             if not name.replace("_", "").isalnum() or taken:
                 raise ValueError(
                     f"finetune.checkpoints: {name!r}: a name has letters, digits and _ and is not that of another"
@@ -205,6 +209,16 @@ class Config(Options):
                 raise ValueError(
                     f"ablation.initialisations: {name!r} is none of {', '.join(self.initialisations())}"
                     f"{nearest(name, self.initialisations())}; sets of tasks are chosen in pretrain.task_sets"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _exported_is_what_there_is(self) -> Self:
+        known = [BEST, *self.initialisations()]
+        for name in self.export.initialisations:
+            if name not in known:
+                raise ValueError(
+                    f"export.initialisations: {name!r} is none of {', '.join(known)}{nearest(name, known)}"
                 )
         return self
 

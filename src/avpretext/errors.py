@@ -11,6 +11,15 @@ class UserError(Exception):
     """
 
 
+class RefusedFile(UserError):
+    """A file that nothing can be said of; `reason` is one of `schemas.REASONS`."""
+
+    def __init__(self, source: str, reason: str, detail: str) -> None:
+        super().__init__(f"{source}: {reason}{f': {detail}' if detail else ''}")
+        self.reason = reason
+        self.detail = detail
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the choice closest to `word`, or an empty string.
 

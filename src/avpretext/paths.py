@@ -123,6 +123,10 @@ class Layout:
         """Return the predictions of the ensembles in one setting."""
         return str(self.results / corpus / "ensemble" / setting / "predictions.parquet")
 
+    def export(self, corpus: str, setting: str, initialisation: str, name: str) -> str:
+        """Return a file of the folder of one trained model: `results/{corpus}/export/{setting}/{initialisation}/`."""
+        return str(self.results / corpus / "export" / setting / initialisation / name)
+
     def evaluate(self, corpus: str, setting: str, name: str) -> str:
         """Return a file of scores of one setting: `results/{corpus}/evaluate/{setting}/{name}.parquet`."""
         return str(self.results / corpus / "evaluate" / setting / f"{name}.parquet")

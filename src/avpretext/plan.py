@@ -14,18 +14,21 @@ from avpretext.corpora.settings import Setting
 from avpretext.corpora.transcripts import transcript_files
 from avpretext.errors import UserError, nearest
 from avpretext.paths import Layout, copy_of, expand, original_of
-from avpretext.systems import DEEPEMOCLUSTER, SCRATCH, ensembles_of
+from avpretext.systems import BEST, DEEPEMOCLUSTER, SCRATCH, ensembles_of
 
 SCORES = ("metrics", "runs", "comparisons", "confusion")
 """Files that `evaluate` writes of each setting."""
 
 TABLES = (
     "main.csv", "main.md", "main.tex", "provenance.csv", "provenance.json", "per_class.csv", "significance.csv",
-    "label_balance.csv", "folds.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv", "action_units.csv",
-    "au_combinations.csv",
+    "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "folds.csv", "corpora.csv", "rejects.csv",
+    "rejects_clips.csv", "action_units.csv", "au_combinations.csv",
 )  # fmt: skip
 ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")
 TRUTH_TABLES = ("truth.csv", "truth_action_units.csv")
+
+EXPORTED = ("model.json", "model.safetensors", "README.md", "card.json")
+"""Files of a trained model's folder: two by `export`, two by `card`."""
 
 StageOf = str | Callable[[str], str]
 """A stage, or what names the stage of a corpus."""
@@ -298,6 +301,26 @@ class Plan:
         if initialisation in own:
             return [own[initialisation]]
         return [self.layout.pretrain(variant.aggregator, initialisation, "checkpoint.safetensors")]
+
+    def export_starts(self, name: str) -> dict[str, str]:
+        """Return {initialisation: checkpoint} of what an exported model may start from; scratch has none."""
+        names = self.config.initialisations() if name == BEST else [name]
+        return {start: path for start in names for path in self.start(self.config.variant, start)}
+
+    def export_histories(self, corpus: str, setting: str, name: str) -> dict[str, str]:
+        """Return {initialisation: history of its fine-tuning} of those that `best` chooses from, none for another."""
+        names, variant = self.config.initialisations() if name == BEST else [], self.config.variant.name
+        return {start: self.layout.finetune(corpus, setting, variant, start, "history.parquet") for start in names}
+
+    def exported(self) -> list[str]:
+        """Return the files of every trained model to take away."""
+        return [
+            self.layout.export(corpus, setting, name, file)
+            for corpus in self.config.used_for("finetune")
+            for setting in self.settings[corpus]
+            for name in self.config.export.initialisations
+            for file in EXPORTED
+        ]
 
     def beside(self, corpus: str, setting: str) -> list[str]:
         """Return the predictions of what is compared with fine-tuning: DeepEmoCluster, support vector machines."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
-_LINE_EVERY_S = 5.0
+LINE_EVERY_S = 5.0
 
 
 def duration(seconds: float) -> str:
@@ -56,13 +56,13 @@ def progress(items: Iterable[T], *, total: int, unit: str = "clips", label: str 
     for done, item in enumerate(items, start=1):
         yield item
         now = time.monotonic()
-        if done < total and now - last >= (0.2 if live else _LINE_EVERY_S):
-            _print(describe(label, done, total, unit, now - begin), live, end="")
+        if done < total and now - last >= (0.2 if live else LINE_EVERY_S):
+            show(describe(label, done, total, unit, now - begin), live, end="")
             last = now
-    _print(describe(label, total, total, unit, time.monotonic() - begin), live, end="\n")
+    show(describe(label, total, total, unit, time.monotonic() - begin), live, end="\n")
 
 
-def _print(line: str, live: bool, end: str) -> None:
+def show(line: str, live: bool, end: str) -> None:
     """Overwrite the line in a terminal; elsewhere write one more line."""
     text = f"\r\x1b[2K{line}{end}" if live else f"{line}\n"
     sys.stderr.write(text)

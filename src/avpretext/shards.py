@@ -252,9 +252,15 @@ def iterate_parts(path: PathLike, columns: Sequence[str] | None = None) -> Itera
     A clip that spans row groups comes in several parts, one after the other; for clips too long to hold whole.
     """
     wanted = None if columns is None else ["clip_id", *(name for name in columns if name != "clip_id")]
+    for group in iterate_groups(path, wanted):
+        yield from _runs(group)
+
+
+def iterate_groups(path: PathLike, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """Yield a shard one row group at a time, whatever clips are in it: for what is counted over all rows."""
     with _opened(path) as file:
         for group in range(file.num_row_groups):
-            yield from _runs(file.read_row_group(group, columns=wanted))
+            yield file.read_row_group(group, columns=None if columns is None else list(columns))
 
 
 def iterate_clips(path: PathLike, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
@@ -275,6 +281,26 @@ def _runs(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     for length, value in zip(runs["len"], runs["value"], strict=True):
         yield value, table.slice(start, length)
         start += length
+
+
+def read_clip(path: PathLike, clip_id: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Return the rows of one clip, none if it has none; row groups that cannot hold them are not read."""
+    with _opened(path) as file:
+        groups = [group for group in range(file.num_row_groups) if _may_hold(file.metadata.row_group(group), clip_id)]
+        wanted = None if columns is None else list(dict.fromkeys(["clip_id", *columns]))
+        rows = file.read_row_groups(groups, columns=wanted)
+    # A copy: polars misreads the missing lists of a slice.
+    return pl.DataFrame(rows.take(np.flatnonzero(pl.Series(rows["clip_id"]).eq(clip_id).to_numpy())))
+
+
+def _may_hold(group: pq.RowGroupMetaData, clip_id: str) -> bool:
+    """Tell by the smallest and largest clip_id of a row group, where they are noted, whether a clip may be in it."""
+    for number in range(group.num_columns):
+        column = group.column(number)
+        if column.path_in_schema == "clip_id":
+            noted = column.statistics
+            return noted is None or not noted.has_min_max or bool(noted.min <= clip_id <= noted.max)
+    return True
 
 
 def rows_per_clip(path: PathLike) -> dict[str, int]:

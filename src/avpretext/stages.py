@@ -104,6 +104,22 @@ STAGES = {
     "finetune": Stage(
         "avpretext.training.finetune", 4, ("seed", "chunks", "model", "finetune"), but=("checkpoints", "threads")
     ),
+    "export": Stage(
+        "avpretext.training.export",
+        1,
+        (
+            "seed",
+            "chunks",
+            "model",
+            "finetune",
+            "export.networks",
+            "split.trim_db",
+            "split.fps",
+            "split.min_duration_s",
+            "split.max_duration_s",
+        ),
+        but=("checkpoints", "threads", "seeds"),
+    ),
     "deepemocluster": Stage(
         "avpretext.training.deepemocluster",
         1,
@@ -121,9 +137,10 @@ STAGES = {
     ),
     "orofacial_tables": Stage("avpretext.evaluation.orofacial_tables", 1),
     "evaluate": Stage("avpretext.evaluation.evaluate", 2, ("seed", "evaluate")),
+    "card": Stage("avpretext.evaluation.card", 1, _of_corpus("reader", "synthetic")),
     "ablate": Stage("avpretext.evaluation.ablate", 1),
-    "tables": Stage("avpretext.evaluation.tables", 1),
-    "report": Stage("avpretext.report.page", 1),
+    "tables": Stage("avpretext.evaluation.tables", 2),
+    "report": Stage("avpretext.report.page", 2),
 }
 
 

@@ -10,6 +10,9 @@ from typing import Literal, NamedTuple, get_args
 
 SCRATCH = "scratch"
 
+BEST = "best"
+"""In `export`: the initialisation whose dev scores are best."""
+
 Vectors = Literal["functionals", "statistics"]
 Kernel = Literal["linear", "rbf"]
 Normalisation = Literal["train", "speaker"]

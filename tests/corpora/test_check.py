@@ -19,10 +19,9 @@ from avpretext.corpora import check as checking
 from avpretext.corpora import crema_d
 from avpretext.corpora.check import check, render
 from avpretext.corpora.facts import CorpusCheck, Division, Finding
-from avpretext.corpora.headers import read_header, spread
+from avpretext.corpora.headers import FileHeader, read_header, refuse_by_header, spread
 from avpretext.corpora.reader import Clip, Entry, Published, Reader, Source
 from avpretext.corpora.scan import READERS
-from avpretext.media.ffmpeg import Header
 from avpretext.refusal import Refusal
 from avpretext.schemas import REASONS
 
@@ -164,12 +163,35 @@ def test_streams_that_are_missing_and_headers_that_cannot_be_read_are_wrong(tmp_
     assert check(corpus(tmp_path, video=True), "none").wrong == 0
 
 
+@pytest.mark.parametrize(
+    "name", ["a.wav", "a.flac", "a.mp3", "a.m4a", "a.aac", "a.ogg", "a.aiff", "a.flv", "a.mkv", "a.ts"]
+)
+def test_files_that_break_off_are_told_before_any_work(tmp_path, name):
+    ffmpeg(tmp_path, name, "-f", "lavfi", "-i", "aevalsrc='0.3*sin(2*PI*300*t)+0.05*random(0)':s=44100:d=4")
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / f"cut.{name}").write_bytes(content[: len(content) // 2 - 1])
+    found = check(corpus(tmp_path))
+    [finding] = [entry for entry in found.findings if entry.wrong]
+    assert (finding.reason, finding.count) == ("truncated", 1)
+    assert finding.examples[0].startswith(f"cut.{name}")
+
+
+def test_a_clip_before_the_break_of_its_recording_is_no_finding(tmp_path):
+    sound(tmp_path, "a.wav", 4)
+    content = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "a.wav").write_bytes(content[: len(content) * 3 // 4])
+    header = read_header(tmp_path / "a.wav")
+    for end_s, reason in ((2.0, None), (None, "truncated")):
+        refusal = refuse_by_header(header, [Clip("a", None, start_s=1.0, end_s=end_s)], False)
+        assert (refusal and refusal.reason) == reason
+
+
 def test_headers_agree_whoever_reads_them(tmp_path):
     sound(tmp_path, "a.wav", 1.5)
     ffmpeg(tmp_path, "a.mp3", "-i", str(tmp_path / "a.wav"))
     ffmpeg(tmp_path, "law.flv", "-i", str(tmp_path / "a.wav"), "-c:a", "pcm_mulaw", "-ar", "11025")
     (tmp_path / "odd.wav").write_bytes((tmp_path / "a.mp3").read_bytes())
-    assert read_header(tmp_path / "a.wav") == Header(1.5, audio=True, video=False)
+    assert read_header(tmp_path / "a.wav") == FileHeader(1.5, audio=True, video=False)
     for name in ("a.mp3", "odd.wav", "law.flv"):
         header = read_header(tmp_path / name)
         assert (header.audio, header.video) == (True, False)
@@ -180,7 +202,7 @@ def test_a_length_that_is_not_declared_is_unknown(tmp_path):
     sound(tmp_path, "a.wav", 1.5)
     piped = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i", str(tmp_path / "a.wav"), "-f", "flac", "-"]
     (tmp_path / "b.flac").write_bytes(subprocess.run(piped, check=True, capture_output=True).stdout)
-    assert read_header(tmp_path / "b.flac") == Header(None, audio=True, video=False)
+    assert read_header(tmp_path / "b.flac") == FileHeader(None, audio=True, video=False)
     lengths = check(corpus(tmp_path)).lengths
     assert (lengths.hours * 3600, lengths.margin_hours) == (pytest.approx(3.0), 0.0)
     (tmp_path / "a.wav").unlink()

@@ -4,6 +4,7 @@ import io
 import itertools
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from avpretext import corpora, schemas, shards
 from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions, SpeechOptions
+from avpretext.corpora.check import check
 from avpretext.features import speech
 from avpretext.media import index, segment, split
 from avpretext.media.decode import Decoded, decode
@@ -225,13 +227,71 @@ def test_links_that_lead_round_are_unreadable(tmp_path: Path) -> None:
     assert scanned(tmp_path) == {"a.mp4": "unreadable", "b.mp4": "unreadable", "self.mkv": "unreadable"}
 
 
-def test_a_file_that_may_not_be_read_is_unreadable(tmp_path: Path, split_file: Split) -> None:
+READ_WITHOUT_RIGHTS = """
+import sys
+from pathlib import Path
+from avpretext import corpora
+from avpretext.config import CorpusOptions, MediaOptions
+from avpretext.media import ffmpeg
+from avpretext.media.decode import decode
+folder = Path(sys.argv[1])
+[file] = corpora.scan(CorpusOptions(path=str(folder), use=["pretrain"]))
+clip = decode(folder / file.path, ffmpeg.program("bundled"), MediaOptions(), True, folder)
+print(file.path, file.refusal.reason, clip.reason)
+"""
+AS_ROOT = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
+"""Root without the right to read what it has forbidden itself."""
+
+
+def test_a_file_that_may_not_be_read_is_unreadable(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"secret")
     (tmp_path / "a.mp4").chmod(0)
-    if os.access(tmp_path / "a.mp4", os.R_OK):
-        pytest.skip("root may read every file: run the tests as another user")
-    assert scanned(tmp_path) == {"a.mp4": "unreadable"}
-    assert reason(split_file(tmp_path / "a.mp4")) == "unreadable"
+    privileged = AS_ROOT if os.access(tmp_path / "a.mp4", os.R_OK) else ()
+    if privileged and subprocess.run([*privileged, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("root may read every file, and may not give that up here: run the tests as another user")
+    command = [*privileged, sys.executable, "-c", READ_WITHOUT_RIGHTS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "a.mp4 unreadable unreadable\n", done.stderr
+
+
+def test_links_lead_out_of_the_corpus_to_media_alone(
+    make: Make, corpus: CorpusOptions, split_file: Split, tmp_path: Path
+) -> None:
+    folder, film, secret = Path(corpus.path), tmp_path / "elsewhere/x.mp4", tmp_path / "secret.txt"
+    film.parent.mkdir()
+    make("x.mp4", *picture("testsrc2=s=64x48:r=25:d=1"), *TONE, "-t", 1, *H264).rename(film)
+    secret.write_text("password\n" * 300)
+    for name, place in (("film.mp4", film), ("secret.mp4", secret), ("folder", film.parent)):
+        (folder / name).symlink_to(place)
+    assert scanned(folder) == {"film.mp4": None, "folder/x.mp4": None, "secret.mp4": None}
+    assert isinstance(split_file(folder / "film.mp4"), Decoded)
+    assert split_file(folder / "secret.mp4").reason == "not_media"
+    told = {entry.reason: entry for entry in check(corpus, "all").findings}
+    assert (told["leads_outside"].count, told["leads_outside"].wrong) == (3, False)
+    assert told["leads_outside"].examples == tuple(
+        f"{name} ({place})" for name, place in (("film.mp4", film), ("folder", film.parent), ("secret.mp4", secret))
+    )
+
+
+def test_a_dataset_of_git_annex_is_a_corpus_and_what_was_not_fetched_says_how(
+    make: Make, corpus: CorpusOptions, split_file: Split
+) -> None:
+    """DataLad's layout: each file is a link to its content in the repository, which is hidden, or leads nowhere yet."""
+    content = make(".git/annex/objects/a1/b2/SHA-x.mp4", *picture("testsrc2=s=64x48:r=25:d=1"), *TONE, "-t", 1, *H264)
+    folder = Path(corpus.path) / "anna"
+    folder.mkdir()
+    (folder / "here.mp4").symlink_to(f"../.git/annex/objects/a1/b2/{content.name}")
+    (folder / "there.mp4").symlink_to("../.git/annex/objects/c3/d4/SHA-y.mp4")
+    (folder / "unlocked.mp4").write_text("/annex/objects/SHA256E-s4--y.mp4\n")
+    found = {file.path: file.refusal for file in corpora.scan(corpus)}
+    assert found.pop("anna/here.mp4") is None
+    assert {path: refusal and refusal.reason for path, refusal in found.items()} == {
+        "anna/there.mp4": "unreadable",
+        "anna/unlocked.mp4": "lfs_pointer",
+    }
+    assert all("datalad get" in refusal.detail for refusal in found.values() if refusal)
+    assert isinstance(split_file(folder / "here.mp4"), Decoded)
+    assert "leads_outside" not in {entry.reason for entry in check(corpus).findings}
 
 
 def test_a_name_of_255_bytes_is_a_name(make: Make, corpus: CorpusOptions, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.endings import broken_off
+from avpretext.media.packets import mpeg_audio_packet
 from avpretext.media.stretches import Stretch
 from avpretext.refusal import Refusal
 
@@ -50,11 +51,54 @@ def test_a_file_cut_anywhere_is_refused_and_whole_it_is_kept(make: Make, split_f
         assert refusal.reason == "truncated" or (name, share) == ("a.mxf", 10), refusal
 
 
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("a.mp3", ("-write_xing", 0)),
+        ("a.mp3", ("-write_xing", 0, "-id3v2_version", 0, "-write_id3v1", 1, "-metadata", "title=a", "-q:a", 4)),
+        ("a.mp3", ("-write_xing", 0, "-ar", 22050)),
+        ("a.mp3", ("-write_xing", 0, "-ar", 8000, "-b:a", "8k")),
+        ("a.mp2", ()),
+    ],
+)
+def test_mp3_without_a_header_may_end_after_a_frame_alone(make: Make, split_file: Split, name: str, encoding) -> None:
+    whole = make(name, *SOUND, *encoding)
+    assert isinstance(split_file(whole, False), Decoded)
+    content, ends = whole.read_bytes(), 0
+    for length in range(len(content) // 2, len(content) // 2 + 400):
+        whole.write_bytes(content[:length])
+        ends += broken_off(whole) is None
+    assert ends <= 6, "right after a frame"
+    refusal = split_file(whole, False)
+    assert isinstance(refusal, Refusal)
+    assert refusal == Refusal("truncated", "it ends within a packet")
+
+
+def test_a_transport_stream_cut_between_packets_may_end_after_a_whole_sound_or_picture_alone(
+    make: Make, split_file: Split
+) -> None:
+    film = make("a.ts", *FILM, *SOUND, *X264, "-omit_video_pes_length", 0)
+    content = film.read_bytes()
+    assert isinstance(split_file(film), Decoded)
+    told = []
+    for packet in range(len(content) // 376, len(content) // 376 + 200):
+        film.write_bytes(content[: packet * 188])
+        told.append(broken_off(film))
+    assert told.count("it ends within a packet") > 160
+    assert isinstance(split_file(film), Refusal) == (told[-1] is not None)
+
+
 def test_what_declares_nothing_is_kept_as_the_shorter_clip_that_it_is(make: Make, split_file: Split) -> None:
-    sound = make("a.mp3", *SOUND, "-write_xing", 0)
-    sound.write_bytes(sound.read_bytes()[: sound.stat().st_size // 2])
+    sound = make("a.mp3", *SOUND, "-write_xing", 0, "-id3v2_version", 0, "-ar", 48000, "-b:a", "64k")
+    frame = mpeg_audio_packet(sound.read_bytes()[:4])
+    assert frame == 144 * 64_000 // 48_000
+    sound.write_bytes(sound.read_bytes()[: sound.stat().st_size // frame // 2 * frame])
     film = make("a.ts", *FILM, *SOUND, *X264)
-    film.write_bytes(film.read_bytes()[: film.stat().st_size // 376 * 188])
+    content = film.read_bytes()
+    for packet in range(len(content) // 376, len(content) // 188):
+        film.write_bytes(content[: packet * 188])
+        if broken_off(film) is None:
+            break
     for file, video in ((sound, False), (film, True)):
         clip = split_file(file, video)
         assert isinstance(clip, Decoded)
@@ -85,6 +129,23 @@ def ogg(segments: list[int], content: int) -> bytes:
     return (b"OggS\0\4" + bytes(20) + bytes([len(segments), *segments])).ljust(content, b"\0")
 
 
+def xing(declared: int, flags: int) -> bytes:
+    first = MP3[:36] + b"Xing" + struct.pack(">III", flags, 3, declared)
+    return first.ljust(417, b"\0") + 2 * MP3
+
+
+def matroska(length: str) -> bytes:
+    return bytes.fromhex("1a45dfa3 85 0102030405 18538067" + length)
+
+
+def ts(payload: bytes, begins: bool = False) -> bytes:
+    return (b"G" + (b"\x41" if begins else b"\x01") + b"\x00\x10" + payload).ljust(188, b"\0")
+
+
+MP3 = bytes.fromhex("fffb9064").ljust(417, b"\0")
+FLV = b"FLV\1\5\0\0\0\x09" + bytes(4)
+FLV_TAG = bytes.fromhex("0900000a 00000000 000000") + bytes(10) + struct.pack(">I", 21)
+PES = bytes.fromhex("000001c0 02d0 800000")
 ADTS = bytes.fromhex("fff150802a1ffc").ljust(336, b"\0")
 PACK = bytes.fromhex("000001ba210001000180000b")
 
@@ -119,6 +180,28 @@ PACK = bytes.fromhex("000001ba210001000180000b")
         (3 * (b"G" + bytes(187)) + b"G", "it ends within a packet"),
         (3 * (bytes(4) + b"G" + bytes(187)), None),
         (3 * (bytes(4) + b"G" + bytes(187)) + b"1", "it ends within a packet"),
+        (3 * MP3, None),
+        (3 * MP3 + MP3[:2], "it ends within a packet"),
+        (3 * MP3 + MP3[:416], "it ends within a packet"),
+        (b"ID3\4\0\0\0\0\1\2" + bytes(130) + 4 * MP3 + MP3[:5], "it ends within a packet"),
+        (3 * MP3 + b"TAG" + bytes(125), None),
+        (xing(3 * 417, 3), None),
+        (xing(300 * 417, 3), "1251 of the 125100 bytes that it declares"),
+        (xing(0, 0) + MP3[:5], "it ends within a packet"),
+        (FLV + 3 * FLV_TAG, None),
+        (FLV + 3 * FLV_TAG + FLV_TAG[:5], "it ends within a packet"),
+        (FLV + 3 * FLV_TAG + FLV_TAG[:15], "it ends within a packet"),
+        (b"FORM" + struct.pack(">I", 992) + b"AIFF" + bytes(988), None),
+        (b"FORM" + struct.pack(">I", 992) + b"AIFF" + bytes(900), "912 of the 1000 bytes that it declares"),
+        (b"FORM" + struct.pack(">I", 0) + b"AIFF" + bytes(900), None),
+        (matroska("43e8") + bytes(1000), None),
+        (matroska("43e8") + bytes(500), "516 of the 1016 bytes that it declares"),
+        (matroska("01ffffffffffffff") + bytes(500), None),
+        (matroska("ff") + bytes(500), None),
+        (4 * ts(bytes(184)), None),
+        (ts(PES + bytes(175), begins=True) + 2 * ts(bytes(184)), "it ends within a packet"),
+        (ts(PES + bytes(175), begins=True) + 3 * ts(bytes(184)), None),
+        (ts(PES[:4] + bytes(180), begins=True) + 2 * ts(bytes(184)), None),
         (b"this is no video", None),
         (b"", None),
         (b"RIFF", None),

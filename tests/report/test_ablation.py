@@ -2,11 +2,11 @@
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.report.browser import Browser
 from tests.report.test_page import LOADING, Outline, outline
 
 from avpretext.config import Config
@@ -124,40 +124,23 @@ def test_headline_of_a_measure_of_which_less_is_better_names_the_least(config: C
     assert f"{printed_ablation.system_name(rows[2], config)} is best" in said
 
 
-def browser() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    return found
-
-
 def test_table_sorts_by_a_click_and_a_third_click_restores_reading_order(
-    html: str, found: list[Ablated], tmp_path: Path
+    html: str, found: list[Ablated], browser: Browser, tmp_path: Path
 ) -> None:
-    tell = """<script>
-    const table = document.querySelector(".sortable"), button = table.tHead.rows[0].cells[3].querySelector("button");
-    const order = () => [...table.tBodies[0].rows].map(row => row.cells[3].dataset.value).join(" ");
-    const seen = [order()];
-    for (let click = 0; click < 3; click++) { button.click(); seen.push(order()); }
-    document.title = seen.join("|") + "|" + document.documentElement.scrollWidth;
-    </script></body>"""
     file = tmp_path / "ablation.html"
-    file.write_text(html.replace("</body>", tell), encoding="utf-8")
-    command = [
-        browser(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--hide-scrollbars", "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}",
-        "--window-size=700,1000", "--dump-dom", file.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert "CONSOLE" not in done.stderr
-    title = re.search(r"<title>(.*?)</title>", done.stdout)
-    assert title is not None
-    *orders, width = title[1].split("|")
-    reading, falling, rising, restored = ([float(value) for value in order.split()] for order in orders)
+    file.write_text(html, encoding="utf-8")
+    browser.open(file, width=700)
+    column = "return [...document.querySelector('.sortable').tBodies[0].rows].map(row => +row.cells[3].dataset.value)"
+    orders = [browser.run(column)]
+    for _ in range(3):
+        browser.run("document.querySelector('.sortable').tHead.rows[0].cells[3].querySelector('button').click()")
+        orders.append(browser.run(column))
+    reading, falling, rising, restored = orders
     assert reading == [row["macro_f1"] for row in found[0].systems] == restored
     assert falling == sorted(reading, reverse=True)
     assert rising == sorted(reading)
-    assert int(width) <= 700
+    assert browser.run("return document.documentElement.scrollWidth") <= 700
+    assert browser.messages() == []
 
 
 def test_example_in_the_documentation_is_a_configuration_of_as_many_runs_as_it_says() -> None:

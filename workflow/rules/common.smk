@@ -12,7 +12,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-SOURCE = str(Path(workflow.basedir) / "src")
+# Of this file, not of the main Snakefile: a project's own may include ours from elsewhere.
+SOURCE = str(Path(workflow.current_basedir).resolve().parents[1] / "src")
 sys.path.insert(0, SOURCE)
 
 from avpretext import aftermath, corpora, shards
@@ -117,6 +118,7 @@ wildcard_constraints:
     shard=r"\d{4}",
     tasks=one_of(TASK_SETS),
     initialisation=one_of(CONFIG.initialisations()),
+    exported=one_of(CONFIG.export.initialisations),
     aggregator=one_of({variant.aggregator for variant in VARIANTS.values()}),
     variant=one_of(VARIANTS),
     setting=one_of(PLAN.setting_names()),
@@ -265,6 +267,13 @@ def co_occurrence(wildcards):
     """Return an input: the matrix that the penalty loss needs; nothing for another loss."""
     asks = VARIANTS[wildcards.variant].loss == "penalty"
     return [LAYOUT.co_occurrence(wildcards.corpus, wildcards.setting)] if asks else []
+
+
+def export_histories(wildcards):
+    """Return {initialisation: history} of what an exported model is chosen from."""
+    return PLAN.export_histories(
+        wildcards.corpus, wildcards.setting, wildcards.exported
+    )
 
 
 def feature_files(names):

@@ -55,6 +55,33 @@ rule evaluate:
         "--options {params.options:q} 2> {log:q}"
 
 
+rule card:
+    input:
+        model=LAYOUT.export("{corpus}", "{setting}", "{exported}", "model.json"),
+        metrics=LAYOUT.evaluate("{corpus}", "{setting}", "metrics"),
+    output:
+        readme=LAYOUT.export("{corpus}", "{setting}", "{exported}", "README.md"),
+        card=LAYOUT.export("{corpus}", "{setting}", "{exported}", "card.json"),
+    log:
+        LAYOUT.log("{corpus}", "card", "{setting}", "{exported}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "card", "{setting}", "{exported}")
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        options=options("card"),
+        folder=lambda wildcards, output: str(Path(output.card).parent),
+    message:
+        "card {wildcards.corpus}/{wildcards.setting} from {wildcards.exported}: what is to be known of the model"
+    shell:
+        "python -m avpretext card --model {input.model:q} --metrics {input.metrics:q} --corpus {wildcards.corpus:q} "
+        "--output {params.folder:q} --options {params.options:q} 2> {log:q}"
+
+
 rule ablate:
     input:
         PLAN.ablation(),

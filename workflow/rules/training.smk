@@ -92,6 +92,53 @@ rule finetune:
         "--options {params.options:q} 2> {log:q}"
 
 
+rule export:
+    input:
+        features=learnt_features,
+        targets=target_tables,
+        folds=LAYOUT.folds("{corpus}", "{setting}"),
+        rejects=learnt_rejects,
+        histories=lambda wildcards: list(export_histories(wildcards).values()),
+        checkpoints=lambda wildcards: list(
+            PLAN.export_starts(wildcards.exported).values()
+        ),
+    output:
+        model=LAYOUT.export("{corpus}", "{setting}", "{exported}", "model.json"),
+        weights=LAYOUT.export(
+            "{corpus}", "{setting}", "{exported}", "model.safetensors"
+        ),
+    log:
+        LAYOUT.log("{corpus}", "export", "{setting}", "{exported}"),
+    benchmark:
+        LAYOUT.benchmark("{corpus}", "export", "{setting}", "{exported}")
+    conda:
+        ENVIRONMENT
+    threads: min(CONFIG.finetune.threads, CONFIG.export.networks)
+    resources:
+        mem_mb=memory(1000, 4, min(CONFIG.finetune.threads, CONFIG.export.networks)),
+        runtime=1440,
+        gpu=gpus(CONFIG.finetune.device),
+    params:
+        options=options("export"),
+        features=learnt_feature_flags,
+        targets=target_table_flags,
+        histories=lambda wildcards: [
+            flag("history", f"{name}={path}")
+            for name, path in export_histories(wildcards).items()
+        ],
+        checkpoints=lambda wildcards: [
+            flag("checkpoint", f"{name}={path}")
+            for name, path in PLAN.export_starts(wildcards.exported).items()
+        ],
+        folder=lambda wildcards, output: str(Path(output.model).parent),
+    message:
+        "export {wildcards.corpus}/{wildcards.setting} from {wildcards.exported}: a model to take away"
+    shell:
+        "python -m avpretext export {wildcards.exported} {params.features} {params.targets} --folds {input.folds:q} "
+        "{params.histories} {params.checkpoints} --output {params.folder:q} --threads {threads} "
+        "--options {params.options:q} 2> {log:q}"
+
+
 rule co_occurrence:
     input:
         targets=target_tables,

@@ -4,9 +4,17 @@ A command takes its options from a configuration file (`--config`, by default `c
 from one line of JSON (`--options`) that holds just the part that the stage depends on.
 """
 
+import os
 import sys
 
-from avpretext.cli import features, learning, orofacial, results, tools  # noqa: F401 (their commands are registered on import)
+from avpretext.cli import (  # noqa: F401 (their commands are registered on import)
+    features,
+    learning,
+    orofacial,
+    project,
+    results,
+    tools,
+)
 from avpretext.cli.base import app
 from avpretext.errors import UserError
 
@@ -15,6 +23,9 @@ def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit status 2."""
     try:
         app()
+    except BrokenPipeError:  # whoever read our output, `head` perhaps, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except UserError as error:
         print(f"avpretext: error: {error}", file=sys.stderr)
         sys.exit(2)

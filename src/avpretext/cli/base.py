@@ -53,13 +53,15 @@ def config_of(config: Path, options: str) -> Config:
     return parse_signature(options) if options else load(config)
 
 
-def stage_function(stage: str, threads: int = 1) -> Any:
-    """Return the function of a stage.
-
-    Thread pools are limited before its module is imported: numpy and polars read their limits once, when they load.
-    """
+def limit_pools(threads: int) -> None:
+    """Limit libraries' thread pools, before they are imported: numpy and polars read their limits once."""
     for limit in THREAD_LIMITS:
         os.environ[limit] = str(threads)
+
+
+def stage_function(stage: str, threads: int = 1) -> Any:
+    """Return the function of a stage."""
+    limit_pools(threads)
     # torch asks for large pages: a batch of chunks is tens of megabytes, fresh each time (benchmarks/chunking.md).
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     return importlib.import_module(STAGES[stage].module).run

@@ -132,6 +132,33 @@ def finetune(
 
 
 @app.command(rich_help_panel=STAGE)
+def export(
+    initialisation: Annotated[str, typer.Argument(help="scratch, the tasks of a checkpoint, or best, by dev score.")],
+    features: FeatureSets,
+    targets: Files,
+    folds: Folds,
+    output: OutputFolder,
+    history: Annotated[list[str] | None, typer.Option(help="NAME=FILE, repeatable: what best chooses by.")] = None,
+    checkpoint: Annotated[list[str] | None, typer.Option(help="NAME=FILE, repeatable: to start from.")] = None,
+    threads: Threads = 1,
+    config: ConfigFile = CONFIG,
+    options: OptionsText = "",
+) -> None:
+    """Train on all labelled clips; write the model as a folder for `avpretext predict`."""
+    stage_function("export", threads)(
+        initialisation,
+        sets_by_name(features, "--features"),
+        files_by_name(targets, "--targets"),
+        folds,
+        files_by_name(history or [], "--history"),
+        files_by_name(checkpoint or [], "--checkpoint"),
+        config_of(config, options),
+        output,
+        threads,
+    )
+
+
+@app.command(rich_help_panel=STAGE)
 def deepemocluster(
     features: FeatureSets,
     index: ShardSets,

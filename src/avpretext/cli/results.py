@@ -9,11 +9,13 @@ from avpretext.cli.base import (
     CONFIG,
     STAGE,
     ConfigFile,
+    Name,
     OptionsText,
     Output,
     OutputFolder,
     app,
     config_of,
+    corpus_options,
     stage_function,
     whole_config,
 )
@@ -29,6 +31,20 @@ def evaluate(
     """Score predictions: metrics, intervals, paired tests against scratch."""
     settings = config_of(config, options)
     stage_function("evaluate")(predictions, settings.evaluate, settings.seed, output)
+
+
+@app.command(rich_help_panel=STAGE)
+def card(
+    model: Annotated[Path, typer.Option(help="The exported model's model.json.")],
+    metrics: Annotated[Path, typer.Option(help="Metrics of its setting, by evaluate.")],
+    corpus: Name,
+    output: OutputFolder,
+    config: ConfigFile = CONFIG,
+    options: OptionsText = "",
+) -> None:
+    """Write what is to be known of an exported model: scores, intended use, limits, licences."""
+    chosen = corpus_options(config_of(config, options), corpus)
+    stage_function("card")(model, metrics, corpus, chosen, output)
 
 
 @app.command(rich_help_panel=STAGE)

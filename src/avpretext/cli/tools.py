@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from avpretext.cli.base import CONFIG, CORES, TOOL, ConfigFile, Threads, app, corpus_options, stage_function
+from avpretext.cli.base import (
+    CONFIG,
+    CORES,
+    TOOL,
+    ConfigFile,
+    Threads,
+    app,
+    corpus_options,
+    limit_pools,
+    stage_function,
+)
 from avpretext.config import Config
 from avpretext.config_file import document, load, parse
 from avpretext.paths import Layout, expand
@@ -46,6 +56,33 @@ def convert(
     from avpretext.training import published_weights
 
     published_weights.convert(file, output, load(config) if config else None, aggregator, channel)
+
+
+@app.command(rich_help_panel=TOOL)
+def predict(
+    model: Annotated[Path, typer.Argument(help="Folder of a model, e.g. results/CORPUS/export/SETTING/best.")],
+    files: Annotated[list[str], typer.Argument(help="Audio and video files, folders, or quoted patterns.")],
+    along_time: Annotated[
+        str | None, typer.Option(metavar="WINDOW,HOP", help="Along time: a row for WINDOW s, every HOP s; e.g. 3,1.")
+    ] = None,
+    speakers: Annotated[
+        str | None,
+        typer.Option(help="For models that normalise by speaker: one, folder, file, or a CSV with file, speaker."),
+    ] = None,
+    format: Annotated[
+        Literal["table", "json", "csv"] | None, typer.Option(help="Default: by the name of --output, else table.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write, whole or not at all.")] = None,
+    threads: Threads = CORES,
+) -> None:
+    """Tell the emotion of clips, or along the time of recordings, by an exported model.
+
+    Exit status: 0; 1 if nothing can be said of some of the files, whose rows have the reason; 2 for a mistake.
+    """
+    limit_pools(1)
+    from avpretext.predict.run import run
+
+    raise typer.Exit(1 if run(model, files, along_time, speakers, format, output, threads) else 0)
 
 
 @app.command("compare-aus", rich_help_panel=TOOL)

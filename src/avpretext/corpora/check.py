@@ -13,14 +13,13 @@ from rich.console import Console
 from avpretext.config import CorpusOptions
 from avpretext.corpora import targets
 from avpretext.corpora.facts import Comparison, CorpusCheck, Division, Finding, TargetFacts
-from avpretext.corpora.headers import Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
+from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
 from avpretext.corpora.label_maps import label_map_of
 from avpretext.corpora.overview import render
 from avpretext.corpora.reader import Clip, Reader, Source, extension
-from avpretext.corpora.scan import ClipFile, media_files, reader_of, scan
+from avpretext.corpora.scan import ClipFile, MediaFile, leads_outside, media_files, reader_of, scan
 from avpretext.corpora.settings import kind_of, split_target, targets_of
 from avpretext.errors import UserError
-from avpretext.media.ffmpeg import Header
 from avpretext.refusal import Refusal
 from avpretext.schemas import REASONS
 
@@ -49,6 +48,7 @@ FIXES = {
     "missing_file": "copy the files to where the table says, or take their rows out of it",
     "unlisted": "add rows for them to the table, or move them out of the corpus",
     "bad_segment": "correct start and end in the table, in seconds",
+    "leads_outside": "nothing, if these links are yours: they are followed, and media alone is read",
     "no_speaker": "name the speakers, by a folder each or in a table; `use: [pretrain]` and partitions need no names",
     "incomplete": "download what is missing, or go on with what is here",
     "target": "correct the table, or set corpora.NAME.targets",
@@ -117,6 +117,7 @@ def check(options: CorpusOptions, headers: Opened = "sample") -> CorpusCheck:
         comparisons=comparisons,
         findings=(
             *_refused(files, clips, opened, options.video),
+            *_linked(options, media),
             *_unknown(index),
             *_unlearnable(facts, _chosen(options, reader)),
             *_incomplete(comparisons),
@@ -301,7 +302,7 @@ def _incomplete(comparisons: Sequence[Comparison]) -> list[Finding]:
 def _refused(
     files: Sequence[ClipFile],
     clips: Mapping[str, Sequence[Clip]],
-    opened: Mapping[str, Header | Refusal],
+    opened: Mapping[str, FileHeader | Refusal],
     video: bool,
 ) -> list[Finding]:
     """Return what is or will be refused, the most frequent reason first: by the scan, then by headers."""
@@ -330,6 +331,16 @@ def _findings(refused: Mapping[str, Sequence[tuple[str, Refusal]]], looked_at: s
         )
         for reason, found in sorted(refused.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     ]
+
+
+def _linked(options: CorpusOptions, media: Mapping[str, MediaFile]) -> list[Finding]:
+    """Return that links lead out of the folder, which whoever made the corpus may have meant or not."""
+    found = leads_outside(options, media)
+    if not found:
+        return []
+    examples = tuple(f"{path} ({place})" for path, place in list(found.items())[:EXAMPLES])
+    meaning = "links lead out of the corpus folder"
+    return [Finding("leads_outside", meaning, FIXES["leads_outside"], len(found), examples, wrong=False)]
 
 
 def _unknown(index: pl.DataFrame) -> list[Finding]:

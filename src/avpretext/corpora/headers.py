@@ -1,4 +1,4 @@
-"""What the headers of media files declare, read quickly: how long they are and which streams they have."""
+"""What media files declare, read quickly off their starts and ends: how long they are and which streams they have."""
 
 import math
 import statistics
@@ -13,7 +13,7 @@ import soundfile
 
 from avpretext.corpora.reader import Clip, extension
 from avpretext.media.checks import MISSING_S
-from avpretext.media.endings import is_cut_off_mp4
+from avpretext.media.endings import MISSING_FRACTION, broken_off, is_cut_off_mp4
 from avpretext.media.ffmpeg import DEMUXERS, PROTOCOLS, Header
 from avpretext.progress import progress
 from avpretext.refusal import Refusal
@@ -25,6 +25,13 @@ _UNKNOWN_FRAMES = 2**63 - 1
 _TIMEOUT_S = 30.0
 _CONFIDENCE = 1.96
 """Of a normal distribution, 95 % lies within so many standard errors."""
+
+
+@dataclass(frozen=True)
+class FileHeader(Header):
+    """What a file declares, and in few words how it is shorter than that, if it is seen to be."""
+
+    broken_off: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,16 +65,16 @@ def spread(items: Sequence[str], number: int) -> list[str]:
     return [items[place * len(items) // number] for place in range(number)]
 
 
-def read_headers(root: Path, paths: Sequence[str], threads: int) -> dict[str, Header | Refusal]:
+def read_headers(root: Path, paths: Sequence[str], threads: int) -> dict[str, FileHeader | Refusal]:
     """Read the headers of files below a folder, several at a time; in a terminal, tell how far it is."""
     with ThreadPoolExecutor(threads) as pool:
-        found: Iterable[Header | Refusal] = pool.map(lambda path: read_header(root / path), paths)
+        found: Iterable[FileHeader | Refusal] = pool.map(lambda path: read_header(root / path), paths)
         if sys.stderr.isatty():
             found = progress(found, total=len(paths), unit="files", label="headers")
         return dict(zip(paths, found, strict=True))
 
 
-def read_header(file: Path) -> Header | Refusal:
+def read_header(file: Path) -> FileHeader | Refusal:
     """Return what a file declares, or why nothing can be read of it.
 
     WAV and FLAC are read by libsndfile, five times as fast; what it does not know of them, and all else, by FFmpeg,
@@ -75,9 +82,7 @@ def read_header(file: Path) -> Header | Refusal:
     """
     if extension(file.name) in _OF_LIBSNDFILE:
         try:
-            info = soundfile.info(str(file))
-            known = info.frames != _UNKNOWN_FRAMES
-            return Header(info.frames / info.samplerate if known else None, audio=True, video=False)
+            return _header_of_libsndfile(file)
         except soundfile.LibsndfileError:
             pass
     try:
@@ -86,16 +91,30 @@ def read_header(file: Path) -> Header | Refusal:
         return Refusal("unreadable")
     except (av.FFmpegError, OSError, ValueError) as error:
         text = str(getattr(error, "strerror", None) or error)
-        return Refusal("truncated" if is_cut_off_mp4(file) else "not_media", text)
+        return Refusal("truncated" if is_cut_off_mp4(file) or broken_off(file) else "not_media", text)
 
 
-def _header_of_ffmpeg(file: Path) -> Header:
+def _header_of_libsndfile(file: Path) -> FileHeader:
+    with soundfile.SoundFile(file) as sound:
+        known = sound.frames != _UNKNOWN_FRAMES
+        duration_s = sound.frames / sound.samplerate if known else None
+        how = broken_off(file)
+        if duration_s and sound.format == "FLAC":
+            least_s = duration_s - max(MISSING_S, MISSING_FRACTION * duration_s)
+            try:
+                sound.seek(max(0, int(least_s * sound.samplerate)))
+            except soundfile.LibsndfileError:
+                how = f"less than {least_s:.2f} s of the {duration_s:.2f} s that it declares"
+    return FileHeader(duration_s, audio=True, video=False, broken_off=how)
+
+
+def _header_of_ffmpeg(file: Path) -> FileHeader:
     allowed = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
     # The prefix keeps names with a colon from being taken for a protocol.
     with av.open(f"file:{file}", options=allowed, metadata_errors="replace", timeout=_TIMEOUT_S) as container:
         kinds = {stream.type for stream in container.streams if not _is_picture(stream)}
         duration_s = None if container.duration is None else container.duration / av.time_base
-        return Header(duration_s, "audio" in kinds, "video" in kinds)
+        return FileHeader(duration_s, "audio" in kinds, "video" in kinds, broken_off(file))
 
 
 def _is_picture(stream: av.stream.Stream) -> bool:
@@ -103,7 +122,7 @@ def _is_picture(stream: av.stream.Stream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def refuse_by_header(header: Header | Refusal, clips: Sequence[Clip], video: bool) -> Refusal | None:
+def refuse_by_header(header: FileHeader | Refusal, clips: Sequence[Clip], video: bool) -> Refusal | None:
     """Return why the clips of a file will be refused, None if nothing speaks against them.
 
     Parameters
@@ -117,6 +136,8 @@ def refuse_by_header(header: Header | Refusal, clips: Sequence[Clip], video: boo
     """
     if isinstance(header, Refusal):
         return header
+    if (how := header.broken_off) and any(clip.end_s is None for clip in clips):
+        return Refusal("truncated", how)
     if not header.audio or header.duration_s == 0:
         return Refusal("no_audio")
     if video and not header.video:
@@ -127,7 +148,7 @@ def refuse_by_header(header: Header | Refusal, clips: Sequence[Clip], video: boo
     return None
 
 
-def lengths_of(clips: Mapping[str, Sequence[Clip]], headers: Mapping[str, Header | Refusal]) -> Lengths:
+def lengths_of(clips: Mapping[str, Sequence[Clip]], headers: Mapping[str, FileHeader | Refusal]) -> Lengths:
     """Return how long the clips are: known where all files were opened, else estimated from those that were.
 
     The estimate is the mean per file times the number of files; its margin is that of a sample without replacement
@@ -143,7 +164,10 @@ def lengths_of(clips: Mapping[str, Sequence[Clip]], headers: Mapping[str, Header
     files, every = len(clips), [clip for found in clips.values() for clip in found]
     if all(clip.end_s is not None for clip in every):
         return Lengths(len(headers), files, sum(_length_s(clip, None) for clip in every) / 3600)
-    declared = {path: header.duration_s for path, header in headers.items() if isinstance(header, Header)}
+    sound = {
+        path: header for path, header in headers.items() if isinstance(header, FileHeader) and not header.broken_off
+    }
+    declared = {path: header.duration_s for path, header in sound.items()}
     known = [
         sum(_length_s(clip, duration_s) for clip in clips[path])
         for path, duration_s in declared.items()

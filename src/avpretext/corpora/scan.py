@@ -29,8 +29,10 @@ READERS: Mapping[str, Reader] = {
 
 
 LFS_POINTER = b"version https://git-lfs"
-_LFS_POINTER_BYTES = 1024
-"""A pointer is shorter, by the specification of Git LFS."""
+ANNEX_POINTER = b"/annex/objects/"
+_POINTER_BYTES = 1024
+"""A pointer is shorter, by the specification of Git LFS, and by what git-annex writes."""
+_FETCH = "its content is kept by git-annex and is not here: run `datalad get .` or `git annex get .` in the corpus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,18 +184,72 @@ def _clip_file(
 
 def _refuse_file(file: MediaFile | None, size_bytes: int) -> Refusal | None:
     """Return why a file is no clip, None if it may be one."""
-    if file is None or size_bytes < 0 or not os.access(file.path, os.R_OK):
-        return Refusal("unreadable", "not a file that can be read: a broken link, a pipe, or not permitted")
-    if size_bytes == 0:
+    if file is None or (size_bytes < 0 and not _is_annexed(file.path)):
+        return _UNREADABLE
+    return refuse_path(file.path, size_bytes)
+
+
+_UNREADABLE = Refusal("unreadable", "not a file that can be read: a broken link, a pipe, or not permitted")
+
+
+def refuse_path(path: str, size_bytes: int | None = None) -> Refusal | None:
+    """Return why a file of this size, or of whatever size it has, is none to be decoded, None if it may be one."""
+    if not os.access(path, os.R_OK) or (size_bytes is None and not os.path.isfile(path)):
+        if _is_annexed(path):
+            return Refusal("unreadable", _FETCH)
+        return _UNREADABLE if os.path.lexists(path) else Refusal("missing_file", "no such file")
+    size = os.path.getsize(path) if size_bytes is None else size_bytes
+    if size == 0:
         return Refusal("empty_file")
-    if size_bytes < _LFS_POINTER_BYTES and _is_lfs_pointer(file.path):
-        return Refusal("lfs_pointer")
+    if size < _POINTER_BYTES and (start := _start_of(path)).startswith((LFS_POINTER, ANNEX_POINTER)):
+        return Refusal("lfs_pointer", _FETCH if start.startswith(ANNEX_POINTER) else "")
     return None
 
 
-def _is_lfs_pointer(path: str) -> bool:
+def _start_of(path: str) -> bytes:
     with open(path, "rb") as file:
-        return file.read(len(LFS_POINTER)) == LFS_POINTER
+        return file.read(max(len(LFS_POINTER), len(ANNEX_POINTER)))
+
+
+def _is_annexed(path: str) -> bool:
+    """Tell whether a link stands for content that git-annex keeps."""
+    return os.path.islink(path) and os.fsencode(os.readlink(path)).find(ANNEX_POINTER) >= 0
+
+
+def leads_outside(options: CorpusOptions, files: Mapping[str, MediaFile]) -> dict[str, str]:
+    """Return where links of a corpus lead that lead out of its folder: path below the folder: where.
+
+    They are followed: whoever can make one can put a file there too, and people keep their media elsewhere. git-annex
+    keeps it in the repository, of which the corpus may be a part; its links are not told of.
+
+    Parameters
+    ----------
+    files
+        Paths below the folder, from `media_files`.
+    """
+    root = os.path.realpath(options.path)
+    found: dict[str, str] = {}
+    folders = {folder for path in files for folder in _folders_of(path)}
+    links = [path for path, file in files.items() if isinstance(file, os.DirEntry) and file.is_symlink()]
+    links += [folder for folder in folders if os.path.islink(os.path.join(options.path, folder))]
+    for path in sorted(links):
+        place = os.path.join(options.path, path)
+        if _is_annexed(place) or any(folder in found for folder in _folders_of(path)):
+            continue
+        target = os.path.realpath(place)
+        if os.path.commonpath([root, target]) != root:
+            found[path] = target
+    return found
+
+
+def _folders_of(path: str) -> list[str]:
+    """Return the folders above a file, the outermost first.
+
+    >>> _folders_of("a/b/c.mp4")
+    ['a', 'a/b']
+    """
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
 
 
 def fingerprints(files: Iterable[ClipFile], shards: int) -> list[str]:

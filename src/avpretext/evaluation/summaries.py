@@ -11,7 +11,6 @@ import polars as pl
 from avpretext import shards
 from avpretext.config import LABELLED_TASKS, Config, CorpusOptions
 from avpretext.corpora.settings import Setting, settings_of
-from avpretext.evaluation.kinds import SCORINGS
 from avpretext.paths import Layout
 from avpretext.schemas import REASONS
 from avpretext.stages import STAGES
@@ -137,6 +136,9 @@ def label_balance_rows(config: Config, layout: Layout) -> Rows:
 
 def _target_balance(name: str, setting: Setting, kept: pl.DataFrame, layout: Layout) -> Rows:
     """Count the labels of one target among the clips kept."""
+    # It brings scikit-learn with it, a second that who looks at a clip need not wait for.
+    from avpretext.evaluation.kinds import SCORINGS
+
     targets = targets_of(name, setting, layout)
     clips = pl.DataFrame() if targets is None else targets.join(kept, on="clip_id", how="semi")
     if clips.is_empty():

@@ -5,7 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from avpretext.config import TASKS, Config
-from avpretext.evaluation import action_units, compare_aus, folds, formats, printed, results, summaries, truth
+from avpretext.evaluation import (
+    action_units,
+    agreement,
+    compare_aus,
+    folds,
+    formats,
+    printed,
+    results,
+    speakers,
+    summaries,
+    truth,
+)
 from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.metrics import CLASS_MEASURES
 from avpretext.evaluation.results import SCORE, Evaluated
@@ -32,6 +43,11 @@ COLUMNS = {
     "co_occurrence": list(results.CO_OCCURRENCE_COLUMNS),
     "folds": [*_NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names"],
     "label_balance": ["corpus", "task", "target", "label", "count", "share"],
+    "label_speakers": ["corpus", "speaker", "task", "target", "label", "count", "share"],
+    "label_agreement": [
+        "corpus", "task", "label", "other_task", "other_label", "chunks", "all_chunks", "all_clips", "cramers_v",
+        "kappa",
+    ],
     "corpora": [
         "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "hours",
         "duplicates", "refused", "refused_share",
@@ -67,6 +83,8 @@ def run(config: Config, output_dir: PathLike) -> None:
         "significance": _of_all(results.significance_rows, config, layout),
         "folds": folds.fold_rows(config, layout),
         "label_balance": summaries.label_balance_rows(config, layout),
+        "label_speakers": speakers.speaker_rows(config, layout),
+        "label_agreement": agreement.agreement_rows(agreement.agreements(config, layout)),
         "corpora": summaries.corpora_rows(config, layout),
         "rejects": summaries.rejects_rows(config, layout),
         "rejects_clips": summaries.rejects_of(config, layout).to_dicts(),

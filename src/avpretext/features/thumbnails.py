@@ -8,6 +8,7 @@ best of them scores 94 % of what the clip's best frame scores for the label's pr
 They are candidates, so an edit of the formulas puts none of them out of date.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -115,13 +116,19 @@ def cut_face(image: Picture, landmarks: NDArray[np.floating]) -> Picture:
     landmarks
         Shape (N, 3): x and y in pixels of it.
     """
+    left, top, side = face_square(image.shape, landmarks)
+    cut = image[top : top + side, left : left + side]
+    return np.asarray(cv2.resize(cut, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def face_square(shape: Sequence[int], landmarks: NDArray[np.floating]) -> tuple[int, int, int]:
+    """Return left, top and side of the square around the face, in a picture of shape (height, width, ...)."""
     low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
-    height, width = image.shape[:2]
+    height, width = shape[:2]
     side = int(np.clip(round(MARGIN * float((high - low).max())), 2, min(height, width)))
     left, top = (int(np.clip(round(float(c) - side / 2), 0, most)) for c, most in
                  zip((low + high) / 2, (width - side, height - side), strict=True))  # fmt: skip
-    cut = image[top : top + side, left : left + side]
-    return np.asarray(cv2.resize(cut, (PIXELS, PIXELS), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return left, top, side
 
 
 def jpeg(picture: Picture, quality: int = JPEG_QUALITY) -> bytes:

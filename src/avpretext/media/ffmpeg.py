@@ -17,7 +17,7 @@ import imageio_ffmpeg
 
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
-from avpretext.media.endings import TS_PACKET_BYTES, transport_stride
+from avpretext.media.packets import TS_PACKET_BYTES, transport_stride
 from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.schemas import SAMPLE_RATE_HZ
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -136,6 +136,19 @@ class FfmpegProcess:
                 raise
             log.result()
             return heard.result(), seen
+
+    def listen(self, block_bytes: int) -> Generator[bytes]:
+        """Yield sound as it comes, for who wants no pictures; the last block may be shorter."""
+        with ThreadPoolExecutor(1) as pool:
+            log = pool.submit(self._read_messages)
+            try:
+                while block := self.audio.read(block_bytes):
+                    yield block
+            except BaseException:
+                # The thread waits for ffmpeg, and ffmpeg for its sound to be read.
+                self.kill()
+                raise
+            log.result()
 
     def _read_messages(self) -> None:
         """Read the rest of the log."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from avpretext.options.base import Aggregator, Count, Loss, Options, Place, Positive, Task
-from avpretext.systems import Kernel, Machine, Normalisation, Vectors
+from avpretext.systems import BEST, Kernel, Machine, Normalisation, Vectors
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
 
@@ -159,6 +159,17 @@ class FinetuneOptions(LoopOptions):
     )
     class_balance: bool = Field(True, description="true: every class weighs the same in the loss")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes, 0..1")
+
+
+class ExportOptions(Options):
+    """Trained models to take away: networks trained on all labelled clips, as a folder for `avpretext predict`."""
+
+    initialisations: list[str] = Field(
+        [BEST],
+        description="what their training starts from: best: whatever has the best dev scores; scratch, a set of tasks"
+        " such as energy-emotion, a name in finetune.checkpoints; []: no model",
+    )
+    networks: Count = Field(3, description="networks of a model, whose probabilities are averaged")
 
 
 class Variant(NamedTuple):

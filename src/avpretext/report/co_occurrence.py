@@ -11,7 +11,6 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import torch
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,7 +23,6 @@ from avpretext.corpora import crema_d
 from avpretext.evaluation.formats import markdown, write_text
 from avpretext.evaluation.results import Evaluated
 from avpretext.evaluation.summaries import present
-from avpretext.models.penalty import co_occurrences, frequencies, penalties
 from avpretext.paths import Layout
 from avpretext.report.action_unit_docs import marks
 from avpretext.report.theme import COLOURS, figure, inline, style
@@ -70,6 +68,11 @@ class Rated:
 
 def rated(name: str, votes: Matrix) -> Rated:
     """Return the matrices of votes (N, K)."""
+    # Only the document needs these: the report would wait seconds for torch.
+    import torch
+
+    from avpretext.models.penalty import co_occurrences, frequencies, penalties
+
     counts = co_occurrences(torch.from_numpy(votes))
     return Rated(name, len(votes), counts.numpy(), frequencies(counts).numpy(), penalties(counts).numpy())
 

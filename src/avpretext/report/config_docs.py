@@ -31,10 +31,9 @@ Schema = Mapping[str, Any]
 
 def document() -> str:
     """Return the whole page as Markdown."""
-    groups = dict(_groups(Config, ""))
     top = {"": "The whole run.", "corpora.NAME": _summary(CorpusOptions)}
     parts = [HEADER]
-    for key, model in groups.items():
+    for key, model in groups(Config, ""):
         readers = read_by(key)
         parts.append(f"\n## {key or 'Top level'}\n{top.get(key) or _summary(model)}")
         parts.append(f" Read by {', '.join(f'`{stage}`' for stage in readers)}.\n" if readers else "\n")
@@ -44,7 +43,7 @@ def document() -> str:
     return "".join(parts)
 
 
-def _groups(model: type[BaseModel], key: str) -> Iterator[tuple[str, type[BaseModel]]]:
+def groups(model: type[BaseModel], key: str) -> Iterator[tuple[str, type[BaseModel]]]:
     """Yield each group of options under its dotted key, a group before the groups within it."""
     if _own_keys(model):
         yield key, model
@@ -52,7 +51,7 @@ def _groups(model: type[BaseModel], key: str) -> Iterator[tuple[str, type[BaseMo
         inner = CorpusOptions if name == "corpora" else _group(model, name)
         if inner is not None:
             place = f"{name}.NAME" if name == "corpora" else name
-            yield from _groups(inner, f"{key}.{place}".lstrip("."))
+            yield from groups(inner, f"{key}.{place}".lstrip("."))
 
 
 def _group(model: type[BaseModel], name: str) -> type[BaseModel] | None:

@@ -20,6 +20,7 @@ from avpretext.evaluation.summaries import Rows
 from avpretext.paths import Layout
 from avpretext.report import figures
 from avpretext.report.co_occurrence import heat_map_of
+from avpretext.report.significance import PairedTest, tests_of
 from avpretext.schemas import ACTION_UNITS
 from avpretext.stages import STAGES
 from avpretext.systems import SCRATCH
@@ -62,6 +63,8 @@ class Result:
         What guessing would score, as a sentence; empty where that is not known.
     class_rows, matrices
         F1 of each class, and confusion matrices; empty where there are no classes, or several per clip.
+    tests
+        Each system against scratch.
     """
 
     heading: str
@@ -77,6 +80,7 @@ class Result:
     class_rows: list[tuple[str, list[float | None]]]
     matrices: list[Matrix]
     folds: Folds | None
+    tests: list[PairedTest]
     co_occurrence: Markup | None = None
     curves: list[Markup] = field(default_factory=list)
 
@@ -112,6 +116,7 @@ def _result(name: str, one: Evaluated, config: Config, layout: Layout) -> Result
         class_rows=[(start, [found.get(label) for label in classes]) for start, found in by_start.items() if classes],
         matrices=_matrices(one.read(layout, "confusion"), config),
         folds=_folds(one, protocol, layout),
+        tests=tests_of(one, config, layout),
         co_occurrence=(heat_map_of(one, f"{name}-together", layout) if config.finetune.loss == "penalty" else None),
         curves=_finetune_curves(name, one, config, layout),
     )

@@ -67,6 +67,11 @@ def found_faces(
     return found
 
 
+def pictured(shown: Sequence[Faces]) -> list[tuple[str, str]]:
+    """Return corpus and clip_id of every clip that is pictured."""
+    return [(one.corpus, picture.clip_id) for one in shown for _, _, pictures in one.pictures for picture in pictures]
+
+
 def heat_rows(units: Sequence[Mapping[str, str]]) -> list[tuple[str, int, list[tuple[float, float] | None]]]:
     """Return the mean clip intensity of each action unit under each label, all clips last."""
     table: dict[str, dict[str, Mapping[str, str]]] = {}

@@ -231,7 +231,8 @@ def curves(
         Whether to name several lines within the figure.
     """
     with style():
-        chart, (axes,) = figure(280, 190)
+        named = legend and len(lines) > 1
+        chart, (axes,) = figure(280, 214 if named else 190)
         for label, (epochs, values) in lines.items():
             colour = COLOURS[colours[label]]
             if bands and label in bands:
@@ -244,8 +245,8 @@ def curves(
         axes.yaxis.set_major_locator(MaxNLocator(4))
         if limits:
             axes.set_ylim(*limits)
-        if legend and len(lines) > 1:
-            axes.legend(loc="best", handlelength=1.2)
+        if named:
+            chart.legend(loc="outside lower left", ncols=3, handlelength=1.2, columnspacing=1.2)
         ends = "; ".join(f"{label} ends at {decimal(values[-1], 3)}" for label, (_, values) in lines.items())
         return inline(chart, name, f"{title}: {ends}")
 

@@ -1,16 +1,33 @@
 """The stage `report`: one self-contained HTML page of what was run, on what, and what came of it."""
 
+import re
+from base64 import b64encode
 from dataclasses import replace
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from avpretext import __version__
 from avpretext.config import TASKS, Config
 from avpretext.evaluation import formats, printed, results, summaries
 from avpretext.paths import Layout
 from avpretext.progress import duration
-from avpretext.report import contents, faces, figures, sample
+from avpretext.report import (
+    choice,
+    contents,
+    distribution_charts,
+    distributions,
+    explorer,
+    faces,
+    figures,
+    labels,
+    sample,
+)
 from avpretext.shards import PathLike
 
 _REFUSED_SHOWN = 200
@@ -46,17 +63,47 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filling.filters |= {"decimal": formats.decimal, "duration": duration}
+    filling.filters |= {"decimal": formats.decimal, "duration": duration, "anchor": anchor}
+    filling.globals |= {"script": script, "policy": policy}
     return filling
+
+
+SCRIPTS = ("sort.js", "explorer.js")
+"""What runs within the pages, beside their templates; all else says the same without it."""
+
+
+@cache
+def _source(name: str) -> str:
+    return files("avpretext.report").joinpath("templates", name).read_text("utf-8")
+
+
+def script(name: str) -> Markup:
+    """Return one of `SCRIPTS` as an element to stand within a page."""
+    return Markup(f"<script>{_source(name)}</script>\n")
+
+
+def policy() -> str:
+    """Return what a page may do: run `SCRIPTS` and nothing else, show pictures that it holds, load nothing."""
+    hashes = (b64encode(sha256(_source(name).encode("utf-8")).digest()).decode("ascii") for name in SCRIPTS)
+    allowed = " ".join(f"'sha256-{code}'" for code in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none';"
+        " form-action 'none'"
+    )
+
+
+def anchor(clip_id: str) -> str:
+    """Return a clip_id as the explorer expects it in an address; what is no character becomes U+FFFD there too.
+
+    >>> anchor("actor 1/ä#1")
+    'actor%201/%C3%A4%231'
+    """
+    return quote(re.sub("[\ud800-\udfff]", "\ufffd", clip_id), safe="/")
 
 
 def facts(config: Config, layout: Layout) -> dict[str, Any]:
     """Return everything that the template speaks of."""
     corpora = summaries.corpora_rows(config, layout)
-    clip = sample.load(config, layout)
-    if clip is not None and not config.report.pictures:
-        clip = replace(clip, frames=[])
-    units, together = (contents.read_table(layout.table(f"{name}.csv")) for name in ("action_units", "au_combinations"))
     return {
         "version": __version__,
         "synthetic": synthetic_sentence(config),
@@ -70,11 +117,13 @@ def facts(config: Config, layout: Layout) -> dict[str, Any]:
         "level": f"{100 * config.evaluate.level:g} %",
         "tasks": TASKS,
         "pretrain": contents.pretrain_charts(config, layout),
+        "kept_epoch": config.pretrain.keep,
         "balance": contents.balance_charts(config, layout),
-        "faces": faces.found_faces(config, layout, units, together, config.report.pictures),
+        "thresholds": labels.threshold_charts(config, layout),
+        "agreement": labels.agreement_tables(config, layout),
+        "speakers": labels.speaker_tables(config, layout),
+        **_clip_facts(config, layout),
         "unit_names": faces.NAMES,
-        "sample": clip,
-        "traces": None if clip is None else figures.traces(clip, "sample-traces"),
         "truth": contents.read_table(layout.table("truth.csv")),
         "truth_units": contents.truth_chart(contents.read_table(layout.table("truth_action_units.csv"))),
         "compared": contents.compared_charts(
@@ -82,6 +131,27 @@ def facts(config: Config, layout: Layout) -> dict[str, Any]:
         ),
         "benchmarks": contents.benchmark_rows(layout),
         "provenance": summaries.provenance_rows(config, layout),
+    }
+
+
+def _clip_facts(config: Config, layout: Layout) -> dict[str, Any]:
+    """Return what the template says of features and of single clips, among them who can be looked up."""
+    units, together = (contents.read_table(layout.table(f"{name}.csv")) for name in ("action_units", "au_combinations"))
+    clip = sample.load(config, layout)
+    if clip is not None and not config.report.pictures:
+        clip = replace(clip, frames=[])
+    shown = faces.found_faces(config, layout, units, together, config.report.pictures)
+    chosen = choice.choose(
+        config, layout, [*faces.pictured(shown), *([] if clip is None else [(clip.corpus, clip.clip_id)])]
+    )
+    features = distributions.feature_distributions(config, layout)
+    return {
+        "features": distribution_charts.of_features(features),
+        "faces": shown,
+        "sample": clip,
+        "traces": None if clip is None else figures.traces(clip, "sample-traces"),
+        "explorer": explorer.explore(config, layout, chosen, distributions.fastest(features)),
+        "linked": chosen.ids(),
     }
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.evaluation.summaries import present, read_present
 from avpretext.features.landmark_points import dlib_points
+from avpretext.labels import energy
 from avpretext.paths import Layout
 from avpretext.schemas import ACTION_UNITS
 
@@ -78,7 +80,7 @@ def load(config: Config, layout: Layout) -> Sample | None:
     """
     for corpus in (*config.used_for("pretrain"), *config.corpora):
         for shard, clip_id in _candidates(config, layout, corpus):
-            found = _read(layout, corpus, shard, clip_id)
+            found = read_clip(layout, corpus, shard, clip_id)
             if found is not None:
                 return found
     return None
@@ -110,14 +112,13 @@ def _worth(label: str | None, confidence: float | None) -> float:
 def clip_rows(path: str, clip_id: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
     """Return the rows of a clip; None where the artefact or the clip is missing."""
     for file in present([path]):
-        for found, rows in shards.iterate_clips(file, columns):
-            if found == clip_id:
-                # A copy: polars misreads the missing lists of a slice.
-                return pl.DataFrame(rows.take(np.arange(rows.num_rows)))
+        rows = shards.read_clip(file, clip_id, columns)
+        return None if rows.is_empty() else rows
     return None
 
 
-def _read(layout: Layout, corpus: str, shard: int, clip_id: str) -> Sample | None:
+def read_clip(layout: Layout, corpus: str, shard: int, clip_id: str) -> Sample | None:
+    """Return what the shards hold of a clip; None where its speech is missing."""
     speech = clip_rows(layout.shard(corpus, "speech", shard), clip_id, ["clip_id", "time_s", "energy"])
     audio = clip_rows(layout.shard(corpus, "split", shard, "audio"), clip_id, ["clip_id", "speaker", "duration_s"])
     if speech is None or audio is None:
@@ -131,7 +132,7 @@ def _read(layout: Layout, corpus: str, shard: int, clip_id: str) -> Sample | Non
         speaker=audio["speaker"][0],
         duration_s=float(audio["duration_s"][0]),
         energy_time_s=speech["time_s"].to_list(),
-        energy_db=decibels(speech["energy"].to_numpy()),
+        energy_db=decibels(speech["energy"].to_numpy()).tolist(),
         frames=_frames(layout, corpus, shard, clip_id),
         motion_time_s=[] if motion is None else motion["time_s"].to_list(),
         motion=[] if motion is None else _gaps(motion["speed_face"]),
@@ -144,14 +145,13 @@ def _read(layout: Layout, corpus: str, shard: int, clip_id: str) -> Sample | Non
     )
 
 
-def decibels(energy: Any) -> list[float]:
+def decibels(values: Any) -> NDArray[np.float64]:
     """Return RMS energy (1 = full scale) in dB, not below -80.
 
     >>> decibels(np.array([1.0, 0.1, 0.0]))
-    [0.0, -20.0, -80.0]
+    array([  0., -20., -80.])
     """
-    floor = 10 ** (_SILENCE_DB / 20)
-    return [float(value) for value in 20 * np.log10(np.maximum(np.asarray(energy, dtype=np.float64), floor))]
+    return energy.decibels(np.asarray(values, dtype=np.float64), _SILENCE_DB)
 
 
 def _gaps(column: pl.Series) -> list[float]:

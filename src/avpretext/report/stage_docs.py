@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from avpretext.columns import ARTEFACTS, Artefact
+from avpretext.config import Config
+from avpretext.report import config_docs
 from avpretext.schemas import REASONS
 from avpretext.stages import STAGES
 
@@ -30,6 +32,9 @@ OTHERS = {
     "models": "`models/face_landmarker.task`, MediaPipe's face model.",
     "watch": "the files of [split](#split), without frames, and of [landmarks](#landmarks).",
     "pretrain": "`pretrain/AGGREGATOR/TASKS/checkpoint.safetensors`, the weights: what fine-tuning starts from.",
+    "export": "`CORPUS/export/SETTING/INITIALISATION/`, a model to take away ([predict.md](predict.md)): `model.json`,"
+    " `model.safetensors`.",
+    "card": "into the folder of `export`: `README.md` and `card.json`, what is to be known before it is used.",
     "orofacial_tables": "`orofacial.html`, and into `tables/` `orofacial.csv`, `orofacial.md`.",
     "tables": "the tables below, into `tables/`: what the report prints.",
     "report": "`report.html`.",
@@ -53,6 +58,8 @@ PRINTED = {
     "significance.csv": "a row per system and measure: difference, interval, p-values",
     "folds.csv": "a row per fold and part: clips, and who speaks in them",
     "label_balance.csv": "how often each label of each task and target is given",
+    "label_speakers.csv": "how often each label is given to each speaker",
+    "label_agreement.csv": "how far the three tasks agree: counts of pairs of labels, and a measure of it",
     "action_units.csv": "a row per action unit and label: how often it is active, how strong",
     "au_combinations.csv": "which action units are active together, and which labels these clips have",
     "corpora.csv": "a row per corpus: clips, speakers, hours, copies, refused",
@@ -101,18 +108,9 @@ def option_link(key: str) -> str:
     if key.startswith("corpora."):
         name = key.rpartition(".")[2]
         return f"[`{name}`](configuration.md#{'corporanameprotocol' if name == 'protocol' else 'corporaname'})"
-    return f"[`{key}`](configuration.md#{PLAIN_KEYS.get(key, key.replace('.', ''))})"
-
-
-PLAIN_KEYS = {
-    "seed": "top-level",
-    "split.fps": "split",
-    "phones.visemes": "phones",
-    "action_units.calibration": "action_units",
-    "finetune.class_balance": "finetune",
-    "finetune.label_smoothing": "finetune",
-}
-"""Dotted keys of `STAGES` that are single options, and the group that they stand in."""
+    groups = dict(config_docs.groups(Config, ""))
+    group = key if key in groups else key.rpartition(".")[0]
+    return f"[`{key}`](configuration.md#{group.replace('.', '') or 'top-level'})"
 
 
 def _section(artefact: Artefact) -> str:

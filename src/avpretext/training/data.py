@@ -124,11 +124,15 @@ def cut(store: FrameStore, speakers: Mapping[str, str], grid: ChunkGrid) -> Spee
 def _moments(store: FrameStore, rows: slice) -> NDArray[np.float64]:
     """Return number, sum and sum of squares of the finite frames of the clips of a block, (3, clips, F)."""
     begin = store.offsets[rows]
-    frames = store.frames[begin[0] : store.offsets[rows.stop]]
+    return moments_of(store.frames[begin[0] : store.offsets[rows.stop]], begin - begin[0])
+
+
+def moments_of(frames: NDArray[np.float32], begin: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return number, sum and sum of squares of the finite frames (T, F) of clips that begin there, (3, clips, F)."""
     finite = np.isfinite(frames)
     values = np.where(finite, frames, 0).astype(np.float64)
     parts = (finite.astype(np.float64), values, np.square(values))
-    return np.stack([np.add.reduceat(part, begin - begin[0], axis=0) for part in parts])
+    return np.stack([np.add.reduceat(part, begin, axis=0) for part in parts])
 
 
 def concatenate(parts: Mapping[str, SpeechChunks]) -> SpeechChunks:
@@ -183,11 +187,16 @@ def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str) -> Speech
     steps = torch.empty_like(chunks.steps)
     for rows, source in _normalisation_groups(chunks.speakers, train, by):
         mean, deviation = mean_and_deviation(chunks.moments[:, source])
-        shift, scale = torch.from_numpy(mean).float(), torch.from_numpy(1 / deviation).float()
         part = chunks.steps[rows]  # a copy, changed in place: a corpus may be gigabytes
-        steps[rows] = part.sub_(shift).mul_(scale).nan_to_num_(0.0).clamp_(-CLIP, CLIP)
+        steps[rows] = in_deviations(part, mean, deviation)
     steps *= chunks.mask.unsqueeze(-1)
     return replace(chunks, steps=steps)
+
+
+def in_deviations(steps: Tensor, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> Tensor:
+    """Change steps (..., F) in place to deviations from the mean (F,): NaN 0, clipped to plus and minus 3."""
+    shift, scale = torch.from_numpy(mean).float(), torch.from_numpy(1 / deviation).float()
+    return steps.sub_(shift).mul_(scale).nan_to_num_(0.0).clamp_(-CLIP, CLIP)
 
 
 def _normalisation_groups(

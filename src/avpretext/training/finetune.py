@@ -262,32 +262,53 @@ def run_once(
     unfinished
         Where the state is kept while it trains; None: nowhere.
     """
-    options = config.finetune
     rows = fold.rows(clips.chunks.clip_ids)
-    state = start(
-        initial_network(clips, body, config, network_seed(config.seed, seed)),
-        options,
-        network_seed(config.seed, seed, fold.number),
-        options.body_rate if body and body.heard_all else 1.0,
-    )
-    objective = make_objective(clips.kind, clips.values[rows["train"]], options, penalty)
-    sets = {part: clip_set(clips, chosen, objective) for part, chosen in rows.items() if len(chosen)}
-    sets["train"] = at_every_speed(clips, rows["train"], objective)
-    if unfinished:
-        unfinished.restore(functools.partial(checkpoints.unpack, state))
-    for _ in epochs(state, sets["train"], sets.get("dev"), objective.loss, objective.score, options):
-        if unfinished:
-            unfinished.keep(functools.partial(checkpoints.pack, state))
+    state, objective = train(clips, rows, RunSeeds(seed, fold.number), body, config, penalty, unfinished)
     predictions = [
         Prediction(
             split,
             [clips.chunks.clip_ids[row] for row in rows[split]],
-            best_predictions(state, sets[split], objective, options),
+            best_predictions(state, clip_set(clips, rows[split], objective), objective, config.finetune),
         )
         for split in ("dev", "test")
-        if split in sets
+        if len(rows[split])
     ]
     return Run(fold.number, seed, predictions, state.history)
+
+
+class RunSeeds(NamedTuple):
+    """What a run draws by: head and first weights by `run`, order of batches and dropout by both."""
+
+    run: int
+    fold: int
+
+
+def train(
+    clips: LabelledClips,
+    rows: Mapping[str, NDArray[np.int64]],
+    seeds: RunSeeds,
+    body: Body | None,
+    config: Config,
+    penalty: Matrix | None = None,
+    unfinished: UnfinishedRun | None = None,
+) -> tuple[TrainingState, Objective]:
+    """Train on the rows `train`, the epoch chosen by the rows `dev` if there are any; see `run_once`."""
+    options = config.finetune
+    state = start(
+        initial_network(clips, body, config, network_seed(config.seed, seeds.run)),
+        options,
+        network_seed(config.seed, seeds.run, seeds.fold),
+        options.body_rate if body and body.heard_all else 1.0,
+    )
+    objective = make_objective(clips.kind, clips.values[rows["train"]], options, penalty)
+    dev = clip_set(clips, rows["dev"], objective) if len(rows["dev"]) else None
+    learnt = at_every_speed(clips, rows["train"], objective)
+    if unfinished:
+        unfinished.restore(functools.partial(checkpoints.unpack, state))
+    for _ in epochs(state, learnt, dev, objective.loss, objective.score, options):
+        if unfinished:
+            unfinished.keep(functools.partial(checkpoints.pack, state))
+    return state, objective
 
 
 def initial_network(clips: LabelledClips, body: Body | None, config: Config, seed: int) -> SpeechNetwork:

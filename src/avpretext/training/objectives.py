@@ -1,7 +1,7 @@
 """What fine-tuning makes small and what chooses the epoch, for every kind of target."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
@@ -52,6 +52,28 @@ class Objective(Protocol):
         """Return probabilities, or the value of an attribute, from logits of the same shape."""
 
 
+class Scale(NamedTuple):
+    """Mean and deviation of an attribute over the training clips: an attribute is learnt in deviations."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, train: Values) -> Self:
+        """Return those of the values of clips."""
+        return cls(float(train.mean(dtype=np.float64)), float(train.std(dtype=np.float64)))
+
+
+def outputs_of(kind: Kind, logits: Tensor, scale: Scale | None = None) -> Values:
+    """Return what logits (N, C) say: probabilities or shares that add up to 1, probabilities 0..1 of each label, or,
+    with the scale that it was learnt in, an attribute in its own unit.
+    """
+    if kind == "attribute":
+        assert scale is not None
+        return _array(logits.double() * scale.deviation + scale.mean)
+    return _array(logits.sigmoid() if kind == "multi_label" else logits.softmax(1))
+
+
 class ClassObjective(Objective, Protocol):
     """An objective of classes, whose loss can be taken apart."""
 
@@ -90,7 +112,7 @@ class Hard:
 
     def predictions(self, logits: Tensor) -> Values:
         """Return probabilities that add up to 1."""
-        return _array(logits.softmax(1))
+        return outputs_of("hard", logits)
 
 
 class MultiLabel:
@@ -122,7 +144,7 @@ class MultiLabel:
 
     def predictions(self, logits: Tensor) -> Values:
         """Return the probability of each class, between 0 and 1."""
-        return _array(logits.sigmoid())
+        return outputs_of("multi_label", logits)
 
 
 class Distribution:
@@ -159,7 +181,7 @@ class Distribution:
 
     def predictions(self, logits: Tensor) -> Values:
         """Return shares that add up to 1."""
-        return _array(logits.softmax(1))
+        return outputs_of("distribution", logits)
 
 
 class Attribute:
@@ -169,7 +191,8 @@ class Attribute:
     """
 
     def __init__(self, train: Values, options: FinetuneOptions) -> None:
-        self.mean, self.deviation = float(train.mean(dtype=np.float64)), float(train.std(dtype=np.float64))
+        self.scale = Scale.of(train)
+        self.mean, self.deviation = self.scale
         if self.deviation < 1e-6 * max(1.0, abs(self.mean)):
             raise UserError(f"all training clips have the value {self.mean:g}; there is nothing to learn from them")
 
@@ -188,7 +211,7 @@ class Attribute:
 
     def predictions(self, logits: Tensor) -> Values:
         """Return values in the unit of the target."""
-        return _array(logits.double() * self.deviation + self.mean)
+        return outputs_of("attribute", logits, self.scale)
 
 
 class Penalised:

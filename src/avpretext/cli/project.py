@@ -1,0 +1,66 @@
+"""Commands for a project of one's own, from its first configuration to a look at one of its clips."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avpretext.cli.base import CONFIG, TOOL, ConfigFile, app
+from avpretext.config_file import load
+
+
+@app.command(rich_help_panel=TOOL)
+def init(
+    folder: Annotated[Path, typer.Argument(help="Project folder to make.", metavar="DIR")],
+    corpus: Annotated[Path | None, typer.Option(help="Folder of your recordings, as they are.")] = None,
+    reader: Annotated[str | None, typer.Option(help="How names are read, e.g. crema_d; left out: guessed.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the corpus is called in tables and folders.")] = None,
+    use: Annotated[list[str] | None, typer.Option(help="pretrain or finetune; repeatable.")] = None,
+    video: Annotated[bool | None, typer.Option("--video/--audio", help="Look at faces, or listen alone.")] = None,
+    table: Annotated[Path | None, typer.Option(help="CSV or Parquet of clips with speakers and labels.")] = None,
+    shards: Annotated[int | None, typer.Option(min=1, max=10_000, help="Pieces worked on in parallel.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what is found.")] = False,
+) -> None:
+    """Make a project folder of your own: a configuration for your corpus, and what runs the workflow there.
+
+    The corpus is looked at first; what it says is the default of each question. Nothing is overwritten.
+    """
+    from avpretext.init import project
+
+    project.run(folder, project.Wishes(corpus, reader, name, use, video, table, shards, yes))
+
+
+@app.command(rich_help_panel=TOOL)
+def doctor(
+    config: ConfigFile = CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say whether everything is there that a configuration needs, and how to mend what is not.
+
+    The exit status is 1 only where something that the configuration needs is missing.
+    """
+    from avpretext.doctor import examine
+
+    raise typer.Exit(examine.run(config, as_json))
+
+
+@app.command(rich_help_panel=TOOL)
+def inspect(
+    clip: Annotated[str, typer.Argument(help="clip_id, CORPUS/CLIP_ID, or the clip's file.", metavar="CLIP")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write, .png or .mp4; left out: CLIP.png, here.")
+    ] = None,
+    film: Annotated[bool, typer.Option("--film", help="Without --output: CLIP.mp4.")] = False,
+    corpus: Annotated[str | None, typer.Option(help="Look in this corpus alone.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Show whole frames, not just where the face goes.")] = False,
+    height: Annotated[int, typer.Option(min=480, max=2160, help="Of an .mp4, in pixels.")] = 720,
+    config: ConfigFile = CONFIG,
+) -> None:
+    """Draw one clip: its frames with the landmarks, over energy, motion, action units and pseudo-labels.
+
+    A .png shows six frames, each above its own time. An .mp4 plays the clip, with its sound, every frame with its
+    landmarks, and a cursor that moves along the signals.
+    """
+    from avpretext.inspect import show
+
+    show.run(load(config), clip, corpus, output, whole, height, "mp4" if film else "png")

@@ -1,0 +1,100 @@
+"""Stage `card`: what is to be known of an exported model before it is used, for people and for machines."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from avpretext import shards
+from avpretext.config import CorpusOptions
+from avpretext.corpora import reader_of
+from avpretext.errors import UserError
+from avpretext.evaluation import formats
+from avpretext.evaluation.kinds import MEASURE_NAMES, SCORINGS
+from avpretext.systems import SCRATCH
+from avpretext.training.model_folder import CARD, README, Description, read_description
+
+
+def run(model: Path, metrics: Path, corpus: str, options: CorpusOptions, output: Path) -> None:
+    """Write `README.md` and `card.json`.
+
+    Parameters
+    ----------
+    model
+        The model's `model.json`.
+    metrics
+        `schemas.METRICS` of its setting.
+    corpus, options
+        Name and options of the corpus that it is tested on: its reader, and whether it is synthetic.
+    output
+        The folder to write.
+
+    Raises
+    ------
+    UserError
+        What the model starts from was not evaluated.
+    """
+    description = read_description(model.parent)
+    scores, classes = scores_of(metrics, description.initialisation)
+    made_by = shards.read_provenance(metrics)
+    said: dict[str, Any] = {
+        "corpus": corpus,
+        "synthetic": options.synthetic,
+        "setting": description.setting,
+        "initialisation": description.initialisation,
+        "protocol": description.setting.rpartition(".")[2],
+        "leaks": description.speaker_leaks,
+        "level": made_by["options"]["evaluate"]["level"],
+        "scores": scores,
+        "classes": classes,
+        "licence": licence_of(options),
+        "estimate": "The scores are of networks by the same recipe, tested on speakers that they were not trained on;"
+        " the networks of this model were trained on all clips.",
+    }
+    formats.write_text(output / CARD, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+    formats.write_text(output / README, as_markdown(said, description))
+
+
+def scores_of(metrics: Path, initialisation: str) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
+    """Return every measure over all classes with its interval, and precision, recall and F1 by class."""
+    rows = shards.read(metrics).filter(initialisation=initialisation)
+    if rows.is_empty():
+        raise UserError(f"{metrics}: has no scores of {initialisation!r}; run the stage 'evaluate' again")
+    over_all = rows.filter(pl.col("class").is_null())
+    named = {"measure": "measure", "value": "value", "ci_low": "low", "ci_high": "high"}
+    counted = {name: name for name in ("speakers", "clips", "runs")}
+    scores = [{new: row[old] for old, new in {**named, **counted}.items()} for row in over_all.iter_rows(named=True)]
+    classes: dict[str, dict[str, float]] = {}
+    for row in rows.filter(pl.col("class").is_not_null()).iter_rows(named=True):
+        classes.setdefault(row["class"], {})[row["measure"]] = row["value"]
+    return scores, classes
+
+
+def licence_of(options: CorpusOptions) -> str:
+    """Return the licence of the corpus, as its reader knows it."""
+    published = reader_of(options).published
+    if options.synthetic or published is None:
+        return "none of it is known here; see where it comes from"
+    return f"{published.name}: {published.licence}"
+
+
+def as_markdown(said: dict[str, Any], description: Description) -> str:
+    """Return the card as a page."""
+    template = Environment(
+        loader=PackageLoader("avpretext.evaluation"), undefined=StrictUndefined, keep_trailing_newline=True
+    ).get_template("card.md")
+    start = description.initialisation
+    by_speaker = description.model.normalise == "speaker"
+    return template.render(
+        **said,
+        model=description,
+        names=MEASURE_NAMES,
+        note=SCORINGS[description.kind].note,
+        number=lambda value: formats.decimal(value, 3),
+        start="random weights" if start == SCRATCH else f"a pre-training: {start.replace('-', ' + ')}",
+        heard=" and ".join(description.model.features),
+        speakers_flag=" --speakers folder" if by_speaker else "",
+        speakers_argument=', speaker="me"' if by_speaker else "",
+    )

@@ -1,0 +1,139 @@
+"""What a folder of media most likely is: which reader knows its names, and what that reader finds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from avpretext.config import CorpusOptions
+from avpretext.corpora import READERS, Reader, reader_of, scan
+from avpretext.corpora.headers import spread
+from avpretext.corpora.reader import by_kind
+from avpretext.corpora.scan import MediaFile, media_files
+from avpretext.errors import UserError
+
+SAMPLE = 2000
+"""Files whose names are tried on every reader."""
+
+KNOWN = 0.5
+"""A reader must know this share of the names, or the folder is one of the user's own (`folder`)."""
+
+CLIPS_PER_SHARD = 200
+FOLDS, FEWEST_FOLDS = 4, 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a reader finds in a corpus.
+
+    Attributes
+    ----------
+    options
+        Where the corpus lies and how it is read; `use` is what it can be used for.
+    clips, refused
+        Clips, and files that are none.
+    speakers
+        Whose names are known, sorted.
+    anonymous
+        Clips whose speaker is not known.
+    labels
+        The label targets that can be learnt, the default first.
+    """
+
+    options: CorpusOptions
+    clips: int
+    refused: int
+    speakers: Sequence[str]
+    anonymous: int
+    labels: Sequence[str]
+
+    @property
+    def voices(self) -> int:
+        """Return how many speakers training can tell apart; a clip of an unknown one counts as one of its own."""
+        return len(self.speakers) + self.anonymous
+
+
+def guess_reader(files: Sequence[str]) -> tuple[str, bool]:
+    """Return reader and whether there is video, by the names of the media files (relative to the corpus, sorted).
+
+    >>> guess_reader(["VideoFlash/1001_DFA_ANG_XX.flv", "AudioWAV/1001_DFA_ANG_XX.wav"])
+    ('crema_d', True)
+    >>> guess_reader(["anna/take1.wav", "bob/take1.wav"])
+    ('folder', False)
+    """
+    some = spread(files, SAMPLE)
+    video = bool(by_kind(some, True))
+    shares = {name: _share(name, reader, some, video) for name, reader in READERS.items() if name != "folder"}
+    best = max(shares, key=lambda name: shares[name])
+    return (best if shares[best] >= KNOWN else "folder"), video
+
+
+def _share(name: str, reader: Reader, files: Sequence[str], video: bool) -> float:
+    """Return which share of what a reader would read of the files bears names that it knows."""
+    options = CorpusOptions(path=".", reader=name, use=["pretrain"], video=video)
+    try:
+        entries = reader.entries(options, files)
+    except (UserError, OSError):  # it needs tables that are not in the folder
+        return 0.0
+    known = sum(entry.clip is not None for entry in entries)
+    return known / max(len(by_kind(files, video)), 1)
+
+
+def look(options: CorpusOptions) -> Found:
+    """Return what is found in a corpus, read as the options say.
+
+    Raises
+    ------
+    UserError
+        The folder is missing, or holds no clips.
+    """
+    files = scan(options)
+    clips = [file.clip for file in files if file.clip is not None]
+    speakers = sorted({clip.speaker for clip in clips if clip.speaker is not None})
+    labels = labels_of(options)
+    anonymous = sum(clip.speaker is None for clip in clips)
+    return Found(options, len(clips), len(files) - len(clips), speakers, anonymous, labels)
+
+
+def files_in(folder: Path) -> Mapping[str, MediaFile]:
+    """Return the media files of a folder; see `scan.media_files`."""
+    return media_files(CorpusOptions(path=str(folder), use=["pretrain"]))
+
+
+def labels_of(options: CorpusOptions) -> list[str]:
+    """Return the label targets that can be learnt of a corpus, those whose tables are there, the default first."""
+    found = []
+    for name, source in reader_of(options).sources(options).items():
+        try:
+            if source.read is not None:
+                source.read(options)
+        except UserError:
+            continue
+        found.append(name)
+    return found
+
+
+def uses(found: Found) -> list[str]:
+    """Return what a corpus can be used for: learning labels takes labels, and speakers for train, dev and test."""
+    can_tune = bool(found.labels) and len(found.speakers) >= FEWEST_FOLDS
+    return ["pretrain", "finetune"] if can_tune else ["pretrain"]
+
+
+def shards_for(clips: int) -> int:
+    """Return how many shards suit so many clips on one machine.
+
+    >>> [shards_for(clips) for clips in (6, 200, 7442, 10**7)]
+    [1, 1, 38, 10000]
+    """
+    return min(10_000, max(1, math.ceil(clips / CLIPS_PER_SHARD)))
+
+
+def protocol_for(found: Found) -> dict[str, object]:
+    """Return the protocol to begin with: the published one that these speakers are all of, else folds by speaker."""
+    reader = reader_of(found.options)
+    for name, folds in reader.protocols.items():
+        if {speaker for fold in folds for speaker in fold.test} <= set(found.speakers):
+            return {"name": name}
+    if reader.partitions is not None and found.options.reader != "folder":
+        return {"name": "partitions"}
+    return {"name": "speaker_kfold", "folds": max(FEWEST_FOLDS, min(FOLDS, len(found.speakers)))}

@@ -1,0 +1,220 @@
+"""`avpretext init`: look at a corpus, ask what cannot be known, write a project folder, say what comes next."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+
+from avpretext.config import CorpusOptions
+from avpretext.config_file import parse
+from avpretext.corpora import READERS
+from avpretext.doctor.machine import cores
+from avpretext.errors import UserError, nearest
+from avpretext.init import guess, write
+from avpretext.init.guess import Found
+
+Answer = TypeVar("Answer")
+
+FEWEST_VOICES = 2
+"""Pre-training holds one speaker out."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line says; None is asked for, or, with `yes`, decided by what is found."""
+
+    corpus: Path | None = None
+    reader: str | None = None
+    name: str | None = None
+    use: list[str] | None = None
+    video: bool | None = None
+    table: Path | None = None
+    shards: int | None = None
+    yes: bool = False
+
+    def choose(self, given: Answer | None, question: str, default: Answer, check: Callable[[str], Answer]) -> Answer:
+        """Return what is given, else the answer to a question; asked again until the answer passes the check."""
+        if given is not None or self.yes:
+            return default if given is None else given
+        while True:
+            try:
+                answer = typer.prompt(question, default=_said(default))
+            except typer.Abort:
+                raise UserError(
+                    f"{question}: no answer; nothing is written. Without questions: --corpus PATH --yes"
+                ) from None
+            try:
+                return check(str(answer))
+            except UserError as error:
+                typer.echo(f"  {error}")
+
+
+def _said(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def run(folder: Path, wishes: Wishes) -> None:
+    """Make a project folder.
+
+    Parameters
+    ----------
+    folder
+        Where; it may exist, but none of the project's files may.
+    wishes
+        What is decided already.
+
+    Raises
+    ------
+    UserError
+        A file would be overwritten, the corpus is missing or empty, or a wish cannot be granted.
+    """
+    write.refuse_to_overwrite(folder)
+    corpus = _corpus(wishes)
+    found = _found(corpus, wishes)
+    typer.echo(described(found))
+    possible = guess.uses(found)
+    if "finetune" not in possible:
+        typer.echo(f"  {_why_not_tuned(found)}")
+    if found.voices < FEWEST_VOICES:
+        typer.echo("  pre-training needs two speakers, one held out: what can be made is pseudo-labels")
+    name = wishes.choose(wishes.name, "Name of the corpus in tables and folders", _name_of(corpus), _checked_name)
+    use = wishes.choose(wishes.use, "Use it for (pretrain, finetune)", list(possible), lambda text: _uses(text, found))
+    shards = wishes.choose(
+        wishes.shards, "Pieces worked on in parallel (shards)", guess.shards_for(found.clips), _checked_shards
+    )
+    use = _uses(", ".join(use), found)
+    model = write.model_at_hand() if found.options.video else None
+    text = write.config_text(_checked_name(name), found, use, shards, model)
+    command = next_command(found)
+    readme = write.README.format(
+        name=folder.resolve().name, program=_program("avpretext"), snakemake=_program("snakemake"), next=command
+    )
+    write.write(folder, write.project_files(text, readme))
+    typer.echo(f"\nWrote {folder}: config.yaml, Snakefile, profiles/, README.md, .gitignore")
+    typer.echo(f"Next:\n  cd {folder}\n  {_program('avpretext')} doctor\n  {command}")
+
+
+def _corpus(wishes: Wishes) -> Path:
+    if wishes.corpus is None and wishes.yes:
+        raise UserError("--corpus is missing: with --yes, name the folder of your recordings")
+    chosen = wishes.corpus or wishes.choose(None, "Folder of your recordings", Path("."), _checked_folder)
+    return _checked_folder(str(chosen))
+
+
+def _checked_folder(text: str) -> Path:
+    folder = Path(text).expanduser().absolute()
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; name the one that your recordings are in")
+    return Path(os.path.normpath(folder))
+
+
+def _found(corpus: Path, wishes: Wishes) -> Found:
+    """Find out how the corpus is to be read, and what is in it then."""
+    files = sorted(guess.files_in(corpus))
+    if not files:
+        raise UserError(f"{corpus}: no audio or video files there; name the folder that your recordings are in")
+    reader, video = guess.guess_reader(files)
+    reader = wishes.choose(
+        wishes.reader,
+        f"How its names are read ({', '.join(READERS)})",
+        "folder" if wishes.table else reader,
+        _checked_reader,
+    )
+    has_video = wishes.choose(wishes.video, "Are there faces to look at (video)?", video, _yes) if video else False
+    if wishes.video and not video:
+        raise UserError(f"--video: {corpus} holds audio alone, such as {files[0]!r}")
+    table = None if wishes.table is None else str(wishes.table.expanduser().absolute())
+    return guess.look(
+        CorpusOptions(path=str(corpus), reader=_checked_reader(reader), use=["pretrain"], video=has_video, table=table)
+    )
+
+
+def _checked_reader(text: str) -> str:
+    if text not in READERS:
+        raise UserError(f"{text!r} is no reader; expected one of {', '.join(READERS)}{nearest(text, READERS)}")
+    return text
+
+
+def _yes(text: str) -> bool:
+    if text.strip().lower() not in ("y", "yes", "n", "no"):
+        raise UserError(f"{text!r}: expected yes or no")
+    return text.strip().lower().startswith("y")
+
+
+def _name_of(corpus: Path) -> str:
+    """Return a name for a corpus after its folder.
+
+    >>> _name_of(Path("/data/CREMA-D")), _name_of(Path("/data/my talks (2024)"))
+    ('crema-d', 'my_talks_2024')
+    """
+    return re.sub(r"[^a-z0-9_-]+", "_", corpus.name.lower()).strip("_-") or "corpus"
+
+
+def _checked_name(text: str) -> str:
+    parse({"corpora": {text: {"path": ".", "use": ["pretrain"]}}}, "--name")
+    return text
+
+
+def _checked_shards(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 10_000:
+        raise UserError(f"{text!r}: expected a number from 1 to 10000")
+    return int(text)
+
+
+def _uses(text: str, found: Found) -> list[str]:
+    """Return what a corpus shall be used for, if it can be."""
+    wanted = [word for word in re.split(r"[,+\s]+", text.strip()) if word]
+    for word in wanted:
+        if word not in ("pretrain", "finetune"):
+            raise UserError(f"{word!r}: expected pretrain, finetune, or both")
+    if not wanted:
+        raise UserError("expected pretrain, finetune, or both")
+    if "finetune" in wanted and "finetune" not in guess.uses(found):
+        raise UserError(f"finetune is not possible: {_why_not_tuned(found)}")
+    return list(dict.fromkeys(wanted))
+
+
+def _why_not_tuned(found: Found) -> str:
+    if not found.labels:
+        return "no labels are known of it: it can be pre-trained on; labels come with a table (docs/corpora.md)"
+    return (
+        f"its labels need {guess.FEWEST_FOLDS} speakers at least, to train, choose and test on;"
+        f" known here: {len(found.speakers)}. It can be pre-trained on"
+    )
+
+
+def described(found: Found) -> str:
+    """Return what was found, in a line.
+
+    >>> options = CorpusOptions(path="/d", reader="grid", use=["pretrain"])
+    >>> print(described(Found(options, 6, 1, ["s1"], 2, [])))
+    /d: 6 clips with video, read as grid; 1 speaker, 2 clips of unknown speakers; 1 file refused
+    """
+    kind = "clips with video" if found.options.video else "clips, audio alone"
+    speakers = f"{len(found.speakers)} speaker{'' if len(found.speakers) == 1 else 's'}"
+    unknown = f", {found.anonymous} clips of unknown speakers" if found.anonymous else ""
+    labels = f"; labels: {', '.join(found.labels)}" if found.labels else ""
+    refused = f"; {found.refused} file{'' if found.refused == 1 else 's'} refused" if found.refused else ""
+    read = f"{found.options.path}: {found.clips} {kind}, read as {found.options.reader}"
+    return f"{read}; {speakers}{unknown}{labels}{refused}"
+
+
+def next_command(found: Found) -> str:
+    """Return the command that runs the workflow: as far as the corpus goes."""
+    target = "" if found.voices >= FEWEST_VOICES else " pseudo_labels"
+    return f"{_program('snakemake')} --cores {cores()}{target}"
+
+
+def _program(name: str) -> str:
+    """Return how a program of this environment is called: by its name where that finds it."""
+    own = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    return name if found is not None and Path(found).resolve() == own.resolve() else str(own)

@@ -1,0 +1,53 @@
+"""`avpretext inspect`: find a clip, gather what is known of it, and draw it."""
+
+from pathlib import Path
+from typing import Literal
+
+from avpretext.config import Config
+from avpretext.errors import UserError
+from avpretext.inspect import film, strip, words
+from avpretext.inspect.clip import gather
+from avpretext.inspect.find import locate
+from avpretext.inspect.pictures import pictures_of
+
+KINDS = (".png", ".mp4")
+
+
+def run(
+    config: Config, name: str, corpus: str | None, output: Path | None, whole: bool, height: int,
+    kind: Literal["png", "mp4"] = "png",
+) -> Path:  # fmt: skip
+    """Draw a clip, say what is known of it, and return the file.
+
+    Parameters
+    ----------
+    config
+        Whose corpora and results are searched.
+    name, corpus
+        The clip, see `find.locate`.
+    output
+        A .png or an .mp4; None: named after the clip, here.
+    whole
+        True: whole frames; False: cut to where the face goes.
+    height
+        Of an mp4, in pixels.
+    kind
+        Of a file that is named after the clip.
+
+    Raises
+    ------
+    UserError
+        There is no such clip, or nothing to show of it; or the output has another ending.
+    """
+    if output is not None and output.suffix.lower() not in KINDS:
+        raise UserError(f"--output {output}: expected a file that ends in {' or '.join(KINDS)}")
+    clip = gather(config, locate(config, name, corpus))
+    file = output or Path(clip.place.clip_id.replace("/", "_") + f".{kind}")
+    pictures = pictures_of(config, clip)
+    print(words.summary(clip, pictures.note))
+    if file.suffix.lower() == ".mp4":
+        film.write(file, clip, pictures, whole, height)
+    else:
+        strip.write(file, clip, pictures, whole)
+    print(f"Wrote {file}")
+    return file

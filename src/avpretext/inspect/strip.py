@@ -1,0 +1,123 @@
+"""A clip as one PNG: some of its frames with the landmarks, over its signals, each frame above its own time."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from avpretext.inspect import traces, words
+from avpretext.inspect.canvas import Sheet, painted
+from avpretext.inspect.clip import Inspected
+from avpretext.inspect.find import said
+from avpretext.inspect.overlay import Picture, View, drawn, view_of
+from avpretext.inspect.pictures import Pictures
+from avpretext.shards import atomic_path
+
+FRAMES = 6
+WIDTH, MARGIN, HEAD = 1160, 24, 84
+SCALE = 1.5
+"""Pixels of the file for each pixel of the layout: text stays sharp on dense screens."""
+
+SCORES = 20
+"""Pixels for the score of an emotion."""
+
+_TALLEST = 260
+"""Pixels of a frame in the strip, at most."""
+
+
+def write(path: Path, clip: Inspected, pictures: Pictures, whole: bool) -> None:
+    """Write the PNG.
+
+    Parameters
+    ----------
+    path
+        The file; it appears whole or not at all.
+    clip, pictures
+        What is drawn.
+    whole
+        True: whole frames; False: cut to where the face goes.
+    """
+    shown = chosen(clip, pictures) if pictures.size else []
+    span = WIDTH - 2 * MARGIN - traces.NAMES
+    view = _view(clip, pictures, span // FRAMES - 6, whole)
+    strip = round(view.size[1] / SCALE) + 26 if view else 0
+    panels = traces.panels_of(clip)
+    emotions = traces.TITLE + SCORES * len(clip.sample.scores) + 14 if clip.sample.scores else 0
+    height = round(HEAD + strip + traces.height_of(panels) + emotions + MARGIN)
+    with painted():
+        sheet = Sheet(WIDTH, height, SCALE)
+        _head(sheet, clip, pictures)
+        times = [frame / clip.fps for frame in shown]
+        place = (MARGIN, HEAD + strip, WIDTH - 2 * MARGIN, traces.height_of(panels))
+        axis = traces.draw(sheet, panels, place, clip.sample.duration_s, times)
+        if emotions:
+            _scores(sheet, clip, HEAD + strip + place[3])
+        lefts = _lefts(times, axis, view.size[0] / SCALE) if view else []
+        for left, frame, time_s in zip(lefts, shown, times, strict=True):
+            sheet.text(left, HEAD + strip - 22, f"{time_s:.2f} s, frame {frame}", 10, "muted")
+        pixels = sheet.pixels()
+    if view:
+        _place(pixels, clip, pictures, view, dict(zip(shown, lefts, strict=True)))
+    _save(path, pixels)
+
+
+def chosen(clip: Inspected, pictures: Pictures) -> list[int]:
+    """Return the frames of the strip: in the middle of equal parts of the clip, or those that have a thumbnail."""
+    if pictures.source == "thumbnails" and pictures.small:
+        return sorted(frame for frame in pictures.small if frame < clip.frames)[:FRAMES]
+    middles = (np.arange(FRAMES) + 0.5) / FRAMES * clip.frames
+    return sorted({int(middle) for middle in middles})
+
+
+def _view(clip: Inspected, pictures: Pictures, width: int, whole: bool) -> View | None:
+    """Return what is shown of each frame; None where there is nothing to show."""
+    if pictures.size is None:
+        return None
+    return view_of(pictures.size, clip.points, (round(width * SCALE), round(_TALLEST * SCALE)), whole)
+
+
+def _lefts(times: list[float], axis: traces.TimeAxis, width: float) -> list[float]:
+    """Return the left edge of each picture: centred over its time, but none over another or beyond the axis."""
+    lefts = [float(np.clip(axis.at(time_s) - width / 2, axis.left, axis.right - width)) for time_s in times]
+    for place in range(1, len(lefts)):
+        lefts[place] = max(lefts[place], lefts[place - 1] + width + 4)
+    most = axis.right - width
+    for place in range(len(lefts) - 1, -1, -1):
+        lefts[place] = min(lefts[place], most)
+        most = lefts[place] - width - 4
+    return lefts
+
+
+def _head(sheet: Sheet, clip: Inspected, pictures: Pictures) -> None:
+    sheet.text(MARGIN, 18, clip.place.clip_id, 19, bold=True)
+    sheet.text(MARGIN, 44, words.headline(clip), 12, "muted")
+    note = f"Pictures: {pictures.note}"
+    if clip.place.refusals:
+        sheet.text(MARGIN, 62, said(clip.place.refusals), 12, "warm", bold=True)
+    else:
+        sheet.text(MARGIN, 62, note, 10, "muted")
+
+
+def _scores(sheet: Sheet, clip: Inspected, top: float) -> None:
+    title = f"Task 3, emotion that the face shows: {words.emotion(clip)}"
+    axes = sheet.axes(MARGIN + traces.NAMES, top + traces.TITLE, 420, SCORES * len(clip.sample.scores))
+    traces.scores(axes, clip)
+    axes.set_title(title, fontsize=11, pad=3)
+
+
+def _place(pixels: Picture, clip: Inspected, pictures: Pictures, view: View, lefts: dict[int, float]) -> None:
+    """Put the frames of the strip where they belong."""
+    top = round(HEAD * SCALE)
+    for frame, picture in pictures.every(clip, set(lefts)):
+        points = None if clip.points is None else clip.points[frame]
+        shown = drawn(picture if picture is not None else pictures.blank(), points, view)
+        left = round(lefts[frame] * SCALE)
+        pixels[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
+
+
+def _save(path: Path, pixels: Picture) -> None:
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, "PNG", optimize=True)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(encoded.getvalue())

@@ -1,0 +1,86 @@
+"""The sound of one file, as it comes: the samples that `split` would keep, without a shard between.
+
+WAV and FLAC files that hold 16 kHz, mono, 16 bit already are read by libsndfile, thirty times as fast as a process is
+started; their samples are those that ffmpeg would give. Everything else, and all that is odd, is ffmpeg's to judge.
+"""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from avpretext.config import MediaOptions
+from avpretext.corpora.scan import refuse_path
+from avpretext.media.checks import refuse_by_content, refuse_by_header, refuse_by_length
+from avpretext.media.endings import broken_off
+from avpretext.media.process import FfmpegProcess
+from avpretext.refusal import Refusal
+from avpretext.schemas import SAMPLE_RATE_HZ
+
+BLOCK_SAMPLES = 1 << 17
+"""Eight seconds."""
+
+PLAIN_SECONDS = 600
+"""Longer files are left to ffmpeg, which gives them piece by piece."""
+
+Samples = NDArray[np.int16]
+
+
+def listen(source: Path, program: str, options: MediaOptions) -> Generator[Samples, None, Refusal | None]:
+    """Yield the samples of a file at 16 kHz, block by block; return why it is refused, None if it is good.
+
+    That a file breaks off, or is too long, may be seen at its end only.
+
+    Parameters
+    ----------
+    source
+        The file.
+    program
+        Path of ffmpeg.
+    options
+        The durations allowed.
+    """
+    if (refusal := refuse_path(str(source))) is not None:
+        return refusal
+    plain = read_plain(source)
+    if plain is not None:
+        refusal = refuse_by_length(len(plain) / SAMPLE_RATE_HZ, None, None, [], options)
+        if refusal is None:
+            yield plain
+        return refusal
+    refusal = yield from _decoded(source, program, options)
+    return refusal
+
+
+def _decoded(source: Path, program: str, options: MediaOptions) -> Generator[Samples, None, Refusal | None]:
+    with FfmpegProcess(source, program, options, video=False) as process:
+        refusal = refuse_by_header(source, process, options, video=False)
+        samples = 0
+        if refusal is None:
+            for block in process.listen(2 * BLOCK_SAMPLES):
+                # A killed ffmpeg may leave half a sample.
+                heard: Samples = np.frombuffer(block[: len(block) // 2 * 2], "<i2").astype(np.int16, copy=False)
+                samples += len(heard)
+                yield heard
+            refusal = refuse_by_content(samples / SAMPLE_RATE_HZ, None, process, options)
+        if process.out_of_time:
+            refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
+    return refusal
+
+
+def read_plain(source: Path) -> Samples | None:
+    """Return the samples of a sound WAV or FLAC file that needs no decoding to our format, None for any other."""
+    try:
+        with soundfile.SoundFile(source) as file:
+            kind = (file.format, file.subtype, file.samplerate, file.channels)
+            if kind not in (("WAV", "PCM_16", SAMPLE_RATE_HZ, 1), ("FLAC", "PCM_16", SAMPLE_RATE_HZ, 1)):
+                return None
+            declared = file.frames
+            if not 0 < declared <= PLAIN_SECONDS * SAMPLE_RATE_HZ or broken_off(source):
+                return None
+            samples: Samples = file.read(dtype="int16")
+            return samples if len(samples) == declared else None
+    except (soundfile.LibsndfileError, OSError, ValueError):
+        return None

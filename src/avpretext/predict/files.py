@@ -1,0 +1,90 @@
+"""Which files are meant, and who speaks in them: arguments of the command line to lists."""
+
+import csv
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from avpretext.corpora.reader import is_media
+from avpretext.errors import UserError
+
+BY = ("one", "folder", "file")
+"""What tells speakers apart, other than a table."""
+
+
+def expand(arguments: Sequence[str]) -> list[str]:
+    """Return the files that are meant: those named, those below folders, those that patterns match; each once.
+
+    Files named are taken as they are, whatever their names; below a folder those with a name of audio or video, sorted.
+
+    Raises
+    ------
+    UserError
+        A folder holds no such file, or a pattern matches none.
+    """
+    return list(dict.fromkeys(file for argument in arguments for file in _expand(argument)))
+
+
+def _expand(argument: str) -> Iterator[str]:
+    if os.path.isdir(argument):
+        found = sorted(str(path) for path in Path(argument).rglob("*") if is_media(path.name) and path.is_file())
+        if not found:
+            raise UserError(f"{argument}: no audio or video file in this folder; name files, or another folder")
+        yield from found
+    elif os.path.lexists(argument) or glob.escape(argument) == argument:
+        yield argument
+    else:
+        matches = sorted(glob.glob(argument, recursive=True))
+        if not matches:
+            raise UserError(f"{argument}: matches no file; quote it so that the shell leaves it alone")
+        for match in matches:
+            yield from [match] if not os.path.isdir(match) else _expand(match)
+
+
+def speakers_of(files: Sequence[str], by: str) -> list[str]:
+    """Return who speaks in each file.
+
+    Parameters
+    ----------
+    files
+        As `expand` names them.
+    by
+        `one`: the same person in all; `folder`: the folder of a file is its speaker; `file`: another person in each; or
+        a CSV table with columns `file` and `speaker`, where a file is named as here, or by its name alone.
+
+    Raises
+    ------
+    UserError
+        It is none of these, or the table lacks a file.
+
+    Examples
+    --------
+    >>> speakers_of(["a/1.wav", "a/2.wav", "b/1.wav"], "folder")
+    ['a', 'a', 'b']
+    """
+    if by == "one":
+        return ["one"] * len(files)
+    if by == "folder":
+        return [os.path.dirname(file) for file in files]
+    if by == "file":
+        return list(files)
+    known = _read_table(by)
+    speakers = [known.get(file, known.get(os.path.basename(file))) for file in files]
+    for file, speaker in zip(files, speakers, strict=True):
+        if not speaker:
+            raise UserError(f"--speakers {by}: says not who speaks in {file}; add a row")
+    return [speaker or "" for speaker in speakers]
+
+
+def _read_table(path: str) -> dict[str, str]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as table:
+            rows = list(csv.DictReader(table))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        raise UserError(
+            f"--speakers {path!r}: expected {', '.join(BY)}, or a CSV table with columns file, speaker"
+        ) from None
+    if not rows or not {"file", "speaker"} <= rows[0].keys():
+        raise UserError(f"--speakers {path}: expected columns file, speaker, and a row for each file")
+    return {row["file"]: row["speaker"] for row in rows if row["file"]}

@@ -1,0 +1,143 @@
+"""From files to what the networks hear: sound, features, chunks; of clips whole, of recordings window by window."""
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avpretext.chunks import FRAME_S
+from avpretext.config import MediaOptions
+from avpretext.features.live import LiveFeatures, Samples, parts
+from avpretext.media import ffmpeg
+from avpretext.media.pool import ordered_map
+from avpretext.media.sound import listen
+from avpretext.media.trim import speech_span
+from avpretext.models.chunking import Chunks, gather_chunks
+from avpretext.predict.windows import AlongTime, WindowBatch, batches
+from avpretext.refusal import Refusal
+from avpretext.schemas import SAMPLE_RATE_HZ
+from avpretext.training.data import chunk_grid, moments_of
+from avpretext.training.model_folder import Description
+
+LONGEST_S = 86_400.0
+"""A recording that is heard along time may last a day: a few kilobytes can declare any length."""
+
+BATCH = 64
+"""Windows that are cut into chunks at a time."""
+
+Source = str | os.PathLike[str]
+Floats = NDArray[np.float32]
+Moments = NDArray[np.float64]
+"""(3, 1, F): number, sum and sum of squares of the frames that were heard; see `data.SpeechChunks`."""
+
+
+class Heard(NamedTuple):
+    """Chunks of N windows of a file, in the units of the features; (N,) seconds of their starts and ends."""
+
+    chunks: Chunks
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+
+
+class Hearing:
+    """Hears files as the clips were heard that a model was trained on; may be asked from several threads."""
+
+    def __init__(self, description: Description) -> None:
+        self.grid = chunk_grid(description.chunks, description.model)
+        self.channels = len(description.channels)
+        self._options = MediaOptions(**description.media.model_dump())
+        self._along = self._options.model_copy(update={"max_duration_s": LONGEST_S})
+        self._program = ffmpeg.program(self._options.ffmpeg)
+        self._features = LiveFeatures(description.speech, description.log_mel, description.channels)
+
+    def close(self) -> None:
+        """Remove temporary files."""
+        self._features.close()
+
+    def no_moments(self) -> Moments:
+        """Return the moments of nothing heard yet."""
+        return np.zeros((3, 1, self.channels))
+
+    @property
+    def shortest_frames(self) -> int:
+        """The frames that a window must have: with the published formula, those of a chunk."""
+        return self.grid.length if self.grid.method == "published" else 1
+
+    def clip(self, source: Source, moments: Moments | None = None) -> Heard | Refusal:
+        """Hear a file whole; silence at its ends is left out if it was in training."""
+        found = _collected(listen(Path(source), self._program, self._options))
+        if isinstance(found, Refusal):
+            too_long = "; hear it along time, by windows" if found.reason == "too_long" else ""
+            return Refusal(found.reason, found.detail + too_long)
+        samples, start = self._trimmed(found)
+        frames = np.concatenate([self._features.of(part) for part in parts([samples])])
+        if len(frames) < self.shortest_frames:
+            needed_s = self.shortest_frames * FRAME_S
+            return Refusal("too_short", f"{len(frames) * FRAME_S:.2f} s; chunks.method: published needs {needed_s:g} s")
+        _count(frames, moments)
+        whole = np.array([0]), np.array([len(frames)])
+        begin_s, end_s = start / SAMPLE_RATE_HZ, (start + len(samples)) / SAMPLE_RATE_HZ
+        return Heard(self._chunks(frames, *whole), np.array([begin_s]), np.array([end_s]))
+
+    def _trimmed(self, samples: Samples) -> tuple[Samples, int]:
+        """Return the samples without the silence at their ends, as `split` does it, and which is the first of them."""
+        if self._options.trim_db is None:
+            return samples, 0
+        span = speech_span(samples, self._options.trim_db, self._options.fps, self._options.min_duration_s)
+        return samples[span.start : span.stop], span.start
+
+    def along(
+        self, source: Source, along: AlongTime, threads: int, moments: Moments | None = None
+    ) -> Iterator[Heard | Refusal]:
+        """Yield the windows of a file while it is heard, at the end why it is refused after all, if it is."""
+        ended: list[Refusal | None] = []
+
+        def sound() -> Iterator[Samples]:
+            ended.append((yield from listen(Path(source), self._program, self._along)))
+
+        def features() -> Iterator[Floats]:
+            for frames in ordered_map(self._features.of, parts(sound()), threads):
+                _count(frames, moments)
+                yield frames
+
+        least = max(self.shortest_frames, round(self._options.min_duration_s / FRAME_S))
+        for batch in batches(features(), along, least):
+            yield from self._windows(batch)
+        if ended[0] is not None:
+            yield ended[0]
+
+    def _windows(self, batch: WindowBatch) -> Iterator[Heard]:
+        for place in range(0, len(batch.first), BATCH):
+            some = slice(place, place + BATCH)
+            chunks = self._chunks(batch.frames, batch.first[some], batch.lengths[some])
+            ends = batch.start[some] + batch.lengths[some]
+            yield Heard(chunks, _seconds(batch.start[some]), _seconds(ends))
+
+    def _chunks(self, frames: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64]) -> Chunks:
+        return gather_chunks(torch.from_numpy(frames), torch.from_numpy(first), torch.from_numpy(lengths), self.grid)
+
+
+def _collected(sound: Generator[Samples, None, Refusal | None]) -> Samples | Refusal:
+    """Return all samples of a file, or why it is refused."""
+    blocks: list[Samples] = []
+    while True:
+        try:
+            blocks.append(next(sound))
+        except StopIteration as end:
+            refusal: Refusal | None = end.value
+            return np.concatenate(blocks) if refusal is None else refusal
+
+
+def _seconds(frames: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return frames as seconds, rounded so that they print as they are meant."""
+    return np.round(frames.astype(np.float64) * FRAME_S, 2)
+
+
+def _count(frames: Floats, moments: Moments | None) -> None:
+    """Add frames to the moments, where they are asked for."""
+    if moments is not None:
+        moments += moments_of(frames, np.array([0]))

@@ -1,0 +1,228 @@
+"""An exported model, ready to hear: from files or arrays to predictions."""
+
+import os
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avpretext.chunks import FRAME_S
+from avpretext.errors import RefusedFile, UserError
+from avpretext.media.pool import ordered_map
+from avpretext.predict.arrays import write_sound
+from avpretext.predict.hearing import Heard, Hearing, Moments, Source
+from avpretext.predict.result import Prediction, Refused
+from avpretext.predict.spool import Spool
+from avpretext.predict.windows import AlongTime
+from avpretext.refusal import Refusal
+from avpretext.training import model_folder
+from avpretext.training.data import in_deviations, mean_and_deviation
+from avpretext.training.model_folder import Description, Normalisation
+from avpretext.training.objectives import TASK, outputs_of
+
+Windows = tuple[float, float]
+"""Window and hop, in seconds."""
+
+
+class Model:
+    """A trained model; `avpretext.load` makes one of its folder.
+
+    Attributes
+    ----------
+    folder
+        Where it lies.
+    description
+        All that `model.json` says of it.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        trained = model_folder.read(self.folder)
+        self.description: Description = trained.description
+        self._networks, self._scale, self._normalisation = trained.networks, trained.scale, trained.normalisation
+        self._hearing = Hearing(self.description)
+        weakref.finalize(self, self._hearing.close)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes, or the attribute, in the order of `Prediction.probabilities`."""
+        return tuple(self.description.classes)
+
+    @property
+    def by_speaker(self) -> bool:
+        """Whether it normalises each speaker by their own clips, so that it must be told who speaks."""
+        return self.description.model.normalise == "speaker"
+
+    def __repr__(self) -> str:
+        return f"Model({str(self.folder)!r}: {self.description.setting}, {', '.join(self.names)})"
+
+    def predict(
+        self,
+        source: Source | NDArray[Any],
+        rate: int | None = None,
+        *,
+        along_time: Windows | None = None,
+        speaker: str | None = None,
+    ) -> Prediction:
+        """Return what the model says of a clip, or along the time of a recording.
+
+        Parameters
+        ----------
+        source
+            A file that ffmpeg can read, or samples: (samples,) or (samples, channels), floating with full scale 1, or
+            int16.
+        rate
+            Samples per second; for samples.
+        along_time
+            Window and hop, in seconds: a row for each window; None: one row for all of it.
+        speaker
+            For a model that normalises by speaker: any name, to say that one person speaks in all of it. To normalise
+            over several files of a person, see `predict_many`.
+
+        Raises
+        ------
+        RefusedFile
+            The file cannot be read, or is too short or too long; its `reason` is one of `schemas.REASONS`.
+        UserError
+            The model must be told who speaks, or the samples are none.
+        """
+        with ExitStack() as stack:
+            name, file = os.fspath(source) if not isinstance(source, np.ndarray) else "array", source
+            if isinstance(file, np.ndarray):
+                folder = stack.enter_context(tempfile.TemporaryDirectory())
+                file = write_sound(Path(folder) / "array.wav", file, rate)
+            speakers = None if speaker is None else [speaker]
+            found = list(self.predict_many([file], along_time=along_time, speakers=speakers))
+        if isinstance(last := found[-1], Refused):
+            raise RefusedFile(name, last.reason, last.detail)
+        rows = [part for part in found if isinstance(part, Prediction)]
+        arrays = [
+            np.concatenate([getattr(part, field) for part in rows]) for field in ("start_s", "end_s", "probabilities")
+        ]
+        return Prediction(name, self.description.kind, self.names, *arrays)
+
+    def predict_many(
+        self,
+        sources: Iterable[Source],
+        *,
+        along_time: Windows | None = None,
+        speakers: Sequence[str] | None = None,
+        threads: int = 1,
+    ) -> Iterator[Prediction | Refused]:
+        """Yield what the model says of each file, in their order; of one that cannot be heard, why.
+
+        Along time a file comes in several predictions, one after another, while it is being heard; one that turns out
+        to be broken ends with why. The memory held does not grow with the length of a recording.
+
+        Parameters
+        ----------
+        sources
+            Files.
+        along_time
+            Window and hop, in seconds; None: one row for each file.
+        speakers
+            For a model that normalises by speaker: who speaks in each file. Nothing is said then before all files have
+            been heard; what was heard waits in a temporary file.
+        threads
+            Files, or along time minutes of a file, that are worked on at a time.
+
+        Raises
+        ------
+        UserError
+            The model must be told who speaks, or windows are too short for it.
+        """
+        files = [os.fspath(source) for source in sources]
+        along = None if along_time is None else self._checked(AlongTime(*along_time))
+        if not self.by_speaker:
+            return self._say_at_once(files, along, threads)
+        if speakers is None or len(speakers) != len(files):
+            raise UserError(
+                f"{self.folder}: this model normalises each speaker by all of their clips: say who speaks in each file,"
+                " by --speakers one, folder, file or TABLE.csv, in Python by speaker= or speakers="
+            )
+        return self._say_by_speaker(files, along, list(speakers), threads)
+
+    def _checked(self, along: AlongTime) -> AlongTime:
+        shortest_s = self._hearing.shortest_frames * FRAME_S
+        if along.checked().window_s < shortest_s:
+            raise UserError(
+                f"windows of {along.window_s:g} s: the model was trained with chunks.method: published, which needs"
+                f" {shortest_s:g} s at least"
+            )
+        return along
+
+    def _say_at_once(self, files: list[str], along: AlongTime | None, threads: int) -> Iterator[Prediction | Refused]:
+        assert self._normalisation is not None
+        for place, heard in self._hear(files, along, threads):
+            yield self._say(files[place], heard, self._normalisation)
+
+    def _say_by_speaker(
+        self, files: list[str], along: AlongTime | None, speakers: list[str], threads: int
+    ) -> Iterator[Prediction | Refused]:
+        """Hear everything first, for each speaker's mean and deviation; then say it, in the order of the files."""
+        known = {speaker: self._hearing.no_moments() for speaker in speakers}
+
+        def count(place: int, moments: Moments) -> None:
+            known[speakers[place]] += moments
+
+        with Spool() as spool:
+            for place, heard in self._hear(files, along, threads, count):
+                spool.put(place, heard)
+            for place, heard in spool.take():
+                normalisation = Normalisation(*mean_and_deviation(known[speakers[place]]))
+                yield self._say(files[place], heard, normalisation)
+
+    def _hear(
+        self,
+        files: list[str],
+        along: AlongTime | None,
+        threads: int,
+        count: Callable[[int, Moments], None] | None = None,
+    ) -> Iterator[tuple[int, Heard | Refusal]]:
+        """Yield what is heard of each file, by its place; `count` is told the moments of all frames of a file."""
+
+        def clip(file: str) -> tuple[Heard | Refusal, Moments | None]:
+            moments = self._hearing.no_moments() if count else None
+            return self._hearing.clip(file, moments), moments
+
+        if along is None:
+            for place, (heard, moments) in enumerate(ordered_map(clip, files, threads)):
+                if count and moments is not None:
+                    count(place, moments)
+                yield place, heard
+            return
+        for place, file in enumerate(files):
+            moments = self._hearing.no_moments() if count else None
+            for heard in self._hearing.along(file, along, threads, moments):
+                yield place, heard
+            if count and moments is not None:
+                count(place, moments)
+
+    def _say(self, file: str, heard: Heard | Refusal, normalisation: Normalisation) -> Prediction | Refused:
+        """Return what the networks say of what was heard."""
+        if isinstance(heard, Refusal):
+            return Refused(file, heard.reason, heard.detail)
+        steps = in_deviations(heard.chunks.steps, normalisation.mean, normalisation.deviation)
+        steps *= heard.chunks.mask.unsqueeze(-1)
+        with torch.inference_mode(), _one_thread():
+            logits = [network(steps, heard.chunks.mask)[TASK] for network in self._networks]
+        said = np.stack([outputs_of(self.description.kind, values, self._scale) for values in logits])
+        mean = said.mean(0, dtype=np.float64).astype(np.float32)
+        return Prediction(file, self.description.kind, self.names, heard.start_s, heard.end_s, mean)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute in one thread: with networks so small, several only wait for each other, and loudly."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,84 @@
+"""What a model says of a file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avpretext.corpora.settings import Kind
+from avpretext.training.targets import in_words
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of a clip, one row, or along the time of a recording, a row for each window.
+
+    Attributes
+    ----------
+    source
+        The file as it was named; `array` for sound given as numbers.
+    kind
+        `hard`: one class; `multi_label`: any of them; `distribution`: shares of them; `attribute`: a number.
+    names
+        The C classes, or the attribute.
+    start_s, end_s
+        (W,) seconds from the start of the file.
+    probabilities
+        (W, C) float32: probabilities that add up to 1; of `multi_label` each by itself; of `attribute` its value.
+    """
+
+    source: str
+    kind: Kind
+    names: tuple[str, ...]
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    probabilities: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.start_s)
+
+    @property
+    def labels(self) -> list[str | None]:
+        """In words, for each row: the likeliest class, those of at least .5 joined by + , or None of an attribute."""
+        return [in_words(row, self.names, self.kind) for row in self.probabilities]
+
+    @property
+    def label(self) -> str | None:
+        """In words, of the first row: of a clip the only one."""
+        return in_words(self.probabilities[0], self.names, self.kind)
+
+    def by_name(self, row: int = 0) -> dict[str, float]:
+        """Return {name: probability} of a row: of a clip the only one."""
+        return dict(zip(self.names, self.probabilities[row].tolist(), strict=True))
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows as plain values."""
+        for place, label in enumerate(self.labels):
+            yield {
+                "file": self.source,
+                "start_s": float(self.start_s[place]),
+                "end_s": float(self.end_s[place]),
+                "predicted": label,
+                "probabilities": self.by_name(place),
+            }
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{name} {value:.2f}" for name, value in self.by_name().items())
+        more = f", and {len(self) - 1} more windows" if len(self) > 1 else ""
+        said = "" if self.label is None else f"{self.label or 'none'} ({values})"
+        return f"{self.source}: {said or values}{more}"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file, or the rest of one, that nothing can be said of: a reason from `schemas.REASONS`, and what was seen."""
+
+    source: str
+    reason: str
+    detail: str = ""
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the one row as plain values."""
+        yield {"file": self.source, "reason": self.reason, "detail": self.detail}

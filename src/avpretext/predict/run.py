@@ -1,0 +1,106 @@
+"""The command `predict`: a model, files, and where to write what it says of them."""
+
+import io
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from avpretext.errors import UserError
+from avpretext.predict.files import expand, speakers_of
+from avpretext.predict.model import Model
+from avpretext.predict.output import WRITERS, Format, Writer, format_of, printable
+from avpretext.predict.result import Prediction, Refused
+from avpretext.predict.windows import AlongTime
+from avpretext.progress import LINE_EVERY_S, duration, progress, show
+from avpretext.shards import atomic_path
+
+
+def run(
+    folder: Path,
+    arguments: Sequence[str],
+    along_time: str | None,
+    speakers: str | None,
+    format: Format | None,
+    output: Path | None,
+    threads: int,
+) -> int:
+    """Write what a model says of files; return how many it can say nothing of.
+
+    Parameters
+    ----------
+    folder
+        Of the model.
+    arguments
+        Files, folders, patterns.
+    along_time
+        WINDOW,HOP in seconds; None: a row for each file.
+    speakers
+        `one`, `folder`, `file`, or a CSV table; needed by models that normalise by speaker, ignored by others.
+    format
+        `table`, `json` or `csv`; None: by the name of `output`.
+    output
+        The file to write, which appears whole or not at all; None: standard output.
+    threads
+        Files, or along time minutes of a file, that are worked on at a time.
+    """
+    along = None if along_time is None else AlongTime.parse(along_time)
+    files = expand(arguments)
+    if not files:
+        raise UserError("predict: no file is named; give files, folders or patterns")
+    model = Model(folder)
+    who = speakers_of(files, speakers) if speakers is not None and model.by_speaker else None
+    said = model.predict_many(files, along_time=along, speakers=who, threads=threads)
+    if output is not None or not sys.stdout.isatty():  # else the rows themselves show how far it is
+        said = progress(said, total=len(files), unit="files", label="predict") if along is None else _heard(said)
+    writing = WRITERS[format or format_of(output)]
+    with _stream(output) as stream:
+        refused = _write(said, writing(stream, model.description.kind, model.names), files)
+    if refused:
+        print(f"predict: nothing can be said of {refused} of {len(files)} files: see their reasons", file=sys.stderr)
+    return refused
+
+
+def _write(said: Iterator[Prediction | Refused], writer: Writer, files: Sequence[str]) -> int:
+    """Write everything that is said; return how many files were refused."""
+    writer.begin(files)
+    refused = 0
+    for part in said:
+        writer.write(part)
+        refused += isinstance(part, Refused)
+    writer.end()
+    return refused
+
+
+@contextmanager
+def _stream(output: Path | None) -> Iterator[IO[str]]:
+    """Give standard output, or a file that appears whole or not at all."""
+    if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        yield sys.stdout
+        return
+    if output.is_dir():
+        raise UserError(f"--output {output}: is a folder; name a file in it")
+    with atomic_path(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+def _heard(said: Iterator[Prediction | Refused]) -> Iterator[Prediction | Refused]:
+    """Yield what is said along time, and tell how much of a recording has been heard."""
+    live = sys.stderr.isatty()
+    source, begin, last = "", 0.0, time.monotonic()
+    for part in said:
+        yield part
+        now = time.monotonic()
+        if part.source != source:
+            source, begin = part.source, last
+        if isinstance(part, Prediction) and now - last >= (0.2 if live else LINE_EVERY_S):
+            heard_s = float(part.end_s[-1])
+            rate = heard_s / (now - begin)
+            show(f"predict {printable(source)}: {duration(heard_s)} heard, {rate:.0f} times real time", live, end="")
+            last = now
+    if live:
+        show("", live, end="")

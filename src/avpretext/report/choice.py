@@ -1,0 +1,135 @@
+"""Which clips the explorer shows: all where they are few, else a sample that holds what one looks for first."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from avpretext.config import Config
+from avpretext.evaluation.summaries import kept_clips, read_present, rejects_of
+from avpretext.paths import Layout, shard_of
+
+SURE_SHARE, AMBIGUOUS_SHARE = 40, 4
+"""Of the clips shown, one in so many, for each emotion, is among the surest; one in so many, at most, ambiguous."""
+
+REFUSED_SHOWN = 5000
+"""So many refused clips can be looked up: a line of text each, so many more than clips with pictures."""
+
+Clip = tuple[str, str]
+"""Corpus and clip_id."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is shown.
+
+    Attributes
+    ----------
+    clips
+        Corpus to the clips of it that are shown, sorted: clip_id, speaker, and of its emotion label outcome, label and
+        confidence (None where a corpus has none).
+    total
+        How many clips there are.
+    refused
+        The refused clips that are shown, and `refused_total`: how many there are.
+    """
+
+    clips: dict[str, pl.DataFrame]
+    total: int
+    refused: pl.DataFrame
+    refused_total: int
+
+    @property
+    def shown(self) -> int:
+        """How many clips are shown."""
+        return sum(rows.height for rows in self.clips.values())
+
+    def ids(self) -> set[Clip]:
+        """Return every clip shown, refused ones too."""
+        used = {(corpus, clip_id) for corpus, rows in self.clips.items() for clip_id in rows["clip_id"]}
+        return used | set(self.refused.filter(pl.col("clip_id").is_not_null()).select("corpus", "clip_id").iter_rows())
+
+    def sentence(self) -> str:
+        """Return which clips these are."""
+        if self.shown == self.total:
+            used = f"All {self.total:,} clips"
+        else:
+            used = (
+                f"A sample of {self.shown:,} of {self.total:,} clips (report.explorer_clips): the surest of each"
+                " emotion, ambiguous ones, and others by a hash of their names, so that the same corpus gives the same"
+                " sample"
+            )
+        if not self.refused_total:
+            return f"{used}; none was refused."
+        if self.refused.height == self.refused_total:
+            return f"{used}, and the {self.refused_total:,} that were refused."
+        return (
+            f"{used}, and {self.refused.height:,} of the {self.refused_total:,} that were refused (the others are in"
+            " tables/rejects_clips.csv)."
+        )
+
+
+def choose(config: Config, layout: Layout, wanted: Collection[Clip] = ()) -> Choice:
+    """Choose the clips of the explorer.
+
+    Parameters
+    ----------
+    config, layout
+        The configuration and its results.
+    wanted
+        Clips that are shown in any case, such as those with a picture elsewhere on the page.
+    """
+    refused = rejects_of(config, layout)
+    listed = {}
+    for corpus, options in config.corpora.items():
+        kept = kept_clips(corpus, options, layout, refused)
+        if kept is not None:
+            listed[corpus] = _with_emotions(corpus, kept, layout)
+    total, limit = sum(rows.height for rows in listed.values()), config.report.explorer_clips
+    chosen = listed if total <= limit else _sample(listed, limit, wanted)
+    in_order = {corpus: rows.sort("clip_id") for corpus, rows in chosen.items() if rows.height}
+    return Choice(in_order, total, refused.head(REFUSED_SHOWN if limit else 0), refused.height)
+
+
+def _with_emotions(corpus: str, kept: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+    """Add outcome, label and confidence of the emotion label to clip_id and speaker."""
+    columns = ["clip_id", "outcome", "label", "confidence"]
+    emotions = read_present([layout.corpus(corpus, "labels_emotion")], columns)
+    if emotions is None:
+        kinds = {"outcome": pl.String, "label": pl.String, "confidence": pl.Float32}
+        return kept.with_columns(pl.lit(None, dtype=kind).alias(name) for name, kind in kinds.items())
+    return kept.join(emotions, on="clip_id", how="left", maintain_order="left")
+
+
+def _sample(listed: dict[str, pl.DataFrame], limit: int, wanted: Collection[Clip]) -> dict[str, pl.DataFrame]:
+    """Return at most `limit` clips: first those wanted, then the surest, then ambiguous ones, then any."""
+    chosen: dict[Clip, None] = {}
+    for clip in _in_turn(listed, limit, set(wanted)):
+        if len(chosen) >= limit:
+            break
+        chosen.setdefault(clip)
+    found: dict[str, list[str]] = {corpus: [] for corpus in listed}
+    for corpus, clip_id in chosen:
+        found[corpus].append(clip_id)
+    return {corpus: rows.filter(pl.col("clip_id").is_in(found[corpus])) for corpus, rows in listed.items()}
+
+
+def _in_turn(listed: dict[str, pl.DataFrame], limit: int, wanted: set[Clip]) -> Iterator[Clip]:
+    """Yield clips, those that must not be missing first; some come more than once."""
+    yield from sorted(clip for clip in wanted if clip[0] in listed)
+    for corpus, rows in listed.items():
+        for label in sorted(rows["label"].drop_nulls().unique()):
+            sure = rows.filter(pl.col("label") == label).sort("confidence", "clip_id", descending=[True, False])
+            yield from ((corpus, clip_id) for clip_id in sure["clip_id"].head(max(1, limit // SURE_SHARE)))
+    unsure = [
+        (corpus, clip_id)
+        for corpus, rows in listed.items()
+        for clip_id in rows.filter(pl.col("outcome") == "ambiguous")["clip_id"]
+    ]
+    yield from _by_hash(unsure)[: limit // AMBIGUOUS_SHARE]
+    yield from _by_hash([(corpus, clip_id) for corpus, rows in listed.items() for clip_id in rows["clip_id"]])
+
+
+def _by_hash(clips: list[Clip]) -> list[Clip]:
+    """Return the clips in an order that depends on nothing but their names."""
+    return sorted(clips, key=lambda clip: (shard_of("/".join(clip), 2**64), clip))

@@ -1,0 +1,187 @@
+"""How features and label values are distributed: histograms, filled row group by row group from the shards.
+
+What is held does not grow with the number or the length of the clips.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from avpretext import shards
+from avpretext.config import Config
+from avpretext.evaluation.action_units import ACTIVE
+from avpretext.evaluation.summaries import present
+from avpretext.paths import Layout
+from avpretext.report.sample import decibels
+from avpretext.schemas import ACTION_UNITS, MOTION_REGIONS
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Histogram:
+    """Counts of values in bins of equal width; values beyond the ends are counted in the outermost bins.
+
+    Attributes
+    ----------
+    low, high, bins
+        Range and number of the bins; of a logarithmic axis, in powers of ten.
+    log
+        Whether the axis is logarithmic.
+    counts
+        Shape (bins,).
+    above
+        How many values are at `mark` or above.
+    mark
+        A value of interest; None: none is counted.
+    """
+
+    low: float
+    high: float
+    bins: int
+    log: bool = False
+    mark: float | None = None
+    above: int = 0
+    counts: NDArray[np.int64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.counts = np.zeros(self.bins, dtype=np.int64)
+
+    def add(self, values: NDArray[np.floating]) -> None:
+        """Count values, whatever their shape; NaN is not counted."""
+        known = np.asarray(values, dtype=np.float64)
+        known = known[np.isfinite(known)]
+        if self.mark is not None:
+            self.above += int((known >= self.mark).sum())
+        placed = np.log10(np.maximum(known, 10**self.low)) if self.log else known
+        # Rounding keeps a value that is an edge, such as 0.28 in bins of .02, in the bin that it begins.
+        place = np.floor(np.round((placed - self.low) / (self.high - self.low) * self.bins, 9)).astype(np.int64)
+        self.counts += np.bincount(place.clip(0, self.bins - 1), minlength=self.bins)
+
+    @property
+    def total(self) -> int:
+        """How many values were counted."""
+        return int(self.counts.sum())
+
+    @property
+    def edges(self) -> Floats:
+        """Edges of the bins, shape (bins + 1,), in the unit of the values."""
+        edges = np.linspace(self.low, self.high, self.bins + 1)
+        return np.asarray(10**edges if self.log else edges, dtype=np.float64)
+
+    @property
+    def shares(self) -> Floats:
+        """Share of the values in each bin."""
+        return self.counts / max(self.total, 1)
+
+    def quantile(self, share: float) -> float:
+        """Return the upper edge of the bin in which this share of the values is reached; NaN without values."""
+        if not self.total:
+            return float("nan")
+        return float(self.edges[1:][int((self.counts.cumsum() >= share * self.total).argmax())])
+
+
+def energy_histogram() -> Histogram:
+    """Return a histogram of frame energy, in dB relative to full scale."""
+    return Histogram(-80, 0, 80)
+
+
+def speed_histogram() -> Histogram:
+    """Return a histogram of landmark speed, in inter-ocular distances per second: .001 to 10, 20 bins to the decade."""
+    return Histogram(-3, 1, 80, log=True)
+
+
+def unit_histogram() -> Histogram:
+    """Return a histogram of the intensity of an action unit, 0 to 1."""
+    return Histogram(0, 1, 50, mark=ACTIVE)
+
+
+@dataclass(frozen=True)
+class Features:
+    """How the features of a corpus are distributed over its frames; empty or None where a feature is not there.
+
+    Attributes
+    ----------
+    corpus
+        Its name.
+    energy
+        In dB relative to full scale, per 10 ms.
+    motion
+        Region to speed, in inter-ocular distances per second, per video frame with a face.
+    units
+        Action unit to intensity, per video frame with a face.
+    """
+
+    corpus: str
+    energy: Histogram | None
+    motion: Mapping[str, Histogram]
+    units: Mapping[str, Histogram]
+
+
+def feature_distributions(config: Config, layout: Layout) -> list[Features]:
+    """Return the distributions of each corpus that has features, by one pass over its shards."""
+    found = [_features(corpus, options.shards, layout) for corpus, options in config.corpora.items()]
+    return [one for one in found if one.energy or one.motion or one.units]
+
+
+def _features(corpus: str, count: int, layout: Layout) -> Features:
+    loudness, speeds, intensities = energy_histogram(), {}, {}
+    for group in _groups(layout.shards(corpus, "speech", count), ["energy"]):
+        loudness.add(decibels(group["energy"].to_numpy()))
+    for region in MOTION_REGIONS:
+        speeds[region] = speed_histogram()
+    for group in _groups(layout.shards(corpus, "motion", count), [f"speed_{region}" for region in MOTION_REGIONS]):
+        for region, histogram in speeds.items():
+            histogram.add(group[f"speed_{region}"].to_numpy())
+    for unit in ACTION_UNITS:
+        intensities[unit] = unit_histogram()
+    for group in _groups(layout.shards(corpus, "action_units", count), ACTION_UNITS):
+        for unit, histogram in intensities.items():
+            histogram.add(group[unit].to_numpy())
+    return Features(corpus, loudness if loudness.total else None, _filled(speeds), _filled(intensities))
+
+
+def fastest(features: Iterable[Features]) -> float:
+    """Return the speed of the whole face that one frame in a hundred exceeds, in the fastest corpus; 1 without any."""
+    found = [one.motion["face"].quantile(0.99) for one in features if one.motion and one.motion["face"].total]
+    return max(found, default=1.0)
+
+
+def _groups(paths: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield what the shards hold of these columns, a row group at a time."""
+    for path in present(paths):
+        yield from shards.iterate_groups(path, columns)
+
+
+def _filled(histograms: dict[str, Histogram]) -> dict[str, Histogram]:
+    """Return the histograms, unless all are empty."""
+    return histograms if any(histogram.total for histogram in histograms.values()) else {}
+
+
+def histogram_of(groups: Mapping[str, Iterable[float]], edge: float, bins: int = 40) -> dict[str, Histogram]:
+    """Return a histogram of each group of values, all with the same bins, over the range of all values.
+
+    Parameters
+    ----------
+    groups
+        Name to values; NaN is not counted.
+    edge
+        A value at which one bin ends and the next begins, if it lies within the range.
+    bins
+        How many, about.
+    """
+    values = {name: np.asarray(list(found), dtype=np.float64) for name, found in groups.items()}
+    known = np.concatenate([found[np.isfinite(found)] for found in values.values()] or [np.zeros(0)])
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
+    high = high if high > low else low + 1
+    if low < edge < high:
+        width = (high - low) / bins
+        below, above = (int(np.ceil(round(side / width, 9))) for side in (edge - low, high - edge))
+        low, high, bins = edge - below * width, edge + above * width, below + above
+    histograms = {name: Histogram(low, high, bins) for name in values}
+    for name, found in values.items():
+        histograms[name].add(found)
+    return histograms

@@ -1,0 +1,113 @@
+"""The values behind the labels, and the thresholds that make labels of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from avpretext import shards
+from avpretext.config import Config
+from avpretext.evaluation.summaries import present, read_present
+from avpretext.paths import Layout
+from avpretext.report.distributions import Histogram, histogram_of
+
+MEASURES = {
+    ("energy", "deviation"): "Deviation of the energy over the chunk, dB",
+    ("energy", "mean"): "Mean energy over the chunk, dB",
+}
+
+
+@dataclass(frozen=True)
+class LabelValues:
+    """How the values of one decision are distributed.
+
+    Attributes
+    ----------
+    task, title
+        The pretext task; what the values are.
+    groups
+        What became of them (`high`, `low`, `dead zone`; `labelled`, `none`, ...) to their histogram, all of the same
+        bins.
+    thresholds
+        The smallest, the median and the largest threshold; all alike where one holds for all.
+    count
+        How many thresholds there are.
+    """
+
+    task: str
+    title: str
+    groups: Mapping[str, Histogram]
+    thresholds: tuple[float, float, float]
+    count: int = 1
+
+
+def label_values(config: Config, layout: Layout) -> dict[str, list[LabelValues]]:
+    """Return, for each corpus with pseudo-labels, the values of each decision and its thresholds."""
+    found = {}
+    for corpus in config.corpora:
+        charts = [
+            chart
+            for task in ("energy", "activation")
+            for path in present([layout.corpus(corpus, f"labels_{task}")])
+            for chart in of_chunks(task, path)
+        ]
+        charts += [chart for path in present([layout.corpus(corpus, "labels_emotion")]) for chart in of_emotions(path)]
+        if charts:
+            found[corpus] = charts
+    return found
+
+
+def of_chunks(task: str, path: str) -> list[LabelValues]:
+    """Return the values of a task that labels chunks as high or low; none where nothing was measured."""
+    rows = shards.read(path, ["value", "label", "threshold"]).filter(pl.col("value").is_not_null())
+    if rows.is_empty():
+        return []
+    options = shards.read_provenance(path).get("options", {}).get(f"labels.{task}", {})
+    region = options.get("region", "face")
+    title = MEASURES.get((task, options.get("measure", "")), f"Mean speed of the {region}, inter-ocular distances/s")
+    kinds = {"high": pl.col("label") == 1, "low": pl.col("label") == 0, "dead zone": pl.col("label").is_null()}
+    groups = {name: rows.filter(kind)["value"].to_numpy() for name, kind in kinds.items()}
+    edges = rows["threshold"].drop_nulls().unique().sort().to_numpy()
+    spread = (float(edges[0]), float(np.median(edges)), float(edges[-1]))
+    kept = {name: histogram for name, histogram in histogram_of(groups, spread[1]).items() if histogram.total}
+    return [LabelValues(task, title, kept, spread, len(edges))]
+
+
+def of_emotions(path: str) -> list[LabelValues]:
+    """Return the values of the three decisions that give a clip its emotion, for the clips that were measured."""
+    rows = read_present([path])
+    made_by = shards.read_provenance(path)
+    limits: dict[str, Any] = made_by.get("options", {})
+    neutral = (made_by.get("table") or {}).get("neutral")
+    if rows is None or "min_score" not in limits:
+        return []
+    emotions = [name for name in rows.columns if name.startswith("score_") and name != f"score_{neutral}"]
+    # Sorted within each clip, so that the best is the last; an emotion that cannot be seen has no score.
+    ordered = np.sort(np.nan_to_num(rows.select(emotions).to_numpy().astype(np.float64), nan=-1.0), axis=1)
+    measured = ordered[:, -1] >= 0
+    rows, ordered = rows.filter(pl.Series(measured)), ordered[measured]
+    if rows.is_empty():
+        return []
+    best, second = ordered[:, -1], ordered[:, -2].clip(min=0)
+    kind = rows.select(
+        pl.when(pl.col("label") == (neutral or "")).then(pl.lit("neutral")).otherwise(pl.col("outcome"))
+    ).to_series()
+    outcome = kind.replace("labelled", "an emotion").to_numpy()
+    charts = [_decision("Best score of an emotion", best, outcome, limits["min_score"])]
+    scored = best >= limits["min_score"]
+    if scored.any():
+        lead = (best - second)[scored]
+        charts.append(_decision("Lead over the second emotion", lead, outcome[scored], limits["min_margin"]))
+    if neutral and not scored.all():
+        strongest = (1 - rows[f"score_{neutral}"].to_numpy().astype(np.float64))[~scored]
+        title = "Strongest action unit, clips without emotion"
+        charts.append(_decision(title, strongest, outcome[~scored], limits["neutral_below"]))
+    return charts
+
+
+def _decision(title: str, values: Any, outcome: Any, threshold: float) -> LabelValues:
+    kinds = [name for name in ("an emotion", "neutral", "ambiguous", "none") if (outcome == name).any()]
+    groups = histogram_of({name: values[outcome == name] for name in kinds}, threshold, bins=30)
+    return LabelValues("emotion", title, groups, (threshold, threshold, threshold))

@@ -1,0 +1,228 @@
+"""Stage `export`: networks trained on all labelled clips of a setting, as a folder that can be taken away."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from avpretext import __version__, shards
+from avpretext.chunks import FRAME_S
+from avpretext.config import Config
+from avpretext.errors import UserError
+from avpretext.models.penalty import co_occurrences, penalties
+from avpretext.paths import original_of
+from avpretext.progress import progress
+from avpretext.systems import BEST, SCRATCH
+from avpretext.training import checkpoint as checkpoints
+from avpretext.training import model_folder
+from avpretext.training.checkpoint import Body
+from avpretext.training.co_occurrence import training_votes
+from avpretext.training.data import mean_and_deviation, normalise
+from avpretext.training.finetune import LabelledClips, RunSeeds, read_clips, train
+from avpretext.training.folds import Fold, FoldTable, read_folds
+from avpretext.training.grid import grid_map
+from avpretext.training.loop import torch_device
+from avpretext.training.model_folder import Description, LearntFrom, MediaSettings, Normalisation
+from avpretext.training.objectives import Scale
+from avpretext.training.penalty_matrices import Matrix
+from avpretext.training.predictions import provenance_of
+from avpretext.training.targets import Targets, read_targets
+
+EVERY_CLIP = 1_000_000
+"""Number of the fold in which every clip trains, as seeds count it: no protocol has so many."""
+
+
+def run(
+    name: str,
+    features: Mapping[str, Mapping[str, Sequence[Path]]],
+    targets: Mapping[str, Path],
+    folds: Path,
+    histories: Mapping[str, Path],
+    starts: Mapping[str, Path],
+    config: Config,
+    output: Path,
+    threads: int,
+) -> None:
+    """Train on all clips that the folds name, whatever their part, and write `model.safetensors` and `model.json`.
+
+    No clip is left to choose the epoch by: each network is trained for all epochs, as fine-tuning does in a fold
+    without dev clips.
+
+    Parameters
+    ----------
+    name
+        What fine-tuning starts from, or `best`: the one whose dev scores are best, see `choose`.
+    features, targets, folds
+        As for fine-tuning.
+    histories
+        initialisation: `history.parquet` of its fine-tuning; read for `best` alone.
+    starts
+        initialisation: checkpoint.
+    config
+        Read: `seed`, `chunks`, `model`, `finetune`, `export`, and of `split` what shapes sound.
+    output
+        The folder to write.
+    threads
+        Networks trained at a time.
+    """
+    torch.set_num_threads(1)
+    known, table = read_targets(targets), read_folds(folds)
+    clips = read_clips(features, known, table, config)
+    chosen, scores = choose(histories) if name == BEST else (name, {})
+    body = body_of(chosen, starts, clips.chunks.channels, config)
+    rows = {"train": learnt_rows(clips), "dev": np.empty(0, np.int64)}
+    networks = trained(clips, rows, body, penalty_of(known, table, config), config, threads)
+    normalisation = None
+    if config.model.normalise == "train":
+        normalisation = Normalisation(*mean_and_deviation(clips.chunks.moments[:, rows["train"]]))
+    description = Description(
+        format=model_folder.FORMAT,
+        package_version=__version__,
+        corpora=learnt_from(clips, rows["train"]),
+        initialisation=chosen,
+        dev_scores=scores,
+        seed=config.seed,
+        networks=len(networks),
+        channels=clips.chunks.channels,
+        chunks=config.chunks,
+        model=config.model,
+        scale=Scale.of(clips.values[rows["train"]]) if known.kind == "attribute" else None,
+        media=MediaSettings(**{field: getattr(config.split, field) for field in MediaSettings.model_fields}),
+        **_said_of(known, table),
+        **feature_settings(features),
+    )
+    model_folder.write(output, description, networks, normalisation)
+
+
+def _said_of(known: Targets, table: FoldTable) -> dict[str, Any]:
+    said = provenance_of(known, table)
+    named = {name: said[name] for name in ("setting", "target", "kind", "classes")}
+    return {**named, "speaker_leaks": bool(said.get("speaker_leaks", False))}
+
+
+def body_of(start: str, starts: Mapping[str, Path], channels: Sequence[str], config: Config) -> Body | None:
+    """Return the pre-trained body of an initialisation, None from scratch.
+
+    Raises
+    ------
+    UserError
+        Its checkpoint is not given, or is of another model.
+    """
+    if start == SCRATCH:
+        return None
+    if start not in starts:
+        raise UserError(f"export {start}: its checkpoint is needed; name it: --checkpoint {start}=FILE")
+    return checkpoints.read_body(starts[start], channels, config)
+
+
+def choose(histories: Mapping[str, Path]) -> tuple[str, dict[str, float]]:
+    """Return the initialisation with the best dev score, and the scores of all.
+
+    A score is the mean over folds and seeds of the best epoch's; of equals the first is taken. Where no clips are dev,
+    nothing but test clips could choose, and so scratch is taken.
+    """
+    scores: dict[str, float] = {}
+    for name, history in histories.items():
+        measured = shards.read(history).filter(split="dev", measure="score")
+        best = measured.group_by("fold", "seed").agg(pl.col("value").max())["value"].sort()
+        if len(best):
+            scores[name] = float(best.to_numpy().mean())
+    return max(scores, key=lambda name: scores[name], default=SCRATCH), scores
+
+
+def learnt_rows(clips: LabelledClips) -> NDArray[np.int64]:
+    """Return the rows of the clips that are no copies at another speed."""
+    corpora = [name.partition("/")[0] for name in clips.chunks.clip_ids]
+    return np.flatnonzero(["@" not in corpus for corpus in corpora])
+
+
+def learnt_from(clips: LabelledClips, rows: NDArray[np.int64]) -> dict[str, LearntFrom]:
+    """Return clips, speakers and hours of each corpus."""
+    names = np.array([clips.chunks.clip_ids[row].partition("/")[0] for row in rows])
+    speakers = np.array([clips.chunks.speakers[row] for row in rows])
+    hours = clips.chunks.moments[0][rows].max(1) * FRAME_S / 3600
+    return {
+        str(corpus): LearntFrom(
+            clips=int((names == corpus).sum()),
+            speakers=len(set(speakers[names == corpus])),
+            hours=round(float(hours[names == corpus].sum()), 4),
+        )
+        for corpus in np.unique(names)
+    }
+
+
+def feature_settings(features: Mapping[str, Mapping[str, Sequence[Path]]]) -> dict[str, Any]:
+    """Return the settings of `speech` and `log_mel`, None where not heard, as the shards say that made them.
+
+    Raises
+    ------
+    UserError
+        Corpora that are learnt together were described with different settings.
+    """
+    settings: dict[str, Any] = {"speech": None, "log_mel": None}
+    for corpus, by_name in features.items():
+        for name in settings.keys() & by_name.keys():
+            made_by = shards.read_provenance(by_name[name][0]).get("options", {})
+            if settings[name] not in (None, made_by):
+                raise UserError(
+                    f"{name} of {original_of(corpus)} was made with other settings than that of the other corpora;"
+                    f" redo the stage {name}"
+                )
+            settings[name] = made_by
+    return settings
+
+
+def penalty_of(known: Targets, table: FoldTable, config: Config) -> Matrix | None:
+    """Return the matrix (K, K) of the penalty loss over all clips, None for another loss."""
+    if config.finetune.loss != "penalty":
+        return None
+    everyone = Fold(EVERY_CLIP, {"train": frozenset(clip.key for clip in table.clips)})
+    matrix: Matrix = penalties(co_occurrences(torch.from_numpy(training_votes(known, everyone)))).numpy()
+    return matrix
+
+
+class _Job(NamedTuple):
+    """A network to train."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"export: network {self.number}"
+
+
+def trained(
+    clips: LabelledClips,
+    rows: Mapping[str, NDArray[np.int64]],
+    body: Body | None,
+    penalty: Matrix | None,
+    config: Config,
+    threads: int,
+) -> list[dict[str, Tensor]]:
+    """Return the weights of `export.networks` networks, each with a seed of its own."""
+    device = torch_device(config.finetune.device)
+    normalised = normalise(clips.chunks, rows["train"], config.model.normalise)
+    resident = replace(normalised, steps=normalised.steps.to(device), mask=normalised.mask.to(device))
+    once = functools.partial(_weights, replace(clips, chunks=resident), rows, body, penalty, config)
+    jobs = [_Job(number) for number in range(config.export.networks)]
+    done = progress(grid_map(once, jobs, threads, device), total=len(jobs), unit="networks", label="export")
+    return [{name: torch.from_numpy(value) for name, value in weights.items()} for weights in done]
+
+
+def _weights(
+    clips: LabelledClips,
+    rows: Mapping[str, NDArray[np.int64]],
+    body: Body | None,
+    penalty: Matrix | None,
+    config: Config,
+    job: _Job,
+) -> dict[str, NDArray[Any]]:
+    """Train one network; return its weights as arrays, which another process can send."""
+    state, _ = train(clips, rows, RunSeeds(job.number, EVERY_CLIP), body, config, penalty)
+    return {name: value.detach().cpu().numpy() for name, value in state.best.items()}

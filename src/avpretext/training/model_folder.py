@@ -1,0 +1,221 @@
+"""A trained model as a folder that can be taken away: `model.json` says what it is, `model.safetensors` holds numbers.
+
+`model.json` has everything that turns a file into a prediction: how sound is read, which features, channels and chunks,
+the network and its classes; and the SHA-256 of the weights. Nothing in the folder is code, and nothing is unpickled.
+Beside the two lie `README.md` and `card.json`, what is to be known before it is used, which `predict` does not read.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from torch import Tensor
+
+from avpretext.config import ChunkOptions, LogMelOptions, ModelOptions, Options, SpeechOptions
+from avpretext.corpora.settings import Kind
+from avpretext.errors import UserError
+from avpretext.models.network import SpeechNetwork
+from avpretext.options.base import Count
+from avpretext.shards import atomic_path
+from avpretext.training import checkpoint
+from avpretext.training.objectives import TASK, Scale
+from avpretext.training.sources import STAGES
+
+FORMAT = 1
+"""Raised when a folder could be misunderstood by the package as it was before."""
+
+DESCRIPTION, WEIGHTS, README, CARD = "model.json", "model.safetensors", "README.md", "card.json"
+"""The files of a folder."""
+
+_AGAIN = "take the folder again from where it was made, or run the stage 'export' again"
+
+
+class MediaSettings(Options):
+    """What of `split` shapes the sound of a clip, as the training clips had it."""
+
+    trim_db: float | None
+    fps: float
+    min_duration_s: float
+    max_duration_s: float
+
+
+class LearntFrom(Options):
+    """The clips of a corpus that a model was trained on."""
+
+    clips: int
+    speakers: int
+    hours: float
+
+
+class Description(Options):
+    """The content of `model.json`.
+
+    `dev_scores` are those that the initialisation was chosen by, empty where it was named. `speech` and `log_mel` are
+    null where the model does not hear them. `scale` is mean and deviation of an attribute. `normalisation` by `train`
+    lies beside the weights. `speaker_leaks`: its protocol has speakers in both train and test.
+    """
+
+    format: int
+    package_version: str
+    setting: str
+    target: str
+    kind: Kind
+    classes: list[str]
+    speaker_leaks: bool
+    corpora: dict[str, LearntFrom]
+    initialisation: str
+    dev_scores: dict[str, float]
+    seed: int
+    networks: Count
+    media: MediaSettings
+    speech: SpeechOptions | None
+    log_mel: LogMelOptions | None
+    channels: list[str]
+    chunks: ChunkOptions
+    model: ModelOptions
+    scale: tuple[float, float] | None
+    weights_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and deviation (F,) of each channel over the training clips."""
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What a folder holds; `normalisation` is None for a model that normalises each speaker by their own clips."""
+
+    description: Description
+    networks: list[SpeechNetwork]
+    normalisation: Normalisation | None
+
+    @property
+    def scale(self) -> Scale | None:
+        """Mean and deviation of an attribute."""
+        return None if self.description.scale is None else Scale(*self.description.scale)
+
+
+def write(
+    folder: Path, description: Description, networks: Sequence[Mapping[str, Tensor]], known: Normalisation | None
+) -> None:
+    """Write the two files of a model; the description, which names the other's SHA-256, last."""
+    tensors = {f"network.{place}.{name}": value for place, one in enumerate(networks) for name, value in one.items()}
+    if known is not None:
+        tensors["normalisation.mean"] = torch.from_numpy(known.mean)
+        tensors["normalisation.deviation"] = torch.from_numpy(known.deviation)
+    checkpoint.write(folder / WEIGHTS, tensors, {"format": FORMAT})
+    sha256 = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    content = description.model_copy(update={"weights_sha256": sha256}).model_dump(mode="json")
+    with atomic_path(folder / DESCRIPTION) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read(folder: Path) -> TrainedModel:
+    """Read a model, every part of it checked.
+
+    Raises
+    ------
+    UserError
+        A file is missing or not as it was written, is of a newer format, or the model hears features that cannot be
+        computed from a file.
+    """
+    description = read_description(folder)
+    foreign = [name for name in description.model.features if name not in STAGES]
+    if foreign:
+        raise UserError(
+            f"{folder}: the model hears {foreign[0]!r}, features of your own, which cannot be computed from a file;"
+            " train one with model.features: [speech], [log_mel] or both"
+        )
+    missing = [name for name in description.model.features if getattr(description, name) is None]
+    if missing:
+        raise UserError(f"{folder / DESCRIPTION}: no settings of {missing[0]}, which the model hears; {_AGAIN}")
+    if (description.kind == "attribute") != (description.scale is not None):
+        raise UserError(f"{folder / DESCRIPTION}: scale = {description.scale} of a target that is {description.kind}")
+    tensors = _read_tensors(folder / WEIGHTS, description.weights_sha256)
+    known = None
+    if description.model.normalise == "train":
+        known = _normalisation(tensors, len(description.channels), folder / WEIGHTS)
+    return TrainedModel(description, _networks(tensors, description, folder / WEIGHTS), known)
+
+
+def read_description(folder: Path) -> Description:
+    """Read `model.json` of a folder."""
+    file = folder / DESCRIPTION
+    content = _content(file)
+    if content.get("format", 0) != FORMAT:
+        raise UserError(
+            f"{file}: is of format {content.get('format')!r}, and this avpretext reads format {FORMAT}: update"
+            " avpretext, or export the model with this one"
+        )
+    try:
+        return Description.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{file}: {where}: {first['msg']}; {_AGAIN}") from None
+
+
+def _content(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        below = sorted([*file.parent.glob(f"*/{DESCRIPTION}"), *file.parent.glob(f"*/*/{DESCRIPTION}")])
+        hint = f"; did you mean {below[0].parent}?" if below else "; the stage 'export' makes such a folder"
+        raise UserError(f"{file.parent}: no model of avpretext: it has no {DESCRIPTION}{hint}")
+    try:
+        content = json.loads(file.read_text("utf-8"))
+    except (ValueError, RecursionError, OSError):
+        raise UserError(f"{file}: cannot be read as JSON; {_AGAIN}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: is no description of a model; {_AGAIN}")
+    return content
+
+
+def _read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
+    """Return the tensors of the very bytes that were checked."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}); {_AGAIN}") from None
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise UserError(f"{file}: is not the file that {DESCRIPTION} names: its SHA-256 is another; {_AGAIN}")
+    try:
+        tensors: dict[str, Tensor] = load_tensors(content)
+    except SafetensorError:
+        raise UserError(f"{file}: is no safetensors file; {_AGAIN}") from None
+    return tensors
+
+
+def _normalisation(tensors: Mapping[str, Tensor], channels: int, file: Path) -> Normalisation:
+    parts = [tensors.get(f"normalisation.{name}") for name in ("mean", "deviation")]
+    values = [part.double().numpy() for part in parts if part is not None and part.shape == (channels,)]
+    if len(values) < 2 or not np.isfinite(values).all() or not (values[1] > 0).all():
+        raise UserError(f"{file}: has no mean and deviation of {channels} channels; {_AGAIN}")
+    return Normalisation(values[0], values[1])
+
+
+def _networks(tensors: Mapping[str, Tensor], description: Description, file: Path) -> list[SpeechNetwork]:
+    return [_network(checkpoint.below(f"network.{place}", tensors), description, file)
+            for place in range(description.networks)]  # fmt: skip
+
+
+def _network(weights: Mapping[str, Tensor], description: Description, file: Path) -> SpeechNetwork:
+    """Return a network with these weights; one of other shapes is refused before it takes memory."""
+    with torch.device("meta"):
+        network = SpeechNetwork(len(description.channels), description.model, {TASK: len(description.classes)})
+    expected = {name: value.shape for name, value in network.state_dict().items()}
+    if {name: value.shape for name, value in weights.items()} != expected:
+        raise UserError(f"{file}: its weights are not those of the network in {DESCRIPTION}; {_AGAIN}")
+    network.load_state_dict(weights, assign=True)
+    return network.eval()

@@ -1,0 +1,92 @@
+"""The model card: the scores of evaluate, and what a reader must know of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.predict.conftest import describe, write_model
+
+from avpretext import schemas, shards
+from avpretext.config import CorpusOptions
+from avpretext.errors import UserError
+from avpretext.evaluation import card
+
+
+def metrics(path: Path, initialisation: str = "energy", kind: str = "hard") -> Path:
+    """Write scores of a setting: .5 over all classes, less for one of them."""
+    counted = {"mean": 0.5, "std": 0.1, "runs": 12, "speakers": 9, "clips": 90}
+    measures = {"hard": ["macro_f1", "uar"], "attribute": ["ccc", "rmse"]}[kind]
+    rows: list[dict[str, Any]] = [
+        {"initialisation": initialisation, "measure": name, "class": None, "value": 0.5 + place / 8, "ci_low": 0.4,
+         "ci_high": None if place else 0.6, **counted}
+        for place, name in enumerate(measures)
+    ]  # fmt: skip
+    for measure in ("precision", "recall", "f1") if kind == "hard" else ():
+        rows.append({**rows[0], "measure": measure, "class": "angry", "value": 0.25})
+    rows += [{**row, "initialisation": "scratch", "value": 0.1} for row in rows]
+    made_by = shards.provenance("evaluate", {"evaluate": {"level": 0.9}, "seed": 1})
+    shards.write_table(path, rows, schemas.METRICS, made_by)
+    return path
+
+
+def carded(
+    tmp_path: Path, options: dict[str, Any] | None = None, kind: str = "hard", **changes: Any
+) -> tuple[str, Any]:
+    folder = write_model(tmp_path / "model", describe(initialisation="energy", kind=kind, **changes))
+    corpus = CorpusOptions(**{"path": ".", "use": [], "reader": "ravdess", **(options or {})})
+    card.run(folder / "model.json", metrics(tmp_path / "metrics.parquet", kind=kind), "mine", corpus, folder)
+    return (folder / "README.md").read_text(), json.loads((folder / "card.json").read_text())
+
+
+def test_it_repeats_the_scores_of_its_own_start_with_intervals(tmp_path: Path) -> None:
+    page, said = carded(tmp_path)
+    assert "| macro-F1 | 0.500 | 0.400 to 0.600 |" in page
+    assert "| angry | 0.250 | 0.250 | 0.250 |" in page
+    assert "90 clips of 9 speakers, 12 runs" in page
+    assert "intervals of 90 %" in page
+    assert [score["value"] for score in said["scores"]] == [0.5, 0.625]
+    assert said["classes"] == {"angry": {"precision": 0.25, "recall": 0.25, "f1": 0.25}}
+    assert said["level"] == 0.9
+
+
+def test_it_says_what_the_scores_are_not_and_what_the_licences_are(tmp_path: Path) -> None:
+    page, said = carded(tmp_path, dev_scores={"scratch": 0.3, "energy": 0.4})
+    assert "**These are not scores of this very model.**" in page
+    assert "was chosen among 2 by its score on dev clips" in " ".join(page.split())
+    assert "CC BY-NC-SA 4.0" in page
+    assert "commercial use\n  needs a licence from audEERING" in page
+    assert "synthetic" not in page
+    assert "speakers in both train and test" not in page
+    assert said["licence"].endswith("CC BY-NC-SA 4.0")
+
+
+def test_it_warns_of_a_synthetic_corpus_and_of_a_protocol_that_leaks(tmp_path: Path) -> None:
+    page, _ = carded(tmp_path, {"synthetic": True}, speaker_leaks=True)
+    assert "**Trained on a synthetic corpus" in page
+    assert "**This protocol has speakers in both train and test" in page
+
+
+def test_a_model_by_speaker_says_that_it_must_know_who_speaks(tmp_path: Path) -> None:
+    page, _ = carded(tmp_path, model={"normalise": "speaker"})
+    assert "--speakers folder" in page
+    assert 'model.predict("clip.wav", speaker="me")' in page
+
+
+def test_an_attribute_has_no_classes(tmp_path: Path) -> None:
+    page, said = carded(tmp_path, kind="attribute", classes=["arousal"], scale=(1.0, 2.0))
+    assert "tells arousal, a number" in page
+    assert "| CCC | 0.500 | 0.400 to 0.600 |" in page
+    assert "precision" not in page
+    assert said["classes"] == {}
+
+
+def test_scores_of_another_start_are_none(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no scores of 'emotion'; run the stage 'evaluate' again"):
+        card.scores_of(metrics(tmp_path / "metrics.parquet"), "emotion")
+
+
+def test_no_line_is_left_with_a_template_in_it(tmp_path: Path) -> None:
+    page, _ = carded(tmp_path)
+    assert not any(sign in page for sign in ("{{", "{%", "None", "to  |"))
+    assert "\n\n\n" not in page

@@ -1,0 +1,68 @@
+"""Which reader a folder asks for, and what can be done with it."""
+
+from pathlib import Path
+
+import pytest
+
+from avpretext.config import CorpusOptions
+from avpretext.errors import UserError
+from avpretext.init import guess
+from avpretext.init.guess import Found
+
+CREMA_D = [f"AudioWAV/{actor}_DFA_{emotion}_XX.wav" for actor in (1001, 1002, 1003) for emotion in ("ANG", "HAP")]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["Actor_01/01-01-05-02-01-01-01.mp4", "Actor_02/01-01-05-02-01-01-02.mp4"], ("ravdess", True)),
+        (["Actor_01/03-01-05-02-01-01-01.wav"], ("ravdess", False)),
+        (CREMA_D, ("crema_d", False)),
+        (["s1/bbaf2n.mpg", "s2/lrwp9a.mpg", "notes/take 1.mpg"], ("grid", True)),
+        (["wav/03a01Fa.wav", "wav/03a01Nc.wav"], ("emodb", False)),
+        (["M003/video/front/angry/level_1/001.mp4", "M003/audio/angry/level_1/001.m4a"], ("mead", True)),
+        (["anna/hello.mp4", "bob/hello.mp4", "bob/1001_DFA_ANG_XX.mp4"], ("folder", True)),
+    ],
+)
+def test_a_corpus_is_known_by_its_names(files: list[str], expected: tuple[str, bool]) -> None:
+    assert guess.guess_reader(sorted(files)) == expected
+
+
+def found_in(folder: Path, files: list[str], **options: object) -> Found:
+    for name in files:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"\0" * 2000)
+    return guess.look(CorpusOptions(path=str(folder), use=["pretrain"], **options))  # type: ignore[arg-type]
+
+
+def test_labels_are_those_whose_tables_are_there(tmp_path: Path) -> None:
+    found = found_in(tmp_path, [*CREMA_D, "AudioWAV/notes.wav"], reader="crema_d", video=False)
+    assert (found.clips, found.refused, found.speakers) == (6, 1, ["1001", "1002", "1003"])
+    assert found.labels == ["acted"]  # the votes of raters are not there
+    assert guess.uses(found) == ["pretrain", "finetune"]
+    assert guess.protocol_for(found) == {"name": "speaker_kfold", "folds": 3}
+
+
+def test_of_two_speakers_no_labels_are_learnt(tmp_path: Path) -> None:
+    found = found_in(tmp_path, CREMA_D[:4], reader="crema_d", video=False)
+    assert guess.uses(found) == ["pretrain"]
+
+
+def test_all_speakers_of_a_published_protocol_bring_it(tmp_path: Path) -> None:
+    actors = [f"Actor_{actor:02d}/03-01-05-02-01-01-{actor:02d}.wav" for actor in range(1, 25)]
+    found = found_in(tmp_path, actors, reader="ravdess", video=False)
+    assert guess.protocol_for(found) == {"name": "emobox"}
+
+
+def test_a_table_brings_labels_to_a_folder(tmp_path: Path) -> None:
+    rows = "\n".join(f"{name}.wav,{name},{emotion}" for name, emotion in (("a", "joy"), ("b", "joy"), ("c", "rage")))
+    (tmp_path / "clips.csv").write_text(f"path,speaker,emotion\n{rows}\n")
+    found = found_in(tmp_path, ["a.wav", "b.wav", "c.wav"], video=False, table=str(tmp_path / "clips.csv"))
+    assert found.labels == ["emotion"]
+    assert guess.uses(found) == ["pretrain", "finetune"]
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no video files there"):
+        guess.look(CorpusOptions(path=str(tmp_path), use=["pretrain"]))

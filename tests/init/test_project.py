@@ -1,0 +1,160 @@
+"""A project folder: made by flags or by answers, and Snakemake runs in it as it is."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.inspect.conftest import HEIGHT, SOURCE_FPS, WIDTH, numbered, tone
+from typer.testing import CliRunner, Result
+
+from avpretext.cli import app
+from avpretext.config_file import load
+from avpretext.errors import UserError
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture(scope="session")
+def talks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Videos of three speakers, without labels."""
+    from avpretext.media.encode import write_mp4
+
+    folder = tmp_path_factory.mktemp("talks") / "my talks"
+    for speaker in ("ann", "bob", "eve"):
+        (folder / speaker).mkdir(parents=True)
+        write_mp4(folder / speaker / f"{speaker}_1.mp4", numbered(), (WIDTH, HEIGHT), SOURCE_FPS, tone(), 16_000)
+    return folder
+
+
+def init(*arguments: object, answers: str | None = None) -> Result:
+    return RUNNER.invoke(app, ["init", *map(str, arguments)], input=answers)
+
+
+def test_flags_alone_make_a_project(tmp_path: Path, talks: Path) -> None:
+    done = init(tmp_path / "project", "--corpus", talks, "--yes")
+    assert done.exit_code == 0, done.output
+    assert "3 clips with video, read as folder; 3 speakers" in done.output
+    config = load(tmp_path / "project" / "config.yaml")
+    corpus = config.corpora["my_talks"]
+    assert (corpus.path, corpus.reader, corpus.use, corpus.video) == (str(talks), "folder", ["pretrain"], True)
+    assert done.output.rstrip().endswith(f"snakemake --cores {len(os.sched_getaffinity(0))}")
+    made = {str(path.relative_to(tmp_path / "project")) for path in (tmp_path / "project").rglob("*") if path.is_file()}
+    profiles = {"profiles/default/config.yaml", "profiles/slurm/config.yaml"}
+    assert made == {"config.yaml", "Snakefile", "README.md", ".gitignore", *profiles}
+
+
+def test_a_relative_corpus_is_written_as_an_absolute_path(
+    tmp_path: Path, talks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(talks.parent)
+    assert init(tmp_path / "p", "--corpus", "my talks/../my talks", "--yes").exit_code == 0
+    assert load(tmp_path / "p" / "config.yaml").corpora["my_talks"].path == str(talks)
+
+
+def test_answers_make_a_project_and_wrong_ones_are_asked_again(tmp_path: Path, talks: Path) -> None:
+    answers = [str(talks / "nowhere"), str(talks), "foldr", "folder", "maybe", "no", "a name", "talks", "finetune",
+               "pretrain", "0", "3"]  # fmt: skip
+    done = init(tmp_path / "p", answers="\n".join(answers) + "\n")
+    assert done.exit_code == 0, done.output
+    for words in (
+        "no such folder", "did you mean 'folder'?", "expected yes or no", "a name has letters",
+        "finetune is not possible: no labels are known of it", "'0': expected a number from 1 to 10000",
+    ):  # fmt: skip
+        assert words in done.output
+    corpus = load(tmp_path / "p" / "config.yaml").corpora["talks"]
+    assert (corpus.video, corpus.use, corpus.shards) == (False, ["pretrain"], 3)
+
+
+def test_the_defaults_of_the_questions_are_what_was_found(tmp_path: Path, talks: Path) -> None:
+    by_answers = init(tmp_path / "a", "--corpus", talks, answers="\n" * 5)
+    assert by_answers.exit_code == 0, by_answers.output
+    assert init(tmp_path / "b", "--corpus", talks, "--yes").exit_code == 0
+    assert (tmp_path / "a" / "config.yaml").read_text() == (tmp_path / "b" / "config.yaml").read_text()
+
+
+def test_labelled_speakers_are_learnt_and_tested(tmp_path: Path) -> None:
+    for actor in (1001, 1002, 1003):
+        for emotion in ("ANG", "HAP"):
+            (tmp_path / "crema" / "AudioWAV").mkdir(parents=True, exist_ok=True)
+            (tmp_path / "crema" / "AudioWAV" / f"{actor}_DFA_{emotion}_XX.wav").write_bytes(b"\0" * 2000)
+    done = init(tmp_path / "p", "--corpus", tmp_path / "crema", "--yes")
+    assert done.exit_code == 0, done.output
+    corpus = yaml.safe_load((tmp_path / "p" / "config.yaml").read_text())["corpora"]["crema"]
+    assert corpus["use"] == ["pretrain", "finetune"]
+    assert corpus["targets"] == ["acted"]
+    assert corpus["protocol"] == {"name": "speaker_kfold", "folds": 3}
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "Snakefile", "README.md", "profiles/default"])
+def test_nothing_is_overwritten(tmp_path: Path, talks: Path, name: str) -> None:
+    mine = tmp_path / "p" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    done = init(tmp_path / "p", "--corpus", talks, "--yes")
+    assert isinstance(done.exception, UserError)
+    assert f"{name} is there already" in str(done.exception)
+    assert [path.read_text() for path in (tmp_path / "p").rglob("*") if path.is_file()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "--corpus is missing: with --yes"),
+        (("--corpus", "/nowhere"), "/nowhere: no such folder"),
+        (("--corpus", "{talks}", "--reader", "crema"), "'crema' is no reader"),
+        (("--corpus", "{talks}", "--name", "tables"), "a name has letters"),
+        (("--corpus", "{talks}", "--use", "finetune"), "no labels are known of it"),
+        (("--corpus", "{talks}", "--use", "train"), "'train': expected pretrain, finetune, or both"),
+        (("--corpus", "{talks}", "--table", "/nowhere.csv"), "/nowhere.csv"),
+    ],
+)
+def test_a_wish_that_cannot_be_granted_is_said_so_and_nothing_is_written(
+    tmp_path: Path, talks: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    done = init(tmp_path / "p", "--yes", *(argument.format(talks=talks) for argument in arguments))
+    assert isinstance(done.exception, UserError), done.output
+    assert words in str(done.exception)
+    assert not (tmp_path / "p").exists()
+
+
+def test_answers_that_end_are_said_so(tmp_path: Path, talks: Path) -> None:
+    done = init(tmp_path / "p", answers="")
+    assert isinstance(done.exception, UserError)
+    assert "--yes" in str(done.exception)
+
+
+@pytest.mark.workflow
+def test_snakemake_runs_in_the_project_as_it_is(tmp_path: Path, talks: Path) -> None:
+    folder = tmp_path / "project"
+    assert init(folder, "--corpus", talks, "--audio", "--yes").exit_code == 0
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+    def snakemake(*arguments: str) -> str:
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    planned = snakemake("--dry-run")
+    assert "Using workflow specific profile profiles/default" in planned
+    assert "1  project" in planned  # of the display that the profile asks for
+    assert "1  report" in planned
+    snakemake("pseudo_labels")
+    assert (folder / "results/my_talks/labels_energy/all.parquet").is_file()
+    assert "1  report" in snakemake("--dry-run", "--workflow-profile", "profiles/default")
+    bare = [sys.executable, "-m", "avpretext", "inspect", "ann/ann_1", "-o", "ann.png"]
+    assert subprocess.run(bare, cwd=folder, env=environment, capture_output=True, check=False).returncode == 0
+    assert (folder / "ann.png").stat().st_size > 10_000
+
+
+def test_of_one_speaker_the_next_command_stops_at_pseudo_labels(tmp_path: Path, talks: Path) -> None:
+    many = init(tmp_path / "many", "--corpus", talks, "--yes").output
+    (tmp_path / "crema").mkdir()
+    (tmp_path / "crema" / "1001_DFA_ANG_XX.wav").write_bytes(b"\0" * 2000)
+    one = init(tmp_path / "one", "--corpus", tmp_path / "crema", "--yes").output
+    assert "pre-training needs two speakers" in one
+    assert one.rstrip().endswith(" pseudo_labels")
+    assert not many.rstrip().endswith(" pseudo_labels")
