@@ -41,10 +41,8 @@ def multiply(source: Layout, target: Layout, times: int) -> None:
 
 
 def _renamed(path: str, copy: int) -> pa.Table:
-    rows = pa.concat_tables(list(shards.iterate_groups(path)))
-    if not rows.num_rows:
-        return rows
-    names = pa.array([f"{copy:03d}/{name}" for name in rows["clip_id"].to_pylist()])
+    rows = pa.concat_tables([shards.schema_of(path).empty_table(), *shards.iterate_groups(path)])
+    names = pa.array([f"{copy:03d}/{name}" for name in rows["clip_id"].to_pylist()], pa.string())
     return rows.set_column(rows.column_names.index("clip_id"), "clip_id", names)
 
 

@@ -150,3 +150,24 @@ def test_a_model_to_take_away_is_made_of_each_setting_from_what_is_chosen() -> N
     assert list(asked.export_histories("crema", "acted.speaker_kfold", "best")) == ["scratch", "energy", "clusters"]
     assert asked.export_histories("crema", "acted.speaker_kfold", "energy") == {}
     assert plan({"export": {"initialisations": []}}, **corpora).exported() == []
+
+
+def test_phones_are_found_in_sound_words_and_the_tables_that_are_asked_for(tmp_path: Path) -> None:
+    own = {"dictionary": "mine.dict", "visemes": "mine.yaml"}
+    table = tmp_path / "clips.csv"
+    table.write_text("path\na.wav\n")
+    asked = plan({"phones": own}, mine=corpus("folder", use=[], table=str(table), transcripts="said.csv", truth="t"))
+    assert asked.phone_inputs("mine", "0003") == {
+        "audio": "r/mine/split/audio/0003.parquet",
+        "index": "r/mine/index/0003.parquet",
+        "tables": [str(table), "said.csv", "mine.dict", "mine.yaml"],
+    }
+    true = plan({"phones": {"backend": "truth"}}, mine=corpus(truth="t", segment=True, use=[]))
+    assert true.phone_inputs("mine", "0000")["tables"] == ["t/phonemes.parquet"]
+    assert true.phone_inputs("mine", "0000")["index"] == "r/mine/segment/0000.parquet"
+    assert true.imported_phones() is None
+    imported = plan({"phones": {"backend": "import", "imports": str(tmp_path)}}, mine=corpus())
+    before = imported.imported_phones()
+    (tmp_path / "a.TextGrid").write_text("x")
+    assert imported.imported_phones() != before
+    assert not any("phones" in path for path in [*asked.kept(), *asked.everything()]), "no part of the main flow"

@@ -3,7 +3,6 @@
 The rules of the workflow ask here, so that they hold no logic of their own; no artefact is opened.
 """
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target
 from avpretext.corpora.settings import Setting
 from avpretext.corpora.transcripts import transcript_files
 from avpretext.errors import UserError, nearest
+from avpretext.imports import fingerprint_of
 from avpretext.paths import Layout, copy_of, expand, original_of
 from avpretext.systems import BEST, DEEPEMOCLUSTER, SCRATCH, ensembles_of
 
@@ -193,9 +193,7 @@ class Plan:
     def imports(self) -> str | None:
         """Return what changes when a file of imported action units is added, replaced or removed; None without any."""
         options = self.config.action_units
-        if options.backend != "import" or options.imports is None:
-            return None
-        return _fingerprint(options.imports, (".csv",))
+        return fingerprint_of(options.imports if options.backend == "import" else None, (".csv",))
 
     def phone_inputs(self, corpus: str, shard: str) -> dict[str, str | list[str]]:
         """Return what the phones of a shard are found in."""
@@ -212,9 +210,7 @@ class Plan:
     def imported_phones(self) -> str | None:
         """Return what changes when a file of imported phones is added, replaced or removed; None without any."""
         options = self.config.phones
-        if options.backend != "import" or options.imports is None:
-            return None
-        return _fingerprint(options.imports, (".textgrid", ".ctm", ".align"))
+        return fingerprint_of(options.imports if options.backend == "import" else None, (".textgrid", ".ctm", ".align"))
 
     def labels(self, corpus: str) -> list[str]:
         """Return the pseudo-label tables of a corpus."""
@@ -430,13 +426,6 @@ class Plan:
                 files += self.predictions(corpus, setting)
                 files += [*self.target_tables(corpus, setting).values(), self.layout.folds(corpus, setting)]
         return files
-
-
-def _fingerprint(folder: str, extensions: tuple[str, ...]) -> str:
-    """Return what changes when a file with one of these extensions is added, replaced or removed in a folder."""
-    files = sorted(file for file in Path(folder).rglob("*") if file.suffix.lower() in extensions)
-    lines = [f"{file}\0{file.stat().st_size}\0{file.stat().st_mtime_ns}" for file in files]
-    return hashlib.blake2b("\0\0".join(lines).encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
 
 def _name(stage: StageOf, corpus: str) -> str:

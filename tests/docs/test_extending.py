@@ -43,7 +43,7 @@ def applied(step: re.Match[str], root: Path) -> None:
         file.write_text(f"{text}\n\n{step['code']}", "utf-8")
         return
     lines = text.splitlines(keepends=True)
-    places = [k for k, line in enumerate(lines) if line.startswith(step["anchor"])]
+    places = [k for k, line in enumerate(lines) if line.strip().startswith(step["anchor"])]
     assert places, f"docs/extending.md: no line of {step['file']} starts with {step['anchor']!r}"
     lines[places[0] : places[0] + (step["where"] == "in place of")] = [step["code"]]
     file.write_text("".join(lines), "utf-8")
@@ -126,6 +126,7 @@ def test_the_backend_measures_the_smile_and_nothing_else(action_units: Path) -> 
 
 
 def test_the_stage_counts_zero_crossings(root: Path, run: Run) -> None:
+    run("doctest", "src/avpretext/features/crossings.py")
     layout = Layout(root / "results")
     output = root / "crossings.parquet"
     run("avpretext", "crossings", "--audio", layout.shard("mine", "split", 0, "audio"), "--output", str(output),

@@ -36,6 +36,11 @@ def test_every_command_that_is_told_exists(page: Path) -> None:
     assert all(f"\n{target}:" in makefile for target in targets)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_targets_stand_before_configfile_which_takes_any_number_of_files(page: Path) -> None:
+    assert not re.search(r"--configfile [^ \n`]+ +[a-z]", page.read_text("utf-8"))
+
+
 @pytest.mark.parametrize("page", FRONT, ids=lambda page: page.name)
 def test_every_results_file_that_is_told_is_one_of_the_layout(page: Path) -> None:
     stages = set(re.findall(r"^## (\w+)$", (REPOSITORY / "docs" / "stages.md").read_text("utf-8"), re.MULTILINE))

@@ -61,7 +61,9 @@ class Browser:
 
     def emulate(self, medium: Literal["screen", "print"], scheme: Literal["light", "dark"] = "light") -> None:
         """Show the page as on screen or as printed."""
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        # Without motion a click need not wait until the page has scrolled.
+        wishes = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in wishes.items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium, "features": features})
 
     def messages(self) -> list[str]:

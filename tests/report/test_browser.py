@@ -182,6 +182,8 @@ def test_explorer_shows_labels_pictures_and_traces_of_every_clip(
     everything = len(data["clips"]) + len(data["refused"])
     assert everything == 12 * (10 + 8 + 6) + 9
     assert status(browser) == f"{everything} of {everything} clips; 1 to 20 are shown."
+    choose(browser, "corpus", "demo_acted")
+    assert status(browser).startswith(f"{96 + 3} of {everything} clips")
     choose(browser, "corpus", "demo_talk")
     row = browser.find(".clip")
     clip = next(clip for clip in data["clips"] if clip["corpus"] == "demo_talk" and clip["id"] == ids(browser)[0])
@@ -217,7 +219,7 @@ def test_explorer_filters_by_label_speaker_reason_and_name(
     choose(browser, "status", "no_face")
     assert len(browser.all(".clip.refused")) == 3
     assert "no face is found in enough of the frames: <b>&" in browser.find(".clip .why").text
-    choose(browser, "status", "refused, any reason")
+    choose(browser, "status", "refused")
     assert len(browser.all(".clip.refused")) == 9
     choose(browser, "status", "")
     browser.find("#explorer-text").send_keys("1103_dfa_FEA_1")

@@ -167,3 +167,24 @@ def test_the_penalty_is_that_of_all_votes(tiny: TinyCorpus) -> None:
     # Of 24 clips that anyone calls happy, 12 are called angry too; all 12 angry ones are called happy too.
     assert penalty is not None
     assert penalty.tolist() == [[0, 0.5, 1], [0, 0, 1], [1, 1, 0]]
+
+
+def test_copies_at_other_speeds_are_learnt_from_and_count_for_nothing_else(tiny: TinyCorpus, tmp_path: Path) -> None:
+    features = {"tiny": {"speech": tiny.speech}, "tiny@1.1": {"speech": tiny.speech}}
+    targets = {"tiny": tiny.targets()}
+    known, table = read_targets(targets), read_folds(tiny.folds)
+    clips = read_clips(features, known, table, config())
+    assert len(clips.chunks) == 72
+    assert len(export.learnt_rows(clips)) == 36
+    export.run("scratch", features, targets, tiny.folds, {}, {}, config(export={"networks": 1}), tmp_path / "both", 1)
+    both = model_folder.read(tmp_path / "both")
+    alone = run(tiny, tmp_path / "alone", export={"networks": 1})
+    assert both.description.corpora == alone.description.corpora
+    assert both.normalisation is not None
+    assert alone.normalisation is not None
+    assert np.array_equal(both.normalisation.mean, alone.normalisation.mean), "by the clips themselves"
+
+
+def test_the_penalty_is_learnt_with(tiny: TinyCorpus, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="penalty needs raters' votes"):
+        run(tiny, tmp_path, finetune={"loss": "penalty"})

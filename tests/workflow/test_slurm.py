@@ -86,4 +86,4 @@ def test_only_training_asks_for_a_gpu_and_only_where_it_shall_use_one(
     project = finished.copy(tmp_path / "copy")
     assert asking(project) == set(), "the configuration says device: cpu"
     on_gpu = {name: {**project.config[name], "device": device} for name in ("pretrain", "finetune")}
-    assert asking(project, **on_gpu) == {"pretrain", "finetune"}
+    assert asking(project, **on_gpu) == {"pretrain", "finetune", "export"}

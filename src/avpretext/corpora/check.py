@@ -49,7 +49,7 @@ FIXES = {
     "unlisted": "add rows for them to the table, or move them out of the corpus",
     "bad_segment": "correct start and end in the table, in seconds",
     "leads_outside": "nothing, if these links are yours: they are followed, and media alone is read",
-    "no_speaker": "name the speakers, by a folder each or in a table; `use: [pretrain]` and partitions need no names",
+    "no_speaker": "name the speakers, by a folder each or in a table; pre-training and partitions need no names",
     "incomplete": "download what is missing, or go on with what is here",
     "target": "correct the table, or set corpora.NAME.targets",
 }

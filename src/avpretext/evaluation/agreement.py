@@ -106,7 +106,7 @@ def cohens_kappa(counts: NDArray[np.integer]) -> float:
     0.4
     """
     table = np.asarray(counts, dtype=np.float64)
-    total = table.sum()
+    total = float(table.sum())
     if not total:
         return float("nan")
     chance = float((table.sum(axis=1) * table.sum(axis=0)).sum()) / total**2

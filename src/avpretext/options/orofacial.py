@@ -1,10 +1,10 @@
 """Options of speech that moves a face: what is learnt, from what, by which network, on which folds."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from avpretext.options.base import Count, Options, Positive
+from avpretext.options.base import Count, Options, Place, Positive
 from avpretext.options.training import LoopOptions
 from avpretext.systems import OROFACIAL_SYSTEMS, OrofacialSystem
 
@@ -63,7 +63,7 @@ class OrofacialOptions(LoopOptions):
     folds: int = Field(4, ge=2, description="speaker_kfold: number of folds")
     dev_speakers: Count = Field(2, description="this many training speakers, drawn by seed, choose the epoch")
     seeds: Count = Field(1, description="runs per fold")
-    threads: Count = Field(
+    threads: Annotated[Count, Place()] = Field(
         1, description="runs of a job at a time, each on one CPU core; results are the same bytes for any number"
     )
     piece_s: Positive = Field(20.0, description="longer clips are learnt and predicted in pieces, in seconds")

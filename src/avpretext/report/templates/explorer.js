@@ -9,7 +9,7 @@
   const data = JSON.parse(source.textContent);
   const form = document.getElementById("explorer-filters"), list = document.getElementById("explorer-rows");
   const status = document.getElementById("explorer-found"), pages = document.getElementById("explorer-pages");
-  const PER_PAGE = 20, REFUSED = "refused, any reason";
+  const PER_PAGE = 20, REFUSED = "refused";
   const clips = [...data.clips, ...data.refused.map(row => ({ ...row, id: row.clip_id || row.path, refused: true }))];
   let page = 0, only = null;
 
@@ -172,7 +172,7 @@
     const turn = (name, to) => {
       const button = make("button", { type: "button" }, name);
       button.disabled = to < 0 || to > last;
-      button.addEventListener("click", () => { page = to; show(); list.focus({ preventScroll: true }); document.getElementById("explorer-found").scrollIntoView(); });
+      button.addEventListener("click", () => { page = to; show(); list.focus({ preventScroll: true }); status.scrollIntoView({ behavior: "instant" }); });
       return button;
     };
     pages.replaceChildren(...(last ? [turn("Previous", page - 1), make("span", {}, `Page ${page + 1} of ${last + 1}`), turn("Next", page + 1)] : []));
@@ -182,13 +182,13 @@
     try { only = wellFormed(decodeURIComponent(location.hash.slice(6))); } catch { only = location.hash.slice(6); }
     page = 0;
     show();
-    document.getElementById("clips").scrollIntoView();
+    document.getElementById("clips").scrollIntoView({ behavior: "instant" });
     list.focus({ preventScroll: true });
   };
 
   fillIn();
   const again = () => { only = null; page = 0; show(); };
-  form.addEventListener("input", again);
+  for (const kind of ["input", "change"]) form.addEventListener(kind, again);
   form.addEventListener("submit", event => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(again));
   window.addEventListener("hashchange", follow);

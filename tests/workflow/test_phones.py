@@ -1,0 +1,39 @@
+"""Phones on request: from the words that the corpus knows, scored against the truth, and no part of the main flow."""
+
+import copy
+import shutil
+from pathlib import Path
+
+import pytest
+
+from avpretext import shards
+from avpretext.evaluation.phones import scores
+from avpretext.features import visemes
+from tests.workflow.project import Project
+
+
+@pytest.mark.workflow
+def test_phones_are_made_when_asked_for_and_agree_with_the_truth(finished: Project, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "copy")
+    corpora = copy.deepcopy(project.config["corpora"])
+    corpora["unlabelled"]["transcripts"] = "demo/truth/clips.parquet"
+    mine = project.folder / "mine.yaml"
+    shutil.copy(Path(visemes.__file__).with_suffix(".yaml"), mine)
+    changes = {"corpora": corpora, "phones": {"visemes": "mine.yaml"}}
+    assert project.snakemake("--dry-run", **changes).would_run() == {}, "no part of the main flow"
+    assert project.snakemake("visemes", "--dry-run", **changes).would_run() == {"phones": 4, "visemes": 1}
+    project.snakemake("visemes", **changes)
+    truth = shards.read(project.folder / "demo/truth/phonemes.parquet")
+    for corpus, clips in (("unlabelled", 16), ("labelled", 24)):
+        found = shards.read(sorted((project.results / corpus / "phones").glob("*.parquet")))
+        measured = scores(found, truth, clips)
+        assert measured["clips_found"] >= 0.85
+        assert measured["phones_right"] >= 0.6
+        assert measured["visemes_right"] >= 0.63
+        assert measured["boundary_median_ms"] <= 20
+    mine.write_text(mine.read_text().replace("P:", "CLOSED:"))
+    assert project.snakemake("visemes", "--dry-run", **changes).would_run()["phones"] == 4
+    mine.write_text("P: [PP]\n")
+    failed = project.snakemake("visemes", check=False, **changes)
+    assert failed.status != 0
+    assert "mine.yaml: P: 'PP' is no phone; did you mean 'P'" in failed.text
