@@ -110,7 +110,7 @@ def test_plain_sound_is_read_as_ffmpeg_reads_it(
     model: OrofacialModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sound = animate.listen(tone(tmp_path / "a.wav"), model)
-    monkeypatch.setattr(animate, "_PLAIN", [])
+    monkeypatch.setattr(animate, "read_plain", lambda source: None)
     np.testing.assert_array_equal(animate.listen(tmp_path / "a.wav", model), sound)
     whole = (tmp_path / "a.wav").read_bytes()
     (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])

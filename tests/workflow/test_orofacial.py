@@ -38,7 +38,7 @@ def test_every_system_is_scored_on_every_clip(moved: Project) -> None:
     assert text.startswith("Test speakers are never heard in training.")
     page = (moved.results / "orofacial.html").read_text()
     assert "synthetic" in page
-    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "://" not in page.replace("http://www.w3.org", ""), "nothing is fetched"
 
 
 @pytest.mark.workflow

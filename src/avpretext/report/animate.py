@@ -16,7 +16,7 @@ from avpretext.features.live import LiveFeatures, parts
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.encode import write_mp4
-from avpretext.media.endings import broken_off
+from avpretext.media.sound import read_plain
 from avpretext.report import mouth
 from avpretext.schemas import REASONS, SAMPLE_RATE_HZ
 from avpretext.training.orofacial_data import is_silent, on_video_grid
@@ -26,8 +26,6 @@ SIZE = 480
 """Width and height of the film, in pixels."""
 
 _LONGEST_S = 6 * 3600.0
-_PLAIN = [(container, "PCM_16", SAMPLE_RATE_HZ, 1) for container in ("WAV", "FLAC")]
-_PLAIN_SAMPLES = 600 * SAMPLE_RATE_HZ
 
 Samples = NDArray[np.int16]
 
@@ -72,7 +70,7 @@ def listen(source: Path, model: OrofacialModel) -> Samples:
     """
     if not source.is_file():
         raise UserError(f"{source}: no such file; expected a file with speech, such as a WAV")
-    if (plain := _plain(source)) is not None:
+    if (plain := read_plain(source)) is not None:
         return plain
     options = model.config.split.model_copy(
         update={"trim_db": None, "min_duration_s": 0.0, "max_duration_s": _LONGEST_S}
@@ -83,22 +81,6 @@ def listen(source: Path, model: OrofacialModel) -> Samples:
             raise UserError(f"{source}: {REASONS[decoded.reason]} ({decoded.detail}); expected a file with speech")
         sound: Samples = soundfile.read(io.BytesIO(decoded.flac), dtype="int16")[0]
     return sound
-
-
-def _plain(source: Path) -> Samples | None:
-    """Return the samples of a whole WAV or FLAC file that is 16 kHz, mono, 16 bit already; None for any other.
-
-    It saves the start of a process, which costs as much as all else of a short file; the samples are the same.
-    """
-    try:
-        with soundfile.SoundFile(source) as file:
-            kind = (file.format, file.subtype, file.samplerate, file.channels)
-            if kind not in _PLAIN or not 0 < file.frames <= _PLAIN_SAMPLES or broken_off(source):
-                return None
-            samples: Samples = file.read(dtype="int16")
-            return samples if len(samples) == file.frames else None
-    except (soundfile.LibsndfileError, OSError, ValueError):
-        return None
 
 
 def animated(model: OrofacialModel, sound: Samples, where: str) -> Said:

@@ -88,7 +88,7 @@ def render(config: Config, tables: Path) -> str:
         "headline": headline(compared),
         "tiles": tiles(rows, options.systems, refused),
         "header": [MEASURE_NAMES[name] for name in measures],
-        "systems": [(row["system"], [interval_text(row, name) for name in measures]) for row in rows],
+        "systems": [(row["system"], [(interval_text(row, name), row.get(name)) for name in measures]) for row in rows],
         "compared": [comparison_cells(row) for row in compared],
         "charts": [chart_of(rows, name) for name in CHARTED if name in measures],
         "curves": curves({system: path.with_name("history.parquet") for system, path in found.items()}),
