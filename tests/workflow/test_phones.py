@@ -20,8 +20,9 @@ def test_phones_are_made_when_asked_for_and_agree_with_the_truth(finished: Proje
     mine = project.folder / "mine.yaml"
     shutil.copy(Path(visemes.__file__).with_suffix(".yaml"), mine)
     changes = {"corpora": corpora, "phones": {"visemes": "mine.yaml"}}
-    assert project.snakemake("--dry-run", **changes).would_run() == {}, "no part of the main flow"
-    assert project.snakemake("visemes", "--dry-run", **changes).would_run() == {"phones": 4, "visemes": 1}
+    # Tables and report name the whole configuration.
+    assert set(project.snakemake("--dry-run", **changes).would_run()) <= {"tables", "report"}, "not in the main flow"
+    assert project.snakemake("visemes", "--dry-run", **changes).would_run()["phones"] == 4
     project.snakemake("visemes", **changes)
     truth = shards.read(project.folder / "demo/truth/phonemes.parquet")
     for corpus, clips in (("unlabelled", 16), ("labelled", 24)):
