@@ -3,18 +3,18 @@
 The rules of the workflow ask here, so that they hold no logic of their own; no artefact is opened.
 """
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from avpretext.config import LABELLED_TASKS, Config, CorpusOptions, Variant
 from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target_name, targets_of
 from avpretext.corpora.settings import Setting
 from avpretext.corpora.transcripts import transcript_files
-from avpretext.errors import UserError, nearest
+from avpretext.errors import UserError
 from avpretext.imports import fingerprint_of
 from avpretext.paths import Layout, copy_of, expand, original_of
-from avpretext.systems import BEST, DEEPEMOCLUSTER, SCRATCH, ensembles_of
+from avpretext.plan_checks import check_ensembles, check_penalty
+from avpretext.systems import BEST, SCRATCH, ensembles_of
 
 SCORES = ("metrics", "runs", "comparisons", "confusion")
 """Files that `evaluate` writes of each setting."""
@@ -56,48 +56,13 @@ class Plan:
         }
         self.ablated = {name: self._ablated_of(corpus) for name, corpus in config.corpora.items()}
         self.targets = {name: self._targets_of(name) for name in config.corpora}
-        self._check_penalty()
-        self._check_ensembles()
+        check_penalty(config, self.settings, self.ablated)
+        check_ensembles(config)
 
     def _ablated_of(self, corpus: CorpusOptions) -> dict[str, Setting]:
         """Return the settings of a corpus that the ablation looks at."""
         chosen = corpus.ablated(self.config.ablation.targets)
         return {setting.name: setting for setting in settings_of(chosen)}
-
-    def _check_penalty(self) -> None:
-        """Raise when the penalty loss is asked for where nobody has voted, or where it alone asks for no label."""
-        options = self.config.finetune
-        alone = options.penalty.sum == "pair" and options.penalty.beta == 0
-        for corpus, name, setting, variants in self._trained():
-            if alone and setting.kind == "multi_label" and any(variant.loss == "penalty" for variant in variants):
-                raise UserError(
-                    f"finetune.penalty: {corpus}/{name} with beta: 0 and sum: pair asks for no label at all: set beta"
-                    " above 0, or sum: class"
-                )
-            if options.loss == "penalty" and not setting.votes and name in self.settings[corpus]:
-                raise UserError(
-                    f"finetune.loss: penalty needs raters' votes, and the target {setting.target!r} of {corpus} has"
-                    f" none: choose a voted target in corpora.{corpus}.targets, or finetune.loss: base"
-                )
-
-    def _check_ensembles(self) -> None:
-        """Raise when a member of an ensemble is not trained."""
-        machines = [machine.name for machine in self.config.baseline.machines()]
-        clustered = [DEEPEMOCLUSTER[variant] for variant in self.config.deepemocluster.variants]
-        trained = [*self.config.initialisations(), *machines, *clustered]
-        for member in itertools.chain(*self.config.ensemble.members):
-            if member not in trained:
-                raise UserError(
-                    f"ensemble.members: {member!r} is none of {', '.join(trained)}{nearest(member, trained)}"
-                )
-
-    def _trained(self) -> Iterator[tuple[str, str, Setting, list[Variant]]]:
-        """Yield corpus, name and setting of everything that is fine-tuned for, and with which variants."""
-        for corpus in self.config.corpora:
-            for name, setting in self.settings[corpus].items():
-                yield corpus, name, setting, [self.config.variant]
-            for name, setting in self.ablated[corpus].items():
-                yield corpus, name, setting, self.config.ablated(setting.votes)
 
     def _co_occurrences(self, settings: Mapping[str, Mapping[str, Setting]]) -> list[str]:
         """Return the tables that the penalty loss needs in these settings of each corpus."""

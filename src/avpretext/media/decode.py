@@ -154,9 +154,10 @@ def _watch(process: FfmpegProcess, spool: IO[bytes], look: Look) -> Decoded:
             yield picture
 
     def see(frames: IO[bytes] | None) -> Any:
+        """Look at the frames, and read on to their end."""
         pictures = counted(frames)
         seen = look(pictures)
-        for _ in pictures:  # what was not looked at is still to be read and counted
+        for _ in pictures:  # what was not looked at is read and counted too
             pass
         return seen
 

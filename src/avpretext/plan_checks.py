@@ -1,0 +1,50 @@
+"""What cannot be planned: options that are right one by one, and ask for nothing, or for what is not made, together."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+from avpretext.config import Config, Variant
+from avpretext.corpora.settings import Setting
+from avpretext.errors import UserError, nearest
+from avpretext.systems import DEEPEMOCLUSTER
+
+Settings = Mapping[str, Mapping[str, Setting]]
+"""The settings of each corpus, by their names."""
+
+
+def check_penalty(config: Config, settings: Settings, ablated: Settings) -> None:
+    """Raise when the penalty loss is asked for where nobody has voted, or where it alone asks for no label."""
+    options = config.finetune
+    alone = options.penalty.sum == "pair" and options.penalty.beta == 0
+    for corpus, name, setting, variants in _trained(config, settings, ablated):
+        if alone and setting.kind == "multi_label" and any(variant.loss == "penalty" for variant in variants):
+            raise UserError(
+                f"finetune.penalty: {corpus}/{name} with beta: 0 and sum: pair asks for no label at all: set beta"
+                " above 0, or sum: class"
+            )
+        if options.loss == "penalty" and not setting.votes and name in settings[corpus]:
+            raise UserError(
+                f"finetune.loss: penalty needs raters' votes, and the target {setting.target!r} of {corpus} has"
+                f" none: choose a voted target in corpora.{corpus}.targets, or finetune.loss: base"
+            )
+
+
+def _trained(
+    config: Config, settings: Settings, ablated: Settings
+) -> Iterator[tuple[str, str, Setting, list[Variant]]]:
+    """Yield corpus, name and setting of everything that is fine-tuned for, and with which variants."""
+    for corpus in config.corpora:
+        for name, setting in settings[corpus].items():
+            yield corpus, name, setting, [config.variant]
+        for name, setting in ablated[corpus].items():
+            yield corpus, name, setting, config.ablated(setting.votes)
+
+
+def check_ensembles(config: Config) -> None:
+    """Raise when a member of an ensemble is not trained."""
+    machines = [machine.name for machine in config.baseline.machines()]
+    clustered = [DEEPEMOCLUSTER[variant] for variant in config.deepemocluster.variants]
+    trained = [*config.initialisations(), *machines, *clustered]
+    for member in itertools.chain(*config.ensemble.members):
+        if member not in trained:
+            raise UserError(f"ensemble.members: {member!r} is none of {', '.join(trained)}{nearest(member, trained)}")
