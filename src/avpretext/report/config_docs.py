@@ -71,8 +71,8 @@ def _summary(model: type[BaseModel]) -> str:
 def read_by(key: str) -> list[str]:
     """Return the stages that any option of a group shapes, in the order of the flow.
 
-    >>> read_by("speech"), read_by("labels.energy")
-    (['speech'], ['labels_energy'])
+    >>> read_by("motion"), read_by("labels.energy")
+    (['motion'], ['labels_energy'])
     """
     if not key:
         return []
