@@ -73,6 +73,7 @@ def run(
     Path(audio).parent.mkdir(parents=True, exist_ok=True)
 
     def work(clip: dict[str, Any]) -> Decoded | Refusal:
+        """Decode one clip, or say why not."""
         source = Path(corpus_path) / clip["path"]
         stretch = Stretch(clip["start_s"] or 0.0, clip["end_s"])
         look = partial(watcher.look, clip["clip_id"]) if watcher else None
