@@ -21,6 +21,11 @@ TRUNCATION_SIGNS = (
 )
 """What ffmpeg's demuxers say when a file breaks off."""
 
+MOST_JUMPS = 30
+"""The clock of an MPEG stream begins anew where files were joined; ffmpeg tells that one to three times for each place,
+and for every packet of sound where it cannot follow. Only what is joined without a hole in the sound is right for sure.
+"""
+
 EMPTY_STREAM = "Could not open encoder before EOF"
 """What ffmpeg says, and fails, where a stretch has no pictures."""
 
@@ -106,7 +111,12 @@ def refuse_by_content(
     if process.wait() != 0 and not empty_stretch:
         reason = "truncated" if _sign_of_truncation(process.log()) else "decode_error"
         return Refusal(reason, _most_telling(process.errors()))
-    declared_s = process.header.duration_s if process.header else None
+    if process.jumps > MOST_JUMPS or (process.jumps and process.sound.lost_s > MISSING_S):
+        return Refusal(
+            "decode_error", "its clock jumps, as where files are joined by their bytes; give them one by one"
+        )
+    # What an MPEG stream declares is the difference of its last and its first time stamp.
+    declared_s = process.header.duration_s if process.header and not process.jumps else None
     expected_s, audio_s = stretch.length_s(declared_s), process.sound.seconds
     if video_s is None and expected_s is not None and not _is_complete(audio_s, expected_s):
         video_s = _pictures_s(source, expected_s, stretch)

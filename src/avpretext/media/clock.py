@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from avpretext.media.filters import OPENING_S, Floats, HighPass, resampled
 from avpretext.schemas import SAMPLE_RATE_HZ
 
-TOLERANCE_S = 0.004
+TOLERANCE_S = 0.003
 """Sound is moved when it is further than this from its time stamps."""
 
-_STEADY = 12
+_STEADY = 25
 """A packet is placed by the median over so many before and after it: time stamps tremble, gaps stay."""
 
 _SILENCE_S = 1.0
@@ -49,9 +49,11 @@ class Sound:
         Seconds of silence among them in place of sound that the file lacks, between its first and its last.
     """
 
-    def __init__(self, pipe: IO[bytes], lead_s: float = 0.0, length_s: float | None = None) -> None:
-        """Of the sound, give `length_s` from `lead_s` on; without a length, all that follows."""
-        self._pipe = pipe
+    def __init__(
+        self, pipe: IO[bytes], zero_s: float = 0.0, lead_s: float = 0.0, length_s: float | None = None
+    ) -> None:
+        """Of the sound from the time stamp `zero_s` on, a whole number, leave out `lead_s` and give `length_s`."""
+        self._pipe, self._zero_s = pipe, zero_s
         self._first = round(lead_s * SAMPLE_RATE_HZ)
         self._end = None if length_s is None else self._first + round(length_s * SAMPLE_RATE_HZ)
         self.samples = 0
@@ -96,12 +98,12 @@ class Sound:
         """Yield the sound of packets without a gap, from the time 0 on."""
         now, is_first = 0, True
         for packet in steadied(packets):
-            late = packet.place - now
-            samples = packet.samples
+            place, samples = packet.place - round(self._zero_s * rate_hz), packet.samples
+            late = place - now
             if late > 0 and (is_first or late > TOLERANCE_S * rate_hz):
                 yield from _silence(late, rate_hz)
-                self.lost_s += 0.0 if is_first else self._overlap_s(now / rate_hz, packet.place / rate_hz)
-                now = packet.place
+                self.lost_s += 0.0 if is_first else self._overlap_s(now / rate_hz, place / rate_hz)
+                now = place
             elif late < 0 and (is_first or -late > TOLERANCE_S * rate_hz):
                 samples = samples[-late:]
             is_first = False

@@ -42,6 +42,9 @@ STREAM_RUN_UP_S = 12.0
 """The same for MPEG streams: they have no index of the pictures that can be decoded on their own, which other
 containers are searched by; encoders put one every 10 s or more often."""
 
+JUMP = "timestamp discontinuity"
+"""How ffmpeg begins to tell that it took the clock of an MPEG stream to begin anew."""
+
 VERSION_LIMIT_S = 60.0
 """A program that does not tell its version within this time is none."""
 
@@ -71,11 +74,15 @@ class Header:
 
 @dataclass(frozen=True)
 class Part:
-    """What of the decoded is kept: `length_s`, after `lead_s` of run-up, of what is decoded from `seek_s` on."""
+    """What of a file is kept: `length_s` from `start_s` on; it is decoded from `seek_s` on.
 
-    seek_s: float
-    lead_s: float
+    `zero_s` is where in the file the time stamps of what is decoded are 0.
+    """
+
+    start_s: float
     length_s: float
+    seek_s: float
+    zero_s: float
 
 
 def program(name: str) -> str:
@@ -147,14 +154,20 @@ def command(
         format_whitelist=DEMUXERS,
         threads=1,
         max_pixels=MAX_PIXELS,
-        t=options.max_duration_s + _EXTRA_S if part is None else part.lead_s + part.length_s + _EXTRA_S,
+        t=(part.start_s + part.length_s - part.seek_s if part else options.max_duration_s) + _EXTRA_S,
         **({"ss": part.seek_s} if part and part.seek_s else {}),
     )
-    outputs = [_audio(inputs)]
+    outputs = [_audio(inputs, part.seek_s - part.zero_s if part else 0)]
     if frames_pipe is not None:
         outputs.append(_frames(inputs, options, frames_pipe, part, as_jpeg))
-    arguments = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]
+    elif is_mpeg_stream(source):
+        # Of these, ffmpeg takes the earliest start among the streams that it reads: pictures count, also unseen.
+        outputs.append(ffmpeg.output(inputs["V:0?"], "-", format="null", vcodec="copy"))
+    arguments = [] if part is None or part.zero_s else ["-copyts", "-start_at_zero"]
+    arguments += ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]
     arguments += ["-max_error_rate", str(MAX_DECODE_ERRORS), "-filter_threads", "1"]
+    # A picture of another size begins the grid anew, at slot 0: slots that have their frame already are left out.
+    arguments += ["-frame_drop_threshold", "0.5"]
     compiled = ffmpeg.merge_outputs(*outputs).global_args(*arguments).compile(cmd=path)
     return [str(argument) for argument in compiled]
 
@@ -164,8 +177,10 @@ def part_of(stretch: Stretch, source: str, options: MediaOptions) -> Part | None
     if stretch.is_whole:
         return None
     seek_s, longest_s = start_of_decoding(stretch, source), options.max_duration_s + _EXTRA_S
-    length_s = min(stretch.length_s(None) or longest_s, longest_s)
-    return Part(seek_s, round(stretch.start_s - seek_s, 6), length_s)
+    # ffmpeg mends the time stamps of MPEG streams, whose clock may begin anew, unless it is told to keep them; those of
+    # other files it would move by the time sought, in whole units of the stream: up to 12 ms in AVI.
+    zero_s = seek_s if is_mpeg_stream(source) else 0.0
+    return Part(stretch.start_s, min(stretch.length_s(None) or longest_s, longest_s), seek_s, zero_s)
 
 
 def start_of_decoding(stretch: Stretch, source: str) -> float:
@@ -190,9 +205,9 @@ def is_mpeg_stream(source: str) -> bool:
     return start.startswith(b"\x00\x00\x01\xba") or transport_stride(start) is not None
 
 
-def _audio(inputs: ffmpeg.nodes.FilterableStream) -> ffmpeg.nodes.OutputStream:
-    # What lies before time 0 is cut off to the sample: NUT has no time stamps below 0.
-    filters = "aformat=sample_fmts=flt:channel_layouts=mono,atrim=start=0"
+def _audio(inputs: ffmpeg.nodes.FilterableStream, start_s: float) -> ffmpeg.nodes.OutputStream:
+    # What lies before is cut off to the sample: NUT has no time stamps below 0.
+    filters = f"aformat=sample_fmts=flt:channel_layouts=mono,atrim=start={start_s}"
     return ffmpeg.output(inputs["a:0"], "pipe:1", format="nut", acodec="pcm_f32le", af=filters)
 
 
@@ -200,7 +215,7 @@ def _frames(
     inputs: ffmpeg.nodes.FilterableStream, options: MediaOptions, pipe: int, part: Part | None, as_jpeg: bool
 ) -> ffmpeg.nodes.OutputStream:
     # A chain of its own: in one graph with the sound, a picture of another size would begin the sound anew.
-    filters = [f"fps=fps={options.fps}:start_time={part.lead_s if part else 0}"]
+    filters = [f"fps=fps={options.fps}:start_time={round(part.start_s - part.zero_s, 6) if part else 0}"]
     filters += ["setpts=PTS-STARTPTS"] if part else []
     filters += [f"scale=w='max(1,round(oh*dar))':h='min(ih,{options.height})':out_range=pc", "setsar=1"]
     filters += [f"format={'yuv420p' if as_jpeg else 'rgb24'}"]
@@ -210,7 +225,8 @@ def _frames(
         coding = {"vcodec": "ppm"}
     if part is not None:
         coding["frames:v"] = max(1, round(part.length_s * options.fps))
-    return ffmpeg.output(inputs["V:0"], f"pipe:{pipe}", format="image2pipe", threads=1, vf=",".join(filters), **coding)
+    coding["vf"] = ",".join(filters)
+    return ffmpeg.output(inputs["V:0"], f"pipe:{pipe}", format="image2pipe", threads=1, **coding)
 
 
 def level_and_text(line: str) -> tuple[str, str]:

@@ -60,8 +60,9 @@ class FfmpegProcess:
         assert self._process.stdout is not None
         self._audio: IO[bytes] = self._process.stdout
         part = ffmpeg.part_of(stretch, str(source), options)
-        lead_s, length_s = (part.lead_s, part.length_s) if part else (0.0, None)
-        self.sound = Sound(self._audio, lead_s, length_s)
+        self.sound = Sound(self._audio)
+        if part is not None:
+            self.sound = Sound(self._audio, part.seek_s - part.zero_s, part.start_s - part.seek_s, part.length_s)
         self._allow(TIME_LIMIT_S)
         self.header = ffmpeg.parse_header(self._lines_of_header())
         declared_s = stretch.length_s(self.header.duration_s if self.header else None)
@@ -169,6 +170,11 @@ class FfmpegProcess:
     def wait(self) -> int:
         """Return the exit status; 0 is success."""
         return self._process.wait()
+
+    @property
+    def jumps(self) -> int:
+        """How often, of late, ffmpeg found the clock of an MPEG stream to begin anew, as where files were joined."""
+        return sum(text.startswith(ffmpeg.JUMP) for text in self.log())
 
     def log(self) -> list[str]:
         """Return the last lines of the log."""
