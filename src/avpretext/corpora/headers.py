@@ -114,7 +114,7 @@ def _header_of_ffmpeg(file: Path) -> FileHeader:
     with av.open(f"file:{file}", options=allowed, metadata_errors="replace", timeout=_TIMEOUT_S) as container:
         kinds = {stream.type for stream in container.streams if not _is_picture(stream)}
         duration_s = None if container.duration is None else container.duration / av.time_base
-        return FileHeader(duration_s, "audio" in kinds, "video" in kinds, broken_off(file))
+        return FileHeader(duration_s, "audio" in kinds, "video" in kinds, broken_off=broken_off(file))
 
 
 def _is_picture(stream: av.stream.Stream) -> bool:

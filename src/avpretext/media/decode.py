@@ -4,7 +4,7 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from avpretext.config import MediaOptions
 from avpretext.media.checks import refuse_by_content, refuse_by_header
+from avpretext.media.mono import Sound, Way
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.media.trim import speech_span
@@ -55,6 +56,10 @@ class Decoded:
         What looking at the frames came to, if they were looked at; they are not in the spool then.
     looked_at
         How many these were.
+    mix
+        How its channels became one; see `mono.Way`.
+    clipped
+        Share of its samples at or beyond full scale, 0..1.
     """
 
     flac: bytes
@@ -65,6 +70,8 @@ class Decoded:
     skipped_bytes: int = 0
     seen: Any = None
     looked_at: int = 0
+    mix: Way = "mean"
+    clipped: float = 0.0
 
     @property
     def video_frames(self) -> int:
@@ -118,6 +125,9 @@ def decode(
             clip = _read(process, spool) if look is None else _watch(process, spool, look)
             video_s = clip.video_frames / options.fps if video else None
             refusal = refuse_by_content(clip.samples / SAMPLE_RATE_HZ, video_s, process, options, stretch)
+            clip.mix, clip.clipped = process.audio.way, process.audio.clipped
+            if refusal is None and process.audio.silent:
+                refusal = Refusal("silent", "all of its samples are the same, or nearly so")
         if process.out_of_time:
             refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
     if clip is None or refusal is not None:
@@ -132,7 +142,9 @@ def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
     span = speech_span(signal, below_db, options.fps, options.min_duration_s)
     flac, samples, content = encode_flac(io.BytesIO(signal[span.start : span.stop].astype("<i2").tobytes()))
     skipped, kept = clip.frame_bytes[: span.first], clip.frame_bytes[span.first : span.last]
-    return Decoded(flac, samples, content, clip.spool, kept, sum(skipped))
+    return replace(
+        clip, flac=flac, samples=samples, content=content, frame_bytes=kept, skipped_bytes=sum(skipped)
+    )  # fmt: skip
 
 
 def _read(process: FfmpegProcess, spool: IO[bytes]) -> Decoded:
@@ -165,7 +177,7 @@ def _watch(process: FfmpegProcess, spool: IO[bytes], look: Look) -> Decoded:
     return Decoded(flac, samples, content, spool, [], seen=seen, looked_at=looked_at)
 
 
-def encode_flac(pcm: IO[bytes]) -> tuple[bytes, int, str]:
+def encode_flac(pcm: Sound) -> tuple[bytes, int, str]:
     """Encode a stream of 16 kHz mono signed 16 bit samples; return the FLAC file, the number of samples and their hash.
 
     Samples stay below full scale: 16 bit integers reach 32767 / 32768 at most.

@@ -17,6 +17,7 @@ import imageio_ffmpeg
 
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
+from avpretext.media.mono import CHANNELS
 from avpretext.media.packets import TS_PACKET_BYTES, transport_stride
 from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.schemas import SAMPLE_RATE_HZ
@@ -47,6 +48,7 @@ VERSION_LIMIT_S = 60.0
 _EXTRA_S = 1.0
 _DURATION = re.compile(r"^\s*Duration: (?:N/A|(\d+):(\d\d):(\d\d(?:\.\d+)?))")
 _STREAM = re.compile(r"^\s*Stream #0:\d+\S*: (Audio|Video): (.*)")
+_SINGLE = re.compile(r" Hz, (?:mono|1 channels)\b")
 _LINE = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] *)*\[(\w+)\] ?(.*)", re.DOTALL)
 
 
@@ -60,11 +62,14 @@ class Header:
         None where the file declares none, or ffmpeg only guesses it from the bit rate.
     audio, video
         Whether there is such a stream; cover pictures are no video.
+    single
+        Whether the first audio stream has one channel.
     """
 
     duration_s: float | None
     audio: bool
     video: bool
+    single: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,11 +188,13 @@ def is_mpeg_stream(source: str) -> bool:
 
 def _audio(inputs: ffmpeg.nodes.FilterableStream, part: Part | None) -> ffmpeg.nodes.OutputStream:
     stream = inputs["a:0"].filter("aresample", SAMPLE_RATE_HZ, **{"async": 1, "first_pts": 0})
-    stream = stream.filter("aformat", sample_fmts="s16", channel_layouts="mono")
+    # All channels as they are, those that the source lacks being zero: `mono.Mono` mixes them.
+    channels = "|".join(f"c{channel}=c{channel}" for channel in range(CHANNELS))
+    stream = stream.filter("aformat", sample_fmts="flt").filter("pan", args=f"{CHANNELS}c|{channels}")
     if part is not None:
         first, samples = round(part.lead_s * SAMPLE_RATE_HZ), round(part.length_s * SAMPLE_RATE_HZ)
         stream = stream.filter("atrim", start_sample=first, end_sample=first + samples)
-    return ffmpeg.output(stream, "pipe:1", format="s16le", acodec="pcm_s16le")
+    return ffmpeg.output(stream, "pipe:1", format="f32le", acodec="pcm_f32le")
 
 
 def _frames(
@@ -226,7 +233,7 @@ def parse_header(lines: Iterable[str]) -> Header | None:
     """Read what ffmpeg printed on opening a file; None if it did not open it."""
     opened, guessed = False, False
     duration_s: float | None = None
-    streams = set()
+    streams: dict[str, str] = {}
     for line in lines:
         _, text = level_and_text(line)
         opened = opened or text.startswith("Input #0")
@@ -234,7 +241,8 @@ def parse_header(lines: Iterable[str]) -> Header | None:
         if (match := _DURATION.match(text)) and match[1]:
             duration_s = 3600 * int(match[1]) + 60 * int(match[2]) + float(match[3])
         elif (match := _STREAM.match(text)) and "(attached pic)" not in text:
-            streams.add(match[1])
+            streams.setdefault(match[1], text)
     if not opened:
         return None
-    return Header(None if guessed else duration_s, "Audio" in streams, "Video" in streams)
+    single = _SINGLE.search(streams.get("Audio", "")) is not None
+    return Header(None if guessed else duration_s, "Audio" in streams, "Video" in streams, single)

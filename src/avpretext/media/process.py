@@ -15,6 +15,7 @@ from typing import IO, Self, TypeVar
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
 from avpretext.media import ffmpeg
+from avpretext.media.mono import Mono, Sound
 from avpretext.media.stretches import WHOLE, Stretch
 
 TIME_LIMIT_S = 60.0
@@ -57,9 +58,9 @@ class FfmpegProcess:
         self._timer: threading.Timer | None = None
         self._process = self._start(source, program, options, video, stretch, as_jpeg)
         assert self._process.stdout is not None
-        self.audio: IO[bytes] = self._process.stdout
         self._allow(TIME_LIMIT_S)
         self.header = ffmpeg.parse_header(self._lines_of_header())
+        self.audio = Mono(self._process.stdout, single=self.header is not None and self.header.single)
         declared_s = stretch.length_s(self.header.duration_s if self.header else None)
         longest_s = min(options.max_duration_s, declared_s or options.max_duration_s)
         self._allow(TIME_LIMIT_S + TIME_LIMIT_PER_SECOND * longest_s)
@@ -117,7 +118,7 @@ class FfmpegProcess:
                 break
         return lines
 
-    def read(self, hear: Callable[[IO[bytes]], Heard], see: Callable[[IO[bytes] | None], Seen]) -> tuple[Heard, Seen]:
+    def read(self, hear: Callable[[Sound], Heard], see: Callable[[IO[bytes] | None], Seen]) -> tuple[Heard, Seen]:
         """Read sound, pictures and log at the same time, to their ends; ffmpeg waits for ever for the one not read.
 
         Parameters

@@ -8,7 +8,7 @@ minute. The clips themselves are cut by `split`.
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from avpretext.media import ffmpeg, stretches
 from avpretext.media.checks import refuse_by_content, refuse_by_header
 from avpretext.media.decode import split_jpegs
 from avpretext.media.faces import count_faces
+from avpretext.media.mono import Sound
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import Stretch
 from avpretext.media.voice import BLOCK_SAMPLES, MODEL, VoiceActivity, model_sha256
@@ -243,7 +244,7 @@ def _read(process: FfmpegProcess, options: SegmentOptions, model: Path | None) -
     return Measured(samples, probabilities, faces)
 
 
-def listen(pcm: IO[bytes], voice: VoiceActivity | None) -> tuple[int, NDArray[np.float32]]:
+def listen(pcm: Sound, voice: VoiceActivity | None) -> tuple[int, NDArray[np.float32]]:
     """Read a stream of 16 kHz mono signed 16 bit samples; return their number and the probabilities of speech.
 
     Parameters
