@@ -62,8 +62,8 @@ STAGES = {
         2,
         _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers"),
     ),
-    "segment": Stage("avpretext.media.segment", 2, ("segment", *_of_corpus("video"))),
-    "split": Stage("avpretext.media.split", 3, ("split",), but=("keep_frames",)),
+    "segment": Stage("avpretext.media.segment", 3, ("segment", *_of_corpus("video"))),
+    "split": Stage("avpretext.media.split", 4, ("split",), but=("keep_frames",)),
     "watch": Stage(
         "avpretext.features.watch",
         1,
@@ -97,7 +97,7 @@ STAGES = {
     ),
     "folds": Stage(
         "avpretext.corpora.folds",
-        1,
+        2,
         ("seed", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "protocol")),
     ),
     "co_occurrence": Stage("avpretext.training.co_occurrence", 1),
@@ -139,8 +139,8 @@ STAGES = {
     "evaluate": Stage("avpretext.evaluation.evaluate", 2, ("seed", "evaluate")),
     "card": Stage("avpretext.evaluation.card", 1, _of_corpus("reader", "synthetic")),
     "ablate": Stage("avpretext.evaluation.ablate", 1),
-    "tables": Stage("avpretext.evaluation.tables", 2),
-    "report": Stage("avpretext.report.page", 2),
+    "tables": Stage("avpretext.evaluation.tables", 3),
+    "report": Stage("avpretext.report.page", 3),
 }
 
 

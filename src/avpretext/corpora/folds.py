@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,17 @@ from avpretext import schemas, shards
 from avpretext.config import CorpusOptions, ProtocolOptions
 from avpretext.corpora import protocols
 from avpretext.corpora.emobox import listed_folds
-from avpretext.corpora.leaks import DROPPED, check_parts, speaker_leaks, without_duplicates
+from avpretext.corpora.leaks import (
+    ANY_READER,
+    DROPPED,
+    check_parts,
+    equal_names,
+    speaker_leaks,
+    without_duplicates,
+)
 from avpretext.corpora.partitions import partition_folds
 from avpretext.corpora.protocols import PARTS, Division
+from avpretext.corpora.recordings import with_recordings
 from avpretext.corpora.scan import reader_of
 from avpretext.corpora.settings import PUBLISHED, check_protocol
 from avpretext.errors import UserError
@@ -100,14 +108,20 @@ def run(
     needed = [corpus, *protocol.train] if protocol.name == "cross_corpus" else [corpus]
     check_corpora(corpus, protocol, needed, targets)
     learnable = pl.concat([read_learnable(name, targets[name], audio[name]) for name in needed])
+    if protocol.reencoded:
+        learnable = with_recordings(learnable)
+    names = []
     if protocol.name == "cross_corpus":  # corpora may use the same names for different speakers
-        learnable = learnable.with_columns(pl.format("{}/{}", "corpus", "speaker").alias("speaker"))
+        readers = {name: shards.read_provenance(targets[name]).get("options", {}).get("reader") for name in needed}
+        names = equal_names(learnable, corpus, readers)
+        learnable = of_several(learnable, readers)
     index = shards.read(clips[corpus], ["clip_id", "path", "recording", "start_s"]).sort("clip_id")
     division = divide(Corpus(options, index, learnable, seed), corpus)
     rows = pl.concat([protocols.assign(fold, learnable) for fold in division.folds])
-    leaks = speaker_leaks(rows, protocol.allow_speaker_leaks)
+    leaks = speaker_leaks(rows.with_columns(speaker="person"), protocol.allow_speaker_leaks)
     rows, copies = without_duplicates(rows, protocol.duplicates)
     check_parts(rows, division.needs_dev)
+    division = replace(division, warnings=(*division.warnings, *names))
     for warning in (*_of_unknown(learnable), *division.warnings, *leaks, *copies):
         print(f"folds: warning: {setting}: {warning}", file=sys.stderr)
     table = ordered(rows, protocol.name == "cross_corpus")
@@ -155,7 +169,8 @@ def check_corpora(corpus: str, protocol: ProtocolOptions, needed: Sequence[str],
 def read_learnable(corpus: str, targets: Path, audio: Sequence[Path]) -> pl.DataFrame:
     """Return the clips with values and audio, sorted by clip_id.
 
-    Its columns are `corpus`, `clip_id`, `speaker` (the clip_id where it is not known), `known`, `content`.
+    Its columns are `corpus`, `clip_id`, `speaker` (the clip_id where it is not known), `person` (the same), `known`,
+    `content`, `fingerprint`.
 
     Raises
     ------
@@ -163,7 +178,7 @@ def read_learnable(corpus: str, targets: Path, audio: Sequence[Path]) -> pl.Data
         There are none.
     """
     table = shards.read(targets, ["clip_id", "speaker", "values"]).filter(pl.col("values").is_not_null())
-    heard = shards.read(audio, ["clip_id", "content"])
+    heard = shards.read(audio, ["clip_id", "content", "fingerprint"])
     clips = table.join(heard, on="clip_id", how="inner").sort("clip_id")
     if clips.is_empty():
         raise UserError(
@@ -174,8 +189,22 @@ def read_learnable(corpus: str, targets: Path, audio: Sequence[Path]) -> pl.Data
         pl.lit(corpus).alias("corpus"),
         "clip_id",
         pl.coalesce("speaker", "clip_id").alias("speaker"),
+        pl.coalesce("speaker", "clip_id").alias("person"),
         pl.col("speaker").is_not_null().alias("known"),
         "content",
+        "fingerprint",
+    )
+
+
+def of_several(clips: pl.DataFrame, readers: Mapping[str, str | None]) -> pl.DataFrame:
+    """Return the clips of several corpora with the corpus before each `speaker`, and before each `person`.
+
+    A person of a published corpus is the same in all copies of it: there the reader stands in place of the corpus.
+    """
+    published = {name: reader for name, reader in readers.items() if reader not in (None, ANY_READER)}
+    known_as = pl.col("corpus").replace(published)
+    return clips.with_columns(
+        pl.format("{}/{}", "corpus", "speaker").alias("speaker"), pl.format("{}/{}", known_as, "person").alias("person")
     )
 
 

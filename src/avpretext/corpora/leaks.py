@@ -5,6 +5,8 @@ go by), `known` (whether that is known, or the clip stands for itself), `content
 known).
 """
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from avpretext.corpora.protocols import PARTS
@@ -12,6 +14,9 @@ from avpretext.errors import UserError
 
 DROPPED = "dropped"
 """The part of clips that are left out since their audio is in a part that comes first."""
+
+ANY_READER = "folder"
+"""Reads folders of anybody's, whose names of speakers may be those of any other corpus."""
 
 _EXAMPLES = 3
 _FIRST = ("test", "dev", "train")
@@ -47,8 +52,39 @@ def speaker_leaks(rows: pl.DataFrame, allowed: bool) -> list[str]:
     return warnings
 
 
+def equal_names(clips: pl.DataFrame, tested: str, readers: Mapping[str, str | None]) -> list[str]:
+    """Return a warning for each corpus that is trained on and may have speakers of the tested one.
+
+    Names that published corpora give their speakers, such as 01, mean nothing in another published corpus.
+
+    Parameters
+    ----------
+    clips
+        `corpus`, `speaker`, `known`.
+    tested
+        Name of the tested corpus.
+    readers
+        Of each corpus; None: not known.
+    """
+    named = clips.filter("known").select("corpus", pl.col("speaker").str.to_lowercase())
+    people = {name: set(rows["speaker"]) for (name,), rows in named.group_by("corpus")}
+    warnings = []
+    for other in sorted(people.keys() - {tested}):
+        shared = sorted(people.get(tested, set()) & people[other])
+        apart = {readers.get(tested), readers.get(other)}
+        if shared and (len(apart) == 1 or apart & {None, ANY_READER}):
+            warnings.append(
+                f"{len(shared)} {'speaker' if len(shared) == 1 else 'speakers'} of {tested} and {other} have the same"
+                f" name, such as {shared[0]!r}: if they are the same people, figures are not of new speakers; leave"
+                " them out of one corpus by corpora.NAME.speakers"
+            )
+    return warnings
+
+
 def without_duplicates(rows: pl.DataFrame, duplicates: str) -> tuple[pl.DataFrame, list[str]]:
     """Return the rows, copies of test audio in train or dev, and of dev audio in train, being `dropped`; and warnings.
+
+    The column `copy_of` names the original of each copy, as `corpus/clip_id`; it is null for all else.
 
     Parameters
     ----------
@@ -66,18 +102,19 @@ def without_duplicates(rows: pl.DataFrame, duplicates: str) -> tuple[pl.DataFram
     first = ranked.sort("rank", "corpus", "clip_id").group_by("fold", "audio", maintain_order=True)
     kept = first.agg(
         pl.col("rank").first().alias("first_rank"), pl.col("clip_id").first().alias("original"),
-        pl.col("part").first().alias("original_part"),
+        pl.format("{}/{}", "corpus", "clip_id").first().alias("copy_of"), pl.col("part").first().alias("original_part"),
     )  # fmt: skip
     joined = ranked.join(kept, on=["fold", "audio"], how="left", maintain_order="left")
     copies = joined.filter(pl.col("rank") > pl.col("first_rank"))
     if copies.is_empty():
-        return rows, []
+        return rows.with_columns(pl.lit(None, pl.String).alias("copy_of")), []
     warning = _of_copies(copies)
     if duplicates == "error":
         raise UserError(f"{warning}; take one of each pair out of the corpus, or set protocol.duplicates to drop")
     is_copy = pl.col("rank") > pl.col("first_rank")
     part = pl.when(is_copy).then(pl.lit(DROPPED)).otherwise("part").alias("part")
-    return joined.with_columns(part).select(rows.columns), [f"{warning}: left out"]
+    told = joined.with_columns(part, pl.when(is_copy).then("copy_of").alias("copy_of"))
+    return told.select(*rows.columns, "copy_of"), [f"{warning}: left out"]
 
 
 def _of_copies(copies: pl.DataFrame) -> str:
@@ -87,7 +124,8 @@ def _of_copies(copies: pl.DataFrame) -> str:
         f"{row['clip_id']!r} of {row['part']} is {row['original']!r} of {row['original_part']} (fold {row['fold']})"
         for row in pairs.head(_EXAMPLES).iter_rows(named=True)
     ]
-    return f"clips with the very audio of another part of their fold: {len(pairs)}, such as {'; '.join(shown)}"
+    what = "clips with the audio, the same or re-encoded, of another part of their fold"
+    return f"{what}: {len(pairs)}, such as {'; '.join(shown)}"
 
 
 def check_parts(rows: pl.DataFrame, needs_dev: bool) -> None:

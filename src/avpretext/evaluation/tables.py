@@ -13,6 +13,7 @@ from avpretext.evaluation import (
     formats,
     printed,
     results,
+    sound,
     speakers,
     summaries,
     truth,
@@ -50,8 +51,9 @@ COLUMNS = {
     ],
     "corpora": [
         "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "hours",
-        "duplicates", "refused", "refused_share",
+        "duplicates", *sound.ODD, "refused", "refused_share",
     ],
+    "copies": [*_NAMED, "fold", "clips_of", "clip_id", "copy_of"],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],
     "rejects_clips": ["corpus", "clip_id", "path", "stage", "reason", "detail"],
     "action_units": [
@@ -82,6 +84,7 @@ def run(config: Config, output_dir: PathLike) -> None:
         "per_class": _of_all(results.per_class_rows, config, layout),
         "significance": _of_all(results.significance_rows, config, layout),
         "folds": folds.fold_rows(config, layout),
+        "copies": folds.copy_rows(config, layout),
         "label_balance": summaries.label_balance_rows(config, layout),
         "label_speakers": speakers.speaker_rows(config, layout),
         "label_agreement": agreement.agreement_rows(agreement.agreements(config, layout)),
