@@ -38,7 +38,7 @@ def corpus(path: Path, reader: str = "folder", **more: object) -> CorpusOptions:
 def sound(root: Path, name: str, seconds: float = 1.0) -> None:
     file = root / name
     file.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(file, np.zeros(int(16_000 * seconds), dtype=np.int16), 16_000)
+    soundfile.write(file, np.random.default_rng(1).integers(-3000, 3000, int(16_000 * seconds), dtype=np.int16), 16_000)
 
 
 def ffmpeg(root: Path, name: str, *arguments: str) -> Path:

@@ -41,12 +41,12 @@ def fingerprint_of(flac: bytes) -> Words:
         powers, kept = [], np.zeros(0, np.float32)
         while len(block := file.read(_BLOCK_FRAMES * HOP, dtype="float32")):
             sound = np.concatenate([kept, block])
-            powers.append(_band_power(sound))
+            powers.append(band_power(sound))
             kept = sound[len(powers[-1]) * HOP :]
     return fingerprint(np.concatenate([np.zeros((0, BITS + 1), np.float32), *powers]))
 
 
-def _band_power(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+def band_power(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the power in each band: shape (samples,) to (frames, bands), of whole windows."""
     if len(sound) < WINDOW:
         return np.zeros((0, BITS + 1), np.float32)
