@@ -82,7 +82,7 @@ STAGES = {
     "landmarks": Stage("avpretext.features.landmarks", 2, ("landmarks",)),
     "motion": Stage("avpretext.features.motion", 2, ("motion",)),
     "neutral": Stage("avpretext.features.neutral", 2, ("action_units.calibration",)),
-    "action_units": Stage("avpretext.features.action_units", 3, ("action_units",)),
+    "action_units": Stage("avpretext.features.action_units", 4, ("action_units",)),
     "resting_shape": Stage("avpretext.features.resting_shape", 1),
     "lower_face": Stage("avpretext.features.lower_face", 1),
     "rejects": Stage("avpretext.media.rejects", 2, ("rejects",)),
