@@ -172,7 +172,7 @@ def _plain(value: Any, but: tuple[str, ...]) -> Any:
 
 def whole_signature(config: Config) -> str:
     """Return all of a configuration as one line of JSON: the signature of stages that show what others made."""
-    return json.dumps(settled(config))
+    return json.dumps(settled(config), allow_nan=False)
 
 
 def signature(stage: str, config: Config, corpus: str | None = None) -> str:
@@ -183,7 +183,7 @@ def signature(stage: str, config: Config, corpus: str | None = None) -> str:
     """
     versions = [STAGES[name].version for name in (stage, *STAGES[stage].runs)]
     version = versions if len(versions) > 1 else versions[0]
-    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True)
+    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True, allow_nan=False)
 
 
 def parse_signature(text: str) -> Config:
