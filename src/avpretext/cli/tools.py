@@ -20,6 +20,7 @@ from avpretext.cli.base import (
 from avpretext.config import Config
 from avpretext.config_file import document, load, parse
 from avpretext.paths import Layout, expand
+from avpretext.predict import MIN_SPEECH
 
 
 @app.command(rich_help_panel=TOOL)
@@ -69,6 +70,9 @@ def predict(
         str | None,
         typer.Option(help="For models that normalise by speaker: one, folder, file, or a CSV with file, speaker."),
     ] = None,
+    min_speech: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of a row that must be speech, or it has no prediction.")
+    ] = MIN_SPEECH,
     format: Annotated[
         Literal["table", "json", "csv"] | None, typer.Option(help="Default: by the name of --output, else table.")
     ] = None,
@@ -82,7 +86,7 @@ def predict(
     limit_pools(1)
     from avpretext.predict.run import run
 
-    raise typer.Exit(1 if run(model, files, along_time, speakers, format, output, threads) else 0)
+    raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads) else 0)
 
 
 @app.command("compare-aus", rich_help_panel=TOOL)
