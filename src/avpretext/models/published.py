@@ -7,10 +7,12 @@ Chunk-Level-Attention-SER-PyTorch, whose four classes `LSTMnet_*` differ in the 
 
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor
 
 from avpretext.config import ModelOptions
 from avpretext.errors import UserError
+from avpretext.models.biases import whole_shapes
 from avpretext.models.network import SpeechNetwork
 
 CHANNELS = 130
@@ -76,7 +78,7 @@ def published_names(network: SpeechNetwork, task: str) -> dict[str, str]:
     """
     prefixes = {ours.format(task=task): theirs for theirs, ours in PREFIXES.items()}
     names = {}
-    for name in network.state_dict():
+    for name in whole_shapes(network):
         ours = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
         if ours is None:
             raise UserError(
@@ -89,6 +91,9 @@ def published_names(network: SpeechNetwork, task: str) -> dict[str, str]:
 
 def load_published(network: SpeechNetwork, weights: Mapping[str, Tensor], task: str) -> None:
     """Load published weights into a network, all of them and nothing else.
+
+    Those without effect are checked and left out: the bias of self-attention's keys, and in the published
+    self-attention all of queries and keys; see :mod:`avpretext.models.biases`.
 
     Parameters
     ----------
@@ -105,13 +110,13 @@ def load_published(network: SpeechNetwork, weights: Mapping[str, Tensor], task: 
         A weight is missing, unknown or of another shape; all such are named.
     """
     names = published_names(network, task)
-    state = network.state_dict()
+    shapes = whole_shapes(network)
     problems = [f"{name} is missing" for name in names if name not in weights]
     problems += [f"{name} is unknown" for name in weights if name not in names]
     problems += [
-        f"{name} is {_shape(weights[name])}, expected {_shape(state[ours])}"
+        f"{name} is {_shape(weights[name].shape)}, expected {_shape(shapes[ours])}"
         for name, ours in names.items()
-        if name in weights and weights[name].shape != state[ours].shape
+        if name in weights and weights[name].shape != shapes[ours]
     ]
     if problems:
         raise UserError(
@@ -121,5 +126,5 @@ def load_published(network: SpeechNetwork, weights: Mapping[str, Tensor], task: 
     network.load_state_dict({names[name]: value for name, value in weights.items()})
 
 
-def _shape(tensor: Tensor) -> str:
-    return " x ".join(map(str, tensor.shape)) or "a single number"
+def _shape(shape: torch.Size) -> str:
+    return " x ".join(map(str, shape)) or "a single number"

@@ -214,8 +214,8 @@ def _network(weights: Mapping[str, Tensor], description: Description, file: Path
     """Return a network with these weights; one of other shapes is refused before it takes memory."""
     with torch.device("meta"):
         network = SpeechNetwork(len(description.channels), description.model, {TASK: len(description.classes)})
-    expected = {name: value.shape for name, value in network.state_dict().items()}
-    if {name: value.shape for name, value in weights.items()} != expected:
-        raise UserError(f"{file}: its weights are not those of the network in {DESCRIPTION}; {_AGAIN}")
-    network.load_state_dict(weights, assign=True)
+    try:
+        network.load_state_dict(weights, assign=True)
+    except RuntimeError:
+        raise UserError(f"{file}: its weights are not those of the network in {DESCRIPTION}; {_AGAIN}") from None
     return network.eval()
