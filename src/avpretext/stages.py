@@ -82,7 +82,7 @@ STAGES = {
     "landmarks": Stage("avpretext.features.landmarks", 2, ("landmarks",)),
     "motion": Stage("avpretext.features.motion", 2, ("motion",)),
     "neutral": Stage("avpretext.features.neutral", 2, ("action_units.calibration",)),
-    "action_units": Stage("avpretext.features.action_units", 3, ("action_units",)),
+    "action_units": Stage("avpretext.features.action_units", 4, ("action_units",)),
     "resting_shape": Stage("avpretext.features.resting_shape", 1),
     "lower_face": Stage("avpretext.features.lower_face", 1),
     "rejects": Stage("avpretext.media.rejects", 2, ("rejects",)),
@@ -172,7 +172,7 @@ def _plain(value: Any, but: tuple[str, ...]) -> Any:
 
 def whole_signature(config: Config) -> str:
     """Return all of a configuration as one line of JSON: the signature of stages that show what others made."""
-    return json.dumps(settled(config))
+    return json.dumps(settled(config), allow_nan=False)
 
 
 def signature(stage: str, config: Config, corpus: str | None = None) -> str:
@@ -183,7 +183,7 @@ def signature(stage: str, config: Config, corpus: str | None = None) -> str:
     """
     versions = [STAGES[name].version for name in (stage, *STAGES[stage].runs)]
     version = versions if len(versions) > 1 else versions[0]
-    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True)
+    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True, allow_nan=False)
 
 
 def parse_signature(text: str) -> Config:

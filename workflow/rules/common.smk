@@ -51,6 +51,7 @@ PYFEAT = (
     if CONFIG.action_units.backend == "pyfeat"
     else None
 )
+IMPORTED = CONFIG.action_units.backend == "import"
 # Named in a command as it is, not as a param: another place of the same program redoes nothing.
 ACTION_UNITS_PYTHON = shlex.quote(PYFEAT) if PYFEAT else "python"
 WHOLE_CONFIG = whole_signature(CONFIG)

@@ -102,7 +102,9 @@ def run(config: Config, output_dir: PathLike) -> None:
         formats.write_csv(folder / f"{name}.csv", COLUMNS[name], table)
     formats.write_text(folder / "main.md", printed.main_markdown(config, layout))
     formats.write_text(folder / "main.tex", printed.main_latex(config, layout))
-    formats.write_text(folder / "provenance.json", json.dumps(_unfolded(rows["provenance"]), indent=2) + "\n")
+    formats.write_text(
+        folder / "provenance.json", json.dumps(_unfolded(rows["provenance"]), indent=2, allow_nan=False) + "\n"
+    )
 
 
 def _of_all(rows: Callable[[Evaluated, Layout], Rows], config: Config, layout: Layout) -> Rows:

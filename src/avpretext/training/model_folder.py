@@ -26,7 +26,7 @@ from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
 from avpretext.options.base import Count
 from avpretext.shards import atomic_path
-from avpretext.training import checkpoint
+from avpretext.training import checkpoint, finite
 from avpretext.training.objectives import TASK, Scale
 from avpretext.training.sources import STAGES
 
@@ -120,7 +120,7 @@ def write(
     sha256 = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     content = description.model_copy(update={"weights_sha256": sha256}).model_dump(mode="json")
     with atomic_path(folder / DESCRIPTION) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
 
 
 def read(folder: Path) -> TrainedModel:
@@ -214,8 +214,5 @@ def _network(weights: Mapping[str, Tensor], description: Description, file: Path
     """Return a network with these weights; one of other shapes is refused before it takes memory."""
     with torch.device("meta"):
         network = SpeechNetwork(len(description.channels), description.model, {TASK: len(description.classes)})
-    try:
-        network.load_state_dict(weights, assign=True)
-    except RuntimeError:
-        raise UserError(f"{file}: its weights are not those of the network in {DESCRIPTION}; {_AGAIN}") from None
+    finite.load_all(network, weights, file, _AGAIN)
     return network.eval()

@@ -123,8 +123,9 @@ def fit(
     take_up(state, labels, resume, metadata)
     if labels and state.epoch < options.epochs:
         labels.renew(state)
-    steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, kept(classes, options))
-    for _ in progress(steps, total=options.epochs, unit="epochs", label=f"pretrain {'-'.join(classes)}"):
+    label, keep = f"pretrain {'-'.join(classes)}", kept(classes, options)
+    steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, keep, label)
+    for _ in progress(steps, total=options.epochs, unit="epochs", label=label):
         tensors, counters = checkpoints.pack(state)
         checkpoints.write(resume, {**tensors, **(labels.state() if labels else {})}, {**metadata, **counters})
         if labels and state.epoch < options.epochs:
