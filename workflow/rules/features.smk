@@ -214,7 +214,7 @@ rule action_units:
     message:
         "action_units {wildcards.corpus}/{wildcards.shard}: intensities of 20 action units"
     shell:
-        "{ACTION_UNITS_PYTHON} -m avpretext action_units {params.inputs} --output {output:q} --threads {threads} "
+        '"$ACTION_UNITS_PYTHON" -m avpretext action_units {params.inputs} --output {output:q} --threads {threads} '
         "--options {params.options:q} 2> {log:q}"
 
 
