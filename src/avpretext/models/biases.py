@@ -61,19 +61,20 @@ def _cut_projections(attention: nn.Module, state: State, prefix: str, *_: Any) -
             state[f"{prefix}parametrizations.{name}.original"] = parts.right_inverse(state.pop(f"{prefix}{name}"))
 
 
-def whole_shapes(network: nn.Module) -> dict[str, torch.Size]:
-    """Return the shapes of all weights; projections of attention have their usual names, and all three parts.
+def whole_state(network: nn.Module) -> State:
+    """Return the state dict as plain layers have it: projections of attention under their usual names, in all parts.
 
     `load_state_dict` takes projections either way.
     """
-    shapes = {}
+    state = {}
     for name, value in network.state_dict().items():
         path, _, parametrized = name.partition(".parametrizations.")
+        projection = parametrized.removesuffix(".original")
         if parametrized:
-            projection = parametrized.removesuffix(".original")
-            name, value = f"{path}.{projection}", getattr(network.get_submodule(path), projection)
-        shapes[name] = value.shape
-    return shapes
+            state[f"{path}.{projection}"] = getattr(network.get_submodule(path), projection).detach()
+        else:
+            state[name] = value
+    return state
 
 
 class Normalised(nn.Sequential):

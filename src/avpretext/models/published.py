@@ -7,12 +7,11 @@ Chunk-Level-Attention-SER-PyTorch, whose four classes `LSTMnet_*` differ in the 
 
 from collections.abc import Iterable, Mapping
 
-import torch
 from torch import Tensor
 
 from avpretext.config import ModelOptions
 from avpretext.errors import UserError
-from avpretext.models.biases import whole_shapes
+from avpretext.models.biases import whole_state
 from avpretext.models.network import SpeechNetwork
 
 CHANNELS = 130
@@ -78,7 +77,7 @@ def published_names(network: SpeechNetwork, task: str) -> dict[str, str]:
     """
     prefixes = {ours.format(task=task): theirs for theirs, ours in PREFIXES.items()}
     names = {}
-    for name in whole_shapes(network):
+    for name in whole_state(network):
         ours = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
         if ours is None:
             raise UserError(
@@ -110,13 +109,13 @@ def load_published(network: SpeechNetwork, weights: Mapping[str, Tensor], task: 
         A weight is missing, unknown or of another shape; all such are named.
     """
     names = published_names(network, task)
-    shapes = whole_shapes(network)
+    state = whole_state(network)
     problems = [f"{name} is missing" for name in names if name not in weights]
     problems += [f"{name} is unknown" for name in weights if name not in names]
     problems += [
-        f"{name} is {_shape(weights[name].shape)}, expected {_shape(shapes[ours])}"
+        f"{name} is {_shape(weights[name])}, expected {_shape(state[ours])}"
         for name, ours in names.items()
-        if name in weights and weights[name].shape != shapes[ours]
+        if name in weights and weights[name].shape != state[ours].shape
     ]
     if problems:
         raise UserError(
@@ -126,5 +125,5 @@ def load_published(network: SpeechNetwork, weights: Mapping[str, Tensor], task: 
     network.load_state_dict({names[name]: value for name, value in weights.items()})
 
 
-def _shape(shape: torch.Size) -> str:
-    return " x ".join(map(str, shape)) or "a single number"
+def _shape(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape)) or "a single number"
