@@ -62,8 +62,8 @@ STAGES = {
         2,
         _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers"),
     ),
-    "segment": Stage("avpretext.media.segment", 2, ("segment", *_of_corpus("video"))),
-    "split": Stage("avpretext.media.split", 3, ("split",), but=("keep_frames",)),
+    "segment": Stage("avpretext.media.segment", 3, ("segment", *_of_corpus("video"))),
+    "split": Stage("avpretext.media.split", 4, ("split",), but=("keep_frames",)),
     "watch": Stage(
         "avpretext.features.watch",
         1,
