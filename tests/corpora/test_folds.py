@@ -44,7 +44,12 @@ def write_corpus(
         for clip in rows
     ]  # fmt: skip
     targets = [
-        {"clip_id": clip.clip_id, "speaker": clip.speaker, "label": clip.label, "values": [1.0] if clip.label else None}
+        {
+            "clip_id": clip.clip_id,
+            "speaker": clip.speaker,
+            "label": clip.label,
+            "values": [float(name == clip.label) for name in classes] if clip.label else None,
+        }
         for clip in rows
     ]
     audio = [
@@ -151,13 +156,13 @@ def test_a_published_protocol_of_another_corpus_is_refused(tmp_path) -> None:
         run(tmp_path, {"name": "emobox"})
 
 
-def test_clips_of_unknown_speaker_are_dealt_as_their_own_and_train_where_speakers_are_named(tmp_path, capsys) -> None:
+def test_clips_of_unknown_speaker_are_dealt_by_their_file_and_train_where_speakers_are_named(tmp_path, capsys) -> None:
     write_corpus(tmp_path / "mine", [*clips_of("abc"), Made("q1", None), Made("q2", None)])
     table, _ = run(tmp_path, {"name": "speaker_kfold", "folds": 5})
     tested = table.filter(pl.col("part") == "test")
     assert sorted(tested["clip_id"]) == ["a1", "a2", "b1", "b2", "c1", "c2", "q1", "q2"]
-    assert table.filter(pl.col("clip_id") == "q1")["speaker"].unique().to_list() == ["q1"]
-    assert "the speaker of 2 of 8 labelled clips is not known" in capsys.readouterr().err
+    assert table.filter(pl.col("clip_id") == "q1")["speaker"].unique().to_list() == ["q1.wav"]
+    assert "speakers unknown: those of 2 of 8 labelled clips" in capsys.readouterr().err
     for protocol in ({"name": "leave_one_speaker_out"}, {"name": "speakers", "test_speakers": [["a"]]}):
         table, _ = run(tmp_path, {**protocol, "dev_speakers": 1})
         assert table.filter(pl.col("clip_id").is_in(["q1", "q2"]))["part"].unique().to_list() == ["train"]
@@ -211,7 +216,7 @@ def test_another_corpus_is_trained_on_and_dropped_where_it_has_the_same_audio(tm
     assert len(dev) == 1
     assert set(table.filter(pl.col("part") == "test")["corpus"]) == {"mine"}
     assert set(table.filter(pl.col("part") == "train")["corpus"]) <= {"one", "two"}
-    assert set(table["speaker"]) == {"a", "b", "c", "q1"}
+    assert set(table["speaker"]) == {"a", "b", "c", "q1.wav"}
     assert "q1" in parts_of(table)["train"]
     assert made_by["sentence"].startswith("protocol cross_corpus: 1 fold, trained on one, two, dev speakers drawn")
 
