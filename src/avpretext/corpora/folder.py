@@ -37,7 +37,7 @@ def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
 def speaker_folder(options: CorpusOptions, paths: Sequence[str]) -> SpeakerFolder | None:
     """Return which folder names the speaker; None where the table does."""
     if options.table is None:
-        return speaker_folders.find(by_kind(paths, options.video), options.speaker_folder, {})
+        return speaker_folders.find(paths, options.speaker_folder, {})
     rows = _table(options)
     if "speaker" in rows.columns:
         return None
