@@ -59,8 +59,8 @@ STAGES = {
     "models": Stage("avpretext.features.models", 1, ("models",)),
     "index": Stage(
         "avpretext.media.index",
-        2,
-        _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers"),
+        3,
+        _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers", "speaker_folder"),
     ),
     "segment": Stage("avpretext.media.segment", 3, ("segment", *_of_corpus("video"))),
     "split": Stage("avpretext.media.split", 4, ("split",), but=("keep_frames",)),
@@ -92,13 +92,13 @@ STAGES = {
     "pretrain": Stage("avpretext.training.pretrain", 3, ("seed", "chunks", "model", "pretrain"), but=("task_sets",)),
     "targets": Stage(
         "avpretext.corpora.targets",
-        2,
+        3,
         _of_corpus("path", "reader", "parts", "table", "outside", "segment", "ties", "label_map"),
     ),
     "folds": Stage(
         "avpretext.corpora.folds",
-        1,
-        ("seed", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "protocol")),
+        2,
+        ("seed", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "protocol", "speaker_folder")),
     ),
     "co_occurrence": Stage("avpretext.training.co_occurrence", 1),
     "finetune": Stage(
@@ -139,8 +139,8 @@ STAGES = {
     "evaluate": Stage("avpretext.evaluation.evaluate", 2, ("seed", "evaluate")),
     "card": Stage("avpretext.evaluation.card", 1, _of_corpus("reader", "synthetic")),
     "ablate": Stage("avpretext.evaluation.ablate", 1),
-    "tables": Stage("avpretext.evaluation.tables", 2),
-    "report": Stage("avpretext.report.page", 2),
+    "tables": Stage("avpretext.evaluation.tables", 3),
+    "report": Stage("avpretext.report.page", 3),
 }
 
 

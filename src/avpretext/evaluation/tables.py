@@ -30,7 +30,7 @@ _NAMED = ("corpus", "target", "protocol")
 COLUMNS = {
     "main": [
         *_NAMED, "initialisation", *TASKS, "speakers", "clips", "runs",
-        *(f"{measure}{part}" for measure in MEASURE_NAMES for part in SCORE),
+        *(f"{measure}{part}" for measure in MEASURE_NAMES for part in SCORE), "warnings",
     ],
     "per_class": [
         *_NAMED, "initialisation", "class", "clips",
@@ -41,7 +41,7 @@ COLUMNS = {
         "family", "speakers", "test",
     ],
     "co_occurrence": list(results.CO_OCCURRENCE_COLUMNS),
-    "folds": [*_NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names"],
+    "folds": [*_NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names", "lacks_classes"],
     "label_balance": ["corpus", "task", "target", "label", "count", "share"],
     "label_speakers": ["corpus", "speaker", "task", "target", "label", "count", "share"],
     "label_agreement": [
@@ -49,8 +49,8 @@ COLUMNS = {
         "kappa",
     ],
     "corpora": [
-        "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "hours",
-        "duplicates", "refused", "refused_share",
+        "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "unknown_speakers",
+        "alike_speakers", "hours", "duplicates", "refused", "refused_share",
     ],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],
     "rejects_clips": ["corpus", "clip_id", "path", "stage", "reason", "detail"],
@@ -78,7 +78,7 @@ def run(config: Config, output_dir: PathLike) -> None:
     """
     layout, folder = Layout(config.results), Path(output_dir)
     rows = {
-        "main": _of_all(results.main_rows, config, layout),
+        "main": _of_all(_main_rows, config, layout),
         "per_class": _of_all(results.per_class_rows, config, layout),
         "significance": _of_all(results.significance_rows, config, layout),
         "folds": folds.fold_rows(config, layout),
@@ -105,6 +105,13 @@ def run(config: Config, output_dir: PathLike) -> None:
     formats.write_text(
         folder / "provenance.json", json.dumps(_unfolded(rows["provenance"]), indent=2, allow_nan=False) + "\n"
     )
+
+
+def _main_rows(one: Evaluated, layout: Layout) -> Rows:
+    """Return the rows of the main table, with what makes their figures wrong."""
+    protocol = folds.protocol_of(one.corpus, one.setting, layout)
+    warnings = " ".join(protocol.warnings) if protocol else ""
+    return [row | {"warnings": warnings or None} for row in results.main_rows(one, layout)]
 
 
 def _of_all(rows: Callable[[Evaluated, Layout], Rows], config: Config, layout: Layout) -> Rows:
