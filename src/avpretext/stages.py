@@ -89,7 +89,9 @@ STAGES = {
     "labels_energy": Stage("avpretext.labels.energy", 1, ("labels.energy", "chunks")),
     "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
     "labels_emotion": Stage("avpretext.labels.emotion", 2, ("labels.emotion",)),
-    "pretrain": Stage("avpretext.training.pretrain", 3, ("seed", "chunks", "model", "pretrain"), but=("task_sets",)),
+    "pretrain": Stage(
+        "avpretext.training.pretrain", 4, ("seed", "chunks", "model", "pretrain"), but=("task_sets", "threads", "seeds")
+    ),
     "targets": Stage(
         "avpretext.corpora.targets",
         3,
@@ -127,8 +129,8 @@ STAGES = {
     ),
     "functionals": Stage("avpretext.features.functionals", 2, ("functionals",)),
     "statistics": Stage("avpretext.features.statistics", 1, ("statistics",)),
-    "baseline": Stage("avpretext.training.baseline", 3, ("baseline",)),
-    "ensemble": Stage("avpretext.training.ensemble", 1, ("ensemble",)),
+    "baseline": Stage("avpretext.training.baseline", 4, ("baseline",)),
+    "ensemble": Stage("avpretext.training.ensemble", 2, ("ensemble",)),
     "orofacial_system": Stage(
         "avpretext.training.orofacial",
         2,
@@ -136,9 +138,9 @@ STAGES = {
         but=("corpora", "systems", "threads", "checkpoint", "films", "film_system"),
     ),
     "orofacial_tables": Stage("avpretext.evaluation.orofacial_tables", 1),
-    "evaluate": Stage("avpretext.evaluation.evaluate", 2, ("seed", "evaluate")),
-    "card": Stage("avpretext.evaluation.card", 1, _of_corpus("reader", "synthetic")),
-    "ablate": Stage("avpretext.evaluation.ablate", 1),
+    "evaluate": Stage("avpretext.evaluation.evaluate", 3, ("seed", "evaluate")),
+    "card": Stage("avpretext.evaluation.card", 2, _of_corpus("reader", "synthetic")),
+    "ablate": Stage("avpretext.evaluation.ablate", 2),
     "tables": Stage("avpretext.evaluation.tables", 3),
     "report": Stage("avpretext.report.page", 3),
 }

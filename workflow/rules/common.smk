@@ -43,7 +43,7 @@ LAYOUT = PLAN.layout
 UNLABELLED = CONFIG.used_for("pretrain")
 WITH_VIDEO = CONFIG.with_video()
 TASK_SETS = CONFIG.task_sets()
-PRETRAINED = PLAN.pretrained("checkpoint.safetensors")
+PRETRAINED = PLAN.pretrained()
 VARIANTS = {variant.name: variant for variant in [CONFIG.variant, *CONFIG.ablated()]}
 ENVIRONMENT = "../../envs/avpretext.yaml"
 PYFEAT = (
@@ -260,7 +260,7 @@ def target_table_flags(wildcards):
 
 
 def start(wildcards):
-    """Return an input: the checkpoint that an initialisation starts from; none from scratch."""
+    """Return an input: the checkpoints that an initialisation starts from; none from scratch."""
     return PLAN.start(VARIANTS[wildcards.variant], wildcards.initialisation)
 
 
