@@ -49,7 +49,7 @@ def without_any(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def without_one(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    gone = next(name for name in tensors if name.startswith(("best.encoder", "network.")))
+    gone = next(name for name in tensors if name.startswith(("best.encoder", "network.")) and "weight" in name)
     return {name: value for name, value in tensors.items() if name != gone}
 
 
@@ -130,10 +130,10 @@ def test_a_loss_that_is_finite_and_huge_has_diverged_too(loss: float, told: bool
     [
         (with_nan, r"encoder\S* holds nan"),
         (with_infinity, "holds -inf"),
-        (without_any, r"encoder\.\S+ is missing, .* more"),
-        (without_one, r"encoder\.\S+ is missing;"),
-        (of_other_names, "is missing, .* more"),
-        (of_another_shape, "has shape"),
+        (without_any, r"Missing key.*encoder\.\S+, .* \.\.\."),
+        (without_one, r"Missing key.*encoder\.\S+;"),
+        (of_other_names, r"Missing key.* \.\.\."),
+        (of_another_shape, "size mismatch for"),
     ],
 )
 def test_a_checkpoint_whose_weights_are_not_those_of_the_model_starts_nothing(
@@ -150,7 +150,7 @@ def test_the_trunk_of_an_orofacial_system_needs_its_weights(tmp_path: Path) -> N
     options = test_orofacial.config().orofacial
     assert orofacial.read_trunk(path, channels, options)
     harmed(path, without_any)
-    with pytest.raises(UserError, match=r"encoder\.lstm\S+ is missing"):
+    with pytest.raises(UserError, match=r"Missing key.*weight_ih_l0"):
         orofacial.read_trunk(path, channels, options)
 
 
@@ -174,7 +174,7 @@ def test_what_a_checkpoint_says_is_json_and_comes_back(tmp_path: Path) -> None:
     assert history[1].value == 0.5
 
 
-@pytest.mark.parametrize(("harm", "says"), [(with_nan, "holds nan"), (without_one, "is missing")])
+@pytest.mark.parametrize(("harm", "says"), [(with_nan, "holds nan"), (without_one, "(Missing key|is missing)")])
 def test_a_model_folder_is_checked_when_it_is_read(tiny: TinyCorpus, tmp_path: Path, harm: Harm, says: str) -> None:
     features, targets = test_finetune.features(tiny), {tiny.name: tiny.targets()}
     settings = config(finetune={"epochs": 1}, export={"networks": 1})
@@ -187,7 +187,7 @@ def test_a_model_folder_is_checked_when_it_is_read(tiny: TinyCorpus, tmp_path: P
         model_folder.read(tmp_path)
 
 
-@pytest.mark.parametrize(("harm", "says"), [(with_nan, "holds nan"), (without_one, "is missing")])
+@pytest.mark.parametrize(("harm", "says"), [(with_nan, "holds nan"), (without_one, "(Missing key|is missing)")])
 def test_an_orofacial_model_is_checked_when_it_is_read(tmp_path: Path, harm: Harm, says: str) -> None:
     clips, options = test_orofacial.toy(clips=12), test_orofacial.config(epochs=1)
     model, _ = orofacial.train("joint", clips, test_orofacial.first_fold(clips, options), 0, {}, options)

@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,16 @@ def test_what_is_written_is_read(folder: Path) -> None:
     for place, network in enumerate(trained.networks):
         for name, value in network.state_dict().items():
             assert torch.equal(value, weights[f"network.{place}.{name}"])
+
+
+def test_weights_with_a_bias_of_no_effect_are_read_too(folder: Path) -> None:
+    file = folder / model_folder.WEIGHTS
+    (scores,) = [
+        name for name in load_file(file) if name.startswith("network.0.") and name.endswith("pool.score.2.weight")
+    ]
+    save_file({**load_file(file), scores.replace("weight", "bias"): torch.ones(1)}, file)
+    edit(folder, weights_sha256=sha256(file.read_bytes()).hexdigest())
+    assert len(model_folder.read(folder).networks) == 2
 
 
 def test_the_same_model_is_the_same_bytes(folder: Path, tmp_path: Path) -> None:

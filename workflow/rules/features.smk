@@ -217,7 +217,7 @@ rule action_units:
     message:
         "action_units {wildcards.corpus}/{wildcards.shard}: intensities of 20 action units"
     shell:
-        "{ACTION_UNITS_PYTHON} -m avpretext action_units {params.inputs} {params.folder} --output {output:q} "
+        '"$ACTION_UNITS_PYTHON" -m avpretext action_units {params.inputs} {params.folder} --output {output:q} '
         "--threads {threads} --options {params.options:q} 2> {log:q}"
 
 

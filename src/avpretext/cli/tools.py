@@ -33,6 +33,9 @@ def corpus(
     outside: Annotated[
         bool, typer.Option("--outside", help="Let paths in the table lead out of the folder, as with `outside: true`.")
     ] = False,
+    speaker_folder: Annotated[
+        int | None, typer.Option(help="Reader folder: which folder is the speaker; 1 the outermost, -1 the innermost.")
+    ] = None,
     headers: Annotated[
         Literal["sample", "all", "none"], typer.Option(help="Which files are opened for length and streams.")
     ] = "sample",
@@ -41,7 +44,8 @@ def corpus(
     from avpretext.corpora import check
 
     options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
-    config = parse({"corpora": {"corpus": {**options, "parts": part or [], "outside": outside}}}, "corpus")
+    options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
+    config = parse({"corpora": {"corpus": options}}, "corpus")
     raise typer.Exit(check.run(config.corpora["corpus"], headers))
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from avpretext.config import CorpusOptions
 from avpretext.errors import UserError, nearest
+from avpretext.names import EDGES, nfc
 
 LabelMap = Mapping[str, str | None]
 """From a label to the class it is learnt as; null drops it."""
@@ -91,7 +92,7 @@ def checked(content: Any, place: str) -> LabelMap:
             raise UserError(f"{place}: {label!r}: {new!r}; text is expected, and null for not at all: put it in quotes")
     if not any(content.values()):
         raise UserError(f"{place}: every label is null, so nothing would be learnt; give at least two classes")
-    return content
+    return {nfc(label).strip(EDGES): new and nfc(new) for label, new in content.items()}
 
 
 def check_complete(labels: Iterable[str], label_map: LabelMap) -> None:

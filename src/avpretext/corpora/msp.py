@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import table
+from avpretext.corpora import cells, sheets
 from avpretext.corpora.reader import Source, stem
 from avpretext.errors import UserError
 
@@ -74,14 +74,14 @@ def consensus(file: Path) -> pl.DataFrame:
         The file is no such table.
     """
     rows = pl.DataFrame(list(_consensus_rows(_json(file), file)), schema=dict.fromkeys(_COLUMNS, pl.String)) \
-        if file.suffix == ".json" else table.read_csv(file)  # fmt: skip
+        if file.suffix == ".json" else sheets.read_csv(file)  # fmt: skip
     missing = [name for name in _COLUMNS[:2] if name not in rows.columns]
     if missing:
         raise UserError(
             f"{file}: no column {missing[0]!r}; expected {', '.join(_COLUMNS)}: copy the file from the corpus"
         )
     given = [name if name in rows.columns else pl.lit(None, pl.String).alias(name) for name in _COLUMNS]
-    return with_clip_ids(rows.select(given))
+    return with_clip_ids(cells.cleaned(rows.select(given))[0])
 
 
 def _consensus_rows(content: Any, file: Path) -> Iterator[dict[str, str | None]]:
@@ -173,7 +173,7 @@ def _csv_ratings(file: Path) -> pl.DataFrame:
 
     Such a text is `WORKER00000065; Neutral; Neutral,Concerned; A:3; V:4; D:5;`.
     """
-    rows = table.read_csv(file)
+    rows = sheets.read_csv(file)
     names = {"FileName", "EmoClass_Major"}
     if names <= set(rows.columns):
         return rows.select("FileName", rating="EmoClass_Major")

@@ -49,7 +49,7 @@ def _read(file: Path) -> pl.DataFrame:
     """Read a file of transcripts."""
     if not file.is_file():
         raise UserError(f"{file}: no such file; correct corpora.NAME.transcripts")
-    rows = table.read_parquet(file) if file.suffix.lower() == ".parquet" else table.read_csv(file)
+    rows = table.read_file(file)
     for column in ("clip_id", "text"):
         if column not in rows.columns:
             raise UserError(

@@ -173,8 +173,8 @@ def read_body(path: Path, channels: Sequence[str], config: Config) -> Body:
                 )
     weights = {name: value for name, value in below("best", tensors).items() if not name.startswith("heads.")}
     with torch.device("meta"):
-        expected = SpeechNetwork(len(channels), config.model, {}).body()
-    finite.check_complete(weights, expected, path, "pre-train again, or name another checkpoint")
+        network = SpeechNetwork(len(channels), config.model, {})
+    finite.load_all(network, weights, path, "pre-train again, or name another checkpoint")
     return Body(weights, heard_all=set(metadata["tasks"]) != set(metadata["hidden_from"]))
 
 

@@ -1,6 +1,7 @@
 """NaN and infinity in losses, weights and predictions are errors, told where they appear first."""
 
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from avpretext.errors import UserError
 
@@ -73,28 +74,28 @@ def check_rows(predictions: pl.DataFrame) -> None:
         )
 
 
-def check_complete(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path, fix: str) -> None:
-    """Raise an error where weights are not those of a network: by name, shape, and finite.
+def load_all(network: nn.Module, weights: Mapping[str, Tensor], path: Path, fix: str) -> None:
+    """Load weights into a network, all of them and nothing else; those without effect may be there or not.
 
     Parameters
     ----------
-    tensors
-        What the file has.
-    expected
-        A network's weights, of which names and shapes are read.
+    network
+        On the device `meta`, so that a file of other shapes is refused before it takes memory, or any other.
+    weights
+        By their names in the network.
     path
-        The file.
+        Their file.
     fix
-        What to do about it.
+        What to do about an error.
+
+    Raises
+    ------
+    UserError
+        Weights are missing, unknown, of other shapes, or not finite.
     """
-    problems = [f"{name} is missing" for name in expected if name not in tensors]
-    problems += [f"{name} is unknown" for name in tensors if name not in expected]
-    problems += [
-        f"{name} has shape {tuple(tensors[name].shape)}, not {tuple(value.shape)}"
-        for name, value in expected.items()
-        if name in tensors and tensors[name].shape != value.shape
-    ]
-    if problems:
-        more = f", and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise UserError(f"{path}: its weights are not those of the network: {', '.join(problems[:3])}{more}; {fix}")
-    check_weights(tensors, str(path), fix)
+    check_weights(weights, str(path), fix)
+    try:
+        network.load_state_dict(weights, assign=True)
+    except RuntimeError as error:
+        differ = textwrap.shorten("; ".join(str(error).splitlines()[1:]), 300, placeholder=" ...")
+        raise UserError(f"{path}: its weights are not those of the network: {differ}; {fix}") from None

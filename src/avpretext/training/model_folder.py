@@ -59,7 +59,8 @@ class LearntFrom(Options):
 class Description(Options):
     """The content of `model.json`.
 
-    `dev_scores` are those that the initialisation was chosen by, empty where it was named. `speech` and `log_mel` are
+    `dev_scores` are those that the initialisation was chosen by, empty where it was named. The networks start from
+    `pretrainings` pre-trainings in turn; 0: from random weights, or not known. `speech` and `log_mel` are
     null where the model does not hear them. `scale` is mean and deviation of an attribute. `normalisation` by `train`
     lies beside the weights. `speaker_leaks`: its protocol has speakers in both train and test.
     """
@@ -76,6 +77,7 @@ class Description(Options):
     dev_scores: dict[str, float]
     seed: int
     networks: Count
+    pretrainings: int = 0
     media: MediaSettings
     speech: SpeechOptions | None
     log_mel: LogMelOptions | None
@@ -214,6 +216,5 @@ def _network(weights: Mapping[str, Tensor], description: Description, file: Path
     """Return a network with these weights; one of other shapes is refused before it takes memory."""
     with torch.device("meta"):
         network = SpeechNetwork(len(description.channels), description.model, {TASK: len(description.classes)})
-    finite.check_complete(weights, network.state_dict(), file, _AGAIN)
-    network.load_state_dict(weights, assign=True)
+    finite.load_all(network, weights, file, _AGAIN)
     return network.eval()

@@ -292,10 +292,9 @@ def read_trunk(path: Path, channels: Sequence[str], options: OrofacialOptions) -
             f" {then['layers']} or more"
         )
     with torch.device("meta"):
-        whole = SpeechNetwork(len(channels), ModelOptions.model_validate(then), {})
-    found, expected = (
-        {name: value for name, value in weights.items() if name.startswith("encoder.lstm.")}
-        for weights in (checkpoints.below("best", tensors), whole.body())
+        network = SpeechNetwork(len(channels), ModelOptions.model_validate(then), {})
+    lstm = network.get_submodule("encoder.lstm")
+    finite.load_all(
+        lstm, checkpoints.below("best.encoder.lstm", tensors), path, "pre-train again, or name another checkpoint"
     )
-    finite.check_complete(found, expected, path, "pre-train again, or name another checkpoint")
-    return found
+    return {f"encoder.lstm.{name}": value for name, value in lstm.state_dict().items()}

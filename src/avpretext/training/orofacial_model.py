@@ -203,8 +203,7 @@ def read_model(folder: Path) -> OrofacialModel:
     config = parse({**said["options"], "corpora": {"none": {"path": ".", "use": []}}}, str(folder))
     options: OrofacialOptions = config.orofacial
     network = OrofacialNetwork(len(said["channels"]), options.model, said["system"], said["outputs"])
-    finite.check_complete(checkpoints.below("network", tensors), network.state_dict(), weights, _AGAIN)
-    network.load_state_dict(checkpoints.below("network", tensors))
+    finite.load_all(network, checkpoints.below("network", tensors), weights, _AGAIN)
     if missing := [name for name in _SCALES if name not in tensors]:
         raise UserError(f"{weights}: {missing[0]} is missing; {_AGAIN}")
     return OrofacialModel(
