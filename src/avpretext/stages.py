@@ -89,7 +89,7 @@ STAGES = {
     "labels_energy": Stage("avpretext.labels.energy", 1, ("labels.energy", "chunks")),
     "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
     "labels_emotion": Stage("avpretext.labels.emotion", 2, ("labels.emotion",)),
-    "pretrain": Stage("avpretext.training.pretrain", 2, ("seed", "chunks", "model", "pretrain"), but=("task_sets",)),
+    "pretrain": Stage("avpretext.training.pretrain", 3, ("seed", "chunks", "model", "pretrain"), but=("task_sets",)),
     "targets": Stage(
         "avpretext.corpora.targets",
         3,
@@ -122,7 +122,7 @@ STAGES = {
     ),
     "deepemocluster": Stage(
         "avpretext.training.deepemocluster",
-        1,
+        2,
         ("seed", "chunks", "deepemocluster", "finetune.class_balance", "finetune.label_smoothing"),
     ),
     "functionals": Stage("avpretext.features.functionals", 2, ("functionals",)),
@@ -131,7 +131,7 @@ STAGES = {
     "ensemble": Stage("avpretext.training.ensemble", 1, ("ensemble",)),
     "orofacial_system": Stage(
         "avpretext.training.orofacial",
-        1,
+        2,
         ("seed", "split.fps", "speech", "log_mel", "phones.visemes", "orofacial"),
         but=("corpora", "systems", "threads", "checkpoint", "films", "film_system"),
     ),
