@@ -83,7 +83,7 @@ def find(paths: Sequence[str], chosen: int | None, labels: Mapping[str, str]) ->
     >>> find(["Actor_01/session1/1.wav", "Actor_02/session1/1.wav"], None, {}).level
     1
     >>> find(["anna/monday/1.wav", "ben/monday/1.wav", "ben/friday/1.wav"], None, {}).problem
-    "it is not told which folder is the speaker: folder 1 is 'anna', ... (2 names), folder 2 'monday', ... (2 names)"
+    "it is not told which folder is the speaker: folder 1 is 'anna', ... (2 names), folder 2 'friday', ... (2 names)"
     """
     if chosen is not None:
         return SpeakerFolder(chosen, CONFIGURED)
