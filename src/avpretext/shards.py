@@ -145,7 +145,7 @@ class ShardWriter:
         compression: str = "zstd",
         row_group: int = 65_536,
     ) -> None:
-        self.schema = schema.with_metadata({_METADATA_KEY: json.dumps(made_by, sort_keys=True)})
+        self.schema = schema.with_metadata({_METADATA_KEY: json.dumps(made_by, sort_keys=True, allow_nan=False)})
         self.rows = 0
         self._row_group = row_group
         self._path = path

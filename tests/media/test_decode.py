@@ -297,7 +297,7 @@ def test_a_stream_of_images_is_cut_at_their_seams():
 
 def test_flac_keeps_every_sample():
     values = np.random.default_rng(1).integers(-32768, 32768, 300_001).astype("<i2")
-    flac, samples, content = encode_flac(io.BytesIO(values.tobytes() + b"\x01"))
+    flac, samples, content = encode_flac([values[:200_000], values[200_000:]])
     assert samples == len(values)
     assert content == hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()
     assert np.array_equal(soundfile.read(io.BytesIO(flac), dtype="int16")[0], values)

@@ -128,7 +128,7 @@ def show_config(file: Annotated[Path, typer.Argument(help="Configuration file.")
 @app.command(rich_help_panel=TOOL)
 def schema() -> None:
     """Print the JSON schema of the configuration."""
-    print(json.dumps(Config.model_json_schema(), indent=2))
+    print(json.dumps(Config.model_json_schema(), indent=2, allow_nan=False))
 
 
 @app.command("labels-to", rich_help_panel=TOOL)

@@ -218,11 +218,11 @@ def provenance_rows(config: Config, layout: Layout) -> Rows:
     for name, stage, files in artefacts(config, layout):
         made: dict[str, int] = Counter()
         for file in files:
-            made[json.dumps(shards.read_provenance(file), sort_keys=True)] += 1
+            made[json.dumps(shards.read_provenance(file), sort_keys=True, allow_nan=False)] += 1
         rows += [_provenance_row(name, stage, json.loads(text), count) for text, count in sorted(made.items())]
     merged: dict[str, dict[str, Any]] = {}
     for row in rows:
-        key = json.dumps({**row, "files": None}, sort_keys=True)
+        key = json.dumps({**row, "files": None}, sort_keys=True, allow_nan=False)
         merged[key] = {**row, "files": row["files"] + merged[key]["files"]} if key in merged else row
     return sorted(merged.values(), key=lambda row: list(STAGES).index(row["stage"]))
 
@@ -234,6 +234,6 @@ def _provenance_row(name: str, stage: str, made_by: dict[str, Any], files: int) 
         "files": files,
         "stage_version": made_by.get("stage_version"),
         "package_version": made_by.get("package_version"),
-        "models": json.dumps(made_by.get("models", {}), sort_keys=True),
-        "options": json.dumps(made_by.get("options", {}), sort_keys=True),
+        "models": json.dumps(made_by.get("models", {}), sort_keys=True, allow_nan=False),
+        "options": json.dumps(made_by.get("options", {}), sort_keys=True, allow_nan=False),
     }

@@ -21,7 +21,7 @@ from avpretext.predict.result import Prediction, Refused
 from avpretext.predict.spool import Spool
 from avpretext.predict.windows import AlongTime
 from avpretext.refusal import Refusal
-from avpretext.training import model_folder
+from avpretext.training import finite, model_folder
 from avpretext.training.data import in_deviations, mean_and_deviation
 from avpretext.training.model_folder import Description, Normalisation
 from avpretext.training.objectives import TASK, outputs_of
@@ -214,6 +214,7 @@ class Model:
             logits = [network(steps, heard.chunks.mask)[TASK] for network in self._networks]
         said = np.stack([outputs_of(self.description.kind, values, self._scale) for values in logits])
         mean = said.mean(0, dtype=np.float64).astype(np.float32)
+        finite.check_values(mean, f"{self.folder}: what it says of {file}", "train the model again")
         return Prediction(file, self.description.kind, self.names, heard.start_s, heard.end_s, mean)
 
 

@@ -75,7 +75,7 @@ class JsonWriter(Writer):
             if not self.in_words:
                 row.pop("predicted", None)
             self.stream.write(",\n " if self._rows else "\n ")
-            self.stream.write(json.dumps(_rounded(row), ensure_ascii=False))
+            self.stream.write(json.dumps(_rounded(row), ensure_ascii=False, allow_nan=False))
             self._rows += 1
 
     def end(self) -> None:

@@ -25,6 +25,7 @@ from avpretext.models.deepemocluster import DeepEmoCluster, make_deepemocluster
 from avpretext.progress import progress
 from avpretext.systems import DEEPEMOCLUSTER
 from avpretext.training import checkpoint as checkpoints
+from avpretext.training import finite
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
 from avpretext.training.data import SpeechChunks
 from avpretext.training.finished import FinishedRuns, Run, State, UnfinishedRun, fingerprint, said_of
@@ -215,6 +216,10 @@ class Learner:
             self.epoch += 1
             rng = np.random.default_rng([self.seed, seed, fold.number, self.epoch])
             self.learn_clusters(network, optimisers, self.epoch, rng)
+            where = f"deepemocluster: fold {fold.number}, seed {seed}, epoch {self.epoch}"
+            losses = {row.measure: row.value for row in self.history if row.epoch == self.epoch}
+            finite.check_loss(losses["unlabelled_loss"] + losses["loss"], math.log(self.options.clusters), where, None)
+            finite.check_weights(network.state_dict(), where, "training has diverged")
             score = self.dev_score(network, self.epoch)
             if score > self.best_score or not self.best or not len(self.rows["dev"]):
                 self.best_score = score
@@ -246,8 +251,8 @@ class Learner:
         self.before = {part: labels.numpy() for part, labels in checkpoints.below("before", tensors).items()}
         checkpoints.unpack_optimiser(optimisers.adam, tensors)
         checkpoints.unpack_random(tensors)
-        self.epoch, self.best_score = said["epoch"], said["best_score"]
-        self.history = [HistoryRow(*row) for row in said["history"]]
+        self.epoch, self.best_score = said["epoch"], float(said["best_score"])
+        self.history = checkpoints.read_history(said["history"])
 
     def learn_clusters(
         self, network: DeepEmoCluster, optimisers: "Optimisers", epoch: int, rng: np.random.Generator
