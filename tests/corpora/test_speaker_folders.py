@@ -82,3 +82,9 @@ def test_files_in_no_folder_are_of_nobody():
     found = find(["1.wav", "anna/2.wav", "ben/3.wav"], None, {})
     assert [found.speaker_of(path) for path in ("1.wav", "anna/2.wav")] == [None, "anna"]
     assert find(["1.wav"], None, {}) == SpeakerFolder(0)
+
+
+def test_a_name_in_several_folders_is_one_person_and_told():
+    why = find(["train/spk1/1.wav", "test/spk1/2.wav", "test/spk2/3.wav"], None, {}).why
+    assert why.endswith("1 of its names, such as 'spk1', lie in several folders: each counts as one person")
+    assert "several" not in find(tree("Actor_01 Actor_02", "session1 session2"), None, {}).why

@@ -94,7 +94,7 @@ if workflow.is_main_process:
     if PYFEAT and WITH_VIDEO:
         asked(au_pyfeat.check, CONFIG.action_units.pyfeat)
     for name in CONFIG.corpora if LISTS.isdisjoint(sys.argv) else ():
-        asked(corpora.check_speakers, name, CONFIG.corpora[name], files_of(name))
+        asked(corpora.check_before_run, name, CONFIG.corpora[name], files_of(name))
     # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.
     gc.freeze()
 

@@ -1,7 +1,8 @@
 """Corpora by name: which files are clips, who speaks, and what the corpus knows of each."""
 
+from avpretext.corpora.beforehand import check_before_run
 from avpretext.corpora.reader import Clip, Reader
-from avpretext.corpora.scan import READERS, ClipFile, check_speakers, fingerprint, fingerprints, reader_of, scan
+from avpretext.corpora.scan import READERS, ClipFile, fingerprint, fingerprints, reader_of, scan
 from avpretext.corpora.settings import Setting, settings_of, target_name, targets_of
 
 __all__ = [
@@ -10,7 +11,7 @@ __all__ = [
     "ClipFile",
     "Reader",
     "Setting",
-    "check_speakers",
+    "check_before_run",
     "fingerprint",
     "fingerprints",
     "reader_of",

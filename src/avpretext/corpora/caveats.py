@@ -85,12 +85,6 @@ def unknown_speakers(unknown: int, clips: int) -> list[str]:
     ]
 
 
-def unmatched_keys(label_map: Collection[str] | None, labels: Collection[str | None]) -> list[str]:
-    """Return that keys of a label map are no clip's label, as sentences."""
-    idle = sorted(set(label_map or ()) - set(labels))
-    return [f"label_map: no clip is labelled {', '.join(map(repr, idle))}"] if idle and label_map else []
-
-
 @dataclass(frozen=True)
 class Told:
     """What must be told of the clips of a setting, whatever its folds are.

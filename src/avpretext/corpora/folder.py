@@ -28,7 +28,7 @@ def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
         folder = speaker_folders.find(chosen, options.speaker_folder, {})
         return [Entry(path, Clip(without_extension(path), folder.speaker_of(path))) for path in chosen]
     rows = _table(options)
-    if (found := speaker_folder(options, rows["path"].to_list())) is not None:
+    if (found := _speaker_folder(options, rows)) is not None:
         rows = rows.with_columns(speaker=pl.Series(map(found.speaker_of, rows["path"]), dtype=pl.String))
     clips = table.clips_of(rows)
     return table.entries(clips, files, options.video) + table.unlisted(clips, files)
@@ -38,7 +38,10 @@ def speaker_folder(options: CorpusOptions, paths: Sequence[str]) -> SpeakerFolde
     """Return which folder names the speaker; None where the table does."""
     if options.table is None:
         return speaker_folders.find(paths, options.speaker_folder, {})
-    rows = _table(options)
+    return _speaker_folder(options, _table(options))
+
+
+def _speaker_folder(options: CorpusOptions, rows: pl.DataFrame) -> SpeakerFolder | None:
     if "speaker" in rows.columns:
         return None
     return speaker_folders.find(rows["path"].to_list(), options.speaker_folder, _labels_by_path(options, rows))

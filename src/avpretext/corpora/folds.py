@@ -19,6 +19,7 @@ from avpretext.corpora.partitions import partition_folds
 from avpretext.corpora.protocols import PARTS, Division
 from avpretext.corpora.scan import reader_of
 from avpretext.corpora.settings import PUBLISHED, check_protocol
+from avpretext.corpora.who import who_speaks
 from avpretext.errors import UserError
 
 
@@ -118,12 +119,7 @@ def run(
     check_parts(rows, division.needs_dev)
     covered = coverage(rows, labels)
     warnings = [*covered.warnings, *told.warnings]
-    notes = [
-        *division.warnings,
-        *covered.notes,
-        *told.notes,
-        *(note.sentence for note in reader_of(options).notes(options)),
-    ]
+    notes = [*division.warnings, *covered.notes, *told.notes, *_of_tables(options, targets[corpus])]
     for warning in (*warnings, *notes, *leaks, *copies):
         print(f"folds: warning: {setting}: {warning}", file=sys.stderr)
     table = ordered(rows, protocol.name == "cross_corpus")
@@ -172,33 +168,28 @@ def check_corpora(corpus: str, protocol: ProtocolOptions, needed: Sequence[str],
 def read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Sequence[Path]) -> pl.DataFrame:
     """Return the clips with values and audio, sorted by clip_id.
 
-    Its columns are `corpus`, `clip_id`, `speaker`, `known`, `content`. A clip of unknown speaker is of the one that all
-    other clips of its file are of, if there is one; else the path of the file stands for the speaker.
+    Its columns are `corpus`, `clip_id`, `speaker`, `known` (see `who_speaks`), `content`.
 
     Raises
     ------
     UserError
         There are none.
     """
-    table = shards.read(targets, ["clip_id", "speaker", "values"]).filter(pl.col("values").is_not_null())
+    table = shards.read(targets, ["clip_id", "values"]).filter(pl.col("values").is_not_null())
     heard = shards.read(audio, ["clip_id", "content"])
-    places = shards.read(clips, ["clip_id", "path"])
-    found = table.join(heard, on="clip_id", how="inner").join(places, on="clip_id", how="left").sort("clip_id")
+    found = table.join(heard, on="clip_id", how="inner").join(who_speaks(clips), on="clip_id").sort("clip_id")
     if found.is_empty():
         raise UserError(
             f"corpora.{corpus}: none of its {len(table)} labelled clips is among the {len(heard)} clips with audio; see"
             " the rejects of the corpus for why clips were refused"
         )
-    named = pl.col("speaker").drop_nulls()
-    alone = pl.when(named.n_unique().over("path") == 1).then(named.first().over("path"))
-    speaker = pl.coalesce("speaker", alone)
-    return found.select(
-        pl.lit(corpus).alias("corpus"),
-        "clip_id",
-        pl.coalesce(speaker, "path", "clip_id").alias("speaker"),
-        speaker.is_not_null().alias("known"),
-        "content",
-    )
+    return found.select(pl.lit(corpus).alias("corpus"), "clip_id", "speaker", "known", "content")
+
+
+def _of_tables(options: CorpusOptions, targets: Path) -> list[str]:
+    """Return what must be known of the tables that labels and speakers are from, as sentences."""
+    seen = [note.sentence for note in reader_of(options).notes(options)]
+    return [*seen, *shards.read_provenance(targets).get("notes", [])]
 
 
 def read_labels(corpus: str, targets: Path) -> pl.DataFrame:

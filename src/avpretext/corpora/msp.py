@@ -9,7 +9,7 @@ import polars as pl
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import cells, sheets
-from avpretext.corpora.reader import Source, stem
+from avpretext.corpora.reader import Note, Source, stem
 from avpretext.errors import UserError
 
 LETTERS: Mapping[str, str | None] = {
@@ -73,6 +73,16 @@ def consensus(file: Path) -> pl.DataFrame:
     UserError
         The file is no such table.
     """
+    return with_clip_ids(cells.cleaned(_consensus_table(file))[0])
+
+
+def notes(file: Path | None) -> list[Note]:
+    """Return what must be known of the cells of what raters agreed on."""
+    return cells.cleaned(_consensus_table(file))[1] if file else []
+
+
+def _consensus_table(file: Path) -> pl.DataFrame:
+    """Return the columns of the consensus as text; see `consensus` for the errors."""
     rows = pl.DataFrame(list(_consensus_rows(_json(file), file)), schema=dict.fromkeys(_COLUMNS, pl.String)) \
         if file.suffix == ".json" else sheets.read_csv(file)  # fmt: skip
     missing = [name for name in _COLUMNS[:2] if name not in rows.columns]
@@ -81,7 +91,7 @@ def consensus(file: Path) -> pl.DataFrame:
             f"{file}: no column {missing[0]!r}; expected {', '.join(_COLUMNS)}: copy the file from the corpus"
         )
     given = [name if name in rows.columns else pl.lit(None, pl.String).alias(name) for name in _COLUMNS]
-    return with_clip_ids(cells.cleaned(rows.select(given))[0])
+    return rows.select(given)
 
 
 def _consensus_rows(content: Any, file: Path) -> Iterator[dict[str, str | None]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import crema_d, emodb, folder, grid, mead, msp_face, msp_podcast, ravdess, speaker_folders
+from avpretext.corpora import crema_d, emodb, folder, grid, mead, msp_face, msp_podcast, ravdess
 from avpretext.corpora.reader import Clip, Entry, Reader, by_kind, is_media, without_extension
 from avpretext.errors import UserError, nearest
 from avpretext.names import nfc, on_disk
@@ -146,19 +146,6 @@ def scan(
             for path in spelt.get(entry.path, [entry.path]):
                 found.append(_clip_file(replace(entry, path=path), clip_id, files.get(path), broken, taken))
     return found
-
-
-def check_speakers(corpus: str, options: CorpusOptions, files: Sequence[ClipFile]) -> None:
-    """Raise where a corpus is to be tested on and it is not told which folder is the speaker.
-
-    Raises
-    ------
-    UserError
-        Names the folders and the option.
-    """
-    if "finetune" in options.use:
-        paths = [nfc(file.path) for file in files]
-        speaker_folders.check(reader_of(options).speaker_folder(options, paths), corpus)
 
 
 def _as_on_disk(files: Iterable[str]) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ the corpus stops, since a person may be behind several names.
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib.resources import files
@@ -82,7 +83,7 @@ def find(paths: Sequence[str], chosen: int | None, labels: Mapping[str, str]) ->
     >>> find(["Actor_01/session1/1.wav", "Actor_02/session1/1.wav"], None, {}).level
     1
     >>> find(["anna/monday/1.wav", "ben/monday/1.wav", "ben/friday/1.wav"], None, {}).problem
-    "it is not told which folder is the speaker: folder 1 is 'anna', ... (2 names), folder 2 'monday', ... (2 names)"
+    "it is not told which folder is the speaker: folder 1 is 'anna', ... (2 names), folder 2 'friday', ... (2 names)"
     """
     if chosen is not None:
         return SpeakerFolder(chosen, CONFIGURED)
@@ -97,11 +98,10 @@ def find(paths: Sequence[str], chosen: int | None, labels: Mapping[str, str]) ->
         words = " and ".join(dict.fromkeys(nobody.values()))
         return SpeakerFolder(0, f"the folders are {words}", labels="labels" in nobody.values())
     left = _narrowed(left, varied, paths, labels)
-    others = "; ".join(
-        f"folder {level}, such as {_first(varied[level])!r}, is of {what}" for level, what in nobody.items()
-    )
     if len(left) == 1:
-        return SpeakerFolder(left[0], others or ("" if len(levels) == 1 else "by the names of the folders"))
+        others = [f"folder {level}, such as {_first(varied[level])!r}, is of {what}" for level, what in nobody.items()]
+        why = others or (["by the names of the folders"] if len(levels) > 1 else [])
+        return SpeakerFolder(left[0], "; ".join([*why, *_in_several(left[0], paths)]))
     shown = ", ".join(
         f"folder {level}{' is' if level == left[0] else ''} {_first(varied[level])!r}, ... ({len(varied[level])} names)"
         for level in left
@@ -127,7 +127,7 @@ def of_people(column: str) -> bool:
     >>> of_people("Actor"), of_people("speaker_id"), of_people("emotion")
     (True, True, False)
     """
-    return set(re.split(r"[-_ ]", column.lower())) <= {*_words("people"), "name"}
+    return set(re.split(r"[-_ ]", column.lower())) <= {*_words("people"), "name", "code", "number"}
 
 
 @functools.cache
@@ -184,6 +184,16 @@ def _is_label(level: int, paths: Sequence[str], label_of: Mapping[str, str]) -> 
     pairs = {(folders[level - 1], label_of[path]) for path in paths
              if path in label_of and len(folders := _folders(path)) >= level}  # fmt: skip
     return 1 < len(pairs) == len({name for name, _ in pairs}) == len({label for _, label in pairs})
+
+
+def _in_several(level: int, paths: Sequence[str]) -> list[str]:
+    """Return, as words, that names lie in several folders, and are of one person each all the same."""
+    above = {tuple(_folders(nfc(path))[:level]) for path in paths}
+    counts = Counter(folders[-1] for folders in above if len(folders) == level)
+    several = sorted(name for name, count in counts.items() if count > 1)
+    if not several:
+        return []
+    return [f"{len(several)} of its names, such as {several[0]!r}, lie in several folders: each counts as one person"]
 
 
 def _first(names: Collection[str | None]) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -20,6 +19,7 @@ from torch.nn import functional
 
 from avpretext import schemas, shards
 from avpretext.config import Config
+from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
 from avpretext.models.deepemocluster import DeepEmoCluster, make_deepemocluster
 from avpretext.progress import progress
@@ -75,7 +75,7 @@ def run(
     """
     torch.set_num_threads(threads)
     known, table = read_targets(targets), read_folds(folds)
-    unlabelled = read_speakers(index)
+    unlabelled = {corpus: speaker_of_each(files) for corpus, files in index.items()}
     labelled = {corpus: table.speakers_of(corpus) for corpus in {clip.corpus for clip in table.clips}}
     wanted = {corpus: unlabelled.get(corpus, {}) | labelled.get(corpus, {}) for corpus in {*unlabelled, *labelled}}
     if missing := sorted(set(wanted) - set(features)):
@@ -100,15 +100,6 @@ def run(
     )
     write(runs, known, table, config, output)
     finished.remove()
-
-
-def read_speakers(index: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, str]]:
-    """Return corpus: clip_id: speaker; a clip whose speaker is not known is its own speaker."""
-    speakers = {}
-    for corpus, files in index.items():
-        rows = shards.read(files, ["clip_id", "speaker"])
-        speakers[corpus] = dict(rows.select("clip_id", pl.col("speaker").fill_null(pl.col("clip_id"))).iter_rows())
-    return speakers
 
 
 def _runs(

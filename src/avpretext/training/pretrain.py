@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from avpretext import schemas, shards
 from avpretext.config import Config, PretrainOptions
+from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
 from avpretext.models.heads import CHUNK_TASKS, CLUSTERS
 from avpretext.models.losses import NO_LABEL
@@ -197,14 +197,11 @@ def kept(tasks: Collection[str], options: PretrainOptions) -> Literal["last", "b
 def read_chunks(
     features: Mapping[str, Mapping[str, Sequence[Path]]], index: Mapping[str, Sequence[Path]], config: Config
 ) -> SpeechChunks:
-    """Read the features of all corpora; a clip whose speaker is not known is its own speaker."""
+    """Read the features of all corpora; see `who_speaks` for clips whose speaker is not known."""
     parts = {}
     for corpus in sorted(features):
-        rows = shards.read(index[corpus], ["clip_id", "speaker"])
-        speakers = dict(rows.select("clip_id", pl.col("speaker").fill_null(pl.col("clip_id"))).iter_rows())
-        parts[corpus] = load_chunks(
-            features[corpus], speakers, config.model.channels, chunk_grid(config.chunks, config.model)
-        )
+        speakers, grid = speaker_of_each(index[corpus]), chunk_grid(config.chunks, config.model)
+        parts[corpus] = load_chunks(features[corpus], speakers, config.model.channels, grid)
     return concatenate(parts)
 
 
