@@ -28,7 +28,7 @@ from avpretext.demo.votes import write_votes
 from avpretext.errors import UserError
 from avpretext.progress import progress
 
-CORPUS_VERSION = 1
+CORPUS_VERSION = 2
 """Raised whenever the same options would give another corpus."""
 
 _MARKER = "complete.json"

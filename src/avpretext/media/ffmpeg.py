@@ -206,8 +206,9 @@ def is_mpeg_stream(source: str) -> bool:
 
 
 def _audio(inputs: ffmpeg.nodes.FilterableStream, start_s: float) -> ffmpeg.nodes.OutputStream:
-    # What lies before is cut off to the sample: NUT has no time stamps below 0.
-    filters = f"aformat=sample_fmts=flt:channel_layouts=mono,atrim=start={start_s}"
+    # Two equal channels are as loud as one: floating numbers are mixed without a limit unless they are given one. What
+    # lies before is cut off to the sample: NUT has no time stamps below 0.
+    filters = f"aresample=rematrix_maxval=1.0,aformat=sample_fmts=flt:channel_layouts=mono,atrim=start={start_s}"
     return ffmpeg.output(inputs["a:0"], "pipe:1", format="nut", acodec="pcm_f32le", af=filters)
 
 
