@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from avpretext import machine
 from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.shards import atomic_path
@@ -20,14 +21,15 @@ _METADATA_KEY = "avpretext"
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write tensors and metadata; the file appears whole or not at all.
+    """Write tensors, metadata and the machine (`machine.facts`); the file appears whole or not at all.
 
     All metadata is one value, since the library writes several in no fixed order.
     """
     # A copy, since the library refuses tensors that share memory, as the shuffled weights of an LSTM do.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    said = {**metadata, "machine": machine.facts()}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(plain, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+        temporary.write_bytes(save(plain, {_METADATA_KEY: json.dumps(said, sort_keys=True)}))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

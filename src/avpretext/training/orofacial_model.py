@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avpretext import __version__
+from avpretext import __version__, machine
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.errors import UserError
@@ -160,6 +160,7 @@ def write_model(model: OrofacialModel, folder: Path) -> None:
         "format": FORMAT,
         "kind": "avpretext orofacial model",
         "package_version": __version__,
+        "machine": machine.facts(),
         "system": model.system,
         "fps": model.fps,
         "outputs": dict(model.outputs),
