@@ -41,6 +41,8 @@ class Stage:
         Options among these that do not: in a dotted key's group, the names left out.
     runs
         Stages whose work it does too, so that their versions count as well as its own.
+    fixed
+        True: its output can be no other, since all who read it check its SHA-256; a file put there by hand will do.
     """
 
     module: str
@@ -48,6 +50,7 @@ class Stage:
     options: tuple[str, ...] = ()
     but: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+    fixed: bool = False
 
 
 def _of_corpus(*keys: str) -> tuple[str, ...]:
@@ -56,7 +59,7 @@ def _of_corpus(*keys: str) -> tuple[str, ...]:
 
 
 STAGES = {
-    "models": Stage("avpretext.features.models", 1, ("models",)),
+    "models": Stage("avpretext.features.models", 1, ("models",), fixed=True),
     "index": Stage(
         "avpretext.media.index",
         3,

@@ -265,24 +265,25 @@ def _folders_of(path: str) -> list[str]:
     return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
 
 
-def fingerprints(files: Iterable[ClipFile], shards: int) -> list[str]:
+def fingerprints(files: Iterable[ClipFile], shards: int, times: bool = True) -> list[str]:
     """Return one fingerprint per shard: it changes when what is read of one of its clips changes, and only then.
 
     That is a clip's file (its path, size and time of change), its clip_id, its speaker, its start and end; or why it
-    is refused. Two files of a shard may change places in the order of `files` without changing it.
+    is refused. Two files of a shard may change places in the order of `files` without changing it. Without `times` it
+    is the same for a copy of the corpus.
     """
     lines: list[list[str]] = [[] for _ in range(shards)]
     for file in files:
-        lines[shard_of(file.clip_id, shards)].append(_line(file))
+        lines[shard_of(file.clip_id, shards)].append(_line(file, file.mtime_ns if times else 0))
     return [_digest(sorted(entries)) for entries in lines]
 
 
-def _line(file: ClipFile) -> str:
+def _line(file: ClipFile, time_ns: int) -> str:
     """Return what a fingerprint is made of; of a refused file, a change that leaves it refused counts for nothing."""
     if file.clip is None:
         return repr((file.path, file.clip_id, file.refusal))
     clip = file.clip
-    return repr((file.path, file.clip_id, file.size_bytes, file.mtime_ns, clip.speaker, clip.start_s, clip.end_s))
+    return repr((file.path, file.clip_id, file.size_bytes, time_ns, clip.speaker, clip.start_s, clip.end_s))
 
 
 def fingerprint(files: Iterable[ClipFile], shard: int, shards: int) -> str:

@@ -218,7 +218,8 @@ def provenance_rows(config: Config, layout: Layout) -> Rows:
     for name, stage, files in artefacts(config, layout):
         made: dict[str, int] = Counter()
         for file in files:
-            made[json.dumps(shards.read_provenance(file), sort_keys=True, allow_nan=False)] += 1
+            made_by = {**shards.read_provenance(file), "machine": shards.read_machine(file)}
+            made[json.dumps(made_by, sort_keys=True, allow_nan=False)] += 1
         rows += [_provenance_row(name, stage, json.loads(text), count) for text, count in sorted(made.items())]
     merged: dict[str, dict[str, Any]] = {}
     for row in rows:
@@ -236,4 +237,24 @@ def _provenance_row(name: str, stage: str, made_by: dict[str, Any], files: int) 
         "package_version": made_by.get("package_version"),
         "models": json.dumps(made_by.get("models", {}), sort_keys=True, allow_nan=False),
         "options": json.dumps(made_by.get("options", {}), sort_keys=True, allow_nan=False),
+        "machine": json.dumps(made_by["machine"], sort_keys=True, allow_nan=False),
     }
+
+
+def machines(provenance: Rows) -> list[dict[str, Any]]:
+    """Return the machines that artefacts were made on, with versions of software, and how many files each made.
+
+    Parameters
+    ----------
+    provenance
+        From `provenance_rows`.
+    """
+    files: dict[str, int] = Counter()
+    capability: dict[str, str] = {}
+    for row in provenance:
+        facts = json.loads(row["machine"])
+        # Only stages that load torch tell it, which holds for what else the machine made.
+        known, text = facts.pop("cpu_capability", ""), json.dumps(facts)
+        capability[text] = known or capability.get(text, "")
+        files[text] += row["files"]
+    return [{**json.loads(text), "cpu_capability": capability[text], "files": count} for text, count in files.items()]

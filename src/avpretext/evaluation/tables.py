@@ -63,7 +63,7 @@ COLUMNS = {
     "compared_action_units": ["corpus", *compare_aus.COLUMNS],
     "truth": ["stage", "measure", "value"],
     "truth_action_units": ["action_unit", "pearson_r", "f1"],
-    "provenance": ["of", "stage", "files", "stage_version", "package_version", "models", "options"],
+    "provenance": ["of", "stage", "files", "stage_version", "package_version", "models", "options", "machine"],
 }  # fmt: skip
 
 
@@ -123,4 +123,4 @@ def _of_all(rows: Callable[[Evaluated, Layout], Rows], config: Config, layout: L
 
 def _unfolded(provenance: Rows) -> Rows:
     """Turn the JSON within the rows into plain values."""
-    return [{**row, "models": json.loads(row["models"]), "options": json.loads(row["options"])} for row in provenance]
+    return [{**row, **{name: json.loads(row[name]) for name in ("models", "options", "machine")}} for row in provenance]

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from avpretext import machine
 from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
@@ -23,7 +24,7 @@ _METADATA_KEY = "avpretext"
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write tensors and metadata; the file appears whole or not at all.
+    """Write tensors, metadata and the machine (`machine.facts`); the file appears whole or not at all.
 
     All metadata is one value, since the library writes several in no fixed order.
 
@@ -35,10 +36,9 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
     finite.check_weights(tensors, str(path), "it is not written: training has diverged, lower its learning rate")
     # A copy, since the library refuses tensors that share memory, as the shuffled weights of an LSTM do.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    said = {**metadata, "machine": machine.facts()}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(
-            save(plain, {_METADATA_KEY: json.dumps(_in_json(metadata), sort_keys=True, allow_nan=False)})
-        )
+        temporary.write_bytes(save(plain, {_METADATA_KEY: json.dumps(_in_json(said), sort_keys=True, allow_nan=False)}))
 
 
 def _in_json(value: Any) -> Any:

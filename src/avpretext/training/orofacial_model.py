@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avpretext import __version__
+from avpretext import __version__, machine
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.errors import UserError
@@ -168,6 +168,7 @@ def write_model(model: OrofacialModel, folder: Path) -> None:
         "format": FORMAT,
         "kind": "avpretext orofacial model",
         "package_version": __version__,
+        "machine": machine.facts(),
         "system": model.system,
         "fps": model.fps,
         "outputs": dict(model.outputs),

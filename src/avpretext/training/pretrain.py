@@ -32,6 +32,7 @@ from avpretext.training.data import (
     normalise,
     rows_of,
 )
+from avpretext.training.finished import fingerprint
 from avpretext.training.grid import grid_map
 from avpretext.training.loop import (
     ClipSet,
@@ -169,14 +170,16 @@ def fit(
     )
     learnt_set = learnt_set.to(torch_device(options.device))
     labels = ClusterLabels(learnt_set, dev_set, options, seed) if CLUSTERS in classes else None
-    take_up(state, labels, resume, metadata)
+    arrays = [chunks.steps, chunks.mask, *(array for target in targets.values() for array in target)]
+    known = {**metadata, "made_from": fingerprint("pretrain", metadata, arrays)}
+    take_up(state, labels, resume, known)
     if labels and state.epoch < options.epochs:
         labels.renew(state)
     label, keep = str(_Job(tuple(classes), number)), kept(classes, options)
     steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, keep, label)
     for _ in progress(steps, total=options.epochs, unit="epochs", label=label):
         tensors, counters = checkpoints.pack(state)
-        checkpoints.write(resume, {**tensors, **(labels.state() if labels else {})}, {**metadata, **counters})
+        checkpoints.write(resume, {**tensors, **(labels.state() if labels else {})}, {**known, **counters})
         if labels and state.epoch < options.epochs:
             labels.renew(state)
     mean, deviation = mean_and_deviation(chunks.moments[:, learnt])
@@ -361,7 +364,7 @@ def take_up(state: TrainingState, labels: ClusterLabels | None, resume: Path, me
         return
     tensors, stored = checkpoints.read(resume)
     if any(stored.get(name) != value for name, value in metadata.items()):
-        print(f"pretrain: {resume} is of a run with other options or clips: starting afresh", file=sys.stderr)
+        print(f"pretrain: {resume} is of a run with other options, clips or labels: starting afresh", file=sys.stderr)
         return
     checkpoints.unpack(state, tensors, stored)
     if labels:
