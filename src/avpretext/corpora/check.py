@@ -11,13 +11,13 @@ import polars as pl
 from rich.console import Console
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import targets
+from avpretext.corpora import check_names, targets
 from avpretext.corpora.facts import Comparison, CorpusCheck, Division, Finding, TargetFacts
 from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
 from avpretext.corpora.label_maps import label_map_of
 from avpretext.corpora.listening import Listened, listen
 from avpretext.corpora.overview import render
-from avpretext.corpora.reader import Clip, Reader, Source, extension
+from avpretext.corpora.reader import Clip, Note, Reader, Source, extension
 from avpretext.corpora.scan import ClipFile, MediaFile, leads_outside, media_files, reader_of, scan
 from avpretext.corpora.settings import kind_of, split_target, targets_of
 from avpretext.corpora.sound_findings import findings_of, sound_of, unseen
@@ -105,8 +105,9 @@ def check(
     lengths = lengths_of(clips, opened) if headers != "none" else None
     heard = listen(Path(options.path), clips, listened, model if options.video else None)
     index = _index_of(clips)
-    facts, labels = _targets(options, reader, index)
-    speakers = _speakers(index, labels)
+    facts, known = _targets(options, reader, index)
+    chosen = _chosen(options, reader)
+    speakers = _speakers(index, known[chosen[0]].labels if chosen and chosen[0] in known else [None] * len(index))
     partitions, shared = _partitions(options, reader, index)
     comparisons = _comparisons(options, reader, files, speakers, lengths)
     return CorpusCheck(
@@ -130,7 +131,8 @@ def check(
             *_refused(files, clips, opened, options.video),
             *_linked(options, media),
             *_unknown(index),
-            *_unlearnable(facts, _chosen(options, reader)),
+            *_named(check_names.notes_of(options, reader, [file.path for file in files], index, known, chosen)),
+            *_unlearnable(facts, chosen),
             *_incomplete(comparisons),
             *findings_of(heard, len(index)),
             *unseen(heard, options.video),
@@ -165,9 +167,9 @@ def _index_of(clips: Mapping[str, Sequence[Clip]]) -> pl.DataFrame:
 
 def _targets(
     options: CorpusOptions, reader: Reader, index: pl.DataFrame
-) -> tuple[tuple[TargetFacts, ...], Sequence[str | None]]:
-    """Return the label targets, and the label that each clip has under the one that is learnt first."""
-    facts, labels = [], {}
+) -> tuple[tuple[TargetFacts, ...], dict[str, targets.Targets]]:
+    """Return the label targets as facts, and as `targets` has them."""
+    facts, known = [], {}
     for name, source in reader.sources(options).items() if len(index) else ():
         try:
             found = _learnt(options, source, index, name)
@@ -175,9 +177,8 @@ def _targets(
             facts.append(TargetFacts(name, source.kind, problem=str(error)))
             continue
         facts.append(_facts_of(name, source, found))
-        labels[name] = found.labels
-    first = next(iter(_chosen(options, reader)), "")
-    return tuple(facts), labels.get(first, [None] * len(index))
+        known[name] = found
+    return tuple(facts), known
 
 
 def _learnt(options: CorpusOptions, source: Source, index: pl.DataFrame, name: str) -> targets.Targets:
@@ -364,6 +365,14 @@ def _unknown(index: pl.DataFrame) -> list[Finding]:
         return []
     meaning = "nothing tells who speaks"
     return [Finding("no_speaker", meaning, FIXES["no_speaker"], len(unknown), tuple(unknown[:EXAMPLES]), wrong=False)]
+
+
+def _named(notes: Sequence[Note]) -> list[Finding]:
+    """Return what must be known of names and cells."""
+    return [
+        Finding(note.reason, note.meaning, check_names.FIXES[note.reason], note.count, note.examples, note.wrong)
+        for note in notes
+    ]
 
 
 def _unlearnable(facts: Sequence[TargetFacts], chosen: Sequence[str]) -> list[Finding]:

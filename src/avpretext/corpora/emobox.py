@@ -16,6 +16,7 @@ import polars as pl
 from avpretext.corpora.protocols import Division, clip_fold
 from avpretext.corpora.reader import without_extension
 from avpretext.errors import UserError
+from avpretext.names import nfc
 
 _NAME = re.compile(r"(.+)_(train|test|valid)_fold_(\d+)\.(jsonl|json)")
 _PARTS = {"train": "train", "valid": "dev", "test": "test"}
@@ -199,7 +200,7 @@ class Matcher:
     def __init__(self, clips: pl.DataFrame) -> None:
         self.clips_of: dict[str, list[tuple[str, float]]] = defaultdict(list)
         for clip_id, path, start_s in clips.select("clip_id", "path", "start_s").iter_rows():
-            self.clips_of[without_extension(path)].append((clip_id, start_s or 0.0))
+            self.clips_of[nfc(without_extension(path))].append((clip_id, start_s or 0.0))
         self.files_with: dict[str, list[str]] = defaultdict(list)
         for file in self.clips_of:
             for tail in _tails(file):
@@ -212,15 +213,17 @@ class Matcher:
         Folders count, as `train/dia0_utt0` and `dev/dia0_utt0` are two files. The corpus folder may be any folder of
         the listed path, or hold it; of files in several such folders none is taken.
         """
-        files = [tail for tail in _tails(entry.file) if tail in self.clips_of]
-        files = files[:1] or self.files_with.get(_ROOT.sub("", entry.file), [])
+        listed = nfc(entry.file)
+        files = [tail for tail in _tails(listed) if tail in self.clips_of]
+        files = files[:1] or self.files_with.get(_ROOT.sub("", listed), [])
         if len(files) == 1:
             return [
                 clip_id
                 for clip_id, start_s in self.clips_of[files[0]]
                 if entry.start_s is None or abs(start_s - entry.start_s) <= _START_TOLERANCE_S
             ]
-        names = (entry.key, entry.key.partition("-")[2], entry.file.rpartition("/")[2])
+        key, file = nfc(entry.key), nfc(entry.file)
+        names = (key, key.partition("-")[2], file.rpartition("/")[2])
         return next(([name] for name in names if name in self.clip_ids), []) if not files else []
 
 

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from avpretext.config import MediaOptions
 from avpretext.corpora.reader import Clip
 from avpretext.media import ffmpeg
+from avpretext.media.clock import Sound
 from avpretext.media.decode import split_jpegs
 from avpretext.media.faces import count_faces
 from avpretext.media.fingerprint import Words, band_power, fingerprint
-from avpretext.media.mono import Sound, Way
+from avpretext.media.mono import Mono, Way
 from avpretext.media.pool import ordered_map
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import Stretch
@@ -150,17 +151,11 @@ def _hear(root: Path, program: str, named: tuple[str, Clip]) -> Heard | None:
     with FfmpegProcess(root / path, program, MediaOptions(), False, stretch) as process:
         if process.header is None or not process.header.audio:
             return None
-        blocks = [np.frombuffer(block, "<i2") for block in process.listen(2 * SAMPLE_RATE_HZ)]
-        samples = np.concatenate([*blocks, np.zeros(0, np.int16)]).astype(np.int16)
-        if not len(samples):
-            return None
-        found = process.audio
-        return measured(samples, clip.clip_id, path, clip.speaker, found.silent, found.clipped, found.way)
+        samples = np.concatenate([*process.listen(SAMPLE_RATE_HZ), np.zeros(0, np.int16)])
+        return measured(samples, clip.clip_id, path, clip.speaker, process.sound.mono) if len(samples) else None
 
 
-def measured(
-    samples: Samples, clip_id: str, path: str, speaker: str | None, silent: bool, clipped: float, mix: Way
-) -> Heard:
+def measured(samples: Samples, clip_id: str, path: str, speaker: str | None, mono: Mono) -> Heard:
     """Measure a clip, shape (samples,); see `Heard`."""
     values = samples / 32768
     return Heard(
@@ -168,10 +163,10 @@ def measured(
         path=path,
         speaker=speaker,
         level_db=float(20 * np.log10(max(values.std(), 1e-6))),
-        offset=float(values.mean()),
-        silent=silent,
-        clipped=clipped,
-        mix=mix,
+        offset=mono.offset or 0.0,
+        silent=mono.silent,
+        clipped=mono.clipped,
+        mix=mono.way,
         zeros=zeros(samples),
         speech=float((VoiceActivity().probabilities(samples) > SPEECH_PROBABILITY).mean()),
         above_db=above_db(samples),
@@ -221,7 +216,7 @@ def _face_share(file: Path, clip: Clip, program: str, model: Path) -> float | No
     return float((counts > 0).mean()) if len(counts) else None
 
 
-def _drain(pcm: Sound) -> None:
+def _drain(sound: Sound) -> None:
     """Read sound that nobody listens to: ffmpeg waits for it to be read."""
-    while pcm.read(1 << 16):
+    for _ in sound.blocks(SAMPLE_RATE_HZ):
         pass

@@ -68,7 +68,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "offset": (
         "the sound is not centred on 0",
-        "take the offset out of the files, as by a high-pass at 20 Hz, above all where some speakers have it",
+        "nothing: a high-pass at 20 Hz takes it out",
         False, lambda clip: abs(clip.offset) >= OFFSET, lambda clip: f"{clip.offset:+.1%} of full scale",
     ),
     "quiet": (
