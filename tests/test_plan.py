@@ -122,7 +122,7 @@ def test_action_units_are_measured_from_what_their_backend_reads() -> None:
     assert inputs() == ["landmarks", "index", "neutral"]
     assert inputs(calibration="clip") == ["landmarks", "index"]
     assert inputs(backend="pyfeat") == ["frames"]
-    assert inputs(backend="import", imports="folder") == ["landmarks"]
+    assert inputs(backend="import", imports="folder") == ["landmarks", "index"]
 
 
 def test_an_imported_file_that_changes_is_noticed(tmp_path: Path) -> None:
@@ -143,9 +143,12 @@ def test_a_model_to_take_away_is_made_of_each_setting_from_what_is_chosen() -> N
         for start in ("best", "energy")
     ]
     assert asked.exported()[::4] == [f"{folder}/model.json" for folder in folders]
-    checkpoint = "r/pretrain/mean/{}/checkpoint.safetensors"
-    assert asked.export_starts("best") == {name: checkpoint.format(name) for name in ("energy", "clusters")}
-    assert asked.export_starts("energy") == {"energy": checkpoint.format("energy")}
+    starts = {
+        name: [f"r/pretrain/mean/{name}/{seed}/checkpoint.safetensors" for seed in range(3)]
+        for name in ("energy", "clusters")
+    }
+    assert asked.export_starts("best") == starts
+    assert asked.export_starts("energy") == {"energy": starts["energy"]}
     assert asked.export_starts("scratch") == {}
     assert list(asked.export_histories("crema", "acted.speaker_kfold", "best")) == ["scratch", "energy", "clusters"]
     assert asked.export_histories("crema", "acted.speaker_kfold", "energy") == {}

@@ -83,12 +83,15 @@ COMMON: dict[str, Column] = {
     ),
     "fold": ("number of the fold, from 0", ""),
     "seed": ("number of the run within the fold, from 0", ""),
+    "seeds": ("trainings behind it: the seeds, of which those that share a pre-training count as one", "count"),
+    "pretraining": ("number of the pre-training that the run started from, from 0; null: none", ""),
+    "pretrainings": ("pre-trainings behind it; 1: their luck is not in the interval; null: none", "count"),
     "epoch": ("passes over the training clips so far", ""),
     "split": ("`train`, `dev` or `test`", ""),
     "measure": ("what is measured, such as `macro_f1`, `uar`, `ccc`, `loss`", ""),
     "class": ("the class that is scored; null: all of them together", ""),
     "value": ("its value", ""),
-    "ci_low": ("lower end of the interval, by bootstrap over speakers", "as `value`"),
+    "ci_low": ("lower end of the interval, over speakers and trainings", "as `value`"),
     "ci_high": ("upper end of the interval", "as `value`"),
     "speakers": ("speakers behind it", "count"),
     "clips": ("clips behind it", "count"),
@@ -125,6 +128,13 @@ _AUDIO: dict[str, Column] = {
     "audio": ("mono FLAC at 16 kHz: its bytes, and a name", ""),
     "video_frames": ("frames on the video grid; 0: no video was wanted", "count"),
     "fps": ("frames per second of the video grid", "Hz"),
+    "mix": (
+        "how channels became one: `mean`; `silent_channel`, `no_speech_channel`: without that one; `inverted`: one"
+        " turned over",
+        "",
+    ),
+    "clipped": ("samples at or beyond full scale", "share, 0..1"),
+    "fingerprint": ("acoustic fingerprint, 24 bits for each 16 ms; 0: too quiet; null: not made", ""),
 }
 _FRAMES: dict[str, Column] = {"time_s": ("time of the frame, from the start of the clip", "s")}
 _TRUTH: dict[str, Column] = {
@@ -244,11 +254,13 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "folds", "CORPUS/folds/TARGET.PROTOCOL.parquet", "clip in a fold", schemas.FOLDS,
         {"name": ("name of the fold", ""),
-         "part": ("`train`, `dev`, `test`; `dropped`: a copy of audio of another part", "")},
+         "part": ("`train`, `dev`, `test`; `dropped`: a copy of audio of another part", ""),
+         "copy_of": ("of a clip dropped: corpus and clip that it is a copy of", "")},
     ),
     Artefact(
         "pretrain", "pretrain/AGGREGATOR/TASKS/history.parquet", "measure of an epoch", schemas.PRETRAIN_HISTORY,
-        {"split": ("`train`, or `dev`: the held-out speakers", ""), "measure": ("`loss`, `energy_uar`, ...", "")},
+        {"seed": ("number of the pre-training, from 0", ""),
+         "split": ("`train`, or `dev`: the held-out speakers", ""), "measure": ("`loss`, `energy_uar`, ...", "")},
     ),
     Artefact(
         "co_occurrence", "CORPUS/co_occurrence/SETTING.parquet", "pair of classes in a fold", schemas.CO_OCCURRENCE,
@@ -293,7 +305,14 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "evaluate", "CORPUS/evaluate/SETTING/metrics.parquet", "measure of a system", schemas.METRICS,
         {"value": ("over all test clips, folds pooled, averaged over seeds", "0..1; CCC and r: -1..1"),
-         "mean": ("mean over runs", "as `value`"), "std": ("deviation over runs", "as `value`")},
+         "mean": ("mean over runs", "as `value`"), "std": ("deviation over runs", "as `value`"),
+         "seed_std": ("deviation over the trainings that `seeds` counts; null: a single one", "as `value`")},
+    ),
+    Artefact(
+        "evaluate", "CORPUS/evaluate/SETTING/seeds.parquet", "measure of a seed", schemas.SEEDS,
+        {"seed": ("number of the run within each fold, from 0", ""),
+         "value": ("over all test clips, folds pooled", "0..1; CCC and r: -1..1"),
+         "difference": ("`value` minus that of scratch with the same seed; null: it has no such seed", "as `value`")},
     ),
     Artefact("evaluate", "CORPUS/evaluate/SETTING/runs.parquet", "measure of a run", schemas.RUNS),
     Artefact(
@@ -301,9 +320,10 @@ ARTEFACTS: tuple[Artefact, ...] = (
         schemas.COMPARISONS,
         {"baseline": ("what it is compared with", ""),
          "difference": ("its value minus that of the other", "as `value`"),
-         "p_value": ("of exchanging the predictions of whole speakers", "0..1"),
+         "p_value": ("of no difference, over speakers and trainings", "0..1"),
          "p_holm": ("the same, corrected over the family (Holm)", "0..1"),
-         "test": ("`exact`: every exchange; `sampled`: `evaluate.permutations` of them", ""),
+         "std_error": ("of the difference, over speakers and trainings", "as `value`"),
+         "df": ("degrees of freedom of the standard error", ""),
          "family": ("`pretext`: sets of tasks; `baseline`: what stands beside", "")},
     ),
     Artefact(

@@ -1,18 +1,23 @@
 """Stage `folds`: from targets and audio to a table in which nothing leaks."""
 
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import polars as pl
 import pytest
+import soundfile
+from tests.media.voices import voice
 
 from avpretext import schemas, shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora import READERS, folds
 from avpretext.corpora.reader import Reader
 from avpretext.errors import UserError
+from avpretext.media.fingerprint import fingerprint_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Made:
     label: str | None = "x"
     content: str | None = ""
     recording: str | None = None
+    fingerprint: list[int] | None = None
 
 
 def clips_of(speakers: str, each: int = 2) -> list[Made]:
@@ -32,7 +38,11 @@ def clips_of(speakers: str, each: int = 2) -> list[Made]:
 
 
 def write_corpus(
-    folder: Path, clips: Iterable[Made], classes: tuple[str, ...] = ("x", "y"), kind: str = "hard"
+    folder: Path,
+    clips: Iterable[Made],
+    classes: tuple[str, ...] = ("x", "y"),
+    kind: str = "hard",
+    reader: str | None = None,
 ) -> None:
     rows = sorted(clips, key=lambda clip: clip.clip_id)
     index = [
@@ -44,20 +54,25 @@ def write_corpus(
         for clip in rows
     ]  # fmt: skip
     targets = [
-        {"clip_id": clip.clip_id, "speaker": clip.speaker, "label": clip.label, "values": [1.0] if clip.label else None}
+        {
+            "clip_id": clip.clip_id,
+            "speaker": clip.speaker,
+            "label": clip.label,
+            "values": [float(name == clip.label) for name in classes] if clip.label else None,
+        }
         for clip in rows
     ]
     audio = [
         {
             "clip_id": clip.clip_id, "speaker": clip.speaker, "label": None, "duration_s": 1.0, "samples": 16000,
             "content": clip.content or f"of {folder.name} {clip.clip_id}", "audio": None, "video_frames": 0,
-            "fps": 25.0,
+            "fps": 25.0, "fingerprint": clip.fingerprint,
         }
         for clip in rows
         if clip.content is not None
     ]  # fmt: skip
     shards.write_table(folder / "index.parquet", index, schemas.INDEX, {})
-    facts = {"kind": kind, "classes": list(classes), "target": "acted"}
+    facts = {"kind": kind, "classes": list(classes), "target": "acted", "options": {"reader": reader}}
     shards.write_table(folder / "targets.parquet", targets, schemas.TARGETS, facts)
     for place in (0, 1):
         shards.write_table(folder / f"audio{place}.parquet", audio[place::2], schemas.AUDIO, {})
@@ -151,13 +166,13 @@ def test_a_published_protocol_of_another_corpus_is_refused(tmp_path) -> None:
         run(tmp_path, {"name": "emobox"})
 
 
-def test_clips_of_unknown_speaker_are_dealt_as_their_own_and_train_where_speakers_are_named(tmp_path, capsys) -> None:
+def test_clips_of_unknown_speaker_are_dealt_by_their_file_and_train_where_speakers_are_named(tmp_path, capsys) -> None:
     write_corpus(tmp_path / "mine", [*clips_of("abc"), Made("q1", None), Made("q2", None)])
     table, _ = run(tmp_path, {"name": "speaker_kfold", "folds": 5})
     tested = table.filter(pl.col("part") == "test")
     assert sorted(tested["clip_id"]) == ["a1", "a2", "b1", "b2", "c1", "c2", "q1", "q2"]
-    assert table.filter(pl.col("clip_id") == "q1")["speaker"].unique().to_list() == ["q1"]
-    assert "the speaker of 2 of 8 labelled clips is not known" in capsys.readouterr().err
+    assert table.filter(pl.col("clip_id") == "q1")["speaker"].unique().to_list() == ["q1.wav"]
+    assert "speakers unknown: those of 2 of 8 labelled clips" in capsys.readouterr().err
     for protocol in ({"name": "leave_one_speaker_out"}, {"name": "speakers", "test_speakers": [["a"]]}):
         table, _ = run(tmp_path, {**protocol, "dev_speakers": 1})
         assert table.filter(pl.col("clip_id").is_in(["q1", "q2"]))["part"].unique().to_list() == ["train"]
@@ -211,7 +226,7 @@ def test_another_corpus_is_trained_on_and_dropped_where_it_has_the_same_audio(tm
     assert len(dev) == 1
     assert set(table.filter(pl.col("part") == "test")["corpus"]) == {"mine"}
     assert set(table.filter(pl.col("part") == "train")["corpus"]) <= {"one", "two"}
-    assert set(table["speaker"]) == {"a", "b", "c", "q1"}
+    assert set(table["speaker"]) == {"a", "b", "c", "q1.wav"}
     assert "q1" in parts_of(table)["train"]
     assert made_by["sentence"].startswith("protocol cross_corpus: 1 fold, trained on one, two, dev speakers drawn")
 
@@ -275,3 +290,124 @@ def test_a_fold_without_dev_is_a_mistake_where_the_protocol_has_one(tmp_path, mo
     write_corpus(tmp_path / "mine", [Made("a1", "a"), Made("b1", "b"), Made("c1", "c", content="of mine b1")])
     with pytest.raises(UserError, match=r"no clip with label and audio is in dev \(train, dev and test have 1, 0, 1\)"):
         run(tmp_path, {"name": "partitions"}, "parted")
+
+
+def heard(*sounds: np.ndarray) -> list[list[int]]:
+    """Return fingerprints of sounds."""
+    prints = []
+    for sound in sounds:
+        flac = io.BytesIO()
+        soundfile.write(flac, sound, schemas.SAMPLE_RATE_HZ, "PCM_16", format="FLAC")
+        prints.append(fingerprint_of(flac.getvalue()).tolist())
+    return prints
+
+
+def test_a_louder_copy_of_test_sound_does_not_train(tmp_path, capsys) -> None:
+    original, louder, other = heard(voice(), 1.5 * voice(), voice(1))
+    sounds = [Made("a9", "a", fingerprint=original), Made("b9", "b", fingerprint=louder)]
+    write_corpus(tmp_path / "mine", [*clips_of("abcd"), *sounds, Made("c9", "c", fingerprint=other)])
+    protocol = {"name": "speakers", "test_speakers": [["a"]], "dev_speakers": 1}
+    table, made_by = run(tmp_path, protocol)
+    assert parts_of(table)["dropped"] == ["b9"]
+    assert table.filter(pl.col("clip_id") == "b9")["copy_of"].to_list() == ["mine/a9"]
+    assert made_by["duplicates"] == 1
+    assert "re-encoded" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"'b9' of .* is 'a9' of test"):
+        run(tmp_path, {**protocol, "duplicates": "error"})
+    assert "dropped" not in parts_of(run(tmp_path, {**protocol, "reencoded": False})[0])
+
+
+def test_copies_of_another_corpus_do_not_train_either(tmp_path) -> None:
+    original, louder = heard(voice(), 1.5 * voice())
+    write_corpus(tmp_path / "mine", [*clips_of("ab"), Made("a9", "a", fingerprint=original)])
+    write_corpus(tmp_path / "one", [*clips_of("cde"), Made("c9", "c", fingerprint=louder)])
+    table, _ = run(tmp_path, {"name": "cross_corpus", "train": ["one"], "dev_speakers": 1}, corpora=("mine", "one"))
+    assert parts_of(table)["dropped"] == ["c9"]
+    assert table.drop_nulls("copy_of")["copy_of"].to_list() == ["mine/a9"]
+
+
+@pytest.mark.parametrize("readers", [("folder", "folder"), ("folder", "crema_d"), (None, "crema_d")])
+def test_equal_names_in_two_corpora_are_told(tmp_path, readers: tuple[str | None, str]) -> None:
+    for name, speakers, reader in zip(("mine", "one"), ("abA", "acd"), readers, strict=True):
+        write_corpus(tmp_path / name, clips_of(speakers), reader=reader)
+    protocol = {"name": "cross_corpus", "train": ["one"], "dev_speakers": 1}
+    _, made_by = run(tmp_path, protocol, corpora=("mine", "one"))
+    assert [note for note in made_by["warnings"] if "1 speaker of mine and one have the same name, such as 'a'" in note]
+    assert not made_by["speaker_leaks"]
+
+
+def test_names_of_two_published_corpora_are_other_people(tmp_path) -> None:
+    for name, reader in (("mine", "ravdess"), ("one", "emodb")):
+        write_corpus(tmp_path / name, clips_of("abc"), reader=reader)
+    protocol = {"name": "cross_corpus", "train": ["one"], "dev_speakers": 1}
+    assert run(tmp_path, protocol, corpora=("mine", "one"))[1]["warnings"] == []
+
+
+def test_two_copies_of_a_published_corpus_have_the_same_people(tmp_path) -> None:
+    for name in ("mine", "copy"):
+        write_corpus(tmp_path / name, clips_of("abc"), reader="crema_d")
+    protocol = {"name": "cross_corpus", "train": ["copy"], "dev_speakers": 1}
+    with pytest.raises(UserError, match=r"speaker 'crema_d/[abc]' is in (train|dev) and test .3 speakers"):
+        run(tmp_path, protocol, corpora=("mine", "copy"))
+    table, made_by = run(tmp_path, {**protocol, "allow_speaker_leaks": True}, corpora=("mine", "copy"))
+    assert made_by["speaker_leaks"]
+    assert set(table["speaker"]) == {"a", "b", "c"}
+    assert any("3 speakers of mine and copy have the same name" in note for note in made_by["warnings"])
+
+
+def test_clips_of_one_file_whose_speaker_is_unknown_stay_together(tmp_path) -> None:
+    clips = [Made(f"r{file}_{n}", None, recording=f"r{file}") for file in range(6) for n in range(4)]
+    write_corpus(tmp_path / "mine", [*clips, Made("a1", "a"), Made("a2", None, recording="a")])
+    table, made_by = run(tmp_path, {"name": "speaker_kfold", "folds": 3})
+    files = table.with_columns(file=pl.col("clip_id").str.head(2))
+    assert files.group_by("fold", "file").agg(pl.col("part").n_unique())["part"].unique().to_list() == [1]
+    assert "speakers unknown: those of 25 of 26 labelled clips; clips of one file are kept together" in str(
+        made_by["warnings"]
+    )
+
+
+def test_a_clip_of_unknown_speaker_is_of_the_one_person_of_its_file(tmp_path) -> None:
+    talks = [Made("t1", "ann", recording="t"), Made("t2", None, recording="t"), *clips_of("bcd")]
+    write_corpus(tmp_path / "mine", talks)
+    table, _ = run(tmp_path, {"name": "leave_one_speaker_out", "dev_speakers": 1})
+    assert set(table.filter(pl.col("clip_id") == "t2")["speaker"]) == {"ann"}
+    assert parts_of(table)["test"] == ["t1", "t2"]
+
+
+def test_a_file_of_unknown_speakers_in_several_partitions_stops_the_run(tmp_path, monkeypatch) -> None:
+    with_partitions(monkeypatch, r_1="train", r_2="test", a1="train", b1="train", c1="dev")
+    write_corpus(
+        tmp_path / "mine", [Made("r_1", None, recording="r"), Made("r_2", None, recording="r"), *clips_of("abc")]
+    )
+    with pytest.raises(UserError, match=r"clips of the file 'r.wav', of unknown speaker, are in train and test"):
+        run(tmp_path, {"name": "partitions"}, "parted")
+
+
+@pytest.mark.parametrize("other", ["jörg", "Jörg ", "J\u00f6rg\u200b", "J\uff4f\u0308rg"])
+def test_a_person_under_two_spellings_stops_the_run_or_is_told(tmp_path, other) -> None:
+    clips = [Made("1", "Jörg"), Made("2", other), *clips_of("abc")]
+    write_corpus(tmp_path / "mine", clips)
+    protocol = {"name": "speakers", "test_speakers": [["Jörg"]], "dev_speakers": 1}
+    with pytest.raises(UserError, match=r"the speakers '.*' and '.*', whose names differ only in case.* are in "):
+        run(tmp_path, protocol)
+    _, made_by = run(tmp_path, {**protocol, "allow_speaker_leaks": True})
+    assert made_by["speaker_leaks"] is True
+    assert any("names of speakers differ only in case" in said for said in made_by["warnings"])
+
+
+def test_what_no_training_clip_teaches_and_labels_that_are_alike_are_told(tmp_path, capsys) -> None:
+    clips = [Made(f"{s}{n}", s, label) for s in "abcd" for n, label in enumerate(("Happy", "happy", "sad"))]
+    write_corpus(tmp_path / "mine", [*clips, Made("a9", "a", "calm")], ("Happy", "calm", "happy", "sad"))
+    _, made_by = run(tmp_path, {"name": "speakers", "test_speakers": [["a"]], "dev_speakers": 1})
+    assert any("fold 1 'calm'" in said for said in made_by["warnings"])
+    assert any("'Happy' and 'happy'; join them by corpora.NAME.label_map" in said for said in made_by["warnings"])
+    assert made_by["lacking"] == {"0": {"train": ["calm"], "dev": ["calm"]}}
+    assert "none of their training clips has" in capsys.readouterr().err
+
+
+def test_a_run_stops_where_it_is_not_told_which_folder_is_the_speaker(tmp_path) -> None:
+    clips = [Made(f"P{p}/{day}", f"P{p}/{day}", recording=f"P{p}/{day}/1") for p in range(4) for day in ("am", "pm")]
+    write_corpus(tmp_path / "mine", clips)
+    with pytest.raises(UserError, match=r"corpora.mine: it is not told which folder is the speaker"):
+        run(tmp_path, {"name": "speaker_kfold"})
+    run(tmp_path, {"name": "speaker_kfold"}, speaker_folder=-1)

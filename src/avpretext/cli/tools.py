@@ -20,6 +20,7 @@ from avpretext.cli.base import (
 from avpretext.config import Config
 from avpretext.config_file import document, load, parse
 from avpretext.paths import Layout, expand
+from avpretext.predict import MIN_SPEECH
 
 
 @app.command(rich_help_panel=TOOL)
@@ -32,16 +33,31 @@ def corpus(
     outside: Annotated[
         bool, typer.Option("--outside", help="Let paths in the table lead out of the folder, as with `outside: true`.")
     ] = False,
+    speaker_folder: Annotated[
+        int | None, typer.Option(help="Reader folder: which folder is the speaker; 1 the outermost, -1 the innermost.")
+    ] = None,
     headers: Annotated[
         Literal["sample", "all", "none"], typer.Option(help="Which files are opened for length and streams.")
     ] = "sample",
+    listen: Annotated[
+        Literal["sample", "all", "none"],
+        typer.Option(help="Which clips are listened to: sample: 100, spread over speakers, the same each time."),
+    ] = "sample",
+    model: Annotated[
+        Path | None,
+        typer.Option(help="The file face_landmarker.task, to look for faces; that of ./results/models if left out."),
+    ] = None,
 ) -> None:
     """Say what is found in a corpus, per speaker and label, and what is wrong with it, before hours of work."""
     from avpretext.corpora import check
+    from avpretext.features.models import FACE_MODEL
 
     options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
-    config = parse({"corpora": {"corpus": {**options, "parts": part or [], "outside": outside}}}, "corpus")
-    raise typer.Exit(check.run(config.corpora["corpus"], headers))
+    options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
+    config = parse({"corpora": {"corpus": options}}, "corpus")
+    face_model = model or Path(Layout(config.results).models(FACE_MODEL))
+    found = check.run(config.corpora["corpus"], headers, listen, face_model if model or face_model.is_file() else None)
+    raise typer.Exit(found)
 
 
 @app.command(rich_help_panel=TOOL)
@@ -69,6 +85,9 @@ def predict(
         str | None,
         typer.Option(help="For models that normalise by speaker: one, folder, file, or a CSV with file, speaker."),
     ] = None,
+    min_speech: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of a row that must be speech, or it has no prediction.")
+    ] = MIN_SPEECH,
     format: Annotated[
         Literal["table", "json", "csv"] | None, typer.Option(help="Default: by the name of --output, else table.")
     ] = None,
@@ -82,7 +101,7 @@ def predict(
     limit_pools(1)
     from avpretext.predict.run import run
 
-    raise typer.Exit(1 if run(model, files, along_time, speakers, format, output, threads) else 0)
+    raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads) else 0)
 
 
 @app.command("compare-aus", rich_help_panel=TOOL)
@@ -124,7 +143,7 @@ def show_config(file: Annotated[Path, typer.Argument(help="Configuration file.")
 @app.command(rich_help_panel=TOOL)
 def schema() -> None:
     """Print the JSON schema of the configuration."""
-    print(json.dumps(Config.model_json_schema(), indent=2))
+    print(json.dumps(Config.model_json_schema(), indent=2, allow_nan=False))
 
 
 @app.command("labels-to", rich_help_panel=TOOL)
