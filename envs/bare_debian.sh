@@ -47,12 +47,12 @@ copy_settings() {
 	done
 }
 
-# Folders on disk that pip looks for packages in, one a line.
+# Folders on disk that pip looks for packages in, one a line; the files of an index lie beside its folder `simple`.
 package_folders() {
 	{
 		python3 -m pip config list 2>/dev/null || true
 		env | grep '^PIP_' || true
-	} | grep -oE "(file://)?/[^' ]+" | sed 's,^file://,,' | sort -u | while read -r path; do
+	} | grep -oE "(file://)?/[^' ]+" | sed -E 's,^file://,,; s,/simple/?$,,' | sort -u | while read -r path; do
 		if [ -d "$path" ]; then echo "$path"; fi
 	done
 }
