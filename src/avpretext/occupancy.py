@@ -50,7 +50,7 @@ class Holder:
 
     def __str__(self) -> str:
         number = f", Slurm job {self.job}" if self.job else ""
-        return f"{self.command!r} on {self.host}, process {self.pid}{number}, since {self.since}"
+        return f"`{self.command}` on {self.host}, process {self.pid}{number}, since {self.since}"
 
 
 def myself(run: str, arguments: Sequence[str]) -> Holder:

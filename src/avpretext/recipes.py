@@ -154,13 +154,15 @@ def put_beside(target: Path, content: Path) -> None:
     target
         Where the file goes.
     content
-        Where it is as yet.
+        Where it is as yet: a temporary file beside it.
     """
     recipe = wanted_of(target)
     if recipe is None or (target.suffix == ".parquet" and not recipe.times):
         return
     said = {**asdict(recipe), "sha256": "" if target.suffix == ".parquet" else sha256(content)}
-    beside(target).write_text(json.dumps(said, sort_keys=True) + "\n", "utf-8")
+    aside = content.with_name(f"{content.stem}-made{content.suffix}")
+    aside.write_text(json.dumps(said, sort_keys=True) + "\n", "utf-8")
+    aside.replace(beside(target))
 
 
 def beside(path: Path) -> Path:

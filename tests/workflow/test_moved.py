@@ -92,15 +92,15 @@ def test_two_runs_in_the_same_results_and_jobs_that_outlive_one(finished: Projec
         time.sleep(0.05)
     second = elsewhere.snakemake(check=False)
     assert second.status != 0
-    assert "another run is at work there: 'snakemake --snakefile" in second.text
+    assert "another run is at work there: `snakemake --snakefile" in second.text
     assert f"process {first.pid}" in second.text
     assert elsewhere.snakemake("--dry-run", **long).status == 0
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     third = elsewhere.snakemake(check=False)
     assert third.status != 0
-    assert "jobs of a run that was killed are still at work there: 'avpretext finetune" in third.text
-    assert " kill " in third.text
+    assert "jobs of a run that was killed are still at work there: `avpretext finetune" in third.text
+    assert "(kill " in third.text
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     assert elsewhere.snakemake("--dry-run").status == 0
