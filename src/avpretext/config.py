@@ -5,12 +5,12 @@ here (`avpretext schema`), and a test keeps the three in step.
 """
 
 import itertools
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from avpretext.errors import nearest
-from avpretext.options.base import LABELLED_TASKS, TASKS, Count, Fraction, Options, Positive, Task
+from avpretext.options.base import LABELLED_TASKS, TASKS, Count, Fraction, Location, Options, Positive, Task
 from avpretext.options.corpora import CorpusOptions, ProtocolOptions
 from avpretext.options.labels import (
     ActivationLabelOptions,
@@ -99,8 +99,8 @@ __all__ = [
 class EvaluateOptions(Options):
     """Metrics, intervals and tests."""
 
-    bootstrap: Count = Field(2000, description="resamplings of the speakers for intervals")
-    permutations: Count = Field(5000, description="sign flips for the paired test against scratch")
+    bootstrap: Count = Field(2000, description="resamplings of the speakers for intervals and tests")
+    permutations: Count = Field(5000, description="exchanges for the paired tests of orofacial systems")
     level: Fraction = Field(0.95, description="level of the intervals, 0..1")
 
 
@@ -109,7 +109,7 @@ class ReportOptions(Options):
 
     pictures: bool = Field(True, description="false: no pictures of people")
     explorer_clips: int = Field(600, ge=0, description="so many clips, at most, can be looked up in the report")
-    compare_action_units: str | None = Field(
+    compare_action_units: Annotated[str | None, Location(watched=True)] = Field(
         None, description="results folder of a run on the same clips by another backend, to compare with; null: none"
     )
 
@@ -133,7 +133,7 @@ class DemoOptions(Options):
 class Config(Options):
     """Everything in `config.yaml`."""
 
-    results: str = Field("results", description="folder that the workflow writes")
+    results: Annotated[str, Location()] = Field("results", description="folder that the workflow writes")
     seed: int = Field(1, ge=0, description="seed of everything random")
     corpora: dict[str, CorpusOptions] = Field(description="name: corpus")
     models: ModelFileOptions = ModelFileOptions()
@@ -351,6 +351,16 @@ class Config(Options):
     def initialisations(self) -> list[str]:
         """Return what fine-tuning starts from: `scratch`, each set of tasks, each checkpoint of the user's own."""
         return [SCRATCH, *self.task_sets(), *self.finetune.checkpoints]
+
+    def checkpoints_of(self, name: str) -> list[str]:
+        """Return the files of an initialisation of the user's own, one for each pre-training."""
+        files = self.finetune.checkpoints[name]
+        return [files] if isinstance(files, str) else files
+
+    @property
+    def pretrainings(self) -> int:
+        """Number of pre-trainings of each set of tasks."""
+        return self.pretrain.seeds or (self.finetune.seeds if self.used_for("finetune") else 1)
 
     @property
     def variant(self) -> Variant:

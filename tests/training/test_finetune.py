@@ -1,5 +1,6 @@
 """Fine-tuning: complete predictions, speakers apart, pairs, and mistakes with their fix."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -30,7 +31,7 @@ WIDE: dict[str, object] = {"width": 16}
 def run(
     tiny: TinyCorpus,
     output: Path,
-    checkpoint: Path | None = None,
+    checkpoint: Path | Sequence[Path] = (),
     kind: str = "hard",
     threads: int = 1,
     **changes: dict[str, object],
@@ -38,7 +39,8 @@ def run(
     name = "energy" if checkpoint else "scratch"
     targets = {tiny.name: tiny.targets(kind)}
     settings = config(**changes)
-    finetune.run(name, checkpoint, features(tiny), targets, tiny.folds, None, settings, output, threads)
+    starts = [checkpoint] if isinstance(checkpoint, Path) else list(checkpoint)
+    finetune.run(name, starts, features(tiny), targets, tiny.folds, None, settings, output, threads)
     return shards.read(output / "predictions.parquet")
 
 
@@ -63,10 +65,10 @@ def checkpoint(tiny: TinyCorpus, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return pretrained(tiny, tmp_path_factory.mktemp("pretrained"), config())
 
 
-def pretrained(tiny: TinyCorpus, folder: Path, settings: Config) -> Path:
+def pretrained(tiny: TinyCorpus, folder: Path, settings: Config, seeds: int = 1) -> Path:
     labels = {"tiny": {"energy": tiny.labels["energy"]}}
-    pretrain.run(["energy"], features(tiny), {"tiny": tiny.index}, labels, settings, folder, 1)
-    return folder / "checkpoint.safetensors"
+    pretrain.run(["energy"], features(tiny), {"tiny": tiny.index}, labels, settings, folder, 1, seeds)
+    return folder / "0" / "checkpoint.safetensors"
 
 
 def test_every_labelled_clip_is_tested_once_per_seed(tiny: TinyCorpus, tmp_path: Path) -> None:
@@ -230,7 +232,7 @@ def test_one_corpus_is_learnt_and_another_tested(tmp_path: Path) -> None:
     folds = theirs.write_folds(rows)
     finetune.run(
         "scratch",
-        None,
+        [],
         features(ours, theirs),
         {"ours": ours.targets(), "theirs": theirs.targets()},
         folds,
@@ -254,10 +256,10 @@ def test_features_or_targets_that_are_missing_are_told(tiny: TinyCorpus, tmp_pat
     targets = {"tiny": tiny.targets()}
     other = {"other": {"speech": tiny.speech}}
     with pytest.raises(UserError, match="the folds name tiny, of which no features are given"):
-        finetune.run("scratch", None, other, targets, tiny.folds, None, config(), tmp_path, 1)
+        finetune.run("scratch", [], other, targets, tiny.folds, None, config(), tmp_path, 1)
     known = {"other": tiny.targets()}
     with pytest.raises(UserError, match="36 clips of the folds have no target, such as tiny/s0_0"):
-        finetune.run("scratch", None, features(tiny), known, tiny.folds, None, config(), tmp_path, 1)
+        finetune.run("scratch", [], features(tiny), known, tiny.folds, None, config(), tmp_path, 1)
 
 
 def test_initialisations_are_pairs(tiny: TinyCorpus, checkpoint: Path) -> None:
@@ -282,9 +284,25 @@ def test_fine_tuning_starts_from_a_checkpoint(tiny: TinyCorpus, tmp_path: Path, 
     assert not pretrained["probabilities"].equals(scratch["probabilities"])
 
 
+def test_runs_take_turns_over_pretrainings(tiny: TinyCorpus, tmp_path: Path) -> None:
+    pretrained(tiny, tmp_path, config(), seeds=2)
+    starts = [tmp_path / str(seed) / "checkpoint.safetensors" for seed in (0, 1)]
+    four: dict[str, object] = {"seeds": 4, "epochs": 1}
+    both = run(tiny, tmp_path / "both", starts, finetune=four)
+    assert set(both.select("seed", "pretraining").unique().rows()) == {(0, 0), (1, 1), (2, 0), (3, 1)}
+    for seed in range(4):
+        alone = run(tiny, tmp_path / str(seed % 2) / "alone", starts[seed % 2], finetune=four)
+        assert set(alone["pretraining"]) == {0}
+        expected, found = (rows.filter(seed=seed)["probabilities"] for rows in (alone, both))
+        assert found.equals(expected)
+    scratch = run(tiny, tmp_path / "scratch", finetune=four)
+    assert scratch["pretraining"].is_null().all()
+    assert not scratch["probabilities"].equals(both["probabilities"])
+
+
 def test_only_a_body_that_heard_every_channel_learns_slower(tiny: TinyCorpus, tmp_path: Path, checkpoint: Path) -> None:
     whole = pretrained(tiny, tmp_path / "whole checkpoint", config(pretrain={"hidden_from": []}))
-    for place, start, same in (("scratch", None, True), ("hidden", checkpoint, True), ("whole", whole, False)):
+    for place, start, same in (("scratch", (), True), ("hidden", checkpoint, True), ("whole", whole, False)):
         fast, slow = (
             run(tiny, tmp_path / place / str(rate), start, finetune={"seeds": 1, "body_rate": rate})
             for rate in (1.0, 0.1)
