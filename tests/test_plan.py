@@ -57,6 +57,28 @@ def test_an_ensemble_is_of_what_is_trained_and_of_what_a_target_allows() -> None
         Plan(parse({**content, "ensemble": {"members": [["scratch", "svm_rbf"]]}}))
 
 
+def test_every_pretraining_is_started_from_equally_often_or_refused() -> None:
+    both = corpus(use=["pretrain", "finetune"])
+
+    def asked(pretrain: dict[str, Any], finetune: dict[str, Any], one: dict[str, Any] = both) -> Plan:
+        return plan({"pretrain": {"task_sets": [["energy"]], **pretrain}, "finetune": finetune}, it=one)
+
+    variant = asked({}, {}).config.variant
+    starts = asked({"seeds": 2}, {"seeds": 4, "checkpoints": {"mine": ["a", "b"], "theirs": "c"}})
+    assert starts.start(variant, "energy") == [
+        f"r/pretrain/mean/energy/{seed}/checkpoint.safetensors" for seed in (0, 1)
+    ]
+    assert [starts.start(variant, name) for name in ("mine", "theirs", "scratch")] == [["a", "b"], ["c"], []]
+    assert len(asked({}, {"seeds": 5}).start(variant, "energy")) == 5, "null: as many as runs"
+    assert len(asked({}, {}, corpus(use=["pretrain"])).start(variant, "energy")) == 1, "nothing is fine-tuned"
+    with pytest.raises(UserError, match=r"4 runs per fold cannot start from 3 pre-trainings \(pretrain.seeds\)"):
+        asked({"seeds": 3}, {"seeds": 4})
+    with pytest.raises(UserError, match=r"from 2 pre-trainings \(finetune.checkpoints.mine\)"):
+        asked({}, {"checkpoints": {"mine": ["a", "b"]}})
+    with pytest.raises(UserError, match=r"from 0 pre-trainings \(finetune.checkpoints.mine\)"):
+        asked({}, {"checkpoints": {"mine": []}})
+
+
 def test_own_features_stand_beside_those_of_the_workflow(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").touch()
     own = corpus(features={"mine": str(tmp_path)}, shards=2)
@@ -122,7 +144,7 @@ def test_action_units_are_measured_from_what_their_backend_reads() -> None:
     assert inputs() == ["landmarks", "index", "neutral"]
     assert inputs(calibration="clip") == ["landmarks", "index"]
     assert inputs(backend="pyfeat") == ["frames"]
-    assert inputs(backend="import", imports="folder") == ["landmarks"]
+    assert inputs(backend="import", imports="folder") == ["landmarks", "index"]
 
 
 def test_an_imported_file_that_changes_is_noticed(tmp_path: Path) -> None:
@@ -143,9 +165,12 @@ def test_a_model_to_take_away_is_made_of_each_setting_from_what_is_chosen() -> N
         for start in ("best", "energy")
     ]
     assert asked.exported()[::4] == [f"{folder}/model.json" for folder in folders]
-    checkpoint = "r/pretrain/mean/{}/checkpoint.safetensors"
-    assert asked.export_starts("best") == {name: checkpoint.format(name) for name in ("energy", "clusters")}
-    assert asked.export_starts("energy") == {"energy": checkpoint.format("energy")}
+    starts = {
+        name: [f"r/pretrain/mean/{name}/{seed}/checkpoint.safetensors" for seed in range(3)]
+        for name in ("energy", "clusters")
+    }
+    assert asked.export_starts("best") == starts
+    assert asked.export_starts("energy") == {"energy": starts["energy"]}
     assert asked.export_starts("scratch") == {}
     assert list(asked.export_histories("crema", "acted.speaker_kfold", "best")) == ["scratch", "energy", "clusters"]
     assert asked.export_histories("crema", "acted.speaker_kfold", "energy") == {}

@@ -99,8 +99,8 @@ __all__ = [
 class EvaluateOptions(Options):
     """Metrics, intervals and tests."""
 
-    bootstrap: Count = Field(2000, description="resamplings of the speakers for intervals")
-    permutations: Count = Field(5000, description="sign flips for the paired test against scratch")
+    bootstrap: Count = Field(2000, description="resamplings of the speakers for intervals and tests")
+    permutations: Count = Field(5000, description="exchanges for the paired tests of orofacial systems")
     level: Fraction = Field(0.95, description="level of the intervals, 0..1")
 
 
@@ -351,6 +351,16 @@ class Config(Options):
     def initialisations(self) -> list[str]:
         """Return what fine-tuning starts from: `scratch`, each set of tasks, each checkpoint of the user's own."""
         return [SCRATCH, *self.task_sets(), *self.finetune.checkpoints]
+
+    def checkpoints_of(self, name: str) -> list[str]:
+        """Return the files of an initialisation of the user's own, one for each pre-training."""
+        files = self.finetune.checkpoints[name]
+        return [files] if isinstance(files, str) else files
+
+    @property
+    def pretrainings(self) -> int:
+        """Number of pre-trainings of each set of tasks."""
+        return self.pretrain.seeds or (self.finetune.seeds if self.used_for("finetune") else 1)
 
     @property
     def variant(self) -> Variant:

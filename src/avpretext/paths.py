@@ -5,6 +5,9 @@ import posixpath
 import re
 from pathlib import Path
 
+CHECKPOINT = "checkpoint.safetensors"
+"""File of the weights of a pre-training."""
+
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -88,8 +91,12 @@ class Layout:
         return str(self.results / corpus / stage / f"{name}.parquet")
 
     def pretrain(self, aggregator: str, tasks: str, name: str) -> str:
-        """Return a file of one pre-training run: `results/pretrain/{aggregator}/{tasks}/{name}`."""
+        """Return a file of the pre-trainings on a set of tasks: `results/pretrain/{aggregator}/{tasks}/{name}`."""
         return str(self.results / "pretrain" / aggregator / tasks / name)
+
+    def checkpoint(self, aggregator: str, tasks: str, seed: int) -> str:
+        """Return the weights of one pre-training: `checkpoint.safetensors` in a folder named by its number."""
+        return self.pretrain(aggregator, tasks, f"{seed}/{CHECKPOINT}")
 
     def listing(self, corpus: str) -> str:
         """Return the file in which a run notes what it found in a corpus; its name is none of a shard."""

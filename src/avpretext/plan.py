@@ -13,16 +13,16 @@ from avpretext.corpora.transcripts import transcript_files
 from avpretext.errors import UserError
 from avpretext.imports import fingerprint_of
 from avpretext.paths import Layout, copy_of, expand, original_of
-from avpretext.plan_checks import check_ensembles, check_penalty
+from avpretext.plan_checks import check_ensembles, check_penalty, check_pretrainings
 from avpretext.systems import BEST, SCRATCH, ensembles_of
 
-SCORES = ("metrics", "runs", "comparisons", "confusion")
+SCORES = ("metrics", "runs", "seeds", "comparisons", "confusion")
 """Files that `evaluate` writes of each setting."""
 
 TABLES = (
     "main.csv", "main.md", "main.tex", "provenance.csv", "provenance.json", "per_class.csv", "significance.csv",
-    "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "folds.csv", "corpora.csv", "rejects.csv",
-    "rejects_clips.csv", "action_units.csv", "au_combinations.csv",
+    "seeds.csv", "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "folds.csv", "corpora.csv",
+    "rejects.csv", "rejects_clips.csv", "action_units.csv", "au_combinations.csv",
 )  # fmt: skip
 ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")
 TRUTH_TABLES = ("truth.csv", "truth_action_units.csv")
@@ -58,6 +58,7 @@ class Plan:
         self.targets = {name: self._targets_of(name) for name in config.corpora}
         check_penalty(config, self.settings, self.ablated)
         check_ensembles(config)
+        check_pretrainings(config)
 
     def _ablated_of(self, corpus: CorpusOptions) -> dict[str, Setting]:
         """Return the settings of a corpus that the ablation looks at."""
@@ -148,12 +149,12 @@ class Plan:
         backend, stage = self.config.action_units.backend, self.config.corpora[corpus].clips_stage
         if backend == "pyfeat":
             return {"frames": self.layout.shard(corpus, "split", shard, "frames")}
-        landmarks = {"landmarks": self.layout.shard(corpus, "landmarks", shard)}
-        if backend == "import":
-            return landmarks
-        calibrated = {"neutral": self.layout.corpus(corpus, "neutral")}
-        needed = calibrated if self.config.action_units.calibration == "speaker" else {}
-        return {**landmarks, "index": self.layout.shard(corpus, stage, shard), **needed}
+        listed = {
+            "landmarks": self.layout.shard(corpus, "landmarks", shard),
+            "index": self.layout.shard(corpus, stage, shard),
+        }
+        by_speaker = backend == "blendshapes" and self.config.action_units.calibration == "speaker"
+        return {**listed, "neutral": self.layout.corpus(corpus, "neutral")} if by_speaker else listed
 
     def imports(self) -> str | None:
         """Return what changes when a file of imported action units is added, replaced or removed; None without any."""
@@ -182,10 +183,14 @@ class Plan:
         tasks = self.config.tasks_of(corpus)
         return [self.layout.corpus(corpus, f"labels_{task}") for task in tasks if task in LABELLED_TASKS]
 
-    def pretrained(self, name: str) -> list[str]:
-        """Return a file of each pre-training of the main table."""
-        aggregator = self.config.variant.aggregator
-        return [self.layout.pretrain(aggregator, tasks, name) for tasks in self.config.task_sets()]
+    def checkpoints(self, aggregator: str, tasks: str) -> list[str]:
+        """Return the checkpoints of a set of tasks, one for each seed; both may be wildcards."""
+        return [self.layout.checkpoint(aggregator, tasks, seed) for seed in range(self.config.pretrainings)]
+
+    def pretrained(self) -> list[str]:
+        """Return the checkpoints of the main table."""
+        own = self.config.variant.aggregator
+        return [path for tasks in self.config.task_sets() for path in self.checkpoints(own, tasks)]
 
     def task_labels(self, tasks: str) -> dict[str, str]:
         """Return the pseudo-label tables of a set of tasks, as {corpus.task: path}."""
@@ -255,18 +260,15 @@ class Plan:
         return [self.layout.finetune(corpus, setting, variant.name, start, file) for start in starts]
 
     def start(self, variant: Variant, initialisation: str) -> list[str]:
-        """Return the checkpoint that an initialisation starts from; none from scratch."""
-        own = self.config.finetune.checkpoints
-        if initialisation == SCRATCH:
-            return []
-        if initialisation in own:
-            return [own[initialisation]]
-        return [self.layout.pretrain(variant.aggregator, initialisation, "checkpoint.safetensors")]
+        """Return the checkpoints that an initialisation starts from, one for each pre-training; none from scratch."""
+        if initialisation in self.config.finetune.checkpoints:
+            return self.config.checkpoints_of(initialisation)
+        return [] if initialisation == SCRATCH else self.checkpoints(variant.aggregator, initialisation)
 
-    def export_starts(self, name: str) -> dict[str, str]:
-        """Return {initialisation: checkpoint} of what an exported model may start from; scratch has none."""
+    def export_starts(self, name: str) -> dict[str, list[str]]:
+        """Return {initialisation: checkpoints} of what an exported model may start from; scratch has none."""
         names = self.config.initialisations() if name == BEST else [name]
-        return {start: path for start in names for path in self.start(self.config.variant, start)}
+        return {start: self.start(self.config.variant, start) for start in names if start != SCRATCH}
 
     def export_histories(self, corpus: str, setting: str, name: str) -> dict[str, str]:
         """Return {initialisation: history of its fine-tuning} of those that `best` chooses from, none for another."""
@@ -368,7 +370,8 @@ class Plan:
             for stage, artefact in (("action_units", None), ("landmarks", "thumbnails"))
             for shard in self.shards(corpus, stage, artefact)
         ]
-        trained = self.pretrained("history.parquet")
+        own = self.config.variant.aggregator
+        trained = [self.layout.pretrain(own, tasks, "history.parquet") for tasks in self.config.task_sets()]
         named_together = self._co_occurrences(self.settings) if self.config.finetune.loss == "penalty" else []
         return [*tested, *refused, *seen, *labels, *trained, *named_together]
 

@@ -48,3 +48,15 @@ def check_ensembles(config: Config) -> None:
     for member in itertools.chain(*config.ensemble.members):
         if member not in trained:
             raise UserError(f"ensemble.members: {member!r} is none of {', '.join(trained)}{nearest(member, trained)}")
+
+
+def check_pretrainings(config: Config) -> None:
+    """Raise where the runs of a fold cannot start from each pre-training equally often."""
+    counts = {"pretrain.seeds": config.pretrainings} if config.task_sets() else {}
+    counts |= {f"finetune.checkpoints.{name}": len(config.checkpoints_of(name)) for name in config.finetune.checkpoints}
+    for name, count in counts.items():
+        if config.used_for("finetune") and (not count or config.finetune.seeds % count):
+            raise UserError(
+                f"finetune.seeds: {config.finetune.seeds} runs per fold cannot start from {count} pre-trainings"
+                f" ({name}) equally often: make finetune.seeds a multiple of {count or 1}, or {name} one"
+            )

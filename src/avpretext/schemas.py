@@ -27,6 +27,7 @@ REASONS = {
     "no_audio": "the file has no audio stream",
     "no_video": "the file has no video stream",
     "truncated": "the file ends before the duration or the size that it declares, or within a packet",
+    "lost_sound": "more than a tenth of the clip has pictures and no sound, or lies in gaps of the sound",
     "decode_error": "ffmpeg cannot decode the file",
     "too_short": "the clip is shorter than split.min_duration_s",
     "too_long": "the clip is longer than split.max_duration_s",
@@ -82,7 +83,7 @@ FOLDS = _schema(fold=_I, name=_S, part=_S, corpus=_S, clip_id=_S, speaker=_S)
 CO_OCCURRENCE = _schema(fold=_I, target=_S, predicted=_S, count=_D, frequency=_D, penalty=_D)
 FUNCTIONALS = _schema(clip_id=_S, values=pa.list_(_F))
 PREDICTIONS = _schema(
-    initialisation=_S, fold=_I, seed=_I, split=_S, clip_id=_S, speaker=_S, label=_S, predicted=_S,
+    initialisation=_S, fold=_I, seed=_I, pretraining=_I, split=_S, clip_id=_S, speaker=_S, label=_S, predicted=_S,
     truth=pa.list_(_F), probabilities=pa.list_(_F),
 )  # fmt: skip
 OROFACIAL_FRAMES = _schema(
@@ -94,15 +95,16 @@ OROFACIAL_CLIPS = _schema(
 )
 OROFACIAL_HISTORY = _schema(fold=_I, seed=_I, epoch=_I, split=_S, measure=_S, value=_D)
 FINETUNE_HISTORY = _schema(initialisation=_S, fold=_I, seed=_I, epoch=_I, split=_S, measure=_S, value=_D)
-PRETRAIN_HISTORY = _schema(epoch=_I, split=_S, measure=_S, value=_D)
+PRETRAIN_HISTORY = _schema(seed=_I, epoch=_I, split=_S, measure=_S, value=_D)
 METRICS = _schema(
-    initialisation=_S, measure=_S, **{"class": _S}, value=_D, ci_low=_D, ci_high=_D, mean=_D, std=_D,
-    runs=_I, speakers=_I, clips=_I,
+    initialisation=_S, measure=_S, **{"class": _S}, value=_D, ci_low=_D, ci_high=_D, mean=_D, std=_D, seed_std=_D,
+    runs=_I, seeds=_I, pretrainings=_I, speakers=_I, clips=_I,
 )  # fmt: skip
-RUNS = _schema(initialisation=_S, fold=_I, seed=_I, measure=_S, **{"class": _S}, value=_D)
+SEEDS = _schema(initialisation=_S, seed=_I, pretraining=_I, measure=_S, value=_D, difference=_D)
+RUNS = _schema(initialisation=_S, fold=_I, seed=_I, pretraining=_I, measure=_S, **{"class": _S}, value=_D)
 COMPARISONS = _schema(
     initialisation=_S, baseline=_S, measure=_S, difference=_D, ci_low=_D, ci_high=_D, p_value=_D, p_holm=_D,
-    speakers=_I, test=_S, family=_S,
+    std_error=_D, df=_D, speakers=_I, seeds=_I, pretrainings=_I, family=_S,
 )  # fmt: skip
 CONFUSION = _schema(initialisation=_S, label=_S, predicted=_S, count=_D, share=_D)
 TRUTH_CLIPS = _schema(

@@ -170,7 +170,7 @@ class ShardWriter:
     ) -> None:
         self.schema = schema.with_metadata(
             {
-                _METADATA_KEY: json.dumps(made_by, sort_keys=True),
+                _METADATA_KEY: json.dumps(made_by, sort_keys=True, allow_nan=False),
                 _MACHINE_KEY: machine.as_line(),
                 **recipes.metadata(path),
             }

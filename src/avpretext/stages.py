@@ -62,11 +62,11 @@ STAGES = {
     "models": Stage("avpretext.features.models", 1, ("models",), fixed=True),
     "index": Stage(
         "avpretext.media.index",
-        2,
-        _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers"),
+        3,
+        _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers", "speaker_folder"),
     ),
-    "segment": Stage("avpretext.media.segment", 2, ("segment", *_of_corpus("video"))),
-    "split": Stage("avpretext.media.split", 3, ("split",), but=("keep_frames",)),
+    "segment": Stage("avpretext.media.segment", 3, ("segment", *_of_corpus("video"))),
+    "split": Stage("avpretext.media.split", 4, ("split",), but=("keep_frames",)),
     "watch": Stage(
         "avpretext.features.watch",
         1,
@@ -85,31 +85,33 @@ STAGES = {
     "landmarks": Stage("avpretext.features.landmarks", 2, ("landmarks",)),
     "motion": Stage("avpretext.features.motion", 2, ("motion",)),
     "neutral": Stage("avpretext.features.neutral", 2, ("action_units.calibration",)),
-    "action_units": Stage("avpretext.features.action_units", 3, ("action_units",)),
+    "action_units": Stage("avpretext.features.action_units", 4, ("action_units",)),
     "resting_shape": Stage("avpretext.features.resting_shape", 1),
     "lower_face": Stage("avpretext.features.lower_face", 1),
     "rejects": Stage("avpretext.media.rejects", 2, ("rejects",)),
     "labels_energy": Stage("avpretext.labels.energy", 1, ("labels.energy", "chunks")),
     "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
     "labels_emotion": Stage("avpretext.labels.emotion", 2, ("labels.emotion",)),
-    "pretrain": Stage("avpretext.training.pretrain", 2, ("seed", "chunks", "model", "pretrain"), but=("task_sets",)),
+    "pretrain": Stage(
+        "avpretext.training.pretrain", 4, ("seed", "chunks", "model", "pretrain"), but=("task_sets", "threads", "seeds")
+    ),
     "targets": Stage(
         "avpretext.corpora.targets",
-        2,
+        3,
         _of_corpus("path", "reader", "parts", "table", "outside", "segment", "ties", "label_map"),
     ),
     "folds": Stage(
         "avpretext.corpora.folds",
-        1,
-        ("seed", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "protocol")),
+        2,
+        ("seed", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "protocol", "speaker_folder")),
     ),
     "co_occurrence": Stage("avpretext.training.co_occurrence", 1),
     "finetune": Stage(
-        "avpretext.training.finetune", 4, ("seed", "chunks", "model", "finetune"), but=("checkpoints", "threads")
+        "avpretext.training.finetune", 5, ("seed", "chunks", "model", "finetune"), but=("checkpoints", "threads")
     ),
     "export": Stage(
         "avpretext.training.export",
-        1,
+        2,
         (
             "seed",
             "chunks",
@@ -125,25 +127,25 @@ STAGES = {
     ),
     "deepemocluster": Stage(
         "avpretext.training.deepemocluster",
-        1,
+        2,
         ("seed", "chunks", "deepemocluster", "finetune.class_balance", "finetune.label_smoothing"),
     ),
     "functionals": Stage("avpretext.features.functionals", 2, ("functionals",)),
     "statistics": Stage("avpretext.features.statistics", 1, ("statistics",)),
-    "baseline": Stage("avpretext.training.baseline", 3, ("baseline",)),
-    "ensemble": Stage("avpretext.training.ensemble", 1, ("ensemble",)),
+    "baseline": Stage("avpretext.training.baseline", 4, ("baseline",)),
+    "ensemble": Stage("avpretext.training.ensemble", 2, ("ensemble",)),
     "orofacial_system": Stage(
         "avpretext.training.orofacial",
-        1,
+        2,
         ("seed", "split.fps", "speech", "log_mel", "phones.visemes", "orofacial"),
         but=("corpora", "systems", "threads", "checkpoint", "films", "film_system"),
     ),
-    "orofacial_tables": Stage("avpretext.evaluation.orofacial_tables", 1),
-    "evaluate": Stage("avpretext.evaluation.evaluate", 2, ("seed", "evaluate")),
-    "card": Stage("avpretext.evaluation.card", 1, _of_corpus("reader", "synthetic")),
-    "ablate": Stage("avpretext.evaluation.ablate", 1),
-    "tables": Stage("avpretext.evaluation.tables", 2),
-    "report": Stage("avpretext.report.page", 2),
+    "orofacial_tables": Stage("avpretext.evaluation.orofacial_tables", 2),
+    "evaluate": Stage("avpretext.evaluation.evaluate", 3, ("seed", "evaluate")),
+    "card": Stage("avpretext.evaluation.card", 2, _of_corpus("reader", "synthetic")),
+    "ablate": Stage("avpretext.evaluation.ablate", 2),
+    "tables": Stage("avpretext.evaluation.tables", 3),
+    "report": Stage("avpretext.report.page", 3),
 }
 
 
@@ -175,7 +177,7 @@ def _plain(value: Any, but: tuple[str, ...]) -> Any:
 
 def whole_signature(config: Config) -> str:
     """Return all of a configuration as one line of JSON: the signature of stages that show what others made."""
-    return json.dumps(settled(config))
+    return json.dumps(settled(config), allow_nan=False)
 
 
 def signature(stage: str, config: Config, corpus: str | None = None) -> str:
@@ -186,7 +188,7 @@ def signature(stage: str, config: Config, corpus: str | None = None) -> str:
     """
     versions = [STAGES[name].version for name in (stage, *STAGES[stage].runs)]
     version = versions if len(versions) > 1 else versions[0]
-    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True)
+    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True, allow_nan=False)
 
 
 def parse_signature(text: str) -> Config:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 from sklearn.metrics import f1_score
 
 from avpretext import shards
@@ -18,8 +19,10 @@ OPTIONS = EvaluateOptions(bootstrap=200, permutations=500)
 CLASSES = ["anger", "fear", "neutral"]
 
 
-def write_predictions(path: Path, initialisation: str, skill: float, speakers: int = 6, **changes: Any) -> Path:
-    """Write predictions of two folds and two seeds, right with the given probability."""
+def write_predictions(
+    path: Path, initialisation: str, skill: float, speakers: int = 6, seeds: int = 2, **changes: Any
+) -> Path:
+    """Write predictions of two folds, right with the given probability."""
     rng = np.random.default_rng(len(initialisation))
     rows = [
         {"initialisation": initialisation, "fold": speaker % 2, "seed": seed, "split": split, "speaker": f"s{speaker}",
@@ -27,7 +30,7 @@ def write_predictions(path: Path, initialisation: str, skill: float, speakers: i
          "predicted": label if rng.random() < skill else str(rng.choice(CLASSES)), "probabilities": [1.0, 0.0, 0.0],
          **changes}
         for speaker in range(speakers)
-        for seed in range(2)
+        for seed in range(seeds)
         for split in ("dev", "test")
         for label in CLASSES
         for take in range(3)
@@ -61,13 +64,44 @@ def test_scores_are_those_of_scikit_learn_on_the_test_clips(files: list[Path], t
     assert (row["mean"], row["std"]) == (pytest.approx(of_runs.mean()), pytest.approx(of_runs.std()))
 
 
-def test_comparison_is_against_scratch_and_finds_a_plain_difference(files: list[Path], tmp_path: Path) -> None:
+def test_comparison_is_against_scratch_and_finds_a_plain_difference(tmp_path: Path) -> None:
+    skills = {"energy": 0.9, "scratch": 0.4}
+    files = [write_predictions(tmp_path / name, name, skill, seeds=4) for name, skill in skills.items()]
     evaluate.run(files, OPTIONS, 1, tmp_path)
     row = shards.read(tmp_path / "comparisons.parquet").filter(measure="macro_f1").row(0, named=True)
-    assert (row["initialisation"], row["baseline"], row["speakers"], row["test"]) == ("energy", "scratch", 6, "exact")
+    assert (row["initialisation"], row["baseline"], row["speakers"], row["seeds"]) == ("energy", "scratch", 6, 4)
+    assert row["pretrainings"] is None
     assert row["difference"] > 0.2
     assert row["ci_low"] > 0
-    assert row["p_value"] == row["p_holm"] == 2 / 2**6
+    assert row["p_value"] == row["p_holm"] < 0.02
+    middle, reach = (row["ci_high"] + row["ci_low"]) / 2, (row["ci_high"] - row["ci_low"]) / 2
+    assert middle == pytest.approx(row["difference"])
+    assert reach == pytest.approx(stats.t.ppf(0.975, row["df"]) * row["std_error"])
+
+
+def test_each_seed_is_shown_beside_scratch_and_its_pretraining(files: list[Path], tmp_path: Path) -> None:
+    numbered = shards.read(files[0]).with_columns(pretraining=pl.col("seed"))
+    shards.write_table(tmp_path / "energy.parquet", numbered, PREDICTIONS, shards.read_provenance(files[0]))
+    evaluate.run([tmp_path / "energy.parquet", files[1]], OPTIONS, 1, tmp_path)
+    rows = shards.read(tmp_path / "seeds.parquet").filter(measure="macro_f1")
+    assert rows.select("initialisation", "seed", "pretraining").rows() == [
+        ("scratch", 0, None), ("scratch", 1, None), ("energy", 0, 0), ("energy", 1, 1)
+    ]  # fmt: skip
+    scratch, energy = (rows.filter(initialisation=name) for name in ("scratch", "energy"))
+    assert scratch["difference"].is_null().all()
+    assert energy["difference"].to_list() == pytest.approx((energy["value"] - scratch["value"]).to_list())
+    metric = (
+        shards.read(tmp_path / "metrics.parquet").filter(initialisation="energy", measure="macro_f1").row(0, named=True)
+    )
+    assert (metric["value"], metric["seed_std"]) == pytest.approx((energy["value"].mean(), energy["value"].std()))
+    assert (metric["seeds"], metric["pretrainings"]) == (2, 2)
+    compared = shards.read(tmp_path / "comparisons.parquet").filter(measure="macro_f1")
+    assert compared["difference"].item() == pytest.approx(energy["difference"].mean())
+    assert compared["pretrainings"].item() == 2
+    assert (
+        shards.read(tmp_path / "runs.parquet").filter(initialisation="energy", seed=1)["pretraining"].unique().item()
+        == 1
+    )
 
 
 def test_confusion_counts_are_per_seed_and_shares_are_of_the_row(files: list[Path], tmp_path: Path) -> None:
@@ -80,7 +114,7 @@ def test_confusion_counts_are_per_seed_and_shares_are_of_the_row(files: list[Pat
 def test_same_seed_same_bytes(files: list[Path], tmp_path: Path) -> None:
     for name in ("a", "b"):
         evaluate.run(files, OPTIONS, 1, tmp_path / name)
-    for name in ("metrics", "runs", "comparisons", "confusion"):
+    for name in ("metrics", "runs", "seeds", "comparisons", "confusion"):
         first, second = (tmp_path / run / f"{name}.parquet" for run in ("a", "b"))
         assert first.read_bytes() == second.read_bytes()
 

@@ -107,7 +107,7 @@ def test_each_kind_is_compared_with_scratch_in_each_measure_and_has_no_confusion
     main = rows.filter(measure=SCORINGS[kind].main).row(0, named=True)  # type: ignore[index]
     assert main["difference"] > 0.05
     assert main["ci_low"] > 0
-    assert main["p_value"] == 2 / 2**6
+    assert main["p_value"] < 0.03
     assert shards.count_rows(tmp_path / "confusion.parquet") == 0
     assert shards.count_rows(tmp_path / "runs.parquet") == 4 * shards.count_rows(tmp_path / "metrics.parquet")
 

@@ -59,6 +59,99 @@ def test_interval_covers_the_truth_about_as_often_as_it_promises() -> None:
     assert 0.90 <= np.mean(covered) <= 0.99
 
 
+def mean_of(sums: np.ndarray) -> np.ndarray:
+    return sums[..., 1] / sums[..., 0]
+
+
+def differences(values: np.ndarray) -> np.ndarray:
+    """Return sums whose mean over speakers is that of `values`, shape (speakers, seeds)."""
+    return np.stack([np.ones_like(values), values], axis=-1)
+
+
+def estimated(values: np.ndarray, trainings: int, resamples: int = 300) -> statistics.Estimate:
+    sums = differences(values)
+    weights = statistics.draw_resamples(len(values), resamples, [1])
+    resampled = mean_of(statistics.pooled(sums, weights))
+    return statistics.estimate(mean_of(statistics.pooled(sums)), resampled, len(values), trainings)
+
+
+def test_standard_error_and_degrees_of_freedom_are_those_of_the_formula_worked_out_by_hand() -> None:
+    speakers, seeds = np.array([-0.3, -0.1, 0.1, 0.3]), np.array([0.0, 0.1, 0.5])
+    found = estimated(0.2 + speakers[:, None] + seeds, trainings=3, resamples=100_000)
+    by_speaker = speakers.var(ddof=1) / 4  # the same for each seed, so it is their covariance too
+    by_training = seeds.var(ddof=1) / 3
+    assert found.value == pytest.approx(0.4)
+    assert found.spread == pytest.approx(seeds.std(ddof=1))
+    assert found.std_error == pytest.approx(np.sqrt(by_speaker + by_training), rel=0.01)
+    degrees = (by_speaker + by_training) ** 2 / (by_training**2 / 2 + by_speaker**2 / 3)
+    assert found.df == pytest.approx(degrees, rel=0.02)
+    low, high = found.interval(0.95)
+    assert (low + high) / 2 == pytest.approx(0.4)
+    assert low < 0 < high
+    assert 0.05 < found.p_value < 1
+
+
+def test_seeds_of_one_pretraining_count_as_one_training() -> None:
+    speakers, luck = np.array([-0.1, 0.0, 0.1, 0.2]), np.array([0.0, 0.3, 0.1])
+    of_each = speakers[:, None] + luck
+    once, twice = estimated(of_each, 3), estimated(np.concatenate([of_each, of_each], axis=1), 3)
+    assert twice.std_error == pytest.approx(once.std_error)
+    assert estimated(np.concatenate([of_each, of_each], axis=1), 6).std_error < once.std_error
+
+
+def test_of_one_training_the_interval_is_that_over_speakers() -> None:
+    speakers = np.array([0.1, 0.4, 0.3, 0.5, 0.2])
+    found = estimated(speakers[:, None], 1, resamples=50_000)
+    assert np.isnan(found.spread)
+    assert found.df == 4
+    assert found.std_error == pytest.approx(speakers.std(ddof=1) / np.sqrt(5), rel=0.01)
+
+
+def test_what_does_not_vary_is_no_proof() -> None:
+    assert estimated(np.zeros((4, 2)), 2).p_value == 1
+    assert np.isnan(estimated(np.full((4, 2), 0.3), 2).p_value)
+    single = estimated(np.array([[0.3, 0.2]]), 2)
+    assert np.isnan([single.std_error, single.p_value, *single.interval(0.95)]).all()
+
+
+def draws(trials: int, speakers: int, seeds: int, of_speaker: float, of_training: float) -> np.ndarray:
+    """Return differences whose expectation is 0, shape (trials, speakers, seeds)."""
+    rng = np.random.default_rng([speakers, seeds])
+    return (
+        rng.normal(0, of_speaker, (trials, speakers, 1))
+        + rng.normal(0, of_training, (trials, 1, seeds))
+        + rng.normal(0, 0.1, (trials, speakers, seeds))
+    )
+
+
+@pytest.mark.parametrize(
+    ("speakers", "seeds", "of_speaker", "of_training", "before"),
+    [
+        (10, 3, 0.08, 0.02, 0.94),
+        (10, 3, 0.08, 0.05, 0.88),
+        (10, 5, 0.02, 0.05, 0.77),
+        (24, 4, 0.08, 0.05, 0.78),
+        (60, 3, 0.08, 0.05, 0.58),
+        (60, 5, 0.08, 0.0, 0.95),
+    ],
+)
+def test_intervals_cover_other_speakers_and_other_trainings_as_often_as_they_promise(
+    speakers: int, seeds: int, of_speaker: float, of_training: float, before: float
+) -> None:
+    """`before` is what intervals over speakers alone cover: the fewer, the more trainings differ."""
+    covered, over_speakers, rejected = [], [], []
+    for values in draws(700, speakers, seeds, of_speaker, of_training):
+        found = estimated(values, seeds, resamples=200)
+        low, high = found.interval(0.95)
+        covered.append(low <= 0 <= high)
+        rejected.append(found.p_value < 0.05)
+        low, high = estimated(values.mean(axis=1, keepdims=True), 1, resamples=200).interval(0.95)
+        over_speakers.append(low <= 0 <= high)
+    assert 0.92 <= np.mean(covered) <= 0.985
+    assert 0.015 <= np.mean(rejected) <= 0.08
+    assert np.mean(over_speakers) == pytest.approx(before, abs=0.04)
+
+
 def test_exact_test_equals_all_sign_flips_by_hand() -> None:
     first, second = [9, 8, 7, 9, 6], [5, 6, 7, 4, 7]
     result = statistics.paired_test(speakers(first), speakers(second), accuracy, 5000, [1])

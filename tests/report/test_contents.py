@@ -7,12 +7,15 @@ import polars as pl
 import pytest
 
 from avpretext.config import Config
+from avpretext.config_file import parse
+from avpretext.evaluation import printed
 from avpretext.evaluation.kinds import SCORINGS
 from avpretext.paths import Layout
 from avpretext.report import contents
 from avpretext.report.sample import decibels, face_path
 
 HARD, NUMBERS = SCORINGS["hard"], SCORINGS["attribute"]
+CONFIG = parse({"corpora": {"mine": {"path": ".", "use": []}}})
 
 
 def row(initialisation: str, main: str = "macro_f1", **values: object) -> dict[str, Any]:
@@ -29,37 +32,51 @@ def compared(initialisation: str, score: float, p_holm: float, main: str = "macr
 
 def test_headline_names_the_best_and_says_whether_it_is_significant() -> None:
     rows = [row("scratch"), compared("energy", 0.55, 0.3), compared("energy-emotion", 0.6, 0.02)]
-    sentence = contents.headline(rows, HARD)
+    sentence = printed.headline(rows, HARD, CONFIG)
     assert "Of 2 sets of pretext tasks, energy + emotion comes out highest" in sentence
     assert "is significant at the 5 % level (Holm p = 0.020; uncorrected 0.010)" in sentence
-    assert "is not significant" in contents.headline([row("scratch"), compared("energy", 0.55, 0.3)], HARD)
+    assert "is not significant" in printed.headline([row("scratch"), compared("energy", 0.55, 0.3)], HARD, CONFIG)
 
 
 def test_headline_is_about_the_main_measure_of_the_kind() -> None:
     rows = [row("scratch", "ccc"), compared("energy", 0.6, 0.02, "ccc")]
-    assert contents.headline(rows, NUMBERS).startswith("From scratch, CCC is 0.500 [0.500, 0.500]. Of 1 set")
+    assert printed.headline(rows, NUMBERS, CONFIG).startswith("From scratch, CCC is 0.500 [0.500, 0.500]. Of 1 set")
 
 
 def test_headline_does_not_take_a_baseline_for_a_set_of_tasks() -> None:
     rows = [row("scratch"), compared("energy", 0.55, 0.02), compared("svm", 0.9, 0.001)]
-    sentence = contents.headline(rows, HARD)
+    sentence = printed.headline(rows, HARD, CONFIG)
     assert "Of 1 set of pretext tasks, energy comes out highest" in sentence
-    assert sentence.endswith("Without any network, svm reaches 0.900 [0.500, 0.500].")
-    assert "nothing to compare" in contents.headline([row("scratch"), compared("svm", 0.9, 0.001)], HARD)
+    assert sentence.endswith("Without any network, ComParE functionals + linear SVM reaches 0.900 [0.500, 0.500].")
+    assert "nothing to compare" in printed.headline([row("scratch"), compared("svm", 0.9, 0.001)], HARD, CONFIG)
 
 
 def test_headline_admits_when_nothing_helps() -> None:
     rows = [row("scratch"), compared("energy", 0.5, 1.0), compared("emotion", 0.4, 1.0)]
-    assert "none of the 2 sets of pretext tasks scores higher" in contents.headline(rows, HARD)
+    assert "none of the 2 sets of pretext tasks scores higher" in printed.headline(rows, HARD, CONFIG)
 
 
-def test_headline_says_when_too_few_speakers_could_ever_be_significant() -> None:
-    rows = [row("scratch", speakers=4), compared("energy", 0.9, 0.125)]
-    assert "cannot fall below 0.125" in contents.headline(rows, HARD)
+def told(initialisation: str, seeds: int, pretrainings: int | None) -> tuple[str, dict[str, Any]]:
+    return initialisation, {"initialisation": initialisation, "seeds": seeds, "pretrainings": pretrainings}
+
+
+def test_what_intervals_cover_is_told_and_of_whom_they_do_not() -> None:
+    scratch, svm = told("scratch", 3, None), told("svm", 1, None)
+    assert printed.coverage([scratch, told("energy", 3, 3), svm]) == (
+        "Intervals and p cover other test speakers and other trainings: 3 pre-trainings of each set of tasks."
+    )
+    assert "One pre-training: mine. Its luck is in no interval" in printed.coverage(
+        [scratch, told("energy", 3, 3), told("mine", 3, 1)]
+    )
+    alone = printed.coverage([scratch, told("energy", 3, 1)])
+    assert "other fine-tunings" in alone
+    assert "One pre-training: energy. Its luck is in no interval and no p." in alone
+    assert "One training: together" in printed.coverage([scratch, told("together", 1, None)])
+    assert "alone: there is one training" in printed.coverage([told("scratch", 1, None), told("energy", 1, 1), svm])
 
 
 def test_headline_without_a_comparison_claims_nothing() -> None:
-    assert "nothing to compare" in contents.headline([row("scratch")], HARD)
+    assert "nothing to compare" in printed.headline([row("scratch")], HARD, CONFIG)
 
 
 def test_each_result_is_drawn_by_its_own_measure_with_the_baselines_apart(results: Config) -> None:

@@ -127,7 +127,7 @@ def finetuned(tiny: TinyCorpus, folder: Path, kind: str, loss: str, **votes: lis
     co_occurrence.run(targets, tiny.folds, table)
     options = config(finetune={"loss": loss, "epochs": 2, "seeds": 1})
     features = {tiny.name: {"speech": tiny.speech}}
-    finetune.run("scratch", None, features, targets, tiny.folds, table, options, folder, 1)
+    finetune.run("scratch", [], features, targets, tiny.folds, table, options, folder, 1)
     return shards.read(folder / "predictions.parquet").filter(fold=0)
 
 

@@ -132,8 +132,8 @@ def test_without_dev_clips_it_starts_from_scratch(tmp_path: Path) -> None:
 def test_the_best_starts_from_its_checkpoint(tiny: TinyCorpus, tmp_path: Path) -> None:
     settings = config()
     pretrain.run(["energy"], {"tiny": {"speech": tiny.speech}}, {"tiny": tiny.index}, {"tiny": tiny.labels}, settings,
-                 tmp_path / "pretrained", 1)  # fmt: skip
-    start = tmp_path / "pretrained" / "checkpoint.safetensors"
+                 tmp_path / "pretrained", 1, 1)  # fmt: skip
+    start = [tmp_path / "pretrained" / "0" / "checkpoint.safetensors"]
     histories = {
         "scratch": history(tmp_path / "a.parquet", r0=[0.3]),
         "energy": history(tmp_path / "b.parquet", r0=[0.4]),
@@ -145,8 +145,24 @@ def test_the_best_starts_from_its_checkpoint(tiny: TinyCorpus, tmp_path: Path) -
     weights = [(tmp_path / name / model_folder.WEIGHTS).read_bytes() for name in ("best", "named")]
     assert weights[0] == weights[1]
     assert named.description.dev_scores == {}
+    assert named.description.pretrainings == 1
+    assert run(tiny, tmp_path / "scratch").description.pretrainings == 0
     with pytest.raises(UserError, match="export energy: its checkpoint is needed"):
         run(tiny, tmp_path / "none", "energy")
+
+
+def test_networks_start_from_the_pretrainings_in_turn(tiny: TinyCorpus, tmp_path: Path) -> None:
+    settings = config()
+    pretrain.run(["energy"], {"tiny": {"speech": tiny.speech}}, {"tiny": tiny.index}, {"tiny": tiny.labels}, settings,
+                 tmp_path, 1, 2)  # fmt: skip
+    starts = [tmp_path / str(seed) / "checkpoint.safetensors" for seed in (0, 1)]
+    trained = run(tiny, tmp_path / "both", "energy", starts={"energy": starts}, export={"networks": 3})
+    assert trained.description.pretrainings == 2
+    for number, network in enumerate(trained.networks):
+        only = {"energy": [starts[number % 2]]}
+        alone = run(tiny, tmp_path / f"alone{number}", "energy", starts=only, export={"networks": number + 1})
+        expected, found = (one.state_dict() for one in (alone.networks[number], network))
+        assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_a_model_by_speaker_carries_no_normalisation(tiny: TinyCorpus, tmp_path: Path) -> None:

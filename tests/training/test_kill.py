@@ -17,10 +17,10 @@ from .conftest import SMALL, TinyCorpus
 from .test_deepemocluster import SMALL as CLUSTERED
 from .test_deepemocluster import write_log_mel
 
-PRETRAINED = ("checkpoint.safetensors", "history.parquet")
+PRETRAINED = ("0/checkpoint.safetensors", "1/checkpoint.safetensors", "history.parquet")
 TUNED = ("predictions.parquet", "history.parquet")
 EPOCHS: dict[str, dict[str, Any]] = {
-    "pretrain": {**SMALL["pretrain"], "epochs": 40},
+    "pretrain": {**SMALL["pretrain"], "epochs": 40, "seeds": 2},
     "finetune": {**SMALL["finetune"], "epochs": 20},
     "deepemocluster": CLUSTERED,
 }
@@ -85,14 +85,15 @@ def test_pretraining_goes_on_from_its_last_epoch_and_ends_with_the_same_weights(
     undisturbed, disturbed, chance = tmp_path / "undisturbed", tmp_path / "disturbed", random.Random(6)
     subprocess.run(command("pretrain", trained_on, undisturbed), check=True, capture_output=True)
     arguments = command("pretrain", trained_on, disturbed)
-    killed(arguments, disturbed / pretrain.RESUME, chance.uniform(0, 0.1))
-    assert (disturbed / pretrain.RESUME).exists(), "it was killed after an epoch, before the last"
-    assert not any((disturbed / name).exists() for name in PRETRAINED)
+    killed(arguments, disturbed / "1" / pretrain.RESUME, chance.uniform(0, 0.1))
+    assert (disturbed / "1" / pretrain.RESUME).exists(), "it was killed after an epoch of the second seed"
+    assert not any((disturbed / name).exists() for name in PRETRAINED[1:])
     done = subprocess.run(arguments, check=True, capture_output=True, text=True)
     assert "starting afresh" not in done.stderr
+    assert "going on after epoch 40" in done.stderr, "the first seed is done"
     for name in PRETRAINED:
         assert (disturbed / name).read_bytes() == (undisturbed / name).read_bytes()
-    assert not (disturbed / pretrain.RESUME).exists()
+    assert not list(disturbed.rglob(pretrain.RESUME))
 
 
 @pytest.mark.workflow

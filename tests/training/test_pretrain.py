@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from avpretext.training import checkpoint as checkpoints
 from avpretext.training import pretrain
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
 from avpretext.training.data import SpeechChunks, hidden_channels, normalise
-from avpretext.training.loop import ClipSet, Target, TrainingState, epochs, start
+from avpretext.training.loop import ClipSet, Target, TrainingState, epochs, network_seed, start
 
 from .conftest import TinyCorpus, config
 
@@ -25,16 +26,25 @@ ALL = ("energy", "activation", "emotion")
 
 CLUSTERED = ("energy", "clusters")
 FEW: dict[str, object] = {"clusters": {"count": 4}}
+FIRST = Path("0", "checkpoint.safetensors")
+RESUME = Path("0", pretrain.RESUME)
 
 
 def speech_of(tiny: TinyCorpus) -> dict[str, dict[str, list[Path]]]:
     return {"tiny": {"speech": tiny.speech}}
 
 
-def run(tiny: TinyCorpus, output: Path, tasks: tuple[str, ...] = ALL, settings: Config | None = None) -> Path:
+def run(
+    tiny: TinyCorpus,
+    output: Path,
+    tasks: tuple[str, ...] = ALL,
+    settings: Config | None = None,
+    threads: int = 1,
+    seeds: int = 1,
+) -> Path:
     labels = {"tiny": {task: tiny.labels[task] for task in tasks if task in tiny.labels}}
-    pretrain.run(tasks, speech_of(tiny), {"tiny": tiny.index}, labels, settings or config(), output, 1)
-    return output / "checkpoint.safetensors"
+    pretrain.run(tasks, speech_of(tiny), {"tiny": tiny.index}, labels, settings or config(), output, threads, seeds)
+    return output / FIRST
 
 
 class Killed(Exception):
@@ -61,13 +71,51 @@ def test_a_run_taken_up_again_gives_the_bytes_of_an_undisturbed_one(
     with pytest.raises(Killed):
         run(tiny, tmp_path / "killed", tasks, settings)
     monkeypatch.setattr(checkpoints, "write", write)
-    assert (tmp_path / "killed" / pretrain.RESUME).exists()
+    assert (tmp_path / "killed" / RESUME).exists()
     torch.rand(5)
     resumed = run(tiny, tmp_path / "killed", tasks, settings)
     assert resumed.read_bytes() == undisturbed.read_bytes()
-    for name in ("checkpoint.safetensors", "history.parquet"):
+    for name in (FIRST, Path("history.parquet")):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
-    assert not (tmp_path / "killed" / pretrain.RESUME).exists()
+    assert not (tmp_path / "killed" / RESUME).exists()
+
+
+def test_each_seed_is_a_training_of_its_own_and_threads_change_no_byte(tiny: TinyCorpus, tmp_path: Path) -> None:
+    settings = config(pretrain=FEW)
+    for threads in (1, 2, 3):
+        run(tiny, tmp_path / str(threads), CLUSTERED, settings, threads, seeds=3)
+    files = [Path(str(seed), "checkpoint.safetensors") for seed in range(3)]
+    for name in (*files, Path("history.parquet")):
+        assert len({(tmp_path / str(threads) / name).read_bytes() for threads in (1, 2, 3)}) == 1
+    whole = [checkpoints.read(tmp_path / "1" / name) for name in files]
+    assert [metadata["seed"] for _, metadata in whole] == [0, 1, 2]
+    assert len({tuple(tensors["best.encoder.blocks.0.conv.weight"].flatten().tolist()) for tensors, _ in whole}) == 3
+    history = shards.read(tmp_path / "1" / "history.parquet")
+    assert history["seed"].unique().sort().to_list() == [0, 1, 2]
+    once = run(tiny, tmp_path / "once", CLUSTERED, config(pretrain=FEW))
+    assert once.read_bytes() == (tmp_path / "1" / FIRST).read_bytes()
+
+
+def test_seeds_that_are_done_are_not_trained_again(
+    tiny: TinyCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tiny, tmp_path / "undisturbed", ("energy",), seeds=2)
+    fit = pretrain.fit
+
+    def fit_the_first(*arguments: Any) -> Any:
+        if arguments[3] == 1:
+            raise Killed
+        return fit(*arguments)
+
+    monkeypatch.setattr(pretrain, "fit", fit_the_first)
+    with pytest.raises(Killed):
+        run(tiny, tmp_path / "killed", ("energy",), seeds=2)
+    monkeypatch.setattr(pretrain, "fit", fit)
+    (tmp_path / "killed" / FIRST).unlink()  # as Snakemake does with what a killed job has written
+    run(tiny, tmp_path / "killed", ("energy",), seeds=2)
+    assert capsys.readouterr().err.count("going on after epoch 4") == 1
+    for name in (FIRST, Path("1", "checkpoint.safetensors"), Path("history.parquet")):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
 
 
 def test_a_run_with_other_options_is_not_taken_up(
@@ -75,7 +123,7 @@ def test_a_run_with_other_options_is_not_taken_up(
 ) -> None:
     plain = run(tiny, tmp_path / "plain", ("energy",))
     tensors, metadata = checkpoints.read(run(tiny, tmp_path / "other", ("energy",), config(pretrain={"epochs": 2})))
-    checkpoints.write(tmp_path / "again" / pretrain.RESUME, tensors, metadata)
+    checkpoints.write(tmp_path / "again" / RESUME, tensors, metadata)
     assert run(tiny, tmp_path / "again", ("energy",)).read_bytes() == plain.read_bytes()
     assert "starting afresh" in capsys.readouterr().err
 
@@ -114,7 +162,7 @@ def test_augmentation_does_not_bring_hidden_channels_back(tiny: TinyCorpus, tmp_
         settings = config(pretrain={**hiding, "hidden_from": hidden_from})
         tensors, metadata = checkpoints.read(run(tiny, tmp_path, tasks, settings))
         place = metadata["channels"].index("pcm_RMSenergy_sma")
-        begin = make_network(len(metadata["channels"]), settings.model, {}, settings.seed)
+        begin = make_network(len(metadata["channels"]), settings.model, {}, network_seed(settings.seed, 0))
         first = begin.state_dict()["encoder.blocks.0.conv.weight"]
         trained = tensors["model.encoder.blocks.0.conv.weight"]
         assert torch.equal(trained[:, place], first[:, place]) != learnt
@@ -192,7 +240,7 @@ def test_labels_stand_at_their_clip_and_chunk(tiny: TinyCorpus) -> None:
 
 def test_a_task_without_any_label_is_an_error(tiny: TinyCorpus, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no clip with speech has a label of task 'energy'"):
-        pretrain.run(["energy"], speech_of(tiny), {"tiny": tiny.index}, {"tiny": {}}, config(), tmp_path, 1)
+        pretrain.run(["energy"], speech_of(tiny), {"tiny": tiny.index}, {"tiny": {}}, config(), tmp_path, 1, 1)
 
 
 def test_labels_of_another_grid_are_an_error(tiny: TinyCorpus, tmp_path: Path) -> None:

@@ -47,13 +47,14 @@ def test_an_edited_option_redoes_its_stage_and_what_follows(
     "change",
     [
         {"finetune": {"seeds": 1, "epochs": 2, "threads": 2, "device": "auto"}},
-        {"pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 2, "device": "auto"}},
+        {"pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 2, "device": "auto",
+                      "threads": 2}},
         {"action_units": {"pyfeat": {"device": "cpu", "weights": "elsewhere", "python": "elsewhere/python"}}},
         {"models": {"folder": "elsewhere"}},
         {"split": {"ffmpeg": imageio_ffmpeg.get_ffmpeg_exe()}},
     ],
     ids=["finetune", "pretrain", "action_units", "models", "split"],
-)
+)  # fmt: skip
 def test_where_a_stage_runs_redoes_nothing(finished: Project, change: dict[str, Any]) -> None:
     assert finished.snakemake("--dry-run", **change).would_run() == {}
 

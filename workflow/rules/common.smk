@@ -46,7 +46,7 @@ LAYOUT = PLAN.layout
 UNLABELLED = CONFIG.used_for("pretrain")
 WITH_VIDEO = CONFIG.with_video()
 TASK_SETS = CONFIG.task_sets()
-PRETRAINED = PLAN.pretrained("checkpoint.safetensors")
+PRETRAINED = PLAN.pretrained()
 VARIANTS = {variant.name: variant for variant in [CONFIG.variant, *CONFIG.ablated()]}
 ENVIRONMENT = "../../envs/avpretext.yaml"
 PYFEAT = (
@@ -54,8 +54,9 @@ PYFEAT = (
     if CONFIG.action_units.backend == "pyfeat"
     else None
 )
-# Named in a command as it is, not as a param: another place of the same program redoes nothing.
-ACTION_UNITS_PYTHON = shlex.quote(PYFEAT) if PYFEAT else "python"
+IMPORTED = CONFIG.action_units.backend == "import"
+# These requests plan nothing, and need no corpus.
+LISTS = {"--lint", "--list-rules", "--list", "-l", "--list-target-rules", "--lt"}
 WHOLE_CONFIG = whole_signature(CONFIG)
 
 
@@ -108,8 +109,8 @@ if workflow.is_main_process:
         asked(shards.check_writable, CONFIG.results)
     if PYFEAT and WITH_VIDEO:
         asked(au_pyfeat.check, CONFIG.action_units.pyfeat)
-    for name in CONFIG.corpora:
-        files_of(name)
+    for name in CONFIG.corpora if LISTS.isdisjoint(sys.argv) else ():
+        asked(corpora.check_before_run, name, CONFIG.corpora[name], files_of(name))
     # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.
     gc.freeze()
 
@@ -276,7 +277,7 @@ def target_table_flags(wildcards):
 
 
 def start(wildcards):
-    """Return an input: the checkpoint that an initialisation starts from; none from scratch."""
+    """Return an input: the checkpoints that an initialisation starts from; none from scratch."""
     return PLAN.start(VARIANTS[wildcards.variant], wildcards.initialisation)
 
 
@@ -321,6 +322,8 @@ def learnt_feature_flags(wildcards):
 prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; "
 if not workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
+# Not a param: another place of the same program redoes nothing.
+prefix += f"export ACTION_UNITS_PYTHON={shlex.quote(PYFEAT or 'python')}; "
 prefix += f"export {RESULTS}={shlex.quote(CONFIG.results)}; "
 prefix += f"export {PLACES}={shlex.quote(json.dumps(places(CONFIG)))}; "
 shell.prefix("{prefix}")

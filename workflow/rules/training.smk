@@ -7,7 +7,7 @@ rule pretrain:
         index=[PLAN.shards(corpus, PLAN.clips) for corpus in UNLABELLED],
         labels=lambda wildcards: list(PLAN.task_labels(wildcards.tasks).values()),
     output:
-        checkpoint=LAYOUT.pretrain("{aggregator}", "{tasks}", "checkpoint.safetensors"),
+        checkpoints=PLAN.checkpoints("{aggregator}", "{tasks}"),
         history=LAYOUT.pretrain("{aggregator}", "{tasks}", "history.parquet"),
     log:
         LAYOUT.log("pretrain", "{aggregator}", "{tasks}"),
@@ -15,9 +15,9 @@ rule pretrain:
         LAYOUT.benchmark("pretrain", "{aggregator}", "{tasks}")
     conda:
         ENVIRONMENT
-    threads: CONFIG.pretrain.threads
+    threads: min(CONFIG.pretrain.threads, CONFIG.pretrainings)
     resources:
-        mem_mb=memory(1000, 4),
+        mem_mb=memory(1000, 4, min(CONFIG.pretrain.threads, CONFIG.pretrainings)),
         runtime=1440,
         gpu=gpus(CONFIG.pretrain.device),
     params:
@@ -28,12 +28,13 @@ rule pretrain:
             flag("labels", f"{name}={path}")
             for name, path in PLAN.task_labels(wildcards.tasks).items()
         ],
-        folder=lambda wildcards, output: str(Path(output.checkpoint).parent),
+        seeds=CONFIG.pretrainings,
+        folder=lambda wildcards, output: str(Path(output.history).parent),
     message:
-        "pretrain {wildcards.tasks}, {wildcards.aggregator}"
+        "pretrain {wildcards.tasks}, {wildcards.aggregator}: every seed"
     shell:
         "python -m avpretext pretrain {wildcards.tasks} {params.features} {params.index} {params.labels} "
-        "--output {params.folder:q} --threads {threads} --options {params.options:q} 2> {log:q}"
+        "--output {params.folder:q} --seeds {params.seeds} --threads {threads} --options {params.options:q} 2> {log:q}"
 
 
 rule finetune:
@@ -43,7 +44,7 @@ rule finetune:
         folds=LAYOUT.folds("{corpus}", "{setting}"),
         rejects=learnt_rejects,
         co_occurrence=co_occurrence,
-        checkpoint=start,
+        checkpoints=start,
     output:
         predictions=LAYOUT.finetune(
             "{corpus}",
@@ -79,16 +80,16 @@ rule finetune:
         co_occurrence=lambda wildcards, input: (
             flag("co-occurrence", input.co_occurrence) if input.co_occurrence else ""
         ),
-        checkpoint=lambda wildcards, input: (
-            flag("checkpoint", input.checkpoint) if input.checkpoint else ""
-        ),
+        checkpoints=lambda wildcards: [
+            flag("checkpoint", path) for path in start(wildcards)
+        ],
         folder=lambda wildcards, output: str(Path(output.predictions).parent),
     message:
         "finetune {wildcards.corpus}/{wildcards.setting} from {wildcards.initialisation}, {wildcards.variant}: "
         "every fold and seed"
     shell:
         "python -m avpretext finetune {wildcards.initialisation} {params.features} {params.targets} "
-        "--folds {input.folds:q} {params.co_occurrence} {params.checkpoint} --output {params.folder:q} --threads {threads} "
+        "--folds {input.folds:q} {params.co_occurrence} {params.checkpoints} --output {params.folder:q} --threads {threads} "
         "--options {params.options:q} 2> {log:q}"
 
 
@@ -99,9 +100,11 @@ rule export:
         folds=LAYOUT.folds("{corpus}", "{setting}"),
         rejects=learnt_rejects,
         histories=lambda wildcards: list(export_histories(wildcards).values()),
-        checkpoints=lambda wildcards: list(
-            PLAN.export_starts(wildcards.exported).values()
-        ),
+        checkpoints=lambda wildcards: [
+            path
+            for paths in PLAN.export_starts(wildcards.exported).values()
+            for path in paths
+        ],
     output:
         model=LAYOUT.export("{corpus}", "{setting}", "{exported}", "model.json"),
         weights=LAYOUT.export(
@@ -128,7 +131,8 @@ rule export:
         ],
         checkpoints=lambda wildcards: [
             flag("checkpoint", f"{name}={path}")
-            for name, path in PLAN.export_starts(wildcards.exported).items()
+            for name, paths in PLAN.export_starts(wildcards.exported).items()
+            for path in paths
         ],
         folder=lambda wildcards, output: str(Path(output.model).parent),
     message:

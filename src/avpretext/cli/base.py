@@ -106,6 +106,19 @@ def files_by_name(entries: list[str], option: str) -> dict[str, Path]:
     return {name: Path(entry) for name, entry in named(entries, option).items()}
 
 
+def file_lists_by_name(entries: list[str], option: str) -> dict[str, list[Path]]:
+    """Split NAME=FILE entries, of which several may have one name.
+
+    >>> {name: len(files) for name, files in file_lists_by_name(["a=x", "b=y", "a=z"], "--checkpoint").items()}
+    {'a': 2, 'b': 1}
+    """
+    found: dict[str, list[Path]] = {}
+    for entry in entries:
+        for name, file in files_by_name([entry], option).items():
+            found.setdefault(name, []).append(file)
+    return found
+
+
 def corpus_options(config: Config, name: str) -> CorpusOptions:
     """Return the options of a corpus."""
     if name not in config.corpora:

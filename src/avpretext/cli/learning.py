@@ -24,6 +24,7 @@ from avpretext.cli.base import (
     app,
     config_of,
     corpus_options,
+    file_lists_by_name,
     files_by_name,
     named,
     sets_by_name,
@@ -40,11 +41,13 @@ def pretrain(
     index: ShardSets,
     output: OutputFolder,
     labels: Annotated[list[str] | None, typer.Option(help="CORPUS.TASK=FILE, repeatable; clusters has none.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Pre-trainings; by default as configured.")] = None,
     threads: Threads = 1,
     config: ConfigFile = CONFIG,
     options: OptionsText = "",
 ) -> None:
-    """Pre-train the speech encoder on a set of pretext tasks."""
+    """Pre-train the speech encoder on a set of pretext tasks, once for each seed."""
+    settings = config_of(config, options)
     tables: dict[str, dict[str, Path]] = {}
     for name, file in named(labels or [], "--labels").items():
         corpus, _, task = name.rpartition(".")
@@ -54,9 +57,10 @@ def pretrain(
         sets_by_name(features, "--features"),
         shards_by_name(index, "--index"),
         tables,
-        config_of(config, options),
+        settings,
         output,
         threads,
+        seeds or settings.pretrainings,
     )
 
 
@@ -106,13 +110,15 @@ def co_occurrence(targets: Files, folds: Folds, output: Output) -> None:
 
 @app.command(rich_help_panel=STAGE)
 def finetune(
-    initialisation: Annotated[str, typer.Argument(help="scratch, or the set of tasks of the checkpoint.")],
+    initialisation: Annotated[str, typer.Argument(help="scratch, or the set of tasks of the checkpoints.")],
     features: FeatureSets,
     targets: Files,
     folds: Folds,
     output: OutputFolder,
     co_occurrence: Annotated[Path | None, typer.Option(help="Table for the penalty loss, of the same folds.")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="Checkpoint to start from.")] = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="To start from; repeatable: runs take turns over pre-trainings.")
+    ] = None,
     threads: Threads = 1,
     config: ConfigFile = CONFIG,
     options: OptionsText = "",
@@ -120,7 +126,7 @@ def finetune(
     """Fine-tune for emotion recognition: every fold and seed of one initialisation."""
     stage_function("finetune", threads)(
         initialisation,
-        checkpoint,
+        checkpoint or [],
         sets_by_name(features, "--features"),
         files_by_name(targets, "--targets"),
         folds,
@@ -133,7 +139,7 @@ def finetune(
 
 @app.command(rich_help_panel=STAGE)
 def export(
-    initialisation: Annotated[str, typer.Argument(help="scratch, the tasks of a checkpoint, or best, by dev score.")],
+    initialisation: Annotated[str, typer.Argument(help="scratch, the tasks of checkpoints, or best, by dev score.")],
     features: FeatureSets,
     targets: Files,
     folds: Folds,
@@ -151,7 +157,7 @@ def export(
         files_by_name(targets, "--targets"),
         folds,
         files_by_name(history or [], "--history"),
-        files_by_name(checkpoint or [], "--checkpoint"),
+        file_lists_by_name(checkpoint or [], "--checkpoint"),
         config_of(config, options),
         output,
         threads,

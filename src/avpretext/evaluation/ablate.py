@@ -3,18 +3,12 @@
 Two questions, each with its own family of tests, corrected by Holm over all comparisons of a setting.
 
 1. Is this system better than the reference? As in `evaluate`: difference of the two scores, interval by bootstrap over
-   speakers, paired test by exchanging the two systems' predictions of whole speakers.
+   speakers and over trainings, paired test by the same standard error.
 2. Does this level of a factor help, over all else? Let s(a, c) be the score of the system with level a of the factor
    and levels c of the other factors, averaged over the seeds. The effect of level a against the first level 0 is
    D(a) = mean over c of [s(a, c) - s(0, c)]: every combination of the others weighs the same, and both sides of every
-   difference share all but the factor. Its interval resamples speakers, the same ones in all systems. Its test
-   exchanges, for a speaker, all his predictions by systems with level a with those by their partners with level 0, in
-   all c and seeds at once: for g in {0, 1}^speakers,
-   D(g) = mean over c and seeds of [score(sum g A + (1 - g) B) - score(sum g B + (1 - g) A)],
-   with A and B the speakers' sums under a and 0; p is the share of exchanges with |D(g)| >= |D|.
-
-What the tests cannot know: the networks were trained once per fold and seed. They ask whether other speakers would show
-the same difference between these networks; only more seeds say whether other trainings would.
+   difference share all but the factor. Its standard error comes from D(a) of each seed, and from resampling speakers,
+   the same ones in all systems: `statistics.estimate`.
 """
 
 from collections.abc import Sequence
@@ -29,10 +23,10 @@ from avpretext.config import Config, Variant
 from avpretext.errors import UserError
 from avpretext.evaluation import formats, printed_ablation, statistics
 from avpretext.evaluation.ablated import FACTORS, Ablated, measure_of, settings_compared, write_tables
+from avpretext.evaluation.kinds import within_bounds
 from avpretext.evaluation.metrics import Floats
 from avpretext.evaluation.results import CO_OCCURRENCE_COLUMNS, Evaluated, co_occurrence_rows, score_cells
 from avpretext.evaluation.scores import (
-    PERMUTATIONS,
     RESAMPLES,
     Scored,
     Task,
@@ -42,6 +36,7 @@ from avpretext.evaluation.scores import (
     metric_rows,
     read_test,
     task_of,
+    trainings_of,
 )
 from avpretext.evaluation.summaries import Rows, present
 from avpretext.paths import Layout
@@ -60,6 +55,13 @@ class Levels(NamedTuple):
     def name(self) -> str:
         """As messages have it."""
         return ", ".join(self)
+
+
+class SeedScores(NamedTuple):
+    """Scores of a system: of each seed on all speakers, (seeds,), and in each resample, (resamples, seeds)."""
+
+    whole: Floats
+    resampled: Floats
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,16 @@ class Grid:
     def statistic(self, sums: Floats) -> Floats:
         """Return the tested measure of sums."""
         return self.task.scoring.scores(sums)[self.measure]
+
+    @property
+    def pretrainings(self) -> list[int]:
+        """Numbers of pre-trainings of the systems that start from any."""
+        return [system.pretrainings for system in self.systems.values() if system.pretrainings]
+
+    @property
+    def trainings(self) -> int:
+        """How many of the seeds are trainings of their own in all systems."""
+        return trainings_of(len(self.systems[self.reference].seeds), self.pretrainings)
 
     @property
     def speakers(self) -> int:
@@ -223,6 +235,7 @@ def system_rows(grid: Grid, config: Config) -> Rows:
         if row["class"] is None:
             cells = scores.setdefault(row["initialisation"], {"speakers": row["speakers"], "clips": row["clips"]})
             cells |= score_cells(row) | {"runs": max(row["runs"], cells.get("runs", 0))}
+            cells |= {"seeds": row["seeds"], "pretrainings": row["pretrainings"]}
     rows: Rows = []
     for levels, system in grid.systems.items():
         role = "reference" if levels == grid.reference else "system"
@@ -247,7 +260,7 @@ def _compare_with_reference(grid: Grid, rows: Rows, config: Config) -> None:
             scored[name], scored[grid.reference.name], grid.measure, grid.task.scoring, config.evaluate, config.seed
         )
         row |= {"difference": found["difference"], "difference_low": found["ci_low"],
-                "difference_high": found["ci_high"], "p": found["p_value"], "test": found["test"]}  # fmt: skip
+                "difference_high": found["ci_high"], "p": found["p_value"], "df": found["df"]}  # fmt: skip
     _correct(rows)
 
 
@@ -263,39 +276,51 @@ def effect_rows(grid: Grid, config: Config) -> Rows:
     P-values are corrected over the levels of all factors.
     """
     weights = statistics.draw_resamples(grid.speakers, config.evaluate.bootstrap, [config.seed, RESAMPLES])
-    resampled = {
-        levels: statistics.score(system.sums, grid.statistic, weights) for levels, system in grid.systems.items()
+    scores = {
+        levels: SeedScores(*(grid.statistic(statistics.pooled(system.sums, drawn)) for drawn in (None, weights)))
+        for levels, system in grid.systems.items()
     }
     rows: Rows = []
     for factor in FACTORS:
         found = list(dict.fromkeys(getattr(levels, factor) for levels in grid.systems))
         if len(found) > 1:
-            rows += [_effect_row(grid, factor, level, found[0], resampled, config) for level in found]
+            rows += [_effect_row(grid, factor, level, found[0], scores, config) for level in found]
     _correct([row for row in rows if row["level"] != row["against"]])
     return rows
 
 
 def _effect_row(
-    grid: Grid, factor: str, level: str, against: str, resampled: dict[Levels, Floats], config: Config
+    grid: Grid, factor: str, level: str, against: str, scores: dict[Levels, SeedScores], config: Config
 ) -> dict[str, Any]:
     """Return score and effect of one level; the row of the first level has no effect."""
     pairs = partners(list(grid.systems), factor, level, against)
-    options = config.evaluate
-    scores = np.mean([resampled[levels] for levels, _ in pairs], axis=0)
-    first, second = (np.concatenate([grid.systems[pair[side]].sums for pair in pairs], axis=1) for side in (0, 1))
+    have, lack = ([scores[pair[side]] for pair in pairs] for side in (0, 1))
+    value, difference = (_estimate(grid, have, minus) for minus in ([], lack))
+    low, high = within_bounds(grid.measure, value.interval(config.evaluate.level))
     row = grid.one.named | {
         "factor": factor, "level": level, "against": against, "measure": grid.measure, "systems": len(pairs),
-        "speakers": grid.speakers,
-        **_with_interval("value", statistics.score(first, grid.statistic), scores, grid.speakers, options.level),
+        "speakers": grid.speakers, "seeds": grid.trainings, "pretrainings": min(grid.pretrainings, default=None),
+        "value": known(value.value), "value_low": known(low), "value_high": known(high),
     }  # fmt: skip
     if level == against:
         return row
-    difference = statistics.score(first, grid.statistic) - statistics.score(second, grid.statistic)
-    differences = scores - np.mean([resampled[levels] for _, levels in pairs], axis=0)
-    # Seeds and partners stand on one axis: exchanging a speaker exchanges all of them.
-    tested = statistics.paired_test(first, second, grid.statistic, options.permutations, [config.seed, PERMUTATIONS])
-    row |= _with_interval("difference", difference, differences, grid.speakers, options.level)
-    return row | {"p": tested.p_value, "test": tested.test}
+    low, high = difference.interval(config.evaluate.level)
+    return row | {
+        "difference": known(difference.value), "difference_low": known(low), "difference_high": known(high),
+        "p": difference.p_value, "df": known(difference.df),
+    }  # fmt: skip
+
+
+def _estimate(grid: Grid, plus: Sequence[SeedScores], minus: Sequence[SeedScores]) -> statistics.Estimate:
+    """Return the mean over systems, less that over others if there are any, with what is known of it."""
+    whole, resampled = (
+        np.mean(parts, axis=0) - (np.mean(others, axis=0) if others else 0.0)
+        for parts, others in (
+            ([one.whole for one in plus], [one.whole for one in minus]),
+            ([one.resampled for one in plus], [one.resampled for one in minus]),
+        )
+    )
+    return statistics.estimate(whole, resampled, grid.speakers, grid.trainings)
 
 
 def partners(grid: Sequence[Levels], factor: str, level: str, against: str) -> list[tuple[Levels, Levels]]:
@@ -306,9 +331,3 @@ def partners(grid: Sequence[Levels], factor: str, level: str, against: str) -> l
     True
     """
     return [(one, one._replace(**{factor: against})) for one in grid if getattr(one, factor) == level]
-
-
-def _with_interval(name: str, value: Floats, resampled: Floats, speakers: int, level: float) -> dict[str, float | None]:
-    low, high = statistics.interval(resampled, speakers, level)
-    ends = {"": float(value), "_low": low, "_high": high}
-    return {f"{name}{part}": known(end) for part, end in ends.items()}

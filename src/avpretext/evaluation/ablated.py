@@ -19,24 +19,25 @@ FACTORS = ("initialisation", "loss", "aggregator")
 """What the systems of an ablation differ in."""
 
 _NAMED = ("corpus", "target", "protocol")
-_COMPARED = ("difference", "difference_low", "difference_high", "p", "p_holm", "test")
+_COMPARED = ("difference", "difference_low", "difference_high", "p", "p_holm", "df")
 _PLACES = 6
 """Decimals of the tables: the page is made from them, and prints three."""
 
 COLUMNS = {
     "ablation": [
-        *_NAMED, *FACTORS, "role", "speakers", "clips", "runs", "measure", *_COMPARED,
-        *(f"{measure}{part}" for measure in MEASURE_NAMES for part in SCORE[:5]),
+        *_NAMED, *FACTORS, "role", "speakers", "clips", "runs", "seeds", "pretrainings", "measure", *_COMPARED,
+        *(f"{measure}{part}" for measure in MEASURE_NAMES for part in SCORE),
     ],
     "ablation_effects": [
-        *_NAMED, "factor", "level", "against", "measure", "systems", "speakers", "value", "value_low", "value_high",
+        *_NAMED, "factor", "level", "against", "measure", "systems", "speakers", "seeds", "pretrainings", "value",
+        "value_low", "value_high",
         *_COMPARED,
     ],
 }  # fmt: skip
 """Columns of the two tables; `difference` and what follows are of `measure` alone."""
 
-_WORDS = {*_NAMED, *FACTORS, "role", "measure", "test", "factor", "level", "against"}
-_COUNTS = {"speakers", "clips", "runs", "systems"}
+_WORDS = {*_NAMED, *FACTORS, "role", "measure", "factor", "level", "against"}
+_COUNTS = {"speakers", "clips", "runs", "systems", "seeds", "pretrainings"}
 
 
 @dataclass(frozen=True)

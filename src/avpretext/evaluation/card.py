@@ -12,7 +12,7 @@ from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora import reader_of
 from avpretext.errors import UserError
-from avpretext.evaluation import formats
+from avpretext.evaluation import formats, printed
 from avpretext.evaluation.kinds import MEASURE_NAMES, SCORINGS
 from avpretext.systems import SCRATCH
 from avpretext.training.model_folder import CARD, README, Description, read_description
@@ -51,6 +51,7 @@ def run(
         "initialisation": description.initialisation,
         "protocol": description.setting.rpartition(".")[2],
         "leaks": description.speaker_leaks,
+        "coverage": coverage_of(metrics, description.initialisation),
         "level": made_by["options"]["evaluate"]["level"],
         "scores": scores,
         "classes": classes,
@@ -59,7 +60,7 @@ def run(
         "estimate": "The scores are of networks by the same recipe, tested on speakers that they were not trained on;"
         " the networks of this model were trained on all clips.",
     }
-    formats.write_text(output / CARD, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+    formats.write_text(output / CARD, json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     formats.write_text(output / README, as_markdown(said, description))
 
 
@@ -76,6 +77,17 @@ def scores_of(metrics: Path, initialisation: str) -> tuple[list[dict[str, Any]],
     for row in rows.filter(pl.col("class").is_not_null()).iter_rows(named=True):
         classes.setdefault(row["class"], {})[row["measure"]] = row["value"]
     return scores, classes
+
+
+def coverage_of(metrics: Path, initialisation: str) -> str:
+    """Return what the intervals cover, as sentences."""
+    row = shards.read(metrics).filter(initialisation=initialisation).row(0, named=True)
+    return printed.coverage([(initialisation, row)])
+
+
+def _pretrained(description: Description) -> str:
+    count = description.pretrainings
+    return f"{count} pre-trainings, the networks in turn" if count > 1 else "a pre-training"
 
 
 def licence_of(options: CorpusOptions) -> str:
@@ -99,7 +111,7 @@ def as_markdown(said: dict[str, Any], description: Description) -> str:
         names=MEASURE_NAMES,
         note=SCORINGS[description.kind].note,
         number=lambda value: formats.decimal(value, 3),
-        start="random weights" if start == SCRATCH else f"a pre-training: {start.replace('-', ' + ')}",
+        start="random weights" if start == SCRATCH else f"{_pretrained(description)}: {start.replace('-', ' + ')}",
         heard=" and ".join(description.model.features),
         speakers_flag=" --speakers folder" if by_speaker else "",
         speakers_argument=', speaker="me"' if by_speaker else "",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from avpretext import shards
@@ -10,13 +11,13 @@ from avpretext.config import EvaluateOptions
 from avpretext.evaluation import statistics
 from avpretext.evaluation.kinds import Scoring
 from avpretext.evaluation.scores import Rows, Scored, Task, collect, compare, known, metric_rows, read_test, task_of
-from avpretext.schemas import COMPARISONS, CONFUSION, METRICS, RUNS
+from avpretext.schemas import COMPARISONS, CONFUSION, METRICS, RUNS, SEEDS
 from avpretext.shards import PathLike
 from avpretext.systems import SCRATCH, stands_beside
 
 
 def run(predictions: Sequence[PathLike], options: EvaluateOptions, seed: int, output_dir: PathLike) -> None:
-    """Score predictions and write `metrics`, `runs`, `comparisons` and `confusion` as Parquet.
+    """Score predictions and write `metrics`, `runs`, `seeds`, `comparisons` and `confusion` as Parquet.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ def run(predictions: Sequence[PathLike], options: EvaluateOptions, seed: int, ou
     seed
         Seed of the resampling.
     output_dir
-        Folder for the four files; `confusion` has no rows but for targets of one class per clip.
+        Folder for the five files; `confusion` has no rows but for targets of one class per clip.
 
     Raises
     ------
@@ -47,6 +48,7 @@ def run(predictions: Sequence[PathLike], options: EvaluateOptions, seed: int, ou
     folder = Path(output_dir)
     shards.write_table(folder / "metrics.parquet", metric_rows(scored, task, options, seed), METRICS, made_by)
     shards.write_table(folder / "runs.parquet", run_rows(scored, task), RUNS, made_by)
+    shards.write_table(folder / "seeds.parquet", seed_rows(scored, task.scoring), SEEDS, made_by)
     compared = comparison_rows(scored, task.scoring, options, seed)
     shards.write_table(folder / "comparisons.parquet", compared, COMPARISONS, made_by)
     confused = confusion_rows(scored, task.classes) if task.scoring.matrix else []
@@ -64,12 +66,30 @@ def _by_initialisation(predictions: Sequence[PathLike], scoring: Scoring) -> lis
 def run_rows(scored: Sequence[Scored], task: Task) -> Rows:
     """Return the rows of `runs`: every measure of every (fold, seed)."""
     return [
-        {"initialisation": system.name, "fold": fold, "seed": seed, "measure": measure, "class": label,
-         "value": known(value)}
+        {"initialisation": system.name, "fold": fold, "seed": seed, "pretraining": system.pretraining(seed),
+         "measure": measure, "class": label, "value": known(value)}
         for system in scored
         for (fold, seed), sums in system.runs.items()
         for (measure, label), value in task.scoring.all_scores(sums, task.classes).items()
     ]  # fmt: skip
+
+
+def seed_rows(scored: Sequence[Scored], scoring: Scoring) -> Rows:
+    """Return the rows of `seeds`: every measure of every seed on all test clips, and its difference to scratch."""
+    scores = {system.name: scoring.scores(statistics.pooled(system.sums)) for system in scored}
+    scratch = next((system for system in scored if system.name == SCRATCH), None)
+    beside = {seed: place for place, seed in enumerate(scratch.seeds)} if scratch else {}
+    rows: Rows = []
+    for system in scored:
+        for measure, values in scores[system.name].items():
+            for seed, value in zip(system.seeds, values, strict=True):
+                paired = seed in beside and system is not scratch
+                difference = value - scores[SCRATCH][measure][beside[seed]] if paired else np.nan
+                rows.append(
+                    {"initialisation": system.name, "seed": seed, "pretraining": system.pretraining(seed),
+                     "measure": measure, "value": known(value), "difference": known(difference)}
+                )  # fmt: skip
+    return rows
 
 
 def comparison_rows(scored: Sequence[Scored], scoring: Scoring, options: EvaluateOptions, seed: int) -> Rows:

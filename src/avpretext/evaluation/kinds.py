@@ -26,6 +26,9 @@ MEASURE_NAMES = {
 LESS_IS_BETTER = ("kl_divergence", "rmse")
 """Of all other measures, more is."""
 
+_BOUNDS = {"kl_divergence": (0.0, np.inf), "rmse": (0.0, np.inf), "ccc": (-1.0, 1.0), "pearson": (-1.0, 1.0)}
+"""Least and largest value of measures that are not of 0 to 1."""
+
 _BINS = 6
 """In how many ranges numbers are counted."""
 
@@ -91,6 +94,16 @@ class Scoring:
     def support(self, sums: Floats) -> Floats | None:
         """Return how many clips have each class, shape (..., classes); None for a kind without classes."""
         return None if self.of_classes is None else self.of_classes(sums)[1]
+
+
+def within_bounds(measure: str, ends: tuple[float, float]) -> tuple[float, float]:
+    """Cut the ends of an interval at the least and the largest value that a measure can have.
+
+    >>> within_bounds("macro_f1", (0.9, 1.04)), within_bounds("ccc", (-0.2, 0.1))
+    ((0.9, 1.0), (-0.2, 0.1))
+    """
+    low, high = np.clip(ends, *_BOUNDS.get(measure, (0.0, 1.0))).tolist()
+    return low, high
 
 
 def places(values: Collection[object], names: Sequence[object]) -> NDArray[np.int64]:

@@ -1,18 +1,20 @@
 """The main table as people read it: a section per corpus and setting, as Markdown and LaTeX."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 from avpretext.config import Config
-from avpretext.evaluation import formats, statistics
+from avpretext.evaluation import formats
 from avpretext.evaluation.folds import Protocol, protocol_of
 from avpretext.evaluation.formats import decimal, probability
 from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
 from avpretext.evaluation.results import Evaluated, evaluated, main_rows
 from avpretext.evaluation.summaries import Rows
 from avpretext.paths import Layout
-from avpretext.systems import DEEPEMOCLUSTER, MACHINES, TOGETHER, Machine
+from avpretext.systems import DEEPEMOCLUSTER, MACHINES, SCRATCH, TOGETHER, Machine
+
+SIGNIFICANT = 0.05
+"""A corrected p below this is called significant."""
 
 FEATURE_SETS = {"ComParE_2016": "ComParE", "eGeMAPSv02": "eGeMAPS"}
 """openSMILE's feature sets as papers call them."""
@@ -21,7 +23,8 @@ FEATURE_SETS = {"ComParE_2016": "ComParE", "eGeMAPSv02": "eGeMAPS"}
 def header(scoring: Scoring) -> tuple[str, ...]:
     """Return the header of the printed main table."""
     others = (MEASURE_NAMES[measure] for measure in scoring.shown)
-    return ("Initialisation", scoring.main_name, "mean ± std", "difference to scratch", "p", "p (Holm)", *others)
+    spreads = ("mean ± std", "± trainings")
+    return ("Initialisation", scoring.main_name, *spreads, "difference to scratch", "p (Holm)", *others)
 
 
 def printed(row: dict[str, Any], scoring: Scoring, config: Config) -> list[str]:
@@ -31,8 +34,8 @@ def printed(row: dict[str, Any], scoring: Scoring, config: Config) -> list[str]:
         start_name(row["initialisation"], config),
         with_interval(row, main),
         spread(row, main),
+        number(row.get(f"{main}_seed_std")),
         with_interval(row, f"{main}_difference", sign=True),
-        probability(row.get(f"{main}_p")),
         probability(row.get(f"{main}_p_holm")),
         *(number(row.get(measure)) for measure in scoring.shown),
     ]
@@ -101,6 +104,63 @@ def caption(one: Evaluated, rows: Rows, protocol: Protocol | None, config: Confi
     return " ".join([*said, *(protocol.warnings if protocol else [])])
 
 
+def coverage(rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """Return what intervals and p cover, and of which systems they do not, as sentences.
+
+    Parameters
+    ----------
+    rows
+        Each system's name, and its row: `initialisation`, `seeds`, `pretrainings`.
+    """
+    drawn = [(name, row) for name, row in rows if row["initialisation"] not in MACHINES]
+    single = [name for name, row in drawn if row["seeds"] == 1]
+    shared = [name for name, row in drawn if row["pretrainings"] == 1 and row["seeds"] > 1]
+    several = max((row["pretrainings"] or 0 for _, row in drawn), default=0)
+    if len(single) == len(drawn):
+        return "Intervals and p cover other test speakers alone: there is one training, whose luck is in none of them."
+    trainings = (
+        f"other trainings: {several} pre-trainings of each set of tasks" if several > 1 else "other fine-tunings"
+    )
+    said = [f"Intervals and p cover other test speakers and {trainings}."]
+    if shared:
+        said.append(f"One pre-training: {'; '.join(shared)}. Its luck is in no interval and no p.")
+    if single:
+        said.append(f"One training: {'; '.join(single)}. Its luck is in no interval and no p.")
+    return " ".join(said)
+
+
+def headline(rows: Rows, scoring: Scoring, config: Config) -> str:
+    """Return the result in sentences that claim no more than the corrected test allows."""
+    said = _pretext_headline(rows, scoring.main, scoring.main_name, config)
+    baselines = [row for row in rows if row["baseline"] and row.get(scoring.main) is not None]
+    if baselines:
+        best = max(baselines, key=lambda row: float(row[scoring.main]))
+        name = start_name(best["initialisation"], config)
+        said += f" Without any network, {name} reaches {with_interval(best, scoring.main)}."
+    return said
+
+
+def _pretext_headline(rows: Rows, main: str, measure: str, config: Config) -> str:
+    """Return what the pretext tasks are worth by the main measure."""
+    scratch = next((row for row in rows if row["initialisation"] == SCRATCH), None)
+    others = [row for row in rows if not row["baseline"] and row.get(f"{main}_difference") is not None]
+    if scratch is None or scratch.get(main) is None or not others:
+        return "There is nothing to compare: one of training from scratch and pre-training is missing."
+    best = max(others, key=lambda row: float(row[main]))
+    name, reached = start_name(best["initialisation"], config), with_interval(best, main)
+    sets = f"{len(others)} set{'s' if len(others) != 1 else ''} of pretext tasks"
+    started = f"From scratch, {measure} is {with_interval(scratch, main)}"
+    if best[f"{main}_difference"] <= 0:
+        return f"{started}; none of the {sets} scores higher. The nearest, {name}, reaches {reached}."
+    corrected = best[f"{main}_p_holm"]
+    judged = "not tested" if corrected is None else "significant" if corrected < SIGNIFICANT else "not significant"
+    return (
+        f"{started}. Of {sets}, {name} comes out highest, at {reached}, a difference of"
+        f" {with_interval(best, f'{main}_difference', sign=True)}. Corrected for the number of comparisons it is"
+        f" {judged} at the 5 % level (Holm p = {probability(corrected)}; uncorrected {probability(best[f'{main}_p'])})."
+    )
+
+
 def notes(config: Config, shown: list[Evaluated]) -> list[str]:
     """Return what the reader of all main tables must know, in sentences."""
     if not config.used_for("finetune"):
@@ -111,11 +171,11 @@ def notes(config: Config, shown: list[Evaluated]) -> list[str]:
     ]
     return [
         *score_notes(config),
-        "p: paired test against scratch by exchanging the two systems' predictions of whole speakers; Holm: corrected"
-        " for the number of initialisations compared.",
+        "p (Holm): paired test against scratch, corrected for the number of initialisations compared. The interval of a"
+        " difference is not corrected: of many that clear zero, some do by chance.",
         *(baselines if config.baseline.normalise else []),
         *dict.fromkeys(one.scoring.note for one in shown),
-        "Intervals and tests of every measure are in main.csv.",
+        "Intervals and tests of every measure are in main.csv, the scores of each seed in seeds.csv.",
     ]
 
 
@@ -128,23 +188,12 @@ def score_notes(config: Config) -> list[str]:
     return [
         *heard,
         f"Scores are on all test clips together, seed by seed, averaged over the seeds; brackets:"
-        f" {100 * config.evaluate.level:g} % interval by bootstrap over speakers ({config.evaluate.bootstrap}"
-        " resamples).",
-        "mean ± std: over the runs (fold and seed), each scored by itself.",
+        f" {100 * config.evaluate.level:g} % interval by Student's t, over speakers ({config.evaluate.bootstrap}"
+        " resamples) and trainings, with the standard error of Obuchowski and Rockette (1995) and degrees of freedom"
+        " after Hillis (2007).",
+        "mean ± std: over the runs (fold and seed), each scored by itself. ± trainings: standard deviation, over the"
+        " pre-trainings (from scratch: over the seeds), of the score on all test clips.",
     ]
-
-
-def reach(speakers: int, comparisons: int, permutations: int = sys.maxsize) -> str:
-    """Say so, as a sentence, when no difference, however large, could be significant; else nothing."""
-    smallest = comparisons * statistics.smallest_p(speakers, permutations)
-    if smallest < 0.05:
-        return ""
-    exact = statistics.is_exact(speakers, permutations)
-    cure = "only more speakers can tell" if exact else "raise evaluate.permutations"
-    return (
-        f"With {speakers} test speakers and {comparisons} comparisons the corrected p cannot fall below"
-        f" {min(smallest, 1.0):.3f}, whatever the scores: {cure}."
-    )
 
 
 def main_markdown(config: Config, layout: Layout) -> str:
@@ -153,13 +202,19 @@ def main_markdown(config: Config, layout: Layout) -> str:
     parts = ["# Results\n"]
     for one in shown:
         rows, protocol = main_rows(one, layout), protocol_of(one.corpus, one.setting, layout)
-        parts.append(f"## {one.heading}\n\n{caption(one, rows, protocol, config)}\n")
+        parts.append(f"## {one.heading}\n\n{caption(one, rows, protocol, config)} {coverage(named(rows, config))}\n")
+        parts.append(f"{headline(rows, one.scoring, config)}\n")
         cells = [printed(row, one.scoring, config) for row in rows]
         parts.append(formats.markdown(header(one.scoring), cells, numbers=1))
         if protocol and protocol.notes:
             parts.append(listed(protocol.notes))
     parts.append(f"## Notes\n\n{listed(notes(config, shown))}" if shown else listed(notes(config, shown)))
     return "\n".join(parts)
+
+
+def named(rows: Rows, config: Config) -> list[tuple[str, dict[str, Any]]]:
+    """Return the rows of the main table with their systems' names."""
+    return [(start_name(row["initialisation"], config), row) for row in rows]
 
 
 def listed(sentences: list[str]) -> str:
@@ -172,7 +227,8 @@ def main_latex(config: Config, layout: Layout) -> str:
     parts = []
     for one in shown:
         rows, protocol = main_rows(one, layout), protocol_of(one.corpus, one.setting, layout)
-        text = " ".join([caption(one, rows, protocol, config), *(protocol.notes if protocol else [])])
+        said = [caption(one, rows, protocol, config), coverage(named(rows, config))]
+        text = " ".join([*said, *(protocol.notes if protocol else [])])
         cells = [printed(row, one.scoring, config) for row in rows]
         parts.append(formats.latex(header(one.scoring), cells, 1, text, f"main-{one.corpus}-{one.setting.name}"))
     parts.append("\n".join(f"% {note}" for note in notes(config, shown)) + "\n")

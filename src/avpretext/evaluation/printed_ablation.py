@@ -10,7 +10,6 @@ from avpretext.evaluation.folds import Protocol, protocol_of
 from avpretext.evaluation.formats import probability
 from avpretext.evaluation.kinds import LESS_IS_BETTER, MEASURE_NAMES
 from avpretext.evaluation.printed import with_interval
-from avpretext.evaluation.summaries import Rows
 from avpretext.paths import Layout
 
 EFFECT_HEADER = ("Factor", "Level", "mean of its systems", "difference to the first level", "p", "p (Holm)", "systems")
@@ -89,7 +88,7 @@ def _about_factors(found: Ablated, config: Config) -> list[str]:
         said = [
             f"Averaged over all else and {corrected}, these levels change {MEASURE_NAMES[found.measure]}: {listed}."
         ]
-    return [*said, *_reach(compared, config)]
+    return said
 
 
 def _about_systems(found: Ablated, config: Config) -> list[str]:
@@ -110,17 +109,11 @@ def _about_systems(found: Ablated, config: Config) -> list[str]:
         f" {with_interval(best, main)}, a difference of {with_interval(best, 'difference', sign=True)}: {judged} at the"
         f" 5 % level (Holm p = {probability(best['p_holm'])}; uncorrected {probability(best['p'])}). The best of many"
         " is partly the luckiest: on new speakers, expect less.",
-        *_reach(others, config),
     ]
 
 
 def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _reach(compared: Rows, config: Config) -> list[str]:
-    said = printed.reach(int(compared[0]["speakers"]), len(compared), config.evaluate.permutations)
-    return [said] if said else []
 
 
 def effect_caption(found: Ablated) -> str:
@@ -139,7 +132,9 @@ def _direction(measure: str) -> str:
 def system_caption(found: Ablated, protocol: Protocol | None, config: Config) -> str:
     """Return on what the table of systems was made."""
     systems = sum(row["role"] != "baseline" for row in found.systems)
-    return f"{printed.caption(found.one, [found.reference], protocol, config)} {systems} systems, as many runs each."
+    covered = printed.coverage([(system_name(row, config), row) for row in found.systems])
+    said = printed.caption(found.one, [found.reference], protocol, config)
+    return f"{said} {systems} systems, as many runs each. {covered}"
 
 
 def notes(found: Sequence[Ablated], config: Config) -> list[str]:
@@ -148,11 +143,9 @@ def notes(found: Sequence[Ablated], config: Config) -> list[str]:
         return ["No corpus is used for fine-tuning, so there is nothing to compare: add one with `use: [finetune]`."]
     return [
         *printed.score_notes(config),
-        "p, systems: paired test against the reference by exchanging the two systems' predictions of whole speakers;"
-        " Holm: corrected for the number of systems in the setting.",
-        "p, effects: the same test, exchanging a speaker's predictions by all systems with one level for those by their"
-        " partners with the first; Holm: corrected for the levels of all factors in the setting.",
-        "The tests are about other speakers, not about other trainings: those are what the seeds are for.",
+        "p, systems: paired test against the reference; Holm: corrected for the number of systems in the setting.",
+        "p, effects: the same test of the mean difference between all systems with one level and their partners with"
+        " the first; Holm: corrected for the levels of all factors in the setting.",
         "What is no system of the grid stands below it, and is corrected as a family of its own.",
         *dict.fromkeys(one.one.scoring.note for one in found),
         "Every measure with its interval is in ablation.csv, the effects are in ablation_effects.csv.",

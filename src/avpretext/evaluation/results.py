@@ -13,8 +13,11 @@ from avpretext.evaluation.summaries import Rows, present
 from avpretext.paths import Layout
 from avpretext.systems import stands_beside
 
-SCORE = ("", "_low", "_high", "_mean", "_std", "_difference", "_p")
-"""What the main table says of a measure: score on all test clips, its interval, spread over runs, against scratch."""
+SCORE = ("", "_low", "_high", "_mean", "_std", "_seed_std")
+"""What a table says of a measure: score on all test clips, its interval, spread over runs and over trainings."""
+
+DIFFERENCE = ("_difference", "_difference_low", "_difference_high", "_p", "_p_holm")
+"""What the main table says of it beside scratch: difference, its interval, p, p after Holm's correction."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ def main_rows(one: Evaluated, layout: Layout) -> Rows:
         of_start = metrics.filter(pl.col("initialisation") == start).to_dicts()
         row = {**one.named, "initialisation": start, "baseline": stands_beside(start)}
         row |= {task: task in start.split("-") for task in TASKS}
-        row |= {key: of_start[0][key] for key in ("speakers", "clips")} | {"runs": max(r["runs"] for r in of_start)}
+        row |= {key: of_start[0][key] for key in ("speakers", "clips", "seeds", "pretrainings")}
+        row["runs"] = max(measured["runs"] for measured in of_start)
         for measured in of_start:
             row |= score_cells(measured)
         for compared in comparisons.filter(pl.col("initialisation") == start).to_dicts():
@@ -73,17 +77,16 @@ def main_rows(one: Evaluated, layout: Layout) -> Rows:
 
 
 def score_cells(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the cells of a measure: score, its interval, spread over runs."""
+    """Return the cells of a measure: score, its interval, spread over runs and over trainings."""
     measure = row["measure"]
-    values = (row["value"], row["ci_low"], row["ci_high"], row["mean"], row["std"])
-    return {f"{measure}{part}": value for part, value in zip(SCORE, values, strict=False)}
+    values = (row["value"], row["ci_low"], row["ci_high"], row["mean"], row["std"], row["seed_std"])
+    return {f"{measure}{part}": value for part, value in zip(SCORE, values, strict=True)}
 
 
 def difference_cells(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the cells of a comparison; those of its interval and correction are for the printed tables."""
-    measure = row["measure"]
-    names = {"difference": "difference", "ci_low": "difference_low", "ci_high": "difference_high", "p_value": "p"}
-    return {f"{measure}_{name}": row[key] for key, name in names.items()} | {f"{measure}_p_holm": row["p_holm"]}
+    """Return the cells of a comparison: difference, its interval, p, p after correction."""
+    values = (row["difference"], row["ci_low"], row["ci_high"], row["p_value"], row["p_holm"])
+    return {f"{row['measure']}{part}": value for part, value in zip(DIFFERENCE, values, strict=True)}
 
 
 def per_class_rows(one: Evaluated, layout: Layout) -> Rows:
@@ -111,6 +114,11 @@ def co_occurrence_rows(one: Evaluated, layout: Layout) -> Rows:
         for path in present([layout.co_occurrence(one.corpus, one.setting.name)])
         for row in shards.read(path).to_dicts()
     ]
+
+
+def seed_rows(one: Evaluated, layout: Layout) -> Rows:
+    """Return every measure of every seed on all test clips, beside scratch."""
+    return [one.named | row for row in one.read(layout, "seeds").to_dicts()]
 
 
 def significance_rows(one: Evaluated, layout: Layout) -> Rows:

@@ -1,6 +1,8 @@
 """Scores of systems from their predictions: what the tables of a setting and the ablation are both made of."""
 
-from collections.abc import Mapping, Sequence
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +14,11 @@ from avpretext.config import EvaluateOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
 from avpretext.evaluation import statistics
-from avpretext.evaluation.kinds import SCORINGS, Scoring, places
+from avpretext.evaluation.kinds import SCORINGS, Scoring, places, within_bounds
 from avpretext.evaluation.metrics import Floats
 from avpretext.shards import PathLike
 from avpretext.systems import stands_beside
+from avpretext.training import finite
 
 Rows = list[dict[str, Any]]
 
@@ -64,6 +67,8 @@ class Scored:
         (fold, seed) -> the sums of that run, shape (...).
     clips
         Number of different clips tested.
+    pretrainings
+        How many pre-trainings its runs start from, seed i from number i modulo this; 0: none.
     """
 
     name: str
@@ -72,6 +77,11 @@ class Scored:
     seeds: list[int]
     runs: dict[tuple[int, int], Floats]
     clips: int
+    pretrainings: int = 0
+
+    def pretraining(self, seed: int) -> int | None:
+        """Return the number of the pre-training that the runs of a seed start from."""
+        return seed % self.pretrainings if self.pretrainings else None
 
 
 def task_of(predictions: Sequence[PathLike]) -> Task:
@@ -116,16 +126,42 @@ def read_test(predictions: Sequence[PathLike], scoring: Scoring) -> pl.DataFrame
     Raises
     ------
     UserError
-        There are none.
+        There are none, or one is not finite.
     """
-    columns = ["initialisation", "fold", "seed", "split", "clip_id", "speaker", "label", "predicted", "truth"]
+    columns = [
+        "initialisation",
+        "fold",
+        "seed",
+        "pretraining",
+        "split",
+        "clip_id",
+        "speaker",
+        "label",
+        "predicted",
+        "truth",
+    ]
     rows = shards.read(predictions, [*columns, "probabilities"]).filter(pl.col("split") == "test", scoring.known)
     if rows.is_empty():
         raise UserError(
             f"{', '.join(str(path) for path in predictions)}: no test predictions; evaluate needs labelled clips with"
             " split = test: check the labels and folds of the corpus"
         )
+    finite.check_rows(rows)
     return rows
+
+
+def _tell_constant(name: str, rows: pl.DataFrame, task: Task) -> None:
+    """Warn of runs that predict one and the same for all test clips, which differ."""
+    said, true = ("probabilities", "truth") if task.kind == "attribute" else ("predicted", "label")
+    varied = rows.group_by("fold", "seed").agg(pl.col(said).n_unique(), pl.col(true).n_unique().alias("true"))
+    constant = varied.filter(pl.col(said) == 1, pl.col("true") > 1).sort("fold", "seed")
+    if constant.height:
+        first = constant.row(0, named=True)
+        print(
+            f"evaluate: warning: {name} predicts the same for all test clips in {constant.height} of {varied.height}"
+            f" runs, such as fold {first['fold']}, seed {first['seed']}: it has learnt nothing there",
+            file=sys.stderr,
+        )
 
 
 def collect(name: str, rows: pl.DataFrame, task: Task) -> Scored:
@@ -133,6 +169,7 @@ def collect(name: str, rows: pl.DataFrame, task: Task) -> Scored:
 
     A clip without a known speaker counts as a speaker of its own.
     """
+    _tell_constant(name, rows, task)
     rows = rows.with_columns(pl.coalesce("speaker", pl.format("clip {}", "clip_id")).alias("speaker"))
     speakers, seeds = sorted(rows["speaker"].unique()), sorted(rows["seed"].unique())
     tally = task.scoring.tally(rows, task.classes)
@@ -142,7 +179,20 @@ def collect(name: str, rows: pl.DataFrame, task: Task) -> Scored:
     runs = sorted(set(keys))
     totals = np.zeros((len(runs), *tally.shape[1:]))
     np.add.at(totals, places(keys, runs), tally)
-    return Scored(name, sums, speakers, seeds, dict(zip(runs, totals, strict=True)), rows["clip_id"].n_unique())
+    pretrainings = rows["pretraining"].drop_nulls().n_unique()
+    by_run = dict(zip(runs, totals, strict=True))
+    return Scored(name, sums, speakers, seeds, by_run, rows["clip_id"].n_unique(), pretrainings)
+
+
+def trainings_of(seeds: int, pretrainings: Iterable[int]) -> int:
+    """Return how many of so many seeds are trainings of their own: those that share no pre-training in any system.
+
+    Of one pre-training, shared by all seeds, nothing is known but what fine-tuning does with it.
+
+    >>> trainings_of(6, [0, 1]), trainings_of(6, [0, 3]), trainings_of(6, [6, 3])
+    (6, 3, 3)
+    """
+    return math.gcd(seeds, *(count for count in pretrainings if count > 1))
 
 
 def metric_rows(scored: Sequence[Scored], task: Task, options: EvaluateOptions, seed: int) -> Rows:
@@ -153,16 +203,16 @@ def metric_rows(scored: Sequence[Scored], task: Task, options: EvaluateOptions, 
         resampled = task.scoring.all_scores(statistics.pooled(system.sums, weights), task.classes)
         pooled = task.scoring.all_scores(statistics.pooled(system.sums), task.classes)
         of_runs = task.scoring.all_scores(np.stack(list(system.runs.values())), task.classes)
-        clips = _clips_of(system, task)
-        for (measure, label), value in pooled.items():
-            low, high = statistics.interval(
-                resampled[measure, label].mean(axis=-1), len(system.speakers), options.level
-            )
+        clips, trainings = _clips_of(system, task), trainings_of(len(system.seeds), [system.pretrainings])
+        for (measure, label), values in pooled.items():
+            found = statistics.estimate(values, resampled[measure, label], len(system.speakers), trainings)
+            low, high = within_bounds(measure, found.interval(options.level))
             valid = of_runs[measure, label][~np.isnan(of_runs[measure, label])]
             rows.append(
-                {"initialisation": system.name, "measure": measure, "class": label, "value": known(value.mean()),
+                {"initialisation": system.name, "measure": measure, "class": label, "value": known(found.value),
                  "ci_low": known(low), "ci_high": known(high), "mean": known(valid.mean()) if valid.size else None,
-                 "std": known(valid.std(ddof=1)) if valid.size > 1 else None, "runs": valid.size,
+                 "std": known(valid.std(ddof=1)) if valid.size > 1 else None, "seed_std": known(found.spread),
+                 "runs": valid.size, "seeds": trainings, "pretrainings": system.pretrainings or None,
                  "speakers": len(system.speakers), "clips": clips[label]}
             )  # fmt: skip
     return rows
@@ -180,21 +230,23 @@ def _clips_of(system: Scored, task: Task) -> dict[str | None, int]:
 def compare(
     system: Scored, scratch: Scored, measure: str, scoring: Scoring, options: EvaluateOptions, seed: int
 ) -> dict[str, Any]:
-    """Compare two initialisations on the speakers and seeds that both have; p_value is NaN without a score."""
+    """Compare two systems on the speakers and seeds that both have; p_value is NaN without a score."""
     first, second = _paired(system, scratch)
 
-    def statistic(sums: Floats) -> Floats:
-        return scoring.scores(sums)[measure]
+    def differences(weights: Floats | None = None) -> Floats:
+        of_both = (scoring.scores(statistics.pooled(sums, weights))[measure] for sums in (first, second))
+        return np.subtract(*of_both)
 
     weights = statistics.draw_resamples(len(first), options.bootstrap, [seed, RESAMPLES])
-    resampled = statistics.score(first, statistic, weights) - statistics.score(second, statistic, weights)
-    low, high = statistics.interval(resampled, len(first), options.level)
-    tested = statistics.paired_test(first, second, statistic, options.permutations, [seed, PERMUTATIONS])
-    difference = statistics.score(first, statistic) - statistics.score(second, statistic)
+    pretrainings = [count for count in (system.pretrainings, scratch.pretrainings) if count]
+    trainings = trainings_of(first.shape[1], pretrainings)
+    found = statistics.estimate(differences(), differences(weights), len(first), trainings)
+    low, high = found.interval(options.level)
     return {
-        "initialisation": system.name, "baseline": scratch.name, "measure": measure, "difference": known(difference),
-        "ci_low": known(low), "ci_high": known(high), "p_value": tested.p_value, "speakers": len(first),
-        "test": tested.test,
+        "initialisation": system.name, "baseline": scratch.name, "measure": measure, "difference": known(found.value),
+        "ci_low": known(low), "ci_high": known(high), "p_value": found.p_value, "std_error": known(found.std_error),
+        "df": known(found.df), "speakers": len(first), "seeds": trainings,
+        "pretrainings": min(pretrainings, default=None),
     }  # fmt: skip
 
 

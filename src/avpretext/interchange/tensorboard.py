@@ -23,9 +23,9 @@ def run(results: Path, output: Path) -> list[str]:
     results
         Folder of results.
     output
-        Log folder for `tensorboard --logdir`: a run per pre-training (`pretrain/mean/energy`), and per fold and seed of
-        a fine-tuning (`CORPUS/finetune/SETTING/VARIANT/START/fold0.seed0`). A curve is `MEASURE/SPLIT`, such as
-        `loss/dev`, over epochs.
+        Log folder for `tensorboard --logdir`: a run per seed of a pre-training (`pretrain/mean/energy/seed0`), and per
+        fold and seed of a fine-tuning (`CORPUS/finetune/SETTING/VARIANT/START/fold0.seed0`). A curve is
+        `MEASURE/SPLIT`, such as `loss/dev`, over epochs.
 
     Raises
     ------
@@ -36,13 +36,11 @@ def run(results: Path, output: Path) -> list[str]:
     for history in sorted(results.rglob("history.parquet")):
         place = history.parent.relative_to(results)
         rows = shards.read(history)
-        if "fold" in rows.columns:
-            named = ["fold", "seed", *(["initialisation"] if rows["initialisation"].n_unique() > 1 else [])]
-            for key, of_run in rows.group_by(named, maintain_order=True):
-                run_name = Path(place, *map(str, key[2:]), f"fold{key[0]}.seed{key[1]}")
-                written.append(_write(output, run_name, of_run))
-        else:
-            written.append(_write(output, place, rows))
+        numbered = [name for name in ("fold", "seed") if name in rows.columns]
+        systems = [name for name in ("initialisation",) if name in rows.columns and rows[name].n_unique() > 1]
+        for key, of_run in rows.group_by([*numbered, *systems], maintain_order=True):
+            run = ".".join(f"{name}{number}" for name, number in zip(numbered, key, strict=False))
+            written.append(_write(output, Path(place, *map(str, key[len(numbered) :]), run), of_run))
     if not written:
         raise UserError(f"{results}: no history.parquet below it, so nothing was trained there; run the workflow first")
     return written

@@ -46,9 +46,9 @@ class Location:
 
 
 class Options(BaseModel):
-    """A group of options; a key that is not among them is an error."""
+    """A group of options; a key that is not among them is an error, and so is a number that is not finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def settled(options: BaseModel) -> dict[str, Any]:

@@ -2,9 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from avpretext.names import nfc
 from avpretext.options.base import Count, Location, Options
+
+Name = Annotated[str, AfterValidator(nfc)]
+"""A name as tables and folders of the corpus have it, in the one Unicode form that both are read in."""
 
 ProtocolName = Literal[
     "speaker_kfold", "leave_one_speaker_out", "speakers", "partitions", "cross_corpus", "chou", "hicmae", "emobox"
@@ -20,13 +24,13 @@ class ProtocolOptions(Options):
         " cross_corpus: trained on `train`; published: chou, hicmae, emobox",
     )
     folds: int = Field(4, ge=3, description="speaker_kfold: number of folds")
-    test_speakers: list[list[str]] | None = Field(
+    test_speakers: list[list[Name]] | None = Field(
         None, description='speakers: the test speakers of each fold, e.g. [["01", "11"], ["04", "10"]]'
     )
     dev_speakers: Count = Field(
         2, description="this many training speakers, drawn by seed, are dev, where the protocol names none"
     )
-    test_partitions: list[str] | None = Field(
+    test_partitions: list[Name] | None = Field(
         None, description="partitions: those that test, e.g. [Test1]; null: every one that is named test"
     )
     lists: Annotated[str | None, Location()] = Field(
@@ -57,7 +61,7 @@ class CorpusOptions(Options):
     video: bool = Field(True, description="false: audio only; landmarks and what needs them are left out")
     segment: bool = Field(False, description="true: its files are long recordings, cut into clips; see `segment`")
     shards: Count = Field(1, le=10_000, description="number of pieces worked on in parallel; about one for 200 clips")
-    targets: list[str] = Field(
+    targets: list[Name] = Field(
         [],
         description="labels learnt, e.g. [voice, voice-multi_label, voice-distribution]; []: the reader's first",
     )
@@ -68,7 +72,12 @@ class CorpusOptions(Options):
         None, description="what each label is learnt as, null: not at all; or the name of a map, or a YAML file"
     )
     protocol: ProtocolOptions = ProtocolOptions()
-    speakers: list[str] | None = Field(None, description="only these speakers; null: all")
+    speakers: list[Name] | None = Field(None, description="only these speakers; null: all")
+    speaker_folder: int | None = Field(
+        None,
+        description="reader folder: which folder of a path is the speaker: 1 the outermost, -1 the innermost, 0 none;"
+        " null: told by the folders' names",
+    )
     features: Annotated[dict[str, str], Location(nested=True)] = Field(
         {}, description="per-frame features of your own: name: folder of Parquet files with clip_id, time_s, values"
     )

@@ -83,7 +83,14 @@ class ClusterOptions(Options):
 class PretrainOptions(LoopOptions):
     """Pre-training on the pretext tasks."""
 
-    threads: Count = Field(1, description="CPU threads of a job; results are the same bytes for the same number")
+    threads: Annotated[Count, Place()] = Field(
+        1, description="runs of a job at a time, each on one CPU core; results are the same bytes for any number"
+    )
+    seeds: Count | None = Field(
+        None,
+        description="pre-trainings of each set of tasks; run i of finetune.seeds starts from number i modulo this; 1:"
+        " the luck of pre-training is in no interval and no test; null: as many as runs, 1 where nothing is fine-tuned",
+    )
     task_sets: list[list[Task]] | Literal["all"] = Field(
         "all", description="sets of tasks; all: every subset of energy, activation, emotion; and clusters alone"
     )
@@ -143,15 +150,17 @@ class FinetuneOptions(LoopOptions):
     threads: Annotated[Count, Place()] = Field(
         1, description="runs of a job at a time, each on one CPU core; results are the same bytes for any number"
     )
-    checkpoints: Annotated[dict[str, str], Location(nested=True)] = Field(
-        {}, description="initialisations of your own: name: checkpoint, as `pretrain` or `avpretext convert` writes it"
+    checkpoints: Annotated[dict[str, str | list[str]], Location(nested=True)] = Field(
+        {},
+        description="initialisations of your own: name: checkpoint, as `pretrain` or `avpretext convert` writes it; or"
+        " a list of them, one for each pre-training",
     )
     loss: Loss = Field("base", description="base: of the kind of target; penalty: with the co-occurrence penalty")
     penalty: PenaltyOptions = PenaltyOptions()
     speeds: Speeds = Field(
         [], description="augmentation: training clips are heard at these speeds too, e.g. [0.84, 0.92, 1.08, 1.2]"
     )
-    seeds: Count = Field(3, description="runs per fold")
+    seeds: Count = Field(3, description="runs per fold; a multiple of pretrain.seeds")
     body_rate: Annotated[float, Field(gt=0, le=1)] = Field(
         0.3,
         description="a pre-trained encoder learns at this share of learning_rate, 0..1; at all of it if channels were"
@@ -169,7 +178,10 @@ class ExportOptions(Options):
         description="what their training starts from: best: whatever has the best dev scores; scratch, a set of tasks"
         " such as energy-emotion, a name in finetune.checkpoints; []: no model",
     )
-    networks: Count = Field(3, description="networks of a model, whose probabilities are averaged")
+    networks: Count = Field(
+        3,
+        description="networks of a model, whose probabilities are averaged; they start from the pre-trainings in turn",
+    )
 
 
 class Variant(NamedTuple):

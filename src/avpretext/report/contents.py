@@ -13,7 +13,6 @@ from markupsafe import Markup
 from avpretext.config import TASKS, Config
 from avpretext.evaluation import folds, printed, results, summaries
 from avpretext.evaluation.folds import Protocol
-from avpretext.evaluation.formats import probability
 from avpretext.evaluation.kinds import Scoring
 from avpretext.evaluation.results import Evaluated
 from avpretext.evaluation.summaries import Rows
@@ -52,7 +51,7 @@ class Result:
 
     Attributes
     ----------
-    heading, caption, warnings, headline
+    heading, caption, covered, warnings, headline
         What it is, what the table was made on, what must not be missed, and what came out, in sentences.
     header, rows
         The printed table: of each row its name, its cells, its class (baseline, scratch or none), and for each
@@ -70,6 +69,7 @@ class Result:
     heading: str
     caption: str
     warnings: list[str]
+    covered: str
     headline: str
     header: tuple[str, ...]
     rows: list[tuple[str, list[str], str, list[bool]]]
@@ -105,8 +105,9 @@ def _result(name: str, one: Evaluated, config: Config, layout: Layout) -> Result
     return Result(
         heading=one.heading,
         caption=printed.caption(one, rows, None, config),
+        covered=printed.coverage(printed.named(rows, config)),
         warnings=protocol.warnings if protocol else [],
-        headline=headline(rows, scoring),
+        headline=printed.headline(rows, scoring, config),
         header=printed.header(scoring)[1:],
         rows=[_table_row(row, scoring, config) for row in rows],
         measure=scoring.main_name,
@@ -134,41 +135,6 @@ def _folds(one: Evaluated, protocol: Protocol | None, layout: Layout) -> Folds |
     if protocol is None or not rows:
         return None
     return Folds(protocol.notes, ("Trained on", "Epoch chosen on", "Tested on", "Left out")[: len(rows[0][1])], rows)
-
-
-def headline(rows: Rows, scoring: Scoring) -> str:
-    """Return the result in sentences that claim no more than the interval allows."""
-    said = _pretext_headline(rows, scoring.main, scoring.main_name)
-    baselines = [row for row in rows if row["baseline"] and row.get(scoring.main) is not None]
-    if baselines:
-        best = max(baselines, key=lambda row: float(row[scoring.main]))
-        said += f" Without any network, {best['name']} reaches {printed.with_interval(best, scoring.main)}."
-    return said
-
-
-def _pretext_headline(rows: Rows, main: str, measure: str) -> str:
-    """Return what the pretext tasks are worth by the main measure."""
-    scratch = next((row for row in rows if row["initialisation"] == SCRATCH), None)
-    others = [row for row in rows if not row["baseline"] and row.get(f"{main}_difference") is not None]
-    if scratch is None or scratch.get(main) is None or not others:
-        return "There is nothing to compare: one of training from scratch and pre-training is missing."
-    best = max(others, key=lambda row: float(row[main]))
-    sets = f"{len(others)} set{'s' if len(others) != 1 else ''} of pretext tasks"
-    started = f"From scratch, {measure} is {printed.with_interval(scratch, main)}"
-    if best[f"{main}_difference"] <= 0:
-        return (
-            f"{started}; none of the {sets} scores higher. The nearest, {best['name']}, reaches"
-            f" {printed.with_interval(best, main)}."
-        )
-    judged = "significant" if best[f"{main}_p_holm"] < 0.05 else "not significant"
-    corrected, uncorrected = probability(best[f"{main}_p_holm"]), probability(best[f"{main}_p"])
-    return (
-        f"{started}. Of {sets}, {best['name']} comes out highest, at"
-        f" {printed.with_interval(best, main)}, a difference of"
-        f" {printed.with_interval(best, f'{main}_difference', sign=True)}. Corrected for the number of comparisons it"
-        f" is {judged} at the 5 % level (Holm p = {corrected}; uncorrected {uncorrected})."
-        f" {printed.reach(int(scratch['speakers']), len(others))}"
-    ).rstrip()
 
 
 def _interval_charts(name: str, rows: Rows, scoring: Scoring) -> list[Markup]:
@@ -239,12 +205,13 @@ def _finetune_curves(name: str, one: Evaluated, config: Config, layout: Layout) 
 
 
 def over_runs(rows: pl.DataFrame) -> tuple[Line, Line]:
-    """Return (epochs, mean) and (10 % quantile, 90 % quantile) of a measure over the runs.
+    """Return (epochs, mean) and (10 % quantile, 90 % quantile) of a measure over the runs: folds and seeds, or seeds.
 
     Runs stop at different epochs; each keeps its last value, so that the mean is over the same runs throughout.
     """
-    wide = rows.pivot("epoch", index=["fold", "seed"], values="value", sort_columns=True)
-    epochs = sorted((name for name in wide.columns if name not in ("fold", "seed")), key=int)
+    runs = [name for name in ("fold", "seed") if name in rows.columns]
+    wide = rows.pivot("epoch", index=runs, values="value", sort_columns=True)
+    epochs = sorted((name for name in wide.columns if name not in runs), key=int)
     table = wide.select(epochs).transpose().select(pl.all().fill_null(strategy="forward")).to_numpy()
     low, high = np.quantile(table, [0.1, 0.9], axis=1)
     return ([float(epoch) for epoch in epochs], table.mean(axis=1).tolist()), (low.tolist(), high.tolist())
@@ -258,32 +225,31 @@ def pretrain_charts(config: Config, layout: Layout) -> list[tuple[str, list[Mark
         if history is None or history.is_empty():
             continue
         name = f"pretrain-{tasks}"
-        loss = _lines(history.filter(pl.col("measure") == "loss"), "split")
-        charts = [figures.curves(loss, f"{name}-loss", "Loss", {"train": "muted", "dev": "accent"})]
-        scores = _task_scores(history)
+        loss, bands = _lines(history.filter(pl.col("measure") == "loss").partition_by("split", as_dict=True))
+        charts = [figures.curves(loss, f"{name}-loss", "Loss", {"train": "muted", "dev": "accent"}, bands)]
+        scores, bands = _lines(_task_scores(history))
         if scores:
             colours = {task: task for task in scores}
-            charts.append(figures.curves(scores, f"{name}-uar", "UAR of the pretext tasks", colours))
+            charts.append(figures.curves(scores, f"{name}-uar", "UAR of the pretext tasks", colours, bands))
         found.append((printed.start_name(tasks, config), charts))
     return found
 
 
-def _lines(rows: pl.DataFrame, by: str) -> dict[str, Line]:
-    return {
-        str(name): (part["epoch"].cast(pl.Float64).to_list(), part["value"].to_list())
-        for (name,), part in rows.sort("epoch").group_by(by, maintain_order=True)
-    }
+def _lines(parts: Mapping[tuple[Any, ...], pl.DataFrame]) -> tuple[dict[str, Line], dict[str, Line]]:
+    """Return the mean of each part over the runs, and its band."""
+    found = {str(name): over_runs(part) for (name,), part in parts.items()}
+    return {name: mean for name, (mean, _) in found.items()}, {name: band for name, (_, band) in found.items()}
 
 
-def _task_scores(history: pl.DataFrame) -> dict[str, Line]:
+def _task_scores(history: pl.DataFrame) -> dict[tuple[Any, ...], pl.DataFrame]:
     """Return UAR by epoch of each task; its measure is named after the task."""
-    scores: dict[str, Line] = {}
+    scores: dict[tuple[Any, ...], pl.DataFrame] = {}
     for task in TASKS:
         rows = history.filter(
             pl.col("split") == "dev", pl.col("measure").str.contains(task), pl.col("measure").str.contains("uar")
         )
         if not rows.is_empty():
-            scores[task] = _lines(rows, "measure")[rows["measure"][0]]
+            scores[task,] = rows.filter(measure=rows["measure"][0])
     return scores
 
 

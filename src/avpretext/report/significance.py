@@ -9,8 +9,6 @@ from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.results import Evaluated
 from avpretext.paths import Layout
 
-SIGNIFICANT = 0.05
-
 
 @dataclass(frozen=True)
 class PairedTest:
@@ -18,8 +16,8 @@ class PairedTest:
 
     Attributes
     ----------
-    name, measure, family, test, speakers
-        The system, the measure, what it was corrected together with, the test, and over how many speakers.
+    name, measure, family, speakers, seeds
+        The system, the measure, what it was corrected together with, over how many speakers and trainings.
     numbers
         Difference, both ends of its interval, p and corrected p: as text, as numbers to sort by, and whether they are
         to stand out.
@@ -28,8 +26,8 @@ class PairedTest:
     name: str
     measure: str
     family: str
-    test: str
     speakers: int
+    seeds: int
     numbers: list[tuple[str, float | None, bool]]
 
 
@@ -38,7 +36,7 @@ def tests_of(one: Evaluated, config: Config, layout: Layout) -> list[PairedTest]
     rows = sorted(results.significance_rows(one, layout), key=lambda row: row["measure"] != one.scoring.main)
     found = []
     for row in rows:
-        sure = row["p_holm"] is not None and row["p_holm"] < SIGNIFICANT
+        sure = row["p_holm"] is not None and row["p_holm"] < printed.SIGNIFICANT
         signed = [(decimal(row[name], 3, sign=True), row[name], False) for name in ("difference", "ci_low", "ci_high")]
         chances = [
             (probability(row["p_value"]), row["p_value"], False),
@@ -49,8 +47,8 @@ def tests_of(one: Evaluated, config: Config, layout: Layout) -> list[PairedTest]
                 name=printed.start_name(row["initialisation"], config),
                 measure=MEASURE_NAMES[row["measure"]],
                 family=row["family"],
-                test=row["test"],
                 speakers=row["speakers"],
+                seeds=row["seeds"],
                 numbers=[(text.replace("-", "−"), value, bold) for text, value, bold in (*signed, *chances)],
             )
         )

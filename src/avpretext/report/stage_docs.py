@@ -31,7 +31,7 @@ This page is generated (`python -m avpretext.report.stage_docs docs/stages.md`).
 OTHERS = {
     "models": "`models/face_landmarker.task`, MediaPipe's face model.",
     "watch": "the files of [split](#split), without frames, and of [landmarks](#landmarks).",
-    "pretrain": "`pretrain/AGGREGATOR/TASKS/checkpoint.safetensors`, the weights: what fine-tuning starts from.",
+    "pretrain": "`pretrain/AGGREGATOR/TASKS/SEED/checkpoint.safetensors`, the weights: what fine-tuning starts from.",
     "export": "`CORPUS/export/SETTING/INITIALISATION/`, a model to take away ([predict.md](predict.md)): `model.json`,"
     " `model.safetensors`.",
     "card": "into the folder of `export`: `README.md` and `card.json`, what is to be known before it is used.",
@@ -51,10 +51,12 @@ OTHERS = {
 
 PRINTED = {
     "main.csv": "a row per system: of each measure its value, interval (`_low`, `_high`), `_mean` and `_std` over runs,"
-    " `_difference` to scratch and its p-value (`_p`)",
+    " `_seed_std` over trainings, `_difference` to scratch with interval, its p-value (`_p`) and that after Holm's"
+    " correction (`_p_holm`)",
     "main.md": "the same, for people",
     "main.tex": "the same, for a paper",
     "per_class.csv": "a row per system and class: precision, recall, F1 with intervals",
+    "seeds.csv": "a row per system, seed and measure: its value on all test clips, and its difference to scratch",
     "significance.csv": "a row per system and measure: difference, interval, p-values",
     "folds.csv": "a row per fold and part: clips, and who speaks in them",
     "label_balance.csv": "how often each label of each task and target is given",

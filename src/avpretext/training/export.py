@@ -25,7 +25,7 @@ from avpretext.training import model_folder
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import training_votes
 from avpretext.training.data import mean_and_deviation, normalise
-from avpretext.training.finetune import LabelledClips, RunSeeds, read_clips, train
+from avpretext.training.finetune import EVERY_CLIP, LabelledClips, RunSeeds, body_of_run, read_clips, train
 from avpretext.training.folds import Fold, FoldTable, read_folds
 from avpretext.training.grid import grid_map
 from avpretext.training.loop import torch_device
@@ -35,9 +35,6 @@ from avpretext.training.penalty_matrices import Matrix
 from avpretext.training.predictions import provenance_of
 from avpretext.training.targets import Targets, read_targets
 
-EVERY_CLIP = 1_000_000
-"""Number of the fold in which every clip trains, as seeds count it: no protocol has so many."""
-
 
 def run(
     name: str,
@@ -45,7 +42,7 @@ def run(
     targets: Mapping[str, Path],
     folds: Path,
     histories: Mapping[str, Path],
-    starts: Mapping[str, Path],
+    starts: Mapping[str, Sequence[Path]],
     config: Config,
     output: Path,
     threads: int,
@@ -64,7 +61,8 @@ def run(
     histories
         initialisation: `history.parquet` of its fine-tuning; read for `best` alone.
     starts
-        initialisation: checkpoint.
+        initialisation: checkpoints, one for each pre-training. The networks start from them in turn, so that no
+        pre-training has to be chosen.
     config
         Read: `seed`, `chunks`, `model`, `finetune`, `export`, and of `split` what shapes sound.
     output
@@ -76,9 +74,9 @@ def run(
     known, table = read_targets(targets), read_folds(folds)
     clips = read_clips(features, known, table, config)
     chosen, scores = choose(histories) if name == BEST else (name, {})
-    body = body_of(chosen, starts, clips.chunks.channels, config)
+    bodies = bodies_of(chosen, starts, clips.chunks.channels, config)
     rows = {"train": learnt_rows(clips), "dev": np.empty(0, np.int64)}
-    networks = trained(clips, rows, body, penalty_of(known, table, config), config, threads)
+    networks = trained(clips, rows, bodies, penalty_of(known, table, config), config, threads)
     normalisation = None
     if config.model.normalise == "train":
         normalisation = Normalisation(*mean_and_deviation(clips.chunks.moments[:, rows["train"]]))
@@ -90,6 +88,7 @@ def run(
         dev_scores=scores,
         seed=config.seed,
         networks=len(networks),
+        pretrainings=min(len(bodies), len(networks)),
         channels=clips.chunks.channels,
         chunks=config.chunks,
         model=config.model,
@@ -107,19 +106,19 @@ def _said_of(known: Targets, table: FoldTable) -> dict[str, Any]:
     return {**named, "speaker_leaks": bool(said.get("speaker_leaks", False))}
 
 
-def body_of(start: str, starts: Mapping[str, Path], channels: Sequence[str], config: Config) -> Body | None:
-    """Return the pre-trained body of an initialisation, None from scratch.
+def bodies_of(start: str, starts: Mapping[str, Sequence[Path]], channels: Sequence[str], config: Config) -> list[Body]:
+    """Return the pre-trained bodies of an initialisation, none from scratch.
 
     Raises
     ------
     UserError
-        Its checkpoint is not given, or is of another model.
+        Its checkpoints are not given, or are of another model.
     """
     if start == SCRATCH:
-        return None
+        return []
     if start not in starts:
         raise UserError(f"export {start}: its checkpoint is needed; name it: --checkpoint {start}=FILE")
-    return checkpoints.read_body(starts[start], channels, config)
+    return [checkpoints.read_body(path, channels, config) for path in starts[start]]
 
 
 def choose(histories: Mapping[str, Path]) -> tuple[str, dict[str, float]]:
@@ -200,7 +199,7 @@ class _Job(NamedTuple):
 def trained(
     clips: LabelledClips,
     rows: Mapping[str, NDArray[np.int64]],
-    body: Body | None,
+    bodies: Sequence[Body],
     penalty: Matrix | None,
     config: Config,
     threads: int,
@@ -209,7 +208,7 @@ def trained(
     device = torch_device(config.finetune.device)
     normalised = normalise(clips.chunks, rows["train"], config.model.normalise)
     resident = replace(normalised, steps=normalised.steps.to(device), mask=normalised.mask.to(device))
-    once = functools.partial(_weights, replace(clips, chunks=resident), rows, body, penalty, config)
+    once = functools.partial(_weights, replace(clips, chunks=resident), rows, bodies, penalty, config)
     jobs = [_Job(number) for number in range(config.export.networks)]
     done = progress(grid_map(once, jobs, threads, device), total=len(jobs), unit="networks", label="export")
     return [{name: torch.from_numpy(value) for name, value in weights.items()} for weights in done]
@@ -218,11 +217,12 @@ def trained(
 def _weights(
     clips: LabelledClips,
     rows: Mapping[str, NDArray[np.int64]],
-    body: Body | None,
+    bodies: Sequence[Body],
     penalty: Matrix | None,
     config: Config,
     job: _Job,
 ) -> dict[str, NDArray[Any]]:
     """Train one network; return its weights as arrays, which another process can send."""
+    body = body_of_run(bodies, job.number)
     state, _ = train(clips, rows, RunSeeds(job.number, EVERY_CLIP), body, config, penalty)
     return {name: value.detach().cpu().numpy() for name, value in state.best.items()}

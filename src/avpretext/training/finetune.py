@@ -39,6 +39,9 @@ from avpretext.training.penalty_matrices import Matrix, penalties_of
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
 from avpretext.training.targets import Targets, has_classes, read_targets
 
+EVERY_CLIP = 1_000_000
+"""Number of the fold in which every clip trains, as seeds count it: no protocol has so many."""
+
 _SHAPING = ("chunks", "model", "finetune")
 
 
@@ -78,7 +81,7 @@ class LabelledClips:
 
 def run(
     initialisation: str,
-    checkpoint: Path | None,
+    starts: Sequence[Path],
     features: Mapping[str, Mapping[str, Sequence[Path]]],
     targets: Mapping[str, Path],
     folds: Path,
@@ -95,9 +98,10 @@ def run(
     Parameters
     ----------
     initialisation
-        `scratch`, or the name of the checkpoint's tasks.
-    checkpoint
-        What to start from; None from scratch.
+        `scratch`, or the name of the checkpoints' tasks.
+    starts
+        Checkpoints to start from, one for each pre-training: run i of a fold starts from the one at i modulo their
+        number; none from scratch.
     features
         corpus that the folds name, or its copy at another speed, from which training clips alone are taken: name of
         per-frame features: their shards, in the order of `model.features`.
@@ -118,30 +122,36 @@ def run(
     torch.set_num_threads(1)
     known, table = read_targets(targets), read_folds(folds)
     clips = read_clips(features, known, table, config)
-    body = checkpoints.read_body(checkpoint, clips.chunks.channels, config) if checkpoint else None
+    bodies = [checkpoints.read_body(path, clips.chunks.channels, config) for path in starts]
     warn_of_missing_classes(clips, table.folds)
     penalties = penalties_of(co_occurrence, known.classes, config.finetune)
     device = torch_device(config.finetune.device)
     mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
     total = len(table.folds) * config.finetune.seeds
-    finished = FinishedRuns(output, _made_from(clips, table, penalties, body, config))
+    finished = FinishedRuns(output, _made_from(clips, table, penalties, bodies, config))
 
     def once(job: _Job) -> Run:
+        body = body_of_run(bodies, job.seed)
         train = functools.partial(run_once, job.clips, job.fold, job.seed, body, config, job.penalty)
         return finished.once(f"{job.fold.number}-{job.seed}", lambda unfinished: train(unfinished=unfinished))
 
     runs = grid_map(once, _jobs(clips, table.folds, penalties, config, device), threads, device)
     label = f"finetune {table.setting} from {initialisation}"
     done = list(progress(runs, total=total, unit="runs", label=label))
-    write(done, initialisation, known, table, config, output)
+    write(done, initialisation, len(bodies), known, table, config, output)
     finished.remove()
 
 
+def body_of_run(bodies: Sequence[Body], number: int) -> Body | None:
+    """Return what a run starts from: the pre-trainings take turns, so that each counts alike."""
+    return bodies[number % len(bodies)] if bodies else None
+
+
 def _made_from(
-    clips: LabelledClips, table: FoldTable, penalties: Mapping[int, Matrix], body: Body | None, config: Config
+    clips: LabelledClips, table: FoldTable, penalties: Mapping[int, Matrix], bodies: Sequence[Body], config: Config
 ) -> str:
     """Return what tells the runs of this job from those of any other."""
-    weights = sorted(body.weights.items()) if body else []
+    weights = [entry for body in bodies for entry in sorted(body.weights.items())]
     apart = {"threads", "checkpoints"}  # they shape nothing
     said = {
         "options": [getattr(config, name).model_dump(mode="json", exclude=apart) for name in _SHAPING],
@@ -149,7 +159,7 @@ def _made_from(
         "clips": [clips.chunks.clip_ids, clips.chunks.speakers, clips.chunks.channels],
         "learnt": [clips.kind, clips.classes],
         "folds": said_of(table),
-        "body": [body.heard_all, *(name for name, _ in weights)] if body else None,
+        "bodies": [[body.heard_all, *sorted(body.weights)] for body in bodies],
     }
     matrices = [matrix for _, matrix in sorted(penalties.items())]
     numbers = [clips.chunks.steps, clips.chunks.mask, *(value for _, value in weights)]
@@ -282,6 +292,10 @@ class RunSeeds(NamedTuple):
     run: int
     fold: int
 
+    def __str__(self) -> str:
+        where = f"finetune: fold {self.fold}, seed"
+        return f"{'export: network' if self.fold == EVERY_CLIP else where} {self.run}"
+
 
 def train(
     clips: LabelledClips,
@@ -305,7 +319,7 @@ def train(
     learnt = at_every_speed(clips, rows["train"], objective)
     if unfinished:
         unfinished.restore(functools.partial(checkpoints.unpack, state))
-    for _ in epochs(state, learnt, dev, objective.loss, objective.score, options):
+    for _ in epochs(state, learnt, dev, objective.loss, objective.score, options, where=str(seeds)):
         if unfinished:
             unfinished.keep(functools.partial(checkpoints.pack, state))
     return state, objective
@@ -344,14 +358,24 @@ def best_predictions(
 
 
 def write(
-    runs: Sequence[Run], initialisation: str, known: Targets, table: FoldTable, config: Config, output: Path
+    runs: Sequence[Run],
+    initialisation: str,
+    pretrainings: int,
+    known: Targets,
+    table: FoldTable,
+    config: Config,
+    output: Path,
 ) -> None:
     """Write predictions and history, by fold, seed, split and clip."""
     options = {name: getattr(config, name).model_dump(mode="json") for name in _SHAPING}
     made_by = shards.provenance("finetune", {"seed": config.seed, **options}, **provenance_of(known, table))
     named = [(result, {"initialisation": initialisation, "fold": result.fold, "seed": result.seed}) for result in runs]
     clips = {clip.key: clip for clip in table.clips}
-    predictions = [row for result, run in named for row in prediction_rows(result.predictions, run, clips, known)]
+    predictions = [
+        {**row, "pretraining": row["seed"] % pretrainings if pretrainings else None}
+        for result, run in named
+        for row in prediction_rows(result.predictions, run, clips, known)
+    ]
     shards.write_table(output / "predictions.parquet", predictions, schemas.PREDICTIONS, made_by)
     history = [{**run, **row._asdict()} for result, run in named for row in result.history]
     shards.write_table(output / "history.parquet", history, schemas.FINETUNE_HISTORY, made_by)

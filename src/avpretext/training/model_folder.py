@@ -27,7 +27,7 @@ from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
 from avpretext.options.base import Count
 from avpretext.shards import atomic_path
-from avpretext.training import checkpoint
+from avpretext.training import checkpoint, finite
 from avpretext.training.objectives import TASK, Scale
 from avpretext.training.sources import STAGES
 
@@ -60,7 +60,8 @@ class LearntFrom(Options):
 class Description(Options):
     """The content of `model.json`.
 
-    `dev_scores` are those that the initialisation was chosen by, empty where it was named. `speech` and `log_mel` are
+    `dev_scores` are those that the initialisation was chosen by, empty where it was named. The networks start from
+    `pretrainings` pre-trainings in turn; 0: from random weights, or not known. `speech` and `log_mel` are
     null where the model does not hear them. `scale` is mean and deviation of an attribute. `normalisation` by `train`
     lies beside the weights. `speaker_leaks`: its protocol has speakers in both train and test. `machine` is that which
     it was trained on, with versions.
@@ -78,6 +79,7 @@ class Description(Options):
     dev_scores: dict[str, float]
     seed: int
     networks: Count
+    pretrainings: int = 0
     media: MediaSettings
     speech: SpeechOptions | None
     log_mel: LogMelOptions | None
@@ -124,7 +126,7 @@ def write(
     found = {"weights_sha256": sha256, "machine": machine.facts()}
     content = description.model_copy(update=found).model_dump(mode="json")
     with atomic_path(folder / DESCRIPTION) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
 
 
 def read(folder: Path) -> TrainedModel:
@@ -218,8 +220,5 @@ def _network(weights: Mapping[str, Tensor], description: Description, file: Path
     """Return a network with these weights; one of other shapes is refused before it takes memory."""
     with torch.device("meta"):
         network = SpeechNetwork(len(description.channels), description.model, {TASK: len(description.classes)})
-    expected = {name: value.shape for name, value in network.state_dict().items()}
-    if {name: value.shape for name, value in weights.items()} != expected:
-        raise UserError(f"{file}: its weights are not those of the network in {DESCRIPTION}; {_AGAIN}")
-    network.load_state_dict(weights, assign=True)
+    finite.load_all(network, weights, file, _AGAIN)
     return network.eval()

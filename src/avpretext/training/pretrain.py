@@ -1,28 +1,24 @@
-"""Pre-training: any subset of the pretext tasks, learnt from speech alone."""
+"""Pre-training: any subset of the pretext tasks, learnt from speech alone, once for each seed."""
 
+import functools
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from avpretext import schemas, shards
 from avpretext.config import Config, PretrainOptions
+from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
 from avpretext.models.heads import CHUNK_TASKS, CLUSTERS
-from avpretext.models.losses import (
-    NO_LABEL,
-    balanced_class_weights,
-    masked_binary_loss,
-    masked_class_loss,
-    total_loss,
-)
+from avpretext.models.losses import NO_LABEL
 from avpretext.models.network import make_network
+from avpretext.paths import CHECKPOINT
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
@@ -37,8 +33,18 @@ from avpretext.training.data import (
     rows_of,
 )
 from avpretext.training.finished import fingerprint
-from avpretext.training.loop import ClipSet, Target, TrainingState, epochs, start, torch_device
-from avpretext.training.measures import dev_measures
+from avpretext.training.grid import grid_map
+from avpretext.training.loop import (
+    ClipSet,
+    HistoryRow,
+    Target,
+    TrainingState,
+    epochs,
+    network_seed,
+    start,
+    torch_device,
+)
+from avpretext.training.pretext_objective import Objective
 
 RESUME = "resume.safetensors"
 """The last epoch's checkpoint of a run that is not finished; not an output of the rule, so that it outlives a kill."""
@@ -52,10 +58,13 @@ def run(
     config: Config,
     output: Path,
     threads: int,
+    seeds: int,
 ) -> None:
-    """Pre-train on a set of tasks; write `checkpoint.safetensors` and `history.parquet`.
+    """Pre-train on a set of tasks, once for each seed; write `{seed}/checkpoint.safetensors` and `history.parquet`.
 
-    A run that was stopped goes on after its last whole epoch, to the same bytes as if it had not been stopped.
+    Everything random is drawn anew by each seed: the held-out speakers, the first weights, the order of batches,
+    dropout and augmentation. A job that was stopped goes on after the last whole epoch of each run, to the same bytes
+    as if it had not been stopped.
 
     Parameters
     ----------
@@ -72,24 +81,62 @@ def run(
     output
         The folder to write.
     threads
-        CPU threads.
+        Seeds trained at a time, each with one CPU thread; see `grid.grid_map`.
+    seeds
+        How many.
     """
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
     output.mkdir(parents=True, exist_ok=True)
     chunks = read_chunks(features, index, config)
     classes = read_classes(tasks, labels, config.pretrain)
     targets = read_targets(chunks, tasks, labels, classes, config.pretrain)
-    state, metadata, channels = fit(chunks, targets, classes, config, output / RESUME)
-    tensors, counters = checkpoints.pack(state)
-    checkpoints.write(output / "checkpoint.safetensors", {**tensors, **channels}, {**metadata, **counters})
-    made_by = shards.provenance("pretrain", metadata["config"], tasks=list(tasks))
-    history = [row._asdict() for row in state.history]
+    once = functools.partial(_run_once, chunks, targets, classes, config, output)
+    jobs = [_Job(tuple(tasks), seed) for seed in range(seeds)]
+    histories = list(grid_map(once, jobs, threads, torch_device(config.pretrain.device)))
+    made_by = shards.provenance("pretrain", settings_of(config), tasks=list(tasks))
+    history = [{"seed": seed, **row._asdict()} for seed, rows in enumerate(histories) for row in rows]
     shards.write_table(output / "history.parquet", history, schemas.PRETRAIN_HISTORY, made_by)
-    (output / RESUME).unlink(missing_ok=True)
+    for job in jobs:
+        (output / str(job.seed) / RESUME).unlink(missing_ok=True)
+
+
+class _Job(NamedTuple):
+    """A run to do."""
+
+    tasks: tuple[str, ...]
+    seed: int
+
+    def __str__(self) -> str:
+        return f"pretrain {'-'.join(self.tasks)}, seed {self.seed}"
+
+
+def _run_once(
+    chunks: SpeechChunks,
+    targets: Mapping[str, Target],
+    classes: Mapping[str, list[str]],
+    config: Config,
+    output: Path,
+    job: _Job,
+) -> list[HistoryRow]:
+    """Train with one seed, write its checkpoint and return its history.
+
+    The last epoch's state stays until the job is done, so that one that is killed does not train this seed again.
+    """
+    folder = output / str(job.seed)
+    folder.mkdir(exist_ok=True)
+    state, metadata, channels = fit(chunks, targets, classes, job.seed, config, folder / RESUME)
+    tensors, counters = checkpoints.pack(state)
+    checkpoints.write(folder / CHECKPOINT, {**tensors, **channels}, {**metadata, **counters})
+    return state.history
 
 
 def fit(
-    chunks: SpeechChunks, targets: Mapping[str, Target], classes: Mapping[str, list[str]], config: Config, resume: Path
+    chunks: SpeechChunks,
+    targets: Mapping[str, Target],
+    classes: Mapping[str, list[str]],
+    number: int,
+    config: Config,
+    resume: Path,
 ) -> tuple[TrainingState, dict[str, Any], dict[str, Tensor]]:
     """Train from the start or from `resume`; return the state, what describes it, and its normalisation.
 
@@ -101,33 +148,36 @@ def fit(
         task: its labels and their weights, one row per clip.
     classes
         task: names of its classes; empty for a chunk task.
+    number
+        Which seed it is, from 0.
     config
         Read: `seed`, `chunks`, `model`, `pretrain`.
     resume
         The file that holds the last epoch's state while training goes on.
     """
-    options = config.pretrain
-    learnt, held_out = hold_out_speakers(chunks.speakers, options.dev_fraction, config.seed)
+    options, seed = config.pretrain, network_seed(config.seed, number)
+    learnt, held_out = hold_out_speakers(chunks.speakers, options.dev_fraction, seed)
     hidden = hidden_channels(chunks.channels, options.hidden_channels)
     normalised = normalise(chunks, learnt, config.model.normalise)
-    metadata = describe(chunks, classes, hidden, config)
+    metadata = {**describe(chunks, classes, hidden, config), "seed": number}
     network = make_network(
-        len(chunks.channels), config.model, {task: len(names) for task, names in classes.items()}, config.seed
+        len(chunks.channels), config.model, {task: len(names) for task, names in classes.items()}, seed
     )
-    state = start(network, options, config.seed)
+    state = start(network, options, seed)
     objective = Objective({task: target.take(learnt) for task, target in targets.items()}, classes, options)
     learnt_set, dev_set = (
         hide(clip_set(normalised, targets, rows), hidden, options.hidden_from) for rows in (learnt, held_out)
     )
     learnt_set = learnt_set.to(torch_device(options.device))
-    labels = ClusterLabels(learnt_set, dev_set, options, config.seed) if CLUSTERS in classes else None
+    labels = ClusterLabels(learnt_set, dev_set, options, seed) if CLUSTERS in classes else None
     arrays = [chunks.steps, chunks.mask, *(array for target in targets.values() for array in target)]
     known = {**metadata, "made_from": fingerprint("pretrain", metadata, arrays)}
     take_up(state, labels, resume, known)
     if labels and state.epoch < options.epochs:
         labels.renew(state)
-    steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, kept(classes, options))
-    for _ in progress(steps, total=options.epochs, unit="epochs", label=f"pretrain {'-'.join(classes)}"):
+    label, keep = str(_Job(tuple(classes), number)), kept(classes, options)
+    steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, keep, label)
+    for _ in progress(steps, total=options.epochs, unit="epochs", label=label):
         tensors, counters = checkpoints.pack(state)
         checkpoints.write(resume, {**tensors, **(labels.state() if labels else {})}, {**known, **counters})
         if labels and state.epoch < options.epochs:
@@ -150,14 +200,11 @@ def kept(tasks: Collection[str], options: PretrainOptions) -> Literal["last", "b
 def read_chunks(
     features: Mapping[str, Mapping[str, Sequence[Path]]], index: Mapping[str, Sequence[Path]], config: Config
 ) -> SpeechChunks:
-    """Read the features of all corpora; a clip whose speaker is not known is its own speaker."""
+    """Read the features of all corpora; see `who_speaks` for clips whose speaker is not known."""
     parts = {}
     for corpus in sorted(features):
-        rows = shards.read(index[corpus], ["clip_id", "speaker"])
-        speakers = dict(rows.select("clip_id", pl.col("speaker").fill_null(pl.col("clip_id"))).iter_rows())
-        parts[corpus] = load_chunks(
-            features[corpus], speakers, config.model.channels, chunk_grid(config.chunks, config.model)
-        )
+        speakers, grid = speaker_of_each(index[corpus]), chunk_grid(config.chunks, config.model)
+        parts[corpus] = load_chunks(features[corpus], speakers, config.model.channels, grid)
     return concatenate(parts)
 
 
@@ -288,52 +335,10 @@ def hide(clips: ClipSet, hidden: NDArray[np.bool_], hidden_from: Sequence[str]) 
     return ClipSet(torch.cat([silenced, clips.steps]), torch.cat([clips.mask, clips.mask]), targets)
 
 
-class Objective:
-    """The weighted sum of the tasks' losses; with `keep: best`, the dev epoch is chosen by that sum."""
-
-    def __init__(self, train: Mapping[str, Target], classes: Mapping[str, list[str]], options: PretrainOptions) -> None:
-        self.classes = {task: len(names) for task, names in classes.items()}
-        self.class_weights = {
-            task: balanced_class_weights(train[task].labels, count, train[task].weights)
-            for task, count in self.classes.items()
-            if task not in (*CHUNK_TASKS, CLUSTERS)
-        }
-        self.task_weights = {str(task): weight for task, weight in options.task_weights.items()}
-
-    def losses(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, Tensor]:
-        """Return the loss of each task."""
-        return {task: self._loss(task, logits[task], target) for task, target in targets.items()}
-
-    def _loss(self, task: str, logits: Tensor, target: Target) -> Tensor:
-        if task in CHUNK_TASKS:
-            return masked_binary_loss(logits, *target)
-        if task == CLUSTERS:
-            return masked_class_loss(logits.flatten(0, 1), target.labels.flatten(), target.weights.flatten())
-        return masked_class_loss(logits, *target, self.class_weights[task].to(logits.device))
-
-    def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> Tensor:
-        """Return the loss of a batch."""
-        return total_loss(self.losses(logits, targets), self.task_weights)
-
-    def score(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, float]:
-        """Return the measures of the dev clips: the loss, and loss, UAR and macro-F1 of each task."""
-        losses = self.losses(logits, targets)
-        measures = {"loss": float(total_loss(losses, self.task_weights))}
-        for task, target in targets.items():
-            binary = task in CHUNK_TASKS
-            predicted = (logits[task] > 0).long() if binary else logits[task].argmax(-1)
-            of_task = dev_measures(target.labels, predicted, 2 if binary else self.classes[task])
-            measures |= {f"{task}_{name}": value for name, value in of_task.items()}
-            measures[f"{task}_loss"] = float(losses[task])
-        return {**measures, "score": -measures["loss"]}
-
-
 def describe(
     chunks: SpeechChunks, classes: Mapping[str, list[str]], hidden: NDArray[np.bool_], config: Config
 ) -> dict[str, Any]:
     """Return what a checkpoint says of itself, and what must be equal for a run to be taken up again."""
-    settings = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "model", "pretrain")}
-    settings["pretrain"].pop("task_sets")
     return {
         "tasks": list(classes),
         "classes": {task: names for task, names in classes.items() if names},
@@ -341,8 +346,16 @@ def describe(
         "hidden_channels": [name for name, hides in zip(chunks.channels, hidden, strict=True) if hides],
         "hidden_from": [task for task in classes if task in config.pretrain.hidden_from],
         "clips": len(chunks),
-        "config": {"seed": config.seed, **settings},
+        "config": settings_of(config),
     }
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """Return the options that shape a pre-training."""
+    settings = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "model", "pretrain")}
+    for name in ("task_sets", "threads", "seeds"):
+        settings["pretrain"].pop(name)
+    return {"seed": config.seed, **settings}
 
 
 def take_up(state: TrainingState, labels: ClusterLabels | None, resume: Path, metadata: Mapping[str, Any]) -> None:
