@@ -144,7 +144,7 @@ def test_action_units_are_measured_from_what_their_backend_reads() -> None:
     assert inputs() == ["landmarks", "index", "neutral"]
     assert inputs(calibration="clip") == ["landmarks", "index"]
     assert inputs(backend="pyfeat") == ["frames"]
-    assert inputs(backend="import", imports="folder") == ["landmarks"]
+    assert inputs(backend="import", imports="folder") == ["landmarks", "index"]
 
 
 def test_an_imported_file_that_changes_is_noticed(tmp_path: Path) -> None:

@@ -1,50 +1,58 @@
-"""What a killed run leaves behind, and how the next run tells it from a run that is at work.
+"""What a killed run leaves behind: Snakemake's marks and half-written files, removed when the next run starts.
 
 Snakemake marks its folder as locked with files, which outlive a run that is killed: the next one would refuse to start
 and ask for `--unlock`. `tidy` therefore keeps a lock that the operating system drops with the process, however that
-ends. Where nobody else holds it, no run is at work: the marks are a dead run's, and so are half-written files.
+ends. Where nobody else holds it, the marks are a dead run's.
 """
 
-import fcntl
-import shutil
+import time
 from pathlib import Path
 from typing import IO
 
+from avpretext import locks
 from avpretext.shards import TEMPORARY
+
+ABANDONED_S = 86_400.0
+"""A half-written file of another machine, whose lock may not be seen from here, counts as left after so long."""
+
+_OPENED_S = 60.0
+"""A process that has made a file and not locked it yet has it locked by then."""
 
 _LOCK = "avpretext.lock"
 _held: list[IO[bytes]] = []
 
 
 def tidy(records: Path, results: Path) -> bool:
-    """Remove what killed runs left, unless a run is at work; from now on this process counts as one that is.
+    """Remove what killed runs left; from now on this process counts as a run that is at work.
 
-    Runs that make different files may still work side by side: then nothing is removed, and Snakemake's own marks
+    Runs with other results folders may work side by side in one working directory: then Snakemake's marks stay, and
     decide. So they do where the file system knows no locks.
 
     Parameters
     ----------
     records
-        Snakemake's own folder, `.snakemake`: its `locks` are removed.
+        Snakemake's own folder, `.snakemake`: what is in `locks` is removed, if no other run is at work.
     results
-        The results folder: half-written files in it are removed.
+        The results folder: half-written files in it are removed, if no process may still write them.
 
     Returns
     -------
     Whether no other run was at work.
     """
+    for left in results.rglob(f"{TEMPORARY[0]}*{TEMPORARY[1]}"):
+        if is_abandoned(left):
+            left.unlink(missing_ok=True)
     try:
         records.mkdir(parents=True, exist_ok=True)
         lock = (records / _LOCK).open("ab")
     except OSError:  # read-only: Snakemake says so itself
         return False
-    alone = _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    alone = locks.hold(lock) is True
     if alone:
-        shutil.rmtree(records / "locks", ignore_errors=True)
-        for left in results.rglob(f"{TEMPORARY[0]}*{TEMPORARY[1]}"):
-            left.unlink(missing_ok=True)
+        for mark in (records / "locks").glob("*"):
+            mark.unlink(missing_ok=True)
     # Shared, so that several runs are at work at a time; until a run has it, it has set no marks of its own.
-    if _locked(lock, fcntl.LOCK_SH):
+    if locks.hold(lock, shared=True):
         _held.append(lock)
     return alone
 
@@ -55,9 +63,15 @@ def release() -> None:
         _held.pop().close()
 
 
-def _locked(file: IO[bytes], kind: int) -> bool:
+def is_abandoned(path: Path) -> bool:
+    """Tell whether no process writes a half-written file any more; one that cannot be asked has a day."""
+    held = locks.is_held(path)
     try:
-        fcntl.flock(file, kind)
+        age_s = time.time() - path.stat().st_mtime
     except OSError:
         return False
-    return True
+    host, _, rest = path.name.removeprefix(TEMPORARY[0]).partition("-")
+    pid = rest.partition("-")[0]
+    if held or host != locks.host() or not pid.isdigit():
+        return not held and age_s > ABANDONED_S
+    return not (locks.is_alive(int(pid)) and (held is None or age_s < _OPENED_S))

@@ -5,12 +5,12 @@ here (`avpretext schema`), and a test keeps the three in step.
 """
 
 import itertools
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from avpretext.errors import nearest
-from avpretext.options.base import LABELLED_TASKS, TASKS, Count, Fraction, Options, Positive, Task
+from avpretext.options.base import LABELLED_TASKS, TASKS, Count, Fraction, Location, Options, Positive, Task
 from avpretext.options.corpora import CorpusOptions, ProtocolOptions
 from avpretext.options.labels import (
     ActivationLabelOptions,
@@ -109,7 +109,7 @@ class ReportOptions(Options):
 
     pictures: bool = Field(True, description="false: no pictures of people")
     explorer_clips: int = Field(600, ge=0, description="so many clips, at most, can be looked up in the report")
-    compare_action_units: str | None = Field(
+    compare_action_units: Annotated[str | None, Location(watched=True)] = Field(
         None, description="results folder of a run on the same clips by another backend, to compare with; null: none"
     )
 
@@ -133,7 +133,7 @@ class DemoOptions(Options):
 class Config(Options):
     """Everything in `config.yaml`."""
 
-    results: str = Field("results", description="folder that the workflow writes")
+    results: Annotated[str, Location()] = Field("results", description="folder that the workflow writes")
     seed: int = Field(1, ge=0, description="seed of everything random")
     corpora: dict[str, CorpusOptions] = Field(description="name: corpus")
     models: ModelFileOptions = ModelFileOptions()

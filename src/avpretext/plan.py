@@ -149,12 +149,12 @@ class Plan:
         backend, stage = self.config.action_units.backend, self.config.corpora[corpus].clips_stage
         if backend == "pyfeat":
             return {"frames": self.layout.shard(corpus, "split", shard, "frames")}
-        landmarks = {"landmarks": self.layout.shard(corpus, "landmarks", shard)}
-        if backend == "import":
-            return landmarks
-        calibrated = {"neutral": self.layout.corpus(corpus, "neutral")}
-        needed = calibrated if self.config.action_units.calibration == "speaker" else {}
-        return {**landmarks, "index": self.layout.shard(corpus, stage, shard), **needed}
+        listed = {
+            "landmarks": self.layout.shard(corpus, "landmarks", shard),
+            "index": self.layout.shard(corpus, stage, shard),
+        }
+        by_speaker = backend == "blendshapes" and self.config.action_units.calibration == "speaker"
+        return {**listed, "neutral": self.layout.corpus(corpus, "neutral")} if by_speaker else listed
 
     def imports(self) -> str | None:
         """Return what changes when a file of imported action units is added, replaced or removed; None without any."""

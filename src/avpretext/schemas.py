@@ -27,6 +27,7 @@ REASONS = {
     "no_audio": "the file has no audio stream",
     "no_video": "the file has no video stream",
     "truncated": "the file ends before the duration or the size that it declares, or within a packet",
+    "lost_sound": "more than a tenth of the clip has pictures and no sound, or lies in gaps of the sound",
     "decode_error": "ffmpeg cannot decode the file",
     "too_short": "the clip is shorter than split.min_duration_s",
     "too_long": "the clip is longer than split.max_duration_s",

@@ -17,14 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from avpretext import __version__
+from avpretext import __version__, locks, machine, recipes
 from avpretext.errors import UserError
 
 PathLike = str | os.PathLike[str]
 _METADATA_KEY = b"avpretext"
+_MACHINE_KEY = b"avpretext.machine"
 
 TEMPORARY = (".avpretext-", ".tmp")
-"""How the names of half-written files begin and end."""
+"""How the names of half-written files begin and end; between are the machine and the process that write them."""
 
 _NO_SPACE = {
     errno.ENOSPC: "the disk is full; free some space, or set `results` to a folder on a larger disk",
@@ -75,9 +76,20 @@ def read_provenance(path: PathLike) -> dict[str, Any]:
     return made_by
 
 
+def read_machine(path: PathLike) -> dict[str, str]:
+    """Return the machine and the software that a Parquet file was made with, see `machine.facts`."""
+    with _opened(path) as file:
+        metadata = file.schema_arrow.metadata or {}
+    facts: dict[str, str] = json.loads(metadata.get(_MACHINE_KEY, b"{}"))
+    return facts
+
+
 @contextmanager
 def atomic_path(path: PathLike) -> Iterator[Path]:
     """Give a temporary file in the folder of `path`; on success it is synced and renamed to `path`, else removed.
+
+    It is locked until then, so that nobody takes it for one that a killed process has left. Where the file cannot carry
+    its recipe itself, the recipe is put beside it.
 
     Raises
     ------
@@ -87,11 +99,14 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
     target = Path(path)
     temporary = _temporary_beside(target)
     try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(target)
+        with temporary.open("r+b") as held:
+            locks.hold(held, wait=True)
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            recipes.put_beside(target, temporary)
+            temporary.replace(target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _NO_SPACE:
@@ -102,14 +117,22 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
 _AGAIN = "and run the same command again: what is finished is kept"
 
 
-def _temporary_beside(target: Path) -> Path:
-    """Make an empty file beside `target`."""
+@contextmanager
+def explained(folder: PathLike) -> Iterator[None]:
+    """Turn what keeps a folder from being written to into a user's error, which says the fix."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=TEMPORARY[0], suffix=TEMPORARY[1])
+        yield
     except OSError as error:
         fix = _NO_SPACE.get(error.errno or 0, "make the folder writable, or set `results` to another one")
-        raise UserError(f"{target.parent}: cannot be written to ({error.strerror}); {fix}, {_AGAIN}") from None
+        raise UserError(f"{folder}: cannot be written to ({error.strerror}); {fix}, {_AGAIN}") from None
+
+
+def _temporary_beside(target: Path) -> Path:
+    """Make an empty file beside `target`."""
+    with explained(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f"{TEMPORARY[0]}{locks.host()}-{os.getpid()}-"
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=TEMPORARY[1])
     os.close(handle)
     return Path(name)
 
@@ -145,7 +168,13 @@ class ShardWriter:
         compression: str = "zstd",
         row_group: int = 65_536,
     ) -> None:
-        self.schema = schema.with_metadata({_METADATA_KEY: json.dumps(made_by, sort_keys=True)})
+        self.schema = schema.with_metadata(
+            {
+                _METADATA_KEY: json.dumps(made_by, sort_keys=True, allow_nan=False),
+                _MACHINE_KEY: machine.as_line(),
+                **recipes.metadata(path),
+            }
+        )
         self.rows = 0
         self._row_group = row_group
         self._path = path

@@ -41,6 +41,8 @@ class Stage:
         Options among these that do not: in a dotted key's group, the names left out.
     runs
         Stages whose work it does too, so that their versions count as well as its own.
+    fixed
+        True: its output can be no other, since all who read it check its SHA-256; a file put there by hand will do.
     """
 
     module: str
@@ -48,6 +50,7 @@ class Stage:
     options: tuple[str, ...] = ()
     but: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+    fixed: bool = False
 
 
 def _of_corpus(*keys: str) -> tuple[str, ...]:
@@ -56,14 +59,14 @@ def _of_corpus(*keys: str) -> tuple[str, ...]:
 
 
 STAGES = {
-    "models": Stage("avpretext.features.models", 1, ("models",)),
+    "models": Stage("avpretext.features.models", 1, ("models",), fixed=True),
     "index": Stage(
         "avpretext.media.index",
-        2,
-        _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers"),
+        3,
+        _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers", "speaker_folder"),
     ),
-    "segment": Stage("avpretext.media.segment", 2, ("segment", *_of_corpus("video"))),
-    "split": Stage("avpretext.media.split", 3, ("split",), but=("keep_frames",)),
+    "segment": Stage("avpretext.media.segment", 3, ("segment", *_of_corpus("video"))),
+    "split": Stage("avpretext.media.split", 4, ("split",), but=("keep_frames",)),
     "watch": Stage(
         "avpretext.features.watch",
         1,
@@ -82,7 +85,7 @@ STAGES = {
     "landmarks": Stage("avpretext.features.landmarks", 2, ("landmarks",)),
     "motion": Stage("avpretext.features.motion", 2, ("motion",)),
     "neutral": Stage("avpretext.features.neutral", 2, ("action_units.calibration",)),
-    "action_units": Stage("avpretext.features.action_units", 3, ("action_units",)),
+    "action_units": Stage("avpretext.features.action_units", 4, ("action_units",)),
     "resting_shape": Stage("avpretext.features.resting_shape", 1),
     "lower_face": Stage("avpretext.features.lower_face", 1),
     "rejects": Stage("avpretext.media.rejects", 2, ("rejects",)),
@@ -90,17 +93,17 @@ STAGES = {
     "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
     "labels_emotion": Stage("avpretext.labels.emotion", 2, ("labels.emotion",)),
     "pretrain": Stage(
-        "avpretext.training.pretrain", 3, ("seed", "chunks", "model", "pretrain"), but=("task_sets", "threads", "seeds")
+        "avpretext.training.pretrain", 4, ("seed", "chunks", "model", "pretrain"), but=("task_sets", "threads", "seeds")
     ),
     "targets": Stage(
         "avpretext.corpora.targets",
-        2,
+        3,
         _of_corpus("path", "reader", "parts", "table", "outside", "segment", "ties", "label_map"),
     ),
     "folds": Stage(
         "avpretext.corpora.folds",
-        1,
-        ("seed", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "protocol")),
+        2,
+        ("seed", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "protocol", "speaker_folder")),
     ),
     "co_occurrence": Stage("avpretext.training.co_occurrence", 1),
     "finetune": Stage(
@@ -133,7 +136,7 @@ STAGES = {
     "ensemble": Stage("avpretext.training.ensemble", 2, ("ensemble",)),
     "orofacial_system": Stage(
         "avpretext.training.orofacial",
-        1,
+        2,
         ("seed", "split.fps", "speech", "log_mel", "phones.visemes", "orofacial"),
         but=("corpora", "systems", "threads", "checkpoint", "films", "film_system"),
     ),
@@ -174,7 +177,7 @@ def _plain(value: Any, but: tuple[str, ...]) -> Any:
 
 def whole_signature(config: Config) -> str:
     """Return all of a configuration as one line of JSON: the signature of stages that show what others made."""
-    return json.dumps(settled(config))
+    return json.dumps(settled(config), allow_nan=False)
 
 
 def signature(stage: str, config: Config, corpus: str | None = None) -> str:
@@ -185,7 +188,7 @@ def signature(stage: str, config: Config, corpus: str | None = None) -> str:
     """
     versions = [STAGES[name].version for name in (stage, *STAGES[stage].runs)]
     version = versions if len(versions) > 1 else versions[0]
-    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True)
+    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True, allow_nan=False)
 
 
 def parse_signature(text: str) -> Config:

@@ -186,7 +186,6 @@ def test_the_table_is_sought_here_then_in_the_corpus(corpus, tmp_path, monkeypat
         ("path,emotion\na.mp4,x\n,y\n", "row 3: no path"),
         ("file,emotion\na.mp4,x\n", "no column 'path'"),
         ("paths,emotion\na.mp4,x\n", "no column 'path'; did you mean 'paths'"),
-        ("path;speaker\na.mp4;x\n", "separated by commas"),
         ("path,speeker\na.mp4,x\n", "column 'speeker'; did you mean 'speaker'"),
         ("path,start_ms\na.mp4,5\n", "column 'start_ms'; did you mean 'start_s'"),
         ("path,emotion,emotion\na.mp4,x,y\n", "two columns are named 'emotion'"),
@@ -244,3 +243,8 @@ def test_a_hundred_thousand_rows_are_read(corpus):
     sources = folder.sources(options)
     assert len(sources["emotion"].read(options)) == len(entries) == 100_000
     assert not any(entry.refusal for entry in entries)
+
+
+def test_without_a_table_the_path_is_the_name_of_the_clip(corpus):
+    options = corpus("", "anna b/it's 😀 “é”.x.mp4", "alone.mov").model_copy(update={"table": None})
+    assert [file.clip for file in scan(options)] == [Clip("alone"), Clip("anna b/it's 😀 “é”.x", "anna b")]

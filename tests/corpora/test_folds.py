@@ -44,7 +44,12 @@ def write_corpus(
         for clip in rows
     ]  # fmt: skip
     targets = [
-        {"clip_id": clip.clip_id, "speaker": clip.speaker, "label": clip.label, "values": [1.0] if clip.label else None}
+        {
+            "clip_id": clip.clip_id,
+            "speaker": clip.speaker,
+            "label": clip.label,
+            "values": [float(name == clip.label) for name in classes] if clip.label else None,
+        }
         for clip in rows
     ]
     audio = [
@@ -151,13 +156,13 @@ def test_a_published_protocol_of_another_corpus_is_refused(tmp_path) -> None:
         run(tmp_path, {"name": "emobox"})
 
 
-def test_clips_of_unknown_speaker_are_dealt_as_their_own_and_train_where_speakers_are_named(tmp_path, capsys) -> None:
+def test_clips_of_unknown_speaker_are_dealt_by_their_file_and_train_where_speakers_are_named(tmp_path, capsys) -> None:
     write_corpus(tmp_path / "mine", [*clips_of("abc"), Made("q1", None), Made("q2", None)])
     table, _ = run(tmp_path, {"name": "speaker_kfold", "folds": 5})
     tested = table.filter(pl.col("part") == "test")
     assert sorted(tested["clip_id"]) == ["a1", "a2", "b1", "b2", "c1", "c2", "q1", "q2"]
-    assert table.filter(pl.col("clip_id") == "q1")["speaker"].unique().to_list() == ["q1"]
-    assert "the speaker of 2 of 8 labelled clips is not known" in capsys.readouterr().err
+    assert table.filter(pl.col("clip_id") == "q1")["speaker"].unique().to_list() == ["q1.wav"]
+    assert "speakers unknown: those of 2 of 8 labelled clips" in capsys.readouterr().err
     for protocol in ({"name": "leave_one_speaker_out"}, {"name": "speakers", "test_speakers": [["a"]]}):
         table, _ = run(tmp_path, {**protocol, "dev_speakers": 1})
         assert table.filter(pl.col("clip_id").is_in(["q1", "q2"]))["part"].unique().to_list() == ["train"]
@@ -211,7 +216,7 @@ def test_another_corpus_is_trained_on_and_dropped_where_it_has_the_same_audio(tm
     assert len(dev) == 1
     assert set(table.filter(pl.col("part") == "test")["corpus"]) == {"mine"}
     assert set(table.filter(pl.col("part") == "train")["corpus"]) <= {"one", "two"}
-    assert set(table["speaker"]) == {"a", "b", "c", "q1"}
+    assert set(table["speaker"]) == {"a", "b", "c", "q1.wav"}
     assert "q1" in parts_of(table)["train"]
     assert made_by["sentence"].startswith("protocol cross_corpus: 1 fold, trained on one, two, dev speakers drawn")
 
@@ -275,3 +280,61 @@ def test_a_fold_without_dev_is_a_mistake_where_the_protocol_has_one(tmp_path, mo
     write_corpus(tmp_path / "mine", [Made("a1", "a"), Made("b1", "b"), Made("c1", "c", content="of mine b1")])
     with pytest.raises(UserError, match=r"no clip with label and audio is in dev \(train, dev and test have 1, 0, 1\)"):
         run(tmp_path, {"name": "partitions"}, "parted")
+
+
+def test_clips_of_one_file_whose_speaker_is_unknown_stay_together(tmp_path) -> None:
+    clips = [Made(f"r{file}_{n}", None, recording=f"r{file}") for file in range(6) for n in range(4)]
+    write_corpus(tmp_path / "mine", [*clips, Made("a1", "a"), Made("a2", None, recording="a")])
+    table, made_by = run(tmp_path, {"name": "speaker_kfold", "folds": 3})
+    files = table.with_columns(file=pl.col("clip_id").str.head(2))
+    assert files.group_by("fold", "file").agg(pl.col("part").n_unique())["part"].unique().to_list() == [1]
+    assert "speakers unknown: those of 25 of 26 labelled clips; clips of one file are kept together" in str(
+        made_by["warnings"]
+    )
+
+
+def test_a_clip_of_unknown_speaker_is_of_the_one_person_of_its_file(tmp_path) -> None:
+    talks = [Made("t1", "ann", recording="t"), Made("t2", None, recording="t"), *clips_of("bcd")]
+    write_corpus(tmp_path / "mine", talks)
+    table, _ = run(tmp_path, {"name": "leave_one_speaker_out", "dev_speakers": 1})
+    assert set(table.filter(pl.col("clip_id") == "t2")["speaker"]) == {"ann"}
+    assert parts_of(table)["test"] == ["t1", "t2"]
+
+
+def test_a_file_of_unknown_speakers_in_several_partitions_stops_the_run(tmp_path, monkeypatch) -> None:
+    with_partitions(monkeypatch, r_1="train", r_2="test", a1="train", b1="train", c1="dev")
+    write_corpus(
+        tmp_path / "mine", [Made("r_1", None, recording="r"), Made("r_2", None, recording="r"), *clips_of("abc")]
+    )
+    with pytest.raises(UserError, match=r"clips of the file 'r.wav', of unknown speaker, are in train and test"):
+        run(tmp_path, {"name": "partitions"}, "parted")
+
+
+@pytest.mark.parametrize("other", ["jörg", "Jörg ", "J\u00f6rg\u200b", "J\uff4f\u0308rg"])
+def test_a_person_under_two_spellings_stops_the_run_or_is_told(tmp_path, other) -> None:
+    clips = [Made("1", "Jörg"), Made("2", other), *clips_of("abc")]
+    write_corpus(tmp_path / "mine", clips)
+    protocol = {"name": "speakers", "test_speakers": [["Jörg"]], "dev_speakers": 1}
+    with pytest.raises(UserError, match=r"the speakers '.*' and '.*', whose names differ only in case.* are in "):
+        run(tmp_path, protocol)
+    _, made_by = run(tmp_path, {**protocol, "allow_speaker_leaks": True})
+    assert made_by["speaker_leaks"] is True
+    assert any("names of speakers differ only in case" in said for said in made_by["warnings"])
+
+
+def test_what_no_training_clip_teaches_and_labels_that_are_alike_are_told(tmp_path, capsys) -> None:
+    clips = [Made(f"{s}{n}", s, label) for s in "abcd" for n, label in enumerate(("Happy", "happy", "sad"))]
+    write_corpus(tmp_path / "mine", [*clips, Made("a9", "a", "calm")], ("Happy", "calm", "happy", "sad"))
+    _, made_by = run(tmp_path, {"name": "speakers", "test_speakers": [["a"]], "dev_speakers": 1})
+    assert any("fold 1 'calm'" in said for said in made_by["warnings"])
+    assert any("'Happy' and 'happy'; join them by corpora.NAME.label_map" in said for said in made_by["warnings"])
+    assert made_by["lacking"] == {"0": {"train": ["calm"], "dev": ["calm"]}}
+    assert "none of their training clips has" in capsys.readouterr().err
+
+
+def test_a_run_stops_where_it_is_not_told_which_folder_is_the_speaker(tmp_path) -> None:
+    clips = [Made(f"P{p}/{day}", f"P{p}/{day}", recording=f"P{p}/{day}/1") for p in range(4) for day in ("am", "pm")]
+    write_corpus(tmp_path / "mine", clips)
+    with pytest.raises(UserError, match=r"corpora.mine: it is not told which folder is the speaker"):
+        run(tmp_path, {"name": "speaker_kfold"})
+    run(tmp_path, {"name": "speaker_kfold"}, speaker_folder=-1)

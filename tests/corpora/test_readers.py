@@ -74,8 +74,6 @@ def chosen(reader: str, files: list[str], **more: object) -> list[str]:
         (mead, "W009/audio/fear/level_3/030.m4a", Clip("W009_audio_fear_level_3_030", "W009", "fear", "030", "3")),
         (grid, "s1/bbaf2n.mpg", Clip("s1_bbaf2n", "s1", None, "bin blue at f two now", None)),
         (grid, "lrwp9a.mpg", Clip("lrwp9a", None, None, "lay red with p nine again", None)),
-        (folder, "anna b/it's 😀 “é”.x.mp4", Clip("anna b/it's 😀 “é”.x", "anna b")),
-        (folder, "alone.mov", Clip("alone", None)),
     ],
 )
 def test_a_name_says_who_what_and_how(reader, path, clip):

@@ -7,7 +7,7 @@ import pytest
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import READERS
-from avpretext.corpora.transcripts import transcript_files, transcripts_of
+from avpretext.corpora.transcripts import check_matched, transcript_files, transcripts_of
 from avpretext.errors import UserError
 
 
@@ -60,3 +60,12 @@ def test_a_wrong_file_of_transcripts_is_said_so(tmp_path: Path) -> None:
     file.write_text("clip_id,txt\na,hello\n")
     with pytest.raises(UserError, match="no column 'text'; did you mean 'txt'"):
         transcripts_of(chosen, clips(a=None))
+
+
+def test_transcripts_of_no_clip_are_a_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "said.csv"
+    file.write_text("clip_id;text\nJo\u0308rg/1;hallo\n", "utf-8")
+    options = CorpusOptions(path=str(tmp_path), reader="folder", use=["pretrain"], transcripts=str(file))
+    check_matched(options, {"Jörg/1", "b"})
+    with pytest.raises(UserError, match=r"none of its clips, such as 'Jörg/1', is one of the corpus, such as 'a'"):
+        check_matched(options, {"a", "b"})

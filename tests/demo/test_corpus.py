@@ -1,17 +1,28 @@
 """The demo corpus: real files that repeat byte for byte, with the truth beside them."""
 
+import hashlib
+import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import av
 import numpy as np
 import polars as pl
 import pytest
+import soundfile
 
 from avpretext import schemas, shards
-from avpretext.config import DemoOptions
+from avpretext.config import DemoOptions, MediaOptions
 from avpretext.demo import corpus
 from avpretext.demo.clips import perform
+from avpretext.demo.video import as_stored
 from avpretext.errors import UserError
+from avpretext.media.clock import to_16_bit
+from avpretext.media.decode import Decoded, decode
+from avpretext.media.ffmpeg import program
+from avpretext.media.filters import HighPass
 
 SMALL = DemoOptions(
     labelled_speakers=2, clips_per_emotion=1, unlabelled_speakers=2, clips_per_speaker=2, size=192, fps=25
@@ -50,6 +61,34 @@ def test_another_seed_gives_other_clips() -> None:
     assert not np.array_equal(one.sound[:10_000], other.sound[:10_000])
 
 
+def test_split_stores_the_very_sound_that_was_made(made: Path, tmp_path: Path) -> None:
+    """But for the high-pass, in 64 bit: no lossy decoder and no resampler stands between."""
+    for plan in corpus.plan_corpus(SMALL)[:4]:
+        clip = decode(made / plan.path, program("bundled"), MediaOptions(), True, tmp_path)
+        assert isinstance(clip, Decoded)
+        written = as_stored(perform(plan, SMALL).sound) / 32768.0
+        assert len(written) * SMALL.fps == 16_000 * clip.video_frames
+        expected = to_16_bit(HighPass(16_000, written)(written))
+        assert np.array_equal(soundfile.read(io.BytesIO(clip.flac), dtype="int16")[0], expected)
+
+
+def print_sounds() -> None:
+    """Print the checksums of a few clips' sound."""
+    for plan in corpus.plan_corpus(SMALL)[:3]:
+        print(hashlib.sha256(as_stored(perform(plan, SMALL).sound).tobytes()).hexdigest())
+
+
+def test_the_sound_is_the_same_on_a_simpler_processor(capsys: pytest.CaptureFixture[str]) -> None:
+    """As far as one machine shows it: numpy without faster instructions, the oldest kernels of its linear algebra."""
+    simpler = {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR", "OPENBLAS_CORETYPE": "Prescott"}
+    here = "from tests.demo.test_corpus import print_sounds; print_sounds()"
+    command = [sys.executable, "-W", "ignore", "-c", here]
+    there = subprocess.run(command, env=os.environ | simpler, capture_output=True, check=True, text=True).stdout
+    print_sounds()
+    assert there == capsys.readouterr().out
+    assert len(there.split()) == 3
+
+
 def test_names_and_layout_are_those_of_crema_d(made: Path) -> None:
     names = sorted(path.stem for path in (made / "labelled" / "VideoFlash").iterdir())
     assert len(names) == 12
@@ -77,13 +116,13 @@ def test_the_parts_share_no_speaker(made: Path) -> None:
     assert len(set(voices)) == 4
 
 
-def test_clips_are_h264_and_aac_with_the_frames_and_times_of_the_truth(made: Path) -> None:
+def test_clips_are_h264_and_flac_with_the_frames_and_times_of_the_truth(made: Path) -> None:
     units = shards.read(made / "truth" / "action_units.parquet", ["clip_id"])
     counted = dict(units.group_by("clip_id").len().iter_rows())
     for path in (made / "unlabelled").rglob("*.mp4"):
         with av.open(str(path)) as file:
             video, audio = file.streams.video[0], file.streams.audio[0]
-            assert (video.codec_context.name, audio.codec_context.name) == ("h264", "aac")
+            assert (video.codec_context.name, audio.codec_context.name) == ("h264", "flac")
             assert float(video.average_rate) == SMALL.fps
             frames = sum(1 for _ in file.decode(video=0))
             duration_s = float(audio.duration * audio.time_base)

@@ -61,9 +61,18 @@ def test_without_dev_clips_the_last_epoch_counts(tmp_path: Path) -> None:
     assert "the last one is kept" in protocol(write(tmp_path, "train s1 a, test s2 b")).notes[0]
 
 
-def test_clips_of_unknown_speaker_are_counted_once_over_the_folds(tmp_path: Path) -> None:
-    found = protocol(write(tmp_path, f"{APART}, train x x, test y y"))
-    assert found.notes[0].startswith("Clips of unknown speaker: 2. Each counts as a speaker of its own")
+def test_what_makes_figures_wrong_is_said_loudly_and_lacking_classes_stand_beside_the_part(tmp_path: Path) -> None:
+    told = {"warnings": ["speakers unknown: those of 2 of 5"], "lacking": {"0": {"train": ["sad"], "test": ["calm"]}}}
+    layout = write(tmp_path, APART, **told)
+    assert protocol(layout).warnings == ["Speakers unknown: those of 2 of 5."]
+    rows = folds.rows_of("mine", SETTING, layout)
+    assert [(row["part"], row["lacks_classes"]) for row in rows] == [("train", "sad"), ("dev", None), ("test", "calm")]
+    assert folds.compact(rows)[0][1][0] == "3 clips, 2 speakers, no sad"
+
+
+def test_names_of_speakers_that_are_alike_are_of_one_person(tmp_path: Path) -> None:
+    found = protocol(write(tmp_path, f"{APART}, test S1 f"))
+    assert found.warnings == ["NOT speaker-independent: 1 speaker is both in training and in test."]
 
 
 def test_table_has_a_row_per_fold_and_part_and_names_few_speakers(tmp_path: Path) -> None:

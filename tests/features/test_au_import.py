@@ -15,6 +15,7 @@ from avpretext.errors import UserError
 from avpretext.features import au_import
 from avpretext.features.au_csv import OPENFACE, PYFEAT, Track, read_track, tool_of
 from avpretext.labels import emotion
+from avpretext.media.pictures import Pictures
 from avpretext.schemas import ACTION_UNITS
 
 DATA = Path(__file__).parent / "data"
@@ -58,8 +59,7 @@ def test_openfaces_published_file_is_read_as_it_stands() -> None:
     assert set(unit(found.values, "AU28")) == {0.0}  # from AU28_c
     unknown = [name for k, name in enumerate(ACTION_UNITS) if np.isnan(found.values[:, k]).all()]
     assert unknown == UNKNOWN_TO_OPENFACE
-    # A thousand frames a second are no clock.
-    assert found.time_s is None
+    assert found.rate_hz is None, "a thousand frames a second are no clock"
     assert found.frames == 12
 
 
@@ -176,19 +176,12 @@ def test_a_face_found_nowhere_is_all_gap() -> None:
     assert np.isnan(au_import.resample(np.array([]), np.empty((0, 20)), 0.04, np.arange(3) / 25)).all()
 
 
-def test_frames_without_times_are_spread_over_the_clip() -> None:
-    values = np.arange(10.0)[:, None].repeat(20, axis=1) / 10
-    evenly = Track(np.arange(10), None, values, frames=10, step_s=np.nan, faces=1)
-    got = au_import.on_grid(evenly, np.arange(5) / 25)  # 10 frames in .2 s, on a grid of half as many
-    np.testing.assert_allclose(got[:, 0], [0, 0.2, 0.4, 0.6, 0.8])
-
-
 Corpus = Callable[[dict[str, int]], Path]
 
 
 @pytest.fixture
-def grid(tmp_path: Path) -> Corpus:
-    """Write a shard of `landmarks` with nothing but a grid: clip to number of frames, 25 per second."""
+def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus:
+    """Write shards of `landmarks`, nothing but a grid, and of `index`: clip to number of frames, 25 per second."""
 
     def write(clips: dict[str, int]) -> Path:
         rows = [
@@ -198,6 +191,12 @@ def grid(tmp_path: Path) -> Corpus:
         ]
         path = tmp_path / "results" / "corpus" / "landmarks" / "0000.parquet"
         shards.write_table(path, rows, schemas.landmarks(1), {})
+        index = [dict.fromkeys(schemas.INDEX.names) | {"clip_id": clip, "path": f"{clip}.mp4"} for clip in clips]
+        shards.write_table(path.parents[1] / "index" / path.name, index, schemas.INDEX, {})
+        # The files of the clips have a picture for each frame.
+        lengths = {f"{clip}.mp4": frames for clip, frames in clips.items()}
+        read = lambda file: Pictures(np.arange(lengths[file.relative_to(tmp_path).as_posix()]) / 25, (25.0,))  # noqa: E731
+        monkeypatch.setattr(au_import, "read_pictures", read)
         return path
 
     return write
@@ -210,7 +209,8 @@ def options(folder: Path | None) -> Any:
 
 def imported(landmarks: Path, folder: Path) -> dict[str, NDArray[np.float64]]:
     output = landmarks.parents[1] / "action_units" / "0000.parquet"
-    au_import.run(landmarks, options(folder), output)
+    index = landmarks.parents[1] / "index" / landmarks.name
+    au_import.run(landmarks, index, landmarks.parents[3], options(folder), output)
     table = shards.read(output)
     return {
         str(clip): rows.select(ACTION_UNITS).cast(float).fill_null(np.nan).to_numpy()
@@ -255,13 +255,30 @@ def test_the_shard_has_the_rows_of_landmarks_and_says_what_it_is_made_of(grid: C
     assert output.read_bytes() == before
 
 
-def test_a_file_of_another_length_is_told_of(grid: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    openface(tmp_path / "csv" / "a.csv", [smile(k + 1, 1) for k in range(75)])
-    openface(tmp_path / "csv" / "b.csv", [smile(k + 1, 1) for k in range(75)])
-    imported(grid({"a": 50, "b": 75}), tmp_path / "csv")
-    told = [line for line in capsys.readouterr().err.splitlines() if "true frame rate" in line]
-    assert len(told) == 1
-    assert told[0].endswith(": a")
+def test_a_file_with_too_many_rows_is_not_used_and_too_few_leave_gaps(
+    grid: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for clip in "abc":
+        openface(tmp_path / "csv" / f"{clip}.csv", [smile(k + 1, 1) for k in range(75)])
+    got = imported(grid({"a": 50, "b": 75, "c": 100}), tmp_path / "csv")
+    told = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert [line[-1] for line in told] == ["a", "c"]
+    assert "more rows than" in told[0]
+    assert "without a row for some" in told[1]
+    assert [np.isfinite(got[clip]).any(axis=1).sum() for clip in "abc"] == [0, 75, 75]
+
+
+def test_stretches_of_a_file_share_its_table(grid: Corpus, tmp_path: Path) -> None:
+    openface(tmp_path / "csv" / "deep" / "talk.csv", [smile(k + 1, k / 20) for k in range(100)])
+    landmarks = grid({"talk": 100, "talk_00001000": 25, "talk_00003000": 50})
+    rows = [
+        dict.fromkeys(schemas.INDEX.names) | {"clip_id": clip, "path": "talk.mp4", "start_s": start, "end_s": start + 1}
+        for clip, start in (("talk", 0.0), ("talk_00001000", 1.0), ("talk_00003000", 3.0))
+    ]
+    shards.write_table(landmarks.parents[1] / "index" / landmarks.name, rows, schemas.INDEX, {})
+    got = imported(landmarks, tmp_path / "csv")
+    assert unit(got["talk_00001000"], "AU12") == pytest.approx(np.arange(25, 50) / 100)
+    assert unit(got["talk_00003000"], "AU12")[:25] == pytest.approx(np.arange(75, 100) / 100)
 
 
 @pytest.mark.parametrize("there", [[], ["z.csv"]])
@@ -278,9 +295,9 @@ def test_no_file_for_any_clip_stops_the_run(grid: Corpus, tmp_path: Path, there:
 def test_a_folder_that_is_not_named_or_not_there_is_said_so(grid: Corpus, tmp_path: Path) -> None:
     landmarks, output = grid({"a": 1}), tmp_path / "out.parquet"
     with pytest.raises(UserError, match="imports = null"):
-        au_import.run(landmarks, options(None), output)
+        au_import.run(landmarks, landmarks, tmp_path, options(None), output)
     with pytest.raises(UserError, match="no such folder"):
-        au_import.run(landmarks, options(tmp_path / "nowhere"), output)
+        au_import.run(landmarks, landmarks, tmp_path, options(tmp_path / "nowhere"), output)
     assert not output.exists()
 
 

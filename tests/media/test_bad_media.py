@@ -159,7 +159,8 @@ def samples_of(flac: bytes) -> np.ndarray:
 def test_clipped_sound_is_kept_as_it_is(make: Make, split_file: Split) -> None:
     loud = ("-f", "lavfi", "-i", "aevalsrc='clip(9*sin(2*PI*200*t),-1,1)':s=48000:d=2")
     heard = samples(split_file(make("a.mkv", *picture("testsrc2=s=64x48:r=25:d=2"), *loud, "-c:a", "flac")))
-    assert (np.abs(heard) > 0.9).mean() > 0.8
+    # The high-pass tilts what is flat, by a fifth in 2.5 ms.
+    assert (np.abs(heard) > 0.75).mean() > 0.8
     assert -1 <= heard.min() < heard.max() < 1
 
 

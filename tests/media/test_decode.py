@@ -129,6 +129,17 @@ def test_all_sound_becomes_16_khz_mono_of_the_same_length(make, ffmpeg, options,
     assert np.argmax(spectrum) == pytest.approx(500, abs=2)
 
 
+@pytest.mark.parametrize("layout", ["stereo", "5.1"])
+def test_equal_channels_are_as_loud_as_one(make, ffmpeg, options, layout):
+    tone = "0.5*sin(2*PI*500*t)"
+    one, several = (
+        make(f"{name}.wav", "-f", "lavfi", "-i", f"aevalsrc='{'|'.join([tone] * count)}':c={name}:s=48000:d=1")
+        for name, count in (("mono", 1), (layout, {"stereo": 2, "5.1": 6}[layout]))
+    )
+    heard = [soundfile.read(io.BytesIO(decoded(file, ffmpeg, options, video=False).flac))[0] for file in (one, several)]
+    assert np.abs(heard[0] - heard[1]).max() < 2e-4
+
+
 def test_the_first_streams_count_and_a_cover_is_no_video(make, flash_and_beep, ffmpeg, options):
     first = flash_and_beep("first.mkv", "-c:v", "ffv1", "-c:a", "flac")
     second = make("second.mkv", "-f", "lavfi", "-i", "color=red:s=64x48:d=3", "-f", "lavfi", "-i", "anullsrc=d=3")
@@ -297,7 +308,7 @@ def test_a_stream_of_images_is_cut_at_their_seams():
 
 def test_flac_keeps_every_sample():
     values = np.random.default_rng(1).integers(-32768, 32768, 300_001).astype("<i2")
-    flac, samples, content = encode_flac(io.BytesIO(values.tobytes() + b"\x01"))
+    flac, samples, content = encode_flac([values[:200_000], values[200_000:]])
     assert samples == len(values)
     assert content == hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()
     assert np.array_equal(soundfile.read(io.BytesIO(flac), dtype="int16")[0], values)

@@ -176,7 +176,8 @@ def test_real_flash_video_matches_the_corpus_own_audio(shared_data, options, tmp
         lengths.append(dict(results.read("split", "audio").select("clip_id", "samples").iter_rows()))
         assert results.read("split", "rejects").height == 0
     assert len(lengths[0]) == 6
-    assert all(lengths[1][name] == samples for name, samples in lengths[0].items())
+    # 441 samples are 160: the last may be rounded away.
+    assert all(abs(lengths[1][name] - samples) <= 1 for name, samples in lengths[0].items())
 
 
 def test_real_mpeg_has_75_frames_and_3_seconds(shared_data, options, tmp_path):

@@ -66,5 +66,5 @@ def test_what_is_no_speech_is_not_taken_for_it(kind):
 
 def test_missing_weights_are_one_line(monkeypatch):
     monkeypatch.setattr(voice, "MODEL", "ggml-silero-v9.bin")
-    with pytest.raises(UserError, match=r"segment.by = 'speech': ggml-silero-v9.bin is missing; install"):
+    with pytest.raises(UserError, match=r"voice activity: ggml-silero-v9.bin is missing; install"):
         voice.model_file()

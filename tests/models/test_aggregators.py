@@ -20,7 +20,18 @@ def chunk_vectors() -> torch.Tensor:
 
 
 def weights(module: torch.nn.Module) -> dict[str, np.ndarray]:
-    return {name: value.detach().double().numpy() for name, value in module.named_parameters()}
+    return {name: value.double().numpy() for name, value in module.state_dict().items()}
+
+
+def randomised(kind: type[SelfAttentionAggregator]) -> tuple[SelfAttentionAggregator, dict[str, np.ndarray]]:
+    """Return an aggregator with the random weights of a plain layer, and these, whose keys have a bias too."""
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(WIDTH, 2, 2048, batch_first=True)
+    layer.self_attn.in_proj_bias.data.normal_()
+    state = {f"attn.{name}": value for name, value in layer.state_dict().items()}
+    module = kind(WIDTH)
+    module.load_state_dict(state)
+    return module, {name: value.double().numpy() for name, value in state.items()}
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -89,23 +100,21 @@ def transformer_layer(rows: np.ndarray, w: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def test_self_attention_is_one_transformer_layer_across_the_chunks() -> None:
-    module = SelfAttentionAggregator(WIDTH)
-    w = weights(module)
+    module, w = randomised(SelfAttentionAggregator)
     assert_matches(module, [transformer_layer(clip, w).mean(0) for clip in chunk_vectors().double().numpy()])
 
 
 def test_published_self_attention_is_that_layer_on_each_chunk_alone() -> None:
-    module = PublishedSelfAttentionAggregator(WIDTH)
-    w = weights(module)
+    module, w = randomised(PublishedSelfAttentionAggregator)
     clips = chunk_vectors().double().numpy()
     assert_matches(module, [np.mean([transformer_layer(row[None], w)[0] for row in clip], 0) for clip in clips])
 
 
 def test_chunks_see_each_other_in_self_attention_and_not_in_the_published_one() -> None:
-    torch.manual_seed(0)
-    ours = SelfAttentionAggregator(WIDTH).eval()
-    published = PublishedSelfAttentionAggregator(WIDTH).eval()
-    published.load_state_dict(ours.state_dict())
+    (ours, _), (published, _) = (
+        randomised(kind) for kind in (SelfAttentionAggregator, PublishedSelfAttentionAggregator)
+    )
+    ours.eval(), published.eval()
     clip = chunk_vectors()[:1]
     alone = torch.stack([published(clip[:, [chunk]]) for chunk in range(CHUNKS)]).mean(0)
     torch.testing.assert_close(published(clip), alone)

@@ -26,6 +26,12 @@ from .conftest import CHANNELS, MEDIA, MakeModel, speechlike
 MakeWav = Callable[..., Path]
 
 
+@pytest.fixture(autouse=True)
+def all_is_speech(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take everything for speech: what `speechlike` makes is none to a network that knows speech."""
+    monkeypatch.setattr("avpretext.predict.hearing.spoken", lambda part: np.ones(part.stop - part.first, np.float32))
+
+
 def by_the_stages(folder: Path, files: list[Path], speakers: list[str], work: Path) -> np.ndarray:
     """Return what a model says of files (N, C) by way of the workflow's stages: split, speech, log_mel, chunks."""
     trained = model_folder.read(folder)

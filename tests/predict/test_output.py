@@ -13,12 +13,15 @@ from avpretext.predict.output import WRITERS, Format
 from avpretext.predict.result import Prediction, Refused
 
 NAMES = ("angry", "happy", "sad")
+SPEECH = np.array([0.75, 0.125], np.float32)
 
 
 def prediction(kind: Kind = "hard", source: str = "a b.wav") -> Prediction:
     values = [[0.1, 0.7, 0.2], [0.6, 0.55, 0.1]] if kind != "attribute" else [[2.345], [-1.0]]
     names = NAMES if kind != "attribute" else ("arousal",)
-    return Prediction(source, kind, names, np.array([0.0, 1.0]), np.array([3.0, 3.5]), np.array(values, np.float32))
+    return Prediction(
+        source, kind, names, np.array([0.0, 1.0]), np.array([3.0, 3.5]), np.array(values, np.float32), SPEECH
+    )
 
 
 def written(format: Format, *said: Prediction | Refused, kind: Kind = "hard") -> str:
@@ -37,7 +40,7 @@ def written(format: Format, *said: Prediction | Refused, kind: Kind = "hard") ->
 )
 def test_csv_has_a_column_for_each_class_and_one_in_words(kind: Kind, words: list[str]) -> None:
     rows = list(csv.DictReader(io.StringIO(written("csv", prediction(kind), kind=kind))))
-    assert list(rows[0]) == ["file", "start_s", "end_s", "predicted", *NAMES, "reason", "detail"]
+    assert list(rows[0]) == ["file", "start_s", "end_s", "speech", "predicted", *NAMES, "reason", "detail"]
     assert [row["predicted"] for row in rows] == words
     assert [float(rows[1][name]) for name in NAMES] == [0.6, 0.55, 0.1]
     assert (rows[1]["file"], rows[1]["start_s"], rows[1]["end_s"]) == ("a b.wav", "1.00", "3.50")
@@ -45,7 +48,7 @@ def test_csv_has_a_column_for_each_class_and_one_in_words(kind: Kind, words: lis
 
 def test_an_attribute_has_its_value_and_no_words() -> None:
     rows = list(csv.DictReader(io.StringIO(written("csv", prediction("attribute"), kind="attribute"))))
-    assert list(rows[0]) == ["file", "start_s", "end_s", "arousal", "reason", "detail"]
+    assert list(rows[0]) == ["file", "start_s", "end_s", "speech", "arousal", "reason", "detail"]
     assert [row["arousal"] for row in rows] == ["2.3450", "-1.0000"]
     assert "predicted" not in json.loads(written("json", prediction("attribute"), kind="attribute"))[0]
     assert "2.345" in written("table", prediction("attribute"), kind="attribute")
@@ -69,11 +72,13 @@ def test_json_is_one_array_even_of_nothing() -> None:
 def test_the_table_is_aligned_and_shortens_long_names() -> None:
     lines = written("table", prediction(source="x/" + "long " * 30 + "end.wav"), prediction()).splitlines()
     assert len({line.index(word) for line, word in zip(lines[1:3], ("happy", "angry"), strict=True)}) == 1
-    assert all(len(line) < 100 for line in lines)
+    assert all(len(line) < 110 for line in lines)
     assert lines[1].split("  ")[0].endswith("end.wav")
 
 
 def test_a_multi_label_clip_of_no_class_is_a_dash_in_the_table() -> None:
-    none = Prediction("a.wav", "multi_label", NAMES, np.zeros(1), np.ones(1), np.full((1, 3), 0.2, np.float32))
+    none = Prediction(
+        "a.wav", "multi_label", NAMES, np.zeros(1), np.ones(1), np.full((1, 3), 0.2, np.float32), SPEECH[:1]
+    )
     assert none.label == ""
-    assert written("table", none, kind="multi_label").splitlines()[1].split()[3] == "-"
+    assert written("table", none, kind="multi_label").splitlines()[1].split()[4] == "-"

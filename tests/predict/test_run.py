@@ -19,7 +19,7 @@ MakeWav = Callable[..., Path]
 
 
 def said(model: Path, *files: Path | str, **options: Any) -> int:
-    defaults = {"along_time": None, "speakers": None, "format": None, "output": None, "threads": 1}
+    defaults = {"along_time": None, "speakers": None, "min_speech": 0.0, "format": None, "output": None, "threads": 1}
     return run(model, [str(file) for file in files], **{**defaults, **options})
 
 
@@ -28,7 +28,7 @@ def test_a_table_comes_on_standard_output(
 ) -> None:
     assert said(make_model(), make_wav("a.wav"), make_wav("b.wav", 1.0, 5)) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["file", "from", "to", "predicted", "angry", "happy", "sad"]
+    assert lines[0].split() == ["file", "from", "to", "speech", "predicted", "angry", "happy", "sad"]
     assert [line.split()[:3] for line in lines[1:]] == [["a.wav", "0.00", "2.00"], ["b.wav", "0.00", "1.00"]]
 
 
@@ -37,7 +37,7 @@ def test_the_name_of_the_output_says_the_format(make_model: MakeModel, make_wav:
     for name in ("said.json", "said.csv", "said.txt"):
         assert said(model, file, output=tmp_path / name) == 0
     assert json.loads((tmp_path / "said.json").read_text())[0]["file"] == str(file)
-    assert (tmp_path / "said.csv").read_text().startswith("file,start_s,end_s,predicted,angry,happy,sad,reason")
+    assert (tmp_path / "said.csv").read_text().startswith("file,start_s,end_s,speech,predicted,angry,happy,sad,reason")
     assert (tmp_path / "said.txt").read_text().startswith("file  ")
     assert said(model, file, output=tmp_path / "said.txt", format="csv") == 0
     assert (tmp_path / "said.txt").read_text() == (tmp_path / "said.csv").read_text()

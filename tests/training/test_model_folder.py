@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,16 @@ def test_what_is_written_is_read(folder: Path) -> None:
     for place, network in enumerate(trained.networks):
         for name, value in network.state_dict().items():
             assert torch.equal(value, weights[f"network.{place}.{name}"])
+
+
+def test_weights_with_a_bias_of_no_effect_are_read_too(folder: Path) -> None:
+    file = folder / model_folder.WEIGHTS
+    (scores,) = [
+        name for name in load_file(file) if name.startswith("network.0.") and name.endswith("pool.score.2.weight")
+    ]
+    save_file({**load_file(file), scores.replace("weight", "bias"): torch.ones(1)}, file)
+    edit(folder, weights_sha256=sha256(file.read_bytes()).hexdigest())
+    assert len(model_folder.read(folder).networks) == 2
 
 
 def test_the_same_model_is_the_same_bytes(folder: Path, tmp_path: Path) -> None:
@@ -139,9 +150,9 @@ def scale_of_a_class(folder: Path) -> None:
         (one_bit, r"is not the file that model\.json names: its SHA-256 is another"),
         (a_pickle, "is no safetensors file"),
         (cut_off, "is no safetensors file"),
-        (other_shapes, r"its weights are not those of the network in model\.json"),
-        (enormous, r"its weights are not those of the network in model\.json"),
-        (too_few_networks, r"its weights are not those of the network in model\.json"),
+        (other_shapes, "its weights are not those of the network: "),
+        (enormous, "its weights are not those of the network: "),
+        (too_few_networks, "its weights are not those of the network: "),
         (no_normalisation, "has no mean and deviation of 6 channels"),
         (own_features, "hears 'wavlm', features of your own, which cannot be computed from a file"),
         (no_settings, "no settings of log_mel, which the model hears"),

@@ -10,6 +10,7 @@ import torch
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.errors import UserError
+from avpretext.models.biases import whole_state
 from avpretext.models.network import make_network
 from avpretext.models.published import CHANNELS, published_names, published_options
 from avpretext.training import checkpoint as checkpoints
@@ -26,7 +27,7 @@ from avpretext.training.published_weights import (
 
 def state_dict(aggregator: str = "rnn_attention") -> dict[str, torch.Tensor]:
     network = make_network(CHANNELS, published_options(aggregator), {TASK: 1}, seed=3)
-    ours = network.state_dict()
+    ours = whole_state(network)
     return {theirs: ours[name].clone() for theirs, name in published_names(network, TASK).items()}
 
 
@@ -97,7 +98,7 @@ def test_a_converted_file_is_a_body_to_fine_tune_from(tmp_path: Path, aggregator
     assert body.weights.keys() == network.body().keys()
     for theirs, ours in published_names(network, TASK).items():
         if not ours.startswith("heads."):
-            assert torch.equal(network.state_dict()[ours], expected[theirs]), theirs
+            assert torch.equal(whole_state(network)[ours], expected[theirs]), theirs
 
 
 def test_a_checkpoint_fits_the_configuration_that_it_was_converted_for(tmp_path: Path) -> None:

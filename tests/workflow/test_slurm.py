@@ -18,25 +18,36 @@ QUICK = ("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status
 """A Slurm without a database tells of finished jobs by squeue; and these jobs are short."""
 
 
-def install() -> None:
-    """Install Slurm where that is for us to do; else skip."""
-    if all(shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") for program in ("slurmctld", "munged")):
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        pytest.skip("Slurm is not installed, and this is not root on Debian, who could: workflow/slurm/one_node.sh")
-    subprocess.run([ONE_NODE, "install"], check=True)
+def one_node(*arguments: str | Path) -> None:
+    """Run the script; where it cannot install or start a Slurm, skip with its reason."""
+    run = subprocess.run([ONE_NODE, *arguments], capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        pytest.skip(f"one_node.sh {arguments[0]}: {' | '.join(run.stderr.splitlines()[-3:])}")
 
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A Slurm of one node, in its folder; Snakemake finds it by SLURM_CONF."""
-    install()
+    if not all(shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") for program in ("slurmctld", "munged")):
+        one_node("install")
     folder = tmp_path / "slurm"
-    subprocess.run([ONE_NODE, "start", folder], check=True, stdout=subprocess.DEVNULL)
+    one_node("start", folder)
     monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
     yield folder
     subprocess.run([ONE_NODE, "stop", folder], check=True)
+
+
+def test_where_slurm_does_not_start_the_test_skips_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("munged", "slurmctld", "slurmd", "srun", "sbatch", "scontrol", "scancel", "sinfo"):
+        fails = 'echo "slurmd: fatal: no cgroup here" >&2; exit 1' if name == "slurmd" else "exit 0"
+        (tmp_path / name).write_text(f"#!/bin/sh\n{fails}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(pytest.skip.Exception, match=r"start: .*slurmd: fatal: no cgroup here"):
+        one_node("start", tmp_path / "slurm")
 
 
 def memory_of_jobs() -> dict[str, list[int]]:

@@ -16,15 +16,18 @@ from snakemake.exceptions import WorkflowError
 SOURCE = str(Path(workflow.current_basedir).resolve().parents[1] / "src")
 sys.path.insert(0, SOURCE)
 
-from avpretext import aftermath, corpora, shards
+from avpretext import corpora, shards
 from avpretext.corpora import listing
 from avpretext.config_file import parse as parse_config
+from avpretext.contents import Content
 from avpretext.errors import UserError
 from avpretext.features import au_pyfeat
 from avpretext.options.base import places
 from avpretext.plan import Plan
 from avpretext.plan_orofacial import OrofacialPlan
+from avpretext.recipes import RESULTS
 from avpretext.stages import PLACES, signature, whole_signature
+from avpretext.start import Start
 
 
 def asked(function, *arguments):
@@ -51,8 +54,9 @@ PYFEAT = (
     if CONFIG.action_units.backend == "pyfeat"
     else None
 )
-# Named in a command as it is, not as a param: another place of the same program redoes nothing.
-ACTION_UNITS_PYTHON = shlex.quote(PYFEAT) if PYFEAT else "python"
+IMPORTED = CONFIG.action_units.backend == "import"
+# These requests plan nothing, and need no corpus.
+LISTS = {"--lint", "--list-rules", "--list", "-l", "--list-target-rules", "--lt"}
 WHOLE_CONFIG = whole_signature(CONFIG)
 
 
@@ -85,21 +89,35 @@ def fingerprint(corpus, shard):
     return fingerprints(corpus)[shard] if found is None else found
 
 
+@functools.cache
+def untimed_fingerprints(corpus):
+    """Return the same but for the times of files, which a copy of the corpus may have changed."""
+    return corpora.fingerprints(files_of(corpus), CONFIG.corpora[corpus].shards, False)
+
+
+def clips_of(corpus, shard):
+    """Return what tells the clips of a shard, for the recipe of the artefacts that are made from them."""
+    return Content(untimed_fingerprints(corpus)[shard], fingerprints(corpus)[shard])
+
+
+START = Start(CONFIG, clips_of)
+
 # After a crash the ordinary command goes on; what is missing is said so before anything runs.
 if workflow.is_main_process:
-    aftermath.tidy(Path(".snakemake"), Path(CONFIG.results))
+    START.join(asked)
     if os.path.exists(CONFIG.results) and not os.access(CONFIG.results, os.W_OK):
         asked(shards.check_writable, CONFIG.results)
     if PYFEAT and WITH_VIDEO:
         asked(au_pyfeat.check, CONFIG.action_units.pyfeat)
-    for name in CONFIG.corpora:
-        files_of(name)
+    for name in CONFIG.corpora if LISTS.isdisjoint(sys.argv) else ():
+        asked(corpora.check_before_run, name, CONFIG.corpora[name], files_of(name))
     # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.
     gc.freeze()
 
 
 onstart:
     asked(shards.check_writable, CONFIG.results)
+    START.write(workflow.configfiles)
     for name, options in CONFIG.corpora.items():
         asked(listing.write, files_of(name), options, Path(LAYOUT.listing(name)))
 
@@ -304,5 +322,8 @@ def learnt_feature_flags(wildcards):
 prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; "
 if not workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
+# Not a param: another place of the same program redoes nothing.
+prefix += f"export ACTION_UNITS_PYTHON={shlex.quote(PYFEAT or 'python')}; "
+prefix += f"export {RESULTS}={shlex.quote(CONFIG.results)}; "
 prefix += f"export {PLACES}={shlex.quote(json.dumps(places(CONFIG)))}; "
 shell.prefix("{prefix}")

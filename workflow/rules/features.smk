@@ -203,7 +203,7 @@ rule action_units:
     threads: 1
     resources:
         mem_mb=lambda wildcards: 4000 if PYFEAT else 1000,
-        runtime=lambda wildcards: 1440 if PYFEAT else 30,
+        runtime=lambda wildcards: 1440 if PYFEAT else 240 if IMPORTED else 30,
         gpu=gpus(CONFIG.action_units.pyfeat.device) if PYFEAT else 0,
     params:
         options=options("action_units"),
@@ -211,11 +211,14 @@ rule action_units:
         inputs=lambda wildcards, input: [
             flag(name, path) for name, path in input.items()
         ],
+        folder=lambda wildcards: (
+            flag("folder", CONFIG.corpora[wildcards.corpus].path) if IMPORTED else ""
+        ),
     message:
         "action_units {wildcards.corpus}/{wildcards.shard}: intensities of 20 action units"
     shell:
-        "{ACTION_UNITS_PYTHON} -m avpretext action_units {params.inputs} --output {output:q} --threads {threads} "
-        "--options {params.options:q} 2> {log:q}"
+        '"$ACTION_UNITS_PYTHON" -m avpretext action_units {params.inputs} {params.folder} --output {output:q} '
+        "--threads {threads} --options {params.options:q} 2> {log:q}"
 
 
 rule functionals:

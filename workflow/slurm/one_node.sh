@@ -91,7 +91,7 @@ write_srun() {
 }
 
 start() {
-	trap stop ERR
+	trap give_up ERR
 	mkdir -p "$folder"/{state,spool,bin}
 	chmod 755 "$folder"
 	if [ ! -s "$folder/munge.key" ]; then
@@ -111,9 +111,16 @@ start() {
 		fi
 		sleep 0.5
 	done
+	echo "the node was not ready after 30 s" >&2
+	give_up
+}
+
+# What the daemons said comes last: it is the reason.
+give_up() {
+	trap - ERR
 	stop
-	tail -n 5 "$folder"/*.log >&2
-	fail "the node was not ready after 30 s; the last lines of its logs are above"
+	grep -hiE 'fatal|error' "$folder"/*.log >&2 || true
+	exit 1
 }
 
 stop() {

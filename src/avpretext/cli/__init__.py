@@ -17,11 +17,13 @@ from avpretext.cli import (  # noqa: F401 (their commands are registered on impo
 )
 from avpretext.cli.base import app
 from avpretext.errors import UserError
+from avpretext.occupancy import begin_job
 
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit status 2."""
     try:
+        begin_job(sys.argv)
         app()
     except BrokenPipeError:  # whoever read our output, `head` perhaps, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -207,8 +207,9 @@ def action_units(
     output: Output,
     landmarks: Annotated[Path | None, typer.Option(help="Shard of `landmarks`: for blendshapes and import.")] = None,
     frames: Annotated[Path | None, typer.Option(help="Shard of `split`'s frames: for pyfeat.")] = None,
-    index: Annotated[Path | None, typer.Option(help="Shard that lists the clips: for blendshapes.")] = None,
+    index: Annotated[Path | None, typer.Option(help="Shard that lists the clips: for blendshapes and import.")] = None,
     neutral: Annotated[Path | None, typer.Option(help="Table of `neutral`: for blendshapes.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder of the corpus: for import.")] = None,
     threads: Threads = 1,
     config: ConfigFile = CONFIG,
     options: OptionsText = "",
@@ -217,7 +218,7 @@ def action_units(
     run = stage_function("action_units", threads)
     from avpretext.features.action_units import Inputs
 
-    run(Inputs(landmarks, frames, index, neutral), config_of(config, options).action_units, output)
+    run(Inputs(landmarks, frames, index, neutral, folder), config_of(config, options).action_units, output)
 
 
 @app.command(rich_help_panel=STAGE)

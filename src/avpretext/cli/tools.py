@@ -20,6 +20,7 @@ from avpretext.cli.base import (
 from avpretext.config import Config
 from avpretext.config_file import document, load, parse
 from avpretext.paths import Layout, expand
+from avpretext.predict import MIN_SPEECH
 
 
 @app.command(rich_help_panel=TOOL)
@@ -32,6 +33,9 @@ def corpus(
     outside: Annotated[
         bool, typer.Option("--outside", help="Let paths in the table lead out of the folder, as with `outside: true`.")
     ] = False,
+    speaker_folder: Annotated[
+        int | None, typer.Option(help="Reader folder: which folder is the speaker; 1 the outermost, -1 the innermost.")
+    ] = None,
     headers: Annotated[
         Literal["sample", "all", "none"], typer.Option(help="Which files are opened for length and streams.")
     ] = "sample",
@@ -40,7 +44,8 @@ def corpus(
     from avpretext.corpora import check
 
     options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
-    config = parse({"corpora": {"corpus": {**options, "parts": part or [], "outside": outside}}}, "corpus")
+    options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
+    config = parse({"corpora": {"corpus": options}}, "corpus")
     raise typer.Exit(check.run(config.corpora["corpus"], headers))
 
 
@@ -69,6 +74,9 @@ def predict(
         str | None,
         typer.Option(help="For models that normalise by speaker: one, folder, file, or a CSV with file, speaker."),
     ] = None,
+    min_speech: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of a row that must be speech, or it has no prediction.")
+    ] = MIN_SPEECH,
     format: Annotated[
         Literal["table", "json", "csv"] | None, typer.Option(help="Default: by the name of --output, else table.")
     ] = None,
@@ -82,7 +90,7 @@ def predict(
     limit_pools(1)
     from avpretext.predict.run import run
 
-    raise typer.Exit(1 if run(model, files, along_time, speakers, format, output, threads) else 0)
+    raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads) else 0)
 
 
 @app.command("compare-aus", rich_help_panel=TOOL)
@@ -124,7 +132,7 @@ def show_config(file: Annotated[Path, typer.Argument(help="Configuration file.")
 @app.command(rich_help_panel=TOOL)
 def schema() -> None:
     """Print the JSON schema of the configuration."""
-    print(json.dumps(Config.model_json_schema(), indent=2))
+    print(json.dumps(Config.model_json_schema(), indent=2, allow_nan=False))
 
 
 @app.command("labels-to", rich_help_panel=TOOL)

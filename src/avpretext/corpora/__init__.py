@@ -1,5 +1,6 @@
 """Corpora by name: which files are clips, who speaks, and what the corpus knows of each."""
 
+from avpretext.corpora.beforehand import check_before_run
 from avpretext.corpora.reader import Clip, Reader
 from avpretext.corpora.scan import READERS, ClipFile, fingerprint, fingerprints, reader_of, scan
 from avpretext.corpora.settings import Setting, settings_of, target_name, targets_of
@@ -10,6 +11,7 @@ __all__ = [
     "ClipFile",
     "Reader",
     "Setting",
+    "check_before_run",
     "fingerprint",
     "fingerprints",
     "reader_of",

@@ -11,12 +11,12 @@ import polars as pl
 from rich.console import Console
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import targets
+from avpretext.corpora import check_names, targets
 from avpretext.corpora.facts import Comparison, CorpusCheck, Division, Finding, TargetFacts
 from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
 from avpretext.corpora.label_maps import label_map_of
 from avpretext.corpora.overview import render
-from avpretext.corpora.reader import Clip, Reader, Source, extension
+from avpretext.corpora.reader import Clip, Note, Reader, Source, extension
 from avpretext.corpora.scan import ClipFile, MediaFile, leads_outside, media_files, reader_of, scan
 from avpretext.corpora.settings import kind_of, split_target, targets_of
 from avpretext.errors import UserError
@@ -94,8 +94,9 @@ def check(options: CorpusOptions, headers: Opened = "sample") -> CorpusCheck:
     opened = read_headers(Path(options.path), _to_open(list(clips), headers), min(_THREADS, os.cpu_count() or 1))
     lengths = lengths_of(clips, opened) if headers != "none" else None
     index = _index_of(clips)
-    facts, labels = _targets(options, reader, index)
-    speakers = _speakers(index, labels)
+    facts, known = _targets(options, reader, index)
+    chosen = _chosen(options, reader)
+    speakers = _speakers(index, known[chosen[0]].labels if chosen and chosen[0] in known else [None] * len(index))
     partitions, shared = _partitions(options, reader, index)
     comparisons = _comparisons(options, reader, files, speakers, lengths)
     return CorpusCheck(
@@ -119,7 +120,8 @@ def check(options: CorpusOptions, headers: Opened = "sample") -> CorpusCheck:
             *_refused(files, clips, opened, options.video),
             *_linked(options, media),
             *_unknown(index),
-            *_unlearnable(facts, _chosen(options, reader)),
+            *_named(check_names.notes_of(options, reader, [file.path for file in files], index, known, chosen)),
+            *_unlearnable(facts, chosen),
             *_incomplete(comparisons),
         ),
     )
@@ -151,9 +153,9 @@ def _index_of(clips: Mapping[str, Sequence[Clip]]) -> pl.DataFrame:
 
 def _targets(
     options: CorpusOptions, reader: Reader, index: pl.DataFrame
-) -> tuple[tuple[TargetFacts, ...], Sequence[str | None]]:
-    """Return the label targets, and the label that each clip has under the one that is learnt first."""
-    facts, labels = [], {}
+) -> tuple[tuple[TargetFacts, ...], dict[str, targets.Targets]]:
+    """Return the label targets as facts, and as `targets` has them."""
+    facts, known = [], {}
     for name, source in reader.sources(options).items() if len(index) else ():
         try:
             found = _learnt(options, source, index, name)
@@ -161,9 +163,8 @@ def _targets(
             facts.append(TargetFacts(name, source.kind, problem=str(error)))
             continue
         facts.append(_facts_of(name, source, found))
-        labels[name] = found.labels
-    first = next(iter(_chosen(options, reader)), "")
-    return tuple(facts), labels.get(first, [None] * len(index))
+        known[name] = found
+    return tuple(facts), known
 
 
 def _learnt(options: CorpusOptions, source: Source, index: pl.DataFrame, name: str) -> targets.Targets:
@@ -350,6 +351,14 @@ def _unknown(index: pl.DataFrame) -> list[Finding]:
         return []
     meaning = "nothing tells who speaks"
     return [Finding("no_speaker", meaning, FIXES["no_speaker"], len(unknown), tuple(unknown[:EXAMPLES]), wrong=False)]
+
+
+def _named(notes: Sequence[Note]) -> list[Finding]:
+    """Return what must be known of names and cells."""
+    return [
+        Finding(note.reason, note.meaning, check_names.FIXES[note.reason], note.count, note.examples, note.wrong)
+        for note in notes
+    ]
 
 
 def _unlearnable(facts: Sequence[TargetFacts], chosen: Sequence[str]) -> list[Finding]:

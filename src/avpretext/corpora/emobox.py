@@ -16,6 +16,7 @@ import polars as pl
 from avpretext.corpora.protocols import Division, clip_fold
 from avpretext.corpora.reader import without_extension
 from avpretext.errors import UserError
+from avpretext.names import nfc
 
 _NAME = re.compile(r"(.+)_(train|test|valid)_fold_(\d+)\.(jsonl|json)")
 _PARTS = {"train": "train", "valid": "dev", "test": "test"}
@@ -149,7 +150,7 @@ class Matcher:
     def __init__(self, clips: pl.DataFrame) -> None:
         self.clips_of: dict[str, list[tuple[str, float]]] = defaultdict(list)
         for clip_id, path, start_s in clips.select("clip_id", "path", "start_s").iter_rows():
-            self.clips_of[without_extension(path)].append((clip_id, start_s or 0.0))
+            self.clips_of[nfc(without_extension(path))].append((clip_id, start_s or 0.0))
         self.files_with: dict[str, list[str]] = defaultdict(list)
         for file in self.clips_of:
             for tail in _tails(file):
@@ -173,14 +174,15 @@ class Matcher:
         Of files with the same name, such as `train/dia0_utt0` and `dev/dia0_utt0`, the one is taken that shares the
         most folders at the end of its path; if several do, none.
         """
-        files = next((self.files_with[tail] for tail in _tails(entry.file) if tail in self.files_with), [])
+        files = next((self.files_with[tail] for tail in _tails(nfc(entry.file)) if tail in self.files_with), [])
         if len(files) == 1:
             return [
                 clip_id
                 for clip_id, start_s in self.clips_of[files[0]]
                 if entry.start_s is None or abs(start_s - entry.start_s) <= _START_TOLERANCE_S
             ]
-        names = (entry.key, entry.key.partition("-")[2], entry.file.rpartition("/")[2])
+        key, file = nfc(entry.key), nfc(entry.file)
+        names = (key, key.partition("-")[2], file.rpartition("/")[2])
         return next(([name] for name in names if name in self.clip_ids), []) if not files else []
 
 

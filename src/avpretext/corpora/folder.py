@@ -1,8 +1,8 @@
-"""Any tree of media files: the speaker is the folder that a file lies in; with a table, what the table says.
+"""Any tree of media files: one of the folders above a file is its speaker; with a table, what the table says.
 
-The table, `corpora.NAME.table`, is a CSV file with a header, in UTF-8 and separated by commas, or a Parquet file. Its
-name is as seen from where the workflow runs; if there is no such file, as seen from the corpus folder. docs/corpora.md
-has its columns and a worked example.
+The table, `corpora.NAME.table`, is a CSV file with a header or a Parquet file. Its name is as seen from where the
+workflow runs; if there is no such file, as seen from the corpus folder. docs/corpora.md has its columns and a worked
+example, and which folder is taken for the speaker's.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,33 +11,66 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import table
-from avpretext.corpora.reader import Clip, Entry, Reader, Source, by_kind, named, without_extension
+from avpretext.corpora import speaker_folders, table
+from avpretext.corpora.reader import Clip, Entry, Note, Reader, Source, by_kind, without_extension
+from avpretext.corpora.speaker_folders import SpeakerFolder
 from avpretext.errors import UserError
 from avpretext.paths import is_outside
 
 
-def read(path: str) -> Clip:
-    """Read any name; the clip_id is the path without its extension.
-
-    >>> read("anna/take 1.mp4").clip_id, read("anna/take 1.mp4").speaker
-    ('anna/take 1', 'anna')
-    """
-    folder = path.rpartition("/")[0]
-    return Clip(without_extension(path), folder.rpartition("/")[2] or None)
-
-
-def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
-    """Select the files of the wanted kind."""
-    return by_kind(paths, options.video)
-
-
 def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
-    """Return the clips: those of the table, or every file of the wanted kind where there is no table."""
+    """Return the clips: those of the table, or every file of the wanted kind where there is no table.
+
+    Without a table the clip_id is the path without its extension.
+    """
     if options.table is None:
-        return named(read, select)(options, files)
-    clips = table.clips_of(_table(options))
+        chosen = by_kind(files, options.video)
+        folder = speaker_folders.find(chosen, options.speaker_folder, {})
+        return [Entry(path, Clip(without_extension(path), folder.speaker_of(path))) for path in chosen]
+    rows = _table(options)
+    if (found := _speaker_folder(options, rows)) is not None:
+        rows = rows.with_columns(speaker=pl.Series(map(found.speaker_of, rows["path"]), dtype=pl.String))
+    clips = table.clips_of(rows)
     return table.entries(clips, files, options.video) + table.unlisted(clips, files)
+
+
+def speaker_folder(options: CorpusOptions, paths: Sequence[str]) -> SpeakerFolder | None:
+    """Return which folder names the speaker; None where the table does."""
+    if options.table is None:
+        return speaker_folders.find(paths, options.speaker_folder, {})
+    return _speaker_folder(options, _table(options))
+
+
+def _speaker_folder(options: CorpusOptions, rows: pl.DataFrame) -> SpeakerFolder | None:
+    if "speaker" in rows.columns:
+        return None
+    return speaker_folders.find(rows["path"].to_list(), options.speaker_folder, _labels_by_path(options, rows))
+
+
+def _labels_by_path(options: CorpusOptions, rows: pl.DataFrame) -> dict[str, str]:
+    """Return the label of each path, of the first that the table has; of votes, the classes.
+
+    The targets that are chosen do not count: who speaks, and with it the index, must not change with them.
+    """
+    for name, (kind, columns) in table.sources_in(rows, _file(options)).items():
+        if kind == "votes":
+            return {column: column.partition(".")[2] for column in columns}
+        if kind == "label" and not speaker_folders.of_people(name):
+            return dict(rows.select("path", columns[0]).drop_nulls().iter_rows())
+    return {}
+
+
+def notes(options: CorpusOptions) -> list[Note]:
+    """Return what must be known of the cells of the table, and a column that may name the speakers."""
+    if not options.table:
+        return []
+    columns = _table(options).columns
+    people = [] if "speaker" in columns else [name for name in columns if speaker_folders.of_people(name)]
+    meaning = "no column 'speaker', and a column {!r} that may be it: rename it"
+    return [
+        *table.notes(_file(options)),
+        *(Note("speaker_column", meaning.format(name), 0, (), True) for name in people),
+    ]
 
 
 def tables(options: CorpusOptions) -> list[str]:
@@ -109,4 +142,6 @@ READER = Reader(
     partitions=partitions,
     words=str,
     transcripts=transcripts,
+    notes=notes,
+    speaker_folder=speaker_folder,
 )

@@ -10,13 +10,16 @@ import polars as pl
 
 from avpretext import schemas, shards
 from avpretext.config import CorpusOptions, ProtocolOptions
-from avpretext.corpora import protocols
+from avpretext.corpora import protocols, speaker_folders
+from avpretext.corpora.caveats import Told
+from avpretext.corpora.coverage import coverage, labels_of
 from avpretext.corpora.emobox import listed_folds
 from avpretext.corpora.leaks import DROPPED, check_parts, speaker_leaks, without_duplicates
 from avpretext.corpora.partitions import partition_folds
 from avpretext.corpora.protocols import PARTS, Division
 from avpretext.corpora.scan import reader_of
 from avpretext.corpora.settings import PUBLISHED, check_protocol
+from avpretext.corpora.who import who_speaks
 from avpretext.errors import UserError
 
 
@@ -53,7 +56,7 @@ class Corpus:
 
     @property
     def unknown(self) -> list[str]:
-        """Return what stands for the speaker of each other clip: the clip."""
+        """Return what stands for the speaker of each other clip: its file."""
         return self.learnable.filter(~pl.col("known"))["speaker"].to_list()
 
 
@@ -69,8 +72,8 @@ def run(
 ) -> None:
     """Write the folds of a setting, `schemas.FOLDS`, sorted by fold, part, corpus and clip_id.
 
-    Only clips with values in `targets` and a row in `audio` are in a fold. The speaker of a clip whose speaker is not
-    known is its clip_id.
+    Only clips with values in `targets` and a row in `audio` are in a fold. For the speaker of a clip stands, where he
+    is not known, the path of its file, so that clips of a recording stay together.
 
     Parameters
     ----------
@@ -87,31 +90,41 @@ def run(
         What speakers are drawn by.
     output
         The table. Its provenance has `setting`, `protocol`, `folds` (their number), `speaker_leaks` (whether a speaker
-        is in several parts of a fold), `duplicates` (the number of clips dropped), `sentence`, for people, and `notes`,
-        what else they must know, such as folds that are left out.
+        is in several parts of a fold), `duplicates` (the number of clips dropped), `sentence`, for people, `warnings`,
+        what makes figures wrong, `notes`, what else must be known, such as folds that are left out, and `lacking`, see
+        `Coverage`.
 
     Raises
     ------
     UserError
-        The protocol does not fit the corpus; a speaker, or a recording, is in several parts of a fold; a part is empty.
+        The protocol does not fit the corpus; it is not told which folder is the speaker; a speaker, or a recording, is
+        in several parts of a fold; a part is empty.
     """
     check_protocol(options)
     protocol = options.protocol
     needed = [corpus, *protocol.train] if protocol.name == "cross_corpus" else [corpus]
     check_corpora(corpus, protocol, needed, targets)
-    learnable = pl.concat([read_learnable(name, targets[name], audio[name]) for name in needed])
+    index = shards.read(clips[corpus], ["clip_id", "path", "recording", "start_s"]).sort("clip_id")
+    folder = reader_of(options).speaker_folder(options, index["path"].to_list())
+    speaker_folders.check(folder, corpus)
+    learnable = pl.concat([read_learnable(name, targets[name], audio[name], clips[name]) for name in needed])
+    labels = pl.concat([read_labels(name, targets[name]) for name in needed])
+    told = Told(learnable, labels.join(learnable, on=["corpus", "clip_id"], how="semi"), folder)
     if protocol.name == "cross_corpus":  # corpora may use the same names for different speakers
         learnable = learnable.with_columns(pl.format("{}/{}", "corpus", "speaker").alias("speaker"))
-    index = shards.read(clips[corpus], ["clip_id", "path", "recording", "start_s"]).sort("clip_id")
     division = divide(Corpus(options, index, learnable, seed), corpus)
     rows = pl.concat([protocols.assign(fold, learnable) for fold in division.folds])
     leaks = speaker_leaks(rows, protocol.allow_speaker_leaks)
     rows, copies = without_duplicates(rows, protocol.duplicates)
     check_parts(rows, division.needs_dev)
-    for warning in (*_of_unknown(learnable), *division.warnings, *leaks, *copies):
+    covered = coverage(rows, labels)
+    warnings = [*covered.warnings, *told.warnings]
+    notes = [*division.warnings, *covered.notes, *told.notes, *_of_tables(options, targets[corpus])]
+    for warning in (*warnings, *notes, *leaks, *copies):
         print(f"folds: warning: {setting}: {warning}", file=sys.stderr)
     table = ordered(rows, protocol.name == "cross_corpus")
     made_by = made_by_of(table, options, division, seed, setting=setting, speaker_leaks=bool(leaks))
+    made_by |= {"warnings": warnings, "notes": notes, "lacking": covered.lacking}
     shards.write_table(output, table, schemas.FOLDS, made_by)
 
 
@@ -152,31 +165,37 @@ def check_corpora(corpus: str, protocol: ProtocolOptions, needed: Sequence[str],
         )
 
 
-def read_learnable(corpus: str, targets: Path, audio: Sequence[Path]) -> pl.DataFrame:
+def read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Sequence[Path]) -> pl.DataFrame:
     """Return the clips with values and audio, sorted by clip_id.
 
-    Its columns are `corpus`, `clip_id`, `speaker` (the clip_id where it is not known), `known`, `content`.
+    Its columns are `corpus`, `clip_id`, `speaker`, `known` (see `who_speaks`), `content`.
 
     Raises
     ------
     UserError
         There are none.
     """
-    table = shards.read(targets, ["clip_id", "speaker", "values"]).filter(pl.col("values").is_not_null())
+    table = shards.read(targets, ["clip_id", "values"]).filter(pl.col("values").is_not_null())
     heard = shards.read(audio, ["clip_id", "content"])
-    clips = table.join(heard, on="clip_id", how="inner").sort("clip_id")
-    if clips.is_empty():
+    found = table.join(heard, on="clip_id", how="inner").join(who_speaks(clips), on="clip_id").sort("clip_id")
+    if found.is_empty():
         raise UserError(
             f"corpora.{corpus}: none of its {len(table)} labelled clips is among the {len(heard)} clips with audio; see"
             " the rejects of the corpus for why clips were refused"
         )
-    return clips.select(
-        pl.lit(corpus).alias("corpus"),
-        "clip_id",
-        pl.coalesce("speaker", "clip_id").alias("speaker"),
-        pl.col("speaker").is_not_null().alias("known"),
-        "content",
-    )
+    return found.select(pl.lit(corpus).alias("corpus"), "clip_id", "speaker", "known", "content")
+
+
+def _of_tables(options: CorpusOptions, targets: Path) -> list[str]:
+    """Return what must be known of the tables that labels and speakers are from, as sentences."""
+    seen = [note.sentence for note in reader_of(options).notes(options)]
+    return [*seen, *shards.read_provenance(targets).get("notes", [])]
+
+
+def read_labels(corpus: str, targets: Path) -> pl.DataFrame:
+    """Return `corpus`, `clip_id`, `class` of each class that a clip has."""
+    made_by = shards.read_provenance(targets)
+    return labels_of(corpus, shards.read(targets, ["clip_id", "values"]), made_by["classes"], made_by["kind"])
 
 
 def divide(corpus: Corpus, name: str) -> Division:
@@ -263,17 +282,6 @@ _MAKERS: Mapping[str, Callable[[Corpus], Division]] = {
 }
 
 
-def _of_unknown(learnable: pl.DataFrame) -> list[str]:
-    """Return a warning where speakers are not known."""
-    unknown = int((~learnable["known"]).sum())
-    if not unknown:
-        return []
-    return [
-        f"the speaker of {unknown} of {len(learnable)} labelled clips is not known; each counts as a speaker of its"
-        " own, so train and test may share speakers"
-    ]
-
-
 def sentence(rows: pl.DataFrame, protocol: str, division: Division, leaks: bool, dropped: int) -> str:
     """Return what the folds are, in one sentence for people.
 
@@ -339,5 +347,4 @@ def made_by_of(
         speaker_leaks=speaker_leaks,
         duplicates=dropped,
         sentence=sentence(table, name, division, speaker_leaks, dropped),
-        notes=list(division.warnings),
     )

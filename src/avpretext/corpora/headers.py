@@ -13,8 +13,9 @@ import soundfile
 
 from avpretext.corpora.reader import Clip, extension
 from avpretext.media.checks import MISSING_S
+from avpretext.media.container import is_cover, opened
 from avpretext.media.endings import MISSING_FRACTION, broken_off, is_cut_off_mp4
-from avpretext.media.ffmpeg import DEMUXERS, PROTOCOLS, Header
+from avpretext.media.ffmpeg import Header, length_declared
 from avpretext.progress import progress
 from avpretext.refusal import Refusal
 
@@ -22,7 +23,6 @@ _OF_LIBSNDFILE = (".wav", ".flac")
 _UNKNOWN_FRAMES = 2**63 - 1
 """What libsndfile says of FLAC that was written to a pipe."""
 
-_TIMEOUT_S = 30.0
 _CONFIDENCE = 1.96
 """Of a normal distribution, 95 % lies within so many standard errors."""
 
@@ -109,17 +109,11 @@ def _header_of_libsndfile(file: Path) -> FileHeader:
 
 
 def _header_of_ffmpeg(file: Path) -> FileHeader:
-    allowed = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
-    # The prefix keeps names with a colon from being taken for a protocol.
-    with av.open(f"file:{file}", options=allowed, metadata_errors="replace", timeout=_TIMEOUT_S) as container:
-        kinds = {stream.type for stream in container.streams if not _is_picture(stream)}
+    with opened(file) as container:
+        kinds = {stream.type for stream in container.streams if not is_cover(stream)}
         duration_s = None if container.duration is None else container.duration / av.time_base
+        duration_s = length_declared(duration_s, (container.start_time or 0) / av.time_base, container.format.name)
         return FileHeader(duration_s, "audio" in kinds, "video" in kinds, broken_off(file))
-
-
-def _is_picture(stream: av.stream.Stream) -> bool:
-    """Tell whether a stream is a cover picture, which is no video."""
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
 def refuse_by_header(header: FileHeader | Refusal, clips: Sequence[Clip], video: bool) -> Refusal | None:

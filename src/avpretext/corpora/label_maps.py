@@ -1,6 +1,6 @@
 """Label maps: what each label of a corpus is learnt as, so that corpora share classes; null for not at all."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import yaml
 
 from avpretext.config import CorpusOptions
 from avpretext.errors import UserError, nearest
+from avpretext.names import EDGES, nfc
 
 LabelMap = Mapping[str, str | None]
 """From a label to the class it is learnt as; null drops it."""
@@ -91,7 +92,7 @@ def checked(content: Any, place: str) -> LabelMap:
             raise UserError(f"{place}: {label!r}: {new!r}; text is expected, and null for not at all: put it in quotes")
     if not any(content.values()):
         raise UserError(f"{place}: every label is null, so nothing would be learnt; give at least two classes")
-    return content
+    return {nfc(label).strip(EDGES): new and nfc(new) for label, new in content.items()}
 
 
 def check_complete(labels: Iterable[str], label_map: LabelMap) -> None:
@@ -109,6 +110,21 @@ def check_complete(labels: Iterable[str], label_map: LabelMap) -> None:
             f"label_map: no word on {', '.join(map(repr, missing[:_SHOWN]))}{more}; the map has"
             f" {', '.join(sorted(label_map)[:_SHOWN])}: add what each is learnt as, or null for not at all"
         )
+
+
+def is_own(options: CorpusOptions) -> bool:
+    """Tell whether a corpus has a label map of the user's own, not one that is shipped for many copies of a corpus."""
+    return options.label_map is not None and (not isinstance(options.label_map, str) or bool(map_files(options)))
+
+
+def unmatched_keys(label_map: LabelMap | None, labels: Collection[str | None]) -> list[str]:
+    """Return that keys of a label map are no clip's label, as sentences.
+
+    >>> unmatched_keys({"happy": "joy", "Sad": "sad"}, {"happy", "calm"})
+    ["label_map: no clip is labelled 'Sad'"]
+    """
+    idle = sorted(set(label_map or ()) - set(labels))
+    return [f"label_map: no clip is labelled {', '.join(map(repr, idle))}"] if idle else []
 
 
 def _text_of(file: Path) -> str:

@@ -1,14 +1,18 @@
 """What no fold may do: hear a test speaker, or a test recording, while it trains or chooses the epoch.
 
 Tables of folds here have one row per fold and clip: `fold`, `name`, `part`, `corpus`, `clip_id`, `speaker` (what folds
-go by), `known` (whether that is known, or the clip stands for itself), `content` (equal where the audio is; null: not
-known).
+go by), `known` (whether that is known, or the clip's file stands for it), `content` (equal where the audio is; null:
+not known).
 """
+
+from typing import Any
 
 import polars as pl
 
+from avpretext.corpora.caveats import ALIKE
 from avpretext.corpora.protocols import PARTS
 from avpretext.errors import UserError
+from avpretext.names import key
 
 DROPPED = "dropped"
 """The part of clips that are left out since their audio is in a part that comes first."""
@@ -19,7 +23,9 @@ _FIRST = ("test", "dev", "train")
 
 
 def speaker_leaks(rows: pl.DataFrame, allowed: bool) -> list[str]:
-    """Return a warning for each fold with a speaker in more than one part.
+    """Return a warning for each fold with a speaker, or a file of unknown speakers, in more than one part.
+
+    Names that differ only in what `names.key` leaves out are of one speaker.
 
     Parameters
     ----------
@@ -31,13 +37,18 @@ def speaker_leaks(rows: pl.DataFrame, allowed: bool) -> list[str]:
     UserError
         There is such a speaker, and it is not allowed; names speaker, fold and parts.
     """
-    parts = rows.filter(pl.col("known") & pl.col("part").is_in(PARTS)).group_by("fold", "name", "speaker")
-    leaks = parts.agg(pl.col("part").unique()).filter(pl.col("part").list.len() > 1).sort("fold", "speaker")
+    used = rows.filter(pl.col("part").is_in(PARTS))
+    people = {name: key(name) for name in used.filter("known")["speaker"].unique()}
+    person = pl.when("known").then(pl.col("speaker").replace(people)).otherwise("speaker").alias("person")
+    parts = used.with_columns(person).group_by("fold", "name", "known", "person")
+    counted = parts.agg(pl.col("part").unique(), pl.col("speaker").unique().sort(), pl.col("clip_id").n_unique())
+    # One clip of unknown speaker that lists name twice is no other recording of his, but a duplicate.
+    is_leak = (pl.col("part").list.len() > 1) & (pl.col("known") | (pl.col("clip_id") > 1))
+    leaks = counted.filter(is_leak).sort("fold", "known", "person", descending=[False, True, False])
     warnings = []
     for (fold, name), speakers in leaks.group_by("fold", "name", maintain_order=True):
-        parts_of = [part for part in PARTS if part in speakers["part"][0]]
-        more = f" ({len(speakers)} speakers are in several parts)" if len(speakers) > 1 else ""
-        found = f"fold {fold} ({name}): the speaker {speakers['speaker'][0]!r} is in {' and '.join(parts_of)}{more}"
+        found = f"fold {fold} ({name}): {_of_leak(speakers.row(0, named=True))}"
+        found += f" ({len(speakers)} speakers are in several parts)" if len(speakers) > 1 else ""
         if not allowed:
             raise UserError(
                 f"{found}; speakers must be apart: choose a protocol that holds them apart, such as speaker_kfold, or,"
@@ -45,6 +56,17 @@ def speaker_leaks(rows: pl.DataFrame, allowed: bool) -> list[str]:
             )
         warnings.append(f"{found}; figures of it are not of new speakers")
     return warnings
+
+
+def _of_leak(leak: dict[str, Any]) -> str:
+    """Say who is in which parts."""
+    parts, names = " and ".join(part for part in PARTS if part in leak["part"]), leak["speaker"]
+    if not leak["known"]:
+        return f"clips of the file {names[0]!r}, of unknown speaker, are in {parts}"
+    if len(names) > 1:
+        alike = " and ".join(map(repr, names))
+        return f"the speakers {alike}, whose names {ALIKE}, are in {parts}: give one person one name in the table"
+    return f"the speaker {names[0]!r} is in {parts}"
 
 
 def without_duplicates(rows: pl.DataFrame, duplicates: str) -> tuple[pl.DataFrame, list[str]]:

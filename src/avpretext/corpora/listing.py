@@ -104,7 +104,7 @@ def _clip_files(rows: pl.DataFrame) -> list[ClipFile]:
 def _made_by(options: CorpusOptions, content: str) -> dict[str, Any]:
     """Return the provenance: of the options a digest alone, since the corpus may lie under an absolute path."""
     keys = {key.rpartition(".")[2] for key in STAGES["index"].options}
-    text = json.dumps(options.model_dump(mode="json", include=keys), sort_keys=True)
+    text = json.dumps(options.model_dump(mode="json", include=keys), sort_keys=True, allow_nan=False)
     return provenance("index", {"digest": _digest([text])}, content=content)
 
 

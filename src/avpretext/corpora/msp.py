@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import table
-from avpretext.corpora.reader import Source, stem
+from avpretext.corpora import cells, sheets
+from avpretext.corpora.reader import Note, Source, stem
 from avpretext.errors import UserError
 
 LETTERS: Mapping[str, str | None] = {
@@ -73,15 +73,25 @@ def consensus(file: Path) -> pl.DataFrame:
     UserError
         The file is no such table.
     """
+    return with_clip_ids(cells.cleaned(_consensus_table(file))[0])
+
+
+def notes(file: Path | None) -> list[Note]:
+    """Return what must be known of the cells of what raters agreed on."""
+    return cells.cleaned(_consensus_table(file))[1] if file else []
+
+
+def _consensus_table(file: Path) -> pl.DataFrame:
+    """Return the columns of the consensus as text; see `consensus` for the errors."""
     rows = pl.DataFrame(list(_consensus_rows(_json(file), file)), schema=dict.fromkeys(_COLUMNS, pl.String)) \
-        if file.suffix == ".json" else table.read_csv(file)  # fmt: skip
+        if file.suffix == ".json" else sheets.read_csv(file)  # fmt: skip
     missing = [name for name in _COLUMNS[:2] if name not in rows.columns]
     if missing:
         raise UserError(
             f"{file}: no column {missing[0]!r}; expected {', '.join(_COLUMNS)}: copy the file from the corpus"
         )
     given = [name if name in rows.columns else pl.lit(None, pl.String).alias(name) for name in _COLUMNS]
-    return with_clip_ids(rows.select(given))
+    return rows.select(given)
 
 
 def _consensus_rows(content: Any, file: Path) -> Iterator[dict[str, str | None]]:
@@ -173,7 +183,7 @@ def _csv_ratings(file: Path) -> pl.DataFrame:
 
     Such a text is `WORKER00000065; Neutral; Neutral,Concerned; A:3; V:4; D:5;`.
     """
-    rows = table.read_csv(file)
+    rows = sheets.read_csv(file)
     names = {"FileName", "EmoClass_Major"}
     if names <= set(rows.columns):
         return rows.select("FileName", rating="EmoClass_Major")

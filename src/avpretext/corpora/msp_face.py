@@ -23,7 +23,7 @@ import polars as pl
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import msp, table
-from avpretext.corpora.reader import VIDEO_EXTENSIONS, Entry, Published, Reader, Source, extension, parts_of, stem
+from avpretext.corpora.reader import VIDEO_EXTENSIONS, Entry, Note, Published, Reader, Source, extension, parts_of, stem
 from avpretext.errors import UserError
 
 PARTS = ("labelled", "unlabelled")
@@ -124,6 +124,11 @@ def partitions(options: CorpusOptions) -> pl.DataFrame:
     return msp.partitions(msp.consensus(_consensus(options)))
 
 
+def notes(options: CorpusOptions) -> list[Note]:
+    """Return what must be known of the cells of the consensus."""
+    return msp.notes(msp.found(options, LABELS, CONSENSUS))
+
+
 READER = Reader(
     entries=entries,
     parts=PARTS,
@@ -131,6 +136,7 @@ READER = Reader(
     annotations=annotations,
     tables=tables,
     partitions=partitions,
+    notes=notes,
     published=Published(
         name="MSP-Face",
         citation="Vidal, Salman, Lin & Busso, MSP-Face Corpus: A Natural Audiovisual Emotional Database, ICMI 2020",

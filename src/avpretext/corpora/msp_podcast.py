@@ -20,7 +20,7 @@ import polars as pl
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import msp, table
-from avpretext.corpora.reader import Clip, Entry, Published, Reader, Source, by_kind, parts_of, stem, within
+from avpretext.corpora.reader import Clip, Entry, Note, Published, Reader, Source, by_kind, parts_of, stem, within
 
 PARTS = ("labelled", "unlabelled")
 FOLDERS = ("Labels", "labels", "label", "Labels/Labels", "")
@@ -86,6 +86,11 @@ def partitions(options: CorpusOptions) -> pl.DataFrame:
     return msp.partitions(msp.consensus(_consensus(options)))
 
 
+def notes(options: CorpusOptions) -> list[Note]:
+    """Return what must be known of the cells of the consensus."""
+    return msp.notes(msp.found(options, FOLDERS, CONSENSUS))
+
+
 READER = Reader(
     entries=entries,
     parts=PARTS,
@@ -93,6 +98,7 @@ READER = Reader(
     annotations=annotations,
     tables=tables,
     partitions=partitions,
+    notes=notes,
     published=Published(
         name="MSP-Podcast",
         citation="Busso et al., The MSP-Podcast Corpus, 2025, arXiv 2509.09791",

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora.speaker_folders import SpeakerFolder
 from avpretext.errors import UserError, nearest
 from avpretext.refusal import Refusal
 
@@ -147,6 +148,44 @@ def _nobody(options: CorpusOptions) -> Mapping[str, Person]:
     return {}
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a reader saw in the names and tables of a corpus.
+
+    Attributes
+    ----------
+    reason
+        One of `check.FIXES`.
+    meaning
+        What was seen, and what is made of it.
+    count
+        How many cells, clips or names; 0 where there is nothing to count.
+    examples
+        Some of them.
+    wrong
+        False for what is read right.
+    """
+
+    reason: str
+    meaning: str
+    count: int
+    examples: tuple[str, ...]
+    wrong: bool
+
+    @property
+    def sentence(self) -> str:
+        """Return it as a sentence."""
+        return f"{self.count:,} {self.meaning}" if self.count else f"{self.meaning[:1].upper()}{self.meaning[1:]}"
+
+
+def _no_notes(options: CorpusOptions) -> list[Note]:
+    return []
+
+
+def _no_levels(options: CorpusOptions, paths: Sequence[str]) -> SpeakerFolder | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Reader:
     """How one corpus names and lays out its files.
@@ -180,6 +219,10 @@ class Reader:
         From `Clip.sentence` to the words that are said; None where they are not known.
     transcripts
         From options to `clip_id`, `text`: words that its `tables` have, before those of the sentence.
+    notes
+        What must be known of the cells of its tables.
+    speaker_folder
+        Which folder of its clips' paths names the speaker; None where it is not read from folders.
     """
 
     entries: Callable[[CorpusOptions, Sequence[str]], list[Entry]]
@@ -195,6 +238,8 @@ class Reader:
     people: Callable[[CorpusOptions], Mapping[str, Person]] = _nobody
     words: Callable[[str], str | None] = _no_words
     transcripts: Callable[[CorpusOptions], pl.DataFrame] | None = None
+    notes: Callable[[CorpusOptions], list[Note]] = _no_notes
+    speaker_folder: Callable[[CorpusOptions, Sequence[str]], SpeakerFolder | None] = _no_levels
 
 
 def named(

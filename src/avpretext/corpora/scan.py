@@ -4,7 +4,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora import crema_d, emodb, folder, grid, mead, msp_face, msp_podcast, ravdess
 from avpretext.corpora.reader import Clip, Entry, Reader, by_kind, is_media, without_extension
 from avpretext.errors import UserError, nearest
+from avpretext.names import nfc, on_disk
 from avpretext.paths import shard_of
 from avpretext.refusal import Refusal, printable
 
@@ -107,8 +108,8 @@ def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; a corpus is expected there{_fix(root, 'correct corpora.NAME.path')}")
     files: dict[str, MediaFile] = dict(_walk(root))
-    for path in reader_of(options).elsewhere(options) if options.outside else []:
-        if is_media(path) and os.path.isfile(root / path):
+    for named in reader_of(options).elsewhere(options) if options.outside else []:
+        if is_media(named) and (path := on_disk(root, named)):
             files.setdefault(path, Elsewhere(str(root / path)))
     return files
 
@@ -119,7 +120,8 @@ def scan(
     """Find the clips of a corpus and what is refused of it, sorted by path and start.
 
     Of files with the same clip_id, the first in that order that nothing else speaks against keeps it. Files are not
-    opened, but for those short enough to be Git LFS pointers: `split` finds what else is wrong with them.
+    opened, but for those short enough to be Git LFS pointers: `split` finds what else is wrong with them. Readers see
+    all names in composed Unicode, as tables have them; `path` stays as the disk spells it.
 
     Parameters
     ----------
@@ -137,11 +139,21 @@ def scan(
     """
     files = media_files(options) if files is None else files
     broken, taken, found = reader_of(options).broken, dict[str, str](), []
-    for entry in _entries_of(options, files):
+    spelt = _as_on_disk(files)
+    for entry in _entries_of(options, spelt):
         clip_id = printable(entry.clip.clip_id if entry.clip else without_extension(entry.path))
         if shard is None or shard_of(clip_id, options.shards) == shard:
-            found.append(_clip_file(entry, clip_id, files.get(entry.path), broken, taken))
+            for path in spelt.get(entry.path, [entry.path]):
+                found.append(_clip_file(replace(entry, path=path), clip_id, files.get(path), broken, taken))
     return found
+
+
+def _as_on_disk(files: Iterable[str]) -> dict[str, list[str]]:
+    """Return how the disk spells each name in composed Unicode; in several ways where a disk has both forms of it."""
+    spelt: dict[str, list[str]] = {}
+    for path in sorted(files):
+        spelt.setdefault(nfc(path), []).append(path)
+    return spelt
 
 
 def _entries_of(options: CorpusOptions, files: Mapping[str, object]) -> list[Entry]:
@@ -149,11 +161,12 @@ def _entries_of(options: CorpusOptions, files: Mapping[str, object]) -> list[Ent
     entries = sorted(reader_of(options).entries(options, sorted(files)), key=_place)
     if not entries:
         raise UserError(f"{options.path}: {_what_is_missing(files, options)}")
-    entries = [entry for entry in entries if _wanted(entry.clip, options.speakers)]
-    if not entries:
-        speakers = ", ".join(options.speakers or [])
-        raise UserError(f"{options.path}: no clip is of the speakers {speakers}; correct corpora.NAME.speakers")
-    return entries
+    here = {entry.clip.speaker for entry in entries if entry.clip is not None} - {None}
+    for speaker in options.speakers or []:
+        if speaker not in here:
+            fix = f"{nearest(speaker, map(str, here))}; correct corpora.NAME.speakers"
+            raise UserError(f"{options.path}: no clip is of the speaker {speaker!r}{fix}")
+    return [entry for entry in entries if _wanted(entry.clip, options.speakers)]
 
 
 def _place(entry: Entry) -> tuple[str, float, str]:
@@ -252,24 +265,25 @@ def _folders_of(path: str) -> list[str]:
     return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
 
 
-def fingerprints(files: Iterable[ClipFile], shards: int) -> list[str]:
+def fingerprints(files: Iterable[ClipFile], shards: int, times: bool = True) -> list[str]:
     """Return one fingerprint per shard: it changes when what is read of one of its clips changes, and only then.
 
     That is a clip's file (its path, size and time of change), its clip_id, its speaker, its start and end; or why it
-    is refused. Two files of a shard may change places in the order of `files` without changing it.
+    is refused. Two files of a shard may change places in the order of `files` without changing it. Without `times` it
+    is the same for a copy of the corpus.
     """
     lines: list[list[str]] = [[] for _ in range(shards)]
     for file in files:
-        lines[shard_of(file.clip_id, shards)].append(_line(file))
+        lines[shard_of(file.clip_id, shards)].append(_line(file, file.mtime_ns if times else 0))
     return [_digest(sorted(entries)) for entries in lines]
 
 
-def _line(file: ClipFile) -> str:
+def _line(file: ClipFile, time_ns: int) -> str:
     """Return what a fingerprint is made of; of a refused file, a change that leaves it refused counts for nothing."""
     if file.clip is None:
         return repr((file.path, file.clip_id, file.refusal))
     clip = file.clip
-    return repr((file.path, file.clip_id, file.size_bytes, file.mtime_ns, clip.speaker, clip.start_s, clip.end_s))
+    return repr((file.path, file.clip_id, file.size_bytes, time_ns, clip.speaker, clip.start_s, clip.end_s))
 
 
 def fingerprint(files: Iterable[ClipFile], shard: int, shards: int) -> str:

@@ -13,9 +13,10 @@ from typing import Literal
 
 import polars as pl
 
-from avpretext import shards
-from avpretext.corpora.reader import AUDIO_EXTENSIONS, Clip, Entry, extension, without_extension
+from avpretext.corpora import cells, sheets
+from avpretext.corpora.reader import AUDIO_EXTENSIONS, Clip, Entry, Note, extension, without_extension
 from avpretext.errors import UserError, nearest
+from avpretext.names import EDGES, key, nfc
 from avpretext.paths import is_outside
 from avpretext.refusal import Refusal
 
@@ -40,7 +41,7 @@ Kind = Literal["label", "votes", "attribute"]
 
 
 def read(file: Path, outside: bool = False) -> pl.DataFrame:
-    """Read a CSV or Parquet table of clips; every column as text, without spaces around it, empty cells null.
+    """Read a CSV or Parquet table of clips; every column as text, its cells as they are meant, see `cells.cleaned`.
 
     Parameters
     ----------
@@ -59,40 +60,31 @@ def read(file: Path, outside: bool = False) -> pl.DataFrame:
     UserError
         The file is missing, no table, or empty; a column is missing, doubled or misspelt.
     """
-    table = read_parquet(file) if file.suffix.lower() == ".parquet" else read_csv(file)
-    names = [SHORT.get(name.strip(), name.strip()) for name in table.columns]
+    meant, _ = cells.cleaned(_named(file))
+    # Spreadsheets leave empty rows at the end.
+    rows = meant.with_row_index(ROW, offset=2).filter(pl.any_horizontal(pl.col(meant.columns).is_not_null()))
+    return _with_paths(rows, file, outside)
+
+
+def notes(file: Path) -> list[Note]:
+    """Return what must be known of the cells of a table of clips."""
+    return cells.cleaned(_named(file))[1]
+
+
+def _named(file: Path) -> pl.DataFrame:
+    """Return a table as text, its columns named as `CLIP_COLUMNS` has them; see `read` for the errors."""
+    table = read_file(file)
+    names = [SHORT.get(name, name) for name in (nfc(name).strip(EDGES) for name in table.columns)]
     _check_columns(names, file)
     if table.is_empty():
         raise UserError(f"{file}: no rows below the header; add one for each clip")
     table.columns = names
-    stripped = table.with_columns(pl.all().str.strip_chars())
-    cells = stripped.with_columns(pl.when(pl.all().str.len_bytes() > 0).then(pl.all()).name.keep())
-    return _with_paths(cells.with_row_index(ROW, offset=2), file, outside)
+    return table
 
 
-def read_csv(file: Path) -> pl.DataFrame:
-    """Read a CSV file with a header, every column as text; see `read` for the errors."""
-    if not file.is_file():
-        raise UserError(f"{file}: no such file; correct corpora.NAME.table, or copy the table from the corpus")
-    try:
-        return pl.read_csv(file, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        words = str(error).strip().splitlines() or ["it is empty"]
-        raise UserError(f"{file}: not a CSV table in UTF-8 ({words[0]}); correct the file") from None
-
-
-def read_parquet(file: Path) -> pl.DataFrame:
-    """Read a Parquet file, every column as text; see `read` for the errors."""
-    if not file.is_file():
-        raise UserError(f"{file}: no such file; correct corpora.NAME.table")
-    try:
-        table = shards.read(file)
-    except UserError:
-        raise UserError(f"{file}: not a Parquet file; correct corpora.NAME.table") from None
-    nested = [name for name, kind in table.schema.items() if kind.is_nested() or kind == pl.Binary]
-    if nested:
-        raise UserError(f"{file}: column {nested[0]!r} holds lists or bytes; texts and numbers are expected: drop it")
-    return table.with_columns(pl.all().cast(pl.String))
+def read_file(file: Path) -> pl.DataFrame:
+    """Read a CSV or Parquet file as `sheets` does."""
+    return sheets.read_parquet(file) if file.suffix.lower() == ".parquet" else sheets.read_csv(file)
 
 
 def _check_columns(names: Sequence[str], file: Path) -> None:
@@ -102,8 +94,8 @@ def _check_columns(names: Sequence[str], file: Path) -> None:
     if "path" not in names:
         found = ", ".join(map(repr, names[:8]))
         raise UserError(
-            f"{file}: no column 'path'{nearest('path', names)}; the columns, separated by commas, are {found}: add"
-            " 'path', the file relative to the corpus folder"
+            f"{file}: no column 'path'{nearest('path', names)}; the columns are {found}: add 'path', the file relative"
+            " to the corpus folder"
         )
     for name in [name for name in names if name not in CLIP_COLUMNS]:
         for column in CLIP_COLUMNS:
@@ -152,8 +144,7 @@ def clips_of(table: pl.DataFrame, overlaps: bool = False) -> pl.DataFrame:
     -------
     pl.DataFrame
         All columns; `clip_id` is that of the table, else the path without extension and, for a stretch of a file, `_`
-        and its start in ms. `speaker` is that of the table, else, in a table without this column, the folder. `WRONG`
-        says what is wrong with the stretch, null if nothing; start and end are null then.
+        and its start in ms. `WRONG` says what is wrong with the stretch, null if nothing; start and end are null then.
     """
     timed = _with_wrong(_with_times(table))
     if not overlaps:
@@ -164,12 +155,10 @@ def clips_of(table: pl.DataFrame, overlaps: bool = False) -> pl.DataFrame:
     start = pl.col("start_s")
     start_ms = (start * 1000).round().cast(pl.Int64, strict=False).cast(pl.String)
     named = pl.when(start.is_finite()).then(pl.concat_str(stems, pl.lit("_"), start_ms)).otherwise(stems)
-    folders = pl.Series([path.rpartition("/")[0].rpartition("/")[2] or None for path in paths], dtype=pl.String)
     kept = [pl.when(pl.col(WRONG).is_null()).then(pl.col(name)).alias(name) for name in ("start_s", "end_s")]
     return timed.with_columns(
         clip_id=pl.coalesce("clip_id", named) if "clip_id" in timed.columns else named,
-        speaker=pl.col("speaker") if "speaker" in timed.columns else folders,
-        **{name: pl.lit(None, pl.String) for name in ("sentence", "level") if name not in timed.columns},
+        **{name: pl.lit(None, pl.String) for name in ("speaker", "sentence", "level") if name not in timed.columns},
     ).with_columns(kept)
 
 
@@ -243,12 +232,20 @@ def entries(clips: pl.DataFrame, files: Sequence[str], video: bool = False) -> l
     present = set(files)
     silent = {path for path in present if video and extension(path) in AUDIO_EXTENSIONS}
     found = []
+    likely = {_loosely(path): path for path in files} if not present.issuperset(clips["path"]) else {}
     columns = ("path", WRONG, "clip_id", "speaker", "sentence", "level", "start_s", "end_s")
     for path, wrong, clip_id, speaker, sentence, level, start_s, end_s in clips.select(columns).iter_rows():
         clip = Clip(clip_id, speaker, None, sentence, level, start_s, end_s)
         refusal = Refusal("bad_segment", wrong) if wrong else NO_VIDEO if path in silent else None
-        found.append(Entry(path, clip, refusal if path in present else Refusal("missing_file")))
+        if path not in present:
+            other = likely.get(_loosely(path))
+            refusal = Refusal("missing_file", f"there is {other!r}: spell the row so" if other else "")
+        found.append(Entry(path, clip, refusal))
     return found
+
+
+def _loosely(path: str) -> str:
+    return key(path.replace("\\", "/"))
 
 
 def unlisted(clips: pl.DataFrame, files: Sequence[str]) -> list[Entry]:

@@ -1,5 +1,6 @@
 """Stage `targets`: what is learnt of each clip of a corpus, from its name, its label tables or its raters' votes."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from avpretext import schemas, shards
 from avpretext.config import CorpusOptions
-from avpretext.corpora.label_maps import LabelMap, check_complete, label_map_of
+from avpretext.corpora.label_maps import LabelMap, check_complete, is_own, label_map_of, unmatched_keys
 from avpretext.corpora.reader import Source
 from avpretext.corpora.settings import Kind, kind_of, source_of, target_name
 from avpretext.errors import UserError
@@ -81,7 +82,7 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
     output
         The table; `votes` is null for a clip that nobody rated, and where the labels come of no votes. Its provenance
         has `kind`, `classes`, `target` (with the name of the label map), `clips`, `labelled` and `ties`, the numbers
-        of clips.
+        of clips, and `notes`, what readers of results must know.
 
     Raises
     ------
@@ -91,8 +92,12 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
     source, kind = source_of(corpus, target), kind_of(corpus, target)
     index = shards.read(clips, ["clip_id", "speaker", "label", "recording"]).sort("clip_id")
     label_map = label_map_of(corpus) if source.kind != "attribute" else None
-    found = targets_of(source, kind, known_of(source, corpus, index, target), corpus, label_map, target)
+    known = known_of(source, corpus, index, target)
+    found = targets_of(source, kind, known, corpus, label_map, target)
     check_learnable(found, target)
+    notes = unmatched_keys(label_map, _labels_in(source, known)) if label_map and is_own(corpus) else []
+    for note in notes:
+        print(f"targets: warning: {target}: {note}", file=sys.stderr)
     labelled = known_rows(found.values)
     made_by = shards.provenance(
         "targets",
@@ -103,6 +108,7 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
         clips=len(index),
         labelled=int(labelled.sum()),
         ties=found.ties,
+        notes=notes,
     )
     columns = {
         "clip_id": index["clip_id"],
@@ -112,6 +118,11 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
         "votes": [None] * len(index) if found.votes is None else _lists(found.votes, found.votes.sum(axis=1) > 0),
     }
     shards.write_table(output, columns, schemas.TARGETS, made_by)
+
+
+def _labels_in(source: Source, known: Known) -> set[str | None]:
+    """Return the labels that a source has, before any label map."""
+    return set(known.table.columns) if source.kind == "votes" else set(known.table["label"])
 
 
 def _lists(values: Floats, known: NDArray[np.bool_]) -> list[list[float] | None]:

@@ -1,5 +1,6 @@
 """What is said in each clip, in words."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
@@ -45,11 +46,30 @@ def transcript_files(options: CorpusOptions) -> list[str]:
     return [*(reader.tables(options) if reader.transcripts is not None else []), *own]
 
 
+def check_matched(options: CorpusOptions, clip_ids: Collection[str]) -> None:
+    """Raise where none of the transcripts in a file is of a clip.
+
+    Raises
+    ------
+    UserError
+        Names a clip of the file, and one of the corpus.
+    """
+    if not options.transcripts:
+        return
+    rows = _read(Path(options.transcripts))
+    named = rows["clip_id"].drop_nulls().to_list()
+    if named and clip_ids and set(named).isdisjoint(clip_ids):
+        raise UserError(
+            f"{options.transcripts}: none of its clips, such as {named[0]!r}, is one of the corpus, such as"
+            f" {min(clip_ids)!r}; correct corpora.NAME.transcripts, or the column clip_id"
+        )
+
+
 def _read(file: Path) -> pl.DataFrame:
     """Read a file of transcripts."""
     if not file.is_file():
         raise UserError(f"{file}: no such file; correct corpora.NAME.transcripts")
-    rows = table.read_parquet(file) if file.suffix.lower() == ".parquet" else table.read_csv(file)
+    rows = table.read_file(file)
     for column in ("clip_id", "text"):
         if column not in rows.columns:
             raise UserError(

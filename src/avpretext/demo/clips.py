@@ -48,7 +48,7 @@ class Performance:
     Attributes
     ----------
     sound
-        float32 at `voice.RATE_HZ`, exactly as long as the frames.
+        full scale 1, at `voice.RATE_HZ`, exactly as long as the frames.
     movements
         (frames, movements) in the order of `muscles.MOVEMENTS`.
     head
@@ -118,15 +118,15 @@ def _place(
     start = round(lead_s * voice.RATE_HZ)
     sound = voice.breathe(voice.tilt(spoken, prosody.tilt_db), prosody.breath, rng)
     sound = voice.set_level(sound, -26 + prosody.level_db)
-    clip = np.zeros(total, np.float32)
+    clip = np.zeros(total)
     clip[start : start + len(sound)] = sound[: total - start]
     time = np.arange(frames) / options.fps
     tremor = 1 + prosody.tremor * np.sin(2 * np.pi * (6 * time + rng.uniform()))
-    loudness = 10 ** (options.emphasis_db * emphasis / 20)
-    clip = voice.modulate(clip, (tremor * loudness).astype(np.float32))
+    loudness = 10 ** (options.emphasis_db * emphasis.astype(np.float64) / 20)
+    clip = voice.modulate(clip, tremor * loudness)
     clip = voice.reverberate(clip, speaker.room_s, 0.35, rng)
     clip += voice.background(total, speaker.noise_db + float(rng.normal(0, 3)), rng)
-    return np.clip(clip, -0.98, 0.98).astype(np.float32)
+    return np.clip(clip, -0.98, 0.98)
 
 
 def _move_head(

@@ -28,7 +28,7 @@ from avpretext.demo.votes import write_votes
 from avpretext.errors import UserError
 from avpretext.progress import progress
 
-CORPUS_VERSION = 1
+CORPUS_VERSION = 2
 """Raised whenever the same options would give another corpus."""
 
 _MARKER = "complete.json"
@@ -80,7 +80,7 @@ def run(output: Path, options: DemoOptions, model: Path, threads: int = 1) -> No
     write_votes(votes, labelled, options.seed)
     _write_truth(output / "truth", truths, options)
     with shards.atomic_path(output / _MARKER) as marker:
-        marker.write_text(json.dumps(_made_with(options), indent=1, sort_keys=True) + "\n", "utf-8")
+        marker.write_text(json.dumps(_made_with(options), indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")
 
 
 def is_complete(output: Path, options: DemoOptions) -> bool:

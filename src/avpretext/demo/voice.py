@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
-Samples = NDArray[np.float32]
+Samples = NDArray[np.float64]
+"""In 64 bit, whose last digits, which depend on the processor, are gone once a clip's sound is rounded to 16 bit."""
 
 RATE_HZ = 22050
 """Sampling rate of espeak-ng's formant synthesiser."""
@@ -69,7 +70,7 @@ class Phoneme:
 
 @dataclass(frozen=True)
 class Utterance:
-    """Sound (float32, full scale 1, `RATE_HZ`) and its phonemes, in order."""
+    """Sound (full scale 1, `RATE_HZ`) and its phonemes, in order."""
 
     samples: Samples
     phonemes: tuple[Phoneme, ...]
@@ -115,7 +116,7 @@ def _synthesise(library: ctypes.CDLL, text: str, delivery: Delivery) -> tuple[Sa
     library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None)
     library.espeak_Synchronize()
     library.espeak_Terminate()
-    return np.asarray(np.concatenate(blocks) / 32768, np.float32), events
+    return np.concatenate(blocks) / 32768.0, events
 
 
 def _set_delivery(library: ctypes.CDLL, delivery: Delivery) -> None:
@@ -153,20 +154,20 @@ def tilt(samples: Samples, db_per_octave: float, pivot_hz: float = 500.0) -> Sam
     spectrum = np.fft.rfft(samples, padded)
     frequency = np.clip(np.fft.rfftfreq(padded, 1 / RATE_HZ), 80, 8000)
     gain = 10 ** (db_per_octave * np.log2(frequency / pivot_hz) / 20)
-    tilted: Samples = np.fft.irfft(spectrum * gain, padded)[: len(samples)].astype(np.float32)
+    tilted: Samples = np.fft.irfft(spectrum * gain, padded)[: len(samples)]
     return tilted
 
 
 def envelope(samples: Samples, width_s: float = 0.03) -> Samples:
     """Root-mean-square of the sound in a sliding window, one value per sample."""
     width = max(1, round(width_s * RATE_HZ))
-    power = np.convolve(samples.astype(np.float64) ** 2, np.full(width, 1 / width), mode="same")
-    return np.sqrt(np.maximum(power, 0)).astype(np.float32)
+    power = np.convolve(samples**2, np.full(width, 1 / width), mode="same")
+    return np.sqrt(np.maximum(power, 0))
 
 
 def breathe(samples: Samples, amount: float, rng: np.random.Generator) -> Samples:
     """Add aspiration: noise that rises and falls with the voice, `amount` times its level."""
-    noise = rng.standard_normal(len(samples)).astype(np.float32)
+    noise = rng.standard_normal(len(samples))
     noise[1:] -= 0.7 * noise[:-1]
     return samples + amount * envelope(samples) * noise
 
@@ -174,13 +175,13 @@ def breathe(samples: Samples, amount: float, rng: np.random.Generator) -> Sample
 def modulate(samples: Samples, gain: Samples) -> Samples:
     """Multiply the sound by a gain given at evenly spaced instants from its start to its end."""
     instants = np.linspace(0, len(gain) - 1, len(samples))
-    return samples * np.interp(instants, np.arange(len(gain)), gain).astype(np.float32)
+    return samples * np.interp(instants, np.arange(len(gain)), gain)
 
 
 def set_level(samples: Samples, level_db: float) -> Samples:
     """Scale the sound so that its root-mean-square is `level_db` under full scale."""
-    rms = float(np.sqrt(np.mean(samples.astype(np.float64) ** 2)))
-    return (samples * (10 ** (level_db / 20) / max(rms, 1e-6))).astype(np.float32)
+    rms = float(np.sqrt(np.mean(samples**2)))
+    return samples * (10 ** (level_db / 20) / max(rms, 1e-6))
 
 
 def reverberate(samples: Samples, decay_s: float, wet: float, rng: np.random.Generator) -> Samples:
@@ -191,7 +192,7 @@ def reverberate(samples: Samples, decay_s: float, wet: float, rng: np.random.Gen
     tail[0] = 1.0
     size = next_fast_len(len(samples) + length, real=True)
     wetted = np.fft.irfft(np.fft.rfft(samples, size) * np.fft.rfft(tail, size), size)[: len(samples)]
-    return np.asarray(wetted, dtype=np.float32)
+    return np.asarray(wetted)
 
 
 def background(count: int, level_db: float, rng: np.random.Generator) -> Samples:
@@ -199,4 +200,4 @@ def background(count: int, level_db: float, rng: np.random.Generator) -> Samples
     size = next_fast_len(count, real=True)
     spectrum = np.fft.rfft(rng.standard_normal(size))
     frequency = np.maximum(np.fft.rfftfreq(size, 1 / RATE_HZ), 30)
-    return set_level(np.fft.irfft(spectrum / np.sqrt(frequency), size)[:count].astype(np.float32), level_db)
+    return set_level(np.fft.irfft(spectrum / np.sqrt(frequency), size)[:count], level_db)

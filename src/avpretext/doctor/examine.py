@@ -13,7 +13,7 @@ def run(config_file: Path, json_lines: bool) -> int:
     """Print what is found; return the exit status: 1 where something that the configuration needs is missing."""
     checks = examine(config_file)
     if json_lines:
-        print(json.dumps(as_json(checks), indent=2, ensure_ascii=False))
+        print(json.dumps(as_json(checks), indent=2, ensure_ascii=False, allow_nan=False))
     else:
         show(checks, Console(highlight=False))
     return 1 if failed(checks) else 0

@@ -60,7 +60,7 @@ def run(
         "estimate": "The scores are of networks by the same recipe, tested on speakers that they were not trained on;"
         " the networks of this model were trained on all clips.",
     }
-    formats.write_text(output / CARD, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+    formats.write_text(output / CARD, json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     formats.write_text(output / README, as_markdown(said, description))
 
 

@@ -1,5 +1,6 @@
 """On which clips a setting was trained and tested: the table `folds`, and what its captions must say of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from avpretext.corpora import protocols
 from avpretext.corpora.leaks import DROPPED
 from avpretext.corpora.settings import Setting, settings_of
 from avpretext.evaluation.summaries import Rows, present
+from avpretext.names import key
 from avpretext.paths import Layout
 
 PARTS = (*protocols.PARTS, DROPPED)
@@ -27,23 +29,23 @@ class Protocol:
     sentence
         The protocol in words, with the copies of test audio that were left out; empty where nothing is said.
     leaking
-        Speakers who are in test and in train or dev of the same fold.
+        Speakers who are in test and in train or dev of the same fold; names that are `names.alike` are of one.
     trained_on
         The corpora that are trained on, if they are not the tested one alone.
     without_dev
         Whether no fold has dev clips.
-    unknown
-        Clips whose speaker is not known; `folds` lets each be a speaker of its own, named like the clip.
     departures
-        How the folds depart from what the protocol says, such as folds that are left out.
+        How the folds depart from what the protocol says, such as folds that are left out, and what else is to be known.
+    wrong
+        What makes figures wrong, such as classes that are tested and not taught.
     """
 
     sentence: str
     leaking: int
     trained_on: tuple[str, ...]
     without_dev: bool
-    unknown: int
     departures: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> list[str]:
@@ -53,7 +55,7 @@ class Protocol:
             said.append(f"NOT speaker-independent: {_people(self.leaking)} both in training and in test.")
         if self.trained_on:
             said.append(f"Trained on {' and '.join(self.trained_on)}.")
-        return said
+        return [*said, *self.wrong]
 
     @property
     def notes(self) -> list[str]:
@@ -62,11 +64,6 @@ class Protocol:
         said += self.departures
         if self.without_dev:
             said.append("No clips are set aside to choose the epoch: the last one is kept.")
-        if self.unknown:
-            said.append(
-                f"Clips of unknown speaker: {self.unknown:,}. Each counts as a speaker of its own, so training and test"
-                " may share speakers."
-            )
         return said
 
 
@@ -87,8 +84,8 @@ def protocol_of(corpus: str, setting: Setting, layout: Layout) -> Protocol | Non
         leaking=len(_leaking(rows)),
         trained_on=() if trained == [corpus] else tuple(trained),
         without_dev=rows.filter(pl.col("part") == "dev").is_empty(),
-        unknown=rows.filter(pl.col("speaker") == pl.col("clip_id")).select("corpus", "clip_id").n_unique(),
         departures=tuple(_as_sentence(str(note)) for note in made_by.get("notes", [])),
+        wrong=tuple(_as_sentence(str(warning)) for warning in made_by.get("warnings", [])),
     )
 
 
@@ -103,11 +100,12 @@ def _as_sentence(text: str) -> str:
 
 def _leaking(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the speakers, of which corpus, who are on both sides of a fold."""
-    place = ["fold", "corpus", "speaker"]
-    known = rows.filter(pl.col("speaker").is_not_null())
+    place = ["fold", "corpus", "person"]
+    people = {name: key(name) for name in rows["speaker"].drop_nulls().unique()}
+    known = rows.filter(pl.col("speaker").is_not_null()).with_columns(person=pl.col("speaker").replace(people))
     tested = known.filter(pl.col("part") == "test").select(place)
     used = known.filter(pl.col("part").is_in(["train", "dev"])).select(place)
-    return tested.join(used, on=place, how="semi").select("corpus", "speaker").unique()
+    return tested.join(used, on=place, how="semi").select("corpus", "person").unique()
 
 
 def fold_rows(config: Config, layout: Layout) -> Rows:
@@ -129,15 +127,17 @@ def rows_of(corpus: str, setting: Setting, layout: Layout) -> Rows:
     parts = shards.read(path).group_by("fold", "name", "part", "corpus")
     counted = parts.agg(pl.col("speaker").drop_nulls().unique().sort(), pl.len().alias("clips"))
     order = pl.col("part").replace_strict({part: place for place, part in enumerate(PARTS)}, return_dtype=pl.Int32)
-    return [_row(row) | named for row in counted.sort("fold", order, "corpus").to_dicts()]
+    lacking = shards.read_provenance(path).get("lacking", {})
+    return [_row(row, lacking) | named for row in counted.sort("fold", order, "corpus").to_dicts()]
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
+def _row(row: dict[str, Any], lacking: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Any]:
     speakers = row["speaker"]
     return {
         "fold": row["fold"], "name": row["name"], "part": row["part"], "clips_of": row["corpus"],
         "speakers": len(speakers), "clips": row["clips"],
         "speaker_names": "; ".join(speakers) if len(speakers) <= _LISTED else None,
+        "lacks_classes": "; ".join(lacking.get(str(row["fold"]), {}).get(row["part"], [])) or None,
     }  # fmt: skip
 
 
@@ -160,4 +160,5 @@ def _cell(row: dict[str, Any]) -> str:
     origin = "" if row["clips_of"] == row["corpus"] else f"{row['clips_of']}: "
     clips = f"{row['clips']:,} clip{'s' if row['clips'] != 1 else ''}"
     people = f", {row['speakers']:,} speaker{'s' if row['speakers'] != 1 else ''}" if row["speakers"] else ""
-    return f"{origin}{clips}{people}"
+    lacks = f", no {row['lacks_classes']}" if row["lacks_classes"] and row["part"] != "test" else ""
+    return f"{origin}{clips}{people}{lacks}"

@@ -20,6 +20,7 @@ from avpretext.features.landmark_points import OROFACIAL_POINTS
 from avpretext.features.landmark_shards import vectors
 from avpretext.paths import Layout
 from avpretext.shards import PathLike
+from avpretext.training import finite
 
 Floats = NDArray[np.float64]
 
@@ -81,6 +82,7 @@ def _collect(name: str, path: Path, sums: ClipSums, at_rest: bool) -> Scored:
     clips = set()
     for rows in clip_tables(path):
         truth, said = (points_of(rows[column]) for column in ("truth", "movement"))
+        finite.check_values(said, f"{path}: movement", "train the system again")
         key = (rows["speaker"][0].as_py(), rows["seed"][0].as_py())
         clip = (rows["corpus"][0].as_py(), rows["clip_id"][0].as_py())
         clips.add(clip)

@@ -1,6 +1,7 @@
 """Scores of systems from their predictions: what the tables of a setting and the ablation are both made of."""
 
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from avpretext.evaluation.kinds import SCORINGS, Scoring, places, within_bounds
 from avpretext.evaluation.metrics import Floats
 from avpretext.shards import PathLike
 from avpretext.systems import stands_beside
+from avpretext.training import finite
 
 Rows = list[dict[str, Any]]
 
@@ -124,7 +126,7 @@ def read_test(predictions: Sequence[PathLike], scoring: Scoring) -> pl.DataFrame
     Raises
     ------
     UserError
-        There are none.
+        There are none, or one is not finite.
     """
     columns = [
         "initialisation",
@@ -144,7 +146,22 @@ def read_test(predictions: Sequence[PathLike], scoring: Scoring) -> pl.DataFrame
             f"{', '.join(str(path) for path in predictions)}: no test predictions; evaluate needs labelled clips with"
             " split = test: check the labels and folds of the corpus"
         )
+    finite.check_rows(rows)
     return rows
+
+
+def _tell_constant(name: str, rows: pl.DataFrame, task: Task) -> None:
+    """Warn of runs that predict one and the same for all test clips, which differ."""
+    said, true = ("probabilities", "truth") if task.kind == "attribute" else ("predicted", "label")
+    varied = rows.group_by("fold", "seed").agg(pl.col(said).n_unique(), pl.col(true).n_unique().alias("true"))
+    constant = varied.filter(pl.col(said) == 1, pl.col("true") > 1).sort("fold", "seed")
+    if constant.height:
+        first = constant.row(0, named=True)
+        print(
+            f"evaluate: warning: {name} predicts the same for all test clips in {constant.height} of {varied.height}"
+            f" runs, such as fold {first['fold']}, seed {first['seed']}: it has learnt nothing there",
+            file=sys.stderr,
+        )
 
 
 def collect(name: str, rows: pl.DataFrame, task: Task) -> Scored:
@@ -152,6 +169,7 @@ def collect(name: str, rows: pl.DataFrame, task: Task) -> Scored:
 
     A clip without a known speaker counts as a speaker of its own.
     """
+    _tell_constant(name, rows, task)
     rows = rows.with_columns(pl.coalesce("speaker", pl.format("clip {}", "clip_id")).alias("speaker"))
     speakers, seeds = sorted(rows["speaker"].unique()), sorted(rows["seed"].unique())
     tally = task.scoring.tally(rows, task.classes)

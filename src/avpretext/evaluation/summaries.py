@@ -11,6 +11,7 @@ import polars as pl
 from avpretext import shards
 from avpretext.config import LABELLED_TASKS, Config, CorpusOptions
 from avpretext.corpora.settings import Setting, settings_of
+from avpretext.names import alike, quoted
 from avpretext.paths import Layout
 from avpretext.schemas import REASONS
 from avpretext.stages import STAGES
@@ -74,6 +75,8 @@ def rejects_rows(config: Config, layout: Layout) -> Rows:
 def corpora_rows(config: Config, layout: Layout) -> Rows:
     """Describe each corpus: clips kept and refused, speakers, labelled clips, hours of speech kept, duplicates.
 
+    `unknown_speakers` are clips, `alike_speakers` names that are nearly equal.
+
     Clips are duplicates where another clip of the corpus has the same audio; all of them are counted.
     """
     refused = rejects_of(config, layout)
@@ -108,6 +111,8 @@ def _corpus_row(name: str, corpus: CorpusOptions, layout: Layout, refused: pl.Da
         "clips": kept.height,
         "labelled": 0 if targets is None else targets.join(kept, on="clip_id", how="semi").height,
         "speakers": kept["speaker"].drop_nulls().n_unique(),
+        "unknown_speakers": kept["speaker"].null_count(),
+        "alike_speakers": quoted(alike(kept["speaker"].unique()), most=20) or None,
         "hours": 0.0 if heard is None else float(heard["duration_s"].sum()) / 3600,
         "duplicates": 0 if heard is None else int(heard["content"].drop_nulls().is_duplicated().sum()),
         "refused": lost,
@@ -213,11 +218,12 @@ def provenance_rows(config: Config, layout: Layout) -> Rows:
     for name, stage, files in artefacts(config, layout):
         made: dict[str, int] = Counter()
         for file in files:
-            made[json.dumps(shards.read_provenance(file), sort_keys=True)] += 1
+            made_by = {**shards.read_provenance(file), "machine": shards.read_machine(file)}
+            made[json.dumps(made_by, sort_keys=True, allow_nan=False)] += 1
         rows += [_provenance_row(name, stage, json.loads(text), count) for text, count in sorted(made.items())]
     merged: dict[str, dict[str, Any]] = {}
     for row in rows:
-        key = json.dumps({**row, "files": None}, sort_keys=True)
+        key = json.dumps({**row, "files": None}, sort_keys=True, allow_nan=False)
         merged[key] = {**row, "files": row["files"] + merged[key]["files"]} if key in merged else row
     return sorted(merged.values(), key=lambda row: list(STAGES).index(row["stage"]))
 
@@ -229,6 +235,26 @@ def _provenance_row(name: str, stage: str, made_by: dict[str, Any], files: int) 
         "files": files,
         "stage_version": made_by.get("stage_version"),
         "package_version": made_by.get("package_version"),
-        "models": json.dumps(made_by.get("models", {}), sort_keys=True),
-        "options": json.dumps(made_by.get("options", {}), sort_keys=True),
+        "models": json.dumps(made_by.get("models", {}), sort_keys=True, allow_nan=False),
+        "options": json.dumps(made_by.get("options", {}), sort_keys=True, allow_nan=False),
+        "machine": json.dumps(made_by["machine"], sort_keys=True, allow_nan=False),
     }
+
+
+def machines(provenance: Rows) -> list[dict[str, Any]]:
+    """Return the machines that artefacts were made on, with versions of software, and how many files each made.
+
+    Parameters
+    ----------
+    provenance
+        From `provenance_rows`.
+    """
+    files: dict[str, int] = Counter()
+    capability: dict[str, str] = {}
+    for row in provenance:
+        facts = json.loads(row["machine"])
+        # Only stages that load torch tell it, which holds for what else the machine made.
+        known, text = facts.pop("cpu_capability", ""), json.dumps(facts)
+        capability[text] = known or capability.get(text, "")
+        files[text] += row["files"]
+    return [{**json.loads(text), "cpu_capability": capability[text], "files": count} for text, count in files.items()]

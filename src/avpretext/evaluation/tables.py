@@ -30,7 +30,7 @@ _NAMED = ("corpus", "target", "protocol")
 COLUMNS = {
     "main": [
         *_NAMED, "initialisation", *TASKS, "speakers", "clips", "runs", "seeds", "pretrainings",
-        *(f"{measure}{part}" for measure in MEASURE_NAMES for part in (*SCORE, *DIFFERENCE)),
+        *(f"{measure}{part}" for measure in MEASURE_NAMES for part in (*SCORE, *DIFFERENCE)), "warnings",
     ],
     "per_class": [
         *_NAMED, "initialisation", "class", "clips",
@@ -42,7 +42,7 @@ COLUMNS = {
     ],
     "seeds": [*_NAMED, "initialisation", "pretraining", "seed", "measure", "value", "difference"],
     "co_occurrence": list(results.CO_OCCURRENCE_COLUMNS),
-    "folds": [*_NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names"],
+    "folds": [*_NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names", "lacks_classes"],
     "label_balance": ["corpus", "task", "target", "label", "count", "share"],
     "label_speakers": ["corpus", "speaker", "task", "target", "label", "count", "share"],
     "label_agreement": [
@@ -50,8 +50,8 @@ COLUMNS = {
         "kappa",
     ],
     "corpora": [
-        "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "hours",
-        "duplicates", "refused", "refused_share",
+        "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "unknown_speakers",
+        "alike_speakers", "hours", "duplicates", "refused", "refused_share",
     ],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],
     "rejects_clips": ["corpus", "clip_id", "path", "stage", "reason", "detail"],
@@ -63,7 +63,7 @@ COLUMNS = {
     "compared_action_units": ["corpus", *compare_aus.COLUMNS],
     "truth": ["stage", "measure", "value"],
     "truth_action_units": ["action_unit", "pearson_r", "f1"],
-    "provenance": ["of", "stage", "files", "stage_version", "package_version", "models", "options"],
+    "provenance": ["of", "stage", "files", "stage_version", "package_version", "models", "options", "machine"],
 }  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def run(config: Config, output_dir: PathLike) -> None:
     """
     layout, folder = Layout(config.results), Path(output_dir)
     rows = {
-        "main": _of_all(results.main_rows, config, layout),
+        "main": _of_all(_main_rows, config, layout),
         "per_class": _of_all(results.per_class_rows, config, layout),
         "seeds": _of_all(results.seed_rows, config, layout),
         "significance": _of_all(results.significance_rows, config, layout),
@@ -104,7 +104,16 @@ def run(config: Config, output_dir: PathLike) -> None:
         formats.write_csv(folder / f"{name}.csv", COLUMNS[name], table)
     formats.write_text(folder / "main.md", printed.main_markdown(config, layout))
     formats.write_text(folder / "main.tex", printed.main_latex(config, layout))
-    formats.write_text(folder / "provenance.json", json.dumps(_unfolded(rows["provenance"]), indent=2) + "\n")
+    formats.write_text(
+        folder / "provenance.json", json.dumps(_unfolded(rows["provenance"]), indent=2, allow_nan=False) + "\n"
+    )
+
+
+def _main_rows(one: Evaluated, layout: Layout) -> Rows:
+    """Return the rows of the main table, with what makes their figures wrong."""
+    protocol = folds.protocol_of(one.corpus, one.setting, layout)
+    warnings = " ".join(protocol.warnings) if protocol else ""
+    return [row | {"warnings": warnings or None} for row in results.main_rows(one, layout)]
 
 
 def _of_all(rows: Callable[[Evaluated, Layout], Rows], config: Config, layout: Layout) -> Rows:
@@ -114,4 +123,4 @@ def _of_all(rows: Callable[[Evaluated, Layout], Rows], config: Config, layout: L
 
 def _unfolded(provenance: Rows) -> Rows:
     """Turn the JSON within the rows into plain values."""
-    return [{**row, "models": json.loads(row["models"]), "options": json.loads(row["options"])} for row in provenance]
+    return [{**row, **{name: json.loads(row[name]) for name in ("models", "options", "machine")}} for row in provenance]

@@ -19,8 +19,8 @@ BACKENDS = {
 }
 """Modules of the backends, by the names that the configuration uses."""
 
-NEEDS = {"blendshapes": ("landmarks", "index"), "pyfeat": ("frames",), "import": ("landmarks",)}
-"""Which shards each of them reads."""
+NEEDS = {"blendshapes": ("landmarks", "index"), "pyfeat": ("frames",), "import": ("landmarks", "index", "folder")}
+"""What each of them reads, see `Inputs`."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,15 @@ class Inputs:
         The shard that lists the clips and knows their speakers.
     neutral
         The table of `neutral`.
+    folder
+        Folder of the corpus, which the index's paths are relative to.
     """
 
     landmarks: Path | None = None
     frames: Path | None = None
     index: Path | None = None
     neutral: Path | None = None
+    folder: Path | None = None
 
 
 def run(inputs: Inputs, options: ActionUnitOptions, output: Path) -> None:
@@ -62,11 +65,13 @@ def run(inputs: Inputs, options: ActionUnitOptions, output: Path) -> None:
     """
     for name in NEEDS[options.backend]:
         if getattr(inputs, name) is None:
-            raise UserError(f"action_units.backend = {options.backend!r} needs --{name}, a shard of it")
+            raise UserError(f"action_units.backend = {options.backend!r} needs --{name}")
     backend = importlib.import_module(BACKENDS[options.backend])
     if options.backend == "blendshapes":
         backend.run(inputs.landmarks, inputs.index, inputs.neutral, options, output)
     elif options.backend == "pyfeat":
         backend.run(inputs.frames, options.pyfeat, output)
+    elif options.backend == "import":
+        backend.run(inputs.landmarks, inputs.index, inputs.folder, options, output)
     else:
         backend.run(inputs.landmarks, options, output)

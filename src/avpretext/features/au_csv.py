@@ -8,7 +8,7 @@ py-feat (`Fex.to_csv`): read by `fex`. Its values are 0..1, for most of its mode
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,33 +43,54 @@ LandmarkDetectorParameters.cpp), so this only bites where that check was switche
 MAX_FPS = 240.0
 """Timestamps closer together are no clock: OpenFace writes 0.001 s per frame where it does not know the frame rate."""
 
+ROUNDING_S = 0.001
+"""OpenFace rounds its timestamps to milliseconds."""
+
+MAX_UNSURE = 0.4
+"""In pictures: times that tell the first picture's number less surely do not tell it."""
+
+
+UNCOUNTED = "have a CSV whose frame numbers do not count the pictures of a video from 0 or 1: it is not used"
+OUT_OF_ORDER = "have a CSV with a picture twice or pictures out of order: it is not used"
+"""What can be wrong with a table by itself."""
+
 
 @dataclass(frozen=True)
 class Track:
-    """One face over the frames that a tool looked at.
+    """One face over the pictures that a tool looked at.
 
     Attributes
     ----------
     frame
-        Number of each frame in which the face was found, from 0, rising, shape (N,).
-    time_s
-        When those were, shape (N,); None where the file does not tell.
+        Number of each picture in which the face was found, from 0, rising, shape (N,).
     values
         Shape (N, 20), 0..1, in the order of `schemas.ACTION_UNITS`; NaN in the columns of AUs that the tool lacks.
-    frames
-        How many frames the tool looked at, from the first of the video.
-    step_s
-        From one frame to the next, in seconds; NaN where the file does not tell.
+    looked_at
+        Number of each picture that has a row, rising.
     faces
-        The most faces found in one frame.
+        The most faces found in one picture.
+    time_s, step_s
+        When those of `frame` were, shape (N,), and from one row to the next, by a clock of the table's own; None and
+        NaN where it has none.
+    rate_hz
+        The frame rate that its times are made with; None where they tell none.
+    trouble
+        Why its rows are not known to be of pictures; None: they are.
     """
 
     frame: NDArray[np.int64]
-    time_s: Floats | None
     values: Floats
-    frames: int
-    step_s: float
-    faces: int
+    looked_at: NDArray[np.int64]
+    faces: int = 1
+    time_s: Floats | None = None
+    step_s: float = float("nan")
+    rate_hz: float | None = None
+    trouble: str | None = None
+
+    @property
+    def frames(self) -> int:
+        """How many pictures the video has at least."""
+        return int(self.looked_at[-1]) + 1 if len(self.looked_at) else 0
 
 
 def tool_of(path: Path) -> str | None:
@@ -106,7 +127,7 @@ def read_track(path: Path) -> Track | None:
         return None
     try:
         table = _numbers(path, OPENFACE_COLUMNS if tool == OPENFACE else (*fex.COLUMNS, "timestamp"))
-        if not len(table[fex.FRAME]):
+        if not np.isfinite(table[fex.FRAME]).any():
             return None
         return openface_track(table) if tool == OPENFACE else pyfeat_track(table)
     except UserError as error:
@@ -126,50 +147,83 @@ def openface_track(table: dict[str, Floats]) -> Track:
     """
     values = np.column_stack([_intensity(table, unit) for unit in ACTION_UNITS])
     known = np.isfinite(values).any(axis=0)
-    found = (table["success"] == 1) & (table["confidence"] >= MIN_CONFIDENCE)
-    found &= np.isfinite(table["timestamp"]) & np.isfinite(table[fex.FRAME])
+    number = table[fex.FRAME]
+    found = (table["success"] == 1) & (table["confidence"] >= MIN_CONFIDENCE) & np.isfinite(number)
     found &= np.isfinite(values[:, known]).all(axis=1)
     face = table.get("face_id", np.zeros(len(found)))
     rows = np.flatnonzero(found)
-    faces = _at_once(table[fex.FRAME][rows])
+    faces = _at_once(number[rows])
     if faces > 1:
         rows = rows[face[rows] == _main_face(face[rows], table["confidence"][rows])]
-    rows = rows[np.argsort(table["timestamp"][rows], kind="stable")]
-    first = 1 if table[fex.FRAME].min(initial=1, where=np.isfinite(table[fex.FRAME])) >= 1 else 0  # copies start at 0
-    return _track(table, rows, table[fex.FRAME][rows] - first, values[rows], first, faces)
+    rows = rows[np.argsort(number[rows], kind="stable")]
+    rate_hz, first = _clock(number, table["timestamp"])
+    numbered = [number[(face == one) & np.isfinite(number)] for one in np.unique(face)]
+    repeated = any((np.diff(of_one) <= 0).any() for of_one in numbered)
+    return Track(
+        frame=(number[rows] - first).astype(np.int64),
+        values=values[rows],
+        looked_at=_whole(number - first),
+        faces=faces,
+        rate_hz=rate_hz,
+        trouble=OUT_OF_ORDER if repeated else _uncounted(number, first),
+    )
 
 
 def pyfeat_track(table: dict[str, Floats]) -> Track:
     """Return the face of a table of py-feat; of several it follows one by the rule of `face_choice`.
 
-    py-feat writes no time but `approx_time`, in whole seconds; a column `timestamp`, in seconds, is read if present.
+    py-feat counts pictures, also where it skips some, and writes no time but `approx_time`, in whole seconds; a column
+    `timestamp`, in seconds on the clock of the clip, is read if present.
     """
     faces = fex.parse_faces(table)
     chosen = fex.follow(faces)
-    frame = faces.frame[chosen]
-    order = np.argsort(table[fex.FRAME], kind="stable")
-    rows = order[np.searchsorted(table[fex.FRAME][order], frame)]
-    return _track(table, rows, frame, faces.units[chosen], 0, _at_once(faces.frame))
-
-
-def _track(
-    table: dict[str, Floats], rows: NDArray[np.int64], frame: NDArray[np.number], values: Floats, first: int, faces: int
-) -> Track:
-    """Put a track together; step and number of frames are those of all rows, found or not."""
-    numbers = np.unique(table[fex.FRAME][np.isfinite(table[fex.FRAME])]) - first
-    skipped = float(np.median(np.diff(numbers))) if len(numbers) > 1 else 1.0
+    frame, number = faces.frame[chosen], table[fex.FRAME]
+    boxes = np.column_stack([faces.frame, faces.boxes])
+    repeated = (np.diff(number[np.isfinite(number)]) < 0).any() or len(np.unique(boxes, axis=0)) < len(boxes)
+    track = Track(
+        frame=frame,
+        values=faces.units[chosen],
+        looked_at=_whole(number),
+        faces=_at_once(faces.frame),
+        trouble=OUT_OF_ORDER if repeated else _uncounted(number, 0),
+    )
     times = table.get("timestamp", np.array([]))
     clock = np.unique(times[np.isfinite(times)])
-    step_s = float(np.median(np.diff(clock))) if len(clock) > 1 else np.nan
-    ticks = step_s * MAX_FPS >= 1 or len(numbers) == 1
-    return Track(
-        frame=frame.astype(np.int64),
-        time_s=times[rows] if len(clock) and ticks else None,
-        values=values,
-        frames=int(numbers[-1] + skipped) if len(numbers) else 0,
-        step_s=step_s if ticks else np.nan,
-        faces=faces,
-    )
+    if not len(clock):
+        return track
+    order = np.argsort(number, kind="stable")
+    step_s = float(np.median(np.diff(clock))) if len(clock) > 1 else float("nan")
+    return replace(track, time_s=times[order[np.searchsorted(number[order], frame)]], step_s=step_s)
+
+
+def _clock(number: Floats, times: Floats) -> tuple[float | None, int]:
+    """Return the frame rate that OpenFace made its times with, and the number of its first picture.
+
+    OpenFace counts from 1 and writes (number - 1) / rate; copies count from 0. Its times tell which, also where the
+    first rows are lost.
+    """
+    known = np.isfinite(number) & np.isfinite(times)
+    number, times = number[known], times[known]
+    usual = int(number.min(initial=1) >= 1)
+    if not len(number) or number.max() <= number.min() or times.max() <= times.min():
+        return None, usual
+    begin, end = number.argmin(), number.argmax()
+    rate_hz = float((number[end] - number[begin]) / max(times[end] - times[begin], ROUNDING_S))
+    first = number[begin] - times[begin] * rate_hz
+    unsure = ROUNDING_S * rate_hz * (0.5 + times[begin] / max(times[end] - times[begin], ROUNDING_S))
+    return rate_hz if rate_hz <= MAX_FPS else None, usual if unsure > MAX_UNSURE else round(first)
+
+
+def _uncounted(number: Floats, first: int) -> str | None:
+    """Return what is wrong with the numbers of pictures, that of the first being `first`."""
+    number = number[np.isfinite(number)]
+    odd = first not in (0, 1) or (number < first).any() or (number % 1 != 0).any()
+    return UNCOUNTED if odd else None
+
+
+def _whole(number: Floats) -> NDArray[np.int64]:
+    """Return numbers of pictures, each once, rising."""
+    return np.unique(number[np.isfinite(number)].astype(np.int64))
 
 
 def _at_once(frame: NDArray[np.number]) -> int:

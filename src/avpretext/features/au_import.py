@@ -1,16 +1,19 @@
 """The backend `import`: action units that OpenFace 2 or py-feat measured elsewhere, one CSV per clip, on our frames.
 
 The CSV of a clip is `{clip_id}.csv` below the folder, else the one file anywhere below it that is named like the last
-part of the clip_id. Between two frames in which the tool found the face, at most `MAX_GAP_S` apart, values are
+part of the clip_id; a stretch of a file may have that of the whole file. Rows are matched with the pictures of the file
+by their numbers. Between two pictures in which the tool found the face, at most `MAX_GAP_S` apart, values are
 interpolated over time; where they are further apart, frames are gaps, except those that stand for the same instant.
-What a CSV does not know is null: AUs that its tool lacks, and all of a clip without CSV.
+What a CSV does not know is null: AUs that its tool lacks, pictures without row, and all of a clip without CSV.
 """
 
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +21,10 @@ from numpy.typing import NDArray
 from avpretext import schemas, shards
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
-from avpretext.features.au_csv import Track, read_track, tool_of
+from avpretext.features.au_csv import ROUNDING_S, read_track, tool_of
+from avpretext.features.au_match import match
+from avpretext.media.pictures import read_pictures
+from avpretext.media.stretches import Stretch
 from avpretext.paths import is_outside
 from avpretext.progress import progress
 from avpretext.schemas import ACTION_UNITS
@@ -27,12 +33,6 @@ Floats = NDArray[np.float64]
 
 MAX_GAP_S = 0.2
 """Longer than a blink or a frame lost in between, shorter than most expressions."""
-
-ROUNDING_S = 0.001
-"""OpenFace rounds its timestamps to milliseconds."""
-
-LENGTH_TOLERANCE, LENGTH_TOLERANCE_S = 0.1, 0.5
-"""A CSV that is longer or shorter than its clip by more than this share, and this time, is told of."""
 
 EXAMPLES = 5
 
@@ -45,11 +45,14 @@ class Found:
     ----------
     files
         Clip to file.
+    of_recording
+        Those of them whose file is of the recording that they are a stretch of.
     missing, ambiguous
         Clips without a file, and those that several files could be meant for.
     """
 
     files: dict[str, Path]
+    of_recording: set[str]
     missing: list[str]
     ambiguous: list[str]
 
@@ -63,13 +66,17 @@ class _Tally:
     measured: int = 0
 
 
-def run(landmarks: Path, options: ActionUnitOptions, output: Path) -> None:
+def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, output: Path) -> None:
     """Bring the action units of other tools to the frames of a shard.
 
     Parameters
     ----------
     landmarks
         Shard of `landmarks`; only its grid is read: clip_id, frame, time_s.
+    index
+        The shard that lists the clips: whole files, or stretches of them.
+    corpus
+        Folder that their paths are relative to; the files are read for the times of their pictures.
     options
         Where the CSV files are.
     output
@@ -82,21 +89,64 @@ def run(landmarks: Path, options: ActionUnitOptions, output: Path) -> None:
     """
     folder = folder_of(options)
     clip_ids = shards.read(landmarks, ["clip_id"])["clip_id"].unique(maintain_order=True).to_list()
-    found = find_files(folder, clip_ids)
+    sources = _sources(index, corpus)
+    recordings = {clip_id: source.name for clip_id, source in sources.items() if not source.stretch.is_whole}
+    found = find_files(folder, clip_ids, recordings)
     if clip_ids and not found.files:
         raise UserError(_nothing_found(folder, found))
     counts = {"missing": len(found.missing), "ambiguous": len(found.ambiguous), **tools_of(found.files.values())}
     made_by = shards.provenance("action_units", {"backend": "import"}, imported=counts)
-    tally = _Tally()
+    tally, importer = _Tally(), _Importer()
     label = f"action_units {output.parent.parent.name}/{output.stem}"
     with shards.ShardWriter(output, schemas.ACTION_UNIT_FRAMES, made_by) as writer:
         clips = shards.iterate_clips(landmarks, ["frame", "time_s"])
         for clip_id, rows in progress(clips, total=len(clip_ids), unit="clips", label=label):
-            values = _clip(clip_id, found.files.get(clip_id), rows["time_s"].to_numpy(), tally)
+            grid = rows["time_s"].to_numpy()
+            values = np.full((len(grid), len(ACTION_UNITS)), np.nan)
+            if clip_id in found.files:
+                of_file = clip_id in found.of_recording
+                values, oddities = importer.clip(found.files[clip_id], sources[clip_id], grid, of_file)
+                for oddity in oddities:
+                    tally.clips[oddity].append(clip_id)
+            tally.frames += len(grid)
+            tally.measured += int(np.isfinite(values).any(axis=1).sum())
             columns = {name: rows[name] for name in ("clip_id", "frame", "time_s")}
             columns |= {unit: shards.nullable(values[:, k]) for k, unit in enumerate(ACTION_UNITS)}
             writer.write(columns)
     _report(folder, found, counts, tally)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The file of a clip, its name in the corpus without its ending, and what of it the clip is."""
+
+    path: Path
+    name: str
+    stretch: Stretch
+
+
+def _sources(index: Path, corpus: Path) -> dict[str, _Source]:
+    rows = shards.read(index, ["clip_id", "path", "start_s", "end_s"]).iter_rows()
+    return {
+        clip_id: _Source(corpus / path, str(PurePosixPath(path).with_suffix("")), Stretch(start_s or 0.0, end_s))
+        for clip_id, path, start_s, end_s in rows
+    }
+
+
+class _Importer:
+    """Reads tables and the times of pictures, those of a file once for all of its clips that follow each other."""
+
+    def __init__(self) -> None:
+        self._track = lru_cache(1)(read_track)
+        self._pictures = lru_cache(1)(read_pictures)
+
+    def clip(self, file: Path, source: _Source, grid: Floats, of_file: bool) -> tuple[Floats, list[str]]:
+        """Return the action units of a clip on its frames, (F, 20), and what a user should know about its table."""
+        track = self._track(file)
+        if track is None:
+            return np.full((len(grid), len(ACTION_UNITS)), np.nan), ["have a CSV without rows: all of them is a gap"]
+        matched = match(track, lambda: self._pictures(source.path), source.stretch, duration_s(grid), of_file)
+        return resample(matched.time_s, matched.values, matched.step_s, grid), matched.oddities
 
 
 def folder_of(options: ActionUnitOptions) -> Path:
@@ -112,21 +162,43 @@ def folder_of(options: ActionUnitOptions) -> Path:
     return folder
 
 
-def find_files(folder: Path, clip_ids: Sequence[str]) -> Found:
-    """Find the CSV of each clip below a folder."""
-    direct = {clip_id: folder / f"{clip_id}.csv" for clip_id in clip_ids}
-    # A table names its clips as it likes: "../a" and "/a" are no names of files in the folder.
-    files = {clip_id: path for clip_id, path in direct.items() if not is_outside(clip_id) and path.is_file()}
-    missing: list[str] = []
-    ambiguous: list[str] = []
-    named = _by_stem(folder) if len(files) < len(direct) else {}
-    for clip_id in (clip_id for clip_id in direct if clip_id not in files):
+def find_files(folder: Path, clip_ids: Sequence[str], recordings: Mapping[str, str] = MappingProxyType({})) -> Found:
+    """Find the CSV of each clip below a folder.
+
+    Parameters
+    ----------
+    folder
+        Where to look.
+    clip_ids
+        The clips.
+    recordings
+        Of clips that are stretches of a file, the name of the file: its table serves them all.
+    """
+    named: dict[str, list[Path]] | None = None
+    found = Found({}, set(), [], [])
+    for clip_id in clip_ids:
+        if path := _named(folder, clip_id):
+            found.files[clip_id] = path
+            continue
+        named = _by_stem(folder) if named is None else named
+        recording = recordings.get(clip_id)
         candidates = named.get(PurePosixPath(clip_id).name, [])
+        if not candidates and recording is not None:
+            path = _named(folder, recording)
+            candidates = [path] if path else named.get(PurePosixPath(recording).name, [])
+            found.of_recording.add(clip_id)
         if len(candidates) == 1:
-            files[clip_id] = candidates[0]
+            found.files[clip_id] = candidates[0]
         else:
-            (ambiguous if candidates else missing).append(clip_id)
-    return Found(files, missing, ambiguous)
+            (found.ambiguous if candidates else found.missing).append(clip_id)
+    return found
+
+
+def _named(folder: Path, name: str) -> Path | None:
+    """Return the CSV of exactly this name, if there is one."""
+    # A table names its clips as it likes: "../a" and "/a" are no names of files in the folder.
+    path = folder / f"{name}.csv"
+    return path if not is_outside(name) and path.is_file() else None
 
 
 def _by_stem(folder: Path) -> dict[str, list[Path]]:
@@ -141,55 +213,9 @@ def tools_of(files: Iterable[Path]) -> dict[str, int]:
     return dict(sorted(Counter(tool_of(path) or "empty" for path in files).items()))
 
 
-def _clip(clip_id: str, path: Path | None, grid: Floats, tally: _Tally) -> Floats:
-    """Return the action units of one clip on its frames, and note what is odd about its file."""
-    track = read_track(path) if path else None
-    values = np.full((len(grid), len(ACTION_UNITS)), np.nan) if track is None else on_grid(track, grid)
-    tally.frames += len(grid)
-    tally.measured += int(np.isfinite(values).any(axis=1).sum())
-    for oddity in _oddities(track, duration_s(grid)) if path else []:
-        tally.clips[oddity].append(clip_id)
-    return values
-
-
-def _oddities(track: Track | None, clip_s: float) -> Iterable[str]:
-    """Yield what a user should know about a file."""
-    if track is None:
-        yield "have a CSV without rows: all of them is a gap"
-        return
-    if track.faces > 1:
-        yield "show several faces: one is followed"
-    if track.time_s is None:
-        yield "have a CSV without usable times: its frames are spread evenly over the clip"
-        return
-    apart = abs(track.frames * track.step_s - clip_s)
-    if apart > LENGTH_TOLERANCE_S and apart > LENGTH_TOLERANCE * clip_s:
-        yield "are longer or shorter than the frames of their CSV: is it of the same clip, at its true frame rate?"
-
-
 def duration_s(grid: Floats) -> float:
     """Return how long the frames of a clip last, in seconds; 0 for fewer than two."""
     return float(len(grid) * np.median(np.diff(grid))) if len(grid) > 1 else 0.0
-
-
-def on_grid(track: Track, grid: NDArray[np.floating]) -> Floats:
-    """Bring a track to the frames of a clip.
-
-    Parameters
-    ----------
-    track
-        Without times, its frames are taken to be evenly spread over the clip: right to about a frame at its end.
-    grid
-        Times of the clip's frames in seconds, shape (F,), evenly spaced.
-
-    Returns
-    -------
-    Shape (F, 20); NaN in gaps and in the columns of AUs that the tool lacks.
-    """
-    if track.time_s is not None:
-        return resample(track.time_s, track.values, track.step_s, grid)
-    step_s = duration_s(np.asarray(grid)) / max(track.frames, 1)
-    return resample(track.frame * step_s, track.values, step_s, grid)
 
 
 def resample(

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from avpretext.errors import UserError
 from avpretext.features.phone_intervals import Interval
 from avpretext.features.phone_labels import SILENCES, phones_of
+from avpretext.names import nfc
 from avpretext.refusal import Refusal
 
 EXTENSIONS = (".textgrid", ".ctm", ".align")
@@ -79,9 +80,9 @@ def open_folder(folder: str | None) -> Files:
     for path in files:
         if path.suffix.lower() == ".ctm":
             for clip, label in _ctm(path):
-                rows[clip].append(label)
+                rows[nfc(clip)].append(label)
         else:
-            named[path.stem.lower()].append(path)
+            named[nfc(path.stem).lower()].append(path)
     return Files(dict(named), {clip: sorted(labels) for clip, labels in rows.items()})
 
 
@@ -95,6 +96,7 @@ def track_of(files: Files, clip_id: str, path: str) -> Track | Refusal:
     clip_id, path
         The clip, and its media file relative to the corpus.
     """
+    path = nfc(path)
     names = [PurePosixPath(clip_id).name, PurePosixPath(path).stem]
     for name in (clip_id, *names):
         if name in files.ctm:
@@ -104,7 +106,7 @@ def track_of(files: Files, clip_id: str, path: str) -> Track | Refusal:
     if not found:
         return Refusal("no_phones", f"no file named {' or '.join(dict.fromkeys(names))} in phones.imports")
     folders = {*PurePosixPath(clip_id).parts[:-1], *PurePosixPath(path).parts[:-1]}
-    shared = [len(folders & set(file.parts[:-1])) for file in found]
+    shared = [len(folders & {nfc(part) for part in file.parts[:-1]}) for file in found]
     if shared.count(max(shared)) > 1:
         return Refusal("no_phones", f"several files in phones.imports could be meant, among them {found[0].name}")
     return _read(found[shared.index(max(shared))])

@@ -12,6 +12,7 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.errors import UserError, nearest
 from avpretext.evaluation.summaries import present, read_present
+from avpretext.names import nfc
 from avpretext.paths import shard_of
 from avpretext.plan import Plan
 from avpretext.schemas import REASONS
@@ -78,6 +79,7 @@ def locate(config: Config, name: str, corpus: str | None = None) -> Place:
 
 def _names(config: Config, corpus: str, name: str) -> list[str]:
     """Return what a clip may be called in a corpus: the name, without the corpus before it, without its folder."""
+    name = nfc(name)
     names = [name]
     for prefix in (f"{corpus}/", config.corpora[corpus].path.rstrip("/") + "/"):
         if name.startswith(prefix):
@@ -115,7 +117,8 @@ def _listed(plan: Plan, corpus: str, names: list[str]) -> Iterator[tuple[int, Ro
             if exact.height:
                 yield shard, exact.row(0, named=True)
                 return
-            by_path += [(shard, row) for row in rows.filter(pl.col("path").is_in(names)).iter_rows(named=True)]
+            of_path = rows.filter(pl.col("path").str.normalize("NFC").is_in(names))
+            by_path += [(shard, row) for row in of_path.iter_rows(named=True)]
     yield from by_path
 
 
@@ -127,7 +130,7 @@ def refused(plan: Plan, corpus: str, name: str) -> list[Row]:
     rows = read_present(files)
     if rows is None:
         return []
-    return rows.filter((pl.col("clip_id") == name) | (pl.col("path") == name)).to_dicts()
+    return rows.filter(pl.any_horizontal(pl.col("clip_id", "path").str.normalize("NFC") == name)).to_dicts()
 
 
 def _several(name: str, found: list[Place]) -> str:

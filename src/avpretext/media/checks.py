@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from avpretext.config import MediaOptions
+from avpretext.media.container import end_of_pictures
 from avpretext.media.endings import MISSING_FRACTION, broken_off, is_cut_off_mp4
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import WHOLE, Stretch
@@ -20,8 +21,20 @@ TRUNCATION_SIGNS = (
 )
 """What ffmpeg's demuxers say when a file breaks off."""
 
+MOST_JUMPS = 30
+"""The clock of an MPEG stream begins anew where files were joined; ffmpeg tells that one to three times for each place,
+and for every packet of sound where it cannot follow. Only what is joined without a hole in the sound is right for sure.
+"""
+
 EMPTY_STREAM = "Could not open encoder before EOF"
 """What ffmpeg says, and fails, where a stretch has no pictures."""
+
+LOST_SOUND_S = 0.6
+LOST_SOUND_FRACTION = 0.1
+"""A clip is refused when more than 0.6 s and 10 % of its sound are missing: gaps, and what the pictures outlast it by.
+
+Phones and browsers end the sound up to half a second before the pictures.
+"""
 
 _CONSEQUENCES = (
     "Error opening input",
@@ -70,29 +83,76 @@ def refuse_by_header(
 
 
 def refuse_by_content(
-    audio_s: float, video_s: float | None, process: FfmpegProcess, options: MediaOptions, stretch: Stretch = WHOLE
+    source: Path,
+    video_s: float | None,
+    process: FfmpegProcess,
+    options: MediaOptions,
+    stretch: Stretch = WHOLE,
+    gaps: bool = True,
 ) -> Refusal | None:
     """Return why a file is refused by what came out of it, None if it is good.
 
     Parameters
     ----------
-    audio_s, video_s
-        What was decoded; None for no video wanted.
+    source
+        The file.
+    video_s
+        Length of the pictures that were decoded; None for no video wanted.
     process
         The ffmpeg that did so.
     options
         The durations allowed.
     stretch
         What of the file was wanted.
+    gaps
+        Whether gaps in the sound count as lost; in a long recording, which is cut into clips, they do not.
     """
     empty_stretch = not stretch.is_whole and EMPTY_STREAM in process.errors()
     if process.wait() != 0 and not empty_stretch:
         reason = "truncated" if _sign_of_truncation(process.log()) else "decode_error"
         return Refusal(reason, _most_telling(process.errors()))
-    declared_s = process.header.duration_s if process.header else None
+    if process.jumps > MOST_JUMPS or (process.jumps and process.sound.lost_s > MISSING_S):
+        return Refusal(
+            "decode_error", "its clock jumps, as where files are joined by their bytes; give them one by one"
+        )
+    # What an MPEG stream declares is the difference of its last and its first time stamp.
+    declared_s = process.header.duration_s if process.header and not process.jumps else None
+    expected_s, audio_s = stretch.length_s(declared_s), process.sound.seconds
+    if video_s is None and expected_s is not None and not _is_complete(audio_s, expected_s):
+        video_s = _pictures_s(source, expected_s, stretch)
     refusal = refuse_by_end(max(audio_s, video_s or 0), declared_s, stretch)
-    expected_s = stretch.length_s(declared_s)
-    return refusal or refuse_by_length(audio_s, video_s, expected_s, process.log(), options)
+    refusal = refusal or refuse_by_length(audio_s, video_s, expected_s, process.log(), options)
+    return refusal or refuse_by_sound(audio_s, process.sound.lost_s if gaps else 0.0, video_s)
+
+
+def _pictures_s(source: Path, longest_s: float, stretch: Stretch) -> float | None:
+    """Return how much of a stretch has pictures, which were not decoded; None for nothing."""
+    shown_s = min((end_of_pictures(source) or 0.0) - stretch.start_s, longest_s)
+    return shown_s if shown_s > 0 else None
+
+
+def refuse_by_sound(audio_s: float, gaps_s: float, video_s: float | None) -> Refusal | None:
+    """Return why a clip is refused of which sound is lost, None if it is good.
+
+    Parameters
+    ----------
+    audio_s
+        From the start to the end of its sound.
+    gaps_s
+        How much within is missing.
+    video_s
+        How long it has pictures; None where that is not known.
+
+    Examples
+    --------
+    >>> refuse_by_sound(2.0, 0.0, 2.48), refuse_by_sound(2.0, 0.1, 3.0)
+    (None, Refusal(reason='lost_sound', detail='1.10 s of 3.00 s'))
+    """
+    whole_s = max(audio_s, video_s or 0.0)
+    lost_s = whole_s - audio_s + gaps_s
+    if lost_s <= max(LOST_SOUND_S, LOST_SOUND_FRACTION * whole_s):
+        return None
+    return Refusal("lost_sound", f"{lost_s:.2f} s of {whole_s:.2f} s")
 
 
 def refuse_by_end(decoded_s: float, declared_s: float | None, stretch: Stretch) -> Refusal | None:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from avpretext.config import MediaOptions
 from avpretext.media.checks import refuse_by_content, refuse_by_header
+from avpretext.media.clock import Samples, Sound
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.media.trim import speech_span
@@ -22,6 +23,7 @@ from avpretext.schemas import SAMPLE_RATE_HZ
 
 _SPOOL_BYTES = 16 << 20
 _CHUNK_BYTES = 1 << 18
+_BLOCK_SAMPLES = 1 << 17
 _JPEG_SEAM = b"\xff\xd9\xff\xd8"
 """End of one image and start of the next; within an image JPEG writes no 0xFF that could be taken for either."""
 
@@ -117,7 +119,7 @@ def decode(
         if refusal is None:
             clip = _read(process, spool) if look is None else _watch(process, spool, look)
             video_s = clip.video_frames / options.fps if video else None
-            refusal = refuse_by_content(clip.samples / SAMPLE_RATE_HZ, video_s, process, options, stretch)
+            refusal = refuse_by_content(source, video_s, process, options, stretch)
         if process.out_of_time:
             refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
     if clip is None or refusal is not None:
@@ -130,7 +132,7 @@ def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
     """Return a clip without the silence before and after its speech; see `trim.speech_span`."""
     signal: NDArray[np.int16] = soundfile.read(io.BytesIO(clip.flac), dtype="int16")[0]
     span = speech_span(signal, below_db, options.fps, options.min_duration_s)
-    flac, samples, content = encode_flac(io.BytesIO(signal[span.start : span.stop].astype("<i2").tobytes()))
+    flac, samples, content = encode_flac([signal[span.start : span.stop]])
     skipped, kept = clip.frame_bytes[: span.first], clip.frame_bytes[span.first : span.last]
     return Decoded(flac, samples, content, clip.spool, kept, sum(skipped))
 
@@ -138,7 +140,7 @@ def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
 def _read(process: FfmpegProcess, spool: IO[bytes]) -> Decoded:
     """Read audio and frames to their ends."""
     (flac, samples, content), frame_bytes = process.read(
-        encode_flac, lambda frames: [spool.write(image) for image in split_jpegs(frames)]
+        _encoded, lambda frames: [spool.write(image) for image in split_jpegs(frames)]
     )
     return Decoded(flac, samples, content, spool, frame_bytes)
 
@@ -161,25 +163,24 @@ def _watch(process: FfmpegProcess, spool: IO[bytes], look: Look) -> Decoded:
             pass
         return seen
 
-    (flac, samples, content), seen = process.read(encode_flac, see)
+    (flac, samples, content), seen = process.read(_encoded, see)
     return Decoded(flac, samples, content, spool, [], seen=seen, looked_at=looked_at)
 
 
-def encode_flac(pcm: IO[bytes]) -> tuple[bytes, int, str]:
-    """Encode a stream of 16 kHz mono signed 16 bit samples; return the FLAC file, the number of samples and their hash.
+def _encoded(sound: Sound) -> tuple[bytes, int, str]:
+    return encode_flac(sound.blocks(_BLOCK_SAMPLES))
 
-    Samples stay below full scale: 16 bit integers reach 32767 / 32768 at most.
-    """
+
+def encode_flac(blocks: Iterable[Samples]) -> tuple[bytes, int, str]:
+    """Encode 16 kHz mono samples; return the FLAC file, the number of samples and their hash."""
     encoded = io.BytesIO()
     samples = 0
     content = hashlib.blake2b(digest_size=8)
     with soundfile.SoundFile(encoded, "w", SAMPLE_RATE_HZ, 1, "PCM_16", format="FLAC") as file:
-        while chunk := pcm.read(_CHUNK_BYTES):
-            # A killed ffmpeg may leave half a sample.
-            whole = chunk[: len(chunk) // 2 * 2]
-            file.write(np.frombuffer(whole, "<i2"))
-            content.update(whole)
-            samples += len(whole) // 2
+        for block in blocks:
+            file.write(block)
+            content.update(block.astype("<i2").tobytes())
+            samples += len(block)
     return encoded.getvalue(), samples, content.hexdigest()
 
 

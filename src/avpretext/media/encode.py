@@ -1,4 +1,4 @@
-"""Pictures and sound to an mp4 file that any player opens: H.264 and AAC, the same bytes for the same input."""
+"""Pictures and sound to an mp4 file that any player opens: H.264 and AAC or FLAC, the same bytes for the same input."""
 
 import tempfile
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _REPEATABLE = {"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitex
 
 def write_mp4(
     path: Path, frames: Iterable[NDArray[np.uint8]], size: tuple[int, int], fps: float,
-    sound: NDArray[np.int16], rate_hz: int,
+    sound: NDArray[np.int16], rate_hz: int, lossless: bool = False,
 ) -> None:  # fmt: skip
     """Write an mp4; frame k is shown from k / fps on, sample 0 is heard at 0.
 
@@ -35,6 +35,8 @@ def write_mp4(
         Mono, 16 bit.
     rate_hz
         Its samples per second.
+    lossless
+        Whether the sound is coded as FLAC, which gives back every sample.
 
     Raises
     ------
@@ -48,9 +50,10 @@ def write_mp4(
         picture = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=fps)
         voice = ffmpeg.input(pcm.name, format="s16le", ar=rate_hz, ac=1)
         # one thread each: x264 with several cuts frames into other slices, so other bytes
-        options = {"vcodec": "libx264", "preset": "veryfast", "crf": 20, "pix_fmt": "yuv420p", "acodec": "aac"}
+        options = {"vcodec": "libx264", "preset": "veryfast", "crf": 20, "pix_fmt": "yuv420p"}
+        coding = {"acodec": "flac"} if lossless else {"acodec": "aac", "audio_bitrate": "64k"}
         command = ffmpeg.output(
-            picture, voice, str(temporary), format="mp4", threads=1, audio_bitrate="64k", **options, **_REPEATABLE
+            picture, voice, str(temporary), format="mp4", threads=1, **options, **coding, **_REPEATABLE
         )
         command = command.overwrite_output().global_args("-loglevel", "error", "-nostdin")
         with command.run_async(cmd=imageio_ffmpeg.get_ffmpeg_exe(), pipe_stdin=True) as process:

@@ -1,8 +1,10 @@
 """The ffmpeg program: which one, with which arguments, and what it says about a file.
 
-One process reads a source once and gives audio and frames at the same time, through two pipes. What ffmpeg prints on
-opening the file stands in for a probe of its own: the wheel that brings ffmpeg brings no ffprobe, and a second opening
-of each file would cost more than a short clip's frames.
+One process reads a source once and gives audio and frames at the same time, through two pipes. Sound comes with its
+time stamps, for `clock` to place: ffmpeg's own way, `aresample=async`, closes gaps of up to 0.1 s, and begins anew
+wherever the number of channels or the rate changes. What ffmpeg prints on opening the file stands in for a probe of its
+own: the wheel that brings ffmpeg brings no ffprobe, and a second opening of each file would cost more than a short
+clip's frames.
 """
 
 import math
@@ -19,7 +21,6 @@ from avpretext.config import MediaOptions
 from avpretext.errors import UserError
 from avpretext.media.packets import TS_PACKET_BYTES, transport_stride
 from avpretext.media.stretches import WHOLE, Stretch
-from avpretext.schemas import SAMPLE_RATE_HZ
 
 PROTOCOLS = "file,pipe"
 """What ffmpeg may open: a playlist disguised as a video must not make it open a connection."""
@@ -41,11 +42,15 @@ STREAM_RUN_UP_S = 12.0
 """The same for MPEG streams: they have no index of the pictures that can be decoded on their own, which other
 containers are searched by; encoders put one every 10 s or more often."""
 
+JUMP = "timestamp discontinuity"
+"""How ffmpeg begins to tell that it took the clock of an MPEG stream to begin anew."""
+
 VERSION_LIMIT_S = 60.0
 """A program that does not tell its version within this time is none."""
 
 _EXTRA_S = 1.0
-_DURATION = re.compile(r"^\s*Duration: (?:N/A|(\d+):(\d\d):(\d\d(?:\.\d+)?))")
+_FORMAT = re.compile(r"^Input #0, (.*), from '")
+_DURATION = re.compile(r"^\s*Duration: (?:N/A|(\d+):(\d\d):(\d\d(?:\.\d+)?))(?:, start: (-?[\d.]+))?")
 _STREAM = re.compile(r"^\s*Stream #0:\d+\S*: (Audio|Video): (.*)")
 _LINE = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] *)*\[(\w+)\] ?(.*)", re.DOTALL)
 
@@ -57,7 +62,7 @@ class Header:
     Attributes
     ----------
     duration_s
-        None where the file declares none, or ffmpeg only guesses it from the bit rate.
+        From its first packet on; None where the file declares none, or ffmpeg only guesses it from the bit rate.
     audio, video
         Whether there is such a stream; cover pictures are no video.
     """
@@ -69,10 +74,15 @@ class Header:
 
 @dataclass(frozen=True)
 class Part:
-    """What of the decoded is kept: `length_s`, after `lead_s` of run-up."""
+    """What of a file is kept: `length_s` from `start_s` on; it is decoded from `seek_s` on.
 
-    lead_s: float
+    `zero_s` is where in the file the time stamps of what is decoded are 0.
+    """
+
+    start_s: float
     length_s: float
+    seek_s: float
+    zero_s: float
 
 
 def program(name: str) -> str:
@@ -118,9 +128,9 @@ def command(
 ) -> list[str]:
     """Return the arguments that turn a source into audio on standard output and frames on another pipe.
 
-    ffmpeg takes the container's start as time 0. Audio is resampled by timestamps: a late start and gaps become
-    silence. Frames go onto the constant-rate grid by timestamps: slot k holds the frame nearest to k / fps, a late
-    start repeats the first frame. Rotation is applied by ffmpeg itself; pixels that are not square are made so.
+    ffmpeg takes the container's start as time 0. Audio is mixed to one channel and written with its timestamps, in the
+    container NUT. Frames go onto the constant-rate grid by timestamps: slot k holds the frame nearest to k / fps, a
+    late start repeats the first frame. Rotation is applied by ffmpeg itself; pixels that are not square are made so.
 
     Parameters
     ----------
@@ -137,26 +147,40 @@ def command(
     as_jpeg
         How frames are written: to be stored, as JPEG; to be looked at as they come, as PPM, which is RGB with its size.
     """
-    seek_s = start_of_decoding(stretch, source)
-    lead_s = round(stretch.start_s - seek_s, 6)
-    longest_s = options.max_duration_s + _EXTRA_S
-    part = None if stretch.is_whole else Part(lead_s, min(stretch.length_s(None) or longest_s, longest_s))
+    part = part_of(stretch, source, options)
     inputs = ffmpeg.input(
         f"file:{source}",
         protocol_whitelist=PROTOCOLS,
         format_whitelist=DEMUXERS,
         threads=1,
         max_pixels=MAX_PIXELS,
-        t=longest_s if part is None else part.lead_s + part.length_s + _EXTRA_S,
-        **({"ss": seek_s} if seek_s else {}),
+        t=(part.start_s + part.length_s - part.seek_s if part else options.max_duration_s) + _EXTRA_S,
+        **({"ss": part.seek_s} if part and part.seek_s else {}),
     )
-    outputs = [_audio(inputs, part)]
+    outputs = [_audio(inputs, part.seek_s - part.zero_s if part else 0)]
     if frames_pipe is not None:
         outputs.append(_frames(inputs, options, frames_pipe, part, as_jpeg))
-    arguments = ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]
-    arguments += ["-max_error_rate", str(MAX_DECODE_ERRORS), "-filter_complex_threads", "1"]
+    elif is_mpeg_stream(source):
+        # Of these, ffmpeg takes the earliest start among the streams that it reads: pictures count, also unseen.
+        outputs.append(ffmpeg.output(inputs["V:0?"], "-", format="null", vcodec="copy"))
+    arguments = [] if part is None or part.zero_s else ["-copyts", "-start_at_zero"]
+    arguments += ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]
+    arguments += ["-max_error_rate", str(MAX_DECODE_ERRORS), "-filter_threads", "1"]
+    # A picture of another size begins the grid anew, at slot 0: slots that have their frame already are left out.
+    arguments += ["-frame_drop_threshold", "0.5"]
     compiled = ffmpeg.merge_outputs(*outputs).global_args(*arguments).compile(cmd=path)
     return [str(argument) for argument in compiled]
+
+
+def part_of(stretch: Stretch, source: str, options: MediaOptions) -> Part | None:
+    """Return what of the decoded is kept of a stretch, no more than a clip may last; None for a whole file."""
+    if stretch.is_whole:
+        return None
+    seek_s, longest_s = start_of_decoding(stretch, source), options.max_duration_s + _EXTRA_S
+    # ffmpeg mends the time stamps of MPEG streams, whose clock may begin anew, unless it is told to keep them; those of
+    # other files it would move by the time sought, in whole units of the stream: up to 12 ms in AVI.
+    zero_s = seek_s if is_mpeg_stream(source) else 0.0
+    return Part(stretch.start_s, min(stretch.length_s(None) or longest_s, longest_s), seek_s, zero_s)
 
 
 def start_of_decoding(stretch: Stretch, source: str) -> float:
@@ -181,30 +205,29 @@ def is_mpeg_stream(source: str) -> bool:
     return start.startswith(b"\x00\x00\x01\xba") or transport_stride(start) is not None
 
 
-def _audio(inputs: ffmpeg.nodes.FilterableStream, part: Part | None) -> ffmpeg.nodes.OutputStream:
-    stream = inputs["a:0"].filter("aresample", SAMPLE_RATE_HZ, **{"async": 1, "first_pts": 0})
-    stream = stream.filter("aformat", sample_fmts="s16", channel_layouts="mono")
-    if part is not None:
-        first, samples = round(part.lead_s * SAMPLE_RATE_HZ), round(part.length_s * SAMPLE_RATE_HZ)
-        stream = stream.filter("atrim", start_sample=first, end_sample=first + samples)
-    return ffmpeg.output(stream, "pipe:1", format="s16le", acodec="pcm_s16le")
+def _audio(inputs: ffmpeg.nodes.FilterableStream, start_s: float) -> ffmpeg.nodes.OutputStream:
+    # Two equal channels are as loud as one: floating numbers are mixed without a limit unless they are given one. What
+    # lies before is cut off to the sample: NUT has no time stamps below 0.
+    filters = f"aresample=rematrix_maxval=1.0,aformat=sample_fmts=flt:channel_layouts=mono,atrim=start={start_s}"
+    return ffmpeg.output(inputs["a:0"], "pipe:1", format="nut", acodec="pcm_f32le", af=filters)
 
 
 def _frames(
     inputs: ffmpeg.nodes.FilterableStream, options: MediaOptions, pipe: int, part: Part | None, as_jpeg: bool
 ) -> ffmpeg.nodes.OutputStream:
-    stream = inputs["V:0"].filter("fps", fps=options.fps, start_time=part.lead_s if part else 0)
-    if part is not None:
-        stream = stream.filter("setpts", "PTS-STARTPTS")
-    stream = stream.filter("scale", w="max(1,round(oh*dar))", h=f"min(ih,{options.height})", out_range="pc")
-    stream = stream.filter("setsar", 1).filter("format", "yuv420p" if as_jpeg else "rgb24")
+    # A chain of its own: in one graph with the sound, a picture of another size would begin the sound anew.
+    filters = [f"fps=fps={options.fps}:start_time={round(part.start_s - part.zero_s, 6) if part else 0}"]
+    filters += ["setpts=PTS-STARTPTS"] if part else []
+    filters += [f"scale=w='max(1,round(oh*dar))':h='min(ih,{options.height})':out_range=pc", "setsar=1"]
+    filters += [f"format={'yuv420p' if as_jpeg else 'rgb24'}"]
     # bitexact keeps the encoder's version out of every frame.
     coding: dict[str, float | str] = {"vcodec": "mjpeg", "q:v": options.jpeg_quality, "qmin": 1, "flags": "+bitexact"}
     if not as_jpeg:
         coding = {"vcodec": "ppm"}
     if part is not None:
         coding["frames:v"] = max(1, round(part.length_s * options.fps))
-    return ffmpeg.output(stream, f"pipe:{pipe}", format="image2pipe", threads=1, **coding)
+    coding["vf"] = ",".join(filters)
+    return ffmpeg.output(inputs["V:0"], f"pipe:{pipe}", format="image2pipe", threads=1, **coding)
 
 
 def level_and_text(line: str) -> tuple[str, str]:
@@ -222,17 +245,33 @@ def is_end_of_header(text: str) -> bool:
     return text.startswith(("Stream mapping:", "Output #0", "Press [q]"))
 
 
+def length_declared(duration_s: float | None, start_s: float, container: str) -> float | None:
+    """Return how long a file is by the duration that FFmpeg reads in it.
+
+    That of Matroska (RFC 9559, 5.1.2.10) counts from the time 0, also where the first packet comes later, as in a piece
+    of a longer recording; a writer that counts from the first packet is believed once it is decoded.
+
+    >>> length_declared(9.0, 6.0, "matroska,webm"), length_declared(3.0, 6.0, "mov,mp4,m4a,3gp,3g2,mj2")
+    (3.0, 3.0)
+    """
+    if duration_s is None or start_s <= 0 or not container.startswith("matroska"):
+        return duration_s
+    return max(0.0, duration_s - start_s)
+
+
 def parse_header(lines: Iterable[str]) -> Header | None:
     """Read what ffmpeg printed on opening a file; None if it did not open it."""
-    opened, guessed = False, False
+    opened, guessed, container = False, False, ""
     duration_s: float | None = None
     streams = set()
     for line in lines:
         _, text = level_and_text(line)
         opened = opened or text.startswith("Input #0")
+        container = match[1] if (match := _FORMAT.match(text)) else container
         guessed = guessed or text.startswith("Estimating duration from bitrate")
         if (match := _DURATION.match(text)) and match[1]:
-            duration_s = 3600 * int(match[1]) + 60 * int(match[2]) + float(match[3])
+            declared_s = 3600 * int(match[1]) + 60 * int(match[2]) + float(match[3])
+            duration_s = length_declared(declared_s, float(match[4] or 0), container)
         elif (match := _STREAM.match(text)) and "(attached pic)" not in text:
             streams.add(match[1])
     if not opened:

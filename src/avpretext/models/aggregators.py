@@ -5,8 +5,12 @@ sequence-to-one dynamic temporal modeling" (IEEE Transactions on Affective Compu
 code.
 """
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
+
+from avpretext.models.biases import NO_KEY_BIAS, VALUES_ALONE, keep_parts
 
 
 class MeanAggregator(nn.Module):
@@ -64,9 +68,11 @@ class SelfAttentionAggregator(nn.Module):
     but there it does not see more than one chunk: :class:`PublishedSelfAttentionAggregator`.
     """
 
+    parts: Mapping[str, Sequence[int]] = NO_KEY_BIAS
+
     def __init__(self, width: int, heads: int = 2, feedforward: int = 2048) -> None:
         super().__init__()
-        self.attn = nn.TransformerEncoderLayer(width, heads, feedforward, batch_first=True)
+        self.attn = keep_parts(nn.TransformerEncoderLayer(width, heads, feedforward, batch_first=True), self.parts)
 
     def forward(self, chunks: Tensor) -> Tensor:
         """Aggregate (B, K, D) to (B, D)."""
@@ -78,9 +84,11 @@ class PublishedSelfAttentionAggregator(SelfAttentionAggregator):
     """The layer of :class:`SelfAttentionAggregator` on every chunk by itself, then the mean.
 
     So it is in the published PyTorch code, whose layer gets (1, K, D) where it expects (sequence, batch, D): each chunk
-    is a sequence of one, and attends to itself alone with weight 1, so that queries and keys never matter. Weights that
-    were trained so need it so.
+    is a sequence of one, and attends to itself alone with weight 1, so that queries and keys never matter, and are not
+    there. Weights that were trained so need it so.
     """
+
+    parts = VALUES_ALONE
 
     def forward(self, chunks: Tensor) -> Tensor:
         """Aggregate (B, K, D) to (B, D)."""

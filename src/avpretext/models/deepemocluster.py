@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from avpretext.models.biases import Normalised
 from avpretext.models.heads import TOP_DEVIATION, draw_afresh
 
 CONVOLUTIONS = ((1, 1), (1, 1), (2, 2), (2, 2), (4, 2), (4, 2), (4, 2))
@@ -35,7 +36,8 @@ class DeepEmoCluster(nn.Module):
     Modules: `trunk` (convolutions, each with batch normalisation and ReLU, then a linear layer, ReLU and dropout),
     `cluster_hidden` and `cluster_top` of the branch of clusters, `label_hidden` and `label_top` of that of labels. In
     the published code they are `cnn_features` and `cnn_out`, `classifier`, `top_layer_class`, `emo_regressor` and
-    `top_layer_attri`.
+    `top_layer_attri`, and the convolutions have biases, which batch normalisation takes off again; weights that have
+    them load, see :mod:`avpretext.models.biases`.
 
     Parameters
     ----------
@@ -52,11 +54,11 @@ class DeepEmoCluster(nn.Module):
         layers: list[nn.Module] = []
         channels = 1
         for multiple, stride in CONVOLUTIONS:
-            convolution = nn.Conv2d(channels, multiple * width, kernel_size=3, stride=stride, padding=1)
+            convolution = nn.Conv2d(channels, multiple * width, 3, stride, padding=1, bias=False)
             channels = multiple * width
             layers += [convolution, nn.BatchNorm2d(channels), nn.ReLU()]
             steps, bands = -(-steps // stride), -(-bands // stride)
-        self.trunk = nn.Sequential(
+        self.trunk = Normalised(
             *layers, nn.Flatten(), nn.Linear(channels * steps * bands, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT)
         )
         self.cluster_hidden = nn.Linear(HIDDEN, HIDDEN)
@@ -108,7 +110,6 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 0.0, math.sqrt(2 / (9 * module.out_channels)))
     elif isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, 0.0, TOP_DEVIATION)
-    if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
 
 

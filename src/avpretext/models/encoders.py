@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from avpretext.config import ModelOptions
+from avpretext.models.biases import NO_KEY_BIAS, Normalised, Scores, keep_parts
 
 
 def full_precision(steps: Tensor) -> torch.autocast:
@@ -26,7 +27,7 @@ class AttentivePooling(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.score = nn.Sequential(nn.Linear(width, width // 2), nn.Tanh(), nn.Linear(width // 2, 1))
+        self.score = Scores(nn.Linear(width, width // 2), nn.Tanh(), nn.Linear(width // 2, 1, bias=False))
 
     def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
         """Pool (N, m, D) with mask (N, m) to (N, 2 D)."""
@@ -35,6 +36,11 @@ class AttentivePooling(nn.Module):
         mean = (weights * steps).sum(1)  # (N, D)
         variance = (weights * (steps - mean.unsqueeze(1)).square()).sum(1)
         return torch.cat([mean, (variance + 1e-5).sqrt()], 1)
+
+
+def projection(inputs: int, outputs: int) -> Normalised:
+    """Return a linear layer with batch normalisation."""
+    return Normalised(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs))
 
 
 def run_both_ways(rnn: nn.RNNBase, steps: Tensor, mask: Tensor) -> Tensor:
@@ -77,7 +83,7 @@ class ConvEncoder(nn.Module):
             for place, (inputs, outputs) in enumerate(pairwise(sizes))
         )
         self.pool = AttentivePooling(options.width)
-        self.project = nn.Sequential(nn.Linear(2 * options.width, options.width), nn.BatchNorm1d(options.width))
+        self.project = projection(2 * options.width, options.width)
 
     def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
         """Encode (N, m, F) with mask (N, m) as (N, D)."""
@@ -98,7 +104,7 @@ class ConvGruEncoder(nn.Module):
         self.second = ConvBlock(options.width, options.width, kernel=3, stride=2, dropout=options.dropout)
         self.gru = nn.GRU(options.width, options.width // 2, options.layers, batch_first=True, bidirectional=True)
         self.pool = AttentivePooling(2 * (options.width // 2))
-        self.project = nn.Sequential(nn.Linear(4 * (options.width // 2), options.width), nn.BatchNorm1d(options.width))
+        self.project = projection(4 * (options.width // 2), options.width)
 
     def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
         """Encode (N, m, F) with mask (N, m) as (N, D)."""
@@ -119,7 +125,7 @@ class BlstmEncoder(nn.Module):
         dropout = options.dropout if options.layers > 1 else 0.0
         self.lstm = nn.LSTM(features, half, options.layers, dropout=dropout, batch_first=True, bidirectional=True)
         self.pool = AttentivePooling(2 * half)
-        self.project = nn.Sequential(nn.Linear(4 * half, options.width), nn.BatchNorm1d(options.width))
+        self.project = projection(4 * half, options.width)
 
     def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
         """Encode (N, m, F) with mask (N, m) as (N, D)."""
@@ -164,12 +170,15 @@ class TransformerEncoder(nn.Module):
         self.inputs = nn.Linear(features, width)
         self.dropout = nn.Dropout(options.dropout)
         self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(width, heads, 2 * width, options.dropout, batch_first=True, norm_first=True)
+            keep_parts(
+                nn.TransformerEncoderLayer(width, heads, 2 * width, options.dropout, batch_first=True, norm_first=True),
+                NO_KEY_BIAS,
+            )
             for _ in range(options.layers)
         )
         self.norm = nn.LayerNorm(width)
         self.pool = AttentivePooling(width)
-        self.project = nn.Sequential(nn.Linear(2 * width, width), nn.BatchNorm1d(width))
+        self.project = projection(2 * width, width)
 
     def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
         """Encode (N, m, F) with mask (N, m) as (N, D)."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from avpretext.config import ModelOptions
 from avpretext.errors import UserError
+from avpretext.models.biases import whole_state
 from avpretext.models.network import SpeechNetwork
 
 CHANNELS = 130
@@ -76,7 +77,7 @@ def published_names(network: SpeechNetwork, task: str) -> dict[str, str]:
     """
     prefixes = {ours.format(task=task): theirs for theirs, ours in PREFIXES.items()}
     names = {}
-    for name in network.state_dict():
+    for name in whole_state(network):
         ours = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
         if ours is None:
             raise UserError(
@@ -89,6 +90,9 @@ def published_names(network: SpeechNetwork, task: str) -> dict[str, str]:
 
 def load_published(network: SpeechNetwork, weights: Mapping[str, Tensor], task: str) -> None:
     """Load published weights into a network, all of them and nothing else.
+
+    Those without effect are checked and left out: the bias of self-attention's keys, and in the published
+    self-attention all of queries and keys; see :mod:`avpretext.models.biases`.
 
     Parameters
     ----------
@@ -105,7 +109,7 @@ def load_published(network: SpeechNetwork, weights: Mapping[str, Tensor], task: 
         A weight is missing, unknown or of another shape; all such are named.
     """
     names = published_names(network, task)
-    state = network.state_dict()
+    state = whole_state(network)
     problems = [f"{name} is missing" for name in names if name not in weights]
     problems += [f"{name} is unknown" for name in weights if name not in names]
     problems += [

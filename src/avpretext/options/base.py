@@ -25,10 +25,30 @@ class Place:
     """Marks an option that says where or how fast a stage works, not what it makes: an edit of it redoes nothing."""
 
 
-class Options(BaseModel):
-    """A group of options; a key that is not among them is an error."""
+@dataclass(frozen=True)
+class Location:
+    """Marks an option that names a file or folder: what lies there counts, not how its path is written.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Attributes
+    ----------
+    watched
+        True: the option itself stands for what lies there. False: rules have the file as an input, and of a corpus know
+        its clips.
+    nested
+        True: the values of a dictionary, or of lists in it, are such names too.
+    only
+        Extensions of the file, or of the files of a folder, that count; all by default.
+    """
+
+    watched: bool = False
+    nested: bool = False
+    only: tuple[str, ...] = ()
+
+
+class Options(BaseModel):
+    """A group of options; a key that is not among them is an error, and so is a number that is not finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def settled(options: BaseModel) -> dict[str, Any]:
@@ -53,6 +73,27 @@ def places(options: BaseModel) -> dict[str, Any]:
         elif _is_place(field) and name != "threads":
             found[name] = value
     return {name: value for name, value in found.items() if value != {}}
+
+
+def locations(options: BaseModel) -> dict[str, Location]:
+    """Return the names of files and folders that options hold, as they are written."""
+    found: dict[str, Location] = {}
+    for name, field in type(options).model_fields.items():
+        value = getattr(options, name)
+        groups = value.values() if isinstance(value, dict) else [value]
+        for group in groups:
+            found |= locations(group) if isinstance(group, BaseModel) else {}
+        for mark in field.metadata:
+            if isinstance(mark, Location):
+                found |= dict.fromkeys(_names(value, mark.nested), mark)
+    return found
+
+
+def _names(value: Any, nested: bool) -> list[str]:
+    if isinstance(value, dict | list) and nested:
+        values = value.values() if isinstance(value, dict) else value
+        return [name for entry in values for name in _names(entry, nested)]
+    return [value] if isinstance(value, str) else []
 
 
 def _is_place(field: FieldInfo) -> bool:

@@ -1,10 +1,10 @@
 """Options of the pseudo-labels."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from avpretext.options.base import Fraction, Options
+from avpretext.options.base import Fraction, Location, Options
 
 
 class ThresholdOptions(Options):
@@ -32,7 +32,9 @@ class ActivationLabelOptions(ThresholdOptions):
 class EmotionLabelOptions(Options):
     """Task 3: which emotion do the action units of a clip show?"""
 
-    table: str | None = Field(None, description="YAML file of action units per emotion; null: the one that is shipped")
+    table: Annotated[str | None, Location()] = Field(
+        None, description="YAML file of action units per emotion; null: the one that is shipped"
+    )
     upper_quantile: Fraction = Field(0.75, description="over the frames of a clip: how strong brows, eyes and nose are")
     mouth_quantile: Fraction = Field(0.5, description="the same for the mouth, which speech moves too")
     min_coverage: Fraction = Field(0.5, description="clips with a face in fewer frames are `unmeasured`, 0..1")

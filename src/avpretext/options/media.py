@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avpretext.options.base import Count, Fraction, Options, Place, Positive
+from avpretext.options.base import Count, Fraction, Location, Options, Place, Positive
 from avpretext.options.pyfeat import PyFeatOptions
 
 
@@ -103,7 +103,7 @@ class ActionUnitOptions(Options):
         "speaker",
         description="blendshapes: whose resting face is zero: the speaker's (else the clip's), the clip's, nobody's",
     )
-    imports: str | None = Field(
+    imports: Annotated[str | None, Location(watched=True, only=(".csv",))] = Field(
         None, description="import: folder of CSV files of OpenFace 2 or py-feat, one per clip, named after it"
     )
     pyfeat: PyFeatOptions = PyFeatOptions()

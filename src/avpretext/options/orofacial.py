@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from avpretext.options.base import Count, Options, Place, Positive
+from avpretext.options.base import Count, Location, Options, Place, Positive
 from avpretext.options.training import LoopOptions
 from avpretext.systems import OROFACIAL_SYSTEMS, OrofacialSystem
 
@@ -54,7 +54,7 @@ class OrofacialOptions(LoopOptions):
     )
     weights: OrofacialWeights = OrofacialWeights()
     model: OrofacialModelOptions = OrofacialModelOptions()
-    checkpoint: str | None = Field(
+    checkpoint: Annotated[str | None, Location()] = Field(
         None, description="checkpoint of `pretrain` that the trunk starts from, encoder blstm; null: from scratch"
     )
     protocol: Literal["speaker_kfold", "leave_one_speaker_out", "leave_one_clip_out"] = Field(

@@ -1,10 +1,10 @@
 """Options of phones and visemes."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avpretext.options.base import Fraction, Options
+from avpretext.options.base import Fraction, Location, Options
 
 
 class PhoneOptions(Options):
@@ -14,16 +14,18 @@ class PhoneOptions(Options):
         "align",
         description="align: to the known sentence; recognise: without; import: files in `imports`; truth: the demo's",
     )
-    dictionary: str | None = Field(
+    dictionary: Annotated[str | None, Location()] = Field(
         None, description="file of further pronunciations, `word PH O N E S` on a line; null: CMUdict alone"
     )
     min_confidence: Fraction = Field(
         0.02, description="align: clips whose phones fit less well are refused, 0..1; real clips have some .1 to .4"
     )
-    imports: str | None = Field(
+    imports: Annotated[str | None, Location(watched=True, only=(".textgrid", ".ctm", ".align"))] = Field(
         None, description="import: folder of TextGrid, CTM or GRID's .align files, named after clips"
     )
-    visemes: str | None = Field(None, description="YAML file of viseme classes; null: features/visemes.yaml")
+    visemes: Annotated[str | None, Location()] = Field(
+        None, description="YAML file of viseme classes; null: features/visemes.yaml"
+    )
 
     @model_validator(mode="after")
     def _files_to_import_are_named(self) -> Self:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from avpretext.options.base import Aggregator, Count, Loss, Options, Place, Positive, Task
+from avpretext.options.base import Aggregator, Count, Location, Loss, Options, Place, Positive, Task
 from avpretext.systems import BEST, Kernel, Machine, Normalisation, Vectors
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
@@ -150,7 +150,7 @@ class FinetuneOptions(LoopOptions):
     threads: Annotated[Count, Place()] = Field(
         1, description="runs of a job at a time, each on one CPU core; results are the same bytes for any number"
     )
-    checkpoints: dict[str, str | list[str]] = Field(
+    checkpoints: Annotated[dict[str, str | list[str]], Location(nested=True)] = Field(
         {},
         description="initialisations of your own: name: checkpoint, as `pretrain` or `avpretext convert` writes it; or"
         " a list of them, one for each pre-training",

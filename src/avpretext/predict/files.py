@@ -8,6 +8,7 @@ from pathlib import Path
 
 from avpretext.corpora.reader import is_media
 from avpretext.errors import UserError
+from avpretext.names import EDGES, nfc
 
 BY = ("one", "folder", "file")
 """What tells speakers apart, other than a table."""
@@ -70,7 +71,7 @@ def speakers_of(files: Sequence[str], by: str) -> list[str]:
     if by == "file":
         return list(files)
     known = _read_table(by)
-    speakers = [known.get(file, known.get(os.path.basename(file))) for file in files]
+    speakers = [known.get(nfc(file), known.get(nfc(os.path.basename(file)))) for file in files]
     for file, speaker in zip(files, speakers, strict=True):
         if not speaker:
             raise UserError(f"--speakers {by}: says not who speaks in {file}; add a row")
@@ -87,4 +88,4 @@ def _read_table(path: str) -> dict[str, str]:
         ) from None
     if not rows or not {"file", "speaker"} <= rows[0].keys():
         raise UserError(f"--speakers {path}: expected columns file, speaker, and a row for each file")
-    return {row["file"]: row["speaker"] for row in rows if row["file"]}
+    return {nfc(row["file"].strip(EDGES)): nfc((row["speaker"] or "").strip(EDGES)) for row in rows if row["file"]}

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import FRAME_S
 from avpretext.config import MediaOptions
-from avpretext.features.live import LiveFeatures, Samples, parts
+from avpretext.features.live import LiveFeatures, Part, Samples, parts
 from avpretext.media import ffmpeg
 from avpretext.media.pool import ordered_map
 from avpretext.media.sound import listen
 from avpretext.media.trim import speech_span
 from avpretext.models.chunking import Chunks, gather_chunks
+from avpretext.predict.speech import spoken
 from avpretext.predict.windows import AlongTime, WindowBatch, batches
 from avpretext.refusal import Refusal
 from avpretext.schemas import SAMPLE_RATE_HZ
@@ -36,11 +37,15 @@ Moments = NDArray[np.float64]
 
 
 class Heard(NamedTuple):
-    """Chunks of N windows of a file, in the units of the features; (N,) seconds of their starts and ends."""
+    """Chunks of N windows of a file, in the units of the features; (N,) seconds of their starts and ends.
+
+    `speech` (N,) is the share of each in which somebody speaks, 0..1.
+    """
 
     chunks: Chunks
     start_s: NDArray[np.float64]
     end_s: NDArray[np.float64]
+    speech: Floats
 
 
 class Hearing:
@@ -74,14 +79,18 @@ class Hearing:
             too_long = "; hear it along time, by windows" if found.reason == "too_long" else ""
             return Refusal(found.reason, found.detail + too_long)
         samples, start = self._trimmed(found)
-        frames = np.concatenate([self._features.of(part) for part in parts([samples])])
+        frames = np.concatenate([self._frames(part) for part in parts([samples])])
         if len(frames) < self.shortest_frames:
             needed_s = self.shortest_frames * FRAME_S
             return Refusal("too_short", f"{len(frames) * FRAME_S:.2f} s; chunks.method: published needs {needed_s:g} s")
         _count(frames, moments)
         whole = np.array([0]), np.array([len(frames)])
         begin_s, end_s = start / SAMPLE_RATE_HZ, (start + len(samples)) / SAMPLE_RATE_HZ
-        return Heard(self._chunks(frames, *whole), np.array([begin_s]), np.array([end_s]))
+        return Heard(self._chunks(frames, *whole), np.array([begin_s]), np.array([end_s]), _speech(frames, *whole))
+
+    def _frames(self, part: Part) -> Floats:
+        """Return features of the frames of a part, and in a last column whether somebody speaks: (T, F + 1)."""
+        return np.concatenate([self._features.of(part), spoken(part)[:, None]], axis=1)
 
     def _trimmed(self, samples: Samples) -> tuple[Samples, int]:
         """Return the samples without the silence at their ends, as `split` does it, and which is the first of them."""
@@ -100,7 +109,7 @@ class Hearing:
             ended.append((yield from listen(Path(source), self._program, self._along)))
 
         def features() -> Iterator[Floats]:
-            for frames in ordered_map(self._features.of, parts(sound()), threads):
+            for frames in ordered_map(self._frames, parts(sound()), threads):
                 _count(frames, moments)
                 yield frames
 
@@ -113,12 +122,14 @@ class Hearing:
     def _windows(self, batch: WindowBatch) -> Iterator[Heard]:
         for place in range(0, len(batch.first), BATCH):
             some = slice(place, place + BATCH)
-            chunks = self._chunks(batch.frames, batch.first[some], batch.lengths[some])
+            within = batch.first[some], batch.lengths[some]
+            chunks, speech = self._chunks(batch.frames, *within), _speech(batch.frames, *within)
             ends = batch.start[some] + batch.lengths[some]
-            yield Heard(chunks, _seconds(batch.start[some]), _seconds(ends))
+            yield Heard(chunks, _seconds(batch.start[some]), _seconds(ends), speech)
 
     def _chunks(self, frames: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64]) -> Chunks:
-        return gather_chunks(torch.from_numpy(frames), torch.from_numpy(first), torch.from_numpy(lengths), self.grid)
+        features = torch.from_numpy(frames)[:, :-1]
+        return gather_chunks(features, torch.from_numpy(first), torch.from_numpy(lengths), self.grid)
 
 
 def _collected(sound: Generator[Samples, None, Refusal | None]) -> Samples | Refusal:
@@ -137,7 +148,14 @@ def _seconds(frames: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.round(frames.astype(np.float64) * FRAME_S, 2)
 
 
+def _speech(frames: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64]) -> Floats:
+    """Return the share of the frames of each window in which somebody speaks, from the last column of (T, F + 1)."""
+    total = np.concatenate([[0.0], np.cumsum(frames[:, -1], dtype=np.float64)])
+    shares: Floats = ((total[first + lengths] - total[first]) / np.maximum(lengths, 1)).astype(np.float32)
+    return shares
+
+
 def _count(frames: Floats, moments: Moments | None) -> None:
-    """Add frames to the moments, where they are asked for."""
+    """Add the features of frames to the moments, where they are asked for."""
     if moments is not None:
-        moments += moments_of(frames, np.array([0]))
+        moments += moments_of(frames[:, :-1], np.array([0]))

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from avpretext.chunks import FRAME_S
 from avpretext.errors import RefusedFile, UserError
 from avpretext.media.pool import ordered_map
+from avpretext.predict import MIN_SPEECH
 from avpretext.predict.arrays import write_sound
 from avpretext.predict.hearing import Heard, Hearing, Moments, Source
 from avpretext.predict.result import Prediction, Refused
 from avpretext.predict.spool import Spool
 from avpretext.predict.windows import AlongTime
 from avpretext.refusal import Refusal
-from avpretext.training import model_folder
+from avpretext.training import finite, model_folder
 from avpretext.training.data import in_deviations, mean_and_deviation
 from avpretext.training.model_folder import Description, Normalisation
 from avpretext.training.objectives import TASK, outputs_of
@@ -69,6 +70,7 @@ class Model:
         *,
         along_time: Windows | None = None,
         speaker: str | None = None,
+        min_speech: float = MIN_SPEECH,
     ) -> Prediction:
         """Return what the model says of a clip, or along the time of a recording.
 
@@ -84,6 +86,8 @@ class Model:
         speaker
             For a model that normalises by speaker: any name, to say that one person speaks in all of it. To normalise
             over several files of a person, see `predict_many`.
+        min_speech
+            Rows with a smaller share of speech have no prediction: NaN, and no label.
 
         Raises
         ------
@@ -98,13 +102,12 @@ class Model:
                 folder = stack.enter_context(tempfile.TemporaryDirectory())
                 file = write_sound(Path(folder) / "array.wav", file, rate)
             speakers = None if speaker is None else [speaker]
-            found = list(self.predict_many([file], along_time=along_time, speakers=speakers))
+            found = list(self.predict_many([file], along_time=along_time, speakers=speakers, min_speech=min_speech))
         if isinstance(last := found[-1], Refused):
             raise RefusedFile(name, last.reason, last.detail)
         rows = [part for part in found if isinstance(part, Prediction)]
-        arrays = [
-            np.concatenate([getattr(part, field) for part in rows]) for field in ("start_s", "end_s", "probabilities")
-        ]
+        fields = ("start_s", "end_s", "probabilities", "speech")
+        arrays = [np.concatenate([getattr(part, field) for part in rows]) for field in fields]
         return Prediction(name, self.description.kind, self.names, *arrays)
 
     def predict_many(
@@ -113,6 +116,7 @@ class Model:
         *,
         along_time: Windows | None = None,
         speakers: Sequence[str] | None = None,
+        min_speech: float = MIN_SPEECH,
         threads: int = 1,
     ) -> Iterator[Prediction | Refused]:
         """Yield what the model says of each file, in their order; of one that cannot be heard, why.
@@ -129,24 +133,28 @@ class Model:
         speakers
             For a model that normalises by speaker: who speaks in each file. Nothing is said then before all files have
             been heard; what was heard waits in a temporary file.
+        min_speech
+            Rows with a smaller share of speech have no prediction: NaN, and no label.
         threads
             Files, or along time minutes of a file, that are worked on at a time.
 
         Raises
         ------
         UserError
-            The model must be told who speaks, or windows are too short for it.
+            The model must be told who speaks, windows are too short for it, or a share is none.
         """
+        if not 0 <= min_speech <= 1:
+            raise UserError(f"min_speech = {min_speech}: expected the share of a row that must be speech, 0 to 1")
         files = [os.fspath(source) for source in sources]
         along = None if along_time is None else self._checked(AlongTime(*along_time))
         if not self.by_speaker:
-            return self._say_at_once(files, along, threads)
+            return _where_spoken(self._say_at_once(files, along, threads), min_speech)
         if speakers is None or len(speakers) != len(files):
             raise UserError(
                 f"{self.folder}: this model normalises each speaker by all of their clips: say who speaks in each file,"
                 " by --speakers one, folder, file or TABLE.csv, in Python by speaker= or speakers="
             )
-        return self._say_by_speaker(files, along, list(speakers), threads)
+        return _where_spoken(self._say_by_speaker(files, along, list(speakers), threads), min_speech)
 
     def _checked(self, along: AlongTime) -> AlongTime:
         shortest_s = self._hearing.shortest_frames * FRAME_S
@@ -214,7 +222,13 @@ class Model:
             logits = [network(steps, heard.chunks.mask)[TASK] for network in self._networks]
         said = np.stack([outputs_of(self.description.kind, values, self._scale) for values in logits])
         mean = said.mean(0, dtype=np.float64).astype(np.float32)
-        return Prediction(file, self.description.kind, self.names, heard.start_s, heard.end_s, mean)
+        finite.check_values(mean, f"{self.folder}: what it says of {file}", "train the model again")
+        return Prediction(file, self.description.kind, self.names, heard.start_s, heard.end_s, mean, heard.speech)
+
+
+def _where_spoken(said: Iterable[Prediction | Refused], least: float) -> Iterator[Prediction | Refused]:
+    for part in said:
+        yield part.where_spoken(least) if isinstance(part, Prediction) else part
 
 
 @contextmanager

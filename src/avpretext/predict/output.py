@@ -40,24 +40,24 @@ class Writer(ABC):
 
 
 class CsvWriter(Writer):
-    """A row for each clip or window: file, start_s, end_s, predicted, a column for each class, reason, detail."""
+    """A row for each clip or window: file, start_s, end_s, speech, predicted, a column per class, reason, detail."""
 
     def begin(self, files: Sequence[str]) -> None:
         """Write the header."""
         self._csv = csv.writer(self.stream, lineterminator="\n")
         words = ["predicted"] if self.in_words else []
-        self._csv.writerow(["file", "start_s", "end_s", *words, *self.names, "reason", "detail"])
+        self._csv.writerow(["file", "start_s", "end_s", "speech", *words, *self.names, "reason", "detail"])
 
     def write(self, said: Prediction | Refused) -> None:
         """Write the rows."""
         for row in said.rows():
             if isinstance(said, Refused):
-                empty = [""] * (2 + self.in_words + len(self.names))
+                empty = [""] * (3 + self.in_words + len(self.names))
                 self._csv.writerow([printable(row["file"]), *empty, row["reason"], printable(row["detail"])])
                 continue
             words = [row["predicted"]] if self.in_words else []
-            values = [f"{value:.{PLACES}f}" for value in row["probabilities"].values()]
-            times = [f"{row['start_s']:.2f}", f"{row['end_s']:.2f}"]
+            values = ["" if value is None else f"{value:.{PLACES}f}" for value in row["probabilities"].values()]
+            times = [f"{row[name]:.2f}" for name in ("start_s", "end_s", "speech")]
             self._csv.writerow([printable(row["file"]), *times, *words, *values, "", ""])
 
 
@@ -75,7 +75,7 @@ class JsonWriter(Writer):
             if not self.in_words:
                 row.pop("predicted", None)
             self.stream.write(",\n " if self._rows else "\n ")
-            self.stream.write(json.dumps(_rounded(row), ensure_ascii=False))
+            self.stream.write(json.dumps(_rounded(row), ensure_ascii=False, allow_nan=False))
             self._rows += 1
 
     def end(self) -> None:
@@ -96,7 +96,7 @@ class TableWriter(Writer):
         self._widths = [max(len(name), 5) for name in self.names]
         words = [f"{'predicted':<{self._word_width}}"] if self.in_words else []
         names = [f"{name:>{width}}" for name, width in zip(self.names, self._widths, strict=True)]
-        self._line([f"{'file':<{self._name_width}}", f"{'from':>8}", f"{'to':>8}", *words, *names])
+        self._line([f"{'file':<{self._name_width}}", f"{'from':>8}", f"{'to':>8}", "speech", *words, *names])
 
     def write(self, said: Prediction | Refused) -> None:
         """Write the rows."""
@@ -105,11 +105,16 @@ class TableWriter(Writer):
             if isinstance(said, Refused):
                 self._line([name, f"{row['reason']}{': ' if row['detail'] else ''}{printable(row['detail'])}"])
                 continue
-            words = [f"{row['predicted'] or '-':<{self._word_width}}"] if self.in_words else []
+            word = "no speech" if row["predicted"] is None else row["predicted"] or "-"
+            words = [f"{word:<{self._word_width}}"] if self.in_words else []
             places = 2 if self.in_words else 3
             values = row["probabilities"].values()
-            cells = [f"{value:>{width}.{places}f}" for value, width in zip(values, self._widths, strict=True)]
-            self._line([name, f"{row['start_s']:>8.2f}", f"{row['end_s']:>8.2f}", *words, *cells])
+            cells = [
+                "-".rjust(width) if value is None else f"{value:>{width}.{places}f}"
+                for value, width in zip(values, self._widths, strict=True)
+            ]
+            times = [f"{row['start_s']:>8.2f}", f"{row['end_s']:>8.2f}", f"{row['speech']:>6.2f}"]
+            self._line([name, *times, *words, *cells])
         self.stream.flush()
 
     def _line(self, cells: Sequence[str]) -> None:
@@ -145,6 +150,7 @@ def _rounded(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with numbers of as many decimals as mean something, and text that can be written."""
     said: dict[str, Any] = {key: printable(value) if isinstance(value, str) else value for key, value in row.items()}
     if "probabilities" in said:
-        said["probabilities"] = {name: round(value, PLACES) for name, value in said["probabilities"].items()}
-        said |= {key: round(said[key], 2) for key in ("start_s", "end_s")}
+        values = said["probabilities"].items()
+        said["probabilities"] = {name: None if value is None else round(value, PLACES) for name, value in values}
+        said |= {key: round(said[key], 2) for key in ("start_s", "end_s", "speech")}
     return said

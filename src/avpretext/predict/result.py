@@ -1,7 +1,7 @@
 """What a model says of a file."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,10 @@ class Prediction:
     start_s, end_s
         (W,) seconds from the start of the file.
     probabilities
-        (W, C) float32: probabilities that add up to 1; of `multi_label` each by itself; of `attribute` its value.
+        (W, C) float32: probabilities that add up to 1; of `multi_label` each by itself; of `attribute` its value; NaN
+        in rows without speech.
+    speech
+        (W,) float32: the share of each row in which somebody speaks, 0..1.
     """
 
     source: str
@@ -35,38 +38,56 @@ class Prediction:
     start_s: NDArray[np.float64]
     end_s: NDArray[np.float64]
     probabilities: NDArray[np.float32]
+    speech: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.start_s)
 
+    def where_spoken(self, least: float) -> "Prediction":
+        """Return the same, of rows whose share of speech is smaller than `least` without a prediction."""
+        silent = (self.speech < least)[:, None]
+        return replace(self, probabilities=np.where(silent, np.float32(np.nan), self.probabilities))
+
+    @property
+    def spoken(self) -> NDArray[np.bool_]:
+        """(W,) whether a row has a prediction, since somebody speaks in it."""
+        return np.asarray(np.isfinite(self.probabilities).all(axis=1))
+
     @property
     def labels(self) -> list[str | None]:
-        """In words, for each row: the likeliest class, those of at least .5 joined by + , or None of an attribute."""
-        return [in_words(row, self.names, self.kind) for row in self.probabilities]
+        """In words, for each row: the likeliest class, or those of at least .5 joined by +.
+
+        None of an attribute, and where nobody speaks.
+        """
+        rows = zip(self.probabilities, self.spoken, strict=True)
+        return [in_words(row, self.names, self.kind) if spoken else None for row, spoken in rows]
 
     @property
     def label(self) -> str | None:
         """In words, of the first row: of a clip the only one."""
-        return in_words(self.probabilities[0], self.names, self.kind)
+        return self.labels[0]
 
     def by_name(self, row: int = 0) -> dict[str, float]:
-        """Return {name: probability} of a row: of a clip the only one."""
+        """Return {name: probability} of a row: of a clip the only one; NaN where nobody speaks."""
         return dict(zip(self.names, self.probabilities[row].tolist(), strict=True))
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows as plain values."""
-        for place, label in enumerate(self.labels):
+        """Yield the rows as plain values; where nobody speaks label and probabilities are None."""
+        for place, (label, spoken) in enumerate(zip(self.labels, self.spoken, strict=True)):
             yield {
                 "file": self.source,
                 "start_s": float(self.start_s[place]),
                 "end_s": float(self.end_s[place]),
+                "speech": float(self.speech[place]),
                 "predicted": label,
-                "probabilities": self.by_name(place),
+                "probabilities": self.by_name(place) if spoken else dict.fromkeys(self.names),
             }
 
     def __str__(self) -> str:
         values = ", ".join(f"{name} {value:.2f}" for name, value in self.by_name().items())
         more = f", and {len(self) - 1} more windows" if len(self) > 1 else ""
+        if not self.spoken[0]:
+            return f"{self.source}: no speech ({self.speech[0]:.0%} of it){more}"
         said = "" if self.label is None else f"{self.label or 'none'} ({values})"
         return f"{self.source}: {said or values}{more}"
 

@@ -23,6 +23,7 @@ def run(
     arguments: Sequence[str],
     along_time: str | None,
     speakers: str | None,
+    min_speech: float,
     format: Format | None,
     output: Path | None,
     threads: int,
@@ -39,6 +40,8 @@ def run(
         WINDOW,HOP in seconds; None: a row for each file.
     speakers
         `one`, `folder`, `file`, or a CSV table; needed by models that normalise by speaker, ignored by others.
+    min_speech
+        Rows with a smaller share of speech have no prediction.
     format
         `table`, `json` or `csv`; None: by the name of `output`.
     output
@@ -52,26 +55,32 @@ def run(
         raise UserError("predict: no file is named; give files, folders or patterns")
     model = Model(folder)
     who = speakers_of(files, speakers) if speakers is not None and model.by_speaker else None
-    said = model.predict_many(files, along_time=along, speakers=who, threads=threads)
+    said = model.predict_many(files, along_time=along, speakers=who, min_speech=min_speech, threads=threads)
     if output is not None or not sys.stdout.isatty():  # else the rows themselves show how far it is
         said = progress(said, total=len(files), unit="files", label="predict") if along is None else _heard(said)
     writing = WRITERS[format or format_of(output)]
     with _stream(output) as stream:
-        refused = _write(said, writing(stream, model.description.kind, model.names), files)
+        refused, rows, silent = _write(said, writing(stream, model.description.kind, model.names), files)
+    if silent:
+        told = f"have less than {min_speech:g} of speech (--min-speech), and so no prediction"
+        print(f"predict: {silent} of {rows} rows {told}", file=sys.stderr)
     if refused:
         print(f"predict: nothing can be said of {refused} of {len(files)} files: see their reasons", file=sys.stderr)
     return refused
 
 
-def _write(said: Iterator[Prediction | Refused], writer: Writer, files: Sequence[str]) -> int:
-    """Write everything that is said; return how many files were refused."""
+def _write(said: Iterator[Prediction | Refused], writer: Writer, files: Sequence[str]) -> tuple[int, int, int]:
+    """Write everything that is said; return how many files were refused, how many rows there are, and are silent."""
     writer.begin(files)
-    refused = 0
+    refused, rows, silent = 0, 0, 0
     for part in said:
         writer.write(part)
-        refused += isinstance(part, Refused)
+        if isinstance(part, Refused):
+            refused += 1
+        else:
+            rows, silent = rows + len(part), silent + int((~part.spoken).sum())
     writer.end()
-    return refused
+    return refused, rows, silent
 
 
 @contextmanager

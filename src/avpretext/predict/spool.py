@@ -25,7 +25,7 @@ class Spool:
         """Take in what was heard of the file of this place."""
         self._entries.append((place, heard if isinstance(heard, Refusal) else None))
         if isinstance(heard, Heard):
-            for values in (heard.chunks.steps.numpy(), heard.chunks.mask.numpy(), heard.start_s, heard.end_s):
+            for values in (heard.chunks.steps.numpy(), heard.chunks.mask.numpy(), *heard[1:]):
                 np.save(self._file, np.ascontiguousarray(values), allow_pickle=False)
 
     def take(self) -> Iterator[tuple[int, Heard | Refusal]]:
@@ -35,8 +35,8 @@ class Spool:
             if refusal is not None:
                 yield place, refusal
                 continue
-            steps, mask, start_s, end_s = (np.load(self._file, allow_pickle=False) for _ in range(4))
-            yield place, Heard(Chunks(torch.from_numpy(steps), torch.from_numpy(mask)), start_s, end_s)
+            steps, mask, *rest = (np.load(self._file, allow_pickle=False) for _ in range(5))
+            yield place, Heard(Chunks(torch.from_numpy(steps), torch.from_numpy(mask)), *rest)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -95,7 +95,7 @@ def described(model: type[BaseModel], name: str) -> tuple[str, str, str]:
 
 def _yaml(value: Any) -> str:
     """Return a default as one would write it in the file."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def values_text(schema: Schema) -> str:

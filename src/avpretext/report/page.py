@@ -130,7 +130,8 @@ def facts(config: Config, layout: Layout) -> dict[str, Any]:
             contents.read_table(layout.table("compared_action_units.csv")), config.report.compare_action_units or ""
         ),
         "benchmarks": contents.benchmark_rows(layout),
-        "provenance": summaries.provenance_rows(config, layout),
+        "provenance": (provenance := summaries.provenance_rows(config, layout)),
+        "machines": summaries.machines(provenance),
     }
 
 

@@ -1,6 +1,7 @@
 """Checkpoints: safetensors for the numbers, one line of JSON for the rest; no pickle, written atomically."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,23 +12,42 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from avpretext import machine
 from avpretext.config import Config
 from avpretext.errors import UserError
+from avpretext.models.network import SpeechNetwork
 from avpretext.shards import atomic_path
+from avpretext.training import finite
 from avpretext.training.loop import HistoryRow, TrainingState
 
 _METADATA_KEY = "avpretext"
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Write tensors and metadata; the file appears whole or not at all.
+    """Write tensors, metadata and the machine (`machine.facts`); the file appears whole or not at all.
 
     All metadata is one value, since the library writes several in no fixed order.
+
+    Raises
+    ------
+    UserError
+        A number is not finite.
     """
+    finite.check_weights(tensors, str(path), "it is not written: training has diverged, lower its learning rate")
     # A copy, since the library refuses tensors that share memory, as the shuffled weights of an LSTM do.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    said = {**metadata, "machine": machine.facts()}
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(plain, {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+        temporary.write_bytes(save(plain, {_METADATA_KEY: json.dumps(_in_json(said), sort_keys=True, allow_nan=False)}))
+
+
+def _in_json(value: Any) -> Any:
+    """Return plain values, NaN and infinity as text that `float` reads: JSON has neither."""
+    if isinstance(value, Mapping):
+        return {key: _in_json(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_json(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -36,16 +56,18 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises
     ------
     UserError
-        The file is missing, is no safetensors file, or is not one of ours.
+        The file is missing, is no safetensors file, is not one of ours, or has numbers that are not finite.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; it is made by the stage 'pretrain': run that first")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {})[_METADATA_KEY])
-            return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, json.JSONDecodeError):
         raise UserError(f"{path}: not a checkpoint of avpretext; run the stage 'pretrain' again") from None
+    finite.check_weights(tensors, str(path), "its training has diverged: train again with a lower learning rate")
+    return tensors, metadata
 
 
 def pack(state: TrainingState) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -69,8 +91,13 @@ def unpack(state: TrainingState, tensors: Mapping[str, Tensor], counters: Mappin
     unpack_random(tensors)
     state.batches.set_state(tensors["random.batches"])
     state.epoch, state.best_epoch = counters["epoch"], counters["best_epoch"]
-    state.best_score = counters["best_score"]
-    state.history = [HistoryRow(*row) for row in counters["history"]]
+    state.best_score = float(counters["best_score"])
+    state.history = read_history(counters["history"])
+
+
+def read_history(rows: Sequence[Sequence[Any]]) -> list[HistoryRow]:
+    """Return the history that a checkpoint's metadata holds."""
+    return [HistoryRow(epoch, split, measure, float(value)) for epoch, split, measure, value in rows]
 
 
 def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -127,7 +154,7 @@ def read_body(path: Path, channels: Sequence[str], config: Config) -> Body:
     Raises
     ------
     UserError
-        Its channels, model or chunks are others than these.
+        Its channels, model or chunks are others than these, or its weights are not those of such a model.
     """
     tensors, metadata = read(path)
     different = ", ".join(sorted(set(channels) ^ set(metadata["channels"]))[:5])
@@ -145,6 +172,9 @@ def read_body(path: Path, channels: Sequence[str], config: Config) -> Body:
                     f" pre-train again, or set it back"
                 )
     weights = {name: value for name, value in below("best", tensors).items() if not name.startswith("heads.")}
+    with torch.device("meta"):
+        network = SpeechNetwork(len(channels), config.model, {})
+    finite.load_all(network, weights, path, "pre-train again, or name another checkpoint")
     return Body(weights, heard_all=set(metadata["tasks"]) != set(metadata["hidden_from"]))
 
 

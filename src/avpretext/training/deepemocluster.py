@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -20,11 +19,13 @@ from torch.nn import functional
 
 from avpretext import schemas, shards
 from avpretext.config import Config
+from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
 from avpretext.models.deepemocluster import DeepEmoCluster, make_deepemocluster
 from avpretext.progress import progress
 from avpretext.systems import DEEPEMOCLUSTER
 from avpretext.training import checkpoint as checkpoints
+from avpretext.training import finite
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
 from avpretext.training.data import SpeechChunks
 from avpretext.training.finished import FinishedRuns, Run, State, UnfinishedRun, fingerprint, said_of
@@ -74,7 +75,7 @@ def run(
     """
     torch.set_num_threads(threads)
     known, table = read_targets(targets), read_folds(folds)
-    unlabelled = read_speakers(index)
+    unlabelled = {corpus: speaker_of_each(files) for corpus, files in index.items()}
     labelled = {corpus: table.speakers_of(corpus) for corpus in {clip.corpus for clip in table.clips}}
     wanted = {corpus: unlabelled.get(corpus, {}) | labelled.get(corpus, {}) for corpus in {*unlabelled, *labelled}}
     if missing := sorted(set(wanted) - set(features)):
@@ -99,15 +100,6 @@ def run(
     )
     write(runs, known, table, config, output)
     finished.remove()
-
-
-def read_speakers(index: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, str]]:
-    """Return corpus: clip_id: speaker; a clip whose speaker is not known is its own speaker."""
-    speakers = {}
-    for corpus, files in index.items():
-        rows = shards.read(files, ["clip_id", "speaker"])
-        speakers[corpus] = dict(rows.select("clip_id", pl.col("speaker").fill_null(pl.col("clip_id"))).iter_rows())
-    return speakers
 
 
 def _runs(
@@ -224,6 +216,10 @@ class Learner:
             self.epoch += 1
             rng = np.random.default_rng([self.seed, seed, fold.number, self.epoch])
             self.learn_clusters(network, optimisers, self.epoch, rng)
+            where = f"deepemocluster: fold {fold.number}, seed {seed}, epoch {self.epoch}"
+            losses = {row.measure: row.value for row in self.history if row.epoch == self.epoch}
+            finite.check_loss(losses["unlabelled_loss"] + losses["loss"], math.log(self.options.clusters), where, None)
+            finite.check_weights(network.state_dict(), where, "training has diverged")
             score = self.dev_score(network, self.epoch)
             if score > self.best_score or not self.best or not len(self.rows["dev"]):
                 self.best_score = score
@@ -255,8 +251,8 @@ class Learner:
         self.before = {part: labels.numpy() for part, labels in checkpoints.below("before", tensors).items()}
         checkpoints.unpack_optimiser(optimisers.adam, tensors)
         checkpoints.unpack_random(tensors)
-        self.epoch, self.best_score = said["epoch"], said["best_score"]
-        self.history = [HistoryRow(*row) for row in said["history"]]
+        self.epoch, self.best_score = said["epoch"], float(said["best_score"])
+        self.history = checkpoints.read_history(said["history"])
 
     def learn_clusters(
         self, network: DeepEmoCluster, optimisers: "Optimisers", epoch: int, rng: np.random.Generator

@@ -12,6 +12,7 @@ from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.paths import original_of
 from avpretext.systems import Vectors
+from avpretext.training import finite
 from avpretext.training.folds import FoldTable
 from avpretext.training.targets import Targets
 
@@ -72,7 +73,7 @@ def read_clips(
     Raises
     ------
     UserError
-        A corpus has none, or they are of other values than those of the rest.
+        A corpus has none, or they are of other values than those of the rest, or not finite.
     """
     wanted = {clip.key: clip for clip in table.clips}
     corpora = sorted({clip.corpus for clip in table.clips})
@@ -94,6 +95,9 @@ def read_clips(
         raise UserError(f"{table.setting}: no clip of the folds has {stage}; redo the stage {stage}")
     if left_out:
         print(f"baseline: warning: {left_out} of {len(wanted)} clips have no {stage}: left out", file=sys.stderr)
+    for name in names:
+        fix = f"redo the stage {stage}, or look at the clip's sound"
+        finite.check_values(found[name], f"{table.setting}: {stage} of {name}", fix)
     place = {name: row for row, name in enumerate(names)}
     return DescribedClips(
         names,

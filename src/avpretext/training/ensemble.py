@@ -11,6 +11,7 @@ from avpretext import schemas, shards
 from avpretext.config import EnsembleOptions
 from avpretext.errors import UserError, nearest
 from avpretext.systems import ensemble_name, ensembles_of
+from avpretext.training import finite
 from avpretext.training.targets import in_words
 
 _SAID = ("kind", "classes", "target", "setting", "sentence", "speaker_leaks")
@@ -38,7 +39,7 @@ def run(predictions: Sequence[Path], options: EnsembleOptions, output: Path) -> 
     Raises
     ------
     UserError
-        A member is in none of the files.
+        A member is in none of the files, or predicts what is not finite.
     """
     rows = pl.concat([shards.read(path) for path in predictions])
     said: dict[str, Any] = {
@@ -83,6 +84,7 @@ def ensemble_rows(members: Sequence[str], rows: pl.DataFrame, said: Mapping[str,
 def _mean_of_seeds(rows: pl.DataFrame) -> pl.DataFrame:
     """Return a row per clip with the mean of the probabilities over the seeds, shape (C,), as `mean`."""
     ordered = rows.sort(*_CLIP, "seed")
+    finite.check_rows(ordered)
     clips = ordered.group_by(_CLIP, maintain_order=True).agg(pl.col("label", "truth").first(), pl.len().alias("seeds"))
     seeds = clips["seeds"].to_numpy().astype(np.int64)
     sums = np.add.reduceat(np.array(ordered["probabilities"].to_list(), np.float64), np.cumsum(seeds) - seeds)

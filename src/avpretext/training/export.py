@@ -25,7 +25,7 @@ from avpretext.training import model_folder
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import training_votes
 from avpretext.training.data import mean_and_deviation, normalise
-from avpretext.training.finetune import LabelledClips, RunSeeds, body_of_run, read_clips, train
+from avpretext.training.finetune import EVERY_CLIP, LabelledClips, RunSeeds, body_of_run, read_clips, train
 from avpretext.training.folds import Fold, FoldTable, read_folds
 from avpretext.training.grid import grid_map
 from avpretext.training.loop import torch_device
@@ -34,9 +34,6 @@ from avpretext.training.objectives import Scale
 from avpretext.training.penalty_matrices import Matrix
 from avpretext.training.predictions import provenance_of
 from avpretext.training.targets import Targets, read_targets
-
-EVERY_CLIP = 1_000_000
-"""Number of the fold in which every clip trains, as seeds count it: no protocol has so many."""
 
 
 def run(

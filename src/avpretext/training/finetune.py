@@ -39,6 +39,9 @@ from avpretext.training.penalty_matrices import Matrix, penalties_of
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
 from avpretext.training.targets import Targets, has_classes, read_targets
 
+EVERY_CLIP = 1_000_000
+"""Number of the fold in which every clip trains, as seeds count it: no protocol has so many."""
+
 _SHAPING = ("chunks", "model", "finetune")
 
 
@@ -289,6 +292,10 @@ class RunSeeds(NamedTuple):
     run: int
     fold: int
 
+    def __str__(self) -> str:
+        where = f"finetune: fold {self.fold}, seed"
+        return f"{'export: network' if self.fold == EVERY_CLIP else where} {self.run}"
+
 
 def train(
     clips: LabelledClips,
@@ -312,7 +319,7 @@ def train(
     learnt = at_every_speed(clips, rows["train"], objective)
     if unfinished:
         unfinished.restore(functools.partial(checkpoints.unpack, state))
-    for _ in epochs(state, learnt, dev, objective.loss, objective.score, options):
+    for _ in epochs(state, learnt, dev, objective.loss, objective.score, options, where=str(seeds)):
         if unfinished:
             unfinished.keep(functools.partial(checkpoints.pack, state))
     return state, objective

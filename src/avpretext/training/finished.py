@@ -52,7 +52,7 @@ def fingerprint(stage: str, said: Mapping[str, Any], arrays: Iterable[Tensor | N
         Input, targets, weights to start from, in a fixed order.
     """
     made_by = shards.provenance(stage, said)
-    digest = hashlib.blake2b(json.dumps(made_by, sort_keys=True, default=str).encode(), digest_size=16)
+    digest = hashlib.blake2b(json.dumps(made_by, sort_keys=True, default=str, allow_nan=False).encode(), digest_size=16)
     for array in arrays:
         values = array.numpy() if isinstance(array, Tensor) else array
         digest.update(f"{values.dtype}{values.shape}".encode())
@@ -140,7 +140,7 @@ class FinishedRuns:
             return None
         names = sorted(said["names"].items())  # dev, test
         parts = [Prediction(split, clips, tensors[split].numpy()) for split, clips in names]
-        return Run(said["fold"], said["seed"], parts, [HistoryRow(*row) for row in said["history"]])
+        return Run(said["fold"], said["seed"], parts, checkpoints.read_history(said["history"]))
 
     def remove(self) -> None:
         """Remove what was kept."""

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from avpretext.config import LoopOptions
 from avpretext.models.network import SpeechNetwork
 from avpretext.models.orofacial import OrofacialNetwork
+from avpretext.training import finite
 from avpretext.training.augment import augment
 
 GRADIENT_NORM = 5.0
@@ -148,6 +149,7 @@ def epochs(
     score: Score,
     options: LoopOptions,
     keep: Literal["best", "last"] = "best",
+    where: str = "training",
 ) -> Iterator[TrainingState]:
     """Train until the last epoch or until dev has not improved for `patience` epochs; yield the state after each.
 
@@ -163,15 +165,24 @@ def epochs(
         Epochs, patience, batch size, learning rate, augmentation.
     keep
         `last`: every epoch counts as the best so far, whatever its score, so that none of them is left out.
+    where
+        Stage, fold and seed, for errors.
+
+    Raises
+    ------
+    UserError
+        The loss or a weight is no longer finite, or the loss is far above that at the start.
     """
     device = torch_device(options.device)
     clips, dev_input = clips.to(device), dev.to(device) if dev else None
     while state.epoch < options.epochs and state.epoch - state.best_epoch < options.patience:
         state.epoch += 1
-        mean_loss = _train_epoch(state, clips, loss, options)
+        mean_loss, first_loss = _train_epoch(state, clips, loss, options)
+        _check(state, mean_loss, first_loss, options, f"{where}, epoch {state.epoch}")
         measures = {}
         if dev and dev_input:
             measures = score(predict(state.averaged, dev_input, options), dev.targets)
+            finite.check_values(np.array(measures["score"]), f"{where}, epoch {state.epoch}, dev score", _fix(options))
         state.history.append(HistoryRow(state.epoch, "train", "loss", mean_loss))
         state.history += [HistoryRow(state.epoch, "dev", *measure) for measure in measures.items()]
         value = measures.get("score", -math.inf)
@@ -181,13 +192,13 @@ def epochs(
         yield state
 
 
-def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: LoopOptions) -> float:
-    """Go once over the clips; return the mean loss."""
+def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: LoopOptions) -> tuple[float, float]:
+    """Go once over the clips; return the mean loss, and that of the first batch."""
     for group in state.optimiser.param_groups:
         group["lr"] = group["rate"] * learning_rate(state.epoch, options)
     state.network.train()
     weights, move = list(state.network.parameters()), running_mean(state, options.averaging)
-    total = torch.zeros((), device=clips.steps.device)
+    total, first = torch.zeros((), device=clips.steps.device), None
     batches = shuffled_batches(clips.clips, options.batch_size, state.batches, clips.steps.device)
     for rows in batches:
         value = batch_loss(state.network, clips.take(clips.drawn(rows, state.batches)), loss, options)
@@ -197,7 +208,26 @@ def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: Loop
         state.optimiser.step()
         move()
         total += value.detach()
-    return float(total) / len(batches)
+        first = float(total) if first is None else first
+    return float(total) / len(batches), first or 0.0
+
+
+def _check(state: TrainingState, mean_loss: float, first_loss: float, options: LoopOptions, where: str) -> None:
+    """Raise an error where training has diverged: since its first batch, or later since its first epoch."""
+    known = [row.value for row in state.history if (row.split, row.measure) == ("train", "loss")]
+    finite.check_loss(mean_loss, known[0] if known else first_loss, where, _rate(options))
+    finite.check_weights(state.network.state_dict(), where, _fix(options))
+    finite.check_weights(state.averaged.module.state_dict(), where, _fix(options))
+
+
+def _rate(options: LoopOptions) -> str:
+    """Return the option that says how fast weights move, and its value."""
+    section = type(options).__name__.removesuffix("Options").lower()
+    return f"{section}.learning_rate, now {options.learning_rate:g}"
+
+
+def _fix(options: LoopOptions) -> str:
+    return f"training has diverged: lower {_rate(options)}"
 
 
 def batch_loss(network: nn.Module, batch: ClipSet, loss: Loss, options: LoopOptions) -> Tensor:

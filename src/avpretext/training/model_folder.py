@@ -15,18 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
+from avpretext import machine
 from avpretext.config import ChunkOptions, LogMelOptions, ModelOptions, Options, SpeechOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
 from avpretext.options.base import Count
 from avpretext.shards import atomic_path
-from avpretext.training import checkpoint
+from avpretext.training import checkpoint, finite
 from avpretext.training.objectives import TASK, Scale
 from avpretext.training.sources import STAGES
 
@@ -62,7 +63,8 @@ class Description(Options):
     `dev_scores` are those that the initialisation was chosen by, empty where it was named. The networks start from
     `pretrainings` pre-trainings in turn; 0: from random weights, or not known. `speech` and `log_mel` are
     null where the model does not hear them. `scale` is mean and deviation of an attribute. `normalisation` by `train`
-    lies beside the weights. `speaker_leaks`: its protocol has speakers in both train and test.
+    lies beside the weights. `speaker_leaks`: its protocol has speakers in both train and test. `machine` is that which
+    it was trained on, with versions.
     """
 
     format: int
@@ -85,6 +87,7 @@ class Description(Options):
     chunks: ChunkOptions
     model: ModelOptions
     scale: tuple[float, float] | None
+    machine: dict[str, str] = Field(default_factory=dict)
     weights_sha256: str = ""
 
 
@@ -120,9 +123,10 @@ def write(
         tensors["normalisation.deviation"] = torch.from_numpy(known.deviation)
     checkpoint.write(folder / WEIGHTS, tensors, {"format": FORMAT})
     sha256 = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
-    content = description.model_copy(update={"weights_sha256": sha256}).model_dump(mode="json")
+    found = {"weights_sha256": sha256, "machine": machine.facts()}
+    content = description.model_copy(update=found).model_dump(mode="json")
     with atomic_path(folder / DESCRIPTION) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
 
 
 def read(folder: Path) -> TrainedModel:
@@ -216,8 +220,5 @@ def _network(weights: Mapping[str, Tensor], description: Description, file: Path
     """Return a network with these weights; one of other shapes is refused before it takes memory."""
     with torch.device("meta"):
         network = SpeechNetwork(len(description.channels), description.model, {TASK: len(description.classes)})
-    expected = {name: value.shape for name, value in network.state_dict().items()}
-    if {name: value.shape for name, value in weights.items()} != expected:
-        raise UserError(f"{file}: its weights are not those of the network in {DESCRIPTION}; {_AGAIN}")
-    network.load_state_dict(weights, assign=True)
+    finite.load_all(network, weights, file, _AGAIN)
     return network.eval()

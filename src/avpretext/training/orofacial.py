@@ -11,17 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avpretext.config import Config
+from avpretext.config import Config, ModelOptions
 from avpretext.corpora.protocols import Fold
 from avpretext.errors import UserError
 from avpretext.features import visemes
 from avpretext.models.losses import NO_LABEL
+from avpretext.models.network import SpeechNetwork
 from avpretext.models.orofacial import EMOTION, MOVEMENT, VISEME, make_orofacial_network
 from avpretext.options.orofacial import OrofacialOptions
 from avpretext.progress import progress
 from avpretext.systems import OrofacialSystem
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import orofacial_folds
+from avpretext.training import finite, orofacial_folds
 from avpretext.training.finished import FinishedRuns, Run, UnfinishedRun, fingerprint
 from avpretext.training.grid import grid_map
 from avpretext.training.loop import ClipSet, HistoryRow, Target, epochs, network_seed, start, torch_device
@@ -169,7 +170,8 @@ def train(
     state = start(network, options, network_seed(config.seed, seed, fold.number + 1))
     if unfinished:
         unfinished.restore(functools.partial(checkpoints.unpack, state))
-    for _ in epochs(state, sets["train"], sets.get("dev"), objective.loss, objective.score, options):
+    where = f"orofacial {system}: fold {fold.number}, seed {seed}"
+    for _ in epochs(state, sets["train"], sets.get("dev"), objective.loss, objective.score, options, where=where):
         if unfinished:
             unfinished.keep(functools.partial(checkpoints.pack, state))
     network.load_state_dict(state.best)
@@ -289,5 +291,10 @@ def read_trunk(path: Path, channels: Sequence[str], options: OrofacialOptions) -
             f" and {options.model.layers}: set orofacial.model.width: {then['width']} and orofacial.model.layers:"
             f" {then['layers']} or more"
         )
-    prefix = "best.encoder.lstm."
-    return {f"encoder.lstm.{name[len(prefix) :]}": value for name, value in tensors.items() if name.startswith(prefix)}
+    with torch.device("meta"):
+        network = SpeechNetwork(len(channels), ModelOptions.model_validate(then), {})
+    lstm = network.get_submodule("encoder.lstm")
+    finite.load_all(
+        lstm, checkpoints.below("best.encoder.lstm", tensors), path, "pre-train again, or name another checkpoint"
+    )
+    return {f"encoder.lstm.{name}": value for name, value in lstm.state_dict().items()}

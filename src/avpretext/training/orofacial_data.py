@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.chunks import FRAME_S
+from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
 from avpretext.features import visemes
 from avpretext.features.landmark_shards import vectors
@@ -32,7 +33,7 @@ class OrofacialClips:
     Attributes
     ----------
     names, speakers
-        (N,) `{corpus}/{clip_id}` and `{corpus}/{speaker}`; a clip whose speaker is not known is its own speaker.
+        (N,) `{corpus}/{clip_id}` and `{corpus}/{speaker}`; see `who_speaks` for clips whose speaker is not known.
     channels
         (F,) names of what is heard.
     steps
@@ -204,12 +205,13 @@ def _read(
     if not clip_ids:
         raise UserError(f"{corpus}: all {len(heard)} clips are silent: there is no speech to learn from")
     speakers, labels, shapes = read_speakers(files.index), _labels(files.emotions), read_shapes(files.shape)
+    who = speaker_of_each(files.index)
     spoken = _phones(files.phones, clip_ids)
     lengths = {clip_id: len(moved[clip_id][0]) for clip_id in clip_ids}
     steps = [on_video_grid(heard[clip_id], lengths[clip_id], fps, context) for clip_id in clip_ids]
     clips = OrofacialClips(
         names=[f"{corpus}/{clip_id}" for clip_id in clip_ids],
-        speakers=[f"{corpus}/{speakers.get(clip_id) or clip_id}" for clip_id in clip_ids],
+        speakers=[f"{corpus}/{who.get(clip_id) or clip_id}" for clip_id in clip_ids],
         channels=stacked_names(store.channels, context),
         steps=steps,
         movement=[moved[clip_id][0] for clip_id in clip_ids],

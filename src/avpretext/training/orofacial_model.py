@@ -13,9 +13,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from avpretext import __version__
+from avpretext import __version__, machine
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.errors import UserError
@@ -26,6 +25,7 @@ from avpretext.options.orofacial import OrofacialOptions
 from avpretext.shards import atomic_path
 from avpretext.systems import OrofacialSystem
 from avpretext.training import checkpoint as checkpoints
+from avpretext.training import finite
 from avpretext.training.data import CLIP
 from avpretext.training.orofacial_targets import BlendshapeMap, MovementScale, pieces
 
@@ -37,6 +37,11 @@ FORMAT = 1
 MARGIN_S = 1.0
 """Heard on each side of a piece of a long recording, and dropped, so that pieces join."""
 _SHAPING = ("seed", "speech", "log_mel", "orofacial")
+_SCALES = (
+    "scale.mean", "scale.deviation", "blendshapes.weight", "blendshapes.bias", "rest",
+    *(f"targets.{name}" for name in ("mean", "basis", "inverse", "weights")),
+)  # fmt: skip
+_AGAIN = "take the folder again from where it was made, or run `snakemake orofacial` again"
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,10 @@ class OrofacialModel:
             if EMOTION in said:
                 emotion += said[EMOTION][0].softmax(-1).numpy() * (place.stop - place.start) / len(scaled)
         viseme = np.concatenate(seen) if seen else np.zeros((len(scaled), 0), np.float32)
-        return Said(self.targets.movement(np.concatenate(moved)), viseme, emotion.astype(np.float32))
+        movement = self.targets.movement(np.concatenate(moved))
+        for values in (movement, viseme, emotion):
+            finite.check_values(values, "what an orofacial model says", "it has diverged: train it again")
+        return Said(movement, viseme, emotion.astype(np.float32))
 
 
 def write_model(model: OrofacialModel, folder: Path) -> None:
@@ -160,6 +168,7 @@ def write_model(model: OrofacialModel, folder: Path) -> None:
         "format": FORMAT,
         "kind": "avpretext orofacial model",
         "package_version": __version__,
+        "machine": machine.facts(),
         "system": model.system,
         "fps": model.fps,
         "outputs": dict(model.outputs),
@@ -172,7 +181,7 @@ def write_model(model: OrofacialModel, folder: Path) -> None:
         "options": {"split": {"fps": model.fps}} | {name: _plain(getattr(model.config, name)) for name in _SHAPING},
     }
     with atomic_path(folder / "model.json") as temporary:
-        temporary.write_text(json.dumps(said, indent=1, sort_keys=True) + "\n", "utf-8")
+        temporary.write_text(json.dumps(said, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")
 
 
 def _plain(value: Any) -> Any:
@@ -188,14 +197,16 @@ def read_model(folder: Path) -> OrofacialModel:
     Raises
     ------
     UserError
-        It is no such folder, or of a later format.
+        It is no such folder, is of a later format, or its numbers are not those of its network, or not finite.
     """
-    said = _description(folder)
-    tensors, _ = checkpoints.read(folder / "weights.safetensors")
+    said, weights = _description(folder), folder / "weights.safetensors"
+    tensors, _ = checkpoints.read(weights)
     config = parse({**said["options"], "corpora": {"none": {"path": ".", "use": []}}}, str(folder))
     options: OrofacialOptions = config.orofacial
     network = OrofacialNetwork(len(said["channels"]), options.model, said["system"], said["outputs"])
-    network.load_state_dict(_below("network", tensors))
+    finite.load_all(network, checkpoints.below("network", tensors), weights, _AGAIN)
+    if missing := [name for name in _SCALES if name not in tensors]:
+        raise UserError(f"{weights}: {missing[0]} is missing; {_AGAIN}")
     return OrofacialModel(
         network=network.eval(),
         system=said["system"],
@@ -203,7 +214,7 @@ def read_model(folder: Path) -> OrofacialModel:
         classes=said["classes"],
         channels=said["channels"],
         scale=SpeechScale(*(tensors[f"scale.{name}"].numpy() for name in ("mean", "deviation"))),
-        targets=MovementScale.from_tensors(_below("targets", tensors)),
+        targets=MovementScale.from_tensors(checkpoints.below("targets", tensors)),
         blendshapes=BlendshapeMap(*(tensors[f"blendshapes.{name}"].numpy() for name in ("weight", "bias"))),
         rest=tensors["rest"].numpy(),
         config=config,
@@ -227,7 +238,3 @@ def _description(folder: Path) -> dict[str, Any]:
             f"{file}: of format {said['format']}, this program reads up to {FORMAT}: install a newer avpretext"
         )
     return said
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name[len(prefix) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from avpretext.training import finite
 from avpretext.training.folds import Clip, FoldTable
 from avpretext.training.targets import Targets, in_words
 
@@ -39,8 +40,19 @@ def prediction_rows(
         Every clip by its name.
     known
         The truth.
+
+    Raises
+    ------
+    UserError
+        A prediction is not finite.
     """
+    where = ", ".join(f"{name} {value}" for name, value in run.items())
     for part in predictions:
+        finite.check_values(
+            part.probabilities,
+            f"prediction of {where}, {part.split}",
+            "its model has diverged, or hears what is not finite",
+        )
         for name, probabilities in zip(part.names, part.probabilities, strict=True):
             yield {
                 **run,

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from avpretext import schemas, shards
 from avpretext.config import Config, PretrainOptions
+from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
 from avpretext.models.heads import CHUNK_TASKS, CLUSTERS
 from avpretext.models.losses import NO_LABEL
@@ -32,6 +32,7 @@ from avpretext.training.data import (
     normalise,
     rows_of,
 )
+from avpretext.training.finished import fingerprint
 from avpretext.training.grid import grid_map
 from avpretext.training.loop import (
     ClipSet,
@@ -169,13 +170,16 @@ def fit(
     )
     learnt_set = learnt_set.to(torch_device(options.device))
     labels = ClusterLabels(learnt_set, dev_set, options, seed) if CLUSTERS in classes else None
-    take_up(state, labels, resume, metadata)
+    arrays = [chunks.steps, chunks.mask, *(array for target in targets.values() for array in target)]
+    known = {**metadata, "made_from": fingerprint("pretrain", metadata, arrays)}
+    take_up(state, labels, resume, known)
     if labels and state.epoch < options.epochs:
         labels.renew(state)
-    steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, kept(classes, options))
-    for _ in progress(steps, total=options.epochs, unit="epochs", label=str(_Job(tuple(classes), number))):
+    label, keep = str(_Job(tuple(classes), number)), kept(classes, options)
+    steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, keep, label)
+    for _ in progress(steps, total=options.epochs, unit="epochs", label=label):
         tensors, counters = checkpoints.pack(state)
-        checkpoints.write(resume, {**tensors, **(labels.state() if labels else {})}, {**metadata, **counters})
+        checkpoints.write(resume, {**tensors, **(labels.state() if labels else {})}, {**known, **counters})
         if labels and state.epoch < options.epochs:
             labels.renew(state)
     mean, deviation = mean_and_deviation(chunks.moments[:, learnt])
@@ -196,14 +200,11 @@ def kept(tasks: Collection[str], options: PretrainOptions) -> Literal["last", "b
 def read_chunks(
     features: Mapping[str, Mapping[str, Sequence[Path]]], index: Mapping[str, Sequence[Path]], config: Config
 ) -> SpeechChunks:
-    """Read the features of all corpora; a clip whose speaker is not known is its own speaker."""
+    """Read the features of all corpora; see `who_speaks` for clips whose speaker is not known."""
     parts = {}
     for corpus in sorted(features):
-        rows = shards.read(index[corpus], ["clip_id", "speaker"])
-        speakers = dict(rows.select("clip_id", pl.col("speaker").fill_null(pl.col("clip_id"))).iter_rows())
-        parts[corpus] = load_chunks(
-            features[corpus], speakers, config.model.channels, chunk_grid(config.chunks, config.model)
-        )
+        speakers, grid = speaker_of_each(index[corpus]), chunk_grid(config.chunks, config.model)
+        parts[corpus] = load_chunks(features[corpus], speakers, config.model.channels, grid)
     return concatenate(parts)
 
 
@@ -363,7 +364,7 @@ def take_up(state: TrainingState, labels: ClusterLabels | None, resume: Path, me
         return
     tensors, stored = checkpoints.read(resume)
     if any(stored.get(name) != value for name, value in metadata.items()):
-        print(f"pretrain: {resume} is of a run with other options or clips: starting afresh", file=sys.stderr)
+        print(f"pretrain: {resume} is of a run with other options, clips or labels: starting afresh", file=sys.stderr)
         return
     checkpoints.unpack(state, tensors, stored)
     if labels:

@@ -24,6 +24,7 @@ from avpretext.models.published import (
     published_options,
 )
 from avpretext.training import checkpoint as checkpoints
+from avpretext.training import finite
 from avpretext.training.data import CLIP
 from avpretext.training.objectives import TASK
 
@@ -49,7 +50,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises
     ------
     UserError
-        The file is missing, or holds anything but named tensors.
+        The file is missing, holds anything but named tensors, or numbers that are not finite.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected published weights, such as LSTM_..._RnnAttenVec_Act.pth.tar")
@@ -67,6 +68,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ) from None
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise UserError(f"{path}: holds more than named tensors; expected a state dict, as torch.save writes it")
+    finite.check_weights(weights, str(path), "take the file again from where it was published")
     return dict(weights)
 
 

@@ -1,0 +1,95 @@
+"""Classes that a fold tests and nothing teaches, dev sets that lack one, classes that nobody tests: all are told."""
+
+import polars as pl
+
+from avpretext.corpora.caveats import one_label
+from avpretext.corpora.coverage import coverage, labels_of
+
+
+def folds_of(*folds: str) -> pl.DataFrame:
+    """Return folds in which each letter is a clip: its part stands before it, `train:ab dev:c test:d`."""
+    rows = [
+        (number, str(number + 1), part, "mine", clip)
+        for number, fold in enumerate(folds)
+        for part, clips in (entry.split(":") for entry in fold.split())
+        for clip in clips
+    ]
+    return pl.DataFrame(rows, ["fold", "name", "part", "corpus", "clip_id"], orient="row")
+
+
+def classes(**of_clip: str) -> pl.DataFrame:
+    rows = [("mine", clip, name) for clip, names in of_clip.items() for name in names.split()]
+    return pl.DataFrame(rows, ["corpus", "clip_id", "class"], orient="row")
+
+
+LABELS = classes(a="sad", b="happy", c="sad", d="happy", e="calm")
+
+
+def test_whole_folds_have_nothing_to_tell():
+    found = coverage(folds_of("train:ab dev:cb test:ad"), classes(a="sad", b="happy", c="sad", d="happy"))
+    assert (found.warnings, found.notes, found.lacking) == ([], [], {})
+
+
+def test_a_class_that_no_training_clip_has_is_a_warning():
+    found = coverage(folds_of("train:ac dev:bae test:d", "train:abe dev:cbe test:d"), LABELS)
+    assert found.untaught == {"1": ["happy"]}
+    assert found.warnings == [
+        "1 of 2 folds test a class that none of their training clips has, so it cannot be recognised: fold 1 'happy'"
+    ]
+    assert found.lacking["0"] == {"train": ["calm", "happy"], "test": ["calm", "sad"]}
+
+
+def test_what_dev_lacks_and_what_nobody_tests_is_noted():
+    found = coverage(folds_of("train:abe dev:c test:ad"), LABELS)
+    assert found.warnings == []
+    assert found.notes == [
+        "no fold tests 'calm'",
+        "1 of 1 folds choose the epoch on dev clips that lack a class: fold 1 'calm', 'happy'",
+    ]
+
+
+def test_a_fold_without_dev_lacks_nothing_there_and_dropped_clips_teach_nothing():
+    found = coverage(folds_of("train:a dropped:b test:dc"), classes(a="sad", b="happy", c="sad", d="happy"))
+    assert found.without_dev == {}
+    assert found.untaught == {"1": ["happy"]}
+
+
+def test_classes_of_other_corpora_are_not_asked_for():
+    rows = pl.concat([folds_of("test:ab"), folds_of("train:ab dev:ab").with_columns(corpus=pl.lit("other"))])
+    labels = pl.concat([
+        classes(a="sad", b="happy"), classes(a="sad angry", b="happy").with_columns(corpus=pl.lit("other")),
+    ])  # fmt: skip
+    assert (coverage(rows, labels).warnings, coverage(rows, labels).lacking) == ([], {})
+
+
+def test_classes_are_those_with_a_value_above_0():
+    table = pl.DataFrame({"clip_id": ["a", "b", "c"], "values": [[1.0, 0.5], [0.0, 1.0], None]})
+    assert labels_of("mine", table, ["x", "y"], "multi_label").rows() == [
+        ("mine", "a", "x"), ("mine", "a", "y"), ("mine", "b", "y"),
+    ]  # fmt: skip
+    assert labels_of("mine", table, ["arousal"], "attribute").is_empty()
+
+
+def speakers(**of_clip: str) -> pl.DataFrame:
+    rows = [("mine", clip, speaker) for clip, speaker in of_clip.items()]
+    return pl.DataFrame(rows, ["corpus", "clip_id", "speaker"], orient="row").with_columns(known=pl.lit(True))
+
+
+def test_speakers_with_one_label_each_are_told_and_whether_labels_are_theirs_alone():
+    labels = classes(a="sad", b="sad", c="happy", d="happy")
+    found = one_label(speakers(a="1", b="1", c="2", d="2"), labels)
+    assert found is not None
+    assert found.one_to_one
+    assert str(found).startswith(
+        "each of the 2 speakers has one label only and each label one speaker, such as '1': 'sad'"
+    )
+    patients = one_label(speakers(a="1", b="2", c="3", d="3"), labels)
+    assert patients is not None
+    assert not patients.one_to_one
+
+
+def test_speakers_with_several_labels_or_a_clip_each_are_as_they_should_be():
+    labels = classes(a="sad", b="happy", c="happy", d="sad")
+    assert one_label(speakers(a="1", b="1", c="2", d="2"), labels) is None
+    assert one_label(speakers(a="1", b="2", c="3", d="4"), labels) is None
+    assert one_label(speakers(a="1", b="1"), classes(a="sad", b="sad")) is None

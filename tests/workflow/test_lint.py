@@ -1,0 +1,11 @@
+"""What plans nothing needs no corpus: a fresh clone is linted, and its rules are listed."""
+
+from pathlib import Path
+
+from tests.workflow.project import Project, small_config
+
+
+def test_the_workflow_is_linted_and_listed_without_any_corpus(tmp_path: Path) -> None:
+    project = Project(tmp_path, small_config())
+    assert "your workflow is in a good condition" in project.snakemake("--lint").text
+    assert {"index", "finetune", "report"} <= set(project.snakemake("--list-rules").text.split())
