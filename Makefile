@@ -6,13 +6,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := data/demo
 
-.PHONY: help demo test lint docs docs-serve environment pyfeat clean
+.PHONY: help demo test lint docs docs-serve environment locks pyfeat clean
 .DELETE_ON_ERROR:
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
-environment: $(VENV)/.complete ## the Python environment, from pinned versions
+environment: $(VENV)/.complete ## the Python environment to run it, from pinned versions
 
 $(VENV)/.complete: envs/avpretext.lock pyproject.toml
 	@$(PYTHON) envs/system_libraries.py
@@ -21,6 +21,14 @@ $(VENV)/.complete: envs/avpretext.lock pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement envs/avpretext.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+$(VENV)/.complete-%: envs/%.lock $(VENV)/.complete
+	@echo "Installing the packages of envs/$*.lock into $(VENV) ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement $< --constraint envs/avpretext.lock
+	@touch $@
+
+locks: $(VENV)/.complete ## write envs/*.lock anew after an edit of the dependencies in pyproject.toml
+	@$(BIN)/python envs/lock.py
 
 pyfeat: .venv-pyfeat/.complete ## py-feat's own environment, for action_units.backend: pyfeat (7 GB)
 
@@ -43,14 +51,14 @@ demo: environment ## make the demo corpus, run the workflow on it, say where tab
 	@echo "Report:  results/report.html"
 	@echo "Model:   results/demo_labelled/export/acted.speaker_kfold/best   (avpretext predict FOLDER FILES)"
 
-test: environment ## run the tests
+test: environment $(VENV)/.complete-dev $(VENV)/.complete-docs ## run the tests; TESTS=tests/labels: some of them
 	@$(PYTHON) envs/system_libraries.py
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(TESTS)
 
-lint: environment ## format, lint and types
+lint: environment $(VENV)/.complete-dev ## format, lint and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy src && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint
 
-docs: environment ## build the site of the docs into site/; a broken link fails
+docs: environment $(VENV)/.complete-docs ## build the site of the docs into site/; a broken link fails
 	@$(BIN)/python docs/site/build.py site
 	@echo "Docs: site/index.html"
 

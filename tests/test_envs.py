@@ -1,32 +1,93 @@
-"""Environments: the lock and the conda file say the same; every import of the package is pinned."""
+"""Environments: a lock has what is asked of it, on the lowest Python, and no more; the conda file says the same."""
 
+import importlib.util
 import subprocess
 import sys
-import tomllib
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
+import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-LOCK = REPOSITORY / "envs" / "avpretext.lock"
+ENVS = REPOSITORY / "envs"
 
 
-def test_the_conda_environment_is_the_lock() -> None:
-    command = [sys.executable, str(REPOSITORY / "envs" / "lock.py"), "--yaml"]
+@pytest.fixture(scope="module")
+def lock() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("envs_lock", ENVS / "lock.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pinned(lock: ModuleType, name: str) -> dict[str, str]:
+    """Return {canonical name: version} of a lock."""
+    pins = [pin.split("==") for pin in lock.pins((ENVS / f"{name}.lock").read_text())]
+    return {canonicalize_name(package): version for package, version in pins}
+
+
+def test_the_conda_environment_is_the_lock(lock: ModuleType) -> None:
+    command = [sys.executable, str(ENVS / "lock.py"), "--yaml"]
     generated = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert (REPOSITORY / "envs" / "avpretext.yaml").read_text() == generated
+    assert (ENVS / "avpretext.yaml").read_text() == generated
     pins = yaml.safe_load(generated)["dependencies"][-1]["pip"]
-    assert pins == [line for line in LOCK.read_text().splitlines() if not line.startswith("#")]
+    assert pins == lock.pins((ENVS / "avpretext.lock").read_text())
 
 
-def test_every_dependency_of_the_package_is_pinned() -> None:
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
-    names = {requirement.split(">")[0].split("=")[0].strip().lower() for requirement in wanted}
-    pinned = {line.split("==")[0].lower() for line in LOCK.read_text().splitlines()}
-    assert names <= pinned
+def test_each_lock_is_what_its_requirements_need_and_those_before_it_lack(lock: ModuleType) -> None:
+    groups, python = lock.asked()
+    everything = {name: number for lock_name in lock.LOCKS for name, number in pinned(lock, lock_name).items()}
+    known = lock.installed(f"{name}=={version(name).split('+')[0]}" for name in everything)
+    known = {name: {**entry, "version": everything[name]} for name, entry in known.items()}
+    before: set[str] = set()
+    for name in lock.LOCKS:
+        needed, unmet = lock.closure(groups[name], known, python)
+        assert not unmet, f"{name}: run python envs/lock.py"
+        assert set(pinned(lock, name)) == needed - before, f"{name}: run python envs/lock.py"
+        before |= needed
+
+
+def test_no_pin_excludes_the_lowest_python_that_is_promised(lock: ModuleType) -> None:
+    _, python = lock.asked()
+    assert python == "3.11.0"
+    pins = [pin for name in lock.LOCKS for pin in lock.pins((ENVS / f"{name}.lock").read_text())]
+    known = lock.installed(pins)
+    assert len(known) > 0.9 * len(pins), "the environment is not that of the locks: make test"
+    assert [entry["name"] for entry in known.values() if not lock.allows(entry, python)] == []
+
+
+def test_a_version_that_the_lowest_python_cannot_have_gives_way(
+    lock: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    releases = [("3.0", ">=3.11.5"), ("2.0", ">=3.11.2"), ("1.0", ">=3.9")]
+
+    def offered(_: object, constraints: list[str]) -> dict[str, dict[str, object]]:
+        (constraint,) = [text.removeprefix("soup") for text in constraints if text.startswith("soup")]
+        number, python = next(release for release in releases if SpecifierSet(constraint).contains(release[0]))
+        return {"soup": {"name": "soup", "version": number, "requires_python": python, "requires_dist": None}}
+
+    monkeypatch.setattr(lock, "offered", offered)
+    assert lock.resolve(["soup>=0.5"], ["soup==3.0"], "3.11.0")["soup"]["version"] == "1.0"
+    assert lock.resolve(["soup>=0.5"], ["soup==3.0"], "3.11.4")["soup"]["version"] == "2.0"
+    assert lock.resolve(["soup>=0.5"], ["soup==3.0"], "3.12.0")["soup"]["version"] == "3.0"
+
+
+def test_requirements_for_other_pythons_other_extras_and_cuda_are_not_pinned(lock: ModuleType) -> None:
+    needs = ['a; python_full_version < "3.11.3"', 'b; python_version >= "3.12"', 'c; extra == "more"', "nvidia-x"]
+    known = {name: {"version": "1", "requires_dist": None} for name in "abc"}
+    known["top"] = {"version": "1", "requires_dist": needs}
+    assert lock.closure(["top"], known, "3.11.0") == ({"top", "a"}, set())
+    assert lock.closure(["top"], known, "3.11.3") == ({"top"}, set())
+    assert lock.closure(["top[more]"], known, "3.12.0") == ({"top", "b", "c"}, set())
+    assert lock.closure(["top>=2", "d"], known, "3.11.0") == (set(), {"top>=2", "d"})
 
 
 def test_the_system_libraries_are_checked_without_any_package() -> None:
-    command = [sys.executable, "-I", "-S", str(REPOSITORY / "envs" / "system_libraries.py")]
+    command = [sys.executable, "-I", "-S", str(ENVS / "system_libraries.py")]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0

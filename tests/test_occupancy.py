@@ -61,7 +61,7 @@ def test_a_second_run_is_told_who_is_at_work_and_one_after_a_kill_is_not_refused
     with at_work(RUN, tmp_path / "another folder", str(results)) as other:
         with pytest.raises(UserError) as refused:
             occupancy.claim(results, ["snakemake"])
-        assert f"'snakemake --cores 2' on {locks.host()}, process {other.pid}, since 2" in str(refused.value)
+        assert f"`snakemake --cores 2` on {locks.host()}, process {other.pid}, since 2" in str(refused.value)
         assert "\n" not in str(refused.value)
     assert occupancy.claim(results, ["snakemake"])
 
@@ -71,7 +71,7 @@ def test_jobs_that_outlive_their_run_are_named(tmp_path: Path) -> None:
     with at_work(RUN, tmp_path, str(results)):
         run = json.loads((results / OWN / "lock").read_text())["run"]
     with at_work(JOB, tmp_path, **{RESULTS: str(results), occupancy.RUN: run}) as job:
-        refused = pytest.raises(UserError, match=rf"'avpretext finetune scratch' on .*kill {job.pid}")
+        refused = pytest.raises(UserError, match=rf"`avpretext finetune scratch` on .*kill {job.pid}")
         with refused:
             occupancy.claim(results, ["snakemake"])
     assert occupancy.claim(results, ["snakemake"])

@@ -57,6 +57,28 @@ def test_an_ensemble_is_of_what_is_trained_and_of_what_a_target_allows() -> None
         Plan(parse({**content, "ensemble": {"members": [["scratch", "svm_rbf"]]}}))
 
 
+def test_every_pretraining_is_started_from_equally_often_or_refused() -> None:
+    both = corpus(use=["pretrain", "finetune"])
+
+    def asked(pretrain: dict[str, Any], finetune: dict[str, Any], one: dict[str, Any] = both) -> Plan:
+        return plan({"pretrain": {"task_sets": [["energy"]], **pretrain}, "finetune": finetune}, it=one)
+
+    variant = asked({}, {}).config.variant
+    starts = asked({"seeds": 2}, {"seeds": 4, "checkpoints": {"mine": ["a", "b"], "theirs": "c"}})
+    assert starts.start(variant, "energy") == [
+        f"r/pretrain/mean/energy/{seed}/checkpoint.safetensors" for seed in (0, 1)
+    ]
+    assert [starts.start(variant, name) for name in ("mine", "theirs", "scratch")] == [["a", "b"], ["c"], []]
+    assert len(asked({}, {"seeds": 5}).start(variant, "energy")) == 5, "null: as many as runs"
+    assert len(asked({}, {}, corpus(use=["pretrain"])).start(variant, "energy")) == 1, "nothing is fine-tuned"
+    with pytest.raises(UserError, match=r"4 runs per fold cannot start from 3 pre-trainings \(pretrain.seeds\)"):
+        asked({"seeds": 3}, {"seeds": 4})
+    with pytest.raises(UserError, match=r"from 2 pre-trainings \(finetune.checkpoints.mine\)"):
+        asked({}, {"checkpoints": {"mine": ["a", "b"]}})
+    with pytest.raises(UserError, match=r"from 0 pre-trainings \(finetune.checkpoints.mine\)"):
+        asked({}, {"checkpoints": {"mine": []}})
+
+
 def test_own_features_stand_beside_those_of_the_workflow(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").touch()
     own = corpus(features={"mine": str(tmp_path)}, shards=2)
@@ -144,7 +166,7 @@ def test_a_model_to_take_away_is_made_of_each_setting_from_what_is_chosen() -> N
     ]
     assert asked.exported()[::4] == [f"{folder}/model.json" for folder in folders]
     starts = {
-        name: [f"r/pretrain/mean/{name}/{seed}/checkpoint.safetensors" for seed in range(3)]
+        name: [f"r/pretrain/mean/{name}/{seed}/checkpoint.safetensors" for seed in range(4)]
         for name in ("energy", "clusters")
     }
     assert asked.export_starts("best") == starts

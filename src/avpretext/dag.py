@@ -7,6 +7,7 @@ incomplete files. Where Snakemake has no record of an artefact whose recipe fits
 may have scrambled, count for nothing.
 """
 
+import functools
 import json
 import os
 from collections import Counter, defaultdict
@@ -19,7 +20,7 @@ from typing import Any, Protocol
 from avpretext import contents
 from avpretext.config import Config
 from avpretext.contents import Content, Known
-from avpretext.options.base import locations
+from avpretext.options.base import Location, locations
 from avpretext.recipes import OWN, Recipe, differences, digest_of, recorded, shortened
 from avpretext.stages import STAGES
 
@@ -74,10 +75,24 @@ class Recipes:
 
     def __init__(self, config: Config, clips: Clips) -> None:
         self.results = Path(config.results)
-        self.known = Known(self.results / OWN / "read.json")
         self._config, self._clips = config, clips
-        self._contents: dict[str, str] | None = None
-        self._times: dict[str, str] = {}
+        self._options_by_text: dict[tuple[str, str], dict[str, Any]] = {}
+
+    @functools.cached_property
+    def known(self) -> Known:
+        """What earlier starts have read."""
+        return Known(self.results / OWN / "read.json")
+
+    @functools.cached_property
+    def _contents(self) -> dict[str, str]:
+        """What stands in recipes for each name of a file or folder in the configuration."""
+        return {name: self._content_of(name, mark) for name, mark in locations(self._config).items()}
+
+    def _content_of(self, name: str, mark: Location) -> str:
+        if mark.watched:
+            return f"content {contents.of(name, self.known, mark.only).digest}"
+        # Without the extension it is no file: the name of a label map that is shipped.
+        return name if mark.only and not name.endswith(mark.only) else ""
 
     def of(self, levels: Iterable[Iterable[Job]]) -> dict[str, Recipe]:
         """Return the recipe of each artefact by its path.
@@ -99,28 +114,22 @@ class Recipes:
         return Path(os.path.relpath(path, self.results)).as_posix()
 
     def _options(self, job: Job) -> dict[str, Any]:
-        text = getattr(job.params, "options", "{}")
-        options = self._named_by_content(json.loads(text))
-        if "version" not in options and job.rule.name in STAGES:
-            options["version"] = STAGES[job.rule.name].version
-        return shortened(options)
+        """Return version and options of a job: those of its rule's signature, which many jobs share."""
+        text, stage = getattr(job.params, "options", "{}"), job.rule.name
+        if (stage, text) not in self._options_by_text:
+            options = self._named_by_content(json.loads(text))
+            if "version" not in options and stage in STAGES:
+                options["version"] = STAGES[stage].version
+            self._options_by_text[stage, text] = shortened(options)
+        return self._options_by_text[stage, text]
 
     def _named_by_content(self, value: Any) -> Any:
         """Put the content in the place of each name of a file."""
-        if self._contents is None:
-            self._contents = {name: self._content_of(name) for name in locations(self._config)}
         if isinstance(value, Mapping):
             return {name: self._named_by_content(entry) for name, entry in value.items()}
         if isinstance(value, list):
             return [self._named_by_content(entry) for entry in value]
         return self._contents.get(value, value) if isinstance(value, str) else value
-
-    def _content_of(self, name: str) -> str:
-        mark = locations(self._config)[name]
-        if mark.watched:
-            return f"content {contents.of(name, self.known, mark.only).digest}"
-        # Without the extension it is no file: the name of a label map that is shipped.
-        return name if mark.only and not name.endswith(mark.only) else ""
 
     def _inputs(self, job: Job, made: Mapping[str, Recipe]) -> tuple[dict[str, str], str]:
         """Return digests of the inputs, those of a folder together, and what times alone tell of them."""
@@ -158,10 +167,13 @@ class Recipes:
         """Return the identity of the recipe that an artefact was made by, empty if there is none."""
         if os.path.isdir(path):
             return _identity_of(path)
-        kept = self.known.get(path, artefact)
-        if kept is None:
-            kept = [_identity_of(path)]
-            self.known.put(path, artefact, *kept)
+        try:
+            kept = self.known.get(path, artefact)
+            if kept is None:
+                kept = [_identity_of(path)]
+                self.known.put(path, artefact, *kept)
+        except OSError:  # gone meanwhile: a run is at work, and this is a dry run
+            return ""
         return str(kept[0])
 
 

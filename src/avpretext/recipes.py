@@ -154,13 +154,15 @@ def put_beside(target: Path, content: Path) -> None:
     target
         Where the file goes.
     content
-        Where it is as yet.
+        Where it is as yet: a temporary file beside it.
     """
     recipe = wanted_of(target)
     if recipe is None or (target.suffix == ".parquet" and not recipe.times):
         return
     said = {**asdict(recipe), "sha256": "" if target.suffix == ".parquet" else sha256(content)}
-    beside(target).write_text(json.dumps(said, sort_keys=True) + "\n", "utf-8")
+    aside = content.with_name(f"{content.stem}-made{content.suffix}")
+    aside.write_text(json.dumps(said, sort_keys=True) + "\n", "utf-8")
+    aside.replace(beside(target))
 
 
 def beside(path: Path) -> Path:
@@ -183,12 +185,14 @@ def recorded(path: Path) -> Recipe | None:
         found = [recorded(file) for file in sorted(path.iterdir()) if not file.name.startswith(".")]
         return found[0] if found and all(recipe == found[0] for recipe in found) else None
     said = _said_beside(path)
-    if path.suffix == ".parquet":
-        text = _in_parquet(path)
-        return None if text is None else Recipe(**json.loads(text), times=said.get("times", ""))
-    if not said or said.pop("sha256", None) != sha256(path):
+    try:
+        if path.suffix == ".parquet":
+            text = _in_parquet(path)
+            return None if text is None else Recipe(**json.loads(text), times=said.get("times", ""))
+        known = said and said.pop("sha256") == sha256(path)
+        return Recipe(**said) if known else None
+    except (OSError, KeyError, TypeError, ValueError):  # not to be read, or of another version
         return None
-    return Recipe(**said)
 
 
 def _said_beside(path: Path) -> dict[str, Any]:

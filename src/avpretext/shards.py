@@ -117,15 +117,22 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
 _AGAIN = "and run the same command again: what is finished is kept"
 
 
+@contextmanager
+def explained(folder: PathLike) -> Iterator[None]:
+    """Turn what keeps a folder from being written to into a user's error, which says the fix."""
+    try:
+        yield
+    except OSError as error:
+        fix = _NO_SPACE.get(error.errno or 0, "make the folder writable, or set `results` to another one")
+        raise UserError(f"{folder}: cannot be written to ({error.strerror}); {fix}, {_AGAIN}") from None
+
+
 def _temporary_beside(target: Path) -> Path:
     """Make an empty file beside `target`."""
-    try:
+    with explained(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         prefix = f"{TEMPORARY[0]}{locks.host()}-{os.getpid()}-"
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=TEMPORARY[1])
-    except OSError as error:
-        fix = _NO_SPACE.get(error.errno or 0, "make the folder writable, or set `results` to another one")
-        raise UserError(f"{target.parent}: cannot be written to ({error.strerror}); {fix}, {_AGAIN}") from None
     os.close(handle)
     return Path(name)
 

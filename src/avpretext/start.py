@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from avpretext import aftermath, checkout, dag, machine, occupancy, recipes
+from avpretext import aftermath, checkout, dag, machine, occupancy, recipes, shards
 from avpretext.config import Config
 
 RECORDS = Path(".snakemake")
@@ -62,7 +62,8 @@ class Start:
         """Claim the results if this is a run, and have made again what is not of this configuration."""
         workflow = graph.workflow
         if workflow.executor_plugin is not None and not workflow.dryrun:
-            os.environ[occupancy.RUN] = occupancy.claim(self.results, occupancy.command())
+            with shards.explained(self.results):
+                os.environ[occupancy.RUN] = occupancy.claim(self.results, occupancy.command())
             aftermath.tidy(RECORDS, self.results)
         self._found = self._recipes.compare(graph.toposorted())
         if self._found.stale:
@@ -80,7 +81,6 @@ class Start:
 
     def write(self, configfiles: Sequence[str | Path]) -> None:
         """Write what jobs need to know, and a line about this run: the artefacts themselves tell nothing of a run."""
-        recipes.write(self._found.wanted, self.results)
         run = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "command": occupancy.myself("", occupancy.command()).command,
@@ -90,5 +90,7 @@ class Start:
             "host": occupancy.myself("", []).host,
             **machine.facts(),
         }
-        with (self.results / "runs.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(run, ensure_ascii=False) + "\n")
+        with shards.explained(self.results):
+            recipes.write(self._found.wanted, self.results)
+            with (self.results / "runs.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(run, ensure_ascii=False) + "\n")

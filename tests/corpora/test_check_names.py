@@ -167,3 +167,9 @@ def test_a_good_table_has_no_finding(tmp_path, where):
     options = of_rows(tmp_path, rows, *(["emotion"] if where == "folder" else ["speaker", "emotion"]))
     assert found_in(options) == {}
     assert check(options, "none").wrong == 0
+
+
+def test_a_column_that_may_name_the_speakers_is_pointed_at(tmp_path):
+    rows = people("a", "b", "c", "d")
+    assert found_in(of_rows(tmp_path, rows, "actor", "emotion"))["speaker_column"].wrong
+    assert "speaker_column" not in found_in(of_rows(tmp_path, rows, "room_number", "emotion"))

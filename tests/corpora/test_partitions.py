@@ -81,3 +81,12 @@ def test_clips_in_no_partition_are_left_out_with_a_warning() -> None:
 def test_divisions_that_cannot_be_used_are_told_so(names, chosen, words) -> None:
     with pytest.raises(UserError, match=words):
         partition_folds(clips(*names), chosen, 2, seed=1)
+
+
+def test_partitions_of_nearly_the_same_name_are_refused_where_each_is_a_fold_or_chosen() -> None:
+    with pytest.raises(UserError, match="'S1' and 's1' differ only in case"):
+        partition_folds(clips("S1", "s1", "S2"), None, 1, seed=1)
+    with pytest.raises(UserError, match="'Test' and 'test' differ only in case"):
+        partition_folds(clips("train", "dev", "test", "Test"), ["Test"], 1, seed=1)
+    (fold,) = partition_folds(clips("train", "Train", "dev", "test", "Test"), None, 1, seed=1).folds
+    assert (len(fold.train), len(fold.test)) == (4, 4)

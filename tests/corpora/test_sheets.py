@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from avpretext.corpora import cells, sheets
+from avpretext.corpora import cells, sheets, table
 from avpretext.errors import UserError
 
 PEOPLE = [("a.wav", "Jörg"), ("b.wav", "Zoë")]
@@ -24,12 +24,18 @@ def csv(file: Path, content: str | bytes, encoding: str = "utf-8") -> pl.DataFra
 def test_whatever_a_spreadsheet_writes_is_read(tmp_path, encoding, separator, end):
     lines = [("path", "speaker"), *PEOPLE]
     text = "".join(separator.join(line) + end for line in lines)
-    table = csv(tmp_path / "a.csv", text, encoding)
-    assert (table.columns, table.rows()) == (["path", "speaker"], PEOPLE)
+    found = csv(tmp_path / "a.csv", text, encoding)
+    assert (found.columns, found.rows()) == (["path", "speaker"], PEOPLE)
 
 
 def test_excels_line_for_the_separator_is_believed(tmp_path):
     assert csv(tmp_path / "a.csv", "sep=;\r\npath;speaker\r\na.wav;Jörg\r\n").rows() == PEOPLE[:1]
+
+
+def test_empty_columns_and_rows_at_the_edges_are_left_out(tmp_path):
+    text = "path;speaker;;\na.wav;Jörg;;\n;;;\n"
+    assert csv(tmp_path / "a.csv", text).columns == ["path", "speaker"]
+    assert table.read(tmp_path / "a.csv").select("path", "speaker").rows() == PEOPLE[:1]
 
 
 def test_a_column_of_lists_does_not_split_the_header(tmp_path):
@@ -52,8 +58,8 @@ def test_a_spreadsheet_is_not_taken_for_a_table(tmp_path):
 
 def test_cells_and_columns_are_composed_and_stripped_of_white_space_that_cannot_be_seen(tmp_path):
     decomposed = unicodedata.normalize("NFD", "path,größe\n,\u00a0Jörg\u200b \n")
-    table = csv(tmp_path / "a.csv", decomposed.replace("\n,", "\na.wav,"))
-    assert (table.columns, table.rows()) == (["path", "größe"], [("a.wav", "Jörg")])
+    found = csv(tmp_path / "a.csv", decomposed.replace("\n,", "\na.wav,"))
+    assert (found.columns, found.rows()) == (["path", "größe"], [("a.wav", "Jörg")])
 
 
 def test_parquet_of_pandas_is_read_as_text_meant_it(tmp_path):

@@ -38,7 +38,8 @@ def test_the_level_of_people_is_found(paths, level):
 
 
 @pytest.mark.parametrize(
-    "levels", [("angry sad",), ("train test", "happy sad"), ("ANG HAP NEU",), ("01_angry", "sad happy")]
+    "levels",
+    [("angry sad",), ("train test", "happy sad"), ("ANG HAP NEU",), ("1_anger 2_joy",), ("01_angry", "sad happy")],
 )
 def test_folders_of_emotions_are_nobody(levels):
     found = find(tree(*levels), None, {})

@@ -158,7 +158,7 @@ def test_the_task_labels_chunks_by_the_smile_and_is_learnt(root: Path, run: Run,
 def test_the_workflow_plans_the_new_rules(root: Path, run: Run) -> None:
     (root / "clips" / "a.mp4").write_bytes(b"not read by a dry run")
     plan = run("snakemake", "--cores", "1", "-n", "--configfile", "mine.yaml", "--workflow-profile", "none",
-               "results/mine/crossings/0000.parquet", "results/pretrain/mean/smile/checkpoint.safetensors",
+               "results/mine/crossings/0000.parquet", "results/pretrain/mean/smile/0/checkpoint.safetensors",
                "--forceall")  # fmt: skip
     for rule in ("crossings", "labels_smile", "action_units", "pretrain"):
         assert re.search(rf"^{rule} ", plan, re.MULTILINE), plan

@@ -33,6 +33,8 @@ KINDS = {
     "late.mkv": H264,
     "no_edit_list.mp4": (*H264, "-use_editlist", "0"),
     "fragmented.mp4": (*H264, "-movflags", "frag_keyframe+empty_moov"),
+    "clock_from_3.mkv": (*H264, "-output_ts_offset", "3"),
+    "clock_from_3.mp4": (*H264, "-output_ts_offset", "3"),
     "packed.avi": ("-c:v", "mpeg4", "-bf", "2", "-c:a", "mp3"),
     "stream.ts": H264,
     "program.mpg": ("-c:v", "mpeg2video", "-bf", "2", "-c:a", "mp2"),
@@ -101,7 +103,9 @@ def test_each_row_is_where_its_picture_is(videos: dict[str, Path], tmp_path: Pat
     assert np.isnan(found[:11]).all() == name.startswith("late")
 
 
-@pytest.mark.parametrize("name", ["constant.mp4", "varying.mp4", "late.mkv", "hidden.webm", "stream.ts"])
+@pytest.mark.parametrize(
+    "name", ["constant.mp4", "varying.mp4", "late.mkv", "clock_from_3.mkv", "hidden.webm", "stream.ts"]
+)
 def test_a_stretch_takes_the_rows_of_its_pictures(videos: dict[str, Path], tmp_path: Path, name: str) -> None:
     stretch = Stretch(0.8, 3.3)
     seen, truth = brightness_by_opencv(videos[name]), brightness_by_split(videos[name], tmp_path, stretch)

@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Image.new("RGB", (112, 112), "teal").save(picture, "JPEG")
     faces = [frame | {"image": {"bytes": picture.getvalue(), "path": "x.jpg"}} for frame in frames]
     shards.write_table(corpus / "landmarks" / "thumbnails" / "0000.parquet", faces, schemas.THUMBNAILS, {})
-    history = [{"epoch": 1, "split": "dev", "measure": "loss", "value": 1.0}]
+    history = [{"seed": 0, "epoch": 1, "split": "dev", "measure": "loss", "value": 1.0}]
     place = folder / "results" / "pretrain" / "mean" / "energy" / "history.parquet"
     shards.write_table(place, history, schemas.PRETRAIN_HISTORY, {})
     (folder / ".venv" / "bin").mkdir(parents=True)

@@ -44,8 +44,8 @@ def curves(path: Path) -> dict[str, list[tuple[int, float]]]:
 def results(tmp_path: Path) -> Path:
     folder = tmp_path / "results"
     pretrained = [
-        {"epoch": epoch, "split": split, "measure": "loss", "value": 1 / epoch + (split == "dev")}
-        for epoch in (1, 2) for split in ("train", "dev")
+        {"seed": seed, "epoch": epoch, "split": split, "measure": "loss", "value": 1 / epoch + seed + (split == "dev")}
+        for seed in (0, 1) for epoch in (1, 2) for split in ("train", "dev")
     ]  # fmt: skip
     shards.write_table(folder / "pretrain/mean/energy/history.parquet", pretrained, schemas.PRETRAIN_HISTORY, {})
     tuned = [
@@ -62,9 +62,9 @@ def test_curves_are_those_of_the_histories(results: Path, tmp_path: Path) -> Non
     runs = tensorboard.run(results, tmp_path / "log")
     assert runs == [
         *(f"mine/finetune/acted.chou/base.mean/scratch/fold{f}.seed{s}" for f in (0, 1) for s in (0, 1)),
-        "pretrain/mean/energy",
+        *(f"pretrain/mean/energy/seed{s}" for s in (0, 1)),
     ]
-    told = curves(tmp_path / "log/pretrain/mean/energy" / tensorboard.EVENTS)
+    told = curves(tmp_path / "log/pretrain/mean/energy/seed0" / tensorboard.EVENTS)
     assert told == {"loss/train": [(1, 1.0), (2, 0.5)], "loss/dev": [(1, 2.0), (2, 1.5)]}
     assert curves(tmp_path / "log" / runs[3] / tensorboard.EVENTS) == {"uar/dev": [(1, 1.25)]}
 
@@ -73,7 +73,7 @@ def test_the_first_event_says_the_version_and_the_bytes_are_the_same_each_time(r
     files = []
     for log in ("one", "two"):
         tensorboard.run(results, tmp_path / log)
-        files.append(tmp_path / log / "pretrain/mean/energy" / tensorboard.EVENTS)
+        files.append(tmp_path / log / "pretrain/mean/energy/seed1" / tensorboard.EVENTS)
     assert events(files[0])[0].file_version == "brain.Event:2"
     assert files[0].read_bytes() == files[1].read_bytes()
 

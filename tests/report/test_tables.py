@@ -179,7 +179,7 @@ def test_printed_sections_name_corpus_target_and_protocol_and_have_the_kinds_mea
         [cell.strip() for cell in next(line for line in part.splitlines() if line.startswith("|")).split("|")][2:-1]
         for part in list(sections.values())[:3]
     ]
-    common = ["mean ± std", "difference to scratch", "p", "p (Holm)"]
+    common = ["mean ± std", "± trainings", "difference to scratch", "p (Holm)"]
     assert columns == [
         ["macro-F1", *common, "UAR", "WAR", "macro-precision"],
         ["macro-F1", *common, "micro-F1", "macro-precision", "macro-recall"],

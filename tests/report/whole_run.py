@@ -236,16 +236,14 @@ def _curve(epochs: int, start: float, end: float, rng: np.random.Generator) -> I
 
 
 def _write_pretrain_history(layout: Layout, aggregator: str, tasks: str, rng: np.random.Generator) -> None:
+    ends = [("train", "loss", 1.1, 0.5), ("dev", "loss", 1.1, 0.58)]
+    ends += [("dev", f"{task}_uar", 0.3, 0.72) for task in tasks.split("-")]
     rows = [
-        {"epoch": epoch, "split": split, "measure": "loss", "value": value}
-        for split, end in (("train", 0.5), ("dev", 0.58))
-        for epoch, value in _curve(24, 1.1, end, rng)
+        {"seed": seed, "epoch": epoch, "split": split, "measure": measure, "value": value}
+        for seed in range(3)
+        for split, measure, begin, end in ends
+        for epoch, value in _curve(24, begin, end, rng)
     ]
-    for task in tasks.split("-"):
-        rows += [
-            {"epoch": epoch, "split": "dev", "measure": f"{task}_uar", "value": value}
-            for epoch, value in _curve(24, 0.3, 0.72, rng)
-        ]
     shards.write_table(
         layout.pretrain(aggregator, tasks, "history.parquet"), rows, schemas.PRETRAIN_HISTORY,
         shards.provenance("pretrain"),
@@ -373,6 +371,7 @@ def _predictions(
             found /= found.sum()
         rows.append(
             {"initialisation": start, "fold": fold, "seed": seed, "split": "test", **clip,
+             "pretraining": None if start == "scratch" or start.startswith("svm") else seed,
              "label": _name(kind, values.tolist()), "predicted": _name(kind, found.tolist()),
              "truth": values.tolist(), "probabilities": found.tolist()}
         )  # fmt: skip

@@ -19,7 +19,7 @@ from avpretext.config import EvaluateOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import evaluate
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import export, finetune, finite, model_folder, orofacial, pretrain, published_weights
+from avpretext.training import export, finetune, finite, model_folder, orofacial, published_weights
 from avpretext.training.deepemocluster import Optimisers
 from avpretext.training.orofacial_model import read_model, write_model
 
@@ -71,10 +71,7 @@ def harmed(path: Path, harm: Harm) -> Path:
 
 
 def pretrained(tiny: TinyCorpus, output: Path, **changes: Any) -> Path:
-    labels = {"tiny": {"energy": tiny.labels["energy"]}}
-    settings = config(pretrain=changes)
-    pretrain.run(["energy"], test_finetune.features(tiny), {"tiny": tiny.index}, labels, settings, output, 1)
-    return output / "checkpoint.safetensors"
+    return test_finetune.pretrained(tiny, output, config(pretrain=changes))
 
 
 @pytest.mark.parametrize("kind", ["hard", "multi_label", "distribution", "attribute"])
@@ -90,9 +87,9 @@ def test_it_is_told_from_another_process_too(tiny: TinyCorpus, tmp_path: Path) -
 
 
 def test_pre_training_that_diverges_writes_no_checkpoint(tiny: TinyCorpus, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^pretrain energy, " + DIVERGED.format("pretrain")):
+    with pytest.raises(UserError, match=r"^pretrain energy, seed 0, " + DIVERGED.format("pretrain")):
         pretrained(tiny, tmp_path, **TOO_FAST)
-    assert not (tmp_path / "checkpoint.safetensors").exists()
+    assert not list(tmp_path.rglob("checkpoint.safetensors"))
 
 
 def test_an_export_that_diverges_writes_no_model(tiny: TinyCorpus, tmp_path: Path) -> None:

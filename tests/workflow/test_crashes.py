@@ -67,7 +67,7 @@ def test_a_second_run_is_refused_and_what_a_killed_one_removed_is_made_again(fin
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     assert second.status != 0
-    assert "cannot be locked" in second.text
+    assert "another run is at work there" in second.text
     assert predictions(project) < predictions(finished), "its jobs had begun with the edited configuration"
     project.snakemake()
     assert project.artefacts() == finished.artefacts(), "the edit is taken back, and nothing is missing"

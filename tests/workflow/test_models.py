@@ -1,6 +1,7 @@
 """The models of the field side by side, in small: every stage that a configuration has to ask for, and the ablation."""
 
 import shutil
+import statistics
 from pathlib import Path
 
 import polars as pl
@@ -53,6 +54,29 @@ def test_every_system_is_a_row_of_the_main_table(compared: Project) -> None:
     rows = rows_of(compared.folder / "results/tables/main.csv")
     assert {row["initialisation"] for row in rows} == {"scratch", *TRAINED, *BESIDE}
     assert all(0 <= float(row["uar"]) <= 1 for row in rows)
+
+
+@pytest.mark.workflow
+def test_two_pretrainings_reach_the_tables(compared: Project) -> None:
+    tables = compared.folder / "results/tables"
+    main = {row["initialisation"]: row for row in rows_of(tables / "main.csv")}
+    seeds = [row for row in rows_of(tables / "seeds.csv") if row["measure"] == "macro_f1"]
+    for name in TRAINED:
+        assert [row["pretraining"] for row in seeds if row["initialisation"] == name] == ["0", "1"]
+        assert (main[name]["seeds"], main[name]["pretrainings"]) == ("2", "2")
+        values = [float(row["value"]) for row in seeds if row["initialisation"] == name]
+        assert float(main[name]["macro_f1_seed_std"]) == pytest.approx(statistics.stdev(values), abs=2e-4)
+        gains = [float(row["difference"]) for row in seeds if row["initialisation"] == name]
+        assert float(main[name]["macro_f1_difference"]) == pytest.approx(statistics.mean(gains), abs=2e-4)
+        assert len(list((compared.folder / "results/pretrain/mean" / name).glob("*/checkpoint.safetensors"))) == 2
+    assert main["scratch"]["pretrainings"] == main["svm"]["pretrainings"] == ""
+    told = (tables / "main.md").read_text("utf-8")
+    assert "other trainings: 2 pre-trainings of each set of tasks." in told
+    assert "One training: DeepEmoCluster, head trained; together: scratch; frame statistics + RBF SVM." in told
+    once = compared.snakemake("--dry-run", pretrain={**compared.config["pretrain"], "seeds": 1}).would_run()
+    assert {"pretrain", "finetune", "tables"} <= set(once)
+    wrong = compared.snakemake("--dry-run", check=False, pretrain={**compared.config["pretrain"], "seeds": 3})
+    assert "2 runs per fold cannot start from 3 pre-trainings (pretrain.seeds) equally often" in wrong.text
 
 
 @pytest.mark.workflow

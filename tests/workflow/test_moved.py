@@ -36,7 +36,11 @@ def absolute(finished: Project, results: Path) -> dict[str, Any]:
 @pytest.mark.workflow
 def test_of_moved_results_nothing_is_made_again_but_what_an_edit_touches(finished: Project, tmp_path: Path) -> None:
     project = moved(finished, tmp_path / "moved")
+    half_written = project.results / "labelled" / ".avpretext-a_machine-1-x.tmp"
+    half_written.touch()
+    os.utime(half_written, (1, 1))
     assert "Nothing to be done" in project.snakemake("--dry-run").text
+    assert half_written.exists(), "a dry run removes nothing"
     there = finished.snakemake("--dry-run", **OTHER_LABELS).would_run()
     run = project.snakemake("--dry-run", **OTHER_LABELS)
     assert run.would_run() == there
@@ -92,15 +96,15 @@ def test_two_runs_in_the_same_results_and_jobs_that_outlive_one(finished: Projec
         time.sleep(0.05)
     second = elsewhere.snakemake(check=False)
     assert second.status != 0
-    assert "another run is at work there: 'snakemake --snakefile" in second.text
+    assert "another run is at work there: `snakemake --snakefile" in second.text
     assert f"process {first.pid}" in second.text
     assert elsewhere.snakemake("--dry-run", **long).status == 0
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
     third = elsewhere.snakemake(check=False)
     assert third.status != 0
-    assert "jobs of a run that was killed are still at work there: 'avpretext finetune" in third.text
-    assert " kill " in third.text
+    assert "jobs of a run that was killed are still at work there: `avpretext finetune" in third.text
+    assert "(kill " in third.text
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()
     assert elsewhere.snakemake("--dry-run").status == 0

@@ -47,13 +47,14 @@ def test_an_edited_option_redoes_its_stage_and_what_follows(
     "change",
     [
         {"finetune": {"seeds": 1, "epochs": 2, "threads": 2, "device": "auto"}},
-        {"pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 2, "device": "auto"}},
+        {"pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 2, "device": "auto",
+                      "threads": 2}},
         {"action_units": {"pyfeat": {"device": "cpu", "weights": "elsewhere", "python": "elsewhere/python"}}},
         {"models": {"folder": "elsewhere"}},
         {"split": {"ffmpeg": imageio_ffmpeg.get_ffmpeg_exe()}},
     ],
     ids=["finetune", "pretrain", "action_units", "models", "split"],
-)
+)  # fmt: skip
 def test_where_a_stage_runs_redoes_nothing(finished: Project, change: dict[str, Any]) -> None:
     assert finished.snakemake("--dry-run", **change).would_run() == {}
 
@@ -107,3 +108,13 @@ def test_provenance_is_in_every_shard(finished: Project) -> None:
         assert made_by.get("package_version"), path
     shard = finished.folder / "results/unlabelled/landmarks/0000.parquet"
     assert "face_landmarker.task" in json.dumps(shards.read_provenance(shard))
+    assert {"python", "system", "cpu", "opensmile"} <= set(shards.read_machine(shard))
+
+
+def test_a_line_tells_of_the_run_and_no_artefact_does(finished: Project) -> None:
+    run = json.loads((finished.results / "runs.jsonl").read_text("utf-8").splitlines()[0])
+    assert run["command"].startswith("snakemake --snakefile")
+    assert {"started", "commit", "host", "torch", "python", "cpu", "system"} <= set(run)
+    for path in (finished.results / "tables").iterdir():
+        assert "--snakefile" not in path.read_text("utf-8"), path
+    assert run["cpu"] in (finished.results / "report.html").read_text("utf-8")

@@ -24,6 +24,7 @@ FIXES = {
     "decimal_comma": "nothing, if they are read right; else write numbers with a point",
     "speaker_folder": "nothing, if that is right; else set corpora.NAME.speaker_folder (here: --speaker-folder), or"
     " name the speakers in a table",
+    "speaker_column": "rename the column `speaker`, or give it another name if it is of something else",
     "untold_speaker": speaker_folders.FIX,
     "folders_are_labels": "name the speakers in a column `speaker` of the table; clips of unknown speakers leak between"
     " training and test",

@@ -61,8 +61,16 @@ def _labels_by_path(options: CorpusOptions, rows: pl.DataFrame) -> dict[str, str
 
 
 def notes(options: CorpusOptions) -> list[Note]:
-    """Return what must be known of the cells of the table."""
-    return table.notes(_file(options)) if options.table else []
+    """Return what must be known of the cells of the table, and a column that may name the speakers."""
+    if not options.table:
+        return []
+    columns = _table(options).columns
+    people = [] if "speaker" in columns else [name for name in columns if speaker_folders.of_people(name)]
+    meaning = "no column 'speaker', and a column {!r} that may be it: rename it"
+    return [
+        *table.notes(_file(options)),
+        *(Note("speaker_column", meaning.format(name), 0, (), True) for name in people),
+    ]
 
 
 def tables(options: CorpusOptions) -> list[str]:

@@ -7,6 +7,7 @@ import polars as pl
 
 from avpretext.corpora.protocols import PARTS, Division, Fold, clip_fold, numbered
 from avpretext.errors import UserError, nearest
+from avpretext.names import alike, quoted
 
 JOIN = "+"
 """Between the names of partitions that test together."""
@@ -46,7 +47,13 @@ def partition_folds(
             raise UserError(
                 f"protocol.test_partitions: {name!r}; expected one of {', '.join(names)}{nearest(name, names)}"
             )
-    if any(_role(name) in ("train", "test") for name in names):
+    has_roles = any(_role(name) in ("train", "test") for name in names)
+    if (groups := alike(names)) and (test_partitions or not has_roles):
+        raise UserError(
+            f"protocol partitions: {quoted(groups)} differ only in case, white space, zeros or Unicode form: give one"
+            " partition one name"
+        )
+    if has_roles:
         fold, more = _fold_of_roles(known, names, test_partitions, dev_speakers, seed)
         return Division([fold], f"the corpus's own, {fold.name} tests", (*warnings, *more))
     folds = _folds_of_groups(known, names, test_partitions)

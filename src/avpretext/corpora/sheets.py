@@ -19,6 +19,7 @@ _KEYS = {"path", "clip_id", "FileName"}
 _SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
+_NAMELESS = re.compile(r"(_duplicated_\d+)?")
 _WHOLE = 2.0**53
 
 
@@ -133,7 +134,14 @@ def _as_text(column: pl.Series) -> pl.Series:
 
 
 def composed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return a table of text in composed Unicode, NFC, without white space around cells and names of columns."""
+    """Return a table of text in composed Unicode, NFC, without white space around cells and names of columns.
+
+    Columns without name and cells, which spreadsheets leave at the right, are dropped.
+    """
+    nameless = [
+        name for name in rows.columns if _NAMELESS.fullmatch(name) and not (rows[name].str.len_bytes() > 0).any()
+    ]
+    rows = rows.drop(nameless)
     names = [nfc(name).strip(EDGES) for name in rows.columns]
     if len(set(names)) == len(names):
         rows = rows.rename(dict(zip(rows.columns, names, strict=True)))

@@ -26,7 +26,7 @@ FIX = (
 
 CONFIGURED = "as configured"
 WORDS = "folder_words.yaml"
-_DIGITS = re.compile(r"[-_ ]?\d+$")
+_DIGITS = re.compile(r"^\d+[-_.]|[-_.]?\d+$")
 _OF_SESSION = re.compile(r"(session|sess|ses)[-_]?\d+.*")
 
 
@@ -127,7 +127,8 @@ def of_people(column: str) -> bool:
     >>> of_people("Actor"), of_people("speaker_id"), of_people("emotion")
     (True, True, False)
     """
-    return set(re.split(r"[-_ ]", column.lower())) <= {*_words("people"), "name", "code", "number"}
+    words = set(re.split(r"[-_ ]", column.lower()))
+    return bool(words & (_words("people") - {"id"})) and words <= {*_words("people"), "name", "code", "number"}
 
 
 @functools.cache

@@ -61,7 +61,9 @@ def read(file: Path, outside: bool = False) -> pl.DataFrame:
         The file is missing, no table, or empty; a column is missing, doubled or misspelt.
     """
     meant, _ = cells.cleaned(_named(file))
-    return _with_paths(meant.with_row_index(ROW, offset=2), file, outside)
+    # Spreadsheets leave empty rows at the end.
+    rows = meant.with_row_index(ROW, offset=2).filter(pl.any_horizontal(pl.col(meant.columns).is_not_null()))
+    return _with_paths(rows, file, outside)
 
 
 def notes(file: Path) -> list[Note]:

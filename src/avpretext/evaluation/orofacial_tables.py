@@ -214,9 +214,9 @@ def note(predictions: Path, config: Config) -> str:
     )
     return (
         f"{whom} Movement in inter-ocular distances (between the outer eye corners) from the person's rest, velocities"
-        f" per second; {100 * config.evaluate.level:g} % intervals by bootstrap over speakers; CCC of a region: of all"
-        " its coordinates together; lip aperture r: Pearson's, within a clip, averaged over the clips; pooled: over all"
-        f" frames; {REST}: a face that stays at rest."
+        f" per second; {100 * config.evaluate.level:g} % intervals and tests over speakers alone, not over"
+        " trainings; CCC of a region: of all its coordinates together; lip aperture r: Pearson's, within a clip,"
+        f" averaged over the clips; pooled: over all frames; {REST}: a face that stays at rest."
     )
 
 

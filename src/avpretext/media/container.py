@@ -1,4 +1,4 @@
-"""A media file opened in this process, by PyAV: what it declares and when its packets end. Nothing is decoded."""
+"""A media file opened in this process, by PyAV: what it declares and when its packets end."""
 
 from pathlib import Path
 

@@ -7,7 +7,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext.media.ffmpeg import DEMUXERS, PROTOCOLS
+from avpretext.media.container import is_cover, opened
 
 _UNSEEN = {"skip_loop_filter": "all", "skip_idct": "all"}
 """Options of decoders: the pictures are counted, and nobody looks at them."""
@@ -40,11 +40,9 @@ def read_pictures(source: Path) -> Pictures | None:
     Packets are decoded, since they are no pictures one by one: some hold two fields, a hidden picture, or two.
     Time 0 is what ffmpeg takes for the start of the container, as `split` does.
     """
-    allowed = {"protocol_whitelist": PROTOCOLS, "format_whitelist": DEMUXERS}
     try:
-        with av.open(f"file:{source}", options=allowed, metadata_errors="replace") as container:
-            cover = av.stream.Disposition.attached_pic
-            stream = next((video for video in container.streams.video if not video.disposition & cover), None)
+        with opened(source) as container:
+            stream = next((video for video in container.streams.video if not is_cover(video)), None)
             if stream is None:
                 return None
             stream.codec_context.options = _UNSEEN

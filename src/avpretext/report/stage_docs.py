@@ -68,7 +68,7 @@ PRINTED = {
     "corpora.csv": "a row per corpus: clips, speakers, hours, copies, clips whose sound is odd, refused",
     "rejects.csv": "a row per corpus, stage and reason: how many clips were refused",
     "rejects_clips.csv": "a row per refused clip: its file, stage, reason, what was seen",
-    "provenance.csv": "a row per kind of artefact: stage, versions, options, model files",
+    "provenance.csv": "a row per kind of artefact: stage, versions, options, model files, machine",
     "provenance.json": "the same, nested",
     "truth.csv": "demo: how well each stage measures what is known",
     "truth_action_units.csv": "demo: each action unit against the true one",
