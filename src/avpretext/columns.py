@@ -247,6 +247,7 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "folds", "CORPUS/folds/TARGET.PROTOCOL.parquet", "clip in a fold", schemas.FOLDS,
         {"name": ("name of the fold", ""),
+         "speaker": ("who speaks; where that is not known, the path of the file", ""),
          "part": ("`train`, `dev`, `test`; `dropped`: a copy of audio of another part", "")},
     ),
     Artefact(
