@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from avpretext.config import MediaOptions
 from avpretext.features import au_match
-from avpretext.features.au_csv import OUT_OF_ORDER, UNCOUNTED, Track, openface_track, pyfeat_track
+from avpretext.features.au_csv import OUT_OF_ORDER, UNCOUNTED, UNTIMED_ROWS, Track, openface_track, pyfeat_track
 from avpretext.features.au_import import duration_s, resample
 from avpretext.features.au_match import match
 from avpretext.media.decode import Decoded, decode
-from avpretext.media.pictures import Pictures, read_pictures
+from avpretext.media.pictures import Pictures, pictures_of
 from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.schemas import ACTION_UNITS
 
@@ -83,7 +83,7 @@ def table_of(values: Floats, rows: NDArray[np.int64] | None = None) -> Track:
 def imported(track: Track, file: Path, frames: int, stretch: Stretch = WHOLE, of_file: bool = False) -> Floats:
     """Return the first action unit on the frames of a clip."""
     grid = np.arange(frames) / 25
-    found = match(track, lambda: read_pictures(file), stretch, duration_s(grid), of_file)
+    found = match(track, lambda: pictures_of(file), stretch, duration_s(grid), of_file)
     return resample(found.time_s, found.values, found.step_s, grid)[:, 0]
 
 
@@ -112,7 +112,7 @@ def test_a_stretch_takes_the_rows_of_its_pictures(videos: dict[str, Path], tmp_p
     whole = imported(table_of(seen), videos[name], len(truth), stretch)
     assert agreement(whole, truth) > 0.98
     assert np.isfinite(whole).mean() > 0.95
-    pictures = read_pictures(videos[name])
+    pictures = pictures_of(videos[name])
     assert pictures is not None
     inside = (pictures.time_s >= 0.799) & (pictures.time_s < 3.299)
     alone = imported(table_of(seen[inside]), videos[name], len(truth), stretch)
@@ -138,7 +138,7 @@ def test_rows_that_are_lost_are_gaps(videos: dict[str, Path], tmp_path: Path, na
     whole = np.isfinite(imported(table_of(seen), videos[name], len(truth))).sum()
     missing = whole - np.isfinite(found).sum()
     assert missing <= 2 if lost == "every second" else missing > 0.2 * len(truth)
-    pictures = read_pictures(videos[name])
+    pictures = pictures_of(videos[name])
     assert match(table_of(seen, kept), lambda: pictures, WHOLE, len(truth) / 25).oddities == [au_match.ROWS_LOST]
 
 
@@ -223,6 +223,11 @@ def test_a_clock_of_the_table_itself_is_believed() -> None:
 
     track = pyfeat_track(pyfeat(np.arange(3), timestamp=np.array([0.5, 0.75, 1.5])))
     assert list(match(track, unread, WHOLE, 2.0).time_s) == [0.5, 0.75, 1.5]
+    assert list(match(track, unread, Stretch(0.25, 2.0), 1.75, of_file=True).time_s) == [0.25, 0.5, 1.25]
+    for odd in ([0.5, 0.5, 1.5], [0.5, np.nan, 1.5], [1.5, 0.75, 0.5]):
+        assert match(pyfeat_track(pyfeat(np.arange(3), timestamp=np.array(odd))), unread, WHOLE, 2.0).oddities == [
+            UNTIMED_ROWS
+        ]
 
 
 def joined(folder: Path, videos: dict[str, Path]) -> Iterator[Path]:
@@ -237,7 +242,7 @@ def joined(folder: Path, videos: dict[str, Path]) -> Iterator[Path]:
 
 def test_a_file_whose_pictures_cannot_be_timed_is_told(videos: dict[str, Path], tmp_path: Path) -> None:
     for file in joined(tmp_path, videos):
-        found = match(table_of(np.ones(100)), lambda file=file: read_pictures(file), WHOLE, 8.0)  # type: ignore[misc]
+        found = match(table_of(np.ones(100)), lambda file=file: pictures_of(file), WHOLE, 8.0)  # type: ignore[misc]
         assert found.oddities == [au_match.UNTIMED], file
     shorter = match(table_of(np.ones(50)), lambda: STEADY, WHOLE, 8.0)
     assert shorter.oddities == [au_match.UNTIMED]

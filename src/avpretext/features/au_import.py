@@ -23,7 +23,7 @@ from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 from avpretext.features.au_csv import ROUNDING_S, read_track, tool_of
 from avpretext.features.au_match import match
-from avpretext.media.pictures import read_pictures
+from avpretext.media.pictures import pictures_of
 from avpretext.media.stretches import Stretch
 from avpretext.paths import is_outside
 from avpretext.progress import progress
@@ -138,7 +138,7 @@ class _Importer:
 
     def __init__(self) -> None:
         self._track = lru_cache(1)(read_track)
-        self._pictures = lru_cache(1)(read_pictures)
+        self._pictures = lru_cache(1)(pictures_of)
 
     def clip(self, file: Path, source: _Source, grid: Floats, of_file: bool) -> tuple[Floats, list[str]]:
         """Return the action units of a clip on its frames, (F, 20), and what a user should know about its table."""
