@@ -84,7 +84,7 @@ def imported(track: Track, file: Path, frames: int, stretch: Stretch = WHOLE, of
     """Return the first action unit on the frames of a clip."""
     grid = np.arange(frames) / 25
     found = match(track, lambda: pictures_of(file), stretch, duration_s(grid), of_file)
-    return resample(found.time_s, found.values, found.step_s, grid)[:, 0]
+    return resample(found.time_s, found.values, found.step_s, grid, found.lost)[:, 0]
 
 
 def agreement(found: Floats, truth: Floats) -> float:
@@ -137,7 +137,8 @@ def test_rows_that_are_lost_are_gaps(videos: dict[str, Path], tmp_path: Path, na
     assert agreement(found, truth) > 0.97
     whole = np.isfinite(imported(table_of(seen), videos[name], len(truth))).sum()
     missing = whole - np.isfinite(found).sum()
-    assert missing <= 2 if lost == "every second" else missing > 0.2 * len(truth)
+    bridged = lost == "every second" and not name.startswith("varying")  # 0.08 s, there up to 0.16 s
+    assert missing <= 2 if bridged else missing > 0.2 * len(truth)
     pictures = pictures_of(videos[name])
     assert match(table_of(seen, kept), lambda: pictures, WHOLE, len(truth) / 25).oddities == [au_match.ROWS_LOST]
 
@@ -199,12 +200,22 @@ def pyfeat(frame: NDArray[np.int64], **more: object) -> dict[str, Floats]:
 
 
 def test_py_feat_counts_the_pictures_that_it_skips() -> None:
-    found = match(pyfeat_track(pyfeat(np.arange(0, 50, 5))), lambda: STEADY, WHOLE, 2.0)
-    np.testing.assert_array_equal(found.time_s, STEADY.time_s[::5])
-    assert np.isfinite(resample(found.time_s, found.values, found.step_s, STEADY.time_s[:46])).all()
-    sparse = match(pyfeat_track(pyfeat(np.arange(0, 50, 10))), lambda: STEADY, WHOLE, 2.0)
-    held = resample(sparse.time_s, sparse.values, sparse.step_s, STEADY.time_s)
-    assert list(np.flatnonzero(np.isfinite(held[:, 0]))) == [0, 10, 20, 30, 40]
+    for skip in (2, 5):
+        found = match(pyfeat_track(pyfeat(np.arange(0, 50, skip))), lambda: STEADY, WHOLE, 2.0)
+        np.testing.assert_array_equal(found.time_s, STEADY.time_s[::skip])
+        values = resample(found.time_s, found.values, found.step_s, STEADY.time_s, found.lost)
+        known = range(49) if skip == 2 else range(0, 50, 5)
+        assert list(np.flatnonzero(np.isfinite(values[:, 0]))) == list(known)
+
+
+def test_pictures_without_a_face_are_bridged_and_those_without_a_row_are_not() -> None:
+    looked_at = columns(success=np.where(np.isin(np.arange(50), [10, 11, 12]), 0, 1))
+    keep = ~np.isin(np.arange(50), [10, 11, 12])
+    lost = {name: column[keep] for name, column in columns().items()}
+    for table, known in ((looked_at, 50), (lost, 47)):
+        found = match(openface_track(table), lambda: STEADY, WHOLE, 2.0)
+        values = resample(found.time_s, found.values, found.step_s, STEADY.time_s, found.lost)
+        assert np.isfinite(values[:, ACTION_UNITS.index("AU12")]).sum() == known
 
 
 @pytest.mark.parametrize("frame", [np.r_[0:20, 0:20], np.r_[20:40, 0:20]])
