@@ -166,7 +166,7 @@ def test_a_model_to_take_away_is_made_of_each_setting_from_what_is_chosen() -> N
     ]
     assert asked.exported()[::4] == [f"{folder}/model.json" for folder in folders]
     starts = {
-        name: [f"r/pretrain/mean/{name}/{seed}/checkpoint.safetensors" for seed in range(3)]
+        name: [f"r/pretrain/mean/{name}/{seed}/checkpoint.safetensors" for seed in range(4)]
         for name in ("energy", "clusters")
     }
     assert asked.export_starts("best") == starts

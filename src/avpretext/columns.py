@@ -128,6 +128,13 @@ _AUDIO: dict[str, Column] = {
     "audio": ("mono FLAC at 16 kHz: its bytes, and a name", ""),
     "video_frames": ("frames on the video grid; 0: no video was wanted", "count"),
     "fps": ("frames per second of the video grid", "Hz"),
+    "mix": (
+        "how channels became one: `mean`; `silent_channel`, `no_speech_channel`: without that one; `inverted`: one"
+        " turned over",
+        "",
+    ),
+    "clipped": ("samples at or beyond full scale", "share, 0..1"),
+    "fingerprint": ("acoustic fingerprint, 24 bits for each 16 ms; 0: too quiet; null: not made", ""),
 }
 _FRAMES: dict[str, Column] = {"time_s": ("time of the frame, from the start of the clip", "s")}
 _TRUTH: dict[str, Column] = {
@@ -247,7 +254,8 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "folds", "CORPUS/folds/TARGET.PROTOCOL.parquet", "clip in a fold", schemas.FOLDS,
         {"name": ("name of the fold", ""),
-         "part": ("`train`, `dev`, `test`; `dropped`: a copy of audio of another part", "")},
+         "part": ("`train`, `dev`, `test`; `dropped`: a copy of audio of another part", ""),
+         "copy_of": ("of a clip dropped: corpus and clip that it is a copy of", "")},
     ),
     Artefact(
         "pretrain", "pretrain/AGGREGATOR/TASKS/history.parquet", "measure of an epoch", schemas.PRETRAIN_HISTORY,

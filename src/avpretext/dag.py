@@ -167,10 +167,13 @@ class Recipes:
         """Return the identity of the recipe that an artefact was made by, empty if there is none."""
         if os.path.isdir(path):
             return _identity_of(path)
-        kept = self.known.get(path, artefact)
-        if kept is None:
-            kept = [_identity_of(path)]
-            self.known.put(path, artefact, *kept)
+        try:
+            kept = self.known.get(path, artefact)
+            if kept is None:
+                kept = [_identity_of(path)]
+                self.known.put(path, artefact, *kept)
+        except OSError:  # gone meanwhile: a run is at work, and this is a dry run
+            return ""
         return str(kept[0])
 
 

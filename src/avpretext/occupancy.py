@@ -163,11 +163,13 @@ def _left_behind(results: Path) -> list[Holder]:
 
 def _living(results: Path) -> Iterator[Holder]:
     for path in sorted((results / OWN / "jobs").glob("*")):
-        holder = _said(path)
-        if holder is None or not (locks.is_held(path) or _shows_life(path, holder)):
-            path.unlink(missing_ok=True)
-        else:
+        host, _, pid = path.name.rpartition("-")
+        # A job that begins has its file before it has said anything in it.
+        holder = _said(path) or Holder("", host, int(pid) if pid.isdigit() else 0, "just now", "avpretext")
+        if locks.is_held(path) or _shows_life(path, holder):
             yield holder
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _said(path: Path) -> Holder | None:

@@ -21,7 +21,8 @@ SCORES = ("metrics", "runs", "seeds", "comparisons", "confusion")
 
 TABLES = (
     "main.csv", "main.md", "main.tex", "provenance.csv", "provenance.json", "per_class.csv", "significance.csv",
-    "seeds.csv", "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "folds.csv", "corpora.csv",
+    "seeds.csv", "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "folds.csv", "copies.csv",
+    "corpora.csv",
     "rejects.csv", "rejects_clips.csv", "action_units.csv", "au_combinations.csv",
 )  # fmt: skip
 ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")

@@ -185,12 +185,14 @@ def recorded(path: Path) -> Recipe | None:
         found = [recorded(file) for file in sorted(path.iterdir()) if not file.name.startswith(".")]
         return found[0] if found and all(recipe == found[0] for recipe in found) else None
     said = _said_beside(path)
-    if path.suffix == ".parquet":
-        text = _in_parquet(path)
-        return None if text is None else Recipe(**json.loads(text), times=said.get("times", ""))
-    if not said or said.pop("sha256", None) != sha256(path):
+    try:
+        if path.suffix == ".parquet":
+            text = _in_parquet(path)
+            return None if text is None else Recipe(**json.loads(text), times=said.get("times", ""))
+        known = said and said.pop("sha256") == sha256(path)
+        return Recipe(**said) if known else None
+    except (OSError, KeyError, TypeError, ValueError):  # not to be read, or of another version
         return None
-    return Recipe(**said)
 
 
 def _said_beside(path: Path) -> dict[str, Any]:

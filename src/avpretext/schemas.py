@@ -40,7 +40,7 @@ REASONS = {
     "no_segments": "nothing in the recording makes a clip; see `segment`",
     "no_text": "phones: it is not known what is said; give a transcript, or set phones.backend: recognise",
     "unknown_word": "phones: a word is in no dictionary; add it to a file named phones.dictionary",
-    "silent": "phones: there is no sound in the clip",
+    "silent": "there is no sound in the clip",
     "no_alignment": "phones: the sound does not fit what is said to be said",
     "no_phones": "phones: no file or truth has the phones of the clip, or none that can be read",
 }
@@ -65,7 +65,7 @@ LISTING = _schema(
 REJECTS = _schema(clip_id=_S, path=_S, stage=_S, reason=_S, detail=_S)
 AUDIO = _schema(
     clip_id=_S, speaker=_S, label=_S, duration_s=_D, samples=pa.int64(), content=_S, audio=MEDIA, video_frames=_I,
-    fps=_D,
+    fps=_D, mix=_S, clipped=_F, fingerprint=pa.list_(pa.uint32()),
 )  # fmt: skip
 FRAMES = _schema(**_FRAME, image=MEDIA)
 THUMBNAILS = _schema(**_FRAME, image=MEDIA)
@@ -79,7 +79,7 @@ CHUNK_LABELS = _schema(
     clip_id=_S, chunk=_I, start_s=_D, end_s=_D, value=_D, label=pa.int8(), confidence=_F, threshold=_D
 )
 TARGETS = _schema(clip_id=_S, speaker=_S, label=_S, values=pa.list_(_F), votes=pa.list_(_F))
-FOLDS = _schema(fold=_I, name=_S, part=_S, corpus=_S, clip_id=_S, speaker=_S)
+FOLDS = _schema(fold=_I, name=_S, part=_S, corpus=_S, clip_id=_S, speaker=_S, copy_of=_S)
 CO_OCCURRENCE = _schema(fold=_I, target=_S, predicted=_S, count=_D, frequency=_D, penalty=_D)
 FUNCTIONALS = _schema(clip_id=_S, values=pa.list_(_F))
 PREDICTIONS = _schema(

@@ -65,8 +65,8 @@ STAGES = {
         3,
         _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers", "speaker_folder"),
     ),
-    "segment": Stage("avpretext.media.segment", 3, ("segment", *_of_corpus("video"))),
-    "split": Stage("avpretext.media.split", 4, ("split",), but=("keep_frames",)),
+    "segment": Stage("avpretext.media.segment", 4, ("segment", *_of_corpus("video"))),
+    "split": Stage("avpretext.media.split", 5, ("split",), but=("keep_frames",)),
     "watch": Stage(
         "avpretext.features.watch",
         1,
@@ -102,7 +102,7 @@ STAGES = {
     ),
     "folds": Stage(
         "avpretext.corpora.folds",
-        2,
+        3,
         ("seed", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "protocol", "speaker_folder")),
     ),
     "co_occurrence": Stage("avpretext.training.co_occurrence", 1),
@@ -144,8 +144,8 @@ STAGES = {
     "evaluate": Stage("avpretext.evaluation.evaluate", 3, ("seed", "evaluate")),
     "card": Stage("avpretext.evaluation.card", 2, _of_corpus("reader", "synthetic")),
     "ablate": Stage("avpretext.evaluation.ablate", 2),
-    "tables": Stage("avpretext.evaluation.tables", 3),
-    "report": Stage("avpretext.report.page", 3),
+    "tables": Stage("avpretext.evaluation.tables", 4),
+    "report": Stage("avpretext.report.page", 4),
 }
 
 

@@ -38,7 +38,7 @@ def corpus(path: Path, reader: str = "folder", **more: object) -> CorpusOptions:
 def sound(root: Path, name: str, seconds: float = 1.0) -> None:
     file = root / name
     file.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(file, np.zeros(int(16_000 * seconds), dtype=np.int16), 16_000)
+    soundfile.write(file, np.random.default_rng(1).integers(-3000, 3000, int(16_000 * seconds), dtype=np.int16), 16_000)
 
 
 def ffmpeg(root: Path, name: str, *arguments: str) -> Path:
@@ -145,7 +145,7 @@ def test_refused_files_are_told_by_reason_with_examples_and_the_fix(tmp_path, mo
 
 def test_every_reason_that_can_be_found_has_a_fix():
     of_later_stages = {"decode_error", "too_short", "too_long", "timeout", "no_face", "no_segments"}
-    of_later_stages |= {"no_text", "unknown_word", "silent", "no_alignment", "no_phones"}
+    of_later_stages |= {"lost_sound", "no_text", "unknown_word", "silent", "no_alignment", "no_phones"}
     assert set(REASONS) - of_later_stages <= set(checking.FIXES)
 
 

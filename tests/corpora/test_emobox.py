@@ -132,3 +132,37 @@ def test_a_file_that_is_no_list_is_told_so(tmp_path, name, text) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(UserError, match=f"{name}: not a list of EmoBox"):
         read_list(tmp_path / name)
+
+
+def test_a_file_of_the_same_name_in_another_folder_is_another_file() -> None:
+    clips = {"clip_id": ["W009/audio/020"], "path": ["W009/audio/020.m4a"], "start_s": [None]}
+    matcher = Matcher(pl.DataFrame(clips))
+    assert matcher.clips_of_entry(Listed("mead-W009", "downloads/mead/W009/audio/020")) == ["W009/audio/020"]
+    assert matcher.clips_of_entry(Listed("mead-W019", "downloads/mead/W019/audio/020")) == []
+    assert matcher.clips_of_entry(Listed("mead-020", "downloads/mead/020")) == ["W009/audio/020"]
+
+
+def test_listed_files_that_one_clip_may_be_are_left_out_and_told(tmp_path) -> None:
+    write_list(tmp_path, 1, "train", "a1 b1 c1 c2")
+    write_list(tmp_path, 1, "test", "d1")
+    with open(tmp_path / "fold_1" / "made_test_fold_1.jsonl", "a") as file:
+        file.write(json.dumps(entry("d2", "downloads/one")) + "\n" + json.dumps(entry("d2", "downloads/two")) + "\n")
+    flat = CLIPS.with_columns(pl.col("path").str.replace("AudioWAV/", ""))
+    division = listed_folds(tmp_path, flat, flat, 1, seed=1)
+    assert division.folds[0].test == ("d1",)
+    (warning,) = division.warnings
+    assert "2 of 7 entries of the lists match a clip that another listed file matches too" in warning
+
+
+def test_channels_are_told_and_two_channels_of_one_file_are_refused(tmp_path) -> None:
+    write_list(tmp_path, 1, "train", "a1 b1 c1")
+    write_list(tmp_path, 1, "test", "d1")
+    second = entry("d2") | {"channel": 2}
+    with open(tmp_path / "fold_1" / "made_test_fold_1.jsonl", "a") as file:
+        file.write(json.dumps(second) + "\n")
+    (warning,) = listed_folds(tmp_path, CLIPS, CLIPS, 1, seed=1).warnings
+    assert "1 of 5 entries of the lists name another channel than the first" in warning
+    with open(tmp_path / "fold_1" / "made_test_fold_1.jsonl", "a") as file:
+        file.write(json.dumps(second | {"channel": 1}) + "\n")
+    with pytest.raises(UserError, match="'made-d2' is another channel of downloads/made/AudioWAV/d2"):
+        listed_folds(tmp_path, CLIPS, CLIPS, 1, seed=1)

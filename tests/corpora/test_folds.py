@@ -1,18 +1,23 @@
 """Stage `folds`: from targets and audio to a table in which nothing leaks."""
 
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import polars as pl
 import pytest
+import soundfile
+from tests.media.voices import voice
 
 from avpretext import schemas, shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora import READERS, folds
 from avpretext.corpora.reader import Reader
 from avpretext.errors import UserError
+from avpretext.media.fingerprint import fingerprint_of
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Made:
     label: str | None = "x"
     content: str | None = ""
     recording: str | None = None
+    fingerprint: list[int] | None = None
 
 
 def clips_of(speakers: str, each: int = 2) -> list[Made]:
@@ -32,7 +38,11 @@ def clips_of(speakers: str, each: int = 2) -> list[Made]:
 
 
 def write_corpus(
-    folder: Path, clips: Iterable[Made], classes: tuple[str, ...] = ("x", "y"), kind: str = "hard"
+    folder: Path,
+    clips: Iterable[Made],
+    classes: tuple[str, ...] = ("x", "y"),
+    kind: str = "hard",
+    reader: str | None = None,
 ) -> None:
     rows = sorted(clips, key=lambda clip: clip.clip_id)
     index = [
@@ -56,13 +66,13 @@ def write_corpus(
         {
             "clip_id": clip.clip_id, "speaker": clip.speaker, "label": None, "duration_s": 1.0, "samples": 16000,
             "content": clip.content or f"of {folder.name} {clip.clip_id}", "audio": None, "video_frames": 0,
-            "fps": 25.0,
+            "fps": 25.0, "fingerprint": clip.fingerprint,
         }
         for clip in rows
         if clip.content is not None
     ]  # fmt: skip
     shards.write_table(folder / "index.parquet", index, schemas.INDEX, {})
-    facts = {"kind": kind, "classes": list(classes), "target": "acted"}
+    facts = {"kind": kind, "classes": list(classes), "target": "acted", "options": {"reader": reader}}
     shards.write_table(folder / "targets.parquet", targets, schemas.TARGETS, facts)
     for place in (0, 1):
         shards.write_table(folder / f"audio{place}.parquet", audio[place::2], schemas.AUDIO, {})
@@ -280,6 +290,69 @@ def test_a_fold_without_dev_is_a_mistake_where_the_protocol_has_one(tmp_path, mo
     write_corpus(tmp_path / "mine", [Made("a1", "a"), Made("b1", "b"), Made("c1", "c", content="of mine b1")])
     with pytest.raises(UserError, match=r"no clip with label and audio is in dev \(train, dev and test have 1, 0, 1\)"):
         run(tmp_path, {"name": "partitions"}, "parted")
+
+
+def heard(*sounds: np.ndarray) -> list[list[int]]:
+    """Return fingerprints of sounds."""
+    prints = []
+    for sound in sounds:
+        flac = io.BytesIO()
+        soundfile.write(flac, sound, schemas.SAMPLE_RATE_HZ, "PCM_16", format="FLAC")
+        prints.append(fingerprint_of(flac.getvalue()).tolist())
+    return prints
+
+
+def test_a_louder_copy_of_test_sound_does_not_train(tmp_path, capsys) -> None:
+    original, louder, other = heard(voice(), 1.5 * voice(), voice(1))
+    sounds = [Made("a9", "a", fingerprint=original), Made("b9", "b", fingerprint=louder)]
+    write_corpus(tmp_path / "mine", [*clips_of("abcd"), *sounds, Made("c9", "c", fingerprint=other)])
+    protocol = {"name": "speakers", "test_speakers": [["a"]], "dev_speakers": 1}
+    table, made_by = run(tmp_path, protocol)
+    assert parts_of(table)["dropped"] == ["b9"]
+    assert table.filter(pl.col("clip_id") == "b9")["copy_of"].to_list() == ["mine/a9"]
+    assert made_by["duplicates"] == 1
+    assert "re-encoded" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"'b9' of .* is 'a9' of test"):
+        run(tmp_path, {**protocol, "duplicates": "error"})
+    assert "dropped" not in parts_of(run(tmp_path, {**protocol, "reencoded": False})[0])
+
+
+def test_copies_of_another_corpus_do_not_train_either(tmp_path) -> None:
+    original, louder = heard(voice(), 1.5 * voice())
+    write_corpus(tmp_path / "mine", [*clips_of("ab"), Made("a9", "a", fingerprint=original)])
+    write_corpus(tmp_path / "one", [*clips_of("cde"), Made("c9", "c", fingerprint=louder)])
+    table, _ = run(tmp_path, {"name": "cross_corpus", "train": ["one"], "dev_speakers": 1}, corpora=("mine", "one"))
+    assert parts_of(table)["dropped"] == ["c9"]
+    assert table.drop_nulls("copy_of")["copy_of"].to_list() == ["mine/a9"]
+
+
+@pytest.mark.parametrize("readers", [("folder", "folder"), ("folder", "crema_d"), (None, "crema_d")])
+def test_equal_names_in_two_corpora_are_told(tmp_path, readers: tuple[str | None, str]) -> None:
+    for name, speakers, reader in zip(("mine", "one"), ("abA", "acd"), readers, strict=True):
+        write_corpus(tmp_path / name, clips_of(speakers), reader=reader)
+    protocol = {"name": "cross_corpus", "train": ["one"], "dev_speakers": 1}
+    _, made_by = run(tmp_path, protocol, corpora=("mine", "one"))
+    assert [note for note in made_by["warnings"] if "1 speaker of mine and one have the same name, such as 'a'" in note]
+    assert not made_by["speaker_leaks"]
+
+
+def test_names_of_two_published_corpora_are_other_people(tmp_path) -> None:
+    for name, reader in (("mine", "ravdess"), ("one", "emodb")):
+        write_corpus(tmp_path / name, clips_of("abc"), reader=reader)
+    protocol = {"name": "cross_corpus", "train": ["one"], "dev_speakers": 1}
+    assert run(tmp_path, protocol, corpora=("mine", "one"))[1]["warnings"] == []
+
+
+def test_two_copies_of_a_published_corpus_have_the_same_people(tmp_path) -> None:
+    for name in ("mine", "copy"):
+        write_corpus(tmp_path / name, clips_of("abc"), reader="crema_d")
+    protocol = {"name": "cross_corpus", "train": ["copy"], "dev_speakers": 1}
+    with pytest.raises(UserError, match=r"speaker 'crema_d/[abc]' is in (train|dev) and test .3 speakers"):
+        run(tmp_path, protocol, corpora=("mine", "copy"))
+    table, made_by = run(tmp_path, {**protocol, "allow_speaker_leaks": True}, corpora=("mine", "copy"))
+    assert made_by["speaker_leaks"]
+    assert set(table["speaker"]) == {"a", "b", "c"}
+    assert any("3 speakers of mine and copy have the same name" in note for note in made_by["warnings"])
 
 
 def test_clips_of_one_file_whose_speaker_is_unknown_stay_together(tmp_path) -> None:

@@ -62,10 +62,11 @@ def test_copies_leave_the_part_that_comes_later() -> None:
         ("a4", "train"), ("c2", "test"),
     ]  # fmt: skip
     assert warnings == [
-        "clips with the very audio of another part of their fold: 3, such as 'a1' of train is 'c1' of test (fold 0);"
-        " 'b1' of dev is 'c1' of test (fold 0); 'a2' of train is 'b2' of dev (fold 0): left out"
+        "clips with the audio, the same or re-encoded, of another part of their fold: 3, such as 'a1' of train is 'c1'"
+        " of test (fold 0); 'b1' of dev is 'c1' of test (fold 0); 'a2' of train is 'b2' of dev (fold 0): left out"
     ]
-    assert clean.columns == table.columns
+    assert clean.columns == [*table.columns, "copy_of"]
+    assert clean["copy_of"].to_list() == ["made/c1", "made/c1", None, "made/b2", None, None, None, None]
 
 
 def test_copies_count_within_their_fold_only() -> None:

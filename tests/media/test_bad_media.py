@@ -14,9 +14,8 @@ import soundfile
 from PIL import Image
 
 from avpretext import corpora, schemas, shards
-from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions, SpeechOptions
+from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.corpora.check import check
-from avpretext.features import speech
 from avpretext.media import index, segment, split
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.stretches import Stretch
@@ -134,19 +133,11 @@ def test_channels_are_mixed_and_rates_resampled_beside_pictures(
     assert np.abs(heard).max() < 1
 
 
-def test_silence_is_kept_and_all_that_is_measured_of_it_is_finite(
-    make: Make, corpus: CorpusOptions, ffmpeg: str, tmp_path: Path
+def test_silence_is_refused_and_so_is_a_recording_without_speech(
+    make: Make, corpus: CorpusOptions, ffmpeg: str, split_file: Split
 ) -> None:
-    make("a.mp4", *picture("testsrc2=s=64x48:r=25:d=2"), "-f", "lavfi", "-i", "anullsrc=d=2", "-t", 2, *H264)
-    index.run(corpus, 0, tmp_path / "index.parquet", tmp_path / "refused.parquet")
-    paths = [tmp_path / f"{name}.parquet" for name in ("audio", "frames", "rejects")]
-    split.run(tmp_path / "index.parquet", Path(corpus.path), MediaOptions(trim_db=40), *paths)
-    audio = shards.read(paths[0])
-    assert audio["samples"].to_list() == [pytest.approx(32_000, abs=1100)], "there is nothing to trim to"
-    assert not samples_of(audio["audio"][0]["bytes"]).any()
-    speech.run(paths[0], SpeechOptions(), tmp_path / "speech.parquet", tmp_path / "speechless.parquet")
-    described = shards.read(tmp_path / "speech.parquet").drop("clip_id")
-    assert np.isfinite(described.to_numpy()).all()
+    source = make("a.mp4", *picture("testsrc2=s=64x48:r=25:d=2"), "-f", "lavfi", "-i", "anullsrc=d=2", "-t", 2, *H264)
+    assert reason(split_file(source)) == "silent"
     recording = {"clip_id": "a", "path": "a.mp4", "start_s": None, "end_s": None}
     found = segment.clips_of(recording, Path(corpus.path), ffmpeg, SegmentOptions(), False, None)
     assert reason(found) == "no_segments"
@@ -182,7 +173,7 @@ def test_a_tenth_of_a_second_is_too_short_unless_allowed(make: Make, split_file:
 def three_hours(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pictures of 16 x 16 pixels, one a second, and silence; a file that declares its length."""
     file = tmp_path_factory.mktemp("long") / "three hours.mkv"
-    inputs = [*picture("color=gray:s=16x16:r=1:d=10800"), *picture("anullsrc=r=8000:cl=mono")]
+    inputs = [*picture("color=gray:s=16x16:r=1:d=10800"), *picture("sine=r=8000")]
     encoding = ["-t", "10800", "-c:v", "mjpeg", "-c:a", "flac"]
     subprocess.run([ffmpeg, "-y", "-nostdin", "-v", "error", *inputs, *encoding, str(file)], check=True)
     return file

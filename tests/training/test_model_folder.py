@@ -29,7 +29,8 @@ def edit(folder: Path, **changes: Any) -> None:
 
 def test_what_is_written_is_read(folder: Path) -> None:
     trained = model_folder.read(folder)
-    assert trained.description.model_copy(update={"weights_sha256": ""}) == describe()
+    assert trained.description.model_copy(update={"weights_sha256": "", "machine": {}}) == describe()
+    assert {"python", "torch", "cpu", "cpu_capability", "system"} <= set(trained.description.machine)
     assert trained.normalisation is not None
     assert trained.normalisation.mean.tolist() == [0.05, 1, 150, 0, 0, -8]
     assert len(trained.networks) == 2

@@ -36,7 +36,11 @@ def absolute(finished: Project, results: Path) -> dict[str, Any]:
 @pytest.mark.workflow
 def test_of_moved_results_nothing_is_made_again_but_what_an_edit_touches(finished: Project, tmp_path: Path) -> None:
     project = moved(finished, tmp_path / "moved")
+    half_written = project.results / "labelled" / ".avpretext-a_machine-1-x.tmp"
+    half_written.touch()
+    os.utime(half_written, (1, 1))
     assert "Nothing to be done" in project.snakemake("--dry-run").text
+    assert half_written.exists(), "a dry run removes nothing"
     there = finished.snakemake("--dry-run", **OTHER_LABELS).would_run()
     run = project.snakemake("--dry-run", **OTHER_LABELS)
     assert run.would_run() == there

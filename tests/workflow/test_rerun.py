@@ -108,3 +108,13 @@ def test_provenance_is_in_every_shard(finished: Project) -> None:
         assert made_by.get("package_version"), path
     shard = finished.folder / "results/unlabelled/landmarks/0000.parquet"
     assert "face_landmarker.task" in json.dumps(shards.read_provenance(shard))
+    assert {"python", "system", "cpu", "opensmile"} <= set(shards.read_machine(shard))
+
+
+def test_a_line_tells_of_the_run_and_no_artefact_does(finished: Project) -> None:
+    run = json.loads((finished.results / "runs.jsonl").read_text("utf-8").splitlines()[0])
+    assert run["command"].startswith("snakemake --snakefile")
+    assert {"started", "commit", "host", "torch", "python", "cpu", "system"} <= set(run)
+    for path in (finished.results / "tables").iterdir():
+        assert "--snakefile" not in path.read_text("utf-8"), path
+    assert run["cpu"] in (finished.results / "report.html").read_text("utf-8")

@@ -73,7 +73,7 @@ rule folds:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=10,
     params:
         options=options("folds"),

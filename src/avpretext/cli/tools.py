@@ -39,14 +39,25 @@ def corpus(
     headers: Annotated[
         Literal["sample", "all", "none"], typer.Option(help="Which files are opened for length and streams.")
     ] = "sample",
+    listen: Annotated[
+        Literal["sample", "all", "none"],
+        typer.Option(help="Which clips are listened to: sample: 100, spread over speakers, the same each time."),
+    ] = "sample",
+    model: Annotated[
+        Path | None,
+        typer.Option(help="The file face_landmarker.task, to look for faces; that of ./results/models if left out."),
+    ] = None,
 ) -> None:
     """Say what is found in a corpus, per speaker and label, and what is wrong with it, before hours of work."""
     from avpretext.corpora import check
+    from avpretext.features.models import FACE_MODEL
 
     options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
     options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
     config = parse({"corpora": {"corpus": options}}, "corpus")
-    raise typer.Exit(check.run(config.corpora["corpus"], headers))
+    face_model = model or Path(Layout(config.results).models(FACE_MODEL))
+    found = check.run(config.corpora["corpus"], headers, listen, face_model if model or face_model.is_file() else None)
+    raise typer.Exit(found)
 
 
 @app.command(rich_help_panel=TOOL)

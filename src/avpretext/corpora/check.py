@@ -15,10 +15,12 @@ from avpretext.corpora import check_names, targets
 from avpretext.corpora.facts import Comparison, CorpusCheck, Division, Finding, TargetFacts
 from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
 from avpretext.corpora.label_maps import label_map_of
+from avpretext.corpora.listening import Listened, listen
 from avpretext.corpora.overview import render
 from avpretext.corpora.reader import Clip, Note, Reader, Source, extension
 from avpretext.corpora.scan import ClipFile, MediaFile, leads_outside, media_files, reader_of, scan
 from avpretext.corpora.settings import kind_of, split_target, targets_of
+from avpretext.corpora.sound_findings import findings_of, sound_of, unseen
 from avpretext.errors import UserError
 from avpretext.refusal import Refusal
 from avpretext.schemas import REASONS
@@ -60,7 +62,9 @@ _THREADS = 16
 _INDEX_COLUMNS = ("clip_id", "speaker", "label", "recording", "path")
 
 
-def run(options: CorpusOptions, headers: Opened = "sample") -> int:
+def run(
+    options: CorpusOptions, headers: Opened = "sample", listened: Listened = "sample", model: Path | None = None
+) -> int:
     """Print what a corpus holds and what is wrong with it; return the exit status, 1 where something is.
 
     Raises
@@ -68,12 +72,14 @@ def run(options: CorpusOptions, headers: Opened = "sample") -> int:
     UserError
         The corpus is missing or empty.
     """
-    found = check(options, headers)
+    found = check(options, headers, listened, model)
     Console(highlight=False).print(render(found))
     return 1 if found.wrong else 0
 
 
-def check(options: CorpusOptions, headers: Opened = "sample") -> CorpusCheck:
+def check(
+    options: CorpusOptions, headers: Opened = "sample", listened: Listened = "none", model: Path | None = None
+) -> CorpusCheck:
     """Find out what a copy of a corpus holds and what is wrong with it.
 
     Parameters
@@ -82,6 +88,10 @@ def check(options: CorpusOptions, headers: Opened = "sample") -> CorpusCheck:
         Where it lies, and how it is read.
     headers
         Which files are opened for their length and streams: `sample`, up to 2,000 spread evenly; all; none.
+    listened
+        Which clips are listened to: `sample`, 100 spread over speakers; all; none.
+    model
+        The file `face_landmarker.task`, if faces are to be looked for.
 
     Raises
     ------
@@ -93,6 +103,7 @@ def check(options: CorpusOptions, headers: Opened = "sample") -> CorpusCheck:
     clips = _clips_by_file(files)
     opened = read_headers(Path(options.path), _to_open(list(clips), headers), min(_THREADS, os.cpu_count() or 1))
     lengths = lengths_of(clips, opened) if headers != "none" else None
+    heard = listen(Path(options.path), clips, listened, model if options.video else None)
     index = _index_of(clips)
     facts, known = _targets(options, reader, index)
     chosen = _chosen(options, reader)
@@ -123,7 +134,10 @@ def check(options: CorpusOptions, headers: Opened = "sample") -> CorpusCheck:
             *_named(check_names.notes_of(options, reader, [file.path for file in files], index, known, chosen)),
             *_unlearnable(facts, chosen),
             *_incomplete(comparisons),
+            *findings_of(heard, len(index)),
+            *unseen(heard, options.video),
         ),
+        sound=sound_of(heard, len(index)),
     )
 
 

@@ -7,7 +7,7 @@ Files are `fold_1/NAME_train_fold_1.jsonl`, `..._test_...` and, for some corpora
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from avpretext.names import nfc
 _NAME = re.compile(r"(.+)_(train|test|valid)_fold_(\d+)\.(jsonl|json)")
 _PARTS = {"train": "train", "valid": "dev", "test": "test"}
 _START_TOLERANCE_S = 0.01
+_ROOT = re.compile(r"^downloads/([^/]+/)?(?=.)")
+"""Where EmoBox's files are, before the paths of the corpus itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,14 @@ class Listed:
         Path without extension, as listed.
     start_s
         Where in the file it starts; None: it is the whole file.
+    channel
+        Of the file, from 1.
     """
 
     key: str
     file: str
     start_s: float | None = None
+    channel: int = 1
 
 
 def listed_folds(folder: Path, clips: pl.DataFrame, learnable: pl.DataFrame, dev_speakers: int, seed: int) -> Division:
@@ -57,29 +62,74 @@ def listed_folds(folder: Path, clips: pl.DataFrame, learnable: pl.DataFrame, dev
     Raises
     ------
     UserError
-        There are no such lists, one is missing or cannot be read, or most entries match no clip.
+        There are no such lists, one is missing or cannot be read, most entries match no clip, or entries name several
+        channels of one file.
     """
     matcher = Matcher(clips)
     able = set(learnable["clip_id"])
-    folds, warnings, unmatched, seen = [], list[str](), list[str](), 0
-    for place, (number, files) in enumerate(sorted(list_files(folder).items())):
-        parts = {}
-        for part, file in files.items():
-            found, lost = matcher.match(read_list(file))
-            seen += len(found) + len(lost)
-            unmatched += lost
-            parts[part] = [clip_id for clip_ids in found for clip_id in clip_ids if clip_id in able]
+    lists = {
+        number: {part: read_list(file) for part, file in files.items()} for number, files in list_files(folder).items()
+    }
+    entries = [entry for parts in lists.values() for part in parts.values() for entry in part]
+    check_channels(entries)
+    matched = {entry: matcher.clips_of_entry(entry) for entry in entries}
+    several = _of_several(matched)
+    folds = []
+    for place, (number, listed) in enumerate(sorted(lists.items())):
+        parts = {
+            part: [clip_id for entry in found for clip_id in matched[entry] if clip_id in able - several]
+            for part, found in listed.items()
+        }
         folds.append(clip_fold(place, str(number), learnable, parts, dev_speakers, seed))
+    return Division(folds, "EmoBox's lists", tuple(_warnings(folder, clips, entries, matched, several)))
+
+
+def check_channels(entries: Iterable[Listed]) -> None:
+    """Raise when entries name several channels of one stretch of a file: here it is one clip, mixed of all channels."""
+    channels: dict[tuple[str, float | None], int] = {}
+    for entry in entries:
+        if channels.setdefault((entry.file, entry.start_s), entry.channel) != entry.channel:
+            raise UserError(
+                f"protocol.lists: {entry.key!r} is another channel of {entry.file} than an entry before; write each"
+                " channel to a file of its own, and its path into the lists"
+            )
+
+
+def _of_several(matched: Mapping[Listed, Sequence[str]]) -> set[str]:
+    """Return the clips that entries of different files match: it is not known which of the files they are."""
+    files: dict[str, set[str]] = defaultdict(set)
+    for entry, clip_ids in matched.items():
+        for clip_id in clip_ids:
+            files[clip_id].add(entry.file)
+    return {clip_id for clip_id, named in files.items() if len(named) > 1}
+
+
+def _warnings(
+    folder: Path,
+    clips: pl.DataFrame,
+    entries: Sequence[Listed],
+    matched: Mapping[Listed, Sequence[str]],
+    several: set[str],
+) -> list[str]:
+    """Return what is odd of how entries match; raise when most do not."""
+    unmatched, seen = [entry.key for entry in entries if not matched[entry]], len(entries)
     if 2 * len(unmatched) > seen:
         raise UserError(
             f"{folder}: {len(unmatched)} of {seen} entries, such as {unmatched[0]!r}, match no clip of the corpus,"
             f" whose files are such as {clips['path'].min()!r}; are these the lists of this corpus?"
         )
-    if unmatched:
-        warnings.append(
-            f"protocol emobox: {len(unmatched)} of {seen} entries of the lists match no clip, such as {unmatched[0]!r}"
-        )
-    return Division(folds, "EmoBox's lists", tuple(warnings))
+    shared = [entry.key for entry in entries if several.intersection(matched[entry])]
+    other = [f"{entry.key}, channel {entry.channel}" for entry in entries if entry.channel != 1]
+    told = {
+        "match no clip": unmatched,
+        "match a clip that another listed file matches too, and are left out": shared,
+        "name another channel than the first, while clips are mixed of all channels": other,
+    }
+    return [
+        f"protocol emobox: {len(keys)} of {seen} entries of the lists {what}, such as {keys[0]!r}"
+        for what, keys in told.items()
+        if keys
+    ]
 
 
 def list_files(folder: Path) -> dict[int, dict[str, Path]]:
@@ -135,7 +185,7 @@ def read_list(file: Path) -> list[Listed]:
 def _entry(key: str, row: Mapping[str, object]) -> Listed:
     start = row.get("start_time")
     file = without_extension(str(row["wav"]).replace("\\", "/"))
-    return Listed(key, file, None if start is None else float(str(start)))
+    return Listed(key, file, None if start is None else float(str(start)), int(str(row.get("channel", 1))))
 
 
 class Matcher:
@@ -157,24 +207,15 @@ class Matcher:
                 self.files_with[tail].append(file)
         self.clip_ids = set(clips["clip_id"])
 
-    def match(self, entries: Iterable[Listed]) -> tuple[list[list[str]], list[str]]:
-        """Return the clip_ids of each entry that has any, and the keys of those without."""
-        found, unmatched = [], []
-        for entry in entries:
-            clip_ids = self.clips_of_entry(entry)
-            if clip_ids:
-                found.append(clip_ids)
-            else:
-                unmatched.append(entry.key)
-        return found, unmatched
-
     def clips_of_entry(self, entry: Listed) -> list[str]:
-        """Return the clips of one entry: those of its file, or the one of its key.
+        """Return the clips of one entry: those of its file, or the one of its key or name.
 
-        Of files with the same name, such as `train/dia0_utt0` and `dev/dia0_utt0`, the one is taken that shares the
-        most folders at the end of its path; if several do, none.
+        Folders count, as `train/dia0_utt0` and `dev/dia0_utt0` are two files. The corpus folder may be any folder of
+        the listed path, or hold it; of files in several such folders none is taken.
         """
-        files = next((self.files_with[tail] for tail in _tails(nfc(entry.file)) if tail in self.files_with), [])
+        listed = nfc(entry.file)
+        files = [tail for tail in _tails(listed) if tail in self.clips_of]
+        files = files[:1] or self.files_with.get(_ROOT.sub("", listed), [])
         if len(files) == 1:
             return [
                 clip_id

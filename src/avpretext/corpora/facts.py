@@ -117,6 +117,8 @@ class CorpusCheck:
         Speakers that are in several partitions.
     comparisons, findings
         Beside what is published; what is wrong or worth knowing.
+    sound
+        How the clips sound and look that were listened to, in words; empty where none were.
     """
 
     path: str
@@ -136,6 +138,7 @@ class CorpusCheck:
     shared_speakers: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     findings: tuple[Finding, ...]
+    sound: str = ""
 
     @property
     def wrong(self) -> int:

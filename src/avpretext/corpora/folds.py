@@ -14,9 +14,17 @@ from avpretext.corpora import protocols, speaker_folders
 from avpretext.corpora.caveats import Told
 from avpretext.corpora.coverage import coverage, labels_of
 from avpretext.corpora.emobox import listed_folds
-from avpretext.corpora.leaks import DROPPED, check_parts, speaker_leaks, without_duplicates
+from avpretext.corpora.leaks import (
+    DROPPED,
+    check_parts,
+    equal_names,
+    of_several,
+    speaker_leaks,
+    without_duplicates,
+)
 from avpretext.corpora.partitions import partition_folds
 from avpretext.corpora.protocols import PARTS, Division
+from avpretext.corpora.recordings import with_recordings
 from avpretext.corpora.scan import reader_of
 from avpretext.corpora.settings import PUBLISHED, check_protocol
 from avpretext.corpora.who import who_speaks
@@ -108,17 +116,22 @@ def run(
     folder = reader_of(options).speaker_folder(options, index["path"].to_list())
     speaker_folders.check(folder, corpus)
     learnable = pl.concat([read_learnable(name, targets[name], audio[name], clips[name]) for name in needed])
+    if protocol.reencoded:
+        learnable = with_recordings(learnable)
     labels = pl.concat([read_labels(name, targets[name]) for name in needed])
     told = Told(learnable, labels.join(learnable, on=["corpus", "clip_id"], how="semi"), folder)
+    names = []
     if protocol.name == "cross_corpus":  # corpora may use the same names for different speakers
-        learnable = learnable.with_columns(pl.format("{}/{}", "corpus", "speaker").alias("speaker"))
+        readers = {name: shards.read_provenance(targets[name]).get("options", {}).get("reader") for name in needed}
+        names = equal_names(learnable, corpus, readers)
+        learnable = of_several(learnable, readers)
     division = divide(Corpus(options, index, learnable, seed), corpus)
     rows = pl.concat([protocols.assign(fold, learnable) for fold in division.folds])
-    leaks = speaker_leaks(rows, protocol.allow_speaker_leaks)
+    leaks = speaker_leaks(rows.with_columns(speaker="person"), protocol.allow_speaker_leaks)
     rows, copies = without_duplicates(rows, protocol.duplicates)
     check_parts(rows, division.needs_dev)
     covered = coverage(rows, labels)
-    warnings = [*covered.warnings, *told.warnings]
+    warnings = [*covered.warnings, *told.warnings, *names]
     notes = [*division.warnings, *covered.notes, *told.notes, *_of_tables(options, targets[corpus])]
     for warning in (*warnings, *notes, *leaks, *copies):
         print(f"folds: warning: {setting}: {warning}", file=sys.stderr)
@@ -168,7 +181,8 @@ def check_corpora(corpus: str, protocol: ProtocolOptions, needed: Sequence[str],
 def read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Sequence[Path]) -> pl.DataFrame:
     """Return the clips with values and audio, sorted by clip_id.
 
-    Its columns are `corpus`, `clip_id`, `speaker`, `known` (see `who_speaks`), `content`.
+    Its columns are `corpus`, `clip_id`, `speaker`, `known` (see `who_speaks`), `person` (the speaker), `content`,
+    `fingerprint`.
 
     Raises
     ------
@@ -176,14 +190,15 @@ def read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Seq
         There are none.
     """
     table = shards.read(targets, ["clip_id", "values"]).filter(pl.col("values").is_not_null())
-    heard = shards.read(audio, ["clip_id", "content"])
+    heard = shards.read(audio, ["clip_id", "content", "fingerprint"])
     found = table.join(heard, on="clip_id", how="inner").join(who_speaks(clips), on="clip_id").sort("clip_id")
     if found.is_empty():
         raise UserError(
             f"corpora.{corpus}: none of its {len(table)} labelled clips is among the {len(heard)} clips with audio; see"
             " the rejects of the corpus for why clips were refused"
         )
-    return found.select(pl.lit(corpus).alias("corpus"), "clip_id", "speaker", "known", "content")
+    person = pl.col("speaker").alias("person")
+    return found.select(pl.lit(corpus).alias("corpus"), "clip_id", "speaker", "known", person, "content", "fingerprint")
 
 
 def _of_tables(options: CorpusOptions, targets: Path) -> list[str]:

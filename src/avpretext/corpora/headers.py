@@ -113,7 +113,7 @@ def _header_of_ffmpeg(file: Path) -> FileHeader:
         kinds = {stream.type for stream in container.streams if not is_cover(stream)}
         duration_s = None if container.duration is None else container.duration / av.time_base
         duration_s = length_declared(duration_s, (container.start_time or 0) / av.time_base, container.format.name)
-        return FileHeader(duration_s, "audio" in kinds, "video" in kinds, broken_off(file))
+        return FileHeader(duration_s, "audio" in kinds, "video" in kinds, broken_off=broken_off(file))
 
 
 def refuse_by_header(header: FileHeader | Refusal, clips: Sequence[Clip], video: bool) -> Refusal | None:

@@ -5,6 +5,7 @@ go by), `known` (whether that is known, or the clip's file stands for it), `cont
 not known).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -16,6 +17,9 @@ from avpretext.names import key
 
 DROPPED = "dropped"
 """The part of clips that are left out since their audio is in a part that comes first."""
+
+ANY_READER = "folder"
+"""Reads folders of anybody's, whose names of speakers may be those of any other corpus."""
 
 _EXAMPLES = 3
 _FIRST = ("test", "dev", "train")
@@ -69,8 +73,51 @@ def _of_leak(leak: dict[str, Any]) -> str:
     return f"the speaker {names[0]!r} is in {parts}"
 
 
+def equal_names(clips: pl.DataFrame, tested: str, readers: Mapping[str, str | None]) -> list[str]:
+    """Return a warning for each corpus that is trained on and may have speakers of the tested one.
+
+    Names that published corpora give their speakers, such as 01, mean nothing in another published corpus.
+
+    Parameters
+    ----------
+    clips
+        `corpus`, `speaker`, `known`.
+    tested
+        Name of the tested corpus.
+    readers
+        Of each corpus; None: not known.
+    """
+    named = clips.filter("known").group_by("corpus").agg(pl.col("speaker").unique())
+    people = {corpus: {key(name): name for name in names} for corpus, names in named.iter_rows()}
+    warnings = []
+    for other in sorted(people.keys() - {tested}):
+        shared = [name for same, name in sorted(people.get(tested, {}).items()) if same in people[other]]
+        apart = {readers.get(tested), readers.get(other)}
+        if shared and (len(apart) == 1 or apart & {None, ANY_READER}):
+            warnings.append(
+                f"{len(shared)} {'speaker' if len(shared) == 1 else 'speakers'} of {tested} and {other} have the same"
+                f" name, such as {shared[0]!r}: if they are the same people, figures are not of new speakers; leave"
+                " them out of one corpus by corpora.NAME.speakers"
+            )
+    return warnings
+
+
+def of_several(clips: pl.DataFrame, readers: Mapping[str, str | None]) -> pl.DataFrame:
+    """Return the clips of several corpora with the corpus before each `speaker`, and before each `person`.
+
+    A person of a published corpus is the same in all copies of it: there the reader stands in place of the corpus.
+    """
+    published = {name: reader for name, reader in readers.items() if reader not in (None, ANY_READER)}
+    known_as = pl.when("known").then(pl.col("corpus").replace(published)).otherwise("corpus")
+    return clips.with_columns(
+        pl.format("{}/{}", "corpus", "speaker").alias("speaker"), pl.format("{}/{}", known_as, "person").alias("person")
+    )
+
+
 def without_duplicates(rows: pl.DataFrame, duplicates: str) -> tuple[pl.DataFrame, list[str]]:
     """Return the rows, copies of test audio in train or dev, and of dev audio in train, being `dropped`; and warnings.
+
+    The column `copy_of` names the original of each copy, as `corpus/clip_id`; it is null for all else.
 
     Parameters
     ----------
@@ -88,18 +135,19 @@ def without_duplicates(rows: pl.DataFrame, duplicates: str) -> tuple[pl.DataFram
     first = ranked.sort("rank", "corpus", "clip_id").group_by("fold", "audio", maintain_order=True)
     kept = first.agg(
         pl.col("rank").first().alias("first_rank"), pl.col("clip_id").first().alias("original"),
-        pl.col("part").first().alias("original_part"),
+        pl.format("{}/{}", "corpus", "clip_id").first().alias("copy_of"), pl.col("part").first().alias("original_part"),
     )  # fmt: skip
     joined = ranked.join(kept, on=["fold", "audio"], how="left", maintain_order="left")
     copies = joined.filter(pl.col("rank") > pl.col("first_rank"))
     if copies.is_empty():
-        return rows, []
+        return rows.with_columns(pl.lit(None, pl.String).alias("copy_of")), []
     warning = _of_copies(copies)
     if duplicates == "error":
         raise UserError(f"{warning}; take one of each pair out of the corpus, or set protocol.duplicates to drop")
     is_copy = pl.col("rank") > pl.col("first_rank")
     part = pl.when(is_copy).then(pl.lit(DROPPED)).otherwise("part").alias("part")
-    return joined.with_columns(part).select(rows.columns), [f"{warning}: left out"]
+    told = joined.with_columns(part, pl.when(is_copy).then("copy_of").alias("copy_of"))
+    return told.select(*rows.columns, "copy_of"), [f"{warning}: left out"]
 
 
 def _of_copies(copies: pl.DataFrame) -> str:
@@ -109,7 +157,8 @@ def _of_copies(copies: pl.DataFrame) -> str:
         f"{row['clip_id']!r} of {row['part']} is {row['original']!r} of {row['original_part']} (fold {row['fold']})"
         for row in pairs.head(_EXAMPLES).iter_rows(named=True)
     ]
-    return f"clips with the very audio of another part of their fold: {len(pairs)}, such as {'; '.join(shown)}"
+    what = "clips with the audio, the same or re-encoded, of another part of their fold"
+    return f"{what}: {len(pairs)}, such as {'; '.join(shown)}"
 
 
 def check_parts(rows: pl.DataFrame, needs_dev: bool) -> None:

@@ -98,6 +98,7 @@ def _facts(found: CorpusCheck) -> Table:
     grid.add_row("clips", f"{found.clips:,}, {size(found.size_bytes)}")
     grid.add_row("length", _length(found.lengths))
     grid.add_row("speakers", f"{len(found.speakers.keys() - {None}):,}")
+    grid.add_row("sound", found.sound or "not listened to")
     if not found.targets:
         grid.add_row("labels", "none are known")
     complete = not any(entry.wrong for entry in found.comparisons)

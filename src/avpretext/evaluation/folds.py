@@ -81,7 +81,8 @@ def protocol_of(corpus: str, setting: Setting, layout: Layout) -> Protocol | Non
     made_by = shards.read_provenance(path)
     return Protocol(
         sentence=_as_sentence(str(made_by.get("sentence", ""))),
-        leaking=len(_leaking(rows)),
+        # Of other corpora, only those are the same people whom `folds` has found to be.
+        leaking=len(_leaking(rows)) if trained == [corpus] or made_by.get("speaker_leaks") else 0,
         trained_on=() if trained == [corpus] else tuple(trained),
         without_dev=rows.filter(pl.col("part") == "dev").is_empty(),
         departures=tuple(_as_sentence(str(note)) for note in made_by.get("notes", [])),
@@ -99,13 +100,13 @@ def _as_sentence(text: str) -> str:
 
 
 def _leaking(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the speakers, of which corpus, who are on both sides of a fold."""
-    place = ["fold", "corpus", "person"]
+    """Return the people who are on both sides of a fold."""
+    place = ["fold", "person"]
     people = {name: key(name) for name in rows["speaker"].drop_nulls().unique()}
     known = rows.filter(pl.col("speaker").is_not_null()).with_columns(person=pl.col("speaker").replace(people))
     tested = known.filter(pl.col("part") == "test").select(place)
     used = known.filter(pl.col("part").is_in(["train", "dev"])).select(place)
-    return tested.join(used, on=place, how="semi").select("corpus", "person").unique()
+    return tested.join(used, on=place, how="semi").select("person").unique()
 
 
 def fold_rows(config: Config, layout: Layout) -> Rows:
@@ -115,6 +116,18 @@ def fold_rows(config: Config, layout: Layout) -> Rows:
         for corpus, options in config.corpora.items()
         for setting in settings_of(options)
         for row in rows_of(corpus, setting, layout)
+    ]
+
+
+def copy_rows(config: Config, layout: Layout) -> Rows:
+    """Return one row per fold and clip that was left out as a copy of another."""
+    return [
+        {"corpus": corpus, "target": setting.target_name, "protocol": setting.protocol, "clips_of": row["corpus"]}
+        | {key: row[key] for key in ("fold", "clip_id", "copy_of")}
+        for corpus, options in config.corpora.items()
+        for setting in settings_of(options)
+        for path in present([layout.folds(corpus, setting.name)])
+        for row in shards.read(path).filter(pl.col("part") == DROPPED).to_dicts()
     ]
 
 

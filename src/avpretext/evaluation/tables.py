@@ -13,6 +13,7 @@ from avpretext.evaluation import (
     formats,
     printed,
     results,
+    sound,
     speakers,
     summaries,
     truth,
@@ -51,8 +52,9 @@ COLUMNS = {
     ],
     "corpora": [
         "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "unknown_speakers",
-        "alike_speakers", "hours", "duplicates", "refused", "refused_share",
+        "alike_speakers", "hours", "duplicates", *sound.ODD, "refused", "refused_share",
     ],
+    "copies": [*_NAMED, "fold", "clips_of", "clip_id", "copy_of"],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],
     "rejects_clips": ["corpus", "clip_id", "path", "stage", "reason", "detail"],
     "action_units": [
@@ -84,6 +86,7 @@ def run(config: Config, output_dir: PathLike) -> None:
         "seeds": _of_all(results.seed_rows, config, layout),
         "significance": _of_all(results.significance_rows, config, layout),
         "folds": folds.fold_rows(config, layout),
+        "copies": folds.copy_rows(config, layout),
         "label_balance": summaries.label_balance_rows(config, layout),
         "label_speakers": speakers.speaker_rows(config, layout),
         "label_agreement": agreement.agreement_rows(agreement.agreements(config, layout)),

@@ -74,7 +74,8 @@ def at_speed(row: pa.Table, speed: float) -> pa.Table | None:
         return None
     [path] = (chunk.field("path") for chunk in row["audio"].chunks)
     audio = pa.StructArray.from_arrays([_one_value(encoded), path], fields=list(schemas.MEDIA))
-    changed = {"samples": [samples], "duration_s": [samples / SAMPLE_RATE_HZ], "content": [None], "audio": audio}
+    changed = {"samples": [samples], "duration_s": [samples / SAMPLE_RATE_HZ], "audio": audio}
+    changed |= {"content": [None], "fingerprint": [None]}
     for name, value in changed.items():
         field = schemas.AUDIO.field(name)
         row = row.set_column(row.schema.get_field_index(name), field, pa.chunked_array([pa.array(value, field.type)]))

@@ -1,14 +1,13 @@
 """Sound on the clock: packets with time stamps become samples at 16 kHz, sample 0 at the time 0 of the container.
 
-ffmpeg decodes and mixes to one channel; a packet stands where its time stamp has it. A late start and gaps are silence,
-of what overlaps the later is left out. Time stamps that only tremble move nothing.
+ffmpeg decodes, `mono` mixes to one channel; a packet stands where its time stamp has it. A late start and gaps are
+silence, of what overlaps the later is left out. Time stamps that only tremble move nothing.
 """
 
 import itertools
 import statistics
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import IO
 
 import av
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.media.filters import OPENING_S, Floats, HighPass, resampled
+from avpretext.media.mono import Mono, Packet, channels_of
 from avpretext.schemas import SAMPLE_RATE_HZ
 
 TOLERANCE_S = 0.003
@@ -30,14 +30,6 @@ _SILENCE_S = 1.0
 Samples = NDArray[np.int16]
 
 
-@dataclass(frozen=True)
-class Packet:
-    """Decoded sound, and by its time stamp the sample of the clock that it starts with."""
-
-    place: int
-    samples: Floats
-
-
 class Sound:
     """The sound that ffmpeg writes to a pipe; it is read once.
 
@@ -45,6 +37,8 @@ class Sound:
     ----------
     samples
         How many have been given.
+    mono
+        How its channels became one, and what was odd about them.
     lost_s
         Seconds of silence among them in place of sound that the file lacks, between its first and its last.
     """
@@ -56,6 +50,7 @@ class Sound:
         self._pipe, self._zero_s = pipe, zero_s
         self._first = round(lead_s * SAMPLE_RATE_HZ)
         self._end = None if length_s is None else self._first + round(length_s * SAMPLE_RATE_HZ)
+        self.mono = Mono()
         self.samples = 0
         self.lost_s = 0.0
 
@@ -89,7 +84,7 @@ class Sound:
         try:
             with av.open(self._pipe, "r", format="nut") as container:
                 rate_hz = container.streams.audio[0].rate
-                packets = _high_passed(_packets(container), rate_hz)
+                packets = _high_passed(self.mono.mixed(_packets(container), rate_hz), rate_hz)
                 yield from resampled(self._placed(packets, rate_hz), rate_hz)
         except av.FFmpegError:  # no sound, or ffmpeg was ended: its exit status tells
             return
@@ -117,9 +112,9 @@ class Sound:
 
 
 def _packets(container: av.container.InputContainer) -> Iterator[Packet]:
-    """Yield what ffmpeg wrote: 32 bit floating numbers of one channel, in units of whose rate the time stamps are."""
+    """Yield what ffmpeg wrote: 32 bit floating numbers of all channels, in units of whose rate the time stamps are."""
     for packet in container.demux():
-        samples = np.frombuffer(bytes(packet), "<f4").astype(np.float64)
+        samples = channels_of(bytes(packet))
         if len(samples) and packet.pts is not None:
             yield Packet(packet.pts, samples)
 

@@ -4,7 +4,7 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from avpretext.config import MediaOptions
 from avpretext.media.checks import refuse_by_content, refuse_by_header
 from avpretext.media.clock import Samples, Sound
+from avpretext.media.mono import Way
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.media.trim import speech_span
@@ -57,6 +58,10 @@ class Decoded:
         What looking at the frames came to, if they were looked at; they are not in the spool then.
     looked_at
         How many these were.
+    mix
+        How its channels became one; see `mono.Way`.
+    clipped
+        Share of its samples at or beyond full scale, 0..1.
     """
 
     flac: bytes
@@ -67,6 +72,8 @@ class Decoded:
     skipped_bytes: int = 0
     seen: Any = None
     looked_at: int = 0
+    mix: Way = "mean"
+    clipped: float = 0.0
 
     @property
     def video_frames(self) -> int:
@@ -120,6 +127,9 @@ def decode(
             clip = _read(process, spool) if look is None else _watch(process, spool, look)
             video_s = clip.video_frames / options.fps if video else None
             refusal = refuse_by_content(source, video_s, process, options, stretch)
+            clip.mix, clip.clipped = process.sound.mono.way, process.sound.mono.clipped
+            if refusal is None and process.sound.mono.silent:
+                refusal = Refusal("silent", "all of its samples are the same, or nearly so")
         if process.out_of_time:
             refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
     if clip is None or refusal is not None:
@@ -134,7 +144,9 @@ def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
     span = speech_span(signal, below_db, options.fps, options.min_duration_s)
     flac, samples, content = encode_flac([signal[span.start : span.stop]])
     skipped, kept = clip.frame_bytes[: span.first], clip.frame_bytes[span.first : span.last]
-    return Decoded(flac, samples, content, clip.spool, kept, sum(skipped))
+    return replace(
+        clip, flac=flac, samples=samples, content=content, frame_bytes=kept, skipped_bytes=sum(skipped)
+    )  # fmt: skip
 
 
 def _read(process: FfmpegProcess, spool: IO[bytes]) -> Decoded:

@@ -65,6 +65,7 @@ class FfmpegProcess:
             self.sound = Sound(self._audio, part.seek_s - part.zero_s, part.start_s - part.seek_s, part.length_s)
         self._allow(TIME_LIMIT_S)
         self.header = ffmpeg.parse_header(self._lines_of_header())
+        self.sound.mono.single = self.header is not None and self.header.single
         declared_s = stretch.length_s(self.header.duration_s if self.header else None)
         longest_s = min(options.max_duration_s, declared_s or options.max_duration_s)
         self._allow(TIME_LIMIT_S + TIME_LIMIT_PER_SECOND * longest_s)

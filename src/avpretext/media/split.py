@@ -16,6 +16,7 @@ from avpretext import schemas, shards
 from avpretext.config import MediaOptions
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, Picture, decode
+from avpretext.media.fingerprint import fingerprint_of
 from avpretext.media.pool import ordered_map
 from avpretext.media.stretches import Stretch
 from avpretext.progress import progress
@@ -135,6 +136,9 @@ class _Writers:
                 "audio": {"bytes": decoded.flac, "path": f"{clip['clip_id']}.flac"},
                 "video_frames": decoded.video_frames,
                 "fps": self._fps,
+                "mix": decoded.mix,
+                "clipped": decoded.clipped,
+                "fingerprint": fingerprint_of(decoded.flac),
             }
         )
         if sum(len(row["audio"]["bytes"]) for row in self._waiting) > _AUDIO_BATCH_BYTES:

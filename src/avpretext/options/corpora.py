@@ -43,6 +43,9 @@ class ProtocolOptions(Options):
     duplicates: Literal["drop", "error"] = Field(
         "drop", description="clips of train or dev whose audio is in test too: left out, or the run stops"
     )
+    reencoded: bool = Field(
+        True, description="true: re-encoded copies, told by their sound, are duplicates too; false: equal samples alone"
+    )
 
 
 class CorpusOptions(Options):

@@ -160,7 +160,7 @@ class FinetuneOptions(LoopOptions):
     speeds: Speeds = Field(
         [], description="augmentation: training clips are heard at these speeds too, e.g. [0.84, 0.92, 1.08, 1.2]"
     )
-    seeds: Count = Field(3, description="runs per fold; a multiple of pretrain.seeds")
+    seeds: Count = Field(4, description="runs per fold; a multiple of pretrain.seeds")
     body_rate: Annotated[float, Field(gt=0, le=1)] = Field(
         0.3,
         description="a pre-trained encoder learns at this share of learning_rate, 0..1; at all of it if channels were"

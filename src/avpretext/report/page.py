@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from avpretext import __version__
 from avpretext.config import TASKS, Config
-from avpretext.evaluation import formats, printed, results, summaries
+from avpretext.evaluation import formats, printed, results, sound, summaries
 from avpretext.paths import Layout
 from avpretext.progress import duration
 from avpretext.report import (
@@ -109,6 +109,7 @@ def facts(config: Config, layout: Layout) -> dict[str, Any]:
         "synthetic": synthetic_sentence(config),
         "demo": any(corpus.synthetic for corpus in config.corpora.values()),
         "corpora": corpora,
+        "sound": sound.sentences(corpora),
         "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "hours", "refused")},
         "refused": summaries.rejects_rows(config, layout),
         "refused_clips": summaries.rejects_of(config, layout).head(_REFUSED_SHOWN).to_dicts(),

@@ -1,0 +1,222 @@
+"""A sample of clips is listened to and looked at before hours of work, as `split` and `landmarks` would have them.
+
+Each clip is decoded as `split` decodes it, at most its first minute, and measured; `sound_findings` says what is odd.
+"""
+
+import os
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import scipy.signal
+from numpy.typing import NDArray
+
+from avpretext.config import MediaOptions
+from avpretext.corpora.reader import Clip
+from avpretext.media import ffmpeg
+from avpretext.media.clock import Sound
+from avpretext.media.decode import split_jpegs
+from avpretext.media.faces import count_faces
+from avpretext.media.fingerprint import Words, band_power, fingerprint
+from avpretext.media.mono import Mono, Way
+from avpretext.media.pool import ordered_map
+from avpretext.media.process import FfmpegProcess
+from avpretext.media.stretches import Stretch
+from avpretext.media.voice import VoiceActivity
+from avpretext.progress import progress
+from avpretext.schemas import SAMPLE_RATE_HZ
+
+Listened = Literal["sample", "all", "none"]
+"""Which clips are listened to."""
+
+SAMPLE = 100
+LOOKED_AT = 24
+"""Clips that are listened to, and those of them whose faces are looked for, in a sample."""
+
+LONGEST_S = 60.0
+LOOKED_AT_S = 10.0
+FACE_FPS = 2.0
+FACE_HEIGHT = 320
+
+SPEECH_PROBABILITY = 0.5
+ZEROS_S = 0.1
+"""Shorter stretches of zeros are no gaps."""
+
+_VOICE_HZ, _ABOVE_HZ = (300.0, 3400.0), (4900.0, 7800.0)
+_THREADS = 8
+_SEED = 1
+
+Samples = NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a clip sounds and looks like.
+
+    Attributes
+    ----------
+    clip_id, path, speaker
+        Of the clip.
+    level_db
+        Root mean square about the mean, below full scale.
+    offset
+        Mean, full scale 1.
+    silent, clipped, mix
+        See `mono.Mono`.
+    zeros, speech
+        Share of its time that is exactly 0, in stretches; in which somebody speaks.
+    above_db
+        Power above 4.9 kHz, relative to that of the voice; sound that was once sampled at 8 kHz has none.
+    fingerprint
+        See `media.fingerprint`.
+    faces
+        Share of its pictures that show a face; None: not looked at.
+    """
+
+    clip_id: str
+    path: str
+    speaker: str | None
+    level_db: float
+    offset: float
+    silent: bool
+    clipped: float
+    mix: Way
+    zeros: float
+    speech: float
+    above_db: float
+    fingerprint: Words
+    faces: float | None = None
+
+
+def listen(
+    root: Path, clips: Mapping[str, Sequence[Clip]], which: Listened, model: Path | None, number: int = SAMPLE
+) -> tuple[Heard, ...]:
+    """Listen to clips of a corpus; those that cannot be decoded are left out, as others tell of them.
+
+    Parameters
+    ----------
+    root
+        Folder of the corpus.
+    clips
+        By file.
+    which
+        All, or so many, spread evenly over speakers and drawn by a fixed seed.
+    model
+        The file `face_landmarker.task`; None: faces are not looked for.
+    number
+        Of the sample.
+    """
+    every = [(path, clip) for path, found in clips.items() for clip in found]
+    chosen = every if which == "all" else sample(every, number if which == "sample" else 0)
+    program = ffmpeg.program("bundled")
+    looked_at = chosen if which == "all" else chosen[:LOOKED_AT]
+    faces = _faces(root, looked_at, program, model) if model else {}
+    hear = partial(_hear, root, program)
+    threads = min(_THREADS, os.cpu_count() or 1)
+    found = progress(ordered_map(hear, chosen, threads), total=len(chosen), unit="clips", label="listening")
+    heard = [replace(one, faces=faces.get(one.clip_id)) for one in found if one is not None]
+    return tuple(sorted(heard, key=lambda one: one.path))
+
+
+def sample(clips: Sequence[tuple[str, Clip]], number: int) -> list[tuple[str, Clip]]:
+    """Return so many clips, one of each speaker in turn, drawn by a fixed seed: the same clips each time."""
+    drawing = random.Random(_SEED)
+    by_speaker: dict[str, list[tuple[str, Clip]]] = defaultdict(list)
+    for path, clip in sorted(clips, key=lambda entry: entry[1].clip_id):
+        by_speaker[clip.speaker or ""].append((path, clip))
+    for found in by_speaker.values():
+        drawing.shuffle(found)
+    speakers = sorted(by_speaker)
+    drawing.shuffle(speakers)
+    turns = [(turn, place, entry) for place, name in enumerate(speakers) for turn, entry in enumerate(by_speaker[name])]
+    return [entry for _, _, entry in sorted(turns, key=lambda one: one[:2])[:number]]
+
+
+def _stretch(clip: Clip, longest_s: float) -> Stretch:
+    start_s = clip.start_s or 0.0
+    return Stretch(start_s, min(start_s + longest_s, clip.end_s or start_s + longest_s))
+
+
+def _hear(root: Path, program: str, named: tuple[str, Clip]) -> Heard | None:
+    """Listen to a clip; None where there is nothing to hear."""
+    path, clip = named
+    stretch = _stretch(clip, LONGEST_S)
+    if not stretch.is_valid:
+        return None
+    with FfmpegProcess(root / path, program, MediaOptions(), False, stretch) as process:
+        if process.header is None or not process.header.audio:
+            return None
+        samples = np.concatenate([*process.listen(SAMPLE_RATE_HZ), np.zeros(0, np.int16)])
+        return measured(samples, clip.clip_id, path, clip.speaker, process.sound.mono) if len(samples) else None
+
+
+def measured(samples: Samples, clip_id: str, path: str, speaker: str | None, mono: Mono) -> Heard:
+    """Measure a clip, shape (samples,); see `Heard`."""
+    values = samples / 32768
+    return Heard(
+        clip_id=clip_id,
+        path=path,
+        speaker=speaker,
+        level_db=float(20 * np.log10(max(values.std(), 1e-6))),
+        offset=mono.offset or 0.0,
+        silent=mono.silent,
+        clipped=mono.clipped,
+        mix=mono.way,
+        zeros=zeros(samples),
+        speech=float((VoiceActivity().probabilities(samples) > SPEECH_PROBABILITY).mean()),
+        above_db=above_db(samples),
+        fingerprint=fingerprint(band_power(values.astype(np.float32))),
+    )
+
+
+def zeros(samples: Samples) -> float:
+    """Return the share of samples within stretches of zeros.
+
+    >>> zeros(np.r_[np.ones(2000), np.zeros(2000), np.ones(20), np.zeros(60)].astype(np.int16)).__round__(2)
+    0.49
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], samples == 0, [0]]).astype(np.int8)))
+    lengths = edges[1::2] - edges[::2]
+    return float(lengths[lengths >= ZEROS_S * SAMPLE_RATE_HZ].sum() / len(samples)) if len(samples) else 0.0
+
+
+def above_db(samples: Samples) -> float:
+    """Return the power above 4.9 kHz in dB relative to that of 300 to 3,400 Hz; 0 for nothing."""
+    if len(samples) < SAMPLE_RATE_HZ // 10 or not samples.any():
+        return 0.0
+    frequencies, power = scipy.signal.welch(samples.astype(np.float64), SAMPLE_RATE_HZ, nperseg=1024)
+    of_voice, above = (
+        power[(frequencies >= low) & (frequencies < high)].sum() + 1e-9 for low, high in (_VOICE_HZ, _ABOVE_HZ)
+    )
+    return float(10 * np.log10(above / of_voice))
+
+
+def _faces(root: Path, clips: Sequence[tuple[str, Clip]], program: str, model: Path) -> dict[str, float | None]:
+    """Return, by clip_id, the share of pictures that show a face; empty where MediaPipe cannot be loaded."""
+    try:
+        return {clip.clip_id: _face_share(root / path, clip, program, model) for path, clip in clips}
+    except (ImportError, OSError):
+        return {}
+
+
+def _face_share(file: Path, clip: Clip, program: str, model: Path) -> float | None:
+    """Return the share of a clip's pictures that show a face; None where it has none."""
+    stretch, options = _stretch(clip, LOOKED_AT_S), MediaOptions(fps=FACE_FPS, height=FACE_HEIGHT)
+    if not stretch.is_valid:
+        return None
+    with FfmpegProcess(file, program, options, True, stretch) as process:
+        if process.header is None or not process.header.video:
+            return None
+        _, counts = process.read(_drain, lambda frames: count_faces(split_jpegs(frames), model, FACE_FPS))
+    return float((counts > 0).mean()) if len(counts) else None
+
+
+def _drain(sound: Sound) -> None:
+    """Read sound that nobody listens to: ffmpeg waits for it to be read."""
+    for _ in sound.blocks(SAMPLE_RATE_HZ):
+        pass
