@@ -82,28 +82,33 @@ enter() {
 
 try() {
 	local start=$SECONDS verdict=passed
+	echo "make $1: $logs/$1.log"
 	unshare --mount --pid --fork --kill-child "$0" "$folder" --enter "$1" >"$logs/$1.log" 2>&1 || verdict=FAILED
 	echo "make $1 on Debian $(cat "$root/etc/debian_version"), $(chroot "$root" python3 --version): $verdict after" \
 		"$(((SECONDS - start) / 60)) min; $(grep -v '^make: ' "$logs/$1.log" | tail -n 1)"
 	[ $verdict = passed ]
 }
 
-[ $# -ge 1 ] || fail "$(sed -n '2,8s/^# \{0,1\}//p' "$0")"
-[ "$(id -u)" = 0 ] || fail "as root: debootstrap and chroot need it"
-folder=$(realpath -m "$1")
-root=$folder/system logs=$folder/logs
-if [ "${2-}" = --enter ]; then
-	enter "$3"
-fi
-mkdir -p "$logs"
-[ -e "$root/.complete" ] || make_system
-clone_checkout
-copy_settings
-shift
-status=0
-for target in "${@:-demo test}"; do
-	for one in $target; do
-		try "$one" || status=1
+main() {
+	[ $# -ge 1 ] || fail "$(sed -n '2,8s/^# \{0,1\}//p' "$0")"
+	[ "$(id -u)" = 0 ] || fail "as root: debootstrap and chroot need it"
+	folder=$(realpath -m "$1")
+	root=$folder/system logs=$folder/logs
+	if [ "${2-}" = --enter ]; then
+		enter "$3"
+	fi
+	mkdir -p "$logs"
+	[ -e "$root/.complete" ] || make_system
+	clone_checkout
+	copy_settings
+	shift
+	[ $# -gt 0 ] || set -- demo test
+	status=0
+	for target in "$@"; do
+		try "$target" || status=1
 	done
-done
-exit $status
+	return $status
+}
+
+# Read as a whole before it runs for an hour, whatever becomes of this file meanwhile.
+main "$@"; exit
