@@ -254,6 +254,7 @@ ARTEFACTS: tuple[Artefact, ...] = (
     Artefact(
         "folds", "CORPUS/folds/TARGET.PROTOCOL.parquet", "clip in a fold", schemas.FOLDS,
         {"name": ("name of the fold", ""),
+         "speaker": ("who speaks; where that is not known, the path of the file", ""),
          "part": ("`train`, `dev`, `test`; `dropped`: a copy of audio of another part", ""),
          "copy_of": ("of a clip dropped: corpus and clip that it is a copy of", "")},
     ),

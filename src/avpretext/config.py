@@ -372,7 +372,8 @@ class Config(Options):
         model = self.model.model_copy(update={"aggregator": variant.aggregator})
         penalty = self.finetune.penalty if variant.loss == "penalty" else PenaltyOptions()
         finetune = self.finetune.model_copy(update={"loss": variant.loss, "penalty": penalty})
-        return self.model_copy(update={"model": model, "finetune": finetune})
+        pretrain = self.pretrain.model_copy(update={"seeds": self.pretrainings})
+        return self.model_copy(update={"model": model, "finetune": finetune, "pretrain": pretrain})
 
     def ablated(self, votes: bool = True) -> list[Variant]:
         """Return the variants that the ablation compares; without votes behind the labels, none with the penalty."""

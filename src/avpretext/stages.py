@@ -93,7 +93,7 @@ STAGES = {
     "labels_activation": Stage("avpretext.labels.activation", 1, ("labels.activation", "chunks")),
     "labels_emotion": Stage("avpretext.labels.emotion", 2, ("labels.emotion",)),
     "pretrain": Stage(
-        "avpretext.training.pretrain", 4, ("seed", "chunks", "model", "pretrain"), but=("task_sets", "threads", "seeds")
+        "avpretext.training.pretrain", 4, ("seed", "chunks", "model", "pretrain"), but=("task_sets", "threads")
     ),
     "targets": Stage(
         "avpretext.corpora.targets",

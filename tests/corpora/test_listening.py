@@ -144,3 +144,14 @@ def test_a_silent_corpus_ends_with_status_1(tmp_path: Path, capsys: pytest.Captu
     assert checking.run(options) == 1
     assert "silent: there is no sound in the clip" in capsys.readouterr().out
     assert checking.run(options, listened="none") == 0
+
+
+def test_people_and_recordings_that_another_corpus_has_too_are_told(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path.parent / f"{tmp_path.name} other"
+    write(other, "anna/new.flac", 0.5 * voice(1))
+    write(other, "zoe/z.flac", voice(0, "en-us+m3", 60))
+    first, second = (CorpusOptions(path=str(place), use=["finetune"], video=False) for place in (folder, other))
+    found = {entry.reason: entry for entry in check(first, listened="all", others=[second]).findings}
+    assert found["same_people"].meaning.startswith("1 speaker of this corpus and ")
+    assert "such as 'anna'" in found["same_people"].meaning
+    assert (found["copies"].count, found["copies"].examples) == (1, ("ben/b.wav is anna/new.flac",))

@@ -71,13 +71,14 @@ def test_parquet_of_pandas_is_read_as_text_meant_it(tmp_path):
         "acted": [True, False, None],
         "day": [datetime.date(2024, 1, 2), None, None],
         "nothing": pl.Series([None, None, None], dtype=pl.Null),
+        "end": [datetime.timedelta(seconds=1.5), None, datetime.timedelta(seconds=2)],
     })  # fmt: skip
     rows.write_parquet(tmp_path / "a.parquet")
     table, notes = cells.cleaned(sheets.read_parquet(tmp_path / "a.parquet"))
     assert table.rows() == [
-        ("a.wav", "1", "happy", "0.5", "true", "2024-01-02", None),
-        ("b.wav", None, None, None, "false", None, None),
-        ("c.wav", None, "sad", "2.0", None, None, None),
+        ("a.wav", "1", "happy", "0.5", "true", "2024-01-02", None, "1.5"),
+        ("b.wav", None, None, None, "false", None, None, None),
+        ("c.wav", None, "sad", "2.0", None, None, None, "2.0"),
     ]
     assert [(note.meaning[:32], note.count, note.wrong) for note in notes] == [
         ("cells of the column 'speaker' wi", 1, True), ("cells of the column 'arousal' wi", 1, False),

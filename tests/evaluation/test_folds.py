@@ -73,6 +73,7 @@ def test_what_makes_figures_wrong_is_said_loudly_and_lacking_classes_stand_besid
 def test_names_of_speakers_that_are_alike_are_of_one_person(tmp_path: Path) -> None:
     found = protocol(write(tmp_path, f"{APART}, test S1 f"))
     assert found.warnings == ["NOT speaker-independent: 1 speaker is both in training and in test."]
+    assert protocol(write(tmp_path, "train x1.wav a, dev s2 b, test X1.wav c")).warnings == []
 
 
 def test_table_has_a_row_per_fold_and_part_and_names_few_speakers(tmp_path: Path) -> None:

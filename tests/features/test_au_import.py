@@ -196,7 +196,7 @@ def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus:
         # The files of the clips have a picture for each frame.
         lengths = {f"{clip}.mp4": frames for clip, frames in clips.items()}
         read = lambda file: Pictures(np.arange(lengths[file.relative_to(tmp_path).as_posix()]) / 25, (25.0,))  # noqa: E731
-        monkeypatch.setattr(au_import, "read_pictures", read)
+        monkeypatch.setattr(au_import, "pictures_of", read)
         return path
 
     return write

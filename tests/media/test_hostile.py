@@ -124,7 +124,7 @@ def gab2(text: bytes) -> bytes:
     titles = stream(b"txts", 1, 1, 0, b"")
     main = chunk(b"avih", struct.pack("<14I", 40_000, 0, 0, 16, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0))
     subtitle = b"GAB2\0" + struct.pack("<HIHHI", 2, 2, 0, 4, len(text)) + text
-    content = chunk(b"01tx", subtitle) + b"".join(chunk(b"00wb", bytes(3200)) for _ in range(10))
+    content = chunk(b"01tx", subtitle) + b"".join(chunk(b"00wb", b"\x00\x10\x00\xf0" * 800) for _ in range(10))
     body = b"AVI " + chunk(b"LIST", b"hdrl" + main + sound + titles) + chunk(b"LIST", b"movi" + content)
     return chunk(b"RIFF", body)
 

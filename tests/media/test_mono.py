@@ -146,4 +146,4 @@ def test_nothing_has_a_mix_too() -> None:
     nothing = Mono()
     assert list(nothing.mixed([], 16_000)) == []
     assert (nothing.clipped, nothing.way, nothing.offset) == (0.0, "mean", None)
-    assert len(channels_of(b"")) == 0
+    assert len(channels_of(b"", 2)) == 0

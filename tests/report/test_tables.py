@@ -127,6 +127,14 @@ def test_folds_are_listed_with_their_speakers(folder: Path) -> None:
     assert rows[2]["speaker_names"] == "1100; 1104"
 
 
+def test_what_makes_figures_wrong_stands_in_the_tables(folder: Path) -> None:
+    said = {(row["corpus"], row["target"]): row["warnings"] for row in read(folder / "main.csv")}
+    assert said["demo_acted", "acted"] == ""
+    assert said["demo_rated", "arousal"].startswith("NOT speaker-independent: ")
+    corpora = {row["corpus"]: row for row in read(folder / "corpora.csv")}
+    assert {(row["unknown_speakers"], row["alike_speakers"]) for row in corpora.values()} == {("0", "")}
+
+
 def test_significance_corrects_pretext_tasks_and_baselines_apart(folder: Path) -> None:
     rows = read(folder / "significance.csv")
     assert len(rows) == 9 * (5 + 6 + 3)

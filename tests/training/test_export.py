@@ -132,7 +132,7 @@ def test_without_dev_clips_it_starts_from_scratch(tmp_path: Path) -> None:
 def test_the_best_starts_from_its_checkpoint(tiny: TinyCorpus, tmp_path: Path) -> None:
     settings = config()
     pretrain.run(["energy"], {"tiny": {"speech": tiny.speech}}, {"tiny": tiny.index}, {"tiny": tiny.labels}, settings,
-                 tmp_path / "pretrained", 1, 1)  # fmt: skip
+                 tmp_path / "pretrained", 1)  # fmt: skip
     start = [tmp_path / "pretrained" / "0" / "checkpoint.safetensors"]
     histories = {
         "scratch": history(tmp_path / "a.parquet", r0=[0.3]),
@@ -152,9 +152,9 @@ def test_the_best_starts_from_its_checkpoint(tiny: TinyCorpus, tmp_path: Path) -
 
 
 def test_networks_start_from_the_pretrainings_in_turn(tiny: TinyCorpus, tmp_path: Path) -> None:
-    settings = config()
+    settings = config(pretrain={"seeds": 2})
     pretrain.run(["energy"], {"tiny": {"speech": tiny.speech}}, {"tiny": tiny.index}, {"tiny": tiny.labels}, settings,
-                 tmp_path, 1, 2)  # fmt: skip
+                 tmp_path, 1)  # fmt: skip
     starts = [tmp_path / str(seed) / "checkpoint.safetensors" for seed in (0, 1)]
     trained = run(tiny, tmp_path / "both", "energy", starts={"energy": starts}, export={"networks": 3})
     assert trained.description.pretrainings == 2

@@ -65,9 +65,9 @@ def checkpoint(tiny: TinyCorpus, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return pretrained(tiny, tmp_path_factory.mktemp("pretrained"), config())
 
 
-def pretrained(tiny: TinyCorpus, folder: Path, settings: Config, seeds: int = 1) -> Path:
+def pretrained(tiny: TinyCorpus, folder: Path, settings: Config) -> Path:
     labels = {"tiny": {"energy": tiny.labels["energy"]}}
-    pretrain.run(["energy"], features(tiny), {"tiny": tiny.index}, labels, settings, folder, 1, seeds)
+    pretrain.run(["energy"], features(tiny), {"tiny": tiny.index}, labels, settings, folder, 1)
     return folder / "0" / "checkpoint.safetensors"
 
 
@@ -285,7 +285,7 @@ def test_fine_tuning_starts_from_a_checkpoint(tiny: TinyCorpus, tmp_path: Path, 
 
 
 def test_runs_take_turns_over_pretrainings(tiny: TinyCorpus, tmp_path: Path) -> None:
-    pretrained(tiny, tmp_path, config(), seeds=2)
+    pretrained(tiny, tmp_path, config(pretrain={"seeds": 2}))
     starts = [tmp_path / str(seed) / "checkpoint.safetensors" for seed in (0, 1)]
     four: dict[str, object] = {"seeds": 4, "epochs": 1}
     both = run(tiny, tmp_path / "both", starts, finetune=four)

@@ -43,7 +43,9 @@ def run(
     seeds: int = 1,
 ) -> Path:
     labels = {"tiny": {task: tiny.labels[task] for task in tasks if task in tiny.labels}}
-    pretrain.run(tasks, speech_of(tiny), {"tiny": tiny.index}, labels, settings or config(), output, threads, seeds)
+    settings = settings or config()
+    settings = settings.model_copy(update={"pretrain": settings.pretrain.model_copy(update={"seeds": seeds})})
+    pretrain.run(tasks, speech_of(tiny), {"tiny": tiny.index}, labels, settings, output, threads)
     return output / FIRST
 
 
@@ -240,7 +242,7 @@ def test_labels_stand_at_their_clip_and_chunk(tiny: TinyCorpus) -> None:
 
 def test_a_task_without_any_label_is_an_error(tiny: TinyCorpus, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no clip with speech has a label of task 'energy'"):
-        pretrain.run(["energy"], speech_of(tiny), {"tiny": tiny.index}, {"tiny": {}}, config(), tmp_path, 1, 1)
+        pretrain.run(["energy"], speech_of(tiny), {"tiny": tiny.index}, {"tiny": {}}, config(), tmp_path, 1)
 
 
 def test_labels_of_another_grid_are_an_error(tiny: TinyCorpus, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from .conftest import TinyCorpus
 from .test_pretrain import Killed, config, run
 
 
-def test_with_other_labels_it_starts_afresh(tiny: TinyCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_other_labels_it_starts_afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other labels of the same clips: the first epochs of the stopped run are none of the new one."""
-    write = checkpoints.write
+    (tmp_path / "tiny").mkdir()
+    tiny, write = TinyCorpus(tmp_path / "tiny").write(), checkpoints.write
 
     def write_and_die(path: Path, *content: object) -> None:
         write(path, *content)  # type: ignore[arg-type]

@@ -28,13 +28,12 @@ rule pretrain:
             flag("labels", f"{name}={path}")
             for name, path in PLAN.task_labels(wildcards.tasks).items()
         ],
-        seeds=CONFIG.pretrainings,
         folder=lambda wildcards, output: str(Path(output.history).parent),
     message:
         "pretrain {wildcards.tasks}, {wildcards.aggregator}: every seed"
     shell:
         "python -m avpretext pretrain {wildcards.tasks} {params.features} {params.index} {params.labels} "
-        "--output {params.folder:q} --seeds {params.seeds} --threads {threads} --options {params.options:q} 2> {log:q}"
+        "--output {params.folder:q} --threads {threads} --options {params.options:q} 2> {log:q}"
 
 
 rule finetune:

@@ -41,13 +41,11 @@ def pretrain(
     index: ShardSets,
     output: OutputFolder,
     labels: Annotated[list[str] | None, typer.Option(help="CORPUS.TASK=FILE, repeatable; clusters has none.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Pre-trainings; by default as configured.")] = None,
     threads: Threads = 1,
     config: ConfigFile = CONFIG,
     options: OptionsText = "",
 ) -> None:
     """Pre-train the speech encoder on a set of pretext tasks, once for each seed."""
-    settings = config_of(config, options)
     tables: dict[str, dict[str, Path]] = {}
     for name, file in named(labels or [], "--labels").items():
         corpus, _, task = name.rpartition(".")
@@ -57,10 +55,9 @@ def pretrain(
         sets_by_name(features, "--features"),
         shards_by_name(index, "--index"),
         tables,
-        settings,
+        config_of(config, options),
         output,
         threads,
-        seeds or settings.pretrainings,
     )
 
 

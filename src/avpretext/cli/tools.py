@@ -17,8 +17,9 @@ from avpretext.cli.base import (
     limit_pools,
     stage_function,
 )
-from avpretext.config import Config
+from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import document, load, parse
+from avpretext.errors import UserError
 from avpretext.paths import Layout, expand
 from avpretext.predict import MIN_SPEECH
 
@@ -47,6 +48,12 @@ def corpus(
         Path | None,
         typer.Option(help="The file face_landmarker.task, to look for faces; that of ./results/models if left out."),
     ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="READER=PATH", help="Another corpus of the same run: people and sound of both; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Say what is found in a corpus, per speaker and label, and what is wrong with it, before hours of work."""
     from avpretext.corpora import check
@@ -56,8 +63,18 @@ def corpus(
     options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
     config = parse({"corpora": {"corpus": options}}, "corpus")
     face_model = model or Path(Layout(config.results).models(FACE_MODEL))
-    found = check.run(config.corpora["corpus"], headers, listen, face_model if model or face_model.is_file() else None)
-    raise typer.Exit(found)
+    others = [_other(text, not audio) for text in beside or []]
+    seen = face_model if model or face_model.is_file() else None
+    raise typer.Exit(check.run(config.corpora["corpus"], headers, listen, seen, others))
+
+
+def _other(text: str, video: bool) -> CorpusOptions:
+    """Return the options of another corpus, `READER=PATH`."""
+    reader, separator, path = text.partition("=")
+    if not separator:
+        raise UserError(f"--beside {text!r}: READER=PATH is expected, such as crema_d=/data/CREMA-D")
+    options = {"path": path, "reader": reader, "use": ["finetune"], "video": video}
+    return parse({"corpora": {"other": options}}, "--beside").corpora["other"]
 
 
 @app.command(rich_help_panel=TOOL)

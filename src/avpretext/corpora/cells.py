@@ -8,8 +8,9 @@ NOTHING = frozenset({
     "nan", "NaN", "NAN", "-nan", "-NaN", "None", "none", "NONE", "NA", "N/A", "n/a", "N/a", "n.a.", "NULL", "Null",
     "null", "NaT", "<NA>", "-", "--", "\u2013", "\u2014", "?", "#N/A", "#N/A N/A", "#NA", "#NV", "#NAME?", "#VALUE!",
     "#REF!", "#DIV/0!", "#NULL!", "#NUM!", "1.#IND", "1.#QNAN", "-1.#IND", "-1.#QNAN",
+    "inf", "-inf",
 })  # fmt: skip
-"""What programs write for an empty cell: pandas, numpy, R, SQL, and spreadsheets, also German ones."""
+"""What programs write for an empty cell or no number: pandas, numpy, R, SQL, and spreadsheets, also German ones."""
 
 NOBODY = frozenset({"unknown", "Unknown", "UNKNOWN", "unk", "UNK"})
 """What else stands for no speaker."""

@@ -11,7 +11,7 @@ import polars as pl
 from rich.console import Console
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import check_names, targets
+from avpretext.corpora import beside, check_names, targets
 from avpretext.corpora.facts import Comparison, CorpusCheck, Division, Finding, TargetFacts
 from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
 from avpretext.corpora.label_maps import label_map_of
@@ -63,7 +63,11 @@ _INDEX_COLUMNS = ("clip_id", "speaker", "label", "recording", "path")
 
 
 def run(
-    options: CorpusOptions, headers: Opened = "sample", listened: Listened = "sample", model: Path | None = None
+    options: CorpusOptions,
+    headers: Opened = "sample",
+    listened: Listened = "sample",
+    model: Path | None = None,
+    others: Sequence[CorpusOptions] = (),
 ) -> int:
     """Print what a corpus holds and what is wrong with it; return the exit status, 1 where something is.
 
@@ -72,13 +76,17 @@ def run(
     UserError
         The corpus is missing or empty.
     """
-    found = check(options, headers, listened, model)
+    found = check(options, headers, listened, model, others)
     Console(highlight=False).print(render(found))
     return 1 if found.wrong else 0
 
 
 def check(
-    options: CorpusOptions, headers: Opened = "sample", listened: Listened = "none", model: Path | None = None
+    options: CorpusOptions,
+    headers: Opened = "sample",
+    listened: Listened = "none",
+    model: Path | None = None,
+    others: Sequence[CorpusOptions] = (),
 ) -> CorpusCheck:
     """Find out what a copy of a corpus holds and what is wrong with it.
 
@@ -92,6 +100,8 @@ def check(
         Which clips are listened to: `sample`, 100 spread over speakers; all; none.
     model
         The file `face_landmarker.task`, if faces are to be looked for.
+    others
+        Corpora of the same run, whose speakers and sound are held against these.
 
     Raises
     ------
@@ -136,6 +146,7 @@ def check(
             *_incomplete(comparisons),
             *findings_of(heard, len(index)),
             *unseen(heard, options.video),
+            *beside.shared(options, speakers, heard, others, listened),
         ),
         sound=sound_of(heard, len(index)),
     )

@@ -122,7 +122,9 @@ def read_parquet(file: Path) -> pl.DataFrame:
 
 
 def _as_text(column: pl.Series) -> pl.Series:
-    """Return a column as text; one of floats that holds whole numbers alone, as pandas makes them, without `.0`."""
+    """Return a column as text: durations in seconds; floats that are whole numbers alone, as pandas makes them, so."""
+    if column.dtype == pl.Duration:
+        column = column.dt.total_microseconds() / 1e6
     if not column.dtype.is_float():
         return column.cast(pl.String)
     finite = column.filter(column.is_finite())

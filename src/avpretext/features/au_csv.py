@@ -52,6 +52,7 @@ MAX_UNSURE = 0.4
 
 UNCOUNTED = "have a CSV whose frame numbers do not count the pictures of a video from 0 or 1: it is not used"
 OUT_OF_ORDER = "have a CSV with a picture twice or pictures out of order: it is not used"
+UNTIMED_ROWS = "have a CSV whose column timestamp is empty or does not rise: it is not used"
 """What can be wrong with a table by itself."""
 
 
@@ -193,7 +194,9 @@ def pyfeat_track(table: dict[str, Floats]) -> Track:
         return track
     order = np.argsort(number, kind="stable")
     step_s = float(np.median(np.diff(clock))) if len(clock) > 1 else float("nan")
-    return replace(track, time_s=times[order[np.searchsorted(number[order], frame)]], step_s=step_s)
+    time_s = times[order[np.searchsorted(number[order], frame)]]
+    rising = np.isfinite(time_s).all() and (np.diff(time_s) > 0).all()
+    return replace(track, time_s=time_s, step_s=step_s, trouble=track.trouble if rising else UNTIMED_ROWS)
 
 
 def _clock(number: Floats, times: Floats) -> tuple[float | None, int]:

@@ -2,8 +2,9 @@
 
 The CSV of a clip is `{clip_id}.csv` below the folder, else the one file anywhere below it that is named like the last
 part of the clip_id; a stretch of a file may have that of the whole file. Rows are matched with the pictures of the file
-by their numbers. Between two pictures in which the tool found the face, at most `MAX_GAP_S` apart, values are
-interpolated over time; where they are further apart, frames are gaps, except those that stand for the same instant.
+by their numbers. Between two pictures in which the tool found the face, at most `MAX_GAP_S` apart (`MAX_LOST_S` if
+pictures in between have no row), values are interpolated over time; else frames are gaps, except those that stand for
+the same instant.
 What a CSV does not know is null: AUs that its tool lacks, pictures without row, and all of a clip without CSV.
 """
 
@@ -23,7 +24,7 @@ from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 from avpretext.features.au_csv import ROUNDING_S, read_track, tool_of
 from avpretext.features.au_match import match
-from avpretext.media.pictures import read_pictures
+from avpretext.media.pictures import pictures_of
 from avpretext.media.stretches import Stretch
 from avpretext.paths import is_outside
 from avpretext.progress import progress
@@ -33,6 +34,10 @@ Floats = NDArray[np.float64]
 
 MAX_GAP_S = 0.2
 """Longer than a blink or a frame lost in between, shorter than most expressions."""
+
+MAX_LOST_S = 0.1
+"""The same where pictures in between have no row. From every fifth picture of 25 a second, interpolated values would
+correlate .93 with the truth, from every second .99."""
 
 EXAMPLES = 5
 
@@ -138,7 +143,7 @@ class _Importer:
 
     def __init__(self) -> None:
         self._track = lru_cache(1)(read_track)
-        self._pictures = lru_cache(1)(read_pictures)
+        self._pictures = lru_cache(1)(pictures_of)
 
     def clip(self, file: Path, source: _Source, grid: Floats, of_file: bool) -> tuple[Floats, list[str]]:
         """Return the action units of a clip on its frames, (F, 20), and what a user should know about its table."""
@@ -146,7 +151,8 @@ class _Importer:
         if track is None:
             return np.full((len(grid), len(ACTION_UNITS)), np.nan), ["have a CSV without rows: all of them is a gap"]
         matched = match(track, lambda: self._pictures(source.path), source.stretch, duration_s(grid), of_file)
-        return resample(matched.time_s, matched.values, matched.step_s, grid), matched.oddities
+        values = resample(matched.time_s, matched.values, matched.step_s, grid, matched.lost)
+        return values, matched.oddities
 
 
 def folder_of(options: ActionUnitOptions) -> Path:
@@ -219,9 +225,13 @@ def duration_s(grid: Floats) -> float:
 
 
 def resample(
-    time_s: NDArray[np.floating], values: NDArray[np.floating], step_s: float, grid: NDArray[np.floating]
+    time_s: NDArray[np.floating],
+    values: NDArray[np.floating],
+    step_s: float,
+    grid: NDArray[np.floating],
+    lost: NDArray[np.bool_] | None = None,
 ) -> Floats:
-    """Interpolate linearly between neighbours that are at most `MAX_GAP_S` apart.
+    """Interpolate linearly between neighbours that are at most `MAX_GAP_S` apart, or `MAX_LOST_S`.
 
     Parameters
     ----------
@@ -233,6 +243,8 @@ def resample(
         From one frame of the source to the next: each speaks for the half of it before and after. NaN: for its instant.
     grid
         Times wanted, shape (F,).
+    lost
+        Whether nobody looked at pictures between one and the one before, shape (N,); None: nowhere.
 
     Returns
     -------
@@ -250,7 +262,8 @@ def resample(
     span, since = time_s[after] - time_s[before], grid - time_s[before]
     share = since / np.where(span > 0, span, 1)
     between = values[before] + share[:, None] * (values[after] - values[before])
-    bridged = (since >= 0) & (share <= 1) & (span > 0) & (span <= MAX_GAP_S + 1e-9)
+    longest_s = MAX_GAP_S if lost is None else np.where(lost[after], MAX_LOST_S, MAX_GAP_S)
+    bridged = (since >= 0) & (share <= 1) & (span > 0) & (span <= longest_s + 1e-9)
     nearest = np.where(abs(since) <= abs(time_s[after] - grid), before, after)
     near = abs(time_s[nearest] - grid) <= np.nan_to_num(step_s / 2) + ROUNDING_S
     held = np.where(near[:, None], values[nearest], np.nan)

@@ -44,6 +44,8 @@ class Matched:
         Shape (N, 20); see `Track`.
     step_s
         From one picture to the next.
+    lost
+        Whether pictures between one and the one before have no row, shape (N,).
     oddities
         What a user should know about the table.
     """
@@ -51,6 +53,7 @@ class Matched:
     time_s: Floats
     values: Floats
     step_s: float
+    lost: NDArray[np.bool_] | None = None
     oddities: list[str] = field(default_factory=list)
 
 
@@ -77,7 +80,7 @@ def match(
         return _unused(track, track.trouble)
     if track.time_s is not None:
         since_s = stretch.start_s if of_file else 0.0
-        return Matched(track.time_s - since_s, track.values, track.step_s, several)
+        return Matched(track.time_s - since_s, track.values, track.step_s, oddities=several)
     pictures = read()
     if pictures is None or (stretch.is_whole and _is_apart(pictures, clip_s)):
         return _unused(track, UNTIMED)
@@ -88,12 +91,19 @@ def match(
     if track.frames != len(shown) and _is_of_another_rate(track, pictures):
         return _unused(track, OTHER_RATE)
     of_clip = np.arange(len(shown))[_within(shown, stretch)]
-    lost = [ROWS_LOST] if len(np.setdiff1d(of_clip, track.looked_at)) else []
-    return Matched(shown[track.frame] - stretch.start_s, track.values, pictures.step_s, [*several, *lost])
+    told = [*several, *([ROWS_LOST] if len(np.setdiff1d(of_clip, track.looked_at)) else [])]
+    return Matched(shown[track.frame] - stretch.start_s, track.values, pictures.step_s, _lost(track), told)
 
 
 def _unused(track: Track, why: str) -> Matched:
-    return Matched(np.empty(0), track.values[:0], float("nan"), [why])
+    return Matched(np.empty(0), track.values[:0], float("nan"), oddities=[why])
+
+
+def _lost(track: Track) -> NDArray[np.bool_]:
+    """Tell where pictures without a row lie between one in which the face was found and the one before."""
+    row = np.searchsorted(track.looked_at, track.frame)
+    skipped = np.diff(track.frame, prepend=track.frame[:1]) - np.diff(row, prepend=row[:1])
+    return np.asarray(skipped > 0)
 
 
 def _is_apart(pictures: Pictures, clip_s: float) -> bool:

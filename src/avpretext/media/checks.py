@@ -26,8 +26,8 @@ MOST_JUMPS = 30
 and for every packet of sound where it cannot follow. Only what is joined without a hole in the sound is right for sure.
 """
 
-EMPTY_STREAM = "Could not open encoder before EOF"
-"""What ffmpeg says, and fails, where a stretch has no pictures."""
+EMPTY_STREAM = ("Could not open encoder before EOF", "Nothing was written into output file")
+"""What ffmpeg says, the one or the other, and fails, where a stretch has no pictures."""
 
 LOST_SOUND_S = 0.6
 LOST_SOUND_FRACTION = 0.1
@@ -107,7 +107,7 @@ def refuse_by_content(
     gaps
         Whether gaps in the sound count as lost; in a long recording, which is cut into clips, they do not.
     """
-    empty_stretch = not stretch.is_whole and EMPTY_STREAM in process.errors()
+    empty_stretch = not stretch.is_whole and any(text.startswith(EMPTY_STREAM) for text in process.errors())
     if process.wait() != 0 and not empty_stretch:
         reason = "truncated" if _sign_of_truncation(process.log()) else "decode_error"
         return Refusal(reason, _most_telling(process.errors()))

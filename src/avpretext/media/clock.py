@@ -113,8 +113,9 @@ class Sound:
 
 def _packets(container: av.container.InputContainer) -> Iterator[Packet]:
     """Yield what ffmpeg wrote: 32 bit floating numbers of all channels, in units of whose rate the time stamps are."""
+    channels = container.streams.audio[0].codec_context.channels
     for packet in container.demux():
-        samples = channels_of(bytes(packet))
+        samples = channels_of(bytes(packet), channels)
         if len(samples) and packet.pts is not None:
             yield Packet(packet.pts, samples)
 

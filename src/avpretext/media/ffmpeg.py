@@ -19,7 +19,6 @@ import imageio_ffmpeg
 
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
-from avpretext.media.mono import CHANNELS
 from avpretext.media.packets import TS_PACKET_BYTES, transport_stride
 from avpretext.media.stretches import WHOLE, Stretch
 
@@ -53,7 +52,6 @@ _EXTRA_S = 1.0
 _FORMAT = re.compile(r"^Input #0, (.*), from '")
 _DURATION = re.compile(r"^\s*Duration: (?:N/A|(\d+):(\d\d):(\d\d(?:\.\d+)?))(?:, start: (-?[\d.]+))?")
 _STREAM = re.compile(r"^\s*Stream #0:\d+\S*: (Audio|Video): (.*)")
-_SINGLE = re.compile(r" Hz, (?:mono|1 channels)\b")
 _LINE = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] *)*\[(\w+)\] ?(.*)", re.DOTALL)
 
 
@@ -67,14 +65,11 @@ class Header:
         From its first packet on; None where the file declares none, or ffmpeg only guesses it from the bit rate.
     audio, video
         Whether there is such a stream; cover pictures are no video.
-    single
-        Whether the first audio stream has one channel.
     """
 
     duration_s: float | None
     audio: bool
     video: bool
-    single: bool = False
 
 
 @dataclass(frozen=True)
@@ -211,10 +206,9 @@ def is_mpeg_stream(source: str) -> bool:
 
 
 def _audio(inputs: ffmpeg.nodes.FilterableStream, start_s: float) -> ffmpeg.nodes.OutputStream:
-    # All channels as they are, those that the source lacks being zero: `mono.Mono` mixes them. What lies before is cut
-    # off to the sample: NUT has no time stamps below 0.
-    channels = "|".join(f"c{channel}=c{channel}" for channel in range(CHANNELS))
-    filters = f"aformat=sample_fmts=flt,pan={CHANNELS}c|{channels},atrim=start={start_s}"
+    # All channels as they are: `mono.Mono` mixes them. Where their number changes, ffmpeg makes it that of the start,
+    # and needs a limit to do so as loud. What lies before is cut off to the sample: NUT has no time stamps below 0.
+    filters = f"aresample=rematrix_maxval=1.0,aformat=sample_fmts=flt,atrim=start={start_s}"
     return ffmpeg.output(inputs["a:0"], "pipe:1", format="nut", acodec="pcm_f32le", af=filters)
 
 
@@ -269,7 +263,7 @@ def parse_header(lines: Iterable[str]) -> Header | None:
     """Read what ffmpeg printed on opening a file; None if it did not open it."""
     opened, guessed, container = False, False, ""
     duration_s: float | None = None
-    streams: dict[str, str] = {}
+    streams = set()
     for line in lines:
         _, text = level_and_text(line)
         opened = opened or text.startswith("Input #0")
@@ -279,8 +273,7 @@ def parse_header(lines: Iterable[str]) -> Header | None:
             declared_s = 3600 * int(match[1]) + 60 * int(match[2]) + float(match[3])
             duration_s = length_declared(declared_s, float(match[4] or 0), container)
         elif (match := _STREAM.match(text)) and "(attached pic)" not in text:
-            streams.setdefault(match[1], text)
+            streams.add(match[1])
     if not opened:
         return None
-    single = _SINGLE.search(streams.get("Audio", "")) is not None
-    return Header(None if guessed else duration_s, "Audio" in streams, "Video" in streams, single)
+    return Header(None if guessed else duration_s, "Audio" in streams, "Video" in streams)

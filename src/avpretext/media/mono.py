@@ -86,7 +86,7 @@ def mix_of(sound: Floats, rate_hz: int, sounded: NDArray[np.bool_] | None = None
     Parameters
     ----------
     sound
-        Shape (samples, channels), full scale 1; channels that do not exist are zero.
+        Shape (samples, channels), full scale 1.
     rate_hz
         Samples per second.
     sounded
@@ -112,7 +112,7 @@ def _weighted(
     weights = np.zeros(len(power))
     weights[channels] = _SURROUND[channels] if channels[-1] >= 4 else 1.0
     likeness = covariance[first, channels] / np.sqrt(power[first] * power[channels])
-    way: Way = "silent_channel" if len(channels) == 1 and first < 2 else "mean"
+    way: Way = "silent_channel" if len(channels) == 1 and first < 2 <= len(power) else "mean"
     if (likeness < INVERTED).any():
         weights[channels] *= np.where(likeness < INVERTED, -1, 1)
         way = "inverted"
@@ -144,17 +144,14 @@ class Mono:
 
     Attributes
     ----------
-    single
-        Whether the file declares one channel: the others are then not silent, but absent.
     offset
         Mean of the mix of the first half minute, full scale 1.
     """
 
-    def __init__(self, single: bool = False) -> None:
-        self.single = single
+    def __init__(self) -> None:
         self.offset: float | None = None
         self._way: Way = "mean"
-        self._sounded = np.zeros(CHANNELS, bool)
+        self._sounded: NDArray[np.bool_] | None = None
         self._samples = self._clipped = 0
         self._lowest, self._highest = np.inf, -np.inf
 
@@ -162,7 +159,7 @@ class Mono:
         """Yield packets of one channel, shape (samples,), in place of those of many, shape (samples, channels)."""
         for some in _together(packets, min(round(DECIDE_S * rate_hz), DECIDE_SAMPLES)):
             mix = mix_of(np.concatenate([packet.samples for packet in some]), rate_hz, self._sounded)
-            self._sounded |= mix.sounding
+            self._sounded = mix.sounding if self._sounded is None else self._sounded | mix.sounding
             self._way = mix.way if self._way == "mean" else self._way
             self.offset = mix.offset if self.offset is None else self.offset
             for packet in some:
@@ -181,7 +178,7 @@ class Mono:
     @property
     def way(self) -> Way:
         """How mono was made."""
-        return "mean" if self.single and self._way == "silent_channel" else self._way
+        return self._way
 
     @property
     def clipped(self) -> float:
@@ -194,19 +191,21 @@ class Mono:
         return self._highest - self._lowest <= 2 * SILENCE / 32768
 
 
-def channels_of(content: bytes) -> Floats:
+def channels_of(content: bytes, channels: int) -> Floats:
     """Return what ffmpeg wrote as numbers, shape (samples, channels); what is no number is 0, as files may hold it."""
-    sound = np.frombuffer(content, "<f4").reshape(-1, CHANNELS)
+    sound = np.frombuffer(content, "<f4").reshape(-1, channels)[:, :CHANNELS]
     return sound if np.isfinite(sound).all() else np.nan_to_num(sound, nan=0.0, posinf=1.0, neginf=-1.0)
 
 
 def _together(packets: Iterable[Packet], samples: int) -> Iterator[list[Packet]]:
     """Yield lists of packets with so many samples together; the last may have fewer."""
     held: list[Packet] = []
+    found = 0
     for packet in packets:
         held.append(packet)
-        if sum(len(one.samples) for one in held) >= samples:
+        found += len(packet.samples)
+        if found >= samples:
             yield held
-            held = []
+            held, found = [], 0
     if held:
         yield held

@@ -34,7 +34,7 @@ class Pictures:
         return float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else float("nan")
 
 
-def read_pictures(source: Path) -> Pictures | None:
+def pictures_of(source: Path) -> Pictures | None:
     """Return the pictures of a file's first video stream; None where they cannot be told, or their times do not rise.
 
     Packets are decoded, since they are no pictures one by one: some hold two fields, a hidden picture, or two.

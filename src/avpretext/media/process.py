@@ -39,6 +39,8 @@ class FfmpegProcess:
         The last lines of its log, as (level, text).
     sound, frames
         Sound on the clock, and the pipe to read images from; both at the same time, or ffmpeg waits for ever.
+    jumps
+        How often ffmpeg found the clock of an MPEG stream to begin anew, as where files were joined.
     out_of_time
         Whether the time limit ended it.
     """
@@ -53,6 +55,7 @@ class FfmpegProcess:
         as_jpeg: bool = True,
     ) -> None:
         self.messages: deque[tuple[str, str]] = deque(maxlen=_MESSAGES)
+        self.jumps = 0
         self.out_of_time = False
         self.frames: IO[bytes] | None = None
         self._timer: threading.Timer | None = None
@@ -65,7 +68,6 @@ class FfmpegProcess:
             self.sound = Sound(self._audio, part.seek_s - part.zero_s, part.start_s - part.seek_s, part.length_s)
         self._allow(TIME_LIMIT_S)
         self.header = ffmpeg.parse_header(self._lines_of_header())
-        self.sound.mono.single = self.header is not None and self.header.single
         declared_s = stretch.length_s(self.header.duration_s if self.header else None)
         longest_s = min(options.max_duration_s, declared_s or options.max_duration_s)
         self._allow(TIME_LIMIT_S + TIME_LIMIT_PER_SECOND * longest_s)
@@ -159,7 +161,9 @@ class FfmpegProcess:
         """Read the rest of the log."""
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            self.messages.append(ffmpeg.level_and_text(line.decode("utf-8", "replace")))
+            level, text = ffmpeg.level_and_text(line.decode("utf-8", "replace"))
+            self.messages.append((level, text))
+            self.jumps += text.startswith(ffmpeg.JUMP)
 
     def kill(self) -> None:
         """End ffmpeg, and what it may have started, at once: all its pipes come to their ends."""
@@ -171,11 +175,6 @@ class FfmpegProcess:
     def wait(self) -> int:
         """Return the exit status; 0 is success."""
         return self._process.wait()
-
-    @property
-    def jumps(self) -> int:
-        """How often, of late, ffmpeg found the clock of an MPEG stream to begin anew, as where files were joined."""
-        return sum(text.startswith(ffmpeg.JUMP) for text in self.log())
 
     def log(self) -> list[str]:
         """Return the last lines of the log."""

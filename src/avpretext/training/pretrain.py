@@ -58,7 +58,6 @@ def run(
     config: Config,
     output: Path,
     threads: int,
-    seeds: int,
 ) -> None:
     """Pre-train on a set of tasks, once for each seed; write `{seed}/checkpoint.safetensors` and `history.parquet`.
 
@@ -82,8 +81,6 @@ def run(
         The folder to write.
     threads
         Seeds trained at a time, each with one CPU thread; see `grid.grid_map`.
-    seeds
-        How many.
     """
     torch.set_num_threads(1)
     output.mkdir(parents=True, exist_ok=True)
@@ -91,7 +88,7 @@ def run(
     classes = read_classes(tasks, labels, config.pretrain)
     targets = read_targets(chunks, tasks, labels, classes, config.pretrain)
     once = functools.partial(_run_once, chunks, targets, classes, config, output)
-    jobs = [_Job(tuple(tasks), seed) for seed in range(seeds)]
+    jobs = [_Job(tuple(tasks), seed) for seed in range(config.pretrainings)]
     histories = list(grid_map(once, jobs, threads, torch_device(config.pretrain.device)))
     made_by = shards.provenance("pretrain", settings_of(config), tasks=list(tasks))
     history = [{"seed": seed, **row._asdict()} for seed, rows in enumerate(histories) for row in rows]
