@@ -5,8 +5,8 @@
 PROJECT is a folder with a configuration and finished results, such as the checkout after `make demo`; it is not
 changed. For this machine's own arithmetic and for each one named, a copy is made in WORK, and the workflow makes
 pre-training and fine-tuning anew in it, up to the main table. `default` is PyTorch's arithmetic without AVX, `avx2`
-that of most processors. Prints, in Markdown, the share of test predictions with another label and the largest
-differences of macro-F1 from the copy with the machine's own arithmetic, and whether that has the bytes of PROJECT.
+that of most processors. Prints, in Markdown, how many test predictions have another label than with the machine's own
+arithmetic, the largest differences of outputs and of macro-F1, and whether that one has the bytes of PROJECT again.
 """
 
 import argparse
@@ -31,6 +31,8 @@ ARITHMETIC = {
 }
 TRAINED = ("pretrain", "finetune")
 KEY = ["file", "initialisation", "fold", "seed", "clip_id"]
+HEAD = ["arithmetic", "initialisation", "other label", "output", "macro-F1", "macro-F1, mean of runs", "gain"]
+"""Of the table: after the labels the largest differences."""
 NAMES = ["corpus", "target", "protocol", "initialisation"]
 
 
@@ -55,21 +57,27 @@ def train(folder: Path, arithmetic: str, cores: int) -> None:
 
 
 def predictions(folder: Path) -> pl.DataFrame:
-    """Return the test predictions of all fine-tunings."""
+    """Return the test predictions of all fine-tunings in the main table."""
     root = folder / "results"
+    shown = scores(folder)["initialisation"].implode()
     tables = [
-        shards.read(path).filter(split="test").with_columns(file=pl.lit(str(path.relative_to(root))))
+        shards.read(path)
+        .filter(pl.col("initialisation").is_in(shown), split="test")
+        .with_columns(file=pl.lit(str(path.relative_to(root))))
         for path in sorted(root.glob("*/finetune/**/predictions.parquet"))
     ]
     return pl.concat([table.select(*KEY, "predicted", "probabilities") for table in tables])
 
 
 def changed_labels(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
-    """Return, for each initialisation, how many test predictions there are and how many have another label."""
+    """Return, by initialisation, the number of test predictions, of other labels, and how far outputs differ."""
     pairs = one.join(other, on=KEY, suffix="_other", validate="1:1")
     assert len(pairs) == len(one) == len(other), "the copies predict other clips"
     changed = pl.col("predicted").ne_missing(pl.col("predicted_other"))
-    return pairs.group_by("initialisation", maintain_order=True).agg(pl.len().alias("predictions"), changed.sum())
+    difference = (pl.col("probabilities") - pl.col("probabilities_other")).list.eval(pl.element().abs()).list.max()
+    return pairs.group_by("initialisation", maintain_order=True).agg(
+        pl.len().alias("predictions"), changed.sum(), difference.max().alias("difference")
+    )
 
 
 def scores(folder: Path) -> pl.DataFrame:
@@ -88,6 +96,7 @@ def compare(native: Path, other: Path) -> str:
     )
     rows = changed.join(largest, on="initialisation", how="left", maintain_order="left")
     together = {"initialisation": "all, largest", **{name: rows[name].sum() for name in ("predictions", "predicted")}}
+    together["difference"] = rows["difference"].max()
     together |= {name: apart.select((pl.col(name) - pl.col(f"{name}_other")).abs().max()).item() for name in values}
     return "\n".join(row(other.name, entry, values) for entry in [*rows.iter_rows(named=True), together])
 
@@ -96,7 +105,12 @@ def row(arithmetic: str, entry: dict[str, Any], values: list[str]) -> str:
     """Return a row of the table in Markdown."""
     labels = f"{entry['predicted']} of {entry['predictions']} ({entry['predicted'] / entry['predictions']:.1%})"
     cells = ["" if entry[name] is None else f"{entry[name]:.3f}" for name in values]
-    return f"| {' | '.join([arithmetic, entry['initialisation'], labels, *cells])} |"
+    return line(arithmetic, entry["initialisation"], labels, f"{entry['difference']:.1g}", *cells)
+
+
+def line(*cells: str) -> str:
+    """Return a row of a table in Markdown."""
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
@@ -117,8 +131,7 @@ def main() -> None:
     same = (work / "native" / main_table).read_bytes() == (arguments.project / main_table).read_bytes()
     print(f"{platform.machine()}, PyTorch {torch.__version__}, native: {torch.backends.cpu.get_cpu_capability()}.")
     print(f"Native arithmetic again: {'the same bytes' if same else 'OTHER BYTES'} in main.csv as in the project.\n")
-    print("| arithmetic | initialisation | other label | macro-F1 | mean macro-F1 of the runs | gain over scratch |")
-    print("|---|---|---|---|---|---|")
+    print(line(*HEAD), line(*["---"] * len(HEAD)), sep="\n")
     for name in arguments.arithmetic:
         print(compare(work / "native", work / name))
 
