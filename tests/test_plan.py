@@ -73,8 +73,8 @@ def test_every_pretraining_is_started_from_equally_often_or_refused() -> None:
     assert len(asked({}, {}, corpus(use=["pretrain"])).start(variant, "energy")) == 1, "nothing is fine-tuned"
     with pytest.raises(UserError, match=r"4 runs per fold cannot start from 3 pre-trainings \(pretrain.seeds\)"):
         asked({"seeds": 3}, {"seeds": 4})
-    with pytest.raises(UserError, match=r"from 2 pre-trainings \(finetune.checkpoints.mine\)"):
-        asked({}, {"checkpoints": {"mine": ["a", "b"]}})
+    with pytest.raises(UserError, match=r"from 3 pre-trainings \(finetune.checkpoints.mine\)"):
+        asked({}, {"seeds": 4, "checkpoints": {"mine": ["a", "b", "c"]}})
     with pytest.raises(UserError, match=r"from 0 pre-trainings \(finetune.checkpoints.mine\)"):
         asked({}, {"checkpoints": {"mine": []}})
 

@@ -60,6 +60,7 @@ def faint() -> Floats:
         (lambda: [voice(), 0 * voice()], "silent_channel"),
         (lambda: [faint(), voice()], "silent_channel"),
         (lambda: [voice(), -voice()], "inverted"),
+        (lambda: [voice() + 0.3, 0.4 - 0.5 * voice() * 1e-3], "silent_channel"),
         (lambda: [voice(), BEEP], "no_speech_channel"),
         (lambda: [HUM, voice()], "no_speech_channel"),
         (lambda: [0 * voice(), 0 * voice(), voice(), 0 * voice(), 0 * voice(), 0 * voice()], "mean"),

@@ -72,6 +72,9 @@ def test_what_intervals_cover_is_told_and_of_whom_they_do_not() -> None:
     assert "other fine-tunings" in alone
     assert "One pre-training: energy. Its luck is in no interval and no p." in alone
     assert "One training: together" in printed.coverage([scratch, told("together", 1, None)])
+    assert printed.coverage([(name, {**row, "speakers": 1}) for name, row in (scratch, svm)]).startswith(
+        "One test speaker"
+    )
     assert "alone: there is one training" in printed.coverage([told("scratch", 1, None), told("energy", 1, 1), svm])
 
 

@@ -110,7 +110,7 @@ def coverage(rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
     Parameters
     ----------
     rows
-        Each system's name, and its row: `initialisation`, `seeds`, `pretrainings`.
+        Each system's name, and its row: `initialisation`, `speakers`, `seeds`, `pretrainings`.
     """
     drawn = [(name, row) for name, row in rows if row["initialisation"] not in MACHINES]
     single = [name for name, row in drawn if row["seeds"] == 1]
@@ -122,6 +122,8 @@ def coverage(rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
         f"other trainings: {several} pre-trainings of each set of tasks" if several > 1 else "other fine-tunings"
     )
     said = [f"Intervals and p cover other test speakers and {trainings}."]
+    if all(row.get("speakers") == 1 for _, row in rows):
+        said = ["One test speaker tells nothing of others: there are no intervals and no p."]
     if shared:
         said.append(f"One pre-training: {'; '.join(shared)}. Its luck is in no interval and no p.")
     if single:

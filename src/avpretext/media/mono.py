@@ -93,7 +93,8 @@ def mix_of(sound: Floats, rate_hz: int, sounded: NDArray[np.bool_] | None = None
         Shape (channels,): which have sounded before.
     """
     mean = sound.mean(axis=0, dtype=np.float64)
-    covariance = (sound.T @ sound).astype(np.float64) - len(sound) * np.outer(mean, mean)
+    centred = sound - mean.astype(np.float32)
+    covariance = (centred.T @ centred).astype(np.float64)
     power = np.diag(covariance)
     sounding = power > power.max() * 10 ** (SILENT_DB / 10)
     if sounded is not None:
