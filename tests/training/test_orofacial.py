@@ -114,8 +114,11 @@ def test_a_model_comes_back_from_its_folder_as_it_was(tmp_path: Path) -> None:
     model, _ = orofacial.train("cascade", clips, first_fold(clips, options), 0, {}, options)
     write_model(model, tmp_path / "model")
     back = read_model(tmp_path / "model")
+    weights = back.network.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in model.network.state_dict().items())
+    # Where the weights lie in memory may change the order of a sum, and so the last digits.
     for one, other in zip(model.predict(clips.steps[0]), back.predict(clips.steps[0]), strict=True):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-6)
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["model.json", "weights.safetensors"]
     said = json.loads((tmp_path / "model" / "model.json").read_text())
     assert said["points"]["jaw"][4] == 152
