@@ -88,7 +88,7 @@ def test_two_runs_in_the_same_results_and_jobs_that_outlive_one(finished: Projec
     project = finished.copy(tmp_path / "a project")
     (tmp_path / "elsewhere").mkdir()
     elsewhere = Project(tmp_path / "elsewhere", absolute(project, project.results))
-    long = {"finetune": {"seeds": 1, "epochs": 400}}
+    long = {"finetune": {"seeds": 1, "epochs": 100_000}}  # until it is killed
     first = project.start(**long)
     jobs = project.results / ".avpretext" / "jobs"
     until = time.monotonic() + 120
