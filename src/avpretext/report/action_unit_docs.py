@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from avpretext.features.formulas import FORMULAS, Formula
-from avpretext.features.measures import GEOMETRY
+from avpretext.action_units.formulas import FORMULAS, Formula
+from avpretext.action_units.measures import GEOMETRY
 from avpretext.labels.emotion_table import read_table
 
 HEADER = ("AU", "FACS name", "formula", "what is seen", "source", "known weakness", "r, demo")
