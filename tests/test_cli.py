@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from avpretext.flow.stages import STAGES
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -5,20 +5,21 @@ here (`avpretext schema`), and a test keeps the three in step.
 """
 
 import itertools
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
 from avpretext.errors import nearest
-from avpretext.options.base import LABELLED_TASKS, TASKS, Count, Fraction, Location, Options, Positive, Task
-from avpretext.options.corpora import CorpusOptions, ProtocolOptions
-from avpretext.options.labels import (
+from avpretext.flow.tasks import (
+    LABELLED,
+    TASKS,
     ActivationLabelOptions,
     EmotionLabelOptions,
     EnergyLabelOptions,
-    LabelOptions,
     ThresholdOptions,
 )
+from avpretext.options.base import Count, Fraction, Location, Options, Positive
+from avpretext.options.corpora import CorpusOptions, ProtocolOptions
 from avpretext.options.media import (
     ActionUnitOptions,
     LandmarkOptions,
@@ -53,8 +54,6 @@ from avpretext.options.training import (
 from avpretext.systems import BEST, SCRATCH, stands_beside
 
 __all__ = [
-    "LABELLED_TASKS",
-    "TASKS",
     "AblationOptions",
     "ActionUnitOptions",
     "ActivationLabelOptions",
@@ -90,7 +89,6 @@ __all__ = [
     "SegmentOptions",
     "SpeechOptions",
     "StatisticsOptions",
-    "Task",
     "ThresholdOptions",
     "Variant",
 ]
@@ -111,6 +109,22 @@ class ReportOptions(Options):
     explorer_clips: int = Field(600, ge=0, description="so many clips, at most, can be looked up in the report")
     compare_action_units: Annotated[str | None, Location(watched=True)] = Field(
         None, description="results folder of a run on the same clips by another backend, to compare with; null: none"
+    )
+
+
+if TYPE_CHECKING:
+
+    class LabelOptions(Options):
+        """The options of each task with pseudo-labels, by its name."""
+
+        def __getattr__(self, task: str) -> Any: ...
+
+else:
+    LabelOptions = create_model(
+        "LabelOptions",
+        __base__=Options,
+        __doc__="The sets of pseudo-labels.",
+        **{name: (task.options, task.options()) for name, task in LABELLED.items()},
     )
 
 
@@ -174,6 +188,20 @@ class Config(Options):
                     f"corpora.{name}: a name has letters, digits, - and _, starts with no -, and is none of"
                     f" {RESERVED_NAMES}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _tasks_are_known(self) -> Self:
+        chosen = [] if self.pretrain.task_sets == "all" else list(itertools.chain(*self.pretrain.task_sets))
+        named = {
+            "task_sets": chosen,
+            "task_weights": self.pretrain.task_weights,
+            "hidden_from": self.pretrain.hidden_from,
+        }
+        for key, tasks in named.items():
+            for task in tasks:
+                if task not in TASKS:
+                    raise ValueError(f"pretrain.{key}: {task!r} is none of {', '.join(TASKS)}{nearest(task, TASKS)}")
         return self
 
     @model_validator(mode="after")
@@ -325,7 +353,8 @@ class Config(Options):
         """Return the pretext tasks that a corpus allows: without video, those that ask nothing of the face."""
         if corpus not in self.used_for("pretrain"):
             return []
-        return list(TASKS) if corpus in self.with_video() else ["energy", "clusters"]
+        seen = corpus in self.with_video()
+        return [name for name, task in TASKS.items() if seen or not task.face]
 
     def available_tasks(self) -> list[str]:
         """Return the pretext tasks that any of the pre-training corpora allows."""
@@ -339,11 +368,11 @@ class Config(Options):
         """
         available = self.available_tasks()
         if self.pretrain.task_sets == "all":
-            labelled = [task for task in available if task in LABELLED_TASKS]
+            labelled = [task for task in available if task in LABELLED]
             sets: list[tuple[str, ...]] = [
                 chosen for size in range(1, len(labelled) + 1) for chosen in itertools.combinations(labelled, size)
             ]
-            sets.append(("clusters",))
+            sets += [(task,) for task in available if task not in LABELLED]
         else:
             sets = [tuple(task for task in TASKS if task in chosen) for chosen in self.pretrain.task_sets]
         return ["-".join(chosen) for chosen in sets if chosen and set(chosen) <= set(available)]

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from avpretext.flow.stages import PLACES, STAGES, parse_signature, signature, whole_signature
 
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.flow.stages import PLACES, STAGES, parse_signature, signature, whole_signature
 from avpretext.options.base import places
 
 

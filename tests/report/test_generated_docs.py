@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from avpretext.flow.stages import STAGES
 
 from avpretext.cli.base import summaries
 from avpretext.flow import columns, schemas
 from avpretext.flow.columns import ARTEFACTS, COMMON, Artefact
-from avpretext.flow.stages import STAGES
 from avpretext.report import config_docs, stage_docs
 from avpretext.run.plan import TABLES, TRUTH_TABLES
 

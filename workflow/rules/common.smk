@@ -43,7 +43,7 @@ CONFIG = asked(
     parse_config, config, ", ".join(map(str, workflow.configfiles)) or "config"
 )
 PLAN = asked(Plan, CONFIG)
-FILES = PLAN.results
+FILES = PLAN.layout
 UNLABELLED = CONFIG.used_for("pretrain")
 WITH_VIDEO = CONFIG.with_video()
 TASK_SETS = CONFIG.task_sets()

@@ -11,7 +11,7 @@ from avpretext.cli.base import CONFIG, CORES, STAGE, TOOL, ConfigFile, Threads, 
 from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import document, load, parse
 from avpretext.errors import UserError
-from avpretext.flow.paths import Results, expand
+from avpretext.flow.paths import Layout, expand
 from avpretext.predict import MIN_SPEECH
 
 
@@ -30,7 +30,7 @@ def models(
 
         pyfeat_weights.fetch(settings.action_units.pyfeat)
     if output is not None or not pyfeat:
-        _fetch_face_model(settings, output or Path(Results(settings.results).path("models")))
+        _fetch_face_model(settings, output or Path(Layout(settings.results).path("models")))
 
 
 def _fetch_face_model(config: Config, output: Path) -> None:
@@ -76,7 +76,7 @@ def corpus(
     options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
     options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
     config = parse({"corpora": {"corpus": options}}, "corpus")
-    face_model = model or Path(Results(config.results).path("models"))
+    face_model = model or Path(Layout(config.results).path("models"))
     others = [_other(text, not audio) for text in beside or []]
     seen = face_model if model or face_model.is_file() else None
     raise typer.Exit(check.run(config.corpora["corpus"], headers, listen, seen, others))
@@ -158,7 +158,7 @@ def demo(
     from avpretext.demo import corpus
 
     settings = load(config)
-    face_model = model or Path(Results(settings.results).path("models"))
+    face_model = model or Path(Layout(settings.results).path("models"))
     if model is None and not face_model.is_file():
         _fetch_face_model(settings, face_model)
     corpus.run(output, settings.demo, face_model, threads)

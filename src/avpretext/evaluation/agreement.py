@@ -12,9 +12,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from avpretext.config import LABELLED_TASKS, Config
+from avpretext.config import Config
 from avpretext.evaluation.summaries import Rows, read_present
 from avpretext.flow.paths import Layout
+from avpretext.flow.tasks import LABELLED
 
 Floats = NDArray[np.float64]
 
@@ -117,7 +118,7 @@ def agreements(config: Config, layout: Layout) -> list[Agreement]:
     """Return the agreement of each pair of tasks that a corpus has labels of."""
     found = []
     for corpus in config.corpora:
-        labels = {task: _labels(corpus, task, layout) for task in LABELLED_TASKS}
+        labels = {task: _labels(corpus, task, layout) for task in LABELLED}
         known = {task: rows for task, rows in labels.items() if rows is not None}
         found += [_agreement(corpus, one, other, known) for one, other in itertools.combinations(known, 2)]
     return [one for one in found if one.chunks]

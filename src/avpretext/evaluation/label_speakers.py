@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from avpretext import shards
-from avpretext.config import LABELLED_TASKS, Config
+from avpretext.config import Config
 from avpretext.corpora.settings import Setting, settings_of
 from avpretext.evaluation.au_summary import ALL
 from avpretext.evaluation.kinds import SCORINGS
@@ -19,6 +19,7 @@ from avpretext.evaluation.summaries import (
     targets_of,
 )
 from avpretext.flow.paths import Layout
+from avpretext.flow.tasks import LABELLED
 
 
 def speaker_rows(config: Config, layout: Layout) -> Rows:
@@ -42,7 +43,7 @@ def speaker_rows(config: Config, layout: Layout) -> Rows:
             {who: {ALL: count} for who, count in clips.items()},
             dict.fromkeys(clips, kept.height),
         )
-        for task in LABELLED_TASKS:
+        for task in LABELLED:
             rows += _of_task(corpus, task, kept, layout)
         for setting in settings_of(options):
             rows += _of_target(corpus, setting, kept, layout)

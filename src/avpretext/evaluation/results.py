@@ -6,11 +6,12 @@ from typing import Any
 import polars as pl
 
 from avpretext import shards
-from avpretext.config import TASKS, Config
+from avpretext.config import Config
 from avpretext.corpora.settings import Setting, settings_of
 from avpretext.evaluation.kinds import SCORINGS, Scoring
 from avpretext.evaluation.summaries import Rows, present
 from avpretext.flow.paths import Layout
+from avpretext.flow.tasks import TASKS
 from avpretext.systems import stands_beside
 
 SCORE = ("", "_low", "_high", "_mean", "_std", "_seed_std")

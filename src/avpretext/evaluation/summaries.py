@@ -9,12 +9,13 @@ from typing import Any
 import polars as pl
 
 from avpretext import shards
-from avpretext.config import LABELLED_TASKS, Config, CorpusOptions
+from avpretext.config import Config, CorpusOptions
 from avpretext.corpora.settings import Setting, settings_of
 from avpretext.evaluation import sound_summary
 from avpretext.flow.artefacts import STAGES
 from avpretext.flow.paths import Layout
 from avpretext.flow.schemas import REASONS
+from avpretext.flow.tasks import LABELLED
 from avpretext.names import alike, quoted
 
 Rows = list[dict[str, Any]]
@@ -131,7 +132,7 @@ def label_balance_rows(config: Config, layout: Layout) -> Rows:
     rows: Rows = []
     refused = rejects_of(config, layout)
     for name, corpus in config.corpora.items():
-        for task in LABELLED_TASKS:
+        for task in LABELLED:
             labels = read_present([layout.corpus(name, f"labels_{task}")])
             if labels is not None:
                 counts = emotion_counts(labels) if task == "emotion" else chunk_counts(labels)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from avpretext.config import TASKS, Config
+from avpretext.config import Config
 from avpretext.evaluation import (
     agreement,
     au_summary,
@@ -23,6 +23,7 @@ from avpretext.evaluation.metrics import CLASS_MEASURES
 from avpretext.evaluation.results import DIFFERENCE, SCORE, Evaluated
 from avpretext.evaluation.summaries import Rows
 from avpretext.flow.paths import Layout
+from avpretext.flow.tasks import TASKS
 
 _NAMED = ("corpus", "target", "protocol")
 """What names every result."""

@@ -9,115 +9,13 @@ torch, MediaPipe and openSMILE.
 """
 
 import functools
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from avpretext.flow.columns import BOOL, COMMON, FLOATS, MEDIA, PATTERNS, Column, D, F, I, L, S
+from avpretext.flow.columns import BOOL, FLOATS, MEDIA, Column, D, F, I, L, S
+from avpretext.flow.registry import Artefact, Stage
 from avpretext.flow.tasks import LABELLED, Task
-
-
-@dataclass(frozen=True)
-class Artefact:
-    """One kind of file.
-
-    Attributes
-    ----------
-    place
-        Its path below the results folder, with Snakemake wildcards for what varies.
-    row
-        Of a Parquet file what a row is; of another file what it is.
-    columns
-        Names of the columns in order; a pattern such as `AU*` stands for several. Empty: it is no Parquet file.
-    own
-        Columns whose type, meaning or unit is not that of `COMMON`.
-    """
-
-    place: str
-    row: str
-    columns: str = ""
-    own: Mapping[str, Column] = field(default_factory=dict)
-
-    def column(self, name: str) -> Column | None:
-        """Return what is said of a column, or of the pattern that it matches; None if nothing is."""
-        key = self.key(name)
-        return None if key is None else {**COMMON, **self.own}[key]
-
-    def key(self, name: str) -> str | None:
-        """Return under which name or pattern a column is described, its own before the common ones."""
-        for known in (self.own, COMMON):
-            for key in known:
-                if key == name or ("*" in key and fnmatchcase(name, key.replace("[", "[[]"))):
-                    return key
-        return None
-
-    def schema(
-        self, names: Mapping[str, Sequence[str]] | None = None, types: Mapping[str, pa.DataType] | None = None
-    ) -> pa.Schema:
-        """Return the schema.
-
-        Parameters
-        ----------
-        names
-            Pattern to the names of its columns, where the configuration decides; others stand for themselves.
-        types
-            Types that the configuration decides, such as the number of landmarks.
-        """
-        fields = []
-        for name in self.columns.split():
-            kind = (types or {}).get(name) or {**COMMON, **self.own}[name].type
-            fields += [pa.field(one, kind) for one in {**PATTERNS, **(names or {})}.get(name, [name])]
-        return pa.schema(fields)
-
-    def described(self) -> Iterator[tuple[list[str], Column]]:
-        """Yield names of columns and what they mean; columns of one pattern come together."""
-        for key, group in groupby(self.schema().names, key=self.key):
-            yield list(group), {**COMMON, **self.own}[key or ""]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One step of the flow.
-
-    Attributes
-    ----------
-    name
-        Of the rule, the command, the folder.
-    module
-        Where its function `run` is.
-    version
-        Raised whenever the output would change for the same input.
-    summary
-        What it does, in a sentence: the help of its command.
-    writes
-        Its files: the main one under an empty name, others under their own.
-    options
-        The parts of the configuration that shape its output, as dotted keys; `*`: all of it, since it shows what others
-        made.
-    but
-        Options among these that do not: in a dotted key's group, the names left out.
-    runs
-        Stages whose work it does too, so that their versions count as well as its own.
-    fixed
-        True: its output can be no other, since all who read it check its SHA-256; a file put there by hand will do.
-    refuses
-        True: it may refuse clips, whose rows are in its `rejects`.
-    """
-
-    name: str
-    module: str
-    version: int
-    summary: str
-    writes: Mapping[str, Artefact] = field(default_factory=dict)
-    options: tuple[str, ...] = ()
-    but: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
-    fixed: bool = False
-    refuses: bool = False
 
 
 def _of_corpus(*keys: str) -> tuple[str, ...]:
@@ -192,7 +90,9 @@ def _labels_of(task: Task) -> Stage:
                 S, "`labelled`, `none` (no class scored enough), `ambiguous` (two scored alike), `unmeasured`"
             ),
             "label": Column(S, f"the {task.name}; null unless `labelled`"),
-            "confidence": Column(F, "how far the best is ahead of the second, and of the least score that counts", "0..1"),
+            "confidence": Column(
+                F, "how far the best is ahead of the second, and of the least score that counts", "0..1"
+            ),
             "score_*": Column(F, f"score of each {task.name} of the table", "0..1"),
             **value,
         }  # fmt: skip
@@ -290,7 +190,8 @@ _ROWS = (
              "pitch_deg": Column(F, "of the head; above 0: the face looks down", "degrees"),
              "yaw_deg": Column(F, "above 0: the nose turns to the right of the picture", "degrees"),
              "roll_deg": Column(F, "above 0: the head tilts counter-clockwise in the picture", "degrees"),
-             "width": Column(I, "of the stored frame", "pixels"), "height": Column(I, "of the stored frame", "pixels")}),
+             "width": Column(I, "of the stored frame", "pixels"),
+             "height": Column(I, "of the stored frame", "pixels")}),
          "rejects": _rejects("landmarks"),
          "preview": Artefact("{corpus}/landmarks/preview/{shard}.parquet",
                              "frame of the one clip that the report shows", _PICTURES),
@@ -473,7 +374,8 @@ _ROWS = (
         "Score predictions: metrics, intervals, paired tests against scratch.",
         {"metrics": Artefact(
             "{corpus}/evaluate/{setting}/metrics.parquet", "measure of a system",
-            "initialisation measure class value ci_low ci_high mean std seed_std runs seeds pretrainings speakers clips",
+            "initialisation measure class value ci_low ci_high mean std seed_std runs seeds pretrainings speakers"
+            " clips",
             {"value": Column(D, "over all test clips, folds pooled, averaged over seeds", "0..1; CCC and r: -1..1"),
              "mean": Column(D, "mean over runs", "as `value`"), "std": Column(D, "deviation over runs", "as `value`"),
              "seed_std": Column(D, "deviation over the trainings that `seeds` counts; null: a single one",
@@ -517,7 +419,8 @@ _ROWS = (
         {"": Artefact("manifest.json", "what was made; `avpretext.open` reads it")}, ("*",),
     ),
     Stage(
-        "ablate", "avpretext.report.ablation_page", 2, "Compare initialisations, losses and aggregators: tables and a page.",
+        "ablate", "avpretext.report.ablation_page", 2,
+        "Compare initialisations, losses and aggregators: tables and a page.",
         {"tables": Artefact("tables/{table}", "`ablation.csv`, `ablation.md`, `ablation.tex`, ..."),
          "page": Artefact("ablation.html", "a page of them")},
         ("*",),
@@ -545,14 +448,14 @@ _TRUTH = {
     "phoneme": Column(S, "espeak-ng's name of it"),
 }
 TRUTH = {
-    "clips": Artefact(
+    "truth.clips": Artefact(
         "truth/clips.parquet", "clip", "corpus clip_id speaker emotion sentence text vocal_energy facial_activation",
         _TRUTH,
     ),
-    "action_units": Artefact(
+    "truth.action_units": Artefact(
         "truth/action_units.parquet", "video frame", "corpus clip_id frame time_s AU*", _TRUTH
     ),
-    "phonemes": Artefact("truth/phonemes.parquet", "phoneme", "corpus clip_id start_s end_s phoneme", _TRUTH),
+    "truth.phonemes": Artefact("truth/phonemes.parquet", "phoneme", "corpus clip_id start_s end_s phoneme", _TRUTH),
 }  # fmt: skip
 """What the demo corpus knows of itself, below its folder."""
 
@@ -573,28 +476,19 @@ def stage_of(artefact: str) -> str:
     return artefact.partition(".")[0]
 
 
-def schema(
+def schema_of(
     artefact: str, names: Mapping[str, Sequence[str]] | None = None, types: Mapping[str, pa.DataType] | None = None
 ) -> pa.Schema:
     """Return the schema of a kind of file, see `Artefact.schema`.
 
-    >>> schema("log_mel", {"mel[*]": ["mel[0]", "mel[1]"]}).names
+    >>> schema_of("log_mel", {"mel[*]": ["mel[0]", "mel[1]"]}).names
     ['clip_id', 'frame', 'time_s', 'mel[0]', 'mel[1]']
     """
+    if names is None and types is None:
+        return _fixed_schema(artefact)
     return ARTEFACTS[artefact].schema(names, types)
 
 
 @functools.cache
-def _pattern(artefact: str) -> re.Pattern[str]:
-    place = re.escape(ARTEFACTS[artefact].place)
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", place))
-
-
-def parts_of(artefact: str, place: str) -> dict[str, str] | None:
-    """Return the wildcards of a path below the results folder; None if it is no such artefact.
-
-    >>> parts_of("finetune.history", "c/finetune/voice.chou/base.mean/scratch/history.parquet")["initialisation"]
-    'scratch'
-    """
-    found = _pattern(artefact).fullmatch(place)
-    return None if found is None else found.groupdict()
+def _fixed_schema(artefact: str) -> pa.Schema:
+    return {**ARTEFACTS, **TRUTH}[artefact].schema()

@@ -70,13 +70,13 @@ def original_of(name: str) -> str:
     return corpus.partition("@")[0] + slash + clip_id
 
 
-class Results:
+class Layout:
     """Paths below a results folder, by the names of artefacts (`flow.artefacts`).
 
-    >>> results = Results("results")
-    >>> results.path("landmarks.thumbnails", corpus="demo", shard=3)
+    >>> layout = Layout("results")
+    >>> layout.path("landmarks.thumbnails", corpus="demo", shard=3)
     'results/demo/landmarks/thumbnails/0003.parquet'
-    >>> results.path("evaluate.metrics", corpus="demo")
+    >>> layout.path("evaluate.metrics", corpus="demo")
     'results/demo/evaluate/{setting}/metrics.parquet'
     """
 
@@ -120,106 +120,3 @@ class Results:
         of_corpus = [corpus] if "{" in corpus else []
         wildcards = re.findall(r"\{\w+\}", rest)
         return str(self.folder.joinpath(kind, *of_corpus, stage, *wildcards)) + extension
-
-
-class Layout:
-    """Paths below the results folder; each may hold Snakemake wildcards such as `{corpus}`."""
-
-    def __init__(self, results: str | Path) -> None:
-        self.results = Path(results)
-        self._prefix = str(self.results / "x")[:-1]
-
-    def shard(self, corpus: str, stage: str, shard: int | str, artefact: str | None = None) -> str:
-        """Return the path of one shard of a stage: `results/{corpus}/{stage}[/{artefact}]/{shard}.parquet`."""
-        # Plain string work: a plan of thousands of shards asks this of every file of every job.
-        name = shard if isinstance(shard, str) else f"{shard:04d}"
-        within = f"{stage}/{artefact}" if artefact else stage
-        return f"{self._prefix}{corpus}/{within}/{name}.parquet"
-
-    def shards(self, corpus: str, stage: str, count: int, artefact: str | None = None) -> list[str]:
-        """Return the paths of all `count` shards of a stage."""
-        return [self.shard(corpus, stage, shard, artefact) for shard in range(count)]
-
-    def corpus(self, corpus: str, stage: str, name: str = "all") -> str:
-        """Return the path of an artefact that covers a whole corpus: `results/{corpus}/{stage}/{name}.parquet`."""
-        return str(self.results / corpus / stage / f"{name}.parquet")
-
-    def pretrain(self, aggregator: str, tasks: str, name: str) -> str:
-        """Return a file of the pre-trainings on a set of tasks: `results/pretrain/{aggregator}/{tasks}/{name}`."""
-        return str(self.results / "pretrain" / aggregator / tasks / name)
-
-    def checkpoint(self, aggregator: str, tasks: str, seed: int) -> str:
-        """Return the weights of one pre-training: `checkpoint.safetensors` in a folder named by its number."""
-        return self.pretrain(aggregator, tasks, f"{seed}/{CHECKPOINT}")
-
-    def listing(self, corpus: str) -> str:
-        """Return the file in which a run notes what it found in a corpus; its name is none of a shard."""
-        return str(self.results / corpus / "index" / "listing")
-
-    def targets(self, corpus: str, target: str) -> str:
-        """Return the table of one label target of a corpus: `results/{corpus}/targets/{target}.parquet`."""
-        return self.corpus(corpus, "targets", target)
-
-    def folds(self, corpus: str, setting: str) -> str:
-        """Return the table of folds of one setting (target and protocol, such as `voice.chou`)."""
-        return self.corpus(corpus, "folds", setting)
-
-    def finetune(self, corpus: str, setting: str, variant: str, initialisation: str, name: str) -> str:
-        """Return a file of the fine-tuning runs of one setting, variant (such as `base.mean`) and initialisation."""
-        return str(self.results / corpus / "finetune" / setting / variant / initialisation / name)
-
-    def co_occurrence(self, corpus: str, setting: str) -> str:
-        """Return the table of how often raters name two emotions together, in the training clips of a setting."""
-        return self.corpus(corpus, "co_occurrence", setting)
-
-    def deepemocluster(self, corpus: str, setting: str, name: str) -> str:
-        """Return a file of the DeepEmoCluster runs of one setting."""
-        return str(self.results / corpus / "deepemocluster" / setting / name)
-
-    def baseline(self, corpus: str, setting: str) -> str:
-        """Return the predictions of the baselines in one setting."""
-        return str(self.results / corpus / "baseline" / setting / "predictions.parquet")
-
-    def ensemble(self, corpus: str, setting: str) -> str:
-        """Return the predictions of the ensembles in one setting."""
-        return str(self.results / corpus / "ensemble" / setting / "predictions.parquet")
-
-    def export(self, corpus: str, setting: str, initialisation: str, name: str) -> str:
-        """Return a file of the folder of one trained model: `results/{corpus}/export/{setting}/{initialisation}/`."""
-        return str(self.results / corpus / "export" / setting / initialisation / name)
-
-    def evaluate(self, corpus: str, setting: str, name: str) -> str:
-        """Return a file of scores of one setting: `results/{corpus}/evaluate/{setting}/{name}.parquet`."""
-        return str(self.results / corpus / "evaluate" / setting / f"{name}.parquet")
-
-    def orofacial(self, system: str, name: str) -> str:
-        """Return a file of one orofacial system: `results/orofacial/{system}/{name}`."""
-        return str(self.results / "orofacial" / system / name)
-
-    def orofacial_page(self) -> str:
-        """Return the path of the HTML page of the orofacial systems."""
-        return str(self.results / "orofacial.html")
-
-    def models(self, name: str) -> str:
-        """Return the path of a downloaded model file."""
-        return str(self.results / "models" / name)
-
-    def table(self, name: str) -> str:
-        """Return the path of a result table, with its extension."""
-        return str(self.results / "tables" / name)
-
-    def report(self) -> str:
-        """Return the path of the HTML report."""
-        return str(self.results / "report.html")
-
-    def ablation_page(self) -> str:
-        """Return the path of the ablation's HTML page."""
-        return str(self.results / "ablation.html")
-
-    def log(self, *parts: str) -> str:
-        """Return the path of a log file, named like the artefact that the job makes."""
-        return str(self.results.joinpath("logs", *parts)) + ".log"
-
-    def benchmark(self, *parts: str) -> str:
-        """Return the path of a Snakemake benchmark file: seconds and memory of the job."""
-        return str(self.results.joinpath("benchmarks", *parts)) + ".tsv"

@@ -1,8 +1,8 @@
 """The pretext tasks, a row each: what is asked of which part of a clip, by which options, and how it is shown.
 
-Adding a task: a module that writes its labels, a row in `TASKS`, and a rule `labels_NAME` (docs/extending.md). The stage
-`labels_NAME` (`flow.artefacts`), the group `labels.NAME` of the configuration, the sets of tasks, heads, losses, tables,
-charts and exports follow from the row.
+Adding a task: a module that writes its labels, a row in `TASKS`, and a rule `labels_NAME` (docs/extending.md). The
+stage `labels_NAME` (`flow.artefacts`), the group `labels.NAME` of the configuration, the sets of tasks, heads, losses,
+tables, charts and exports follow from the row.
 """
 
 from collections.abc import Mapping

@@ -6,13 +6,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-LABELLED_TASKS = ("energy", "activation", "emotion")
-"""The pretext tasks that have pseudo-labels of their own, each with a stage `labels_{task}`."""
-
-TASKS = (*LABELLED_TASKS, "clusters")
-"""The pretext tasks, in the order in which sets of them are named."""
-
-Task = Literal["energy", "activation", "emotion", "clusters"]
 Aggregator = Literal["mean", "gated", "rnn_attention", "self_attention", "self_attention_published"]
 Loss = Literal["base", "penalty"]
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from avpretext.options.base import Aggregator, Count, Location, Loss, Options, Place, Positive, Task
+from avpretext.options.base import Aggregator, Count, Location, Loss, Options, Place, Positive
 from avpretext.systems import BEST, Kernel, Machine, Normalisation, Vectors
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
@@ -91,10 +91,10 @@ class PretrainOptions(LoopOptions):
         description="pre-trainings of each set of tasks; run i of finetune.seeds starts from number i modulo this; 1:"
         " the luck of pre-training is in no interval and no test; null: as many as runs, 1 where nothing is fine-tuned",
     )
-    task_sets: list[list[Task]] | Literal["all"] = Field(
+    task_sets: list[list[str]] | Literal["all"] = Field(
         "all", description="sets of tasks; all: every subset of energy, activation, emotion; and clusters alone"
     )
-    task_weights: dict[Task, Annotated[float, Field(ge=0)]] = Field(
+    task_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
         {"energy": 1.0, "activation": 1.0, "emotion": 1.0, "clusters": 1.0},
         description="weight of each task in the loss",
     )
@@ -115,7 +115,7 @@ class PretrainOptions(LoopOptions):
         ],
         description="columns of `speech` set to zero in the input, for they carry the energy that task 1 asks for",
     )
-    hidden_from: list[Task] = Field(
+    hidden_from: list[str] = Field(
         ["energy"],
         description="the tasks that are asked without the hidden columns; in a set with others, each clip comes twice",
     )

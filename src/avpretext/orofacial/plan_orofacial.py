@@ -25,7 +25,7 @@ class OrofacialPlan:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.plan, self.config, self.results = plan, plan.config, plan.results
+        self.plan, self.config, self.layout = plan, plan.config, plan.layout
         self.corpora = self.config.orofacial_corpora()
 
     def checked(self) -> "OrofacialPlan":
@@ -64,7 +64,7 @@ class OrofacialPlan:
         if self.config.orofacial.emotion == "pseudo":
             return self.plan.of_corpora("labels_emotion", self.corpora)
         return {
-            corpus: [self.results.path("targets", corpus=corpus, target=target_name(options, targets_of(options)[0]))]
+            corpus: [self.layout.path("targets", corpus=corpus, target=target_name(options, targets_of(options)[0]))]
             for corpus, options in ((name, self.config.corpora[name]) for name in self.corpora)
             if "finetune" in options.use and _one_class(options)
         }
@@ -72,14 +72,14 @@ class OrofacialPlan:
     def of_systems(self, *parts: str) -> list[str]:
         """Return files of every system."""
         return [
-            self.results.path(f"orofacial_system.{part}", system=system)
+            self.layout.path(f"orofacial_system.{part}", system=system)
             for system in self.config.orofacial.systems
             for part in parts
         ]
 
     def of_system(self) -> dict[str, str]:
         """Return the files of a system, `{system}` being a wildcard, by what they are."""
-        return {part: self.results.path(f"orofacial_system.{part}") for part in STAGES["orofacial_system"].writes}
+        return {part: self.layout.path(f"orofacial_system.{part}") for part in STAGES["orofacial_system"].writes}
 
     def tables(self) -> list[str]:
         """Return the tables."""
@@ -88,7 +88,7 @@ class OrofacialPlan:
     def films(self) -> list[str]:
         """Return the folder of films, as a list of none or one."""
         wanted = self.config.orofacial.films and self.config.orofacial.film_system in self.config.orofacial.systems
-        return [str(Path(self.results.path("film")))] if wanted else []
+        return [str(Path(self.layout.path("film")))] if wanted else []
 
 
 def _one_class(options: CorpusOptions) -> bool:

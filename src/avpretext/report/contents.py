@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from avpretext.config import TASKS, Config
+from avpretext.config import Config
 from avpretext.evaluation import fold_table, printed, results, summaries
 from avpretext.evaluation.fold_table import Protocol
 from avpretext.evaluation.kinds import Scoring
@@ -19,6 +19,7 @@ from avpretext.evaluation.summaries import Rows
 from avpretext.flow.artefacts import STAGES
 from avpretext.flow.paths import Layout
 from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.tasks import TASKS
 from avpretext.report import figures
 from avpretext.report.co_occurrence_chart import heat_map_of
 from avpretext.report.significance import PairedTest, tests_of

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from avpretext.config import LABELLED_TASKS, Config
+from avpretext.config import Config
 from avpretext.evaluation.agreement import Agreement, agreements
 from avpretext.evaluation.formats import decimal
 from avpretext.evaluation.label_speakers import speaker_rows
 from avpretext.evaluation.summaries import Rows
 from avpretext.flow.paths import Layout
+from avpretext.flow.tasks import LABELLED
 from avpretext.report import distribution_charts
 from avpretext.report.contents import WITHOUT_LABEL
 from avpretext.report.label_values import label_values
@@ -101,7 +102,7 @@ def _counted(rows: Rows) -> dict[tuple[str, str, str, str | None], Cell]:
     for row in rows:
         if row["task"] == "clips" or (row["task"] in ("energy", "activation") and row["label"] == "low"):
             continue
-        pseudo = row["task"] in LABELLED_TASKS
+        pseudo = row["task"] in LABELLED
         label = NO_LABEL if pseudo and row["label"] in WITHOUT_LABEL else row["label"]
         key = (row["task"], row.get("target", ""), label, row["speaker"])
         before = counted.get(key, (0, 0.0))

@@ -14,9 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from avpretext import __version__
-from avpretext.config import TASKS, Config
+from avpretext.config import Config
 from avpretext.evaluation import formats, printed, results, sound_summary, summaries
 from avpretext.flow.paths import Layout
+from avpretext.flow.tasks import TASKS
 from avpretext.progress import duration
 from avpretext.report import (
     au_faces,

@@ -50,7 +50,7 @@ def _entry(made: Made, plan: Plan) -> dict[str, Any]:
         "artefact": made.artefact,
         "stage": stage_of(made.artefact),
         "of": made.of,
-        "files": [plan.results.place_of(file) for file in made.files],
+        "files": [plan.layout.place_of(file) for file in made.files],
         "made": [{**json.loads(way), "files": count} for way, count in sorted(ways.items())],
     }
 

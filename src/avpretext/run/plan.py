@@ -13,7 +13,7 @@ from avpretext.corpora.settings import Setting
 from avpretext.corpora.transcripts import transcript_files
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import ARTEFACTS, STAGES, stage_of
-from avpretext.flow.paths import Results, copy_of, expand, original_of
+from avpretext.flow.paths import Layout, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
 from avpretext.run.imports import fingerprint_of
 from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings
@@ -56,7 +56,7 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.results = Results(config.results)
+        self.layout = Layout(config.results)
         self.settings = {
             name: {setting.name: setting for setting in settings_of(corpus)} for name, corpus in config.corpora.items()
         }
@@ -101,7 +101,7 @@ class Plan:
 
     def _of_corpora(self) -> Iterator[Made]:
         if self.config.with_video():
-            yield Made("models", "", [self.results.path("models")])
+            yield Made("models", "", [self.layout.path("models")])
         for corpus in self.config.corpora:
             for artefact in self.of_corpus(corpus):
                 yield Made(artefact, corpus, self.shards(corpus, artefact))
@@ -160,7 +160,7 @@ class Plan:
         own = self.config.variant.aggregator
         for tasks in self.config.task_sets():
             yield Made("pretrain.checkpoint", tasks, self.checkpoints(own, tasks))
-            yield Made("pretrain.history", tasks, [self.results.path("pretrain.history", aggregator=own, tasks=tasks)])
+            yield Made("pretrain.history", tasks, [self.layout.path("pretrain.history", aggregator=own, tasks=tasks)])
 
     def _of_settings(self) -> Iterator[Made]:
         targets: Keyed = {}
@@ -168,14 +168,14 @@ class Plan:
             for setting in self.settings[corpus]:
                 targets |= dict(self.target_tables(corpus, setting))
                 for artefact in self._of_setting(corpus, setting):
-                    files = [self.results.path(artefact, corpus=corpus, setting=setting)]
+                    files = [self.layout.path(artefact, corpus=corpus, setting=setting)]
                     yield Made(artefact, f"{corpus}/{setting}", files)
                 for file in self.tuned(corpus, setting, self.config.variant, self.config.initialisations()):
                     yield Made("finetune.predictions", f"{corpus}/{setting}", [file])
                     yield Made("finetune.history", f"{corpus}/{setting}", [_history_beside(file)])
                 for name in self.config.export.initialisations:
                     for artefact in ("export.model", "export.weights", "card.readme", "card.card"):
-                        place = self.results.path(artefact, corpus=corpus, setting=setting, exported=name)
+                        place = self.layout.path(artefact, corpus=corpus, setting=setting, exported=name)
                         yield Made(artefact, f"{corpus}/{setting}", [place])
         for corpus, files in targets.items():
             yield from (Made("targets", corpus, [file]) for file in files)
@@ -224,8 +224,8 @@ class Plan:
     def shards(self, corpus: str, artefact: str) -> list[str]:
         """Return all shards of an artefact of a corpus, or the one file that covers it."""
         if "{shard}" not in ARTEFACTS[artefact].place:
-            return [self.results.path(artefact, corpus=corpus)]
-        return self.results.shards(artefact, corpus, self._options_of(corpus).shards)
+            return [self.layout.path(artefact, corpus=corpus)]
+        return self.layout.shards(artefact, corpus, self._options_of(corpus).shards)
 
     def _options_of(self, corpus: str) -> CorpusOptions:
         """Return the options of a corpus, or of the corpus that it is a faster or slower copy of."""
@@ -259,12 +259,12 @@ class Plan:
     def action_unit_inputs(self, corpus: str, shard: str) -> dict[str, str]:
         """Return what the action units of a shard are measured from, by the name of the command's option."""
         if self.config.action_units.backend == "pyfeat":
-            return {"frames": self.results.path("split.frames", corpus=corpus, shard=shard)}
+            return {"frames": self.layout.path("split.frames", corpus=corpus, shard=shard)}
         listed = {
-            "landmarks": self.results.path("landmarks", corpus=corpus, shard=shard),
-            "index": self.results.path(self.clips(corpus), corpus=corpus, shard=shard),
+            "landmarks": self.layout.path("landmarks", corpus=corpus, shard=shard),
+            "index": self.layout.path(self.clips(corpus), corpus=corpus, shard=shard),
         }
-        return {**listed, "neutral": self.results.path("neutral", corpus=corpus)} if self._calibrates() else listed
+        return {**listed, "neutral": self.layout.path("neutral", corpus=corpus)} if self._calibrates() else listed
 
     def imported_action_units(self) -> str | None:
         """Return what changes when a file of imported action units is added, replaced or removed; None without any."""
@@ -361,14 +361,14 @@ class Plan:
             name: own if name == corpus else next(iter(self._first_target(name)))
             for name in self.config.learnt_from(corpus)
         }
-        return {name: [self.results.path("targets", corpus=name, target=target)] for name, target in chosen.items()}
+        return {name: [self.layout.path("targets", corpus=name, target=target)] for name, target in chosen.items()}
 
     # What is trained, and what starts from it.
 
     def checkpoints(self, aggregator: str, tasks: str) -> list[str]:
         """Return the checkpoints of a set of tasks, one for each seed; both may be wildcards."""
         return [
-            self.results.path("pretrain.checkpoint", aggregator=aggregator, tasks=tasks, seed=seed)
+            self.layout.path("pretrain.checkpoint", aggregator=aggregator, tasks=tasks, seed=seed)
             for seed in range(self.config.pretrainings)
         ]
 
@@ -392,7 +392,7 @@ class Plan:
     def tuned(self, corpus: str, setting: str, variant: Variant, starts: Sequence[str]) -> list[str]:
         """Return the predictions of these initialisations with the loss and the aggregator of a variant."""
         return [
-            self.results.path(
+            self.layout.path(
                 "finetune.predictions", corpus=corpus, setting=setting, variant=variant.name, initialisation=start
             )
             for start in starts
@@ -412,7 +412,7 @@ class Plan:
 
     def beside(self, corpus: str, setting: str) -> list[str]:
         """Return the predictions of what is compared with fine-tuning."""
-        return [self.results.path(name, corpus=corpus, setting=setting) for name in self._beside(corpus, setting)]
+        return [self.layout.path(name, corpus=corpus, setting=setting) for name in self._beside(corpus, setting)]
 
     def alone(self, corpus: str, setting: str) -> list[str]:
         """Return the predictions of every initialisation, and of what stands beside them, in a setting."""
@@ -421,7 +421,7 @@ class Plan:
 
     def predictions(self, corpus: str, setting: str) -> list[str]:
         """Return the same predictions and those of ensembles."""
-        together = [self.results.path("ensemble.predictions", corpus=corpus, setting=setting)]
+        together = [self.layout.path("ensemble.predictions", corpus=corpus, setting=setting)]
         return [*self.alone(corpus, setting), *(together if self._has_ensembles(corpus, setting) else [])]
 
     # What ends in tables.
@@ -435,7 +435,7 @@ class Plan:
                     found += self.tuned(corpus, name, variant, starts)
                 found += self.beside(corpus, name)
                 if setting.votes and "penalty" in self.config.ablation.losses:
-                    found.append(self.results.path("co_occurrence", corpus=corpus, setting=name))
+                    found.append(self.layout.path("co_occurrence", corpus=corpus, setting=name))
         return found
 
     def tables(self) -> list[str]:
@@ -447,7 +447,7 @@ class Plan:
 
     def named_tables(self, names: Iterable[str]) -> list[str]:
         """Return the paths of tables."""
-        return [self.results.path("tables", table=name) for name in names]
+        return [self.layout.path("tables", table=name) for name in names]
 
 
 def _history_beside(predictions: str) -> str:
