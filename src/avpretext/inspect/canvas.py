@@ -14,26 +14,14 @@ from avpretext.report.theme import COLOURS, style
 
 Picture = NDArray[np.uint8]
 
-PALETTE = {
-    "ink": "#1b2126", "muted": "#5c6770", "grid": "#dfe3e6", "surface": "#fcfcfa", "accent": "#14657f",
-    "energy": "#a9660b", "activation": "#0d7a63", "emotion": "#6a4bbf", "warm": "#b4531d", "soft": "#a9c9d4",
-    "raised": "#ffffff", "clusters": "#a8326b",
-}  # fmt: skip
-"""The report's colours on a light page (`report/templates/report.css`), in place of the stand-ins of its theme."""
-
 _PIXELS_PER_INCH = 72
 """At this resolution a point is a pixel of the sheet."""
 
 
 @contextmanager
 def painted() -> Iterator[None]:
-    """Draw in the style of the report, in plain colours."""
-    shown = {stand_in: PALETTE[name] for name, stand_in in COLOURS.items()}
-    with style():
-        for key, value in list(mpl.rcParams.items()):
-            if isinstance(value, str) and value in shown:
-                mpl.rcParams[key] = shown[value]
-        mpl.rcParams["figure.constrained_layout.use"] = False
+    """Draw in the style of the report, at places that are given."""
+    with style(), mpl.rc_context({"figure.constrained_layout.use": False}):
         yield
 
 
@@ -51,7 +39,7 @@ class Sheet:
     def __init__(self, width: int, height: int, scale: float = 1.0) -> None:
         self.width, self.height, self.scale = width, height, scale
         inches = (width / _PIXELS_PER_INCH, height / _PIXELS_PER_INCH)
-        self._figure = Figure(figsize=inches, dpi=_PIXELS_PER_INCH * scale, facecolor=PALETTE["surface"])
+        self._figure = Figure(figsize=inches, dpi=_PIXELS_PER_INCH * scale, facecolor=COLOURS["surface"])
         self._canvas = FigureCanvasAgg(self._figure)
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
@@ -65,7 +53,7 @@ class Sheet:
     ) -> None:
         """Write words whose upper left corner is at a place."""
         self._figure.text(
-            left / self.width, 1 - top / self.height, words, fontsize=size, color=PALETTE[colour],
+            left / self.width, 1 - top / self.height, words, fontsize=size, color=COLOURS[colour],
             fontweight="bold" if bold else "normal", verticalalignment="top",
         )  # fmt: skip
 

@@ -9,12 +9,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.inspect import traces, words
-from avpretext.inspect.canvas import PALETTE, Sheet, painted
+from avpretext.inspect.canvas import Sheet, painted
 from avpretext.inspect.clip import Inspected
 from avpretext.inspect.clip_pictures import Pictures
 from avpretext.inspect.find import said
 from avpretext.inspect.overlay import Picture, View, drawn, view_of
 from avpretext.media.encode import write_mp4
+from avpretext.report.theme import COLOURS
 
 WIDTH, MARGIN, HEAD = 1280, 20, 74
 COLUMN = 440
@@ -102,7 +103,7 @@ def _frames(
 
 
 def _rgb(colour: str) -> tuple[int, ...]:
-    return tuple(bytes.fromhex(PALETTE[colour][1:]))
+    return tuple(bytes.fromhex(COLOURS[colour][1:]))
 
 
 def _reading(film: Picture, text: str, below: int, font: ImageFont.FreeTypeFont, seen: bool) -> Picture:

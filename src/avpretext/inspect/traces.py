@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from avpretext.inspect.canvas import PALETTE, Sheet
+from avpretext.inspect.canvas import Sheet
 from avpretext.inspect.clip import Inspected
+from avpretext.report.theme import COLOURS
 
 TITLE, GAP, SECONDS = 17.0, 9.0, 34.0
 """Pixels for the title of a panel, under it, and for the time axis below the last."""
@@ -123,18 +124,18 @@ def draw(
         tall = panel.least + share * (panel.height - panel.least)
         axes = sheet.axes(left + NAMES, below + TITLE, width - NAMES, tall)
         panel.draw(axes)
-        axes.set_title(panel.title, fontsize=11, color=PALETTE["muted"], pad=3)
+        axes.set_title(panel.title, fontsize=11, color=COLOURS["muted"], pad=3)
         axes.set_xlim(0, duration_s)
         axes.tick_params(labelsize=10, labelbottom=number == len(panels) - 1)
         for time_s in marks_s:
-            axes.axvline(time_s, color=PALETTE["muted"], linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
+            axes.axvline(time_s, color=COLOURS["muted"], linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
         below += TITLE + tall + GAP
     axes.set_xlabel("seconds", fontsize=10, labelpad=2)
     return TimeAxis(left + NAMES, left + width, top + TITLE, below - GAP, duration_s)
 
 
 def _line(axes: Axes, time_s: Sequence[float], values: Sequence[float], colour: str) -> None:
-    axes.plot(time_s, values, color=PALETTE[colour], linewidth=1.5)
+    axes.plot(time_s, values, color=COLOURS[colour], linewidth=1.5)
     axes.grid(axis="y", linewidth=0.7)
     axes.yaxis.set_major_locator(MaxNLocator(3))
 
@@ -146,7 +147,7 @@ def _energy(axes: Axes, draw: Callable[[Axes], None], clip: Inspected) -> None:
     axes.set_ylim(low, high + (0.22 * (high - low) if clip.truth.phonemes else 0))
     for start_s, end_s, name in clip.truth.phonemes:
         middle = (start_s + end_s) / 2
-        axes.text(middle, 0.99, name, fontsize=9, color=PALETTE["muted"], ha="center", va="top", clip_on=True,
+        axes.text(middle, 0.99, name, fontsize=9, color=COLOURS["muted"], ha="center", va="top", clip_on=True,
                   transform=axes.get_xaxis_transform())  # fmt: skip
 
 
@@ -167,7 +168,7 @@ def _bands(axes: Axes, labels: Sequence[Mapping[str, Any]], colour: str) -> None
         high, without = row["label"] == 1, row["label"] is None
         axes.barh(
             lane, row["end_s"] - row["start_s"], left=row["start_s"], height=0.7, linewidth=1.0,
-            color=PALETTE[colour] if high else "none", edgecolor=PALETTE["muted" if without else colour],
+            color=COLOURS[colour] if high else "none", edgecolor=COLOURS["muted" if without else colour],
             linestyle=(0, (1, 2)) if without else "-", alpha=0.85,
         )  # fmt: skip
     axes.set_ylim(len(labels) - 0.4, -0.6)
@@ -177,17 +178,17 @@ def _bands(axes: Axes, labels: Sequence[Mapping[str, Any]], colour: str) -> None
 
 def _ridges(axes: Axes, clip: Inspected, shown: Sequence[str]) -> None:
     """Draw each action unit on a line of its own, which is as high as intensity 1."""
-    sample, colour, of_label = clip.sample, PALETTE["emotion"], prototype(clip)
+    sample, colour, of_label = clip.sample, COLOURS["emotion"], prototype(clip)
     for place, unit in enumerate(shown):
         height = place - 0.9 * np.asarray(sample.action_units[unit])
         axes.fill_between(sample.units_time_s, float(place), height, color=colour, alpha=0.3, linewidth=0)
         axes.plot(sample.units_time_s, height, color=colour, linewidth=1.1)
         if clip.truth.action_units:
             true = place - 0.9 * np.asarray(clip.truth.action_units[unit])
-            axes.plot(clip.truth.time_s, true, color=PALETTE["ink"], linewidth=0.9, linestyle=(0, (3, 2)))
+            axes.plot(clip.truth.time_s, true, color=COLOURS["ink"], linewidth=0.9, linestyle=(0, (3, 2)))
     axes.set_yticks(range(len(shown)), shown)
     for name, unit in zip(axes.get_yticklabels(), shown, strict=True):
-        name.set(fontweight="bold" if unit in of_label else "normal", color=PALETTE["ink"])
+        name.set(fontweight="bold" if unit in of_label else "normal", color=COLOURS["ink"])
     axes.set_ylim(len(shown) - 0.7, -1.0)
     axes.spines["left"].set_visible(False)
 
@@ -201,9 +202,9 @@ def scores(axes: Axes, clip: Inspected) -> None:
     neutral = clip.prototypes.neutral if clip.prototypes else None
     entries = sorted(clip.sample.scores, key=lambda entry: (entry[0] == neutral, entry[0]))
     for place, (name, value) in enumerate(entries):
-        colour = PALETTE["muted" if name == neutral else "emotion"]
+        colour = COLOURS["muted" if name == neutral else "emotion"]
         axes.barh(place, value, height=0.62, color=colour, alpha=1.0 if name == label else 0.3)
-        axes.text(value + 0.015, place, f"{value:.2f}", fontsize=10, va="center", color=PALETTE["muted"])
+        axes.text(value + 0.015, place, f"{value:.2f}", fontsize=10, va="center", color=COLOURS["muted"])
     axes.set_yticks(range(len(entries)), [name for name, _ in entries], fontsize=10)
     axes.set_ylim(len(entries) - 0.5, -0.5)
     axes.set_xlim(0, max(1.0, *(value for _, value in entries)) * 1.08)
