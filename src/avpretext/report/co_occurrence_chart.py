@@ -11,9 +11,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.evaluation.results import Evaluated
-from avpretext.evaluation.summaries import present
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import Evaluated, OpenRun
 from avpretext.report.theme import COLOURS, figure, inline, style
 from avpretext.training.penalty_matrices import read_matrices
 
@@ -24,10 +22,10 @@ _DARKEST = 0.6
 """Opacity of a cell that is 1; ink stays readable on it, in the light and in the dark."""
 
 
-def heat_map_of(one: Evaluated, name: str, layout: Layout) -> Markup | None:
+def heat_map_of(run: OpenRun, one: Evaluated, name: str) -> Markup | None:
     """Return the heat maps of a setting's first fold; None where no penalty was computed."""
-    found = present([layout.co_occurrence(one.corpus, one.setting.name)])
-    return heat_maps(Path(found[0]), name) if found else None
+    table = run.co_occurrence(one)
+    return None if table is None else heat_maps(table, name)
 
 
 def heat_maps(table: Path, name: str, fold: int | None = None) -> Markup:
