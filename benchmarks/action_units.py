@@ -35,8 +35,8 @@ from avpretext.evaluation.truth import emotion_scores, pearson
 from avpretext.face import watch
 from avpretext.face.landmark_shards import evenly, read_clips
 from avpretext.face.landmarks import Artefacts
-from avpretext.flow import schemas
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.labels import emotion
 from avpretext.labels.emotion_table import read_table
 
@@ -66,7 +66,7 @@ def real_faces(listed: list[dict[str, str]], model: Path, folder: Path) -> None:
     clips = [{**row, "clip_id": f"{k:03d}_{Path(row['path']).stem}"} for k, row in enumerate(listed)]
     rows = [index_row(clip, folder) for clip in clips]
     index, faces = (folder / f"{name}.parquet" for name in ("index", "landmarks"))
-    shards.write_table(index, rows, schemas.INDEX, {})
+    shards.write_table(index, rows, schema_of("index"), {})
     spare = [folder / f"spare{k}.parquet" for k in range(4)]
     seen = Artefacts(faces, spare[2], spare[3])
     watch.run(index, Path("/"), MediaOptions(), spare[0], spare[1], model, LandmarkOptions(), seen)
@@ -91,7 +91,7 @@ def index_row(clip: dict[str, str], folder: Path) -> dict[str, Any]:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *picture, "-i", str(source), *silence, *coding]
     subprocess.run(command, check=True)
     known = {"clip_id": clip["clip_id"], "path": str(target).lstrip("/"), "speaker": clip["speaker"]}
-    return dict.fromkeys(schemas.INDEX.names) | known | {"size_bytes": target.stat().st_size}
+    return dict.fromkeys(schema_of("index").names) | known | {"size_bytes": target.stat().st_size}
 
 
 def labels(

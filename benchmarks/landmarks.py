@@ -33,7 +33,7 @@ from avpretext import shards
 from avpretext.config import LandmarkOptions, MediaOptions
 from avpretext.face import landmarks
 from avpretext.face.tracker import quiet_stderr
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 
 Images = list[list[bytes]]
 Decoded = list[list[NDArray[np.uint8]]]
@@ -71,7 +71,7 @@ def stored_frames(video: Path, folder: Path) -> list[bytes]:
 
 def write_shard(stored: Images, path: Path) -> Path:
     """Write the frames as `split` does."""
-    with shards.ShardWriter(path, schemas.FRAMES, {}, compression="none", row_group=256) as writer:
+    with shards.ShardWriter(path, schema_of("split.frames"), {}, compression="none", row_group=256) as writer:
         for number, clip in enumerate(stored):
             rows = [
                 {"clip_id": f"{number:04d}", "frame": k, "time_s": k / 25, "image": {"bytes": image, "path": None}}

@@ -26,8 +26,10 @@ import pyarrow as pa
 import soundfile
 
 from avpretext import shards
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.flow import schemas
-from avpretext.flow.schemas import ACTION_UNITS, SAMPLE_RATE_HZ
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 
 FPS = 25
 LOUDNESS = 0.0005
@@ -194,8 +196,8 @@ def children(process: int) -> list[int]:
 
 def write_index(clip: Folder) -> None:
     """Write an index of one clip."""
-    row = dict.fromkeys(schemas.INDEX.names) | {"clip_id": CLIP, "path": "clip.mkv", "speaker": "someone"}
-    shards.write_table(clip / "index", [row], schemas.INDEX, {})
+    row = dict.fromkeys(schema_of("index").names) | {"clip_id": CLIP, "path": "clip.mkv", "speaker": "someone"}
+    shards.write_table(clip / "index", [row], schema_of("index"), {})
 
 
 def write_video(clip: Folder) -> None:
@@ -217,11 +219,11 @@ def write_audio(clip: Folder, path: Path) -> None:
         for _ in range(round(clip.minutes * 60)):
             file.write(rng.normal(scale=LOUDNESS, size=SAMPLE_RATE_HZ).astype(np.float32))
     samples = round(clip.minutes * 60) * SAMPLE_RATE_HZ
-    row = dict.fromkeys(schemas.AUDIO.names) | {
+    row = dict.fromkeys(schema_of("split.audio").names) | {
         "clip_id": CLIP, "speaker": "someone", "duration_s": samples / SAMPLE_RATE_HZ, "samples": samples,
         "audio": {"bytes": encoded.getvalue(), "path": None}, "video_frames": clip.frames, "fps": float(FPS),
     }  # fmt: skip
-    with shards.ShardWriter(path, schemas.AUDIO, {}, compression="none", row_group=64) as writer:
+    with shards.ShardWriter(path, schema_of("split.audio"), {}, compression="none", row_group=64) as writer:
         writer.write([row])
 
 
@@ -254,29 +256,35 @@ def write_landmarks(clip: Folder, path: Path) -> None:
 
 def write_speech(clip: Folder, path: Path) -> None:
     """Write 65 descriptors of every 10 ms."""
-    schema = schemas.speech([f"descriptor{number}" for number in range(65)])
+    schema = schema_of("speech", {"DESCRIPTOR": [f"descriptor{number}" for number in range(65)]})
     in_parts(clip, path, schema, round(clip.minutes * 6000), 0.01)
 
 
 def write_log_mel(clip: Folder, path: Path) -> None:
     """Write the bands of every 10 ms."""
-    in_parts(clip, path, schemas.log_mel(80), round(clip.minutes * 6000), 0.01)
+    in_parts(
+        clip,
+        path,
+        schema_of("log_mel", {"mel[*]": [f"mel[{band}]" for band in range(80)]}),
+        round(clip.minutes * 6000),
+        0.01,
+    )
 
 
 def write_motion(clip: Folder, path: Path) -> None:
     """Write speeds of every frame."""
-    in_parts(clip, path, schemas.MOTION, clip.frames, 1 / FPS)
+    in_parts(clip, path, schema_of("motion"), clip.frames, 1 / FPS)
 
 
 def write_action_units(clip: Folder, path: Path) -> None:
     """Write action units of every frame."""
     assert len(ACTION_UNITS) == 20
-    in_parts(clip, path, schemas.ACTION_UNIT_FRAMES, clip.frames, 1 / FPS)
+    in_parts(clip, path, schema_of("action_units"), clip.frames, 1 / FPS)
 
 
 def write_neutral(clip: Folder, path: Path) -> None:
     """Write resting faces of nobody: the clip is calibrated by itself."""
-    shards.write_table(path, [], schemas.NEUTRAL, {})
+    shards.write_table(path, [], schema_of("neutral"), {})
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.evaluation import formats
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media.encode import write_mp4
 from avpretext.orofacial import animate, mouth
 from avpretext.orofacial.movement_data import on_video_grid

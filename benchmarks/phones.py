@@ -41,9 +41,9 @@ def demo_clips(dictionary: Dictionary) -> Iterator[Clip]:
     for name, corpus in config.corpora.items():
         layout = Layout(config.results)
         for shard in range(corpus.shards):
-            index = shards.read(layout.shard(name, "index", shard), ["clip_id", "sentence"])
+            index = shards.read(layout.path("index", corpus=name, shard=shard), ["clip_id", "sentence"])
             texts = transcripts_of(corpus, index)
-            for clip in read_clips(Path(layout.shard(name, "split", shard, "audio"))):
+            for clip in read_clips(Path(layout.path("split.audio", corpus=name, shard=shard))):
                 words = dictionary.words_of(texts.get(clip.clip_id))
                 if not isinstance(words, Refusal):
                     yield (32767 * decode(clip)).astype(np.int16), words
@@ -92,7 +92,7 @@ def show_truth() -> None:
     )
     for name, corpus in config.corpora.items():
         found = shards.read(expand(f"{Path(layout.shard(name, 'phones', 0)).parent}@{corpus.shards}"))
-        clips = sum(shards.count_rows(layout.shard(name, "split", k, "audio")) for k in range(corpus.shards))
+        clips = sum(shards.count_rows(layout.path("split.audio", corpus=name, shard=k)) for k in range(corpus.shards))
         for kind, known in (("as espeak-ng marks them", true), ("with closures", shifted)):
             print(name, kind, {key: round(value, 3) for key, value in scores(found, known, clips).items()})
 

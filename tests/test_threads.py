@@ -79,7 +79,7 @@ def looking(folder: Path) -> dict[str, list[str]]:
     corpus, setting = "demo_acted", "acted.speaker_kfold"
     predictions = [
         f"--predictions={layout.finetune(corpus, setting, config.variant.name, 'scratch', 'predictions.parquet')}",
-        f"--predictions={layout.baseline(corpus, setting)}",
+        f"--predictions={layout.path('baseline.predictions', corpus=corpus, setting=setting)}",
     ]
     return {
         "ensemble": [*predictions, "--output=ensemble.parquet", whole],

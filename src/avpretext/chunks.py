@@ -16,6 +16,12 @@ from avpretext.errors import UserError
 FRAME_S = 0.01
 """Seconds from one frame of the grid to the next."""
 
+SAMPLE_RATE_HZ = 16_000
+"""Of all audio."""
+
+SAMPLES_PER_FRAME = 160
+"""Samples from one frame of the grid to the next."""
+
 
 def frames_of(length_s: float) -> int:
     """Return a length in frames of the grid, at least 1.

@@ -12,7 +12,7 @@ class UserError(Exception):
 
 
 class RefusedFile(UserError):
-    """A file that nothing can be said of; `reason` is one of `schemas.REASONS`."""
+    """A file that nothing can be said of; `reason` is one of `REASONS`."""
 
     def __init__(self, source: str, reason: str, detail: str) -> None:
         super().__init__(f"{source}: {reason}{f': {detail}' if detail else ''}")

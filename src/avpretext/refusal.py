@@ -2,12 +2,39 @@
 
 from dataclasses import dataclass
 
-from avpretext.flow.schemas import REASONS
+REASONS = {
+    "unknown_name": "the file name is not one that the corpus uses",
+    "duplicate_clip_id": "another file of the corpus has the same clip_id",
+    "lfs_pointer": "the file is a Git LFS pointer: run `git lfs pull` in the corpus",
+    "known_broken": "the corpus lists this clip as broken",
+    "empty_file": "the file has no bytes",
+    "not_media": "ffmpeg finds no audio or video in the file",
+    "no_audio": "the file has no audio stream",
+    "no_video": "the file has no video stream",
+    "truncated": "the file ends before the duration or the size that it declares, or within a packet",
+    "lost_sound": "more than a tenth of the clip has pictures and no sound, or lies in gaps of the sound",
+    "decode_error": "ffmpeg cannot decode the file",
+    "too_short": "the clip is shorter than split.min_duration_s",
+    "too_long": "the clip is longer than split.max_duration_s",
+    "timeout": "decoding took longer than its time limit",
+    "no_face": "no face is found in enough of the frames",
+    "unreadable": "the file cannot be opened",
+    "missing_file": "a row of the corpus's table names a file that is not there",
+    "unlisted": "the corpus's table has no row for the file",
+    "bad_segment": "the clip's start and end are no stretch of its file, or overlap those of another clip",
+    "no_segments": "nothing in the recording makes a clip; see `segment`",
+    "no_text": "phones: it is not known what is said; give a transcript, or set phones.backend: recognise",
+    "unknown_word": "phones: a word is in no dictionary; add it to a file named phones.dictionary",
+    "silent": "there is no sound in the clip",
+    "no_alignment": "phones: the sound does not fit what is said to be said",
+    "no_phones": "phones: no file or truth has the phones of the clip, or none that can be read",
+}
+"""Why a clip can be refused: the fixed list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A reason from `schemas.REASONS`, and what was seen, in few words."""
+    """A reason from `REASONS`, and what was seen, in few words."""
 
     reason: str
     detail: str = ""
@@ -18,7 +45,7 @@ class Refusal:
 
 
 def reject_row(clip_id: str, path: str | None, stage: str, refusal: Refusal) -> dict[str, str | None]:
-    """Return the row of `schemas.REJECTS` for a refused clip; the stage `rejects` fills in a path that is not known."""
+    """Return the row of `rejects` for a refused clip; the stage `rejects` fills in a path that is not known."""
     return {
         "clip_id": printable(clip_id),
         "path": None if path is None else printable(path),

@@ -15,7 +15,8 @@ from avpretext.action_units.au_csv import OPENFACE, PYFEAT, Track, read_track, t
 from avpretext.config import EmotionLabelOptions
 from avpretext.errors import UserError
 from avpretext.flow import schemas
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.labels import emotion
 from avpretext.media.picture_times import Pictures
 
@@ -192,8 +193,8 @@ def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus:
         ]
         path = tmp_path / "results" / "corpus" / "landmarks" / "0000.parquet"
         shards.write_table(path, rows, schemas.landmarks(1), {})
-        index = [dict.fromkeys(schemas.INDEX.names) | {"clip_id": clip, "path": f"{clip}.mp4"} for clip in clips]
-        shards.write_table(path.parents[1] / "index" / path.name, index, schemas.INDEX, {})
+        index = [dict.fromkeys(schema_of("index").names) | {"clip_id": clip, "path": f"{clip}.mp4"} for clip in clips]
+        shards.write_table(path.parents[1] / "index" / path.name, index, schema_of("index"), {})
         # The files of the clips have a picture for each frame.
         lengths = {f"{clip}.mp4": frames for clip, frames in clips.items()}
         read = lambda file: Pictures(np.arange(lengths[file.relative_to(tmp_path).as_posix()]) / 25, (25.0,))  # noqa: E731
@@ -246,7 +247,7 @@ def test_the_shard_has_the_rows_of_landmarks_and_says_what_it_is_made_of(grid: C
     landmarks = grid({"a": 2, "b": 12, "c": 4, "d": 1})
     imported(landmarks, folder)
     output = landmarks.parents[1] / "action_units" / "0000.parquet"
-    assert shards.columns_of(output) == schemas.ACTION_UNIT_FRAMES.names
+    assert shards.columns_of(output) == schema_of("action_units").names
     columns = ["clip_id", "frame", "time_s"]
     assert shards.read(output, columns).equals(shards.read(landmarks, columns))
     counts = {"missing": 1, "ambiguous": 0, "OpenFace": 1, "py-feat": 1, "empty": 1}
@@ -273,10 +274,11 @@ def test_stretches_of_a_file_share_its_table(grid: Corpus, tmp_path: Path) -> No
     openface(tmp_path / "csv" / "deep" / "talk.csv", [smile(k + 1, k / 20) for k in range(100)])
     landmarks = grid({"talk": 100, "talk_00001000": 25, "talk_00003000": 50})
     rows = [
-        dict.fromkeys(schemas.INDEX.names) | {"clip_id": clip, "path": "talk.mp4", "start_s": start, "end_s": start + 1}
+        dict.fromkeys(schema_of("index").names)
+        | {"clip_id": clip, "path": "talk.mp4", "start_s": start, "end_s": start + 1}
         for clip, start in (("talk", 0.0), ("talk_00001000", 1.0), ("talk_00003000", 3.0))
     ]
-    shards.write_table(landmarks.parents[1] / "index" / landmarks.name, rows, schemas.INDEX, {})
+    shards.write_table(landmarks.parents[1] / "index" / landmarks.name, rows, schema_of("index"), {})
     got = imported(landmarks, tmp_path / "csv")
     assert unit(got["talk_00001000"], "AU12") == pytest.approx(np.arange(25, 50) / 100)
     assert unit(got["talk_00003000"], "AU12")[:25] == pytest.approx(np.arange(75, 100) / 100)

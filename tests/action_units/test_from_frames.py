@@ -21,8 +21,8 @@ from PIL import Image
 from avpretext import shards
 from avpretext.action_units import fex, from_frames, pyfeat_weights
 from avpretext.errors import UserError
-from avpretext.flow import schemas
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.options.pyfeat import PyFeatOptions
 
 PUBLISHED = Path(__file__).parent / "data" / "pyfeat.csv"
@@ -56,7 +56,7 @@ def frames_shard(path: Path, clips: dict[str, list[bytes]]) -> Path:
         for name, images in clips.items()
         for k, image in enumerate(images)
     ]
-    shards.write_table(path, rows, schemas.FRAMES, {})
+    shards.write_table(path, rows, schema_of("split.frames"), {})
     return path
 
 

@@ -14,7 +14,8 @@ from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 from avpretext.face.blendshapes import BLENDSHAPES
 from avpretext.flow import schemas
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 
 REST = neutral.RestingFace(TYPICAL_REST, np.zeros(len(MEASURES)), 1)
 
@@ -137,7 +138,7 @@ def test_frames_without_a_face_are_null(tmp_path: Path) -> None:
         "level": None,
         "size_bytes": 1,
     }
-    shards.write_table(tmp_path / "index.parquet", [entry], schemas.INDEX, {})
+    shards.write_table(tmp_path / "index.parquet", [entry], schema_of("index"), {})
     options = ActionUnitOptions(calibration="clip")
     from_landmarks.run(
         tmp_path / "landmarks.parquet", tmp_path / "index.parquet", None, options, tmp_path / "units.parquet"

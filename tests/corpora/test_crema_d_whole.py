@@ -9,7 +9,7 @@ import pytest
 from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora import crema_d, folds, index, settings_of, targets
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 
 SHARDS = 4
 
@@ -63,7 +63,7 @@ def test_voice_labels_and_chous_folds_are_those_published(
     heard = listed.select("clip_id", "speaker", "label", pl.col("clip_id").alias("content")).with_columns(
         duration_s=1.0, samples=16_000, audio=None, video_frames=0, fps=25.0
     )
-    shards.write_table(audio, heard.to_dicts(), schemas.AUDIO, {})
+    shards.write_table(audio, heard.to_dicts(), schema_of("split.audio"), {})
     folds.run("crema_d", corpus, "voice.chou", {"crema_d": clips}, {"crema_d": table}, {"crema_d": [audio]}, 1, output)
     labelled = shards.read(table).drop_nulls("label")
     assert Counter(labelled["label"]).most_common(1)[0][0] == "NEU"

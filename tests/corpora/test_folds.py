@@ -13,11 +13,12 @@ import soundfile
 from tests.media.voices import voice
 
 from avpretext import shards
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import CorpusOptions
 from avpretext.corpora import READERS, folds
 from avpretext.corpora.reader import Reader
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.media.fingerprint import fingerprint_of
 
 
@@ -72,11 +73,11 @@ def write_corpus(
         for clip in rows
         if clip.content is not None
     ]  # fmt: skip
-    shards.write_table(folder / "index.parquet", index, schemas.INDEX, {})
+    shards.write_table(folder / "index.parquet", index, schema_of("index"), {})
     facts = {"kind": kind, "classes": list(classes), "target": "acted", "options": {"reader": reader}}
-    shards.write_table(folder / "targets.parquet", targets, schemas.TARGETS, facts)
+    shards.write_table(folder / "targets.parquet", targets, schema_of("targets"), facts)
     for place in (0, 1):
-        shards.write_table(folder / f"audio{place}.parquet", audio[place::2], schemas.AUDIO, {})
+        shards.write_table(folder / f"audio{place}.parquet", audio[place::2], schema_of("split.audio"), {})
 
 
 def run(
@@ -298,7 +299,7 @@ def heard(*sounds: np.ndarray) -> list[list[int]]:
     prints = []
     for sound in sounds:
         flac = io.BytesIO()
-        soundfile.write(flac, sound, schemas.SAMPLE_RATE_HZ, "PCM_16", format="FLAC")
+        soundfile.write(flac, sound, SAMPLE_RATE_HZ, "PCM_16", format="FLAC")
         prints.append(fingerprint_of(flac.getvalue()).tolist())
     return prints
 

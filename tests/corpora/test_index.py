@@ -8,7 +8,7 @@ import pytest
 from avpretext import corpora, shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora import index, listing
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import shard_of
 
 
@@ -30,7 +30,7 @@ def indexed(options: CorpusOptions, shard: int, folder: Path, **listed: object) 
 def test_clips_and_refused_files_of_all_shards_are_those_of_the_corpus(crema_d, tmp_path):
     files = [indexed(crema_d, shard, tmp_path / "out") for shard in range(2)]
     clips = shards.read([clips for clips, _ in files])
-    assert clips.columns == schemas.INDEX.names
+    assert clips.columns == schema_of("index").names
     assert clips.sort("clip_id")["clip_id"].to_list() == ["1001_DFA_ANG_XX", "1001_DFA_SAD_HI", "1002_ITS_NEU_XX"]
     row = shards.read(files[shard_of("1001_DFA_SAD_HI", 2)][0]).filter(clip_id="1001_DFA_SAD_HI").row(0, named=True)
     assert row == {

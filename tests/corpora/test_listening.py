@@ -10,13 +10,13 @@ import pytest
 import soundfile
 from tests.media.voices import voice
 
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import CorpusOptions
 from avpretext.corpora import check as checking
 from avpretext.corpora.check import check
 from avpretext.corpora.facts import CorpusCheck
 from avpretext.corpora.listening import sample
 from avpretext.corpora.reader import Clip
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 
 ABOUT_SOUND = {"no_speaker"}
 TIMES = np.arange(3 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ

@@ -12,9 +12,9 @@ import pytest
 import soundfile
 from tests.media.voices import SENTENCES, voice
 
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
 from avpretext.corpora.recordings import copies, groups, with_recordings
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.fingerprint import fingerprint, fingerprint_of
 

@@ -14,7 +14,7 @@ from avpretext.corpora import READERS, targets
 from avpretext.corpora.reader import Reader, Source
 from avpretext.corpora.targets import distribution, from_attribute, from_votes, mapped_votes, several_labels
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 
 CLASSES = ["ANG", "HAP", "SAD"]
 # clear, tied by two, tied by all, no votes
@@ -38,7 +38,7 @@ def make_reader(monkeypatch: pytest.MonkeyPatch, **sources: Source) -> None:
 
 
 def run(folder: Path, rows: list[dict[str, Any]], options: CorpusOptions, target: str) -> tuple[pl.DataFrame, Any]:
-    shards.write_table(folder / "index.parquet", rows, schemas.INDEX, {})
+    shards.write_table(folder / "index.parquet", rows, schema_of("index"), {})
     output = folder / "targets.parquet"
     targets.run(options, target, [folder / "index.parquet"], output)
     return shards.read(output), shards.read_provenance(output)

@@ -19,7 +19,7 @@ from avpretext.demo import corpus
 from avpretext.demo.clips import perform
 from avpretext.demo.video import as_stored
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.media.clock import to_16_bit
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.ffmpeg import program
@@ -148,7 +148,7 @@ def test_truth_names_the_clips_as_the_readers_do(made: Path) -> None:
 
 def test_truth_has_every_unit_in_its_range_and_phonemes_within_their_clips(made: Path) -> None:
     units = shards.read(made / "truth" / "action_units.parquet")
-    intensities = units.select(schemas.ACTION_UNITS).to_numpy()
+    intensities = units.select(ACTION_UNITS).to_numpy()
     assert intensities.min() >= 0
     assert intensities.max() <= 1
     lengths = dict(units.group_by("clip_id").len().iter_rows())

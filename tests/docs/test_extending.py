@@ -17,6 +17,7 @@ import soundfile
 from avpretext import shards
 from avpretext.face.blendshapes import BLENDSHAPES
 from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import Layout
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -76,9 +77,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_shards(layout: Layout) -> None:
     """Write audio and landmarks of clips that smile more and more in the course of time."""
     names = [(f"{who}_{k}", who) for who in ("anna", "ben", "carla") for k in (0, 1)]
-    index = [dict.fromkeys(schemas.INDEX.names) | {"clip_id": clip, "path": f"{clip}.mp4", "speaker": who}
+    index = [dict.fromkeys(schema_of("index").names) | {"clip_id": clip, "path": f"{clip}.mp4", "speaker": who}
              for clip, who in names]  # fmt: skip
-    shards.write_table(layout.shard("mine", "index", 0), index, schemas.INDEX, {})
+    shards.write_table(layout.path("index", corpus="mine", shard=0), index, schema_of("index"), {})
     file = io.BytesIO()
     soundfile.write(file, np.tile([0.5, 0.5, -0.5, -0.5], 12_000), 16_000, format="FLAC")
     audio = [
@@ -86,7 +87,7 @@ def write_shards(layout: Layout) -> None:
          "audio": {"bytes": file.getvalue(), "path": "x.flac"}, "video_frames": FRAMES, "fps": 25.0}
         for clip, who in names
     ]  # fmt: skip
-    shards.write_table(layout.shard("mine", "split", 0, "audio"), audio, schemas.AUDIO, {})
+    shards.write_table(layout.path("split.audio", corpus="mine", shard=0), audio, schema_of("split.audio"), {})
     schema = schemas.landmarks(68)
     smiles = [k for k, name in enumerate(BLENDSHAPES) if name.startswith("mouthSmile")]
     rows = []
@@ -95,7 +96,7 @@ def write_shards(layout: Layout) -> None:
             shapes = [frame / FRAMES if k in smiles else 0.0 for k in range(52)]
             seen = {"detected": True, "faces": 1, "landmarks": [0.0] * 204, "blendshapes": shapes}
             rows.append(dict.fromkeys(schema.names) | {"clip_id": clip, "frame": frame, "time_s": frame / 25} | seen)
-    shards.write_table(layout.shard("mine", "landmarks", 0), rows, schema, {})
+    shards.write_table(layout.path("landmarks", corpus="mine", shard=0), rows, schema, {})
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +115,8 @@ def run(root: Path) -> Run:
 @pytest.fixture(scope="module")
 def action_units(root: Path, run: Run) -> Path:
     """The shard that the backend of the page writes."""
-    output = Path(Layout(root / "results").shard("mine", "action_units", 0))
-    run("avpretext", "action_units", "--landmarks", Layout(root / "results").shard("mine", "landmarks", 0),
+    output = Path(Layout(root / "results").path("action_units", corpus="mine", shard=0))
+    run("avpretext", "action_units", "--landmarks", Layout(root / "results").path("landmarks", corpus="mine", shard=0),
         "--output", str(output), "--config", "mine.yaml")  # fmt: skip
     return output
 
@@ -130,7 +131,7 @@ def test_the_stage_counts_zero_crossings(root: Path, run: Run) -> None:
     run("doctest", "src/avpretext/sound/crossings.py")
     layout = Layout(root / "results")
     output = root / "crossings.parquet"
-    run("avpretext", "crossings", "--audio", layout.shard("mine", "split", 0, "audio"), "--output", str(output),
+    run("avpretext", "crossings", "--audio", layout.path("split.audio", corpus="mine", shard=0), "--output", str(output),
         "--config", "mine.yaml")  # fmt: skip
     rows = pl.read_parquet(output).filter(pl.col("clip_id") == "ben_1")
     assert len(rows) == 300
@@ -140,13 +141,13 @@ def test_the_stage_counts_zero_crossings(root: Path, run: Run) -> None:
 
 def test_the_task_labels_chunks_by_the_smile_and_is_learnt(root: Path, run: Run, action_units: Path) -> None:
     layout = Layout(root / "results")
-    labels = layout.corpus("mine", "labels_smile")
-    folder, audio = str(action_units.parent), str(Path(layout.shard("mine", "split", 0, "audio")).parent)
+    labels = layout.path("labels_smile", corpus="mine")
+    folder, audio = str(action_units.parent), str(Path(layout.path("split.audio", corpus="mine", shard=0)).parent)
     run("avpretext", "labels_smile", "--action-units", folder, "--audio", audio, "--output", labels,
         "--config", "mine.yaml")  # fmt: skip
     of_clip = pl.read_parquet(labels).filter(pl.col("clip_id") == "carla_0")
     assert of_clip["label"].to_list() == [0, 0, 0, 1, 1]  # the middle chunk is the median itself
-    speech = str(Path(layout.shard("mine", "speech", 0)).parent)
+    speech = str(Path(layout.path("speech", corpus="mine", shard=0)).parent)
     run("avpretext", "speech", "--audio", f"{audio}/0000.parquet", "--output", f"{speech}/0000.parquet",
         "--rejects", f"{speech}/rejects/0000.parquet", "--config", "mine.yaml")  # fmt: skip
     run("avpretext", "pretrain", "smile", "--features", f"mine.speech={speech}@1", "--index",

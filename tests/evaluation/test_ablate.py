@@ -17,10 +17,10 @@ from avpretext.corpora.settings import Setting
 from avpretext.errors import UserError
 from avpretext.evaluation import ablate, ablated, evaluate, intervals
 from avpretext.evaluation.ablate import Grid, Levels
-from avpretext.evaluation.results import Evaluated
+from avpretext.evaluation.open_run import Evaluated
 from avpretext.evaluation.scores import Scored, Task
+from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import Layout
-from avpretext.flow.schemas import PREDICTIONS
 
 CLASSES = ["anger", "fear", "neutral"]
 SETTING = "voice.speaker_kfold"
@@ -50,7 +50,13 @@ def write_system(
     setting = f"{target}.speaker_kfold"
     variant = f"{levels.loss}.{levels.aggregator}"
     path = Path(
-        Layout(config.results).finetune("crema", setting, variant, levels.initialisation, "predictions.parquet")
+        Layout(config.results).path(
+            "finetune.predictions",
+            corpus="crema",
+            setting=setting,
+            variant=variant,
+            initialisation=levels.initialisation,
+        )
     )
     rng = np.random.default_rng([seed, *levels.name.encode()])
     kind = ablated.settings_compared(config)[0].setting.kind
@@ -66,7 +72,7 @@ def write_system(
              "truth": values[0].tolist(), "probabilities": values[1].tolist()}
         )  # fmt: skip
     made_by = shards.provenance("finetune", kind=kind, classes=CLASSES, target=target, setting=setting)
-    shards.write_table(path, rows, PREDICTIONS, made_by)
+    shards.write_table(path, rows, schema_of("finetune.predictions"), made_by)
     return path
 
 
@@ -231,7 +237,7 @@ def test_baselines_stand_below_and_are_a_family_of_their_own(tmp_path: Path) -> 
     write_grid(config, plain)
     alone, _ = run(config, tmp_path / "alone")
     path = write_system(config, Levels("svm", "base", "mean"), 0.9, runs=1)
-    below = Path(Layout(config.results).baseline("crema", SETTING))
+    below = Path(Layout(config.results).path("baseline.predictions", corpus="crema", setting=SETTING))
     below.parent.mkdir(parents=True)
     path.rename(below)
     systems, _ = run(config, tmp_path / "both")

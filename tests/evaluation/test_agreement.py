@@ -10,8 +10,9 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.evaluation.agreement import agreement_rows, agreements, cohens_kappa, cramers_v
-from avpretext.evaluation.label_speakers import speaker_rows
-from avpretext.flow import schemas
+from avpretext.evaluation.label_counts import speaker_rows
+from avpretext.evaluation.open_run import OpenRun
+from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import Layout
 
 
@@ -48,7 +49,7 @@ def config(tmp_path: Path) -> Config:
     found = parse({"results": str(tmp_path), "corpora": corpora})
     layout = Layout(tmp_path)
     clips = [{"clip_id": name, "speaker": name[0], "path": f"{name}.mp4"} for name in ("a1", "a2", "b1")]
-    _write(layout.shard("mine", "index", 0), clips, schemas.INDEX)
+    _write(layout.path("index", corpus="mine", shard=0), clips, schema_of("index"))
     energy = {"a1": (1, 1), "a2": (1, 0), "b1": (0, None)}
     activation = {"a1": (1, 0), "a2": (1, 0), "b1": (0, 0)}
     for task, labels in (("energy", energy), ("activation", activation)):
@@ -57,13 +58,17 @@ def config(tmp_path: Path) -> Config:
             for clip, given in labels.items()
             for chunk, label in enumerate(given)
         ]
-        _write(layout.corpus("mine", f"labels_{task}"), rows, schemas.CHUNK_LABELS)
+        _write(layout.path(f"labels_{task}", corpus="mine"), rows, schema_of("labels_energy"))
     emotions = [
         {"clip_id": "a1", "outcome": "labelled", "label": "joy"},
         {"clip_id": "a2", "outcome": "labelled", "label": "rage"},
         {"clip_id": "b1", "outcome": "none", "label": None},
     ]
-    _write(layout.corpus("mine", "labels_emotion"), emotions, schemas.labels_emotion(["joy", "rage"]))
+    _write(
+        layout.path("labels_emotion", corpus="mine"),
+        emotions,
+        schema_of("labels_emotion", {"score_*": [f"score_{name}" for name in ["joy", "rage"]]}),
+    )
     return found
 
 
@@ -72,7 +77,7 @@ def _write(path: str, rows: list[dict[str, Any]], schema: Any) -> None:
 
 
 def test_labels_of_the_same_chunk_are_counted_together(config: Config) -> None:
-    chunks, by_emotion, by_activation = agreements(config, Layout(config.results))
+    chunks, by_emotion, by_activation = agreements(OpenRun(config))
     assert (chunks.one, chunks.other, chunks.rows, chunks.columns) == (
         "energy", "activation", ["high", "low"], ["high", "low"],
     )  # fmt: skip
@@ -92,7 +97,7 @@ def test_labels_of_the_same_chunk_are_counted_together(config: Config) -> None:
 def test_each_speaker_is_counted_in_each_task(config: Config) -> None:
     rows = {
         (row["speaker"], row["task"], row["label"]): (row["count"], row["share"])
-        for row in speaker_rows(config, Layout(config.results))
+        for row in speaker_rows(OpenRun(config))
     }
     assert rows["a", "clips", "all"] == (2, pytest.approx(2 / 3))
     assert rows["a", "energy", "high"] == (3, 0.75)
@@ -106,5 +111,5 @@ def test_each_speaker_is_counted_in_each_task(config: Config) -> None:
 def test_a_corpus_without_pseudo_labels_has_neither(tmp_path: Path) -> None:
     corpora = {"mine": {"path": ".", "reader": "folder", "use": ["pretrain"]}}
     config = parse({"results": str(tmp_path / "none"), "corpora": corpora})
-    assert agreements(config, Layout(config.results)) == []
-    assert speaker_rows(config, Layout(config.results)) == []
+    assert agreements(OpenRun(config)) == []
+    assert speaker_rows(OpenRun(config)) == []

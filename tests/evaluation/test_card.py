@@ -11,7 +11,7 @@ from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import card
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 
 
 def metrics(path: Path, initialisation: str = "energy", kind: str = "hard") -> Path:
@@ -27,7 +27,7 @@ def metrics(path: Path, initialisation: str = "energy", kind: str = "hard") -> P
         rows.append({**rows[0], "measure": measure, "class": "angry", "value": 0.25})
     rows += [{**row, "initialisation": "scratch", "value": 0.1} for row in rows]
     made_by = shards.provenance("evaluate", {"evaluate": {"level": 0.9}, "seed": 1})
-    shards.write_table(path, rows, schemas.METRICS, made_by)
+    shards.write_table(path, rows, schema_of("evaluate.metrics"), made_by)
     return path
 
 

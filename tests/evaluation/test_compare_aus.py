@@ -13,9 +13,9 @@ from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.evaluation import compare_aus
 from avpretext.evaluation.truth import pearson
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import expand
-from avpretext.flow.schemas import ACTION_UNITS
 
 Series = Sequence[float | None]
 Clips = Mapping[str, Mapping[str, Series]]
@@ -29,7 +29,7 @@ def shard(path: Path, clips: Clips, fps: float = 25, start_s: float = 0.0) -> Pa
         for clip, units in clips.items()
         for k in range(len(next(iter(units.values()))))
     ]
-    shards.write_table(path, rows, schemas.ACTION_UNIT_FRAMES, {})
+    shards.write_table(path, rows, schema_of("action_units"), {})
     return path
 
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no frames"):
         compare_aus.compare([first], [shard(tmp_path / "e.parquet", {})])
     other = tmp_path / "motion.parquet"
-    shards.write_table(other, [], schemas.MOTION, {})
+    shards.write_table(other, [], schema_of("motion"), {})
     with pytest.raises(UserError, match="expected a shard of action_units"):
         compare_aus.compare([first], [other])
     with pytest.raises(UserError, match="no such file"):

@@ -13,7 +13,7 @@ from avpretext import shards
 from avpretext.config import EvaluateOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import evaluate
-from avpretext.flow.schemas import PREDICTIONS
+from avpretext.flow.artefacts import schema_of
 
 OPTIONS = EvaluateOptions(bootstrap=200, permutations=500)
 CLASSES = ["anger", "fear", "neutral"]
@@ -35,7 +35,7 @@ def write_predictions(
         for label in CLASSES
         for take in range(3)
     ]  # fmt: skip
-    shards.write_table(path, rows, PREDICTIONS, shards.provenance("finetune"))
+    shards.write_table(path, rows, schema_of("finetune.predictions"), shards.provenance("finetune"))
     return path
 
 
@@ -81,7 +81,9 @@ def test_comparison_is_against_scratch_and_finds_a_plain_difference(tmp_path: Pa
 
 def test_each_seed_is_shown_beside_scratch_and_its_pretraining(files: list[Path], tmp_path: Path) -> None:
     numbered = shards.read(files[0]).with_columns(pretraining=pl.col("seed"))
-    shards.write_table(tmp_path / "energy.parquet", numbered, PREDICTIONS, shards.read_provenance(files[0]))
+    shards.write_table(
+        tmp_path / "energy.parquet", numbered, schema_of("finetune.predictions"), shards.read_provenance(files[0])
+    )
     evaluate.run([tmp_path / "energy.parquet", files[1]], OPTIONS, 1, tmp_path)
     rows = shards.read(tmp_path / "seeds.parquet").filter(measure="macro_f1")
     assert rows.select("initialisation", "seed", "pretraining").rows() == [
@@ -142,7 +144,7 @@ def test_single_speaker_has_a_score_but_no_interval(tmp_path: Path) -> None:
 def test_class_absent_from_a_fold_does_not_count_there(tmp_path: Path) -> None:
     path = write_predictions(tmp_path / "p.parquet", "scratch", 1.0)
     rows = shards.read(path).filter(~((pl.col("fold") == 0) & (pl.col("label") == "fear")))
-    shards.write_table(path, rows, PREDICTIONS, {})
+    shards.write_table(path, rows, schema_of("finetune.predictions"), {})
     evaluate.run([path], OPTIONS, 1, tmp_path)
     metrics = shards.read(tmp_path / "metrics.parquet")
     fear = metrics.filter(**{"class": "fear", "measure": "recall"}).row(0, named=True)
@@ -167,7 +169,9 @@ def with_baselines(files: list[Path], tmp_path: Path) -> list[Path]:
     """Predictions of two sets of pretext tasks, of scratch, and, in one file and one run each, of two baselines."""
     parts = [write_predictions(tmp_path / f"{name}.parquet", name, 0.8) for name in ("svm_speaker", "svm")]
     rows = shards.read(parts).filter(pl.col("seed") == 0).sort("initialisation", maintain_order=True)
-    shards.write_table(tmp_path / "baseline.parquet", rows, PREDICTIONS, shards.provenance("baseline"))
+    shards.write_table(
+        tmp_path / "baseline.parquet", rows, schema_of("finetune.predictions"), shards.provenance("baseline")
+    )
     return [tmp_path / "baseline.parquet", *files, write_predictions(tmp_path / "em.parquet", "emotion", 0.5)]
 
 

@@ -13,7 +13,7 @@ from avpretext.config import EvaluateOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import evaluate
 from avpretext.evaluation.kinds import MEASURE_NAMES, SCORINGS, places
-from avpretext.flow.schemas import PREDICTIONS
+from avpretext.flow.artefacts import schema_of
 
 OPTIONS = EvaluateOptions(bootstrap=300, permutations=500)
 CLASSES = ["anger", "fear", "neutral"]
@@ -37,7 +37,7 @@ def write(path: Path, start: str, kind: str, noise: float, seeds: int = 2, **tol
                  "probabilities": found.tolist()}
             )  # fmt: skip
     made_by = shards.provenance("finetune", {}, **{"kind": kind, "classes": classes, **told})
-    shards.write_table(path, rows, PREDICTIONS, made_by)
+    shards.write_table(path, rows, schema_of("finetune.predictions"), made_by)
     return path
 
 
@@ -117,7 +117,7 @@ def test_same_number_for_every_clip_leaves_gaps_not_errors(tmp_path: Path) -> No
     flat = shards.read(scratch).with_columns(
         pl.lit("energy").alias("initialisation"), pl.lit([4.0], pl.List(pl.Float32)).alias("probabilities")
     )
-    shards.write_table(tmp_path / "e.parquet", flat, PREDICTIONS, shards.read_provenance(scratch))
+    shards.write_table(tmp_path / "e.parquet", flat, schema_of("finetune.predictions"), shards.read_provenance(scratch))
     metrics = scored([scratch, tmp_path / "e.parquet"], tmp_path).filter(initialisation="energy")
     assert metrics.filter(measure="ccc")["value"].item() == 0
     assert metrics.filter(measure="pearson")["value"].item() is None
@@ -128,7 +128,7 @@ def test_same_number_for_every_clip_leaves_gaps_not_errors(tmp_path: Path) -> No
 def test_clips_without_a_target_are_not_scored(tmp_path: Path) -> None:
     file = write(tmp_path / "p.parquet", "scratch", "multi_label", 0.1)
     rows = shards.read(file).with_columns(pl.when(pl.col("clip_id") != "c0").then(pl.col("truth")).alias("truth"))
-    shards.write_table(file, rows, PREDICTIONS, shards.read_provenance(file))
+    shards.write_table(file, rows, schema_of("finetune.predictions"), shards.read_provenance(file))
     assert scored([file], tmp_path).filter(measure="macro_f1")["clips"].item() == 47
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from avpretext import shards
-from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.evaluation import truth
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
-from avpretext.flow.schemas import ACTION_UNITS
 
 
 def test_correlations_are_those_of_the_books() -> None:
@@ -40,7 +41,7 @@ def test_emotion_labels_are_scored_where_there_are_any() -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> tuple[Config, Layout]:
+def run(tmp_path: Path) -> OpenRun:
     """Results of a corpus of two shards, whose truth is known, and of another, whose truth is not."""
     truth_folder = tmp_path / "truth"
     corpus = {"path": "nowhere", "use": ["pretrain"], "shards": 2, "truth": str(truth_folder)}
@@ -55,34 +56,41 @@ def run(tmp_path: Path) -> tuple[Config, Layout]:
              "vocal_energy": energy, "facial_activation": motion}
             for clip, (emotion, energy, motion) in clips.items()
         ],
-        schemas.TRUTH_CLIPS,
+        schema_of("truth.clips"),
         {},
     )  # fmt: skip
     frames = [{"clip_id": clip, "frame": k, "time_s": k / 25} for clip in clips for k in range(2)]
     units = [dict.fromkeys(ACTION_UNITS, 0.0) | {"AU12": k / 7, "AU04": 0.5} for k in range(8)]
     true = [{"corpus": "part"} | frame | values for frame, values in zip(frames, units, strict=True)]
-    shards.write_table(truth_folder / "action_units.parquet", true, schemas.TRUTH_ACTION_UNITS, {})
+    shards.write_table(truth_folder / "action_units.parquet", true, schema_of("truth.action_units"), {})
     measured = [frame | values | {"AU12": values["AU12"] / 2} for frame, values in zip(frames, units, strict=True)]
     for shard in range(2):
         rows = measured[4 * shard : 4 * shard + 4]
-        shards.write_table(layout.shard("known", "action_units", shard), rows, schemas.ACTION_UNIT_FRAMES, {})
+        shards.write_table(
+            layout.path("action_units", corpus="known", shard=shard), rows, schema_of("action_units"), {}
+        )
         empty = dict.fromkeys(schemas.landmarks(68).names)
         found = [empty | {"clip_id": row["clip_id"], "detected": k > 0} for k, row in enumerate(rows)]
-        shards.write_table(layout.shard("known", "landmarks", shard), found, schemas.landmarks(68), {})
+        shards.write_table(layout.path("landmarks", corpus="known", shard=shard), found, schemas.landmarks(68), {})
     chunk = {"chunk": 0, "start_s": 0.0, "end_s": 1.0, "label": None, "confidence": None, "threshold": None}
     for task in ("energy", "activation"):
         labels = [{"clip_id": clip, "value": value} | chunk for clip, value in zip(clips, (1, 3, 4, 5), strict=True)]
-        shards.write_table(layout.corpus("known", f"labels_{task}"), labels, schemas.CHUNK_LABELS, {})
+        shards.write_table(layout.path(f"labels_{task}", corpus="known"), labels, schema_of("labels_energy"), {})
     emotions = [
         {"clip_id": clip, "outcome": "labelled", "label": label, "value": 1.0, "confidence": 1.0}
         for clip, label in zip(clips, ("HAP", "SAD", "SAD", None), strict=True)
     ]
-    shards.write_table(layout.corpus("known", "labels_emotion"), emotions, schemas.labels_emotion([]), {})
-    return config, layout
+    shards.write_table(
+        layout.path("labels_emotion", corpus="known"),
+        emotions,
+        schema_of("labels_emotion", {"score_*": [f"score_{name}" for name in []]}),
+        {},
+    )
+    return OpenRun(config)
 
 
-def test_each_stage_is_scored_against_what_is_known(run: tuple[Config, Layout]) -> None:
-    rows = {(row["stage"], row["measure"]): row["value"] for row in truth.truth_rows(*run)}
+def test_each_stage_is_scored_against_what_is_known(run: OpenRun) -> None:
+    rows = {(row["stage"], row["measure"]): row["value"] for row in truth.truth_rows(run)}
     assert rows[("landmarks", "face_found")] == 0.75
     assert rows[("action_units", "mean_pearson_r")] == pytest.approx(1.0)
     assert rows[("labels_energy", "agreement")] == 1.0
@@ -93,8 +101,8 @@ def test_each_stage_is_scored_against_what_is_known(run: tuple[Config, Layout]) 
     assert rows[("labels_emotion", "labelled_share")] == 0.75
 
 
-def test_each_action_unit_is_scored_and_those_never_shown_are_not(run: tuple[Config, Layout]) -> None:
-    rows = {row["action_unit"]: row for row in truth.action_unit_rows(*run)}
+def test_each_action_unit_is_scored_and_those_never_shown_are_not(run: OpenRun) -> None:
+    rows = {row["action_unit"]: row for row in truth.action_unit_rows(run)}
     assert list(rows) == list(ACTION_UNITS)
     assert rows["AU12"]["pearson_r"] == pytest.approx(1.0)
     # Present: true intensities from 3/7 on, five frames of eight. Half is measured: found from 5/7 on, three frames.
@@ -105,5 +113,5 @@ def test_each_action_unit_is_scored_and_those_never_shown_are_not(run: tuple[Con
 
 def test_without_truth_or_results_there_is_nothing_to_say(tmp_path: Path) -> None:
     config = parse({"results": str(tmp_path), "corpora": {"mine": {"path": "x", "use": ["pretrain"]}}})
-    assert truth.truth_rows(config, Layout(config.results)) == []
-    assert truth.action_unit_rows(config, Layout(config.results)) == []
+    assert truth.truth_rows(OpenRun(config)) == []
+    assert truth.action_unit_rows(OpenRun(config)) == []

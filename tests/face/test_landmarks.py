@@ -12,7 +12,7 @@ from avpretext.face import preview as previews
 from avpretext.face.points import dlib_points
 from avpretext.face.thumbnails import DIRECTIONS, PIXELS
 from avpretext.face.tracker import FaceTracker
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 
 FPS = 25.0
 
@@ -30,7 +30,7 @@ def jpeg(picture: NDArray[np.uint8]) -> bytes:
 
 
 def frames_shard(path: Path, clips: dict[str, list[bytes]], row_group: int = 3) -> Path:
-    with shards.ShardWriter(path, schemas.FRAMES, {}, compression="none", row_group=row_group) as writer:
+    with shards.ShardWriter(path, schema_of("split.frames"), {}, compression="none", row_group=row_group) as writer:
         writer.write(
             [
                 {"clip_id": clip_id, "frame": k, "time_s": k / FPS, "image": {"bytes": content, "path": None}}

@@ -26,9 +26,9 @@ def test_shards_are_about_equally_full() -> None:
 
 def test_paths_are_results_corpus_stage_shard() -> None:
     layout = Layout("results")
-    assert layout.shard("demo", "speech", 3) == "results/demo/speech/0003.parquet"
-    assert layout.shard("demo", "split", 3, "audio") == "results/demo/split/audio/0003.parquet"
-    assert layout.shard("{corpus}", "speech", "{shard}") == "results/{corpus}/speech/{shard}.parquet"
+    assert layout.path("speech", corpus="demo", shard=3) == "results/demo/speech/0003.parquet"
+    assert layout.path("split.audio", corpus="demo", shard=3) == "results/demo/split/audio/0003.parquet"
+    assert layout.path("speech", corpus="{corpus}", shard="{shard}") == "results/{corpus}/speech/{shard}.parquet"
 
 
 def test_shard_sets_expand_by_count_so_that_shards_of_an_earlier_count_stay_out(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.corpora import index, rejects
 from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS, MOTION_REGIONS
 from avpretext.flow.paths import Layout
 from avpretext.media import split
 from avpretext.media.encode import write_mp4
@@ -92,7 +94,7 @@ def make(config: Config, corpus: str) -> None:
     split.run(shard("index"), Path(options.path), config.split, audio, frames, shard("split", "rejects"))
     speech.run(audio, config.speech, shard("speech"), shard("speech", "rejects"))
     lost = [shard(stage, "rejects") for stage in ("index", "split", "speech")]
-    rejects.run([shard("index")], lost, corpus, config.rejects, Path(layout.corpus(corpus, "rejects")))
+    rejects.run([shard("index")], lost, corpus, config.rejects, Path(layout.path("rejects", corpus=corpus)))
     if frames is not None:
         frames.unlink()  # as the workflow does once there are landmarks
         write_faces(layout, corpus, shards.read(audio).to_dicts())
@@ -107,8 +109,8 @@ def write_faces(layout: Layout, corpus: str, clips: list[dict[str, Any]]) -> Non
         for frame in range(clip["video_frames"]):
             at = {**key, "frame": frame, "time_s": frame / 25}
             rows["landmarks"].append({**at, **face(frame)})
-            rows["motion"].append({**at, **{f"speed_{region}": 0.2 for region in schemas.MOTION_REGIONS}})
-            rows["action_units"].append({**at, **dict.fromkeys(schemas.ACTION_UNITS, 0.02 * frame / 3)})
+            rows["motion"].append({**at, **{f"speed_{region}": 0.2 for region in MOTION_REGIONS}})
+            rows["action_units"].append({**at, **dict.fromkeys(ACTION_UNITS, 0.02 * frame / 3)})
         half = clip["duration_s"] / 2
         for chunk in range(2):
             span = {"chunk": chunk, "start_s": chunk * half, "end_s": (chunk + 1) * half}
@@ -119,12 +121,22 @@ def write_faces(layout: Layout, corpus: str, clips: list[dict[str, Any]]) -> Non
         "HAP": {"name": "joy", "required": ["AU06", "AU12"]}, "SAD": {"name": "sorrow", "required": ["AU01|AU15"]},
     }}  # fmt: skip
     written = [
-        (layout.shard(corpus, "landmarks", 0), rows["landmarks"], schemas.landmarks(68), "landmarks"),
-        (layout.shard(corpus, "motion", 0), rows["motion"], schemas.MOTION, "motion"),
-        (layout.shard(corpus, "action_units", 0), rows["action_units"], schemas.ACTION_UNIT_FRAMES, "action_units"),
-        (layout.corpus(corpus, "labels_energy"), chunks, schemas.CHUNK_LABELS, "labels_energy"),
-        (layout.corpus(corpus, "labels_activation"), chunks, schemas.CHUNK_LABELS, "labels_activation"),
-        (layout.corpus(corpus, "labels_emotion"), emotions, schemas.labels_emotion(["HAP", "SAD"]), "labels_emotion"),
+        (layout.path("landmarks", corpus=corpus, shard=0), rows["landmarks"], schemas.landmarks(68), "landmarks"),
+        (layout.path("motion", corpus=corpus, shard=0), rows["motion"], schema_of("motion"), "motion"),
+        (
+            layout.path("action_units", corpus=corpus, shard=0),
+            rows["action_units"],
+            schema_of("action_units"),
+            "action_units",
+        ),
+        (layout.path("labels_energy", corpus=corpus), chunks, schema_of("labels_energy"), "labels_energy"),
+        (layout.path("labels_activation", corpus=corpus), chunks, schema_of("labels_energy"), "labels_activation"),
+        (
+            layout.path("labels_emotion", corpus=corpus),
+            emotions,
+            schema_of("labels_emotion", {"score_*": [f"score_{name}" for name in ["HAP", "SAD"]]}),
+            "labels_emotion",
+        ),
     ]
     for path, content, schema, stage in written:
         shards.write_table(path, content, schema, shards.provenance(stage, table=emotion_table))

@@ -10,10 +10,9 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.face.thumbnails import jpeg
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import Layout
 from avpretext.inspect import show
-from avpretext.inspect.clip import gather
 from avpretext.inspect.clip_pictures import BLANK, pictures_of
 from avpretext.inspect.find import locate
 from avpretext.inspect.overlay import View, drawn, placed, view_of
@@ -31,14 +30,16 @@ def moved(run: Config, tmp_path: Path) -> Config:
 
 
 def test_kept_frames_are_taken_before_the_video(moved: Config) -> None:
-    clip = gather(moved, locate(moved, "ann/film"))
+    clip = locate(moved, "ann/film")
     rows = [
         {"clip_id": "ann/film", "frame": k, "time_s": k / 25,
          "image": {"bytes": jpeg(np.full((HEIGHT, WIDTH, 3), 3 * k, np.uint8)), "path": None}}
         for k in range(clip.frames)
     ]  # fmt: skip
-    shards.write_table(Layout(moved.results).shard("films", "split", 0, "frames"), rows, schemas.FRAMES, {})
-    pictures = pictures_of(moved, clip)
+    shards.write_table(
+        Layout(moved.results).path("split.frames", corpus="films", shard=0), rows, schema_of("split.frames"), {}
+    )
+    pictures = pictures_of(clip)
     assert pictures.source == "frames"
     means = [float(picture.mean()) for _, picture in pictures.every(clip) if picture is not None]
     np.testing.assert_allclose(means, 3 * np.arange(clip.frames), atol=2)
@@ -46,9 +47,9 @@ def test_kept_frames_are_taken_before_the_video(moved: Config) -> None:
 
 def test_another_film_under_the_same_name_is_not_shown_under_these_landmarks(moved: Config) -> None:
     file = Path(moved.corpora["films"].path) / "ann/film.mp4"
-    clip = gather(moved, locate(moved, "ann/film"))
+    clip = locate(moved, "ann/film")
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    pictures = pictures_of(moved, clip)
+    pictures = pictures_of(clip)
     assert pictures.source == "thumbnails"
     assert "landmarks alone: " in pictures.note
 
@@ -57,9 +58,14 @@ def test_without_the_video_thumbnails_lie_where_they_were_cut_out(moved: Config)
     shutil.rmtree(moved.corpora["films"].path)
     red = {"bytes": jpeg(np.full((112, 112, 3), (250, 0, 0), np.uint8)), "path": None}
     rows = [{"clip_id": "ann/film", "frame": frame, "time_s": frame / 25, "image": red} for frame in (10, 40)]
-    shards.write_table(Layout(moved.results).shard("films", "landmarks", 0, "thumbnails"), rows, schemas.THUMBNAILS, {})
-    clip = gather(moved, locate(moved, "ann/film"))
-    pictures = pictures_of(moved, clip)
+    shards.write_table(
+        Layout(moved.results).path("landmarks.thumbnails", corpus="films", shard=0),
+        rows,
+        schema_of("landmarks.thumbnails"),
+        {},
+    )
+    clip = locate(moved, "ann/film")
+    pictures = pictures_of(clip)
     assert pictures.note.startswith("thumbnails of some frames, landmarks of all: ")
     assert pictures.note.endswith("film.mp4 is not there")
     assert chosen(clip, pictures) == [10, 40]
@@ -93,7 +99,7 @@ def test_a_clip_that_a_later_stage_refused_is_shown_with_the_reason(
     moved: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     layout = Layout(moved.results)
-    Path(layout.shard("films", "landmarks", 0)).unlink()
+    Path(layout.path("landmarks", corpus="films", shard=0)).unlink()
     lost = {
         "clip_id": "ann/film",
         "path": "ann/film.mp4",
@@ -101,7 +107,7 @@ def test_a_clip_that_a_later_stage_refused_is_shown_with_the_reason(
         "reason": "no_face",
         "detail": "0 of 75",
     }
-    shards.write_table(layout.corpus("films", "rejects"), [lost], schemas.REJECTS, {})
+    shards.write_table(layout.path("rejects", corpus="films"), [lost], schema_of("rejects"), {})
     show.run(moved, "ann/film", None, tmp_path / "x.png", whole=False, height=480)
     said = capsys.readouterr().out
     assert "refused by landmarks, no_face: no face is found in enough of the frames (0 of 75)" in said

@@ -9,7 +9,7 @@ import soundfile
 
 from avpretext import config_file, shards
 from avpretext.config import Config
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import Layout
 
 CLASSES = ["ANG", "SAD"]
@@ -39,21 +39,21 @@ def write_corpus(folder: Path, name: str) -> Config:
     layout = Layout(settings.results)
     people = '"ActorID","Age","Sex","Race","Ethnicity"\nanna,51,"Female","x","y"\nzoe,20,"Male","x","y"\n'
     (folder / "VideoDemographics.csv").write_text(people)
-    empty = dict.fromkeys(schemas.INDEX.names)
+    empty = dict.fromkeys(schema_of("index").names)
     index = [
         {**empty, "clip_id": clip, "path": f"{clip}.mp4", "speaker": who, "sentence": "DFA", "size_bytes": 1}
         for clip, (who, _, _) in CLIPS.items()
     ]
     index[1] |= {"recording": "long", "start_s": 61.25, "end_s": 62.25}
-    shards.write_table(layout.shard(name, "index", 0), index, schemas.INDEX, {})
+    shards.write_table(layout.path("index", corpus=name, shard=0), index, schema_of("index"), {})
     audio = [
         {"clip_id": clip, "speaker": who, "label": label, "duration_s": length, "samples": round(16_000 * length),
          "content": clip, "audio": {"bytes": flac(length), "path": f"{clip}.flac"}, "video_frames": 0, "fps": 25.0}
         for clip, (who, label, length) in CLIPS.items()
     ]  # fmt: skip
-    shards.write_table(layout.shard(name, "split", 0, "audio"), audio, schemas.AUDIO, {})
+    shards.write_table(layout.path("split.audio", corpus=name, shard=0), audio, schema_of("split.audio"), {})
     chunks = [
-        dict(zip(schemas.CHUNK_LABELS.names, row, strict=True))
+        dict(zip(schema_of("labels_energy").names, row, strict=True))
         for row in (
             ("anna/one", 0, 0.0, 1.0, 2.5, 0, 0.25, 3.0),
             ("anna/one", 1, 0.21, 1.21, 3.5, 1, 0.5, 3.0),
@@ -63,8 +63,8 @@ def write_corpus(folder: Path, name: str) -> Config:
     ]
     for task in ("energy", "activation"):
         made_by = {"stage": f"labels_{task}"}
-        shards.write_table(layout.corpus(name, f"labels_{task}"), chunks, schemas.CHUNK_LABELS, made_by)
-    emotion_schema = schemas.labels_emotion(CLASSES)
+        shards.write_table(layout.path(f"labels_{task}", corpus=name), chunks, schema_of("labels_energy"), made_by)
+    emotion_schema = schema_of("labels_emotion", {"score_*": [f"score_{name}" for name in CLASSES]})
     emotion = [
         dict(zip(emotion_schema.names, row, strict=True))
         for row in (
@@ -72,20 +72,22 @@ def write_corpus(folder: Path, name: str) -> Config:
             ("anna/two", "unmeasured", None, None, None, None, None),
         )
     ]
-    shards.write_table(layout.corpus(name, "labels_emotion"), emotion, emotion_schema, {})
+    shards.write_table(layout.path("labels_emotion", corpus=name), emotion, emotion_schema, {})
     acted = target_rows([[1, 0], [0, 1], [1, 0]], [None, None, None])
     made_by = {"kind": "hard", "classes": CLASSES}
-    shards.write_table(layout.targets(name, "acted"), acted, schemas.TARGETS, made_by)
+    shards.write_table(layout.path("targets", corpus=name, target="acted"), acted, schema_of("targets"), made_by)
     shares = target_rows([[0.75, 0.25], [0, 1], [0.5, 0.5]], [[3, 1], [0, 2], [2, 2]])
     made_by = {"kind": "distribution", "classes": CLASSES}
-    shards.write_table(layout.targets(name, "voice-distribution"), shares, schemas.TARGETS, made_by)
+    shards.write_table(
+        layout.path("targets", corpus=name, target="voice-distribution"), shares, schema_of("targets"), made_by
+    )
     parts = {"anna/one": "train", "anna/two": "dropped", "ben/it's": "test"}
     folds = [
         {"fold": 0, "name": "1", "part": part, "corpus": corpus, "clip_id": clip, "speaker": None}
         for corpus in (name, "other") for clip, part in parts.items()
     ]  # fmt: skip
     for setting in ("acted.speaker_kfold", "voice-distribution.speaker_kfold"):
-        shards.write_table(layout.folds(name, setting), folds, schemas.FOLDS, {})
+        shards.write_table(layout.path("folds", corpus=name, setting=setting), folds, schema_of("folds"), {})
     return settings
 
 

@@ -84,7 +84,7 @@ def test_shares_and_votes_have_a_column_per_class(db: audformat.Database) -> Non
 
 def test_the_audio_is_that_of_split(config: Config, db: audformat.Database) -> None:
     path = Path(db.root) / "audio" / "anna" / "one.flac"
-    encoded = shards.read(Layout(config.results).shard("mine", "split", 0, "audio"))["audio"][0]["bytes"]
+    encoded = shards.read(Layout(config.results).path("split.audio", corpus="mine", shard=0))["audio"][0]["bytes"]
     assert path.read_bytes() == encoded
     assert soundfile.info(path).samplerate == db.media["audio"].sampling_rate
 
@@ -122,7 +122,7 @@ def test_without_labels_the_fix_is_named(config: Config, tmp_path: Path) -> None
     for stage in ("labels_energy", "labels_activation", "labels_emotion"):
         Path(layout.corpus("mine", stage)).unlink()
     for target in ("acted", "voice-distribution"):
-        Path(layout.targets("mine", target)).unlink()
+        Path(layout.path("targets", corpus="mine", target=target)).unlink()
     with pytest.raises(UserError, match="there are no labels of 'mine' yet; run the workflow first"):
         labels_to.run(config, "mine", "csv", tmp_path / "out")
     assert not (tmp_path / "out").exists()

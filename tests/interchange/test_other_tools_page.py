@@ -12,7 +12,8 @@ import yaml
 from PIL import Image
 
 from avpretext import shards
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import MOTION_REGIONS
 from tests.interchange.conftest import write_corpus
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "other-tools.md").read_text("utf-8")
@@ -37,17 +38,17 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")), "utf-8")
     corpus = folder / "results" / "demo_unlabelled"
     frames = [{"clip_id": "anna/one", "frame": k, "time_s": k / 25} for k in (0, 1)]
-    speeds = [
-        frame | {f"speed_{region}": 2.0 + k for region in schemas.MOTION_REGIONS} for k, frame in enumerate(frames)
-    ]
-    shards.write_table(corpus / "motion" / "0000.parquet", speeds, schemas.MOTION, {})
+    speeds = [frame | {f"speed_{region}": 2.0 + k for region in MOTION_REGIONS} for k, frame in enumerate(frames)]
+    shards.write_table(corpus / "motion" / "0000.parquet", speeds, schema_of("motion"), {})
     picture = io.BytesIO()
     Image.new("RGB", (112, 112), "teal").save(picture, "JPEG")
     faces = [frame | {"image": {"bytes": picture.getvalue(), "path": "x.jpg"}} for frame in frames]
-    shards.write_table(corpus / "landmarks" / "thumbnails" / "0000.parquet", faces, schemas.THUMBNAILS, {})
+    shards.write_table(
+        corpus / "landmarks" / "thumbnails" / "0000.parquet", faces, schema_of("landmarks.thumbnails"), {}
+    )
     history = [{"seed": 0, "epoch": 1, "split": "dev", "measure": "loss", "value": 1.0}]
     place = folder / "results" / "pretrain" / "mean" / "energy" / "history.parquet"
-    shards.write_table(place, history, schemas.PRETRAIN_HISTORY, {})
+    shards.write_table(place, history, schema_of("pretrain.history"), {})
     (folder / ".venv" / "bin").mkdir(parents=True)
     program = folder / ".venv" / "bin" / "avpretext"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m avpretext "$@"\n')

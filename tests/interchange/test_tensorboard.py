@@ -9,7 +9,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from avpretext import shards
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.interchange import tensorboard
 
 
@@ -48,14 +48,14 @@ def results(tmp_path: Path) -> Path:
         {"seed": seed, "epoch": epoch, "split": split, "measure": "loss", "value": 1 / epoch + seed + (split == "dev")}
         for seed in (0, 1) for epoch in (1, 2) for split in ("train", "dev")
     ]  # fmt: skip
-    shards.write_table(folder / "pretrain/mean/energy/history.parquet", pretrained, schemas.PRETRAIN_HISTORY, {})
+    shards.write_table(folder / "pretrain/mean/energy/history.parquet", pretrained, schema_of("pretrain.history"), {})
     tuned = [
         {"initialisation": "scratch", "fold": fold, "seed": seed, "epoch": 1, "split": "dev", "measure": "uar",
          "value": fold + seed / 4}
         for fold in (0, 1) for seed in (0, 1)
     ]  # fmt: skip
     place = folder / "mine/finetune/acted.chou/base.mean/scratch/history.parquet"
-    shards.write_table(place, tuned, schemas.FINETUNE_HISTORY, {})
+    shards.write_table(place, tuned, schema_of("finetune.history"), {})
     return folder
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from avpretext import shards
 from avpretext.config import ActivationLabelOptions, ChunkOptions
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import MOTION_REGIONS
 from avpretext.labels import activation
 
 FPS = 25.0
@@ -37,17 +38,17 @@ def test_a_chunk_beyond_the_video_is_not_measured() -> None:
 def test_chunks_are_those_of_the_speech_also_for_clips_without_a_face(tmp_path: Path) -> None:
     motion_rows = [
         {"clip_id": "calm" if speed < 1 else "lively", "frame": k, "time_s": k / FPS}
-        | {f"speed_{name}": None if k == 0 else speed for name in schemas.MOTION_REGIONS}
+        | {f"speed_{name}": None if k == 0 else speed for name in MOTION_REGIONS}
         for speed in (0.1, 2.0)
         for k in range(50)
     ]
-    shards.write_table(tmp_path / "motion.parquet", motion_rows, schemas.MOTION, {})
+    shards.write_table(tmp_path / "motion.parquet", motion_rows, schema_of("motion"), {})
     audio_rows = [
         {"clip_id": name, "speaker": None, "label": None, "duration_s": 2.0, "samples": 32_000, "audio": None,
          "video_frames": 50, "fps": FPS}
         for name in ("calm", "faceless", "lively")
     ]  # fmt: skip
-    shards.write_table(tmp_path / "audio.parquet", audio_rows, schemas.AUDIO, {})
+    shards.write_table(tmp_path / "audio.parquet", audio_rows, schema_of("split.audio"), {})
     output = tmp_path / "all.parquet"
     shard = [tmp_path / "motion.parquet"], [tmp_path / "audio.parquet"]
     activation.run(*shard, ActivationLabelOptions(), ChunkOptions(length_s=1.0, count=2), output)

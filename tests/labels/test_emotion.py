@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.config import EmotionLabelOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.labels import emotion
 from avpretext.labels.emotion_table import EmotionTable, Prototype, read_table, scores
 
@@ -154,7 +154,7 @@ def write_units(path: Path, clips: dict[str, NDArray[np.float64] | None]) -> Pat
         for name, values in clips.items()
         for k in range(3)
     ]
-    shards.write_table(path, rows, schemas.ACTION_UNIT_FRAMES, {})
+    shards.write_table(path, rows, schema_of("action_units"), {})
     return path
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from avpretext import shards
 from avpretext.config import ChunkOptions, EnergyLabelOptions
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.labels import energy
 
 
@@ -26,13 +26,15 @@ def speech_shard(path: Path, clips: dict[str, np.ndarray]) -> Path:
         for clip_id, track in clips.items()
         for k, value in enumerate(track)
     ]
-    shards.write_table(path, rows, schemas.speech([]), {})
+    shards.write_table(path, rows, schema_of("speech", {"DESCRIPTOR": []}), {})
     return path
 
 
 def index_shard(path: Path, speakers: dict[str, str | None]) -> Path:
     empty = dict.fromkeys(("path", "label", "sentence", "level", "size_bytes"))
-    shards.write_table(path, [{"clip_id": c, "speaker": s, **empty} for c, s in speakers.items()], schemas.INDEX, {})
+    shards.write_table(
+        path, [{"clip_id": c, "speaker": s, **empty} for c, s in speakers.items()], schema_of("index"), {}
+    )
     return path
 
 

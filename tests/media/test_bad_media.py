@@ -17,11 +17,10 @@ from avpretext import corpora, shards
 from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.corpora import index
 from avpretext.corpora.check import check
-from avpretext.flow import schemas
 from avpretext.media import split
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.stretches import Stretch
-from avpretext.refusal import Refusal
+from avpretext.refusal import REASONS, Refusal
 from avpretext.segment import cut
 
 from .conftest import Make
@@ -304,7 +303,7 @@ def test_a_folder_named_like_a_video_is_a_folder_and_never_decoded(
 ) -> None:
     make("x.mp4/y.mp4", *picture("testsrc2=s=64x48:r=25:d=1"), *TONE, "-t", 1, *H264)
     assert scanned(Path(corpus.path)) == {"x.mp4/y.mp4": None}
-    assert reason(split_file(Path(corpus.path) / "x.mp4")) in schemas.REASONS
+    assert reason(split_file(Path(corpus.path) / "x.mp4")) in REASONS
 
 
 def test_every_row_of_the_document_names_a_test_that_exists() -> None:

@@ -19,7 +19,7 @@ from avpretext.config import CorpusOptions, MediaOptions
 from avpretext.corpora import index
 from avpretext.corpora.headers import read_header
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.media import split
 from avpretext.media.decode import Decoded
 from avpretext.refusal import Refusal
@@ -372,7 +372,7 @@ def test_a_face_model_that_was_swapped_is_not_loaded(tmp_path: Path) -> None:
     model = tmp_path / "face_landmarker.task"
     model.write_bytes(b"another model")
     outputs = [tmp_path / f"{name}.parquet" for name in ("frames", "landmarks", "rejects", "preview")]
-    shards.write_table(outputs[0], [], schemas.FRAMES, {})
+    shards.write_table(outputs[0], [], schema_of("split.frames"), {})
     with pytest.raises(UserError, match=r"its SHA-256 is .*, expected .*run the stage 'models' again"):
         landmarks.run(outputs[0], model, LandmarkOptions(), landmarks.Artefacts(*outputs[1:]))
     with pytest.raises(UserError, match="its SHA-256 is"):

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media import sound
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.filters import HighPass

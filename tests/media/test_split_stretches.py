@@ -14,7 +14,7 @@ from PIL import Image
 
 from avpretext import shards
 from avpretext.config import MediaOptions
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.media import split
 from avpretext.media.checks import refuse_by_end
 from avpretext.media.decode import Decoded, decode
@@ -193,7 +193,7 @@ def test_clips_of_one_recording_go_through_the_stage(film, options, tmp_path):
     ]
     blank = {"speaker": "anna", "label": None, "sentence": None, "level": None, "recording": "talk", "size_bytes": 1}
     index, out = tmp_path / "it" / "segment" / "0000.parquet", tmp_path / "out"
-    shards.write_table(index, [row | blank for row in rows], schemas.INDEX, {})
+    shards.write_table(index, [row | blank for row in rows], schema_of("index"), {})
     split.run(index, source.parent, options, out / "audio", out / "frames", out / "rejects", threads=2)
     audio = shards.read(out / "audio")
     assert audio["clip_id"].to_list() == ["talk_00001000", "talk_00003000"]

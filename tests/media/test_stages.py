@@ -44,7 +44,7 @@ class Results:
             split.run(clips, folder, options, audio, frames if self.corpus.video else None, refused, threads)
 
     def run_rejects(self, fraction: float) -> Path:
-        output = Path(self.layout.corpus("it", "rejects"))
+        output = Path(self.layout.path("rejects", corpus="it"))
         lists = self.paths("index", "rejects") + self.paths("split", "rejects")
         rejects.run(self.paths("index"), lists, "it", RejectsOptions(max_reject_fraction=fraction), output)
         return output

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.demo.voice import RATE_HZ, Delivery, speak
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 
 SENTENCES = (
     "It's eleven o'clock, and that is exactly what happened.",

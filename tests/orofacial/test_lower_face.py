@@ -20,6 +20,7 @@ from avpretext.face.points import (
     OROFACIAL_POINTS,
 )
 from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.orofacial import lower_face, resting_shape
 
 FPS = 25.0
@@ -77,8 +78,8 @@ def test_a_known_opening_gives_that_aperture_whatever_the_head_does() -> None:
 def test_regions_are_disjoint_points_of_the_face_model() -> None:
     assert len(set(OROFACIAL_POINTS.tolist())) == len(OROFACIAL_POINTS)
     assert set(OROFACIAL_POINTS.tolist()) <= set(range(MEDIAPIPE_POINTS - 10)), "the last ten are irises"
-    assert schemas.LOWER_FACE.field("movement").type.list_size == 2 * len(OROFACIAL_POINTS)
-    assert schemas.LOWER_FACE.field("blendshapes").type.list_size == len(MOUTH_BLENDSHAPES)
+    assert schema_of("lower_face").field("movement").type.list_size == 2 * len(OROFACIAL_POINTS)
+    assert schema_of("lower_face").field("blendshapes").type.list_size == len(MOUTH_BLENDSHAPES)
 
 
 def test_the_resting_shape_is_the_median_of_the_frames_nearest_to_rest() -> None:
@@ -118,16 +119,16 @@ def write_landmarks(path: Path, clips: list[ClipLandmarks], points: int = 478, g
 
 
 def write_index(path: Path, speakers: dict[str, str | None]) -> None:
-    empty = dict.fromkeys(schemas.INDEX.names)
+    empty = dict.fromkeys(schema_of("index").names)
     rows = [{**empty, "clip_id": clip, "path": clip, "speaker": speaker} for clip, speaker in speakers.items()]
-    shards.write_table(path, rows, schemas.INDEX, {})
+    shards.write_table(path, rows, schema_of("index"), {})
 
 
 def test_the_stages_measure_each_person_from_their_own_rest_and_leave_gaps(tmp_path: Path) -> None:
     shut, wide = [opened(0.0)] * 20, [opened(0.15)] * 20
     write_landmarks(tmp_path / "l.parquet", [clip_of(shut + wide, "a"), clip_of(shut, "b")], gap=3)
     write_index(tmp_path / "i.parquet", {"a": "ann", "b": None})
-    shards.write_table(tmp_path / "n.parquet", [], schemas.NEUTRAL, {})
+    shards.write_table(tmp_path / "n.parquet", [], schema_of("neutral"), {})
     paths = [tmp_path / f"{name}.parquet" for name in ("l", "i", "n", "shape", "moved")]
     resting_shape.run([paths[0]], [paths[1]], paths[2], paths[3])
     assert set(resting_shape.read_shapes(paths[3])) == {"ann", "b"}, "a clip of nobody known stands for itself"
@@ -143,7 +144,7 @@ def test_the_stages_measure_each_person_from_their_own_rest_and_leave_gaps(tmp_p
 def test_68_landmarks_are_too_few_and_it_says_what_to_do(tmp_path: Path) -> None:
     write_landmarks(tmp_path / "l.parquet", [clip_of([whole_head()])], points=68)
     write_index(tmp_path / "i.parquet", {"a": "ann"})
-    shards.write_table(tmp_path / "n.parquet", [], schemas.NEUTRAL, {})
+    shards.write_table(tmp_path / "n.parquet", [], schema_of("neutral"), {})
     with pytest.raises(UserError, match=r"landmarks\.points: all"):
         resting_shape.run(
             [tmp_path / "l.parquet"], [tmp_path / "i.parquet"], tmp_path / "n.parquet", tmp_path / "s.parquet"

@@ -17,7 +17,7 @@ from avpretext.demo import voice
 from avpretext.demo.sentences import EVERYDAY
 from avpretext.demo.speakers import _ACCENTS
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.orofacial import phone_scores as scoring
 from avpretext.orofacial import phones
 from avpretext.orofacial.phone_aligner import SILENT, open_aligner, refuse
@@ -66,14 +66,16 @@ def run(
         encoded = io.BytesIO()
         soundfile.write(encoded, signal, 16000, "PCM_16", format="FLAC")
         audio = {"bytes": encoded.getvalue(), "path": None}
-        rows.append(dict.fromkeys(schemas.AUDIO.names) | {"clip_id": clip, "samples": len(signal), "audio": audio})
-    shards.write_table(folder / "x" / "split" / "audio" / "0.parquet", rows, schemas.AUDIO, {})
+        rows.append(
+            dict.fromkeys(schema_of("split.audio").names) | {"clip_id": clip, "samples": len(signal), "audio": audio}
+        )
+    shards.write_table(folder / "x" / "split" / "audio" / "0.parquet", rows, schema_of("split.audio"), {})
     index = [
-        dict.fromkeys(schemas.INDEX.names)
+        dict.fromkeys(schema_of("index").names)
         | {"clip_id": clip, "path": (paths or {}).get(clip, f"{clip}.wav"), "sentence": texts.get(clip)}
         for clip in clips
     ]
-    shards.write_table(folder / "index.parquet", index, schemas.INDEX, {})
+    shards.write_table(folder / "index.parquet", index, schema_of("index"), {})
     corpus = CorpusOptions(path=".", reader="folder", use=[], truth=str(truth) if truth else None)
     found, refused = folder / "phones.parquet", folder / "rejects.parquet"
     audio_file = folder / "x" / "split" / "audio" / "0.parquet"
@@ -193,7 +195,7 @@ def test_truth_is_read_in_the_names_of_cmudict(said, tmp_path: Path) -> None:
     rows = [
         {"corpus": "x", "clip_id": "one", "start_s": p.start_s, "end_s": p.end_s, "phoneme": p.name} for p in phonemes
     ]
-    shards.write_table(tmp_path / "truth" / "phonemes.parquet", rows, schemas.TRUTH_PHONEMES, {})
+    shards.write_table(tmp_path / "truth" / "phonemes.parquet", rows, schema_of("truth.phonemes"), {})
     options = PhoneOptions(backend="truth")
     found, refused = run(tmp_path, {"one": signal, "two": signal}, {}, options, truth=tmp_path / "truth")
     # The kitchen light is on again.

@@ -17,7 +17,7 @@ from avpretext.config_file import parse
 from avpretext.errors import UserError
 from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.face.points import INNER_LIPS, OROFACIAL_POINTS
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.models.losses import NO_LABEL
 from avpretext.orofacial import movement_tables, train
 from avpretext.orofacial.movement_data import OrofacialClips
@@ -169,7 +169,7 @@ def test_every_clip_is_predicted_once_beside_its_truth(tmp_path: Path) -> None:
     path = written(tmp_path)["joint"]
     clips, _ = trained("joint")
     rows = shards.read(path)
-    assert shards.schema_of(path).names == schemas.OROFACIAL_FRAMES.names
+    assert shards.schema_of(path).names == schema_of("orofacial_system.predictions").names
     assert rows.height == 24 * 30
     assert not rows.select("clip_id", "frame").is_duplicated().any()
     truth = np.array(rows.filter(clip_id="05")["truth"].to_list(), np.float32)

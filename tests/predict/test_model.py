@@ -13,7 +13,7 @@ import avpretext
 from avpretext import shards
 from avpretext.config import LogMelOptions, MediaOptions, SpeechOptions
 from avpretext.errors import RefusedFile, UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.media import split
 from avpretext.predict.model import Model
 from avpretext.predict.result import Prediction, Refused
@@ -42,7 +42,7 @@ def by_the_stages(folder: Path, files: list[Path], speakers: list[str], work: Pa
         {"clip_id": f"{place:03d}", "path": str(file.relative_to(common)), "speaker": who}
         for place, (file, who) in enumerate(zip(files, speakers, strict=True))
     ]
-    shards.write_table(work / "index.parquet", index, schemas.INDEX, {})
+    shards.write_table(work / "index.parquet", index, schema_of("index"), {})
     options = MediaOptions(**said.media.model_dump())
     audio, features = work / "corpus/split/audio/0.parquet", {}
     split.run(work / "index.parquet", common, options, audio, None, work / "rejects.parquet")

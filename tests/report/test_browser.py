@@ -321,7 +321,7 @@ def test_explorer_of_a_corpus_without_faces_or_refusals_opens_without_messages(
     for stage in ("landmarks", "motion", "action_units", "labels_activation", "labels_emotion", "rejects"):
         shutil.rmtree(tmp_path / "run" / "demo_talk" / stage)
     for name in ("action_units", "au_combinations"):
-        Path(Layout(config.results).table(f"{name}.csv")).unlink()
+        Path(Layout(config.results).path("tables", table=f"{name}.csv")).unlink()
     file = tmp_path / "report.html"
     page.run(config, file)
     browser.open(file, width=400)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from avpretext import shards
 from avpretext.config import Config, ReportOptions
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.paths import Layout
 from avpretext.report import choice, explorer
 from avpretext.report.explorer import GAP, POINTS, trace
@@ -23,7 +24,7 @@ def limited(config: Config, clips: int) -> Config:
 
 
 def test_all_clips_are_shown_where_they_are_few(results: Config) -> None:
-    chosen = choice.choose(results, Layout(results.results))
+    chosen = choice.choose(OpenRun(results))
     assert (chosen.shown, chosen.total) == (12 * 24, 12 * 24)
     assert chosen.sentence() == "All 288 clips, and the 9 that were refused."
     assert ("demo_talk", "1100_DFA_ANG_0") in chosen.ids()
@@ -33,7 +34,7 @@ def test_a_sample_holds_wanted_surest_and_ambiguous_clips_and_every_refused_one(
     results: Config, tmp_path: Path
 ) -> None:
     layout = Layout(results.results)
-    labels = shards.read(layout.corpus("demo_talk", "labels_emotion"))
+    labels = shards.read(layout.path("labels_emotion", corpus="demo_talk"))
     unsure = labels.filter(pl.col("label").is_null())["clip_id"].head(3).to_list()
     surest = {
         part.sort("confidence", "clip_id", descending=[True, False])["clip_id"][0]
@@ -47,33 +48,31 @@ def test_a_sample_holds_wanted_surest_and_ambiguous_clips_and_every_refused_one(
     chosen = set(choice._sample(listed, 30, [("demo_talk", "1109_DFA_SAD_1"), ("gone", "x")])["demo_talk"]["clip_id"])
     assert len(chosen) == 30
     assert surest | set(unsure) | {"1109_DFA_SAD_1"} <= chosen
-    whole = choice.choose(limited(results, 30), layout)
+    whole = choice.choose(OpenRun(limited(results, 30)))
     assert (whole.shown, whole.refused.height) == (30, 9)
     assert whole.sentence().startswith("A sample of 30 of 288 clips (report.explorer_clips): the surest of each")
 
 
 def test_the_sample_depends_on_names_alone(results: Config) -> None:
-    layout = Layout(results.results)
-    one = choice.choose(limited(results, 50), layout)
-    other = choice.choose(limited(results, 50), layout)
+    one = choice.choose(OpenRun(limited(results, 50)))
+    other = choice.choose(OpenRun(limited(results, 50)))
     assert one.ids() == other.ids()
-    assert one.ids() < choice.choose(limited(results, 120), layout).ids()
+    assert one.ids() < choice.choose(OpenRun(limited(results, 120))).ids()
     spread = {corpus: rows.height for corpus, rows in one.clips.items()}
     assert set(spread) == {"demo_talk", "demo_acted", "demo_rated"}
 
 
 def test_refused_clips_beyond_the_limit_are_counted(results: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "REFUSED_SHOWN", 4)
-    chosen = choice.choose(results, Layout(results.results))
+    chosen = choice.choose(OpenRun(results))
     assert (chosen.refused.height, chosen.refused_total) == (4, 9)
     assert "4 of the 9 that were refused" in chosen.sentence()
 
 
 def test_nothing_is_gathered_if_nothing_is_wanted(results: Config) -> None:
-    layout = Layout(results.results)
-    none = choice.choose(limited(results, 0), layout)
+    none = choice.choose(OpenRun(limited(results, 0)))
     assert (none.shown, none.refused.height) == (0, 0)
-    assert explorer.explore(limited(results, 0), layout, none, 1.0) is None
+    assert explorer.explore(OpenRun(limited(results, 0)), none, 1.0) is None
 
 
 def bytes_of(text: str) -> list[int]:
@@ -96,8 +95,8 @@ def test_trace_knows_gaps_from_zeros() -> None:
 
 @pytest.fixture(scope="module")
 def shown(results: Config) -> dict[str, dict[str, object]]:
-    layout = Layout(results.results)
-    found = explorer.explore(results, layout, choice.choose(results, layout), 0.5)
+    run = OpenRun(results)
+    found = explorer.explore(run, choice.choose(run), 0.5)
     assert found is not None
     clips = json.loads(found.data)["clips"]
     return {f"{clip['corpus']}/{clip['id']}": clip for clip in clips}
@@ -106,16 +105,18 @@ def shown(results: Config) -> dict[str, dict[str, object]]:
 def test_clip_has_what_the_shards_have(results: Config, shown: dict[str, dict[str, object]]) -> None:
     layout, name = Layout(results.results), "1103_DFA_HAP_1"
     clip = shown[f"demo_talk/{name}"]
-    labels = shards.read(layout.corpus("demo_talk", "labels_energy")).filter(pl.col("clip_id") == name).sort("chunk")
+    labels = (
+        shards.read(layout.path("labels_energy", corpus="demo_talk")).filter(pl.col("clip_id") == name).sort("chunk")
+    )
     letters = "".join({1: "h", 0: "l", None: "-"}[label] for label in labels["label"])
     assert clip["energy_labels"] == letters
     assert clip["starts"] == labels["start_s"].round(2).to_list()
-    speech = shards.read(layout.shards("demo_talk", "speech", 2)).filter(pl.col("clip_id") == name)
+    speech = shards.read(layout.shards("speech", "demo_talk", 2)).filter(pl.col("clip_id") == name)
     level = 20 * np.log10(np.maximum(speech["energy"].to_numpy().astype(float), 1e-4))
     ends = np.linspace(0, len(level), POINTS + 1).astype(int)
     means = np.array([level[begin:end].mean() for begin, end in itertools.pairwise(ends)])
     assert bytes_of(str(clip["energy"])) == np.rint((means / 60 + 1) * 254).clip(0, 254).astype(int).tolist()
-    units = shards.read(layout.shards("demo_talk", "action_units", 2)).filter(pl.col("clip_id") == name)
+    units = shards.read(layout.shards("action_units", "demo_talk", 2)).filter(pl.col("clip_id") == name)
     peaks = {place: units[unit].max() for place, unit in enumerate(explorer.ACTION_UNITS)}
     (first, _), *_ = clip["strongest"]  # type: ignore[misc]
     assert peaks[first] == max(peaks.values())

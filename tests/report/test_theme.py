@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import pytest
 
-from avpretext.config import TASKS
+from avpretext.flow.tasks import TASKS
 from avpretext.report import figures
 from avpretext.report.theme import COLOURS
 

@@ -14,7 +14,10 @@ from avpretext.chunks import chunk_span, chunk_starts
 from avpretext.config import Config, Variant
 from avpretext.config_file import parse
 from avpretext.evaluation import au_summary, evaluate, formats, tables
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS, MOTION_REGIONS
 from avpretext.flow.paths import Layout
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
@@ -72,9 +75,9 @@ def build(folder: Path) -> Config:
         _write_setting(layout, config, corpus, target, protocol, leaks)
     _write_benchmarks(layout, config)
     _write_truth(layout)
-    units, together = au_summary.action_unit_rows(config, layout)
+    units, together = au_summary.action_unit_rows(OpenRun(config))
     for name, rows in (("action_units", units), ("au_combinations", together)):
-        formats.write_csv(layout.table(f"{name}.csv"), tables.COLUMNS[name], rows)
+        formats.write_csv(layout.path("tables", table=f"{name}.csv"), tables.COLUMNS[name], rows)
     return config
 
 
@@ -104,7 +107,7 @@ def _write_corpus(layout: Layout, corpus: str, clips: list[dict[str, Any]], rng:
         )
     ]
     made_by = shards.provenance("rejects", {"max_reject_fraction": 0.2})
-    shards.write_table(layout.corpus(corpus, "rejects"), refused, schemas.REJECTS, made_by)
+    shards.write_table(layout.path("rejects", corpus=corpus), refused, schema_of("rejects"), made_by)
 
 
 def _write_shard(
@@ -133,12 +136,12 @@ def _write_shard(
             gap = 20 <= k < 23
             rows["motion"].append(
                 {**frame, **{f"speed_{region}": None if gap else float(speed)
-                             for region, speed in zip(schemas.MOTION_REGIONS, speeds, strict=True)}}
+                             for region, speed in zip(MOTION_REGIONS, speeds, strict=True)}}
             )  # fmt: skip
             intensity = np.abs(np.sin(k / 9 + np.arange(20))) ** 3 * (np.arange(20) % 3 == 0) + rng.uniform(0, 0.06, 20)
             rows["action_units"].append(
                 {**frame, **{name: None if gap else float(min(1, value))
-                             for name, value in zip(schemas.ACTION_UNITS, intensity, strict=True)}}
+                             for name, value in zip(ACTION_UNITS, intensity, strict=True)}}
             )  # fmt: skip
         if clip is clips[0]:
             chosen = np.linspace(0, frames - 1, 8).round().astype(int)
@@ -152,11 +155,11 @@ def _write_shard(
         _label(clip, energy, labels, rng)
     listed = "segment" if corpus == "demo_rated" else "index"
     kinds = {
-        "index": (listed, None, schemas.INDEX), "audio": ("split", "audio", schemas.AUDIO),
-        "preview": ("landmarks", "preview", schemas.FRAMES),
-        "thumbnails": ("landmarks", "thumbnails", schemas.THUMBNAILS), "speech": ("speech", None, schemas.speech([])),
-        "landmarks": ("landmarks", None, schemas.landmarks(68)), "motion": ("motion", None, schemas.MOTION),
-        "action_units": ("action_units", None, schemas.ACTION_UNIT_FRAMES),
+        "index": (listed, None, schema_of("index")), "audio": ("split", "audio", schema_of("split.audio")),
+        "preview": ("landmarks", "preview", schema_of("split.frames")),
+        "thumbnails": ("landmarks", "thumbnails", schema_of("landmarks.thumbnails")), "speech": ("speech", None, schema_of("speech", {"DESCRIPTOR": []})),
+        "landmarks": ("landmarks", None, schemas.landmarks(68)), "motion": ("motion", None, schema_of("motion")),
+        "action_units": ("action_units", None, schema_of("action_units")),
     }  # fmt: skip
     for name, (stage, artefact, schema) in kinds.items():
         made_by = shards.provenance(stage, {stage: {"option": 1}}, {"face_landmarker.task": "64184e22"})
@@ -226,9 +229,13 @@ def _label(clip: dict[str, Any], energy: np.ndarray, labels: dict[str, Any], rng
 
 def _write_labels(layout: Layout, corpus: str, labels: dict[str, Any]) -> None:
     for task, rows in labels.items():
-        schema = schemas.labels_emotion(list(EMOTIONS)) if task == "emotion" else schemas.CHUNK_LABELS
+        schema = (
+            schema_of("labels_emotion", {"score_*": [f"score_{name}" for name in list(EMOTIONS)]})
+            if task == "emotion"
+            else schema_of("labels_energy")
+        )
         made_by = shards.provenance(f"labels_{task}", {"quantile": 0.5}, table=TABLE)
-        shards.write_table(layout.corpus(corpus, f"labels_{task}"), rows, schema, made_by)
+        shards.write_table(layout.path(f"labels_{task}", corpus=corpus), rows, schema, made_by)
 
 
 def _curve(epochs: int, start: float, end: float, rng: np.random.Generator) -> Iterator[tuple[int, float]]:
@@ -246,7 +253,7 @@ def _write_pretrain_history(layout: Layout, aggregator: str, tasks: str, rng: np
         for epoch, value in _curve(24, begin, end, rng)
     ]
     shards.write_table(
-        layout.pretrain(aggregator, tasks, "history.parquet"), rows, schemas.PRETRAIN_HISTORY,
+        layout.path("pretrain.history", aggregator=aggregator, tasks=tasks), rows, schema_of("pretrain.history"),
         shards.provenance("pretrain"),
     )  # fmt: skip
 
@@ -273,20 +280,27 @@ def _write_setting(layout: Layout, config: Config, corpus: str, target: str, pro
     if kind != "hard":
         rows[0] |= {"label": None, "values": None}
     made_by = shards.provenance("targets", {}, **told)
-    shards.write_table(layout.targets(corpus, target), rows, schemas.TARGETS, made_by)
+    shards.write_table(layout.path("targets", corpus=corpus, target=target), rows, schema_of("targets"), made_by)
     _write_folds(layout, corpus, setting, clips, leaks)
     told["setting"] = setting
     own = config.variant
     files = [_write_finetune(layout, corpus, own, start, clips, truth, told, rng) for start in config.initialisations()]
-    files.append(layout.baseline(corpus, setting))
+    files.append(layout.path("baseline.predictions", corpus=corpus, setting=setting))
     baselines = [
         row
         for start in ("svm", "svm_speaker")
         for fold in range(4)
         for row in _predictions(start, fold, 0, clips, truth, kind, rng)
     ]
-    shards.write_table(files[-1], baselines, schemas.PREDICTIONS, shards.provenance("baseline", {}, **told))
-    evaluate.run(files, config.evaluate, config.seed, Path(layout.evaluate(corpus, setting, "metrics")).parent)
+    shards.write_table(
+        files[-1], baselines, schema_of("finetune.predictions"), shards.provenance("baseline", {}, **told)
+    )
+    evaluate.run(
+        files,
+        config.evaluate,
+        config.seed,
+        Path(layout.path("evaluate.metrics", corpus=corpus, setting=setting)).parent,
+    )
     for variant in config.ablated(votes=target.startswith("voice")):
         for start in config.ablated_starts() if variant != own else []:
             _write_finetune(layout, corpus, variant, start, clips, truth, told, rng)
@@ -322,7 +336,7 @@ def _write_folds(layout: Layout, corpus: str, setting: str, clips: list[dict[str
             rows.append({"fold": fold, "name": name, "corpus": corpus, "part": part, **clip})
     sentence = f"protocol {setting.partition('.')[2]}: 4 folds; 1 copies of test or dev audio left out"
     made_by = shards.provenance("folds", {}, sentence=sentence, speaker_leaks=leaks, duplicates=1)
-    shards.write_table(layout.folds(corpus, setting), rows, schemas.FOLDS, made_by)
+    shards.write_table(layout.path("folds", corpus=corpus, setting=setting), rows, schema_of("folds"), made_by)
 
 
 def _write_finetune(
@@ -345,8 +359,8 @@ def _write_finetune(
     made_by = shards.provenance("finetune", {"seeds": 3}, **told)
     path, curves = (layout.finetune(corpus, told["setting"], variant.name, start, f"{name}.parquet")
                     for name in ("predictions", "history"))  # fmt: skip
-    shards.write_table(path, predictions, schemas.PREDICTIONS, made_by)
-    shards.write_table(curves, history, schemas.FINETUNE_HISTORY, made_by)
+    shards.write_table(path, predictions, schema_of("finetune.predictions"), made_by)
+    shards.write_table(curves, history, schema_of("finetune.history"), made_by)
     return path
 
 
@@ -389,12 +403,10 @@ def _write_benchmarks(layout: Layout, config: Config) -> None:
 
 def _write_truth(layout: Layout) -> None:
     """Write the tables of known truth, as the stage `tables` does on the demo."""
-    folder = Path(layout.table("x")).parent
+    folder = Path(layout.path("tables", table="x")).parent
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "truth.csv").write_text(
         "stage,measure,value\nlandmarks,face_found,0.9985\nlabels_energy,agreement,0.8410\n"
     )
-    units = "".join(
-        f"{name},{0.95 - 0.04 * k:.4f},{0.9 - 0.03 * k:.4f}\n" for k, name in enumerate(schemas.ACTION_UNITS)
-    )
+    units = "".join(f"{name},{0.95 - 0.04 * k:.4f},{0.9 - 0.03 * k:.4f}\n" for k, name in enumerate(ACTION_UNITS))
     (folder / "truth_action_units.csv").write_text(f"action_unit,pearson_r,f1\n{units}")

@@ -13,7 +13,7 @@ import soundfile
 from avpretext import shards
 from avpretext.config import MediaOptions, SegmentOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.media import process
 from avpretext.media.voice_activity import VoiceActivity
 from avpretext.refusal import Refusal
@@ -22,7 +22,7 @@ from avpretext.segment.cut import Measured, find, listen
 
 RATE_HZ = 16_000
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac")
-BLANK = dict.fromkeys(schemas.INDEX.names) | {"size_bytes": 1}
+BLANK = dict.fromkeys(schema_of("index").names) | {"size_bytes": 1}
 MEDIA = MediaOptions()
 
 
@@ -37,7 +37,7 @@ class Stage:
     ) -> pl.DataFrame:
         """Return the clips; `refused` has the rest."""
         index = self.results.parent / "index" / f"{name}.parquet"
-        shards.write_table(index, [BLANK | row for row in rows], schemas.INDEX, {})
+        shards.write_table(index, [BLANK | row for row in rows], schema_of("index"), {})
         self.output, rejects = self.results / f"{name}.parquet", self.results / "rejects" / f"{name}.parquet"
         cut.run(index, self.folder, options, MEDIA, video, model, self.output, rejects)
         self.refused = {row["path"]: Refusal(row["reason"], row["detail"]) for row in shards.read(rejects).to_dicts()}
@@ -111,7 +111,7 @@ def test_windows_are_rows_of_the_index_with_ids_from_their_start(stage, make):
     make("anna/talk.m4a", "-f", "lavfi", "-i", "sine=d=7.3:r=16000")
     row = {"clip_id": "anna/talk", "path": "anna/talk.m4a", "speaker": "anna", "sentence": "s", "size_bytes": 77}
     clips = stage.run(SegmentOptions(by="windows", window_s=2.5), row)
-    assert clips.columns == schemas.INDEX.names
+    assert clips.columns == schema_of("index").names
     assert clips["clip_id"].to_list() == ["anna/talk_00000000", "anna/talk_00002500", "anna/talk_00005000"]
     assert clips["start_s"].to_list() == [0.0, 2.5, 5.0]
     assert clips["end_s"].to_list() == [2.5, 5.0, pytest.approx(7.3, abs=0.07)]

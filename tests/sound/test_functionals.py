@@ -10,7 +10,7 @@ import soundfile
 
 from avpretext import shards
 from avpretext.config import FunctionalOptions
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.sound import functionals
 
 RATE = 16_000
@@ -32,7 +32,7 @@ def run(folder: Path, clips: dict[str, np.ndarray | bytes], feature_set: str = "
             soundfile.write(encoded, signal, RATE, "PCM_16", format="FLAC")
         rows.append({"clip_id": clip_id, "audio": {"bytes": encoded.getvalue(), "path": f"{clip_id}.flac"}})
     audio = folder / "it" / "split" / "audio" / "0000.parquet"
-    shards.write_table(audio, rows, schemas.AUDIO, {})
+    shards.write_table(audio, rows, schema_of("split.audio"), {})
     output = folder / "it" / "functionals" / "0000.parquet"
     functionals.run(audio, FunctionalOptions.model_validate({"feature_set": feature_set}), output, threads)
     return output

@@ -8,7 +8,7 @@ import pytest
 from avpretext import shards
 from avpretext.config import LogMelOptions, SpeechOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.sound import log_mel, speech
 from avpretext.sound.log_mel import FLOOR, hann, mel_filters, to_hz, to_mel
 
@@ -119,7 +119,7 @@ def test_audio_that_cannot_be_read_back_is_left_out(tmp_path):
     audio = tmp_path / "it" / "split" / "audio" / "0000.parquet"
     rows = shards.read(shard(audio, {"a": noise(8000), "b": noise(8000)})).to_dicts()
     rows[0]["audio"]["bytes"] = b"no sound"
-    shards.write_table(audio, rows, schemas.AUDIO, {})
+    shards.write_table(audio, rows, schema_of("split.audio"), {})
     log_mel.run(audio, OPTIONS, tmp_path / "out.parquet")
     assert set(shards.read(tmp_path / "out.parquet")["clip_id"]) == {"b"}
 

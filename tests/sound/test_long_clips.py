@@ -15,6 +15,7 @@ from avpretext.face import geometry, landmarks, motion
 from avpretext.face.landmarks import ClipSeen
 from avpretext.face.tracker import Face
 from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.sound import audio_shards, functionals, log_mel, speech
 
 from .test_speech import RATE, noise, shard
@@ -44,7 +45,7 @@ def test_a_long_clip_that_breaks_off_is_refused_once_and_has_no_rows(
     rows = shards.read(shard(tmp_path / "it/split/audio/0.parquet", {"long": noise(130 * RATE)})).to_dicts()
     whole = rows[0]["audio"]["bytes"]
     rows[0]["audio"]["bytes"] = whole[: len(whole) // 2] + bytes(len(whole) // 2)
-    shards.write_table(tmp_path / "it/split/audio/1.parquet", rows, schemas.AUDIO, {})
+    shards.write_table(tmp_path / "it/split/audio/1.parquet", rows, schema_of("split.audio"), {})
     options = SpeechOptions(feature_set="eGeMAPSv02")
     speech.run(tmp_path / "it/split/audio/1.parquet", options, tmp_path / "speech", tmp_path / "rejects")
     refused, kept = shards.read(tmp_path / "rejects"), shards.count_rows(tmp_path / "speech")

@@ -11,7 +11,7 @@ import soundfile
 from avpretext import shards
 from avpretext.config import SpeechOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.sound import speech
 from avpretext.sound.descriptors import LOUDNESS, frame_count, frame_energy, open_descriptors
 
@@ -40,7 +40,7 @@ def shard(path: Path, clips: dict[str, np.ndarray]) -> Path:
         common = {"speaker": None, "label": None, "video_frames": 0, "fps": 25.0}
         row = {"clip_id": clip_id, "samples": len(signal), "duration_s": len(signal) / RATE, "audio": audio}
         rows.append(row | common)
-    shards.write_table(path, rows, schemas.AUDIO, {})
+    shards.write_table(path, rows, schema_of("split.audio"), {})
     return path
 
 
@@ -191,7 +191,7 @@ def test_audio_that_cannot_be_read_back_is_a_row_in_rejects(tmp_path):
     audio = shard(tmp_path / "it" / "split" / "audio" / "0000.parquet", clips)
     rows = shards.read(audio).to_dicts()
     rows[0]["audio"]["bytes"] = b"no sound"
-    shards.write_table(audio, rows, schemas.AUDIO, {})
+    shards.write_table(audio, rows, schema_of("split.audio"), {})
     speech.run(audio, SpeechOptions(), tmp_path / "out.parquet", tmp_path / "rejects.parquet")
     assert set(shards.read(tmp_path / "out.parquet")["clip_id"]) == {"b"}
     assert shards.read(tmp_path / "rejects.parquet")["reason"].to_list() == ["decode_error"]

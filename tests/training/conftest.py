@@ -10,7 +10,7 @@ import pytest
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 
 CHANNELS = ["F0final_sma", "pcm_RMSenergy_sma", "mfcc_sma[1]", "mfcc_sma[2]"]
 CLASSES = ("angry", "happy", "sad")
@@ -57,9 +57,11 @@ class TinyCorpus:
         """Write two shards of each stage and the label tables."""
         for shard in (0, 1):
             rows = self.rows[shard::2]
-            shards.write_table(self.folder / f"index{shard}.parquet", rows, schemas.INDEX, {})
+            shards.write_table(self.folder / f"index{shard}.parquet", rows, schema_of("index"), {})
             speech = [frame for row in rows for frame in frames_of(row)]
-            shards.write_table(self.folder / f"speech{shard}.parquet", speech, schemas.speech(CHANNELS), {})
+            shards.write_table(
+                self.folder / f"speech{shard}.parquet", speech, schema_of("speech", {"DESCRIPTOR": CHANNELS}), {}
+            )
         self._write_labels()
         self.write_folds(self.fold_rows())
         for kind in VALUES:
@@ -75,7 +77,7 @@ class TinyCorpus:
         ]
         names = ["arousal"] if kind == "attribute" else list(classes)
         made_by = shards.provenance("targets", {}, kind=kind, classes=names, target=f"of {self.name}")
-        shards.write_table(self.targets(kind), rows, schemas.TARGETS, made_by)
+        shards.write_table(self.targets(kind), rows, schema_of("targets"), made_by)
 
     def fold_rows(self) -> list[dict[str, Any]]:
         """Return folds by speaker of the labelled clips: each group tests once and is dev for the group before."""
@@ -90,7 +92,7 @@ class TinyCorpus:
     def write_folds(self, rows: list[dict[str, Any]], setting: str = "acted.speaker_kfold") -> Path:
         """Write a table of folds."""
         made_by = shards.provenance("folds", {}, setting=setting, sentence="By speaker.", speaker_leaks=False)
-        shards.write_table(self.folds, rows, schemas.FOLDS, made_by)
+        shards.write_table(self.folds, rows, schema_of("folds"), made_by)
         return self.folds
 
     def targets(self, kind: str = "hard") -> Path:
@@ -110,13 +112,18 @@ class TinyCorpus:
                 for row in self.rows
                 for chunk in range(3)
             ]
-            shards.write_table(self.folder / f"{task}.parquet", chunks, schemas.CHUNK_LABELS, {})
+            shards.write_table(self.folder / f"{task}.parquet", chunks, schema_of("labels_energy"), {})
         clips = [
             {"clip_id": row["clip_id"], "outcome": "labelled", "label": row["label"] or "sad", "value": 1.0}
             | {"confidence": 0.5, **{f"score_{name}": 0.0 for name in CLASSES}}
             for row in self.rows
         ]
-        shards.write_table(self.folder / "emotion.parquet", clips, schemas.labels_emotion(list(CLASSES)), {})
+        shards.write_table(
+            self.folder / "emotion.parquet",
+            clips,
+            schema_of("labels_emotion", {"score_*": [f"score_{name}" for name in list(CLASSES)]}),
+            {},
+        )
 
     @property
     def speech(self) -> list[Path]:

@@ -10,7 +10,7 @@ from sklearn.svm import SVC, LinearSVC
 from avpretext import shards
 from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.training import baseline, described
 
 from .conftest import CLASSES, VALUES, TinyCorpus
@@ -30,7 +30,7 @@ def functionals_of(corpus: TinyCorpus, seed: int = 0) -> Path:
         values[-1] = 0.1
         rows.append({"clip_id": row["clip_id"], "values": values.tolist()})
     path = corpus.folder / "functionals.parquet"
-    shards.write_table(path, rows, schemas.FUNCTIONALS, shards.provenance("functionals", {}, names=["x"] * D))
+    shards.write_table(path, rows, schema_of("functionals"), shards.provenance("functionals", {}, names=["x"] * D))
     return path
 
 
@@ -119,7 +119,7 @@ def test_copies_at_another_speed_are_learnt_from_where_their_clips_are_and_nowhe
     moved = [[value + 1.0 for value in values] for values in rows["values"]]
     made_by = shards.provenance("functionals", {}, names=["x"] * D)
     faster = tmp_path / "faster.parquet"
-    shards.write_table(faster, {"clip_id": rows["clip_id"], "values": moved}, schemas.FUNCTIONALS, made_by)
+    shards.write_table(faster, {"clip_id": rows["clip_id"], "values": moved}, schema_of("functionals"), made_by)
     own = corpus.folder / "functionals.parquet"
     shards_of = {corpus.name: {"functionals": [own]}, f"{corpus.name}@1.1": {"functionals": [faster]}}
     options = BaselineOptions(costs={"linear": [1e-3]})
@@ -151,7 +151,9 @@ def test_every_combination_asked_for_is_a_baseline_of_its_own(corpus: TinyCorpus
     squares = tmp_path / "statistics.parquet"
     rows = shards.read(own)
     values = [[value * value for value in values] for values in rows["values"]]
-    shards.write_table(squares, {"clip_id": rows["clip_id"], "values": values}, schemas.FUNCTIONALS, {"names": ["y"]})
+    shards.write_table(
+        squares, {"clip_id": rows["clip_id"], "values": values}, schema_of("functionals"), {"names": ["y"]}
+    )
     vectors = {corpus.name: {"functionals": [own], "statistics": [squares]}}
     options = BaselineOptions(vectors=["functionals", "statistics"], kernels=["linear", "rbf"], normalise=["speaker"])
     baseline.run(vectors, {corpus.name: corpus.targets()}, corpus.folds, options, tmp_path / "out.parquet")
@@ -256,7 +258,7 @@ def test_clips_without_functionals_are_left_out_with_a_warning(
     corpus = TinyCorpus(tmp_path).write()
     path = functionals_of(corpus)
     rows, made_by = shards.read(path), shards.read_provenance(path)
-    shards.write_table(path, rows[1:], schemas.FUNCTIONALS, made_by)
+    shards.write_table(path, rows[1:], schema_of("functionals"), made_by)
     found = run(corpus, tmp_path / "out.parquet", costs=[1e-3])
     assert "1 of 36 clips have no functionals" in capsys.readouterr().err
     assert "s0_0" not in set(found["clip_id"])
@@ -273,7 +275,7 @@ def test_functionals_of_different_sets_are_told(tmp_path: Path) -> None:
     ours, theirs = (TinyCorpus(tmp_path / name, name=name).write() for name in ("ours", "theirs"))
     files = {"ours": {"functionals": [functionals_of(ours)]}, "theirs": {"functionals": [functionals_of(theirs)]}}
     own = files["ours"]["functionals"][0]
-    shards.write_table(own, shards.read(own), schemas.FUNCTIONALS, {"names": ["y"] * D})
+    shards.write_table(own, shards.read(own), schema_of("functionals"), {"names": ["y"] * D})
     targets = {"ours": ours.targets(), "theirs": theirs.targets()}
     folds = theirs.write_folds([*ours.fold_rows(), *theirs.fold_rows()])
     with pytest.raises(UserError, match="functionals are of different feature sets"):

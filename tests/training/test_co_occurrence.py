@@ -14,7 +14,7 @@ from avpretext.config import CorpusOptions, FinetuneOptions
 from avpretext.corpora import crema_d
 from avpretext.corpora import targets as targets_stage
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.training import co_occurrence, finetune
 from avpretext.training.penalty_matrices import penalties_of, read_matrices
 
@@ -38,7 +38,7 @@ def write_targets(path: Path, votes: dict[str, Any], kind: str = "distribution",
     made_by = shards.provenance(
         "targets", kind=kind, classes=CLASSES if kind != "attribute" else ["arousal"], target=target
     )
-    shards.write_table(path, rows, schemas.TARGETS, made_by)
+    shards.write_table(path, rows, schema_of("targets"), made_by)
     return path
 
 
@@ -48,7 +48,7 @@ def write_folds(path: Path, parts: dict[int, dict[str, str]], corpus: str = "min
         for fold, of_fold in parts.items()
         for name, part in of_fold.items()
     ]
-    shards.write_table(path, rows, schemas.FOLDS, shards.provenance("folds", setting="voice.made"))
+    shards.write_table(path, rows, schema_of("folds"), shards.provenance("folds", setting="voice.made"))
     return path
 
 
@@ -124,7 +124,7 @@ def finetuned(tiny: TinyCorpus, folder: Path, kind: str, loss: str, **votes: lis
     ]
     targets, table = {tiny.name: folder / "targets.parquet"}, folder / "co_occurrence.parquet"
     made_by = shards.provenance("targets", kind=kind, classes=list(EMOTIONS), target="voice")
-    shards.write_table(targets[tiny.name], rows, schemas.TARGETS, made_by)
+    shards.write_table(targets[tiny.name], rows, schema_of("targets"), made_by)
     co_occurrence.run(targets, tiny.folds, table)
     options = config(finetune={"loss": loss, "epochs": 2, "seeds": 1})
     features = {tiny.name: {"speech": tiny.speech}}
@@ -162,7 +162,7 @@ def test_crema_ds_folds_of_chou_are_counted_as_without_the_package(
         {"clip_id": name, "path": f"{name}.wav", "speaker": name[:4], "label": name[9:12], "size_bytes": 1}
         for name in names
     ]
-    shards.write_table(tmp_path / "index.parquet", index, schemas.INDEX, {})
+    shards.write_table(tmp_path / "index.parquet", index, schema_of("index"), {})
     options = CorpusOptions(path=str(shared_data / "crema-d"), reader="crema_d", use=["finetune"])
     targets = tmp_path / "targets.parquet"
     targets_stage.run(options, "voice-distribution", [tmp_path / "index.parquet"], targets)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from avpretext import shards
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.models.cluster_network import make_deepemocluster
 from avpretext.models.losses import concordance
 from avpretext.training import deepemocluster
@@ -49,7 +49,7 @@ def write_log_mel(corpus: TinyCorpus) -> list[Path]:
             | {f"mel[{band}]": value for band, value in enumerate(values[frame].tolist())}
             for frame in range(len(values))
         ]
-    shards.write_table(path, rows, schemas.log_mel(BANDS), {})
+    shards.write_table(path, rows, schema_of("log_mel", {"mel[*]": [f"mel[{band}]" for band in range(BANDS)]}), {})
     return [path]
 
 

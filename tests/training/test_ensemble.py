@@ -8,7 +8,7 @@ import pytest
 from avpretext import shards
 from avpretext.config import EnsembleOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.training import ensemble
 
 CLASSES = ["a", "b"]
@@ -26,7 +26,7 @@ def run(
 ) -> list[dict[str, Any]]:
     for name, rows in files.items():
         made_by = shards.provenance("finetune", {}, kind=kind, classes=CLASSES, target="acted", setting="acted.chou")
-        shards.write_table(folder / f"{name}.parquet", rows, schemas.PREDICTIONS, made_by)
+        shards.write_table(folder / f"{name}.parquet", rows, schema_of("finetune.predictions"), made_by)
     options = EnsembleOptions(members=members)
     ensemble.run([folder / f"{name}.parquet" for name in files], options, folder / "out.parquet")
     assert shards.read_provenance(folder / "out.parquet")["setting"] == "acted.chou"

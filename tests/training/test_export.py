@@ -10,7 +10,7 @@ import torch
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.models.chunking import Chunks
 from avpretext.training import export, model_folder, pretrain
 from avpretext.training.data import in_deviations, mean_and_deviation
@@ -57,7 +57,7 @@ def history(path: Path, **by_run: list[float]) -> Path:
         for run, values in by_run.items()
         for epoch, value in enumerate(values, 1)
     ]  # fmt: skip
-    shards.write_table(path, rows, schemas.FINETUNE_HISTORY, {})
+    shards.write_table(path, rows, schema_of("finetune.history"), {})
     return path
 
 

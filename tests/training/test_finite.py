@@ -19,7 +19,7 @@ from avpretext import shards
 from avpretext.config import EvaluateOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import evaluate
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.orofacial import train
 from avpretext.orofacial.saved_model import read_model, write_model
 from avpretext.training import checkpoint as checkpoints
@@ -215,7 +215,7 @@ def test_vectors_with_nan_name_their_clip(tmp_path: Path) -> None:
     values[3][0] = math.inf
     made_by = shards.provenance("functionals", {}, names=["x"] * test_baseline.D)
     broken = rows.with_columns(values=pl.Series(values, dtype=pl.List(pl.Float32)))
-    shards.write_table(tmp_path / "functionals.parquet", broken, schemas.FUNCTIONALS, made_by)
+    shards.write_table(tmp_path / "functionals.parquet", broken, schema_of("functionals"), made_by)
     with pytest.raises(UserError, match=f"functionals of tiny/{rows['clip_id'][3]}: a value is inf"):
         test_baseline.run(corpus, tmp_path / "out.parquet")
 
@@ -247,7 +247,7 @@ def test_a_system_that_predicts_one_class_alone_is_told(tmp_path: Path, capsys: 
         row |= {"label": "ab"[number % 2], "truth": [[1.0, 0.0], [0.0, 1.0]][number % 2], "speaker": f"s{number % 4}"}
     rows[-1]["predicted"] = "b"
     made_by = shards.provenance("finetune", {}, kind="hard", classes=["a", "b"], target="acted", setting="acted.chou")
-    shards.write_table(tmp_path / "p.parquet", rows, schemas.PREDICTIONS, made_by)
+    shards.write_table(tmp_path / "p.parquet", rows, schema_of("finetune.predictions"), made_by)
     evaluate.run([tmp_path / "p.parquet"], EvaluateOptions(), 0, tmp_path / "scores")
     told = capsys.readouterr().err
     assert "scratch predicts the same for all test clips in 1 of 2 runs, such as fold 0, seed 0" in told

@@ -7,13 +7,13 @@ import pytest
 
 from avpretext import shards
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.training.fold_parts import read_folds
 
 
 def table(path: Path, rows: list[tuple[int, str, str, str, str | None]], **made_by: object) -> Path:
     named = [dict(zip(("fold", "part", "corpus", "clip_id", "speaker"), row, strict=True)) for row in rows]
-    shards.write_table(path, [{"name": "it", **row} for row in named], schemas.FOLDS, made_by)
+    shards.write_table(path, [{"name": "it", **row} for row in named], schema_of("folds"), made_by)
     return path
 
 

@@ -14,7 +14,7 @@ import torch
 
 from avpretext import shards
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.models.chunking import ChunkGrid
 from avpretext.training import data
 from avpretext.training.data import cut_clips, load_chunks
@@ -34,7 +34,7 @@ def speech(folder: Path, **clips: int) -> list[Path]:
             for frame in range(count)
         ]
         files.append(folder / "speech" / f"{number}.parquet")
-        shards.write_table(files[-1], rows, schemas.speech(["pitch"]), {})
+        shards.write_table(files[-1], rows, schema_of("speech", {"DESCRIPTOR": ["pitch"]}), {})
     return files
 
 
@@ -187,7 +187,9 @@ def test_no_files_is_an_error(tmp_path: Path) -> None:
 
 def test_stages_that_disagree_about_a_clip_are_refused(tmp_path: Path) -> None:
     rows = [{"clip_id": "a", "frame": frame, "time_s": 0.01 * frame, "mel[0]": 0.0} for frame in range(7)]
-    shards.write_table(tmp_path / "mel.parquet", rows, schemas.log_mel(1), {})
+    shards.write_table(
+        tmp_path / "mel.parquet", rows, schema_of("log_mel", {"mel[*]": [f"mel[{band}]" for band in range(1)]}), {}
+    )
     features = {"speech": speech(tmp_path, a=6), "log_mel": [tmp_path / "mel.parquet"]}
     with pytest.raises(UserError, match=re.escape("clip a: 7 frames in log_mel, 6 in speech")):
         read_frames(features, ["a"], ["*"])
@@ -207,9 +209,13 @@ def test_the_documents_example_is_heard_beside_speech(tmp_path: Path, monkeypatc
     )  # 0.2 s; RMS 0.354, 2000 crossings a second
     encoded = io.BytesIO()
     soundfile.write(encoded, signal, 16_000, "PCM_16", format="FLAC")
-    row = {**dict.fromkeys(schemas.AUDIO.names), "clip_id": "a", "audio": {"bytes": encoded.getvalue(), "path": "a"}}
+    row = {
+        **dict.fromkeys(schema_of("split.audio").names),
+        "clip_id": "a",
+        "audio": {"bytes": encoded.getvalue(), "path": "a"},
+    }
     monkeypatch.chdir(tmp_path)
-    shards.write_table("results/demo_labelled/split/audio/0000.parquet", [row], schemas.AUDIO, {})
+    shards.write_table("results/demo_labelled/split/audio/0000.parquet", [row], schema_of("split.audio"), {})
     exec(re.search(r"```python\n(.*?)```", document, re.DOTALL)[1], {})  # type: ignore[index]
     store = read_frames({"speech": speech(tmp_path, a=20), "rough": [Path("own")]}, ["a"], ["energy", "rough*"])
     assert store.channels == ["energy", "rough[0]", "rough[1]"]

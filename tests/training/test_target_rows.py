@@ -7,7 +7,7 @@ import pytest
 
 from avpretext import shards
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.training.target_rows import has_classes, in_words, read_targets
 
 
@@ -24,7 +24,7 @@ def table(
         for clip_id, known in values.items()
     ]
     made_by = shards.provenance("targets", {}, kind=kind, classes=classes, target=path.stem)
-    shards.write_table(path, rows, schemas.TARGETS, made_by)
+    shards.write_table(path, rows, schema_of("targets"), made_by)
     return path
 
 

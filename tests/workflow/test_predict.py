@@ -93,7 +93,7 @@ def test_emotions_of_speakers_never_heard_are_recognised(project: Project, tmp_p
         "scratch",
         {"labelled": {"speech": expand("results/labelled/speech@2")}},
         {name: Path(path) for name, path in Plan(config).target_tables("labelled", SETTING).items()},
-        Path(Layout("results").folds("labelled", SETTING)),
+        Path(Layout("results").path("folds", corpus="labelled", setting=SETTING)),
         {},
         {},
         config.model_copy(update={"finetune": longer}),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from avpretext.action_units import fex
 from avpretext.errors import UserError
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.columns import ACTION_UNITS
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ class Track:
     frame
         Number of each picture in which the face was found, from 0, rising, shape (N,).
     values
-        Shape (N, 20), 0..1, in the order of `schemas.ACTION_UNITS`; NaN in the columns of AUs that the tool lacks.
+        Shape (N, 20), 0..1, in the order of `ACTION_UNITS`; NaN in the columns of AUs that the tool lacks.
     looked_at
         Number of each picture that has a row, rising.
     faces

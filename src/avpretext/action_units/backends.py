@@ -56,7 +56,7 @@ def run(inputs: Inputs, options: ActionUnitOptions, output: Path) -> None:
     options
         Backend, and what it needs to know.
     output
-        `schemas.ACTION_UNIT_FRAMES`, null in gaps.
+        `action_units`, null in gaps.
 
     Raises
     ------

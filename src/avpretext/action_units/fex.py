@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from avpretext.errors import UserError
 from avpretext.face.choice import choose_face
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.columns import ACTION_UNITS
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class Faces:
     boxes
         Left, top, right, bottom in pixels, shape (N, 4).
     units
-        Action units in the order of `schemas.ACTION_UNITS`, shape (N, 20), 0..1.
+        Action units in the order of `ACTION_UNITS`, shape (N, 20), 0..1.
     """
 
     frame: NDArray[np.int64]

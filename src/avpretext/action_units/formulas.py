@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.action_units.measures import MEASURES, RestingFace
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.columns import ACTION_UNITS
 
 Floats = NDArray[np.float64]
 
@@ -199,7 +199,7 @@ FORMULAS: dict[str, Formula] = {
         "FACS; the opening of the eye: Soukupova & Cech 2016",
     ),
 }
-"""Action unit to formula, in the order of `schemas.ACTION_UNITS`."""
+"""Action unit to formula, in the order of `ACTION_UNITS`."""
 
 
 def _matrix() -> tuple[Floats, Floats]:
@@ -236,7 +236,7 @@ def intensities(values: NDArray[np.floating], rest: RestingFace) -> Floats:
 
     Returns
     -------
-    Shape (F, 20), 0..1, in the order of `schemas.ACTION_UNITS`; NaN where no face is found.
+    Shape (F, 20), 0..1, in the order of `ACTION_UNITS`; NaN where no face is found.
     """
     moved = np.asarray(values, dtype=np.float64) - rest.location
     used = _WEIGHTS != 0

@@ -24,9 +24,9 @@ from avpretext.action_units.au_csv import ROUNDING_S, read_track, tool_of
 from avpretext.action_units.au_match import match
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import is_outside
-from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.media.picture_times import pictures_of
 from avpretext.media.stretches import Stretch
 from avpretext.progress import progress
@@ -104,7 +104,7 @@ def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, 
     made_by = shards.provenance("action_units", {"backend": "import"}, imported=counts)
     tally, importer = _Tally(), _Importer()
     label = f"action_units {output.parent.parent.name}/{output.stem}"
-    with shards.ShardWriter(output, schemas.ACTION_UNIT_FRAMES, made_by) as writer:
+    with shards.ShardWriter(output, schema_of("action_units"), made_by) as writer:
         clips = shards.iterate_clips(landmarks, ["frame", "time_s"])
         for clip_id, rows in progress(clips, total=len(clip_ids), unit="clips", label=label):
             grid = rows["time_s"].to_numpy()

@@ -23,8 +23,8 @@ from PIL import Image
 from avpretext import shards
 from avpretext.action_units import fex, pyfeat_weights
 from avpretext.errors import UserError
-from avpretext.flow import schemas
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.progress import progress
 
@@ -61,7 +61,7 @@ def run(frames: Path, options: PyFeatOptions, output: Path) -> None:
     clips = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
     total = shards.read(frames, ["clip_id"])["clip_id"].n_unique()
     label = f"action_units {output.parent.parent.name}/{output.stem}"
-    with shards.ShardWriter(output, schemas.ACTION_UNIT_FRAMES, made_by) as writer:
+    with shards.ShardWriter(output, schema_of("action_units"), made_by) as writer:
         for clip_id, parts in progress(clips, total=total, unit="clips", label=label):
             writer.write(clip_columns(clip_id, (rows for _, rows in parts), detect, options.batch_size))
 

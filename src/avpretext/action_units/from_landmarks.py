@@ -13,8 +13,8 @@ from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 from avpretext.face import geometry
 from avpretext.face.landmark_shards import ClipLandmarks, blocks, evenly, read_clips
-from avpretext.flow import schemas
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.progress import progress
 
 Floats = NDArray[np.float64]
@@ -43,7 +43,7 @@ def run(landmarks: Path, index: Path, neutral_faces: Path | None, options: Actio
     rest_of = resting_faces(index, neutral_faces, options)
     total = len(shards.rows_per_clip(landmarks))
     label = f"action_units {output.parent.parent.name}/{output.stem}"
-    with shards.ShardWriter(output, schemas.ACTION_UNIT_FRAMES, made_by) as writer:
+    with shards.ShardWriter(output, schema_of("action_units"), made_by) as writer:
         for clip in progress(read_clips(landmarks), total=total, unit="clips", label=label):
             values = from_blendshapes(clip, rest_of(clip.clip_id))
             columns = {"clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s}

@@ -31,7 +31,7 @@ from avpretext.action_units.measures import BETWEEN_PEOPLE, MEASURES, TYPICAL_RE
 from avpretext.action_units.measures import RestingFace as RestingFace
 from avpretext.config import ActionUnitOptions
 from avpretext.face.landmark_shards import evenly, read_clips
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.progress import progress
 
 Floats = NDArray[np.float64]
@@ -87,7 +87,7 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], options: ActionUnitOpt
                     seen[speaker].append(measure(clip.points, clip.blendshapes)[chosen].astype(np.float32))
         for speaker in sorted(seen):
             rows += _rows(speaker, resting_face(seen[speaker]))
-    shards.write_table(output, rows, schemas.NEUTRAL, made_by)
+    shards.write_table(output, rows, schema_of("neutral"), made_by)
 
 
 def resting_face(clips: Sequence[NDArray[np.floating]]) -> RestingFace:

@@ -31,8 +31,9 @@ from typer.core import TyperGroup
 from avpretext.cli.base import CONFIG, STAGE, ConfigFile, Threads, config_of, corpus_options, limit_pools
 from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError
-from avpretext.flow.artefacts import STAGES, Stage
+from avpretext.flow.artefacts import STAGES
 from avpretext.flow.paths import expand
+from avpretext.flow.registry import Stage
 
 
 class Commands(TyperGroup):
@@ -100,7 +101,7 @@ def _threads(words: Sequence[str]) -> int:
     return max(1, int(found[1])) if found else 1
 
 
-def _kinds(run: Callable[..., Any]) -> Iterator[tuple[str, Any, Any]]:
+def _kinds(run: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield name, type without None, and default of what is told on the command line or by the configuration."""
     hints = typing.get_type_hints(run.__init__ if isinstance(run, type) else run)
     for name, parameter in inspect.signature(run).parameters.items():
@@ -121,7 +122,7 @@ def _without_none(hint: Any) -> Any:
     return hint
 
 
-def _parameters(run: Callable[..., Any]) -> list[inspect.Parameter]:
+def _parameters(run: Any) -> list[inspect.Parameter]:
     """Return the parameters of a stage's command."""
     helps = _helps(run)
     found: dict[str, inspect.Parameter] = {}
@@ -184,7 +185,7 @@ def _helps(run: Callable[..., Any]) -> dict[str, str]:
     return {name: " ".join(said.split()) for names, said in found for name in names.split(", ")}
 
 
-def _bound(run: Callable[..., Any], given: Mapping[str, Any], config: Config) -> Iterator[tuple[str, Any]]:
+def _bound(run: Any, given: Mapping[str, Any], config: Config) -> Iterator[tuple[str, Any]]:
     """Yield each argument of a stage's function."""
     for name, kind, default in _kinds(run):
         if kind is Config:
@@ -194,7 +195,8 @@ def _bound(run: Callable[..., Any], given: Mapping[str, Any], config: Config) ->
         elif _is_options(kind):
             yield name, _group(config, kind)
         elif dataclasses.is_dataclass(kind):
-            yield name, kind(**dict(_bound(kind, given, config)))
+            of_fields: Any = kind
+            yield name, of_fields(**dict(_bound(kind, given, config)))
         elif name == "seed":
             yield name, config.seed
         elif given[name] is None and default is not inspect.Parameter.empty:

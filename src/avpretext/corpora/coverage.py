@@ -86,7 +86,7 @@ def coverage(rows: pl.DataFrame, labels: pl.DataFrame) -> Coverage:
 
 
 def labels_of(corpus: str, table: pl.DataFrame, classes: Sequence[str], kind: str) -> pl.DataFrame:
-    """Return `corpus`, `clip_id`, `class` of each class that a clip has, from `schemas.TARGETS`."""
+    """Return `corpus`, `clip_id`, `class` of each class that a clip has, from `targets`."""
     rows = table.filter(pl.col("values").is_not_null() & pl.lit(kind != "attribute")).select("clip_id", "values")
     exploded = rows.with_columns(pl.lit([*classes]).alias("class")).explode("values", "class")
     return exploded.filter(pl.col("values") > 0).select(pl.lit(corpus).alias("corpus"), "clip_id", "class")

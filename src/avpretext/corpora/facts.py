@@ -15,7 +15,7 @@ class Finding:
     Attributes
     ----------
     reason, meaning, fix
-        One of `schemas.REASONS`, or of `check.FIXES`; what it means; what to do.
+        One of `REASONS`, or of `check.FIXES`; what it means; what to do.
     count
         How many clips, or, where headers were read, how many of the files opened; 0 for what is not of single clips.
     examples

@@ -29,7 +29,7 @@ from avpretext.corpora.scan import reader_of
 from avpretext.corpora.settings import PUBLISHED, check_protocol
 from avpretext.corpora.who import who_speaks
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def run(
     seed: int,
     output: Path,
 ) -> None:
-    """Write the folds of a setting, `schemas.FOLDS`, sorted by fold, part, corpus and clip_id.
+    """Write the folds of a setting, `folds`, sorted by fold, part, corpus and clip_id.
 
     Only clips with values in `targets` and a row in `audio` are in a fold. For the speaker of a clip stands, where he
     is not known, the path of its file, so that clips of a recording stay together.
@@ -139,7 +139,7 @@ def run(
     table = ordered(rows, protocol.name == "cross_corpus")
     made_by = made_by_of(table, options, division, seed, setting=setting, speaker_leaks=bool(leaks))
     made_by |= {"warnings": warnings, "notes": notes, "lacking": covered.lacking}
-    shards.write_table(output, table, schemas.FOLDS, made_by)
+    shards.write_table(output, table, schema_of("folds"), made_by)
 
 
 def plain(protocol: ProtocolOptions) -> dict[str, Any]:
@@ -304,7 +304,7 @@ def sentence(rows: pl.DataFrame, protocol: str, division: Division, leaks: bool,
     Parameters
     ----------
     rows
-        As in `schemas.FOLDS`.
+        As in `folds`.
     protocol
         Its name.
     division
@@ -335,7 +335,7 @@ def _span(numbers: Sequence[int], folds: int) -> str:
 
 
 def ordered(rows: pl.DataFrame, prefixed: bool) -> pl.DataFrame:
-    """Return the rows as `schemas.FOLDS` has them, sorted.
+    """Return the rows as `folds` has them, sorted.
 
     Parameters
     ----------
@@ -345,7 +345,7 @@ def ordered(rows: pl.DataFrame, prefixed: bool) -> pl.DataFrame:
     if prefixed:
         rows = rows.with_columns(pl.col("speaker").str.strip_prefix(pl.format("{}/", "corpus")))
     place = pl.col("part").replace_strict({part: n for n, part in enumerate((*PARTS, DROPPED))})
-    return rows.select(schemas.FOLDS.names).sort("fold", place, "corpus", "clip_id")
+    return rows.select(schema_of("folds").names).sort("fold", place, "corpus", "clip_id")
 
 
 def made_by_of(

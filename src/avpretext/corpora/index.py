@@ -7,7 +7,7 @@ from avpretext import corpora
 from avpretext.config import CorpusOptions
 from avpretext.corpora import ClipFile
 from avpretext.corpora import listing as listings
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.refusal import reject_row
 from avpretext.shards import provenance, write_table
 
@@ -29,9 +29,9 @@ def run(
     shard
         Which of the shards, from 0.
     output
-        Clips, `schemas.INDEX`; the label is the acted one, where the name tells it.
+        Clips, `index`; the label is the acted one, where the name tells it.
     rejects
-        Refused files, `schemas.REJECTS`.
+        Refused files, `rejects`.
     listing, fingerprint
         A listing of the corpus, and the fingerprint that the shard must have in it to be believed; without them, or
         where they do not fit together, the corpus is scanned.
@@ -49,8 +49,8 @@ def run(
     made_by = provenance(
         "index", {"reader": corpus.reader, "parts": corpus.parts, "table": corpus.table, "video": corpus.video}
     )
-    write_table(output, sorted(clips, key=lambda row: str(row["clip_id"])), schemas.INDEX, made_by)
-    write_table(rejects, sorted(refused, key=lambda row: (row["clip_id"], row["path"])), schemas.REJECTS, made_by)
+    write_table(output, sorted(clips, key=lambda row: str(row["clip_id"])), schema_of("index"), made_by)
+    write_table(rejects, sorted(refused, key=lambda row: (row["clip_id"], row["path"])), schema_of("rejects"), made_by)
 
 
 def _listed(corpus: CorpusOptions, shard: int, listing: Path | None, fingerprint: str | None) -> list[ClipFile] | None:

@@ -16,9 +16,9 @@ import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
 
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
 from avpretext.corpora.reader import Clip
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media import ffmpeg
 from avpretext.media.clock import Sound
 from avpretext.media.decode import split_jpegs

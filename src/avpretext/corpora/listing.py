@@ -20,8 +20,7 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora.reader import Clip
 from avpretext.corpora.scan import ClipFile, fingerprint, fingerprints
 from avpretext.errors import UserError
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import STAGES
+from avpretext.flow.artefacts import STAGES, schema_of
 from avpretext.flow.paths import shard_of
 from avpretext.refusal import Refusal
 from avpretext.shards import provenance, read, read_provenance, write_table
@@ -30,7 +29,7 @@ _CLIP_COLUMNS = ("speaker", "label", "sentence", "level", "start_s", "end_s")
 
 
 def write(files: Sequence[ClipFile], options: CorpusOptions, path: Path) -> None:
-    """Write what `scan` found, `schemas.LISTING`; a listing that says the same already is left as it is.
+    """Write what `scan` found, `index.listing`; a listing that says the same already is left as it is.
 
     Parameters
     ----------
@@ -44,7 +43,7 @@ def write(files: Sequence[ClipFile], options: CorpusOptions, path: Path) -> None
     made_by = _made_by(options, _digest(fingerprints(files, options.shards)))
     if _provenance_of(path) != made_by:
         rows = [_row(file, shard_of(file.clip_id, options.shards)) for file in files]
-        write_table(path, rows, schemas.LISTING, made_by)
+        write_table(path, rows, schema_of("index.listing"), made_by)
 
 
 def shard_from(path: Path, options: CorpusOptions, shard: int, expected: str) -> list[ClipFile] | None:

@@ -8,7 +8,8 @@ import polars as pl
 from avpretext import shards
 from avpretext.config import RejectsOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
+from avpretext.refusal import REASONS
 
 EARLY = ("index", "segment")
 """Stages whose refused files or recordings never were clips."""
@@ -28,7 +29,7 @@ def run(clips: Sequence[Path], rejects: Sequence[Path], corpus: str, options: Re
     options
         How many may be refused.
     output
-        `schemas.REJECTS`, sorted by clip_id and path.
+        `rejects`, sorted by clip_id and path.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def run(clips: Sequence[Path], rejects: Sequence[Path], corpus: str, options: Re
     if refused >= total or refused > options.max_reject_fraction * total:
         raise UserError(_message(table, refused, total, corpus, options))
     made_by = shards.provenance("rejects", options.model_dump(), clips=total)
-    shards.write_table(output, table, schemas.REJECTS, made_by)
+    shards.write_table(output, table, schema_of("rejects"), made_by)
 
 
 def with_paths(refused: pl.DataFrame, clips: pl.DataFrame) -> pl.DataFrame:
@@ -61,7 +62,7 @@ def _message(table: pl.DataFrame, refused: int, total: int, corpus: str, options
     """Say which reasons refused how many clips, with one example each, and what can be done."""
     counts = table.group_by("reason").agg(pl.len().alias("clips"), pl.col("path").min())
     reasons = "; ".join(
-        f"{clips} x {reason}: {schemas.REASONS.get(reason, reason)} (e.g. {path})"
+        f"{clips} x {reason}: {REASONS.get(reason, reason)} (e.g. {path})"
         for reason, clips, path in counts.sort("clips", "reason", descending=[True, False]).iter_rows()
     )
     if refused >= total:

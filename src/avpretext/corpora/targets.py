@@ -16,7 +16,7 @@ from avpretext.corpora.label_maps import LabelMap, check_complete, is_own, label
 from avpretext.corpora.reader import Source
 from avpretext.corpora.settings import Kind, kind_of, source_of, target_name
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 
 Floats = NDArray[np.float64]
 Labels = list[str | None]
@@ -70,7 +70,7 @@ class Known(NamedTuple):
 
 
 def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path) -> None:
-    """Write the table of one label target of a corpus, `schemas.TARGETS`, one row per clip, sorted by clip_id.
+    """Write the table of one label target of a corpus, `targets`, one row per clip, sorted by clip_id.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
         "values": _lists(found.values, labelled),
         "votes": [None] * len(index) if found.votes is None else _lists(found.votes, found.votes.sum(axis=1) > 0),
     }
-    shards.write_table(output, columns, schemas.TARGETS, made_by)
+    shards.write_table(output, columns, schema_of("targets"), made_by)
 
 
 def _labels_in(source: Source, known: Known) -> set[str | None]:

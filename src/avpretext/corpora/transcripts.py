@@ -21,7 +21,7 @@ def transcripts_of(options: CorpusOptions, clips: pl.DataFrame) -> dict[str, str
     options
         The corpus.
     clips
-        `clip_id` and `sentence` of `schemas.INDEX`; clips cut out of recordings have no sentence.
+        `clip_id` and `sentence` of `index`; clips cut out of recordings have no sentence.
 
     Raises
     ------

@@ -26,7 +26,7 @@ from avpretext.demo.video import write_clip
 from avpretext.demo.votes import FILE as VOTES
 from avpretext.demo.votes import write_votes
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.progress import progress
 
 CORPUS_VERSION = 2
@@ -199,14 +199,16 @@ def _write_demographics(output: Path, plans: list[ClipPlan]) -> None:
 def _write_truth(folder: Path, truths: list[ClipTruth], options: DemoOptions) -> None:
     """Write what is known of every clip: emotion and energy, action units per frame, phonemes."""
     made_by = shards.provenance("demo", _made_with(options))
-    shards.write_table(folder / "clips.parquet", [_clip_row(t, options) for t in truths], schemas.TRUTH_CLIPS, made_by)
+    shards.write_table(
+        folder / "clips.parquet", [_clip_row(t, options) for t in truths], schema_of("truth.clips"), made_by
+    )
     phonemes = [
         {**_key(t), "start_s": p.start_s, "end_s": p.end_s, "phoneme": p.name}
         for t in truths
         for p in t.performance.phonemes
     ]
-    shards.write_table(folder / "phonemes.parquet", phonemes, schemas.TRUTH_PHONEMES, made_by)
-    with shards.ShardWriter(folder / "action_units.parquet", schemas.TRUTH_ACTION_UNITS, made_by) as writer:
+    shards.write_table(folder / "phonemes.parquet", phonemes, schema_of("truth.phonemes"), made_by)
+    with shards.ShardWriter(folder / "action_units.parquet", schema_of("truth.action_units"), made_by) as writer:
         for truth in truths:
             writer.write(_action_unit_columns(truth, options.fps))
 
@@ -234,7 +236,7 @@ def _action_unit_columns(truth: ClipTruth, fps: float) -> dict[str, Any]:
     columns: dict[str, Any] = {key: [value] * count for key, value in _key(truth).items()}
     columns["frame"] = np.arange(count, dtype=np.int32)
     columns["time_s"] = np.arange(count) / fps
-    for name in schemas.ACTION_UNITS:
+    for name in columns.ACTION_UNITS:
         columns[name] = _shown(truth.performance.movements, name)
     return columns
 

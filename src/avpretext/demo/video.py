@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.demo.voice import RATE_HZ, Samples
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media.clock import Samples as Stored
 from avpretext.media.clock import to_16_bit
 from avpretext.media.encode import write_mp4

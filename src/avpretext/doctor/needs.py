@@ -73,7 +73,7 @@ def face_model(config: Config, reach: Callable[[str], bool] | None = None) -> Ch
         Whether an address answers.
     """
     needed = bool(config.with_video())
-    made = Path(Layout(config.results).models(model_file.FACE_MODEL))
+    made = Path(Layout(config.results).path("models"))
     folder = config.models.folder
     if made.is_file():
         return _file_check(made, f"rm {made}", needed)

@@ -28,7 +28,7 @@ def run(
     model
         The model's `model.json`.
     metrics
-        `schemas.METRICS` of its setting.
+        `evaluate.metrics` of its setting.
     corpus, options
         Name and options of the corpus that it is tested on: its reader, and whether it is synthetic.
     readers

@@ -10,8 +10,19 @@ from avpretext import shards
 from avpretext.config import EvaluateOptions
 from avpretext.evaluation import intervals
 from avpretext.evaluation.kinds import Scoring
-from avpretext.evaluation.scores import Rows, Scored, Task, collect, compare, known, metric_rows, read_test, task_of
-from avpretext.flow.schemas import COMPARISONS, CONFUSION, METRICS, RUNS, SEEDS
+from avpretext.evaluation.scores import (
+    Rows,
+    Scored,
+    Task,
+    collect,
+    compare,
+    corrected,
+    known,
+    metric_rows,
+    read_test,
+    task_of,
+)
+from avpretext.flow.artefacts import schema_of
 from avpretext.systems import SCRATCH, stands_beside
 
 
@@ -45,13 +56,15 @@ def run(predictions: Sequence[Path], options: EvaluateOptions, seed: int, output
         setting=task.setting,
     )
     folder = Path(output)
-    shards.write_table(folder / "metrics.parquet", metric_rows(scored, task, options, seed), METRICS, made_by)
-    shards.write_table(folder / "runs.parquet", run_rows(scored, task), RUNS, made_by)
-    shards.write_table(folder / "seeds.parquet", seed_rows(scored, task.scoring), SEEDS, made_by)
+    shards.write_table(
+        folder / "metrics.parquet", metric_rows(scored, task, options, seed), schema_of("evaluate.metrics"), made_by
+    )
+    shards.write_table(folder / "runs.parquet", run_rows(scored, task), schema_of("evaluate.runs"), made_by)
+    shards.write_table(folder / "seeds.parquet", seed_rows(scored, task.scoring), schema_of("evaluate.seeds"), made_by)
     compared = comparison_rows(scored, task.scoring, options, seed)
-    shards.write_table(folder / "comparisons.parquet", compared, COMPARISONS, made_by)
+    shards.write_table(folder / "comparisons.parquet", compared, schema_of("evaluate.comparisons"), made_by)
     confused = confusion_rows(scored, task.classes) if task.scoring.matrix else []
-    shards.write_table(folder / "confusion.parquet", confused, CONFUSION, made_by)
+    shards.write_table(folder / "confusion.parquet", confused, schema_of("evaluate.confusion"), made_by)
 
 
 def _by_initialisation(predictions: Sequence[Path], scoring: Scoring) -> list[tuple[str, pl.DataFrame]]:
@@ -109,11 +122,7 @@ def comparison_rows(scored: Sequence[Scored], scoring: Scoring, options: Evaluat
     for measure in scoring.measures:
         for family, systems in families.items():
             compared = [compare(system, scratch, measure, scoring, options, seed) for system in systems]
-            corrected = intervals.holm([row["p_value"] for row in compared])
-            rows += [
-                row | {"family": family, "p_value": known(row["p_value"]), "p_holm": known(value)}
-                for row, value in zip(compared, corrected, strict=True)
-            ]
+            rows += [row | {"family": family} for row in corrected(compared, "p_value")]
     return rows
 
 

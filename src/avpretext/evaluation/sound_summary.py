@@ -17,7 +17,7 @@ ODD = {
 """Column of `corpora.csv` to what its clips are."""
 
 COLUMNS = ("mix", "clipped")
-"""Of `schemas.AUDIO`."""
+"""Of `split.audio`."""
 
 
 def counts(heard: pl.DataFrame | None) -> dict[str, int]:

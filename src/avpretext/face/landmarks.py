@@ -29,6 +29,7 @@ from avpretext.face.preview import Preview, wanted_clips
 from avpretext.face.thumbnails import Thumbnails
 from avpretext.face.tracker import Face, FaceTracker
 from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 
@@ -142,10 +143,12 @@ class LandmarkWriter:
         self._stack.__exit__(kind, error, trace)
         if kind is not None:
             return
-        shards.write_table(self._artefacts.faceless, self._refused, schemas.REJECTS, self._made_by)
-        shards.write_table(self._artefacts.preview, self._preview, schemas.FRAMES, self._made_by)
+        shards.write_table(self._artefacts.faceless, self._refused, schema_of("rejects"), self._made_by)
+        shards.write_table(self._artefacts.preview, self._preview, schema_of("split.frames"), self._made_by)
         if self._artefacts.thumbnails is not None:
-            shards.write_table(self._artefacts.thumbnails, self._thumbnails, schemas.THUMBNAILS, self._made_by)
+            shards.write_table(
+                self._artefacts.thumbnails, self._thumbnails, schema_of("landmarks.thumbnails"), self._made_by
+            )
 
     def look(self, clip_id: str, frames: Iterable[Frame]) -> "ClipSeen":
         """Follow the face through the frames of a clip; several clips may be looked at, at a time."""

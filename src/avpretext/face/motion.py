@@ -16,7 +16,7 @@ from avpretext.config import MotionOptions
 from avpretext.face import geometry
 from avpretext.face.landmark_shards import blocks, read_clips
 from avpretext.face.points import REGIONS
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.progress import progress
 
 
@@ -34,7 +34,7 @@ def run(landmarks: Path, options: MotionOptions, output: Path) -> None:
     """
     made_by = shards.provenance("motion", options.model_dump(mode="json"))
     total = len(shards.rows_per_clip(landmarks))
-    with shards.ShardWriter(output, schemas.MOTION, made_by) as writer:
+    with shards.ShardWriter(output, schema_of("motion"), made_by) as writer:
         label = f"motion {output.parent.parent.name}/{output.stem}"
         for clip in progress(read_clips(landmarks), total=total, unit="clips", label=label):
             speeds = region_speeds(clip.points, clip.frame, clip.time_s, options.smooth_s)

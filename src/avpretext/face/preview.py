@@ -42,7 +42,7 @@ class Preview:
             self._held = [entry for entry in self._held if entry[0] % self._step == 0]
 
     def rows(self, clip_id: str) -> list[dict[str, Any]]:
-        """Return the rows of the clip, `schemas.FRAMES`."""
+        """Return the rows of the clip, `split.frames`."""
         chosen = [self._held[place] for place in evenly(len(self._held), FRAMES)]
         return [
             {"clip_id": clip_id, "frame": frame, "time_s": time_s, "image": {"bytes": content, "path": None}}

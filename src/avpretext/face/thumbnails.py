@@ -20,7 +20,7 @@ from avpretext.action_units.measures import measure
 from avpretext.action_units.neutral import TYPICAL
 from avpretext.face.points import dlib_points
 from avpretext.face.tracker import Face
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.columns import ACTION_UNITS
 
 Picture = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -64,7 +64,7 @@ class Thumbnails:
             self._measure()
 
     def rows(self, clip_id: str) -> list[dict[str, Any]]:
-        """Return the rows of the clip, `schemas.THUMBNAILS`, each frame once, in order."""
+        """Return the rows of the clip, `landmarks.thumbnails`, each frame once, in order."""
         self._measure()
         chosen = {frame: (time_s, picture) for _, frame, time_s, picture in self._best.values()}
         return [

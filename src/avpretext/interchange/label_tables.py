@@ -12,9 +12,9 @@ from avpretext.config import Config
 from avpretext.corpora import reader_of
 from avpretext.corpora.reader import Person
 from avpretext.errors import UserError
+from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
 from avpretext.run.plan import Plan
 
-CHUNK_TASKS = ("energy", "activation")
 LEVELS = {0: "low", 1: "high"}
 """Labels of chunks in words."""
 
@@ -85,19 +85,17 @@ def gather(config: Config, corpus: str) -> LabelTables:
     """
     plan = Plan(config)
     layout, options = plan.layout, config.corpora[corpus]
-    audio = plan.shards(corpus, "split", "audio")
+    audio = plan.shards(corpus, "split.audio")
     found = shards.read(plan.shards(corpus, plan.clips(corpus)))
     decoded = shards.read(audio, ["clip_id", "duration_s"])
     wanted = ["clip_id", "speaker", "sentence", "level", "recording", "path", "start_s", "end_s"]
     clips = found.select(wanted).join(decoded, on="clip_id").sort("clip_id")
-    labels = {
-        stage: Path(layout.corpus(corpus, stage)) for stage in ("labels_energy", "labels_activation", "labels_emotion")
-    }
+    labels = {task.stage: Path(layout.path(task.stage, corpus=corpus)) for task in LABELLED.values()}
     present = {stage: path for stage, path in labels.items() if path.is_file()}
-    targets = {name: Path(layout.targets(corpus, name)) for name in plan.targets[corpus]}
-    settings = {name: Path(layout.folds(corpus, name)) for name in plan.settings[corpus]}
+    targets = {name: Path(layout.path("targets", corpus=corpus, target=name)) for name in plan.targets[corpus]}
+    settings = {name: Path(layout.path("folds", corpus=corpus, setting=name)) for name in plan.settings[corpus]}
     if not present and not any(path.is_file() for path in targets.values()):
-        raise UserError(f"{layout.results / corpus}: there are no labels of {corpus!r} yet; run the workflow first")
+        raise UserError(f"{layout.folder / corpus}: there are no labels of {corpus!r} yet; run the workflow first")
     return LabelTables(
         corpus,
         clips,

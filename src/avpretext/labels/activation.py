@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.chunks import FRAME_S
+from avpretext.chunks import FRAME_S, SAMPLES_PER_FRAME
 from avpretext.config import ActivationLabelOptions, ChunkOptions
-from avpretext.flow.schemas import SAMPLES_PER_FRAME
 from avpretext.labels import chunk_labels
 from avpretext.progress import progress
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.chunks import FRAME_S, chunk_span, chunk_starts, frames_of
 from avpretext.config import ChunkOptions, ThresholdOptions
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.labels.thresholds import UNLABELLED, Labels, label_by_quantile
 
 FEW = 0.02
@@ -66,7 +66,9 @@ def write(
     """Label the chunks of a corpus, write them sorted by clip and chunk, and report how the labels are balanced."""
     value = np.array(chunks.value, dtype=np.float64)
     labels = label_by_quantile(value, np.array(chunks.group, dtype=object), options.quantile, options.dead_zone)
-    shards.write_table(output, _columns(chunks, value, labels).sort("clip_id", "chunk"), schemas.CHUNK_LABELS, made_by)
+    shards.write_table(
+        output, _columns(chunks, value, labels).sort("clip_id", "chunk"), schema_of("labels_energy"), made_by
+    )
     named = {"high": int((labels.label == 1).sum()), "low": int((labels.label == 0).sum())}
     dropped = {
         "dead zone": int(((labels.label == UNLABELLED) & np.isfinite(value)).sum()),

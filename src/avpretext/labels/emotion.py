@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.config import EmotionLabelOptions
-from avpretext.flow import schemas
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.labels.chunk_labels import report_balance
 from avpretext.labels.emotion_table import EmotionTable, read_table, scores, strongest
 from avpretext.progress import progress
@@ -87,7 +87,9 @@ def run(action_units: Sequence[Path], options: EmotionLabelOptions, output: Path
             clips[clip_id] = clip_intensities(_matrix(rows), options)
     verdicts = dict(zip(clips, judge(table, clips.values(), options), strict=True)) if clips else {}
     rows_out = [_row(clip_id, verdicts[clip_id]) for clip_id in sorted(verdicts)]
-    shards.write_table(output, rows_out, schemas.labels_emotion(table.classes), made_by)
+    shards.write_table(
+        output, rows_out, schema_of("labels_emotion", {"score_*": [f"score_{name}" for name in table.classes]}), made_by
+    )
     report(table, list(verdicts.values()))
 
 
@@ -102,7 +104,7 @@ def clip_intensities(frames: NDArray[np.floating], options: EmotionLabelOptions)
     Parameters
     ----------
     frames
-        Shape (F, 20), 0..1, in the order of `schemas.ACTION_UNITS`; NaN in gaps, and throughout where an AU is unknown.
+        Shape (F, 20), 0..1, in the order of `ACTION_UNITS`; NaN in gaps, and throughout where an AU is unknown.
     options
         The quantiles, and the least share of frames with a face.
 

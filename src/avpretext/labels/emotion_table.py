@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from avpretext.errors import UserError, nearest
-from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.columns import ACTION_UNITS
 
 Floats = NDArray[np.float64]
 Weight = Annotated[float, Field(ge=0, le=1)]
@@ -148,7 +148,7 @@ def scores(table: EmotionTable, intensities: NDArray[np.floating]) -> Floats:
     table
         What shows which emotion.
     intensities
-        Shape (N, 20): the action units of each clip, 0..1, in the order of `schemas.ACTION_UNITS`; NaN: unknown.
+        Shape (N, 20): the action units of each clip, 0..1, in the order of `ACTION_UNITS`; NaN: unknown.
 
     Returns
     -------

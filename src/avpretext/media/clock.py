@@ -14,7 +14,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.media.filters import OPENING_S, Floats, HighPass, resampled
 from avpretext.media.mono import Mono, Packet, channels_of
 

@@ -12,8 +12,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media.checks import refuse_by_content, refuse_by_header
 from avpretext.media.clock import Samples, Sound
 from avpretext.media.mono import Way

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import soundfile
 
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
 from avpretext.corpora.scan import refuse_path
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media.checks import refuse_by_content, refuse_by_header, refuse_by_length
 from avpretext.media.clock import Samples, to_16_bit
 from avpretext.media.endings import broken_off

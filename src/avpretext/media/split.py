@@ -13,8 +13,10 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from avpretext import shards
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import MEDIA
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, Picture, decode
 from avpretext.media.fingerprint import fingerprint_of
@@ -59,11 +61,11 @@ def run(
     options
         Grid, height, quality, durations allowed, ffmpeg program.
     audio
-        `schemas.AUDIO`, one row per clip, sorted by clip_id.
+        `split.audio`, one row per clip, sorted by clip_id.
     frames
-        `schemas.FRAMES`, one row per frame; None for a corpus of which only audio is read, and with a watcher.
+        `split.frames`, one row per frame; None for a corpus of which only audio is read, and with a watcher.
     rejects
-        `schemas.REJECTS`.
+        `rejects`.
     threads
         Clips that are decoded at a time.
     watcher
@@ -99,12 +101,12 @@ class _Writers:
 
     def __init__(self, audio: Path, frames: Path | None, rejects: Path, made_by: dict[str, Any], fps: float) -> None:
         self._fps = fps
-        self._audio = shards.ShardWriter(audio, schemas.AUDIO, made_by, compression="none", row_group=64)
-        self._rejects = shards.ShardWriter(rejects, schemas.REJECTS, made_by)
+        self._audio = shards.ShardWriter(audio, schema_of("split.audio"), made_by, compression="none", row_group=64)
+        self._rejects = shards.ShardWriter(rejects, schema_of("rejects"), made_by)
         self._frames: shards.ShardWriter | None = None
         if frames is not None:
             self._frames = shards.ShardWriter(
-                frames, schemas.FRAMES, made_by, compression="none", row_group=FRAMES_PER_GROUP
+                frames, schema_of("split.frames"), made_by, compression="none", row_group=FRAMES_PER_GROUP
             )
         self._waiting: list[dict[str, Any]] = []
         self._stack = ExitStack()
@@ -131,7 +133,7 @@ class _Writers:
                 "clip_id": clip["clip_id"],
                 "speaker": clip["speaker"],
                 "label": clip["label"],
-                "duration_s": decoded.samples / schemas.SAMPLE_RATE_HZ,
+                "duration_s": decoded.samples / SAMPLE_RATE_HZ,
                 "samples": decoded.samples,
                 "content": decoded.content,
                 "audio": {"bytes": decoded.flac, "path": f"{clip['clip_id']}.flac"},
@@ -154,7 +156,7 @@ class _Writers:
 
 
 def frame_batches(clip_id: str, decoded: Decoded, fps: float) -> Iterator[dict[str, Any]]:
-    """Yield a clip's frames as columns of `schemas.FRAMES`, a row group's worth at a time; frees them."""
+    """Yield a clip's frames as columns of `split.frames`, a row group's worth at a time; frees them."""
     images = decoded.images()
     total = len(decoded.frame_bytes)
     for start in range(0, total, FRAMES_PER_GROUP):
@@ -165,6 +167,6 @@ def frame_batches(clip_id: str, decoded: Decoded, fps: float) -> Iterator[dict[s
             "clip_id": [clip_id] * len(numbers),
             "frame": numbers,
             "time_s": [number / fps for number in numbers],
-            "image": pa.StructArray.from_arrays([stored, names], fields=list(schemas.MEDIA)),
+            "image": pa.StructArray.from_arrays([stored, names], fields=list(MEDIA)),
         }
     images.close()

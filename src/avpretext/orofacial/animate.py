@@ -9,10 +9,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.errors import UserError
 from avpretext.evaluation import formats
 from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
-from avpretext.flow.schemas import REASONS, SAMPLE_RATE_HZ
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.encode import write_mp4
@@ -20,6 +20,7 @@ from avpretext.media.sound import read_plain
 from avpretext.orofacial import mouth
 from avpretext.orofacial.movement_data import is_silent, on_video_grid
 from avpretext.orofacial.saved_model import OrofacialModel, Said, read_model
+from avpretext.refusal import REASONS
 from avpretext.sound.live import LiveFeatures, parts
 
 SIZE = 480

@@ -13,10 +13,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext import shards
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import Config
 from avpretext.errors import UserError, nearest
 from avpretext.flow.paths import Layout
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.encode import write_mp4
@@ -62,7 +62,7 @@ def run(config: Config, output: Path, clips: Sequence[str] = ()) -> None:
         A clip was not tested, or its video cannot be decoded any more.
     """
     predicted = read_predicted(
-        Path(Layout(config.results).orofacial(config.orofacial.film_system, "predictions.parquet"))
+        Path(Layout(config.results).path("orofacial_system.predictions", system=config.orofacial.film_system))
     )
     chosen = named(predicted, clips) if clips else spread(predicted, config.orofacial.films)
     output.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def _listed(clip: Predicted, config: Config) -> tuple[dict[str, Any], Floats]:
     layout, options = Layout(config.results), config.corpora[clip.corpus]
     paths = layout.shards(clip.corpus, options.clips_stage, options.shards)
     rows = shards.read(paths, ["clip_id", "path", "start_s", "end_s"]).filter(pl.col("clip_id") == clip.clip_id)
-    shapes = read_shapes(Path(layout.corpus(clip.corpus, "resting_shape")))
+    shapes = read_shapes(Path(layout.path("resting_shape", corpus=clip.corpus)))
     speaker = clip.speaker.removeprefix(f"{clip.corpus}/")
     return rows.to_dicts()[0], shapes[speaker].points
 

@@ -16,7 +16,7 @@ from avpretext.action_units.neutral import read_speakers
 from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.face.landmark_shards import ClipLandmarks, lists, read_clips
 from avpretext.face.points import INNER_LIPS, OROFACIAL_POINTS
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.orofacial.resting_shape import (
     RestingShape,
     aligned,
@@ -38,13 +38,13 @@ def run(landmarks: Path, index: Path, shape: Path, output: Path) -> None:
     shape
         The artefact of `resting_shape`.
     output
-        Where the shard goes: `schemas.LOWER_FACE`.
+        Where the shard goes: `lower_face`.
     """
     speakers, shapes = read_speakers([index]), read_shapes(shape)
     names = {"points": OROFACIAL_POINTS.tolist(), "blendshapes": list(MOUTH_BLENDSHAPES)}
     total = len(shards.rows_per_clip(landmarks))
     label = f"lower_face {output.parent.parent.name}/{output.stem}"
-    with shards.ShardWriter(output, schemas.LOWER_FACE, shards.provenance("lower_face", **names)) as writer:
+    with shards.ShardWriter(output, schema_of("lower_face"), shards.provenance("lower_face", **names)) as writer:
         for clip in progress(read_clips(landmarks, OROFACIAL_POINTS), total=total, unit="clips", label=label):
             group = speakers.get(clip.clip_id) or clip.clip_id
             if group in shapes:  # else no frame of the clip shows a face
@@ -70,4 +70,4 @@ def _rows(clip: ClipLandmarks, rest: RestingShape) -> pa.Table:
     shown = np.asarray(mouth_blendshapes(clip.blendshapes) - rest.blendshapes, np.float32)
     columns = {"movement": lists(moved), "blendshapes": lists(shown)}
     times = {"clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s}
-    return pa.table({**times, **columns}, schema=schemas.LOWER_FACE)
+    return pa.table({**times, **columns}, schema=schema_of("lower_face"))

@@ -37,7 +37,7 @@ def run(config: Config, output: PathLike) -> None:
     """
     layout, folder = Layout(config.results), Path(output)
     found: dict[str, Path] = {
-        system: Path(layout.orofacial(system, "predictions.parquet")) for system in config.orofacial.systems
+        system: Path(layout.path("orofacial_system.predictions", system=system)) for system in config.orofacial.systems
     }
     layout_of_sums, scored = score(found)
     rows = metric_rows(scored, layout_of_sums, config)
@@ -182,7 +182,7 @@ def left_out(predictions: Mapping[str, Path], config: Config) -> Rows:
     names = set(tested.iter_rows())
     rows: Rows = []
     for corpus in config.orofacial_corpora():
-        refused = shards.read(layout.corpus(corpus, "rejects"), ["clip_id", "stage", "reason", "detail"])
+        refused = shards.read(layout.path("rejects", corpus=corpus), ["clip_id", "stage", "reason", "detail"])
         found = [{"corpus": corpus, "left_out_of": "everything", **row} for row in refused.iter_rows(named=True)]
         listed = config.corpora[corpus]
         rows += [*found, *_without_visemes(corpus, config)]
@@ -199,7 +199,7 @@ def left_out(predictions: Mapping[str, Path], config: Config) -> Rows:
 
 def _without_visemes(corpus: str, config: Config) -> Rows:
     """Return the clips whose phones were not found: they are learnt and tested, without visemes."""
-    paths = Layout(config.results).shards(corpus, "phones", config.corpora[corpus].shards, "rejects")
+    paths = Layout(config.results).shards("phones.rejects", corpus, config.corpora[corpus].shards)
     refused = [row for path in paths if Path(path).is_file() for row in shards.read(path).iter_rows(named=True)]
     return [{"corpus": corpus, "left_out_of": "visemes", **row} for row in refused]
 

@@ -74,7 +74,7 @@ def run(config: Config, output: Path, page: Path) -> None:
 def render(config: Config, tables: Path) -> str:
     """Return the page as text."""
     layout, options = Layout(config.results), config.orofacial
-    found = {system: Path(layout.orofacial(system, "predictions.parquet")) for system in options.systems}
+    found = {system: Path(layout.path("orofacial_system.predictions", system=system)) for system in options.systems}
     shown = options.film_system if options.film_system in found else options.systems[0]
     rows = numbers(contents.read_table(str(tables / "orofacial.csv")))
     compared = numbers(contents.read_table(str(tables / "orofacial_comparisons.csv")))
@@ -95,7 +95,7 @@ def render(config: Config, tables: Path) -> str:
         "curves": curves({system: path.with_name("history.parquet") for system, path in found.items()}),
         "shown": shown,
         "traces": traces(found[shown], config),
-        "films": sorted(path.name for path in Path(layout.results, "orofacial", "films").glob("*.mp4")),
+        "films": sorted(path.name for path in Path(layout.folder, "orofacial", "films").glob("*.mp4")),
         "refused": reasons(refused),
         "regions": [(name, ", ".join(map(str, points.tolist()))) for name, points in OROFACIAL.items()],
         "level": f"{100 * config.evaluate.level:g} %",
@@ -199,7 +199,7 @@ def traces(predictions: Path, config: Config) -> list[Trace]:
 
 
 def _rest(clip: Predicted, config: Config) -> NDArray[np.float64]:
-    shapes = read_shapes(Path(Layout(config.results).corpus(clip.corpus, "resting_shape")))
+    shapes = read_shapes(Path(Layout(config.results).path("resting_shape", corpus=clip.corpus)))
     return shapes[clip.speaker.removeprefix(f"{clip.corpus}/")].points
 
 

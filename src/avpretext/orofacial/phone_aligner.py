@@ -16,7 +16,7 @@ import numpy as np
 import pocketsphinx
 from numpy.typing import NDArray
 
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.orofacial.phone_intervals import Interval
 from avpretext.orofacial.phone_words import Dictionary
 from avpretext.orofacial.visemes import PHONES, SILENCE

@@ -22,7 +22,7 @@ def scores(found: pl.DataFrame, true: pl.DataFrame, clips: int) -> dict[str, flo
     Parameters
     ----------
     found
-        `schemas.PHONES`.
+        `phones`.
     true
         `clip_id`, `start_s`, `end_s`, `phoneme`: IPA of espeak-ng; nothing where nobody speaks.
     clips

@@ -17,11 +17,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext import shards
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import CorpusOptions, PhoneOptions
 from avpretext.corpora.transcripts import transcripts_of
 from avpretext.errors import UserError
-from avpretext.flow import schemas
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
+from avpretext.flow.artefacts import schema_of
 from avpretext.orofacial import phone_files, visemes
 from avpretext.orofacial.phone_aligner import Aligner, Word, open_aligner
 from avpretext.orofacial.phone_files import Label, words_in
@@ -55,17 +55,17 @@ def run(audio: Path, index: Path, corpus: CorpusOptions, options: PhoneOptions, 
     Parameters
     ----------
     audio
-        The shard's `schemas.AUDIO`.
+        The shard's `split.audio`.
     index
-        The shard's `schemas.INDEX`: paths and sentences.
+        The shard's `index`: paths and sentences.
     corpus
         Whose words and truth these are.
     options
         Backend and tables.
     output
-        `schemas.PHONES`: the intervals of a clip follow each other from 0 to its end.
+        `phones`: the intervals of a clip follow each other from 0 to its end.
     rejects
-        `schemas.REJECTS`: clips without phones.
+        `rejects`: clips without phones.
 
     Raises
     ------
@@ -79,8 +79,8 @@ def run(audio: Path, index: Path, corpus: CorpusOptions, options: PhoneOptions, 
     label = f"phones {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
     with (
         open_backend(corpus, options) as find,
-        shards.ShardWriter(output, schemas.PHONES, made_by) as writer,
-        shards.ShardWriter(rejects, schemas.REJECTS, made_by) as refused,
+        shards.ShardWriter(output, schema_of("phones"), made_by) as writer,
+        shards.ShardWriter(rejects, schema_of("rejects"), made_by) as refused,
     ):
         for clip in progress(read_clips(audio), total=shards.count_rows(audio), unit="clips", label=label):
             found = _of_clip(clip, paths.get(clip.clip_id, ""), texts.get(clip.clip_id), find)
@@ -110,7 +110,7 @@ def to_table(clip_id: str, intervals: list[Interval], table: dict[str, str]) -> 
         "viseme": [table[one.phone] for one in intervals],
         "confidence": [one.confidence for one in intervals],
     }
-    return pa.table(columns, schema=schemas.PHONES)
+    return pa.table(columns, schema=schema_of("phones"))
 
 
 @contextmanager

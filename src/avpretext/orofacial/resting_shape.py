@@ -22,7 +22,7 @@ from avpretext.face import geometry
 from avpretext.face.blendshapes import BLENDSHAPES, MOUTH_BLENDSHAPES
 from avpretext.face.landmark_shards import ClipLandmarks, blocks, evenly, read_clips
 from avpretext.face.points import OROFACIAL_POINTS
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.progress import progress
 
 Floats = NDArray[np.float64]
@@ -81,7 +81,7 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], neutral: Path, output:
     neutral
         The artefact of `neutral`.
     output
-        Where the artefact goes: `schemas.RESTING_SHAPE`, a row per speaker, or per clip of nobody known.
+        Where the artefact goes: `resting_shape`, a row per speaker, or per clip of nobody known.
     """
     speakers, resting = read_speakers(index), read_resting_faces(neutral)
     seen: dict[str, list[_Seen]] = defaultdict(list)
@@ -93,7 +93,7 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], neutral: Path, output:
             if (part := _looked_at(clip, rest)) is not None:
                 seen[group].append(part)
     rows = [_row(group, seen[group]) for group in sorted(seen)]
-    shards.write_table(output, rows, schemas.RESTING_SHAPE, shards.provenance("resting_shape"))
+    shards.write_table(output, rows, schema_of("resting_shape"), shards.provenance("resting_shape"))
 
 
 def aligned(clip: ClipLandmarks) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.corpora.protocols import Fold
 from avpretext.face.landmark_shards import lists
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.models.losses import NO_LABEL
 from avpretext.orofacial.movement_data import OrofacialClips
 from avpretext.orofacial.movement_folds import speaker_leaks
@@ -41,13 +41,15 @@ def write_results(
         speaker_leaks=speaker_leaks(folds, clips.names, clips.speakers),
         started=started,
     )
-    with shards.ShardWriter(output / "predictions.parquet", schemas.OROFACIAL_FRAMES, made_by) as writer:
+    with shards.ShardWriter(
+        output / "predictions.parquet", schema_of("orofacial_system.predictions"), made_by
+    ) as writer:
         for table in shards.in_groups(_frames(runs, clips), 10_000):
             writer.write(table)
     rows = [row for run in runs for row in _clip_rows(run, clips)]
-    shards.write_table(output / "clips.parquet", rows, schemas.OROFACIAL_CLIPS, made_by)
+    shards.write_table(output / "clips.parquet", rows, schema_of("orofacial_system.clips"), made_by)
     history = [{"fold": run.fold, "seed": run.seed, **row._asdict()} for run in runs for row in run.history]
-    shards.write_table(output / "history.parquet", history, schemas.OROFACIAL_HISTORY, made_by)
+    shards.write_table(output / "history.parquet", history, schema_of("orofacial_system.history"), made_by)
 
 
 def _frames(runs: Sequence[Run], clips: OrofacialClips) -> Iterator[pa.Table]:
@@ -83,7 +85,7 @@ def _clip_frames(
         "frame": np.arange(count, dtype=np.int32), "movement": lists(moved), "truth": lists(clips.movement[row]),
         "viseme": pa.array(seen, pa.string()), "true_viseme": pa.array(known, pa.string()),
     }  # fmt: skip
-    return pa.table(columns, schema=schemas.OROFACIAL_FRAMES)
+    return pa.table(columns, schema=schema_of("orofacial_system.predictions"))
 
 
 def _clip_rows(run: Run, clips: OrofacialClips) -> Iterator[dict[str, Any]]:

@@ -92,7 +92,7 @@ def phones_on_grid(
     Parameters
     ----------
     intervals
-        Rows of one clip of `schemas.PHONES`, in order: `start_s`, `end_s`, and the column in question.
+        Rows of one clip of `phones`, in order: `start_s`, `end_s`, and the column in question.
     frames
         How many frames the grid has.
     fps

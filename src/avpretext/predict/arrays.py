@@ -7,8 +7,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.errors import UserError
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 
 MAX_CHANNELS = 8
 RATES_HZ = (1000, 384_000)

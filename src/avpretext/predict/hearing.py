@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avpretext.chunks import FRAME_S
+from avpretext.chunks import FRAME_S, SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media import ffmpeg
 from avpretext.media.sound import listen
 from avpretext.media.trim import speech_span

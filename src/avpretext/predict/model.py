@@ -92,7 +92,7 @@ class Model:
         Raises
         ------
         RefusedFile
-            The file cannot be read, or is too short or too long; its `reason` is one of `schemas.REASONS`.
+            The file cannot be read, or is too short or too long; its `reason` is one of `REASONS`.
         UserError
             The model must be told who speaks, or the samples are none.
         """

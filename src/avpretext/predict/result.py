@@ -94,7 +94,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Refused:
-    """A file, or the rest of one, that nothing can be said of: a reason from `schemas.REASONS`, and what was seen."""
+    """A file, or the rest of one, that nothing can be said of: a reason from `REASONS`, and what was seen."""
 
     source: str
     reason: str

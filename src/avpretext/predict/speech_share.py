@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext.flow.schemas import SAMPLES_PER_FRAME
+from avpretext.chunks import SAMPLES_PER_FRAME
 from avpretext.media.voice_activity import BLOCK_SAMPLES, VoiceActivity
 from avpretext.sound.live import Part, Samples
 

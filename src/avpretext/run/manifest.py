@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,41 +26,42 @@ def run(config: Config, output: Path) -> None:
         The whole configuration.
     output
         The JSON file.
-
-    Raises
-    ------
-    UserError
-        An artefact of the plan is missing.
     """
-    plan = Plan(config)
     found = {
         "manifest": FORM,
         "package_version": __version__,
         "config": settled(config),
-        "artefacts": [_entry(made, plan) for made in plan.made()],
+        "artefacts": entries(Plan(config)),
     }
     with shards.atomic_path(output) as temporary:
         temporary.write_text(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
 
 
-def _entry(made: Made, plan: Plan) -> dict[str, Any]:
-    """Return what is said of one artefact: each different way in which its files were made, and how many were so."""
-    ways = Counter(json.dumps(way, sort_keys=True, allow_nan=False) for way in _ways(made.files))
+def entries(plan: Plan) -> list[dict[str, Any]]:
+    """Return what is said of each artefact of the plan that there is, in the order of the flow.
+
+    `artefact`, `stage`, `of` (a corpus, setting or set of tasks), `files` below the results folder, and `made`: each
+    different way in which they were made, with the number of files that were made so.
+    """
+    made = ((one, [file for file in one.files if Path(file).is_file()]) for one in plan.made())
+    return [_entry(one, files, plan) for one, files in made if files]
+
+
+def _entry(made: Made, files: Sequence[str], plan: Plan) -> dict[str, Any]:
+    ways = Counter(json.dumps(_way(file), sort_keys=True, allow_nan=False) for file in files)
     return {
         "artefact": made.artefact,
         "stage": stage_of(made.artefact),
         "of": made.of,
-        "files": [plan.layout.place_of(file) for file in made.files],
+        "files": [plan.layout.place_of(file) for file in files],
         "made": [{**json.loads(way), "files": count} for way, count in sorted(ways.items())],
     }
 
 
-def _ways(files: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for file in files:
-        recipe = recorded(Path(file))
-        way: dict[str, Any] = {"from": [] if recipe is None else sorted(recipe.inputs)}
-        if file.endswith(".parquet"):
-            way |= {"by": shards.read_provenance(file), "machine": shards.read_machine(file)}
-        elif recipe is not None:
-            way |= {"by": {"stage": recipe.stage, "options": dict(recipe.options)}}
-        yield way
+def _way(file: str) -> dict[str, Any]:
+    """Return `by`: stage, versions, options, models; `machine`; and `from`: the names of what it was made from."""
+    recipe = recorded(Path(file))
+    way: dict[str, Any] = {"by": {}, "machine": {}, "from": [] if recipe is None else sorted(recipe.inputs)}
+    if file.endswith(".parquet"):
+        return way | {"by": shards.read_provenance(file), "machine": shards.read_machine(file)}
+    return way if recipe is None else way | {"by": {"stage": recipe.stage, "options": dict(recipe.options)}}

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext import shards
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.media import ffmpeg, stretches
 from avpretext.media.checks import refuse_by_content, refuse_by_header
 from avpretext.media.clock import Samples
@@ -60,7 +61,7 @@ class Measured:
     @property
     def duration_s(self) -> float:
         """Its length."""
-        return self.samples / schemas.SAMPLE_RATE_HZ
+        return self.samples / SAMPLE_RATE_HZ
 
 
 def run(
@@ -90,9 +91,9 @@ def run(
     face_model
         The file `face_landmarker.task`; needed where faces are counted.
     output
-        `schemas.INDEX`, one row per clip, sorted by clip_id; `recording` is the clip_id that the index has.
+        `index`, one row per clip, sorted by clip_id; `recording` is the clip_id that the index has.
     rejects
-        `schemas.REJECTS`: recordings that cannot be decoded, or of which nothing is left (`no_segments`).
+        `rejects`: recordings that cannot be decoded, or of which nothing is left (`no_segments`).
 
     Raises
     ------
@@ -116,8 +117,8 @@ def run(
         else:
             clips += found
     clips.sort(key=lambda clip: str(clip["clip_id"]))
-    shards.write_table(output, clips, schemas.INDEX, made_by)
-    shards.write_table(rejects, refused, schemas.REJECTS, made_by)
+    shards.write_table(output, clips, schema_of("index"), made_by)
+    shards.write_table(rejects, refused, schema_of("rejects"), made_by)
 
 
 def _made_by(options: SegmentOptions, program: str, model: Path | None) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def _made_by(options: SegmentOptions, program: str, model: Path | None) -> dict[
 def clips_of(
     recording: dict[str, Any], folder: Path, program: str, options: SegmentOptions, video: bool, model: Path | None
 ) -> list[dict[str, Any]] | Refusal:
-    """Return the clips of a recording as rows of `schemas.INDEX`, or why it has none.
+    """Return the clips of a recording as rows of `index`, or why it has none.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.flow.schemas import SAMPLES_PER_FRAME
+from avpretext.chunks import SAMPLES_PER_FRAME
 
 FULL_SCALE = 32767 / 32768
 """The largest sample of 16 bit audio; openSMILE's wrapper makes -1.0 of +1.0."""

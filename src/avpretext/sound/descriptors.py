@@ -16,9 +16,9 @@ import numpy as np
 import opensmile
 from numpy.typing import NDArray
 
+from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from avpretext.config import SpeechOptions
 from avpretext.errors import UserError
-from avpretext.flow.schemas import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from avpretext.sound.audio_shards import below_full_scale
 
 LOUDNESS = {"ComParE_2016": "audspec_lengthL1norm_sma", "eGeMAPSv02": "Loudness_sma3"}

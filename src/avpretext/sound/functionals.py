@@ -13,8 +13,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext import shards
+from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from avpretext.config import FunctionalOptions
-from avpretext.flow.schemas import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from avpretext.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.sound import vectors
@@ -41,11 +41,11 @@ def run(audio: Path, options: FunctionalOptions, output: Path, threads: int = 1)
     Parameters
     ----------
     audio
-        The shard's `schemas.AUDIO`.
+        The shard's `split.audio`.
     options
         Feature set.
     output
-        `schemas.FUNCTIONALS`, in the order of `audio`; `names` in its provenance names the values.
+        `functionals`, in the order of `audio`; `names` in its provenance names the values.
     threads
         Clips that are worked on at a time; each takes some 700 KB for each of its seconds.
     """

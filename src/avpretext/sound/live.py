@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from avpretext.chunks import SAMPLES_PER_FRAME
 from avpretext.config import LogMelOptions, SpeechOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
-from avpretext.flow.schemas import SAMPLES_PER_FRAME
+from avpretext.flow.artefacts import schema_of
 from avpretext.sound.descriptors import (
     MARGIN_FRAMES,
     PIECE_FRAMES,
@@ -86,10 +86,16 @@ class LiveFeatures:
         columns: list[str] = []
         if speech is not None:
             self._descriptors = self._stack.enter_context(open_descriptors(speech))
-            columns += [name for name in schemas.speech(self._descriptors.names).names if name not in _KEYS]
+            columns += [
+                name for name in schema_of("speech", {"DESCRIPTOR": self._descriptors.names}).names if name not in _KEYS
+            ]
         if log_mel is not None:
             self._mel = hann(log_mel.window_s), mel_filters(log_mel)
-            columns += [name for name in schemas.log_mel(log_mel.bands).names if name not in _KEYS]
+            columns += [
+                name
+                for name in schema_of("log_mel", {"mel[*]": [f"mel[{band}]" for band in range(log_mel.bands)]}).names
+                if name not in _KEYS
+            ]
         if missing := [name for name in channels if name not in columns]:
             self.close()
             raise UserError(f"no feature is called {missing[0]!r}, which the model hears; is openSMILE of its version?")

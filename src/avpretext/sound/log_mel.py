@@ -9,11 +9,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.chunks import FRAME_S
+from avpretext.chunks import FRAME_S, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from avpretext.config import LogMelOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
-from avpretext.flow.schemas import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from avpretext.flow.artefacts import schema_of
 from avpretext.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.sound.audio_shards import ROWS_PER_GROUP, Piece, count_pieces, read_pieces
@@ -39,7 +38,7 @@ def run(audio: Path, options: LogMelOptions, output: Path, threads: int = 1) -> 
     Parameters
     ----------
     audio
-        The shard's `schemas.AUDIO`. Clips that cannot be read back are left out: `speech` has refused them.
+        The shard's `split.audio`. Clips that cannot be read back are left out: `speech` has refused them.
     options
         Bands, window, lowest and highest frequency.
     output
@@ -48,7 +47,10 @@ def run(audio: Path, options: LogMelOptions, output: Path, threads: int = 1) -> 
         Clips that are worked on at a time.
     """
     window, filters = hann(options.window_s), mel_filters(options)
-    schema, made_by = schemas.log_mel(options.bands), shards.provenance("log_mel", options.model_dump(), floor=FLOOR)
+    schema, made_by = (
+        schema_of("log_mel", {"mel[*]": [f"mel[{band}]" for band in range(options.bands)]}),
+        shards.provenance("log_mel", options.model_dump(), floor=FLOOR),
+    )
     label = f"log_mel {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
     with shards.ShardWriter(output, schema, made_by, row_group=ROWS_PER_GROUP) as writer:
         results = ordered_map(lambda piece: _describe(piece, window, filters, schema), read_pieces(audio), threads)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import SpeechOptions
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
@@ -25,14 +25,14 @@ def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, thread
     Parameters
     ----------
     audio
-        The shard's `schemas.AUDIO`.
+        The shard's `split.audio`.
     options
         Feature set, with or without deltas.
     output
         `schemas.speech`: T = max(1, samples // 160) rows per clip. Row k stands at k * 10 ms. `energy` is the RMS of
         the 25 ms around it, linear, full scale 1; `loudness` is openSMILE's.
     rejects
-        `schemas.REJECTS`: clips whose audio cannot be read back.
+        `rejects`: clips whose audio cannot be read back.
     threads
         Clips that are worked on at a time, or pieces of ten minutes of longer ones.
     """
@@ -40,10 +40,10 @@ def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, thread
     total = count_pieces(audio)
     label = f"speech {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
     with open_descriptors(options) as descriptors:
-        schema = schemas.speech(descriptors.names)
+        schema = schema_of("speech", {"DESCRIPTOR": descriptors.names})
         with (
             shards.ShardWriter(output, schema, made_by, row_group=ROWS_PER_GROUP) as writer,
-            shards.ShardWriter(rejects, schemas.REJECTS, made_by) as refused,
+            shards.ShardWriter(rejects, schema_of("rejects"), made_by) as refused,
         ):
             results = ordered_map(lambda piece: describe(piece, descriptors, schema), read_pieces(audio), threads)
             for group in shards.in_groups(_kept(progress(results, total=total, label=label), refused), ROWS_PER_GROUP):

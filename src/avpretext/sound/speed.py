@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from avpretext import shards
-from avpretext.flow import schemas
-from avpretext.flow.schemas import SAMPLE_RATE_HZ
+from avpretext.chunks import SAMPLE_RATE_HZ
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import MEDIA
 from avpretext.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.sound.audio_shards import below_full_scale, stored
@@ -36,18 +37,20 @@ def run(audio: Path, speed: float, output: Path, threads: int = 1) -> None:
     Parameters
     ----------
     audio
-        The shard's `schemas.AUDIO`.
+        The shard's `split.audio`.
     speed
         Above 1 is faster and higher; it is rounded to a fraction of whole numbers up to 100.
     output
-        `schemas.AUDIO`: clips of 1/speed times the length. A clip that cannot be read back is left out; the stage
+        `split.audio`: clips of 1/speed times the length. A clip that cannot be read back is left out; the stage
         `speech` refuses it.
     threads
         Clips that are worked on at a time.
     """
     made_by = shards.provenance("speed", {"speed": speed})
     label = f"speed {speed:g} {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
-    with shards.ShardWriter(output, schemas.AUDIO, made_by, compression="none", row_group=CLIPS_PER_GROUP) as writer:
+    with shards.ShardWriter(
+        output, schema_of("split.audio"), made_by, compression="none", row_group=CLIPS_PER_GROUP
+    ) as writer:
         played = ordered_map(lambda row: at_speed(row, speed), _rows(audio), threads)
         for row in progress(played, total=shards.count_rows(audio), label=label):
             if row is not None:
@@ -74,11 +77,11 @@ def at_speed(row: pa.Table, speed: float) -> pa.Table | None:
     except soundfile.LibsndfileError:
         return None
     [path] = (chunk.field("path") for chunk in row["audio"].chunks)
-    audio = pa.StructArray.from_arrays([_one_value(encoded), path], fields=list(schemas.MEDIA))
+    audio = pa.StructArray.from_arrays([_one_value(encoded), path], fields=list(MEDIA))
     changed = {"samples": [samples], "duration_s": [samples / SAMPLE_RATE_HZ], "audio": audio}
     changed |= {"content": [None], "fingerprint": [None]}
     for name, value in changed.items():
-        field = schemas.AUDIO.field(name)
+        field = schema_of("split.audio").field(name)
         row = row.set_column(row.schema.get_field_index(name), field, pa.chunked_array([pa.array(value, field.type)]))
     return row
 

@@ -38,7 +38,7 @@ def run(features: Mapping[str, Path], options: StatisticsOptions, output: Path) 
     options
         Which features, and how long a step is.
     output
-        `schemas.FUNCTIONALS`, in the order of the features; `names` in its provenance names the values.
+        `functionals`, in the order of the features; `names` in its provenance names the values.
 
     Raises
     ------

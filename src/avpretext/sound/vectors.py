@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 
 CLIPS_PER_GROUP = 256
 """Clips that a reader of the shard holds at a time."""
@@ -23,12 +23,12 @@ class Vector(NamedTuple):
 
 
 def write(output: Path, clips: Iterable[Vector], made_by: Mapping[str, Any]) -> None:
-    """Write `schemas.FUNCTIONALS`, in the order of the clips."""
-    with shards.ShardWriter(output, schemas.FUNCTIONALS, made_by, row_group=CLIPS_PER_GROUP) as writer:
+    """Write `functionals`, in the order of the clips."""
+    with shards.ShardWriter(output, schema_of("functionals"), made_by, row_group=CLIPS_PER_GROUP) as writer:
         for group in shards.in_groups((_row(clip) for clip in clips), CLIPS_PER_GROUP):
             writer.write(group)
 
 
 def _row(clip: Vector) -> pa.Table:
-    schema = schemas.FUNCTIONALS
+    schema = schema_of("functionals")
     return pa.table([pa.array([value], field.type) for value, field in zip(clip, schema, strict=True)], schema)

@@ -17,7 +17,7 @@ from sklearn.svm import SVC, LinearSVC
 from avpretext import shards
 from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.progress import progress
 from avpretext.systems import Kernel, Machine, Vectors
 from avpretext.training.described import DescribedClips, Floats, Rows, normalised, read_clips
@@ -67,15 +67,15 @@ def run(
     ----------
     vectors
         {corpus: {stage: shards}} of each corpus that the folds name, and of its copies at other speeds, which are
-        learnt from wherever the clips themselves are; `schemas.FUNCTIONALS`.
+        learnt from wherever the clips themselves are; `functionals`.
     targets
-        `schemas.TARGETS` of each; of kind hard.
+        `targets` of each; of kind hard.
     folds
-        `schemas.FOLDS`.
+        `folds`.
     options
         Which machines, costs and class balance.
     output
-        `schemas.PREDICTIONS`: initialisation the name of the machine, seed 0.
+        `finetune.predictions`: initialisation the name of the machine, seed 0.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def run(
     )
     rows = [row for fold_rows in results for row in fold_rows]
     made_by = shards.provenance("baseline", options.model_dump(mode="json"), **provenance_of(known, table))
-    shards.write_table(output, rows, schemas.PREDICTIONS, made_by)
+    shards.write_table(output, rows, schema_of("finetune.predictions"), made_by)
 
 
 def _rows(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.models.penalty import co_occurrences, frequencies, penalties
 from avpretext.training.fold_parts import Fold, read_folds
 from avpretext.training.predictions import provenance_of
@@ -22,14 +22,14 @@ from avpretext.training.target_rows import Targets, read_targets
 
 
 def run(targets: Mapping[str, Path], folds: Path, output: Path) -> None:
-    """Write the co-occurrences of each fold, `schemas.CO_OCCURRENCE`: a row for each pair of classes.
+    """Write the co-occurrences of each fold, `co_occurrence`: a row for each pair of classes.
 
     Parameters
     ----------
     targets
-        `schemas.TARGETS` of each corpus that the folds name.
+        `targets` of each corpus that the folds name.
     folds
-        `schemas.FOLDS`.
+        `folds`.
     output
         The table, by fold, target and predicted class. Its provenance has `classes` and `clips`, the number of clips
         that were counted in each fold.
@@ -52,7 +52,7 @@ def run(targets: Mapping[str, Path], folds: Path, output: Path) -> None:
         **provenance_of(known, table),
     )
     rows = [row for number, of_fold in votes.items() for row in _rows(number, of_fold, known.classes)]
-    shards.write_table(output, rows, schemas.CO_OCCURRENCE, made_by)
+    shards.write_table(output, rows, schema_of("co_occurrence"), made_by)
 
 
 def training_votes(known: Targets, fold: Fold) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.models.cluster_network import DeepEmoCluster, make_deepemocluster
 from avpretext.progress import progress
 from avpretext.systems import DEEPEMOCLUSTER
@@ -59,9 +59,9 @@ def run(
     index
         The shards of the corpora that are heard without labels.
     targets
-        `schemas.TARGETS` of each corpus that the folds name.
+        `targets` of each corpus that the folds name.
     folds
-        `schemas.FOLDS`: which clips train, choose and test.
+        `folds`: which clips train, choose and test.
     config
         Read: `seed`, `chunks`, `deepemocluster`; of `finetune`, `class_balance` and `label_smoothing`.
     output
@@ -384,6 +384,6 @@ def write(runs: Sequence[tuple[str, Run]], known: Targets, table: FoldTable, con
     ]
     clips = {clip.key: clip for clip in table.clips}
     predictions = [row for result, one in named for row in prediction_rows(result.predictions, one, clips, known)]
-    shards.write_table(output / "predictions.parquet", predictions, schemas.PREDICTIONS, made_by)
+    shards.write_table(output / "predictions.parquet", predictions, schema_of("finetune.predictions"), made_by)
     history = [{**one, **row._asdict()} for result, one in named for row in result.history]
-    shards.write_table(output / "history.parquet", history, schemas.FINETUNE_HISTORY, made_by)
+    shards.write_table(output / "history.parquet", history, schema_of("finetune.history"), made_by)

@@ -10,7 +10,7 @@ import polars as pl
 from avpretext import shards
 from avpretext.config import EnsembleOptions
 from avpretext.errors import UserError, nearest
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.systems import ensemble_name, ensembles_of
 from avpretext.training import finite
 from avpretext.training.target_rows import in_words
@@ -31,11 +31,11 @@ def run(predictions: Sequence[Path], options: EnsembleOptions, output: Path) -> 
     Parameters
     ----------
     predictions
-        `schemas.PREDICTIONS` of one setting, in which all members are.
+        `finetune.predictions` of one setting, in which all members are.
     options
         The ensembles.
     output
-        `schemas.PREDICTIONS`: initialisation `together:MEMBER+MEMBER`, seed 0.
+        `finetune.predictions`: initialisation `together:MEMBER+MEMBER`, seed 0.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def run(predictions: Sequence[Path], options: EnsembleOptions, output: Path) -> 
         row for members in ensembles_of(options.members, said["kind"]) for row in ensemble_rows(members, rows, said)
     ]
     made_by = shards.provenance("ensemble", options.model_dump(mode="json"), **said)
-    shards.write_table(output, together, schemas.PREDICTIONS, made_by)
+    shards.write_table(output, together, schema_of("finetune.predictions"), made_by)
 
 
 def ensemble_rows(members: Sequence[str], rows: pl.DataFrame, said: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from avpretext import shards
 from avpretext.config import Config, FinetuneOptions, ModelOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import original_of
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.progress import progress
@@ -107,11 +107,11 @@ def run(
         corpus that the folds name, or its copy at another speed, from which training clips alone are taken: name of
         per-frame features: their shards, in the order of `model.features`.
     targets
-        `schemas.TARGETS` of each.
+        `targets` of each.
     folds
-        `schemas.FOLDS`: which clips train, choose and test.
+        `folds`: which clips train, choose and test.
     co_occurrence
-        `schemas.CO_OCCURRENCE` of the same folds; needed by the penalty loss alone.
+        `co_occurrence` of the same folds; needed by the penalty loss alone.
     config
         Read: `seed`, `chunks`, `model`, `finetune`.
     output
@@ -377,6 +377,6 @@ def write(
         for result, run in named
         for row in prediction_rows(result.predictions, run, clips, known)
     ]
-    shards.write_table(output / "predictions.parquet", predictions, schemas.PREDICTIONS, made_by)
+    shards.write_table(output / "predictions.parquet", predictions, schema_of("finetune.predictions"), made_by)
     history = [{**run, **row._asdict()} for result, run in named for row in result.history]
-    shards.write_table(output / "history.parquet", history, schemas.FINETUNE_HISTORY, made_by)
+    shards.write_table(output / "history.parquet", history, schema_of("finetune.history"), made_by)

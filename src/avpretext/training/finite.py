@@ -62,7 +62,7 @@ def check_values(values: Values, where: str, fix: str) -> None:
 
 
 def check_rows(predictions: pl.DataFrame) -> None:
-    """Raise an error for rows of `schemas.PREDICTIONS` with a prediction that is missing, NaN or infinite."""
+    """Raise an error for rows of `finetune.predictions` with a prediction that is missing, NaN or infinite."""
     known = pl.col("probabilities").list.eval(pl.element().is_finite().fill_null(value=False)).list.all()
     wrong = predictions.filter(~known.fill_null(value=False))
     if wrong.height:

@@ -24,7 +24,7 @@ def read_matrices(path: Path, classes: Sequence[str], column: str = "penalty") -
     Parameters
     ----------
     path
-        `schemas.CO_OCCURRENCE`.
+        `co_occurrence`.
     classes
         In the order that the matrix is to have.
     column

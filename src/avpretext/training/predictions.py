@@ -28,7 +28,7 @@ def provenance_of(known: Targets, table: FoldTable) -> dict[str, Any]:
 def prediction_rows(
     predictions: Iterable[Prediction], run: Mapping[str, Any], clips: Mapping[str, Clip], known: Targets
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a run, as `schemas.PREDICTIONS` has them.
+    """Yield the rows of a run, as `finetune.predictions` has them.
 
     Parameters
     ----------

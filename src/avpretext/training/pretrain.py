@@ -15,7 +15,7 @@ from avpretext import shards
 from avpretext.config import Config, PretrainOptions
 from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import CHECKPOINT
 from avpretext.models.heads import CHUNK_TASKS, CLUSTERS
 from avpretext.models.losses import NO_LABEL
@@ -93,7 +93,7 @@ def run(
     histories = list(grid_map(once, jobs, threads, torch_device(config.pretrain.device)))
     made_by = shards.provenance("pretrain", settings_of(config), tasks=list(tasks))
     history = [{"seed": seed, **row._asdict()} for seed, rows in enumerate(histories) for row in rows]
-    shards.write_table(output / "history.parquet", history, schemas.PRETRAIN_HISTORY, made_by)
+    shards.write_table(output / "history.parquet", history, schema_of("pretrain.history"), made_by)
     for job in jobs:
         (output / str(job.seed) / RESUME).unlink(missing_ok=True)
 

@@ -1,53 +1,33 @@
 """`docs/stages.md`: every stage with its options, its files, and their columns with types and units.
 
-`python -m avpretext.report.stage_docs docs/stages.md` writes it anew from `schemas`, `columns` and `stages`.
+`python docs/generate/stage_docs.py docs/stages.md` writes it anew from the registry, `flow.artefacts`.
 """
 
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
+import config_docs
 import pyarrow as pa
 
 from avpretext.config import Config
-from avpretext.flow.artefacts import STAGES
-from avpretext.flow.columns import ARTEFACTS, Artefact
-from avpretext.flow.schemas import REASONS
-from avpretext.report import config_docs
+from avpretext.flow.artefacts import STAGES, TRUTH
+from avpretext.flow.registry import Artefact, Stage
+from avpretext.refusal import REASONS
 
 HEADER = """\
 # Every stage, its files and their columns
 
-One word is a stage's rule, command, module, folder and configuration key; [the workflow](workflow.md) explains each.
-All files here are Parquet, below `results/`. `CORPUS` is a name of the configuration, `SHARD` is `0000`, `0001`, ...;
-`SETTING` is a label target and a protocol, such as `voice.chou`. Each file says in its schema metadata, under the key
-`avpretext`, which stage made it, in which version, with which options and model files
-([how to read it](other-tools.md#where-a-file-comes-from)). A null is a value that is not known. An edit of the options
-named here redoes the stage and what follows.
+One word names a stage's rule, command, folder and configuration key. All paths are below `results/`. Words in CAPITALS
+vary: `CORPUS` is a name of the configuration, `SHARD` is `0000`, `0001`, ...; `SETTING` is a label target and a
+protocol, such as `voice.chou`; `VARIANT` is a loss and an aggregator, such as `base.mean`. Each Parquet file names in
+its schema metadata, under the key `avpretext`, the stage that made it, its version, options and model files
+([how to read it](other-tools.md#where-a-file-comes-from)). Null means: not known. An edit of the options named here
+redoes the stage and what follows.
 
-This page is generated (`python -m avpretext.report.stage_docs docs/stages.md`).
+This page is generated (`python docs/generate/stage_docs.py docs/stages.md`).
 """
-
-OTHERS = {
-    "models": "`models/face_landmarker.task`, MediaPipe's face model.",
-    "watch": "the files of [split](#split), without frames, and of [landmarks](#landmarks).",
-    "pretrain": "`pretrain/AGGREGATOR/TASKS/SEED/checkpoint.safetensors`, the weights: what fine-tuning starts from.",
-    "export": "`CORPUS/export/SETTING/INITIALISATION/`, a model to take away ([predict.md](predict.md)): `model.json`,"
-    " `model.safetensors`.",
-    "card": "into the folder of `export`: `README.md` and `card.json`, what is to be known before it is used.",
-    "orofacial_tables": "`orofacial.html`, and into `tables/` `orofacial.csv`, `orofacial.md`.",
-    "tables": "the tables below, into `tables/`: what the report prints.",
-    "report": "`report.html`.",
-    "ablate": "`ablation.html`, and into `tables/` `ablation.csv`, `ablation.md`, `ablation.tex`,"
-    " `ablation_effects.csv`, `ablation_co_occurrence.csv`.",
-    "baseline": "`CORPUS/baseline/SETTING/predictions.parquet`, with the columns of [finetune](#finetune).",
-    "ensemble": "`CORPUS/ensemble/SETTING/predictions.parquet`, with the columns of [finetune](#finetune).",
-    "deepemocluster": "`CORPUS/deepemocluster/SETTING/predictions.parquet` and `history.parquet`, with the columns of"
-    " [finetune](#finetune).",
-    "statistics": "`CORPUS/statistics/SHARD.parquet`, with the columns of [functionals](#functionals).",
-}
-"""Files of a stage that are no Parquet, or like those of another stage."""
-
 
 PRINTED = {
     "main.csv": "a row per system: of each measure its value, interval (`_low`, `_high`), `_mean` and `_std` over runs,"
@@ -76,30 +56,49 @@ PRINTED = {
 """What is in the files of `tables`."""
 
 
-def document(summaries: Mapping[str, str]) -> str:
-    """Return the whole page as Markdown.
-
-    Parameters
-    ----------
-    summaries
-        Stage to what it does, in a sentence: the help of its command.
-    """
+def document() -> str:
+    """Return the whole page as Markdown."""
     parts = [HEADER]
-    for stage, described in STAGES.items():
-        parts.append(f"\n## {stage}\n{summaries[stage]}\n\n")
-        parts.append(f"Options: {', '.join(map(option_link, described.options)) or 'none'}.\n")
-        if stage in OTHERS:
-            parts.append(f"\nWrites {OTHERS[stage]}\n")
-        if stage == "tables":
-            parts.append("\n| file | what is in it |\n|---|---|\n")
-            parts += [f"| `{file}` | {what} |\n" for file, what in PRINTED.items()]
-        parts += [_section(artefact) for artefact in ARTEFACTS if artefact.stage == stage]
+    for stage in STAGES.values():
+        parts += _section(stage)
     parts.append("\n## Truth of the demo\nWhat the synthetic corpus knows of itself, below `data/demo/`.\n")
-    parts += [_section(artefact) for artefact in ARTEFACTS if artefact.stage == "demo"]
+    parts += [_table(artefact) for artefact in TRUTH.values()]
     parts.append("\n## Reasons\nWhy a clip can be refused: the column `reason` of `rejects`.\n\n")
     parts.append("| reason | meaning |\n|---|---|\n")
     parts += [f"| `{reason}` | {meaning} |\n" for reason, meaning in REASONS.items()]
     return "".join(parts)
+
+
+def _section(stage: Stage) -> Iterator[str]:
+    yield f"\n## {stage.name}\n{stage.summary}\n\n"
+    options = "all of the configuration" if stage.options == ("*",) else ", ".join(map(option_link, stage.options))
+    yield f"Options: {options or 'none'}.\n"
+    if stage.runs:
+        yield f"\nWrites the files of {' and '.join(f'[{name}](#{name})' for name in stage.runs)}.\n"
+    first = {artefact.columns: artefact for artefact in _tables()}
+    for part, artefact in stage.writes.items():
+        like = first.get(artefact.columns)
+        if not artefact.columns:
+            yield f"\n`{place_text(artefact)}`: {artefact.row}.\n"
+        elif part == "rejects" or (like is not None and like.own == artefact.own and like is not artefact):
+            yield f"\n`{place_text(artefact)}`: a row per {artefact.row}, with the columns of `{place_text(like)}`.\n"
+        else:
+            yield _table(artefact)
+    if stage.name == "tables":
+        yield "\n| file | what is in it |\n|---|---|\n"
+        yield from (f"| `{file}` | {what} |\n" for file, what in PRINTED.items())
+
+
+def _tables() -> list[Artefact]:
+    """Return the artefacts with columns, the first of each kind last: of rejects, that of the stage `rejects`."""
+    every = [artefact for stage in STAGES.values() for artefact in stage.writes.values() if artefact.columns]
+    gathered = STAGES["rejects"].writes[""]
+    return [*reversed(every), gathered]
+
+
+def place_text(artefact: Artefact | None) -> str:
+    """Return where an artefact lies, what varies in capitals."""
+    return "" if artefact is None else re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), artefact.place)
 
 
 def option_link(key: str) -> str:
@@ -116,15 +115,16 @@ def option_link(key: str) -> str:
     return f"[`{key}`](configuration.md#{group.replace('.', '') or 'top-level'})"
 
 
-def _section(artefact: Artefact) -> str:
-    head = f"\n`{'`; `'.join(artefact.place.split('; '))}`: a row per {artefact.row}.\n\n"
+def _table(artefact: Artefact) -> str:
+    head = f"\n`{place_text(artefact)}`: a row per {artefact.row}.\n\n"
     return head + "| column | type | unit | meaning |\n|---|---|---|---|\n" + "".join(_rows(artefact))
 
 
 def _rows(artefact: Artefact) -> Iterator[str]:
-    for names, kind, (meaning, unit) in artefact.described():
+    for names, column in artefact.described():
         told = f"`{names[0]}` ... `{names[-1]}`" if len(names) > 3 else ", ".join(f"`{name}`" for name in names)
-        yield f"| {told} | {type_text(kind)} | {unit} | {meaning.replace('|', chr(92) + '|')} |\n"
+        meaning = column.meaning.replace("|", chr(92) + "|")
+        yield f"| {told} | {type_text(column.type)} | {column.unit} | {meaning} |\n"
 
 
 def type_text(kind: pa.DataType) -> str:
@@ -144,6 +144,4 @@ def type_text(kind: pa.DataType) -> str:
 
 
 if __name__ == "__main__":
-    from avpretext.cli.base import summaries
-
-    Path(sys.argv[1]).write_text(document(summaries()), "utf-8")
+    Path(sys.argv[1]).write_text(document(), "utf-8")
