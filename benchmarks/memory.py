@@ -27,8 +27,7 @@ import soundfile
 
 from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import schema_of
+from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.columns import ACTION_UNITS
 
 FPS = 25
@@ -251,7 +250,7 @@ def chance(rng: np.random.Generator, field: pa.Field, rows: int) -> pa.Array:
 
 def write_landmarks(clip: Folder, path: Path) -> None:
     """Write all 478 points of every frame."""
-    in_parts(clip, path, schemas.landmarks(478), clip.frames, 1 / FPS)
+    in_parts(clip, path, landmarks_schema(478), clip.frames, 1 / FPS)
 
 
 def write_speech(clip: Folder, path: Path) -> None:

@@ -91,7 +91,7 @@ def show_truth() -> None:
         end_s=pl.col("end_s") - pl.when(stops.shift(-1).over("clip_id").fill_null(False)).then(STOPS_S).otherwise(0.0),
     )
     for name, corpus in config.corpora.items():
-        found = shards.read(expand(f"{Path(layout.shard(name, 'phones', 0)).parent}@{corpus.shards}"))
+        found = shards.read(expand(f"{Path(layout.path('phones', corpus=name, shard=0)).parent}@{corpus.shards}"))
         clips = sum(shards.count_rows(layout.path("split.audio", corpus=name, shard=k)) for k in range(corpus.shards))
         for kind, known in (("as espeak-ng marks them", true), ("with closures", shifted)):
             print(name, kind, {key: round(value, 3) for key, value in scores(found, known, clips).items()})

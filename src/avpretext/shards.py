@@ -151,7 +151,7 @@ class ShardWriter:
     path
         Where the shard goes.
     schema
-        Its columns (see `avpretext.flow.schemas`).
+        Its columns (see `flow.artefacts.schema_of`).
     made_by
         Its provenance, kept in the schema metadata under the key `avpretext`.
     compression

@@ -14,8 +14,7 @@ from avpretext.action_units import from_files
 from avpretext.action_units.au_csv import OPENFACE, PYFEAT, Track, read_track, tool_of
 from avpretext.config import EmotionLabelOptions
 from avpretext.errors import UserError
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import schema_of
+from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.labels import emotion
 from avpretext.media.picture_times import Pictures
@@ -187,12 +186,12 @@ def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus:
 
     def write(clips: dict[str, int]) -> Path:
         rows = [
-            {"clip_id": clip, "frame": k, "time_s": k / 25, **dict.fromkeys(schemas.landmarks(1).names[3:])}
+            {"clip_id": clip, "frame": k, "time_s": k / 25, **dict.fromkeys(landmarks_schema(1).names[3:])}
             for clip, frames in clips.items()
             for k in range(frames)
         ]
         path = tmp_path / "results" / "corpus" / "landmarks" / "0000.parquet"
-        shards.write_table(path, rows, schemas.landmarks(1), {})
+        shards.write_table(path, rows, landmarks_schema(1), {})
         index = [dict.fromkeys(schema_of("index").names) | {"clip_id": clip, "path": f"{clip}.mp4"} for clip in clips]
         shards.write_table(path.parents[1] / "index" / path.name, index, schema_of("index"), {})
         # The files of the clips have a picture for each frame.

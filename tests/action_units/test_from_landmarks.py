@@ -13,8 +13,7 @@ from avpretext.action_units.measures import GEOMETRY, MEASURES, TYPICAL_REST, me
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 from avpretext.face.blendshapes import BLENDSHAPES
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import schema_of
+from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.columns import ACTION_UNITS
 
 REST = neutral.RestingFace(TYPICAL_REST, np.zeros(len(MEASURES)), 1)
@@ -128,7 +127,7 @@ def test_a_smile_is_measured_against_the_speakers_own_face(
 def test_frames_without_a_face_are_null(tmp_path: Path) -> None:
     empty = dict.fromkeys(("landmarks", "blendshapes", "pitch_deg", "yaw_deg", "roll_deg", "width", "height"))
     rows = [{"clip_id": "a", "frame": k, "time_s": k / 25, "detected": False, "faces": 0, **empty} for k in range(2)]
-    shards.write_table(tmp_path / "landmarks.parquet", rows, schemas.landmarks(68), {})
+    shards.write_table(tmp_path / "landmarks.parquet", rows, landmarks_schema(68), {})
     entry = {
         "clip_id": "a",
         "speaker": None,

@@ -11,8 +11,7 @@ from avpretext.action_units.formulas import intensities
 from avpretext.action_units.measures import MEASURES, TYPICAL_REST, RestingFace
 from avpretext.config import ActionUnitOptions
 from avpretext.face.blendshapes import BLENDSHAPES
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import schema_of
+from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.columns import ACTION_UNITS
 
 SMILE = MEASURES.index("mouthSmile")
@@ -140,7 +139,7 @@ def corpus(tmp_path: Path) -> tuple[list[Path], list[Path]]:
         landmarks.append(tmp_path / "landmarks" / f"{number:04d}.parquet")
         index.append(tmp_path / "index" / f"{number:04d}.parquet")
         rows = [row for name in names for row in landmark_rows(name, clips[name][1])]
-        shards.write_table(landmarks[-1], rows, schemas.landmarks(68), {})
+        shards.write_table(landmarks[-1], rows, landmarks_schema(68), {})
         entries = [{"clip_id": name, "speaker": clips[name][0], **empty} for name in names]
         shards.write_table(index[-1], entries, schema_of("index"), {})
     return landmarks, index

@@ -16,8 +16,7 @@ import soundfile
 
 from avpretext import shards
 from avpretext.face.blendshapes import BLENDSHAPES
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import schema_of
+from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.paths import Layout
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -88,7 +87,7 @@ def write_shards(layout: Layout) -> None:
         for clip, who in names
     ]  # fmt: skip
     shards.write_table(layout.path("split.audio", corpus="mine", shard=0), audio, schema_of("split.audio"), {})
-    schema = schemas.landmarks(68)
+    schema = landmarks_schema(68)
     smiles = [k for k, name in enumerate(BLENDSHAPES) if name.startswith("mouthSmile")]
     rows = []
     for clip, _ in names:

@@ -9,8 +9,7 @@ from avpretext import shards
 from avpretext.config_file import parse
 from avpretext.evaluation import truth
 from avpretext.evaluation.open_run import OpenRun
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import schema_of
+from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
 
@@ -69,9 +68,9 @@ def run(tmp_path: Path) -> OpenRun:
         shards.write_table(
             layout.path("action_units", corpus="known", shard=shard), rows, schema_of("action_units"), {}
         )
-        empty = dict.fromkeys(schemas.landmarks(68).names)
+        empty = dict.fromkeys(landmarks_schema(68).names)
         found = [empty | {"clip_id": row["clip_id"], "detected": k > 0} for k, row in enumerate(rows)]
-        shards.write_table(layout.path("landmarks", corpus="known", shard=shard), found, schemas.landmarks(68), {})
+        shards.write_table(layout.path("landmarks", corpus="known", shard=shard), found, landmarks_schema(68), {})
     chunk = {"chunk": 0, "start_s": 0.0, "end_s": 1.0, "label": None, "confidence": None, "threshold": None}
     for task in ("energy", "activation"):
         labels = [{"clip_id": clip, "value": value} | chunk for clip, value in zip(clips, (1, 3, 4, 5), strict=True)]

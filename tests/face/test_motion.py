@@ -9,7 +9,7 @@ from avpretext import shards
 from avpretext.config import MotionOptions
 from avpretext.face import motion
 from avpretext.face.points import REGIONS
-from avpretext.flow import schemas
+from avpretext.flow.artefacts import landmarks_schema
 
 FPS = 25.0
 
@@ -104,7 +104,7 @@ def test_a_shard_of_either_set_of_points_is_measured(tmp_path: Path, points: int
         for clip_id in ("a", "b ü 😀")
         for frame in range(4)
     ]  # fmt: skip
-    shards.write_table(tmp_path / "landmarks.parquet", rows, schemas.landmarks(points), {})
+    shards.write_table(tmp_path / "landmarks.parquet", rows, landmarks_schema(points), {})
     motion.run(tmp_path / "landmarks.parquet", MotionOptions(), tmp_path / "motion.parquet")
     found = shards.read(tmp_path / "motion.parquet")
     assert found["clip_id"].to_list() == ["a"] * 4 + ["b ü 😀"] * 4

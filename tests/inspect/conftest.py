@@ -12,8 +12,7 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.corpora import index, rejects
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import schema_of
+from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.columns import ACTION_UNITS, MOTION_REGIONS
 from avpretext.flow.paths import Layout
 from avpretext.media import split
@@ -85,14 +84,14 @@ def make(config: Config, corpus: str) -> None:
     """Run the stages up to `speech`, and write landmarks and what is made of them."""
     layout, options = Layout(config.results), config.corpora[corpus]
 
-    def shard(stage: str, artefact: str | None = None) -> Path:
-        return Path(layout.shard(corpus, stage, 0, artefact))
+    def shard(artefact: str) -> Path:
+        return Path(layout.path(artefact, corpus=corpus, shard=0))
 
-    index.run(options, 0, shard("index"), shard("index", "rejects"))
-    frames = shard("split", "frames") if options.video else None
-    audio = shard("split", "audio")
-    split.run(shard("index"), Path(options.path), config.split, audio, frames, shard("split", "rejects"))
-    speech.run(audio, config.speech, shard("speech"), shard("speech", "rejects"))
+    index.run(options, 0, shard("index"), shard("index.rejects"))
+    frames = shard("split.frames") if options.video else None
+    audio = shard("split.audio")
+    split.run(shard("index"), Path(options.path), config.split, audio, frames, shard("split.rejects"))
+    speech.run(audio, config.speech, shard("speech"), shard("speech.rejects"))
     lost = [shard(stage, "rejects") for stage in ("index", "split", "speech")]
     rejects.run([shard("index")], lost, corpus, config.rejects, Path(layout.path("rejects", corpus=corpus)))
     if frames is not None:
@@ -121,7 +120,7 @@ def write_faces(layout: Layout, corpus: str, clips: list[dict[str, Any]]) -> Non
         "HAP": {"name": "joy", "required": ["AU06", "AU12"]}, "SAD": {"name": "sorrow", "required": ["AU01|AU15"]},
     }}  # fmt: skip
     written = [
-        (layout.path("landmarks", corpus=corpus, shard=0), rows["landmarks"], schemas.landmarks(68), "landmarks"),
+        (layout.path("landmarks", corpus=corpus, shard=0), rows["landmarks"], landmarks_schema(68), "landmarks"),
         (layout.path("motion", corpus=corpus, shard=0), rows["motion"], schema_of("motion"), "motion"),
         (
             layout.path("action_units", corpus=corpus, shard=0),

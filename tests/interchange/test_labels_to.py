@@ -120,7 +120,7 @@ def test_a_folder_that_is_in_use_is_not_overwritten(config: Config, tmp_path: Pa
 def test_without_labels_the_fix_is_named(config: Config, tmp_path: Path) -> None:
     layout = Layout(config.results)
     for stage in ("labels_energy", "labels_activation", "labels_emotion"):
-        Path(layout.corpus("mine", stage)).unlink()
+        Path(layout.path(stage, corpus="mine")).unlink()
     for target in ("acted", "voice-distribution"):
         Path(layout.path("targets", corpus="mine", target=target)).unlink()
     with pytest.raises(UserError, match="there are no labels of 'mine' yet; run the workflow first"):

@@ -19,8 +19,7 @@ from avpretext.face.points import (
     OROFACIAL,
     OROFACIAL_POINTS,
 )
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import schema_of
+from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.orofacial import lower_face, resting_shape
 
 FPS = 25.0
@@ -115,7 +114,7 @@ def write_landmarks(path: Path, clips: list[ClipLandmarks], points: int = 478, g
                     "width": 640, "height": 480,
                 }
             )  # fmt: skip
-    shards.write_table(path, rows, schemas.landmarks(points), shards.provenance("landmarks"))
+    shards.write_table(path, rows, landmarks_schema(points), shards.provenance("landmarks"))
 
 
 def write_index(path: Path, speakers: dict[str, str | None]) -> None:

@@ -15,8 +15,7 @@ from avpretext.config import Config, Variant
 from avpretext.config_file import parse
 from avpretext.evaluation import au_summary, evaluate, formats, tables
 from avpretext.evaluation.open_run import OpenRun
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import schema_of
+from avpretext.flow.artefacts import landmarks_schema, schema_of, stage_of
 from avpretext.flow.columns import ACTION_UNITS, MOTION_REGIONS
 from avpretext.flow.paths import Layout
 
@@ -153,17 +152,17 @@ def _write_shard(
             {**key, "frame": k, "time_s": k / FPS, "image": {"bytes": _jpeg(112), "path": None}} for k in (2, 10, 21)
         ]
         _label(clip, energy, labels, rng)
-    listed = "segment" if corpus == "demo_rated" else "index"
     kinds = {
-        "index": (listed, None, schema_of("index")), "audio": ("split", "audio", schema_of("split.audio")),
-        "preview": ("landmarks", "preview", schema_of("split.frames")),
-        "thumbnails": ("landmarks", "thumbnails", schema_of("landmarks.thumbnails")), "speech": ("speech", None, schema_of("speech", {"DESCRIPTOR": []})),
-        "landmarks": ("landmarks", None, schemas.landmarks(68)), "motion": ("motion", None, schema_of("motion")),
-        "action_units": ("action_units", None, schema_of("action_units")),
+        "index": "segment" if corpus == "demo_rated" else "index", "audio": "split.audio",
+        "preview": "landmarks.preview", "thumbnails": "landmarks.thumbnails", "speech": "speech",
+        "landmarks": "landmarks", "motion": "motion", "action_units": "action_units",
     }  # fmt: skip
-    for name, (stage, artefact, schema) in kinds.items():
+    own = {"speech": schema_of("speech", {"DESCRIPTOR": []}), "landmarks": landmarks_schema(68)}
+    for name, artefact in kinds.items():
+        stage = stage_of(artefact)
         made_by = shards.provenance(stage, {stage: {"option": 1}}, {"face_landmarker.task": "64184e22"})
-        shards.write_table(layout.shard(corpus, stage, shard, artefact), rows[name], schema, made_by)
+        path = layout.path(artefact, corpus=corpus, shard=shard)
+        shards.write_table(path, rows[name], own.get(artefact) or schema_of(artefact), made_by)
 
 
 def _envelope(frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -357,8 +356,8 @@ def _write_finetune(
             ]  # fmt: skip
             predictions += _predictions(start, fold, seed, clips, truth, told["kind"], rng)
     made_by = shards.provenance("finetune", {"seeds": 3}, **told)
-    path, curves = (layout.finetune(corpus, told["setting"], variant.name, start, f"{name}.parquet")
-                    for name in ("predictions", "history"))  # fmt: skip
+    of = {"corpus": corpus, "setting": told["setting"], "variant": variant.name, "initialisation": start}
+    path, curves = (layout.path(f"finetune.{name}", **of) for name in ("predictions", "history"))
     shards.write_table(path, predictions, schema_of("finetune.predictions"), made_by)
     shards.write_table(curves, history, schema_of("finetune.history"), made_by)
     return path
@@ -396,7 +395,7 @@ def _predictions(
 def _write_benchmarks(layout: Layout, config: Config) -> None:
     parts = [("demo_talk", stage, f"{shard:04d}") for stage in ("split", "speech", "landmarks") for shard in (0, 1)]
     for number, part in enumerate([*parts, ("pretrain", "energy"), ("demo_acted", "finetune", "scratch"), ("tables",)]):
-        path = Path(layout.benchmark(*part))
+        path = layout.folder.joinpath("benchmarks", *part).with_suffix(".tsv")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\tmax_rss\tmean_load\n{3.5 * number + 2}\t0:00:02\t{150 + 40 * number}.5\t90\n")
 

@@ -14,8 +14,7 @@ from avpretext.config import FunctionalOptions, LogMelOptions, SpeechOptions
 from avpretext.face import geometry, landmarks, motion
 from avpretext.face.landmarks import ClipSeen
 from avpretext.face.tracker import Face
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import schema_of
+from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.sound import audio_shards, functionals, log_mel, speech
 
 from .test_speech import RATE, noise, shard
@@ -95,7 +94,7 @@ def test_rows_that_wait_in_a_file_are_those_that_wait_in_memory(
     found = []
     for waiting in (1000, 7):
         monkeypatch.setattr(landmarks, "WAITING", waiting)
-        clip = ClipSeen("clip", 478, schemas.landmarks(478), tmp_path)
+        clip = ClipSeen("clip", 478, landmarks_schema(478), tmp_path)
         for frame in range(40):
             clip.add(frame, frame / 25, image, face)
             assert not list(tmp_path.iterdir()), "the file that rows wait in has no name"

@@ -103,7 +103,7 @@ def _threads(words: Sequence[str]) -> int:
 
 def _kinds(run: Any) -> Iterator[tuple[str, Any, Any]]:
     """Yield name, type without None, and default of what is told on the command line or by the configuration."""
-    hints = typing.get_type_hints(run.__init__ if isinstance(run, type) else run)
+    hints = typing.get_type_hints(vars(run)["__init__"] if isinstance(run, type) else run)
     for name, parameter in inspect.signature(run).parameters.items():
         kind = _without_none(hints[name])
         optional = kind is not hints[name] and parameter.default is parameter.empty

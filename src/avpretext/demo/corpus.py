@@ -27,6 +27,7 @@ from avpretext.demo.votes import FILE as VOTES
 from avpretext.demo.votes import write_votes
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.columns import ACTION_UNITS as ALL_UNITS
 from avpretext.progress import progress
 
 CORPUS_VERSION = 2
@@ -236,7 +237,7 @@ def _action_unit_columns(truth: ClipTruth, fps: float) -> dict[str, Any]:
     columns: dict[str, Any] = {key: [value] * count for key, value in _key(truth).items()}
     columns["frame"] = np.arange(count, dtype=np.int32)
     columns["time_s"] = np.arange(count) / fps
-    for name in columns.ACTION_UNITS:
+    for name in ALL_UNITS:
         columns[name] = _shown(truth.performance.movements, name)
     return columns
 

@@ -28,8 +28,7 @@ from avpretext.face.points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
 from avpretext.face.preview import Preview, wanted_clips
 from avpretext.face.thumbnails import Thumbnails
 from avpretext.face.tracker import Face, FaceTracker
-from avpretext.flow import schemas
-from avpretext.flow.artefacts import schema_of
+from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 
@@ -52,7 +51,7 @@ class Artefacts:
     Attributes
     ----------
     landmarks
-        `schemas.landmarks`, a row for each frame of the clips that are not refused.
+        `landmarks`, a row for each frame of the clips that are not refused.
     faceless
         Clips refused: `no_face`.
     preview
@@ -125,7 +124,7 @@ class LandmarkWriter:
         self._model, self._options, self._artefacts, self._threads = model, options, artefacts, threads
         self._made_by = shards.provenance("landmarks", options.model_dump(mode="json"), {FACE_MODEL: verified(model)})
         self._points = DLIB_POINTS if options.points == "dlib68" else MEDIAPIPE_POINTS
-        self._schema = schemas.landmarks(self._points, len(BLENDSHAPES))
+        self._schema = landmarks_schema(self._points, len(BLENDSHAPES))
         self._shown = wanted_clips(clips)
         self._preview: list[dict[str, Any]] = []
         self._thumbnails: list[dict[str, Any]] = []

@@ -489,6 +489,12 @@ def schema_of(
     return ARTEFACTS[artefact].schema(names, types)
 
 
+def landmarks_schema(points: int, blendshapes: int = 52) -> pa.Schema:
+    """Return the schema of `landmarks` for so many points and blendshapes."""
+    kinds = {"landmarks": pa.list_(F, 3 * points), "blendshapes": pa.list_(F, blendshapes)}
+    return schema_of("landmarks", types=kinds)
+
+
 @functools.cache
 def _fixed_schema(artefact: str) -> pa.Schema:
     return {**ARTEFACTS, **TRUTH}[artefact].schema()

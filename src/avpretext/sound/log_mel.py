@@ -42,7 +42,7 @@ def run(audio: Path, options: LogMelOptions, output: Path, threads: int = 1) -> 
     options
         Bands, window, lowest and highest frequency.
     output
-        `schemas.log_mel`: the rows that `speech` has of a clip, row k of the samples around k * 10 ms.
+        `log_mel`: the rows that `speech` has of a clip, row k of the samples around k * 10 ms.
     threads
         Clips that are worked on at a time.
     """

@@ -29,7 +29,7 @@ def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, thread
     options
         Feature set, with or without deltas.
     output
-        `schemas.speech`: T = max(1, samples // 160) rows per clip. Row k stands at k * 10 ms. `energy` is the RMS of
+        `speech`: T = max(1, samples // 160) rows per clip. Row k stands at k * 10 ms. `energy` is the RMS of
         the 25 ms around it, linear, full scale 1; `loudness` is openSMILE's.
     rejects
         `rejects`: clips whose audio cannot be read back.
