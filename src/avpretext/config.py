@@ -123,7 +123,7 @@ else:
     LabelOptions = create_model(
         "LabelOptions",
         __base__=Options,
-        __doc__="The sets of pseudo-labels.",
+        __doc__="The sets of pseudo-labels, one for each task.",
         **{name: (task.options, task.options()) for name, task in LABELLED.items()},
     )
 

@@ -35,7 +35,8 @@ def test_the_ablation_has_its_own_targets_and_no_penalty_where_nobody_votes() ->
     asked = plan({"ablation": chosen}, crema=corpus("crema_d", protocol={"name": "chou"}))
     systems = ["acted.chou/base.mean", "acted.chou/base.gated"]
     systems += [f"voice.chou/{loss}.{aggregator}" for loss in ("base", "penalty") for aggregator in ("mean", "gated")]
-    assert asked.ablation() == [f"r/crema/finetune/{system}/scratch/predictions.parquet" for system in systems]
+    tuned = [path for path in asked.ablation() if "/finetune/" in path]
+    assert tuned == [f"r/crema/finetune/{system}/scratch/predictions.parquet" for system in systems]
     assert asked.targets["crema"] == {"acted": "acted", "voice": "voice"}
     assert list(asked.settings["crema"]) == ["acted.chou"], "the main table keeps to the corpus's targets"
 
@@ -83,9 +84,10 @@ def test_own_features_stand_beside_those_of_the_workflow(tmp_path: Path) -> None
     (tmp_path / "a.parquet").touch()
     own = corpus(features={"mine": str(tmp_path)}, shards=2)
     asked = plan({"model": {"features": ["mine", "log_mel"]}}, ravdess=own)
-    assert asked.features("ravdess") == {"mine": str(tmp_path), "log_mel": "r/ravdess/log_mel@2"}
-    shards = [f"r/ravdess/log_mel/000{shard}.parquet" for shard in range(2)]
-    assert asked.feature_files("ravdess") == [str(tmp_path / "a.parquet"), *shards]
+    assert asked.features(["ravdess"]) == {
+        "ravdess.mine": [str(tmp_path / "a.parquet")],
+        "ravdess.log_mel": [f"r/ravdess/log_mel/000{shard}.parquet" for shard in range(2)],
+    }
 
 
 def test_features_that_no_corpus_has_are_named() -> None:
@@ -100,25 +102,25 @@ def test_a_corpus_that_is_trained_on_gives_its_first_target() -> None:
     asked = plan(crema=corpus("crema_d", use=[], targets=["voice", "acted"], label_map="six"), ravdess=across)
     assert asked.targets == {"crema": {"voice-six": "voice"}, "ravdess": {"acted-six": "acted"}}
     assert asked.target_tables("ravdess", "acted-six.cross_corpus") == {
-        "ravdess": "r/ravdess/targets/acted-six.parquet",
-        "crema": "r/crema/targets/voice-six.parquet",
+        "ravdess": ["r/ravdess/targets/acted-six.parquet"],
+        "crema": ["r/crema/targets/voice-six.parquet"],
     }
 
 
 def test_long_recordings_have_their_clips_from_another_stage() -> None:
     asked = plan(talks=corpus("folder", use=["pretrain"], segment=True, shards=2, video=True))
     assert asked.clips("talks") == "segment"
-    assert asked.shards("talks", asked.clips) == ["r/talks/segment/0000.parquet", "r/talks/segment/0001.parquet"]
-    assert asked.shard_set("talks", asked.clips) == "r/talks/segment@2"
+    clips = ["r/talks/segment/0000.parquet", "r/talks/segment/0001.parquet"]
+    assert asked.of_corpora("clips", ["talks"]) == {"talks": clips}
     assert asked.refusing("talks") == ["index", "segment", "split", "speech", "landmarks"]
 
 
 def test_sets_of_tasks_read_the_labels_that_a_corpus_can_have() -> None:
     asked = plan(seen=corpus("folder", use=["pretrain"], video=True), heard=corpus("folder", use=["pretrain"]))
-    assert asked.task_labels("energy-emotion") == {
-        "seen.energy": "r/seen/labels_energy/all.parquet",
-        "seen.emotion": "r/seen/labels_emotion/all.parquet",
-        "heard.energy": "r/heard/labels_energy/all.parquet",
+    assert asked.labels("energy-emotion") == {
+        "seen.energy": ["r/seen/labels_energy/all.parquet"],
+        "seen.emotion": ["r/seen/labels_emotion/all.parquet"],
+        "heard.energy": ["r/heard/labels_energy/all.parquet"],
     }
 
 
@@ -150,10 +152,14 @@ def test_action_units_are_measured_from_what_their_backend_reads() -> None:
 def test_an_imported_file_that_changes_is_noticed(tmp_path: Path) -> None:
     talks = {"talks": {"path": "p", "use": ["pretrain"]}}
     asked = Plan(parse({"corpora": talks, "action_units": {"backend": "import", "imports": str(tmp_path)}}))
-    before = asked.imports()
+    before = asked.imported_action_units()
     (tmp_path / "a.csv").write_text("frame, timestamp\n")
-    assert asked.imports() != before
-    assert Plan(parse({"corpora": talks})).imports() is None
+    assert asked.imported_action_units() != before
+    assert Plan(parse({"corpora": talks})).imported_action_units() is None
+
+
+def exported(asked: Plan) -> list[str]:
+    return [file for made in asked.made() if made.artefact == "export.model" for file in made.files]
 
 
 def test_a_model_to_take_away_is_made_of_each_setting_from_what_is_chosen() -> None:
@@ -164,7 +170,7 @@ def test_a_model_to_take_away_is_made_of_each_setting_from_what_is_chosen() -> N
         for setting in ("acted", "voice")
         for start in ("best", "energy")
     ]
-    assert asked.exported()[::4] == [f"{folder}/model.json" for folder in folders]
+    assert exported(asked) == [f"{folder}/model.json" for folder in folders]
     starts = {
         name: [f"r/pretrain/mean/{name}/{seed}/checkpoint.safetensors" for seed in range(4)]
         for name in ("energy", "clusters")
@@ -174,7 +180,7 @@ def test_a_model_to_take_away_is_made_of_each_setting_from_what_is_chosen() -> N
     assert asked.export_starts("scratch") == {}
     assert list(asked.export_histories("crema", "acted.speaker_kfold", "best")) == ["scratch", "energy", "clusters"]
     assert asked.export_histories("crema", "acted.speaker_kfold", "energy") == {}
-    assert plan({"export": {"initialisations": []}}, **corpora).exported() == []
+    assert exported(plan({"export": {"initialisations": []}}, **corpora)) == []
 
 
 def test_phones_are_found_in_sound_words_and_the_tables_that_are_asked_for(tmp_path: Path) -> None:
@@ -182,17 +188,26 @@ def test_phones_are_found_in_sound_words_and_the_tables_that_are_asked_for(tmp_p
     table = tmp_path / "clips.csv"
     table.write_text("path\na.wav\n")
     asked = plan({"phones": own}, mine=corpus("folder", use=[], table=str(table), transcripts="said.csv", truth="t"))
-    assert asked.phone_inputs("mine", "0003") == {
-        "audio": "r/mine/split/audio/0003.parquet",
-        "index": "r/mine/index/0003.parquet",
-        "tables": [str(table), "said.csv", "mine.dict", "mine.yaml"],
-    }
+    assert asked.phone_tables("mine") == [str(table), "said.csv", "mine.dict", "mine.yaml"]
     true = plan({"phones": {"backend": "truth"}}, mine=corpus(truth="t", segment=True, use=[]))
-    assert true.phone_inputs("mine", "0000")["tables"] == ["t/phonemes.parquet"]
-    assert true.phone_inputs("mine", "0000")["index"] == "r/mine/segment/0000.parquet"
+    assert true.phone_tables("mine") == ["t/phonemes.parquet"]
     assert true.imported_phones() is None
     imported = plan({"phones": {"backend": "import", "imports": str(tmp_path)}}, mine=corpus())
     before = imported.imported_phones()
     (tmp_path / "a.TextGrid").write_text("x")
     assert imported.imported_phones() != before
-    assert not any("phones" in path for path in [*asked.kept(), *asked.everything()]), "no part of the main flow"
+    assert not any("phones" in path for path in asked.files()), "no part of the main flow"
+
+
+def test_what_the_tables_rest_on_is_planned_whatever_lies_in_the_folder() -> None:
+    both = corpus("crema_d", use=["pretrain", "finetune"], video=True)
+    more = {"deepemocluster": {"variants": ["head_trained"]}, "ensemble": {"members": [["scratch", "svm"]]}}
+    asked = plan({**more, "finetune": {"speeds": [1.08]}}, crema=both)
+    made = {one.artefact for one in asked.made()}
+    beside = {"deepemocluster.predictions", "ensemble.predictions", "speed", "functionals", "export.model", "card.card"}
+    assert beside <= made
+    assert {"log_mel", "models", "neutral", "landmarks.thumbnails", "pretrain.checkpoint"} <= made
+    assert not {"phones", "lower_face", "segment", "co_occurrence", "statistics"} & made
+    without = plan(crema=corpus("crema_d"))
+    assert not {one.artefact for one in without.made()} & {"landmarks", "log_mel", "pretrain.history", *more}
+    assert len(asked.files()) == len(set(asked.files()))
