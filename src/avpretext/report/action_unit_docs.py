@@ -13,7 +13,7 @@ from avpretext.features.formulas import FORMULAS, Formula
 from avpretext.features.measures import GEOMETRY
 from avpretext.labels.emotion_table import read_table
 
-HEADER = ("AU", "FACS name", "formula", "what is seen", "source", "known weakness", "r, demo")
+HEADER = ("AU", "FACS name", "formula", "known weakness", "r, demo")
 
 
 def formula_text(formula: Formula) -> str:
@@ -39,10 +39,9 @@ def formula_rows(correlations: Mapping[str, str] | None = None) -> list[tuple[st
     """
     known = correlations or {}
     return [
-        (unit, formula.name, f"`{formula_text(formula)}`", formula.sees, formula.source, formula.weakness,
-         known.get(unit) or "–")
+        (unit, formula.name, f"`{formula_text(formula)}`", formula.weakness, known.get(unit) or "–")
         for unit, formula in FORMULAS.items()
-    ]  # fmt: skip
+    ]
 
 
 def generated(correlations: Mapping[str, str] | None = None) -> dict[str, str]:

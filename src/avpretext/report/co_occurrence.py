@@ -1,7 +1,7 @@
 """How often raters name two emotions together, and what the penalty loss makes of it: heat maps and tables.
 
-`python -m avpretext.report.co_occurrence docs/penalty.md CREMA-D` writes the tables of that document anew, from the
-votes in CREMA-D's folder, and the picture beside it, `penalty-crema-d.png`.
+`python -m avpretext.report.co_occurrence docs/penalty.md benchmarks/penalty.md CREMA-D` writes the tables of these
+documents anew, from the votes in CREMA-D's folder, and the picture beside the first, `penalty-crema-d.png`.
 """
 
 import sys
@@ -202,9 +202,11 @@ def _weights(sets: Sequence[Rated], classes: Sequence[str]) -> str:
 
 
 def written_anew(document: str, tables: Mapping[str, str]) -> str:
-    """Return the document with these tables between their marks."""
+    """Return the document with these tables between their marks, as far as it has them."""
     for name, table in tables.items():
         begin, end = marks(name)
+        if begin not in document:
+            continue
         before, _, rest = document.partition(begin)
         _, _, after = rest.partition(end)
         document = f"{before}{begin}{table}{end}{after}"
@@ -221,6 +223,8 @@ def write_picture(sets: Sequence[Rated], classes: Sequence[str], path: Path) -> 
 
 
 if __name__ == "__main__":
-    target, corpus = (Path(argument) for argument in sys.argv[1:3])
-    write_text(target, written_anew(target.read_text("utf-8"), generated(corpus)))
-    write_picture(crema_d_rated(corpus), crema_d.EMOTIONS, target.with_name(PICTURE))
+    *targets, corpus = (Path(argument) for argument in sys.argv[1:])
+    tables = generated(corpus)
+    for target in targets:
+        write_text(target, written_anew(target.read_text("utf-8"), tables))
+    write_picture(crema_d_rated(corpus), crema_d.EMOTIONS, targets[0].with_name(PICTURE))
