@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avpretext.features.formulas import FORMULAS, Formula
-from avpretext.features.measures import GEOMETRY
 from avpretext.labels.emotion_table import read_table
 
 HEADER = ("AU", "FACS name", "formula", "known weakness", "r, demo")
@@ -46,10 +45,8 @@ def formula_rows(correlations: Mapping[str, str] | None = None) -> list[tuple[st
 
 def generated(correlations: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what is generated of the document, as Markdown, by the name in its marks."""
-    distances = [(f"`{name}`", distance.description) for name, distance in GEOMETRY.items()]
     return {
         "formulas": _table(HEADER, formula_rows(correlations)),
-        "distances": _table(("distance", "what it is"), distances),
         "emotions": _table(("label", "required", "optional", "excluding"), emotion_rows()),
     }
 
