@@ -27,16 +27,18 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
+from avpretext.action_units import formulas, from_landmarks, neutral
+from avpretext.action_units.measures import measure
 from avpretext.config import ActionUnitOptions, EmotionLabelOptions, LandmarkOptions, MediaOptions
 from avpretext.evaluation.truth import emotion_scores, pearson
-from avpretext.features import au_blendshapes, formulas, neutral, watch
-from avpretext.features.landmark_shards import evenly, read_clips
-from avpretext.features.landmarks import Artefacts
-from avpretext.features.measures import measure
+from avpretext.face import watch
+from avpretext.face.landmark_shards import evenly, read_clips
+from avpretext.face.landmarks import Artefacts
+from avpretext.flow import schemas
+from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels import emotion
 from avpretext.labels.emotion_table import read_table
-from avpretext.schemas import ACTION_UNITS
 
 Floats = NDArray[np.float64]
 PICTURES = (".jpg", ".jpeg", ".png")
@@ -98,7 +100,7 @@ def labels(
     """Label the clips; return label or outcome, scores and action units of each, as cells of a table."""
     rest, units, labelled = (folder / f"{options.calibration}_{name}.parquet" for name in ("rest", "units", "labels"))
     neutral.run([faces], [index], options, rest)
-    au_blendshapes.run(faces, index, rest, options, units)
+    from_landmarks.run(faces, index, rest, options, units)
     emotion.run([units], EmotionLabelOptions(), labelled)
     verdicts = {row["clip_id"]: row for row in shards.read(labelled).to_dicts()}
     intensities = {name: emotion.clip_intensities(matrix(rows), EmotionLabelOptions()) for name, rows in by_clip(units)}

@@ -25,8 +25,7 @@ import soundfile
 
 from avpretext import corpora
 from avpretext.config import CorpusOptions
-from avpretext.corpora import check, crema_d, listing
-from avpretext.media import index
+from avpretext.corpora import check, crema_d, index, listing
 
 LINKS = 30_000
 """A file may have no more than 65,000 names on ext4."""

@@ -22,7 +22,7 @@ from avpretext.corpora.protocols import published_folds
 from avpretext.progress import progress
 from avpretext.training.data import SpeechChunks, chunk_grid, concatenate, cut_clips
 from avpretext.training.finetune import LabelledClips, clips_of_fold, run_once
-from avpretext.training.folds import Fold
+from avpretext.training.fold_parts import Fold
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 PUBLISHED = {"encoder": "lstm", "width": 130, "layers": 2, "dropout": 0.5, "head_dropout": 0.0, "step_frames": 2}

@@ -29,10 +29,11 @@ from mediapipe.tasks.python import BaseOptions
 from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions, RunningMode
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import LandmarkOptions, MediaOptions
-from avpretext.features import landmarks
-from avpretext.features.face_tracker import quiet_stderr
+from avpretext.face import landmarks
+from avpretext.face.tracker import quiet_stderr
+from avpretext.flow import schemas
 
 Images = list[list[bytes]]
 Decoded = list[list[NDArray[np.uint8]]]

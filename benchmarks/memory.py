@@ -25,8 +25,9 @@ import numpy as np
 import pyarrow as pa
 import soundfile
 
-from avpretext import schemas, shards
-from avpretext.schemas import ACTION_UNITS, SAMPLE_RATE_HZ
+from avpretext import shards
+from avpretext.flow import schemas
+from avpretext.flow.schemas import ACTION_UNITS, SAMPLE_RATE_HZ
 
 FPS = 25
 LOUDNESS = 0.0005

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 
 from avpretext.evaluation import formats
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media.encode import write_mp4
-from avpretext.report import animate, mouth
-from avpretext.schemas import SAMPLE_RATE_HZ
-from avpretext.training.orofacial_data import on_video_grid
-from avpretext.training.orofacial_model import read_model
+from avpretext.orofacial import animate, mouth
+from avpretext.orofacial.movement_data import on_video_grid
+from avpretext.orofacial.saved_model import read_model
 
 
 def main() -> None:

@@ -21,13 +21,13 @@ from avpretext import shards
 from avpretext.config_file import load
 from avpretext.corpora import ravdess
 from avpretext.corpora.transcripts import transcripts_of
-from avpretext.evaluation.phones import scores
-from avpretext.features.audio_shards import decode, read_clips
-from avpretext.features.phone_aligner import Aligner, open_aligner
-from avpretext.features.phone_intervals import clip_confidence
-from avpretext.features.phone_words import Dictionary
-from avpretext.paths import Layout, expand
+from avpretext.flow.paths import Layout, expand
+from avpretext.orofacial.phone_aligner import Aligner, open_aligner
+from avpretext.orofacial.phone_intervals import clip_confidence
+from avpretext.orofacial.phone_scores import scores
+from avpretext.orofacial.phone_words import Dictionary
 from avpretext.refusal import Refusal
+from avpretext.sound.audio_shards import decode, read_clips
 
 Samples = NDArray[np.int16]
 Clip = tuple[Samples, list[str]]

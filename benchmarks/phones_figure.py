@@ -15,10 +15,10 @@ import soundfile
 from matplotlib.axes import Axes
 
 from avpretext.corpora import crema_d
-from avpretext.features.phone_aligner import open_aligner
-from avpretext.features.phone_intervals import Interval, clip_confidence, covering
-from avpretext.features.phone_words import Dictionary
-from avpretext.features.visemes import SILENCE, classes, read_table
+from avpretext.orofacial.phone_aligner import open_aligner
+from avpretext.orofacial.phone_intervals import Interval, clip_confidence, covering
+from avpretext.orofacial.phone_words import Dictionary
+from avpretext.orofacial.visemes import SILENCE, classes, read_table
 from avpretext.refusal import Refusal
 
 COLOURS = plt.get_cmap("tab20")

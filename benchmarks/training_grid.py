@@ -28,8 +28,7 @@ from avpretext.config_file import parse
 from avpretext.models.network import make_network
 from avpretext.training.data import SpeechChunks
 from avpretext.training.finetune import LabelledClips, run_once
-from avpretext.training.folds import Fold
-from avpretext.training.grid import grid_map
+from avpretext.training.fold_parts import Fold
 from avpretext.training.loop import (
     ClipSet,
     Target,
@@ -40,6 +39,7 @@ from avpretext.training.loop import (
     shuffled_batches,
     start,
 )
+from avpretext.training.run_pool import grid_map
 
 PARTS = {"train": 72, "dev": 54, "test": 54}
 CHUNKS, STEPS, FEATURES, CLASSES = 5, 25, 67, 6

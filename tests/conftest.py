@@ -35,11 +35,11 @@ def shared_data() -> Path:
 def face_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The face model, from the results folder if the workflow has run, else fetched once per test run."""
     from avpretext.config import ModelFileOptions
-    from avpretext.features import models
+    from avpretext.face import model_file
 
-    present = REPOSITORY / "results" / "models" / models.FACE_MODEL
+    present = REPOSITORY / "results" / "models" / model_file.FACE_MODEL
     if present.is_file():
         return present
-    fetched = tmp_path_factory.mktemp("models") / models.FACE_MODEL
-    models.run(ModelFileOptions(), fetched)
+    fetched = tmp_path_factory.mktemp("models") / model_file.FACE_MODEL
+    model_file.run(ModelFileOptions(), fetched)
     return fetched

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from avpretext.stages import STAGES
+from avpretext.flow.stages import STAGES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

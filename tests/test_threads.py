@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from avpretext import shards
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 
-from .features.test_speech import RATE, noise, shard
 from .report.whole_run import build
+from .sound.test_speech import RATE, noise, shard
 from .training.conftest import SMALL, TinyCorpus
 from .training.test_baseline import functionals_of
 from .training.test_deepemocluster import SMALL as CLUSTERED

@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from avpretext.config import EmotionLabelOptions, EnergyLabelOptions, MotionOptions
-from avpretext.features import geometry
-from avpretext.features.landmark_points import EYE_CORNERS_OUTER, REGIONS, dlib_points
+from avpretext.face import geometry
+from avpretext.face.points import EYE_CORNERS_OUTER, REGIONS, dlib_points
+from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels.emotion import clip_intensities
 from avpretext.labels.emotion_table import read_table
 from avpretext.labels.energy import decibels
-from avpretext.schemas import ACTION_UNITS
 
 RESULTS, VIDEOS, DOCS = Path("results/demo_unlabelled"), Path("data/demo/unlabelled"), Path("docs")
 CLIP = "speaker10/speaker10_001"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from avpretext.schemas import REASONS
+from avpretext.flow.schemas import REASONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from avpretext import __version__, locks, machine, recipes
+from avpretext import __version__, locks, machine
 from avpretext.errors import UserError
+from avpretext.run import recipes
 
 PathLike = str | os.PathLike[str]
 _METADATA_KEY = b"avpretext"
@@ -38,7 +39,7 @@ def provenance(
     stage: str, options: Mapping[str, Any] | None = None, models: Mapping[str, str] | None = None, **more: Any
 ) -> dict[str, Any]:
     """Return what made an artefact: stage and its version, package version, options, SHA-256 of the models used."""
-    from avpretext.stages import STAGES
+    from avpretext.flow.stages import STAGES
 
     made_by = {"stage": stage, "package_version": __version__, "options": dict(options or {}), **more}
     if stage in STAGES:
@@ -150,7 +151,7 @@ class ShardWriter:
     path
         Where the shard goes.
     schema
-        Its columns (see `avpretext.schemas`).
+        Its columns (see `avpretext.flow.schemas`).
     made_by
         Its provenance, kept in the schema metadata under the key `avpretext`.
     compression

@@ -22,8 +22,8 @@ from avpretext.corpora.facts import CorpusCheck, Division, Finding
 from avpretext.corpora.headers import FileHeader, read_header, refuse_by_header, spread
 from avpretext.corpora.reader import Clip, Entry, Published, Reader, Source
 from avpretext.corpora.scan import READERS
+from avpretext.flow.schemas import REASONS
 from avpretext.refusal import Refusal
-from avpretext.schemas import REASONS
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 COLOUR = "color=black:s=64x48:r=25:d=1"

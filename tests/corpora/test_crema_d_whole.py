@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import CorpusOptions
-from avpretext.corpora import crema_d, folds, settings_of, targets
-from avpretext.media import index
+from avpretext.corpora import crema_d, folds, index, settings_of, targets
+from avpretext.flow import schemas
 
 SHARDS = 4
 

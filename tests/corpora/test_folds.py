@@ -12,11 +12,12 @@ import pytest
 import soundfile
 from tests.media.voices import voice
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora import READERS, folds
 from avpretext.corpora.reader import Reader
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 from avpretext.media.fingerprint import fingerprint_of
 
 

@@ -16,7 +16,7 @@ from avpretext.corpora.check import check
 from avpretext.corpora.facts import CorpusCheck
 from avpretext.corpora.listening import sample
 from avpretext.corpora.reader import Clip
-from avpretext.schemas import SAMPLE_RATE_HZ
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 
 ABOUT_SOUND = {"no_speaker"}
 TIMES = np.arange(3 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ

@@ -14,9 +14,9 @@ from tests.media.voices import SENTENCES, voice
 
 from avpretext.config import MediaOptions
 from avpretext.corpora.recordings import copies, groups, with_recordings
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.fingerprint import fingerprint, fingerprint_of
-from avpretext.schemas import SAMPLE_RATE_HZ
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 

@@ -12,7 +12,7 @@ from avpretext.corpora import fingerprint, fingerprints, listing, scan
 from avpretext.corpora.reader import Clip, Entry, Reader
 from avpretext.corpora.scan import READERS, ClipFile
 from avpretext.errors import UserError
-from avpretext.paths import shard_of
+from avpretext.flow.paths import shard_of
 from avpretext.refusal import Refusal
 
 

@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora import READERS, targets
 from avpretext.corpora.reader import Reader, Source
 from avpretext.corpora.targets import distribution, from_attribute, from_votes, mapped_votes, several_labels
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 
 CLASSES = ["ANG", "HAP", "SAD"]
 # clear, tied by two, tied by all, no votes

@@ -6,9 +6,8 @@ import polars as pl
 import pytest
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import emobox, folder, scan
+from avpretext.corpora import emobox, folder, index, scan
 from avpretext.errors import UserError
-from avpretext.media import index
 from avpretext.shards import read
 
 

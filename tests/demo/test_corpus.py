@@ -13,12 +13,13 @@ import polars as pl
 import pytest
 import soundfile
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import DemoOptions, MediaOptions
 from avpretext.demo import corpus
 from avpretext.demo.clips import perform
 from avpretext.demo.video import as_stored
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 from avpretext.media.clock import to_16_bit
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.ffmpeg import program

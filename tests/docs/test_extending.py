@@ -14,9 +14,10 @@ import polars as pl
 import pytest
 import soundfile
 
-from avpretext import schemas, shards
-from avpretext.features.blendshapes import BLENDSHAPES
-from avpretext.paths import Layout
+from avpretext import shards
+from avpretext.face.blendshapes import BLENDSHAPES
+from avpretext.flow import schemas
+from avpretext.flow.paths import Layout
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text("utf-8")
@@ -126,7 +127,7 @@ def test_the_backend_measures_the_smile_and_nothing_else(action_units: Path) -> 
 
 
 def test_the_stage_counts_zero_crossings(root: Path, run: Run) -> None:
-    run("doctest", "src/avpretext/features/crossings.py")
+    run("doctest", "src/avpretext/sound/crossings.py")
     layout = Layout(root / "results")
     output = root / "crossings.parquet"
     run("avpretext", "crossings", "--audio", layout.shard("mine", "split", 0, "audio"), "--output", str(output),

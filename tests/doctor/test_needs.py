@@ -10,9 +10,9 @@ from rich.console import Console
 from avpretext import checkout
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.doctor import examine, machine, needs
+from avpretext.doctor import examine, hardware, needs
 from avpretext.doctor.check import Check, as_json, failed, show
-from avpretext.features import models
+from avpretext.face import model_file
 
 
 def config_of(tmp_path: Path, **changes: Any) -> Config:
@@ -58,21 +58,21 @@ def test_an_ffmpeg_that_is_not_there_or_is_none(tmp_path: Path, monkeypatch: pyt
 
 def test_a_face_model_that_was_tampered_with(tmp_path: Path, face_model: Path) -> None:
     config = config_of(tmp_path)
-    file = tmp_path / "results" / "models" / models.FACE_MODEL
+    file = tmp_path / "results" / "models" / model_file.FACE_MODEL
     file.parent.mkdir(parents=True)
     file.write_bytes(face_model.read_bytes())
     assert needs.face_model(config).status == "ok"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     check = needs.face_model(config)
     assert (check.status, check.needed, check.fix) == ("missing", True, f"rm {file}")
-    assert models.FACE_MODEL_SHA256[:12] in check.found
+    assert model_file.FACE_MODEL_SHA256[:12] in check.found
 
 
 def test_a_face_model_in_a_folder_of_ones_own(tmp_path: Path, face_model: Path) -> None:
     config = config_of(tmp_path, models={"folder": str(tmp_path / "own")})
     check = needs.face_model(config)
     assert check.status == "missing"
-    assert check.fix == f"put {models.FACE_MODEL_URL} there"
+    assert check.fix == f"put {model_file.FACE_MODEL_URL} there"
     assert needs.face_model(config_of(tmp_path, models={"folder": str(face_model.parent)})).status == "ok"
 
 
@@ -113,7 +113,7 @@ def test_a_gpu_is_wanted_by_the_options_that_name_it(tmp_path: Path) -> None:
 def test_the_exit_status_tells_whether_anything_needed_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, face_model: Path
 ) -> None:
-    monkeypatch.setattr(machine, "cores", lambda: 1)
+    monkeypatch.setattr(hardware, "cores", lambda: 1)
     config = config_of(tmp_path)
     file = tmp_path / "mine.yaml"
     text = f"results: {config.results}\nmodels: {{folder: {face_model.parent}}}\n"

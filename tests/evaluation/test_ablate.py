@@ -15,12 +15,12 @@ from avpretext.config import Config, Variant
 from avpretext.config_file import parse
 from avpretext.corpora.settings import Setting
 from avpretext.errors import UserError
-from avpretext.evaluation import ablate, ablated, evaluate, statistics
+from avpretext.evaluation import ablate, ablated, evaluate, intervals
 from avpretext.evaluation.ablate import Grid, Levels
 from avpretext.evaluation.results import Evaluated
 from avpretext.evaluation.scores import Scored, Task
-from avpretext.paths import Layout
-from avpretext.schemas import PREDICTIONS
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import PREDICTIONS
 
 CLASSES = ["anger", "fear", "neutral"]
 SETTING = "voice.speaker_kfold"
@@ -189,8 +189,8 @@ def test_effect_is_estimated_from_the_mean_over_its_systems_of_each_seed(tmp_pat
         [rights["scratch", loss, "gated"] - rights["scratch", loss, "mean"] for loss in ("base", "penalty")],  # type: ignore[index]
         axis=0,
     )
-    weights = statistics.draw_resamples(5, config.evaluate.bootstrap, [config.seed, 1])
-    found = statistics.estimate(gains.mean(axis=0) / 10, weights @ gains / 50, 5, 2)
+    weights = intervals.draw_resamples(5, config.evaluate.bootstrap, [config.seed, 1])
+    found = intervals.estimate(gains.mean(axis=0) / 10, weights @ gains / 50, 5, 2)
     low, high = found.interval(0.95)
     assert [row["difference"], row["difference_low"], row["difference_high"], row["p"], row["df"]] == pytest.approx(
         [found.value, low, high, found.p_value, found.df]
@@ -215,7 +215,7 @@ def test_holm_is_over_all_systems_of_a_setting_and_over_the_levels_of_all_factor
     write_grid(config, penalty_helps)
     systems, effects = run(config, tmp_path / "tables")
     for rows in (systems[1:], [row for row in effects if row["level"] != row["against"]]):
-        corrected = statistics.holm([float(row["p"]) for row in rows])
+        corrected = intervals.holm([float(row["p"]) for row in rows])
         assert [float(row["p_holm"]) for row in rows] == pytest.approx(corrected, abs=1e-5)
 
 

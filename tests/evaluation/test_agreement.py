@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.evaluation.agreement import agreement_rows, agreements, cohens_kappa, cramers_v
-from avpretext.evaluation.speakers import speaker_rows
-from avpretext.paths import Layout
+from avpretext.evaluation.label_speakers import speaker_rows
+from avpretext.flow import schemas
+from avpretext.flow.paths import Layout
 
 
 def test_cramers_v_of_a_table_worked_out_by_hand() -> None:

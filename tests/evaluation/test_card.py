@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from tests.predict.conftest import describe, write_model
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import card
+from avpretext.flow import schemas
 
 
 def metrics(path: Path, initialisation: str = "energy", kind: str = "hard") -> Path:

@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.evaluation import compare_aus
 from avpretext.evaluation.truth import pearson
-from avpretext.paths import expand
-from avpretext.schemas import ACTION_UNITS
+from avpretext.flow import schemas
+from avpretext.flow.paths import expand
+from avpretext.flow.schemas import ACTION_UNITS
 
 Series = Sequence[float | None]
 Clips = Mapping[str, Mapping[str, Series]]

@@ -13,7 +13,7 @@ from avpretext.config import EvaluateOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import evaluate
 from avpretext.evaluation.kinds import MEASURE_NAMES, SCORINGS, places
-from avpretext.schemas import PREDICTIONS
+from avpretext.flow.schemas import PREDICTIONS
 
 OPTIONS = EvaluateOptions(bootstrap=300, permutations=500)
 CLASSES = ["anger", "fear", "neutral"]

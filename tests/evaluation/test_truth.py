@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.evaluation import truth
-from avpretext.paths import Layout
-from avpretext.schemas import ACTION_UNITS
+from avpretext.flow import schemas
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import ACTION_UNITS
 
 
 def test_correlations_are_those_of_the_books() -> None:

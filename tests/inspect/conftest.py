@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.features import speech
-from avpretext.media import index, rejects, split
+from avpretext.corpora import index, rejects
+from avpretext.flow import schemas
+from avpretext.flow.paths import Layout
+from avpretext.media import split
 from avpretext.media.encode import write_mp4
-from avpretext.paths import Layout
+from avpretext.sound import speech
 
 WIDTH, HEIGHT, SOURCE_FPS, FRAMES = 160, 120, 30, 90
 BITS = 8

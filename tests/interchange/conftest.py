@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from avpretext import config_file, schemas, shards
+from avpretext import config_file, shards
 from avpretext.config import Config
-from avpretext.paths import Layout
+from avpretext.flow import schemas
+from avpretext.flow.paths import Layout
 
 CLASSES = ["ANG", "SAD"]
 CLIPS = {"anna/one": ("anna", "ANG", 1.5), "anna/two": ("anna", "SAD", 1.0), "ben/it's": ("ben", "ANG", 2.0)}

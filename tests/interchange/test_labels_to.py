@@ -11,8 +11,8 @@ import soundfile
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.errors import UserError
+from avpretext.flow.paths import Layout
 from avpretext.interchange import labels_to
-from avpretext.paths import Layout
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from avpretext import schemas, shards
+from avpretext import shards
+from avpretext.flow import schemas
 from tests.interchange.conftest import write_corpus
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "other-tools.md").read_text("utf-8")

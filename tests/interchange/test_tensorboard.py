@@ -7,8 +7,9 @@ import pytest
 from tensorboardX.crc32c import crc32c
 from tensorboardX.proto.event_pb2 import Event
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 from avpretext.interchange import tensorboard
 
 

@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import ActivationLabelOptions, ChunkOptions
+from avpretext.flow import schemas
 from avpretext.labels import activation
 
 FPS = 25.0

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import EmotionLabelOptions
 from avpretext.errors import UserError
+from avpretext.flow import schemas
+from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels import emotion
 from avpretext.labels.emotion_table import EmotionTable, Prototype, read_table, scores
-from avpretext.schemas import ACTION_UNITS
 
 PROTOTYPES = {
     "ANG": {"AU04": 0.8, "AU07": 0.6, "AU23": 0.6},

@@ -3,8 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import ChunkOptions, EnergyLabelOptions
+from avpretext.flow import schemas
 from avpretext.labels import energy
 
 

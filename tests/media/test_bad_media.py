@@ -14,13 +14,16 @@ import pytest
 import soundfile
 from PIL import Image
 
-from avpretext import corpora, schemas, shards
+from avpretext import corpora, shards
 from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
+from avpretext.corpora import index
 from avpretext.corpora.check import check
-from avpretext.media import index, segment, split
+from avpretext.flow import schemas
+from avpretext.media import split
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.stretches import Stretch
 from avpretext.refusal import Refusal
+from avpretext.segment import cut
 
 from .conftest import Make
 
@@ -140,7 +143,7 @@ def test_silence_is_refused_and_so_is_a_recording_without_speech(
     source = make("a.mp4", *picture("testsrc2=s=64x48:r=25:d=2"), "-f", "lavfi", "-i", "anullsrc=d=2", "-t", 2, *H264)
     assert reason(split_file(source)) == "silent"
     recording = {"clip_id": "a", "path": "a.mp4", "start_s": None, "end_s": None}
-    found = segment.clips_of(recording, Path(corpus.path), ffmpeg, SegmentOptions(), False, None)
+    found = cut.clips_of(recording, Path(corpus.path), ffmpeg, SegmentOptions(), False, None)
     assert reason(found) == "no_segments"
 
 
@@ -193,7 +196,7 @@ def test_three_hours_are_cut_into_clips_and_a_stretch_of_them_is_a_clip(
 ) -> None:
     recording = {"clip_id": "a", "path": three_hours.name, "start_s": None, "end_s": None}
     windows = SegmentOptions(by="windows", window_s=600.0, one_face=0)
-    found = segment.clips_of(recording, three_hours.parent, ffmpeg, windows, True, None)
+    found = cut.clips_of(recording, three_hours.parent, ffmpeg, windows, True, None)
     assert isinstance(found, list)
     assert [clip["start_s"] for clip in found] == [600.0 * number for number in range(18)]
     late = decode(three_hours, ffmpeg, MediaOptions(), True, three_hours.parent, Stretch(10_795.0, 10_799.0))

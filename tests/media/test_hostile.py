@@ -14,13 +14,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from avpretext import corpora, schemas, shards
+from avpretext import corpora, shards
 from avpretext.config import CorpusOptions, MediaOptions
+from avpretext.corpora import index
 from avpretext.corpora.headers import read_header
 from avpretext.errors import UserError
-from avpretext.media import index, segment, split
+from avpretext.flow import schemas
+from avpretext.media import split
 from avpretext.media.decode import Decoded
 from avpretext.refusal import Refusal
+from avpretext.segment import cut
 
 from .conftest import Make
 
@@ -250,7 +253,7 @@ def test_what_a_table_names_elsewhere_must_be_a_media_file(tmp_path: Path) -> No
 
 
 def test_a_clip_id_reaches_no_file_out_of_the_folder_of_action_units(tmp_path: Path) -> None:
-    from avpretext.features.au_import import find_files
+    from avpretext.action_units.from_files import find_files
 
     (tmp_path / "csv").mkdir()
     (tmp_path / "secret.csv").write_text("x")
@@ -364,7 +367,7 @@ def test_no_stage_unpickles_what_it_did_not_write_itself() -> None:
 
 def test_a_face_model_that_was_swapped_is_not_loaded(tmp_path: Path) -> None:
     from avpretext.config import LandmarkOptions, SegmentOptions
-    from avpretext.features import landmarks
+    from avpretext.face import landmarks
 
     model = tmp_path / "face_landmarker.task"
     model.write_bytes(b"another model")
@@ -373,4 +376,4 @@ def test_a_face_model_that_was_swapped_is_not_loaded(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"its SHA-256 is .*, expected .*run the stage 'models' again"):
         landmarks.run(outputs[0], model, LandmarkOptions(), landmarks.Artefacts(*outputs[1:]))
     with pytest.raises(UserError, match="its SHA-256 is"):
-        segment.run(outputs[0], tmp_path, SegmentOptions(), MediaOptions(), True, model, *outputs[1:3])
+        cut.run(outputs[0], tmp_path, SegmentOptions(), MediaOptions(), True, model, *outputs[1:3])

@@ -7,10 +7,11 @@ import pytest
 
 from avpretext.config import MediaOptions, SegmentOptions
 from avpretext.corpora.headers import FileHeader, read_header
-from avpretext.media import segment, sound
+from avpretext.media import sound
 from avpretext.media.decode import Decoded
 from avpretext.media.stretches import WHOLE
 from avpretext.refusal import Refusal
+from avpretext.segment import cut
 
 from .conftest import Make
 
@@ -34,7 +35,7 @@ def film(make: Make, kind: str, pictures_s: float, sound_s: float, *more: object
 def reasons(file: Path, ffmpeg: str, split_file: Split, **options: object) -> set[str | None]:
     """Return why split, with pictures and without, segment and predict refuse a file; None for what is kept."""
     found = [split_file(file, **options), split_file(file, video=False, **options)]
-    found += [segment.measure(file, ffmpeg, WINDOWS, video, None, WHOLE) for video in (True, False)]
+    found += [cut.measure(file, ffmpeg, WINDOWS, video, None, WHOLE) for video in (True, False)]
     said, listening = None, sound.listen(file, ffmpeg, MediaOptions(**options))
     try:
         while True:

@@ -10,12 +10,12 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext.config import MediaOptions
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media import sound
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.filters import HighPass
 from avpretext.media.mono import CHANNELS, Mono, Packet, channels_of
 from avpretext.refusal import Refusal
-from avpretext.schemas import SAMPLE_RATE_HZ
 
 from .voices import voice
 

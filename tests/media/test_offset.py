@@ -11,12 +11,12 @@ from tests.predict.conftest import MakeModel, make_model, speechlike  # noqa: F4
 
 import avpretext
 from avpretext.config import LogMelOptions, MediaOptions, SpeechOptions
-from avpretext.features.live import LiveFeatures, parts
 from avpretext.labels.energy import chunk_energy, decibels
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.filters import HighPass
 from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.media.trim import speech_span
+from avpretext.sound.live import LiveFeatures, parts
 
 FLOOR_DB = -60.0
 SECONDS = 6.0

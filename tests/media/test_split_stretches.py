@@ -12,8 +12,9 @@ import pytest
 import soundfile
 from PIL import Image
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import MediaOptions
+from avpretext.flow import schemas
 from avpretext.media import split
 from avpretext.media.checks import refuse_by_end
 from avpretext.media.decode import Decoded, decode

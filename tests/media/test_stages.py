@@ -11,9 +11,10 @@ from PIL import Image
 
 from avpretext import shards
 from avpretext.config import CorpusOptions, MediaOptions, RejectsOptions
+from avpretext.corpora import index, rejects
 from avpretext.errors import UserError
-from avpretext.media import index, rejects, split
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
+from avpretext.media import split
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac")
 STRANGE_NAMES = ["anna/it's 😀.mp4", "anna/a \"b\" 'c' $(d) %03d: é\n#.mp4", "-i.mp4", "ünï/" + "x" * 251 + ".mp4"]

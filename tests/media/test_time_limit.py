@@ -8,9 +8,10 @@ import pytest
 
 from avpretext import shards
 from avpretext.config import CorpusOptions, MediaOptions
+from avpretext.corpora import index
 from avpretext.errors import UserError
 from avpretext.media import ffmpeg as program
-from avpretext.media import index, process, split
+from avpretext.media import process, split
 from avpretext.media.process import FfmpegProcess
 
 HEADER = (

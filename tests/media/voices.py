@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from avpretext.demo.voice import RATE_HZ, Delivery, speak
-from avpretext.schemas import SAMPLE_RATE_HZ
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 
 SENTENCES = (
     "It's eleven o'clock, and that is exactly what happened.",

@@ -17,11 +17,11 @@ from avpretext import models
 from avpretext.config import ModelOptions
 from avpretext.models.aggregators import AGGREGATORS
 from avpretext.models.biases import Scores
-from avpretext.models.deepemocluster import make_deepemocluster
+from avpretext.models.cluster_network import make_deepemocluster
 from avpretext.models.encoders import ENCODERS
 from avpretext.models.network import make_network
-from avpretext.models.orofacial import make_orofacial_network
 from avpretext.options.orofacial import OrofacialModelOptions
+from avpretext.orofacial.networks import make_orofacial_network
 from avpretext.systems import OROFACIAL_SYSTEMS
 
 CLIPS, CHUNKS, STEPS, FEATURES = 12, 3, 9, 5

@@ -10,13 +10,14 @@ import soundfile
 import torch
 
 import avpretext
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import LogMelOptions, MediaOptions, SpeechOptions
 from avpretext.errors import RefusedFile, UserError
-from avpretext.features import log_mel, speech
+from avpretext.flow import schemas
 from avpretext.media import split
 from avpretext.predict.model import Model
 from avpretext.predict.result import Prediction, Refused
+from avpretext.sound import log_mel, speech
 from avpretext.training import model_folder
 from avpretext.training.data import chunk_grid, in_deviations, load_chunks, normalise
 from avpretext.training.objectives import TASK, outputs_of

@@ -8,7 +8,7 @@ from tests.report.browser import Browser
 from tests.report.whole_run import build
 
 from avpretext.config import Config
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 from avpretext.report import page
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from avpretext.features.formulas import FORMULAS, Formula
+from avpretext.action_units.formulas import FORMULAS, Formula
+from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels.emotion import MOUTH_UNITS
 from avpretext.labels.emotion_table import read_table
 from avpretext.report.action_unit_docs import (
@@ -16,7 +17,6 @@ from avpretext.report.action_unit_docs import (
     read_correlations,
     written_anew,
 )
-from avpretext.schemas import ACTION_UNITS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "action-units.md").read_text("utf-8")
 COMMAND = "python -m avpretext.report.action_unit_docs docs/action-units.md results/tables/truth_action_units.csv"

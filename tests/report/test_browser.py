@@ -15,7 +15,7 @@ from tests.report.test_page import copy_without_training, explored, without_pict
 
 from avpretext import shards
 from avpretext.config import Config
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 from avpretext.report import page
 
 HOSTILE = "</script><script>document.title='taken'</script>\"'&<img src=x onerror=\"document.title='taken'\">"

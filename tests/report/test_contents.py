@@ -10,7 +10,7 @@ from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.evaluation import printed
 from avpretext.evaluation.kinds import SCORINGS
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 from avpretext.report import contents
 from avpretext.report.sample import decibels, face_path
 

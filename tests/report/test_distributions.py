@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from tests.report.whole_run import TABLE
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import Config
-from avpretext.paths import Layout
+from avpretext.flow import schemas
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import ACTION_UNITS, MOTION_REGIONS
 from avpretext.report import label_values
 from avpretext.report.distributions import Histogram, fastest, feature_distributions, histogram_of, unit_histogram
-from avpretext.report.labels import SPEAKERS_SHOWN, agreement_tables, speaker_tables
-from avpretext.schemas import ACTION_UNITS, MOTION_REGIONS
+from avpretext.report.label_page import SPEAKERS_SHOWN, agreement_tables, speaker_tables
 
 
 def test_histogram_counts_edges_upwards_and_what_lies_beyond_at_the_ends() -> None:

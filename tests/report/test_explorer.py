@@ -13,7 +13,7 @@ from PIL import Image
 
 from avpretext import shards
 from avpretext.config import Config, ReportOptions
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 from avpretext.report import choice, explorer
 from avpretext.report.explorer import GAP, POINTS, trace
 

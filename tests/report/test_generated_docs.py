@@ -5,12 +5,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from avpretext import columns, schemas
 from avpretext.cli.base import summaries
-from avpretext.columns import ARTEFACTS, COMMON, Artefact
-from avpretext.plan import TABLES, TRUTH_TABLES
+from avpretext.flow import columns, schemas
+from avpretext.flow.columns import ARTEFACTS, COMMON, Artefact
+from avpretext.flow.stages import STAGES
 from avpretext.report import config_docs, stage_docs
-from avpretext.stages import STAGES
+from avpretext.run.plan import TABLES, TRUTH_TABLES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -29,13 +29,13 @@ def test_every_schema_is_described() -> None:
     made = {name: value for name, value in vars(schemas).items() if isinstance(value, pa.Schema)}
     described = [artefact.schema for artefact in ARTEFACTS]
     missing = [name for name, schema in made.items() if schema not in described]
-    assert not missing, f"add these schemas to ARTEFACTS of avpretext.columns: {missing}"
+    assert not missing, f"add these schemas to ARTEFACTS of avpretext.flow.columns: {missing}"
 
 
 @pytest.mark.parametrize("artefact", ARTEFACTS, ids=lambda artefact: artefact.place)
 def test_every_column_has_a_meaning_and_no_meaning_is_left_over(artefact: Artefact) -> None:
     unknown = [column for column in artefact.schema.names if not artefact.meaning(column)]
-    assert not unknown, f"say in avpretext.columns what these mean: {unknown}"
+    assert not unknown, f"say in avpretext.flow.columns what these mean: {unknown}"
     shared = (columns._CHUNKS, columns._CLIPS, columns._REJECTS, columns._AUDIO, columns._TRUTH)
     own = {key for key in artefact.own if not any(key in group for group in shared)}
     assert own <= {artefact.key(column) for column in artefact.schema.names}
@@ -59,7 +59,9 @@ def test_every_stage_has_a_section_with_files() -> None:
     text = stage_docs.document(summaries())
     for stage in STAGES:
         section = text.split(f"\n## {stage}\n")[1].split("\n## ")[0]
-        assert "| column |" in section or "Writes " in section, f"describe the files of {stage} in avpretext.columns"
+        assert "| column |" in section or "Writes " in section, (
+            f"describe the files of {stage} in avpretext.flow.columns"
+        )
 
 
 def test_every_table_is_told() -> None:

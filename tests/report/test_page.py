@@ -13,10 +13,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import Config, ReportOptions
 from avpretext.config_file import parse
-from avpretext.paths import Layout
+from avpretext.flow import schemas
+from avpretext.flow.paths import Layout
 from avpretext.report import page
 
 VOID = {"meta", "link", "br", "img", "hr", "input", "col"}

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
+from avpretext.flow import schemas
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels.emotion_table import read_table
-from avpretext.paths import Layout
-from avpretext.report.faces import heat_rows
+from avpretext.report.au_faces import heat_rows
 from avpretext.report.pictures import PICTURES, apex, emotion_pictures, strongest_units, surest
-from avpretext.schemas import ACTION_UNITS
 
 TABLE = read_table(None)
 

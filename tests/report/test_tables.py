@@ -10,7 +10,7 @@ from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.evaluation import printed, tables
 from avpretext.evaluation.kinds import SCORINGS
-from avpretext.schemas import ACTION_UNITS
+from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.systems import ensemble_name
 
 

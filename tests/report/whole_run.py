@@ -9,12 +9,13 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.chunks import chunk_span, chunk_starts
 from avpretext.config import Config, Variant
 from avpretext.config_file import parse
-from avpretext.evaluation import action_units, evaluate, formats, tables
-from avpretext.paths import Layout
+from avpretext.evaluation import au_summary, evaluate, formats, tables
+from avpretext.flow import schemas
+from avpretext.flow.paths import Layout
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 FPS = 25
@@ -71,7 +72,7 @@ def build(folder: Path) -> Config:
         _write_setting(layout, config, corpus, target, protocol, leaks)
     _write_benchmarks(layout, config)
     _write_truth(layout)
-    units, together = action_units.action_unit_rows(config, layout)
+    units, together = au_summary.action_unit_rows(config, layout)
     for name, rows in (("action_units", units), ("au_combinations", together)):
         formats.write_csv(layout.table(f"{name}.csv"), tables.COLUMNS[name], rows)
     return config

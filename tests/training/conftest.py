@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
+from avpretext.flow import schemas
 
 CHANNELS = ["F0final_sma", "pcm_RMSenergy_sma", "mfcc_sma[1]", "mfcc_sma[2]"]
 CLASSES = ("angry", "happy", "sad")

@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 from sklearn.svm import SVC, LinearSVC
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 from avpretext.training import baseline, described
 
 from .conftest import CLASSES, VALUES, TinyCorpus

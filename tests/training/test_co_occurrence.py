@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import CorpusOptions, FinetuneOptions
 from avpretext.corpora import crema_d
 from avpretext.corpora import targets as targets_stage
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 from avpretext.training import co_occurrence, finetune
 from avpretext.training.penalty_matrices import penalties_of, read_matrices
 

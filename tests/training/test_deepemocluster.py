@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.errors import UserError
-from avpretext.models.deepemocluster import make_deepemocluster
+from avpretext.flow import schemas
+from avpretext.models.cluster_network import make_deepemocluster
 from avpretext.models.losses import concordance
 from avpretext.training import deepemocluster
 from avpretext.training.data import SpeechChunks
 from avpretext.training.deepemocluster import Optimisers, unlabelled_rows
-from avpretext.training.folds import read_folds
+from avpretext.training.fold_parts import read_folds
 from avpretext.training.loop import Target
 from avpretext.training.objectives import Attribute
 from avpretext.training.spectrograms import Sound, read_spectrograms, spectrogram_grid

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import EnsembleOptions
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 from avpretext.training import ensemble
 
 CLASSES = ["a", "b"]

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import Config
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 from avpretext.models.chunking import Chunks
 from avpretext.training import export, model_folder, pretrain
 from avpretext.training.data import in_deviations, mean_and_deviation
 from avpretext.training.finetune import read_clips
-from avpretext.training.folds import read_folds
+from avpretext.training.fold_parts import read_folds
 from avpretext.training.model_folder import TrainedModel
 from avpretext.training.objectives import TASK, outputs_of
-from avpretext.training.targets import read_targets
+from avpretext.training.target_rows import read_targets
 
 from .conftest import CLASSES, TinyCorpus, config
 

@@ -13,10 +13,10 @@ from avpretext.errors import UserError
 from avpretext.models.losses import concordance
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finetune, pretrain
-from avpretext.training.folds import FoldTable, read_folds
+from avpretext.training.dev_scores import label_macro_f1
+from avpretext.training.fold_parts import FoldTable, read_folds
 from avpretext.training.loop import mixed_precision
-from avpretext.training.measures import label_macro_f1
-from avpretext.training.targets import read_targets
+from avpretext.training.target_rows import read_targets
 
 from .conftest import CLASSES, VALUES, TinyCorpus, config
 

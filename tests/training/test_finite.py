@@ -13,17 +13,20 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from tests.orofacial import test_train as test_orofacial
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import EvaluateOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import evaluate
+from avpretext.flow import schemas
+from avpretext.orofacial import train
+from avpretext.orofacial.saved_model import read_model, write_model
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import export, finetune, finite, model_folder, orofacial, published_weights
+from avpretext.training import export, finetune, finite, model_folder, published_weights
 from avpretext.training.deepemocluster import Optimisers
-from avpretext.training.orofacial_model import read_model, write_model
 
-from . import test_baseline, test_deepemocluster, test_ensemble, test_finetune, test_orofacial
+from . import test_baseline, test_deepemocluster, test_ensemble, test_finetune
 from .conftest import TinyCorpus, config
 
 TOO_FAST = {"learning_rate": 1e20, "epochs": 3}
@@ -103,7 +106,7 @@ def test_an_orofacial_system_that_diverges_is_told() -> None:
     clips, options = test_orofacial.toy(clips=12), test_orofacial.config(**TOO_FAST)
     fold = test_orofacial.first_fold(clips, options)
     with pytest.raises(UserError, match=r"^orofacial joint: fold \d+, seed 0, " + DIVERGED.format("orofacial")):
-        orofacial.train("joint", clips, fold, 0, {}, options)
+        train.train("joint", clips, fold, 0, {}, options)
 
 
 def test_deepemocluster_that_diverges_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,10 +148,10 @@ def test_the_trunk_of_an_orofacial_system_needs_its_weights(tmp_path: Path) -> N
     path, channels = tmp_path / "c.safetensors", ["one", "two", "three"]
     test_orofacial.pretext_checkpoint(path)
     options = test_orofacial.config().orofacial
-    assert orofacial.read_trunk(path, channels, options)
+    assert train.read_trunk(path, channels, options)
     harmed(path, without_any)
     with pytest.raises(UserError, match=r"Missing key.*weight_ih_l0"):
-        orofacial.read_trunk(path, channels, options)
+        train.read_trunk(path, channels, options)
 
 
 def test_what_is_not_finite_is_not_written(tmp_path: Path) -> None:
@@ -187,7 +190,7 @@ def test_a_model_folder_is_checked_when_it_is_read(tiny: TinyCorpus, tmp_path: P
 @pytest.mark.parametrize(("harm", "says"), [(with_nan, "holds nan"), (without_one, "(Missing key|is missing)")])
 def test_an_orofacial_model_is_checked_when_it_is_read(tmp_path: Path, harm: Harm, says: str) -> None:
     clips, options = test_orofacial.toy(clips=12), test_orofacial.config(epochs=1)
-    model, _ = orofacial.train("joint", clips, test_orofacial.first_fold(clips, options), 0, {}, options)
+    model, _ = train.train("joint", clips, test_orofacial.first_fold(clips, options), 0, {}, options)
     write_model(model, tmp_path)
     read_model(tmp_path)
     harmed(tmp_path / "weights.safetensors", harm)

@@ -12,8 +12,9 @@ import pytest
 import soundfile
 import torch
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 from avpretext.models.chunking import ChunkGrid
 from avpretext.training import data
 from avpretext.training.data import cut_clips, load_chunks

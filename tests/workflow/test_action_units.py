@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from avpretext import shards
-from avpretext.schemas import ACTION_UNITS
+from avpretext.flow.schemas import ACTION_UNITS
 from tests.workflow.project import Project
 
 UNKNOWN_TO_OPENFACE = ("AU11", "AU14", "AU24", "AU28", "AU43")

@@ -43,7 +43,7 @@ def test_every_system_is_scored_on_every_clip(moved: Project) -> None:
 
 @pytest.mark.workflow
 def test_a_model_is_kept_and_moves_a_mouth_by_any_file(moved: Project, tmp_path: Path) -> None:
-    from avpretext.report import animate
+    from avpretext.orofacial import animate
 
     model = moved.results / "orofacial/joint/model"
     assert json.loads((model / "model.json").read_text())["trained_on"]["speakers"] == 3

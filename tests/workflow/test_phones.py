@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from avpretext import shards
-from avpretext.evaluation.phones import scores
-from avpretext.features import visemes
+from avpretext.orofacial import visemes
+from avpretext.orofacial.phone_scores import scores
 from tests.workflow.project import Project
 
 

@@ -16,9 +16,9 @@ import torch
 import avpretext
 from avpretext import shards
 from avpretext.config_file import load
-from avpretext.paths import Layout, expand
-from avpretext.plan import EXPORTED, Plan
+from avpretext.flow.paths import Layout, expand
 from avpretext.predict.result import Prediction
+from avpretext.run.plan import EXPORTED, Plan
 from avpretext.training import export, model_folder
 from avpretext.training.data import chunk_grid, in_deviations, load_chunks
 from avpretext.training.objectives import TASK

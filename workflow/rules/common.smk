@@ -19,15 +19,15 @@ sys.path.insert(0, SOURCE)
 from avpretext import corpora, shards
 from avpretext.corpora import listing
 from avpretext.config_file import parse as parse_config
-from avpretext.contents import Content
+from avpretext.run.contents import Content
 from avpretext.errors import UserError
-from avpretext.features import au_pyfeat
+from avpretext.action_units import from_frames
 from avpretext.options.base import places
-from avpretext.plan import Plan
-from avpretext.plan_orofacial import OrofacialPlan
-from avpretext.recipes import RESULTS
-from avpretext.stages import PLACES, signature, whole_signature
-from avpretext.start import Start
+from avpretext.run.plan import Plan
+from avpretext.orofacial.plan_orofacial import OrofacialPlan
+from avpretext.run.recipes import RESULTS
+from avpretext.flow.stages import PLACES, signature, whole_signature
+from avpretext.run.start import Start
 
 
 def asked(function, *arguments):

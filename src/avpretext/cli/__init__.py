@@ -17,7 +17,7 @@ from avpretext.cli import (  # noqa: F401 (their commands are registered on impo
 )
 from avpretext.cli.base import app
 from avpretext.errors import UserError
-from avpretext.occupancy import begin_job
+from avpretext.run.occupancy import begin_job
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from avpretext import __version__
 from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import load, parse
 from avpretext.errors import UserError, nearest
-from avpretext.paths import expand
-from avpretext.stages import STAGES, parse_signature
+from avpretext.flow.paths import expand
+from avpretext.flow.stages import STAGES, parse_signature
 
 app = typer.Typer(
     name="avpretext",

@@ -21,7 +21,7 @@ from avpretext.cli.base import (
     corpus_options,
     stage_function,
 )
-from avpretext.paths import Layout, expand
+from avpretext.flow.paths import Layout, expand
 
 FaceModel = Annotated[Path, typer.Option(help="The file face_landmarker.task.")]
 Preview = Annotated[Path, typer.Option(help="Parquet file for a few frames of a few clips, for the report.")]
@@ -38,11 +38,11 @@ def models(
     """Fetch the face model, or the weights of py-feat, and check them."""
     settings = config_of(config, options)
     if pyfeat:
-        from avpretext.features import pyfeat_weights
+        from avpretext.action_units import pyfeat_weights
 
         pyfeat_weights.fetch(settings.action_units.pyfeat)
     if output is not None or not pyfeat:
-        from avpretext.features.models import FACE_MODEL
+        from avpretext.face.model_file import FACE_MODEL
 
         stage_function("models")(settings.models, output or Path(Layout(settings.results).models(FACE_MODEL)))
 
@@ -113,7 +113,7 @@ def watch(
     """Decode each video once and follow the face meanwhile: `split` and `landmarks` without storing frames."""
     settings = config_of(config, options)
     run = stage_function("watch", threads)
-    from avpretext.features.landmarks import Artefacts
+    from avpretext.face.landmarks import Artefacts
 
     artefacts = Artefacts(landmarks, faceless, preview, thumbnails)
     run(index, folder, settings.split, audio, rejects, model, settings.landmarks, artefacts, threads)
@@ -182,7 +182,7 @@ def landmarks(
     """Track the face with MediaPipe: landmarks, blendshapes, head pose."""
     settings = config_of(config, options).landmarks
     run = stage_function("landmarks", threads)
-    from avpretext.features.landmarks import Artefacts
+    from avpretext.face.landmarks import Artefacts
 
     run(frames, model, settings, Artefacts(output, rejects, preview, thumbnails), threads)
 
@@ -216,7 +216,7 @@ def action_units(
 ) -> None:
     """Measure action unit intensities, by the backend that the configuration names."""
     run = stage_function("action_units", threads)
-    from avpretext.features.action_units import Inputs
+    from avpretext.action_units.backends import Inputs
 
     run(Inputs(landmarks, frames, index, neutral, folder), config_of(config, options).action_units, output)
 

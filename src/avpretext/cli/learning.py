@@ -31,7 +31,7 @@ from avpretext.cli.base import (
     shards_by_name,
     stage_function,
 )
-from avpretext.paths import expand
+from avpretext.flow.paths import expand
 
 
 @app.command(rich_help_panel=STAGE)

@@ -27,7 +27,7 @@ from avpretext.cli.base import (
     whole_config,
 )
 from avpretext.errors import UserError
-from avpretext.paths import expand
+from avpretext.flow.paths import expand
 from avpretext.systems import OrofacialSystem
 
 
@@ -72,7 +72,7 @@ def orofacial_system(
 ) -> None:
     """Train a model that moves a face by speech: every fold and seed of one system."""
     run = stage_function("orofacial_system", threads)
-    from avpretext.training.orofacial_data import OrofacialInputs
+    from avpretext.orofacial.movement_data import OrofacialInputs
 
     heard, moved = sets_by_name(features, "--features"), shards_by_name(movement, "--movement")
     listed, shapes = shards_by_name(index, "--index"), files_by_name(shape, "--shape")
@@ -100,7 +100,7 @@ def orofacial_tables(
     """Score the orofacial systems on speakers never heard: tables and a page."""
     settings = whole_config(config, options)
     stage_function("orofacial_tables")(settings, output)
-    from avpretext.report.orofacial import run
+    from avpretext.orofacial.orofacial_page import run
 
     run(settings, output, page)
 
@@ -113,7 +113,7 @@ def film(
     options: OptionsText = "",
 ) -> None:
     """Film test clips: the video, the face that was seen, the face that the speech moves; with sound."""
-    from avpretext.report import film
+    from avpretext.orofacial import film
 
     film.run(whole_config(config, options), output, clips or [])
 
@@ -133,7 +133,7 @@ def animate(
 ) -> None:
     """Move a mouth by any speech: a film of it, and blendshapes per frame for an animator's rig."""
     stage_function("orofacial_system", threads)
-    from avpretext.report import animate
+    from avpretext.orofacial import animate
 
     drawn = None if no_film else film or Path(f"{speech.stem}.mouth.mp4")
     table = blendshapes or Path(f"{speech.stem}.blendshapes.csv")

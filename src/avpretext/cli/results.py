@@ -59,9 +59,9 @@ def ablate(
     """Compare initialisations, losses and aggregators: tables and a page."""
     settings = whole_config(config, options)
     stage_function("ablate")(settings, output)
-    from avpretext.report import ablation
+    from avpretext.report import ablation_page
 
-    ablation.run(settings, output, page)
+    ablation_page.run(settings, output, page)
 
 
 @app.command(rich_help_panel=STAGE)

@@ -20,7 +20,7 @@ from avpretext.cli.base import (
 from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import document, load, parse
 from avpretext.errors import UserError
-from avpretext.paths import Layout, expand
+from avpretext.flow.paths import Layout, expand
 from avpretext.predict import MIN_SPEECH
 
 
@@ -57,7 +57,7 @@ def corpus(
 ) -> None:
     """Say what is found in a corpus, per speaker and label, and what is wrong with it, before hours of work."""
     from avpretext.corpora import check
-    from avpretext.features.models import FACE_MODEL
+    from avpretext.face.model_file import FACE_MODEL
 
     options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
     options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
@@ -142,7 +142,7 @@ def demo(
 ) -> None:
     """Make the demo corpus: synthetic talking faces with known truth."""
     from avpretext.demo import corpus
-    from avpretext.features.models import FACE_MODEL
+    from avpretext.face.model_file import FACE_MODEL
 
     settings = load(config)
     face_model = model or Path(Layout(settings.results).models(FACE_MODEL))

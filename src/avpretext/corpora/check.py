@@ -22,8 +22,8 @@ from avpretext.corpora.scan import ClipFile, MediaFile, leads_outside, media_fil
 from avpretext.corpora.settings import kind_of, split_target, targets_of
 from avpretext.corpora.sound_findings import findings_of, sound_of, unseen
 from avpretext.errors import UserError
+from avpretext.flow.schemas import REASONS
 from avpretext.refusal import Refusal
-from avpretext.schemas import REASONS
 
 Opened = Literal["sample", "all", "none"]
 """Which files' headers are read."""

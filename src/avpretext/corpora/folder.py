@@ -15,7 +15,7 @@ from avpretext.corpora import speaker_folders, table
 from avpretext.corpora.reader import Clip, Entry, Note, Reader, Source, by_kind, without_extension
 from avpretext.corpora.speaker_folders import SpeakerFolder
 from avpretext.errors import UserError
-from avpretext.paths import is_outside
+from avpretext.flow.paths import is_outside
 
 
 def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:

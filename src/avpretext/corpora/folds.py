@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import CorpusOptions, ProtocolOptions
 from avpretext.corpora import protocols, speaker_folders
 from avpretext.corpora.caveats import Told
@@ -29,6 +29,7 @@ from avpretext.corpora.scan import reader_of
 from avpretext.corpora.settings import PUBLISHED, check_protocol
 from avpretext.corpora.who import who_speaks
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 
 from avpretext.config import MediaOptions
 from avpretext.corpora.reader import Clip
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media import ffmpeg
 from avpretext.media.clock import Sound
 from avpretext.media.decode import split_jpegs
-from avpretext.media.faces import count_faces
 from avpretext.media.fingerprint import Words, band_power, fingerprint
 from avpretext.media.mono import Mono, Way
-from avpretext.media.pool import ordered_map
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import Stretch
-from avpretext.media.voice import VoiceActivity
+from avpretext.media.voice_activity import VoiceActivity
+from avpretext.pool import ordered_map
 from avpretext.progress import progress
-from avpretext.schemas import SAMPLE_RATE_HZ
+from avpretext.segment.face_count import count_faces
 
 Listened = Literal["sample", "all", "none"]
 """Which clips are listened to."""

@@ -16,15 +16,15 @@ from typing import Any
 
 import polars as pl
 
-from avpretext import schemas
 from avpretext.config import CorpusOptions
 from avpretext.corpora.reader import Clip
 from avpretext.corpora.scan import ClipFile, fingerprint, fingerprints
 from avpretext.errors import UserError
-from avpretext.paths import shard_of
+from avpretext.flow import schemas
+from avpretext.flow.paths import shard_of
+from avpretext.flow.stages import STAGES
 from avpretext.refusal import Refusal
 from avpretext.shards import provenance, read, read_provenance, write_table
-from avpretext.stages import STAGES
 
 _CLIP_COLUMNS = ("speaker", "label", "sentence", "level", "start_s", "end_s")
 

@@ -12,8 +12,8 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora import crema_d, emodb, folder, grid, mead, msp_face, msp_podcast, ravdess
 from avpretext.corpora.reader import Clip, Entry, Reader, by_kind, is_media, without_extension
 from avpretext.errors import UserError, nearest
+from avpretext.flow.paths import shard_of
 from avpretext.names import nfc, on_disk
-from avpretext.paths import shard_of
 from avpretext.refusal import Refusal, printable
 
 READERS: Mapping[str, Reader] = {

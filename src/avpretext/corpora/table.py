@@ -16,8 +16,8 @@ import polars as pl
 from avpretext.corpora import cells, sheets
 from avpretext.corpora.reader import AUDIO_EXTENSIONS, Clip, Entry, Note, extension, without_extension
 from avpretext.errors import UserError, nearest
+from avpretext.flow.paths import is_outside
 from avpretext.names import EDGES, key, nfc
-from avpretext.paths import is_outside
 from avpretext.refusal import Refusal
 
 CLIP_COLUMNS = ("path", "clip_id", "speaker", "sentence", "level", "start_s", "end_s", "fold", "transcript")

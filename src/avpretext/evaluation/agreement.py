@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avpretext.config import LABELLED_TASKS, Config
 from avpretext.evaluation.summaries import Rows, read_present
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 
 Floats = NDArray[np.float64]
 

@@ -27,8 +27,8 @@ from avpretext.errors import UserError
 from avpretext.evaluation import formats
 from avpretext.evaluation.formats import decimal
 from avpretext.evaluation.truth import PRESENT, pearson
-from avpretext.paths import Layout, expand
-from avpretext.schemas import ACTION_UNITS
+from avpretext.flow.paths import Layout, expand
+from avpretext.flow.schemas import ACTION_UNITS
 
 Floats = NDArray[np.float64]
 

@@ -8,10 +8,10 @@ import polars as pl
 
 from avpretext import shards
 from avpretext.config import EvaluateOptions
-from avpretext.evaluation import statistics
+from avpretext.evaluation import intervals
 from avpretext.evaluation.kinds import Scoring
 from avpretext.evaluation.scores import Rows, Scored, Task, collect, compare, known, metric_rows, read_test, task_of
-from avpretext.schemas import COMPARISONS, CONFUSION, METRICS, RUNS, SEEDS
+from avpretext.flow.schemas import COMPARISONS, CONFUSION, METRICS, RUNS, SEEDS
 from avpretext.shards import PathLike
 from avpretext.systems import SCRATCH, stands_beside
 
@@ -76,7 +76,7 @@ def run_rows(scored: Sequence[Scored], task: Task) -> Rows:
 
 def seed_rows(scored: Sequence[Scored], scoring: Scoring) -> Rows:
     """Return the rows of `seeds`: every measure of every seed on all test clips, and its difference to scratch."""
-    scores = {system.name: scoring.scores(statistics.pooled(system.sums)) for system in scored}
+    scores = {system.name: scoring.scores(intervals.pooled(system.sums)) for system in scored}
     scratch = next((system for system in scored if system.name == SCRATCH), None)
     beside = {seed: place for place, seed in enumerate(scratch.seeds)} if scratch else {}
     rows: Rows = []
@@ -110,7 +110,7 @@ def comparison_rows(scored: Sequence[Scored], scoring: Scoring, options: Evaluat
     for measure in scoring.measures:
         for family, systems in families.items():
             compared = [compare(system, scratch, measure, scoring, options, seed) for system in systems]
-            corrected = statistics.holm([row["p_value"] for row in compared])
+            corrected = intervals.holm([row["p_value"] for row in compared])
             rows += [
                 row | {"family": family, "p_value": known(row["p_value"]), "p_holm": known(value)}
                 for row, value in zip(compared, corrected, strict=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avpretext.corpora.settings import Kind
 from avpretext.evaluation import metrics
 from avpretext.evaluation.metrics import CLASS_MEASURES, ClassScores, Floats
-from avpretext.training.targets import has_classes
+from avpretext.training.target_rows import has_classes
 
 MEASURE_NAMES = {
     "macro_precision": "macro-precision", "macro_recall": "macro-recall", "macro_f1": "macro-F1", "uar": "UAR",

@@ -5,12 +5,12 @@ from typing import Any
 
 from avpretext.config import Config
 from avpretext.evaluation import formats
-from avpretext.evaluation.folds import Protocol, protocol_of
+from avpretext.evaluation.fold_table import Protocol, protocol_of
 from avpretext.evaluation.formats import decimal, probability
 from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
 from avpretext.evaluation.results import Evaluated, evaluated, main_rows
 from avpretext.evaluation.summaries import Rows
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 from avpretext.systems import DEEPEMOCLUSTER, MACHINES, SCRATCH, TOGETHER, Machine
 
 SIGNIFICANT = 0.05

@@ -6,11 +6,11 @@ from typing import Any
 from avpretext.config import Config
 from avpretext.evaluation import formats, printed
 from avpretext.evaluation.ablated import FACTORS, Ablated
-from avpretext.evaluation.folds import Protocol, protocol_of
+from avpretext.evaluation.fold_table import Protocol, protocol_of
 from avpretext.evaluation.formats import probability
 from avpretext.evaluation.kinds import LESS_IS_BETTER, MEASURE_NAMES
 from avpretext.evaluation.printed import with_interval
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 
 EFFECT_HEADER = ("Factor", "Level", "mean of its systems", "difference to the first level", "p", "p (Holm)", "systems")
 

@@ -10,7 +10,7 @@ from avpretext.config import TASKS, Config
 from avpretext.corpora.settings import Setting, settings_of
 from avpretext.evaluation.kinds import SCORINGS, Scoring
 from avpretext.evaluation.summaries import Rows, present
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 from avpretext.systems import stands_beside
 
 SCORE = ("", "_low", "_high", "_mean", "_std", "_seed_std")

@@ -13,7 +13,7 @@ from avpretext import shards
 from avpretext.config import EvaluateOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
-from avpretext.evaluation import statistics
+from avpretext.evaluation import intervals
 from avpretext.evaluation.kinds import SCORINGS, Scoring, places, within_bounds
 from avpretext.evaluation.metrics import Floats
 from avpretext.shards import PathLike
@@ -199,13 +199,13 @@ def metric_rows(scored: Sequence[Scored], task: Task, options: EvaluateOptions, 
     """Return the rows of `metrics`: each measure on all test clips with its interval, and its spread over the runs."""
     rows = []
     for system in scored:
-        weights = statistics.draw_resamples(len(system.speakers), options.bootstrap, [seed, RESAMPLES])
-        resampled = task.scoring.all_scores(statistics.pooled(system.sums, weights), task.classes)
-        pooled = task.scoring.all_scores(statistics.pooled(system.sums), task.classes)
+        weights = intervals.draw_resamples(len(system.speakers), options.bootstrap, [seed, RESAMPLES])
+        resampled = task.scoring.all_scores(intervals.pooled(system.sums, weights), task.classes)
+        pooled = task.scoring.all_scores(intervals.pooled(system.sums), task.classes)
         of_runs = task.scoring.all_scores(np.stack(list(system.runs.values())), task.classes)
         clips, trainings = _clips_of(system, task), trainings_of(len(system.seeds), [system.pretrainings])
         for (measure, label), values in pooled.items():
-            found = statistics.estimate(values, resampled[measure, label], len(system.speakers), trainings)
+            found = intervals.estimate(values, resampled[measure, label], len(system.speakers), trainings)
             low, high = within_bounds(measure, found.interval(options.level))
             valid = of_runs[measure, label][~np.isnan(of_runs[measure, label])]
             rows.append(
@@ -220,7 +220,7 @@ def metric_rows(scored: Sequence[Scored], task: Task, options: EvaluateOptions, 
 
 def _clips_of(system: Scored, task: Task) -> dict[str | None, int]:
     """Return the number of clips tested that have each class; under None, of all."""
-    support = task.scoring.support(statistics.pooled(system.sums))
+    support = task.scoring.support(intervals.pooled(system.sums))
     if support is None:
         return {None: system.clips}
     per_class = zip(task.classes, support.mean(axis=0), strict=True)
@@ -234,13 +234,13 @@ def compare(
     first, second = _paired(system, scratch)
 
     def differences(weights: Floats | None = None) -> Floats:
-        of_both = (scoring.scores(statistics.pooled(sums, weights))[measure] for sums in (first, second))
+        of_both = (scoring.scores(intervals.pooled(sums, weights))[measure] for sums in (first, second))
         return np.subtract(*of_both)
 
-    weights = statistics.draw_resamples(len(first), options.bootstrap, [seed, RESAMPLES])
+    weights = intervals.draw_resamples(len(first), options.bootstrap, [seed, RESAMPLES])
     pretrainings = [count for count in (system.pretrainings, scratch.pretrainings) if count]
     trainings = trainings_of(first.shape[1], pretrainings)
-    found = statistics.estimate(differences(), differences(weights), len(first), trainings)
+    found = intervals.estimate(differences(), differences(weights), len(first), trainings)
     low, high = found.interval(options.level)
     return {
         "initialisation": system.name, "baseline": scratch.name, "measure": measure, "difference": known(found.value),

@@ -11,11 +11,11 @@ import polars as pl
 from avpretext import shards
 from avpretext.config import LABELLED_TASKS, Config, CorpusOptions
 from avpretext.corpora.settings import Setting, settings_of
-from avpretext.evaluation import sound
+from avpretext.evaluation import sound_summary
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import REASONS
+from avpretext.flow.stages import STAGES
 from avpretext.names import alike, quoted
-from avpretext.paths import Layout
-from avpretext.schemas import REASONS
-from avpretext.stages import STAGES
 
 Rows = list[dict[str, Any]]
 
@@ -97,7 +97,7 @@ def _corpus_row(name: str, corpus: CorpusOptions, layout: Layout, refused: pl.Da
     kept = kept_clips(name, corpus, layout, refused)
     if kept is None:
         kept = pl.DataFrame(schema={"clip_id": pl.String, "speaker": pl.String})
-    columns = ["clip_id", "duration_s", "content", *sound.COLUMNS]
+    columns = ["clip_id", "duration_s", "content", *sound_summary.COLUMNS]
     audio = read_present(layout.shards(name, "split", corpus.shards, "audio"), columns)
     heard = None if audio is None else audio.join(kept, on="clip_id", how="semi")
     targets = targets_of(name, settings[0], layout) if settings else None
@@ -117,7 +117,7 @@ def _corpus_row(name: str, corpus: CorpusOptions, layout: Layout, refused: pl.Da
         "alike_speakers": quoted(alike(kept["speaker"].unique()), most=20) or None,
         "hours": 0.0 if heard is None else float(heard["duration_s"].sum()) / 3600,
         "duplicates": 0 if heard is None else int(heard["content"].drop_nulls().is_duplicated().sum()),
-        **sound.counts(heard),
+        **sound_summary.counts(heard),
         "refused": lost,
         "refused_share": lost / total if total else None,
     }

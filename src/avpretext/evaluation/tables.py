@@ -6,15 +6,15 @@ from pathlib import Path
 
 from avpretext.config import TASKS, Config
 from avpretext.evaluation import (
-    action_units,
     agreement,
+    au_summary,
     compare_aus,
-    folds,
+    fold_table,
     formats,
+    label_speakers,
     printed,
     results,
-    sound,
-    speakers,
+    sound_summary,
     summaries,
     truth,
 )
@@ -22,7 +22,7 @@ from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.metrics import CLASS_MEASURES
 from avpretext.evaluation.results import DIFFERENCE, SCORE, Evaluated
 from avpretext.evaluation.summaries import Rows
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 from avpretext.shards import PathLike
 
 _NAMED = ("corpus", "target", "protocol")
@@ -52,7 +52,7 @@ COLUMNS = {
     ],
     "corpora": [
         "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "unknown_speakers",
-        "alike_speakers", "hours", "duplicates", *sound.ODD, "refused", "refused_share",
+        "alike_speakers", "hours", "duplicates", *sound_summary.ODD, "refused", "refused_share",
     ],
     "copies": [*_NAMED, "fold", "clips_of", "clip_id", "copy_of"],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],
@@ -85,17 +85,17 @@ def run(config: Config, output_dir: PathLike) -> None:
         "per_class": _of_all(results.per_class_rows, config, layout),
         "seeds": _of_all(results.seed_rows, config, layout),
         "significance": _of_all(results.significance_rows, config, layout),
-        "folds": folds.fold_rows(config, layout),
-        "copies": folds.copy_rows(config, layout),
+        "folds": fold_table.fold_rows(config, layout),
+        "copies": fold_table.copy_rows(config, layout),
         "label_balance": summaries.label_balance_rows(config, layout),
-        "label_speakers": speakers.speaker_rows(config, layout),
+        "label_speakers": label_speakers.speaker_rows(config, layout),
         "label_agreement": agreement.agreement_rows(agreement.agreements(config, layout)),
         "corpora": summaries.corpora_rows(config, layout),
         "rejects": summaries.rejects_rows(config, layout),
         "rejects_clips": summaries.rejects_of(config, layout).to_dicts(),
         "provenance": summaries.provenance_rows(config, layout),
     }
-    rows["action_units"], rows["au_combinations"] = action_units.action_unit_rows(config, layout)
+    rows["action_units"], rows["au_combinations"] = au_summary.action_unit_rows(config, layout)
     if config.report.compare_action_units is not None:
         rows["compared_action_units"] = compare_aus.rows_of(config, layout)
     if config.finetune.loss == "penalty":
@@ -114,7 +114,7 @@ def run(config: Config, output_dir: PathLike) -> None:
 
 def _main_rows(one: Evaluated, layout: Layout) -> Rows:
     """Return the rows of the main table, with what makes their figures wrong."""
-    protocol = folds.protocol_of(one.corpus, one.setting, layout)
+    protocol = fold_table.protocol_of(one.corpus, one.setting, layout)
     warnings = " ".join(protocol.warnings) if protocol else ""
     return [row | {"warnings": warnings or None} for row in results.main_rows(one, layout)]
 

@@ -26,9 +26,9 @@ from scipy.stats import rankdata
 
 from avpretext import shards
 from avpretext.config import Config
-from avpretext.evaluation import phones
-from avpretext.paths import Layout
-from avpretext.schemas import ACTION_UNITS
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.orofacial import phone_scores
 
 Floats = NDArray[np.float64]
 Rows = list[dict[str, Any]]
@@ -197,7 +197,7 @@ def _phone_scores(config: Config, layout: Layout) -> dict[str, float]:
     heard = _gather(config, layout, "split/audio", ["clip_id"])
     if found is None or true is None or heard is None:
         return {}
-    return phones.scores(found, true, len(heard))
+    return phone_scores.scores(found, true, len(heard))
 
 
 def _chunk_scores(

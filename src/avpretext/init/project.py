@@ -14,7 +14,7 @@ import typer
 from avpretext.config import CorpusOptions
 from avpretext.config_file import parse
 from avpretext.corpora import READERS
-from avpretext.doctor.machine import cores
+from avpretext.doctor.hardware import cores
 from avpretext.errors import UserError, nearest
 from avpretext.init import guess, write
 from avpretext.init.guess import Found

@@ -8,9 +8,9 @@ from avpretext import checkout
 from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import load
 from avpretext.errors import UserError
-from avpretext.features.models import FACE_MODEL, FACE_MODEL_SHA256, sha256
+from avpretext.face.model_file import FACE_MODEL, FACE_MODEL_SHA256, sha256
 from avpretext.init.guess import Found, protocol_for
-from avpretext.plan import Plan
+from avpretext.run.plan import Plan
 from avpretext.shards import atomic_path
 
 PROFILES = ("default", "slurm")

@@ -14,11 +14,11 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.evaluation.summaries import present
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import ACTION_UNITS, SAMPLE_RATE_HZ
 from avpretext.inspect.find import Place, said
 from avpretext.labels.emotion_table import EmotionTable
-from avpretext.paths import Layout
 from avpretext.report.sample import Sample, clip_rows, read_clip
-from avpretext.schemas import ACTION_UNITS, SAMPLE_RATE_HZ
 
 Points = NDArray[np.float32]
 

@@ -12,10 +12,10 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.errors import UserError, nearest
 from avpretext.evaluation.summaries import present, read_present
+from avpretext.flow.paths import shard_of
+from avpretext.flow.schemas import REASONS
 from avpretext.names import nfc
-from avpretext.paths import shard_of
-from avpretext.plan import Plan
-from avpretext.schemas import REASONS
+from avpretext.run.plan import Plan
 
 Row = dict[str, Any]
 

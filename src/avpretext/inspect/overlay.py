@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext.features.landmark_points import dlib_points
+from avpretext.face.points import dlib_points
 from avpretext.report.sample import FACE_LINES
 
 Picture = NDArray[np.uint8]

@@ -5,10 +5,10 @@ from typing import Literal
 
 from avpretext.config import Config
 from avpretext.errors import UserError
-from avpretext.inspect import film, strip, words
+from avpretext.inspect import movie, strip, words
 from avpretext.inspect.clip import gather
+from avpretext.inspect.clip_pictures import pictures_of
 from avpretext.inspect.find import locate
-from avpretext.inspect.pictures import pictures_of
 
 KINDS = (".png", ".mp4")
 
@@ -46,7 +46,7 @@ def run(
     pictures = pictures_of(config, clip)
     print(words.summary(clip, pictures.note))
     if file.suffix.lower() == ".mp4":
-        film.write(file, clip, pictures, whole, height)
+        movie.write(file, clip, pictures, whole, height)
     else:
         strip.write(file, clip, pictures, whole)
     print(f"Wrote {file}")

@@ -9,9 +9,9 @@ from PIL import Image
 from avpretext.inspect import traces, words
 from avpretext.inspect.canvas import Sheet, painted
 from avpretext.inspect.clip import Inspected
+from avpretext.inspect.clip_pictures import Pictures
 from avpretext.inspect.find import said
 from avpretext.inspect.overlay import Picture, View, drawn, view_of
-from avpretext.inspect.pictures import Pictures
 from avpretext.shards import atomic_path
 
 FRAMES = 6

@@ -12,7 +12,7 @@ from avpretext.config import Config
 from avpretext.corpora import reader_of
 from avpretext.corpora.reader import Person
 from avpretext.errors import UserError
-from avpretext.plan import Plan
+from avpretext.run.plan import Plan
 
 CHUNK_TASKS = ("energy", "activation")
 LEVELS = {0: "low", 1: "high"}

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import ActivationLabelOptions, ChunkOptions
+from avpretext.flow.schemas import SAMPLES_PER_FRAME
 from avpretext.labels import chunk_labels
 from avpretext.progress import progress
-from avpretext.schemas import SAMPLES_PER_FRAME
 
 Track = tuple[NDArray[np.float64], NDArray[np.float64]]
 

@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.chunks import FRAME_S, chunk_span, chunk_starts, frames_of
 from avpretext.config import ChunkOptions, ThresholdOptions
+from avpretext.flow import schemas
 from avpretext.labels.thresholds import UNLABELLED, Labels, label_by_quantile
 
 FEW = 0.02

@@ -23,12 +23,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import EmotionLabelOptions
+from avpretext.flow import schemas
+from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels.chunk_labels import report_balance
 from avpretext.labels.emotion_table import EmotionTable, read_table, scores, strongest
 from avpretext.progress import progress
-from avpretext.schemas import ACTION_UNITS
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from avpretext.errors import UserError, nearest
-from avpretext.schemas import ACTION_UNITS
+from avpretext.flow.schemas import ACTION_UNITS
 
 Floats = NDArray[np.float64]
 Weight = Annotated[float, Field(ge=0, le=1)]

@@ -14,9 +14,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media.filters import OPENING_S, Floats, HighPass, resampled
 from avpretext.media.mono import Mono, Packet, channels_of
-from avpretext.schemas import SAMPLE_RATE_HZ
 
 TOLERANCE_S = 0.003
 """Sound is moved when it is further than this from its time stamps."""

@@ -13,6 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext.config import MediaOptions
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media.checks import refuse_by_content, refuse_by_header
 from avpretext.media.clock import Samples, Sound
 from avpretext.media.mono import Way
@@ -20,7 +21,6 @@ from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.media.trim import speech_span
 from avpretext.refusal import Refusal
-from avpretext.schemas import SAMPLE_RATE_HZ
 
 _SPOOL_BYTES = 16 << 20
 _CHUNK_BYTES = 1 << 18

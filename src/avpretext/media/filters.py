@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, firwin, sosfilt, sosfilt_zi, upfirdn
 
-from avpretext.schemas import SAMPLE_RATE_HZ
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 
 Floats = NDArray[np.float64]
 

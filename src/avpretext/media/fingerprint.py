@@ -14,7 +14,7 @@ import scipy.fft
 import soundfile
 from numpy.typing import NDArray
 
-from avpretext.schemas import SAMPLE_RATE_HZ
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 
 HOP, WINDOW = 256, 2048
 """In samples: 16 ms and 128 ms."""

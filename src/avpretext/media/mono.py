@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.media.filters import resampled
-from avpretext.media.voice import VoiceActivity
+from avpretext.media.voice_activity import VoiceActivity
 
 Floats = NDArray[Any]
 

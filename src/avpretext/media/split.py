@@ -12,13 +12,14 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import MediaOptions
+from avpretext.flow import schemas
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, Picture, decode
 from avpretext.media.fingerprint import fingerprint_of
-from avpretext.media.pool import ordered_map
 from avpretext.media.stretches import Stretch
+from avpretext.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 

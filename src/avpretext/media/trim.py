@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext.schemas import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from avpretext.flow.schemas import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 
 WINDOW = 512
 """Samples whose power is looked at: 32 ms, two periods of the lowest voice."""

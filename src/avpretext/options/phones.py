@@ -24,7 +24,7 @@ class PhoneOptions(Options):
         None, description="import: folder of TextGrid, CTM or GRID's .align files, named after clips"
     )
     visemes: Annotated[str | None, Location()] = Field(
-        None, description="YAML file of viseme classes; null: features/visemes.yaml"
+        None, description="YAML file of viseme classes; null: orofacial/visemes.yaml"
     )
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext.errors import UserError
-from avpretext.schemas import SAMPLE_RATE_HZ
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 
 MAX_CHANNELS = 8
 RATES_HZ = (1000, 384_000)

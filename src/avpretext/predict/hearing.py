@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import FRAME_S
 from avpretext.config import MediaOptions
-from avpretext.features.live import LiveFeatures, Part, Samples, parts
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media import ffmpeg
-from avpretext.media.pool import ordered_map
 from avpretext.media.sound import listen
 from avpretext.media.trim import speech_span
 from avpretext.models.chunking import Chunks, gather_chunks
-from avpretext.predict.speech import spoken
+from avpretext.pool import ordered_map
+from avpretext.predict.speech_share import spoken
 from avpretext.predict.windows import AlongTime, WindowBatch, batches
 from avpretext.refusal import Refusal
-from avpretext.schemas import SAMPLE_RATE_HZ
+from avpretext.sound.live import LiveFeatures, Part, Samples, parts
 from avpretext.training.data import chunk_grid, moments_of
 from avpretext.training.model_folder import Description
 

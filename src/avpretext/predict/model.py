@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import FRAME_S
 from avpretext.errors import RefusedFile, UserError
-from avpretext.media.pool import ordered_map
+from avpretext.pool import ordered_map
 from avpretext.predict import MIN_SPEECH
 from avpretext.predict.arrays import write_sound
 from avpretext.predict.hearing import Heard, Hearing, Moments, Source

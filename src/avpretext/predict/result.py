@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.corpora.settings import Kind
-from avpretext.training.targets import in_words
+from avpretext.training.target_rows import in_words
 
 
 @dataclass(frozen=True, eq=False)

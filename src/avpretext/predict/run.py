@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from avpretext.errors import UserError
-from avpretext.predict.files import expand, speakers_of
+from avpretext.predict.inputs import expand, speakers_of
 from avpretext.predict.model import Model
 from avpretext.predict.output import WRITERS, Format, Writer, format_of, printable
 from avpretext.predict.result import Prediction, Refused

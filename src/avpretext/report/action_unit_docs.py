@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from avpretext.features.formulas import FORMULAS, Formula
+from avpretext.action_units.formulas import FORMULAS, Formula
 from avpretext.labels.emotion_table import read_table
 
 HEADER = ("AU", "FACS name", "formula", "known weakness", "r, demo")

@@ -7,7 +7,7 @@ import polars as pl
 
 from avpretext.config import Config
 from avpretext.evaluation.summaries import kept_clips, read_present, rejects_of
-from avpretext.paths import Layout, shard_of
+from avpretext.flow.paths import Layout, shard_of
 
 SURE_SHARE, AMBIGUOUS_SHARE = 40, 4
 """Of the clips shown, one in so many, for each emotion, is among the surest; one in so many, at most, ambiguous."""

@@ -11,17 +11,17 @@ import polars as pl
 from markupsafe import Markup
 
 from avpretext.config import TASKS, Config
-from avpretext.evaluation import folds, printed, results, summaries
-from avpretext.evaluation.folds import Protocol
+from avpretext.evaluation import fold_table, printed, results, summaries
+from avpretext.evaluation.fold_table import Protocol
 from avpretext.evaluation.kinds import Scoring
 from avpretext.evaluation.results import Evaluated
 from avpretext.evaluation.summaries import Rows
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.flow.stages import STAGES
 from avpretext.report import figures
-from avpretext.report.co_occurrence import heat_map_of
+from avpretext.report.co_occurrence_chart import heat_map_of
 from avpretext.report.significance import PairedTest, tests_of
-from avpretext.schemas import ACTION_UNITS
-from avpretext.stages import STAGES
 from avpretext.systems import SCRATCH
 
 WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
@@ -94,7 +94,7 @@ def found_results(config: Config, layout: Layout) -> list[Result]:
 def _result(name: str, one: Evaluated, config: Config, layout: Layout) -> Result:
     """Gather a result; `name` is unique on the page."""
     rows, scoring = results.main_rows(one, layout), one.scoring
-    protocol = folds.protocol_of(one.corpus, one.setting, layout)
+    protocol = fold_table.protocol_of(one.corpus, one.setting, layout)
     for row in rows:
         row["name"] = printed.start_name(row["initialisation"], config)
     by_start: dict[str, dict[str, float | None]] = {row["name"]: {} for row in rows}
@@ -131,7 +131,7 @@ def _table_row(row: dict[str, Any], scoring: Scoring, config: Config) -> tuple[s
 
 
 def _folds(one: Evaluated, protocol: Protocol | None, layout: Layout) -> Folds | None:
-    rows = folds.compact(folds.rows_of(one.corpus, one.setting, layout))
+    rows = fold_table.compact(fold_table.rows_of(one.corpus, one.setting, layout))
     if protocol is None or not rows:
         return None
     return Folds(protocol.notes, ("Trained on", "Epoch chosen on", "Tested on", "Left out")[: len(rows[0][1])], rows)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.config import Config
-from avpretext.evaluation.action_units import ACTIVE
+from avpretext.evaluation.au_summary import ACTIVE
 from avpretext.evaluation.summaries import present
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import ACTION_UNITS, MOTION_REGIONS
 from avpretext.report.sample import decibels
-from avpretext.schemas import ACTION_UNITS, MOTION_REGIONS
 
 Floats = NDArray[np.float64]
 

@@ -21,10 +21,10 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.corpora.settings import settings_of
 from avpretext.evaluation.summaries import present, read_present, targets_of
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import ACTION_UNITS, REASONS
 from avpretext.report.choice import Choice
 from avpretext.report.sample import decibels
-from avpretext.schemas import ACTION_UNITS, REASONS
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import polars as pl
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.evaluation.summaries import present, read_present
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 from avpretext.report.distributions import Histogram, histogram_of
 
 MEASURES = {

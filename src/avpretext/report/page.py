@@ -14,18 +14,18 @@ from markupsafe import Markup
 
 from avpretext import __version__
 from avpretext.config import TASKS, Config
-from avpretext.evaluation import formats, printed, results, sound, summaries
-from avpretext.paths import Layout
+from avpretext.evaluation import formats, printed, results, sound_summary, summaries
+from avpretext.flow.paths import Layout
 from avpretext.progress import duration
 from avpretext.report import (
+    au_faces,
     choice,
     contents,
     distribution_charts,
     distributions,
     explorer,
-    faces,
     figures,
-    labels,
+    label_page,
     sample,
 )
 from avpretext.shards import PathLike
@@ -109,7 +109,7 @@ def facts(config: Config, layout: Layout) -> dict[str, Any]:
         "synthetic": synthetic_sentence(config),
         "demo": any(corpus.synthetic for corpus in config.corpora.values()),
         "corpora": corpora,
-        "sound": sound.sentences(corpora),
+        "sound": sound_summary.sentences(corpora),
         "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "hours", "refused")},
         "refused": summaries.rejects_rows(config, layout),
         "refused_clips": summaries.rejects_of(config, layout).head(_REFUSED_SHOWN).to_dicts(),
@@ -120,11 +120,11 @@ def facts(config: Config, layout: Layout) -> dict[str, Any]:
         "pretrain": contents.pretrain_charts(config, layout),
         "kept_epoch": config.pretrain.keep,
         "balance": contents.balance_charts(config, layout),
-        "thresholds": labels.threshold_charts(config, layout),
-        "agreement": labels.agreement_tables(config, layout),
-        "speakers": labels.speaker_tables(config, layout),
+        "thresholds": label_page.threshold_charts(config, layout),
+        "agreement": label_page.agreement_tables(config, layout),
+        "speakers": label_page.speaker_tables(config, layout),
         **_clip_facts(config, layout),
-        "unit_names": faces.NAMES,
+        "unit_names": au_faces.NAMES,
         "truth": contents.read_table(layout.table("truth.csv")),
         "truth_units": contents.truth_chart(contents.read_table(layout.table("truth_action_units.csv"))),
         "compared": contents.compared_charts(
@@ -142,9 +142,9 @@ def _clip_facts(config: Config, layout: Layout) -> dict[str, Any]:
     clip = sample.load(config, layout)
     if clip is not None and not config.report.pictures:
         clip = replace(clip, frames=[])
-    shown = faces.found_faces(config, layout, units, together, config.report.pictures)
+    shown = au_faces.found_faces(config, layout, units, together, config.report.pictures)
     chosen = choice.choose(
-        config, layout, [*faces.pictured(shown), *([] if clip is None else [(clip.corpus, clip.clip_id)])]
+        config, layout, [*au_faces.pictured(shown), *([] if clip is None else [(clip.corpus, clip.clip_id)])]
     )
     features = distributions.feature_distributions(config, layout)
     return {

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.evaluation.summaries import clip_shards, present, read_present
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels.emotion_table import EmotionTable, scores
-from avpretext.paths import Layout
 from avpretext.report.sample import clip_rows
-from avpretext.schemas import ACTION_UNITS
 
 PICTURES = 3
 """So many clips of each emotion are shown, of different speakers."""

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.evaluation.summaries import present, read_present
-from avpretext.features.landmark_points import dlib_points
+from avpretext.face.points import dlib_points
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels import energy
-from avpretext.paths import Layout
-from avpretext.schemas import ACTION_UNITS
 
 _SILENCE_DB = -80.0
 """Energy below this is drawn as this."""

@@ -7,7 +7,7 @@ from avpretext.evaluation import printed, results
 from avpretext.evaluation.formats import decimal, probability
 from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.results import Evaluated
-from avpretext.paths import Layout
+from avpretext.flow.paths import Layout
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from avpretext.columns import ARTEFACTS, Artefact
 from avpretext.config import Config
+from avpretext.flow.columns import ARTEFACTS, Artefact
+from avpretext.flow.schemas import REASONS
+from avpretext.flow.stages import STAGES
 from avpretext.report import config_docs
-from avpretext.schemas import REASONS
-from avpretext.stages import STAGES
 
 HEADER = """\
 # Every stage, its files and their columns

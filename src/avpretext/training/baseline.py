@@ -14,16 +14,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import SVC, LinearSVC
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 from avpretext.progress import progress
 from avpretext.systems import Kernel, Machine, Vectors
 from avpretext.training.described import DescribedClips, Floats, Rows, normalised, read_clips
-from avpretext.training.folds import Fold, FoldTable, read_folds
-from avpretext.training.measures import dev_measures
+from avpretext.training.dev_scores import dev_measures
+from avpretext.training.fold_parts import Fold, FoldTable, read_folds
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
-from avpretext.training.targets import Targets, read_targets
+from avpretext.training.target_rows import Targets, read_targets
 
 COST_WITHOUT_DEV = 1e-4
 """Linear machines' C of a fold without dev clips, if it is tried: the usual one for some thousands of values."""

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.errors import UserError
+from avpretext.flow import schemas
 from avpretext.models.penalty import co_occurrences, frequencies, penalties
-from avpretext.training.folds import Fold, read_folds
+from avpretext.training.fold_parts import Fold, read_folds
 from avpretext.training.predictions import provenance_of
-from avpretext.training.targets import Targets, read_targets
+from avpretext.training.target_rows import Targets, read_targets
 
 
 def run(targets: Mapping[str, Path], folds: Path, output: Path) -> None:

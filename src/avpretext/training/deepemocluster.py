@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import Config
 from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
-from avpretext.models.deepemocluster import DeepEmoCluster, make_deepemocluster
+from avpretext.flow import schemas
+from avpretext.models.cluster_network import DeepEmoCluster, make_deepemocluster
 from avpretext.progress import progress
 from avpretext.systems import DEEPEMOCLUSTER
 from avpretext.training import checkpoint as checkpoints
@@ -29,12 +30,12 @@ from avpretext.training import finite
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
 from avpretext.training.data import SpeechChunks
 from avpretext.training.finished import FinishedRuns, Run, State, UnfinishedRun, fingerprint, said_of
-from avpretext.training.folds import Fold, FoldTable, read_folds
+from avpretext.training.fold_parts import Fold, FoldTable, read_folds
 from avpretext.training.loop import HistoryRow, Target, network_seed, torch_device
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
 from avpretext.training.spectrograms import Rows, Sound, read_spectrograms, spectrogram_grid
-from avpretext.training.targets import Targets, read_targets
+from avpretext.training.target_rows import Targets, read_targets
 
 TRUNK_RATE, ADAM_RATE, TOP_RATE = 1e-3, 5e-4, 0.05
 """Learning rates, as published: SGD and Adam of the trunk, SGD of the top layer of the clusters."""

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.errors import UserError
-from avpretext.paths import original_of
+from avpretext.flow.paths import original_of
 from avpretext.systems import Vectors
 from avpretext.training import finite
-from avpretext.training.folds import FoldTable
-from avpretext.training.targets import Targets
+from avpretext.training.fold_parts import FoldTable
+from avpretext.training.target_rows import Targets
 
 ROUNDING = 1e-7
 """A column whose deviation is a smaller share of its mean is constant: float32 tells no more."""

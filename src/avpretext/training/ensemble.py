@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import EnsembleOptions
 from avpretext.errors import UserError, nearest
+from avpretext.flow import schemas
 from avpretext.systems import ensemble_name, ensembles_of
 from avpretext.training import finite
-from avpretext.training.targets import in_words
+from avpretext.training.target_rows import in_words
 
 _SAID = ("kind", "classes", "target", "setting", "sentence", "speaker_leaks")
 """Of the provenance of predictions, what holds for their mean too."""

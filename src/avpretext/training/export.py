@@ -16,8 +16,8 @@ from avpretext import __version__, shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import Config
 from avpretext.errors import UserError
+from avpretext.flow.paths import original_of
 from avpretext.models.penalty import co_occurrences, penalties
-from avpretext.paths import original_of
 from avpretext.progress import progress
 from avpretext.systems import BEST, SCRATCH
 from avpretext.training import checkpoint as checkpoints
@@ -26,14 +26,14 @@ from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import training_votes
 from avpretext.training.data import mean_and_deviation, normalise
 from avpretext.training.finetune import EVERY_CLIP, LabelledClips, RunSeeds, body_of_run, read_clips, train
-from avpretext.training.folds import Fold, FoldTable, read_folds
-from avpretext.training.grid import grid_map
+from avpretext.training.fold_parts import Fold, FoldTable, read_folds
 from avpretext.training.loop import torch_device
 from avpretext.training.model_folder import Description, LearntFrom, MediaSettings, Normalisation
 from avpretext.training.objectives import Scale
 from avpretext.training.penalty_matrices import Matrix
 from avpretext.training.predictions import provenance_of
-from avpretext.training.targets import Targets, read_targets
+from avpretext.training.run_pool import grid_map
+from avpretext.training.target_rows import Targets, read_targets
 
 
 def run(

@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import Config, FinetuneOptions, ModelOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
+from avpretext.flow import schemas
+from avpretext.flow.paths import original_of
 from avpretext.models.network import SpeechNetwork, make_network
-from avpretext.paths import original_of
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.checkpoint import Body
 from avpretext.training.data import SpeechChunks, chunk_grid, concatenate, load_chunks, normalise
 from avpretext.training.finished import FinishedRuns, Run, UnfinishedRun, fingerprint, said_of
-from avpretext.training.folds import Fold, FoldTable, read_folds
-from avpretext.training.grid import grid_map
+from avpretext.training.fold_parts import Fold, FoldTable, read_folds
 from avpretext.training.loop import (
     ClipSet,
     TrainingState,
@@ -37,7 +37,8 @@ from avpretext.training.loop import (
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.penalty_matrices import Matrix, penalties_of
 from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
-from avpretext.training.targets import Targets, has_classes, read_targets
+from avpretext.training.run_pool import grid_map
+from avpretext.training.target_rows import Targets, has_classes, read_targets
 
 EVERY_CLIP = 1_000_000
 """Number of the fold in which every clip trains, as seeds count it: no protocol has so many."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from avpretext import shards
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training.folds import FoldTable
+from avpretext.training.fold_parts import FoldTable
 from avpretext.training.loop import HistoryRow
 from avpretext.training.predictions import Prediction
 

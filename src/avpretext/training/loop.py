@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from avpretext.config import LoopOptions
 from avpretext.models.network import SpeechNetwork
-from avpretext.models.orofacial import OrofacialNetwork
+from avpretext.orofacial.networks import OrofacialNetwork
 from avpretext.training import finite
 from avpretext.training.augment import augment
 

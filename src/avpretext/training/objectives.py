@@ -23,9 +23,9 @@ from avpretext.models.losses import (
     shares_loss,
 )
 from avpretext.models.penalty import Terms, class_penalty, class_terms, label_terms, pair_penalty
+from avpretext.training.dev_scores import dev_measures, label_macro_f1
 from avpretext.training.loop import Target
-from avpretext.training.measures import dev_measures, label_macro_f1
-from avpretext.training.targets import has_classes
+from avpretext.training.target_rows import has_classes
 
 TASK = "ser"
 """Name of the head that is fine-tuned."""

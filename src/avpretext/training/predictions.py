@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.training import finite
-from avpretext.training.folds import Clip, FoldTable
-from avpretext.training.targets import Targets, in_words
+from avpretext.training.fold_parts import Clip, FoldTable
+from avpretext.training.target_rows import Targets, in_words
 
 
 class Prediction(NamedTuple):

@@ -11,14 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avpretext import schemas, shards
+from avpretext import shards
 from avpretext.config import Config, PretrainOptions
 from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
+from avpretext.flow import schemas
+from avpretext.flow.paths import CHECKPOINT
 from avpretext.models.heads import CHUNK_TASKS, CLUSTERS
 from avpretext.models.losses import NO_LABEL
 from avpretext.models.network import make_network
-from avpretext.paths import CHECKPOINT
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
@@ -33,7 +34,6 @@ from avpretext.training.data import (
     rows_of,
 )
 from avpretext.training.finished import fingerprint
-from avpretext.training.grid import grid_map
 from avpretext.training.loop import (
     ClipSet,
     HistoryRow,
@@ -45,6 +45,7 @@ from avpretext.training.loop import (
     torch_device,
 )
 from avpretext.training.pretext_objective import Objective
+from avpretext.training.run_pool import grid_map
 
 RESUME = "resume.safetensors"
 """The last epoch's checkpoint of a run that is not finished; not an output of the rule, so that it outlives a kill."""

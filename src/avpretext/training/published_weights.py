@@ -13,7 +13,6 @@ from torch import Tensor
 from avpretext.chunks import chunk_starts
 from avpretext.config import ChunkOptions, Config, ModelOptions, SpeechOptions
 from avpretext.errors import UserError
-from avpretext.features.descriptors import open_descriptors
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.models.published import (
     CHANNELS,
@@ -23,6 +22,7 @@ from avpretext.models.published import (
     load_published,
     published_options,
 )
+from avpretext.sound.descriptors import open_descriptors
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finite
 from avpretext.training.data import CLIP

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.chunks import FRAME_S
 from avpretext.errors import UserError
-from avpretext.paths import expand
+from avpretext.flow.paths import expand
 
 STAGES = ("speech", "log_mel")
 """Stages whose shards are per-frame features; every other name is of the user's own."""

@@ -1,0 +1,1 @@
+"""Facial action units: measured from landmarks or frames, or read from files."""

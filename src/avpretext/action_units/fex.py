@@ -1,0 +1,113 @@
+"""py-feat's table (`Fex`: one row per face) as action units of one face per frame.
+
+Pure, so that the detector's output and a CSV that py-feat saved go through the same code.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avpretext.errors import UserError
+from avpretext.face.choice import choose_face
+from avpretext.flow.schemas import ACTION_UNITS
+
+Floats = NDArray[np.float64]
+
+FRAME = "frame"
+BOX = ("FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight")
+"""Left, top, width, height of the face, in pixels."""
+SCORE = "FaceScore"
+MIN_SCORE = 0.5
+"""How certain a face must be, 0..1: py-feat's own default."""
+COLUMNS = (FRAME, *BOX, SCORE, *ACTION_UNITS)
+"""What is read of a Fex table; py-feat calls the action units as we do (its `AU_LANDMARK_MAP["Feat"]`)."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The faces that py-feat found in some frames, one row each, frames in order.
+
+    Attributes
+    ----------
+    frame
+        Number of the frame, shape (N,), rising.
+    boxes
+        Left, top, right, bottom in pixels, shape (N, 4).
+    units
+        Action units in the order of `schemas.ACTION_UNITS`, shape (N, 20), 0..1.
+    """
+
+    frame: NDArray[np.int64]
+    boxes: Floats
+    units: Floats
+
+
+def parse_faces(table: Mapping[str, Any], min_score: float = MIN_SCORE) -> Faces:
+    """Return the faces of a Fex table.
+
+    py-feat writes a frame without a face as one row of empty values: it is left out, and so is a face that is not
+    certain, or whose action units are not all there.
+
+    Parameters
+    ----------
+    table
+        From the name of a column to its values, shape (N,); any `COLUMNS` of a data frame or a dictionary.
+    min_score
+        Faces whose detector is less certain are left out, 0..1.
+
+    Raises
+    ------
+    UserError
+        Columns are missing, or a value is no number.
+    """
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise UserError(
+            f"no table of py-feat: it lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; expected what"
+            " Detectorv1 or Detectorv2 of py-feat 2 saves"
+        )
+    frame, score = _numbers(table, FRAME), _numbers(table, SCORE)
+    boxes = np.column_stack([_numbers(table, name) for name in BOX])
+    units = np.column_stack([_numbers(table, name) for name in ACTION_UNITS])
+    kept = np.isfinite(np.column_stack([frame, boxes, units])).all(axis=1) & (score >= min_score)
+    order = np.argsort(frame[kept], kind="stable")
+    boxes[:, 2:] += boxes[:, :2]
+    return Faces(frame[kept][order].astype(np.int64), boxes[kept][order], np.clip(units[kept][order], 0, 1))
+
+
+def follow(faces: Faces, followed: Floats | None = None) -> NDArray[np.int64]:
+    """Return the rows of one face, at most one per frame, in order.
+
+    Parameters
+    ----------
+    faces
+        All faces of consecutive frames of a clip.
+    followed
+        The box of the face chosen last in the frames before; None at the start of a clip. See `choose_face`.
+    """
+    rows = []
+    for number in np.unique(faces.frame):
+        start, end = np.searchsorted(faces.frame, [number, number + 1])
+        rows.append(int(start) + choose_face(faces.boxes[start:end], followed))
+        followed = faces.boxes[rows[-1]]
+    return np.array(rows, dtype=np.int64)
+
+
+def on_frames(faces: Faces, rows: NDArray[np.int64], frame: NDArray[np.integer[Any]]) -> Floats:
+    """Return the action units of the chosen rows on the given frames, shape (F, 20); NaN where there is no face."""
+    values = np.full((len(frame), len(ACTION_UNITS)), np.nan)
+    at = {int(number): row for number, row in zip(faces.frame[rows], rows, strict=True)}
+    for place, number in enumerate(frame):
+        if int(number) in at:
+            values[place] = faces.units[at[int(number)]]
+    return values
+
+
+def _numbers(table: Mapping[str, Any], name: str) -> Floats:
+    try:
+        return np.asarray(table[name], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"column {name} of py-feat's table: {error}; expected numbers") from None

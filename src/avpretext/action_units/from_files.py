@@ -1,0 +1,301 @@
+"""The backend `import`: action units that OpenFace 2 or py-feat measured elsewhere, one CSV per clip, on our frames.
+
+The CSV of a clip is `{clip_id}.csv` below the folder, else the one file anywhere below it that is named like the last
+part of the clip_id; a stretch of a file may have that of the whole file. Rows are matched with the pictures of the file
+by their numbers. Between two pictures in which the tool found the face, at most `MAX_GAP_S` apart (`MAX_LOST_S` if
+pictures in between have no row), values are interpolated over time; else frames are gaps, except those that stand for
+the same instant.
+What a CSV does not know is null: AUs that its tool lacks, pictures without row, and all of a clip without CSV.
+"""
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avpretext import shards
+from avpretext.action_units.au_csv import ROUNDING_S, read_track, tool_of
+from avpretext.action_units.au_match import match
+from avpretext.config import ActionUnitOptions
+from avpretext.errors import UserError
+from avpretext.flow import schemas
+from avpretext.flow.paths import is_outside
+from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.media.picture_times import pictures_of
+from avpretext.media.stretches import Stretch
+from avpretext.progress import progress
+
+Floats = NDArray[np.float64]
+
+MAX_GAP_S = 0.2
+"""Longer than a blink or a frame lost in between, shorter than most expressions."""
+
+MAX_LOST_S = 0.1
+"""The same where pictures in between have no row. From every fifth picture of 25 a second, interpolated values would
+correlate .93 with the truth, from every second .99."""
+
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Found:
+    """The CSV files of some clips.
+
+    Attributes
+    ----------
+    files
+        Clip to file.
+    of_recording
+        Those of them whose file is of the recording that they are a stretch of.
+    missing, ambiguous
+        Clips without a file, and those that several files could be meant for.
+    """
+
+    files: dict[str, Path]
+    of_recording: set[str]
+    missing: list[str]
+    ambiguous: list[str]
+
+
+@dataclass
+class _Tally:
+    """What is told at the end: clips by what is odd about them, and frames."""
+
+    clips: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    frames: int = 0
+    measured: int = 0
+
+
+def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, output: Path) -> None:
+    """Bring the action units of other tools to the frames of a shard.
+
+    Parameters
+    ----------
+    landmarks
+        Shard of `landmarks`; only its grid is read: clip_id, frame, time_s.
+    index
+        The shard that lists the clips: whole files, or stretches of them.
+    corpus
+        Folder that their paths are relative to; the files are read for the times of their pictures.
+    options
+        Where the CSV files are.
+    output
+        Where the shard goes: a row for every row of `landmarks`.
+
+    Raises
+    ------
+    UserError
+        The folder is not named or not there, none of the clips has a CSV in it, or a CSV is of neither tool.
+    """
+    folder = folder_of(options)
+    clip_ids = shards.read(landmarks, ["clip_id"])["clip_id"].unique(maintain_order=True).to_list()
+    sources = _sources(index, corpus)
+    recordings = {clip_id: source.name for clip_id, source in sources.items() if not source.stretch.is_whole}
+    found = find_files(folder, clip_ids, recordings)
+    if clip_ids and not found.files:
+        raise UserError(_nothing_found(folder, found))
+    counts = {"missing": len(found.missing), "ambiguous": len(found.ambiguous), **tools_of(found.files.values())}
+    made_by = shards.provenance("action_units", {"backend": "import"}, imported=counts)
+    tally, importer = _Tally(), _Importer()
+    label = f"action_units {output.parent.parent.name}/{output.stem}"
+    with shards.ShardWriter(output, schemas.ACTION_UNIT_FRAMES, made_by) as writer:
+        clips = shards.iterate_clips(landmarks, ["frame", "time_s"])
+        for clip_id, rows in progress(clips, total=len(clip_ids), unit="clips", label=label):
+            grid = rows["time_s"].to_numpy()
+            values = np.full((len(grid), len(ACTION_UNITS)), np.nan)
+            if clip_id in found.files:
+                of_file = clip_id in found.of_recording
+                values, oddities = importer.clip(found.files[clip_id], sources[clip_id], grid, of_file)
+                for oddity in oddities:
+                    tally.clips[oddity].append(clip_id)
+            tally.frames += len(grid)
+            tally.measured += int(np.isfinite(values).any(axis=1).sum())
+            columns = {name: rows[name] for name in ("clip_id", "frame", "time_s")}
+            columns |= {unit: shards.nullable(values[:, k]) for k, unit in enumerate(ACTION_UNITS)}
+            writer.write(columns)
+    _report(folder, found, counts, tally)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The file of a clip, its name in the corpus without its ending, and what of it the clip is."""
+
+    path: Path
+    name: str
+    stretch: Stretch
+
+
+def _sources(index: Path, corpus: Path) -> dict[str, _Source]:
+    rows = shards.read(index, ["clip_id", "path", "start_s", "end_s"]).iter_rows()
+    return {
+        clip_id: _Source(corpus / path, str(PurePosixPath(path).with_suffix("")), Stretch(start_s or 0.0, end_s))
+        for clip_id, path, start_s, end_s in rows
+    }
+
+
+class _Importer:
+    """Reads tables and the times of pictures, those of a file once for all of its clips that follow each other."""
+
+    def __init__(self) -> None:
+        self._track = lru_cache(1)(read_track)
+        self._pictures = lru_cache(1)(pictures_of)
+
+    def clip(self, file: Path, source: _Source, grid: Floats, of_file: bool) -> tuple[Floats, list[str]]:
+        """Return the action units of a clip on its frames, (F, 20), and what a user should know about its table."""
+        track = self._track(file)
+        if track is None:
+            return np.full((len(grid), len(ACTION_UNITS)), np.nan), ["have a CSV without rows: all of them is a gap"]
+        matched = match(track, lambda: self._pictures(source.path), source.stretch, duration_s(grid), of_file)
+        values = resample(matched.time_s, matched.values, matched.step_s, grid, matched.lost)
+        return values, matched.oddities
+
+
+def folder_of(options: ActionUnitOptions) -> Path:
+    """Return the folder of the CSV files, or raise an error that says how to name it."""
+    if options.imports is None:
+        raise UserError(
+            "action_units.imports = null: the backend 'import' needs the folder of the CSV files of OpenFace 2 or"
+            " py-feat, one per clip"
+        )
+    folder = Path(options.imports)
+    if not folder.is_dir():
+        raise UserError(f"action_units.imports = {options.imports!r}: no such folder; expected one with a CSV per clip")
+    return folder
+
+
+def find_files(folder: Path, clip_ids: Sequence[str], recordings: Mapping[str, str] = MappingProxyType({})) -> Found:
+    """Find the CSV of each clip below a folder.
+
+    Parameters
+    ----------
+    folder
+        Where to look.
+    clip_ids
+        The clips.
+    recordings
+        Of clips that are stretches of a file, the name of the file: its table serves them all.
+    """
+    named: dict[str, list[Path]] | None = None
+    found = Found({}, set(), [], [])
+    for clip_id in clip_ids:
+        if path := _named(folder, clip_id):
+            found.files[clip_id] = path
+            continue
+        named = _by_stem(folder) if named is None else named
+        recording = recordings.get(clip_id)
+        candidates = named.get(PurePosixPath(clip_id).name, [])
+        if not candidates and recording is not None:
+            path = _named(folder, recording)
+            candidates = [path] if path else named.get(PurePosixPath(recording).name, [])
+            found.of_recording.add(clip_id)
+        if len(candidates) == 1:
+            found.files[clip_id] = candidates[0]
+        else:
+            (found.ambiguous if candidates else found.missing).append(clip_id)
+    return found
+
+
+def _named(folder: Path, name: str) -> Path | None:
+    """Return the CSV of exactly this name, if there is one."""
+    # A table names its clips as it likes: "../a" and "/a" are no names of files in the folder.
+    path = folder / f"{name}.csv"
+    return path if not is_outside(name) and path.is_file() else None
+
+
+def _by_stem(folder: Path) -> dict[str, list[Path]]:
+    named: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.rglob("*.csv")):
+        named[path.stem].append(path)
+    return named
+
+
+def tools_of(files: Iterable[Path]) -> dict[str, int]:
+    """Count the files of each tool, and empty ones, by their first line; a file of neither tool is an error."""
+    return dict(sorted(Counter(tool_of(path) or "empty" for path in files).items()))
+
+
+def duration_s(grid: Floats) -> float:
+    """Return how long the frames of a clip last, in seconds; 0 for fewer than two."""
+    return float(len(grid) * np.median(np.diff(grid))) if len(grid) > 1 else 0.0
+
+
+def resample(
+    time_s: NDArray[np.floating],
+    values: NDArray[np.floating],
+    step_s: float,
+    grid: NDArray[np.floating],
+    lost: NDArray[np.bool_] | None = None,
+) -> Floats:
+    """Interpolate linearly between neighbours that are at most `MAX_GAP_S` apart, or `MAX_LOST_S`.
+
+    Parameters
+    ----------
+    time_s
+        When the face was found, rising, shape (N,).
+    values
+        Shape (N, K).
+    step_s
+        From one frame of the source to the next: each speaks for the half of it before and after. NaN: for its instant.
+    grid
+        Times wanted, shape (F,).
+    lost
+        Whether nobody looked at pictures between one and the one before, shape (N,); None: nowhere.
+
+    Returns
+    -------
+    Shape (F, K); NaN in gaps.
+
+    Examples
+    --------
+    >>> resample(np.array([0.0, 0.1, 0.9]), np.array([[0.0], [1.0], [0.5]]), 0.1, np.array([0.05, 0.5, 0.9])).ravel()
+    array([0.5, nan, 0.5])
+    """
+    if not len(time_s):
+        return np.full((len(grid), values.shape[1]), np.nan)
+    after = np.searchsorted(time_s, grid)
+    before, after = (after - 1).clip(0), after.clip(max=len(time_s) - 1)
+    span, since = time_s[after] - time_s[before], grid - time_s[before]
+    share = since / np.where(span > 0, span, 1)
+    between = values[before] + share[:, None] * (values[after] - values[before])
+    longest_s = MAX_GAP_S if lost is None else np.where(lost[after], MAX_LOST_S, MAX_GAP_S)
+    bridged = (since >= 0) & (share <= 1) & (span > 0) & (span <= longest_s + 1e-9)
+    nearest = np.where(abs(since) <= abs(time_s[after] - grid), before, after)
+    near = abs(time_s[nearest] - grid) <= np.nan_to_num(step_s / 2) + ROUNDING_S
+    held = np.where(near[:, None], values[nearest], np.nan)
+    return np.asarray(np.where(bridged[:, None], between, held))
+
+
+def _nothing_found(folder: Path, found: Found) -> str:
+    first = (found.missing or found.ambiguous)[0]
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.csv"))
+    there = f"it holds {len(files)} CSV files, such as {files[0]!r}" if files else "it holds no CSV file"
+    return (
+        f"action_units.imports = {str(folder)!r}: no CSV for any of {len(found.missing) + len(found.ambiguous)} clips,"
+        f" expected '{first}.csv'; {there}: name them by clip"
+    )
+
+
+def _report(folder: Path, found: Found, counts: Mapping[str, int], tally: _Tally) -> None:
+    """Tell how much was found, and of clips about which something is odd."""
+    share = tally.measured / tally.frames if tally.frames else 0.0
+    parts = [f"{count} {name}" for name, count in counts.items() if count]
+    print(f"action_units: CSV files: {', '.join(parts)}; {share:.1%} of the frames measured", file=sys.stderr)
+    _warn(f"have no CSV below {folder}: all of them is a gap", found.missing)
+    _warn(f"could each mean several CSV files below {folder}: all of them is a gap", found.ambiguous)
+    for oddity, clip_ids in tally.clips.items():
+        _warn(oddity, clip_ids)
+
+
+def _warn(what: str, clip_ids: Sequence[str]) -> None:
+    if clip_ids:
+        more = ", ..." if len(clip_ids) > EXAMPLES else ""
+        print(
+            f"action_units: warning: {len(clip_ids)} clips {what}: {', '.join(clip_ids[:EXAMPLES])}{more}",
+            file=sys.stderr,
+        )

@@ -1,0 +1,64 @@
+"""Stage `index`: the clips of one shard, and which files are refused by their name or their first bytes."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from avpretext import corpora
+from avpretext.config import CorpusOptions
+from avpretext.corpora import ClipFile
+from avpretext.corpora import listing as listings
+from avpretext.flow import schemas
+from avpretext.refusal import reject_row
+from avpretext.shards import provenance, write_table
+
+
+def run(
+    corpus: CorpusOptions,
+    shard: int,
+    output: Path,
+    rejects: Path,
+    listing: Path | None = None,
+    fingerprint: str | None = None,
+) -> None:
+    """Write the clips of one shard of a corpus, sorted by clip_id, and the files refused.
+
+    Parameters
+    ----------
+    corpus
+        Where it lies, how it is read, and into how many shards it is split.
+    shard
+        Which of the shards, from 0.
+    output
+        Clips, `schemas.INDEX`; the label is the acted one, where the name tells it.
+    rejects
+        Refused files, `schemas.REJECTS`.
+    listing, fingerprint
+        A listing of the corpus, and the fingerprint that the shard must have in it to be believed; without them, or
+        where they do not fit together, the corpus is scanned.
+
+    Raises
+    ------
+    UserError
+        The corpus is missing or empty.
+    """
+    files = _listed(corpus, shard, listing, fingerprint)
+    if files is None:
+        files = corpora.scan(corpus, shard)
+    clips = [_row(file) for file in files if file.clip is not None]
+    refused = [reject_row(file.clip_id, file.path, "index", file.refusal) for file in files if file.refusal is not None]
+    made_by = provenance(
+        "index", {"reader": corpus.reader, "parts": corpus.parts, "table": corpus.table, "video": corpus.video}
+    )
+    write_table(output, sorted(clips, key=lambda row: str(row["clip_id"])), schemas.INDEX, made_by)
+    write_table(rejects, sorted(refused, key=lambda row: (row["clip_id"], row["path"])), schemas.REJECTS, made_by)
+
+
+def _listed(corpus: CorpusOptions, shard: int, listing: Path | None, fingerprint: str | None) -> list[ClipFile] | None:
+    if listing is None or fingerprint is None:
+        return None
+    return listings.shard_from(listing, corpus, shard, fingerprint)
+
+
+def _row(file: ClipFile) -> dict[str, object]:
+    assert file.clip is not None
+    return {**asdict(file.clip), "path": file.path, "recording": None, "size_bytes": file.size_bytes}

@@ -1,0 +1,179 @@
+"""On which clips a setting was trained and tested: the table `folds`, and what its captions must say of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from avpretext import shards
+from avpretext.config import Config
+from avpretext.corpora import protocols
+from avpretext.corpora.leaks import DROPPED
+from avpretext.corpora.reader import is_media
+from avpretext.corpora.settings import Setting, settings_of
+from avpretext.evaluation.summaries import Rows, present
+from avpretext.flow.paths import Layout
+from avpretext.names import key
+
+PARTS = (*protocols.PARTS, DROPPED)
+_LISTED = 20
+"""Speakers of a part are named when they are no more than this."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a reader must know of the folds of a setting.
+
+    Attributes
+    ----------
+    sentence
+        The protocol in words, with the copies of test audio that were left out; empty where nothing is said.
+    leaking
+        Speakers who are in test and in train or dev of the same fold; names that are `names.alike` are of one.
+    trained_on
+        The corpora that are trained on, if they are not the tested one alone.
+    without_dev
+        Whether no fold has dev clips.
+    departures
+        How the folds depart from what the protocol says, such as folds that are left out, and what else is to be known.
+    wrong
+        What makes figures wrong, such as classes that are tested and not taught.
+    """
+
+    sentence: str
+    leaking: int
+    trained_on: tuple[str, ...]
+    without_dev: bool
+    departures: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a caption must say, as sentences."""
+        said = []
+        if self.leaking:
+            said.append(f"NOT speaker-independent: {_people(self.leaking)} both in training and in test.")
+        if self.trained_on:
+            said.append(f"Trained on {' and '.join(self.trained_on)}.")
+        return [*said, *self.wrong]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the notes under a table say, as sentences."""
+        said = [self.sentence] if self.sentence else []
+        said += self.departures
+        if self.without_dev:
+            said.append("No clips are set aside to choose the epoch: the last one is kept.")
+        return said
+
+
+def _people(speakers: int) -> str:
+    return "1 speaker is" if speakers == 1 else f"{speakers:,} speakers are"
+
+
+def protocol_of(corpus: str, setting: Setting, layout: Layout) -> Protocol | None:
+    """Return what is to be known of the folds of a setting; None before they are made."""
+    path = layout.folds(corpus, setting.name)
+    if not present([path]):
+        return None
+    rows = shards.read(path)
+    trained = rows.filter(pl.col("part") == "train")["corpus"].unique().sort().to_list()
+    made_by = shards.read_provenance(path)
+    return Protocol(
+        sentence=_as_sentence(str(made_by.get("sentence", ""))),
+        # Of other corpora, only those are the same people whom `folds` has found to be.
+        leaking=len(_leaking(rows)) if trained == [corpus] or made_by.get("speaker_leaks") else 0,
+        trained_on=() if trained == [corpus] else tuple(trained),
+        without_dev=rows.filter(pl.col("part") == "dev").is_empty(),
+        departures=tuple(_as_sentence(str(note)) for note in made_by.get("notes", [])),
+        wrong=tuple(_as_sentence(str(warning)) for warning in made_by.get("warnings", [])),
+    )
+
+
+def _as_sentence(text: str) -> str:
+    """Return a text with a capital and a full stop.
+
+    >>> _as_sentence("protocol chou: 5 folds")
+    'Protocol chou: 5 folds.'
+    """
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}." if text else ""
+
+
+def _leaking(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the people who are on both sides of a fold."""
+    place = ["fold", "person"]
+    # A path stands for a speaker who is not known; files are not alike.
+    people = {name: key(name) for name in rows["speaker"].drop_nulls().unique() if not is_media(name)}
+    known = rows.filter(pl.col("speaker").is_not_null()).with_columns(person=pl.col("speaker").replace(people))
+    tested = known.filter(pl.col("part") == "test").select(place)
+    used = known.filter(pl.col("part").is_in(["train", "dev"])).select(place)
+    return tested.join(used, on=place, how="semi").select("person").unique()
+
+
+def fold_rows(config: Config, layout: Layout) -> Rows:
+    """Return one row per fold and part of every setting, and per corpus that the part's clips are of."""
+    return [
+        row
+        for corpus, options in config.corpora.items()
+        for setting in settings_of(options)
+        for row in rows_of(corpus, setting, layout)
+    ]
+
+
+def copy_rows(config: Config, layout: Layout) -> Rows:
+    """Return one row per fold and clip that was left out as a copy of another."""
+    return [
+        {"corpus": corpus, "target": setting.target_name, "protocol": setting.protocol, "clips_of": row["corpus"]}
+        | {key: row[key] for key in ("fold", "clip_id", "copy_of")}
+        for corpus, options in config.corpora.items()
+        for setting in settings_of(options)
+        for path in present([layout.folds(corpus, setting.name)])
+        for row in shards.read(path).filter(pl.col("part") == DROPPED).to_dicts()
+    ]
+
+
+def rows_of(corpus: str, setting: Setting, layout: Layout) -> Rows:
+    """Return the rows of one setting; none before its folds are made."""
+    path = layout.folds(corpus, setting.name)
+    if not present([path]):
+        return []
+    named = {"corpus": corpus, "target": setting.target_name, "protocol": setting.protocol}
+    parts = shards.read(path).group_by("fold", "name", "part", "corpus")
+    counted = parts.agg(pl.col("speaker").drop_nulls().unique().sort(), pl.len().alias("clips"))
+    order = pl.col("part").replace_strict({part: place for place, part in enumerate(PARTS)}, return_dtype=pl.Int32)
+    lacking = shards.read_provenance(path).get("lacking", {})
+    return [_row(row, lacking) | named for row in counted.sort("fold", order, "corpus").to_dicts()]
+
+
+def _row(row: dict[str, Any], lacking: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Any]:
+    speakers = row["speaker"]
+    return {
+        "fold": row["fold"], "name": row["name"], "part": row["part"], "clips_of": row["corpus"],
+        "speakers": len(speakers), "clips": row["clips"],
+        "speaker_names": "; ".join(speakers) if len(speakers) <= _LISTED else None,
+        "lacks_classes": "; ".join(lacking.get(str(row["fold"]), {}).get(row["part"], [])) or None,
+    }  # fmt: skip
+
+
+def compact(rows: Rows) -> list[tuple[str, list[str]]]:
+    """Return (name of the fold, what trains, chooses the epoch and tests, in words) for each fold of one setting.
+
+    What was left out is added in a fourth cell where any fold has it.
+    """
+    parts = PARTS if any(row["part"] == "dropped" for row in rows) else PARTS[:3]
+    found = []
+    for fold in dict.fromkeys(row["fold"] for row in rows):
+        of_fold = [row for row in rows if row["fold"] == fold]
+        cells = [[_cell(row) for row in of_fold if row["part"] == part] for part in parts]
+        found.append((str(of_fold[0]["name"]), ["; ".join(cell) for cell in cells]))
+    return found
+
+
+def _cell(row: dict[str, Any]) -> str:
+    """Return what a part holds: a few speakers by name, more by number; the corpus where it is another."""
+    origin = "" if row["clips_of"] == row["corpus"] else f"{row['clips_of']}: "
+    clips = f"{row['clips']:,} clip{'s' if row['clips'] != 1 else ''}"
+    people = f", {row['speakers']:,} speaker{'s' if row['speakers'] != 1 else ''}" if row["speakers"] else ""
+    lacks = f", no {row['lacks_classes']}" if row["lacks_classes"] and row["part"] != "test" else ""
+    return f"{origin}{clips}{people}{lacks}"

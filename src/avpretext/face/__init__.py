@@ -1,0 +1,1 @@
+"""What is measured of the face: landmarks, head pose, motion, small pictures."""

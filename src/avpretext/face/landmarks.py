@@ -1,0 +1,286 @@
+"""Landmarks, blendshapes and head pose of the clip's face, frame by frame, by MediaPipe FaceLandmarker.
+
+The stage reads stored JPEG frames a row group at a time; `watch` hands it frames as they are decoded. Of a clip it
+holds some minutes of rows, and the rest in a file, so that clips of any length fit. MediaPipe keeps about one processor
+busy: more shards, not more threads, make it faster.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import cv2
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from avpretext import shards
+from avpretext.config import LandmarkOptions
+from avpretext.face import geometry
+from avpretext.face.blendshapes import BLENDSHAPES
+from avpretext.face.model_file import FACE_MODEL, verified
+from avpretext.face.points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
+from avpretext.face.preview import Preview, wanted_clips
+from avpretext.face.thumbnails import Thumbnails
+from avpretext.face.tracker import Face, FaceTracker
+from avpretext.flow import schemas
+from avpretext.progress import progress
+from avpretext.refusal import Refusal, reject_row
+
+BLOCK = 512
+"""Rows of a row group."""
+
+WAITING = 4 * BLOCK
+"""Rows of a clip that wait in memory until it has ended: of a minute and a half, 12 MB."""
+
+Picture = NDArray[np.uint8]
+
+Frame = tuple[int, float, Picture | None]
+"""Number, time in seconds, and RGB picture of shape (height, width, 3); None where it is damaged."""
+
+
+@dataclass(frozen=True)
+class Artefacts:
+    """Where what the stage makes of a shard goes.
+
+    Attributes
+    ----------
+    landmarks
+        `schemas.landmarks`, a row for each frame of the clips that are not refused.
+    rejects
+        Clips refused: `no_face`.
+    preview
+        A few frames of a few clips.
+    thumbnails
+        A few small pictures of the face of every clip; None: none are kept. See `Thumbnails`.
+    """
+
+    landmarks: Path
+    rejects: Path
+    preview: Path
+    thumbnails: Path | None = None
+
+
+def run(frames: Path, model: Path, options: LandmarkOptions, artefacts: Artefacts, threads: int = 1) -> None:
+    """Find the face in every stored frame of a shard.
+
+    Parameters
+    ----------
+    frames
+        Shard of `split/frames`.
+    model
+        The file `face_landmarker.task`.
+    options
+        Which points are kept, and when a clip is refused.
+    artefacts
+        What is written.
+    threads
+        Size of MediaPipe's pool of threads.
+    """
+    clips = list(shards.rows_per_clip(frames))
+    stored = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
+    label = f"landmarks {artefacts.landmarks.parent.parent.name}/{artefacts.landmarks.stem}"
+    with LandmarkWriter(model, options, artefacts, clips, threads) as writer:
+        for clip_id, parts in progress(stored, total=len(clips), unit="clips", label=label):
+            writer.keep(writer.look(clip_id, _stored_frames(parts)))
+
+
+def decode(jpeg: bytes) -> Picture | None:
+    """Return a stored frame as RGB, shape (height, width, 3), or None when it is damaged."""
+    if not jpeg:
+        return None
+    image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    return None if image is None else np.asarray(image, dtype=np.uint8)
+
+
+def _stored_frames(parts: Iterable[tuple[str, pa.Table]]) -> Iterator[Frame]:
+    """Yield the frames of each row."""
+    for _, rows in parts:
+        columns = (rows[name].to_pylist() for name in ("frame", "time_s", "image"))
+        for frame, time_s, image in zip(*columns, strict=True):
+            yield frame, time_s, decode(image["bytes"])
+
+
+class LandmarkWriter:
+    """Follows the face through clips, and writes what it sees of a shard; a context manager.
+
+    Parameters
+    ----------
+    model, options, artefacts, threads
+        See `run`.
+    clips
+        The clips of the shard, in their order.
+    """
+
+    def __init__(
+        self, model: Path, options: LandmarkOptions, artefacts: Artefacts, clips: Sequence[str], threads: int = 1
+    ) -> None:
+        cv2.setNumThreads(threads)
+        self._model, self._options, self._artefacts, self._threads = model, options, artefacts, threads
+        self._made_by = shards.provenance("landmarks", options.model_dump(mode="json"), {FACE_MODEL: verified(model)})
+        self._points = DLIB_POINTS if options.points == "dlib68" else MEDIAPIPE_POINTS
+        self._schema = schemas.landmarks(self._points, len(BLENDSHAPES))
+        self._shown = wanted_clips(clips)
+        self._preview: list[dict[str, Any]] = []
+        self._thumbnails: list[dict[str, Any]] = []
+        self._refused: list[dict[str, Any]] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        writer = shards.ShardWriter(self._artefacts.landmarks, self._schema, self._made_by, row_group=BLOCK)
+        self._writer = self._stack.enter_context(writer)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+        if kind is not None:
+            return
+        shards.write_table(self._artefacts.rejects, self._refused, schemas.REJECTS, self._made_by)
+        shards.write_table(self._artefacts.preview, self._preview, schemas.FRAMES, self._made_by)
+        if self._artefacts.thumbnails is not None:
+            shards.write_table(self._artefacts.thumbnails, self._thumbnails, schemas.THUMBNAILS, self._made_by)
+
+    def look(self, clip_id: str, frames: Iterable[Frame]) -> "ClipSeen":
+        """Follow the face through the frames of a clip; several clips may be looked at, at a time."""
+        seen = ClipSeen(clip_id, self._points, self._schema, self._artefacts.landmarks.parent)
+        if clip_id in self._shown:
+            seen.preview = Preview()
+        if self._artefacts.thumbnails is not None:
+            seen.thumbnails = Thumbnails()
+        with FaceTracker(self._model, self._options.max_faces, self._options.min_confidence, self._threads) as tracker:
+            for frame, time_s, image in frames:
+                seen.add(frame, time_s, image, None if image is None else tracker.track(image, time_s))
+        return seen
+
+    def keep(self, seen: "ClipSeen") -> None:
+        """Write what was seen of a clip, or refuse it when too few of its frames show a face."""
+        if seen.detected < max(self._options.min_face_fraction * seen.frames, 1):
+            limit = f"landmarks.min_face_fraction = {self._options.min_face_fraction}"
+            refusal = Refusal("no_face", f"a face in {seen.detected} of {seen.frames} frames; {limit}")
+            self._refused.append(reject_row(seen.clip_id, None, "landmarks", refusal))
+            seen.close()
+            return
+        for rows in seen.take():
+            self._writer.write(rows)
+        if seen.preview is not None:
+            self._preview += seen.preview.rows(seen.clip_id)
+        if seen.thumbnails is not None:
+            self._thumbnails += seen.thumbnails.rows(seen.clip_id)
+
+
+@dataclass
+class ClipSeen:
+    """What was seen of one clip, until it is known whether it is kept: in memory while that is little, else in a file.
+
+    Attributes
+    ----------
+    clip_id
+        Which clip.
+    points
+        How many landmarks of each face are kept.
+    schema
+        Of the rows.
+    folder
+        Where the file is, which has no name and vanishes with the process.
+    frames, detected
+        How many frames there were, and how many showed a face.
+    preview, thumbnails
+        Pictures for people to look at; None: not wanted.
+    """
+
+    clip_id: str
+    points: int
+    schema: pa.Schema
+    folder: Path
+    frames: int = 0
+    detected: int = 0
+    preview: Preview | None = None
+    thumbnails: Thumbnails | None = None
+    _waiting: list[dict[str, Any]] = field(default_factory=list)
+    _aside: IO[bytes] | None = None
+
+    def add(self, frame: int, time_s: float, image: Picture | None, face: Face | None) -> None:
+        """Note one frame."""
+        height, width = (None, None) if image is None else image.shape[:2]
+        row = {"clip_id": self.clip_id, "frame": frame, "time_s": time_s, "height": height, "width": width}
+        self.frames += 1
+        self.detected += face is not None
+        self._waiting.append(row | _face_columns(face, self.points))
+        if self.preview is not None:
+            self.preview.offer(frame, time_s, image)
+        if self.thumbnails is not None:
+            self.thumbnails.offer(frame, time_s, image, face)
+        if len(self._waiting) >= WAITING:
+            self._put_aside()
+
+    def _put_aside(self) -> None:
+        """Move the rows that wait from memory to the file."""
+        if self._aside is None:
+            self._aside = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115
+        with pa.ipc.new_stream(self._aside, self.schema) as stream:
+            stream.write_table(self._in_memory())
+
+    def _in_memory(self) -> pa.Table:
+        """Return the rows that wait in memory, which then are there no longer."""
+        _add_head_pose(self._waiting)
+        rows, self._waiting = self._waiting, []
+        return _as_table(rows, self.schema)
+
+    def take(self) -> Iterator[pa.Table]:
+        """Yield all rows, in order, once."""
+        if self._aside is not None:
+            end = self._aside.tell()
+            self._aside.seek(0)
+            while self._aside.tell() < end:
+                with pa.ipc.open_stream(self._aside) as stream:
+                    yield stream.read_all()
+        self.close()
+        if self._waiting:
+            yield self._in_memory()
+
+    def close(self) -> None:
+        """Remove the file."""
+        if self._aside is not None:
+            self._aside.close()
+            self._aside = None
+
+
+def _face_columns(face: Face | None, points: int) -> dict[str, Any]:
+    if face is None:
+        return {"detected": False, "faces": 0, "landmarks": None, "blendshapes": None}
+    kept = dlib_points(face.landmarks) if points == DLIB_POINTS else face.landmarks
+    return {"detected": True, "faces": face.faces, "landmarks": kept, "blendshapes": face.blendshapes}
+
+
+def _add_head_pose(rows: list[dict[str, Any]]) -> None:
+    """Add the columns of the head pose to the rows of some frames, null without a face."""
+    seen = [row["landmarks"] for row in rows if row["detected"]]
+    angles = iter(geometry.head_pose(dlib_points(np.stack(seen))).tolist() if seen else ())
+    for row in rows:
+        turned = next(angles) if row["detected"] else (None, None, None)
+        row["pitch_deg"], row["yaw_deg"], row["roll_deg"] = turned
+
+
+def _as_table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Build an Arrow table; the long vectors go as arrays, which is 20 times as fast as as lists."""
+    columns = [
+        _vectors([row[name.name] for row in rows], name.type)
+        if pa.types.is_fixed_size_list(name.type)
+        else pa.array([row[name.name] for row in rows], type=name.type)
+        for name in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _vectors(values: list[NDArray[np.float32] | None], kind: pa.FixedSizeListType) -> pa.Array:
+    empty = np.zeros(kind.list_size, dtype=np.float32)
+    flat = np.concatenate([empty if value is None else value.ravel() for value in values])
+    missing = pa.array([value is None for value in values])
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat), type=kind, mask=missing)

@@ -1,1 +1,0 @@
-"""Speech descriptors, landmarks, motion and action units."""

@@ -1,0 +1,180 @@
+"""The pictures of a clip: kept frames, else the video itself decoded again, else what thumbnails there are."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from avpretext import shards
+from avpretext.config import Config, MediaOptions
+from avpretext.errors import UserError
+from avpretext.evaluation.summaries import present
+from avpretext.flow.paths import Layout
+from avpretext.flow.schemas import REASONS
+from avpretext.inspect.clip import Inspected
+from avpretext.media import ffmpeg
+from avpretext.media.decode import Decoded, decode
+from avpretext.media.stretches import Stretch
+from avpretext.refusal import Refusal
+
+Picture = NDArray[np.uint8]
+
+BLANK = (58, 70, 78)
+"""RGB of where there is no picture."""
+
+
+@dataclass
+class Pictures:
+    """What there is to see of a clip.
+
+    Attributes
+    ----------
+    source
+        Where pictures are from; `thumbnails`: of some frames the face alone, `nothing`: sound only, or no pictures.
+    note
+        The same in words, for people.
+    size
+        Width and height in which landmarks are measured; None: there are neither pictures nor landmarks.
+    kept
+        Of `frames`: the shard that they are in.
+    decoded
+        Of `video`: the clip as it was decoded.
+    small
+        Of `thumbnails`: the face as JPEG by frame.
+    why
+        Of `thumbnails`: why there is nothing better.
+    """
+
+    source: Literal["frames", "video", "thumbnails", "nothing"]
+    note: str
+    size: tuple[int, int] | None
+    kept: tuple[str, str] | None = None
+    decoded: Decoded | None = None
+    small: dict[int, bytes] = field(default_factory=dict)
+    why: str = ""
+
+    @property
+    def of_all(self) -> bool:
+        """Whether there is a picture of every frame."""
+        return self.source in ("frames", "video")
+
+    def blank(self) -> Picture:
+        """Return what stands where there is no picture."""
+        assert self.size is not None
+        return np.full((self.size[1], self.size[0], 3), BLANK, np.uint8)
+
+    def every(self, clip: Inspected, wanted: set[int] | None = None) -> Iterator[tuple[int, Picture | None]]:
+        """Yield (number, RGB picture) of each frame in order, once; the picture is None where there is none.
+
+        Parameters
+        ----------
+        clip
+            The clip.
+        wanted
+            Only these frames; None: all.
+        """
+        stored = self._jpegs(clip)
+        for frame in range(clip.frames):
+            jpeg = next(stored, None)
+            if wanted is None or frame in wanted:
+                yield frame, self._picture(frame, jpeg, clip)
+
+    def _jpegs(self, clip: Inspected) -> Iterator[bytes]:
+        if self.decoded is not None:
+            yield from self.decoded.images()
+        elif self.kept is not None:
+            rows = shards.read_clip(*self.kept, ["frame", "image"]).sort("frame")
+            yield from (image["bytes"] for image in rows["image"])
+
+    def _picture(self, frame: int, jpeg: bytes | None, clip: Inspected) -> Picture | None:
+        """Return one frame as people see it."""
+        if jpeg:
+            return _rgb(jpeg)
+        if self.size is None:
+            return None
+        canvas = self.blank()
+        if frame in self.small and clip.points is not None:
+            _paste(canvas, _rgb(self.small[frame]), clip.points[frame])
+        return canvas
+
+
+def _rgb(jpeg: bytes) -> Picture | None:
+    image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    return None if image is None else np.asarray(image, dtype=np.uint8)
+
+
+def _paste(canvas: Picture, face: Picture | None, points: NDArray[np.floating]) -> None:
+    """Put a thumbnail where it was cut out."""
+    # It brings MediaPipe with it, seconds that are wanted only where thumbnails are shown.
+    from avpretext.face.thumbnails import face_square
+
+    if face is None or np.isnan(points).any():
+        return
+    left, top, side = face_square(canvas.shape, points)
+    canvas[top : top + side, left : left + side] = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
+
+
+def pictures_of(config: Config, clip: Inspected) -> Pictures:
+    """Find the pictures of a clip: the best that there are."""
+    corpus, layout = config.corpora[clip.place.corpus], Layout(config.results)
+    if not corpus.video:
+        return Pictures("nothing", "none: the corpus is audio only (video: false)", None)
+    kept = layout.shard(clip.place.corpus, "split", clip.shard, "frames")
+    if present([kept]) and shards.read_clip(kept, clip.place.clip_id, ["frame"]).height == clip.frames:
+        return Pictures("frames", "frames kept by split", clip.size, kept=(kept, clip.place.clip_id))
+    found = again(config, clip)
+    if isinstance(found, Decoded):
+        clip_size = clip.size or _size_of(found)
+        return Pictures("video", "the video itself, decoded again as split did", clip_size, decoded=found)
+    small = _thumbnails(layout, clip)
+    if clip.points is None:
+        return Pictures("nothing", f"none: {found}", None)
+    shown = "thumbnails of some frames, landmarks of all" if small else "landmarks alone"
+    return Pictures("thumbnails", f"{shown}: {found}", clip.size, small=small, why=found)
+
+
+def again(config: Config, clip: Inspected) -> Decoded | str:
+    """Decode the clip's file again, as `split` did; or say why that is not possible.
+
+    It is decoded by the same code, program and closed lists of formats, with the options that `split` ran with. Sound
+    and number of frames must come out the same, or landmarks would lie on other frames than they were found in.
+    """
+    place, corpus = clip.place, config.corpora[clip.place.corpus]
+    source = Path(corpus.path) / place.row["path"]
+    if not source.is_file():
+        return f"{source} is not there"
+    known = {key: value for key, value in clip.split.items() if key in MediaOptions.model_fields}
+    options = MediaOptions.model_validate({**known, "ffmpeg": config.split.ffmpeg})
+    stretch = Stretch(place.row["start_s"] or 0.0, place.row["end_s"])
+    try:
+        program = ffmpeg.program(options.ffmpeg)
+        with tempfile.TemporaryDirectory() as folder:
+            decoded = decode(source, program, options, True, Path(folder), stretch)
+    except UserError as error:
+        return str(error)
+    if isinstance(decoded, Refusal):
+        return f"{source}: {REASONS[decoded.reason]}"
+    seen = len(decoded.frame_bytes)
+    if decoded.content != clip.content or (clip.points is not None and seen != len(clip.points)):
+        decoded.spool.close()
+        return f"{source} is not the file that split decoded: its sound or its number of frames is another"
+    return decoded
+
+
+def _size_of(decoded: Decoded) -> tuple[int, int] | None:
+    decoded.spool.seek(decoded.skipped_bytes)
+    first = _rgb(decoded.spool.read(decoded.frame_bytes[0])) if decoded.frame_bytes else None
+    return None if first is None else (first.shape[1], first.shape[0])
+
+
+def _thumbnails(layout: Layout, clip: Inspected) -> dict[int, bytes]:
+    file = layout.shard(clip.place.corpus, "landmarks", clip.shard, "thumbnails")
+    if not present([file]):
+        return {}
+    rows = shards.read_clip(file, clip.place.clip_id, ["frame", "image"])
+    return {frame: image["bytes"] for _, frame, image in rows.select("clip_id", "frame", "image").iter_rows()}

@@ -1,0 +1,114 @@
+"""A clip as an mp4 with its sound: every frame with the landmarks, and its signals with a cursor that moves along."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
+
+from avpretext.flow.schemas import SAMPLE_RATE_HZ
+from avpretext.inspect import traces, words
+from avpretext.inspect.canvas import PALETTE, Sheet, painted
+from avpretext.inspect.clip import Inspected
+from avpretext.inspect.clip_pictures import Pictures
+from avpretext.inspect.find import said
+from avpretext.inspect.overlay import Picture, View, drawn, view_of
+from avpretext.media.encode import write_mp4
+
+WIDTH, MARGIN, HEAD = 1280, 20, 74
+COLUMN = 440
+"""Pixels of the column with the picture."""
+
+CURSOR = 2
+"""Pixels across."""
+
+_SCORES = 150
+_READING = 26
+"""Pixels for the scores of the emotions, and for the time, under the picture."""
+
+
+def write(path: Path, clip: Inspected, pictures: Pictures, whole: bool, height: int) -> None:
+    """Write the mp4; frame k shows frame k of the video grid, its landmarks, and the cursor at k / fps.
+
+    Parameters
+    ----------
+    path
+        The file; it appears whole or not at all.
+    clip, pictures
+        What is drawn.
+    whole
+        True: whole frames; False: cut to where the face goes.
+    height
+        Of the film in pixels.
+    """
+    still, axis, view = background(clip, pictures, whole, height)
+    films = _frames(still, axis, view, clip, pictures)
+    write_mp4(path, films, (still.shape[1], still.shape[0]), clip.fps, clip.sound, SAMPLE_RATE_HZ)
+
+
+def background(
+    clip: Inspected, pictures: Pictures, whole: bool, height: int
+) -> tuple[Picture, traces.TimeAxis, View | None]:
+    """Return what stands still in the film, where its time axis lies, and which part of each picture is shown."""
+    panels = traces.panels_of(clip)
+    seen = pictures.size is not None
+    tall = min(height, HEAD + traces.height_of(panels) + MARGIN) if not seen else height
+    tall -= tall % 2
+    left = MARGIN + COLUMN + MARGIN if seen else MARGIN
+    with painted():
+        sheet = Sheet(WIDTH, tall)
+        sheet.text(MARGIN, 14, clip.place.clip_id, 18, bold=True)
+        sheet.text(MARGIN, 40, words.headline(clip), 12, "muted")
+        if clip.place.refusals:
+            sheet.text(MARGIN, 57, said(clip.place.refusals), 11, "warm")
+        elif pictures.source == "thumbnails":
+            sheet.text(MARGIN, 57, f"Landmarks alone: {pictures.why}", 10, "muted")
+        axis = traces.draw(sheet, panels, (left, HEAD, WIDTH - left - MARGIN, tall - HEAD - 8), clip.sample.duration_s)
+        view = None
+        if pictures.size is not None:
+            below = _SCORES if clip.sample.scores else 0
+            box = (COLUMN, tall - HEAD - _READING - below - MARGIN)
+            view = view_of(pictures.size, clip.points, box, whole)
+            if below:
+                _scores(sheet, clip, HEAD + view.size[1] + _READING)
+        return sheet.pixels(), axis, view
+
+
+def _scores(sheet: Sheet, clip: Inspected, top: float) -> None:
+    axes = sheet.axes(MARGIN + 40, top + 32, COLUMN - 60, _SCORES - 40)
+    traces.scores(axes, clip)
+    sheet.text(MARGIN, top + 4, f"Task 3: {words.emotion(clip)}", 12)
+
+
+def _frames(
+    still: Picture, axis: traces.TimeAxis, view: View | None, clip: Inspected, pictures: Pictures
+) -> Iterator[Picture]:
+    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 13)
+    for frame, picture in pictures.every(clip):
+        film = still.copy()
+        time_s = frame / clip.fps
+        at = round(axis.at(min(time_s, axis.duration_s)))
+        film[round(axis.top) : round(axis.bottom), at - CURSOR // 2 : at - CURSOR // 2 + CURSOR] = _rgb("warm")
+        below = HEAD
+        if view is not None:
+            points = None if clip.points is None else clip.points[frame]
+            # Thumbnails would flash up for a frame now and then.
+            seen = picture if picture is not None and pictures.of_all else pictures.blank()
+            shown = drawn(seen, points, view)
+            film[HEAD : HEAD + shown.shape[0], MARGIN : MARGIN + shown.shape[1]] = shown
+            below = HEAD + shown.shape[0]
+        yield _reading(film, f"{time_s:.2f} s, frame {frame}", below, font, view is not None)
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(PALETTE[colour][1:]))
+
+
+def _reading(film: Picture, text: str, below: int, font: ImageFont.FreeTypeFont, seen: bool) -> Picture:
+    """Write the time under the picture, or at the upper right where there is none."""
+    left, top = (MARGIN, below + 6) if seen else (WIDTH - MARGIN - 150, 16)
+    part = Image.fromarray(film[top : top + 20, left : left + 160])
+    ImageDraw.Draw(part).text((0, 0), text, font=font, fill=_rgb("ink"))
+    film[top : top + 20, left : left + 160] = np.asarray(part)
+    return film

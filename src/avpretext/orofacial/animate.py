@@ -1,0 +1,132 @@
+"""A mouth from any speech: a film of it, and blendshapes for an animator's rig."""
+
+import csv
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from avpretext.errors import UserError
+from avpretext.evaluation import formats
+from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
+from avpretext.flow.schemas import REASONS, SAMPLE_RATE_HZ
+from avpretext.media import ffmpeg
+from avpretext.media.decode import Decoded, decode
+from avpretext.media.encode import write_mp4
+from avpretext.media.sound import read_plain
+from avpretext.orofacial import mouth
+from avpretext.orofacial.movement_data import is_silent, on_video_grid
+from avpretext.orofacial.saved_model import OrofacialModel, Said, read_model
+from avpretext.sound.live import LiveFeatures, parts
+
+SIZE = 480
+"""Width and height of the film, in pixels."""
+
+_LONGEST_S = 6 * 3600.0
+
+Samples = NDArray[np.int16]
+
+
+def run(folder: Path, source: Path, film: Path | None, blendshapes: Path | None) -> None:
+    """Animate a mouth from speech.
+
+    Parameters
+    ----------
+    folder
+        Of the model, such as `results/orofacial/joint/model`.
+    source
+        Any file with sound that ffmpeg decodes.
+    film
+        The mp4 to write: the mouth, with the sound; None: none.
+    blendshapes
+        The CSV to write: `frame`, `time_s`, and a column for each of `MOUTH_BLENDSHAPES`, 0..1; None: none.
+
+    Raises
+    ------
+    UserError
+        The model or the file is none, or nothing is to be heard.
+    """
+    model = read_model(folder)
+    sound = listen(source, model)
+    said = animated(model, sound, str(source))
+    if blendshapes is not None:
+        formats.write_text(blendshapes, as_csv(model, said))
+    if film is not None:
+        shapes = model.rest + said.movement.reshape(len(said.movement), -1, 2)
+        pictures = (mouth.draw(shape, SIZE, "") for shape in shapes)
+        write_mp4(film, pictures, (SIZE, SIZE), model.fps, sound, SAMPLE_RATE_HZ)
+
+
+def listen(source: Path, model: OrofacialModel) -> Samples:
+    """Return the sound of a file, 16 kHz, mono.
+
+    Raises
+    ------
+    UserError
+        It has none, or cannot be decoded.
+    """
+    if not source.is_file():
+        raise UserError(f"{source}: no such file; expected a file with speech, such as a WAV")
+    if (plain := read_plain(source)) is not None:
+        return plain
+    options = model.config.split.model_copy(
+        update={"trim_db": None, "min_duration_s": 0.0, "max_duration_s": _LONGEST_S}
+    )
+    with tempfile.TemporaryDirectory(prefix="avpretext-") as folder:
+        decoded = decode(source, ffmpeg.program(options.ffmpeg), options, False, Path(folder))
+        if not isinstance(decoded, Decoded):
+            raise UserError(f"{source}: {REASONS[decoded.reason]} ({decoded.detail}); expected a file with speech")
+        sound: Samples = soundfile.read(io.BytesIO(decoded.flac), dtype="int16")[0]
+    return sound
+
+
+def animated(model: OrofacialModel, sound: Samples, where: str) -> Said:
+    """Return what a model says of sound, 16 kHz, mono; `where` is for messages.
+
+    Raises
+    ------
+    UserError
+        Nothing is to be heard; or the model hears features of the user's own, which a file alone does not give.
+    """
+    if len(sound) == 0 or not sound.any():
+        raise UserError(f"{where}: silent: every sample is zero, there is no speech to move a face; expected speech")
+    options = model.config.orofacial
+    own = [name for name in options.features if name not in ("speech", "log_mel")]
+    if own:
+        raise UserError(
+            f"the model hears {own[0]!r}, features of your own; animate needs one that hears speech or log_mel"
+        )
+    frames = features_of(model, sound)
+    if is_silent(frames):
+        raise UserError(f"{where}: silent: nothing in it varies; expected a file with speech")
+    count = max(1, round(len(sound) / SAMPLE_RATE_HZ * model.fps))
+    return model.predict(on_video_grid(frames, count, model.fps, options.context))
+
+
+def features_of(model: OrofacialModel, sound: Samples) -> NDArray[np.float32]:
+    """Return what a model hears of sound, (T, F) every 10 ms, as the stages `speech` and `log_mel` compute it."""
+    chosen = model.config.orofacial
+    # Of a context the names are those of every 10 ms frame; the columns are the same for all of them.
+    channels = list(dict.fromkeys(name.rpartition("@")[0] if chosen.context else name for name in model.channels))
+    live = LiveFeatures(
+        model.config.speech if "speech" in chosen.features else None,
+        model.config.log_mel if "log_mel" in chosen.features else None,
+        channels,
+    )
+    try:
+        return np.concatenate([live.of(part) for part in parts([sound])])
+    finally:
+        live.close()
+
+
+def as_csv(model: OrofacialModel, said: Said) -> str:
+    """Return the blendshapes of what a model says, a row per video frame, under ARKit's names."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["frame", "time_s", *MOUTH_BLENDSHAPES])
+    for frame, values in enumerate(model.blendshapes(said.movement)):
+        writer.writerow([frame, f"{frame / model.fps:.4f}", *(f"{value:.4f}" for value in values)])
+    return text.getvalue()

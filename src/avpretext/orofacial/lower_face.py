@@ -1,0 +1,73 @@
+"""How lips, jaw and lower cheeks move: what orofacial models learn to predict from speech.
+
+The points of each frame are laid over one upright head by the points that move with the skull (see `geometry`), in
+inter-ocular distances; the person's resting shape is taken off. So a face at rest that turns has no movement, whoever's
+it is. Frames are those of `landmarks`, on the video grid; a frame without a face has no movement.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from avpretext import shards
+from avpretext.action_units.neutral import read_speakers
+from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
+from avpretext.face.landmark_shards import ClipLandmarks, lists, read_clips
+from avpretext.face.points import INNER_LIPS, OROFACIAL_POINTS
+from avpretext.flow import schemas
+from avpretext.orofacial.resting_shape import (
+    RestingShape,
+    aligned,
+    mouth_blendshapes,
+    read_shapes,
+)
+from avpretext.progress import progress
+
+_UPPER, _LOWER = (int(np.flatnonzero(point == OROFACIAL_POINTS)[0]) for point in INNER_LIPS)
+
+
+def run(landmarks: Path, index: Path, shape: Path, output: Path) -> None:
+    """Measure the movement of the lower face in every frame of a shard.
+
+    Parameters
+    ----------
+    landmarks, index
+        One shard of `landmarks`, and of the stage that lists the clips and their speakers.
+    shape
+        The artefact of `resting_shape`.
+    output
+        Where the shard goes: `schemas.LOWER_FACE`.
+    """
+    speakers, shapes = read_speakers([index]), read_shapes(shape)
+    names = {"points": OROFACIAL_POINTS.tolist(), "blendshapes": list(MOUTH_BLENDSHAPES)}
+    total = len(shards.rows_per_clip(landmarks))
+    label = f"lower_face {output.parent.parent.name}/{output.stem}"
+    with shards.ShardWriter(output, schemas.LOWER_FACE, shards.provenance("lower_face", **names)) as writer:
+        for clip in progress(read_clips(landmarks, OROFACIAL_POINTS), total=total, unit="clips", label=label):
+            group = speakers.get(clip.clip_id) or clip.clip_id
+            if group in shapes:  # else no frame of the clip shows a face
+                writer.write(_rows(clip, shapes[group]))
+
+
+def movement(points: NDArray[np.floating], rest: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return how far each point is from where it rests, (F, P, 2), for aligned points (F, P, 2) and rest (P, 2)."""
+    return np.asarray(points - rest, np.float32)
+
+
+def aperture(moved: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return how much wider than at rest the lips are open, (...,), for movement (..., P, 2): negative when pressed.
+
+    In inter-ocular distances; the vertical distance between the middles of the inner edges.
+    """
+    return np.asarray(moved[..., _LOWER, 1] - moved[..., _UPPER, 1])
+
+
+def _rows(clip: ClipLandmarks, rest: RestingShape) -> pa.Table:
+    """Return the rows of a clip; what is not seen is null."""
+    moved = movement(aligned(clip), rest.points).reshape(len(clip.frame), -1)
+    shown = np.asarray(mouth_blendshapes(clip.blendshapes) - rest.blendshapes, np.float32)
+    columns = {"movement": lists(moved), "blendshapes": lists(shown)}
+    times = {"clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s}
+    return pa.table({**times, **columns}, schema=schemas.LOWER_FACE)

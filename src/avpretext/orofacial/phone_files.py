@@ -1,0 +1,209 @@
+"""Times of phones or words that other tools wrote: TextGrid, CTM, and GRID's .align.
+
+A clip's file is named like the clip_id, or like the clip's media file; of several, the one is taken that lies in
+folders of the same names (GRID has a `bbaf2n` of most speakers). A CTM may hold many clips; their ids are its first
+column.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
+
+from avpretext.errors import UserError
+from avpretext.names import nfc
+from avpretext.orofacial.phone_intervals import Interval
+from avpretext.orofacial.phone_labels import SILENCES, phones_of
+from avpretext.refusal import Refusal
+
+EXTENSIONS = (".textgrid", ".ctm", ".align")
+GRID_HZ = 25_000
+"""GRID's .align files count samples at 25 kHz, whatever the rate of the sound at hand."""
+
+_TIER = re.compile(r'"IntervalTier"\s+"((?:[^"]|"")*)"\s+\S+\s+\S+\s+(\d+)\s+')
+_ENTRY = re.compile(r'(\S+)\s+(\S+)\s+"((?:[^"]|"")*)"\s*')
+_NUMBER_OR_TEXT = re.compile(r'"(?:[^"]|"")*"|<exists>|(?<![\w.+-])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.:\]])')
+_PHONE_TIER = re.compile(r"(?:.* - )?(phones?|phonemes?|mau|segments?)", re.IGNORECASE)
+_WORD_TIER = re.compile(r"(?:.* - )?(words?|ort(-mau)?)", re.IGNORECASE)
+
+
+class Label(NamedTuple):
+    """A stretch of time, in seconds, and what a file says of it."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Track:
+    """What a file says of a clip: its phones, or no more than its words."""
+
+    kind: Literal["phones", "words"]
+    labels: list[Label]
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a folder.
+
+    Attributes
+    ----------
+    named
+        Files by their names without extension, in small letters.
+    ctm
+        Rows of all CTM files by clip.
+    """
+
+    named: Mapping[str, list[Path]]
+    ctm: Mapping[str, list[Label]] = field(default_factory=dict)
+
+
+def open_folder(folder: str | None) -> Files:
+    """Find the files of a folder, and read its CTMs.
+
+    Raises
+    ------
+    UserError
+        The folder is not named, not there, or holds no such file; a CTM cannot be read.
+    """
+    if folder is None:
+        raise UserError(
+            "phones.imports = null: the backend 'import' needs the folder of the TextGrid, CTM or .align files"
+        )
+    files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    if not files:
+        raise UserError(f"phones.imports = {folder!r}: no such folder, or no TextGrid, CTM or .align file in it")
+    named, rows = defaultdict(list), defaultdict(list)
+    for path in files:
+        if path.suffix.lower() == ".ctm":
+            for clip, label in _ctm(path):
+                rows[nfc(clip)].append(label)
+        else:
+            named[nfc(path.stem).lower()].append(path)
+    return Files(dict(named), {clip: sorted(labels) for clip, labels in rows.items()})
+
+
+def track_of(files: Files, clip_id: str, path: str) -> Track | Refusal:
+    """Return what the files say of a clip, or why nothing.
+
+    Parameters
+    ----------
+    files
+        See `open_folder`.
+    clip_id, path
+        The clip, and its media file relative to the corpus.
+    """
+    path = nfc(path)
+    names = [PurePosixPath(clip_id).name, PurePosixPath(path).stem]
+    for name in (clip_id, *names):
+        if name in files.ctm:
+            labels = files.ctm[name]
+            return Track("phones" if _are_phones(labels) else "words", labels)
+    found = list(dict.fromkeys(file for name in names for file in files.named.get(name.lower(), ())))
+    if not found:
+        return Refusal("no_phones", f"no file named {' or '.join(dict.fromkeys(names))} in phones.imports")
+    folders = {*PurePosixPath(clip_id).parts[:-1], *PurePosixPath(path).parts[:-1]}
+    shared = [len(folders & {nfc(part) for part in file.parts[:-1]}) for file in found]
+    if shared.count(max(shared)) > 1:
+        return Refusal("no_phones", f"several files in phones.imports could be meant, among them {found[0].name}")
+    return _read(found[shared.index(max(shared))])
+
+
+def to_phones(labels: Iterable[Label]) -> list[Interval] | Refusal:
+    """Return the intervals of labels; a label that means two phones is split into halves."""
+    intervals = []
+    for start, end, text in labels:
+        phones = phones_of(text)
+        if phones is None:
+            return Refusal("no_phones", f"{text!r} at {start:g} s is no phone that is known")
+        step = (end - start) / len(phones)
+        intervals += [Interval(start + k * step, start + (k + 1) * step, phone) for k, phone in enumerate(phones)]
+    return intervals
+
+
+def _are_phones(labels: Iterable[Label]) -> bool:
+    """Tell whether all labels are names of phones; GRID's one-letter words are not, beside longer ones."""
+    return all(phones_of(label.text) is not None for label in labels)
+
+
+def _read(path: Path) -> Track | Refusal:
+    try:
+        data = path.read_bytes()
+        encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        text = data.decode(encoding)
+        return _textgrid(text) if path.suffix.lower() == ".textgrid" else Track("words", list(_align(text)))
+    except (OSError, ValueError) as error:
+        return Refusal("no_phones", f"{path.name}: {error}")
+
+
+def _textgrid(text: str) -> Track:
+    """Read a TextGrid of Praat, long or short: the tier of phones, else that of words, else the only one.
+
+    Raises
+    ------
+    ValueError
+        It has no such tier.
+    """
+    # Names of fields ("xmin =") and numbers of items ("intervals [1]:") are left out: what stays is the short form.
+    plain = " ".join(match[0] for match in _NUMBER_OR_TEXT.finditer(text))
+    tiers = {}
+    for tier in _TIER.finditer(plain):
+        at, labels = tier.end(), []
+        for _ in range(int(tier[2])):
+            entry = _ENTRY.match(plain, at)
+            if entry is None:
+                raise ValueError(f"the tier {tier[1]!r} ends too soon")
+            labels.append(Label(float(entry[1]), float(entry[2]), entry[3].replace('""', '"').strip()))
+            at = entry.end()
+        tiers[tier[1]] = labels
+    for pattern, kind in ((_PHONE_TIER, "phones"), (_WORD_TIER, "words")):
+        for name, labels in tiers.items():
+            if pattern.fullmatch(name):
+                return Track("phones" if kind == "phones" else "words", labels)
+    if len(tiers) == 1:
+        (labels,) = tiers.values()
+        return Track("phones" if _are_phones(labels) else "words", labels)
+    raise ValueError(f"no tier 'phones' or 'words' among {', '.join(map(repr, tiers)) or 'none'}")
+
+
+def _align(text: str) -> Iterator[Label]:
+    """Read GRID's .align: first and last sample at 25 kHz, and a word, on each line.
+
+    Raises
+    ------
+    ValueError
+        A line is not like this.
+    """
+    for line in text.splitlines():
+        if line.strip():
+            start, end, word = line.split()
+            yield Label(int(start) / GRID_HZ, int(end) / GRID_HZ, word)
+
+
+def _ctm(path: Path) -> Iterator[tuple[str, Label]]:
+    """Yield clip and label of each row of a CTM: clip, channel, start and length in seconds, label, confidence or not.
+
+    Raises
+    ------
+    UserError
+        A row is not like this.
+    """
+    for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
+        cells = line.split()
+        if not cells or line.startswith(";;"):
+            continue
+        try:
+            clip, _, start, length, label = cells[:5]
+            yield clip, Label(float(start), float(start) + float(length), label)
+        except ValueError:
+            raise UserError(
+                f"{path}: line {number}: {line.strip()!r}; expected clip, channel, start and length in seconds, label"
+            ) from None
+
+
+def words_in(labels: Iterable[Label]) -> list[Label]:
+    """Return the labels that are words, without silences."""
+    return [label for label in labels if label.text.lower() not in SILENCES]

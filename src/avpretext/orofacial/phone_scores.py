@@ -1,0 +1,127 @@
+"""Phone intervals against the true ones: frames that are right, and how far boundaries are off."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from avpretext.orofacial.phone_files import Label, to_phones
+from avpretext.orofacial.phone_intervals import covering
+from avpretext.orofacial.visemes import PHONES, SILENCE, phones_on_grid
+from avpretext.refusal import Refusal
+
+FRAMES_HZ = 100.0
+"""Frames that are compared, per second."""
+
+
+def scores(found: pl.DataFrame, true: pl.DataFrame, clips: int) -> dict[str, float]:
+    """Score the phones of all clips of a corpus.
+
+    Parameters
+    ----------
+    found
+        `schemas.PHONES`.
+    true
+        `clip_id`, `start_s`, `end_s`, `phoneme`: IPA of espeak-ng; nothing where nobody speaks.
+    clips
+        How many clips there are.
+
+    Returns
+    -------
+    `clips_found`, the share of clips with phones. Of these: `phones_right` and `visemes_right`, the share of 10 ms
+    frames of speech that have the true phone or class; `frames_right`, the share of all frames, silence among them,
+    that have the true phone; `boundary_median_ms` and `boundary_p90_ms`, how far the start of a phone is off that both
+    have, in half of all cases and in nine of ten; `boundary_bias_ms`, the median with its sign, above 0: too late.
+    """
+    table = dict(found.select("phone", "viseme").unique().iter_rows())
+    right, errors, spoken, frames = np.zeros(3), [], 0, 0
+    for _, measured, known in pairs(found, true):
+        count = round(measured["end_s"][-1] * FRAMES_HZ)
+        ours, theirs = (phones_on_grid(rows, count, FRAMES_HZ, PHONES, "phone") for rows in (measured, known))
+        speech, same = theirs != PHONES.index(SILENCE), ours == theirs
+        # A phone that nobody was found to say has no class in the table: it is right of nothing.
+        classes = np.array([table.get(phone, phone) for phone in PHONES])
+        alike = classes[ours] == classes[theirs]
+        right += [same[speech].sum(), alike[speech].sum(), same.sum()]
+        spoken, frames = spoken + int(speech.sum()), frames + count
+        errors.append(boundary_errors(measured, known))
+    if not spoken:
+        return {"clips_found": 0.0}
+    off_ms = 1000 * np.concatenate(errors)
+    return {
+        "clips_found": found["clip_id"].n_unique() / clips,
+        "phones_right": float(right[0] / spoken),
+        "visemes_right": float(right[1] / spoken),
+        "frames_right": float(right[2] / frames),
+        **_boundaries(off_ms),
+    }
+
+
+def _boundaries(off_ms: NDArray[np.float64]) -> dict[str, float]:
+    if not len(off_ms):
+        return {}
+    median, ninth = np.quantile(np.abs(off_ms), [0.5, 0.9])
+    return {
+        "boundary_median_ms": float(median),
+        "boundary_p90_ms": float(ninth),
+        "boundary_bias_ms": float(np.median(off_ms)),
+    }
+
+
+def pairs(found: pl.DataFrame, true: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame]]:
+    """Yield clip_id, its intervals and its true ones, both from 0 to the end of the clip, of clips that have both."""
+    known = true.partition_by("clip_id", as_dict=True)
+    for (clip_id,), measured in found.partition_by("clip_id", as_dict=True, maintain_order=True).items():
+        if (clip_id,) in known:
+            yield str(clip_id), measured, true_intervals(known[(clip_id,)], measured["end_s"][-1])
+
+
+def true_intervals(rows: pl.DataFrame, duration_s: float) -> pl.DataFrame:
+    """Return the true phonemes of a clip as intervals that cover it: `start_s`, `end_s`, `phone`."""
+    intervals = to_phones(Label(*row) for row in rows.select("start_s", "end_s", "phoneme").iter_rows())
+    if isinstance(intervals, Refusal):
+        raise ValueError(f"the truth has phonemes that orofacial/phone_labels.py lacks: {intervals.detail}")
+    covered = covering(intervals, duration_s)
+    columns: dict[str, Any] = {name: [getattr(one, name) for one in covered] for name in ("start_s", "end_s", "phone")}
+    return pl.DataFrame(columns)
+
+
+def boundary_errors(measured: pl.DataFrame, known: pl.DataFrame) -> NDArray[np.float64]:
+    """Return how much later than in truth each phone starts that both have, in seconds.
+
+    Phones are paired in order, with as few left over or exchanged as possible (edit distance). The start of the clip is
+    no boundary.
+    """
+    first, second = measured["phone"].to_list(), known["phone"].to_list()
+    starts, true_starts = measured["start_s"].to_numpy(), known["start_s"].to_numpy()
+    found = [(i, j) for i, j in paired(first, second) if i and j]
+    return np.array([starts[i] - true_starts[j] for i, j in found], np.float64)
+
+
+def paired(first: Sequence[str], second: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the places of equal items in an alignment of two sequences with the least edit distance.
+
+    >>> paired("abcd", "xbd")
+    [(1, 1), (3, 2)]
+    """
+    n, m = len(first), len(second)
+    cost = np.zeros((n + 1, m + 1), int)
+    cost[:, 0], cost[0] = np.arange(n + 1), np.arange(m + 1)
+    for i in range(1, n + 1):
+        for j in range(1, m + 1):
+            change = cost[i - 1, j - 1] + (first[i - 1] != second[j - 1])
+            cost[i, j] = min(change, cost[i - 1, j] + 1, cost[i, j - 1] + 1)
+    found = []
+    i, j = n, m
+    while i and j:
+        if cost[i, j] == cost[i - 1, j - 1] + (first[i - 1] != second[j - 1]):
+            i, j = i - 1, j - 1
+            if first[i] == second[j]:
+                found.append((i, j))
+        elif cost[i, j] == cost[i - 1, j] + 1:
+            i -= 1
+        else:
+            j -= 1
+    return found[::-1]

@@ -1,0 +1,121 @@
+"""Viseme classes of phones: the table, and phone intervals on the grid of a video."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import yaml
+from numpy.typing import NDArray
+
+from avpretext.errors import UserError, nearest
+
+SHIPPED = "orofacial/visemes.yaml"
+
+SILENCE = "SIL"
+"""The phone of silence, and of breath and noise."""
+
+PHONES = (
+    SILENCE,
+    "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH", "K",
+    "L", "M", "N", "NG", "OW", "OY", "P", "R", "S", "SH", "T", "TH", "UH", "UW", "V", "W", "Y", "Z", "ZH",
+)  # fmt: skip
+"""Silence and the 39 phones of CMUdict: ARPABET in capitals, without stress."""
+
+
+def read_table(path: str | Path | None) -> dict[str, str]:
+    """Read a table of visemes; None for the one that is shipped.
+
+    Returns
+    -------
+    {phone: class} of all `PHONES`, in the order of the table: see `classes`.
+
+    Raises
+    ------
+    UserError
+        The file is missing or not YAML, or a phone is unknown, missing, or in two classes.
+    """
+    source = str(path or SHIPPED)
+    content = _read(path, source)
+    if not isinstance(content, dict) or not all(isinstance(phones, list) for phones in content.values()):
+        raise UserError(f"{source}: expected CLASS: [PHONE, ...] for each class; see the shipped table")
+    table: dict[str, str] = {}
+    for name, phones in content.items():
+        for phone in map(str, phones):
+            _check_phone(phone, str(name), table, source)
+            table[phone] = str(name)
+    if missing := [phone for phone in PHONES if phone not in table]:
+        raise UserError(f"{source}: no class for {', '.join(missing)}; each phone must stand in exactly one class")
+    return table
+
+
+def _read(path: str | Path | None, source: str) -> Any:
+    try:
+        text = Path(path).read_text("utf-8") if path else files("avpretext").joinpath(SHIPPED).read_text("utf-8")
+        return yaml.safe_load(text)
+    except OSError as error:
+        raise UserError(
+            f"phones.visemes = {source!r}: cannot be read ({error.strerror}); null: the shipped table"
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def _check_phone(phone: str, name: str, table: dict[str, str], source: str) -> None:
+    """Raise when a phone is unknown, or stands in a class already."""
+    if phone not in PHONES:
+        raise UserError(
+            f"{source}: {name}: {phone!r} is no phone{nearest(phone, PHONES)}; expected of {', '.join(PHONES)}"
+        )
+    if phone in table:
+        raise UserError(f"{source}: {phone} is in the classes {table[phone]} and {name}; leave it in one")
+
+
+def classes(table: dict[str, str]) -> list[str]:
+    """Return the classes of a table, in its order: the number of a class is its place.
+
+    >>> classes(read_table(None))
+    ['SIL', 'P', 'F', 'T', 'K', 'CH', 'W', 'IY', 'EH', 'AA', 'AH', 'AO', 'UH', 'ER']
+    """
+    return list(dict.fromkeys(table.values()))
+
+
+def phones_on_grid(
+    intervals: pl.DataFrame, frames: int, fps: float, names: Sequence[str] | None = None, column: str = "viseme"
+) -> NDArray[np.int64]:
+    """Return the number of the class of each video frame.
+
+    Frame k stands at the instant k / fps, as everywhere; it gets the interval that is under way then.
+
+    Parameters
+    ----------
+    intervals
+        Rows of one clip of `schemas.PHONES`, in order: `start_s`, `end_s`, and the column in question.
+    frames
+        How many frames the grid has.
+    fps
+        Frames per second.
+    names
+        The classes, in the order of their numbers; None: those of the shipped table.
+    column
+        `viseme`, or `phone` with names such as `PHONES`.
+
+    Returns
+    -------
+    Shape (frames,); -1 outside the intervals, and where the class is none of `names`.
+
+    Examples
+    --------
+    >>> rows = pl.DataFrame({"start_s": [0.0, 0.1], "end_s": [0.1, 0.16], "viseme": ["SIL", "P"]})
+    >>> phones_on_grid(rows, 5, 25.0)
+    array([ 0,  0,  0,  1, -1])
+    """
+    numbers = {name: number for number, name in enumerate(classes(read_table(None)) if names is None else names)}
+    # A boundary is a sum of frames of 10 ms: without the margin, rounding would decide who has the frame on it.
+    instants = np.arange(frames) / fps + 1e-9
+    place = np.searchsorted(intervals["start_s"].to_numpy(), instants, side="right") - 1
+    kinds = np.array([numbers.get(name, -1) for name in intervals[column]] + [-1], np.int64)
+    ends = np.append(intervals["end_s"].to_numpy(), -np.inf)
+    return np.where(instants < ends[place], kinds[place], -1)

@@ -1,0 +1,133 @@
+"""What the page says of labels: thresholds on the values, balance per speaker, agreement between the tasks."""
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from avpretext.config import LABELLED_TASKS, Config
+from avpretext.evaluation.agreement import Agreement, agreements
+from avpretext.evaluation.formats import decimal
+from avpretext.evaluation.label_speakers import speaker_rows
+from avpretext.evaluation.summaries import Rows
+from avpretext.flow.paths import Layout
+from avpretext.report import distribution_charts
+from avpretext.report.contents import WITHOUT_LABEL
+from avpretext.report.label_values import label_values
+
+SPEAKERS_SHOWN = 40
+"""So many speakers of a corpus, those with most clips, have a row on the page; the table beside it has all."""
+
+NO_LABEL = "no label"
+
+Cell = tuple[float, float]
+"""Chunks or clips, and their share of those of the speaker."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Columns of a table of speakers that belong together: the task, or target to learn, and its labels."""
+
+    task: str
+    target: str
+    labels: list[str]
+
+
+@dataclass(frozen=True)
+class SpeakerTable:
+    """Balance per speaker: of each speaker its name, its clips, and a task and cell for each label of each group."""
+
+    corpus: str
+    groups: list[Group]
+    rows: list[tuple[str, int, list[tuple[str, Cell | None]]]]
+    speakers: int
+
+
+@dataclass(frozen=True)
+class AgreementTable:
+    """How labels of two tasks go together: of each row its label and, per column, count and share of the row."""
+
+    title: str
+    says: str
+    columns: list[str]
+    rows: list[tuple[str, list[tuple[int, float]]]]
+
+
+def threshold_charts(config: Config, layout: Layout) -> dict[str, list[list[Markup]]]:
+    """Return, for each corpus, the values behind its labels with the thresholds drawn on them.
+
+    The first row of charts is of the tasks that label chunks, the second of the decisions on emotions, in their order.
+    """
+    charts: dict[str, list[list[Markup]]] = {}
+    for place, (corpus, values) in enumerate(label_values(config, layout).items()):
+        rows: dict[bool, list[Markup]] = {}
+        for number, one in enumerate(values):
+            drawn = distribution_charts.of_labels(one, f"threshold-{place}-{number}")
+            rows.setdefault(one.task == "emotion", []).append(drawn)
+        charts[corpus] = list(rows.values())
+    return charts
+
+
+def speaker_tables(config: Config, layout: Layout) -> dict[str, SpeakerTable]:
+    """Return the balance per speaker of each corpus that has several."""
+    by_corpus: dict[str, Rows] = {}
+    for row in speaker_rows(config, layout):
+        by_corpus.setdefault(row["corpus"], []).append(row)
+    tables = {corpus: _speaker_table(corpus, rows) for corpus, rows in by_corpus.items()}
+    return {corpus: table for corpus, table in tables.items() if table.groups and table.speakers > 1}
+
+
+def _speaker_table(corpus: str, rows: Rows) -> SpeakerTable:
+    clips = {row["speaker"]: row["count"] for row in rows if row["task"] == "clips"}
+    most = set(sorted(clips, key=lambda who: (-clips[who], who is None, who or ""))[:SPEAKERS_SHOWN])
+    counted = _counted([row for row in rows if row["speaker"] in most])
+    groups = []
+    for task, target in dict.fromkeys(key[:2] for key in counted):
+        labels = dict.fromkeys(label for *key, label, _ in counted if key == [task, target])
+        found = {label: any(counted[task, target, label, who][0] for who in most) for label in labels}
+        groups.append(Group(task, target, [label for label in labels if found[label] or label != NO_LABEL]))
+    table = [
+        (who or "unknown", clips[who], [
+            (group.task, counted.get((group.task, group.target, label, who)))
+            for group in groups for label in group.labels
+        ])
+        for who in clips if who in most
+    ]  # fmt: skip
+    return SpeakerTable(corpus, groups, table, len(clips))
+
+
+def _counted(rows: Rows) -> dict[tuple[str, str, str, str | None], Cell]:
+    """Return (count, share) by task, target, label and speaker; `low` is left out, what has no label is one label."""
+    counted: dict[tuple[str, str, str, str | None], Cell] = {}
+    for row in rows:
+        if row["task"] == "clips" or (row["task"] in ("energy", "activation") and row["label"] == "low"):
+            continue
+        pseudo = row["task"] in LABELLED_TASKS
+        label = NO_LABEL if pseudo and row["label"] in WITHOUT_LABEL else row["label"]
+        key = (row["task"], row.get("target", ""), label, row["speaker"])
+        before = counted.get(key, (0, 0.0))
+        counted[key] = (before[0] + row["count"], before[1] + (row["share"] or 0.0))
+    return counted
+
+
+def agreement_tables(config: Config, layout: Layout) -> dict[str, list[AgreementTable]]:
+    """Return, for each corpus, how the labels of each pair of tasks go together."""
+    tables: dict[str, list[AgreementTable]] = {}
+    for one in agreements(config, layout):
+        tables.setdefault(one.corpus, []).append(_agreement_table(one))
+    return tables
+
+
+def _agreement_table(found: Agreement) -> AgreementTable:
+    """Return the labels of the second task as rows, so that emotions stand below each other."""
+    kappa = "" if found.kappa is None else f", Cohen’s κ {_number(found.kappa)}"
+    says = f"Cramér’s V {_number(found.association)}{kappa}; n = {found.chunks:,} chunks of {found.clips:,} clips"
+    counts = found.counts.T
+    rows = [
+        (label, [(int(count), float(count / max(line.sum(), 1))) for count in line])
+        for label, line in zip(found.columns, counts, strict=True)
+    ]
+    return AgreementTable(f"{found.other} by {found.one}", says, [f"{found.one} {label}" for label in found.rows], rows)
+
+
+def _number(value: float) -> str:
+    return decimal(value, 2).replace("-", "−") or "not defined"

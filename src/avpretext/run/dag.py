@@ -1,0 +1,199 @@
+"""The recipes of a workflow's jobs, and which of the artefacts that exist were made by other ones.
+
+Snakemake keeps its own records in the working directory: what was moved, copied, or is named by another path has none.
+So at each start, once Snakemake knows its jobs and before it decides which of them run, every artefact's own recipe is
+compared with the one that it would be made by now. What differs is made again, by the way in which Snakemake treats
+incomplete files. Where Snakemake has no record of an artefact whose recipe fits, the times of its inputs, which a copy
+may have scrambled, count for nothing.
+"""
+
+import functools
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from avpretext.config import Config
+from avpretext.flow.stages import STAGES
+from avpretext.options.base import Location, locations
+from avpretext.run import contents
+from avpretext.run.contents import Content, Known
+from avpretext.run.recipes import OWN, Recipe, differences, digest_of, recorded, shortened
+
+_READERS = 8
+_SHOWN = 3
+_NEWS = 500
+"""Artefacts that are looked at closely to say why they are made again."""
+
+Clips = Callable[[str, int], Content]
+"""Name of a corpus and number of a shard: digests of its clips."""
+
+
+class Job(Protocol):
+    """A job of Snakemake, as far as it is needed here."""
+
+    rule: Any
+    params: Any
+    wildcards: Any
+    input: Any
+    output: Any
+
+
+@dataclass
+class Compared:
+    """What a start found.
+
+    Attributes
+    ----------
+    wanted
+        Path of each artefact, as Snakemake names it: its recipe.
+    stale
+        Paths of artefacts that exist and were made otherwise.
+    fitting
+        Paths of artefacts that exist and are as they are wanted.
+    """
+
+    wanted: dict[str, Recipe] = field(default_factory=dict)
+    stale: set[str] = field(default_factory=set)
+    fitting: set[str] = field(default_factory=set)
+
+
+class Recipes:
+    """The recipes of all artefacts of a configuration.
+
+    Parameters
+    ----------
+    config
+        The whole configuration.
+    clips
+        What tells the clips of a shard.
+    """
+
+    def __init__(self, config: Config, clips: Clips) -> None:
+        self.results = Path(config.results)
+        self._config, self._clips = config, clips
+        self._options_by_text: dict[tuple[str, str], dict[str, Any]] = {}
+
+    @functools.cached_property
+    def known(self) -> Known:
+        """What earlier starts have read."""
+        return Known(self.results / OWN / "read.json")
+
+    @functools.cached_property
+    def _contents(self) -> dict[str, str]:
+        """What stands in recipes for each name of a file or folder in the configuration."""
+        return {name: self._content_of(name, mark) for name, mark in locations(self._config).items()}
+
+    def _content_of(self, name: str, mark: Location) -> str:
+        if mark.watched:
+            return f"content {contents.of(name, self.known, mark.only).digest}"
+        # Without the extension it is no file: the name of a label map that is shipped.
+        return name if mark.only and not name.endswith(mark.only) else ""
+
+    def of(self, levels: Iterable[Iterable[Job]]) -> dict[str, Recipe]:
+        """Return the recipe of each artefact by its path.
+
+        Parameters
+        ----------
+        levels
+            All jobs, those that make inputs before those that use them.
+        """
+        made: dict[str, Recipe] = {}
+        for level in levels:
+            for job in level:
+                options, (inputs, times) = self._options(job), self._inputs(job, made)
+                for path in job.output:
+                    made[str(path)] = Recipe(self._artefact(path), job.rule.name, options, inputs, times)
+        return made
+
+    def _artefact(self, path: str) -> str:
+        return Path(os.path.relpath(path, self.results)).as_posix()
+
+    def _options(self, job: Job) -> dict[str, Any]:
+        """Return version and options of a job: those of its rule's signature, which many jobs share."""
+        text, stage = getattr(job.params, "options", "{}"), job.rule.name
+        if (stage, text) not in self._options_by_text:
+            options = self._named_by_content(json.loads(text))
+            if "version" not in options and stage in STAGES:
+                options["version"] = STAGES[stage].version
+            self._options_by_text[stage, text] = shortened(options)
+        return self._options_by_text[stage, text]
+
+    def _named_by_content(self, value: Any) -> Any:
+        """Put the content in the place of each name of a file."""
+        if isinstance(value, Mapping):
+            return {name: self._named_by_content(entry) for name, entry in value.items()}
+        if isinstance(value, list):
+            return [self._named_by_content(entry) for entry in value]
+        return self._contents.get(value, value) if isinstance(value, str) else value
+
+    def _inputs(self, job: Job, made: Mapping[str, Recipe]) -> tuple[dict[str, str], str]:
+        """Return digests of the inputs, those of a folder together, and what times alone tell of them."""
+        folders: dict[str, list[str]] = defaultdict(list)
+        times: list[str] = []
+        for path in map(str, job.input):
+            if path in made:
+                folders[os.path.dirname(made[path].artefact)].append(made[path].digest)
+            else:
+                content = contents.of(path, self.known)
+                folders[os.path.basename(path)].append(content.digest)
+                times += [content.times] if content.times else []
+        if job.rule.name == "index":
+            clips = self._clips(job.wildcards.corpus, int(job.wildcards.shard))
+            folders["clips"].append(clips.digest)
+            times.append(clips.times)
+        inputs = {name: digests[0] if len(digests) == 1 else digest_of(" ".join(digests))
+                  for name, digests in folders.items()}  # fmt: skip
+        return inputs, contents.joined(times) if times else ""
+
+    def compare(self, levels: Iterable[Iterable[Job]]) -> Compared:
+        """Compare what exists with what the jobs would make."""
+        found = Compared(self.of(levels))
+        fixed = {name for name, stage in STAGES.items() if stage.fixed}
+        there = [path for path, recipe in found.wanted.items() if recipe.stage not in fixed and os.path.exists(path)]
+        with ThreadPoolExecutor(_READERS) as pool:
+            identities = pool.map(self._identity, there, [found.wanted[path].artefact for path in there])
+            for path, identity in zip(there, identities, strict=True):
+                fits = identity == found.wanted[path].identity
+                (found.fitting if fits else found.stale).add(path)
+        self.known.save()
+        return found
+
+    def _identity(self, path: str, artefact: str) -> str:
+        """Return the identity of the recipe that an artefact was made by, empty if there is none."""
+        if os.path.isdir(path):
+            return _identity_of(path)
+        try:
+            kept = self.known.get(path, artefact)
+            if kept is None:
+                kept = [_identity_of(path)]
+                self.known.put(path, artefact, *kept)
+        except OSError:  # gone meanwhile: a run is at work, and this is a dry run
+            return ""
+        return str(kept[0])
+
+
+def _identity_of(path: str) -> str:
+    recipe = recorded(Path(path))
+    return "" if recipe is None else recipe.identity
+
+
+def explained(found: Compared) -> str:
+    """Say in a line how many artefacts are made again, and why: causes first, most frequent first."""
+    reasons: Counter[str] = Counter()
+    artefacts = {recipe.artefact for path, recipe in found.wanted.items() if path in found.stale}
+    folders = {os.path.dirname(artefact) for artefact in artefacts}
+    for path in sorted(found.stale)[:_NEWS]:
+        causes = differences(found.wanted[path], recorded(Path(path)))
+        reasons.update(cause for cause in causes if cause not in folders)
+    # Tables know options by their groups alone.
+    for group in [cause for cause in reasons if any(other.startswith(f"{cause}.") for other in reasons)]:
+        del reasons[group]
+    shown = [f"{cause} ({count})" for cause, count in reasons.most_common(_SHOWN)]
+    more = f", {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+    why = f": {', '.join(shown)}{more}, and what is made from these" if shown else ""
+    return f"{len(found.stale)} artefacts in the results were made from something else and are made again{why}"

@@ -1,0 +1,97 @@
+"""What each start of the workflow does once Snakemake knows its jobs, and before it decides which of them run.
+
+A run claims the results folder and removes what killed runs left; a dry run, and whatever else only looks, does
+neither. All compare the artefacts that exist with what is wanted (`avpretext.run.dag`).
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from avpretext import checkout, machine, shards
+from avpretext.config import Config
+from avpretext.run import aftermath, dag, occupancy, recipes
+
+RECORDS = Path(".snakemake")
+"""Snakemake's own folder, in the working directory."""
+
+
+class Start:
+    """One start of the workflow.
+
+    Parameters
+    ----------
+    config
+        The whole configuration.
+    clips
+        What tells the clips of a shard, see `dag.Clips`.
+    """
+
+    def __init__(self, config: Config, clips: dag.Clips) -> None:
+        self.config, self.results = config, Path(config.results)
+        self._recipes = dag.Recipes(config, clips)
+        self._found = dag.Compared()
+        self._untimed: set[int] = set()
+
+    def join(self, asked: Callable[..., Any]) -> None:
+        """Make Snakemake call `before_jobs_are_chosen`, where it looks for incomplete files that must be made again.
+
+        Parameters
+        ----------
+        asked
+            Calls a function, and turns a user's mistake into an error of Snakemake.
+        """
+        from snakemake.dag import DAG
+        from snakemake.io import _IOFile
+
+        look_for_incomplete, is_newer = DAG.check_incomplete, _IOFile.is_newer
+
+        async def check_incomplete(graph: Any) -> None:
+            asked(self.before_jobs_are_chosen, graph)
+            await look_for_incomplete(graph)
+
+        async def is_newer_and_timed(file: Any, than: float) -> bool:
+            return id(file) not in self._untimed and await is_newer(file, than)
+
+        DAG.check_incomplete, _IOFile.is_newer = check_incomplete, is_newer_and_timed
+
+    def before_jobs_are_chosen(self, graph: Any) -> None:
+        """Claim the results if this is a run, and have made again what is not of this configuration."""
+        workflow = graph.workflow
+        if workflow.executor_plugin is not None and not workflow.dryrun:
+            with shards.explained(self.results):
+                os.environ[occupancy.RUN] = occupancy.claim(self.results, occupancy.command())
+            aftermath.tidy(RECORDS, self.results)
+        self._found = self._recipes.compare(graph.toposorted())
+        if self._found.stale:
+            print(dag.explained(self._found), file=sys.stderr)
+            graph.forcefiles.update(self._found.stale)
+        self._forget_times(graph)
+
+    def _forget_times(self, graph: Any) -> None:
+        """Let times count for nothing where Snakemake has no record: of jobs whose outputs fit, and of their inputs."""
+        record_of = graph.workflow.persistence.metadata
+        for job in graph.jobs:
+            there = [path for path in job.output if path in self._found.fitting]
+            if there and all(record_of(path) is None for path in there):
+                self._untimed |= {id(file) for file in job.input if record_of(file) is None}
+
+    def write(self, configfiles: Sequence[str | Path]) -> None:
+        """Write what jobs need to know, and a line about this run: the artefacts themselves tell nothing of a run."""
+        run = {
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "command": occupancy.myself("", occupancy.command()).command,
+            "folder": str(Path.cwd()),
+            "config": [str(path) for path in configfiles],
+            "commit": machine.commit(checkout.ROOT),
+            "host": occupancy.myself("", []).host,
+            **machine.facts(),
+        }
+        with shards.explained(self.results):
+            recipes.write(self._found.wanted, self.results)
+            with (self.results / "runs.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(run, ensure_ascii=False) + "\n")

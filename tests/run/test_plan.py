@@ -1,0 +1,198 @@
+"""The plan: what a configuration asks for, without opening an artefact."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avpretext.config_file import parse
+from avpretext.errors import UserError
+from avpretext.run.plan import Plan
+
+
+def plan(more: dict[str, Any] | None = None, **corpora: dict[str, Any]) -> Plan:
+    return Plan(parse({"results": "r", "corpora": corpora, **(more or {})}))
+
+
+def corpus(reader: str = "ravdess", **more: Any) -> dict[str, Any]:
+    return {"path": "p", "reader": reader, "use": ["finetune"], "video": False, **more}
+
+
+def test_each_target_of_a_corpus_is_a_setting_with_files_of_its_own() -> None:
+    asked = plan(crema=corpus("crema_d", targets=["acted", "voice-distribution"], protocol={"name": "chou"}))
+    assert asked.targets["crema"] == {"acted": "acted", "voice-distribution": "voice-distribution"}
+    assert asked.predictions("crema", "acted.chou") == [
+        "r/crema/finetune/acted.chou/base.mean/scratch/predictions.parquet",
+        "r/crema/baseline/acted.chou/predictions.parquet",
+    ]
+    assert asked.predictions("crema", "voice-distribution.chou") == [
+        "r/crema/finetune/voice-distribution.chou/base.mean/scratch/predictions.parquet"
+    ], "a support vector machine learns one class of each clip, no shares"
+
+
+def test_the_ablation_has_its_own_targets_and_no_penalty_where_nobody_votes() -> None:
+    chosen = {"targets": ["acted", "voice"], "aggregators": ["mean", "gated"]}
+    asked = plan({"ablation": chosen}, crema=corpus("crema_d", protocol={"name": "chou"}))
+    systems = ["acted.chou/base.mean", "acted.chou/base.gated"]
+    systems += [f"voice.chou/{loss}.{aggregator}" for loss in ("base", "penalty") for aggregator in ("mean", "gated")]
+    assert asked.ablation() == [f"r/crema/finetune/{system}/scratch/predictions.parquet" for system in systems]
+    assert asked.targets["crema"] == {"acted": "acted", "voice": "voice"}
+    assert list(asked.settings["crema"]) == ["acted.chou"], "the main table keeps to the corpus's targets"
+
+
+def test_a_penalty_without_votes_is_refused_with_the_fix() -> None:
+    with pytest.raises(UserError, match=r"'acted' of crema has none: choose a voted target in corpora\.crema\.targets"):
+        plan({"finetune": {"loss": "penalty"}}, crema=corpus("crema_d", protocol={"name": "chou"}))
+
+
+def test_an_ensemble_is_of_what_is_trained_and_of_what_a_target_allows() -> None:
+    labelled = {"path": ".", "use": ["finetune"], "targets": ["voice", "voice-distribution"], "reader": "crema_d"}
+    content = {"corpora": {"it": labelled}, "ensemble": {"members": [["scratch", "svm"]]}}
+    one = Plan(parse(content))
+    settings = {kind: name for name, setting in one.settings["it"].items() for kind in [setting.kind]}
+    together = {kind: one.predictions("it", name)[-1] for kind, name in settings.items()}
+    assert "/ensemble/" in together["hard"]
+    assert "/ensemble/" not in together["distribution"], "a support vector machine learns no shares"
+    with pytest.raises(UserError, match="'svm_rbf' is none of scratch, svm; did you mean 'svm'"):
+        Plan(parse({**content, "ensemble": {"members": [["scratch", "svm_rbf"]]}}))
+
+
+def test_every_pretraining_is_started_from_equally_often_or_refused() -> None:
+    both = corpus(use=["pretrain", "finetune"])
+
+    def asked(pretrain: dict[str, Any], finetune: dict[str, Any], one: dict[str, Any] = both) -> Plan:
+        return plan({"pretrain": {"task_sets": [["energy"]], **pretrain}, "finetune": finetune}, it=one)
+
+    variant = asked({}, {}).config.variant
+    starts = asked({"seeds": 2}, {"seeds": 4, "checkpoints": {"mine": ["a", "b"], "theirs": "c"}})
+    assert starts.start(variant, "energy") == [
+        f"r/pretrain/mean/energy/{seed}/checkpoint.safetensors" for seed in (0, 1)
+    ]
+    assert [starts.start(variant, name) for name in ("mine", "theirs", "scratch")] == [["a", "b"], ["c"], []]
+    assert len(asked({}, {"seeds": 5}).start(variant, "energy")) == 5, "null: as many as runs"
+    assert len(asked({}, {}, corpus(use=["pretrain"])).start(variant, "energy")) == 1, "nothing is fine-tuned"
+    with pytest.raises(UserError, match=r"4 runs per fold cannot start from 3 pre-trainings \(pretrain.seeds\)"):
+        asked({"seeds": 3}, {"seeds": 4})
+    with pytest.raises(UserError, match=r"from 3 pre-trainings \(finetune.checkpoints.mine\)"):
+        asked({}, {"seeds": 4, "checkpoints": {"mine": ["a", "b", "c"]}})
+    with pytest.raises(UserError, match=r"from 0 pre-trainings \(finetune.checkpoints.mine\)"):
+        asked({}, {"checkpoints": {"mine": []}})
+
+
+def test_own_features_stand_beside_those_of_the_workflow(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").touch()
+    own = corpus(features={"mine": str(tmp_path)}, shards=2)
+    asked = plan({"model": {"features": ["mine", "log_mel"]}}, ravdess=own)
+    assert asked.features("ravdess") == {"mine": str(tmp_path), "log_mel": "r/ravdess/log_mel@2"}
+    shards = [f"r/ravdess/log_mel/000{shard}.parquet" for shard in range(2)]
+    assert asked.feature_files("ravdess") == [str(tmp_path / "a.parquet"), *shards]
+
+
+def test_features_that_no_corpus_has_are_named() -> None:
+    with pytest.raises(
+        UserError, match=r"model\.features: 'log_mell' is none of speech, log_mel.*did you mean 'log_mel'"
+    ):
+        plan({"model": {"features": ["log_mell"]}}, ravdess=corpus())
+
+
+def test_a_corpus_that_is_trained_on_gives_its_first_target() -> None:
+    across = corpus(label_map="six", protocol={"name": "cross_corpus", "train": ["crema"]})
+    asked = plan(crema=corpus("crema_d", use=[], targets=["voice", "acted"], label_map="six"), ravdess=across)
+    assert asked.targets == {"crema": {"voice-six": "voice"}, "ravdess": {"acted-six": "acted"}}
+    assert asked.target_tables("ravdess", "acted-six.cross_corpus") == {
+        "ravdess": "r/ravdess/targets/acted-six.parquet",
+        "crema": "r/crema/targets/voice-six.parquet",
+    }
+
+
+def test_long_recordings_have_their_clips_from_another_stage() -> None:
+    asked = plan(talks=corpus("folder", use=["pretrain"], segment=True, shards=2, video=True))
+    assert asked.clips("talks") == "segment"
+    assert asked.shards("talks", asked.clips) == ["r/talks/segment/0000.parquet", "r/talks/segment/0001.parquet"]
+    assert asked.shard_set("talks", asked.clips) == "r/talks/segment@2"
+    assert asked.refusing("talks") == ["index", "segment", "split", "speech", "landmarks"]
+
+
+def test_sets_of_tasks_read_the_labels_that_a_corpus_can_have() -> None:
+    asked = plan(seen=corpus("folder", use=["pretrain"], video=True), heard=corpus("folder", use=["pretrain"]))
+    assert asked.task_labels("energy-emotion") == {
+        "seen.energy": "r/seen/labels_energy/all.parquet",
+        "seen.emotion": "r/seen/labels_emotion/all.parquet",
+        "heard.energy": "r/heard/labels_energy/all.parquet",
+    }
+
+
+def test_a_corpus_without_labels_cannot_be_fine_tuned() -> None:
+    with pytest.raises(UserError, match="take finetune out of its `use`"):
+        plan(grid=corpus("grid"))
+
+
+def test_what_cannot_be_is_said_before_anything_runs() -> None:
+    with pytest.raises(UserError, match="'chou' is published for crema_d, not for ravdess"):
+        plan(ravdess=corpus(protocol={"name": "chou"}))
+    with pytest.raises(UserError, match="did you mean 'acted'"):
+        plan(ravdess=corpus(targets=["actd"]))
+
+
+def test_action_units_are_measured_from_what_their_backend_reads() -> None:
+    talks = {"talks": {"path": "p", "use": ["pretrain"]}}
+
+    def inputs(**options: str) -> list[str]:
+        asked = Plan(parse({"corpora": talks, "action_units": options}))
+        return list(asked.action_unit_inputs("talks", "0000"))
+
+    assert inputs() == ["landmarks", "index", "neutral"]
+    assert inputs(calibration="clip") == ["landmarks", "index"]
+    assert inputs(backend="pyfeat") == ["frames"]
+    assert inputs(backend="import", imports="folder") == ["landmarks", "index"]
+
+
+def test_an_imported_file_that_changes_is_noticed(tmp_path: Path) -> None:
+    talks = {"talks": {"path": "p", "use": ["pretrain"]}}
+    asked = Plan(parse({"corpora": talks, "action_units": {"backend": "import", "imports": str(tmp_path)}}))
+    before = asked.imports()
+    (tmp_path / "a.csv").write_text("frame, timestamp\n")
+    assert asked.imports() != before
+    assert Plan(parse({"corpora": talks})).imports() is None
+
+
+def test_a_model_to_take_away_is_made_of_each_setting_from_what_is_chosen() -> None:
+    corpora = {"crema": corpus("crema_d", targets=["acted", "voice"], use=["pretrain", "finetune"])}
+    asked = plan({"export": {"initialisations": ["best", "energy"]}}, **corpora)
+    folders = [
+        f"r/crema/export/{setting}.speaker_kfold/{start}"
+        for setting in ("acted", "voice")
+        for start in ("best", "energy")
+    ]
+    assert asked.exported()[::4] == [f"{folder}/model.json" for folder in folders]
+    starts = {
+        name: [f"r/pretrain/mean/{name}/{seed}/checkpoint.safetensors" for seed in range(4)]
+        for name in ("energy", "clusters")
+    }
+    assert asked.export_starts("best") == starts
+    assert asked.export_starts("energy") == {"energy": starts["energy"]}
+    assert asked.export_starts("scratch") == {}
+    assert list(asked.export_histories("crema", "acted.speaker_kfold", "best")) == ["scratch", "energy", "clusters"]
+    assert asked.export_histories("crema", "acted.speaker_kfold", "energy") == {}
+    assert plan({"export": {"initialisations": []}}, **corpora).exported() == []
+
+
+def test_phones_are_found_in_sound_words_and_the_tables_that_are_asked_for(tmp_path: Path) -> None:
+    own = {"dictionary": "mine.dict", "visemes": "mine.yaml"}
+    table = tmp_path / "clips.csv"
+    table.write_text("path\na.wav\n")
+    asked = plan({"phones": own}, mine=corpus("folder", use=[], table=str(table), transcripts="said.csv", truth="t"))
+    assert asked.phone_inputs("mine", "0003") == {
+        "audio": "r/mine/split/audio/0003.parquet",
+        "index": "r/mine/index/0003.parquet",
+        "tables": [str(table), "said.csv", "mine.dict", "mine.yaml"],
+    }
+    true = plan({"phones": {"backend": "truth"}}, mine=corpus(truth="t", segment=True, use=[]))
+    assert true.phone_inputs("mine", "0000")["tables"] == ["t/phonemes.parquet"]
+    assert true.phone_inputs("mine", "0000")["index"] == "r/mine/segment/0000.parquet"
+    assert true.imported_phones() is None
+    imported = plan({"phones": {"backend": "import", "imports": str(tmp_path)}}, mine=corpus())
+    before = imported.imported_phones()
+    (tmp_path / "a.TextGrid").write_text("x")
+    assert imported.imported_phones() != before
+    assert not any("phones" in path for path in [*asked.kept(), *asked.everything()]), "no part of the main flow"

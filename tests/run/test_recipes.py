@@ -1,0 +1,186 @@
+"""Recipes: an artefact holds what it is made from, and another recipe is noticed wherever the file lies."""
+
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from avpretext import shards
+from avpretext.config_file import parse
+from avpretext.run import contents, dag, recipes
+from avpretext.run.contents import Content, Known
+from avpretext.run.recipes import Recipe
+
+SCHEMA = pa.schema([("clip_id", pa.string())])
+
+
+class Files(list[str]):
+    """Files of a job as Snakemake gives them."""
+
+
+def job(rule: str, inputs: list[str], output: list[str], options: str = "{}", **wildcards: Any) -> Any:
+    return SimpleNamespace(
+        rule=SimpleNamespace(name=rule), params=SimpleNamespace(options=options), input=Files(inputs),
+        output=Files(output), wildcards=SimpleNamespace(**wildcards),
+    )  # fmt: skip
+
+
+def flow(results: Path, votes: Path, min_score: float = 0.1) -> list[list[Any]]:
+    """Return the jobs of a small flow: two shards are indexed, then labelled together, with the user's votes."""
+    shard = [str(results / f"mine/index/000{number}.parquet") for number in range(2)]
+    labels, table = str(results / "mine/labels_emotion/all.parquet"), str(results / "tables/main.csv")
+    options = f'{{"version": 1, "labels.emotion": {{"min_score": {min_score}, "table": "{votes}"}}}}'
+    return [
+        [job("index", [], [shard[number]], corpus="mine", shard=f"000{number}") for number in range(2)],
+        [job("labels_emotion", [*shard, str(votes)], [labels], options)],
+        [job("tables", [labels], [table])],
+    ]
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Path:
+    file = tmp_path / "votes.csv"
+    file.write_text("a,b\n")
+    return file
+
+
+def start(results: Path, votes: Path, clips: str = "as they were", times: str = "then") -> dag.Recipes:
+    config = {"results": str(results), "labels": {"emotion": {"table": str(votes)}}}
+    corpora = {"mine": {"path": str(results.parent), "use": ["pretrain"]}}
+    return dag.Recipes(parse({**config, "corpora": corpora}), lambda corpus, shard: Content(clips, times))
+
+
+def made(results: Path, votes: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
+    """Make all artefacts, as jobs of the workflow do."""
+    wanted = start(results, votes).of(flow(results, votes, **options))
+    recipes._entries.cache_clear()
+    recipes.write(wanted, results)
+    with monkeypatch.context() as job_of_a_run:
+        job_of_a_run.setenv(recipes.RESULTS, str(results))
+        for path in wanted:
+            if path.endswith(".parquet"):
+                shards.write_table(path, [{"clip_id": "a"}], SCHEMA, {"stage": "any"})
+            else:
+                with shards.atomic_path(path) as temporary:
+                    temporary.write_text("macro_f1\n")
+
+
+def stale(results: Path, votes: Path, min_score: float = 0.1, **clips: str) -> set[str]:
+    found = start(results, votes, **clips).compare(flow(results, votes, min_score))
+    assert len(found.stale | found.fitting) == 4
+    return {str(Path(path).relative_to(results)) for path in found.stale}
+
+
+def test_what_was_just_made_fits_and_so_does_a_copy_elsewhere_with_other_times(
+    tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, copy, link = tmp_path / "results", tmp_path / "elsewhere" / "copy", tmp_path / "link"
+    made(results, votes, monkeypatch)
+    assert stale(results, votes) == set()
+    assert stale(results, votes) == set(), "and again, from what was read before"
+    shutil.copytree(results, copy, copy_function=shutil.copy)
+    other_votes = shutil.copy(votes, tmp_path / "elsewhere" / "votes.csv")
+    assert stale(copy, Path(other_votes)) == set()
+    link.symlink_to(results)
+    assert stale(link, votes) == set()
+    monkeypatch.chdir(tmp_path)
+    assert stale(Path("results"), Path("votes.csv")) == set()
+
+
+def test_another_option_another_table_and_another_clip_change_all_that_follows(
+    tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, after = tmp_path / "results", {"mine/labels_emotion/all.parquet", "tables/main.csv"}
+    made(results, votes, monkeypatch)
+    assert stale(results, votes, min_score=0.2) == after
+    assert len(stale(results, votes, clips="one more")) == 4
+    assert stale(results, votes, times="now") == {"mine/index/0000.parquet", "mine/index/0001.parquet"}
+    status = votes.stat()
+    votes.write_text("a,c\n")
+    os.utime(votes, ns=(status.st_atime_ns, status.st_mtime_ns - 10**9))
+    assert stale(results, votes) == after, "corrected, the same size, an older time"
+
+
+def test_a_file_of_another_run_is_noticed(tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, other = tmp_path / "results", tmp_path / "other"
+    made(results, votes, monkeypatch)
+    made(other, votes, monkeypatch, min_score=0.3)
+    for name in ("mine/labels_emotion/all.parquet", "tables/main.csv"):
+        kept = (results / name).read_bytes()
+        shutil.copy2(other / name, results / name)
+        changed = {name} if name.endswith(".parquet") else set()
+        assert stale(results, votes) == changed, "a table of the same bytes is the same table"
+        (results / name).write_bytes(kept)
+    (results / "tables/main.csv").write_text("macro_f1\n1.0\n")
+    assert stale(results, votes) == {"tables/main.csv"}, "edited by hand"
+    shutil.copy2(results / "mine/index/0000.parquet", results / "mine/index/0001.parquet")
+    (results / "mine/labels_emotion/all.parquet").write_bytes(b"PAR1, damaged")
+    assert stale(results, votes) == {"mine/index/0001.parquet", "mine/labels_emotion/all.parquet", "tables/main.csv"}
+
+
+def test_it_is_said_what_is_different(tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = tmp_path / "results"
+    made(results, votes, monkeypatch)
+    said = dag.explained(start(results, votes).compare(flow(results, votes, 0.2)))
+    assert said.startswith("2 artefacts in the results were made from something else and are made again")
+    assert "labels.emotion.min_score (1)" in said
+    assert "mine/labels_emotion" not in said, "the cause is told, not what follows from it"
+    votes.write_text("a,c\n")
+    said = dag.explained(start(results, votes).compare(flow(results, votes)))
+    assert "votes.csv (1)" in said
+
+
+def test_what_is_made_by_hand_has_no_recipe(tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = tmp_path / "results"
+    made(results, votes, monkeypatch)
+    file = results / "mine/labels_emotion/all.parquet"
+    shards.write_table(file, [{"clip_id": "a"}], SCHEMA, {"stage": "labels_emotion"})
+    assert recipes.recorded(file) is None
+    assert stale(results, votes) == {"mine/labels_emotion/all.parquet"}
+
+
+def test_every_file_of_a_folder_that_is_an_artefact_has_its_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = tmp_path / "results" / "orofacial" / "films"
+    recipe = Recipe("orofacial/films", "film", {}, {})
+    recipes.write({str(films): recipe}, tmp_path / "results")
+    monkeypatch.setenv(recipes.RESULTS, str(tmp_path / "results"))
+    recipes._entries.cache_clear()
+    for name in ("a.mp4", "b.mp4"):
+        with shards.atomic_path(films / name) as temporary:
+            temporary.write_bytes(name.encode())
+    assert recipes.recorded(films) == recipe
+    (films / "b.mp4").write_bytes(b"another")
+    assert recipes.recorded(films) is None
+
+
+def test_only_files_that_changed_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, kept = tmp_path / "lists" / "fold.csv", tmp_path / ".avpretext" / "read.json"
+    file.parent.mkdir()
+    file.write_text("one")
+    known = Known(kept)
+    before = contents.of(str(file.parent), known)
+    known.save()
+    monkeypatch.setattr(contents, "_read", lambda path: Content("read again"))
+    assert contents.of(str(file.parent), Known(kept)) == before
+    os.utime(file, ns=(0, file.stat().st_mtime_ns))
+    assert contents.of(str(file.parent), Known(kept)) != before
+
+
+def test_of_large_files_both_ends_the_size_and_the_time_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "FILE_LIMIT", 10)
+    monkeypatch.setattr(contents, "_END", 4)
+    file = tmp_path / "large.parquet"
+    file.write_bytes(b"abcd....wxyz")
+    first = contents.of(str(file))
+    os.utime(file, (1, 1))
+    later = contents.of(str(file))
+    assert first.digest == later.digest
+    assert first.times != later.times
+    file.write_bytes(b"abcd....wxyy")
+    assert contents.of(str(file)).digest != later.digest
