@@ -12,24 +12,24 @@ from avpretext.systems import OROFACIAL_SYSTEMS, OrofacialSystem
 class OrofacialModelOptions(Options):
     """Sizes of the orofacial networks, the same for all systems."""
 
-    width: int = Field(64, ge=2, multiple_of=2, description="size of what the trunk says of a frame")
+    width: int = Field(64, ge=2, multiple_of=2, description="output size of the trunk per frame")
     layers: Count = Field(1, description="layers of the trunk, a bidirectional LSTM")
-    helper_width: Count = Field(32, description="size of the representations of visemes and of emotion")
+    helper_width: Count = Field(32, description="size of the viseme and emotion representations")
     dropout: float = Field(0.3, ge=0, lt=1, description="dropout after the trunk and in the helper heads, 0..1")
 
 
 class OrofacialWeights(Options):
     """Weight of each task in the loss; 0: no helper task."""
 
-    movement: Positive = Field(1.0, description="of the movement of lips, jaw and cheeks")
-    viseme: float = Field(0.3, ge=0, description="of the viseme of each frame; 0: not asked, and no phones are needed")
-    emotion: float = Field(0.1, ge=0, description="of the emotion of the clip; 0: not asked")
+    movement: Positive = Field(1.0, description="weight of the movement of lips, jaw and cheeks")
+    viseme: float = Field(0.3, ge=0, description="weight of the viseme of each frame; 0: off, and no phones are needed")
+    emotion: float = Field(0.1, ge=0, description="weight of the emotion of the clip; 0: off")
 
 
 class OrofacialOptions(LoopOptions):
     """Lips, jaw and cheeks predicted from speech: `snakemake orofacial`."""
 
-    corpora: list[str] = Field([], description="corpora learnt and tested together; []: all whose faces are looked at")
+    corpora: list[str] = Field([], description="corpora trained and tested together; []: all with video")
     systems: list[OrofacialSystem] = Field(
         list(OROFACIAL_SYSTEMS),
         description="single: movement, viseme, emotion each alone; joint: on one trunk; cascade: movement after both",
@@ -68,8 +68,8 @@ class OrofacialOptions(LoopOptions):
         1, description="parallel runs of a job, each on one CPU core; same bytes for any number"
     )
     piece_s: Positive = Field(20.0, description="longer clips are cut into pieces of this length, in seconds")
-    films: int = Field(2, ge=0, description="test clips that are filmed beside their prediction")
-    film_system: OrofacialSystem = Field("cascade", description="system that is filmed, and drawn on the page")
+    films: int = Field(2, ge=0, description="number of test clips filmed beside their prediction")
+    film_system: OrofacialSystem = Field("cascade", description="system of the films and the page")
     epochs: Count = Field(25, description="maximum number of passes over the training clips")
     patience: Count = Field(8, description="training stops after this many epochs without a better dev score")
     batch_size: Count = Field(16, description="clips per step")
