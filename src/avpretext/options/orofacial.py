@@ -29,7 +29,9 @@ class OrofacialWeights(Options):
 class OrofacialOptions(LoopOptions):
     """Lips, jaw and cheeks predicted from speech: `snakemake orofacial`."""
 
-    corpora: list[str] = Field([], description="corpora trained and tested together; []: all with video")
+    corpora: list[str] = Field(
+        [], description="corpora trained and tested together; []: all with `use: [pretrain]` and video"
+    )
     systems: list[OrofacialSystem] = Field(
         list(OROFACIAL_SYSTEMS),
         description="single: movement, viseme, emotion each alone; joint: on one trunk; cascade: movement after both",
