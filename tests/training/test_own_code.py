@@ -100,6 +100,6 @@ def test_names_that_do_not_resolve_are_told(package: Path, name: str, says: str)
 
 
 def test_a_name_that_is_neither_known_nor_a_place_is_refused_with_the_nearest() -> None:
-    expected = "expected blstm, .* or a class of your own as my_package.module:NAME; did you mean 'blstm'"
+    expected = "expected blstm, .* or code of your own as my_package.module:NAME; did you mean 'blstm'"
     with pytest.raises(UserError, match=rf"model\.encoder = 'blsmt': {expected}"):
         config(model={"encoder": "blsmt"})

@@ -24,6 +24,7 @@ from avpretext import shards
 from avpretext.action_units import fex, pyfeat_weights, unit_shards
 from avpretext.errors import UserError
 from avpretext.flow.schemas import ACTION_UNITS
+from avpretext.options.media import ActionUnitOptions
 from avpretext.options.pyfeat import PyFeatOptions
 
 Images = NDArray[np.uint8]
@@ -34,15 +35,15 @@ PLACE_ONLY = {"python", "weights"}
 """Options that say where things are and shape no result; they stay out of the provenance."""
 
 
-def run(frames: Path, options: PyFeatOptions, output: Path) -> None:
+def run(frames: Path, all_options: ActionUnitOptions, output: Path) -> None:
     """Measure the action units in every frame of a shard.
 
     Parameters
     ----------
     frames
         Shard of `split/frames`.
-    options
-        Detector, its models, the weights' folder, batch size and device.
+    all_options
+        Of which `pyfeat` counts: detector, its models, the weights' folder, batch size and device.
     output
         Where the shard goes.
 
@@ -51,6 +52,7 @@ def run(frames: Path, options: PyFeatOptions, output: Path) -> None:
     UserError
         Weights are missing, py-feat cannot be imported, or there is no such device.
     """
+    options = all_options.pyfeat
     weights = pyfeat_weights.located(options)
     detect = load_detector(options)
     shaped_by = {"backend": "pyfeat", "pyfeat": options.model_dump(mode="json", exclude=PLACE_ONLY)}

@@ -28,7 +28,7 @@ class NameOrOwn:
     def _checked(self, value: str) -> str:
         if value in self.names or is_own(value):
             return value
-        expected = f"expected {', '.join(self.names)}, or a class of your own as {FORM}{nearest(value, self.names)}"
+        expected = f"expected {', '.join(self.names)}, or code of your own as {FORM}{nearest(value, self.names)}"
         raise PydanticCustomError("name_or_own", "{expected}", {"expected": expected})
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:

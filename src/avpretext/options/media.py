@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avpretext.options.base import Count, Fraction, Location, Options, Place, Positive
+from avpretext.options.base import Count, Fraction, Location, NameOrOwn, Options, Place, Positive
 from avpretext.options.pyfeat import PyFeatOptions
 
 
@@ -95,9 +95,10 @@ class MotionOptions(Options):
 class ActionUnitOptions(Options):
     """Action unit intensities, 0..1."""
 
-    backend: Literal["blendshapes", "pyfeat", "import"] = Field(
+    backend: Annotated[str, NameOrOwn("blendshapes", "pyfeat", "import")] = Field(
         "blendshapes",
-        description="how action units are measured: from the landmarks; by py-feat; read from the files in `imports`",
+        description="how action units are measured: from the landmarks; by py-feat; read from the files in `imports`;"
+        " my_package.module:NAME: a function of your own",
     )
     calibration: Literal["speaker", "clip", "none"] = Field(
         "speaker",
