@@ -362,7 +362,7 @@ def test_no_stage_unpickles_what_it_did_not_write_itself() -> None:
     source = RULES.parents[1] / "src" / "avpretext"
     loading = re.compile(r"pickle\.loads?\(|torch\.load\((?![^)]*weights_only=True)|allow_pickle=True|joblib\.load")
     found = [file.name for file in source.rglob("*.py") if loading.search(file.read_text())]
-    assert found == ["grid.py"], "a pipe between a process and those that it started"
+    assert set(found) <= {"run_pool.py"}, "a pipe between a process and those that it started"
 
 
 def test_a_face_model_that_was_swapped_is_not_loaded(tmp_path: Path) -> None:

@@ -113,9 +113,10 @@ def watch(
     """Decode each video once and follow the face meanwhile: `split` and `landmarks` without storing frames."""
     settings = config_of(config, options)
     run = stage_function("watch", threads)
+    from avpretext.action_units.expressions import strength
     from avpretext.face.landmarks import Artefacts
 
-    artefacts = Artefacts(landmarks, faceless, preview, thumbnails)
+    artefacts = Artefacts(landmarks, faceless, preview, thumbnails, strength)
     run(index, folder, settings.split, audio, rejects, model, settings.landmarks, artefacts, threads)
 
 
@@ -182,9 +183,10 @@ def landmarks(
     """Track the face with MediaPipe: landmarks, blendshapes, head pose."""
     settings = config_of(config, options).landmarks
     run = stage_function("landmarks", threads)
+    from avpretext.action_units.expressions import strength
     from avpretext.face.landmarks import Artefacts
 
-    run(frames, model, settings, Artefacts(output, rejects, preview, thumbnails), threads)
+    run(frames, model, settings, Artefacts(output, rejects, preview, thumbnails, strength), threads)
 
 
 @app.command(rich_help_panel=STAGE)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avpretext.options.base import Count, Fraction, Location, Options, Place, Positive
+from avpretext.options.base import Count, Fraction, Location, NameOrOwn, Options, Place, Positive
 from avpretext.options.pyfeat import PyFeatOptions
 
 
@@ -101,9 +101,10 @@ class MotionOptions(Options):
 class ActionUnitOptions(Options):
     """Action unit intensities, 0..1."""
 
-    backend: Literal["blendshapes", "pyfeat", "import"] = Field(
+    backend: Annotated[str, NameOrOwn("blendshapes", "pyfeat", "import")] = Field(
         "blendshapes",
-        description="blendshapes: from MediaPipe; pyfeat: by py-feat; import: from the files in `imports`",
+        description="blendshapes: from MediaPipe; pyfeat: by py-feat; import: from the files in `imports`;"
+        " my_package.module:NAME: your own function",
     )
     calibration: Literal["speaker", "clip", "none"] = Field(
         "speaker",

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from avpretext.options.base import Aggregator, Count, Location, Loss, Options, Place, Positive, Task
+from avpretext.options.base import Aggregator, Count, Encoder, Location, Loss, Options, Place, Positive, Task
 from avpretext.systems import BEST, Kernel, Machine, Normalisation, Vectors
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
@@ -37,10 +37,13 @@ class ModelOptions(Options):
         description="mean and deviation of a channel: over the training set, or over the speaker's own clips"
         " (without labels, test speakers too)",
     )
-    encoder: Literal["blstm", "conv_gru", "conv", "lstm", "transformer"] = Field(
-        "blstm", description="encoder of the steps of a chunk; lstm: the published one"
+    encoder: Encoder = Field(
+        "blstm",
+        description="encoder of the steps of a chunk; lstm: the published one; my_package.module:NAME: your own class",
     )
-    aggregator: Aggregator = Field("mean", description="from chunk vectors to a clip vector")
+    aggregator: Aggregator = Field(
+        "mean", description="from chunk vectors to a clip vector; or your own class, as in encoder"
+    )
     step_frames: Count = Field(4, description="10 ms frames averaged into one step of the encoder; published: 1")
     width: int = Field(64, ge=2, multiple_of=2, description="size of a chunk vector; published: 130")
     layers: Count = Field(1, description="layers of the encoder; published: 2")
