@@ -56,7 +56,7 @@ test: environment $(VENV)/.complete-dev $(VENV)/.complete-docs ## run the tests;
 	@$(BIN)/python -m pytest $(TESTS)
 
 lint: environment $(VENV)/.complete-dev ## check format, lint and types
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy src && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy src docs/generate && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint
 
 docs: environment $(VENV)/.complete-docs ## build the site of the docs into site/; fails on a broken link
 	@$(BIN)/python docs/site/build.py site

@@ -17,7 +17,7 @@ from avpretext.corpora.settings import Setting
 from avpretext.errors import UserError
 from avpretext.evaluation import ablate, ablated, evaluate, intervals
 from avpretext.evaluation.ablate import Grid, Levels
-from avpretext.evaluation.results import Evaluated
+from avpretext.evaluation.open_run import Evaluated
 from avpretext.evaluation.scores import Scored, Task
 from avpretext.flow.paths import Layout
 from avpretext.flow.schemas import PREDICTIONS

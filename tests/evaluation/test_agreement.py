@@ -10,7 +10,8 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.evaluation.agreement import agreement_rows, agreements, cohens_kappa, cramers_v
-from avpretext.evaluation.label_speakers import speaker_rows
+from avpretext.evaluation.label_counts import speaker_rows
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow import schemas
 from avpretext.flow.paths import Layout
 
@@ -72,7 +73,7 @@ def _write(path: str, rows: list[dict[str, Any]], schema: Any) -> None:
 
 
 def test_labels_of_the_same_chunk_are_counted_together(config: Config) -> None:
-    chunks, by_emotion, by_activation = agreements(config, Layout(config.results))
+    chunks, by_emotion, by_activation = agreements(OpenRun(config))
     assert (chunks.one, chunks.other, chunks.rows, chunks.columns) == (
         "energy", "activation", ["high", "low"], ["high", "low"],
     )  # fmt: skip
@@ -92,7 +93,7 @@ def test_labels_of_the_same_chunk_are_counted_together(config: Config) -> None:
 def test_each_speaker_is_counted_in_each_task(config: Config) -> None:
     rows = {
         (row["speaker"], row["task"], row["label"]): (row["count"], row["share"])
-        for row in speaker_rows(config, Layout(config.results))
+        for row in speaker_rows(OpenRun(config))
     }
     assert rows["a", "clips", "all"] == (2, pytest.approx(2 / 3))
     assert rows["a", "energy", "high"] == (3, 0.75)
@@ -106,5 +107,5 @@ def test_each_speaker_is_counted_in_each_task(config: Config) -> None:
 def test_a_corpus_without_pseudo_labels_has_neither(tmp_path: Path) -> None:
     corpora = {"mine": {"path": ".", "reader": "folder", "use": ["pretrain"]}}
     config = parse({"results": str(tmp_path / "none"), "corpora": corpora})
-    assert agreements(config, Layout(config.results)) == []
-    assert speaker_rows(config, Layout(config.results)) == []
+    assert agreements(OpenRun(config)) == []
+    assert speaker_rows(OpenRun(config)) == []

@@ -11,6 +11,7 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.evaluation.au_summary import BINS, COMBINATIONS, Firing, action_unit_rows, combination_rows
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow import schemas
 from avpretext.flow.paths import Layout
 from avpretext.flow.schemas import ACTION_UNITS
@@ -51,7 +52,7 @@ def corpus(tmp_path: Path) -> Config:
 
 
 def test_frames_clips_and_quantiles_of_each_unit_are_those_counted_by_hand(corpus: Config) -> None:
-    rows, _ = action_unit_rows(corpus, Layout(corpus.results))
+    rows, _ = action_unit_rows(OpenRun(corpus))
     smile, brows, unknown = (
         next(row for row in rows if (row["label"], row["action_unit"]) == ("all", unit))
         for unit in ("AU12", "AU04", UNKNOWN)
@@ -72,7 +73,7 @@ def test_frames_clips_and_quantiles_of_each_unit_are_those_counted_by_hand(corpu
 
 
 def test_each_label_has_its_own_rows_with_the_intensity_that_it_was_made_of(corpus: Config) -> None:
-    rows, _ = action_unit_rows(corpus, Layout(corpus.results))
+    rows, _ = action_unit_rows(OpenRun(corpus))
     assert list(dict.fromkeys(row["label"] for row in rows)) == ["all", "HAP", "NEU", "none", "unmeasured"]
     assert len(rows) == 5 * 20
     assert {row["corpus"] for row in rows} == {"one"}
@@ -83,7 +84,7 @@ def test_each_label_has_its_own_rows_with_the_intensity_that_it_was_made_of(corp
 
 
 def test_combinations_are_counted_over_measured_clips_with_the_labels_they_got(corpus: Config) -> None:
-    _, rows = action_unit_rows(corpus, Layout(corpus.results))
+    _, rows = action_unit_rows(OpenRun(corpus))
     assert [(row["rank"], row["action_units"], row["clips"], row["share"], row["labels"]) for row in rows] == [
         (1, "AU12", 3, 0.75, "HAP 2; none 1"),
         (2, "(none)", 1, 0.25, "NEU 1"),
@@ -109,6 +110,6 @@ def test_quantiles_are_exact_to_half_a_step_however_many_frames() -> None:
 
 def test_a_corpus_without_labels_has_the_rows_of_all_clips(corpus: Config) -> None:
     Path(Layout(corpus.results).corpus("one", "labels_emotion")).unlink()
-    rows, together = action_unit_rows(corpus, Layout(corpus.results))
+    rows, together = action_unit_rows(OpenRun(corpus))
     assert {row["label"] for row in rows} == {"all"}
     assert together[0]["labels"] == "unlabelled 3"

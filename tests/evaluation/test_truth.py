@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from avpretext import shards
-from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.evaluation import truth
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow import schemas
 from avpretext.flow.paths import Layout
 from avpretext.flow.schemas import ACTION_UNITS
@@ -40,7 +40,7 @@ def test_emotion_labels_are_scored_where_there_are_any() -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> tuple[Config, Layout]:
+def run(tmp_path: Path) -> OpenRun:
     """Results of a corpus of two shards, whose truth is known, and of another, whose truth is not."""
     truth_folder = tmp_path / "truth"
     corpus = {"path": "nowhere", "use": ["pretrain"], "shards": 2, "truth": str(truth_folder)}
@@ -78,11 +78,11 @@ def run(tmp_path: Path) -> tuple[Config, Layout]:
         for clip, label in zip(clips, ("HAP", "SAD", "SAD", None), strict=True)
     ]
     shards.write_table(layout.corpus("known", "labels_emotion"), emotions, schemas.labels_emotion([]), {})
-    return config, layout
+    return OpenRun(config)
 
 
-def test_each_stage_is_scored_against_what_is_known(run: tuple[Config, Layout]) -> None:
-    rows = {(row["stage"], row["measure"]): row["value"] for row in truth.truth_rows(*run)}
+def test_each_stage_is_scored_against_what_is_known(run: OpenRun) -> None:
+    rows = {(row["stage"], row["measure"]): row["value"] for row in truth.truth_rows(run)}
     assert rows[("landmarks", "face_found")] == 0.75
     assert rows[("action_units", "mean_pearson_r")] == pytest.approx(1.0)
     assert rows[("labels_energy", "agreement")] == 1.0
@@ -93,8 +93,8 @@ def test_each_stage_is_scored_against_what_is_known(run: tuple[Config, Layout]) 
     assert rows[("labels_emotion", "labelled_share")] == 0.75
 
 
-def test_each_action_unit_is_scored_and_those_never_shown_are_not(run: tuple[Config, Layout]) -> None:
-    rows = {row["action_unit"]: row for row in truth.action_unit_rows(*run)}
+def test_each_action_unit_is_scored_and_those_never_shown_are_not(run: OpenRun) -> None:
+    rows = {row["action_unit"]: row for row in truth.action_unit_rows(run)}
     assert list(rows) == list(ACTION_UNITS)
     assert rows["AU12"]["pearson_r"] == pytest.approx(1.0)
     # Present: true intensities from 3/7 on, five frames of eight. Half is measured: found from 5/7 on, three frames.
@@ -105,5 +105,5 @@ def test_each_action_unit_is_scored_and_those_never_shown_are_not(run: tuple[Con
 
 def test_without_truth_or_results_there_is_nothing_to_say(tmp_path: Path) -> None:
     config = parse({"results": str(tmp_path), "corpora": {"mine": {"path": "x", "use": ["pretrain"]}}})
-    assert truth.truth_rows(config, Layout(config.results)) == []
-    assert truth.action_unit_rows(config, Layout(config.results)) == []
+    assert truth.truth_rows(OpenRun(config)) == []
+    assert truth.action_unit_rows(OpenRun(config)) == []

@@ -13,7 +13,6 @@ from avpretext.face.thumbnails import jpeg
 from avpretext.flow import schemas
 from avpretext.flow.paths import Layout
 from avpretext.inspect import show
-from avpretext.inspect.clip import gather
 from avpretext.inspect.clip_pictures import BLANK, pictures_of
 from avpretext.inspect.find import locate
 from avpretext.inspect.overlay import View, drawn, placed, view_of
@@ -31,14 +30,14 @@ def moved(run: Config, tmp_path: Path) -> Config:
 
 
 def test_kept_frames_are_taken_before_the_video(moved: Config) -> None:
-    clip = gather(moved, locate(moved, "ann/film"))
+    clip = locate(moved, "ann/film")
     rows = [
         {"clip_id": "ann/film", "frame": k, "time_s": k / 25,
          "image": {"bytes": jpeg(np.full((HEIGHT, WIDTH, 3), 3 * k, np.uint8)), "path": None}}
         for k in range(clip.frames)
     ]  # fmt: skip
     shards.write_table(Layout(moved.results).shard("films", "split", 0, "frames"), rows, schemas.FRAMES, {})
-    pictures = pictures_of(moved, clip)
+    pictures = pictures_of(clip)
     assert pictures.source == "frames"
     means = [float(picture.mean()) for _, picture in pictures.every(clip) if picture is not None]
     np.testing.assert_allclose(means, 3 * np.arange(clip.frames), atol=2)
@@ -46,9 +45,9 @@ def test_kept_frames_are_taken_before_the_video(moved: Config) -> None:
 
 def test_another_film_under_the_same_name_is_not_shown_under_these_landmarks(moved: Config) -> None:
     file = Path(moved.corpora["films"].path) / "ann/film.mp4"
-    clip = gather(moved, locate(moved, "ann/film"))
+    clip = locate(moved, "ann/film")
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    pictures = pictures_of(moved, clip)
+    pictures = pictures_of(clip)
     assert pictures.source == "thumbnails"
     assert "landmarks alone: " in pictures.note
 
@@ -58,8 +57,8 @@ def test_without_the_video_thumbnails_lie_where_they_were_cut_out(moved: Config)
     red = {"bytes": jpeg(np.full((112, 112, 3), (250, 0, 0), np.uint8)), "path": None}
     rows = [{"clip_id": "ann/film", "frame": frame, "time_s": frame / 25, "image": red} for frame in (10, 40)]
     shards.write_table(Layout(moved.results).shard("films", "landmarks", 0, "thumbnails"), rows, schemas.THUMBNAILS, {})
-    clip = gather(moved, locate(moved, "ann/film"))
-    pictures = pictures_of(moved, clip)
+    clip = locate(moved, "ann/film")
+    pictures = pictures_of(clip)
     assert pictures.note.startswith("thumbnails of some frames, landmarks of all: ")
     assert pictures.note.endswith("film.mp4 is not there")
     assert chosen(clip, pictures) == [10, 40]

@@ -10,7 +10,7 @@ from avpretext.inspect.find import locate
 @pytest.mark.parametrize("name", ["films/ann/film", "{path}/ann/film.mp4"])
 def test_a_clip_is_found_by_corpus_and_clip_id_and_by_its_file(run: Config, name: str) -> None:
     place = locate(run, name.format(path=run.corpora["films"].path), "films")
-    assert (place.corpus, place.clip_id, place.shard) == ("films", "ann/film", 0)
+    assert (place.corpus, place.clip_id) == ("films", "ann/film")
     assert place.row["speaker"] == "ann"
     assert place.refusals == []
 
@@ -34,7 +34,7 @@ def test_a_name_that_no_clip_bears_is_answered_by_the_nearest(run: Config) -> No
 
 def test_a_refused_file_is_found_with_stage_and_reason(run: Config) -> None:
     place = locate(run, "ann/empty", "films")
-    assert place.shard is None
+    assert not place.row
     assert [(entry["stage"], entry["reason"]) for entry in place.refusals] == [("index", "empty_file")]
 
 

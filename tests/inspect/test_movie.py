@@ -13,11 +13,10 @@ from avpretext import shards
 from avpretext.config import Config, MediaOptions
 from avpretext.flow.paths import Layout
 from avpretext.inspect import movie, show
-from avpretext.inspect.clip import Inspected, gather
+from avpretext.inspect.canvas import TimeAxis
 from avpretext.inspect.clip_pictures import pictures_of
 from avpretext.inspect.find import locate
 from avpretext.inspect.overlay import LINE, View, placed
-from avpretext.inspect.traces import TimeAxis
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, decode
 from tests.inspect.conftest import BITS, centre
@@ -32,10 +31,6 @@ def frames_of(path: Path, tmp_path: Path) -> tuple[list[Frames], NDArray[np.int1
     assert isinstance(found, Decoded)
     images = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB) for jpeg in found.images()]
     return images, soundfile.read(io.BytesIO(found.flac), dtype="int16")[0]
-
-
-def inspected(run: Config, name: str, corpus: str) -> Inspected:
-    return gather(run, locate(run, name, corpus))
 
 
 def number_in(image: Frames, view: View) -> int:
@@ -74,8 +69,8 @@ def test_every_frame_shows_its_own_picture_landmarks_and_time(
     request: pytest.FixtureRequest, tmp_path: Path, fixture: str, corpus: str, first: float, frames: int
 ) -> None:
     run: Config = request.getfixturevalue(fixture)
-    clip = inspected(run, first_clip(run, corpus), corpus)
-    pictures = pictures_of(run, clip)
+    clip = locate(run, first_clip(run, corpus), corpus)
+    pictures = pictures_of(clip)
     assert pictures.source == "video"
     still, axis, view = movie.background(clip, pictures, True, 720)
     assert view is not None
@@ -109,8 +104,8 @@ def test_of_sound_alone_the_signals_are_shown(run: Config, tmp_path: Path, capsy
     show.run(run, "ann/film", "sounds", tmp_path / "sound.mp4", whole=False, height=720)
     assert "none: the corpus is audio only" in capsys.readouterr().out
     images, _ = frames_of(tmp_path / "sound.mp4", tmp_path)
-    clip = inspected(run, "ann/film", "sounds")
-    still, axis, view = movie.background(clip, pictures_of(run, clip), False, 720)
+    clip = locate(run, "ann/film", "sounds")
+    still, axis, view = movie.background(clip, pictures_of(clip), False, 720)
     assert view is None
     assert len(images) == 75
     assert cursor_at(images[50], still, axis) == pytest.approx(axis.at(2.0), abs=1.5)

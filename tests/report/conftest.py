@@ -8,7 +8,6 @@ from tests.report.browser import Browser
 from tests.report.whole_run import build
 
 from avpretext.config import Config
-from avpretext.flow.paths import Layout
 from avpretext.report import page
 
 
@@ -21,7 +20,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Config:
 @pytest.fixture(scope="session")
 def html(results: Config) -> str:
     """The report of that run."""
-    return page.render(results, Layout(results.results))
+    return page.render(results)
 
 
 @pytest.fixture(scope="session")

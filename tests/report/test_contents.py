@@ -10,9 +10,9 @@ from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.evaluation import printed
 from avpretext.evaluation.kinds import SCORINGS
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.report import contents
-from avpretext.report.sample import decibels, face_path
+from avpretext.report.clip import decibels, face_path
 
 HARD, NUMBERS = SCORINGS["hard"], SCORINGS["attribute"]
 CONFIG = parse({"corpora": {"mine": {"path": ".", "use": []}}})
@@ -83,7 +83,7 @@ def test_headline_without_a_comparison_claims_nothing() -> None:
 
 
 def test_each_result_is_drawn_by_its_own_measure_with_the_baselines_apart(results: Config) -> None:
-    acted, shares, rated = contents.found_results(results, Layout(results.results))
+    acted, shares, rated = contents.found_results(OpenRun(results))
     assert [one.measure for one in (acted, shares, rated)] == ["macro-F1", "macro-F1", "CCC"]
     assert "CCC, difference to scratch: energy" in rated.charts[1]
     for one in (acted, shares, rated):
@@ -96,7 +96,7 @@ def test_each_result_is_drawn_by_its_own_measure_with_the_baselines_apart(result
 
 
 def test_folds_say_what_was_trained_and_tested_on(results: Config) -> None:
-    found = contents.found_results(results, Layout(results.results))[0].folds
+    found = contents.found_results(OpenRun(results))[0].folds
     assert found is not None
     assert found.header == ("Trained on", "Epoch chosen on", "Tested on", "Left out")
     assert found.rows[0] == ("group 1", ["48 clips, 4 speakers", "23 clips, 2 speakers", "24 clips, 2 speakers",

@@ -9,6 +9,8 @@ from tests.report.whole_run import TABLE
 
 from avpretext import shards
 from avpretext.config import Config
+from avpretext.config_file import parse
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow import schemas
 from avpretext.flow.paths import Layout
 from avpretext.flow.schemas import ACTION_UNITS, MOTION_REGIONS
@@ -53,7 +55,7 @@ def test_no_bin_lies_on_both_sides_of_a_threshold() -> None:
 
 def test_every_frame_of_every_shard_is_counted_once(results: Config) -> None:
     layout = Layout(results.results)
-    found = {one.corpus: one for one in feature_distributions(results, layout)}
+    found = {one.corpus: one for one in feature_distributions(OpenRun(results))}
     assert set(found) == {"demo_talk", "demo_acted", "demo_rated"}
     talk = found["demo_talk"]
     frames = sum(shards.count_rows(path) for path in layout.shards("demo_talk", "speech", 2))
@@ -70,20 +72,25 @@ def test_every_frame_of_every_shard_is_counted_once(results: Config) -> None:
     assert fastest([]) == 1
 
 
-def write(path: Path, rows: list[dict[str, Any]], schema: Any, **made_by: Any) -> str:
-    shards.write_table(path, [{name: row.get(name) for name in schema.names} for row in rows], schema, made_by)
-    return str(path)
+def labelled(folder: Path, task: str, rows: list[dict[str, Any]], schema: Any, **made_by: Any) -> OpenRun:
+    """Return a run of a corpus `one` with these labels of a task."""
+    config = parse({"results": str(folder), "corpora": {"one": {"path": ".", "use": ["pretrain"]}}})
+    path, filled = Layout(folder).corpus("one", f"labels_{task}"), dict.fromkeys(schema.names)
+    shards.write_table(path, [filled | row for row in rows], schema, made_by)
+    return OpenRun(config)
 
 
 def test_chunk_values_are_told_apart_by_what_became_of_them(tmp_path: Path) -> None:
     values = [(1.0, 0, 3.0), (2.9, None, 3.0), (4.0, 1, 3.0), (5.0, 1, 4.5), (None, None, None)]
     rows = [{"clip_id": "a", "value": value, "label": label, "threshold": limit} for value, label, limit in values]
     options = {"labels.energy": {"measure": "mean", "scope": "speaker"}}
-    (one,) = label_values.of_chunks("energy", write(tmp_path / "x", rows, schemas.CHUNK_LABELS, options=options))
+    run = labelled(tmp_path / "x", "energy", rows, schemas.CHUNK_LABELS, options=options)
+    (one,) = label_values.of_chunks(run, "one", "energy")
     assert one.title == "Mean energy over the chunk, dB"
     assert {name: histogram.total for name, histogram in one.groups.items()} == {"high": 2, "low": 1, "dead zone": 1}
     assert (one.thresholds, one.count) == ((3.0, 3.75, 4.5), 2)
-    assert label_values.of_chunks("energy", write(tmp_path / "y", [], schemas.CHUNK_LABELS)) == []
+    empty = labelled(tmp_path / "y", "energy", [], schemas.CHUNK_LABELS)
+    assert label_values.of_chunks(empty, "one", "energy") == []
 
 
 def test_emotions_are_shown_by_their_three_decisions(tmp_path: Path) -> None:
@@ -98,8 +105,8 @@ def test_emotions_are_shown_by_their_three_decisions(tmp_path: Path) -> None:
     ]  # fmt: skip
     limits = {"min_score": 0.15, "min_margin": 0.02, "neutral_below": 0.3}
     schema = schemas.labels_emotion(["anger", "joy", "calm"])
-    path = write(tmp_path / "x", rows, schema, options=limits, table={**TABLE, "neutral": "calm"})
-    best, lead, strongest = label_values.of_emotions(path)
+    run = labelled(tmp_path, "emotion", rows, schema, options=limits, table={**TABLE, "neutral": "calm"})
+    best, lead, strongest = label_values.of_emotions(run, "one")
     totals = [{name: one.total for name, one in chart.groups.items()} for chart in (best, lead, strongest)]
     assert totals == [
         {"an emotion": 2, "neutral": 1, "ambiguous": 1, "none": 1}, {"an emotion": 2, "ambiguous": 1},
@@ -110,7 +117,7 @@ def test_emotions_are_shown_by_their_three_decisions(tmp_path: Path) -> None:
 
 
 def test_speakers_have_a_column_for_each_label_and_few_speakers_a_row(results: Config) -> None:
-    tables = speaker_tables(results, Layout(results.results))
+    tables = speaker_tables(OpenRun(results))
     talk = tables["demo_talk"]
     assert [(group.task, group.labels[:2]) for group in talk.groups] == [
         ("energy", ["high", "no label"]), ("activation", ["high", "no label"]), ("emotion", ["anger", "disgust"]),
@@ -127,7 +134,7 @@ def test_speakers_have_a_column_for_each_label_and_few_speakers_a_row(results: C
 
 
 def test_agreement_says_what_was_counted(results: Config) -> None:
-    one, *_ = agreement_tables(results, Layout(results.results))["demo_talk"]
+    one, *_ = agreement_tables(OpenRun(results))["demo_talk"]
     assert one.title == "activation by energy"
     assert "Cohen’s κ" in one.says
     assert one.says.endswith("chunks of 120 clips")

@@ -13,6 +13,7 @@ from PIL import Image
 
 from avpretext import shards
 from avpretext.config import Config, ReportOptions
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.paths import Layout
 from avpretext.report import choice, explorer
 from avpretext.report.explorer import GAP, POINTS, trace
@@ -23,7 +24,7 @@ def limited(config: Config, clips: int) -> Config:
 
 
 def test_all_clips_are_shown_where_they_are_few(results: Config) -> None:
-    chosen = choice.choose(results, Layout(results.results))
+    chosen = choice.choose(OpenRun(results))
     assert (chosen.shown, chosen.total) == (12 * 24, 12 * 24)
     assert chosen.sentence() == "All 288 clips, and the 9 that were refused."
     assert ("demo_talk", "1100_DFA_ANG_0") in chosen.ids()
@@ -47,33 +48,31 @@ def test_a_sample_holds_wanted_surest_and_ambiguous_clips_and_every_refused_one(
     chosen = set(choice._sample(listed, 30, [("demo_talk", "1109_DFA_SAD_1"), ("gone", "x")])["demo_talk"]["clip_id"])
     assert len(chosen) == 30
     assert surest | set(unsure) | {"1109_DFA_SAD_1"} <= chosen
-    whole = choice.choose(limited(results, 30), layout)
+    whole = choice.choose(OpenRun(limited(results, 30)))
     assert (whole.shown, whole.refused.height) == (30, 9)
     assert whole.sentence().startswith("A sample of 30 of 288 clips (report.explorer_clips): the surest of each")
 
 
 def test_the_sample_depends_on_names_alone(results: Config) -> None:
-    layout = Layout(results.results)
-    one = choice.choose(limited(results, 50), layout)
-    other = choice.choose(limited(results, 50), layout)
+    one = choice.choose(OpenRun(limited(results, 50)))
+    other = choice.choose(OpenRun(limited(results, 50)))
     assert one.ids() == other.ids()
-    assert one.ids() < choice.choose(limited(results, 120), layout).ids()
+    assert one.ids() < choice.choose(OpenRun(limited(results, 120))).ids()
     spread = {corpus: rows.height for corpus, rows in one.clips.items()}
     assert set(spread) == {"demo_talk", "demo_acted", "demo_rated"}
 
 
 def test_refused_clips_beyond_the_limit_are_counted(results: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "REFUSED_SHOWN", 4)
-    chosen = choice.choose(results, Layout(results.results))
+    chosen = choice.choose(OpenRun(results))
     assert (chosen.refused.height, chosen.refused_total) == (4, 9)
     assert "4 of the 9 that were refused" in chosen.sentence()
 
 
 def test_nothing_is_gathered_if_nothing_is_wanted(results: Config) -> None:
-    layout = Layout(results.results)
-    none = choice.choose(limited(results, 0), layout)
+    none = choice.choose(OpenRun(limited(results, 0)))
     assert (none.shown, none.refused.height) == (0, 0)
-    assert explorer.explore(limited(results, 0), layout, none, 1.0) is None
+    assert explorer.explore(OpenRun(limited(results, 0)), none, 1.0) is None
 
 
 def bytes_of(text: str) -> list[int]:
@@ -96,8 +95,8 @@ def test_trace_knows_gaps_from_zeros() -> None:
 
 @pytest.fixture(scope="module")
 def shown(results: Config) -> dict[str, dict[str, object]]:
-    layout = Layout(results.results)
-    found = explorer.explore(results, layout, choice.choose(results, layout), 0.5)
+    run = OpenRun(results)
+    found = explorer.explore(run, choice.choose(run), 0.5)
     assert found is not None
     clips = json.loads(found.data)["clips"]
     return {f"{clip['corpus']}/{clip['id']}": clip for clip in clips}

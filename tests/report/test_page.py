@@ -72,7 +72,7 @@ def test_first_line_says_that_it_is_the_demo(parsed: Outline) -> None:
 
 def test_real_corpora_are_not_called_a_demo(tmp_path: Path) -> None:
     corpora = {"mine": {"path": ".", "reader": "folder", "use": ["pretrain"]}}
-    html = page.render(parse({"corpora": corpora}), Layout(tmp_path / "none"))
+    html = page.render(parse({"results": str(tmp_path / "none"), "corpora": corpora}))
     assert "demo" not in html
     assert "synthetic" not in html
 
@@ -165,7 +165,7 @@ def test_classes_have_no_section_where_only_numbers_are_learnt(results: Config, 
     shutil.copytree(results.results, tmp_path, dirs_exist_ok=True)
     for part in ("pretrain", "demo_acted/evaluate", "demo_rated/finetune"):
         shutil.rmtree(tmp_path / part)
-    html = page.render(results.model_copy(update={"results": str(tmp_path)}), Layout(tmp_path))
+    html = page.render(results.model_copy(update={"results": str(tmp_path)}))
     assert "#results" in html
     assert "confusions" not in html
 
@@ -196,7 +196,7 @@ def test_hostile_names_are_text_not_markup(results: Config, tmp_path: Path) -> N
         rows = pq.read_table(path)
         names = [hostile if name == "1100_DFA_ANG_0" else name for name in rows["clip_id"].to_pylist()]
         shards.write_table(path, rows.set_column(0, "clip_id", [names]), rows.schema, {})
-    html = page.render(config, layout)
+    html = page.render(config)
     parsed = outline(html)
     assert scripts(parsed) == OURS
     assert [row["detail"] for row in explored(html)["refused"] if row["corpus"] == "demo_talk"] == [hostile]
@@ -229,7 +229,7 @@ def without_pictures(config: Config) -> Config:
 
 def test_page_without_pictures_shows_no_face_but_all_else(results: Config, tmp_path: Path) -> None:
     config = copy_without_training(results, tmp_path)
-    html = page.render(without_pictures(config), Layout(tmp_path))
+    html = page.render(without_pictures(config))
     assert "data:image/jpeg;base64,/9j/" not in html
     assert not any("pictures" in clip for clip in explored(html)["clips"])
     assert '"energy":"' in html
@@ -250,7 +250,7 @@ def test_hostile_names_of_pictured_clips_and_speakers_are_text(results: Config, 
                 values = [f"{hostile}{value}" for value in rows[column].to_pylist()]
                 rows = rows.set_column(rows.column_names.index(column), column, [values])
             shards.write_table(path, rows, rows.schema, made_by)
-    shown = section(page.render(config, Layout(tmp_path)), "faces")
+    shown = section(page.render(config), "faces")
     assert "script" not in {tag for tag, _ in outline(shown).elements}
     assert shown.count("&lt;script&gt;") > 10
 
@@ -259,7 +259,7 @@ def test_same_results_give_the_same_bytes_but_for_time_and_memory(html: str, res
     shutil.copytree(results.results, tmp_path, dirs_exist_ok=True)
     for path in (tmp_path / "benchmarks").rglob("*.tsv"):
         path.write_text("s\th:m:s\tmax_rss\n9.9\t0:00:09\tNA\n")
-    other = page.render(results.model_copy(update={"results": str(tmp_path)}), Layout(tmp_path))
+    other = page.render(results.model_copy(update={"results": str(tmp_path)}))
     cost = re.compile(r'<section id="cost">.*?</section>', re.DOTALL)
     assert other != html
     assert cost.sub("", other) == cost.sub("", html)
@@ -271,7 +271,7 @@ def test_audio_only_corpus_shows_its_energy_alone(results: Config, tmp_path: Pat
         shutil.rmtree(tmp_path / "demo_talk" / stage)
     for name in ("action_units", "au_combinations"):
         Path(Layout(tmp_path).table(f"{name}.csv")).unlink()
-    html = page.render(config, Layout(tmp_path))
+    html = page.render(config)
     labels = outline(html).values("aria-label")
     assert any(label.startswith("Energy of 1100") for label in labels)
     assert "Face speed" not in html

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow import schemas
 from avpretext.flow.paths import Layout
 from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels.emotion_table import read_table
 from avpretext.report.au_faces import heat_rows
-from avpretext.report.pictures import PICTURES, apex, emotion_pictures, strongest_units, surest
+from avpretext.report.clip import strongest
+from avpretext.report.pictures import PICTURES, apex, emotion_pictures, surest
 
 TABLE = read_table(None)
 
@@ -51,8 +53,14 @@ def test_the_surest_clips_are_of_different_speakers() -> None:
 def test_captions_name_the_strongest_units_and_leave_out_the_weak_and_the_unknown() -> None:
     units = frame(AU01=0.31, AU04=0.9, AU07=0.5, AU12=0.29, AU25=0.5, AU26=0.4)
     units[ACTION_UNITS.index("AU43")] = np.nan
-    assert strongest_units(units) == [("AU04", 0.9), ("AU07", 0.5), ("AU25", 0.5), ("AU26", 0.4)]
-    assert strongest_units(CALM) == []
+    found = strongest(dict(zip(ACTION_UNITS, units, strict=True)), 4)
+    assert found == [
+        ("AU04", 0.9),
+        ("AU07", 0.5),
+        ("AU25", 0.5),
+        ("AU26", 0.4),
+    ]
+    assert strongest(dict(zip(ACTION_UNITS, CALM, strict=True)), 4) == []
 
 
 @pytest.fixture
@@ -80,7 +88,7 @@ def corpus(tmp_path: Path) -> Config:
 
 
 def test_pictures_are_the_best_frames_of_the_surest_clips_that_have_some(corpus: Config) -> None:
-    ((label, clips, pictures),) = emotion_pictures("one", corpus, Layout(corpus.results))
+    ((label, clips, pictures),) = emotion_pictures(OpenRun(corpus), "one")
     assert (label, clips) == ("HAP", 4)
     found = [(one.clip_id, one.speaker, one.time_s, base64.b64decode(one.image)) for one in pictures]
     assert found == [("a1", "a", 0.4, b"a11"), ("b1", "b", 0.4, b"b11")]
@@ -90,7 +98,7 @@ def test_pictures_are_the_best_frames_of_the_surest_clips_that_have_some(corpus:
 def test_without_thumbnails_there_are_no_pictures(corpus: Config) -> None:
     for path in Path(corpus.results, "one", "landmarks", "thumbnails").iterdir():
         path.unlink()
-    assert list(emotion_pictures("one", corpus, Layout(corpus.results))) == []
+    assert list(emotion_pictures(OpenRun(corpus), "one")) == []
 
 
 def test_heat_is_relative_to_the_strongest_and_shows_what_is_unknown() -> None:

@@ -14,6 +14,7 @@ from avpretext.chunks import chunk_span, chunk_starts
 from avpretext.config import Config, Variant
 from avpretext.config_file import parse
 from avpretext.evaluation import au_summary, evaluate, formats, tables
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow import schemas
 from avpretext.flow.paths import Layout
 
@@ -72,7 +73,7 @@ def build(folder: Path) -> Config:
         _write_setting(layout, config, corpus, target, protocol, leaks)
     _write_benchmarks(layout, config)
     _write_truth(layout)
-    units, together = au_summary.action_unit_rows(config, layout)
+    units, together = au_summary.action_unit_rows(OpenRun(config))
     for name, rows in (("action_units", units), ("au_combinations", together)):
         formats.write_csv(layout.table(f"{name}.csv"), tables.COLUMNS[name], rows)
     return config

@@ -25,21 +25,21 @@ from avpretext.evaluation import formats, intervals, printed_ablation
 from avpretext.evaluation.ablated import FACTORS, Ablated, measure_of, settings_compared, write_tables
 from avpretext.evaluation.kinds import within_bounds
 from avpretext.evaluation.metrics import Floats
-from avpretext.evaluation.results import CO_OCCURRENCE_COLUMNS, Evaluated, co_occurrence_rows, score_cells
+from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows, present
+from avpretext.evaluation.results import CO_OCCURRENCE_COLUMNS, by_system, co_occurrence_rows
 from avpretext.evaluation.scores import (
     RESAMPLES,
     Scored,
     Task,
     collect,
     compare,
+    corrected,
     known,
     metric_rows,
     read_test,
     task_of,
     trainings_of,
 )
-from avpretext.evaluation.summaries import Rows, present
-from avpretext.flow.paths import Layout
 from avpretext.shards import PathLike
 from avpretext.systems import SCRATCH
 
@@ -126,19 +126,20 @@ def run(config: Config, output_dir: PathLike) -> None:
     UserError
         Predictions are missing, or are not of the same folds and seeds; the measure is not one of the kind of target.
     """
-    layout, folder = Layout(config.results), Path(output_dir)
-    found = [ablated(one, config, layout) for one in settings_compared(config)]
+    run, folder = OpenRun(config), Path(output_dir)
+    found = [ablated(one, run) for one in settings_compared(config)]
     write_tables(found, folder)
-    named_together = [row for one in found for row in co_occurrence_rows(one.one, layout)]
+    named_together = [row for one in found for row in co_occurrence_rows(run, one.one)]
     formats.write_csv(folder / "ablation_co_occurrence.csv", CO_OCCURRENCE_COLUMNS, named_together)
-    formats.write_text(folder / "ablation.md", printed_ablation.markdown(found, config, layout))
-    formats.write_text(folder / "ablation.tex", printed_ablation.latex(found, config, layout))
+    document = printed_ablation.document(found, run)
+    formats.write_text(folder / "ablation.md", document.markdown())
+    formats.write_text(folder / "ablation.tex", document.latex())
 
 
-def ablated(one: Evaluated, config: Config, layout: Layout) -> Ablated:
+def ablated(one: Evaluated, run: OpenRun) -> Ablated:
     """Score and compare the systems of one setting."""
-    grid = read_grid(one, config, layout)
-    return Ablated(one, grid.measure, system_rows(grid, config), effect_rows(grid, config))
+    grid = read_grid(one, run)
+    return Ablated(one, grid.measure, system_rows(grid, run.config), effect_rows(grid, run.config))
 
 
 def levels_of(one: Evaluated, config: Config) -> list[Levels]:
@@ -164,35 +165,22 @@ def reference_of(grid: Sequence[Levels], own: Variant) -> Levels:
     return wanted if wanted in grid else grid[0]
 
 
-def read_grid(one: Evaluated, config: Config, layout: Layout) -> Grid:
+def read_grid(one: Evaluated, run: OpenRun) -> Grid:
     """Read the predictions of every system, a file at a time, down to sums per speaker and seed."""
+    config = run.config
     files = {
-        levels: layout.finetune(
-            one.corpus,
-            one.setting.name,
-            f"{levels.loss}.{levels.aggregator}",
-            levels.initialisation,
-            "predictions.parquet",
-        )
+        levels: run.predictions(one, f"{levels.loss}.{levels.aggregator}", levels.initialisation)
         for levels in levels_of(one, config)
     }
     for levels, path in files.items():
         if not present([path]):
             raise UserError(f"{path}: no predictions of {levels.name}; run `snakemake ablation`, which makes them")
-    beside = _beside(one, config, layout)
+    beside = run.predictions_beside(one)
     task = task_of([*files.values(), *beside])
     systems = {levels: collect(levels.name, read_test([path], task.scoring), task) for levels, path in files.items()}
     reference = reference_of(list(systems), config.variant)
     _check_same_runs(systems, reference)
     return Grid(one, task, measure_of(one, config), systems, reference, _baselines(beside, task))
-
-
-def _beside(one: Evaluated, config: Config, layout: Layout) -> list[str]:
-    """Return the predictions of what is not of the grid, where there are any."""
-    files = [layout.baseline(one.corpus, one.setting.name)] if config.baseline.normalise else []
-    if config.deepemocluster.variants:
-        files.append(layout.deepemocluster(one.corpus, one.setting.name, "predictions.parquet"))
-    return present(files)
 
 
 def _baselines(files: Sequence[str], task: Task) -> list[Scored]:
@@ -229,45 +217,28 @@ def system_rows(grid: Grid, config: Config) -> Rows:
 
     P-values are corrected over all systems of the grid, and apart from them over the baselines.
     """
-    listed = [*grid.systems.values(), *grid.baselines]
-    scores: dict[str, dict[str, Any]] = {}
-    for row in metric_rows(listed, grid.task, config.evaluate, config.seed):
-        if row["class"] is None:
-            cells = scores.setdefault(row["initialisation"], {"speakers": row["speakers"], "clips": row["clips"]})
-            cells |= score_cells(row) | {"runs": max(row["runs"], cells.get("runs", 0))}
-            cells |= {"seeds": row["seeds"], "pretrainings": row["pretrainings"]}
-    rows: Rows = []
-    for levels, system in grid.systems.items():
-        role = "reference" if levels == grid.reference else "system"
-        rows.append(_row(grid, levels._asdict(), role) | scores[system.name])
-    for system in grid.baselines:
-        rows.append(_row(grid, {FACTORS[0]: system.name}, "baseline") | scores[system.name])
-    _compare_with_reference(grid, [row for row in rows if row["role"] == "system"], config)
-    _compare_with_reference(grid, [row for row in rows if row["role"] == "baseline"], config)
-    return rows
+    cells = by_system(metric_rows([*grid.systems.values(), *grid.baselines], grid.task, config.evaluate, config.seed))
+    reference = _row(grid, grid.reference._asdict(), "reference")
+    rows = {grid.reference: reference | cells[grid.reference.name]}
+    others = {levels: system for levels, system in grid.systems.items() if levels != grid.reference}
+    compared = [_compared(grid, system, levels._asdict(), "system", config) for levels, system in others.items()]
+    rows |= {levels: row | cells[levels.name] for levels, row in zip(others, corrected(compared, "p"), strict=True)}
+    beside = [_compared(grid, system, {FACTORS[0]: system.name}, "baseline", config) for system in grid.baselines]
+    below = [row | cells[row[FACTORS[0]]] for row in corrected(beside, "p")]
+    return [*(rows[levels] for levels in grid.systems), *below]
 
 
 def _row(grid: Grid, levels: dict[str, str], role: str) -> dict[str, Any]:
     return grid.one.named | dict.fromkeys(FACTORS, "") | levels | {"role": role, "measure": grid.measure}
 
 
-def _compare_with_reference(grid: Grid, rows: Rows, config: Config) -> None:
-    """Add the cells of the comparison to the rows of one family."""
-    scored = {system.name: system for system in [*grid.systems.values(), *grid.baselines]}
-    for row in rows:
-        name = row[FACTORS[0]] if row["role"] == "baseline" else ", ".join(row[factor] for factor in FACTORS)
-        found = compare(
-            scored[name], scored[grid.reference.name], grid.measure, grid.task.scoring, config.evaluate, config.seed
-        )
-        row |= {"difference": found["difference"], "difference_low": found["ci_low"],
-                "difference_high": found["ci_high"], "p": found["p_value"], "df": found["df"]}  # fmt: skip
-    _correct(rows)
-
-
-def _correct(rows: Rows) -> None:
-    """Correct the p-values of one family; a test without a score has none."""
-    for row, corrected in zip(rows, intervals.holm([row["p"] for row in rows]), strict=True):
-        row |= {"p": known(row["p"]), "p_holm": known(corrected)}
+def _compared(grid: Grid, system: Scored, levels: dict[str, str], role: str, config: Config) -> dict[str, Any]:
+    """Return the row of a system with its comparison with the reference."""
+    reference = grid.systems[grid.reference]
+    found = compare(system, reference, grid.measure, grid.task.scoring, config.evaluate, config.seed)
+    names = {"difference": "difference", "ci_low": "difference_low", "ci_high": "difference_high", "p_value": "p",
+             "df": "df"}  # fmt: skip
+    return _row(grid, levels, role) | {new: found[old] for old, new in names.items()}
 
 
 def effect_rows(grid: Grid, config: Config) -> Rows:
@@ -285,8 +256,8 @@ def effect_rows(grid: Grid, config: Config) -> Rows:
         found = list(dict.fromkeys(getattr(levels, factor) for levels in grid.systems))
         if len(found) > 1:
             rows += [_effect_row(grid, factor, level, found[0], scores, config) for level in found]
-    _correct([row for row in rows if row["level"] != row["against"]])
-    return rows
+    compared = iter(corrected([row for row in rows if row["level"] != row["against"]], "p"))
+    return [row if row["level"] == row["against"] else next(compared) for row in rows]
 
 
 def _effect_row(
@@ -313,13 +284,10 @@ def _effect_row(
 
 def _estimate(grid: Grid, plus: Sequence[SeedScores], minus: Sequence[SeedScores]) -> intervals.Estimate:
     """Return the mean over systems, less that over others if there are any, with what is known of it."""
-    whole, resampled = (
-        np.mean(parts, axis=0) - (np.mean(others, axis=0) if others else 0.0)
-        for parts, others in (
-            ([one.whole for one in plus], [one.whole for one in minus]),
-            ([one.resampled for one in plus], [one.resampled for one in minus]),
-        )
-    )
+    whole, resampled = (np.mean(parts, axis=0) for parts in zip(*plus, strict=True))
+    if minus:
+        less = [np.mean(parts, axis=0) for parts in zip(*minus, strict=True)]
+        whole, resampled = whole - less[0], resampled - less[1]
     return intervals.estimate(whole, resampled, grid.speakers, grid.trainings)
 
 

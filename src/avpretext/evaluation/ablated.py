@@ -11,8 +11,8 @@ from avpretext.corpora.settings import settings_of
 from avpretext.errors import UserError, nearest
 from avpretext.evaluation import formats
 from avpretext.evaluation.kinds import MEASURE_NAMES
-from avpretext.evaluation.results import SCORE, Evaluated
-from avpretext.evaluation.summaries import Rows
+from avpretext.evaluation.open_run import Evaluated, Rows
+from avpretext.evaluation.results import SCORE
 from avpretext.shards import PathLike
 
 FACTORS = ("initialisation", "loss", "aggregator")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.stats.contingency import association
 
-from avpretext.config import LABELLED_TASKS, Config
-from avpretext.evaluation.summaries import Rows, read_present
-from avpretext.flow.paths import Layout
+from avpretext.config import LABELLED_TASKS
+from avpretext.evaluation.open_run import OpenRun, Rows
 
 Floats = NDArray[np.float64]
 
@@ -83,9 +83,7 @@ def cramers_v(counts: NDArray[np.integer]) -> float:
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     if min(table.shape) < 2:
         return float("nan")
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    chi_squared = float(((table - expected) ** 2 / expected).sum())
-    return float(np.sqrt(chi_squared / (table.sum() * (min(table.shape) - 1))))
+    return float(association(table.astype(np.int64), method="cramer"))
 
 
 def cohens_kappa(counts: NDArray[np.integer]) -> float:
@@ -113,20 +111,20 @@ def cohens_kappa(counts: NDArray[np.integer]) -> float:
     return float("nan") if chance == 1 else round((float(np.trace(table)) / total - chance) / (1 - chance), 12)
 
 
-def agreements(config: Config, layout: Layout) -> list[Agreement]:
+def agreements(run: OpenRun) -> list[Agreement]:
     """Return the agreement of each pair of tasks that a corpus has labels of."""
     found = []
-    for corpus in config.corpora:
-        labels = {task: _labels(corpus, task, layout) for task in LABELLED_TASKS}
+    for corpus in run.config.corpora:
+        labels = {task: _labels(run, corpus, task) for task in LABELLED_TASKS}
         known = {task: rows for task, rows in labels.items() if rows is not None}
         found += [_agreement(corpus, one, other, known) for one, other in itertools.combinations(known, 2)]
     return [one for one in found if one.chunks]
 
 
-def _labels(corpus: str, task: str, layout: Layout) -> pl.DataFrame | None:
+def _labels(run: OpenRun, corpus: str, task: str) -> pl.DataFrame | None:
     """Return clip, label and, of a task that labels chunks, the chunk; clips as numbers, for a million fit so."""
     chunk = [] if task == "emotion" else ["chunk"]
-    rows = read_present([layout.corpus(corpus, f"labels_{task}")], ["clip_id", *chunk, "label"])
+    rows = run.labels(corpus, task, ["clip_id", *chunk, "label"])
     if rows is None:
         return None
     named = pl.col("label") if task == "emotion" else pl.col("label").replace_strict(HIGH_LOW, return_dtype=pl.String)

@@ -12,10 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from avpretext import shards
-from avpretext.config import Config
-from avpretext.evaluation.summaries import Rows, present, read_present
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels.emotion import OUTCOMES, clip_intensities
 
@@ -98,7 +95,7 @@ class Firing:
         return np.where(frames[:, 0] > 0, (below >= share * frames).argmax(axis=1) / BINS, np.nan)
 
 
-def action_unit_rows(config: Config, layout: Layout) -> tuple[Rows, Rows]:
+def action_unit_rows(run: OpenRun) -> tuple[Rows, Rows]:
     """Count how action units fire in every corpus that has them.
 
     Returns
@@ -109,8 +106,8 @@ def action_unit_rows(config: Config, layout: Layout) -> tuple[Rows, Rows]:
     """
     single: Rows = []
     together: Rows = []
-    for corpus in config.corpora:
-        firing, sets = _count(corpus, config, layout)
+    for corpus in run.config.corpora:
+        firing, sets = _count(run, corpus)
         for label in sorted(firing, key=_place):
             single += [{"corpus": corpus, "label": label, **row} for row in firing[label].rows()]
         together += [{"corpus": corpus, **row} for row in combination_rows(sets)]
@@ -126,21 +123,20 @@ Combinations = dict[tuple[str, ...], Counter[str]]
 """Set of action units that are active over a clip, to how many clips of each label show just that set."""
 
 
-def _count(corpus: str, config: Config, layout: Layout) -> tuple[dict[str, Firing], Combinations]:
+def _count(run: OpenRun, corpus: str) -> tuple[dict[str, Firing], Combinations]:
     """Read the shards of a corpus once."""
-    labels = read_present([layout.corpus(corpus, "labels_emotion")], ["clip_id", "label", "outcome"])
+    labels = run.labels(corpus, "emotion", ["clip_id", "label", "outcome"])
     given = {} if labels is None else {clip: label or outcome for clip, label, outcome in labels.iter_rows()}
     firing: dict[str, Firing] = defaultdict(Firing)
     sets: Combinations = defaultdict(Counter)
-    for path in present(layout.shards(corpus, "action_units", config.corpora[corpus].shards)):
-        for clip_id, rows in shards.iterate_clips(path, ACTION_UNITS):
-            frames = intensities(rows)
-            clip = clip_intensities(frames, config.labels.emotion)
-            label = given.get(clip_id)
-            for group in (ALL, label) if label else (ALL,):
-                firing[group].add(frames, clip)
-            if np.isfinite(clip).any():
-                sets[active_units(clip)][label or "unlabelled"] += 1
+    for clip_id, rows in run.clips(corpus, "action_units", ACTION_UNITS):
+        frames = intensities(rows)
+        clip = clip_intensities(frames, run.config.labels.emotion)
+        label = given.get(clip_id)
+        for group in (ALL, label) if label else (ALL,):
+            firing[group].add(frames, clip)
+        if np.isfinite(clip).any():
+            sets[active_units(clip)][label or "unlabelled"] += 1
     return firing, sets
 
 

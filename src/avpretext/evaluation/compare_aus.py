@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from avpretext import shards
-from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.evaluation import formats
 from avpretext.evaluation.formats import decimal
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.evaluation.truth import PRESENT, pearson
-from avpretext.flow.paths import Layout, expand
+from avpretext.flow.paths import expand
 from avpretext.flow.schemas import ACTION_UNITS
 
 Floats = NDArray[np.float64]
@@ -57,7 +57,7 @@ def run(first: Sequence[Path], second: Sequence[Path], output: Path | None = Non
         formats.write_csv(output, COLUMNS, table.to_dicts())
 
 
-def rows_of(config: Config, layout: Layout) -> list[dict[str, Any]]:
+def rows_of(run: OpenRun) -> list[dict[str, Any]]:
     """Compare the action units of each corpus with those of another run; a row per corpus and AU, `COLUMNS` and corpus.
 
     Raises
@@ -65,13 +65,14 @@ def rows_of(config: Config, layout: Layout) -> list[dict[str, Any]]:
     UserError
         The other run has measured the action units of none of the corpora.
     """
+    config = run.config
     if config.report.compare_action_units is None:
         return []
     other, rows = Path(config.report.compare_action_units), list[dict[str, Any]]()
     for corpus in config.with_video():
         second = expand(other / corpus / "action_units")
         if second and second[0].is_file():
-            first = [Path(path) for path in layout.shards(corpus, "action_units", config.corpora[corpus].shards)]
+            first = [Path(path) for path in run.files(corpus, "action_units")]
             rows += [{"corpus": corpus, **row} for row in compare(first, second).to_dicts()]
     if not rows:
         wanted = f"{other}/{(config.with_video() or ['CORPUS'])[0]}/action_units"

@@ -10,7 +10,18 @@ from avpretext import shards
 from avpretext.config import EvaluateOptions
 from avpretext.evaluation import intervals
 from avpretext.evaluation.kinds import Scoring
-from avpretext.evaluation.scores import Rows, Scored, Task, collect, compare, known, metric_rows, read_test, task_of
+from avpretext.evaluation.scores import (
+    Rows,
+    Scored,
+    Task,
+    collect,
+    compare,
+    corrected,
+    known,
+    metric_rows,
+    read_test,
+    task_of,
+)
 from avpretext.flow.schemas import COMPARISONS, CONFUSION, METRICS, RUNS, SEEDS
 from avpretext.shards import PathLike
 from avpretext.systems import SCRATCH, stands_beside
@@ -110,11 +121,7 @@ def comparison_rows(scored: Sequence[Scored], scoring: Scoring, options: Evaluat
     for measure in scoring.measures:
         for family, systems in families.items():
             compared = [compare(system, scratch, measure, scoring, options, seed) for system in systems]
-            corrected = intervals.holm([row["p_value"] for row in compared])
-            rows += [
-                row | {"family": family, "p_value": known(row["p_value"]), "p_holm": known(value)}
-                for row, value in zip(compared, corrected, strict=True)
-            ]
+            rows += [row | {"family": family} for row in corrected(compared, "p_value")]
     return rows
 
 

@@ -6,14 +6,10 @@ from typing import Any
 
 import polars as pl
 
-from avpretext import shards
-from avpretext.config import Config
 from avpretext.corpora import protocols
 from avpretext.corpora.leaks import DROPPED
 from avpretext.corpora.reader import is_media
-from avpretext.corpora.settings import Setting, settings_of
-from avpretext.evaluation.summaries import Rows, present
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
 from avpretext.names import key
 
 PARTS = (*protocols.PARTS, DROPPED)
@@ -72,14 +68,14 @@ def _people(speakers: int) -> str:
     return "1 speaker is" if speakers == 1 else f"{speakers:,} speakers are"
 
 
-def protocol_of(corpus: str, setting: Setting, layout: Layout) -> Protocol | None:
-    """Return what is to be known of the folds of a setting; None before they are made."""
-    path = layout.folds(corpus, setting.name)
-    if not present([path]):
-        return None
-    rows = shards.read(path)
+def protocol_of(run: OpenRun, one: Evaluated) -> Protocol:
+    """Return what is to be known of the folds of a setting; it is empty before they are made."""
+    found = run.folds(one)
+    if found is None:
+        return Protocol("", 0, (), False)
+    rows, made_by = found
+    corpus = one.corpus
     trained = rows.filter(pl.col("part") == "train")["corpus"].unique().sort().to_list()
-    made_by = shards.read_provenance(path)
     return Protocol(
         sentence=_as_sentence(str(made_by.get("sentence", ""))),
         # Of other corpora, only those are the same people whom `folds` has found to be.
@@ -111,39 +107,28 @@ def _leaking(rows: pl.DataFrame) -> pl.DataFrame:
     return tested.join(used, on=place, how="semi").select("person").unique()
 
 
-def fold_rows(config: Config, layout: Layout) -> Rows:
-    """Return one row per fold and part of every setting, and per corpus that the part's clips are of."""
-    return [
-        row
-        for corpus, options in config.corpora.items()
-        for setting in settings_of(options)
-        for row in rows_of(corpus, setting, layout)
-    ]
-
-
-def copy_rows(config: Config, layout: Layout) -> Rows:
+def copy_rows(run: OpenRun, one: Evaluated) -> Rows:
     """Return one row per fold and clip that was left out as a copy of another."""
+    found = run.folds(one)
+    rows = [] if found is None else found[0].filter(pl.col("part") == DROPPED).to_dicts()
     return [
-        {"corpus": corpus, "target": setting.target_name, "protocol": setting.protocol, "clips_of": row["corpus"]}
-        | {key: row[key] for key in ("fold", "clip_id", "copy_of")}
-        for corpus, options in config.corpora.items()
-        for setting in settings_of(options)
-        for path in present([layout.folds(corpus, setting.name)])
-        for row in shards.read(path).filter(pl.col("part") == DROPPED).to_dicts()
+        {**one.named, "clips_of": row["corpus"]} | {name: row[name] for name in ("fold", "clip_id", "copy_of")}
+        for row in rows
     ]
 
 
-def rows_of(corpus: str, setting: Setting, layout: Layout) -> Rows:
-    """Return the rows of one setting; none before its folds are made."""
-    path = layout.folds(corpus, setting.name)
-    if not present([path]):
+def fold_rows(run: OpenRun, one: Evaluated) -> Rows:
+    """Return one row per fold and part of a setting, and per corpus that the part's clips are of."""
+    found = run.folds(one)
+    if found is None:
         return []
-    named = {"corpus": corpus, "target": setting.target_name, "protocol": setting.protocol}
-    parts = shards.read(path).group_by("fold", "name", "part", "corpus")
-    counted = parts.agg(pl.col("speaker").drop_nulls().unique().sort(), pl.len().alias("clips"))
+    counted = (
+        found[0].group_by("fold", "name", "part", "corpus")
+        .agg(pl.col("speaker").drop_nulls().unique().sort(), pl.len().alias("clips"))
+    )  # fmt: skip
     order = pl.col("part").replace_strict({part: place for place, part in enumerate(PARTS)}, return_dtype=pl.Int32)
-    lacking = shards.read_provenance(path).get("lacking", {})
-    return [_row(row, lacking) | named for row in counted.sort("fold", order, "corpus").to_dicts()]
+    lacking = found[1].get("lacking", {})
+    return [_row(row, lacking) | one.named for row in counted.sort("fold", order, "corpus").to_dicts()]
 
 
 def _row(row: dict[str, Any], lacking: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Any]:

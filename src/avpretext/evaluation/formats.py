@@ -5,6 +5,7 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from avpretext import shards
@@ -124,3 +125,76 @@ def latex(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int, ca
             "",
         ]
     )
+
+
+def listed(sentences: Sequence[str]) -> str:
+    """Return sentences as a list of Markdown."""
+    return "\n".join(f"- {sentence}" for sentence in sentences) + "\n"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of cells, its first `names` columns names and the others numbers.
+
+    Attributes
+    ----------
+    label
+        Of LaTeX.
+    intro
+        A sentence before it in Markdown.
+    said
+        What its caption in LaTeX says after that of the section.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    names: int
+    label: str
+    intro: str = ""
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is printed of one setting: sentences above its tables, and notes below them."""
+
+    heading: str
+    caption: str
+    headline: Sequence[str]
+    tables: Sequence[Table]
+    notes: Sequence[str]
+
+    def markdown(self) -> str:
+        """Return the section as Markdown."""
+        parts = [f"## {self.heading}\n\n{self.caption}\n", "\n".join(self.headline) + "\n"]
+        for table in self.tables:
+            parts += [f"{table.intro}\n"] if table.intro else []
+            parts.append(markdown(table.header, table.rows, table.names))
+        return "\n".join([*parts, *([listed(self.notes)] if self.notes else [])])
+
+    def latex(self) -> str:
+        """Return the tables as LaTeX, caption and notes with each."""
+        said = [self.caption, *self.notes]
+        return "\n".join(
+            latex(table.header, table.rows, table.names, " ".join([*said, *filter(None, [table.said])]), table.label)
+            for table in self.tables
+        )
+
+
+@dataclass(frozen=True)
+class Document:
+    """Printed tables: a title, sections, and what the reader of all of them must know."""
+
+    title: str
+    sections: Sequence[Section]
+    notes: Sequence[str]
+
+    def markdown(self) -> str:
+        """Return the document as Markdown."""
+        notes = f"## Notes\n\n{listed(self.notes)}" if self.sections else listed(self.notes)
+        return "\n".join([f"# {self.title}\n", *(section.markdown() for section in self.sections), notes])
+
+    def latex(self) -> str:
+        """Return the tables as LaTeX, the notes as comments; needs the package booktabs."""
+        notes = "\n".join(f"% {note}" for note in self.notes) + "\n"
+        return "\n".join([*(section.latex() for section in self.sections), notes])

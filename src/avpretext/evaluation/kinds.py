@@ -4,7 +4,7 @@ Each kind turns a clip into an array whose sum over clips says all that its meas
 can be pooled, weighted and exchanged, and intervals and tests are the same for every kind.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avpretext.corpora.settings import Kind
 from avpretext.evaluation import metrics
-from avpretext.evaluation.metrics import CLASS_MEASURES, ClassScores, Floats
+from avpretext.evaluation.metrics import CLASS_MEASURES, ClassScores, Floats, places
 from avpretext.training.target_rows import has_classes
 
 MEASURE_NAMES = {
@@ -104,21 +104,6 @@ def within_bounds(measure: str, ends: tuple[float, float]) -> tuple[float, float
     """
     low, high = np.clip(ends, *_BOUNDS.get(measure, (0.0, 1.0))).tolist()
     return low, high
-
-
-def places(values: Collection[object], names: Sequence[object]) -> NDArray[np.int64]:
-    """Return the place of each value among the names.
-
-    Raises
-    ------
-    ValueError
-        A value is not among them.
-    """
-    place = {name: number for number, name in enumerate(names)}
-    unknown = sorted({str(value) for value in values if value not in place})
-    if unknown:
-        raise ValueError(f"{', '.join(unknown)}: not among {', '.join(map(str, names))}")
-    return np.asarray([place[value] for value in values], dtype=np.int64)
 
 
 def _vectors(column: pl.Series, width: int) -> NDArray[np.float32]:

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from avpretext.config import Config
-from avpretext.evaluation import formats
-from avpretext.evaluation.fold_table import Protocol, protocol_of
-from avpretext.evaluation.formats import decimal, probability
+from avpretext.evaluation.fold_table import protocol_of
+from avpretext.evaluation.formats import Document, Section, Table, decimal, probability
 from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
-from avpretext.evaluation.results import Evaluated, evaluated, main_rows
-from avpretext.evaluation.summaries import Rows
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
+from avpretext.evaluation.results import main_rows
 from avpretext.systems import DEEPEMOCLUSTER, MACHINES, SCRATCH, TOGETHER, Machine
 
 SIGNIFICANT = 0.05
@@ -96,12 +94,11 @@ def _minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-def caption(one: Evaluated, rows: Rows, protocol: Protocol | None, config: Config) -> str:
-    """Return on what a table was made, with what a reader must not miss; a synthetic corpus is called so."""
+def caption(one: Evaluated, rows: Rows, config: Config) -> str:
+    """Return on what a table was made; a synthetic corpus is called so."""
     row = rows[0]
-    said = ["Synthetic demo corpus, not real speech."] if config.corpora[one.corpus].synthetic else []
-    said.append(f"{one.heading}: {row['clips']:,} test clips of {row['speakers']:,} speakers, {row['runs']} runs.")
-    return " ".join([*said, *(protocol.warnings if protocol else [])])
+    said = "Synthetic demo corpus, not real speech. " if config.corpora[one.corpus].synthetic else ""
+    return f"{said}{one.heading}: {row['clips']:,} test clips of {row['speakers']:,} speakers, {row['runs']} runs."
 
 
 def coverage(rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
@@ -198,40 +195,24 @@ def score_notes(config: Config) -> list[str]:
     ]
 
 
-def main_markdown(config: Config, layout: Layout) -> str:
-    """Return the main tables as Markdown: a section per corpus and setting."""
-    shown = evaluated(config, layout)
-    parts = ["# Results\n"]
-    for one in shown:
-        rows, protocol = main_rows(one, layout), protocol_of(one.corpus, one.setting, layout)
-        parts.append(f"## {one.heading}\n\n{caption(one, rows, protocol, config)} {coverage(named(rows, config))}\n")
-        parts.append(f"{headline(rows, one.scoring, config)}\n")
-        cells = [printed(row, one.scoring, config) for row in rows]
-        parts.append(formats.markdown(header(one.scoring), cells, numbers=1))
-        if protocol and protocol.notes:
-            parts.append(listed(protocol.notes))
-    parts.append(f"## Notes\n\n{listed(notes(config, shown))}" if shown else listed(notes(config, shown)))
-    return "\n".join(parts)
+def document(run: OpenRun) -> Document:
+    """Return the main tables as they are printed: a section per corpus and setting."""
+    shown = run.evaluated()
+    return Document("Results", [_section(run, one) for one in shown], notes(run.config, shown))
+
+
+def _section(run: OpenRun, one: Evaluated) -> Section:
+    rows, protocol, config = main_rows(run, one), protocol_of(run, one), run.config
+    cells = [printed(row, one.scoring, config) for row in rows]
+    return Section(
+        heading=one.heading,
+        caption=" ".join([caption(one, rows, config), *protocol.warnings, coverage(named(rows, config))]),
+        headline=[headline(rows, one.scoring, config)],
+        tables=[Table(header(one.scoring), cells, 1, f"main-{one.corpus}-{one.setting.name}")],
+        notes=protocol.notes,
+    )
 
 
 def named(rows: Rows, config: Config) -> list[tuple[str, dict[str, Any]]]:
     """Return the rows of the main table with their systems' names."""
     return [(start_name(row["initialisation"], config), row) for row in rows]
-
-
-def listed(sentences: list[str]) -> str:
-    return "\n".join(f"- {sentence}" for sentence in sentences) + "\n"
-
-
-def main_latex(config: Config, layout: Layout) -> str:
-    """Return the main tables as LaTeX: a table per corpus and setting; needs the package booktabs."""
-    shown = evaluated(config, layout)
-    parts = []
-    for one in shown:
-        rows, protocol = main_rows(one, layout), protocol_of(one.corpus, one.setting, layout)
-        said = [caption(one, rows, protocol, config), coverage(named(rows, config))]
-        text = " ".join([*said, *(protocol.notes if protocol else [])])
-        cells = [printed(row, one.scoring, config) for row in rows]
-        parts.append(formats.latex(header(one.scoring), cells, 1, text, f"main-{one.corpus}-{one.setting.name}"))
-    parts.append("\n".join(f"% {note}" for note in notes(config, shown)) + "\n")
-    return "\n".join(parts)

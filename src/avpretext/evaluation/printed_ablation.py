@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from avpretext.config import Config
-from avpretext.evaluation import formats, printed
+from avpretext.evaluation import printed
 from avpretext.evaluation.ablated import FACTORS, Ablated
-from avpretext.evaluation.fold_table import Protocol, protocol_of
-from avpretext.evaluation.formats import probability
+from avpretext.evaluation.fold_table import protocol_of
+from avpretext.evaluation.formats import Document, Section, Table, probability
 from avpretext.evaluation.kinds import LESS_IS_BETTER, MEASURE_NAMES
-from avpretext.evaluation.printed import with_interval
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import OpenRun
+from avpretext.evaluation.printed import SIGNIFICANT, with_interval
 
 EFFECT_HEADER = ("Factor", "Level", "mean of its systems", "difference to the first level", "p", "p (Holm)", "systems")
 
@@ -76,7 +76,7 @@ def _about_factors(found: Ablated, config: Config) -> list[str]:
     compared = [row for row in found.effects if row.get("p_holm") is not None]
     if not compared:
         return []
-    plain = [row for row in compared if row["p_holm"] < 0.05]
+    plain = [row for row in compared if row["p_holm"] < SIGNIFICANT]
     corrected = f"corrected for {_counted(len(compared), 'comparison')} (Holm)"
     said = [f"No level of a factor differs significantly from the first, averaged over all else and {corrected}."]
     if plain:
@@ -103,7 +103,7 @@ def _about_systems(found: Ablated, config: Config) -> list[str]:
     best = max(others, key=lambda row: sign * float(row["difference"]))
     if sign * best["difference"] <= 0:
         return [f"{said}; none of the {_counted(len(others), 'other system')} is better."]
-    judged = "significant" if best["p_holm"] < 0.05 else "not significant"
+    judged = "significant" if best["p_holm"] < SIGNIFICANT else "not significant"
     return [
         f"{said}. Of {_counted(len(others), 'other system')}, {system_name(best, config)} is best, at"
         f" {with_interval(best, main)}, a difference of {with_interval(best, 'difference', sign=True)}: {judged} at the"
@@ -129,11 +129,11 @@ def _direction(measure: str) -> str:
     return " Less is better: a difference below zero is a gain." if measure in LESS_IS_BETTER else ""
 
 
-def system_caption(found: Ablated, protocol: Protocol | None, config: Config) -> str:
+def system_caption(found: Ablated, config: Config, warnings: Sequence[str] = ()) -> str:
     """Return on what the table of systems was made."""
     systems = sum(row["role"] != "baseline" for row in found.systems)
     covered = printed.coverage([(system_name(row, config), row) for row in found.systems])
-    said = printed.caption(found.one, [found.reference], protocol, config)
+    said = " ".join([printed.caption(found.one, [found.reference], config), *warnings])
     return f"{said} {systems} systems, as many runs each. {covered}"
 
 
@@ -152,36 +152,23 @@ def notes(found: Sequence[Ablated], config: Config) -> list[str]:
     ]
 
 
-def markdown(found: Sequence[Ablated], config: Config, layout: Layout) -> str:
-    """Return the ablation as Markdown: a section per corpus and setting."""
-    parts = ["# Ablation\n"]
-    for one in found:
-        protocol = protocol_of(one.one.corpus, one.one.setting, layout)
-        parts.append(f"## {one.one.heading}\n\n{system_caption(one, protocol, config)}\n")
-        parts.append("\n".join(headline(one, config)) + "\n")
-        if one.effects:
-            effects = [effect_cells(row, config) for row in one.effects]
-            parts += [effect_caption(one) + "\n", formats.markdown(EFFECT_HEADER, effects, numbers=2)]
-        systems = [cells(row, one, config) for row in one.systems]
-        parts += ["Every system.\n", formats.markdown(header(one), systems, numbers=len(FACTORS))]
-        if protocol and protocol.notes:
-            parts.append(printed.listed(protocol.notes))
-    parts.append(f"## Notes\n\n{printed.listed(notes(found, config))}")
-    return "\n".join(parts)
+def document(found: Sequence[Ablated], run: OpenRun) -> Document:
+    """Return the ablation as it is printed: per corpus and setting a table of effects and one of systems."""
+    return Document("Ablation", [_section(one, run) for one in found], notes(found, run.config))
 
 
-def latex(found: Sequence[Ablated], config: Config, layout: Layout) -> str:
-    """Return the ablation as LaTeX: two tables per corpus and setting; needs the package booktabs."""
-    parts = []
-    for one in found:
-        protocol = protocol_of(one.one.corpus, one.one.setting, layout)
-        named = f"{one.one.corpus}-{one.one.setting.name}"
-        said = " ".join([system_caption(one, protocol, config), *(protocol.notes if protocol else [])])
-        if one.effects:
-            effects = [effect_cells(row, config) for row in one.effects]
-            text = f"{said} {effect_caption(one)}"
-            parts.append(formats.latex(EFFECT_HEADER, effects, 2, text, f"ablation-effects-{named}"))
-        systems = [cells(row, one, config) for row in one.systems]
-        parts.append(formats.latex(header(one), systems, len(FACTORS), said, f"ablation-{named}"))
-    parts.append("\n".join(f"% {note}" for note in notes(found, config)) + "\n")
-    return "\n".join(parts)
+def _section(found: Ablated, run: OpenRun) -> Section:
+    one, config, protocol = found.one, run.config, protocol_of(run, found.one)
+    named, said = f"{one.corpus}-{one.setting.name}", effect_caption(found)
+    effects = [effect_cells(row, config) for row in found.effects]
+    systems = [cells(row, found, config) for row in found.systems]
+    return Section(
+        heading=one.heading,
+        caption=system_caption(found, config, protocol.warnings),
+        headline=headline(found, config),
+        tables=[
+            *([Table(EFFECT_HEADER, effects, 2, f"ablation-effects-{named}", said, said)] if effects else []),
+            Table(header(found), systems, len(FACTORS), f"ablation-{named}", "Every system."),
+        ],
+        notes=protocol.notes,
+    )

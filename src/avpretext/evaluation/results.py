@@ -1,16 +1,12 @@
 """The scores of every corpus and setting as rows: a row per initialisation, per class, per test."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from avpretext import shards
-from avpretext.config import TASKS, Config
-from avpretext.corpora.settings import Setting, settings_of
-from avpretext.evaluation.kinds import SCORINGS, Scoring
-from avpretext.evaluation.summaries import Rows, present
-from avpretext.flow.paths import Layout
+from avpretext.config import TASKS
+from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
 from avpretext.systems import stands_beside
 
 SCORE = ("", "_low", "_high", "_mean", "_std", "_seed_std")
@@ -20,60 +16,28 @@ DIFFERENCE = ("_difference", "_difference_low", "_difference_high", "_p", "_p_ho
 """What the main table says of it beside scratch: difference, its interval, p, p after Holm's correction."""
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """A corpus that was scored in a setting."""
-
-    corpus: str
-    setting: Setting
-
-    @property
-    def heading(self) -> str:
-        """Its name, as people read it."""
-        return f"{self.corpus}, target {self.setting.target_name}, protocol {self.setting.protocol}"
-
-    @property
-    def scoring(self) -> Scoring:
-        """How it was scored."""
-        return SCORINGS[self.setting.kind]
-
-    @property
-    def named(self) -> dict[str, Any]:
-        """The columns that name it in every table."""
-        return {"corpus": self.corpus, "target": self.setting.target_name, "protocol": self.setting.protocol}
-
-    def read(self, layout: Layout, name: str) -> pl.DataFrame:
-        """Return one of the tables of `evaluate`: metrics, runs, comparisons, confusion."""
-        return shards.read(layout.evaluate(self.corpus, self.setting.name, name))
-
-
-def evaluated(config: Config, layout: Layout) -> list[Evaluated]:
-    """Return what has metrics, in the order of corpora and their targets."""
-    return [
-        Evaluated(name, setting)
-        for name, options in config.corpora.items()
-        for setting in settings_of(options)
-        if present([layout.evaluate(name, setting.name, "metrics")])
-    ]
-
-
-def main_rows(one: Evaluated, layout: Layout) -> Rows:
+def main_rows(run: OpenRun, one: Evaluated) -> Rows:
     """Return a row per initialisation: every measure over all classes, and its difference to scratch."""
-    metrics = one.read(layout, "metrics").filter(pl.col("class").is_null())
-    comparisons = one.read(layout, "comparisons")
+    comparisons = run.scores(one, "comparisons").to_dicts()
     rows: Rows = []
-    for start in metrics["initialisation"].unique(maintain_order=True):
-        of_start = metrics.filter(pl.col("initialisation") == start).to_dicts()
+    for start, cells in by_system(run.scores(one, "metrics").to_dicts()).items():
         row = {**one.named, "initialisation": start, "baseline": stands_beside(start)}
-        row |= {task: task in start.split("-") for task in TASKS}
-        row |= {key: of_start[0][key] for key in ("speakers", "clips", "seeds", "pretrainings")}
-        row["runs"] = max(measured["runs"] for measured in of_start)
-        for measured in of_start:
-            row |= score_cells(measured)
-        for compared in comparisons.filter(pl.col("initialisation") == start).to_dicts():
-            row |= difference_cells(compared)
+        row |= {task: task in start.split("-") for task in TASKS} | cells
+        for compared in comparisons:
+            row |= difference_cells(compared) if compared["initialisation"] == start else {}
         rows.append(row)
     return rows
+
+
+def by_system(metrics: Rows) -> dict[str, dict[str, Any]]:
+    """Return each system's cells over all classes: how much it was tested on, and the scores of every measure."""
+    systems: dict[str, dict[str, Any]] = {}
+    for row in metrics:
+        if row["class"] is None:
+            counts = {name: row[name] for name in ("speakers", "clips", "seeds", "pretrainings")}
+            cells = systems.setdefault(row["initialisation"], {**counts, "runs": 0})
+            cells |= score_cells(row) | {"runs": max(cells["runs"], row["runs"])}
+    return systems
 
 
 def score_cells(row: dict[str, Any]) -> dict[str, Any]:
@@ -89,9 +53,9 @@ def difference_cells(row: dict[str, Any]) -> dict[str, Any]:
     return {f"{row['measure']}{part}": value for part, value in zip(DIFFERENCE, values, strict=True)}
 
 
-def per_class_rows(one: Evaluated, layout: Layout) -> Rows:
+def per_class_rows(run: OpenRun, one: Evaluated) -> Rows:
     """Return a row per initialisation and class: precision, recall and F1; none for a target without classes."""
-    metrics = one.read(layout, "metrics").filter(pl.col("class").is_not_null())
+    metrics = run.scores(one, "metrics").filter(pl.col("class").is_not_null())
     rows: Rows = []
     for (start, label), part in metrics.group_by("initialisation", "class", maintain_order=True):
         row = {**one.named, "initialisation": start, "class": label, "clips": part["clips"][0]}
@@ -107,20 +71,8 @@ CO_OCCURRENCE_COLUMNS = (
 """Of the table: how often raters name an emotion `with` another, in the training clips of a fold."""
 
 
-def co_occurrence_rows(one: Evaluated, layout: Layout) -> Rows:
+def co_occurrence_rows(run: OpenRun, one: Evaluated) -> Rows:
     """Return the matrix that the penalty loss reads; none where it is not asked for."""
-    return [
-        one.named | {"emotion": row.pop("target"), "with": row.pop("predicted")} | row
-        for path in present([layout.co_occurrence(one.corpus, one.setting.name)])
-        for row in shards.read(path).to_dicts()
-    ]
-
-
-def seed_rows(one: Evaluated, layout: Layout) -> Rows:
-    """Return every measure of every seed on all test clips, beside scratch."""
-    return [one.named | row for row in one.read(layout, "seeds").to_dicts()]
-
-
-def significance_rows(one: Evaluated, layout: Layout) -> Rows:
-    """Return every paired test against scratch."""
-    return [one.named | row for row in one.read(layout, "comparisons").to_dicts()]
+    path = run.co_occurrence(one)
+    rows = [] if path is None else shards.read(path).to_dicts()
+    return [one.named | {"emotion": row.pop("target"), "with": row.pop("predicted")} | row for row in rows]

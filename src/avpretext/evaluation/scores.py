@@ -14,8 +14,8 @@ from avpretext.config import EvaluateOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
 from avpretext.evaluation import intervals
-from avpretext.evaluation.kinds import SCORINGS, Scoring, places, within_bounds
-from avpretext.evaluation.metrics import Floats
+from avpretext.evaluation.kinds import SCORINGS, Scoring, within_bounds
+from avpretext.evaluation.metrics import Floats, places
 from avpretext.shards import PathLike
 from avpretext.systems import stands_beside
 from avpretext.training import finite
@@ -128,19 +128,9 @@ def read_test(predictions: Sequence[PathLike], scoring: Scoring) -> pl.DataFrame
     UserError
         There are none, or one is not finite.
     """
-    columns = [
-        "initialisation",
-        "fold",
-        "seed",
-        "pretraining",
-        "split",
-        "clip_id",
-        "speaker",
-        "label",
-        "predicted",
-        "truth",
-    ]
-    rows = shards.read(predictions, [*columns, "probabilities"]).filter(pl.col("split") == "test", scoring.known)
+    columns = ["initialisation", "fold", "seed", "pretraining", "split", "clip_id", "speaker", "label", "predicted",
+               "truth", "probabilities"]  # fmt: skip
+    rows = shards.read(predictions, columns).filter(pl.col("split") == "test", scoring.known)
     if rows.is_empty():
         raise UserError(
             f"{', '.join(str(path) for path in predictions)}: no test predictions; evaluate needs labelled clips with"
@@ -266,6 +256,20 @@ def _paired(system: Scored, scratch: Scored) -> tuple[Floats, Floats]:
     rows, columns = [system.speakers.index(name) for name in speakers], [scratch.seeds.index(seed) for seed in seeds]
     own = [0] * len(seeds) if once else [system.seeds.index(seed) for seed in seeds]
     return system.sums[np.ix_(rows, own)], scratch.sums[np.ix_([scratch.speakers.index(s) for s in speakers], columns)]
+
+
+def corrected(rows: Rows, p: str) -> Rows:
+    """Return comparisons of one family with `p_holm`, Holm's correction of their p-values.
+
+    Parameters
+    ----------
+    rows
+        The family.
+    p
+        Column of the p-value: NaN where there is no score, which becomes None.
+    """
+    values = intervals.holm([row[p] for row in rows])
+    return [row | {p: known(row[p]), "p_holm": known(value)} for row, value in zip(rows, values, strict=True)]
 
 
 def known(value: Any) -> float | None:

@@ -11,7 +11,7 @@ from avpretext.evaluation import (
     compare_aus,
     fold_table,
     formats,
-    label_speakers,
+    label_counts,
     printed,
     results,
     sound_summary,
@@ -20,9 +20,8 @@ from avpretext.evaluation import (
 )
 from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.metrics import CLASS_MEASURES
-from avpretext.evaluation.results import DIFFERENCE, SCORE, Evaluated
-from avpretext.evaluation.summaries import Rows
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
+from avpretext.evaluation.results import DIFFERENCE, SCORE
 from avpretext.shards import PathLike
 
 _NAMED = ("corpus", "target", "protocol")
@@ -79,49 +78,54 @@ def run(config: Config, output_dir: PathLike) -> None:
     output_dir
         Folder for the tables.
     """
-    layout, folder = Layout(config.results), Path(output_dir)
+    run, folder = OpenRun(config), Path(output_dir)
     rows = {
-        "main": _of_all(_main_rows, config, layout),
-        "per_class": _of_all(results.per_class_rows, config, layout),
-        "seeds": _of_all(results.seed_rows, config, layout),
-        "significance": _of_all(results.significance_rows, config, layout),
-        "folds": fold_table.fold_rows(config, layout),
-        "copies": fold_table.copy_rows(config, layout),
-        "label_balance": summaries.label_balance_rows(config, layout),
-        "label_speakers": label_speakers.speaker_rows(config, layout),
-        "label_agreement": agreement.agreement_rows(agreement.agreements(config, layout)),
-        "corpora": summaries.corpora_rows(config, layout),
-        "rejects": summaries.rejects_rows(config, layout),
-        "rejects_clips": summaries.rejects_of(config, layout).to_dicts(),
-        "provenance": summaries.provenance_rows(config, layout),
+        "main": _of_all(_main_rows, run),
+        "per_class": _of_all(results.per_class_rows, run),
+        "seeds": _of_all(_scores("seeds"), run),
+        "significance": _of_all(_scores("comparisons"), run),
+        "folds": [row for one in run.settings() for row in fold_table.fold_rows(run, one)],
+        "copies": [row for one in run.settings() for row in fold_table.copy_rows(run, one)],
+        "label_balance": label_counts.balance_rows(run),
+        "label_speakers": label_counts.speaker_rows(run),
+        "label_agreement": agreement.agreement_rows(agreement.agreements(run)),
+        "corpora": summaries.corpora_rows(run),
+        "rejects": summaries.rejects_rows(run),
+        "rejects_clips": run.refused.to_dicts(),
+        "provenance": summaries.provenance_rows(run),
     }
-    rows["action_units"], rows["au_combinations"] = au_summary.action_unit_rows(config, layout)
+    rows["action_units"], rows["au_combinations"] = au_summary.action_unit_rows(run)
     if config.report.compare_action_units is not None:
-        rows["compared_action_units"] = compare_aus.rows_of(config, layout)
+        rows["compared_action_units"] = compare_aus.rows_of(run)
     if config.finetune.loss == "penalty":
-        rows["co_occurrence"] = _of_all(results.co_occurrence_rows, config, layout)
-    if truth.corpora_with_truth(config):
-        rows["truth"] = truth.truth_rows(config, layout)
-        rows["truth_action_units"] = truth.action_unit_rows(config, layout)
+        rows["co_occurrence"] = _of_all(results.co_occurrence_rows, run)
+    if run.with_truth():
+        rows["truth"] = truth.truth_rows(run)
+        rows["truth_action_units"] = truth.action_unit_rows(run)
     for name, table in rows.items():
         formats.write_csv(folder / f"{name}.csv", COLUMNS[name], table)
-    formats.write_text(folder / "main.md", printed.main_markdown(config, layout))
-    formats.write_text(folder / "main.tex", printed.main_latex(config, layout))
+    main = printed.document(run)
+    formats.write_text(folder / "main.md", main.markdown())
+    formats.write_text(folder / "main.tex", main.latex())
     formats.write_text(
         folder / "provenance.json", json.dumps(_unfolded(rows["provenance"]), indent=2, allow_nan=False) + "\n"
     )
 
 
-def _main_rows(one: Evaluated, layout: Layout) -> Rows:
+def _main_rows(run: OpenRun, one: Evaluated) -> Rows:
     """Return the rows of the main table, with what makes their figures wrong."""
-    protocol = fold_table.protocol_of(one.corpus, one.setting, layout)
-    warnings = " ".join(protocol.warnings) if protocol else ""
-    return [row | {"warnings": warnings or None} for row in results.main_rows(one, layout)]
+    warnings = " ".join(fold_table.protocol_of(run, one).warnings)
+    return [row | {"warnings": warnings or None} for row in results.main_rows(run, one)]
 
 
-def _of_all(rows: Callable[[Evaluated, Layout], Rows], config: Config, layout: Layout) -> Rows:
-    """Return the rows of every corpus and setting."""
-    return [row for one in results.evaluated(config, layout) for row in rows(one, layout)]
+def _scores(name: str) -> Callable[[OpenRun, Evaluated], Rows]:
+    """Return what reads one of the tables of `evaluate`."""
+    return lambda run, one: [one.named | row for row in run.scores(one, name).to_dicts()]
+
+
+def _of_all(rows: Callable[[OpenRun, Evaluated], Rows], run: OpenRun) -> Rows:
+    """Return the rows of every corpus and setting that has scores."""
+    return [row for one in run.evaluated() for row in rows(run, one)]
 
 
 def _unfolded(provenance: Rows) -> Rows:

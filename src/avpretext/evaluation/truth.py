@@ -5,7 +5,7 @@ Truth is matched by clip and frame. Measures and their meaning:
 - `face_found`: share of the frames in which a face is found.
 - `pearson_r`, `f1` of an action unit: over all frames with a face; present means at least `PRESENT`. Action units that
   the synthetic face never shows have neither, and are left out of the means.
-- `phones`, where that stage has run: see `evaluation.phones.scores`.
+- `phones`, where that stage has run: see `SCORERS`.
 - `agreement` of energy and activation: share of clips that measured and true value both put above their median, or both
   below; .5 is chance. `spearman_rho`: rank correlation of the two. The measured value of a clip is the mean over its
   chunks.
@@ -14,24 +14,17 @@ Truth is matched by clip and frame. Measures and their meaning:
   what the commonest true emotion would reach if it were given to all.
 """
 
+import importlib
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from avpretext import shards
-from avpretext.config import Config
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import OpenRun, Rows, read_present
 from avpretext.flow.schemas import ACTION_UNITS
-from avpretext.orofacial import phone_scores
-
-Floats = NDArray[np.float64]
-Rows = list[dict[str, Any]]
 
 PRESENT = 0.3
 """An action unit counts as present at this intensity."""
@@ -109,26 +102,32 @@ def emotion_scores(labels: Sequence[str | None], true: Sequence[str]) -> dict[st
     }
 
 
-def truth_rows(config: Config, layout: Layout) -> Rows:
+SCORERS = {"phones": "avpretext.orofacial.phone_scores:scores"}
+"""Stages that are scored in a room of their own: found rows, true rows and number of clips -> measure to value."""
+
+
+def truth_rows(run: OpenRun) -> Rows:
     """Score every stage that a corpus with known truth went through: stage, measure, value."""
-    rows = _rows("landmarks", {"face_found": _face_found(config, layout)})
-    units = action_unit_rows(config, layout)
+    frames = _gather(run, "landmarks", ["detected"])
+    found = None if frames is None else float(frames["detected"].cast(pl.Float64).mean())  # type: ignore[arg-type]
+    rows = _rows("landmarks", {"face_found": found})
+    units = action_unit_rows(run)
     for measure in ("pearson_r", "f1"):
         values = [row[measure] for row in units if row[measure] is not None]
         rows += _rows("action_units", {f"mean_{measure}": float(np.mean(values)) if values else None})
-    rows += _rows("phones", _phone_scores(config, layout))
-    clips = _true_clips(config)
+    rows += _rows("phones", _phone_scores(run))
+    clips = run.truth("clips")
     if clips is None:
         return rows
     for task, column in (("energy", "vocal_energy"), ("activation", "facial_activation")):
-        rows += _rows(f"labels_{task}", _chunk_scores(config, layout, clips, f"labels_{task}", column))
-    return rows + _rows("labels_emotion", _emotion_scores(config, layout, clips))
+        rows += _rows(f"labels_{task}", _chunk_scores(run, clips, task, column))
+    return rows + _rows("labels_emotion", _emotion_scores(run, clips))
 
 
-def action_unit_rows(config: Config, layout: Layout) -> Rows:
+def action_unit_rows(run: OpenRun) -> Rows:
     """Score each action unit: action_unit, pearson_r, f1 (None where the truth never shows it)."""
-    measured = _gather(config, layout, "action_units", ["clip_id", "frame", *ACTION_UNITS])
-    true = _truth(config, "action_units")
+    measured = _gather(run, "action_units", ["clip_id", "frame", *ACTION_UNITS])
+    true = run.truth("action_units")
     if measured is None or true is None:
         return []
     both = measured.join(true, on=["clip_id", "frame"], suffix="_true", maintain_order="left")
@@ -138,11 +137,6 @@ def action_unit_rows(config: Config, layout: Layout) -> Rows:
         scores = {"pearson_r": pearson(found, there), "f1": f1_of_presence(found, there)}
         rows.append({"action_unit": unit, **{name: _known(score) for name, score in scores.items()}})
     return rows
-
-
-def corpora_with_truth(config: Config) -> list[str]:
-    """Return the corpora whose truth is known."""
-    return [name for name, corpus in config.corpora.items() if corpus.truth is not None]
 
 
 def _known(score: float | None) -> float | None:
@@ -157,53 +151,23 @@ def _rows(stage: str, scores: dict[str, float | None] | dict[str, float]) -> Row
     ]
 
 
-def _truth(config: Config, table: str) -> pl.DataFrame | None:
-    """Read a table of the truth; corpora that share a folder share its rows."""
-    folders = sorted({str(config.corpora[name].truth) for name in corpora_with_truth(config)})
-    files = [Path(folder) / f"{table}.parquet" for folder in folders]
-    present = [file for file in files if file.is_file()]
-    return shards.read(present).drop("corpus") if present else None
+def _gather(run: OpenRun, stage: str, columns: list[str], part: str | None = None) -> pl.DataFrame | None:
+    """Read what a stage measured on all corpora with truth; None where it has not run."""
+    return read_present([path for corpus in run.with_truth() for path in run.files(corpus, stage, part)], columns)
 
 
-def _true_clips(config: Config) -> pl.DataFrame | None:
-    return _truth(config, "clips")
-
-
-def _gather(config: Config, layout: Layout, stage: str, columns: list[str]) -> pl.DataFrame | None:
-    """Read what a sharded stage measured on all corpora with truth; None where it has not run."""
-    files = [
-        Path(path)
-        for name in corpora_with_truth(config)
-        for path in layout.shards(name, stage, config.corpora[name].shards)
-    ]
-    present = [file for file in files if file.is_file()]
-    return shards.read(present, columns) if present else None
-
-
-def _gather_labels(config: Config, layout: Layout, stage: str, columns: list[str]) -> pl.DataFrame | None:
-    files = [Path(layout.corpus(name, stage)) for name in corpora_with_truth(config)]
-    present = [file for file in files if file.is_file()]
-    return shards.read(present, columns) if present else None
-
-
-def _face_found(config: Config, layout: Layout) -> float | None:
-    frames = _gather(config, layout, "landmarks", ["detected"])
-    return None if frames is None else float(frames["detected"].cast(pl.Float64).mean())  # type: ignore[arg-type]
-
-
-def _phone_scores(config: Config, layout: Layout) -> dict[str, float]:
-    found = _gather(config, layout, "phones", ["clip_id", "start_s", "end_s", "phone", "viseme"])
-    true = _truth(config, "phonemes")
-    heard = _gather(config, layout, "split/audio", ["clip_id"])
+def _phone_scores(run: OpenRun) -> dict[str, float]:
+    found = _gather(run, "phones", ["clip_id", "start_s", "end_s", "phone", "viseme"])
+    true, heard = run.truth("phonemes"), _gather(run, "split", ["clip_id"], "audio")
     if found is None or true is None or heard is None:
         return {}
-    return phone_scores.scores(found, true, len(heard))
+    module, _, name = SCORERS["phones"].partition(":")
+    scores: dict[str, float] = getattr(importlib.import_module(module), name)(found, true, len(heard))
+    return scores
 
 
-def _chunk_scores(
-    config: Config, layout: Layout, clips: pl.DataFrame, stage: str, column: str
-) -> dict[str, float | None]:
-    labels = _gather_labels(config, layout, stage, ["clip_id", "value"])
+def _chunk_scores(run: OpenRun, clips: pl.DataFrame, task: str, column: str) -> dict[str, float | None]:
+    labels = _gather(run, f"labels_{task}", ["clip_id", "value"])
     if labels is None:
         return {}
     means = labels.group_by("clip_id", maintain_order=True).agg(pl.col("value").mean())
@@ -212,8 +176,8 @@ def _chunk_scores(
     return {"agreement": side_agreement(measured, true), "spearman_rho": spearman(measured, true)}
 
 
-def _emotion_scores(config: Config, layout: Layout, clips: pl.DataFrame) -> dict[str, float]:
-    labels = _gather_labels(config, layout, "labels_emotion", ["clip_id", "label"])
+def _emotion_scores(run: OpenRun, clips: pl.DataFrame) -> dict[str, float]:
+    labels = _gather(run, "labels_emotion", ["clip_id", "label"])
     if labels is None:
         return {}
     both = labels.join(clips.select("clip_id", "emotion"), on="clip_id", maintain_order="left")

@@ -1,7 +1,7 @@
 """The pictures of a clip: kept frames, else the video itself decoded again, else what thumbnails there are."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,17 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext import shards
-from avpretext.config import Config, MediaOptions
+from avpretext.config import MediaOptions
 from avpretext.errors import UserError
-from avpretext.evaluation.summaries import present
-from avpretext.flow.paths import Layout
 from avpretext.flow.schemas import REASONS
-from avpretext.inspect.clip import Inspected
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.stretches import Stretch
 from avpretext.refusal import Refusal
+from avpretext.report.clip import Clip
 
 Picture = NDArray[np.uint8]
 
@@ -41,7 +38,7 @@ class Pictures:
     size
         Width and height in which landmarks are measured; None: there are neither pictures nor landmarks.
     kept
-        Of `frames`: the shard that they are in.
+        Of `frames`: each as JPEG.
     decoded
         Of `video`: the clip as it was decoded.
     small
@@ -53,7 +50,7 @@ class Pictures:
     source: Literal["frames", "video", "thumbnails", "nothing"]
     note: str
     size: tuple[int, int] | None
-    kept: tuple[str, str] | None = None
+    kept: Sequence[bytes] = ()
     decoded: Decoded | None = None
     small: dict[int, bytes] = field(default_factory=dict)
     why: str = ""
@@ -68,7 +65,7 @@ class Pictures:
         assert self.size is not None
         return np.full((self.size[1], self.size[0], 3), BLANK, np.uint8)
 
-    def every(self, clip: Inspected, wanted: set[int] | None = None) -> Iterator[tuple[int, Picture | None]]:
+    def every(self, clip: Clip, wanted: set[int] | None = None) -> Iterator[tuple[int, Picture | None]]:
         """Yield (number, RGB picture) of each frame in order, once; the picture is None where there is none.
 
         Parameters
@@ -78,20 +75,13 @@ class Pictures:
         wanted
             Only these frames; None: all.
         """
-        stored = self._jpegs(clip)
+        stored = iter(self.kept if self.decoded is None else self.decoded.images())
         for frame in range(clip.frames):
             jpeg = next(stored, None)
             if wanted is None or frame in wanted:
                 yield frame, self._picture(frame, jpeg, clip)
 
-    def _jpegs(self, clip: Inspected) -> Iterator[bytes]:
-        if self.decoded is not None:
-            yield from self.decoded.images()
-        elif self.kept is not None:
-            rows = shards.read_clip(*self.kept, ["frame", "image"]).sort("frame")
-            yield from (image["bytes"] for image in rows["image"])
-
-    def _picture(self, frame: int, jpeg: bytes | None, clip: Inspected) -> Picture | None:
+    def _picture(self, frame: int, jpeg: bytes | None, clip: Clip) -> Picture | None:
         """Return one frame as people see it."""
         if jpeg:
             return _rgb(jpeg)
@@ -119,38 +109,40 @@ def _paste(canvas: Picture, face: Picture | None, points: NDArray[np.floating]) 
     canvas[top : top + side, left : left + side] = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
 
 
-def pictures_of(config: Config, clip: Inspected) -> Pictures:
+def pictures_of(clip: Clip) -> Pictures:
     """Find the pictures of a clip: the best that there are."""
-    corpus, layout = config.corpora[clip.place.corpus], Layout(config.results)
-    if not corpus.video:
+    if not clip.run.config.corpora[clip.corpus].video:
         return Pictures("nothing", "none: the corpus is audio only (video: false)", None)
-    kept = layout.shard(clip.place.corpus, "split", clip.shard, "frames")
-    if present([kept]) and shards.read_clip(kept, clip.place.clip_id, ["frame"]).height == clip.frames:
-        return Pictures("frames", "frames kept by split", clip.size, kept=(kept, clip.place.clip_id))
-    found = again(config, clip)
+    kept = clip.rows("split", ["frame", "image"], "frames")
+    if kept is not None and kept.height == clip.frames:
+        jpegs = [image["bytes"] for image in kept.sort("frame")["image"]]
+        return Pictures("frames", "frames kept by split", clip.size, kept=jpegs)
+    found = again(clip)
     if isinstance(found, Decoded):
-        clip_size = clip.size or _size_of(found)
-        return Pictures("video", "the video itself, decoded again as split did", clip_size, decoded=found)
-    small = _thumbnails(layout, clip)
+        return Pictures(
+            "video", "the video itself, decoded again as split did", clip.size or _size_of(found), decoded=found
+        )
     if clip.points is None:
         return Pictures("nothing", f"none: {found}", None)
-    shown = "thumbnails of some frames, landmarks of all" if small else "landmarks alone"
-    return Pictures("thumbnails", f"{shown}: {found}", clip.size, small=small, why=found)
+    small = clip.rows("landmarks", ["frame", "image"], "thumbnails")
+    faces = {} if small is None else {row["frame"]: row["image"]["bytes"] for row in small.to_dicts()}
+    shown = "thumbnails of some frames, landmarks of all" if faces else "landmarks alone"
+    return Pictures("thumbnails", f"{shown}: {found}", clip.size, small=faces, why=found)
 
 
-def again(config: Config, clip: Inspected) -> Decoded | str:
+def again(clip: Clip) -> Decoded | str:
     """Decode the clip's file again, as `split` did; or say why that is not possible.
 
     It is decoded by the same code, program and closed lists of formats, with the options that `split` ran with. Sound
     and number of frames must come out the same, or landmarks would lie on other frames than they were found in.
     """
-    place, corpus = clip.place, config.corpora[clip.place.corpus]
-    source = Path(corpus.path) / place.row["path"]
+    config, split = clip.run.config, clip.run.made_by(clip.corpus, "split", "audio").get("options", {})
+    source = Path(config.corpora[clip.corpus].path) / clip.row["path"]
     if not source.is_file():
         return f"{source} is not there"
-    known = {key: value for key, value in clip.split.items() if key in MediaOptions.model_fields}
+    known = {key: value for key, value in split.items() if key in MediaOptions.model_fields}
     options = MediaOptions.model_validate({**known, "ffmpeg": config.split.ffmpeg})
-    stretch = Stretch(place.row["start_s"] or 0.0, place.row["end_s"])
+    stretch = Stretch(clip.row["start_s"] or 0.0, clip.row["end_s"])
     try:
         program = ffmpeg.program(options.ffmpeg)
         with tempfile.TemporaryDirectory() as folder:
@@ -160,7 +152,7 @@ def again(config: Config, clip: Inspected) -> Decoded | str:
     if isinstance(decoded, Refusal):
         return f"{source}: {REASONS[decoded.reason]}"
     seen = len(decoded.frame_bytes)
-    if decoded.content != clip.content or (clip.points is not None and seen != len(clip.points)):
+    if decoded.content != clip.audio["content"] or (clip.points is not None and seen != len(clip.points)):
         decoded.spool.close()
         return f"{source} is not the file that split decoded: its sound or its number of frames is another"
     return decoded
@@ -170,11 +162,3 @@ def _size_of(decoded: Decoded) -> tuple[int, int] | None:
     decoded.spool.seek(decoded.skipped_bytes)
     first = _rgb(decoded.spool.read(decoded.frame_bytes[0])) if decoded.frame_bytes else None
     return None if first is None else (first.shape[1], first.shape[0])
-
-
-def _thumbnails(layout: Layout, clip: Inspected) -> dict[int, bytes]:
-    file = layout.shard(clip.place.corpus, "landmarks", clip.shard, "thumbnails")
-    if not present([file]):
-        return {}
-    rows = shards.read_clip(file, clip.place.clip_id, ["frame", "image"])
-    return {frame: image["bytes"] for _, frame, image in rows.select("clip_id", "frame", "image").iter_rows()}

@@ -8,13 +8,15 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from avpretext.flow.schemas import SAMPLE_RATE_HZ
-from avpretext.inspect import traces, words
-from avpretext.inspect.canvas import PALETTE, Sheet, painted
-from avpretext.inspect.clip import Inspected
+from avpretext.inspect import canvas, words
+from avpretext.inspect.canvas import Sheet, painted
 from avpretext.inspect.clip_pictures import Pictures
 from avpretext.inspect.find import said
 from avpretext.inspect.overlay import Picture, View, drawn, view_of
 from avpretext.media.encode import write_mp4
+from avpretext.report.clip import Clip
+from avpretext.report.clip_panels import panels_of
+from avpretext.report.theme import COLOURS
 
 WIDTH, MARGIN, HEAD = 1280, 20, 74
 COLUMN = 440
@@ -28,7 +30,7 @@ _READING = 26
 """Pixels for the scores of the emotions, and for the time, under the picture."""
 
 
-def write(path: Path, clip: Inspected, pictures: Pictures, whole: bool, height: int) -> None:
+def write(path: Path, clip: Clip, pictures: Pictures, whole: bool, height: int) -> None:
     """Write the mp4; frame k shows frame k of the video grid, its landmarks, and the cursor at k / fps.
 
     Parameters
@@ -48,26 +50,26 @@ def write(path: Path, clip: Inspected, pictures: Pictures, whole: bool, height: 
 
 
 def background(
-    clip: Inspected, pictures: Pictures, whole: bool, height: int
-) -> tuple[Picture, traces.TimeAxis, View | None]:
+    clip: Clip, pictures: Pictures, whole: bool, height: int
+) -> tuple[Picture, canvas.TimeAxis, View | None]:
     """Return what stands still in the film, where its time axis lies, and which part of each picture is shown."""
-    panels = traces.panels_of(clip)
+    panels = panels_of(clip, canvas.UNITS, closely=True)
     seen = pictures.size is not None
-    tall = min(height, HEAD + traces.height_of(panels) + MARGIN) if not seen else height
+    tall = min(height, HEAD + canvas.height_of(panels) + MARGIN) if not seen else height
     tall -= tall % 2
     left = MARGIN + COLUMN + MARGIN if seen else MARGIN
     with painted():
         sheet = Sheet(WIDTH, tall)
-        sheet.text(MARGIN, 14, clip.place.clip_id, 18, bold=True)
+        sheet.text(MARGIN, 14, clip.clip_id, 18, bold=True)
         sheet.text(MARGIN, 40, words.headline(clip), 12, "muted")
-        if clip.place.refusals:
-            sheet.text(MARGIN, 57, said(clip.place.refusals), 11, "warm")
+        if clip.refusals:
+            sheet.text(MARGIN, 57, said(clip.refusals), 11, "warm")
         elif pictures.source == "thumbnails":
             sheet.text(MARGIN, 57, f"Landmarks alone: {pictures.why}", 10, "muted")
-        axis = traces.draw(sheet, panels, (left, HEAD, WIDTH - left - MARGIN, tall - HEAD - 8), clip.sample.duration_s)
+        axis = canvas.draw(sheet, panels, (left, HEAD, WIDTH - left - MARGIN, tall - HEAD - 8), clip.duration_s)
         view = None
         if pictures.size is not None:
-            below = _SCORES if clip.sample.scores else 0
+            below = _SCORES if clip.scores else 0
             box = (COLUMN, tall - HEAD - _READING - below - MARGIN)
             view = view_of(pictures.size, clip.points, box, whole)
             if below:
@@ -75,14 +77,14 @@ def background(
         return sheet.pixels(), axis, view
 
 
-def _scores(sheet: Sheet, clip: Inspected, top: float) -> None:
+def _scores(sheet: Sheet, clip: Clip, top: float) -> None:
     axes = sheet.axes(MARGIN + 40, top + 32, COLUMN - 60, _SCORES - 40)
-    traces.scores(axes, clip)
+    canvas.scores(axes, clip)
     sheet.text(MARGIN, top + 4, f"Task 3: {words.emotion(clip)}", 12)
 
 
 def _frames(
-    still: Picture, axis: traces.TimeAxis, view: View | None, clip: Inspected, pictures: Pictures
+    still: Picture, axis: canvas.TimeAxis, view: View | None, clip: Clip, pictures: Pictures
 ) -> Iterator[Picture]:
     font = ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 13)
     for frame, picture in pictures.every(clip):
@@ -102,7 +104,7 @@ def _frames(
 
 
 def _rgb(colour: str) -> tuple[int, ...]:
-    return tuple(bytes.fromhex(PALETTE[colour][1:]))
+    return tuple(bytes.fromhex(COLOURS[colour][1:]))
 
 
 def _reading(film: Picture, text: str, below: int, font: ImageFont.FreeTypeFont, seen: bool) -> Picture:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.face.points import dlib_points
-from avpretext.report.sample import FACE_LINES
+from avpretext.report.clip import FACE_LINES
 
 Picture = NDArray[np.uint8]
 

@@ -6,9 +6,9 @@ from typing import Literal
 from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.inspect import movie, strip, words
-from avpretext.inspect.clip import gather
 from avpretext.inspect.clip_pictures import pictures_of
-from avpretext.inspect.find import locate
+from avpretext.inspect.find import locate, said
+from avpretext.report.clip import Clip
 
 KINDS = (".png", ".mp4")
 
@@ -41,9 +41,10 @@ def run(
     """
     if output is not None and output.suffix.lower() not in KINDS:
         raise UserError(f"--output {output}: expected a file that ends in {' or '.join(KINDS)}")
-    clip = gather(config, locate(config, name, corpus))
-    file = output or Path(clip.place.clip_id.replace("/", "_") + f".{kind}")
-    pictures = pictures_of(config, clip)
+    clip = locate(config, name, corpus)
+    check_there(clip)
+    file = output or Path(clip.clip_id.replace("/", "_") + f".{kind}")
+    pictures = pictures_of(clip)
     print(words.summary(clip, pictures.note))
     if file.suffix.lower() == ".mp4":
         movie.write(file, clip, pictures, whole, height)
@@ -51,3 +52,15 @@ def run(
         strip.write(file, clip, pictures, whole)
     print(f"Wrote {file}")
     return file
+
+
+def check_there(clip: Clip) -> None:
+    """Raise where there is nothing to draw: the clip was refused at once, or its shards are not made yet."""
+    if clip.row and clip.there:
+        return
+    if clip.refusals:
+        raise UserError(f"{clip.clip_id}: {said(clip.refusals)}. There is nothing to show")
+    raise UserError(
+        f"{clip.clip_id}: its sound and speech features are not made yet: run the workflow, at least"
+        " `snakemake --cores 2 features`"
+    )

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from avpretext.inspect import traces, words
+from avpretext.inspect import canvas, words
 from avpretext.inspect.canvas import Sheet, painted
-from avpretext.inspect.clip import Inspected
 from avpretext.inspect.clip_pictures import Pictures
 from avpretext.inspect.find import said
 from avpretext.inspect.overlay import Picture, View, drawn, view_of
+from avpretext.report.clip import Clip
+from avpretext.report.clip_panels import panels_of
 from avpretext.shards import atomic_path
 
 FRAMES = 6
@@ -26,7 +27,7 @@ _TALLEST = 260
 """Pixels of a frame in the strip, at most."""
 
 
-def write(path: Path, clip: Inspected, pictures: Pictures, whole: bool) -> None:
+def write(path: Path, clip: Clip, pictures: Pictures, whole: bool) -> None:
     """Write the PNG.
 
     Parameters
@@ -39,18 +40,18 @@ def write(path: Path, clip: Inspected, pictures: Pictures, whole: bool) -> None:
         True: whole frames; False: cut to where the face goes.
     """
     shown = chosen(clip, pictures) if pictures.size else []
-    span = WIDTH - 2 * MARGIN - traces.NAMES
+    span = WIDTH - 2 * MARGIN - canvas.NAMES
     view = _view(clip, pictures, span // FRAMES - 6, whole)
     strip = round(view.size[1] / SCALE) + 26 if view else 0
-    panels = traces.panels_of(clip)
-    emotions = traces.TITLE + SCORES * len(clip.sample.scores) + 14 if clip.sample.scores else 0
-    height = round(HEAD + strip + traces.height_of(panels) + emotions + MARGIN)
+    panels = panels_of(clip, canvas.UNITS, closely=True)
+    emotions = canvas.TITLE + SCORES * len(clip.scores) + 14 if clip.scores else 0
+    height = round(HEAD + strip + canvas.height_of(panels) + emotions + MARGIN)
     with painted():
         sheet = Sheet(WIDTH, height, SCALE)
         _head(sheet, clip, pictures)
         times = [frame / clip.fps for frame in shown]
-        place = (MARGIN, HEAD + strip, WIDTH - 2 * MARGIN, traces.height_of(panels))
-        axis = traces.draw(sheet, panels, place, clip.sample.duration_s, times)
+        place = (MARGIN, HEAD + strip, WIDTH - 2 * MARGIN, canvas.height_of(panels))
+        axis = canvas.draw(sheet, panels, place, clip.duration_s, times)
         if emotions:
             _scores(sheet, clip, HEAD + strip + place[3])
         lefts = _lefts(times, axis, view.size[0] / SCALE) if view else []
@@ -62,7 +63,7 @@ def write(path: Path, clip: Inspected, pictures: Pictures, whole: bool) -> None:
     _save(path, pixels)
 
 
-def chosen(clip: Inspected, pictures: Pictures) -> list[int]:
+def chosen(clip: Clip, pictures: Pictures) -> list[int]:
     """Return the frames of the strip: in the middle of equal parts of the clip, or those that have a thumbnail."""
     if pictures.source == "thumbnails" and pictures.small:
         return sorted(frame for frame in pictures.small if frame < clip.frames)[:FRAMES]
@@ -70,14 +71,14 @@ def chosen(clip: Inspected, pictures: Pictures) -> list[int]:
     return sorted({int(middle) for middle in middles})
 
 
-def _view(clip: Inspected, pictures: Pictures, width: int, whole: bool) -> View | None:
+def _view(clip: Clip, pictures: Pictures, width: int, whole: bool) -> View | None:
     """Return what is shown of each frame; None where there is nothing to show."""
     if pictures.size is None:
         return None
     return view_of(pictures.size, clip.points, (round(width * SCALE), round(_TALLEST * SCALE)), whole)
 
 
-def _lefts(times: list[float], axis: traces.TimeAxis, width: float) -> list[float]:
+def _lefts(times: list[float], axis: canvas.TimeAxis, width: float) -> list[float]:
     """Return the left edge of each picture: centred over its time, but none over another or beyond the axis."""
     lefts = [float(np.clip(axis.at(time_s) - width / 2, axis.left, axis.right - width)) for time_s in times]
     for place in range(1, len(lefts)):
@@ -89,24 +90,24 @@ def _lefts(times: list[float], axis: traces.TimeAxis, width: float) -> list[floa
     return lefts
 
 
-def _head(sheet: Sheet, clip: Inspected, pictures: Pictures) -> None:
-    sheet.text(MARGIN, 18, clip.place.clip_id, 19, bold=True)
+def _head(sheet: Sheet, clip: Clip, pictures: Pictures) -> None:
+    sheet.text(MARGIN, 18, clip.clip_id, 19, bold=True)
     sheet.text(MARGIN, 44, words.headline(clip), 12, "muted")
     note = f"Pictures: {pictures.note}"
-    if clip.place.refusals:
-        sheet.text(MARGIN, 62, said(clip.place.refusals), 12, "warm", bold=True)
+    if clip.refusals:
+        sheet.text(MARGIN, 62, said(clip.refusals), 12, "warm", bold=True)
     else:
         sheet.text(MARGIN, 62, note, 10, "muted")
 
 
-def _scores(sheet: Sheet, clip: Inspected, top: float) -> None:
+def _scores(sheet: Sheet, clip: Clip, top: float) -> None:
     title = f"Task 3, emotion that the face shows: {words.emotion(clip)}"
-    axes = sheet.axes(MARGIN + traces.NAMES, top + traces.TITLE, 420, SCORES * len(clip.sample.scores))
-    traces.scores(axes, clip)
+    axes = sheet.axes(MARGIN + canvas.NAMES, top + canvas.TITLE, 420, SCORES * len(clip.scores))
+    canvas.scores(axes, clip)
     axes.set_title(title, fontsize=11, pad=3)
 
 
-def _place(pixels: Picture, clip: Inspected, pictures: Pictures, view: View, lefts: dict[int, float]) -> None:
+def _place(pixels: Picture, clip: Clip, pictures: Pictures, view: View, lefts: dict[int, float]) -> None:
     """Put the frames of the strip where they belong."""
     top = round(HEAD * SCALE)
     for frame, picture in pictures.every(clip, set(lefts)):

@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from avpretext.inspect.clip import Inspected
 from avpretext.inspect.find import said
-from avpretext.inspect.traces import required
-from avpretext.report.pictures import CAPTIONED
+from avpretext.report.clip import Clip, strongest
 
 WHY_NONE = {
     "none": "no emotion scores enough",
@@ -18,30 +16,29 @@ WHY_NONE = {
 """Outcomes of `labels_emotion` without a label, in words."""
 
 
-def headline(clip: Inspected) -> str:
+def headline(clip: Clip) -> str:
     """Return who speaks, what and how, in a line."""
-    row, truth = clip.place.row, clip.truth
-    speaker = clip.sample.speaker or row.get("speaker")
+    row, text = clip.row, clip.true_value("text")
     words = [
-        clip.place.corpus,
-        f"speaker {speaker}" if speaker else "speaker unknown",
+        clip.corpus,
+        f"speaker {clip.speaker}" if clip.speaker else "speaker unknown",
         f"label {row['label']}" if row.get("label") else "",
-        f"“{truth.text}”" if truth.text else (f"sentence {row['sentence']}" if row.get("sentence") else ""),
-        f"{clip.sample.duration_s:.2f} s",
+        f"“{text}”" if text else (f"sentence {row['sentence']}" if row.get("sentence") else ""),
+        f"{clip.duration_s:.2f} s",
         f"{clip.frames} frames at {clip.fps:g} per second",
     ]
     return " · ".join(word for word in words if word)
 
 
-def emotion(clip: Inspected) -> str:
+def emotion(clip: Clip) -> str:
     """Return what task 3 makes of the clip, with the action units that say so."""
-    row = clip.sample.emotion
+    row, known = clip.emotion, clip.true_value("emotion")
     if row is None:
         return "no label"
-    true = f"; true: {clip.truth.emotion}" if clip.truth.emotion else ""
+    true = f"; true: {known}" if known else ""
     if row["label"] is None:
         return f"none, {WHY_NONE.get(row['outcome'], row['outcome'])}{true}"
-    units = ", ".join(entry.replace("|", " or ") for entry in required(clip))
+    units = ", ".join(entry.replace("|", " or ") for entry in clip.required)
     shown = f", by {units}" if units else ""
     return f"{row['label']}{shown}, confidence {row['confidence']:.2f}{true}"
 
@@ -58,32 +55,21 @@ def chunks(labels: Sequence[Mapping[str, Any]]) -> str:
     return f"high in {high} of {len(labels)} chunks" + (f", {without} without label" if without else "")
 
 
-def summary(clip: Inspected, pictures: str) -> str:
+def summary(clip: Clip, pictures: str) -> str:
     """Return the lines that the terminal shows."""
-    lines = [f"{clip.place.clip_id}: {headline(clip)}"]
-    if clip.place.refusals:
-        lines.append(f"  {said(clip.place.refusals)}")
-    rows = [("energy", chunks(clip.sample.energy_labels)), ("pictures", pictures)]
+    lines = [f"{clip.clip_id}: {headline(clip)}"]
+    if clip.refusals:
+        lines.append(f"  {said(clip.refusals)}")
+    rows = [("energy", chunks(clip.chunks("energy"))), ("pictures", pictures)]
     if clip.points is not None:
-        faces = int((~_faceless(clip)).sum())
+        faces = int((~np.isnan(clip.points).all(axis=(1, 2))).sum())
         rows[1:1] = [
-            ("activation", chunks(clip.sample.activation_labels)),
+            ("activation", chunks(clip.chunks("activation"))),
             ("emotion", emotion(clip)),
             ("landmarks", f"in {faces} of {clip.frames} frames"),
-            ("strongest", ", ".join(strongest(clip)) or "no action unit"),
+            (
+                "strongest",
+                ", ".join(f"{unit} {peak:.2f}" for unit, peak in strongest(clip.peaks, 5)) or "no action unit",
+            ),
         ]
     return "\n".join([*lines, *(f"  {name:<11} {words}" for name, words in rows)])
-
-
-def _faceless(clip: Inspected) -> Any:
-    assert clip.points is not None
-    return np.isnan(clip.points).all(axis=(1, 2))
-
-
-def strongest(clip: Inspected) -> list[str]:
-    """Return the action units that reach highest, with how high."""
-    found = {
-        unit: float(np.nanmax(values)) for unit, values in clip.sample.action_units.items() if np.isfinite(values).any()
-    }
-    best = sorted(found, key=lambda unit: (-found[unit], unit))[:5]
-    return [f"{unit} {found[unit]:.2f}" for unit in best if found[unit] >= CAPTIONED]

@@ -12,9 +12,9 @@ from avpretext.evaluation import formats, printed_ablation
 from avpretext.evaluation.ablated import FACTORS, Ablated, read_tables
 from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.kinds import MEASURE_NAMES
+from avpretext.evaluation.open_run import OpenRun, Rows
+from avpretext.evaluation.printed import SIGNIFICANT
 from avpretext.evaluation.printed_ablation import level_name, shown_measures, system_name
-from avpretext.evaluation.summaries import Rows
-from avpretext.flow.paths import Layout
 from avpretext.report import figures, page
 from avpretext.report.co_occurrence_chart import heat_map_of
 from avpretext.report.figures import Mark, Span
@@ -84,12 +84,12 @@ def run(config: Config, tables: PathLike, output: PathLike) -> None:
 
 def render(config: Config, tables: PathLike) -> str:
     """Return the page as text."""
-    found, layout = read_tables(config, tables), Layout(config.results)
+    found, run = read_tables(config, tables), OpenRun(config)
     facts: dict[str, Any] = {
         "version": __version__,
         "synthetic": page.synthetic_sentence(config),
         "factors": {factor: _levels(found, factor, config) for factor in FACTORS},
-        "sections": [_section(f"ablation-{number}", one, config, layout) for number, one in enumerate(found)],
+        "sections": [_section(f"ablation-{number}", one, run) for number, one in enumerate(found)],
         "level": f"{100 * config.evaluate.level:g} %",
         "notes": printed_ablation.notes(found, config),
     }
@@ -106,21 +106,21 @@ def _grid(found: Ablated) -> Rows:
     return [row for row in found.systems if row["role"] != "baseline"]
 
 
-def _section(name: str, found: Ablated, config: Config, layout: Layout) -> Section:
+def _section(name: str, found: Ablated, run: OpenRun) -> Section:
     """Gather one setting; `name` is unique on the page."""
-    protocol = protocol_of(found.one.corpus, found.one.setting, layout)
+    protocol, config = protocol_of(run, found.one), run.config
     return Section(
         heading=found.one.heading,
-        caption=printed_ablation.system_caption(found, None, config),
-        warnings=protocol.warnings if protocol else [],
+        caption=printed_ablation.system_caption(found, config),
+        warnings=protocol.warnings,
         headline=printed_ablation.headline(found, config),
-        notes=protocol.notes if protocol else [],
+        notes=protocol.notes,
         effect_caption=printed_ablation.effect_caption(found),
         effect_header=printed_ablation.EFFECT_HEADER,
         effects=[(printed_ablation.effect_cells(row, config), _significant(row)) for row in found.effects],
         effect_chart=_effect_chart(f"{name}-effects", found, config),
         losses=[(level_name(loss, config), LOSS_COLOURS[loss]) for loss in _of(_grid(found), "loss")],
-        co_occurrence=heat_map_of(found.one, f"{name}-together", layout),
+        co_occurrence=heat_map_of(run, found.one, f"{name}-together"),
         panels=_panels(name, found, config),
         header=printed_ablation.header(found),
         systems=[_table_row(row, found, config) for row in found.systems],
@@ -132,7 +132,7 @@ def _of(rows: Rows, factor: str) -> list[str]:
 
 
 def _significant(row: Mapping[str, Any]) -> bool:
-    return row.get("p_holm") is not None and row["p_holm"] < 0.05
+    return row.get("p_holm") is not None and row["p_holm"] < SIGNIFICANT
 
 
 def _table_row(row: dict[str, Any], found: Ablated, config: Config) -> tuple[list[Cell], str, bool]:

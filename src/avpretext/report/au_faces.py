@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from avpretext.action_units.formulas import FORMULAS
-from avpretext.config import Config
 from avpretext.evaluation.au_summary import ALL
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.report import figures
 from avpretext.report.pictures import Picture, emotion_pictures
@@ -36,31 +35,16 @@ class Faces:
     pictures: list[tuple[str, int, list[Picture]]] = field(default_factory=list)
     heat: list[tuple[str, int, list[tuple[float, float] | None]]] = field(default_factory=list)
     chart: Markup | None = None
-    combinations: list[Mapping[str, str]] = field(default_factory=list)
+    combinations: Sequence[Mapping[str, str]] = ()
 
 
-def found_faces(
-    config: Config,
-    layout: Layout,
-    units: Sequence[Mapping[str, str]],
-    combinations: Sequence[Mapping[str, str]],
-    pictures: bool,
-) -> list[Faces]:
-    """Return what there is to show of each corpus.
-
-    Parameters
-    ----------
-    config, layout
-        The configuration and its results.
-    units, combinations
-        The rows of the tables `action_units` and `au_combinations`.
-    pictures
-        Whether people's faces are shown.
-    """
+def found_faces(run: OpenRun) -> list[Faces]:
+    """Return what there is to show of each corpus, by the tables `action_units` and `au_combinations`."""
+    units, combinations = run.table("action_units"), run.table("au_combinations")
     found = []
-    for number, corpus in enumerate(config.corpora):
+    for number, corpus in enumerate(run.config.corpora):
         mine = [row for row in units if row["corpus"] == corpus]
-        shown = list(emotion_pictures(corpus, config, layout)) if pictures else []
+        shown = list(emotion_pictures(run, corpus)) if run.config.report.pictures else []
         if mine or shown:
             together = [row for row in combinations if row["corpus"] == corpus]
             found.append(Faces(corpus, shown, heat_rows(mine), _chart(mine, f"firing-{number}"), together))

@@ -1,13 +1,13 @@
-"""Which clips the explorer shows: all where they are few, else a sample that holds what one looks for first."""
+"""Which clips the report shows: one closely; in the explorer all where they are few, else a sample of them."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import polars as pl
 
-from avpretext.config import Config
-from avpretext.evaluation.summaries import kept_clips, read_present, rejects_of
-from avpretext.flow.paths import Layout, shard_of
+from avpretext.evaluation.open_run import OpenRun
+from avpretext.flow.paths import shard_of
+from avpretext.report.clip import Clip
 
 SURE_SHARE, AMBIGUOUS_SHARE = 40, 4
 """Of the clips shown, one in so many, for each emotion, is among the surest; one in so many, at most, ambiguous."""
@@ -15,7 +15,7 @@ SURE_SHARE, AMBIGUOUS_SHARE = 40, 4
 REFUSED_SHOWN = 5000
 """So many refused clips can be looked up: a line of text each, so many more than clips with pictures."""
 
-Clip = tuple[str, str]
+Name = tuple[str, str]
 """Corpus and clip_id."""
 
 
@@ -44,7 +44,7 @@ class Choice:
         """How many clips are shown."""
         return sum(rows.height for rows in self.clips.values())
 
-    def ids(self) -> set[Clip]:
+    def ids(self) -> set[Name]:
         """Return every clip shown, refused ones too."""
         used = {(corpus, clip_id) for corpus, rows in self.clips.items() for clip_id in rows["clip_id"]}
         return used | set(self.refused.filter(pl.col("clip_id").is_not_null()).select("corpus", "clip_id").iter_rows())
@@ -69,41 +69,36 @@ class Choice:
         )
 
 
-def choose(config: Config, layout: Layout, wanted: Collection[Clip] = ()) -> Choice:
+def choose(run: OpenRun, wanted: Collection[Name] = ()) -> Choice:
     """Choose the clips of the explorer.
 
     Parameters
     ----------
-    config, layout
-        The configuration and its results.
+    run
+        The run.
     wanted
         Clips that are shown in any case, such as those with a picture elsewhere on the page.
     """
-    refused = rejects_of(config, layout)
-    listed = {}
-    for corpus, options in config.corpora.items():
-        kept = kept_clips(corpus, options, layout, refused)
-        if kept is not None:
-            listed[corpus] = _with_emotions(corpus, kept, layout)
-    total, limit = sum(rows.height for rows in listed.values()), config.report.explorer_clips
+    kept = {corpus: run.kept(corpus) for corpus in run.config.corpora}
+    listed = {corpus: _with_emotions(run, corpus, rows) for corpus, rows in kept.items() if rows is not None}
+    total, limit = sum(rows.height for rows in listed.values()), run.config.report.explorer_clips
     chosen = listed if total <= limit else _sample(listed, limit, wanted)
     in_order = {corpus: rows.sort("clip_id") for corpus, rows in chosen.items() if rows.height}
-    return Choice(in_order, total, refused.head(REFUSED_SHOWN if limit else 0), refused.height)
+    return Choice(in_order, total, run.refused.head(REFUSED_SHOWN if limit else 0), run.refused.height)
 
 
-def _with_emotions(corpus: str, kept: pl.DataFrame, layout: Layout) -> pl.DataFrame:
+def _with_emotions(run: OpenRun, corpus: str, kept: pl.DataFrame) -> pl.DataFrame:
     """Add outcome, label and confidence of the emotion label to clip_id and speaker."""
-    columns = ["clip_id", "outcome", "label", "confidence"]
-    emotions = read_present([layout.corpus(corpus, "labels_emotion")], columns)
+    emotions = run.labels(corpus, "emotion", ["clip_id", "outcome", "label", "confidence"])
     if emotions is None:
         kinds = {"outcome": pl.String, "label": pl.String, "confidence": pl.Float32}
         return kept.with_columns(pl.lit(None, dtype=kind).alias(name) for name, kind in kinds.items())
     return kept.join(emotions, on="clip_id", how="left", maintain_order="left")
 
 
-def _sample(listed: dict[str, pl.DataFrame], limit: int, wanted: Collection[Clip]) -> dict[str, pl.DataFrame]:
+def _sample(listed: dict[str, pl.DataFrame], limit: int, wanted: Collection[Name]) -> dict[str, pl.DataFrame]:
     """Return at most `limit` clips: first those wanted, then the surest, then ambiguous ones, then any."""
-    chosen: dict[Clip, None] = {}
+    chosen: dict[Name, None] = {}
     for clip in _in_turn(listed, limit, set(wanted)):
         if len(chosen) >= limit:
             break
@@ -114,7 +109,7 @@ def _sample(listed: dict[str, pl.DataFrame], limit: int, wanted: Collection[Clip
     return {corpus: rows.filter(pl.col("clip_id").is_in(found[corpus])) for corpus, rows in listed.items()}
 
 
-def _in_turn(listed: dict[str, pl.DataFrame], limit: int, wanted: set[Clip]) -> Iterator[Clip]:
+def _in_turn(listed: dict[str, pl.DataFrame], limit: int, wanted: set[Name]) -> Iterator[Name]:
     """Yield clips, those that must not be missing first; some come more than once."""
     yield from sorted(clip for clip in wanted if clip[0] in listed)
     for corpus, rows in listed.items():
@@ -130,6 +125,36 @@ def _in_turn(listed: dict[str, pl.DataFrame], limit: int, wanted: set[Clip]) -> 
     yield from _by_hash([(corpus, clip_id) for corpus, rows in listed.items() for clip_id in rows["clip_id"]])
 
 
-def _by_hash(clips: list[Clip]) -> list[Clip]:
+def _by_hash(clips: list[Name]) -> list[Name]:
     """Return the clips in an order that depends on nothing but their names."""
     return sorted(clips, key=lambda clip: (shard_of("/".join(clip), 2**64), clip))
+
+
+def closely(run: OpenRun) -> Clip | None:
+    """Return the clip that is shown closely; None when no corpus has speech features.
+
+    It has kept frames, and of those clips the surest emotion label, if not neutral.
+    """
+    for corpus in (*run.config.used_for("pretrain"), *run.config.corpora):
+        found = (Clip(run, corpus, clip_id) for clip_id in _candidates(run, corpus))
+        shown = next((clip for clip in found if clip.there), None)
+        if shown is not None:
+            return shown
+    return None
+
+
+def _candidates(run: OpenRun, corpus: str) -> list[str]:
+    """Return the clips that could be shown, the best first."""
+    kept = run.read(corpus, "landmarks", ["clip_id"], "preview")
+    found = run.read(corpus, "speech", ["clip_id"]) if kept is None or kept.is_empty() else kept
+    emotions = run.labels(corpus, "emotion", ["clip_id", "label", "confidence"])
+    worth = {} if emotions is None else {clip_id: _worth(label, sure) for clip_id, label, sure in emotions.iter_rows()}
+    clips = set() if found is None else set(found["clip_id"])
+    return sorted(clips, key=lambda clip_id: (-worth.get(clip_id, 0.0), clip_id))
+
+
+def _worth(label: str | None, confidence: float | None) -> float:
+    """Rank a clip by its emotion label: a face that shows something, then a neutral one, then one without label."""
+    if label is None:
+        return 0.0
+    return (1.0 if label.lower().startswith("neu") else 2.0) + (confidence or 0.0)

@@ -1,34 +1,29 @@
 """What the page says: rows and charts for each of its sections, read from the results folder."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from markupsafe import Markup
 
 from avpretext.config import TASKS, Config
-from avpretext.evaluation import fold_table, printed, results, summaries
-from avpretext.evaluation.fold_table import Protocol
-from avpretext.evaluation.kinds import Scoring
-from avpretext.evaluation.results import Evaluated
-from avpretext.evaluation.summaries import Rows
-from avpretext.flow.paths import Layout
+from avpretext.evaluation import fold_table, label_counts, printed, results
+from avpretext.evaluation.formats import decimal, probability
+from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
+from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows, read_csv
 from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.flow.stages import STAGES
 from avpretext.report import figures
 from avpretext.report.co_occurrence_chart import heat_map_of
-from avpretext.report.significance import PairedTest, tests_of
 from avpretext.systems import SCRATCH
 
 WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
 
 
-@dataclass(frozen=True)
-class Matrix:
+class Matrix(NamedTuple):
     """A confusion matrix to show: its cells are (clips, share of the row or None)."""
 
     initialisation: str
@@ -36,13 +31,26 @@ class Matrix:
     rows: list[tuple[str, list[tuple[float, float | None]]]]
 
 
-@dataclass(frozen=True)
-class Folds:
+class Folds(NamedTuple):
     """Which clips trained, chose the epoch and tested: header, and cells of each fold after its name."""
 
     notes: list[str]
     header: tuple[str, ...]
     rows: list[tuple[str, list[str]]]
+
+
+class PairedTest(NamedTuple):
+    """A system against scratch in one measure, corrected in a family, over so many speakers and trainings.
+
+    Of difference, both ends of its interval, p and corrected p: text, number to sort by, whether it stands out.
+    """
+
+    name: str
+    measure: str
+    family: str
+    speakers: int
+    seeds: int
+    numbers: list[tuple[str, float | None, bool]]
 
 
 @dataclass(frozen=True)
@@ -85,28 +93,29 @@ class Result:
     curves: list[Markup] = field(default_factory=list)
 
 
-def found_results(config: Config, layout: Layout) -> list[Result]:
+def found_results(run: OpenRun) -> list[Result]:
     """Return a result for each corpus and setting that was evaluated."""
-    shown = results.evaluated(config, layout)
-    return [_result(f"result-{number}", one, config, layout) for number, one in enumerate(shown)]
+    return [_result(f"result-{number}", one, run) for number, one in enumerate(run.evaluated())]
 
 
-def _result(name: str, one: Evaluated, config: Config, layout: Layout) -> Result:
+def _result(name: str, one: Evaluated, run: OpenRun) -> Result:
     """Gather a result; `name` is unique on the page."""
-    rows, scoring = results.main_rows(one, layout), one.scoring
-    protocol = fold_table.protocol_of(one.corpus, one.setting, layout)
+    rows, scoring, config = results.main_rows(run, one), one.scoring, run.config
+    protocol = fold_table.protocol_of(run, one)
     for row in rows:
         row["name"] = printed.start_name(row["initialisation"], config)
     by_start: dict[str, dict[str, float | None]] = {row["name"]: {} for row in rows}
-    per_class = results.per_class_rows(one, layout)
+    per_class = results.per_class_rows(run, one)
     for row in per_class:
         by_start[printed.start_name(row["initialisation"], config)][row["class"]] = row.get("f1")
     classes = sorted({row["class"] for row in per_class})
+    folds = fold_table.compact(fold_table.fold_rows(run, one))
+    header = ("Trained on", "Epoch chosen on", "Tested on", "Left out")
     return Result(
         heading=one.heading,
-        caption=printed.caption(one, rows, None, config),
+        caption=printed.caption(one, rows, config),
         covered=printed.coverage(printed.named(rows, config)),
-        warnings=protocol.warnings if protocol else [],
+        warnings=protocol.warnings,
         headline=printed.headline(rows, scoring, config),
         header=printed.header(scoring)[1:],
         rows=[_table_row(row, scoring, config) for row in rows],
@@ -115,12 +124,25 @@ def _result(name: str, one: Evaluated, config: Config, layout: Layout) -> Result
         charts=_interval_charts(name, rows, scoring),
         classes=classes,
         class_rows=[(start, [found.get(label) for label in classes]) for start, found in by_start.items() if classes],
-        matrices=_matrices(one.read(layout, "confusion"), config),
-        folds=_folds(one, protocol, layout),
-        tests=tests_of(one, config, layout),
-        co_occurrence=(heat_map_of(one, f"{name}-together", layout) if config.finetune.loss == "penalty" else None),
-        curves=_finetune_curves(name, one, config, layout),
+        matrices=_matrices(run.scores(one, "confusion"), config),
+        folds=Folds(protocol.notes, header[: len(folds[0][1])], folds) if folds else None,
+        tests=_tests(one, run),
+        co_occurrence=heat_map_of(run, one, f"{name}-together") if config.finetune.loss == "penalty" else None,
+        curves=_finetune_curves(name, one, run),
     )
+
+
+def _tests(one: Evaluated, run: OpenRun) -> list[PairedTest]:
+    """Return every test of a setting, the main measure first."""
+    found = []
+    for row in sorted(run.scores(one, "comparisons").to_dicts(), key=lambda row: row["measure"] != one.scoring.main):
+        sure = row["p_holm"] is not None and row["p_holm"] < printed.SIGNIFICANT
+        numbers = [(decimal(row[name], 3, sign=True), row[name], False) for name in ("difference", "ci_low", "ci_high")]
+        numbers += [(probability(row[name]), row[name], sure and name == "p_holm") for name in ("p_value", "p_holm")]
+        named = (printed.start_name(row["initialisation"], run.config), MEASURE_NAMES[row["measure"]], row["family"])
+        shown = [(text.replace("-", "−"), value, bold) for text, value, bold in numbers]
+        found.append(PairedTest(*named, row["speakers"], row["seeds"], shown))
+    return found
 
 
 def _table_row(row: dict[str, Any], scoring: Scoring, config: Config) -> tuple[str, list[str], str, list[bool]]:
@@ -128,13 +150,6 @@ def _table_row(row: dict[str, Any], scoring: Scoring, config: Config) -> tuple[s
     style = "baseline" if row["baseline"] else "scratch" if row["initialisation"] == SCRATCH else ""
     tasks = [] if row["baseline"] else [row[task] for task in TASKS]
     return row["name"], printed.printed(row, scoring, config)[1:], style, tasks
-
-
-def _folds(one: Evaluated, protocol: Protocol | None, layout: Layout) -> Folds | None:
-    rows = fold_table.compact(fold_table.rows_of(one.corpus, one.setting, layout))
-    if protocol is None or not rows:
-        return None
-    return Folds(protocol.notes, ("Trained on", "Epoch chosen on", "Tested on", "Left out")[: len(rows[0][1])], rows)
 
 
 def _interval_charts(name: str, rows: Rows, scoring: Scoring) -> list[Markup]:
@@ -179,13 +194,12 @@ def _matrix(name: str, rows: pl.DataFrame) -> Matrix:
 Line = tuple[list[float], list[float]]
 
 
-def _finetune_curves(name: str, one: Evaluated, config: Config, layout: Layout) -> list[Markup]:
+def _finetune_curves(name: str, one: Evaluated, run: OpenRun) -> list[Markup]:
     """Draw the main measure on the development clips by epoch, averaged over the runs, scratch behind each."""
     lines: dict[str, Line] = {}
     spread: dict[str, Line] = {}
-    for start in config.initialisations():
-        path = layout.finetune(one.corpus, one.setting.name, config.variant.name, start, "history.parquet")
-        history = summaries.read_present([path])
+    for start in run.config.initialisations():
+        history = run.finetune_history(one, start)
         if history is None:
             continue
         rows = history.filter(pl.col("split") == "dev", pl.col("measure") == one.scoring.main)
@@ -195,7 +209,7 @@ def _finetune_curves(name: str, one: Evaluated, config: Config, layout: Layout) 
     limits = (min(values), max(values)) if values else None
     charts = []
     for start in lines:
-        title = printed.start_name(start, config)
+        title = printed.start_name(start, run.config)
         shown = {SCRATCH: lines[SCRATCH]} if SCRATCH in lines else {}
         shown |= {title: lines[start]}
         colours = {label: "muted" if label == SCRATCH else "accent" for label in shown}
@@ -217,11 +231,11 @@ def over_runs(rows: pl.DataFrame) -> tuple[Line, Line]:
     return ([float(epoch) for epoch in epochs], table.mean(axis=1).tolist()), (low.tolist(), high.tolist())
 
 
-def pretrain_charts(config: Config, layout: Layout) -> list[tuple[str, list[Markup]]]:
+def pretrain_charts(run: OpenRun) -> list[tuple[str, list[Markup]]]:
     """Return, for each set of tasks, its loss and its measures on held-out speakers by epoch."""
     found = []
-    for tasks in config.task_sets():
-        history = summaries.read_present([layout.pretrain(config.variant.aggregator, tasks, "history.parquet")])
+    for tasks in run.config.task_sets():
+        history = run.pretrain_history(tasks)
         if history is None or history.is_empty():
             continue
         name = f"pretrain-{tasks}"
@@ -231,7 +245,7 @@ def pretrain_charts(config: Config, layout: Layout) -> list[tuple[str, list[Mark
         if scores:
             colours = {task: task for task in scores}
             charts.append(figures.curves(scores, f"{name}-uar", "UAR of the pretext tasks", colours, bands))
-        found.append((printed.start_name(tasks, config), charts))
+        found.append((printed.start_name(tasks, run.config), charts))
     return found
 
 
@@ -253,12 +267,12 @@ def _task_scores(history: pl.DataFrame) -> dict[tuple[Any, ...], pl.DataFrame]:
     return scores
 
 
-def balance_charts(config: Config, layout: Layout) -> list[tuple[str, list[Markup]]]:
+def balance_charts(run: OpenRun) -> list[tuple[str, list[Markup]]]:
     """Return, for each corpus, a chart of labels per pretext task and of the labels to learn, per target."""
     titles = {"energy": "Energy, chunks", "activation": "Activation, chunks", "emotion": "Emotion, clips"}
     faint = [label.replace("_", " ") for label in WITHOUT_LABEL]
     grouped: dict[tuple[str, str, str], Rows] = {}
-    for row in summaries.label_balance_rows(config, layout):
+    for row in label_counts.balance_rows(run):
         grouped.setdefault((row["corpus"], row["task"], row.get("target", "")), []).append(row)
     charts: dict[str, list[Markup]] = {}
     for number, ((corpus, task, target), rows) in enumerate(grouped.items()):
@@ -275,12 +289,9 @@ def _counted(row: dict[str, Any]) -> str:
     return f"{count:,.1f} · {row['share'] or 0:.1%}" if isinstance(count, float) else f"{count:,} · {row['share']:.1%}"
 
 
-def read_table(path: str) -> Rows:
+def read_table(path: str) -> list[dict[str, str]]:
     """Read a CSV table; no rows where there is none."""
-    if not Path(path).is_file():
-        return []
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return read_csv(path)
 
 
 def truth_chart(rows: Sequence[Mapping[str, str]]) -> Markup | None:
@@ -305,9 +316,9 @@ def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def benchmark_rows(layout: Layout) -> Rows:
+def benchmark_rows(run: OpenRun) -> Rows:
     """Sum up the workflow's benchmark files: jobs, seconds and the highest memory of each stage, in its order."""
-    folder = Path(layout.benchmark("x")).parent
+    folder = Path(run.layout.benchmark("x")).parent
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.rglob("*.tsv")):
         parts = path.relative_to(folder).with_suffix("").parts
@@ -315,13 +326,12 @@ def benchmark_rows(layout: Layout) -> Rows:
         if stage is None:
             continue
         row = found.setdefault(stage, {"stage": stage, "jobs": 0, "seconds": 0.0, "longest": 0.0, "memory_mb": 0.0})
-        with path.open(encoding="utf-8", newline="") as file:
-            for line in csv.DictReader(file, delimiter="\t"):
-                seconds = _measured(line.get("s"))
-                row["jobs"] += 1
-                row["seconds"] += seconds
-                row["longest"] = max(row["longest"], seconds)
-                row["memory_mb"] = max(row["memory_mb"], _measured(line.get("max_rss")))
+        for line in read_csv(path, "\t"):
+            seconds = _measured(line.get("s"))
+            row["jobs"] += 1
+            row["seconds"] += seconds
+            row["longest"] = max(row["longest"], seconds)
+            row["memory_mb"] = max(row["memory_mb"], _measured(line.get("max_rss")))
     return sorted(found.values(), key=lambda row: list(STAGES).index(row["stage"]))
 
 

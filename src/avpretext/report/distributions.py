@@ -3,20 +3,16 @@
 What is held does not grow with the number or the length of the clips.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from avpretext import shards
-from avpretext.config import Config
 from avpretext.evaluation.au_summary import ACTIVE
-from avpretext.evaluation.summaries import present
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.schemas import ACTION_UNITS, MOTION_REGIONS
-from avpretext.report.sample import decibels
+from avpretext.report.clip import decibels
 
 Floats = NDArray[np.float64]
 
@@ -84,16 +80,6 @@ class Histogram:
         return float(self.edges[1:][int((self.counts.cumsum() >= share * self.total).argmax())])
 
 
-def energy_histogram() -> Histogram:
-    """Return a histogram of frame energy, in dB relative to full scale."""
-    return Histogram(-80, 0, 80)
-
-
-def speed_histogram() -> Histogram:
-    """Return a histogram of landmark speed, in inter-ocular distances per second: .001 to 10, 20 bins to the decade."""
-    return Histogram(-3, 1, 80, log=True)
-
-
 def unit_histogram() -> Histogram:
     """Return a histogram of the intensity of an action unit, 0 to 1."""
     return Histogram(0, 1, 50, mark=ACTIVE)
@@ -121,39 +107,33 @@ class Features:
     units: Mapping[str, Histogram]
 
 
-def feature_distributions(config: Config, layout: Layout) -> list[Features]:
-    """Return the distributions of each corpus that has features, by one pass over its shards."""
-    found = [_features(corpus, options.shards, layout) for corpus, options in config.corpora.items()]
+def feature_distributions(run: OpenRun) -> list[Features]:
+    """Return the distributions of each corpus that has features, by one pass over its shards.
+
+    Energy is in bins of 1 dB; speeds from .001 to 10 inter-ocular distances per second, 20 bins to the decade.
+    """
+    found = [_features(run, corpus) for corpus in run.config.corpora]
     return [one for one in found if one.energy or one.motion or one.units]
 
 
-def _features(corpus: str, count: int, layout: Layout) -> Features:
-    loudness, speeds, intensities = energy_histogram(), {}, {}
-    for group in _groups(layout.shards(corpus, "speech", count), ["energy"]):
+def _features(run: OpenRun, corpus: str) -> Features:
+    loudness = Histogram(-80, 0, 80)
+    for group in run.groups(corpus, "speech", ["energy"]):
         loudness.add(decibels(group["energy"].to_numpy()))
-    for region in MOTION_REGIONS:
-        speeds[region] = speed_histogram()
-    for group in _groups(layout.shards(corpus, "motion", count), [f"speed_{region}" for region in MOTION_REGIONS]):
-        for region, histogram in speeds.items():
-            histogram.add(group[f"speed_{region}"].to_numpy())
-    for unit in ACTION_UNITS:
-        intensities[unit] = unit_histogram()
-    for group in _groups(layout.shards(corpus, "action_units", count), ACTION_UNITS):
-        for unit, histogram in intensities.items():
-            histogram.add(group[unit].to_numpy())
-    return Features(corpus, loudness if loudness.total else None, _filled(speeds), _filled(intensities))
+    speeds = {f"speed_{region}": Histogram(-3, 1, 80, log=True) for region in MOTION_REGIONS}
+    units = {unit: unit_histogram() for unit in ACTION_UNITS}
+    for stage, histograms in (("motion", speeds), ("action_units", units)):
+        for group in run.groups(corpus, stage, list(histograms)):
+            for name, histogram in histograms.items():
+                histogram.add(group[name].to_numpy())
+    motion = {name.removeprefix("speed_"): histogram for name, histogram in speeds.items()}
+    return Features(corpus, loudness if loudness.total else None, _filled(motion), _filled(units))
 
 
 def fastest(features: Iterable[Features]) -> float:
     """Return the speed of the whole face that one frame in a hundred exceeds, in the fastest corpus; 1 without any."""
     found = [one.motion["face"].quantile(0.99) for one in features if one.motion and one.motion["face"].total]
     return max(found, default=1.0)
-
-
-def _groups(paths: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Yield what the shards hold of these columns, a row group at a time."""
-    for path in present(paths):
-        yield from shards.iterate_groups(path, columns)
 
 
 def _filled(histograms: dict[str, Histogram]) -> dict[str, Histogram]:

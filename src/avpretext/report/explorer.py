@@ -6,7 +6,7 @@ clip needs some 700 bytes beside its pictures.
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,10 @@ import pyarrow as pa
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from avpretext import shards
-from avpretext.config import Config
-from avpretext.corpora.settings import settings_of
-from avpretext.evaluation.summaries import present, read_present, targets_of
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.schemas import ACTION_UNITS, REASONS
 from avpretext.report.choice import Choice
-from avpretext.report.sample import decibels
+from avpretext.report.clip import decibels
 
 Floats = NDArray[np.float64]
 
@@ -69,13 +65,13 @@ class Explorer:
     fastest: float
 
 
-def explore(config: Config, layout: Layout, choice: Choice, fastest: float) -> Explorer | None:
+def explore(run: OpenRun, choice: Choice, fastest: float) -> Explorer | None:
     """Gather what is known of the chosen clips; None where none is chosen.
 
     Parameters
     ----------
-    config, layout
-        The configuration and its results; with `report.pictures: false` there are no thumbnails.
+    run
+        The run; with `report.pictures: false` there are no thumbnails.
     choice
         The clips.
     fastest
@@ -83,7 +79,7 @@ def explore(config: Config, layout: Layout, choice: Choice, fastest: float) -> E
     """
     if not choice.shown and not choice.refused.height:
         return None
-    clips = [clip for corpus in choice.clips for clip in _clips(config, layout, corpus, choice, fastest)]
+    clips = [clip for corpus in choice.clips for clip in _clips(run, corpus, choice, fastest)]
     refused = [_without_nulls(row) for row in choice.refused.to_dicts()]
     data = {
         "units": list(ACTION_UNITS),
@@ -101,27 +97,26 @@ def _as_script(data: Mapping[str, Any]) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _clips(config: Config, layout: Layout, corpus: str, choice: Choice, fastest: float) -> list[dict[str, Any]]:
+def _clips(run: OpenRun, corpus: str, choice: Choice, fastest: float) -> list[dict[str, Any]]:
     """Return what is known of the chosen clips of a corpus, in the order of their names."""
-    rows, count = choice.clips[corpus], config.corpora[corpus].shards
-    wanted = set(rows["clip_id"])
     found: dict[str, dict[str, Any]] = {
         row["clip_id"]: {"id": row["clip_id"], "corpus": corpus, "speaker": row["speaker"], **_emotion(row)}
-        for row in rows.iter_rows(named=True)
+        for row in choice.clips[corpus].iter_rows(named=True)
     }
-    _add_durations(found, layout.shards(corpus, "split", count, "audio"))
+    durations = run.read(corpus, "split", ["clip_id", "duration_s"], "audio")
+    for clip_id, duration_s in _among(durations, found).iter_rows():
+        found[clip_id]["seconds"] = round(duration_s, 2)
     for task in ("energy", "activation"):
-        _add_chunks(found, task, layout.corpus(corpus, f"labels_{task}"))
-    _add_targets(found, config, layout, corpus)
-    for clip_id, part in _of(wanted, layout.shards(corpus, "speech", count), ["energy"]):
-        level = decibels(part["energy"].to_numpy())
-        found[clip_id]["energy"] = trace(level, QUIETEST_DB, 0.0)
-    for clip_id, part in _of(wanted, layout.shards(corpus, "motion", count), ["speed_face"]):
+        _add_chunks(found, task, run.labels(corpus, task, ["clip_id", "chunk", "start_s", "end_s", "label"]))
+    _add_targets(found, run, corpus)
+    for clip_id, part in run.clips(corpus, "speech", ["energy"], wanted=found):
+        found[clip_id]["energy"] = trace(decibels(part["energy"].to_numpy()), QUIETEST_DB, 0.0)
+    for clip_id, part in run.clips(corpus, "motion", ["speed_face"], wanted=found):
         found[clip_id]["motion"] = trace(part["speed_face"].to_numpy().astype(np.float64), 0.0, fastest)
-    for clip_id, part in _of(wanted, layout.shards(corpus, "action_units", count), ACTION_UNITS):
+    for clip_id, part in run.clips(corpus, "action_units", ACTION_UNITS, wanted=found):
         found[clip_id]["strongest"] = _strongest(part)
-    if config.report.pictures:
-        for clip_id, part in _of(wanted, layout.shards(corpus, "landmarks", count, "thumbnails"), ["time_s", "image"]):
+    if run.config.report.pictures:
+        for clip_id, part in run.clips(corpus, "landmarks", ["time_s", "image"], "thumbnails", wanted=found):
             found[clip_id]["pictures"] = _pictures(part)
     return [_without_nulls(clip) for clip in found.values()]
 
@@ -135,29 +130,13 @@ def _without_nulls(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if value is not None}
 
 
-def _of(wanted: set[str], paths: Sequence[str], columns: Sequence[str]) -> Iterable[tuple[str, pa.Table]]:
-    """Yield the rows of the wanted clips; of shards without any, no more than the clip_ids are read."""
-    for path in present(paths):
-        if wanted.isdisjoint(shards.read(path, ["clip_id"])["clip_id"].unique()):
-            continue
-        for clip_id, rows in shards.iterate_clips(path, columns):
-            if clip_id in wanted:
-                yield clip_id, rows
+def _among(rows: pl.DataFrame | None, clips: Collection[str]) -> pl.DataFrame:
+    """Return the rows of some clips; none where there are no rows."""
+    return pl.DataFrame() if rows is None else rows.filter(pl.col("clip_id").is_in(list(clips)))
 
 
-def _add_durations(found: dict[str, dict[str, Any]], paths: Sequence[str]) -> None:
-    durations = read_present(paths, ["clip_id", "duration_s"])
-    for clip_id, duration_s in () if durations is None else _among(durations, found).iter_rows():
-        found[clip_id]["seconds"] = round(duration_s, 2)
-
-
-def _among(rows: pl.DataFrame, clips: Iterable[str]) -> pl.DataFrame:
-    return rows.filter(pl.col("clip_id").is_in(list(clips)))
-
-
-def _add_chunks(found: dict[str, dict[str, Any]], task: str, path: str) -> None:
+def _add_chunks(found: dict[str, dict[str, Any]], task: str, rows: pl.DataFrame | None) -> None:
     """Add the labels of a clip's chunks, one letter each (high, low, -: none), and the times of the chunks, in s."""
-    rows = read_present([path], ["clip_id", "chunk", "start_s", "end_s", "label"])
     if rows is None:
         return
     for part in _among(rows, found).sort("clip_id", "chunk").partition_by("clip_id", maintain_order=True):
@@ -167,13 +146,13 @@ def _add_chunks(found: dict[str, dict[str, Any]], task: str, path: str) -> None:
         clip["span"] = round(float(part["end_s"][0] - part["start_s"][0]), 2)
 
 
-def _add_targets(found: dict[str, dict[str, Any]], config: Config, layout: Layout, corpus: str) -> None:
+def _add_targets(found: dict[str, dict[str, Any]], run: OpenRun, corpus: str) -> None:
     """Add the labels to learn, for targets that have names and not numbers."""
-    for setting in settings_of(config.corpora[corpus]):
-        targets = targets_of(corpus, setting, layout)
-        for clip_id, label in () if targets is None else _among(targets, found).select("clip_id", "label").iter_rows():
-            if label is not None:
-                found[clip_id].setdefault("targets", {})[setting.target_name] = label
+    for one in run.settings():
+        targets = run.targets(corpus, one.setting) if one.corpus == corpus else None
+        for row in [] if targets is None else _among(targets[0], found).iter_rows(named=True):
+            if row["label"] is not None:
+                found[row["clip_id"]].setdefault("targets", {})[one.setting.target_name] = row["label"]
 
 
 def trace(values: Floats, bottom: float, top: float) -> str:

@@ -1,20 +1,15 @@
 """The charts of the report: each takes plain rows or arrays and returns SVG to stand within the page."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
-import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from avpretext.evaluation.formats import decimal
-from avpretext.report.sample import Sample
 from avpretext.report.theme import COLOURS, figure, inline, style
-
-Row = Mapping[str, Any]
 
 _ROW_HEIGHT = 26
 """Pixels for a line of text beside its mark."""
@@ -292,78 +287,3 @@ def firing(rows: Sequence[tuple[str, float, float]], name: str) -> Markup:
         chart.legend(loc="outside upper left", ncols=2)
         spoken = "; ".join(f"{unit} {100 * clips:.0f} % of the clips" for unit, clips, _ in rows)
         return inline(chart, name, f"How often each action unit fires: {spoken}")
-
-
-def traces(sample: Sample, name: str) -> Markup:
-    """Draw the signals of one clip along one time axis: energy, motion, action units, and the labels of chunks."""
-    panels = _panels(sample)
-    heights = [height for height, _ in panels]
-    with style():
-        chart, axes = figure(1080, sum(heights) + 60, len(panels), sharex=True, height_ratios=heights)
-        for panel, (_, draw) in zip(axes, panels, strict=True):
-            draw(panel)
-            for time_s in sample.preview_times_s:
-                panel.axvline(time_s, color=COLOURS["muted"], linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
-        axes[-1].set_xlabel("seconds")
-        axes[-1].set_xlim(0, sample.duration_s)
-        drawn = "Energy, facial motion, action units and chunk labels" if sample.motion_time_s else "Energy"
-        return inline(chart, name, f"{drawn} of {sample.clip_id}")
-
-
-def _panels(sample: Sample) -> list[tuple[int, Callable[[Axes], None]]]:
-    """Return (height in pixels, what draws it) for each signal that the clip has."""
-    energy = partial(_line, time_s=sample.energy_time_s, values=sample.energy_db, colour="energy")
-    motion = partial(_line, time_s=sample.motion_time_s, values=sample.motion, colour="activation")
-    panels: list[tuple[int, Callable[[Axes], None]]] = [
-        (90, partial(energy, title="Energy, dB relative to full scale"))
-    ]
-    panels += _lanes(sample.energy_labels, "energy", "Energy labels of the chunks")
-    if sample.motion_time_s:
-        panels.append((90, partial(motion, title="Face speed, inter-ocular distances per second")))
-    panels += _lanes(sample.activation_labels, "activation", "Activation labels of the chunks")
-    shown = sample.strongest_units(10)
-    if shown:
-        panels.append((17 * len(shown) + 24, partial(_ridges, sample=sample, shown=shown)))
-    return panels
-
-
-def _lanes(labels: Sequence[Row], colour: str, title: str) -> list[tuple[int, Callable[[Axes], None]]]:
-    """Return the panel of chunk labels; none where there are none."""
-    return [(9 * len(labels) + 22, partial(_chunks, labels=labels, colour=colour, title=title))] if labels else []
-
-
-def _line(axes: Axes, time_s: Sequence[float], values: Sequence[float], colour: str, title: str) -> None:
-    """Draw a signal over time; NaN leaves a gap."""
-    axes.plot(time_s, values, color=COLOURS[colour], linewidth=1.6)
-    axes.set_title(title)
-    axes.grid(axis="y", linewidth=0.7)
-    axes.yaxis.set_major_locator(MaxNLocator(3))
-
-
-def _chunks(axes: Axes, labels: Sequence[Row], colour: str, title: str) -> None:
-    """Draw a lane for each chunk, for they overlap: filled = high, outlined = low, dotted = without label."""
-    for lane, row in enumerate(labels):
-        high, without = row["label"] == 1, row["label"] is None
-        axes.barh(
-            lane, row["end_s"] - row["start_s"], left=row["start_s"], height=0.72, linewidth=1.2,
-            color=COLOURS[colour] if high else "none", edgecolor=COLOURS["muted" if without else colour],
-            linestyle=(0, (1, 2)) if without else "-",
-        )  # fmt: skip
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.set_title(title)
-
-
-def _ridges(axes: Axes, sample: Sample, shown: Sequence[str]) -> None:
-    """Draw each action unit as a ridge on a line of its own; a ridge as high as its line is intensity 1."""
-    for place, unit in enumerate(shown):
-        base, values = float(place), np.asarray(sample.action_units[unit])
-        axes.fill_between(
-            sample.units_time_s, base, base - 0.9 * values, color=COLOURS["emotion"], alpha=0.35, linewidth=0
-        )
-        axes.plot(sample.units_time_s, base - 0.9 * values, color=COLOURS["emotion"], linewidth=1.2)
-    axes.set_yticks(range(len(shown)), shown)
-    axes.set_ylim(len(shown) - 0.6, -1.1)
-    axes.spines["left"].set_visible(False)
-    axes.set_title("Action units, 0 to 1: the strongest of this clip")

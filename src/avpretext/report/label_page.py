@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from avpretext.config import LABELLED_TASKS, Config
+from avpretext.config import LABELLED_TASKS
 from avpretext.evaluation.agreement import Agreement, agreements
 from avpretext.evaluation.formats import decimal
-from avpretext.evaluation.label_speakers import speaker_rows
-from avpretext.evaluation.summaries import Rows
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.label_counts import speaker_rows
+from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.report import distribution_charts
 from avpretext.report.contents import WITHOUT_LABEL
 from avpretext.report.label_values import label_values
@@ -52,13 +51,13 @@ class AgreementTable:
     rows: list[tuple[str, list[tuple[int, float]]]]
 
 
-def threshold_charts(config: Config, layout: Layout) -> dict[str, list[list[Markup]]]:
+def threshold_charts(run: OpenRun) -> dict[str, list[list[Markup]]]:
     """Return, for each corpus, the values behind its labels with the thresholds drawn on them.
 
     The first row of charts is of the tasks that label chunks, the second of the decisions on emotions, in their order.
     """
     charts: dict[str, list[list[Markup]]] = {}
-    for place, (corpus, values) in enumerate(label_values(config, layout).items()):
+    for place, (corpus, values) in enumerate(label_values(run).items()):
         rows: dict[bool, list[Markup]] = {}
         for number, one in enumerate(values):
             drawn = distribution_charts.of_labels(one, f"threshold-{place}-{number}")
@@ -67,10 +66,10 @@ def threshold_charts(config: Config, layout: Layout) -> dict[str, list[list[Mark
     return charts
 
 
-def speaker_tables(config: Config, layout: Layout) -> dict[str, SpeakerTable]:
+def speaker_tables(run: OpenRun) -> dict[str, SpeakerTable]:
     """Return the balance per speaker of each corpus that has several."""
     by_corpus: dict[str, Rows] = {}
-    for row in speaker_rows(config, layout):
+    for row in speaker_rows(run):
         by_corpus.setdefault(row["corpus"], []).append(row)
     tables = {corpus: _speaker_table(corpus, rows) for corpus, rows in by_corpus.items()}
     return {corpus: table for corpus, table in tables.items() if table.groups and table.speakers > 1}
@@ -109,10 +108,10 @@ def _counted(rows: Rows) -> dict[tuple[str, str, str, str | None], Cell]:
     return counted
 
 
-def agreement_tables(config: Config, layout: Layout) -> dict[str, list[AgreementTable]]:
+def agreement_tables(run: OpenRun) -> dict[str, list[AgreementTable]]:
     """Return, for each corpus, how the labels of each pair of tasks go together."""
     tables: dict[str, list[AgreementTable]] = {}
-    for one in agreements(config, layout):
+    for one in agreements(run):
         tables.setdefault(one.corpus, []).append(_agreement_table(one))
     return tables
 

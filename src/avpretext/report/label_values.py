@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from avpretext import shards
-from avpretext.config import Config
-from avpretext.evaluation.summaries import present, read_present
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.report.distributions import Histogram, histogram_of
 
 MEASURES = {
@@ -43,28 +40,24 @@ class LabelValues:
     count: int = 1
 
 
-def label_values(config: Config, layout: Layout) -> dict[str, list[LabelValues]]:
+def label_values(run: OpenRun) -> dict[str, list[LabelValues]]:
     """Return, for each corpus with pseudo-labels, the values of each decision and its thresholds."""
     found = {}
-    for corpus in config.corpora:
-        charts = [
-            chart
-            for task in ("energy", "activation")
-            for path in present([layout.corpus(corpus, f"labels_{task}")])
-            for chart in of_chunks(task, path)
-        ]
-        charts += [chart for path in present([layout.corpus(corpus, "labels_emotion")]) for chart in of_emotions(path)]
+    for corpus in run.config.corpora:
+        charts = [chart for task in ("energy", "activation") for chart in of_chunks(run, corpus, task)]
+        charts += of_emotions(run, corpus)
         if charts:
             found[corpus] = charts
     return found
 
 
-def of_chunks(task: str, path: str) -> list[LabelValues]:
+def of_chunks(run: OpenRun, corpus: str, task: str) -> list[LabelValues]:
     """Return the values of a task that labels chunks as high or low; none where nothing was measured."""
-    rows = shards.read(path, ["value", "label", "threshold"]).filter(pl.col("value").is_not_null())
+    labels = run.labels(corpus, task, ["value", "label", "threshold"])
+    rows = pl.DataFrame() if labels is None else labels.filter(pl.col("value").is_not_null())
     if rows.is_empty():
         return []
-    options = shards.read_provenance(path).get("options", {}).get(f"labels.{task}", {})
+    options = run.made_by(corpus, f"labels_{task}").get("options", {}).get(f"labels.{task}", {})
     region = options.get("region", "face")
     title = MEASURES.get((task, options.get("measure", "")), f"Mean speed of the {region}, inter-ocular distances/s")
     kinds = {"high": pl.col("label") == 1, "low": pl.col("label") == 0, "dead zone": pl.col("label").is_null()}
@@ -75,10 +68,9 @@ def of_chunks(task: str, path: str) -> list[LabelValues]:
     return [LabelValues(task, title, kept, spread, len(edges))]
 
 
-def of_emotions(path: str) -> list[LabelValues]:
+def of_emotions(run: OpenRun, corpus: str) -> list[LabelValues]:
     """Return the values of the three decisions that give a clip its emotion, for the clips that were measured."""
-    rows = read_present([path])
-    made_by = shards.read_provenance(path)
+    rows, made_by = run.labels(corpus, "emotion"), run.made_by(corpus, "labels_emotion")
     limits: dict[str, Any] = made_by.get("options", {})
     neutral = (made_by.get("table") or {}).get("neutral")
     if rows is None or "min_score" not in limits:

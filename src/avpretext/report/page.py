@@ -2,7 +2,6 @@
 
 import re
 from base64 import b64encode
-from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -14,19 +13,18 @@ from markupsafe import Markup
 
 from avpretext import __version__
 from avpretext.config import TASKS, Config
-from avpretext.evaluation import formats, printed, results, sound_summary, summaries
-from avpretext.flow.paths import Layout
+from avpretext.evaluation import formats, printed, sound_summary, summaries
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.progress import duration
 from avpretext.report import (
     au_faces,
     choice,
+    clip_panels,
     contents,
     distribution_charts,
     distributions,
     explorer,
-    figures,
     label_page,
-    sample,
 )
 from avpretext.shards import PathLike
 
@@ -46,12 +44,12 @@ def run(config: Config, output: PathLike) -> None:
     output
         The HTML file.
     """
-    formats.write_text(output, render(config, Layout(config.results)))
+    formats.write_text(output, render(config))
 
 
-def render(config: Config, layout: Layout) -> str:
+def render(config: Config) -> str:
     """Return the page as text, with people's faces or without."""
-    return environment().get_template("report.html").render(facts(config, layout))
+    return environment().get_template("report.html").render(facts(OpenRun(config)))
 
 
 def environment() -> Environment:
@@ -101,9 +99,10 @@ def anchor(clip_id: str) -> str:
     return quote(re.sub("[\ud800-\udfff]", "\ufffd", clip_id), safe="/")
 
 
-def facts(config: Config, layout: Layout) -> dict[str, Any]:
+def facts(run: OpenRun) -> dict[str, Any]:
     """Return everything that the template speaks of."""
-    corpora = summaries.corpora_rows(config, layout)
+    config, corpora = run.config, summaries.corpora_rows(run)
+    other = config.report.compare_action_units or ""
     return {
         "version": __version__,
         "synthetic": synthetic_sentence(config),
@@ -111,48 +110,43 @@ def facts(config: Config, layout: Layout) -> dict[str, Any]:
         "corpora": corpora,
         "sound": sound_summary.sentences(corpora),
         "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "hours", "refused")},
-        "refused": summaries.rejects_rows(config, layout),
-        "refused_clips": summaries.rejects_of(config, layout).head(_REFUSED_SHOWN).to_dicts(),
-        "results": contents.found_results(config, layout),
-        "notes": printed.notes(config, results.evaluated(config, layout)),
+        "refused": summaries.rejects_rows(run),
+        "refused_clips": run.refused.head(_REFUSED_SHOWN).to_dicts(),
+        "results": contents.found_results(run),
+        "notes": printed.notes(config, run.evaluated()),
         "level": f"{100 * config.evaluate.level:g} %",
         "tasks": TASKS,
-        "pretrain": contents.pretrain_charts(config, layout),
+        "pretrain": contents.pretrain_charts(run),
         "kept_epoch": config.pretrain.keep,
-        "balance": contents.balance_charts(config, layout),
-        "thresholds": label_page.threshold_charts(config, layout),
-        "agreement": label_page.agreement_tables(config, layout),
-        "speakers": label_page.speaker_tables(config, layout),
-        **_clip_facts(config, layout),
+        "balance": contents.balance_charts(run),
+        "thresholds": label_page.threshold_charts(run),
+        "agreement": label_page.agreement_tables(run),
+        "speakers": label_page.speaker_tables(run),
+        **_clip_facts(run),
         "unit_names": au_faces.NAMES,
-        "truth": contents.read_table(layout.table("truth.csv")),
-        "truth_units": contents.truth_chart(contents.read_table(layout.table("truth_action_units.csv"))),
-        "compared": contents.compared_charts(
-            contents.read_table(layout.table("compared_action_units.csv")), config.report.compare_action_units or ""
-        ),
-        "benchmarks": contents.benchmark_rows(layout),
-        "provenance": (provenance := summaries.provenance_rows(config, layout)),
+        "truth": run.table("truth"),
+        "truth_units": contents.truth_chart(run.table("truth_action_units")),
+        "compared": contents.compared_charts(run.table("compared_action_units"), other),
+        "benchmarks": contents.benchmark_rows(run),
+        "provenance": (provenance := summaries.provenance_rows(run)),
         "machines": summaries.machines(provenance),
     }
 
 
-def _clip_facts(config: Config, layout: Layout) -> dict[str, Any]:
+def _clip_facts(run: OpenRun) -> dict[str, Any]:
     """Return what the template says of features and of single clips, among them who can be looked up."""
-    units, together = (contents.read_table(layout.table(f"{name}.csv")) for name in ("action_units", "au_combinations"))
-    clip = sample.load(config, layout)
-    if clip is not None and not config.report.pictures:
-        clip = replace(clip, frames=[])
-    shown = au_faces.found_faces(config, layout, units, together, config.report.pictures)
-    chosen = choice.choose(
-        config, layout, [*au_faces.pictured(shown), *([] if clip is None else [(clip.corpus, clip.clip_id)])]
-    )
-    features = distributions.feature_distributions(config, layout)
+    clip, shown = choice.closely(run), au_faces.found_faces(run)
+    previews = clip.previews if clip is not None and run.config.report.pictures else []
+    chosen = choice.choose(run, [*au_faces.pictured(shown), *([] if clip is None else [(clip.corpus, clip.clip_id)])])
+    features = distributions.feature_distributions(run)
+    times = [frame.time_s for frame in previews]
     return {
         "features": distribution_charts.of_features(features),
         "faces": shown,
         "sample": clip,
-        "traces": None if clip is None else figures.traces(clip, "sample-traces"),
-        "explorer": explorer.explore(config, layout, chosen, distributions.fastest(features)),
+        "previews": previews,
+        "traces": None if clip is None else clip_panels.traces(clip, "sample-traces", times),
+        "explorer": explorer.explore(run, chosen, distributions.fastest(features)),
         "linked": chosen.ids(),
     }
 

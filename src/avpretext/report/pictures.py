@@ -1,6 +1,5 @@
 """For each emotion label, pictures of the faces that got it: of the surest clips, the frame that shows it best."""
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,19 +7,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from avpretext import shards
-from avpretext.config import Config
-from avpretext.evaluation.summaries import clip_shards, present, read_present
-from avpretext.flow.paths import Layout
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels.emotion_table import EmotionTable, scores
-from avpretext.report.sample import clip_rows
+from avpretext.report.clip import Clip, as_text, strongest
 
 PICTURES = 3
 """So many clips of each emotion are shown, of different speakers."""
 
-CAPTIONED, MOST_CAPTIONED = 0.3, 4
-"""A caption names the action units from this intensity on, the strongest, at most so many."""
+MOST_CAPTIONED = 4
+"""A caption names so many action units, at most."""
 
 
 @dataclass(frozen=True)
@@ -35,39 +31,27 @@ class Picture:
     units: list[tuple[str, float]]
 
 
-def emotion_pictures(corpus: str, config: Config, layout: Layout) -> Iterator[tuple[str, int, list[Picture]]]:
+def emotion_pictures(run: OpenRun, corpus: str) -> Iterator[tuple[str, int, list[Picture]]]:
     """Yield each emotion with the number of its clips and pictures of those whose label is surest.
 
     The clips are of different speakers; there are none where `landmarks` kept no thumbnails.
     """
-    shard_of = _shards_of_thumbnails(corpus, config, layout)
-    path = layout.corpus(corpus, "labels_emotion")
-    if not shard_of or not present([path]):
+    kept = run.read(corpus, "landmarks", ["clip_id"], "thumbnails")
+    labels, clips = run.labels(corpus, "emotion", ["clip_id", "label", "confidence"]), run.listed(corpus)
+    if kept is None or labels is None:
         return
-    labels = shards.read(path, ["clip_id", "label", "confidence"]).filter(pl.col("label").is_not_null())
-    clips = read_present(clip_shards(corpus, config.corpora[corpus], layout), ["clip_id", "speaker"])
+    pictured = set(kept["clip_id"].unique())
     speakers: dict[str, str | None] = {} if clips is None else dict(clips.iter_rows())
-    made_with = shards.read_provenance(path).get("table")
-    table = EmotionTable.model_validate(made_with) if made_with else None
-    for label in sorted(labels["label"].unique()):
+    for label in sorted(labels["label"].drop_nulls().unique()):
         rows = labels.filter(pl.col("label") == label)
-        sure = [(clip_id, confidence) for clip_id, _, confidence in rows.iter_rows() if clip_id in shard_of]
+        sure = [(clip_id, confidence) for clip_id, _, confidence in rows.iter_rows() if clip_id in pictured]
         found = [
-            _picture(layout, corpus, shard_of[clip_id], clip_id, speakers.get(clip_id), confidence, label, table)
+            _picture(Clip(run, corpus, clip_id), speakers.get(clip_id), confidence, label)
             for clip_id, confidence in surest(sure, speakers)
         ]
         shown = [picture for picture in found if picture is not None]
         if shown:
             yield label, rows.height, shown
-
-
-def _shards_of_thumbnails(corpus: str, config: Config, layout: Layout) -> dict[str, int]:
-    """Return in which shard each clip's thumbnails are."""
-    found: dict[str, int] = {}
-    for shard in range(config.corpora[corpus].shards):
-        for path in present([layout.shard(corpus, "landmarks", shard, "thumbnails")]):
-            found |= dict.fromkeys(shards.read(path, ["clip_id"])["clip_id"], shard)
-    return found
 
 
 def surest(clips: Sequence[tuple[str, float]], speakers: Mapping[str, str | None]) -> list[tuple[str, float]]:
@@ -83,22 +67,18 @@ def surest(clips: Sequence[tuple[str, float]], speakers: Mapping[str, str | None
     return list(chosen.values())[:PICTURES]
 
 
-def _picture(
-    layout: Layout, corpus: str, shard: int, clip_id: str, speaker: str | None, confidence: float, label: str,
-    table: EmotionTable | None,
-) -> Picture | None:  # fmt: skip
+def _picture(clip: Clip, speaker: str | None, confidence: float, label: str) -> Picture | None:
     """Return the thumbnail of a clip that shows its label best; None where its action units are missing."""
-    kept = clip_rows(layout.shard(corpus, "landmarks", shard, "thumbnails"), clip_id)
-    measured = clip_rows(layout.shard(corpus, "action_units", shard), clip_id)
+    kept, measured = clip.rows("landmarks", part="thumbnails"), clip.rows("action_units")
     if kept is None or measured is None:
         return None
     both = kept.join(measured.drop("time_s"), on=["clip_id", "frame"], how="inner", maintain_order="left")
     if both.is_empty():
         return None
     units = both.select(ACTION_UNITS).to_numpy().astype(np.float64)
-    best = apex(table, label, units)
-    image = base64.b64encode(both["image"][best]["bytes"]).decode("ascii")
-    return Picture(clip_id, speaker, confidence, both["time_s"][best], image, strongest_units(units[best]))
+    best = apex(clip.table, label, units)
+    shown = strongest(dict(zip(ACTION_UNITS, units[best], strict=True)), MOST_CAPTIONED)
+    return Picture(clip.clip_id, speaker, confidence, both["time_s"][best], as_text(both["image"][best]), shown)
 
 
 def apex(table: EmotionTable | None, label: str, units: NDArray[np.float64]) -> int:
@@ -117,15 +97,3 @@ def apex(table: EmotionTable | None, label: str, units: NDArray[np.float64]) -> 
         return int(np.nan_to_num(units, nan=1.0).sum(axis=1).argmin())
     fits = scores(table, units)[:, list(table.emotions).index(label)]
     return int(np.nan_to_num(fits, nan=-1.0).argmax())
-
-
-def strongest_units(units: NDArray[np.float64]) -> list[tuple[str, float]]:
-    """Return the action units that a caption names, the strongest first.
-
-    Parameters
-    ----------
-    units
-        Shape (20,); NaN: not known.
-    """
-    named = [(unit, float(value)) for unit, value in zip(ACTION_UNITS, units, strict=True) if value >= CAPTIONED]
-    return sorted(named, key=lambda entry: (-entry[1], entry[0]))[:MOST_CAPTIONED]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
+from importlib.resources import files
 from typing import Any
 
 import matplotlib as mpl
@@ -12,12 +13,15 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLOURS = {
-    "ink": "#0c0001", "muted": "#0c0002", "grid": "#0c0003", "surface": "#0c0004", "accent": "#0c0005",
-    "energy": "#0c0006", "activation": "#0c0007", "emotion": "#0c0008", "warm": "#0c0009", "soft": "#0c000a",
-    "raised": "#0c000b", "clusters": "#0c000c",
-}  # fmt: skip
-"""Stand-ins that Matplotlib draws with; `inline` turns each into the CSS variable of its name."""
+
+def _colours() -> dict[str, str]:
+    """Return the colours of the page in the light, as its style sheet defines them."""
+    style_sheet = files("avpretext.report").joinpath("templates", "report.css").read_text("utf-8")
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", style_sheet.partition("}")[0]))
+
+
+COLOURS = _colours()
+"""Name to colour. `inline` turns each into the CSS variable of its name, so that a drawing follows light and dark."""
 
 _POINTS_PER_INCH = 72
 """Matplotlib writes SVG in points; at this resolution a point is a unit of the drawing, shown as a CSS pixel."""
@@ -110,9 +114,9 @@ def _own_identifiers(svg: str, name: str) -> str:
 
 
 def _themed(svg: str) -> str:
-    """Replace stand-in colours by CSS variables, leave the font to the page, and drop what no eye can see."""
-    for name, stand_in in COLOURS.items():
-        svg = svg.replace(stand_in, f"var(--{name})")
+    """Replace colours by CSS variables, leave the font to the page, and drop what no eye can see."""
+    for name, colour in COLOURS.items():
+        svg = svg.replace(colour, f"var(--{name})")
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # it speaks of `*`: of the whole page
     svg = re.sub(r"font-family: [^;\"]*; ", "", svg)
     svg = re.sub(r' transform="rotate\(-0[^"]*"', "", svg)

@@ -1,19 +1,19 @@
 """`docs/stages.md`: every stage with its options, its files, and their columns with types and units.
 
-`python -m avpretext.report.stage_docs docs/stages.md` writes it anew from `schemas`, `columns` and `stages`.
+`python docs/generate/stage_docs.py docs/stages.md` writes it anew from `schemas`, `columns` and `stages`.
 """
 
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import config_docs
 import pyarrow as pa
 
 from avpretext.config import Config
 from avpretext.flow.columns import ARTEFACTS, Artefact
 from avpretext.flow.schemas import REASONS
 from avpretext.flow.stages import STAGES
-from avpretext.report import config_docs
 
 HEADER = """\
 # Every stage, its files and their columns
@@ -25,7 +25,7 @@ All files here are Parquet, below `results/`. `CORPUS` is a name of the configur
 ([how to read it](other-tools.md#where-a-file-comes-from)). A null is a value that is not known. An edit of the options
 named here redoes the stage and what follows.
 
-This page is generated (`python -m avpretext.report.stage_docs docs/stages.md`).
+This page is generated (`python docs/generate/stage_docs.py docs/stages.md`).
 """
 
 OTHERS = {

@@ -1,6 +1,6 @@
 """The tables of `docs/action-units.md`: the formulas of the action units, and the prototypes of the emotions.
 
-`python -m avpretext.report.action_unit_docs docs/action-units.md results/tables/truth_action_units.csv` writes them
+`python docs/generate/action_unit_docs.py docs/action-units.md results/tables/truth_action_units.csv` writes them
 anew, with the correlations that the demo came to.
 """
 
@@ -8,6 +8,8 @@ import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from marked import replaced
 
 from avpretext.action_units.formulas import FORMULAS, Formula
 from avpretext.labels.emotion_table import read_table
@@ -60,11 +62,6 @@ def emotion_rows() -> list[tuple[str, ...]]:
     ]  # fmt: skip
 
 
-def marks(name: str) -> tuple[str, str]:
-    """Return the lines between which a table stands in the document."""
-    return f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-
-
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -78,16 +75,6 @@ def read_correlations(path: Path) -> dict[str, str]:
         }
 
 
-def written_anew(document: str, correlations: Mapping[str, str] | None = None) -> str:
-    """Return the document with all that is generated made anew."""
-    for name, table in generated(correlations).items():
-        begin, end = marks(name)
-        before, _, rest = document.partition(begin)
-        _, _, after = rest.partition(end)
-        document = f"{before}{begin}{table}{end}{after}"
-    return document
-
-
 if __name__ == "__main__":
     target, scores = (Path(argument) for argument in sys.argv[1:3])
-    target.write_text(written_anew(target.read_text("utf-8"), read_correlations(scores)), "utf-8")
+    target.write_text(replaced(target.read_text("utf-8"), generated(read_correlations(scores))), "utf-8")

@@ -1,6 +1,6 @@
 """`docs/configuration.md`: every key of the configuration with its values, default, unit and meaning.
 
-`python -m avpretext.report.config_docs docs/configuration.md` writes it anew from the options.
+`python docs/generate/config_docs.py docs/configuration.md` writes it anew from the options.
 """
 
 import json
@@ -23,7 +23,7 @@ needed; what is left out has the default below. A key that is not here is an err
 `avpretext config mine.yaml` prints yours in full, as [config.yaml](../config.yaml) shows the demo's; ready-made files
 are in [examples](../examples). "Read by" names the [stages](stages.md) that an edit redoes, with all that follows.
 
-This page is generated from `src/avpretext/options/` (`python -m avpretext.report.config_docs docs/configuration.md`).
+This page is generated from `src/avpretext/options/` (`python docs/generate/config_docs.py docs/configuration.md`).
 """
 
 Schema = Mapping[str, Any]

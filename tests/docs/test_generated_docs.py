@@ -2,26 +2,27 @@
 
 from pathlib import Path
 
+import config_docs
 import pyarrow as pa
 import pytest
+import stage_docs
 
 from avpretext.cli.base import summaries
 from avpretext.flow import columns, schemas
 from avpretext.flow.columns import ARTEFACTS, COMMON, Artefact
 from avpretext.flow.stages import STAGES
-from avpretext.report import config_docs, stage_docs
 from avpretext.run.plan import TABLES, TRUTH_TABLES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def test_configuration_md_is_that_of_the_options() -> None:
-    fix = "run: python -m avpretext.report.config_docs docs/configuration.md"
+    fix = "run: python docs/generate/config_docs.py docs/configuration.md"
     assert (DOCS / "configuration.md").read_text("utf-8") == config_docs.document(), fix
 
 
 def test_stages_md_is_that_of_schemas_columns_and_stages() -> None:
-    fix = "run: python -m avpretext.report.stage_docs docs/stages.md"
+    fix = "run: python docs/generate/stage_docs.py docs/stages.md"
     assert (DOCS / "stages.md").read_text("utf-8") == stage_docs.document(summaries()), fix
 
 
@@ -65,7 +66,7 @@ def test_every_stage_has_a_section_with_files() -> None:
 
 
 def test_every_table_is_told() -> None:
-    assert set(stage_docs.PRINTED) == {*TABLES, *TRUTH_TABLES}, "add them to PRINTED of avpretext.report.stage_docs"
+    assert set(stage_docs.PRINTED) == {*TABLES, *TRUTH_TABLES}, "add them to PRINTED of docs/generate/stage_docs.py"
 
 
 def test_every_group_of_options_links_to_a_section_of_the_configuration() -> None:

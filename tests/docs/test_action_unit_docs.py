@@ -3,23 +3,22 @@
 from pathlib import Path
 
 import pytest
+from action_unit_docs import (
+    emotion_rows,
+    formula_rows,
+    formula_text,
+    generated,
+    read_correlations,
+)
+from marked import marks, replaced
 
 from avpretext.action_units.formulas import FORMULAS, Formula
 from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.labels.emotion import MOUTH_UNITS
 from avpretext.labels.emotion_table import read_table
-from avpretext.report.action_unit_docs import (
-    emotion_rows,
-    formula_rows,
-    formula_text,
-    generated,
-    marks,
-    read_correlations,
-    written_anew,
-)
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "action-units.md").read_text("utf-8")
-COMMAND = "python -m avpretext.report.action_unit_docs docs/action-units.md results/tables/truth_action_units.csv"
+COMMAND = "python docs/generate/action_unit_docs.py docs/action-units.md results/tables/truth_action_units.csv"
 
 
 def without_correlations(text: str) -> list[str]:
@@ -60,8 +59,8 @@ def test_correlations_come_from_the_demos_table_and_the_rest_of_the_document_sta
     known = read_correlations(scores)
     assert known == {"AU01": "0.68"}
     old = "".join(f"before {name}\n{''.join(marks(name))}" for name in generated()) + "after\n"
-    anew = written_anew(old.replace(marks("emotions")[1], f"| stale |\n{marks('emotions')[1]}"), known)
-    assert written_anew(anew, known) == anew
+    anew = replaced(old.replace(marks("emotions")[1], f"| stale |\n{marks('emotions')[1]}"), generated(known))
+    assert replaced(anew, generated(known)) == anew
     assert [line for line in anew.splitlines() if not line.startswith("|")] == old.splitlines()
     assert "stale" not in anew
     lines = {line.split(" | ")[0]: line for line in anew.splitlines()}

@@ -1,0 +1,245 @@
+"""A run opened for reading: the one module through which tables, pages and pictures read the files of a run.
+
+A file that is not there reads as None, or as no rows: not every stage runs for every corpus.
+"""
+
+import csv
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from avpretext import shards
+from avpretext.config import LABELLED_TASKS, Config
+from avpretext.corpora.settings import Setting, settings_of
+from avpretext.evaluation.kinds import SCORINGS, Scoring
+from avpretext.flow.paths import Layout, shard_of
+from avpretext.run.plan import Plan
+
+Rows = list[dict[str, Any]]
+
+WHOLE = ("neutral", "rejects", *(f"labels_{task}" for task in LABELLED_TASKS))
+"""Stages that write one file per corpus."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A corpus in one setting: a label target and a protocol."""
+
+    corpus: str
+    setting: Setting
+
+    @property
+    def heading(self) -> str:
+        """Its name, as people read it."""
+        return f"{self.corpus}, target {self.setting.target_name}, protocol {self.setting.protocol}"
+
+    @property
+    def scoring(self) -> Scoring:
+        """How it is scored."""
+        return SCORINGS[self.setting.kind]
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The columns that name it in every table."""
+        return {"corpus": self.corpus, "target": self.setting.target_name, "protocol": self.setting.protocol}
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A configuration and its results folder."""
+
+    config: Config
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where the files are."""
+        return Layout(self.config.results)
+
+    def files(self, corpus: str, stage: str, part: str | None = None) -> list[str]:
+        """Return the files of a stage that there are, such as its shards; `part` is an artefact beside the main one."""
+        if stage in WHOLE:
+            return present([self.layout.corpus(corpus, stage)])
+        return present(self.layout.shards(corpus, stage, self.config.corpora[corpus].shards, part))
+
+    def read(
+        self, corpus: str, stage: str, columns: Sequence[str] | None = None, part: str | None = None
+    ) -> pl.DataFrame | None:
+        """Return the rows of a stage, of all clips."""
+        return read_present(self.files(corpus, stage, part), columns)
+
+    def groups(self, corpus: str, stage: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the rows of a stage, a row group at a time."""
+        for path in self.files(corpus, stage):
+            yield from shards.iterate_groups(path, columns)
+
+    def clips(
+        self, corpus: str, stage: str, columns: Sequence[str], part: str | None = None,
+        wanted: Collection[str] | None = None,
+    ) -> Iterator[tuple[str, pa.Table]]:  # fmt: skip
+        """Yield (clip_id, its rows) of a stage, a clip at a time.
+
+        Parameters
+        ----------
+        wanted
+            Only these clips; of shards without any, no more than the clip_ids are read. None: all clips.
+        """
+        for path in self.files(corpus, stage, part):
+            if wanted is None or not set(wanted).isdisjoint(shards.read(path, ["clip_id"])["clip_id"].unique()):
+                found = shards.iterate_clips(path, columns)
+                yield from (clip for clip in found if wanted is None or clip[0] in wanted)
+
+    def clip(
+        self, corpus: str, stage: str, clip_id: str, columns: Sequence[str] | None = None, part: str | None = None
+    ) -> pl.DataFrame | None:
+        """Return the rows of one clip; its shard by the hash of its name is looked through first."""
+        files = self.files(corpus, stage, part)
+        likely = self.layout.shard(corpus, stage, shard_of(clip_id, self.config.corpora[corpus].shards), part)
+        return clip_rows(sorted(files, key=lambda path: path != likely), clip_id, columns)
+
+    def made_by(self, corpus: str, stage: str, part: str | None = None) -> dict[str, Any]:
+        """Return the provenance of a stage's first file; empty where there is none."""
+        files = self.files(corpus, stage, part)
+        return shards.read_provenance(files[0]) if files else {}
+
+    def labels(self, corpus: str, task: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
+        """Return the pseudo-labels of a pretext task."""
+        return self.read(corpus, f"labels_{task}", columns)
+
+    def listed(self, corpus: str, columns: Sequence[str] | None = ("clip_id", "speaker")) -> pl.DataFrame | None:
+        """Return the clips of a corpus, cut from its recordings or its files themselves, refused ones too."""
+        return self.read(corpus, self.config.corpora[corpus].clips_stage, columns)
+
+    @cached_property
+    def refused(self) -> pl.DataFrame:
+        """Every refused clip: corpus, clip_id, path, stage, reason, detail; sorted."""
+        columns = ["corpus", "clip_id", "path", "stage", "reason", "detail"]
+        found = [pl.DataFrame(schema=dict.fromkeys(columns, pl.String))]
+        for corpus in self.config.corpora:
+            rows = self.read(corpus, "rejects")
+            if rows is not None:
+                found.append(rows.with_columns(pl.lit(corpus).alias("corpus")).select(columns))
+        return pl.concat(found).sort("corpus", "stage", "reason", "clip_id", "path", nulls_last=True)
+
+    def refusals(self, corpus: str, name: str) -> Rows:
+        """Return the refusals of a clip_id, or of a file by its path; of a run that goes on, what its stages note."""
+        plan = Plan(self.config)
+        stages = [] if self.files(corpus, "rejects") else plan.refusing(corpus)
+        noted = [path for stage in stages for path in plan.shards(corpus, stage, "rejects")]
+        rows = read_present([*self.files(corpus, "rejects"), *noted])
+        named = pl.any_horizontal(pl.col("clip_id", "path").str.normalize("NFC") == name)
+        return [] if rows is None else rows.filter(named).to_dicts()
+
+    def kept(self, corpus: str) -> pl.DataFrame | None:
+        """Return clip_id and speaker of the clips that no stage refused."""
+        clips = self.listed(corpus)
+        # What was refused before the clips were listed is not among them, and may bear the clip_id of one that is.
+        later = self.refused.filter(pl.col("corpus") == corpus, ~pl.col("stage").is_in(["index", "segment"]))
+        return None if clips is None else clips.join(later, on="clip_id", how="anti", maintain_order="left")
+
+    def settings(self) -> list[Evaluated]:
+        """Return every corpus and setting, in the order of corpora and their targets."""
+        return [
+            Evaluated(corpus, setting)
+            for corpus, options in self.config.corpora.items()
+            for setting in settings_of(options)
+        ]
+
+    def evaluated(self) -> list[Evaluated]:
+        """Return the corpora and settings that have scores."""
+        return [
+            one for one in self.settings() if present([self.layout.evaluate(one.corpus, one.setting.name, "metrics")])
+        ]
+
+    def scores(self, one: Evaluated, name: str) -> pl.DataFrame:
+        """Return one of the tables of `evaluate`: metrics, runs, seeds, comparisons, confusion."""
+        return shards.read(self.layout.evaluate(one.corpus, one.setting.name, name))
+
+    def targets(self, corpus: str, setting: Setting) -> tuple[pl.DataFrame, list[str]] | None:
+        """Return clip_id, label and values of the clips that have a target, and its classes."""
+        path = self.layout.targets(corpus, setting.target_name)
+        rows = read_present([path], ["clip_id", "label", "values"])
+        if rows is None:
+            return None
+        return rows.filter(pl.col("values").is_not_null()), shards.read_provenance(path).get("classes", [])
+
+    def folds(self, one: Evaluated) -> tuple[pl.DataFrame, dict[str, Any]] | None:
+        """Return the folds of a setting, and their provenance."""
+        path = self.layout.folds(one.corpus, one.setting.name)
+        return (shards.read(path), shards.read_provenance(path)) if present([path]) else None
+
+    def predictions(self, one: Evaluated, variant: str, start: str) -> str:
+        """Return the file of the predictions of one variant, such as `base.mean`, from an initialisation."""
+        return self.layout.finetune(one.corpus, one.setting.name, variant, start, "predictions.parquet")
+
+    def predictions_beside(self, one: Evaluated) -> list[str]:
+        """Return the predictions of what is no initialisation, but for ensembles."""
+        files = [self.layout.baseline(one.corpus, one.setting.name)] if self.config.baseline.normalise else []
+        if self.config.deepemocluster.variants:
+            files.append(self.layout.deepemocluster(one.corpus, one.setting.name, "predictions.parquet"))
+        return present(files)
+
+    def co_occurrence(self, one: Evaluated) -> Path | None:
+        """Return the file of how often raters name two emotions together."""
+        path = Path(self.layout.co_occurrence(one.corpus, one.setting.name))
+        return path if path.is_file() else None
+
+    def pretrain_history(self, tasks: str) -> pl.DataFrame | None:
+        """Return the curves of the pre-trainings on a set of tasks."""
+        return read_present([self.layout.pretrain(self.config.variant.aggregator, tasks, "history.parquet")])
+
+    def finetune_history(self, one: Evaluated, start: str) -> pl.DataFrame | None:
+        """Return the curves of the fine-tunings from an initialisation."""
+        names = (one.corpus, one.setting.name, self.config.variant.name, start)
+        return read_present([self.layout.finetune(*names, "history.parquet")])
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        """Return the rows of one of the tables of `tables`."""
+        return read_csv(self.layout.table(f"{name}.csv"))
+
+    def with_truth(self) -> list[str]:
+        """Return the corpora whose truth is known."""
+        return [name for name, corpus in self.config.corpora.items() if corpus.truth is not None]
+
+    def truth(self, table: str) -> pl.DataFrame | None:
+        """Return a table of the truth; corpora that share a folder share its rows."""
+        folders = sorted({str(self.config.corpora[name].truth) for name in self.with_truth()})
+        rows = read_present([f"{folder}/{table}.parquet" for folder in folders])
+        return None if rows is None else rows.drop("corpus")
+
+    def true_clip(self, corpus: str, table: str, clip_id: str) -> pl.DataFrame | None:
+        """Return what a table of the truth knows of one clip."""
+        folder = self.config.corpora[corpus].truth
+        return None if folder is None else clip_rows(present([f"{folder}/{table}.parquet"]), clip_id)
+
+
+def present(paths: Sequence[str]) -> list[str]:
+    """Return the files that exist."""
+    return [path for path in paths if Path(path).is_file()]
+
+
+def read_present(paths: Sequence[str], columns: Sequence[str] | None = None) -> pl.DataFrame | None:
+    """Read the files that exist as one data frame."""
+    files = present(paths)
+    return shards.read(files, columns) if files else None
+
+
+def read_csv(path: str | Path, delimiter: str = ",") -> list[dict[str, str]]:
+    """Return the rows of a CSV file; none where there is no file."""
+    if not Path(path).is_file():
+        return []
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter=delimiter))
+
+
+def clip_rows(files: Sequence[str], clip_id: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
+    """Return the rows of a clip from the first file that has any."""
+    for path in files:
+        rows = shards.read_clip(path, clip_id, columns)
+        if rows.height:
+            return rows
+    return None
