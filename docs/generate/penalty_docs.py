@@ -1,4 +1,4 @@
-"""The tables of `docs/penalty.md` and `benchmarks/penalty.md`, and a picture: CREMA-D's co-occurrence and penalty matrices.
+"""The tables of `docs/penalty.md` and `benchmarks/penalty.md`, and a picture: CREMA-D's penalty matrices.
 
 `python docs/generate/penalty_docs.py docs/penalty.md benchmarks/penalty.md CREMA-D` rewrites the tables of these pages,
 from the votes in CREMA-D's folder, and the picture beside the first, `penalty-crema-d.png`.
