@@ -40,8 +40,8 @@ def movement_loss(
 ) -> Tensor:
     """Return the error of the movement, each output by its weight, over the frames that show a face.
 
-    The squared error did best on dev (benchmarks/orofacial.md); 1 - CCC rewards movement that a squared error shrinks
-    towards the mean where speech does not determine it.
+    The squared error did best on dev (docs/orofacial.md); 1 - CCC rewards movement that a squared error shrinks towards
+    the mean where speech does not tell it.
 
     Parameters
     ----------
