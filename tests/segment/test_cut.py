@@ -53,7 +53,7 @@ def stage(tmp_path):
 @pytest.fixture(scope="session")
 def sentences(shared_data) -> list[np.ndarray]:
     """RAVDESS's sentences, each cut to where it is louder than 26 dB below its loudest 20 ms."""
-    files = sorted((shared_data / "ravdess-audio").glob("03-01-0[1-8]-0?-0?-01-0[1-4].flac"))[::3]
+    files = sorted((shared_data / "ravdess-audio").glob("03-01-0[1-8]-0?-0?-01-0[1-4].flac"))[::6]
     if not files:
         pytest.skip("RAVDESS's clips are absent")
     cut = []
@@ -198,7 +198,7 @@ def noise(minutes: float) -> Iterator[np.ndarray]:
 
 def test_a_long_recording_takes_no_more_memory_than_a_short_one():
     peaks = []
-    for minutes in (0.5, 5):
+    for minutes in (0.25, 1):
         tracemalloc.start()
         samples, heard = listen(noise(minutes), VoiceActivity())
         peaks.append(tracemalloc.get_traced_memory()[1])
