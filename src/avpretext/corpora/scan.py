@@ -14,7 +14,7 @@ from avpretext.corpora.reader import Clip, Entry, Reader, by_kind, is_media, wit
 from avpretext.errors import UserError, nearest
 from avpretext.flow.paths import shard_of
 from avpretext.names import nfc, on_disk
-from avpretext.refusal import Refusal, printable
+from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse_path
 
 READERS: Mapping[str, Reader] = {
     "crema_d": crema_d.READER,
@@ -27,13 +27,6 @@ READERS: Mapping[str, Reader] = {
     "folder": folder.READER,
 }
 """The corpora by the names that the config uses."""
-
-
-LFS_POINTER = b"version https://git-lfs"
-ANNEX_POINTER = b"/annex/objects/"
-_POINTER_BYTES = 1024
-"""A pointer is shorter, by the specification of Git LFS, and by what git-annex writes."""
-_FETCH = "its content is kept by git-annex and is not here: run `datalad get .` or `git annex get .` in the corpus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,36 +190,9 @@ def _clip_file(
 
 def _refuse_file(file: MediaFile | None, size_bytes: int) -> Refusal | None:
     """Return why a file is no clip, None if it may be one."""
-    if file is None or (size_bytes < 0 and not _is_annexed(file.path)):
-        return _UNREADABLE
+    if file is None or (size_bytes < 0 and not is_annexed(file.path)):
+        return UNREADABLE
     return refuse_path(file.path, size_bytes)
-
-
-_UNREADABLE = Refusal("unreadable", "not a file that can be read: a broken link, a pipe, or not permitted")
-
-
-def refuse_path(path: str, size_bytes: int | None = None) -> Refusal | None:
-    """Return why a file of this size, or of whatever size it has, is none to be decoded, None if it may be one."""
-    if not os.access(path, os.R_OK) or (size_bytes is None and not os.path.isfile(path)):
-        if _is_annexed(path):
-            return Refusal("unreadable", _FETCH)
-        return _UNREADABLE if os.path.lexists(path) else Refusal("missing_file", "no such file")
-    size = os.path.getsize(path) if size_bytes is None else size_bytes
-    if size == 0:
-        return Refusal("empty_file")
-    if size < _POINTER_BYTES and (start := _start_of(path)).startswith((LFS_POINTER, ANNEX_POINTER)):
-        return Refusal("lfs_pointer", _FETCH if start.startswith(ANNEX_POINTER) else "")
-    return None
-
-
-def _start_of(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(max(len(LFS_POINTER), len(ANNEX_POINTER)))
-
-
-def _is_annexed(path: str) -> bool:
-    """Tell whether a link stands for content that git-annex keeps."""
-    return os.path.islink(path) and os.fsencode(os.readlink(path)).find(ANNEX_POINTER) >= 0
 
 
 def leads_outside(options: CorpusOptions, files: Mapping[str, MediaFile]) -> dict[str, str]:
@@ -247,7 +213,7 @@ def leads_outside(options: CorpusOptions, files: Mapping[str, MediaFile]) -> dic
     links += [folder for folder in folders if os.path.islink(os.path.join(options.path, folder))]
     for path in sorted(links):
         place = os.path.join(options.path, path)
-        if _is_annexed(place) or any(folder in found for folder in _folders_of(path)):
+        if is_annexed(place) or any(folder in found for folder in _folders_of(path)):
             continue
         target = os.path.realpath(place)
         if os.path.commonpath([root, target]) != root:
