@@ -10,7 +10,8 @@ import pytest
 from avpretext.config import CorpusOptions
 from avpretext.corpora import fingerprint, fingerprints, listing, scan
 from avpretext.corpora.reader import Clip, Entry, Reader
-from avpretext.corpora.scan import READERS, ClipFile
+from avpretext.corpora.readers import READERS
+from avpretext.corpora.scan import ClipFile
 from avpretext.errors import UserError
 from avpretext.flow.paths import shard_of
 from avpretext.refusal import Refusal

@@ -2,7 +2,8 @@
 
 from avpretext.corpora.beforehand import check_before_run
 from avpretext.corpora.reader import Clip, Reader
-from avpretext.corpora.scan import READERS, ClipFile, fingerprint, fingerprints, reader_of, scan
+from avpretext.corpora.readers import READERS, reader_of
+from avpretext.corpora.scan import ClipFile, fingerprint, fingerprints, scan
 from avpretext.corpora.settings import Setting, settings_of, target_name, targets_of
 
 __all__ = [

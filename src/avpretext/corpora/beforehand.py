@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import speaker_folders
-from avpretext.corpora.scan import ClipFile, reader_of
+from avpretext.corpora.readers import reader_of
+from avpretext.corpora.scan import ClipFile
 from avpretext.corpora.transcripts import check_matched
 from avpretext.names import nfc
 

@@ -11,8 +11,7 @@ import polars as pl
 from avpretext import shards
 from avpretext.config import CorpusOptions, ProtocolOptions
 from avpretext.corpora import protocols, speaker_folders
-from avpretext.corpora.caveats import Told
-from avpretext.corpora.coverage import coverage, labels_of
+from avpretext.corpora.caveats import caveats, coverage, labels_of
 from avpretext.corpora.emobox import listed_folds
 from avpretext.corpora.leaks import (
     DROPPED,
@@ -24,8 +23,8 @@ from avpretext.corpora.leaks import (
 )
 from avpretext.corpora.partitions import partition_folds
 from avpretext.corpora.protocols import PARTS, Division
+from avpretext.corpora.readers import reader_of
 from avpretext.corpora.recordings import with_recordings
-from avpretext.corpora.scan import reader_of
 from avpretext.corpora.settings import PUBLISHED, check_protocol
 from avpretext.corpora.who import who_speaks
 from avpretext.errors import UserError
@@ -101,7 +100,7 @@ def run(
         The table. Its provenance has `setting`, `protocol`, `folds` (their number), `speaker_leaks` (whether a speaker
         is in several parts of a fold), `duplicates` (the number of clips dropped), `sentence`, for people, `warnings`,
         what makes figures wrong, `notes`, what else must be known, such as folds that are left out, and `lacking`, see
-        `Coverage`.
+        `caveats.Lacking`.
 
     Raises
     ------
@@ -120,7 +119,7 @@ def run(
     if protocol.reencoded:
         learnable = with_recordings(learnable)
     labels = pl.concat([read_labels(name, targets[name]) for name in needed])
-    told = Told(learnable, labels.join(learnable, on=["corpus", "clip_id"], how="semi"), folder)
+    told = caveats(learnable, labels.join(learnable, on=["corpus", "clip_id"], how="semi"), folder)
     names = []
     if protocol.name == "cross_corpus":  # corpora may use the same names for different speakers
         readers = {name: shards.read_provenance(targets[name]).get("options", {}).get("reader") for name in needed}
@@ -131,14 +130,15 @@ def run(
     leaks = speaker_leaks(rows.with_columns(speaker="person"), protocol.allow_speaker_leaks)
     rows, copies = without_duplicates(rows, protocol.duplicates)
     check_parts(rows, division.needs_dev)
-    covered = coverage(rows, labels)
-    warnings = [*covered.warnings, *told.warnings, *names]
-    notes = [*division.warnings, *covered.notes, *told.notes, *_of_tables(options, targets[corpus])]
+    lacking, covered = coverage(rows, labels)
+    warnings = [*(found.meaning for found in [*covered, *told] if found.wrong), *names]
+    notes = [*division.warnings, *(found.meaning for found in [*covered, *told] if not found.wrong)]
+    notes += _of_tables(options, targets[corpus])
     for warning in (*warnings, *notes, *leaks, *copies):
         print(f"folds: warning: {setting}: {warning}", file=sys.stderr)
     table = ordered(rows, protocol.name == "cross_corpus")
     made_by = made_by_of(table, options, division, seed, setting=setting, speaker_leaks=bool(leaks))
-    made_by |= {"warnings": warnings, "notes": notes, "lacking": covered.lacking}
+    made_by |= {"warnings": warnings, "notes": notes, "lacking": lacking}
     shards.write_table(output, table, schemas.FOLDS, made_by)
 
 
@@ -204,7 +204,7 @@ def read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Seq
 
 def _of_tables(options: CorpusOptions, targets: Path) -> list[str]:
     """Return what must be known of the tables that labels and speakers are from, as sentences."""
-    seen = [note.sentence for note in reader_of(options).notes(options)]
+    seen = [found.sentence for found in reader_of(options).findings(options)]
     return [*seen, *shards.read_provenance(targets).get("notes", [])]
 
 

@@ -1,12 +1,13 @@
 """A sample of clips is listened to and looked at before hours of work, as `split` and `landmarks` would have them.
 
-Each clip is decoded as `split` decodes it, at most its first minute, and measured; `sound_findings` says what is odd.
+Each clip is decoded as `split` decodes it, at most its first minute, and measured; `RULES` tell what is odd.
 """
 
 import os
 import random
+import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,9 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from avpretext.config import MediaOptions
+from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.reader import Clip
+from avpretext.corpora.recordings import copies
 from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media import ffmpeg
 from avpretext.media.clock import Sound
@@ -46,6 +49,24 @@ FACE_HEIGHT = 320
 SPEECH_PROBABILITY = 0.5
 ZEROS_S = 0.1
 """Shorter stretches of zeros are no gaps."""
+
+CLIPPED_SHARE = 0.001
+"""Of a clip's samples at full scale."""
+
+OFFSET = 0.01
+"""Of full scale."""
+
+QUIET_DB = -55.0
+"""A voice this far below full scale is near the noise of 16 bits."""
+
+SPREAD_DB = 15.0
+"""Between the loudest and the softest speaker, by the medians of their clips: more than voices differ."""
+
+ZEROS = 0.2
+LITTLE_SPEECH = 0.1
+NARROW_DB = -60.0
+FEW_FACES = 0.3
+"""As `landmarks.min_face_fraction`."""
 
 _VOICE_HZ, _ABOVE_HZ = (300.0, 3400.0), (4900.0, 7800.0)
 _THREADS = 8
@@ -220,3 +241,127 @@ def _drain(sound: Sound) -> None:
     """Read sound that nobody listens to: ffmpeg waits for it to be read."""
     for _ in sound.blocks(SAMPLE_RATE_HZ):
         pass
+
+
+Rule = tuple[str, Callable[[Heard], bool], Callable[[Heard], str]]
+
+RULES: Mapping[str, Rule] = {
+    "silent": (
+        "there is no sound in the clip: it will be refused",
+        lambda clip: clip.silent, lambda clip: "",
+    ),
+    "no_face": (
+        "a face is found in too few of the pictures: the clip will be refused",
+        lambda clip: clip.faces is not None and clip.faces < FEW_FACES, lambda clip: f"{clip.faces:.0%}",
+    ),
+    "clipped": (
+        "one sample in 1,000 or more is at full scale or beyond",
+        lambda clip: clip.clipped >= CLIPPED_SHARE, lambda clip: f"{clip.clipped:.1%} of its samples",
+    ),
+    "inverted": (
+        "the channels cancel each other: one is turned over before they are mixed",
+        lambda clip: clip.mix == "inverted", lambda clip: "",
+    ),
+    "silent_channel": (
+        "one of two channels is silent: it is left out, so that the level stays",
+        lambda clip: clip.mix == "silent_channel", lambda clip: "",
+    ),
+    "no_speech_channel": (
+        "somebody speaks on one channel, and the other has a beep, a time code, hum or music: that one is left out",
+        lambda clip: clip.mix == "no_speech_channel", lambda clip: "",
+    ),
+    "no_speech": (
+        "somebody speaks in less than a tenth of the time",
+        lambda clip: not clip.silent and clip.speech < LITTLE_SPEECH, lambda clip: f"{clip.speech:.0%}",
+    ),
+    "offset": (
+        "the sound is not centred on 0",
+        lambda clip: abs(clip.offset) >= OFFSET, lambda clip: f"{clip.offset:+.1%} of full scale",
+    ),
+    "quiet": (
+        "the sound is near the noise of 16 bits",
+        lambda clip: not clip.silent and clip.level_db < QUIET_DB, lambda clip: f"{clip.level_db:.0f} dB",
+    ),
+    "zeros": (
+        "stretches of the sound are exactly 0: it was cut, padded or lost there",
+        lambda clip: not clip.silent and clip.zeros >= ZEROS, lambda clip: f"{clip.zeros:.0%} of its time",
+    ),
+    "narrow_band": (
+        "nothing sounds above 4 kHz: it was recorded at 8 kHz, as by telephone",
+        lambda clip: not clip.silent and clip.above_db < NARROW_DB, lambda clip: "",
+    ),
+}  # fmt: skip
+"""Reason to what it means, when it is so, and what was seen."""
+
+REFUSED = frozenset({"silent", "no_face"})
+"""Reasons that are wrong: such clips will be refused."""
+
+
+def findings_of(heard: Sequence[Heard], clips: int, video: bool) -> list[Finding]:
+    """Return what is odd about the clips that were listened to, out of so many; `video`: whether faces are wanted."""
+    of = f" (of {len(heard):,} clips listened to, of {clips:,}; --listen all hears every one)"
+    looked_at = of if len(heard) < clips else ""
+    found = []
+    for reason, (meaning, is_so, seen) in RULES.items():
+        odd = [(clip.path, seen(clip)) for clip in heard if is_so(clip)]
+        examples = [f"{path} ({what})" if what else path for path, what in odd]
+        found += counted(reason, meaning + looked_at, examples, reason in REFUSED)
+    found += _of_levels(heard, looked_at) + _of_copies(heard, looked_at)
+    if video and heard and all(clip.faces is None for clip in heard):
+        meaning = "faces were not looked for: the face model, or a library that MediaPipe needs, is not here"
+        found.append(Finding("faces", meaning))
+    return found
+
+
+def _of_levels(heard: Sequence[Heard], looked_at: str) -> list[Finding]:
+    """Return that some speakers were recorded much louder than others."""
+    levels = _speaker_levels(heard)
+    softest, loudest = min(levels, key=levels.__getitem__, default=""), max(levels, key=levels.__getitem__, default="")
+    if not levels or levels[loudest] - levels[softest] < SPREAD_DB:
+        return []
+    meaning = f"the levels of speakers differ by {levels[loudest] - levels[softest]:.0f} dB{looked_at}"
+    examples = tuple(f"speaker {name}: {levels[name]:.0f} dB" for name in (softest, loudest))
+    return [Finding("levels", meaning, examples=examples)]
+
+
+def _speaker_levels(heard: Sequence[Heard]) -> dict[str, float]:
+    """Return the median level of each known speaker's clips, in dB below full scale."""
+    levels = defaultdict(list)
+    for clip in heard:
+        if clip.speaker is not None and not clip.silent:
+            levels[clip.speaker].append(clip.level_db)
+    return {speaker: statistics.median(found) for speaker, found in levels.items()}
+
+
+def _of_copies(heard: Sequence[Heard], looked_at: str) -> list[Finding]:
+    """Return that clips hold the same recording."""
+    pairs = [(heard[first], heard[second]) for first, second, _ in copies([clip.fingerprint for clip in heard])]
+    others = sum(first.speaker != second.speaker for first, second in pairs)
+    people = f", {others:,} of them under the names of different speakers" if others else ""
+    meaning = f"pairs of clips hold the same recording, equal or re-encoded{people}{looked_at}"
+    return counted("copies", meaning, [f"{second.path} is {first.path}" for first, second in pairs])
+
+
+def copies_between(heard: Sequence[Heard], theirs: Sequence[Heard], other: str) -> list[Finding]:
+    """Return that clips of a corpus hold the same recording as clips of another; `other` is the place of that one."""
+    every = [*heard, *theirs]
+    pairs = [pair for pair in copies([clip.fingerprint for clip in every]) if pair[0] < len(heard) <= pair[1]]
+    meaning = f"pairs of clips hold the same recording in this corpus and in {other} (of those listened to)"
+    return counted("copies", meaning, [f"{every[first].path} is {every[second].path}" for first, second, _ in pairs])
+
+
+def sound_of(heard: Sequence[Heard], clips: int) -> str:
+    """Return how the clips sound and look, in words; empty where none were listened to."""
+    if not heard:
+        return ""
+    levels = sorted(_speaker_levels(heard).values())
+    spread = f", speakers {levels[0]:.0f} to {levels[-1]:.0f}" if len(levels) > 1 else ""
+    said = [
+        f"{len(heard):,} of {clips:,} clips listened to" if len(heard) < clips else f"all {clips:,} clips listened to",
+        f"level {statistics.median(clip.level_db for clip in heard):.0f} dB{spread}",
+        f"speech in {statistics.fmean(clip.speech for clip in heard):.0%} of the time",
+    ]
+    faces = [clip.faces for clip in heard if clip.faces is not None]
+    if faces:
+        said.append(f"a face in {statistics.fmean(faces):.0%} of the pictures of {len(faces)}")
+    return ", ".join(said)

@@ -8,7 +8,8 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from avpretext.corpora.facts import CorpusCheck, Division, Finding, TargetFacts
+from avpretext.corpora.facts import CorpusCheck, FoldFacts, TargetFacts
+from avpretext.corpora.findings import Finding
 from avpretext.corpora.headers import Lengths, duration
 
 LISTED_SPEAKERS = 100
@@ -91,9 +92,9 @@ def _grid(*columns: dict[str, object]) -> Table:
 def _facts(found: CorpusCheck) -> Table:
     """Return where the corpus lies, what it was read as, and how much it is."""
     grid = _grid({"style": _QUIET, "min_width": _KEY_WIDTH}, {})
-    wanted = "video" if found.video else "audio"
-    grid.add_row("folder", visible(found.path))
-    grid.add_row("read as", ", ".join([found.reader, *found.parts, wanted]))
+    wanted = "video" if found.options.video else "audio"
+    grid.add_row("folder", visible(found.options.path))
+    grid.add_row("read as", ", ".join([found.options.reader, *found.parts, wanted]))
     grid.add_row("files", _files(found))
     grid.add_row("clips", f"{found.clips:,}, {size(found.size_bytes)}")
     grid.add_row("length", _length(found.lengths))
@@ -157,7 +158,7 @@ def _labels(found: CorpusCheck, width: int) -> Table:
     for entry, (name, kind, clips) in zip(found.targets, columns, strict=True):
         if entry.counts is None and entry.numbers is None:
             # What to do is told below, of those that are to be learnt.
-            problem = (entry.problem or "nothing is known").partition(";")[0].replace(f"{found.path}/", "")
+            problem = (entry.problem or "nothing is known").partition(";")[0].replace(f"{found.options.path}/", "")
             grid.add_row(name, kind, "", Text(visible(problem), _NOTE))
         else:
             grid.add_row(name, kind, clips, _values(entry, room))
@@ -276,7 +277,7 @@ def _divisions(found: CorpusCheck) -> Table:
     return grid
 
 
-def _protocol(entry: Division) -> Text:
+def _protocol(entry: FoldFacts) -> Text:
     whole = entry.speakers == entry.published_speakers
     share = f"{'all' if whole else f'{entry.speakers:,} of'} {entry.published_speakers:,} speakers here"
     return Text(f"{entry.folds} folds, ").append(share, "" if whole else _NOTE)

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora.findings import Finding
 from avpretext.corpora.speaker_folders import SpeakerFolder
 from avpretext.errors import UserError, nearest
 from avpretext.refusal import Refusal
@@ -63,6 +64,9 @@ class Entry:
     refusal: Refusal | None = None
 
 
+SourceKind = Literal["label", "votes", "attribute"]
+
+
 @dataclass(frozen=True)
 class Source:
     """Something that a corpus knows of its clips and that can be learnt.
@@ -76,7 +80,7 @@ class Source:
         class; `value` (null: none). None for the labels that the index has, from the clips' names.
     """
 
-    kind: Literal["label", "votes", "attribute"]
+    kind: SourceKind
     read: Callable[[CorpusOptions], pl.DataFrame] | None = None
 
 
@@ -117,18 +121,6 @@ class Published:
     speakers: Mapping[str, int] = field(default_factory=dict)
 
 
-def _no_files(options: CorpusOptions) -> list[str]:
-    return []
-
-
-def _no_words(sentence: str) -> str | None:
-    return None
-
-
-def _no_sources(options: CorpusOptions) -> Mapping[str, Source]:
-    return {}
-
-
 class Person(NamedTuple):
     """What a corpus knows of a speaker; None where it does not.
 
@@ -142,48 +134,6 @@ class Person(NamedTuple):
 
     sex: str | None = None
     age: int | None = None
-
-
-def _nobody(options: CorpusOptions) -> Mapping[str, Person]:
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something that a reader saw in the names and tables of a corpus.
-
-    Attributes
-    ----------
-    reason
-        One of `check.FIXES`.
-    meaning
-        What was seen, and what is made of it.
-    count
-        How many cells, clips or names; 0 where there is nothing to count.
-    examples
-        Some of them.
-    wrong
-        False for what is read right.
-    """
-
-    reason: str
-    meaning: str
-    count: int
-    examples: tuple[str, ...]
-    wrong: bool
-
-    @property
-    def sentence(self) -> str:
-        """Return it as a sentence."""
-        return f"{self.count:,} {self.meaning}" if self.count else f"{self.meaning[:1].upper()}{self.meaning[1:]}"
-
-
-def _no_notes(options: CorpusOptions) -> list[Note]:
-    return []
-
-
-def _no_levels(options: CorpusOptions, paths: Sequence[str]) -> SpeakerFolder | None:
-    return None
 
 
 @dataclass(frozen=True)
@@ -219,7 +169,7 @@ class Reader:
         From `Clip.sentence` to the words that are said; None where they are not known.
     transcripts
         From options to `clip_id`, `text`: words that its `tables` have, before those of the sentence.
-    notes
+    findings
         What must be known of the cells of its tables.
     speaker_folder
         Which folder of its clips' paths names the speaker; None where it is not read from folders.
@@ -227,42 +177,61 @@ class Reader:
 
     entries: Callable[[CorpusOptions, Sequence[str]], list[Entry]]
     parts: tuple[str, ...] = ()
-    sources: Callable[[CorpusOptions], Mapping[str, Source]] = _no_sources
-    annotations: Callable[[CorpusOptions], list[str]] = _no_files
-    tables: Callable[[CorpusOptions], list[str]] = _no_files
-    elsewhere: Callable[[CorpusOptions], list[str]] = _no_files
+    sources: Callable[[CorpusOptions], Mapping[str, Source]] = lambda options: {}
+    annotations: Callable[[CorpusOptions], list[str]] = lambda options: []
+    tables: Callable[[CorpusOptions], list[str]] = lambda options: []
+    elsewhere: Callable[[CorpusOptions], list[str]] = lambda options: []
     partitions: Callable[[CorpusOptions], pl.DataFrame] | None = None
     protocols: Mapping[str, tuple[SpeakerFold, ...]] = field(default_factory=dict)
     published: Published | None = None
     broken: frozenset[str] = frozenset()
-    people: Callable[[CorpusOptions], Mapping[str, Person]] = _nobody
-    words: Callable[[str], str | None] = _no_words
+    people: Callable[[CorpusOptions], Mapping[str, Person]] = lambda options: {}
+    words: Callable[[str], str | None] = lambda sentence: None
     transcripts: Callable[[CorpusOptions], pl.DataFrame] | None = None
-    notes: Callable[[CorpusOptions], list[Note]] = _no_notes
-    speaker_folder: Callable[[CorpusOptions, Sequence[str]], SpeakerFolder | None] = _no_levels
+    findings: Callable[[CorpusOptions], list[Finding]] = lambda options: []
+    speaker_folder: Callable[[CorpusOptions, Sequence[str]], SpeakerFolder | None] = lambda options, paths: None
+
+
+def by_kind(paths: Iterable[str], video: bool) -> list[str]:
+    """Select the files of the wanted kind, by extension; audio is taken out of videos where there is nothing else.
+
+    >>> by_kind(["a/x.wav", "a/x.mp4"], video=True), by_kind(["x.mp4"], video=False)
+    (['a/x.mp4'], ['x.mp4'])
+    """
+    files = list(paths)
+    videos = [path for path in files if extension(path) in VIDEO_EXTENSIONS]
+    if video:
+        return videos
+    return [path for path in files if extension(path) in AUDIO_EXTENSIONS] or videos
 
 
 def named(
-    read: Callable[[str], Clip | None], select: Callable[[Sequence[str], CorpusOptions], Iterable[str]]
+    read: Callable[[str], Clip | None],
+    select: Callable[[Sequence[str], CorpusOptions], Iterable[str]] = lambda paths, options: by_kind(
+        paths, options.video
+    ),
 ) -> Callable[[CorpusOptions, Sequence[str]], list[Entry]]:
-    """Return `Reader.entries` for a corpus whose names say it all.
+    """Return `Reader.entries` for a corpus whose names tell all of its clips.
 
     Parameters
     ----------
     read
-        From a path to its clip, None for a name that the corpus does not use.
+        From a path to its clip; None for a name that the corpus does not use, which is refused.
     select
-        From all media files to those that count.
+        From all media files to those that count: by default all of the wanted kind.
     """
+    unknown = Refusal("unknown_name", "the reader does not know names like this")
 
     def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
         found = ((path, read(path)) for path in select(files, options))
-        return [Entry(path, clip, None if clip else UNKNOWN_NAME) for path, clip in found]
+        return [Entry(path, clip, None if clip else unknown) for path, clip in found]
 
     return entries
 
 
-UNKNOWN_NAME = Refusal("unknown_name", "the reader does not know names like this")
+def acted(options: CorpusOptions) -> Mapping[str, Source]:
+    """Return the emotion that the clips' names tell: `Reader.sources` of a corpus of acted emotions."""
+    return {"acted": Source("label")}
 
 
 def parts_of(options: CorpusOptions, parts: Sequence[str]) -> tuple[str, ...]:
@@ -280,19 +249,6 @@ def parts_of(options: CorpusOptions, parts: Sequence[str]) -> tuple[str, ...]:
                 f"{nearest(part, parts)}"
             )
     return tuple(dict.fromkeys(options.parts)) or (parts[0],)
-
-
-def by_kind(paths: Iterable[str], video: bool) -> list[str]:
-    """Select the files of the wanted kind, by extension; audio is taken out of videos where there is nothing else.
-
-    >>> by_kind(["a/x.wav", "a/x.mp4"], video=True), by_kind(["x.mp4"], video=False)
-    (['a/x.mp4'], ['x.mp4'])
-    """
-    files = list(paths)
-    videos = [path for path in files if extension(path) in VIDEO_EXTENSIONS]
-    if video:
-        return videos
-    return [path for path in files if extension(path) in AUDIO_EXTENSIONS] or videos
 
 
 def within(paths: Iterable[str], folder: str) -> list[str]:

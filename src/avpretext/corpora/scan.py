@@ -9,24 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import crema_d, emodb, folder, grid, mead, msp_face, msp_podcast, ravdess
-from avpretext.corpora.reader import Clip, Entry, Reader, by_kind, is_media, without_extension
+from avpretext.corpora.reader import Clip, Entry, by_kind, is_media, without_extension
+from avpretext.corpora.readers import reader_of
 from avpretext.errors import UserError, nearest
 from avpretext.flow.paths import shard_of
 from avpretext.names import nfc, on_disk
 from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse_path
-
-READERS: Mapping[str, Reader] = {
-    "crema_d": crema_d.READER,
-    "ravdess": ravdess.READER,
-    "msp_podcast": msp_podcast.READER,
-    "msp_face": msp_face.READER,
-    "emodb": emodb.READER,
-    "mead": mead.READER,
-    "grid": grid.READER,
-    "folder": folder.READER,
-}
-"""The corpora by the names that the config uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +41,6 @@ class ClipFile:
     refusal: Refusal | None
     size_bytes: int
     mtime_ns: int
-
-
-def reader_of(options: CorpusOptions) -> Reader:
-    """Return the reader that the config names, by its name."""
-    if options.reader not in READERS:
-        raise UserError(
-            f"reader: {options.reader!r}; expected one of {', '.join(READERS)}{nearest(options.reader, READERS)}"
-        )
-    return READERS[options.reader]
 
 
 class MediaFile(Protocol):

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora.reader import Source
-from avpretext.corpora.scan import READERS, reader_of
+from avpretext.corpora.readers import READERS, reader_of
 from avpretext.errors import UserError, nearest
 
 Kind = Literal["hard", "multi_label", "distribution", "attribute"]

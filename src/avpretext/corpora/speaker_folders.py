@@ -15,14 +15,9 @@ from importlib.resources import files
 
 import yaml
 
+from avpretext.corpora.findings import FIXES, Finding
 from avpretext.errors import UserError
 from avpretext.names import key, nfc
-
-FIX = (
-    "set corpora.NAME.speaker_folder to the number of the folder that is the person's, 0 for none (in `avpretext"
-    " corpus`: --speaker-folder), or name the speakers in a table"
-)
-"""What to do where it is not told."""
 
 CONFIGURED = "as configured"
 WORDS = "folder_words.yaml"
@@ -62,6 +57,18 @@ class SpeakerFolder:
             return "/".join(folders) or None
         place = self.level - 1 if self.level > 0 else len(folders) + self.level
         return folders[place] if self.level and 0 <= place < len(folders) else None
+
+    def findings(self, speakers: Sequence[str | None]) -> list[Finding]:
+        """Return what must be known of it; `speakers` are those of the clips."""
+        if self.problem:
+            return [Finding("untold_speaker", f"{self.problem}; a run that tests on the corpus stops", wrong=True)]
+        if self.labels:
+            meaning = "the folders are named like labels, so that nothing tells who speaks"
+            return [Finding("folders_are_labels", meaning, len(speakers), wrong=True)]
+        if not self.level or self.why in ("", CONFIGURED):
+            return []
+        first = min((name for name in speakers if name is not None), default=None)
+        return [Finding("speaker_folder", f"folder {self.level} is the speaker, such as {first!r}: {self.why}")]
 
 
 def find(paths: Sequence[str], chosen: int | None, labels: Mapping[str, str]) -> SpeakerFolder:
@@ -118,7 +125,7 @@ def check(found: SpeakerFolder | None, corpus: str) -> None:
         Names the folders and the option.
     """
     if found is not None and found.problem:
-        raise UserError(f"corpora.{corpus}: {found.problem}; {FIX.replace('NAME', corpus)}")
+        raise UserError(f"corpora.{corpus}: {found.problem}; {FIXES['untold_speaker'].replace('NAME', corpus)}")
 
 
 def of_people(column: str) -> bool:

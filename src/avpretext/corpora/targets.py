@@ -115,8 +115,8 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
         "clip_id": index["clip_id"],
         "speaker": index["speaker"],
         "label": found.labels,
-        "values": _lists(found.values, labelled),
-        "votes": [None] * len(index) if found.votes is None else _lists(found.votes, found.votes.sum(axis=1) > 0),
+        "values": lists_of(found.values, labelled),
+        "votes": [None] * len(index) if found.votes is None else lists_of(found.votes, found.votes.sum(axis=1) > 0),
     }
     shards.write_table(output, columns, schemas.TARGETS, made_by)
 
@@ -126,7 +126,7 @@ def _labels_in(source: Source, known: Known) -> set[str | None]:
     return set(known.table.columns) if source.kind == "votes" else set(known.table["label"])
 
 
-def _lists(values: Floats, known: NDArray[np.bool_]) -> list[list[float] | None]:
+def lists_of(values: Floats, known: NDArray[np.bool_]) -> list[list[float] | None]:
     """Return the rows of (N, K), None for those of which nothing is known."""
     return [row if has else None for row, has in zip(values.tolist(), known, strict=True)]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import table
-from avpretext.corpora.scan import reader_of
-from avpretext.errors import UserError, nearest
+from avpretext.corpora import sheets
+from avpretext.corpora.readers import reader_of
+from avpretext.errors import UserError
 
 
 def transcripts_of(options: CorpusOptions, clips: pl.DataFrame) -> dict[str, str]:
@@ -66,14 +66,6 @@ def check_matched(options: CorpusOptions, clip_ids: Collection[str]) -> None:
 
 
 def _read(file: Path) -> pl.DataFrame:
-    """Read a file of transcripts."""
-    if not file.is_file():
-        raise UserError(f"{file}: no such file; correct corpora.NAME.transcripts")
-    rows = table.read_file(file)
-    for column in ("clip_id", "text"):
-        if column not in rows.columns:
-            raise UserError(
-                f"{file}: no column {column!r}{nearest(column, rows.columns)}; a file of transcripts has the columns"
-                " clip_id and text"
-            )
+    rows = sheets.read(file, "transcripts")
+    sheets.need(rows.columns, ["clip_id", "text"], file, "a file of transcripts has the columns clip_id and text")
     return rows

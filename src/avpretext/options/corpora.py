@@ -52,7 +52,7 @@ class CorpusOptions(Options):
     """One corpus: where it lies, how it is read, what it is used for."""
 
     path: Annotated[str, Location()] = Field(description="folder of the corpus, as it was downloaded")
-    reader: str = Field("folder", description="how names and tables are read, e.g. crema_d; docs/corpora.md has all")
+    reader: str = Field("folder", description="how names and tables are read, e.g. crema_d, or my_package.module:NAME; docs/corpora.md has all")
     use: list[Literal["pretrain", "finetune"]] = Field(
         description="pretrain: pseudo-labels are derived from it; finetune: its labels are learnt and tested"
     )

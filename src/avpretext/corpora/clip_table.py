@@ -9,13 +9,13 @@ import posixpath
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
-from avpretext.corpora import cells, sheets
-from avpretext.corpora.reader import AUDIO_EXTENSIONS, Clip, Entry, Note, extension, without_extension
-from avpretext.errors import UserError, nearest
+from avpretext.corpora import sheets
+from avpretext.corpora.findings import Finding
+from avpretext.corpora.reader import AUDIO_EXTENSIONS, Clip, Entry, SourceKind, extension, without_extension
+from avpretext.errors import UserError
 from avpretext.flow.paths import is_outside
 from avpretext.names import EDGES, key, nfc
 from avpretext.refusal import Refusal
@@ -37,11 +37,9 @@ _LOOKS_LIKE = 0.81
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _ODD_PATH = re.compile(r"^/|^[A-Za-z]:[\\/]|^\.\.?/|/\.\.?(/|$)|//|^\.\.$")
 
-Kind = Literal["label", "votes", "attribute"]
 
-
-def read(file: Path, outside: bool = False) -> pl.DataFrame:
-    """Read a CSV or Parquet table of clips; every column as text, its cells as they are meant, see `cells.cleaned`.
+def read(file: Path, outside: bool = False) -> tuple[pl.DataFrame, list[Finding]]:
+    """Read a CSV or Parquet table of clips, and what must be known of its cells; see `sheets.cleaned`.
 
     Parameters
     ----------
@@ -52,51 +50,32 @@ def read(file: Path, outside: bool = False) -> pl.DataFrame:
 
     Returns
     -------
-    pl.DataFrame
-        Its columns, `start` and `end` renamed to `start_s` and `end_s`, and `ROW`, the number of the row.
+    tuple[pl.DataFrame, list[Finding]]
+        Its columns as text, `start` and `end` renamed to `start_s` and `end_s`, and `ROW`, the number of the row.
 
     Raises
     ------
     UserError
         The file is missing, no table, or empty; a column is missing, doubled or misspelt.
     """
-    meant, _ = cells.cleaned(_named(file))
-    # Spreadsheets leave empty rows at the end.
-    rows = meant.with_row_index(ROW, offset=2).filter(pl.any_horizontal(pl.col(meant.columns).is_not_null()))
-    return _with_paths(rows, file, outside)
-
-
-def notes(file: Path) -> list[Note]:
-    """Return what must be known of the cells of a table of clips."""
-    return cells.cleaned(_named(file))[1]
-
-
-def _named(file: Path) -> pl.DataFrame:
-    """Return a table as text, its columns named as `CLIP_COLUMNS` has them; see `read` for the errors."""
-    table = read_file(file)
+    table = sheets.read(file)
     names = [SHORT.get(name, name) for name in (nfc(name).strip(EDGES) for name in table.columns)]
     _check_columns(names, file)
     if table.is_empty():
         raise UserError(f"{file}: no rows below the header; add one for each clip")
     table.columns = names
-    return table
-
-
-def read_file(file: Path) -> pl.DataFrame:
-    """Read a CSV or Parquet file as `sheets` does."""
-    return sheets.read_parquet(file) if file.suffix.lower() == ".parquet" else sheets.read_csv(file)
+    meant, findings = sheets.cleaned(table)
+    # Spreadsheets leave empty rows at the end.
+    rows = meant.with_row_index(ROW, offset=2).filter(pl.any_horizontal(pl.col(meant.columns).is_not_null()))
+    return _with_paths(rows, file, outside), findings
 
 
 def _check_columns(names: Sequence[str], file: Path) -> None:
     twice = [name for number, name in enumerate(names) if name in names[:number] or name.endswith("_duplicated_0")]
     if twice:
         raise UserError(f"{file}: two columns are named {twice[0].removesuffix('_duplicated_0')!r}; rename one")
-    if "path" not in names:
-        found = ", ".join(map(repr, names[:8]))
-        raise UserError(
-            f"{file}: no column 'path'{nearest('path', names)}; the columns are {found}: add 'path', the file relative"
-            " to the corpus folder"
-        )
+    found = ", ".join(map(repr, names[:8]))
+    sheets.need(names, ["path"], file, f"the columns are {found}: add 'path', the file relative to the corpus folder")
     for name in [name for name in names if name not in CLIP_COLUMNS]:
         for column in CLIP_COLUMNS:
             if column not in names and _alike(name, column):
@@ -260,7 +239,7 @@ def first_of_each(clips: pl.DataFrame) -> pl.DataFrame:
     return clips.filter(pl.col(WRONG).is_null()).unique("clip_id", keep="first", maintain_order=True)
 
 
-def sources_in(table: pl.DataFrame, file: Path) -> dict[str, tuple[Kind, list[str]]]:
+def sources_in(table: pl.DataFrame, file: Path) -> dict[str, tuple[SourceKind, list[str]]]:
     """Return what a table knows of its clips that can be learnt: name, kind and columns, in the order of the columns.
 
     A column of numbers is an attribute, one of text a label; columns `NAME.CLASS` are the votes of NAME. A column whose
@@ -271,14 +250,14 @@ def sources_in(table: pl.DataFrame, file: Path) -> dict[str, tuple[Kind, list[st
     UserError
         A column of numbers has other things in it, votes are no counts, or a name stands for two things.
     """
-    found: dict[str, tuple[Kind, list[str]]] = {}
+    found: dict[str, tuple[SourceKind, list[str]]] = {}
     for column in table.columns:
         name, dot, label = column.partition(".")
         if column in (*CLIP_COLUMNS, ROW) or not _SOURCE_NAME.fullmatch(name) or (dot and not label):
             continue
         if dot:
             _check_votes(table, column, file)
-        kind: Kind = "votes" if dot else "attribute" if _is_number(table, column, file) else "label"
+        kind: SourceKind = "votes" if dot else "attribute" if _is_number(table, column, file) else "label"
         if name in found and found[name][0] != kind:
             raise UserError(f"{file}: {name!r} is a column, and {name!r} before a dot holds votes; rename one of them")
         found.setdefault(name, (kind, []))[1].append(column)
@@ -312,7 +291,7 @@ def _check_votes(table: pl.DataFrame, column: str, file: Path) -> None:
         )
 
 
-def read_source(clips: pl.DataFrame, kind: Kind, columns: Sequence[str]) -> pl.DataFrame:
+def read_source(clips: pl.DataFrame, kind: SourceKind, columns: Sequence[str]) -> pl.DataFrame:
     """Return what `Source.read` returns, from the columns that `sources_in` names."""
     rows = first_of_each(clips)
     numbers = [pl.col(column).cast(pl.Float64) for column in columns]
