@@ -16,7 +16,7 @@ from avpretext.corpora import targets
 from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_label
 from avpretext.corpora.facts import Comparison, CorpusCheck, FoldFacts, TargetFacts
 from avpretext.corpora.findings import Finding, counted
-from avpretext.corpora.folds import Corpus, divide
+from avpretext.corpora.folds import divide
 from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
 from avpretext.corpora.label_maps import label_map_of
 from avpretext.corpora.leaks import equal_names
@@ -377,9 +377,8 @@ def _of_folds(options: CorpusOptions, reader: Reader, clips: pl.DataFrame, class
     for name in names if len(learnable) else ():
         protocol = options.protocol.model_copy(update={"name": name})
         whole = learnable.select("clip_id", "path", "recording", start_s=pl.lit(None, pl.Float64))
-        corpus = Corpus(options.model_copy(update={"protocol": protocol}), whole, learnable, _SEED)
         try:
-            folds = divide(corpus, "").folds
+            folds = divide(options.model_copy(update={"protocol": protocol}), whole, learnable, _SEED, "").folds
         except UserError:
             continue  # too few speakers, or other corpora are needed: a check has not been told the run's protocol
         _, lacking = coverage(pl.concat([assign(fold, learnable) for fold in folds]), classes)

@@ -41,7 +41,9 @@ def run(
     UserError
         The corpus is missing or empty.
     """
-    files = _listed(corpus, shard, listing, fingerprint)
+    files = None
+    if listing is not None and fingerprint is not None:
+        files = listings.shard_from(listing, corpus, shard, fingerprint)
     if files is None:
         files = corpora.scan(corpus, shard)
     clips = [_row(file) for file in files if file.clip is not None]
@@ -51,12 +53,6 @@ def run(
     )
     write_table(output, sorted(clips, key=lambda row: str(row["clip_id"])), schemas.INDEX, made_by)
     write_table(rejects, sorted(refused, key=lambda row: (row["clip_id"], row["path"])), schemas.REJECTS, made_by)
-
-
-def _listed(corpus: CorpusOptions, shard: int, listing: Path | None, fingerprint: str | None) -> list[ClipFile] | None:
-    if listing is None or fingerprint is None:
-        return None
-    return listings.shard_from(listing, corpus, shard, fingerprint)
 
 
 def _row(file: ClipFile) -> dict[str, object]:

@@ -1,14 +1,19 @@
-"""What is learnt of a corpus and how it is tested: label target and protocol, and the name of every result of both."""
+"""What is learnt of a corpus and how it is tested: label target and protocol, their names in results, their checks."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora import speaker_folders
 from avpretext.corpora.reader import Source
 from avpretext.corpora.readers import READERS, reader_of
+from avpretext.corpora.scan import ClipFile
+from avpretext.corpora.transcripts import check_matched
 from avpretext.errors import UserError, nearest
+from avpretext.names import nfc
 
 Kind = Literal["hard", "multi_label", "distribution", "attribute"]
 """`hard`: one class; `multi_label`: any of the classes; `distribution`: a share of each; `attribute`: a number."""
@@ -165,3 +170,25 @@ def target_name(options: CorpusOptions, target: str) -> str:
         return f"{target}-mapped"
     # A dot parts target and protocol in names of results.
     return f"{target}-{re.sub(r'[^A-Za-z0-9_-]', '_', Path(options.label_map).stem)}"
+
+
+def check_before_run(corpus: str, options: CorpusOptions, files: Sequence[ClipFile]) -> None:
+    """Raise where it is not told which folder is the speaker, or transcripts are of no clip.
+
+    Parameters
+    ----------
+    corpus, options
+        The corpus; one that is not tested on may have speakers that are not told.
+    files
+        What a scan found in it.
+
+    Raises
+    ------
+    UserError
+        Names what is wrong, and the option.
+    """
+    if "finetune" in options.use:
+        paths = [nfc(file.path) for file in files]
+        speaker_folders.check(reader_of(options).speaker_folder(options, paths), corpus)
+    if options.transcripts and not options.segment:
+        check_matched(options, {file.clip_id for file in files if file.clip is not None})
