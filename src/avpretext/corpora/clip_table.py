@@ -56,7 +56,7 @@ def read(file: Path, outside: bool = False) -> tuple[pl.DataFrame, list[Finding]
     Raises
     ------
     UserError
-        The file is missing, no table, or empty; a column is missing, doubled or misspelt.
+        The file is missing, no table, or empty; a column is missing, doubled or misspelt; a path is empty or outside.
     """
     table = sheets.read(file)
     names = [SHORT.get(name, name) for name in (nfc(name).strip(EDGES) for name in table.columns)]
@@ -87,13 +87,7 @@ def _alike(name: str, column: str) -> bool:
 
 
 def _with_paths(table: pl.DataFrame, file: Path, outside: bool) -> pl.DataFrame:
-    """Return the table with its paths in one form, `a/b.mp4`.
-
-    Raises
-    ------
-    UserError
-        A path is empty, or leaves the corpus folder and may not.
-    """
+    """Return the table with its paths in one form, `a/b.mp4`."""
     paths = table["path"].to_list()
     for number, path in enumerate(paths):
         if path is None:
@@ -197,17 +191,7 @@ def _with_overlaps(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def entries(clips: pl.DataFrame, files: Sequence[str], video: bool = False) -> list[Entry]:
-    """Return the clips of a table and what is refused of it: rows without their file, and wrong stretches.
-
-    Parameters
-    ----------
-    clips
-        As `clips_of` returns them.
-    files
-        The paths of all media files.
-    video
-        Whether sound files are refused.
-    """
+    """Return the clips that `clips_of` returns, and what is refused: no file, or a sound file where video is wanted."""
     present = set(files)
     silent = {path for path in present if video and extension(path) in AUDIO_EXTENSIONS}
     found = []

@@ -16,8 +16,6 @@ class TargetFacts:
 
     Attributes
     ----------
-    name, kind
-        Its name; `label`, `votes` or `attribute`.
     clips
         How many clips have it.
     counts

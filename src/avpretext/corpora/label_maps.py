@@ -22,10 +22,7 @@ _SHOWN = 10
 def label_map_of(options: CorpusOptions) -> LabelMap | None:
     """Return the label map of a corpus, None where labels are learnt as they are.
 
-    Raises
-    ------
-    UserError
-        There is no map of that name, none for this reader, no such file, or it is no map of labels.
+    It is an error if there is no map of that name, none for this reader, no such file, or if it is no map of labels.
     """
     chosen = options.label_map
     if chosen is None:
@@ -53,13 +50,7 @@ def shipped_maps() -> dict[str, dict[str, LabelMap]]:
 
 
 def shipped_map(name: str, reader: str) -> LabelMap:
-    """Return a shipped label map for a reader.
-
-    Raises
-    ------
-    UserError
-        There is no map of that name, or none for this reader.
-    """
+    """Return a shipped label map for a reader; it is an error if there is none."""
     maps = shipped_maps()
     if name not in maps:
         raise UserError(
@@ -77,13 +68,7 @@ def shipped_map(name: str, reader: str) -> LabelMap:
 
 
 def checked(content: Any, place: str) -> LabelMap:
-    """Return a label map if it is one; `place` is named where it is not.
-
-    Raises
-    ------
-    UserError
-        It is no mapping from text to text or null, or drops every label.
-    """
+    """Return a label map if it maps text to text or null, and not all to null; `place` is named where it does not."""
     if not isinstance(content, dict) or not content:
         raise UserError(f"{place}: a map of labels is expected, such as {{ANG: angry, HAP: happy, DIS: null}}")
     for label, new in content.items():
@@ -96,13 +81,7 @@ def checked(content: Any, place: str) -> LabelMap:
 
 
 def check_complete(labels: Iterable[str], label_map: LabelMap) -> None:
-    """Raise where labels are missing from a map: a label forgotten must not vanish from the results.
-
-    Raises
-    ------
-    UserError
-        Names up to 10 of the missing.
-    """
+    """Raise UserError where labels are missing from a map: a label forgotten must not vanish from the results."""
     missing = sorted(set(labels) - set(label_map))
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""

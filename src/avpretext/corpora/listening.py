@@ -117,7 +117,7 @@ class Heard:
 def listen(
     root: Path, clips: Mapping[str, Sequence[Clip]], which: Listened, model: Path | None, number: int = SAMPLE
 ) -> tuple[Heard, ...]:
-    """Listen to clips of a corpus; those that cannot be decoded are left out, as others tell of them.
+    """Listen to clips of a corpus; those that cannot be decoded are left out, since `split` refuses them.
 
     Parameters
     ----------
@@ -126,11 +126,9 @@ def listen(
     clips
         By file.
     which
-        All, or so many, spread evenly over speakers and drawn by a fixed seed.
+        All, or `number` of them, spread evenly over speakers and drawn by a fixed seed.
     model
         The file `face_landmarker.task`; None: faces are not looked for.
-    number
-        Of the sample.
     """
     every = [(path, clip) for path, found in clips.items() for clip in found]
     chosen = every if which == "all" else sample(every, number if which == "sample" else 0)

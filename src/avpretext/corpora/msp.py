@@ -45,14 +45,8 @@ _COLUMNS = ("FileName", "EmoClass", *ATTRIBUTES.values(), "SpkrID", "Split_Set")
 class Labels:
     """The files of labels of a corpus, and what is read from them.
 
-    Attributes
-    ----------
-    folders
-        Folders of the corpus that may hold them.
-    consensus, detailed
-        Names that the file of what raters agreed on, and that of the single ratings, may have.
-    fix, fix_votes
-        What to do where one is missing.
+    `folders` may hold them; `consensus` and `detailed` are the names that the file of what raters agreed on, and that
+    of the single ratings, may have; `fix` and `fix_votes` say what to do where one is missing.
     """
 
     folders: Sequence[str]
@@ -64,16 +58,9 @@ class Labels:
     def rows(self, options: CorpusOptions) -> pl.DataFrame:
         """Read what raters agreed on, from CSV, or JSON as in older releases.
 
-        Returns
-        -------
-        pl.DataFrame
-            One row per clip, as text: `FileName`, `EmoClass`, `EmoAct`, `EmoVal`, `EmoDom`, `SpkrID`, `Split_Set` (null
-            where the file has no such column), and `clip_id`, the name without its extension.
-
-        Raises
-        ------
-        UserError
-            There is no such file, or it is no such table.
+        A row per clip, as text: `FileName`, `EmoClass`, `EmoAct`, `EmoVal`, `EmoDom`, `SpkrID`, `Split_Set` (null where
+        the file has no such column), and `clip_id`, the name without its extension. A missing or other file is an
+        error.
         """
         return with_clip_ids(sheets.cleaned(_consensus_table(self._agreed(options)))[0])
 
@@ -122,13 +109,7 @@ def present(options: CorpusOptions, folders: Sequence[str], names: Sequence[str]
 
 
 def needed(options: CorpusOptions, folders: Sequence[str], names: Sequence[str], fix: str) -> Path:
-    """Return the file that `present` finds.
-
-    Raises
-    ------
-    UserError
-        There is no such file; `fix` says what to do.
-    """
+    """Return the file that `present` finds; it is an error if there is none, and `fix` says what to do."""
     for file in present(options, folders, names):
         return Path(file)
     raise UserError(f"{Path(options.path) / folders[0] / names[0]}: no such file; {fix}")

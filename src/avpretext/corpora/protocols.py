@@ -88,13 +88,7 @@ def assign(fold: Fold, clips: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw_speakers(speakers: Iterable[str], count: int, seed: Sequence[int], where: str) -> list[str]:
-    """Return `count` speakers, sorted.
-
-    Raises
-    ------
-    UserError
-        None would be left to train.
-    """
+    """Return `count` speakers, sorted; it is an error if none would be left to train."""
     known = sorted(set(speakers))
     if len(known) <= count:
         raise UserError(
@@ -119,14 +113,8 @@ def _drawn_fold(number: int, name: str, known: Sequence[str], test: Sequence[str
 def speaker_kfold(speakers: Sequence[str], folds: int, seed: int) -> list[Fold]:
     """Deal the speakers to folds of about equally many clips; each group tests once and is dev for the group before.
 
-    Parameters
-    ----------
-    speakers
-        The speaker of each clip.
-    folds
-        Number of groups, at least 3, for train, dev and test.
-    seed
-        Breaks ties between speakers with equally many clips.
+    `speakers` has the speaker of each clip. At least 3 folds are needed, for train, dev and test. The seed breaks ties
+    between speakers with equally many clips.
     """
     clips = Counter(speakers)
     if len(clips) < folds:
@@ -156,10 +144,7 @@ def folds_by_test_speakers(
 ) -> list[Fold]:
     """Return one fold for each list of test speakers; `dev_speakers` of the others are dev.
 
-    Raises
-    ------
-    UserError
-        There are no lists; one is empty, or names a speaker without clips; too few speakers are left.
+    It is an error if there are no lists, if one is empty or names a speaker without clips, or if too few are left.
     """
     known = sorted(set(speakers))
     if not test_speakers:
@@ -183,21 +168,8 @@ def published_folds(
     """Return the folds of a published protocol, as far as the corpus has its speakers.
 
     A fold without any test speaker is left out; where all dev speakers of a fold are absent, `dev_speakers` of its
-    training speakers are drawn, as where the protocol leaves the choice open. Names keep the published count.
-
-    Parameters
-    ----------
-    speakers
-        Those of the corpus's clips.
-    folds
-        As published, in the order published.
-    name
-        Of the protocol, for messages.
-
-    Raises
-    ------
-    UserError
-        None of the test speakers is there.
+    training speakers are drawn, as where the protocol leaves the choice open. Names keep the published count. It is an
+    error if none of the test speakers is there.
     """
     present = sorted(set(speakers))
     warnings, made = _absent(present, folds, name), []
@@ -252,14 +224,9 @@ def cross_corpus_fold(train_speakers: Iterable[str], tested: Iterable[str], dev_
 def clip_fold(
     number: int, name: str, clips: pl.DataFrame, parts: dict[str, list[str]], dev_speakers: int, seed: int
 ) -> Fold:
-    """Return a fold of clips; without dev, the clips of `dev_speakers` training speakers are dev.
+    """Return a fold of clips, `clip_id`, `speaker`, from the clip_ids of `train`, `test` and, perhaps, `dev`.
 
-    Parameters
-    ----------
-    clips
-        `clip_id`, `speaker`.
-    parts
-        The clip_ids of `train`, `test` and, perhaps, `dev`.
+    Without dev, the clips of `dev_speakers` training speakers are dev.
     """
     train, dev, test = (sorted(set(parts.get(part, []))) for part in PARTS)
     if not dev:

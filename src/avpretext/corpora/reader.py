@@ -49,14 +49,8 @@ class Clip:
 class Entry:
     """A clip that a corpus names, or a file or row of it that is refused.
 
-    Attributes
-    ----------
-    path
-        Relative to the corpus folder, posix; of a row without its file, where the file should be.
-    clip
-        None for what the reader cannot make a clip of.
-    refusal
-        Why it is no clip; None if it is one.
+    `path` is relative to the corpus folder, posix; of a row without its file, where the file should be. `clip` is None
+    for what the reader cannot make a clip of, `refusal` for what is one.
     """
 
     path: str
@@ -88,12 +82,7 @@ class Source:
 class SpeakerFold:
     """A fold of a published protocol: who tests, who chooses the epoch; all others train.
 
-    Attributes
-    ----------
-    test
-        Speakers.
-    dev
-        Speakers; empty where the protocol has no dev set; None where it leaves the choice open (drawn by seed).
+    `dev` is empty where the protocol has no dev set, and None where it leaves the choice open: it is drawn by seed.
     """
 
     test: tuple[str, ...]
@@ -104,12 +93,7 @@ class SpeakerFold:
 class Published:
     """What is published of a corpus, to hold a copy against.
 
-    Attributes
-    ----------
-    name, citation, url, licence
-        For people.
-    clips, hours, speakers
-        Of each part, {part: number}, of a corpus without parts under `all`; what is not published is left out.
+    `clips`, `hours` and `speakers` are of each part, {part: number}, or under `all`; what is not published is left out.
     """
 
     name: str
@@ -122,15 +106,7 @@ class Published:
 
 
 class Person(NamedTuple):
-    """What a corpus knows of a speaker; None where it does not.
-
-    Attributes
-    ----------
-    sex
-        `female` or `male`.
-    age
-        In years.
-    """
+    """What a corpus knows of a speaker: `female` or `male`, and years; None where it does not."""
 
     sex: str | None = None
     age: int | None = None
@@ -213,12 +189,8 @@ def named(
 ) -> Callable[[CorpusOptions, Sequence[str]], list[Entry]]:
     """Return `Reader.entries` for a corpus whose names tell all of its clips.
 
-    Parameters
-    ----------
-    read
-        From a path to its clip; None for a name that the corpus does not use, which is refused.
-    select
-        From all media files to those that count: by default all of the wanted kind.
+    `read` makes a clip of a path; a name for which it returns None is refused. `select` takes those that count of all
+    media files: by default all of the wanted kind.
     """
     unknown = Refusal("unknown_name", "the reader does not know names like this")
 
@@ -235,13 +207,7 @@ def acted(options: CorpusOptions) -> Mapping[str, Source]:
 
 
 def parts_of(options: CorpusOptions, parts: Sequence[str]) -> tuple[str, ...]:
-    """Return the parts of a corpus that are read: those chosen, or the first.
-
-    Raises
-    ------
-    UserError
-        A part is not one of the corpus's.
-    """
+    """Return the parts of a corpus that are read: those chosen, or the first; one that it has not is an error."""
     for part in options.parts:
         if part not in parts:
             raise UserError(

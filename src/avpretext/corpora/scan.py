@@ -69,12 +69,8 @@ def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
     """Return the media files of a corpus, by their path relative to its folder; posix, in no fixed order.
 
     They are those below the folder, and, where `outside` allows it, what its table names elsewhere. Hidden files and
-    folders are left out; links to folders are followed, each folder is visited once.
-
-    Raises
-    ------
-    UserError
-        The folder is missing, or cannot be listed.
+    folders are left out; links to folders are followed, each folder is visited once. A folder that is missing, or
+    cannot be listed, is an error.
     """
     root = Path(options.path)
     if not root.is_dir():
@@ -91,9 +87,9 @@ def scan(
 ) -> list[ClipFile]:
     """Find the clips of a corpus and what is refused of it, sorted by path and start.
 
-    Of files with the same clip_id, the first in that order that nothing else speaks against keeps it. Files are not
-    opened, but for those short enough to be Git LFS pointers: `split` finds what else is wrong with them. Readers see
-    all names in composed Unicode, as tables have them; `path` stays as the disk spells it.
+    The first valid file keeps a clip_id. Files are not opened, but for those short enough to be Git LFS pointers:
+    `split` finds what else is wrong with them. Readers see all names in composed Unicode, as tables have them; `path`
+    stays as the disk spells it.
 
     Parameters
     ----------
@@ -178,12 +174,7 @@ def leads_outside(options: CorpusOptions, files: Mapping[str, MediaFile]) -> dic
     """Return where links of a corpus lead that lead out of its folder: path below the folder: where.
 
     They are followed: whoever can make one can put a file there too, and people keep their media elsewhere. git-annex
-    keeps it in the repository, of which the corpus may be a part; its links are not told of.
-
-    Parameters
-    ----------
-    files
-        Paths below the folder, from `media_files`.
+    keeps it in the repository, of which the corpus may be a part: its links are left out.
     """
     root = os.path.realpath(options.path)
     found: dict[str, str] = {}

@@ -38,7 +38,7 @@ class Setting:
     protocol
         Name of the protocol.
     votes
-        True where raters' votes are behind the labels.
+        Whether raters' votes are behind the labels.
     """
 
     target: str
@@ -82,13 +82,7 @@ PUBLISHED = ("chou", "hicmae", "emobox")
 
 
 def check_protocol(options: CorpusOptions) -> None:
-    """Raise when a corpus cannot have the protocol that is chosen for it.
-
-    Raises
-    ------
-    UserError
-        It is published for other corpora, or needs partitions that the corpus has not.
-    """
+    """Raise UserError where a corpus cannot have its protocol: published for others, or without partitions to go by."""
     name, reader = options.protocol.name, reader_of(options)
     if name == "partitions" and reader.partitions is None:
         fitting = sorted(other for other, its in READERS.items() if its.partitions is not None)
@@ -111,10 +105,7 @@ def check_protocol(options: CorpusOptions) -> None:
 def targets_of(options: CorpusOptions) -> list[str]:
     """Return the label targets as the configuration names them: those chosen, or the reader's first.
 
-    Raises
-    ------
-    UserError
-        The corpus has no labels.
+    A corpus without labels is an error.
     """
     if options.targets:
         return list(dict.fromkeys(options.targets))
@@ -173,19 +164,9 @@ def target_name(options: CorpusOptions, target: str) -> str:
 
 
 def check_before_run(corpus: str, options: CorpusOptions, files: Sequence[ClipFile]) -> None:
-    """Raise where it is not told which folder is the speaker, or transcripts are of no clip.
+    """Raise UserError where it is not told which folder is the speaker, or transcripts are of no clip.
 
-    Parameters
-    ----------
-    corpus, options
-        The corpus; one that is not tested on may have speakers that are not told.
-    files
-        What a scan found in it.
-
-    Raises
-    ------
-    UserError
-        Names what is wrong, and the option.
+    `files` is what a scan found. A corpus that is not tested on may have speakers that are not told.
     """
     if "finetune" in options.use:
         paths = [nfc(file.path) for file in files]

@@ -34,9 +34,9 @@ class SpeakerFolder:
     level
         From 1, the outermost; negative from the innermost; 0: none does.
     why
-        How that is known, for people; empty where there is nothing to say.
+        How that is known, for people; empty where there is nothing to add.
     problem
-        Why it is not told; then `level` counts for nothing.
+        Why it is not known; then `level` counts for nothing.
     labels
         Whether no folder is the speaker, since they are the labels.
     """
@@ -117,13 +117,7 @@ def find(paths: Sequence[str], chosen: int | None, labels: Mapping[str, str]) ->
 
 
 def check(found: SpeakerFolder | None, corpus: str) -> None:
-    """Raise where it is not told which folder is the speaker.
-
-    Raises
-    ------
-    UserError
-        Names the folders and the option.
-    """
+    """Raise UserError where it is not told which folder is the speaker: it names the folders and the option."""
     if found is not None and found.problem:
         raise UserError(f"corpora.{corpus}: {found.problem}; {FIXES['untold_speaker'].replace('NAME', corpus)}")
 

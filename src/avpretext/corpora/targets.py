@@ -55,15 +55,7 @@ class Targets:
 
 
 class Known(NamedTuple):
-    """What is known of the clips of a corpus, in the order of its index.
-
-    Attributes
-    ----------
-    table
-        The columns of `Source.read` but clip_id.
-    acted
-        The emotions that the clips' names tell.
-    """
+    """What is known of the clips, in the order of the index: columns of `Source.read`, and emotions that names tell."""
 
     table: pl.DataFrame
     acted: Labels
@@ -132,9 +124,7 @@ def lists_of(values: Floats, known: NDArray[np.bool_]) -> list[list[float] | Non
 
 
 def known_of(source: Source, corpus: CorpusOptions, index: pl.DataFrame, target: str) -> Known:
-    """Return what a source knows of each clip of `index`.
-
-    Segments of a corpus of long recordings have what is known of their recording.
+    """Return what a source knows of each clip of `index`; segments have what is known of their recording.
 
     Raises
     ------
@@ -166,14 +156,12 @@ def known_of(source: Source, corpus: CorpusOptions, index: pl.DataFrame, target:
 def targets_of(
     source: Source, kind: Kind, known: Known, corpus: CorpusOptions, label_map: LabelMap | None, name: str
 ) -> Targets:
-    """Return the targets of clips from what is known of them.
+    """Return the targets of clips from what `known_of` knows of them.
 
     Parameters
     ----------
     source, kind
         Where it is known from, and what it is learnt as.
-    known
-        As `known_of` returns it.
     corpus
         Read: `ties`.
     label_map
@@ -196,12 +184,7 @@ def targets_of(
 
 
 def mapped_labels(labels: Labels, label_map: LabelMap | None, lenient: bool = False) -> Labels:
-    """Return labels as the map has them; see `check_complete` for labels that it has not.
-
-    Parameters
-    ----------
-    lenient
-        Whether a label that is not in the map is dropped instead.
+    """Return labels as the map has them; a label that it has not is an error, or dropped where `lenient`.
 
     >>> mapped_labels(["ANG", "DIS", None], {"ANG": "angry", "DIS": None})
     ['angry', None, None]
@@ -216,10 +199,7 @@ def mapped_labels(labels: Labels, label_map: LabelMap | None, lenient: bool = Fa
 def mapped_votes(names: Sequence[str], counts: Floats, label_map: LabelMap | None) -> tuple[list[str], Floats]:
     """Return classes, sorted, and the votes for each (N, K): those for labels that are learnt as one are summed.
 
-    Parameters
-    ----------
-    names, counts
-        Labels and the votes for each, (N, number of labels).
+    `names` are the labels, `counts` the votes for each, (N, number of labels).
     """
     if label_map is not None:
         check_complete(names, label_map)
@@ -240,14 +220,9 @@ def winners(counts: Floats) -> NDArray[np.bool_]:
 
 
 def majority(classes: Sequence[str], counts: Floats, acted: Labels | None = None) -> tuple[Labels, int]:
-    """Return the class that most raters chose, and the number of ties.
+    """Return the class that most raters chose, of votes (N, K), and the number of ties.
 
-    Parameters
-    ----------
-    classes, counts
-        K names, and the votes for each, (N, K).
-    acted
-        What a tie is decided by, where it is among the winners; None: a clip whose votes tie has no label.
+    A tie is decided by the `acted` class where it is among the winners; without, a clip whose votes tie has no label.
     """
     first = winners(counts)
     ties = first.sum(axis=1) > 1
@@ -306,13 +281,7 @@ def known_rows(values: Floats) -> NDArray[np.bool_]:
 
 
 def check_learnable(found: Targets, target: str) -> None:
-    """Raise when there is nothing to learn.
-
-    Raises
-    ------
-    UserError
-        No clip has a label, or all have the same.
-    """
+    """Raise UserError where there is nothing to learn: no clip has a label, or all have the same."""
     known = found.values[known_rows(found.values)]
     if not len(known):
         ties = f" (votes that tie: {found.ties})" if found.ties else ""
