@@ -18,7 +18,6 @@ from avpretext.corpora.facts import Comparison, CorpusCheck, FoldFacts, TargetFa
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
 from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
-from avpretext.corpora.label_maps import label_map_of
 from avpretext.corpora.leaks import equal_names
 from avpretext.corpora.listening import Heard, Listened, copies_between, findings_of, listen, sound_of
 from avpretext.corpora.overview import render
@@ -26,7 +25,7 @@ from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
 from avpretext.corpora.readers import reader_of
 from avpretext.corpora.scan import ClipFile, leads_outside, media_files, scan
-from avpretext.corpora.settings import kind_of, split_target, targets_of
+from avpretext.corpora.settings import split_target, targets_of
 from avpretext.errors import UserError
 from avpretext.flow.schemas import REASONS
 from avpretext.refusal import Refusal
@@ -165,9 +164,7 @@ def _targets(
     facts, known = [], {}
     for name, source in reader.sources(options).items() if len(index) else ():
         try:
-            label_map = label_map_of(options) if source.kind != "attribute" else None
-            rows = targets.known_of(source, options, index, name)
-            known[name] = targets.targets_of(source, kind_of(options, name), rows, options, label_map, name)
+            known[name] = targets.read_targets(options, name, index)
         except UserError as error:
             facts.append(TargetFacts(name, source.kind, problem=str(error)))
         else:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from avpretext import checkout
-from avpretext.doctor.check import Check
+from avpretext.doctor.verdict import Check
 from avpretext.errors import UserError
 
 PACKAGES = (
@@ -103,11 +103,10 @@ def disk(folder: Path) -> Check:
         return Check("results", "missing", f"{place} cannot be written to", "set `results` to a folder of yours")
     free = shutil.disk_usage(place).free / GB
     words = f"{free:.1f} GB free at {place}; an hour of video leaves about 0.6"
-    if free < LEAST_GB:
-        return Check("results", "missing", words, "free some space, or set `results` to a folder on another disk")
-    if free < ENOUGH_GB:
-        return Check("results", "warning", words, "free some space, or set `results` to a folder on another disk")
-    return Check("results", "ok", words)
+    if free >= ENOUGH_GB:
+        return Check("results", "ok", words)
+    fix = "free some space, or set `results` to a folder on another disk"
+    return Check("results", "missing" if free < LEAST_GB else "warning", words, fix)
 
 
 def cores() -> int:
@@ -142,12 +141,8 @@ def power(count: int, memory: float | None) -> Check:
 def gpu(wanted: list[str], driver: Callable[[], bool] | None = None, ask: Callable[[], str] | None = None) -> Check:
     """Look for a GPU that torch can use; torch is asked only where there is a driver, for it takes seconds to load.
 
-    Parameters
-    ----------
-    wanted
-        The options that ask for a GPU and nothing else.
-    driver, ask
-        Whether there is a driver; what torch says: the name of the GPU, or `False`.
+    `wanted` are the options that ask for a GPU and nothing else; `driver` and `ask` tell whether there is a driver, and
+    what torch says: the name of the GPU, or `False`.
     """
     needed = bool(wanted)
     why = f"; asked for by {', '.join(wanted)}" if wanted else "; none is needed"
