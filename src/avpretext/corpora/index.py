@@ -28,18 +28,11 @@ def run(
         Where it lies, how it is read, and into how many shards it is split.
     shard
         Which of the shards, from 0.
-    output
-        Clips, `schemas.INDEX`; the label is the acted one, where the name tells it.
-    rejects
-        Refused files, `schemas.REJECTS`.
+    output, rejects
+        Clips, `schemas.INDEX`; refused files, `schemas.REJECTS`. The label is the acted one, where the name tells it.
     listing, fingerprint
-        A listing of the corpus, and the fingerprint that the shard must have in it to be believed; without them, or
-        where they do not fit together, the corpus is scanned.
-
-    Raises
-    ------
-    UserError
-        The corpus is missing or empty.
+        A listing of the corpus, and the fingerprint that the shard must have in it; without them, or where they do not
+        fit together, the corpus is scanned.
     """
     files = None
     if listing is not None and fingerprint is not None:

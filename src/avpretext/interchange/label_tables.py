@@ -21,16 +21,9 @@ LEVELS = {0: "low", 1: "high"}
 
 @dataclass(frozen=True)
 class TargetTable:
-    """One label target: `rows` has clip_id, `label`, and a column for each of `columns`.
+    """One label target: `rows` has clip_id, label, `values.CLASS` and, where raters voted, `votes.CLASS`.
 
-    Attributes
-    ----------
-    kind
-        `hard`, `multi_label`, `distribution` or `attribute`.
-    classes
-        What the numbers of a clip stand for; of an attribute its name.
-    rows
-        clip_id, label, `values.CLASS` and `votes.CLASS`, the latter where raters voted.
+    `classes` are what the numbers of a clip stand for; of an attribute its name.
     """
 
     kind: str
@@ -44,24 +37,18 @@ class LabelTables:
 
     Attributes
     ----------
-    corpus
-        Its name.
     clips
         clip_id, speaker, sentence, level, recording, path, start_s, end_s (in that file, null: its ends), duration_s.
+    speakers
+        speaker, clips, duration_s, sex, age; the last two null where the corpus does not know them.
     chunks
         Task to clip_id, chunk, start_s, end_s (in the clip), value, label (`low`, `high`, null), confidence, threshold.
     emotion
         A row per clip, as the stage `labels_emotion` writes it; None if it has not run.
-    targets
-        Name of a label target to its table.
-    folds
-        Name of a setting to fold, name, part, clip_id: of clips of this corpus.
-    speakers
-        speaker, clips, duration_s, sex, age; the last two null where the corpus does not know them.
-    audio
-        Shards of `split/audio`.
-    made_by
-        Stage to its provenance.
+    targets, folds
+        Name of a label target to its table; name of a setting to fold, name, part, clip_id of clips of this corpus.
+    audio, made_by
+        Shards of `split/audio`; stage to its provenance.
     """
 
     corpus: str
@@ -76,13 +63,7 @@ class LabelTables:
 
 
 def gather(config: Config, corpus: str) -> LabelTables:
-    """Read what the workflow has made of a corpus so far.
-
-    Raises
-    ------
-    UserError
-        Its clips have not been decoded yet, or nothing has been labelled.
-    """
+    """Read what the workflow has made of a corpus so far; it is an error if nothing has been labelled."""
     plan = Plan(config)
     layout, options = plan.layout, config.corpora[corpus]
     audio = plan.shards(corpus, "split", "audio")
