@@ -2,7 +2,7 @@
 
 from avpretext.corpora.reader import Clip, Reader
 from avpretext.corpora.readers import READERS, reader_of
-from avpretext.corpora.scan import ClipFile, fingerprint, fingerprints, scan
+from avpretext.corpora.scan import ClipFile, fingerprints, scan
 from avpretext.corpora.settings import Setting, check_before_run, settings_of, target_name, targets_of
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "Reader",
     "Setting",
     "check_before_run",
-    "fingerprint",
     "fingerprints",
     "reader_of",
     "scan",

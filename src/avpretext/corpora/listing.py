@@ -7,7 +7,6 @@ the fingerprint that the job was given. Otherwise, as after an earlier run or wh
 workflow again, and have no fingerprint to compare with.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ import polars as pl
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora.reader import Clip
-from avpretext.corpora.scan import ClipFile, fingerprint, fingerprints
+from avpretext.corpora.scan import ClipFile, digest, fingerprints
 from avpretext.errors import UserError
 from avpretext.flow import schemas
 from avpretext.flow.paths import shard_of
@@ -51,13 +50,13 @@ def shard_from(path: Path, options: CorpusOptions, shard: int, expected: str) ->
         The fingerprint that its clips must have.
     """
     files = _read(path, options, shard)
-    return files if files is not None and fingerprint(files, shard, options.shards) == expected else None
+    return files if files is not None and fingerprints(files, options.shards)[shard] == expected else None
 
 
 def fingerprint_from(path: Path, options: CorpusOptions, shard: int) -> str | None:
     """Return the fingerprint of one shard; None for a listing of other options, another version, or a damaged one."""
     files = _read(path, options, shard)
-    return None if files is None else fingerprint(files, shard, options.shards)
+    return None if files is None else fingerprints(files, options.shards)[shard]
 
 
 def files_from(path: Path, options: CorpusOptions) -> list[ClipFile] | None:
@@ -84,15 +83,11 @@ def _made_by(options: CorpusOptions, content: str) -> dict[str, Any]:
     """Return the provenance: of the options a digest alone, since the corpus may lie under an absolute path."""
     keys = {key.rpartition(".")[2] for key in STAGES["index"].options}
     text = json.dumps(options.model_dump(mode="json", include=keys), sort_keys=True, allow_nan=False)
-    return provenance("index", {"digest": _digest([text])}, content=content)
+    return provenance("index", {"digest": digest([text])}, content=content)
 
 
 def _content(files: Sequence[ClipFile], options: CorpusOptions) -> str:
-    return _digest(fingerprints(files, options.shards))
-
-
-def _digest(parts: Sequence[str]) -> str:
-    return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+    return digest(fingerprints(files, options.shards))
 
 
 def _provenance_of(path: Path) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora.reader import Clip, Entry, by_kind, is_media, without_extension
@@ -43,26 +42,8 @@ class ClipFile:
     mtime_ns: int
 
 
-class MediaFile(Protocol):
-    """A file as the scan needs it: `os.DirEntry` is one."""
-
-    @property
-    def path(self) -> str:
-        """Where it is."""
-
-    def stat(self) -> os.stat_result:
-        """Ask the file system of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """A file that a corpus's table names, outside of the corpus's folder."""
-
-    path: str
-
-    def stat(self) -> os.stat_result:
-        """Ask the file system of it."""
-        return os.stat(self.path)
+MediaFile = os.DirEntry[str] | Path
+"""A file of a corpus's folder, or one elsewhere that its table names."""
 
 
 def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
@@ -78,7 +59,7 @@ def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
     files: dict[str, MediaFile] = dict(_walk(root))
     for named in reader_of(options).elsewhere(options) if options.outside else []:
         if is_media(named) and (path := on_disk(root, named)):
-            files.setdefault(path, Elsewhere(str(root / path)))
+            files.setdefault(path, root / path)
     return files
 
 
@@ -134,7 +115,9 @@ def _entries_of(options: CorpusOptions, files: Mapping[str, object]) -> list[Ent
         if speaker not in here:
             fix = f"{nearest(speaker, map(str, here))}; correct corpora.NAME.speakers"
             raise UserError(f"{options.path}: no clip is of the speaker {speaker!r}{fix}")
-    return [entry for entry in entries if _wanted(entry.clip, options.speakers)]
+    if options.speakers is None:
+        return entries
+    return [entry for entry in entries if entry.clip is None or entry.clip.speaker in options.speakers]
 
 
 def _place(entry: Entry) -> tuple[str, float, str]:
@@ -154,20 +137,15 @@ def _clip_file(
         refusal = entry.refusal
     elif clip_id in broken:
         refusal = Refusal("known_broken")
+    elif file is None or (size_and_mtime[0] < 0 and not is_annexed(os.fspath(file))):
+        refusal = UNREADABLE
     else:
-        refusal = _refuse_file(file, size_and_mtime[0])
+        refusal = refuse_path(os.fspath(file), size_and_mtime[0])
     if refusal is None and clip_id in taken:
         refusal = Refusal("duplicate_clip_id", f"as {taken[clip_id]}")
     elif refusal is None:
         taken[clip_id] = path
     return ClipFile(path, clip_id, None if refusal else entry.clip, refusal, *size_and_mtime)
-
-
-def _refuse_file(file: MediaFile | None, size_bytes: int) -> Refusal | None:
-    """Return why a file is no clip, None if it may be one."""
-    if file is None or (size_bytes < 0 and not is_annexed(file.path)):
-        return UNREADABLE
-    return refuse_path(file.path, size_bytes)
 
 
 def leads_outside(options: CorpusOptions, files: Mapping[str, MediaFile]) -> dict[str, str]:
@@ -211,7 +189,7 @@ def fingerprints(files: Iterable[ClipFile], shards: int, times: bool = True) -> 
     lines: list[list[str]] = [[] for _ in range(shards)]
     for file in files:
         lines[shard_of(file.clip_id, shards)].append(_line(file, file.mtime_ns if times else 0))
-    return [_digest(sorted(entries)) for entries in lines]
+    return [digest(sorted(entries)) for entries in lines]
 
 
 def _line(file: ClipFile, time_ns: int) -> str:
@@ -222,12 +200,8 @@ def _line(file: ClipFile, time_ns: int) -> str:
     return repr((file.path, file.clip_id, file.size_bytes, time_ns, clip.speaker, clip.start_s, clip.end_s))
 
 
-def fingerprint(files: Iterable[ClipFile], shard: int, shards: int) -> str:
-    """Return the fingerprint of one shard; for all of them at once `fingerprints` is quicker."""
-    return fingerprints(files, shards)[shard]
-
-
-def _digest(lines: Sequence[str]) -> str:
+def digest(lines: Sequence[str]) -> str:
+    """Return a short hash of lines of text."""
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 
@@ -272,20 +246,14 @@ def _entries(place: str) -> list[os.DirEntry[str]]:
         ) from None
 
 
-def _size_and_mtime(entry: MediaFile | None) -> tuple[int, int]:
-    if entry is None:
-        return -1, -1
+def _size_and_mtime(file: MediaFile | None) -> tuple[int, int]:
     try:
-        status = entry.stat()
+        status = file.stat() if file is not None else None
     except OSError:
-        return -1, -1
-    if not stat.S_ISREG(status.st_mode):
+        status = None
+    if status is None or not stat.S_ISREG(status.st_mode):
         return -1, -1
     return status.st_size, status.st_mtime_ns
-
-
-def _wanted(clip: Clip | None, speakers: Sequence[str] | None) -> bool:
-    return clip is None or speakers is None or clip.speaker in speakers
 
 
 def _what_is_missing(entries: Mapping[str, object], options: CorpusOptions) -> str:
