@@ -17,10 +17,11 @@ from rich.console import Console
 from avpretext.config import CorpusOptions
 from avpretext.corpora import check as checking
 from avpretext.corpora import crema_d
-from avpretext.corpora.check import check, render
+from avpretext.corpora.check import check
 from avpretext.corpora.facts import CorpusCheck, FoldFacts
 from avpretext.corpora.findings import FIXES, Finding
 from avpretext.corpora.headers import FileHeader, read_header, refuse_by_header, spread
+from avpretext.corpora.overview import Overview
 from avpretext.corpora.reader import Clip, Entry, Published, Reader, Source
 from avpretext.corpora.readers import READERS
 from avpretext.flow.schemas import REASONS
@@ -60,7 +61,7 @@ def finding(found: CorpusCheck, reason: str) -> Finding:
 
 def shown(found: CorpusCheck, width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    console.print(render(found))
+    console.print(Overview(found))
     return console.file.getvalue()
 
 

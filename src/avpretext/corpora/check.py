@@ -20,7 +20,7 @@ from avpretext.corpora.folds import divide
 from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
 from avpretext.corpora.leaks import equal_names
 from avpretext.corpora.listening import Heard, Listened, copies_between, findings_of, listen, sound_of
-from avpretext.corpora.overview import render
+from avpretext.corpora.overview import Overview
 from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
 from avpretext.corpora.readers import reader_of
@@ -60,7 +60,7 @@ def run(
 ) -> int:
     """Print what `check` finds; return the exit status, 1 where something is wrong."""
     found = check(options, headers, listened, model, others)
-    Console(highlight=False).print(render(found))
+    Console(highlight=False).print(Overview(found))
     return 1 if found.wrong else 0
 
 
@@ -331,12 +331,8 @@ def _of_names(
 ) -> list[Finding]:
     """Return what must be known of speakers, labels, partitions and folders by their names.
 
-    Parameters
-    ----------
-    paths
-        Of all clips, also of those that are refused.
-    known, chosen
-        The label targets by name; those that will be learnt. Of the others a doubt is worth knowing, not wrong.
+    `paths` are of all clips, also of those that are refused; `known` are the label targets by name, `chosen` those that
+    will be learnt: of the others a doubt is worth knowing, not wrong.
     """
     folder = reader.speaker_folder(options, paths)
     speakers = index["speaker"].to_list()

@@ -106,18 +106,10 @@ def _with_paths(table: pl.DataFrame, file: Path, outside: bool) -> pl.DataFrame:
 def clips_of(table: pl.DataFrame, overlaps: bool = False) -> pl.DataFrame:
     """Return the clip of each row of a table, in the order of file and start.
 
-    Parameters
-    ----------
-    table
-        `path`, and any of `clip_id`, `speaker`, `sentence`, `level`, `start_s`, `end_s` (text or numbers).
-    overlaps
-        Whether clips of a file may overlap; otherwise the later one is refused.
-
-    Returns
-    -------
-    pl.DataFrame
-        All columns; `clip_id` is that of the table, else the path without extension and, for a stretch of a file, `_`
-        and its start in ms. `WRONG` says what is wrong with the stretch, null if nothing; start and end are null then.
+    `table` has `path`, and any of `clip_id`, `speaker`, `sentence`, `level`, `start_s`, `end_s` (text or numbers). A
+    `clip_id` that it lacks is the path without extension and, for a stretch of a file, `_` and its start in ms. `WRONG`
+    says what is wrong with the stretch, null if nothing; start and end are null then. Unless clips of a file may
+    overlap, the later one is wrong.
     """
     timed = _with_wrong(_with_times(table))
     if not overlaps:
@@ -166,23 +158,14 @@ def _with_wrong(table: pl.DataFrame) -> pl.DataFrame:
 
 def _with_overlaps(table: pl.DataFrame) -> pl.DataFrame:
     """Return the table with `WRONG` also where a stretch overlaps an earlier one of its file that is not wrong."""
-    whole = pl.col("start_s").is_null()
-    stretches = (
-        table.select("path", WRONG, start=pl.col("start_s").fill_null(0.0), end=pl.col("end_s"), whole=whole)
-        .with_row_index("number")
-        .filter(pl.col(WRONG).is_null())
-        .with_columns(pl.col("end").fill_null(float("inf")))
-        .sort("path", "whole", "start", "number", descending=[False, True, False, False])
-        .with_columns(before=pl.col("end").cum_max().shift(1).over("path"))
+    columns = {"start": pl.col("start_s").fill_null(0.0), "end": pl.col("end_s").fill_null(float("inf"))}
+    rows = table.select("path", WRONG, **columns, whole=pl.col("start_s").is_null()).with_row_index("number")
+    rows = rows.filter(pl.col(WRONG).is_null()).sort(
+        "path", "whole", "start", "number", descending=[False, True, False, False]
     )
-    touched = stretches.filter(pl.col("whole").not_() & (pl.col("start") < pl.col("before")))["path"].unique()
-    if touched.is_empty():
-        return table
-    wrong = table[WRONG].to_list()
-    ends: dict[str, float] = {}
-    rows = stretches.filter(pl.col("path").is_in(touched.implode())).select("number", "path", "start", "end", "whole")
-    for number, path, start, end, is_whole in rows.iter_rows():
-        if not is_whole and start < ends.get(path, 0.0):
+    wrong, ends = table[WRONG].to_list(), dict[str, float]()
+    for number, path, start, end, whole in rows.drop(WRONG).iter_rows():
+        if not whole and start < ends.get(path, 0.0):
             other = "one of the whole file" if ends[path] == float("inf") else f"one that ends at {ends[path]:g} s"
             wrong[number] = f"it starts at {start:g} s, within {other}"
         else:
@@ -218,21 +201,12 @@ def unlisted(clips: pl.DataFrame, files: Sequence[str]) -> list[Entry]:
     return [Entry(path, None, UNLISTED) for path in files if path not in listed and extension(path) in kinds]
 
 
-def first_of_each(clips: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows that stand for a clip: the stretch is right, and the clip_id is not of an earlier row."""
-    return clips.filter(pl.col(WRONG).is_null()).unique("clip_id", keep="first", maintain_order=True)
-
-
 def sources_in(table: pl.DataFrame, file: Path) -> dict[str, tuple[SourceKind, list[str]]]:
     """Return what a table knows of its clips that can be learnt: name, kind and columns, in the order of the columns.
 
     A column of numbers is an attribute, one of text a label; columns `NAME.CLASS` are the votes of NAME. A column whose
-    name is not of letters, digits, `_` and `-`, or starts with `-`, is left out.
-
-    Raises
-    ------
-    UserError
-        A column of numbers has other things in it, votes are no counts, or a name stands for two things.
+    name is not of letters, digits, `_` and `-`, or starts with `-`, is left out. It is an error if a column of numbers
+    has other things in it, if votes are no counts, or if a name stands for two things.
     """
     found: dict[str, tuple[SourceKind, list[str]]] = {}
     for column in table.columns:
@@ -276,17 +250,11 @@ def _check_votes(table: pl.DataFrame, column: str, file: Path) -> None:
 
 
 def read_source(clips: pl.DataFrame, kind: SourceKind, columns: Sequence[str]) -> pl.DataFrame:
-    """Return what `Source.read` returns, from the columns that `sources_in` names."""
-    rows = first_of_each(clips)
+    """Return what `Source.read` returns, of clips, from the columns that `sources_in` names."""
     numbers = [pl.col(column).cast(pl.Float64) for column in columns]
     if kind == "label":
-        return rows.select("clip_id", label=columns[0])
+        return clips.select("clip_id", label=columns[0])
     if kind == "attribute":
-        return rows.select("clip_id", value=numbers[0].fill_nan(None))
+        return clips.select("clip_id", value=numbers[0].fill_nan(None))
     named = zip(columns, numbers, strict=True)
-    return rows.select("clip_id", **{column.partition(".")[2]: count.fill_null(0) for column, count in named})
-
-
-def partitions_in(clips: pl.DataFrame, column: str = "fold") -> pl.DataFrame:
-    """Return `clip_id` and `partition` of the rows that name one."""
-    return first_of_each(clips).select("clip_id", partition=column).drop_nulls("partition")
+    return clips.select("clip_id", **{column.partition(".")[2]: count.fill_null(0) for column, count in named})

@@ -88,25 +88,19 @@ def sources(options: CorpusOptions) -> dict[str, Source]:
     found = clip_table.sources_in(_table(options), _file(options))
 
     def reading(kind: SourceKind, columns: Sequence[str]) -> Source:
-        return Source(kind, lambda options: clip_table.read_source(clip_table.clips_of(_table(options)), kind, columns))
+        return Source(kind, lambda options: clip_table.read_source(_clips(_table(options)), kind, columns))
 
     return {name: reading(kind, columns) for name, (kind, columns) in found.items()}
 
 
 def partitions(options: CorpusOptions) -> pl.DataFrame:
-    """Return the column `fold` of the table.
-
-    Raises
-    ------
-    UserError
-        There is no table, or it has no such column.
-    """
+    """Return the column `fold` of the table; it is an error if there is none."""
     if options.table is None:
         raise UserError(f"{options.path}: no partitions are known without a table; set corpora.NAME.table")
     rows = _table(options)
     if "fold" not in rows.columns:
         raise UserError(f"{_file(options)}: no column 'fold', which names the partition of a clip; add it")
-    return clip_table.partitions_in(clip_table.clips_of(rows))
+    return _clips(rows).select("clip_id", partition="fold").drop_nulls("partition")
 
 
 def transcripts(options: CorpusOptions) -> pl.DataFrame:
@@ -114,11 +108,17 @@ def transcripts(options: CorpusOptions) -> pl.DataFrame:
     rows = _table(options) if options.table else pl.DataFrame()
     if "transcript" not in rows.columns:
         return pl.DataFrame(schema={"clip_id": pl.String, "text": pl.String})
-    return clip_table.first_of_each(clip_table.clips_of(rows)).select("clip_id", text="transcript").drop_nulls("text")
+    return _clips(rows).select("clip_id", text="transcript").drop_nulls("text")
 
 
 def _table(options: CorpusOptions) -> pl.DataFrame:
     return clip_table.read(_file(options), options.outside)[0]
+
+
+def _clips(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that stand for a clip: the stretch is right, and the clip_id is not of an earlier row."""
+    right = clip_table.clips_of(rows).filter(pl.col(clip_table.WRONG).is_null())
+    return right.unique("clip_id", keep="first", maintain_order=True)
 
 
 def _file(options: CorpusOptions) -> Path:
