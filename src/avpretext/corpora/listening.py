@@ -26,7 +26,7 @@ from avpretext.media import ffmpeg
 from avpretext.media.clock import Sound
 from avpretext.media.decode import split_jpegs
 from avpretext.media.fingerprint import Words, band_power, fingerprint
-from avpretext.media.mono import Mono, Way
+from avpretext.media.mono import Mono
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import Stretch
 from avpretext.media.voice_activity import VoiceActivity
@@ -81,14 +81,8 @@ class Heard:
 
     Attributes
     ----------
-    clip_id, path, speaker
-        Of the clip.
     level_db
         Root mean square about the mean, below full scale.
-    offset
-        Mean, full scale 1.
-    silent, clipped, mix
-        See `mono.Mono`.
     zeros, speech
         Share of its time that is exactly 0, in stretches; in which somebody speaks.
     above_db
@@ -99,14 +93,10 @@ class Heard:
         Share of its pictures that show a face; None: not looked at.
     """
 
-    clip_id: str
+    clip: Clip
     path: str
-    speaker: str | None
+    mono: Mono
     level_db: float
-    offset: float
-    silent: bool
-    clipped: float
-    mix: Way
     zeros: float
     speech: float
     above_db: float
@@ -114,9 +104,7 @@ class Heard:
     faces: float | None = None
 
 
-def listen(
-    root: Path, clips: Mapping[str, Sequence[Clip]], which: Listened, model: Path | None, number: int = SAMPLE
-) -> tuple[Heard, ...]:
+def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Listened, model: Path | None) -> tuple[Heard, ...]:
     """Listen to clips of a corpus; those that cannot be decoded are left out, since `split` refuses them.
 
     Parameters
@@ -126,19 +114,19 @@ def listen(
     clips
         By file.
     which
-        All, or `number` of them, spread evenly over speakers and drawn by a fixed seed.
+        All, or `SAMPLE` of them, spread evenly over speakers and drawn by a fixed seed.
     model
         The file `face_landmarker.task`; None: faces are not looked for.
     """
     every = [(path, clip) for path, found in clips.items() for clip in found]
-    chosen = every if which == "all" else sample(every, number if which == "sample" else 0)
+    chosen = every if which == "all" else sample(every, SAMPLE if which == "sample" else 0)
     program = ffmpeg.program("bundled")
     looked_at = chosen if which == "all" else chosen[:LOOKED_AT]
     faces = _faces(root, looked_at, program, model) if model else {}
     hear = partial(_hear, root, program)
     threads = min(_THREADS, os.cpu_count() or 1)
     found = progress(ordered_map(hear, chosen, threads), total=len(chosen), unit="clips", label="listening")
-    heard = [replace(one, faces=faces.get(one.clip_id)) for one in found if one is not None]
+    heard = [replace(one, faces=faces.get(one.clip.clip_id)) for one in found if one is not None]
     return tuple(sorted(heard, key=lambda one: one.path))
 
 
@@ -171,21 +159,15 @@ def _hear(root: Path, program: str, named: tuple[str, Clip]) -> Heard | None:
         if process.header is None or not process.header.audio:
             return None
         samples = np.concatenate([*process.listen(SAMPLE_RATE_HZ), np.zeros(0, np.int16)])
-        return measured(samples, clip.clip_id, path, clip.speaker, process.sound.mono) if len(samples) else None
-
-
-def measured(samples: Samples, clip_id: str, path: str, speaker: str | None, mono: Mono) -> Heard:
-    """Measure a clip, shape (samples,); see `Heard`."""
+        mono = process.sound.mono
+    if not len(samples):
+        return None
     values = samples / 32768
     return Heard(
-        clip_id=clip_id,
-        path=path,
-        speaker=speaker,
+        clip,
+        path,
+        mono,
         level_db=float(20 * np.log10(max(values.std(), 1e-6))),
-        offset=mono.offset or 0.0,
-        silent=mono.silent,
-        clipped=mono.clipped,
-        mix=mono.way,
         zeros=zeros(samples),
         speech=float((VoiceActivity().probabilities(samples) > SPEECH_PROBABILITY).mean()),
         above_db=above_db(samples),
@@ -246,47 +228,47 @@ Rule = tuple[str, Callable[[Heard], bool], Callable[[Heard], str]]
 RULES: Mapping[str, Rule] = {
     "silent": (
         "there is no sound in the clip: it will be refused",
-        lambda clip: clip.silent, lambda clip: "",
+        lambda one: one.mono.silent, lambda one: "",
     ),
     "no_face": (
         "a face is found in too few of the pictures: the clip will be refused",
-        lambda clip: clip.faces is not None and clip.faces < FEW_FACES, lambda clip: f"{clip.faces:.0%}",
+        lambda one: one.faces is not None and one.faces < FEW_FACES, lambda one: f"{one.faces:.0%}",
     ),
     "clipped": (
         "one sample in 1,000 or more is at full scale or beyond",
-        lambda clip: clip.clipped >= CLIPPED_SHARE, lambda clip: f"{clip.clipped:.1%} of its samples",
+        lambda one: one.mono.clipped >= CLIPPED_SHARE, lambda one: f"{one.mono.clipped:.1%} of its samples",
     ),
     "inverted": (
         "the channels cancel each other: one is turned over before they are mixed",
-        lambda clip: clip.mix == "inverted", lambda clip: "",
+        lambda one: one.mono.way == "inverted", lambda one: "",
     ),
     "silent_channel": (
         "one of two channels is silent: it is left out, so that the level stays",
-        lambda clip: clip.mix == "silent_channel", lambda clip: "",
+        lambda one: one.mono.way == "silent_channel", lambda one: "",
     ),
     "no_speech_channel": (
         "somebody speaks on one channel, and the other has a beep, a time code, hum or music: that one is left out",
-        lambda clip: clip.mix == "no_speech_channel", lambda clip: "",
+        lambda one: one.mono.way == "no_speech_channel", lambda one: "",
     ),
     "no_speech": (
         "somebody speaks in less than a tenth of the time",
-        lambda clip: not clip.silent and clip.speech < LITTLE_SPEECH, lambda clip: f"{clip.speech:.0%}",
+        lambda one: not one.mono.silent and one.speech < LITTLE_SPEECH, lambda one: f"{one.speech:.0%}",
     ),
     "offset": (
         "the sound is not centred on 0",
-        lambda clip: abs(clip.offset) >= OFFSET, lambda clip: f"{clip.offset:+.1%} of full scale",
+        lambda one: abs(one.mono.offset or 0.0) >= OFFSET, lambda one: f"{one.mono.offset:+.1%} of full scale",
     ),
     "quiet": (
         "the sound is near the noise of 16 bits",
-        lambda clip: not clip.silent and clip.level_db < QUIET_DB, lambda clip: f"{clip.level_db:.0f} dB",
+        lambda one: not one.mono.silent and one.level_db < QUIET_DB, lambda one: f"{one.level_db:.0f} dB",
     ),
     "zeros": (
         "stretches of the sound are exactly 0: it was cut, padded or lost there",
-        lambda clip: not clip.silent and clip.zeros >= ZEROS, lambda clip: f"{clip.zeros:.0%} of its time",
+        lambda one: not one.mono.silent and one.zeros >= ZEROS, lambda one: f"{one.zeros:.0%} of its time",
     ),
     "narrow_band": (
         "nothing sounds above 4 kHz: it was recorded at 8 kHz, as by telephone",
-        lambda clip: not clip.silent and clip.above_db < NARROW_DB, lambda clip: "",
+        lambda one: not one.mono.silent and one.above_db < NARROW_DB, lambda one: "",
     ),
 }  # fmt: skip
 """Reason to what it means, when it is so, and what was seen."""
@@ -301,11 +283,11 @@ def findings_of(heard: Sequence[Heard], clips: int, video: bool) -> list[Finding
     looked_at = of if len(heard) < clips else ""
     found = []
     for reason, (meaning, is_so, seen) in RULES.items():
-        odd = [(clip.path, seen(clip)) for clip in heard if is_so(clip)]
+        odd = [(one.path, seen(one)) for one in heard if is_so(one)]
         examples = [f"{path} ({what})" if what else path for path, what in odd]
         found += counted(reason, meaning + looked_at, examples, reason in REFUSED)
     found += _of_levels(heard, looked_at) + _of_copies(heard, looked_at)
-    if video and heard and all(clip.faces is None for clip in heard):
+    if video and heard and all(one.faces is None for one in heard):
         meaning = "faces were not looked for: the face model, or a library that MediaPipe needs, is not here"
         found.append(Finding("faces", meaning))
     return found
@@ -325,16 +307,16 @@ def _of_levels(heard: Sequence[Heard], looked_at: str) -> list[Finding]:
 def _speaker_levels(heard: Sequence[Heard]) -> dict[str, float]:
     """Return the median level of each known speaker's clips, in dB below full scale."""
     levels = defaultdict(list)
-    for clip in heard:
-        if clip.speaker is not None and not clip.silent:
-            levels[clip.speaker].append(clip.level_db)
+    for one in heard:
+        if one.clip.speaker is not None and not one.mono.silent:
+            levels[one.clip.speaker].append(one.level_db)
     return {speaker: statistics.median(found) for speaker, found in levels.items()}
 
 
 def _of_copies(heard: Sequence[Heard], looked_at: str) -> list[Finding]:
     """Return that clips hold the same recording."""
-    pairs = [(heard[first], heard[second]) for first, second, _ in copies([clip.fingerprint for clip in heard])]
-    others = sum(first.speaker != second.speaker for first, second in pairs)
+    pairs = [(heard[first], heard[second]) for first, second, _ in copies([one.fingerprint for one in heard])]
+    others = sum(first.clip.speaker != second.clip.speaker for first, second in pairs)
     people = f", {others:,} of them under the names of different speakers" if others else ""
     meaning = f"pairs of clips hold the same recording, equal or re-encoded{people}{looked_at}"
     return counted("copies", meaning, [f"{second.path} is {first.path}" for first, second in pairs])
@@ -343,7 +325,7 @@ def _of_copies(heard: Sequence[Heard], looked_at: str) -> list[Finding]:
 def copies_between(heard: Sequence[Heard], theirs: Sequence[Heard], other: str) -> list[Finding]:
     """Return that clips of a corpus hold the same recording as clips of another; `other` is the place of that one."""
     every = [*heard, *theirs]
-    pairs = [pair for pair in copies([clip.fingerprint for clip in every]) if pair[0] < len(heard) <= pair[1]]
+    pairs = [pair for pair in copies([one.fingerprint for one in every]) if pair[0] < len(heard) <= pair[1]]
     meaning = f"pairs of clips hold the same recording in this corpus and in {other} (of those listened to)"
     return counted("copies", meaning, [f"{every[first].path} is {every[second].path}" for first, second, _ in pairs])
 
@@ -356,10 +338,10 @@ def sound_of(heard: Sequence[Heard], clips: int) -> str:
     spread = f", speakers {levels[0]:.0f} to {levels[-1]:.0f}" if len(levels) > 1 else ""
     said = [
         f"{len(heard):,} of {clips:,} clips listened to" if len(heard) < clips else f"all {clips:,} clips listened to",
-        f"level {statistics.median(clip.level_db for clip in heard):.0f} dB{spread}",
-        f"speech in {statistics.fmean(clip.speech for clip in heard):.0%} of the time",
+        f"level {statistics.median(one.level_db for one in heard):.0f} dB{spread}",
+        f"speech in {statistics.fmean(one.speech for one in heard):.0%} of the time",
     ]
-    faces = [clip.faces for clip in heard if clip.faces is not None]
+    faces = [one.faces for one in heard if one.faces is not None]
     if faces:
         said.append(f"a face in {statistics.fmean(faces):.0%} of the pictures of {len(faces)}")
     return ", ".join(said)
