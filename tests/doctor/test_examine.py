@@ -37,12 +37,12 @@ def test_a_configuration_that_is_wrong_or_not_there(tmp_path: Path) -> None:
 
 
 def test_corpora_that_are_not_there_or_empty(tmp_path: Path) -> None:
-    config = config_of(tmp_path)
-    assert [check.status for check in examine.corpora(config)] == ["ok"]
+    films = config_of(tmp_path).corpora["films"]
+    assert examine.corpus("films", films).status == "ok"
     (tmp_path / "media" / "ann").rmdir()
-    assert examine.corpora(config)[0].found == f"{tmp_path / 'media'} is empty"
+    assert examine.corpus("films", films).found == f"{tmp_path / 'media'} is empty"
     (tmp_path / "media").rmdir()
-    assert examine.corpora(config)[0].fix == "correct corpora.films.path"
+    assert examine.corpus("films", films).fix == "correct corpora.films.path"
 
 
 def test_an_ffmpeg_that_is_not_there_or_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

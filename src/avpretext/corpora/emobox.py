@@ -53,8 +53,7 @@ def listed_folds(folder: Path, clips: pl.DataFrame, learnable: pl.DataFrame, dev
     Raises
     ------
     UserError
-        There are no such lists, one is missing or cannot be read, most entries match no clip, or entries name several
-        channels of one file.
+        Lists are missing or cannot be read, most entries match no clip, or some name several channels of one file.
     """
     matcher = Matcher(clips)
     able = set(learnable["clip_id"])

@@ -71,16 +71,8 @@ def _of_leak(leak: dict[str, Any]) -> str:
 def equal_names(clips: pl.DataFrame, tested: str, readers: Mapping[str, str | None]) -> list[str]:
     """Return a warning for each corpus that is trained on and may have speakers of the tested one.
 
-    Names that published corpora give their speakers, such as 01, mean nothing in another published corpus.
-
-    Parameters
-    ----------
-    clips
-        `corpus`, `speaker`, `known`.
-    tested
-        Name of the tested corpus.
-    readers
-        Of each corpus; None: not known.
+    `clips` has `corpus`, `speaker`, `known`; `readers` has the reader of each corpus, None where it is not known. Names
+    that published corpora give their speakers, such as 01, mean nothing in another published corpus.
     """
     named = clips.filter("known").group_by("corpus").agg(pl.col("speaker").unique())
     people = {corpus: {key(name): name for name in names} for corpus, names in named.iter_rows()}

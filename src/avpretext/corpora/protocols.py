@@ -29,18 +29,9 @@ _DEV = {"dev", "development", "val", "valid", "validation"}
 
 @dataclass(frozen=True)
 class Fold:
-    """What trains, chooses the epoch and tests; each part sorted.
+    """What trains, chooses the epoch and tests, each sorted: speakers or, where made `by` them, clip_ids.
 
-    Attributes
-    ----------
-    number
-        From 0.
-    name
-        For people.
-    train, dev, test
-        Speakers, or clip_ids; without dev, fine-tuning keeps the last epoch.
-    by
-        What they are.
+    Without dev, fine-tuning keeps the last epoch. `number` counts from 0; `name` is for people.
     """
 
     number: int
@@ -55,14 +46,8 @@ class Fold:
 class Division:
     """The folds of a protocol, at least one, and what should be known of them.
 
-    Attributes
-    ----------
-    way
-        How the folds come about, a few words for people.
-    warnings
-        One line each.
-    needs_dev
-        Whether a fold without dev is a mistake.
+    `way` is how they come about, in a few words for people; `warnings` are one line each; `needs_dev` tells whether a
+    fold without dev is a mistake.
     """
 
     folds: list[Fold]

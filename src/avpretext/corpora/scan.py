@@ -26,10 +26,8 @@ class ClipFile:
         Relative to the corpus folder, posix.
     clip_id
         As the reader names it; for names that it refuses, the path without extension.
-    clip
-        What name and table say; None for what is refused.
-    refusal
-        Why it is no clip; None if it is one.
+    clip, refusal
+        What name and table say, or why it is no clip: one of them is None.
     size_bytes, mtime_ns
         As the file system has them; -1 for what cannot be read as a file (a broken link, a pipe).
     """

@@ -25,20 +25,10 @@ FORMS: tuple[Kind, ...] = ("multi_label", "distribution")
 
 @dataclass(frozen=True)
 class Setting:
-    """One label target of a corpus under its protocol.
+    """One label target of a corpus, as the configuration names it, such as `voice-distribution`, under its protocol.
 
-    Attributes
-    ----------
-    target
-        As the configuration names it, such as `voice-distribution`.
-    kind
-        What a clip's label is.
-    target_name
-        The target with the name of its label map, such as `voice-distribution-four`.
-    protocol
-        Name of the protocol.
-    votes
-        Whether raters' votes are behind the labels.
+    `kind` is what a clip's label is; `target_name` has the name of the label map too, such as
+    `voice-distribution-four`; `votes` tells whether raters' votes are behind the labels.
     """
 
     target: str
@@ -56,11 +46,7 @@ class Setting:
 def settings_of(options: CorpusOptions) -> list[Setting]:
     """Return the settings of a corpus, in the order of its targets; none for a corpus that is not fine-tuned.
 
-    Raises
-    ------
-    UserError
-        A target is not one of the corpus's, or its votes are needed and there are none; the protocol is not one that
-        the corpus has.
+    It is an error if the corpus lacks a target, the votes that a target needs, or the protocol.
     """
     if "finetune" not in options.use:
         return []

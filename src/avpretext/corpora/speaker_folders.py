@@ -27,18 +27,10 @@ _OF_SESSION = re.compile(r"(session|sess|ses)[-_]?\d+.*")
 
 @dataclass(frozen=True)
 class SpeakerFolder:
-    """Which folder names the speaker.
+    """Which folder names the speaker, by its `level`: from 1, the outermost; negative from the innermost; 0: none does.
 
-    Attributes
-    ----------
-    level
-        From 1, the outermost; negative from the innermost; 0: none does.
-    why
-        How that is known, for people; empty where there is nothing to add.
-    problem
-        Why it is not known; then `level` counts for nothing.
-    labels
-        Whether no folder is the speaker, since they are the labels.
+    `why` is how that is known, for people; empty where there is nothing to add. `problem` is why it is not known; then
+    `level` counts for nothing. `labels` tells whether no folder is the speaker, since they are the labels.
     """
 
     level: int

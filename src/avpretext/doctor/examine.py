@@ -44,14 +44,15 @@ def examine(config_file: Path) -> list[Check]:
         hardware.workflow(),
         ffmpeg_program(config.split.ffmpeg),
         planned,
-        *corpora(config),
+        *(corpus(name, options) for name, options in config.corpora.items()),
         face_model(config),
         hardware.disk(Path(config.results)),
         hardware.power(hardware.cores(), hardware.memory_gb()),
         hardware.gpu(gpu_wanted(config)),
         hardware.slurm(),
         pyfeat(config.action_units.pyfeat, config.action_units.backend == "pyfeat"),
-        hardware.voices(speaks(config)),
+        # A corpus with truth is the demo's, whose voices may have to be made.
+        hardware.voices(any(options.truth is not None for options in config.corpora.values())),
     ]
 
 
@@ -67,12 +68,8 @@ def configuration(file: Path) -> tuple[Config, Check]:
     return config, Check("configuration", "ok", f"{file}: corpora {names}")
 
 
-def corpora(config: Config) -> list[Check]:
-    """Look whether each corpus is where the configuration says; what is in it, `avpretext corpus` tells."""
-    return [_corpus(name, options) for name, options in config.corpora.items()]
-
-
-def _corpus(name: str, options: CorpusOptions) -> Check:
+def corpus(name: str, options: CorpusOptions) -> Check:
+    """Look whether a corpus is where the configuration says; what is in it, `avpretext corpus` tells."""
     folder = Path(options.path)
     if not folder.is_dir():
         demo = "data/demo" in folder.as_posix()
@@ -89,12 +86,9 @@ def ffmpeg_program(name: str) -> Check:
         path = ffmpeg.program(name)
         version = ffmpeg.version(path)
     except UserError as error:
-        return Check("ffmpeg", "missing", str(error), _ffmpeg_fix(name))
+        fix = checkout.make("environment") if name == "bundled" else "set split.ffmpeg: bundled"
+        return Check("ffmpeg", "missing", str(error), fix)
     return Check("ffmpeg", "ok", f"{version}, {path}")
-
-
-def _ffmpeg_fix(name: str) -> str:
-    return checkout.make("environment") if name == "bundled" else "set split.ffmpeg: bundled"
 
 
 def face_model(config: Config, reach: Callable[[str], bool] | None = None) -> Check:
@@ -162,8 +156,3 @@ def gpu_wanted(config: Config) -> list[str]:
     if config.action_units.backend == "pyfeat":
         asked["action_units.pyfeat.device"] = config.action_units.pyfeat.device
     return [option for option, device in asked.items() if device == "cuda"]
-
-
-def speaks(config: Config) -> bool:
-    """Tell whether a corpus of the configuration is the demo's, whose voices may have to be made."""
-    return any(options.truth is not None for options in config.corpora.values())

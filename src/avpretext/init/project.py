@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -115,7 +115,10 @@ def run(folder: Path, wishes: Wishes) -> None:
         A file would be overwritten, the corpus is missing or empty, or a wish cannot be granted.
     """
     _refuse_to_overwrite(folder)
-    corpus = _corpus(wishes)
+    if wishes.corpus is None and wishes.yes:
+        raise UserError("--corpus is missing: with --yes, name the folder of your recordings")
+    given = wishes.corpus or wishes.choose(None, "Folder of your recordings", Path("."), _checked_folder)
+    corpus = _checked_folder(str(given))
     found = _found(corpus, wishes)
     typer.echo(described(found))
     possible = guess.uses(found)
@@ -135,16 +138,9 @@ def run(folder: Path, wishes: Wishes) -> None:
     readme = README.format(
         name=folder.resolve().name, program=_program("avpretext"), snakemake=_program("snakemake"), next=command
     )
-    _write(folder, _project_files(text, readme))
+    _write(folder, text, readme)
     typer.echo(f"\nWrote {folder}: config.yaml, Snakefile, profiles/, README.md, .gitignore")
     typer.echo(f"Next:\n  cd {folder}\n  {_program('avpretext')} doctor\n  {command}")
-
-
-def _corpus(wishes: Wishes) -> Path:
-    if wishes.corpus is None and wishes.yes:
-        raise UserError("--corpus is missing: with --yes, name the folder of your recordings")
-    chosen = wishes.corpus or wishes.choose(None, "Folder of your recordings", Path("."), _checked_folder)
-    return _checked_folder(str(chosen))
 
 
 def _checked_folder(text: str) -> Path:
@@ -274,7 +270,10 @@ def _config_text(name: str, found: Found, use: list[str], shards: int, model: Pa
         "",
         "corpora:",
         f"  {name}:",
-        *(f"    {line}" for line in _lines(chosen)),
+        *(
+            f"    {key}: {json.dumps(value, ensure_ascii=False)} # {CorpusOptions.model_fields[key].description}"
+            for key, value in chosen.items()
+        ),
     ]
     if "finetune" in use:
         lines.append("    protocol: # which clips train, choose the epoch and test; docs/workflow.md has all")
@@ -286,31 +285,10 @@ def _config_text(name: str, found: Found, use: list[str], shards: int, model: Pa
     return "\n".join(lines) + "\n"
 
 
-def _lines(values: Mapping[str, object]) -> Iterator[str]:
-    for key, value in values.items():
-        yield f"{key}: {json.dumps(value, ensure_ascii=False)} # {CorpusOptions.model_fields[key].description}"
-
-
 def _model_at_hand(root: Path = checkout.ROOT) -> Path | None:
     """Return the folder of the face model if the checkout has it already, whole."""
     file = root / "results" / "models" / FACE_MODEL
     return file.parent if file.is_file() and sha256(file) == FACE_MODEL_SHA256 else None
-
-
-def _project_files(config: str, readme: str) -> dict[str, str]:
-    """Return {path in the project: content} of every file; the package must run from its checkout."""
-    snakefile = json.dumps(str(checkout.part("Snakefile")))
-    profiles = {
-        f"profiles/{name}/config.yaml": checkout.part(f"workflow/profiles/{name}/config.yaml").read_text("utf-8")
-        for name in PROFILES
-    }
-    return {
-        "config.yaml": config,
-        "Snakefile": SNAKEFILE.format(snakefile=snakefile),
-        "README.md": readme,
-        ".gitignore": IGNORED,
-        **profiles,
-    }
 
 
 def _refuse_to_overwrite(folder: Path) -> None:
@@ -323,8 +301,17 @@ def _refuse_to_overwrite(folder: Path) -> None:
         raise UserError(f"{folder}: {taken[0]} is there already, and is not overwritten; name a new folder")
 
 
-def _write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write the files of a project; its configuration is read back and checked."""
+def _write(folder: Path, config: str, readme: str) -> None:
+    """Write the files of a project, from the checkout that the package runs from; the configuration is checked."""
+    files = {
+        "config.yaml": config,
+        "Snakefile": SNAKEFILE.format(snakefile=json.dumps(str(checkout.part("Snakefile")))),
+        "README.md": readme,
+        ".gitignore": IGNORED,
+    }
+    for name in PROFILES:
+        profile = f"{name}/config.yaml"
+        files[f"profiles/{profile}"] = checkout.part(f"workflow/profiles/{profile}").read_text("utf-8")
     _refuse_to_overwrite(folder)
     for name, content in files.items():
         with atomic_path(folder / name) as temporary:
