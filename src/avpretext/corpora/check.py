@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -19,7 +18,7 @@ from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
 from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
 from avpretext.corpora.leaks import equal_names
-from avpretext.corpora.listening import Heard, Listened, copies_between, findings_of, listen, sound_of
+from avpretext.corpora.listening import Heard, Which, copies_between, findings_of, listen, sound_of
 from avpretext.corpora.overview import Overview
 from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
@@ -29,9 +28,6 @@ from avpretext.corpora.settings import split_target, targets_of
 from avpretext.errors import UserError
 from avpretext.flow.schemas import REASONS
 from avpretext.refusal import Refusal
-
-Opened = Literal["sample", "all", "none"]
-"""Which files' headers are read."""
 
 SAMPLE = 2000
 HOURS_TOLERANCE = 0.05
@@ -53,8 +49,8 @@ Clips = Mapping[str, Sequence[Clip]]
 
 def run(
     options: CorpusOptions,
-    headers: Opened = "sample",
-    listened: Listened = "sample",
+    headers: Which = "sample",
+    listened: Which = "sample",
     model: Path | None = None,
     others: Sequence[CorpusOptions] = (),
 ) -> int:
@@ -66,8 +62,8 @@ def run(
 
 def check(
     options: CorpusOptions,
-    headers: Opened = "sample",
-    listened: Listened = "none",
+    headers: Which = "sample",
+    listened: Which = "none",
     model: Path | None = None,
     others: Sequence[CorpusOptions] = (),
 ) -> CorpusCheck:
@@ -384,7 +380,7 @@ def _beside(
     speakers: Iterable[str | None],
     heard: Sequence[Heard],
     other: CorpusOptions,
-    listened: Listened,
+    listened: Which,
 ) -> list[Finding]:
     """Return what a corpus shares with another of the run: people of equal names, recordings under other names."""
     clips = _clips_by_file(scan(other))

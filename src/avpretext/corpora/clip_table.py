@@ -41,22 +41,9 @@ _ODD_PATH = re.compile(r"^/|^[A-Za-z]:[\\/]|^\.\.?/|/\.\.?(/|$)|//|^\.\.$")
 def read(file: Path, outside: bool = False) -> tuple[pl.DataFrame, list[Finding]]:
     """Read a CSV or Parquet table of clips, and what must be known of its cells; see `sheets.cleaned`.
 
-    Parameters
-    ----------
-    file
-        The table.
-    outside
-        Whether paths may leave the corpus folder.
-
-    Returns
-    -------
-    tuple[pl.DataFrame, list[Finding]]
-        Its columns as text, `start` and `end` renamed to `start_s` and `end_s`, and `ROW`, the number of the row.
-
-    Raises
-    ------
-    UserError
-        The file is missing, no table, or empty; a column is missing, doubled or misspelt; a path is empty or outside.
+    The table has its columns as text, `start` and `end` renamed to `start_s` and `end_s`, and `ROW`, the number of the
+    row. It is an error if the file is missing, no table, or empty, if a column is missing, doubled or misspelt, or if a
+    path is empty or leaves the corpus folder and may not (`outside`).
     """
     table = sheets.read(file)
     names = [SHORT.get(name, name) for name in (nfc(name).strip(EDGES) for name in table.columns)]

@@ -68,10 +68,8 @@ class CorpusCheck:
 
     Attributes
     ----------
-    options, parts
-        How it was read; the parts chosen.
-    published
-        What is known of the corpus; None for a folder of one's own.
+    options, parts, published
+        How it was read, the parts chosen, and what is published of it, if anything is.
     media, read
         Number of media files there by extension, and of those that are read.
     clips, size_bytes
@@ -80,10 +78,8 @@ class CorpusCheck:
         Hours; None where no header was read.
     speakers
         Clips of each speaker by label of the first target; None stands for unknown speakers and labels.
-    targets, partitions, protocols
-        What can be learnt; how the clips are divided.
-    shared_speakers
-        Speakers that are in several partitions.
+    targets, partitions, protocols, shared_speakers
+        What can be learnt; how the clips are divided, and speakers that are in several partitions.
     comparisons, findings
         Beside what is published; what is wrong or worth knowing.
     sound

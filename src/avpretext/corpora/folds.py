@@ -156,8 +156,8 @@ def divide(options: CorpusOptions, clips: pl.DataFrame, learnable: pl.DataFrame,
 
     Parameters
     ----------
-    options
-        Of the tested corpus.
+    options, corpus
+        Of the tested corpus; its name.
     clips
         All its clips, as in `index` or `segment`: `clip_id`, `path`, `recording`, `start_s`.
     learnable
@@ -165,8 +165,6 @@ def divide(options: CorpusOptions, clips: pl.DataFrame, learnable: pl.DataFrame,
         apart by `corpus`.
     seed
         What is drawn is drawn by.
-    corpus
-        Its name.
     """
     protocol, dev_speakers = options.protocol, options.protocol.dev_speakers
     known = learnable.filter("known")["speaker"].to_list()

@@ -135,20 +135,15 @@ def lengths_of(clips: Mapping[str, Sequence[Clip]], headers: Mapping[str, FileHe
     files, every = len(clips), [clip for found in clips.values() for clip in found]
     if all(clip.end_s is not None for clip in every):
         return Lengths(len(headers), files, sum(_length_s(clip, None) for clip in every) / 3600)
-    sound = {
-        path: header for path, header in headers.items() if isinstance(header, FileHeader) and not header.broken_off
-    }
-    declared = {path: header.duration_s for path, header in sound.items()}
-    known = [
-        sum(_length_s(clip, duration_s) for clip in clips[path])
-        for path, duration_s in declared.items()
-        if duration_s is not None
-    ]
-    if not known:
+    known, declared = [], False
+    for path, header in headers.items():
+        if isinstance(header, Refusal) or header.broken_off:
+            known.append(0.0)  # it will be refused: it adds nothing, and is no reason to guess
+        elif header.duration_s is not None:
+            known.append(sum(_length_s(clip, header.duration_s) for clip in clips[path]))
+            declared = True
+    if not declared:
         return Lengths(len(headers), files, None)
-    # What cannot be read will be refused: it adds nothing, and is no reason to guess.
-    lost = len(headers) - len(declared)
-    known += [0.0] * lost
     if len(headers) == files and len(known) == files:
         return Lengths(len(headers), files, sum(known) / 3600)
     spread_s = statistics.stdev(known) if len(known) > 1 else 0.0

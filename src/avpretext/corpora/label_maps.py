@@ -30,7 +30,11 @@ def label_map_of(options: CorpusOptions) -> LabelMap | None:
     if not isinstance(chosen, str):
         return checked(chosen, "label_map")
     if chosen.endswith(_SUFFIXES):
-        return checked(_parsed(_text_of(Path(chosen)), chosen), chosen)
+        try:
+            text = Path(chosen).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"label_map: {chosen}: cannot be read ({error}); correct corpora.NAME.label_map") from None
+        return checked(_parsed(text, chosen), chosen)
     return shipped_map(chosen, options.reader)
 
 
@@ -104,13 +108,6 @@ def unmatched_keys(label_map: LabelMap | None, labels: Collection[str | None]) -
     """
     idle = sorted(set(label_map or ()) - set(labels))
     return [f"label_map: no clip is labelled {', '.join(map(repr, idle))}"] if idle else []
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"label_map: {file}: cannot be read ({error}); correct corpora.NAME.label_map") from None
 
 
 def _parsed(text: str, place: str) -> Any:

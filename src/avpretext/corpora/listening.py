@@ -34,8 +34,8 @@ from avpretext.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.segment.face_count import count_faces
 
-Listened = Literal["sample", "all", "none"]
-"""Which clips are listened to."""
+Which = Literal["sample", "all", "none"]
+"""Which files are opened, or clips listened to."""
 
 SAMPLE = 100
 LOOKED_AT = 24
@@ -104,7 +104,7 @@ class Heard:
     faces: float | None = None
 
 
-def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Listened, model: Path | None) -> tuple[Heard, ...]:
+def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model: Path | None) -> tuple[Heard, ...]:
     """Listen to clips of a corpus; those that cannot be decoded are left out, since `split` refuses them.
 
     Parameters

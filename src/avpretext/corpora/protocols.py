@@ -232,17 +232,9 @@ def partition_folds(
     speakers are drawn), and all that are named test, or those chosen, test together. Otherwise each partition is a fold
     that tests once, or only those chosen, and the next is dev.
 
-    Parameters
-    ----------
-    clips
-        `clip_id`, `speaker`, `partition`; the last null where the corpus has none for the clip.
-    test_partitions
-        Those that test; None for all named test, or all.
-
-    Raises
-    ------
-    UserError
-        There is no partition to train on or to test; one that is chosen does not exist; fewer than three folds.
+    `clips` has `clip_id`, `speaker`, `partition`, null where the corpus has none for the clip. It is an error if there
+    is no partition to train on or to test, if one that is chosen does not exist, and if there are fewer than three
+    folds.
     """
     known = clips.filter(pl.col("partition").is_not_null())
     names = sorted(known["partition"].unique(), key=_natural)

@@ -50,10 +50,7 @@ _THOUSANDS = r"^[+-]?[1-9]\d{0,2}([.,]\d{3})*,\d{3}$|^[+-]?\d{1,3}(\.\d{3})+,\d+
 def read(file: Path, option: str = "table") -> pl.DataFrame:
     """Read a CSV or Parquet file, every column as text; see `read_csv`.
 
-    Raises
-    ------
-    UserError
-        The file is missing, and `corpora.NAME.OPTION` is to be corrected, or it is no such table.
+    It is an error if there is no such file, and `corpora.NAME.OPTION` is to be corrected, or if it is no table.
     """
     if not file.is_file():
         raise UserError(f"{file}: no such file; correct corpora.NAME.{option}")
@@ -72,24 +69,9 @@ def read_csv(
 ) -> pl.DataFrame:
     """Read a CSV file, every column as text, in composed Unicode and without white space around.
 
-    UTF-8 and, with its mark, UTF-16 are read. The separator is a comma, semicolon, tab or `|`, whichever the header
-    has, or the one of Excel's line `sep=;`.
-
-    Parameters
-    ----------
-    file
-        The table.
-    header
-        Whether the first line names the columns.
-    separator
-        Between columns; None: found out from the header.
-    fix
-        What to do about a file that is no table.
-
-    Raises
-    ------
-    UserError
-        The file is no table, or in another encoding; names the row.
+    UTF-8 and, with its mark, UTF-16 are read. The separator, unless given, is a comma, semicolon, tab or `|`, whichever
+    the header has, or the one of Excel's line `sep=;`. A file that is no table, or in another encoding, is an error
+    that names the row; `fix` says what to do.
     """
     text = _text_of(file)
     if told := _SEPARATOR_LINE.match(text):
@@ -104,13 +86,7 @@ def read_csv(
 
 
 def _text_of(file: Path) -> str:
-    """Return the text of a CSV file, without a byte order mark.
-
-    Raises
-    ------
-    UserError
-        It is no text in UTF-8, nor in UTF-16 with its mark.
-    """
+    """Return the text of a CSV file, without a byte order mark."""
     content = file.read_bytes()
     if content.startswith(_SPREADSHEETS):
         raise UserError(f"{file}: not a CSV table but a spreadsheet; save it as `CSV UTF-8`, and name that file")

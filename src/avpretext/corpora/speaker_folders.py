@@ -64,19 +64,10 @@ class SpeakerFolder:
 
 
 def find(paths: Sequence[str], chosen: int | None, labels: Mapping[str, str]) -> SpeakerFolder:
-    """Return which folder names the speaker.
+    """Return which folder names the speaker: the one that is `chosen`, else the one that the folders' names tell.
 
-    Parameters
-    ----------
-    paths
-        Of the clips, relative to the corpus.
-    chosen
-        `corpora.NAME.speaker_folder`.
-    labels
-        The label of each path, as far as a table has one.
+    `labels` has the label of each path, as far as a table has one.
 
-    Examples
-    --------
     >>> find(["angry/1.wav", "sad/2.wav"], None, {}).level
     0
     >>> find(["Actor_01/session1/1.wav", "Actor_02/session1/1.wav"], None, {}).level

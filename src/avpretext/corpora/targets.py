@@ -29,8 +29,6 @@ class Targets:
 
     Attributes
     ----------
-    kind
-        What a clip's label is.
     classes
         Names of the K values, sorted; of an attribute, its own name alone.
     labels
@@ -198,19 +196,13 @@ def mapped_votes(names: Sequence[str], counts: Floats, label_map: LabelMap | Non
     return classes, summed
 
 
-def winners(counts: Floats) -> NDArray[np.bool_]:
-    """Return which classes (N, K) have the most votes of a clip; none of a clip without votes."""
-    most = counts.max(axis=1, keepdims=True, initial=0.0)
-    first: NDArray[np.bool_] = (counts == most) & (most > 0)
-    return first
-
-
 def majority(classes: Sequence[str], counts: Floats, acted: Labels | None = None) -> tuple[Labels, int]:
     """Return the class that most raters chose, of votes (N, K), and the number of ties.
 
     A tie is decided by the `acted` class where it is among the winners; without, a clip whose votes tie has no label.
     """
-    first = winners(counts)
+    most = counts.max(axis=1, keepdims=True, initial=0.0)
+    first = (counts == most) & (most > 0)
     ties = first.sum(axis=1) > 1
     labels: Labels = []
     for number, row in enumerate(first):

@@ -150,9 +150,8 @@ def _pyfeat_fix(options: PyFeatOptions) -> str:
 
 def gpu_wanted(config: Config) -> list[str]:
     """Return the options that ask for a GPU and nothing else."""
-    asked: dict[str, str] = {"pretrain.device": config.pretrain.device, "finetune.device": config.finetune.device}
-    if config.deepemocluster.variants:
-        asked["deepemocluster.device"] = config.deepemocluster.device
-    if config.action_units.backend == "pyfeat":
-        asked["action_units.pyfeat.device"] = config.action_units.pyfeat.device
+    asked = {"pretrain.device": config.pretrain.device, "finetune.device": config.finetune.device}
+    asked |= {"deepemocluster.device": config.deepemocluster.device} if config.deepemocluster.variants else {}
+    by_pyfeat = config.action_units.backend == "pyfeat"
+    asked |= {"action_units.pyfeat.device": config.action_units.pyfeat.device} if by_pyfeat else {}
     return [option for option, device in asked.items() if device == "cuda"]

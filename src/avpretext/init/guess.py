@@ -1,5 +1,6 @@
 """What a folder of media most likely is: which reader knows its names, and what that reader finds."""
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,12 +81,10 @@ def _labels_of(options: CorpusOptions) -> list[str]:
     """Return the label targets that can be learnt of a corpus, those whose tables are there, the default first."""
     found = []
     for name, source in reader_of(options).sources(options).items():
-        try:
+        with contextlib.suppress(UserError):
             if source.read is not None:
                 source.read(options)
-        except UserError:
-            continue
-        found.append(name)
+            found.append(name)
     return found
 
 

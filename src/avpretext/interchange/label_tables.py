@@ -79,11 +79,16 @@ def gather(config: Config, corpus: str) -> LabelTables:
     settings = {name: Path(layout.folds(corpus, name)) for name in plan.settings[corpus]}
     if not present and not any(path.is_file() for path in targets.values()):
         raise UserError(f"{layout.results / corpus}: there are no labels of {corpus!r} yet; run the workflow first")
+    words = pl.col("label").replace_strict(LEVELS, return_dtype=pl.String)
     return LabelTables(
         corpus,
         clips,
         speaker_table(clips, reader_of(options).people(options)),
-        {task: chunk_table(present[f"labels_{task}"]) for task in CHUNK_TASKS if f"labels_{task}" in present},
+        {
+            task: shards.read(present[f"labels_{task}"]).with_columns(words)
+            for task in CHUNK_TASKS
+            if f"labels_{task}" in present
+        },
         shards.read(present["labels_emotion"]) if "labels_emotion" in present else None,
         {name: target_table(path) for name, path in targets.items() if path.is_file()},
         {name: fold_table(path, corpus) for name, path in settings.items() if path.is_file()},
@@ -101,11 +106,6 @@ def speaker_table(clips: pl.DataFrame, people: Mapping[str, Person]) -> pl.DataF
         pl.Series("sex", [person.sex for person in persons], pl.String),
         pl.Series("age", [person.age for person in persons], pl.Int32),
     )
-
-
-def chunk_table(path: Path) -> pl.DataFrame:
-    """Return the labels of chunks with `low` and `high` for 0 and 1."""
-    return shards.read(path).with_columns(pl.col("label").replace_strict(LEVELS, return_dtype=pl.String))
 
 
 def target_table(path: Path) -> TargetTable:
