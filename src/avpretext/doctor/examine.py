@@ -150,7 +150,7 @@ def _pyfeat_fix(options: PyFeatOptions) -> str:
 
 def gpu_wanted(config: Config) -> list[str]:
     """Return the options that ask for a GPU and nothing else."""
-    asked = {"pretrain.device": config.pretrain.device, "finetune.device": config.finetune.device}
+    asked: dict[str, str] = {"pretrain.device": config.pretrain.device, "finetune.device": config.finetune.device}
     asked |= {"deepemocluster.device": config.deepemocluster.device} if config.deepemocluster.variants else {}
     by_pyfeat = config.action_units.backend == "pyfeat"
     asked |= {"action_units.pyfeat.device": config.action_units.pyfeat.device} if by_pyfeat else {}
