@@ -25,10 +25,8 @@ def run(
         All shards that list the clips: those of `segment` where recordings are cut into clips, else of `index`.
     rejects
         All shards of the rejects of `index`, `split` and every later stage that can refuse.
-    corpus_name
-        The corpus, for the message.
-    options
-        How many may be refused.
+    corpus_name, options
+        The corpus, for the message; how many may be refused.
     output
         `schemas.REJECTS`, sorted by clip_id and path.
 

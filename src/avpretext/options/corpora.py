@@ -50,7 +50,9 @@ class CorpusOptions(Options):
     """One corpus: its folder, reader and use."""
 
     path: Annotated[str, Location()] = Field(description="folder of the corpus, as downloaded")
-    reader: str = Field("folder", description="reader of names and tables, e.g. crema_d; docs/corpora.md lists all")
+    reader: str = Field(
+        "folder", description="reader of names and tables, e.g. crema_d, or my_package.module:NAME; see docs/corpora.md"
+    )
     use: list[Literal["pretrain", "finetune"]] = Field(
         description="pretrain: for pseudo-labels and pre-training; finetune: its labels are learnt and tested"
     )
