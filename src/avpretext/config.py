@@ -106,7 +106,9 @@ class ReportOptions(Options):
     """The HTML report."""
 
     pictures: bool = Field(True, description="false: no pictures of people")
-    explorer_clips: int = Field(600, ge=0, description="so many clips, at most, can be looked up in the report")
+    explorer_clips: int = Field(
+        600, ge=0, description="maximum number of clips in the report's explorer; 0: no explorer"
+    )
     compare_action_units: Annotated[str | None, Location(watched=True)] = Field(
         None, description="results folder of a run on the same clips by another backend, to compare with; null: none"
     )
@@ -134,7 +136,7 @@ class DemoOptions(Options):
     seed: int = Field(1, ge=0, description="seed of the demo corpus")
     labelled_speakers: int = Field(10, ge=1, le=13, description="speakers of the labelled part")
     clips_per_emotion: int = Field(3, ge=1, le=12, description="labelled clips per speaker and emotion")
-    unlabelled_speakers: int = Field(13, ge=1, le=13, description="speakers of the unlabelled part, all others")
+    unlabelled_speakers: int = Field(13, ge=1, le=13, description="speakers of the unlabelled part, other people")
     clips_per_speaker: Count = Field(19, description="unlabelled clips per speaker")
     overlap: float = Field(0.7, ge=0, description="scatter of voices within an emotion; 0: none, larger: harder")
     coupling: Fraction = Field(0.6, description="correlation of vocal arousal and strength of the expression, 0..1")

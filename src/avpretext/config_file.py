@@ -12,9 +12,9 @@ from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError, nearest
 
 HEADER = """\
-# The demo, out of the box. Every key is here with its meaning and unit; a file of your own may leave keys out, for
-# their defaults. Other files: examples/. A file given with --configfile stands alone.
-# `avpretext config FILE` prints any configuration like this, with all values in force.
+# The demo's configuration: every key with its meaning and unit. Your own file may leave keys out; they have defaults.
+# A file given with --configfile replaces this one. Complete files are in examples/.
+# `avpretext config FILE` prints all keys of a configuration like this.
 """
 
 

@@ -23,6 +23,7 @@ from avpretext.action_units import fex, from_frames, pyfeat_weights
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.options.media import ActionUnitOptions
 from avpretext.options.pyfeat import PyFeatOptions
 
 PUBLISHED = Path(__file__).parent / "data" / "pyfeat.csv"
@@ -150,7 +151,8 @@ def test_a_shard_holds_each_frames_values_whatever_the_batch_size(tmp_path, monk
     results = []
     for size in (3, 16):
         output = tmp_path / f"{size}.parquet"
-        from_frames.run(frames, PyFeatOptions(weights=str(tmp_path / "hub"), batch_size=size), output)
+        pyfeat = PyFeatOptions(weights=str(tmp_path / "hub"), batch_size=size)
+        from_frames.run(frames, ActionUnitOptions(backend="pyfeat", pyfeat=pyfeat), output)
         results.append(shards.read(output))
     assert results[0].equals(results[1])
     assert sizes == [3, 3, 1, 1, 1, 7, 1, 1], "whole batches, cut where a clip ends or the size of its frames changes"

@@ -1,8 +1,10 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from tests.action_units.test_neutral import corpus as corpus  # the fixture
 from tests.face.faces import posed, resting_head, rotation
 
@@ -153,10 +155,42 @@ def test_a_backend_says_what_it_needs(tmp_path: Path) -> None:
             backends.run(backends.Inputs(), options, tmp_path / "units.parquet")
 
 
-def test_every_backend_of_the_configuration_is_a_module() -> None:
-    assert set(backends.BACKENDS) == set(backends.NEEDS)
-    for name in backends.BACKENDS:
-        ActionUnitOptions.model_validate({"backend": name, "imports": "folder"})
+OWN = """
+import json
+{needs}
+def measure(*arguments):
+    *inputs, options, output = arguments
+    output.write_text(json.dumps([str(path) for path in inputs] + [options.backend]))
+
+NOTHING = 3
+"""
+
+
+def test_a_backend_may_be_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_units.py").write_text(OWN.format(needs=""))
+    (tmp_path / "own_pictures.py").write_text(OWN.format(needs='NEEDS = ("frames", "index")'))
+    (tmp_path / "own_wrong.py").write_text(OWN.format(needs='NEEDS = ("sound",)'))
+    given = backends.Inputs(Path("landmarks"), Path("frames"), Path("index"))
+
+    def ran(backend: str, inputs: backends.Inputs = given) -> list[str]:
+        backends.run(inputs, ActionUnitOptions(backend=backend), tmp_path / "units.json")
+        return json.loads((tmp_path / "units.json").read_text())
+
+    assert ran("own_units:measure") == ["landmarks", "own_units:measure"]
+    assert ran("own_pictures:measure") == ["frames", "index", "own_pictures:measure"]
+    for backend, message in {
+        "own_units:measured": "has no 'measured'; did you mean 'measure'",
+        "own_units:NOTHING": "a int; expected a function of landmarks",
+        "own_unit:measure": "there is no module 'own_unit'",
+        "own_wrong:measure": "NEEDS of own_wrong has 'sound'; expected names among landmarks, frames",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            ran(backend)
+    with pytest.raises(UserError, match="'own_units:measure' needs --landmarks"):
+        ran("own_units:measure", backends.Inputs())
+    with pytest.raises(ValidationError, match="expected blendshapes, pyfeat, import, or code of your own as"):
+        ActionUnitOptions(backend="blendshape")
 
 
 def test_calibration_by_speaker_needs_the_resting_faces(tmp_path: Path) -> None:

@@ -17,11 +17,13 @@ from rich.console import Console
 from avpretext.config import CorpusOptions
 from avpretext.corpora import check as checking
 from avpretext.corpora import crema_d
-from avpretext.corpora.check import check, render
-from avpretext.corpora.facts import CorpusCheck, Division, Finding
+from avpretext.corpora.check import check
+from avpretext.corpora.facts import CorpusCheck, FoldFacts
+from avpretext.corpora.findings import FIXES, Finding
 from avpretext.corpora.headers import FileHeader, read_header, refuse_by_header, spread
+from avpretext.corpora.overview import Overview
 from avpretext.corpora.reader import Clip, Entry, Published, Reader, Source
-from avpretext.corpora.scan import READERS
+from avpretext.corpora.readers import READERS
 from avpretext.refusal import REASONS, Refusal
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
@@ -58,7 +60,7 @@ def finding(found: CorpusCheck, reason: str) -> Finding:
 
 def shown(found: CorpusCheck, width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    console.print(render(found))
+    console.print(Overview(found))
     return console.file.getvalue()
 
 
@@ -85,7 +87,7 @@ def test_a_whole_and_sound_copy_is_told_in_full_and_nothing_is_wrong(tmp_path, m
         "6 s of 6 s published",
         "all 2 published speakers",
     ]
-    assert Division("chou", 3, 2, 5, 91) in found.protocols
+    assert FoldFacts("chou", 3, 2, 5, 91) in found.protocols
     assert (found.wrong, checking.run(options)) == (0, 0)
     assert shown(found).endswith("\nNothing is wrong.\n")
 
@@ -145,7 +147,7 @@ def test_refused_files_are_told_by_reason_with_examples_and_the_fix(tmp_path, mo
 def test_every_reason_that_can_be_found_has_a_fix():
     of_later_stages = {"decode_error", "too_short", "too_long", "timeout", "no_face", "no_segments"}
     of_later_stages |= {"lost_sound", "no_text", "unknown_word", "silent", "no_alignment", "no_phones"}
-    assert set(REASONS) - of_later_stages <= set(checking.FIXES)
+    assert set(REASONS) - of_later_stages <= set(FIXES)
 
 
 def test_streams_that_are_missing_and_headers_that_cannot_be_read_are_wrong(tmp_path):
@@ -313,7 +315,7 @@ def test_only_a_target_that_is_to_be_learnt_is_wrong_when_it_cannot_be_read(tmp_
 
 def test_partitions_are_told_with_clips_speakers_and_those_in_several(tmp_path, monkeypatch):
     found = check(labelled(tmp_path, monkeypatch))
-    assert found.partitions == (Division("(none)", 1, 1), Division("test", 2, 2), Division("train", 1, 1))
+    assert found.partitions == (FoldFacts("(none)", 1, 1), FoldFacts("test", 2, 2), FoldFacts("train", 1, 1))
     assert found.shared_speakers == ("s",)
     assert "1 speaker is in several partitions, such as s" in " ".join(shown(found).split())
 
@@ -381,7 +383,7 @@ def test_real_clips_of_ravdess_are_told_as_they_are(shared_data):
     assert (found.clips, len(found.speakers), found.lengths.margin_hours) == (944, 16, None)
     assert found.lengths.hours == pytest.approx(0.977, abs=0.005)
     assert found.targets[0].counts["neutral"] == 64
-    assert found.protocols == (Division("emobox", 944, 16, 6, 24),)
+    assert found.protocols == (FoldFacts("emobox", 944, 16, 6, 24),)
     assert [entry.reason for entry in found.findings] == ["incomplete"]
 
 

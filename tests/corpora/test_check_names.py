@@ -8,10 +8,14 @@ import pytest
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora.check import check
-from avpretext.corpora.check_names import FIXES
 from avpretext.corpora.crema_d import EMOTIONS
-from avpretext.corpora.facts import Finding
+from avpretext.corpora.findings import Finding
 from avpretext.corpora.reader import AUDIO_EXTENSIONS
+
+ABOUT_NAMES = {
+    "words_for_nothing", "decimal_comma", "speaker_folder", "speaker_column", "untold_speaker", "folders_are_labels",
+    "alike_speakers", "alike_labels", "alike_partitions", "one_label", "untaught_class", "untested_class",
+}  # fmt: skip
 
 
 def corpus(
@@ -31,7 +35,7 @@ def found_in(options: CorpusOptions) -> dict[str, Finding]:
     """Return what is found about names and cells, by its reason; the first of several."""
     found = {}
     for entry in check(options, "none").findings:
-        if entry.reason in FIXES:
+        if entry.reason in ABOUT_NAMES:
             found.setdefault(entry.reason, entry)
     return found
 

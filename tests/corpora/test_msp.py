@@ -62,7 +62,7 @@ def test_podcast_files_without_a_row_are_unlabelled(podcast):
 
 
 def test_podcast_targets(podcast):
-    sources = msp_podcast.sources(podcast)
+    sources = msp_podcast.READER.sources(podcast)
     assert {name: source.kind for name, source in sources.items()} == {
         "emotion": "label", "arousal": "attribute", "valence": "attribute", "dominance": "attribute", "votes": "votes",
     }  # fmt: skip
@@ -78,7 +78,7 @@ def test_every_letter_is_spelled_out(tmp_path):
     rows += "hidden.wav,,,,,,,Test3\n"
     write(tmp_path, **{"Labels__labels_consensus.csv": HEADER + rows})
     given = options("msp_podcast", tmp_path, video=False)
-    labels = dict(msp_podcast.sources(given)["emotion"].read(given).rows())
+    labels = dict(msp_podcast.READER.sources(given)["emotion"].read(given).rows())
     assert labels == {
         "A": "angry", "C": "contempt", "D": "disgust", "F": "fear", "H": "happy", "N": "neutral", "S": "sad",
         "U": "surprise", "O": None, "X": None, "hidden": None,
@@ -89,17 +89,17 @@ def test_every_letter_is_spelled_out(tmp_path):
 def test_another_letter_is_named_with_file_and_row(podcast, tmp_path, letter):
     write(tmp_path, **{"Labels__labels_consensus.csv": HEADER + ROWS.replace(",U,", f",{letter},")})
     with pytest.raises(UserError, match=r"labels_consensus\.csv: MSP-PODCAST_0002_0002\.wav: EmoClass .*A, C, D"):
-        msp_podcast.sources(podcast)["emotion"].read(podcast)
+        msp_podcast.READER.sources(podcast)["emotion"].read(podcast)
 
 
 def test_an_attribute_that_is_no_number_is_named(podcast, tmp_path):
     write(tmp_path, **{"Labels__labels_consensus.csv": HEADER + ROWS.replace("4.125", "high")})
     with pytest.raises(UserError, match=r"MSP-PODCAST_0002_0001\.wav: EmoAct 'high' is no number"):
-        msp_podcast.sources(podcast)["arousal"].read(podcast)
+        msp_podcast.READER.sources(podcast)["arousal"].read(podcast)
 
 
 def test_podcast_partitions(podcast):
-    assert [row[1] for row in msp_podcast.partitions(podcast).rows()] == ["Test1", "train", "dev", "Test2"]
+    assert [row[1] for row in msp_podcast.READER.partitions(podcast).rows()] == ["Test1", "train", "dev", "Test2"]
 
 
 DETAILED = {
@@ -126,7 +126,7 @@ DETAILED = {
 def test_votes_count_raters_in_every_form_of_the_file(tmp_path, name):
     write(tmp_path, **{f"Labels__{name.strip()}": DETAILED[name]})
     given = options("msp_podcast", tmp_path, video=False)
-    votes = msp_podcast.sources(given)["votes"].read(given)
+    votes = msp_podcast.READER.sources(given)["votes"].read(given)
     assert votes.columns == ["clip_id", *msp.EMOTIONS, "other"]
     counts = [{label: count for label, count in row.items() if count} for row in votes.to_dicts()]
     assert counts == [{"clip_id": "a", "happy": 2, "other": 1}, {"clip_id": "b", "contempt": 1}]
@@ -134,7 +134,7 @@ def test_votes_count_raters_in_every_form_of_the_file(tmp_path, name):
 
 def test_older_releases_are_read(podcast, tmp_path):
     expected = scan(podcast)
-    labels = msp_podcast.sources(podcast)["emotion"].read(podcast)
+    labels = msp_podcast.READER.sources(podcast)["emotion"].read(podcast)
     text = (tmp_path / "Labels" / "labels_consensus.csv").read_text("utf-8")
     (tmp_path / "Labels" / "labels_consensus.csv").unlink()
     write(tmp_path, **{"labels__labels_concensus.csv": text})
@@ -144,18 +144,18 @@ def test_older_releases_are_read(podcast, tmp_path):
     rows = [dict(zip(names, row.split(","), strict=True)) for row in ROWS.splitlines()]
     write(tmp_path, **{"label__labels_consensus.json": json.dumps({row.pop("FileName"): row for row in rows})})
     assert scan(podcast) == expected
-    assert msp_podcast.sources(podcast)["emotion"].read(podcast).equals(labels)
-    assert msp_podcast.tables(podcast) == [str(tmp_path / "label" / "labels_consensus.json")]
+    assert msp_podcast.READER.sources(podcast)["emotion"].read(podcast).equals(labels)
+    assert msp_podcast.READER.tables(podcast) == [str(tmp_path / "label" / "labels_consensus.json")]
 
 
 def test_missing_tables_of_podcast_are_named(podcast, tmp_path):
     with pytest.raises(UserError, match=r"labels_detailed\.csv: no such file.*votes"):
-        msp_podcast.sources(podcast)["votes"].read(podcast)
+        msp_podcast.READER.sources(podcast)["votes"].read(podcast)
     (tmp_path / "Labels" / "labels_consensus.csv").unlink()
-    for call in (scan, msp_podcast.partitions, msp_podcast.sources(podcast)["emotion"].read):
+    for call in (scan, msp_podcast.READER.partitions, msp_podcast.READER.sources(podcast)["emotion"].read):
         with pytest.raises(UserError, match=r"labels_consensus\.csv: no such file; copy the folder Labels"):
             call(podcast)
-    assert msp_podcast.tables(podcast) == msp_podcast.annotations(podcast) == []
+    assert msp_podcast.READER.tables(podcast) == msp_podcast.READER.annotations(podcast) == []
     write(tmp_path, **{"Labels__labels_consensus.csv": "name,emotion\na.wav,N\n"})
     with pytest.raises(UserError, match=r"no column 'FileName'"):
         scan(podcast)
@@ -239,13 +239,13 @@ def test_face_sound_is_taken_where_it_was_cut(face):
 
 
 def test_face_targets_and_partitions(face, tmp_path):
-    sources = msp_face.sources(face)
+    sources = msp_face.READER.sources(face)
     assert list(sources) == ["emotion", "arousal", "valence", "dominance", "votes"]
     assert dict(sources["emotion"].read(face).rows()) == {
         "MSP-FACE_0009_0003": "contempt", "MSP-FACE_0001_0001": "happy", "MSP-FACE_0009_0019": None,
     }  # fmt: skip
     assert [sources[name].read(face)["value"][0] for name in msp.ATTRIBUTES] == [3.75, 3.5, 4.5]
-    assert [row[1] for row in msp_face.partitions(face).rows()] == ["train", "dev", "test"]
+    assert [row[1] for row in msp_face.READER.partitions(face).rows()] == ["train", "dev", "test"]
     with pytest.raises(UserError, match=r"labels_detailed\.json: no such file"):
         sources["votes"].read(face)
     workers = [{"Name": "W1", "EmoClass_Major": "Happy"}, {"Name": "W2", "EmoClass_Major": "Sad"}]
@@ -255,7 +255,7 @@ def test_face_targets_and_partitions(face, tmp_path):
     assert {name: count for name, count in votes.items() if count} == {
         "clip_id": "MSP-FACE_0001_0001", "happy": 1, "sad": 1,
     }  # fmt: skip
-    assert [len(msp_face.tables(face)), len(msp_face.annotations(face))] == [3, 2]
+    assert [len(msp_face.READER.tables(face)), len(msp_face.READER.annotations(face))] == [3, 2]
 
 
 @pytest.mark.parametrize(

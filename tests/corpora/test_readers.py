@@ -25,6 +25,7 @@ from avpretext.corpora import (
     ravdess,
     reader_of,
     scan,
+    settings_of,
     targets_of,
 )
 from avpretext.corpora.label_maps import shipped_maps
@@ -336,3 +337,47 @@ def test_people_of_the_real_corpus(shared_data):
     assert len(known) == 91
     assert known["1002"] == ("female", 21)
     assert Counter(person.sex for person in known.values()) == {"male": 48, "female": 43}
+
+
+OWN = """
+from avpretext.corpora.reader import Clip, Reader, acted, named, stem
+MINE = Reader(entries=named(lambda path: Clip(stem(path), label="happy") if "_" in path else None), sources=acted)
+OTHER = 3
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project's folder with a corpus, and a module that has a reader, where the workflow runs."""
+    (tmp_path / "readers_of_mine.py").write_text(OWN)
+    (tmp_path / "readers_of_mine_broken.py").write_text("1 / 0")
+    (tmp_path / "clips").mkdir()
+    for name in ("a_1.wav", "holiday.wav"):
+        (tmp_path / "clips" / name).write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    sys.modules.pop("readers_of_mine", None)
+
+
+def test_a_reader_of_the_users_own_is_named_by_its_module(project):
+    given = options("readers_of_mine:MINE", "clips", video=False)
+    found = {file.clip_id: file.clip for file in scan(given)}
+    assert found == {"a_1": Clip("a_1", label="happy"), "holiday": None}
+    assert [setting.name for setting in settings_of(given)] == ["acted.speaker_kfold"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("readers_of_mime:MINE", "cannot be imported .ModuleNotFoundError.*it is sought in .*corpora.NAME.reader"),
+        ("readers_of_mine_broken:MINE", "cannot be imported .ZeroDivisionError"),
+        (":MINE", "cannot be imported"),
+        ("readers_of_mine:MIME", "'MIME' of 'readers_of_mine' is not there; a Reader is expected: it has MINE"),
+        ("readers_of_mine:OTHER", "'OTHER' of 'readers_of_mine' is of the type int; a Reader is expected: it has MINE"),
+        ("json:JSONDecoder", "is of the type type; a Reader is expected: make one by avpretext.corpora.reader.Reader"),
+    ],
+)
+def test_a_reader_that_is_not_there_is_named_with_what_is(project, name, words):
+    with pytest.raises(UserError, match=f"reader: '{name}': .*{words}"):
+        reader_of(options(name))

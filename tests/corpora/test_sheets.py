@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from avpretext.corpora import cells, sheets, table
+from avpretext.corpora import clip_table, sheets
 from avpretext.errors import UserError
 
 PEOPLE = [("a.wav", "Jörg"), ("b.wav", "Zoë")]
@@ -35,7 +35,7 @@ def test_excels_line_for_the_separator_is_believed(tmp_path):
 def test_empty_columns_and_rows_at_the_edges_are_left_out(tmp_path):
     text = "path;speaker;;\na.wav;Jörg;;\n;;;\n"
     assert csv(tmp_path / "a.csv", text).columns == ["path", "speaker"]
-    assert table.read(tmp_path / "a.csv").select("path", "speaker").rows() == PEOPLE[:1]
+    assert clip_table.read(tmp_path / "a.csv")[0].select("path", "speaker").rows() == PEOPLE[:1]
 
 
 def test_a_column_of_lists_does_not_split_the_header(tmp_path):
@@ -74,7 +74,7 @@ def test_parquet_of_pandas_is_read_as_text_meant_it(tmp_path):
         "end": [datetime.timedelta(seconds=1.5), None, datetime.timedelta(seconds=2)],
     })  # fmt: skip
     rows.write_parquet(tmp_path / "a.parquet")
-    table, notes = cells.cleaned(sheets.read_parquet(tmp_path / "a.parquet"))
+    table, notes = sheets.cleaned(sheets.read(tmp_path / "a.parquet"))
     assert table.rows() == [
         ("a.wav", "1", "happy", "0.5", "true", "2024-01-02", None, "1.5"),
         ("b.wav", None, None, None, "false", None, None, None),
@@ -90,7 +90,7 @@ def test_parquet_of_pandas_is_read_as_text_meant_it(tmp_path):
 )
 def test_words_for_nothing_are_empty_cells_and_counted(word):
     table = pl.DataFrame({"path": ["a", "b", "c"], "emotion": ["sad", word, word], "fold": [word, "train", "test"]})
-    meant, notes = cells.cleaned(table)
+    meant, notes = sheets.cleaned(table)
     assert meant["emotion"].to_list() == ["sad", None, None]
     assert meant["fold"].to_list() == [None, "train", "test"]
     assert [(note.count, note.wrong) for note in notes] == [(2, True), (1, True)]
@@ -99,7 +99,7 @@ def test_words_for_nothing_are_empty_cells_and_counted(word):
 
 def test_names_that_only_look_like_nothing_stay():
     table = pl.DataFrame({"speaker": ["Nan", "Na", "Nil", "unknown"], "transcript": ["none", "NA", "-", "nan"]})
-    meant, notes = cells.cleaned(table)
+    meant, notes = sheets.cleaned(table)
     assert meant["speaker"].to_list() == ["Nan", "Na", "Nil", None]
     assert meant["transcript"].equals(table["transcript"])
     assert [note.count for note in notes] == [1]
@@ -107,7 +107,7 @@ def test_names_that_only_look_like_nothing_stay():
 
 def test_decimal_commas_are_numbers_and_told():
     table = pl.DataFrame({"arousal": ["0,5", "1", "-2,25", None], "start_s": ["0,5", "1,5", "2", None]})
-    meant, notes = cells.cleaned(table)
+    meant, notes = sheets.cleaned(table)
     assert meant["arousal"].to_list() == ["0.5", "1", "-2.25", None]
     assert meant["start_s"].to_list() == ["0.5", "1.5", "2", None]
     assert [(note.reason, note.count, note.wrong) for note in notes] == [("decimal_comma", 2, False)] * 2
@@ -115,18 +115,18 @@ def test_decimal_commas_are_numbers_and_told():
 
 @pytest.mark.parametrize("values", [["1,234", "12,500"], ["1.234,5", "2.000,25"]])
 def test_commas_that_may_part_thousands_are_not_guessed_at(values):
-    meant, (note,) = cells.cleaned(pl.DataFrame({"arousal": values}))
+    meant, (note,) = sheets.cleaned(pl.DataFrame({"arousal": values}))
     assert (meant["arousal"].to_list(), note.wrong) == (values, True)
 
 
 def test_words_with_commas_stay_words():
     table = pl.DataFrame({"emotion": ["happy, a little", "sad", "1,5"]})
-    assert cells.cleaned(table)[0].equals(table)
+    assert sheets.cleaned(table)[0].equals(table)
 
 
 def test_names_that_were_held_as_decimal_numbers_lose_their_zero():
     table = pl.DataFrame({"speaker": ["1.0", "12.0", None], "fold": ["1.0", "a", "2.0"], "level": ["1", "2", "3"]})
-    meant, notes = cells.cleaned(table)
+    meant, notes = sheets.cleaned(table)
     assert meant["speaker"].to_list() == ["1", "12", None]
     assert meant["fold"].to_list() == ["1.0", "a", "2.0"]
     assert notes == []

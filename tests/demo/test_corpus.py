@@ -20,10 +20,9 @@ from avpretext.demo.clips import perform
 from avpretext.demo.video import as_stored
 from avpretext.errors import UserError
 from avpretext.flow.columns import ACTION_UNITS
-from avpretext.media.clock import to_16_bit
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.ffmpeg import program
-from avpretext.media.filters import HighPass
+from avpretext.media.filters import HighPass, to_16_bit
 
 SMALL = DemoOptions(
     labelled_speakers=2, clips_per_emotion=1, unlabelled_speakers=2, clips_per_speaker=2, size=192, fps=25

@@ -70,7 +70,7 @@ def test_correlations_come_from_the_demos_table_and_the_rest_of_the_document_sta
 
 @pytest.mark.parametrize("word", ["FACS:", "Tian, Kanade", "ARKit:", "Soukupova & Cech,", "Duchenne"])
 def test_sources_are_given_in_full_below_the_table(word: str) -> None:
-    assert word in DOCUMENT[DOCUMENT.index(marks("distances")[1]) :]
+    assert word in DOCUMENT[DOCUMENT.index(marks("formulas")[1]) :]
 
 
 def test_units_of_the_mouth_are_named_as_they_are_treated() -> None:

@@ -66,7 +66,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (copy / "clips").mkdir()
     (copy / "mine.yaml").write_text(
         "corpora: {mine: {path: clips, use: [pretrain]}}\n"
-        "action_units: {backend: smile}\n"
+        "action_units: {backend: 'au_smile:measure'}\n"
         "pretrain: {task_sets: [[smile]], epochs: 1, dev_fraction: 0.34}\n"
     )
     write_shards(Layout(copy / "results"))

@@ -12,7 +12,7 @@ from avpretext.cli.base import summaries
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-FRONT = [page for page in PAGES if page.name in ("README.md", "start.md", "own-corpus.md")]
+FRONT = [page for page in PAGES if page.name in ("README.md", "start.md")]
 
 
 def blocks(page: Path, language: str) -> list[str]:

@@ -12,8 +12,8 @@ from PIL import Image
 
 from avpretext.corpora import crema_d
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "penalty.md"
-COMMAND = "python docs/generate/penalty_docs.py docs/penalty.md CREMA-D"
+DOCUMENTS = [Path(__file__).parents[2] / folder / "penalty.md" for folder in ("docs", "benchmarks")]
+COMMAND = "python docs/generate/penalty_docs.py docs/penalty.md benchmarks/penalty.md CREMA-D"
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_the_folds_are_trained_on_three_of_the_five_sessions(corpus: Path) -> No
 
 
 def test_the_document_has_the_numbers_of_the_votes(corpus: Path) -> None:
-    text = DOCUMENT.read_text("utf-8")
+    text = "".join(document.read_text("utf-8") for document in DOCUMENTS)
     for name, table in generated(corpus).items():
         begin, end = marks(name)
         assert text[text.index(begin) + len(begin) : text.index(end)] == table, COMMAND
@@ -67,7 +67,7 @@ def test_the_document_has_the_numbers_of_the_votes(corpus: Path) -> None:
 def test_tables_are_written_between_their_marks_and_the_rest_stays() -> None:
     begin, end = marks("counts")
     old = f"before\n{begin}stale\n{end}after\n"
-    assert replaced(old, {"counts": "| 1 |\n"}) == f"before\n{begin}| 1 |\n{end}after\n"
+    assert replaced(old, {"counts": "| 1 |\n", "weights": "| 2 |\n"}) == f"before\n{begin}| 1 |\n{end}after\n"
 
 
 def test_the_picture_has_a_panel_for_each_group_and_the_same_bytes_again(tmp_path: Path) -> None:

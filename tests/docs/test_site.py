@@ -85,4 +85,4 @@ def test_a_link_that_leads_nowhere_fails_and_is_named(build: ModuleType, tmp_pat
 def test_pages_that_the_contents_do_not_name_stand_under_more(build: ModuleType) -> None:
     told = build.contents(["workflow", "new_page"])
     assert ":caption: More\n\nnew_page" in told
-    assert "scaling" not in told
+    assert "cluster" not in told

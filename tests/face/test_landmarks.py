@@ -6,11 +6,12 @@ import pytest
 from numpy.typing import NDArray
 
 from avpretext import shards
+from avpretext.action_units.expressions import DIRECTIONS, strength
 from avpretext.config import LandmarkOptions
 from avpretext.face import landmarks
 from avpretext.face import preview as previews
 from avpretext.face.points import dlib_points
-from avpretext.face.thumbnails import DIRECTIONS, PIXELS
+from avpretext.face.thumbnails import PIXELS
 from avpretext.face.tracker import FaceTracker
 from avpretext.flow.artefacts import schema_of
 
@@ -48,7 +49,7 @@ class Results:
         folder.mkdir(exist_ok=True)
         names = ("landmarks.parquet", "rejects.parquet", "preview.parquet", "thumbnails.parquet")
         *paths, small = (folder / name for name in names)
-        landmarks.run(frames, model, options, landmarks.Artefacts(*paths, small))
+        landmarks.run(frames, model, options, landmarks.Artefacts(*paths, small, strength))
         self.landmarks, self.rejects, self.preview, self.thumbnails = (shards.read(path) for path in (*paths, small))
         self.bytes = paths[0].read_bytes() + small.read_bytes()
 

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avpretext.face import thumbnails
+from avpretext.action_units.expressions import DIRECTIONS, strength
 from avpretext.face.blendshapes import BLENDSHAPES
 from avpretext.face.points import MEDIAPIPE_TO_DLIB
-from avpretext.face.thumbnails import BLOCK, DIRECTIONS, PIXELS, Thumbnails, cut_face
+from avpretext.face.thumbnails import BLOCK, PIXELS, Thumbnails, cut_face
 from avpretext.face.tracker import Face
 
 SMILE, SNEER = DIRECTIONS.index(("AU06", "AU12")), DIRECTIONS.index(("AU09", "AU10"))
@@ -42,7 +42,7 @@ def test_the_frame_that_goes_furthest_is_kept_for_each_direction_also_beyond_a_b
     points: NDArray[np.float32],
 ) -> None:
     smiles = {7: 0.6, BLOCK + 5: 0.8, 2 * BLOCK + 1: 0.7}
-    found = Thumbnails()
+    found = Thumbnails(strength)
     for frame in range(3 * BLOCK):
         shapes = {"mouthSmile": smiles.get(frame, 0.0), "mouthUpperUp": 0.5 if frame == 3 else 0.0}
         found.offer(frame, frame / 25, picture(frame), face(points, **shapes))
@@ -58,23 +58,23 @@ def test_the_frame_that_goes_furthest_is_kept_for_each_direction_also_beyond_a_b
 def test_a_blink_is_no_expression(points: NDArray[np.float32]) -> None:
     shapes = [face(points, mouthSmile=0.5).blendshapes, face(points, mouthSmile=0.6, eyeBlink=1.0).blendshapes]
     dlib = points[MEDIAPIPE_TO_DLIB]
-    strength = thumbnails.directions(np.stack([dlib, dlib]), np.stack(shapes))
-    assert strength.shape == (2, len(DIRECTIONS))
-    assert strength[0, SMILE] > strength[1, SMILE]
-    assert strength[0, SNEER] > strength[1, SNEER]
+    found = strength(np.stack([dlib, dlib]), np.stack(shapes))
+    assert found.shape == (2, len(DIRECTIONS))
+    assert found[0, SMILE] > found[1, SMILE]
+    assert found[0, SNEER] > found[1, SNEER]
 
 
 def test_frames_without_a_face_are_passed_over(points: NDArray[np.float32]) -> None:
-    found = Thumbnails()
+    found = Thumbnails(strength)
     found.offer(0, 0.0, picture(10), face(points))
     found.offer(1, 0.04, picture(20), None)
     found.offer(2, 0.08, None, None)
     assert {(row["clip_id"], row["frame"]) for row in found.rows("a")} == {("a", 0)}
-    assert Thumbnails().rows("b") == []
+    assert Thumbnails(strength).rows("b") == []
 
 
 def test_no_more_than_a_block_of_frames_waits(points: NDArray[np.float32]) -> None:
-    found = Thumbnails()
+    found = Thumbnails(strength)
     for frame in range(5 * BLOCK):
         found.offer(frame, frame / 25, picture(1), face(points))
         assert len(found._waiting) < BLOCK

@@ -1,5 +1,7 @@
 import os
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mediapipe
@@ -110,6 +112,19 @@ def test_mediapipe_stays_silent(
     with FaceTracker(face_model, 2, 0.5) as tracker:
         tracker.track(portrait, 0.0)
     assert capfd.readouterr().err == ""
+
+
+def test_standard_error_is_back_after_threads_that_overlap(capfd: pytest.CaptureFixture[str]) -> None:
+    def quiet(seconds: float) -> None:
+        time.sleep(seconds)
+        with quiet_stderr():
+            os.write(2, b"a line of native code")
+            time.sleep(0.06)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(quiet, (0.0, 0.03)))
+    os.write(2, b"the stage goes on")
+    assert capfd.readouterr().err == "the stage goes on"
 
 
 @pytest.mark.parametrize("faces", [1, 2])

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from avpretext import shards
+from avpretext.action_units.expressions import strength
 from avpretext.config import CorpusOptions, LandmarkOptions, MediaOptions
 from avpretext.corpora import index
 from avpretext.face import landmarks, watch
@@ -44,7 +45,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def watched(films: Path, model: Path, output: Path, threads: int = 1) -> dict[str, Path]:
     path = {name: output / f"{name}.parquet" for name in NAMES}
-    artefacts = Artefacts(*(path[name] for name in NAMES[2:]))
+    artefacts = Artefacts(*(path[name] for name in NAMES[2:]), strength)
     options = MediaOptions(), path["audio"], path["rejects"], model, LandmarkOptions(), artefacts
     watch.run(films / "index.parquet", films / "corpus", *options, threads)
     return path
@@ -61,7 +62,7 @@ def stored(films: Path, face_model: Path, tmp_path_factory: pytest.TempPathFacto
     path = {name: tmp_path_factory.mktemp("stored") / f"{name}.parquet" for name in (*NAMES, "frames")}
     split.run(films / "index.parquet", films / "corpus", MediaOptions(jpeg_quality=2), *(path[name] for name in
               ("audio", "frames", "rejects")))  # fmt: skip
-    artefacts = Artefacts(*(path[name] for name in NAMES[2:]))
+    artefacts = Artefacts(*(path[name] for name in NAMES[2:]), strength)
     landmarks.run(path["frames"], face_model, LandmarkOptions(), artefacts)
     return path
 

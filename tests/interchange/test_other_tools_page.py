@@ -1,17 +1,17 @@
 """The examples of docs/other-tools.md run, on shards that are worked out by hand, and print what they promise."""
 
 import io
-import os
 import re
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
 from PIL import Image
+from typer.testing import CliRunner
 
 from avpretext import shards
+from avpretext.cli import app
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import MOTION_REGIONS
 from tests.interchange.conftest import write_corpus
@@ -49,10 +49,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     history = [{"seed": 0, "epoch": 1, "split": "dev", "measure": "loss", "value": 1.0}]
     place = folder / "results" / "pretrain" / "mean" / "energy" / "history.parquet"
     shards.write_table(place, history, schema_of("pretrain.history"), {})
-    (folder / ".venv" / "bin").mkdir(parents=True)
-    program = folder / ".venv" / "bin" / "avpretext"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m avpretext "$@"\n')
-    program.chmod(0o755)
     return folder
 
 
@@ -61,14 +57,21 @@ def test_every_section_with_an_example_is_tested() -> None:
 
 
 @pytest.mark.parametrize("title", PROMISED)
-def test_the_examples_of_a_section_run_and_print_what_they_promise(title: str, project: Path) -> None:
-    text = dict(SECTION.findall(PAGE))[title]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(project / "cache")}
-    printed = ""
-    for language, block in BLOCK.findall(text):
-        command = [sys.executable, "-c", block] if language == "python" else ["sh", "-ec", block]
-        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        printed += done.stdout
+def test_the_examples_of_a_section_run_and_print_what_they_promise(
+    title: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(project / "cache"))
+    for language, block in BLOCK.findall(dict(SECTION.findall(PAGE))[title]):
+        if language == "python":
+            exec(block, {})
+            continue
+        program, *arguments = shlex.split(block)
+        assert program == ".venv/bin/avpretext"
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0, done.exception
+        print(done.output)
+    printed = capsys.readouterr().out
     for words in PROMISED[title]:
         assert words in printed

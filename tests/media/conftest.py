@@ -1,5 +1,6 @@
 """Small media files, made on the fly."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -21,15 +22,31 @@ def ffmpeg() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[tuple[str, ...], Path]]:
+    """Files that were made once of no other file: folder, and by ending and arguments."""
+    return tmp_path_factory.mktemp("made"), {}
+
+
 @pytest.fixture
-def make(ffmpeg: str, tmp_path: Path) -> Make:
+def make(ffmpeg: str, tmp_path: Path, made: tuple[Path, dict[tuple[str, ...], Path]]) -> Make:
     """Run ffmpeg with these arguments and this file's name, and return the file."""
+    folder, known = made
+
+    def encode(file: Path, arguments: tuple[str, ...]) -> None:
+        subprocess.run([ffmpeg, "-y", "-nostdin", "-loglevel", "error", *arguments, f"file:{file}"], check=True)
 
     def run(name: str, *arguments: object) -> Path:
-        file = tmp_path / "corpus" / name
+        file, words = tmp_path / "corpus" / name, tuple(map(str, arguments))
         file.parent.mkdir(parents=True, exist_ok=True)
-        command = [ffmpeg, "-y", "-nostdin", "-loglevel", "error", *map(str, arguments), f"file:{file}"]
-        subprocess.run(command, check=True)
+        if "%" in name or any("lavfi" not in words[k - 2 : k] for k, word in enumerate(words) if words[k - 1] == "-i"):
+            encode(file, words)
+            return file
+        key = (file.suffix, *words)
+        if key not in known:
+            known[key] = folder / f"{len(known)}{file.suffix}"
+            encode(known[key], words)
+        shutil.copy(known[key], file)
         return file
 
     return run

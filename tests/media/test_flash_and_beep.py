@@ -31,7 +31,7 @@ H264 = ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-pix_fmt", "yuv42
 AAC = (*H264, "-c:a", "aac")
 AC3 = (*H264, "-c:a", "ac3")
 MPEG = ("-c:v", "mpeg2video", "-q:v", "3", "-c:a", "mp2")
-VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus")
+VP8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", 8, "-threads", 1, "-c:a", "libopus")
 VARIABLE = ("-vf", "select='not(mod(n,3))+eq(n,25)+eq(n,50)+eq(n,75)'", "-fps_mode", "vfr")
 CONTAINERS = {
     "a.mp4": AAC,
@@ -45,7 +45,7 @@ CONTAINERS = {
     "a.mkv": (*H264, "-c:a", "libmp3lame", "-ar", 44100),
     "hours.mkv": (*AAC, "-output_ts_offset", 10_800),
     "a.webm": VP8,
-    "vorbis.webm": ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libvorbis"),
+    "vorbis.webm": ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", 8, "-threads", 1, "-c:a", "libvorbis"),
     "a.ts": AAC,
     "hours.ts": (*AAC, "-output_ts_offset", 10_800),
     "a.m2ts": AC3,
@@ -64,6 +64,7 @@ class Studio:
 
     def __init__(self, program: str, folder: Path) -> None:
         self.program, self.folder = program, folder
+        self._made: dict[str, tuple[object, ...]] = {}
         self.master = self._master("master.mkv", "64x48", 48_000, 1)
         self.other = self._master("other.mkv", "128x72", 44_100, 2)
 
@@ -77,6 +78,9 @@ class Studio:
 
     def make(self, name: str, *arguments: object) -> Path:
         file = self.folder / name
+        if self._made.get(name) == arguments:
+            return file
+        self._made[name] = arguments
         command = [self.program, "-y", "-nostdin", "-loglevel", "error", *map(str, arguments), f"file:{file}"]
         subprocess.run(command, check=True)
         return file

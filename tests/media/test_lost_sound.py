@@ -18,7 +18,7 @@ from .conftest import Make
 ENCODINGS = {
     "mp4": ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"),
     "mkv": ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"),
-    "webm": ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"),
+    "webm": ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", 8, "-threads", 1, "-c:a", "libopus"),
     "ts": ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"),
     "flv": ("-c:v", "flv1", "-c:a", "aac"),
 }

@@ -56,8 +56,11 @@ def refused(source: Path, ffmpeg: str, stretch: Stretch, options: MediaOptions, 
 
 @pytest.fixture
 def film(make):
+    lossless = ("-c:v", "ffv1", "-c:a", "pcm_s16le")
+    master = make("../master.mkv", "-f", "lavfi", "-i", COUNTER, "-f", "lavfi", "-i", SWEEP, *lossless)
+
     def run(name: str, *encoding: object) -> Path:
-        return make(name, "-f", "lavfi", "-i", COUNTER, "-f", "lavfi", "-i", SWEEP, *encoding)
+        return make(name, "-i", master, *encoding)
 
     return run
 

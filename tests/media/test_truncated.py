@@ -23,7 +23,7 @@ Split = Callable[..., Decoded | Refusal]
 FILMS = {
     "a.mp4": X264, "fast.mp4": (*X264, "-movflags", "+faststart"), "fragments.mp4": (*X264, *FRAGMENTS), "a.mov": X264,
     "a.3gp": (*X264, "-c:a", "aac"), "a.mkv": X264,
-    "a.webm": ("-c:v", "libvpx", "-deadline", "realtime", "-ar", 48000), "a.flv": X264,
+    "a.webm": ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", 8, "-threads", 1, "-ar", 48000), "a.flv": X264,
     "a.avi": ("-c:v", "mpeg4", "-c:a", "libmp3lame"), "a.wmv": ("-c:v", "wmv2", "-c:a", "wmav2"),
     "a.mpg": ("-c:v", "mpeg1video", "-c:a", "mp2"), "a.vob": ("-c:v", "mpeg2video", "-c:a", "ac3"), "a.ts": X264,
     "a.m2ts": (*X264, "-c:a", "ac3"), "a.ogv": ("-c:v", "libtheora", "-c:a", "libvorbis"),

@@ -151,5 +151,5 @@ def test_example_in_the_documentation_is_a_configuration_of_as_many_runs_as_it_s
     (one,) = ablated.settings_compared(config)
     assert (one.named["target"], one.named["protocol"]) == ("voice-distribution", "chou")
     assert (len(ablate.levels_of(one, config)), ablated.measure_of(one, config)) == (24, "macro_f1")
-    assert "24\nsystems x 5 folds x 4 seeds = 480 runs" in text
+    assert "24 systems × 5 folds × 4 seeds = 480 runs" in " ".join(text.split())
     assert config.finetune.seeds == 4

@@ -290,7 +290,7 @@ def gpus(device):
 def memory(base_mb, per_mb, at_once=1):
     """Return a resource: memory in MB, by the size of what a job reads, for each of so many runs at once.
 
-    docs/cluster.md holds the figures against what jobs were measured to need.
+    benchmarks/memory.md compares the requests with measured memory.
     """
 
     def of_job(wildcards, input):

@@ -1,26 +1,32 @@
 """Stage `action_units`: their intensities, 0..1, frame by frame, by the backend that the configuration names.
 
-A backend is a module that writes the same artefact: `blendshapes` out of the landmarks; `pyfeat` out of the frames, in
-py-feat's own environment; `import` out of files that another program wrote. Only the one that is asked for is loaded,
-since what the others need may not be installed.
+A backend is a function that writes the artefact: `blendshapes` out of the landmarks; `pyfeat` out of the frames, in
+py-feat's own environment; `import` out of files that another program wrote; or the user's own, as
+`my_package.module:NAME`. Only the backend in use is loaded, since the packages of the others may be missing.
 """
 
 import importlib
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from avpretext import own_code
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 
 BACKENDS = {
-    "blendshapes": "avpretext.action_units.from_landmarks",
-    "pyfeat": "avpretext.action_units.from_frames",
-    "import": "avpretext.action_units.from_files",
+    "blendshapes": ("avpretext.action_units.from_landmarks", ("landmarks", "index", "neutral")),
+    "pyfeat": ("avpretext.action_units.from_frames", ("frames",)),
+    "import": ("avpretext.action_units.from_files", ("landmarks", "index", "folder")),
 }
-"""Modules of the backends, by the names that the configuration uses."""
+"""By the name that the configuration uses: module, and the `Inputs` that its `run` takes."""
 
-NEEDS = {"blendshapes": ("landmarks", "index"), "pyfeat": ("frames",), "import": ("landmarks", "index", "folder")}
-"""What each of them reads, see `Inputs`."""
+OWN_NEEDS = ("landmarks",)
+"""The inputs of the user's own backend, unless its module has other `NEEDS`."""
+
+OPTIONAL = ("neutral",)
+"""Inputs that may be missing: calibration may need no table of resting faces."""
 
 
 @dataclass(frozen=True)
@@ -61,17 +67,47 @@ def run(inputs: Inputs, options: ActionUnitOptions, output: Path) -> None:
     Raises
     ------
     UserError
-        An input that the backend needs is not given, or what the backend says.
+        An input that the backend needs is not given, the user's own backend cannot be imported, or the backend fails.
     """
-    for name in NEEDS[options.backend]:
-        if getattr(inputs, name) is None:
+    needed = needs(options.backend)
+    for name in needed:
+        if getattr(inputs, name) is None and name not in OPTIONAL:
             raise UserError(f"action_units.backend = {options.backend!r} needs --{name}")
-    backend = importlib.import_module(BACKENDS[options.backend])
-    if options.backend == "blendshapes":
-        backend.run(inputs.landmarks, inputs.index, inputs.neutral, options, output)
-    elif options.backend == "pyfeat":
-        backend.run(inputs.frames, options.pyfeat, output)
-    elif options.backend == "import":
-        backend.run(inputs.landmarks, inputs.index, inputs.folder, options, output)
-    else:
-        backend.run(inputs.landmarks, options, output)
+    function_of(options.backend)(*(getattr(inputs, name) for name in needed), options, output)
+
+
+def needs(backend: str) -> tuple[str, ...]:
+    """Return the names of the `Inputs` that a backend takes, in the order of its parameters.
+
+    Raises
+    ------
+    UserError
+        The user's own backend cannot be imported, or names an input that there is not.
+    """
+    if backend in BACKENDS:
+        return BACKENDS[backend][1]
+    function_of(backend)
+    module = backend.partition(":")[0]
+    needed = tuple(getattr(sys.modules[module], "NEEDS", OWN_NEEDS))
+    known = tuple(Inputs.__dataclass_fields__)
+    if unknown := [name for name in needed if name not in known]:
+        raise UserError(
+            f"action_units.backend = {backend!r}: NEEDS of {module} has {unknown[0]!r}; expected names among"
+            f" {', '.join(known)}"
+        )
+    return needed
+
+
+def function_of(backend: str) -> Callable[..., None]:
+    """Import a backend, and return its function of the inputs that it `needs`, `ActionUnitOptions`, and the output."""
+    if backend in BACKENDS:
+        run_of_module: Callable[..., None] = importlib.import_module(BACKENDS[backend][0]).run
+        return run_of_module
+    found = own_code.resolve(backend, "action_units.backend")
+    if not callable(found):
+        raise UserError(
+            f"action_units.backend = {backend!r}: a {type(found).__name__}; expected a function of"
+            f" {', '.join(OWN_NEEDS)} (or what NEEDS of its module names), options and output"
+        )
+    own: Callable[..., None] = found
+    return own

@@ -10,7 +10,7 @@ What a CSV does not know is null: AUs that its tool lacks, pictures without row,
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -20,16 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext import shards
+from avpretext.action_units import unit_shards
 from avpretext.action_units.au_csv import ROUNDING_S, read_track, tool_of
 from avpretext.action_units.au_match import match
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
-from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import is_outside
 from avpretext.media.picture_times import pictures_of
 from avpretext.media.stretches import Stretch
-from avpretext.progress import progress
+from avpretext.writing import warn_of
 
 Floats = NDArray[np.float64]
 
@@ -39,8 +39,6 @@ MAX_GAP_S = 0.2
 MAX_LOST_S = 0.1
 """The same where pictures in between have no row. From every fifth picture of 25 a second, interpolated values would
 correlate .93 with the truth, from every second .99."""
-
-EXAMPLES = 5
 
 
 @dataclass(frozen=True)
@@ -101,12 +99,10 @@ def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, 
     if clip_ids and not found.files:
         raise UserError(_nothing_found(folder, found))
     counts = {"missing": len(found.missing), "ambiguous": len(found.ambiguous), **tools_of(found.files.values())}
-    made_by = shards.provenance("action_units", {"backend": "import"}, imported=counts)
     tally, importer = _Tally(), _Importer()
-    label = f"action_units {output.parent.parent.name}/{output.stem}"
-    with shards.ShardWriter(output, schema_of("action_units"), made_by) as writer:
-        clips = shards.iterate_clips(landmarks, ["frame", "time_s"])
-        for clip_id, rows in progress(clips, total=len(clip_ids), unit="clips", label=label):
+
+    def measured() -> Iterator[unit_shards.Units]:
+        for clip_id, rows in shards.iterate_clips(landmarks, ["frame", "time_s"]):
             grid = rows["time_s"].to_numpy()
             values = np.full((len(grid), len(ACTION_UNITS)), np.nan)
             if clip_id in found.files:
@@ -116,9 +112,9 @@ def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, 
                     tally.clips[oddity].append(clip_id)
             tally.frames += len(grid)
             tally.measured += int(np.isfinite(values).any(axis=1).sum())
-            columns = {name: rows[name] for name in ("clip_id", "frame", "time_s")}
-            columns |= {unit: shards.nullable(values[:, k]) for k, unit in enumerate(ACTION_UNITS)}
-            writer.write(columns)
+            yield {name: rows[name] for name in ("clip_id", "frame", "time_s")}, values
+
+    unit_shards.write(output, measured(), len(clip_ids), {"backend": "import"}, imported=counts)
     _report(folder, found, counts, tally)
 
 
@@ -286,16 +282,7 @@ def _report(folder: Path, found: Found, counts: Mapping[str, int], tally: _Tally
     share = tally.measured / tally.frames if tally.frames else 0.0
     parts = [f"{count} {name}" for name, count in counts.items() if count]
     print(f"action_units: CSV files: {', '.join(parts)}; {share:.1%} of the frames measured", file=sys.stderr)
-    _warn(f"have no CSV below {folder}: all of them is a gap", found.missing)
-    _warn(f"could each mean several CSV files below {folder}: all of them is a gap", found.ambiguous)
+    warn_of("action_units", f"have no CSV below {folder}: all of them is a gap", found.missing)
+    warn_of("action_units", f"could each mean several CSV files below {folder}: all of them is a gap", found.ambiguous)
     for oddity, clip_ids in tally.clips.items():
-        _warn(oddity, clip_ids)
-
-
-def _warn(what: str, clip_ids: Sequence[str]) -> None:
-    if clip_ids:
-        more = ", ..." if len(clip_ids) > EXAMPLES else ""
-        print(
-            f"action_units: warning: {len(clip_ids)} clips {what}: {', '.join(clip_ids[:EXAMPLES])}{more}",
-            file=sys.stderr,
-        )
+        warn_of("action_units", oddity, clip_ids)

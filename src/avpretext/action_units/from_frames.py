@@ -21,12 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avpretext import shards
-from avpretext.action_units import fex, pyfeat_weights
+from avpretext.action_units import fex, pyfeat_weights, unit_shards
 from avpretext.errors import UserError
-from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.options.media import ActionUnitOptions
 from avpretext.options.pyfeat import PyFeatOptions
-from avpretext.progress import progress
 
 Images = NDArray[np.uint8]
 Detector = Callable[[Images], fex.Faces]
@@ -36,15 +35,15 @@ PLACE_ONLY = {"python", "weights"}
 """Options that say where things are and shape no result; they stay out of the provenance."""
 
 
-def run(frames: Path, options: PyFeatOptions, output: Path) -> None:
+def run(frames: Path, all_options: ActionUnitOptions, output: Path) -> None:
     """Measure the action units in every frame of a shard.
 
     Parameters
     ----------
     frames
         Shard of `split/frames`.
-    options
-        Detector, its models, the weights' folder, batch size and device.
+    all_options
+        Of which `pyfeat` counts: detector, its models, the weights' folder, batch size and device.
     output
         Where the shard goes.
 
@@ -53,21 +52,19 @@ def run(frames: Path, options: PyFeatOptions, output: Path) -> None:
     UserError
         Weights are missing, py-feat cannot be imported, or there is no such device.
     """
+    options = all_options.pyfeat
     weights = pyfeat_weights.located(options)
     detect = load_detector(options)
-    made_by = shards.provenance(
-        "action_units", {"backend": "pyfeat", "pyfeat": options.model_dump(mode="json", exclude=PLACE_ONLY)}, weights
-    )
+    shaped_by = {"backend": "pyfeat", "pyfeat": options.model_dump(mode="json", exclude=PLACE_ONLY)}
     clips = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
-    total = shards.read(frames, ["clip_id"])["clip_id"].n_unique()
-    label = f"action_units {output.parent.parent.name}/{output.stem}"
-    with shards.ShardWriter(output, schema_of("action_units"), made_by) as writer:
-        for clip_id, parts in progress(clips, total=total, unit="clips", label=label):
-            writer.write(clip_columns(clip_id, (rows for _, rows in parts), detect, options.batch_size))
+    measured = (
+        clip_units(clip_id, (rows for _, rows in parts), detect, options.batch_size) for clip_id, parts in clips
+    )
+    unit_shards.write(output, measured, len(shards.rows_per_clip(frames)), shaped_by, models=weights)
 
 
-def clip_columns(clip_id: str, parts: Iterable[pa.Table], detect: Detector, batch_size: int) -> dict[str, Any]:
-    """Return the columns of a clip, null in frames that show no face or cannot be decoded."""
+def clip_units(clip_id: str, parts: Iterable[pa.Table], detect: Detector, batch_size: int) -> unit_shards.Units:
+    """Return the action units of a clip, NaN in frames that show no face or cannot be decoded."""
     numbers: list[int] = []
     times: list[float] = []
     units: list[NDArray[np.float64]] = []
@@ -83,9 +80,7 @@ def clip_columns(clip_id: str, parts: Iterable[pa.Table], detect: Detector, batc
         numbers += frame
         times += time_s
         units.append(values)
-    table = np.concatenate(units)
-    columns = {"clip_id": [clip_id] * len(numbers), "frame": numbers, "time_s": times}
-    return columns | {unit: shards.nullable(table[:, k]) for k, unit in enumerate(ACTION_UNITS)}
+    return {"clip_id": [clip_id] * len(numbers), "frame": numbers, "time_s": times}, np.concatenate(units)
 
 
 def batches(parts: Iterable[pa.Table], size: int) -> Iterator[list[tuple[int, float, Images | None]]]:

@@ -7,15 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.action_units import formulas, neutral
+from avpretext.action_units import formulas, neutral, unit_shards
 from avpretext.action_units.measures import measure
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 from avpretext.face import geometry
 from avpretext.face.landmark_shards import ClipLandmarks, blocks, evenly, read_clips
-from avpretext.flow.artefacts import schema_of
-from avpretext.flow.columns import ACTION_UNITS
-from avpretext.progress import progress
 
 Floats = NDArray[np.float64]
 
@@ -39,16 +36,10 @@ def run(landmarks: Path, index: Path, neutral_faces: Path | None, options: Actio
     output
         Where the shard goes.
     """
-    made_by = shards.provenance("action_units", {"backend": "blendshapes", "calibration": options.calibration})
     rest_of = resting_faces(index, neutral_faces, options)
-    total = len(shards.rows_per_clip(landmarks))
-    label = f"action_units {output.parent.parent.name}/{output.stem}"
-    with shards.ShardWriter(output, schema_of("action_units"), made_by) as writer:
-        for clip in progress(read_clips(landmarks), total=total, unit="clips", label=label):
-            values = from_blendshapes(clip, rest_of(clip.clip_id))
-            columns = {"clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s}
-            columns |= {unit: shards.nullable(values[:, k]) for k, unit in enumerate(ACTION_UNITS)}
-            writer.write(columns)
+    measured = ((clip.keys, from_blendshapes(clip, rest_of(clip.clip_id))) for clip in read_clips(landmarks))
+    shaped_by = {"backend": "blendshapes", "calibration": options.calibration}
+    unit_shards.write(output, measured, len(shards.rows_per_clip(landmarks)), shaped_by)
 
 
 def resting_faces(

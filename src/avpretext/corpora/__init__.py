@@ -1,9 +1,9 @@
 """Corpora by name: which files are clips, who speaks, and what the corpus knows of each."""
 
-from avpretext.corpora.beforehand import check_before_run
 from avpretext.corpora.reader import Clip, Reader
-from avpretext.corpora.scan import READERS, ClipFile, fingerprint, fingerprints, reader_of, scan
-from avpretext.corpora.settings import Setting, settings_of, target_name, targets_of
+from avpretext.corpora.readers import READERS, reader_of
+from avpretext.corpora.scan import ClipFile, fingerprints, scan
+from avpretext.corpora.settings import Setting, check_before_run, settings_of, target_name, targets_of
 
 __all__ = [
     "READERS",
@@ -12,7 +12,6 @@ __all__ = [
     "Reader",
     "Setting",
     "check_before_run",
-    "fingerprint",
     "fingerprints",
     "reader_of",
     "scan",

@@ -1,129 +1,144 @@
-"""What a reader of results must be told of the speakers and labels that they rest on, in words.
+"""What a reader of results must know of speakers, labels and folds, as findings.
 
-Everything here is a pure function of clips: `corpus`, `clip_id`, `speaker`, `known` (whether the speaker is), and of
-their classes: `corpus`, `clip_id`, `class`.
+Tables of clips here have `corpus`, `clip_id`, `speaker` and `known` (whether the speaker is); tables of classes have
+`corpus`, `clip_id`, `class`: a row for each class that a clip has, none where a number is learnt.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from avpretext.corpora.findings import Finding, counted
+from avpretext.corpora.protocols import PARTS
 from avpretext.corpora.speaker_folders import CONFIGURED, SpeakerFolder
 from avpretext.names import alike, quoted
 
 ALIKE = "differ only in case, white space, zeros or Unicode form"
 """What `names.alike` finds."""
 
+_SHOWN = 4
 
-@dataclass(frozen=True)
-class OneLabel:
-    """All speakers have one label each: folders of labels look so, and patients with their diagnoses.
-
-    Attributes
-    ----------
-    speakers, classes
-        How many there are.
-    example
-        A speaker, and the label.
-    """
-
-    speakers: int
-    classes: int
-    example: tuple[str, str]
-
-    @property
-    def one_to_one(self) -> bool:
-        """Whether speakers and labels stand for each other, so that folds test what they never taught."""
-        return self.speakers == self.classes
-
-    def __str__(self) -> str:
-        speaker, label = self.example
-        others = " and each label one speaker" if self.one_to_one else ""
-        return (
-            f"each of the {self.speakers} speakers has one label only{others}, such as {speaker!r}: {label!r}; names of"
-            " labels may have been taken for those of people"
-        )
+Lacking = dict[str, dict[str, list[str]]]
+"""Number of a fold: part: the classes of the tested corpus that no clip of the part has; without what is whole."""
 
 
-def one_label(clips: pl.DataFrame, labels: pl.DataFrame) -> OneLabel | None:
-    """Return that every speaker has a single label; None where any has several, or too little is known to say so."""
-    of_clip = clips.filter("known").join(labels, on=["corpus", "clip_id"])
-    of_speaker = of_clip.group_by("speaker").agg(pl.col("class").unique(), pl.col("clip_id").n_unique().alias("clips"))
-    classes = of_clip["class"].n_unique()
-    if (
-        len(of_speaker) < 2
-        or classes < 2
-        or (of_speaker["class"].list.len() > 1).any()
-        or of_speaker["clips"].max() == 1
-    ):
-        return None
-    first = of_speaker.sort("speaker").row(0, named=True)
-    return OneLabel(len(of_speaker), classes, (first["speaker"], first["class"][0]))
+def caveats(clips: pl.DataFrame, labels: pl.DataFrame, folder: SpeakerFolder | None) -> list[Finding]:
+    """Return what must be known of the clips of a setting and their labels, whatever its folds are.
 
-
-def alike_speakers(speakers: Collection[str | None]) -> list[str]:
-    """Return that names of speakers are nearly equal, as sentences."""
-    found = alike(speakers)
-    return [f"names of speakers {ALIKE} and count as different people: {quoted(found)}"] if found else []
-
-
-def alike_labels(classes: Collection[str]) -> list[str]:
-    """Return that names of labels are nearly equal, as sentences."""
-    found = alike(classes)
-    fix = "join them by corpora.NAME.label_map"
-    return [f"labels {ALIKE} and are learnt as different classes: {quoted(found)}; {fix}"] if found else []
-
-
-def unknown_speakers(unknown: int, clips: int) -> list[str]:
-    """Return that speakers are not known, as sentences."""
-    if not unknown:
-        return []
-    return [
-        f"speakers unknown: those of {unknown:,} of {clips:,} labelled clips; clips of one file are kept together, each"
-        " file counts as a speaker of its own, and training and test may share speakers"
-    ]
-
-
-@dataclass(frozen=True)
-class Told:
-    """What must be told of the clips of a setting, whatever its folds are.
-
-    Attributes
+    Parameters
     ----------
     clips, labels
         See the module's description.
     folder
         Which folder named the speakers; None where they are named otherwise.
     """
+    known, found = clips.filter("known"), []
+    if unknown := len(clips) - len(known):
+        meaning = (
+            f"speakers unknown: those of {unknown:,} of {len(clips):,} labelled clips; clips of one file are kept"
+            " together, each file counts as a speaker of its own, and training and test may share speakers"
+        )
+        found.append(Finding("no_speaker", meaning, wrong=True))
+    for corpus in known["corpus"].unique(maintain_order=True):
+        if groups := alike(known.filter(pl.col("corpus") == corpus)["speaker"].unique()):
+            meaning = f"names of speakers {ALIKE} and count as different people: {quoted(groups)}"
+            found.append(Finding("alike_speakers", meaning, wrong=True))
+    if groups := alike(labels["class"].unique()):
+        meaning = f"labels {ALIKE} and are learnt as different classes: {quoted(groups)}"
+        found.append(Finding("alike_labels", f"{meaning}; join them by corpora.NAME.label_map", wrong=True))
+    return found + one_label(clips, labels, folder)
 
-    clips: pl.DataFrame
-    labels: pl.DataFrame
-    folder: SpeakerFolder | None
 
-    @property
-    def unknown(self) -> int:
-        """Return the number of clips of unknown speaker."""
-        return int((~self.clips["known"]).sum())
+def alike_names(what: str, names: Sequence[str | None]) -> list[Finding]:
+    """Return that names of speakers, labels or partitions are nearly equal; each group of them is an example."""
+    groups = [" and ".join(map(repr, group)) for group in alike(names)]
+    return counted(f"alike_{what.partition(' ')[0]}", f"names of {what} {ALIKE}", groups, wrong=True)
 
-    @property
-    def warnings(self) -> list[str]:
-        """What makes figures wrong, as sentences."""
-        known = self.clips.filter("known")
-        alike = [
-            said for corpus in known["corpus"].unique(maintain_order=True)
-            for said in alike_speakers(known.filter(pl.col("corpus") == corpus)["speaker"].unique().to_list())
-        ]  # fmt: skip
-        classes = alike_labels(self.labels["class"].unique().to_list())
-        return [*unknown_speakers(self.unknown, len(self.clips)), *alike, *classes, *self._one_label(loud=True)]
 
-    @property
-    def notes(self) -> list[str]:
-        """What else must be known, as sentences."""
-        return self._one_label(loud=False)
+def one_label(clips: pl.DataFrame, labels: pl.DataFrame, folder: SpeakerFolder | None = None) -> list[Finding]:
+    """Return that every speaker has a single label; nothing where any has several, or too little is known.
 
-    def _one_label(self, loud: bool) -> list[str]:
-        """Return that speakers have one label each; loudly where a folder was taken for a person."""
-        found = one_label(self.clips, self.labels)
-        guessed = self.folder is not None and self.folder.why != CONFIGURED
-        return [str(found)] if found is not None and loud == (guessed or found.one_to_one) else []
+    Folders of labels look so, and patients with their diagnoses. It is wrong where a folder was taken for a person, and
+    where speakers and labels stand for each other, so that folds test what they never taught.
+    """
+    of_clip = clips.filter("known").join(labels, on=["corpus", "clip_id"])
+    of_speaker = of_clip.group_by("speaker").agg(pl.col("class").unique(), pl.col("clip_id").n_unique().alias("clips"))
+    classes = of_clip["class"].n_unique()
+    several = (of_speaker["class"].list.len() > 1).any()
+    if len(of_speaker) < 2 or classes < 2 or several or of_speaker["clips"].max() == 1:
+        return []
+    speaker, (label,), _ = of_speaker.sort("speaker").row(0)
+    one_to_one = len(of_speaker) == classes
+    others = " and each label one speaker" if one_to_one else ""
+    meaning = (
+        f"each of the {len(of_speaker)} speakers has one label only{others}, such as {speaker!r}: {label!r}; names of"
+        " labels may have been taken for those of people"
+    )
+    guessed = folder is not None and folder.why != CONFIGURED
+    return [Finding("one_label", meaning, wrong=guessed or one_to_one)]
+
+
+def coverage(rows: pl.DataFrame, labels: pl.DataFrame) -> tuple[Lacking, list[Finding]]:
+    """Return which classes the parts of folds lack: what no clip teaches is not learnt, what none shows not tested.
+
+    Parameters
+    ----------
+    rows
+        `fold`, `name`, `part`, `corpus`, `clip_id`; parts other than train, dev and test count for nothing.
+    labels
+        Of all the clips.
+    """
+    used = rows.filter(pl.col("part").is_in(PARTS)).select("fold", "name", "part", "corpus", "clip_id")
+    tested = used.filter(pl.col("part") == "test")["corpus"].unique()
+    every = set(labels.filter(pl.col("corpus").is_in(tested.implode()))["class"])
+    found = used.join(labels, on=["corpus", "clip_id"]).group_by("fold", "part").agg(pl.col("class").unique())
+    has = {(fold, part): set(classes) for fold, part, classes in found.iter_rows()}
+    parts = set(used.select("fold", "part").unique().iter_rows())
+    lacking: Lacking = defaultdict(dict)
+    untaught, without_dev = {}, {}
+    for fold, name in used.select("fold", "name").unique().sort("fold").iter_rows():
+        of_part = {part: has.get((fold, part), set()) for part in PARTS if (fold, part) in parts}
+        for part, classes in of_part.items():
+            if lost := sorted(every - classes):
+                lacking[str(fold)][part] = lost
+        if lost := sorted(of_part.get("test", set()) - of_part.get("train", set())):
+            untaught[name] = lost
+        if "dev" in lacking.get(str(fold), {}):
+            without_dev[name] = lacking[str(fold)]["dev"]
+    shown = set[str]().union(*(classes for (_, part), classes in has.items() if part == "test"))
+    return dict(lacking), _of_coverage(untaught, without_dev, sorted(every - shown), used["fold"].n_unique())
+
+
+def _of_coverage(
+    untaught: Mapping[str, list[str]], without_dev: Mapping[str, list[str]], untested: list[str], folds: int
+) -> list[Finding]:
+    found = []
+    if untaught:
+        what = "a class that none of their training clips has, so it cannot be recognised"
+        meaning = f"{len(untaught)} of {folds} folds test {what}: {_of_folds(untaught)}"
+        found.append(Finding("untaught_class", meaning, wrong=True))
+    if untested:
+        found.append(Finding("untested_class", f"no fold tests {', '.join(map(repr, untested))}"))
+    if without_dev:
+        what = f"{len(without_dev)} of {folds} folds choose the epoch on dev clips that lack a class"
+        found.append(Finding("untested_class", f"{what}: {_of_folds(without_dev)}"))
+    return found
+
+
+def _of_folds(classes: Mapping[str, list[str]]) -> str:
+    """Return the folds with their classes.
+
+    >>> _of_folds({"1": ["sad"], "2": ["calm", "sad"]})
+    "fold 1 'sad'; fold 2 'calm', 'sad'"
+    """
+    shown = [f"fold {name} {', '.join(map(repr, names))}" for name, names in list(classes.items())[:_SHOWN]]
+    more = [f"{len(classes) - _SHOWN} more"] if len(classes) > _SHOWN else []
+    return "; ".join([*shown, *more])
+
+
+def labels_of(corpus: str, table: pl.DataFrame, classes: Sequence[str], kind: str) -> pl.DataFrame:
+    """Return `corpus`, `clip_id`, `class` of each class that a clip has, from `targets`."""
+    rows = table.filter(pl.col("values").is_not_null() & pl.lit(kind != "attribute")).select("clip_id", "values")
+    exploded = rows.with_columns(pl.lit([*classes]).alias("class")).explode("values", "class")
+    return exploded.filter(pl.col("values") > 0).select(pl.lit(corpus).alias("corpus"), "clip_id", "class")

@@ -1,89 +1,68 @@
-"""What a copy of a corpus holds, and what is wrong with it: said before hours of work begin."""
+"""The check of a copy of a corpus: what it holds and what is wrong with it, told before hours of work begin."""
 
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
 from rich.console import Console
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import beside, check_names, targets
-from avpretext.corpora.facts import Comparison, CorpusCheck, Division, Finding, TargetFacts
+from avpretext.corpora import targets
+from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_label
+from avpretext.corpora.facts import Comparison, CorpusCheck, FoldFacts, TargetFacts
+from avpretext.corpora.findings import Finding, counted
+from avpretext.corpora.folds import divide
 from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
-from avpretext.corpora.label_maps import label_map_of
-from avpretext.corpora.listening import Listened, listen
-from avpretext.corpora.overview import render
-from avpretext.corpora.reader import Clip, Note, Reader, Source, extension
-from avpretext.corpora.scan import ClipFile, MediaFile, leads_outside, media_files, reader_of, scan
-from avpretext.corpora.settings import kind_of, split_target, targets_of
-from avpretext.corpora.sound_findings import findings_of, sound_of, unseen
+from avpretext.corpora.leaks import equal_names
+from avpretext.corpora.listening import Heard, Which, copies_between, findings_of, listen, sound_of
+from avpretext.corpora.overview import Overview
+from avpretext.corpora.protocols import assign
+from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
+from avpretext.corpora.readers import reader_of
+from avpretext.corpora.scan import ClipFile, leads_outside, media_files, scan
+from avpretext.corpora.settings import split_target, targets_of
 from avpretext.errors import UserError
 from avpretext.refusal import REASONS, Refusal
 
-Opened = Literal["sample", "all", "none"]
-"""Which files' headers are read."""
-
 SAMPLE = 2000
-EXAMPLES = 3
 HOURS_TOLERANCE = 0.05
 """Publications round, and count pauses or not: hours differ only from 5 % on."""
 
 EXPECTED = frozenset({"known_broken"})
 """Reasons that a whole and sound copy has too."""
 
-FIXES = {
-    "unknown_name": "move them out of the corpus, give them their own names back, or choose another reader",
-    "duplicate_clip_id": "remove all files of that clip_id but one",
-    "lfs_pointer": "run `git lfs install` and `git lfs pull` there, then check again",
-    "known_broken": "nothing: they are left out",
-    "empty_file": "copy or download them again",
-    "not_media": "copy or download them again, or move them out of the corpus",
-    "no_audio": "find a copy with sound, or move them out of the corpus",
-    "no_video": "set corpora.NAME.video to false, or move them out of the corpus",
-    "truncated": "copy or download them again",
-    "unreadable": "mend the links or permissions",
-    "missing_file": "copy the files to where the table says, or take their rows out of it",
-    "unlisted": "add rows for them to the table, or move them out of the corpus",
-    "bad_segment": "correct start and end in the table, in seconds",
-    "leads_outside": "nothing, if these links are yours: they are followed, and media alone is read",
-    "no_speaker": "name the speakers, by a folder each or in a table; pre-training and partitions need no names",
-    "incomplete": "download what is missing, or go on with what is here",
-    "target": "correct the table, or set corpora.NAME.targets",
-}
-"""What to do about each finding."""
-
 NO_PARTITION = "(none)"
+_SEED = 1
+"""Who is dealt to which fold differs by seed: a check shows one."""
+
 _THREADS = 16
 _INDEX_COLUMNS = ("clip_id", "speaker", "label", "recording", "path")
+
+Clips = Mapping[str, Sequence[Clip]]
+"""The clips of each file."""
 
 
 def run(
     options: CorpusOptions,
-    headers: Opened = "sample",
-    listened: Listened = "sample",
+    headers: Which = "sample",
+    listened: Which = "sample",
     model: Path | None = None,
     others: Sequence[CorpusOptions] = (),
 ) -> int:
-    """Print what a corpus holds and what is wrong with it; return the exit status, 1 where something is.
-
-    Raises
-    ------
-    UserError
-        The corpus is missing or empty.
-    """
+    """Print what `check` finds; return the exit status, 1 where something is wrong."""
     found = check(options, headers, listened, model, others)
-    Console(highlight=False).print(render(found))
+    Console(highlight=False).print(Overview(found))
     return 1 if found.wrong else 0
 
 
 def check(
     options: CorpusOptions,
-    headers: Opened = "sample",
-    listened: Listened = "none",
+    headers: Which = "sample",
+    listened: Which = "none",
     model: Path | None = None,
     others: Sequence[CorpusOptions] = (),
 ) -> CorpusCheck:
@@ -110,20 +89,23 @@ def check(
     reader, media = reader_of(options), media_files(options)
     files = scan(options, files=media)
     clips = _clips_by_file(files)
-    opened = read_headers(Path(options.path), _to_open(list(clips), headers), min(_THREADS, os.cpu_count() or 1))
+    chosen_files = spread(list(clips), {"sample": SAMPLE, "all": len(clips), "none": 0}[headers])
+    opened = read_headers(Path(options.path), chosen_files, min(_THREADS, os.cpu_count() or 1))
     lengths = lengths_of(clips, opened) if headers != "none" else None
     heard = listen(Path(options.path), clips, listened, model if options.video else None)
     index = _index_of(clips)
     facts, known = _targets(options, reader, index)
     chosen = _chosen(options, reader)
     speakers = _speakers(index, known[chosen[0]].labels if chosen and chosen[0] in known else [None] * len(index))
-    partitions, shared = _partitions(options, reader, index)
-    comparisons = _comparisons(options, reader, files, speakers, lengths)
+    partitions = _partitions_of(options, reader)
+    parts = tuple(options.parts or reader.parts[:1])
+    comparisons = _comparisons(options, parts, reader.published, files, speakers, lengths)
+    lost = tuple(entry.words for entry in comparisons if entry.wrong)
+    linked = [f"{path} ({place})" for path, place in leads_outside(options, media).items()]
+    nobody = index.filter(pl.col("speaker").is_null())["path"].to_list()
     return CorpusCheck(
-        path=options.path,
-        reader=options.reader,
-        parts=_parts(options, reader),
-        video=options.video,
+        options=options,
+        parts=parts,
         published=reader.published,
         media=_kinds(media),
         read=_kinds({file.path for file in files} & set(media)),
@@ -132,35 +114,30 @@ def check(
         lengths=lengths,
         speakers=speakers,
         targets=facts,
-        partitions=partitions,
-        protocols=_protocols(reader, index),
-        shared_speakers=shared,
+        partitions=_partitions(partitions, index),
+        protocols=tuple(_protocols(reader, index)),
+        shared_speakers=_shared_speakers(partitions, index),
         comparisons=comparisons,
         findings=(
             *_refused(files, clips, opened, options.video),
-            *_linked(options, media),
-            *_unknown(index),
-            *_named(check_names.notes_of(options, reader, [file.path for file in files], index, known, chosen)),
+            *counted("leads_outside", "links lead out of the corpus folder", linked),
+            *counted("no_speaker", "nothing tells who speaks", nobody),
+            *_of_names(options, reader, [file.path for file in files], index, known, chosen, partitions),
             *_unlearnable(facts, chosen),
-            *_incomplete(comparisons),
-            *findings_of(heard, len(index)),
-            *unseen(heard, options.video),
-            *beside.shared(options, speakers, heard, others, listened),
+            *([Finding("incomplete", "this is not what is published", examples=lost, wrong=True)] if lost else []),
+            *findings_of(heard, len(index), options.video),
+            *(one for other in others for one in _beside(options, speakers, heard, other, listened)),
         ),
         sound=sound_of(heard, len(index)),
     )
 
 
-def _clips_by_file(files: Iterable[ClipFile]) -> dict[str, list[Clip]]:
+def _clips_by_file(files: Iterable[ClipFile]) -> Clips:
     clips = defaultdict(list)
     for file in files:
         if file.clip is not None:
             clips[file.path].append(file.clip)
     return dict(clips)
-
-
-def _to_open(paths: Sequence[str], headers: Opened) -> list[str]:
-    return spread(paths, {"sample": SAMPLE, "all": len(paths), "none": 0}[headers])
 
 
 def _kinds(paths: Iterable[str]) -> dict[str, int]:
@@ -169,7 +146,7 @@ def _kinds(paths: Iterable[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
-def _index_of(clips: Mapping[str, Sequence[Clip]]) -> pl.DataFrame:
+def _index_of(clips: Clips) -> pl.DataFrame:
     """Return the clips as `targets` knows them from the index: clip_id, speaker, label, recording; and path."""
     rows = [(clip.clip_id, clip.speaker, clip.label, None, path) for path, found in clips.items() for clip in found]
     return pl.DataFrame(rows, dict.fromkeys(_INDEX_COLUMNS, pl.String), orient="row").sort("clip_id")
@@ -182,19 +159,12 @@ def _targets(
     facts, known = [], {}
     for name, source in reader.sources(options).items() if len(index) else ():
         try:
-            found = _learnt(options, source, index, name)
+            known[name] = targets.read_targets(options, name, index)
         except UserError as error:
             facts.append(TargetFacts(name, source.kind, problem=str(error)))
-            continue
-        facts.append(_facts_of(name, source, found))
-        known[name] = found
+        else:
+            facts.append(_facts_of(name, source, known[name]))
     return tuple(facts), known
-
-
-def _learnt(options: CorpusOptions, source: Source, index: pl.DataFrame, name: str) -> targets.Targets:
-    label_map = label_map_of(options) if source.kind != "attribute" else None
-    known = targets.known_of(source, options, index, name)
-    return targets.targets_of(source, kind_of(options, name), known, options, label_map, name)
 
 
 def _facts_of(name: str, source: Source, found: targets.Targets) -> TargetFacts:
@@ -219,6 +189,15 @@ def _chosen(options: CorpusOptions, reader: Reader) -> list[str]:
     return [split_target(target)[0] for target in targets_of(options)] if learns else []
 
 
+def _unlearnable(facts: Sequence[TargetFacts], chosen: Sequence[str]) -> list[Finding]:
+    """Return the targets that are to be learnt and cannot be."""
+    return [
+        Finding("target", f"{entry.name!r} cannot be learnt", examples=(entry.problem,), wrong=True)
+        for entry in facts
+        if entry.problem is not None and entry.name in chosen
+    ]
+
+
 def _speakers(index: pl.DataFrame, labels: Sequence[str | None]) -> dict[str | None, Counter[str | None]]:
     counts: dict[str | None, Counter[str | None]] = defaultdict(Counter)
     for speaker, label in zip(index["speaker"], labels, strict=True):
@@ -226,62 +205,63 @@ def _speakers(index: pl.DataFrame, labels: Sequence[str | None]) -> dict[str | N
     return {speaker: counts[speaker] for speaker in sorted(counts, key=lambda name: (name is None, name or ""))}
 
 
-def _partitions(
-    options: CorpusOptions, reader: Reader, index: pl.DataFrame
-) -> tuple[tuple[Division, ...], tuple[str, ...]]:
-    """Return the corpus's own partitions, and the speakers that are in several of them; none where none are known."""
-    if reader.partitions is None or index.is_empty():
-        return (), ()
+def _partitions_of(options: CorpusOptions, reader: Reader) -> pl.DataFrame | None:
+    """Return the corpus's own partitions; None where none are known."""
     try:
-        known = reader.partitions(options)
+        return None if reader.partitions is None else reader.partitions(options)
     except UserError:
-        return (), ()
-    table = index.join(known, on="clip_id", how="left")
-    divided = table.with_columns(pl.col("partition").fill_null(NO_PARTITION))
+        return None
+
+
+def _partitions(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[FoldFacts, ...]:
+    if known is None or index.is_empty():
+        return ()
+    divided = index.join(known, on="clip_id", how="left").with_columns(pl.col("partition").fill_null(NO_PARTITION))
     each = divided.group_by("partition").agg(pl.len(), pl.col("speaker").drop_nulls().n_unique()).sort("partition")
-    speakers = table.drop_nulls(["speaker", "partition"]).group_by("speaker").agg(pl.col("partition").n_unique())
-    shared = speakers.filter(pl.col("partition") > 1)["speaker"].sort().to_list()
-    return tuple(Division(name, clips, found) for name, clips, found in each.iter_rows()), tuple(shared)
+    return tuple(FoldFacts(name, clips, speakers) for name, clips, speakers in each.iter_rows())
 
 
-def _protocols(reader: Reader, index: pl.DataFrame) -> tuple[Division, ...]:
-    """Return the published protocols, with how many of their clips and speakers are here."""
-    found = []
+def _shared_speakers(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[str, ...]:
+    """Return the speakers that are in several partitions."""
+    if known is None:
+        return ()
+    divided = index.join(known, on="clip_id").drop_nulls(["speaker", "partition"])
+    partitions = divided.group_by("speaker").agg(pl.col("partition").n_unique())
+    return tuple(partitions.filter(pl.col("partition") > 1)["speaker"].sort())
+
+
+def _protocols(reader: Reader, index: pl.DataFrame) -> Iterable[FoldFacts]:
+    """Yield the published protocols, with how many of their clips and speakers are here."""
     for name, folds in reader.protocols.items():
         tested = {speaker for fold in folds for speaker in fold.test}
         here = index.filter(pl.col("speaker").is_in(sorted(tested)))
-        found.append(Division(name, len(here), here["speaker"].n_unique(), len(folds), len(tested)))
-    return tuple(found)
-
-
-def _parts(options: CorpusOptions, reader: Reader) -> tuple[str, ...]:
-    return tuple(options.parts or reader.parts[:1])
+        yield FoldFacts(name, len(here), here["speaker"].n_unique(), len(folds), len(tested))
 
 
 def _comparisons(
     options: CorpusOptions,
-    reader: Reader,
+    parts: Sequence[str],
+    published: Published | None,
     files: Sequence[ClipFile],
     speakers: Mapping[str | None, object],
     lengths: Lengths | None,
 ) -> tuple[Comparison, ...]:
     """Hold what is here against what is published; nothing of a corpus whose speakers were chosen."""
-    published = reader.published
     if published is None or options.speakers is not None:
         return ()
-    parts, found = _parts(options, reader), []
+    found = []
     broken = sum(file.refusal is not None and file.refusal.reason == "known_broken" for file in files)
     clips = sum(file.clip is not None for file in files) + broken
     expected = _published(published.clips, parts)
     if expected is not None and not options.segment:
-        found.append(_counted("clips", clips, round(expected)))
+        found.append(_compared("clips", clips, round(expected)))
     hours = _published(published.hours, parts)
     if hours is not None and lengths is not None and lengths.hours is not None:
-        found.append(_hours(lengths, hours, whole=expected is None or clips >= expected))
+        found.append(_hours(lengths, lengths.hours, hours, whole=expected is None or clips >= expected))
     # Parts share speakers, so that their numbers do not add up.
     people = _published(published.speakers, parts) if len(parts) < 2 else None
     if people is not None:
-        found.append(_counted("speakers", len(speakers.keys() - {None}), round(people)))
+        found.append(_compared("speakers", len(speakers.keys() - {None}), round(people)))
     return tuple(found)
 
 
@@ -292,103 +272,121 @@ def _published(numbers: Mapping[str, float], parts: Sequence[str]) -> float | No
     return sum(numbers[part] for part in parts) if all(part in numbers for part in parts) else None
 
 
-def _counted(measure: str, here: int, published: int) -> Comparison:
+def _compared(measure: str, here: int, published: int) -> Comparison:
     """Compare numbers.
 
-    >>> _counted("clips", 7430, 7442).words, _counted("speakers", 91, 91).words
+    >>> _compared("clips", 7430, 7442).words, _compared("speakers", 91, 91).words
     ('7,430 of 7,442 published clips', 'all 91 published speakers')
     """
+    words = f"{here:,} of {published:,} published {measure}"
     if here == published:
         words = f"all {published:,} published {measure}"
-    elif here < published:
-        words = f"{here:,} of {published:,} published {measure}"
-    else:
+    elif here > published:
         words = f"{here:,} {measure}, {here - published:,} more than the {published:,} published"
     return Comparison(measure, here, published, words, here != published)
 
 
-def _hours(lengths: Lengths, published: float, whole: bool) -> Comparison:
+def _hours(lengths: Lengths, here: float, published: float, whole: bool) -> Comparison:
     """Compare hours; of a copy that lacks clips they say nothing new."""
-    assert lengths.hours is not None
-    allowed = max(HOURS_TOLERANCE * published, lengths.margin_hours or 0.0)
-    wrong = whole and abs(lengths.hours - published) > allowed
+    wrong = whole and abs(here - published) > max(HOURS_TOLERANCE * published, lengths.margin_hours or 0.0)
     about = "" if lengths.margin_hours is None else "about "
-    words = f"{about}{duration(lengths.hours)} of {duration(published)} published"
-    return Comparison("hours", lengths.hours, published, words, wrong)
-
-
-def _incomplete(comparisons: Sequence[Comparison]) -> list[Finding]:
-    """Return that the copy is not what is published."""
-    words = tuple(entry.words for entry in comparisons if entry.wrong)
-    meaning = "this is not what is published"
-    return [Finding("incomplete", meaning, FIXES["incomplete"], 0, words, wrong=True)] if words else []
+    return Comparison("hours", here, published, f"{about}{duration(here)} of {duration(published)} published", wrong)
 
 
 def _refused(
-    files: Sequence[ClipFile],
-    clips: Mapping[str, Sequence[Clip]],
-    opened: Mapping[str, FileHeader | Refusal],
-    video: bool,
+    files: Sequence[ClipFile], clips: Clips, opened: Mapping[str, FileHeader | Refusal], video: bool
 ) -> list[Finding]:
     """Return what is or will be refused, the most frequent reason first: by the scan, then by headers."""
-    scanned, declared = defaultdict(list), defaultdict(list)
-    for file in files:
-        if file.refusal is not None:
-            scanned[file.refusal.reason].append((file.path, file.refusal))
-    for path, header in opened.items():
-        refusal = refuse_by_header(header, clips[path], video)
-        if refusal is not None:
-            declared[refusal.reason].append((path, refusal))
+    scanned = [(file.path, file.refusal) for file in files]
+    declared = [(path, refuse_by_header(header, clips[path], video)) for path, header in opened.items()]
     sampled = f" (of {len(opened):,} files opened, of {len(clips):,}; --headers all opens every one)"
-    looked_at = sampled if len(opened) < len(clips) else ""
-    return _findings(scanned, "") + _findings(declared, looked_at)
+    return _by_reason(scanned, "") + _by_reason(declared, sampled if len(opened) < len(clips) else "")
 
 
-def _findings(refused: Mapping[str, Sequence[tuple[str, Refusal]]], looked_at: str) -> list[Finding]:
+def _by_reason(refused: Iterable[tuple[str, Refusal | None]], looked_at: str) -> list[Finding]:
+    of_reason = defaultdict(list)
+    for path, refusal in refused:
+        if refusal is not None:
+            of_reason[refusal.reason].append(f"{path} ({refusal.detail})" if refusal.detail else path)
     return [
-        Finding(
-            reason,
-            REASONS[reason] + looked_at,
-            FIXES[reason],
-            len(found),
-            tuple(f"{path} ({refusal.detail})" if refusal.detail else path for path, refusal in found[:EXAMPLES]),
-            reason not in EXPECTED,
-        )
-        for reason, found in sorted(refused.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+        finding
+        for reason, seen in sorted(of_reason.items(), key=lambda entry: (-len(entry[1]), entry[0]))
+        for finding in counted(reason, REASONS[reason] + looked_at, seen, reason not in EXPECTED)
     ]
 
 
-def _linked(options: CorpusOptions, media: Mapping[str, MediaFile]) -> list[Finding]:
-    """Return that links lead out of the folder, which whoever made the corpus may have meant or not."""
-    found = leads_outside(options, media)
-    if not found:
-        return []
-    examples = tuple(f"{path} ({place})" for path, place in list(found.items())[:EXAMPLES])
-    meaning = "links lead out of the corpus folder"
-    return [Finding("leads_outside", meaning, FIXES["leads_outside"], len(found), examples, wrong=False)]
+def _of_names(
+    options: CorpusOptions,
+    reader: Reader,
+    paths: Sequence[str],
+    index: pl.DataFrame,
+    known: Mapping[str, targets.Targets],
+    chosen: Sequence[str],
+    partitions: pl.DataFrame | None,
+) -> list[Finding]:
+    """Return what must be known of speakers, labels, partitions and folders by their names.
 
-
-def _unknown(index: pl.DataFrame) -> list[Finding]:
-    """Return that speakers are unknown, which matters only to protocols that divide by them."""
-    unknown = index.filter(pl.col("speaker").is_null())["path"].to_list()
-    if not unknown:
-        return []
-    meaning = "nothing tells who speaks"
-    return [Finding("no_speaker", meaning, FIXES["no_speaker"], len(unknown), tuple(unknown[:EXAMPLES]), wrong=False)]
-
-
-def _named(notes: Sequence[Note]) -> list[Finding]:
-    """Return what must be known of names and cells."""
+    `paths` are of all clips, also of those that are refused; `known` are the label targets by name, `chosen` those that
+    will be learnt: of the others a doubt is worth knowing, not wrong.
+    """
+    folder = reader.speaker_folder(options, paths)
+    speakers = index["speaker"].to_list()
+    clips = index.with_columns(
+        pl.lit("").alias("corpus"), pl.coalesce("speaker", "path"), pl.col("speaker").is_not_null().alias("known")
+    )
+    learnt = next((known[name] for name in chosen if name in known), None)
+    classes = _classes(index, learnt)
+    of_labels = {name: alike_names(f"labels of {name!r}", entry.classes) for name, entry in known.items()}
     return [
-        Finding(note.reason, note.meaning, check_names.FIXES[note.reason], note.count, note.examples, note.wrong)
-        for note in notes
+        *reader.findings(options),
+        *(folder.findings(speakers) if folder is not None else []),
+        *alike_names("speakers", speakers),
+        *(replace(one, wrong=name in chosen) for name, found in of_labels.items() for one in found),
+        *(alike_names("partitions", partitions["partition"].to_list()) if partitions is not None else []),
+        *one_label(clips, classes, folder),
+        *_of_folds(options, reader, clips, classes),
     ]
 
 
-def _unlearnable(facts: Sequence[TargetFacts], chosen: Sequence[str]) -> list[Finding]:
-    """Return the targets that are to be learnt and cannot be."""
-    return [
-        Finding("target", f"{entry.name!r} cannot be learnt", FIXES["target"], 0, (entry.problem,), wrong=True)
-        for entry in facts
-        if entry.problem is not None and entry.name in chosen
-    ]
+def _classes(clips: pl.DataFrame, learnt: targets.Targets | None) -> pl.DataFrame:
+    """Return `corpus`, `clip_id`, `class` of each class that a clip has; none of a number."""
+    if learnt is None:
+        return pl.DataFrame(schema={"corpus": pl.String, "clip_id": pl.String, "class": pl.String})
+    known = targets.known_rows(learnt.values)
+    values = pl.Series("values", targets.lists_of(learnt.values, known), dtype=pl.List(pl.Float64))
+    return labels_of("", clips.select("clip_id", values), learnt.classes, learnt.kind)
+
+
+def _of_folds(options: CorpusOptions, reader: Reader, clips: pl.DataFrame, classes: pl.DataFrame) -> list[Finding]:
+    """Return which classes the folds of the protocol lack, and those of the corpus's own partitions."""
+    learnable = clips.join(classes, on="clip_id", how="semi")
+    names = dict.fromkeys([options.protocol.name, *(["partitions"] if reader.partitions is not None else [])])
+    found = []
+    for name in names if len(learnable) else ():
+        protocol = options.protocol.model_copy(update={"name": name})
+        whole = learnable.select("clip_id", "path", "recording", start_s=pl.lit(None, pl.Float64))
+        try:
+            folds = divide(options.model_copy(update={"protocol": protocol}), whole, learnable, _SEED, "").folds
+        except UserError:
+            continue  # too few speakers, or other corpora are needed: a check has not been told the run's protocol
+        _, lacking = coverage(pl.concat([assign(fold, learnable) for fold in folds]), classes)
+        found += [replace(one, meaning=f"protocol {name}: {one.meaning}") for one in lacking]
+    return found
+
+
+def _beside(
+    options: CorpusOptions,
+    speakers: Iterable[str | None],
+    heard: Sequence[Heard],
+    other: CorpusOptions,
+    listened: Which,
+) -> list[Finding]:
+    """Return what a corpus shares with another of the run: people of equal names, recordings under other names."""
+    clips = _clips_by_file(scan(other))
+    theirs = {clip.speaker for some in clips.values() for clip in some}
+    both = (("this corpus", speakers), (other.path, theirs))
+    rows = [(corpus, name, True) for corpus, names in both for name in names if name is not None]
+    named = pl.DataFrame(rows, {"corpus": pl.String, "speaker": pl.String, "known": pl.Boolean}, orient="row")
+    told = equal_names(named, "this corpus", {"this corpus": options.reader, other.path: other.reader})
+    people = [Finding("same_people", text.partition(":")[0]) for text in told]
+    return people + copies_between(heard, listen(Path(other.path), clips, listened, None), other.path)

@@ -27,18 +27,9 @@ _ROOT = re.compile(r"^downloads/([^/]+/)?(?=.)")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An entry of a list.
+    """An entry of a list: its key, such as `cremad-1040-TIE-NEU-XX`, and the file that it names, without extension.
 
-    Attributes
-    ----------
-    key
-        Such as `cremad-1040-TIE-NEU-XX`.
-    file
-        Path without extension, as listed.
-    start_s
-        Where in the file it starts; None: it is the whole file.
-    channel
-        Of the file, from 1.
+    `start_s` is where in the file it starts, None for the whole file; `channel` counts from 1.
     """
 
     key: str
@@ -62,8 +53,7 @@ def listed_folds(folder: Path, clips: pl.DataFrame, learnable: pl.DataFrame, dev
     Raises
     ------
     UserError
-        There are no such lists, one is missing or cannot be read, most entries match no clip, or entries name several
-        channels of one file.
+        Lists are missing or cannot be read, most entries match no clip, or some name several channels of one file.
     """
     matcher = Matcher(clips)
     able = set(learnable["clip_id"])
@@ -135,10 +125,7 @@ def _warnings(
 def list_files(folder: Path) -> dict[int, dict[str, Path]]:
     """Return the lists in a folder and below: number of the fold, part, file.
 
-    Raises
-    ------
-    UserError
-        There are none, or of several corpora, or a fold lacks train or test.
+    It is an error if there are none, or of several corpora, or if a fold lacks train or test.
     """
     folds: dict[int, dict[str, Path]] = defaultdict(dict)
     names = set()
@@ -162,13 +149,7 @@ def list_files(folder: Path) -> dict[int, dict[str, Path]]:
 
 
 def read_list(file: Path) -> list[Listed]:
-    """Read one list, `.json` or `.jsonl`.
-
-    Raises
-    ------
-    UserError
-        It is no such list.
-    """
+    """Read one list, `.json` or `.jsonl`; anything else is an error."""
     try:
         text = file.read_text("utf-8")
         if file.suffix == ".json":
@@ -189,13 +170,7 @@ def _entry(key: str, row: Mapping[str, object]) -> Listed:
 
 
 class Matcher:
-    """Finds the clips of a corpus that entries of lists name.
-
-    Parameters
-    ----------
-    clips
-        `clip_id`, `path`, `start_s` of all clips of the corpus.
-    """
+    """Finds the clips of a corpus, `clip_id`, `path`, `start_s`, that entries of lists name."""
 
     def __init__(self, clips: pl.DataFrame) -> None:
         self.clips_of: dict[str, list[tuple[str, float]]] = defaultdict(list)

@@ -9,10 +9,8 @@ licence was found in these sources.
 """
 
 import re
-from collections.abc import Sequence
 
-from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Published, Reader, Source, by_kind, named, stem
+from avpretext.corpora.reader import Clip, Published, Reader, acted, named, stem
 
 EMOTIONS = {
     "W": "angry",  # Wut, also Aerger
@@ -38,19 +36,9 @@ def read(path: str) -> Clip | None:
     return Clip(name, match[1], EMOTIONS[match[3]], match[2]) if match else None
 
 
-def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
-    """Select the files of the wanted kind."""
-    return by_kind(paths, options.video)
-
-
-def sources(options: CorpusOptions) -> dict[str, Source]:
-    """Return the acted emotion."""
-    return {"acted": Source("label")}
-
-
 READER = Reader(
-    entries=named(read, select),
-    sources=sources,
+    entries=named(read),
+    sources=acted,
     published=Published(
         name="EmoDB",
         citation="Burkhardt et al., A Database of German Emotional Speech, Interspeech 2005",

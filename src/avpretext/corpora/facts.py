@@ -1,35 +1,13 @@
-"""What there is to say of a copy of a corpus: plain facts, without a way to show them."""
+"""What a check finds in a copy of a corpus: plain facts, without a way to show them."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from avpretext.config import CorpusOptions
+from avpretext.corpora.findings import Finding
 from avpretext.corpora.headers import Lengths
 from avpretext.corpora.reader import Published
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to know of some clips.
-
-    Attributes
-    ----------
-    reason, meaning, fix
-        One of `REASONS`, or of `check.FIXES`; what it means; what to do.
-    count
-        How many clips, or, where headers were read, how many of the files opened; 0 for what is not of single clips.
-    examples
-        Paths, with what was seen.
-    wrong
-        False for what a sound copy has too.
-    """
-
-    reason: str
-    meaning: str
-    fix: str
-    count: int
-    examples: tuple[str, ...]
-    wrong: bool
 
 
 @dataclass(frozen=True)
@@ -38,8 +16,6 @@ class TargetFacts:
 
     Attributes
     ----------
-    name, kind
-        Its name; `label`, `votes` or `attribute`.
     clips
         How many clips have it.
     counts
@@ -62,17 +38,10 @@ class TargetFacts:
 
 
 @dataclass(frozen=True)
-class Division:
-    """A partition, or a published protocol, with how much of it is here.
+class FoldFacts:
+    """A partition, or a published protocol: how many of its clips and speakers are here.
 
-    Attributes
-    ----------
-    name
-        Of the partition or protocol.
-    clips, speakers
-        How many are here.
-    folds, published_speakers
-        Of a protocol; None for a partition.
+    `folds` and `published_speakers` are of a protocol; None for a partition.
     """
 
     name: str
@@ -99,10 +68,8 @@ class CorpusCheck:
 
     Attributes
     ----------
-    path, reader, parts, video
-        Where it lies, and as what it was read; the parts chosen.
-    published
-        What is known of the corpus; None for a folder of one's own.
+    options, parts, published
+        How it was read, the parts chosen, and what is published of it, if anything is.
     media, read
         Number of media files there by extension, and of those that are read.
     clips, size_bytes
@@ -111,20 +78,16 @@ class CorpusCheck:
         Hours; None where no header was read.
     speakers
         Clips of each speaker by label of the first target; None stands for unknown speakers and labels.
-    targets, partitions, protocols
-        What can be learnt; how the clips are divided.
-    shared_speakers
-        Speakers that are in several partitions.
+    targets, partitions, protocols, shared_speakers
+        What can be learnt; how the clips are divided, and speakers that are in several partitions.
     comparisons, findings
         Beside what is published; what is wrong or worth knowing.
     sound
         How the clips sound and look that were listened to, in words; empty where none were.
     """
 
-    path: str
-    reader: str
+    options: CorpusOptions
     parts: tuple[str, ...]
-    video: bool
     published: Published | None
     media: Mapping[str, int]
     read: Mapping[str, int]
@@ -133,8 +96,8 @@ class CorpusCheck:
     lengths: Lengths | None
     speakers: Mapping[str | None, Counter[str | None]]
     targets: tuple[TargetFacts, ...]
-    partitions: tuple[Division, ...]
-    protocols: tuple[Division, ...]
+    partitions: tuple[FoldFacts, ...]
+    protocols: tuple[FoldFacts, ...]
     shared_speakers: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     findings: tuple[Finding, ...]

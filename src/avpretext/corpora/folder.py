@@ -5,21 +5,22 @@ workflow runs; if there is no such file, as seen from the corpus folder. docs/co
 example, and which folder is taken for the speaker's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import speaker_folders, table
-from avpretext.corpora.reader import Clip, Entry, Note, Reader, Source, by_kind, without_extension
+from avpretext.corpora import clip_table, speaker_folders
+from avpretext.corpora.findings import Finding
+from avpretext.corpora.reader import Clip, Entry, Reader, Source, SourceKind, by_kind, without_extension
 from avpretext.corpora.speaker_folders import SpeakerFolder
 from avpretext.errors import UserError
 from avpretext.flow.paths import is_outside
 
 
 def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
-    """Return the clips: those of the table, or every file of the wanted kind where there is no table.
+    """Return the clips: those of the table, or every file of the wanted kind where there is no clip_table.
 
     Without a table the clip_id is the path without its extension.
     """
@@ -30,8 +31,8 @@ def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
     rows = _table(options)
     if (found := _speaker_folder(options, rows)) is not None:
         rows = rows.with_columns(speaker=pl.Series(map(found.speaker_of, rows["path"]), dtype=pl.String))
-    clips = table.clips_of(rows)
-    return table.entries(clips, files, options.video) + table.unlisted(clips, files)
+    clips = clip_table.clips_of(rows)
+    return clip_table.entries(clips, files, options.video) + clip_table.unlisted(clips, files)
 
 
 def speaker_folder(options: CorpusOptions, paths: Sequence[str]) -> SpeakerFolder | None:
@@ -52,7 +53,7 @@ def _labels_by_path(options: CorpusOptions, rows: pl.DataFrame) -> dict[str, str
 
     The targets that are chosen do not count: who speaks, and with it the index, must not change with them.
     """
-    for name, (kind, columns) in table.sources_in(rows, _file(options)).items():
+    for name, (kind, columns) in clip_table.sources_in(rows, _file(options)).items():
         if kind == "votes":
             return {column: column.partition(".")[2] for column in columns}
         if kind == "label" and not speaker_folders.of_people(name):
@@ -60,17 +61,14 @@ def _labels_by_path(options: CorpusOptions, rows: pl.DataFrame) -> dict[str, str
     return {}
 
 
-def notes(options: CorpusOptions) -> list[Note]:
+def findings(options: CorpusOptions) -> list[Finding]:
     """Return what must be known of the cells of the table, and a column that may name the speakers."""
     if not options.table:
         return []
-    columns = _table(options).columns
-    people = [] if "speaker" in columns else [name for name in columns if speaker_folders.of_people(name)]
+    rows, found = clip_table.read(_file(options), options.outside)
+    people = [] if "speaker" in rows.columns else [name for name in rows.columns if speaker_folders.of_people(name)]
     meaning = "no column 'speaker', and a column {!r} that may be it: rename it"
-    return [
-        *table.notes(_file(options)),
-        *(Note("speaker_column", meaning.format(name), 0, (), True) for name in people),
-    ]
+    return found + [Finding("speaker_column", meaning.format(name), wrong=True) for name in people]
 
 
 def tables(options: CorpusOptions) -> list[str]:
@@ -84,27 +82,25 @@ def elsewhere(options: CorpusOptions) -> list[str]:
 
 
 def sources(options: CorpusOptions) -> dict[str, Source]:
-    """Return what the table's columns hold; see `table.sources_in`."""
+    """Return what the table's columns hold; see `clip_table.sources_in`."""
     if options.table is None:
         return {}
-    found = table.sources_in(_table(options), _file(options))
-    return {name: Source(kind, _reading(kind, columns)) for name, (kind, columns) in found.items()}
+    found = clip_table.sources_in(_table(options), _file(options))
+
+    def reading(kind: SourceKind, columns: Sequence[str]) -> Source:
+        return Source(kind, lambda options: clip_table.read_source(_clips(_table(options)), kind, columns))
+
+    return {name: reading(kind, columns) for name, (kind, columns) in found.items()}
 
 
 def partitions(options: CorpusOptions) -> pl.DataFrame:
-    """Return the column `fold` of the table.
-
-    Raises
-    ------
-    UserError
-        There is no table, or it has no such column.
-    """
+    """Return the column `fold` of the table; it is an error if there is none."""
     if options.table is None:
         raise UserError(f"{options.path}: no partitions are known without a table; set corpora.NAME.table")
     rows = _table(options)
     if "fold" not in rows.columns:
         raise UserError(f"{_file(options)}: no column 'fold', which names the partition of a clip; add it")
-    return table.partitions_in(table.clips_of(rows))
+    return _clips(rows).select("clip_id", partition="fold").drop_nulls("partition")
 
 
 def transcripts(options: CorpusOptions) -> pl.DataFrame:
@@ -112,18 +108,17 @@ def transcripts(options: CorpusOptions) -> pl.DataFrame:
     rows = _table(options) if options.table else pl.DataFrame()
     if "transcript" not in rows.columns:
         return pl.DataFrame(schema={"clip_id": pl.String, "text": pl.String})
-    return table.first_of_each(table.clips_of(rows)).select("clip_id", text="transcript").drop_nulls("text")
-
-
-def _reading(kind: table.Kind, columns: Sequence[str]) -> Callable[[CorpusOptions], pl.DataFrame]:
-    def read_columns(options: CorpusOptions) -> pl.DataFrame:
-        return table.read_source(table.clips_of(_table(options)), kind, columns)
-
-    return read_columns
+    return _clips(rows).select("clip_id", text="transcript").drop_nulls("text")
 
 
 def _table(options: CorpusOptions) -> pl.DataFrame:
-    return table.read(_file(options), options.outside)
+    return clip_table.read(_file(options), options.outside)[0]
+
+
+def _clips(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that stand for a clip: the stretch is right, and the clip_id is not of an earlier row."""
+    right = clip_table.clips_of(rows).filter(pl.col(clip_table.WRONG).is_null())
+    return right.unique("clip_id", keep="first", maintain_order=True)
 
 
 def _file(options: CorpusOptions) -> Path:
@@ -142,6 +137,6 @@ READER = Reader(
     partitions=partitions,
     words=str,
     transcripts=transcripts,
-    notes=notes,
+    findings=findings,
     speaker_folder=speaker_folder,
 )

@@ -1,8 +1,7 @@
 """Stage `folds`: which clips train, choose the epoch and test in each fold of a setting, checked for leaks."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,62 +10,16 @@ import polars as pl
 from avpretext import shards
 from avpretext.config import CorpusOptions, ProtocolOptions
 from avpretext.corpora import protocols, speaker_folders
-from avpretext.corpora.caveats import Told
-from avpretext.corpora.coverage import coverage, labels_of
+from avpretext.corpora.caveats import caveats, coverage, labels_of
 from avpretext.corpora.emobox import listed_folds
-from avpretext.corpora.leaks import (
-    DROPPED,
-    check_parts,
-    equal_names,
-    of_several,
-    speaker_leaks,
-    without_duplicates,
-)
-from avpretext.corpora.partitions import partition_folds
+from avpretext.corpora.leaks import DROPPED, check_parts, equal_names, of_several, speaker_leaks, without_duplicates
 from avpretext.corpora.protocols import PARTS, Division
+from avpretext.corpora.readers import reader_of
 from avpretext.corpora.recordings import with_recordings
-from avpretext.corpora.scan import reader_of
-from avpretext.corpora.settings import PUBLISHED, check_protocol
+from avpretext.corpora.settings import check_protocol
 from avpretext.corpora.who import who_speaks
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """What a protocol sees of the tested corpus.
-
-    Attributes
-    ----------
-    options
-        Of the corpus.
-    clips
-        All its clips, as in `index` or `segment`: `clip_id`, `path`, `recording`, `start_s`.
-    learnable
-        Those with label and audio; see `read_learnable`.
-    seed
-        What is drawn is drawn by.
-    """
-
-    options: CorpusOptions
-    clips: pl.DataFrame
-    learnable: pl.DataFrame
-    seed: int
-
-    @property
-    def protocol(self) -> ProtocolOptions:
-        """Return the options of its protocol."""
-        return self.options.protocol
-
-    @property
-    def speakers(self) -> list[str]:
-        """Return the speaker of each clip whose speaker is known."""
-        return self.learnable.filter("known")["speaker"].to_list()
-
-    @property
-    def unknown(self) -> list[str]:
-        """Return what stands for the speaker of each other clip: its file."""
-        return self.learnable.filter(~pl.col("known"))["speaker"].to_list()
 
 
 def run(
@@ -101,7 +54,7 @@ def run(
         The table. Its provenance has `setting`, `protocol`, `folds` (their number), `speaker_leaks` (whether a speaker
         is in several parts of a fold), `duplicates` (the number of clips dropped), `sentence`, for people, `warnings`,
         what makes figures wrong, `notes`, what else must be known, such as folds that are left out, and `lacking`, see
-        `Coverage`.
+        `caveats.Lacking`.
 
     Raises
     ------
@@ -112,56 +65,45 @@ def run(
     check_protocol(options)
     protocol = options.protocol
     needed = [corpus, *protocol.train] if protocol.name == "cross_corpus" else [corpus]
-    check_corpora(corpus, protocol, needed, targets)
+    if protocol.name == "cross_corpus":
+        _check_corpora(corpus, protocol, targets)
     index = shards.read(clips[corpus], ["clip_id", "path", "recording", "start_s"]).sort("clip_id")
     folder = reader_of(options).speaker_folder(options, index["path"].to_list())
     speaker_folders.check(folder, corpus)
-    learnable = pl.concat([read_learnable(name, targets[name], audio[name], clips[name]) for name in needed])
+    learnable = pl.concat([_read_learnable(name, targets[name], audio[name], clips[name]) for name in needed])
     if protocol.reencoded:
         learnable = with_recordings(learnable)
-    labels = pl.concat([read_labels(name, targets[name]) for name in needed])
-    told = Told(learnable, labels.join(learnable, on=["corpus", "clip_id"], how="semi"), folder)
+    labels = pl.concat([_read_labels(name, targets[name]) for name in needed])
+    told = caveats(learnable, labels.join(learnable, on=["corpus", "clip_id"], how="semi"), folder)
     names = []
     if protocol.name == "cross_corpus":  # corpora may use the same names for different speakers
         readers = {name: shards.read_provenance(targets[name]).get("options", {}).get("reader") for name in needed}
         names = equal_names(learnable, corpus, readers)
         learnable = of_several(learnable, readers)
-    division = divide(Corpus(options, index, learnable, seed), corpus)
+    division = divide(options, index, learnable, seed, corpus)
     rows = pl.concat([protocols.assign(fold, learnable) for fold in division.folds])
     leaks = speaker_leaks(rows.with_columns(speaker="person"), protocol.allow_speaker_leaks)
     rows, copies = without_duplicates(rows, protocol.duplicates)
     check_parts(rows, division.needs_dev)
-    covered = coverage(rows, labels)
-    warnings = [*covered.warnings, *told.warnings, *names]
-    notes = [*division.warnings, *covered.notes, *told.notes, *_of_tables(options, targets[corpus])]
+    lacking, covered = coverage(rows, labels)
+    warnings = [*(found.meaning for found in [*covered, *told] if found.wrong), *names]
+    notes = [*division.warnings, *(found.meaning for found in [*covered, *told] if not found.wrong)]
+    notes += _of_tables(options, targets[corpus])
     for warning in (*warnings, *notes, *leaks, *copies):
         print(f"folds: warning: {setting}: {warning}", file=sys.stderr)
-    table = ordered(rows, protocol.name == "cross_corpus")
-    made_by = made_by_of(table, options, division, seed, setting=setting, speaker_leaks=bool(leaks))
-    made_by |= {"warnings": warnings, "notes": notes, "lacking": covered.lacking}
+    table = _ordered(rows, protocol.name == "cross_corpus")
+    made_by = _made_by(table, options, division, seed, setting=setting, speaker_leaks=bool(leaks))
+    made_by |= {"warnings": warnings, "notes": notes, "lacking": lacking}
     shards.write_table(output, table, schema_of("folds"), made_by)
 
 
-def plain(protocol: ProtocolOptions) -> dict[str, Any]:
-    """Return the options of a protocol as plain values, without the place of lists on this machine."""
-    return {**protocol.model_dump(mode="json"), "lists": Path(protocol.lists).name if protocol.lists else None}
-
-
-def check_corpora(corpus: str, protocol: ProtocolOptions, needed: Sequence[str], targets: Mapping[str, Path]) -> None:
-    """Raise when what the corpora are to be learnt as does not go together.
-
-    Raises
-    ------
-    UserError
-        cross_corpus without other corpora; label targets of different kinds; a class that no training corpus has.
-    """
-    if protocol.name != "cross_corpus":
-        return
+def _check_corpora(corpus: str, protocol: ProtocolOptions, targets: Mapping[str, Path]) -> None:
+    """Raise where there are no other corpora, or label targets are of different kinds, or a class is never taught."""
     if not protocol.train or corpus in protocol.train:
         raise UserError(
             f"corpora.{corpus}.protocol.train: {protocol.train}; the names of other corpora to train on are expected"
         )
-    for name in needed:
+    for name in (needed := [corpus, *protocol.train]):
         if name not in targets:
             raise UserError(f"corpora.{corpus}.protocol.train: {name!r} has no targets; use it for finetune too")
     of = {name: shards.read_provenance(targets[name]) for name in needed}
@@ -179,16 +121,11 @@ def check_corpora(corpus: str, protocol: ProtocolOptions, needed: Sequence[str],
         )
 
 
-def read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Sequence[Path]) -> pl.DataFrame:
+def _read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Sequence[Path]) -> pl.DataFrame:
     """Return the clips with values and audio, sorted by clip_id.
 
     Its columns are `corpus`, `clip_id`, `speaker`, `known` (see `who_speaks`), `person` (the speaker), `content`,
     `fingerprint`.
-
-    Raises
-    ------
-    UserError
-        There are none.
     """
     table = shards.read(targets, ["clip_id", "values"]).filter(pl.col("values").is_not_null())
     heard = shards.read(audio, ["clip_id", "content", "fingerprint"])
@@ -204,116 +141,87 @@ def read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Seq
 
 def _of_tables(options: CorpusOptions, targets: Path) -> list[str]:
     """Return what must be known of the tables that labels and speakers are from, as sentences."""
-    seen = [note.sentence for note in reader_of(options).notes(options)]
+    seen = [found.sentence for found in reader_of(options).findings(options)]
     return [*seen, *shards.read_provenance(targets).get("notes", [])]
 
 
-def read_labels(corpus: str, targets: Path) -> pl.DataFrame:
+def _read_labels(corpus: str, targets: Path) -> pl.DataFrame:
     """Return `corpus`, `clip_id`, `class` of each class that a clip has."""
     made_by = shards.read_provenance(targets)
     return labels_of(corpus, shards.read(targets, ["clip_id", "values"]), made_by["classes"], made_by["kind"])
 
 
-def divide(corpus: Corpus, name: str) -> Division:
-    """Return the folds that the corpus's protocol makes.
+def divide(options: CorpusOptions, clips: pl.DataFrame, learnable: pl.DataFrame, seed: int, corpus: str) -> Division:
+    """Return the folds that a corpus's protocol makes.
 
     Parameters
     ----------
-    corpus
-        What it sees.
-    name
-        Of the tested corpus.
+    options, corpus
+        Of the tested corpus; its name.
+    clips
+        All its clips, as in `index` or `segment`: `clip_id`, `path`, `recording`, `start_s`.
+    learnable
+        Those with label and audio: `clip_id`, `speaker`, `known`; for cross_corpus those of the other corpora too, told
+        apart by `corpus`.
+    seed
+        What is drawn is drawn by.
     """
-    chosen = corpus.protocol.name
-    if chosen == "cross_corpus":
-        return _across(corpus, name)
-    if chosen == "emobox" and corpus.protocol.lists:
-        known = corpus.learnable.with_columns(pl.when("known").then("speaker").alias("speaker"))
-        return listed_folds(Path(corpus.protocol.lists), corpus.clips, known, corpus.protocol.dev_speakers, corpus.seed)
-    if chosen in PUBLISHED:
-        return _unknown_train(corpus, _published(corpus))
-    return _MAKERS[chosen](corpus)
+    protocol, dev_speakers = options.protocol, options.protocol.dev_speakers
+    known = learnable.filter("known")["speaker"].to_list()
+    unknown = learnable.filter(~pl.col("known"))["speaker"].to_list()
+    match protocol.name:
+        case "cross_corpus":
+            return _across(protocol, learnable, seed, corpus)
+        case "emobox" if protocol.lists:
+            return listed_folds(Path(protocol.lists), clips, _without_unknown(learnable), dev_speakers, seed)
+        case "partitions":
+            divided = _with_partitions(options, clips, learnable)
+            return protocols.partition_folds(divided, protocol.test_partitions, dev_speakers, seed)
+        case "speaker_kfold":
+            folds = protocols.speaker_kfold(learnable["speaker"].to_list(), protocol.folds, seed)
+            return Division(folds, "speakers are dealt, each tests once and the next group is dev")
+        case "leave_one_speaker_out":
+            if not known:
+                raise UserError("protocol leave_one_speaker_out: no speaker is known; choose another protocol")
+            folds = protocols.leave_one_speaker_out(known, dev_speakers, seed)
+            division = Division(folds, "each speaker tests once, alone, dev speakers drawn")
+        case "speakers":
+            folds = protocols.folds_by_test_speakers(known, protocol.test_speakers, dev_speakers, seed)
+            division = Division(folds, "test speakers as configured, dev speakers drawn")
+        case name:
+            published = reader_of(options).protocols[name]
+            division = protocols.published_folds(known, published, dev_speakers, seed, name)
+    return division.with_unknown(unknown)
 
 
-def _published(corpus: Corpus) -> Division:
-    """Return the folds of a published protocol."""
-    name = corpus.protocol.name
-    folds = reader_of(corpus.options).protocols[name]
-    return protocols.published_folds(corpus.speakers, folds, corpus.protocol.dev_speakers, corpus.seed, name)
+def _without_unknown(learnable: pl.DataFrame) -> pl.DataFrame:
+    """Return clips whose `speaker` is null where it is not known."""
+    return learnable.with_columns(pl.when("known").then("speaker").alias("speaker"))
 
 
-def _unknown_train(corpus: Corpus, division: Division) -> Division:
-    """Return the division in which clips of unknown speaker train, in every fold."""
-    folds = [protocols.with_unknown(fold, corpus.unknown) for fold in division.folds]
-    return Division(folds, division.way, division.warnings, division.needs_dev)
-
-
-def _dealt(corpus: Corpus) -> Division:
-    folds = protocols.speaker_kfold(corpus.learnable["speaker"].to_list(), corpus.protocol.folds, corpus.seed)
-    return Division(folds, "speakers are dealt, each tests once and the next group is dev")
-
-
-def _one_out(corpus: Corpus) -> Division:
-    folds = protocols.leave_one_speaker_out(corpus.speakers, corpus.protocol.dev_speakers, corpus.seed)
-    if not folds:
-        raise UserError("protocol leave_one_speaker_out: no speaker is known; choose another protocol")
-    return _unknown_train(corpus, Division(folds, "each speaker tests once, alone, dev speakers drawn"))
-
-
-def _listed_speakers(corpus: Corpus) -> Division:
-    options = corpus.protocol
-    folds = protocols.folds_by_test_speakers(corpus.speakers, options.test_speakers, options.dev_speakers, corpus.seed)
-    return _unknown_train(corpus, Division(folds, "test speakers as configured, dev speakers drawn"))
-
-
-def _partitioned(corpus: Corpus) -> Division:
-    """Return the folds of the corpus's own partitions; segments are where their recording is."""
-    reader = reader_of(corpus.options)
-    assert reader.partitions is not None  # check_protocol has seen to it
-    table = reader.partitions(corpus.options).select("clip_id", "partition").unique("clip_id", maintain_order=True)
-    key = pl.coalesce("recording", "clip_id") if corpus.options.segment else pl.col("clip_id")
-    keys = corpus.clips.select("clip_id", key.alias("key"))
+def _with_partitions(options: CorpusOptions, clips: pl.DataFrame, learnable: pl.DataFrame) -> pl.DataFrame:
+    """Return the clips that can be learnt with the corpus's own partition; segments are where their recording is."""
+    partitions = reader_of(options).partitions
+    assert partitions is not None  # check_protocol has seen to it
+    table = partitions(options).select("clip_id", "partition").unique("clip_id", maintain_order=True)
+    key = pl.coalesce("recording", "clip_id") if options.segment else pl.col("clip_id")
+    keys = clips.select("clip_id", key.alias("key"))
     placed = keys.join(table, left_on="key", right_on="clip_id", how="left").select("clip_id", "partition")
-    known = corpus.learnable.with_columns(pl.when("known").then("speaker").alias("speaker"))
-    clips = known.join(placed, on="clip_id", how="left", maintain_order="left")
-    options = corpus.protocol
-    return partition_folds(clips, options.test_partitions, options.dev_speakers, corpus.seed)
+    return _without_unknown(learnable).join(placed, on="clip_id", how="left", maintain_order="left")
 
 
-def _across(corpus: Corpus, tested: str) -> Division:
+def _across(protocol: ProtocolOptions, learnable: pl.DataFrame, seed: int, tested: str) -> Division:
     """Return the fold that tests all clips of one corpus and trains on the others."""
     others = pl.col("corpus") != tested
-    train, known = corpus.learnable.filter(others), corpus.learnable.filter(others & pl.col("known"))
-    test = corpus.learnable.filter(~others)["speaker"]
-    fold = protocols.cross_corpus_fold(known["speaker"], test, corpus.protocol.dev_speakers, corpus.seed)
-    fold = protocols.with_unknown(fold, train.filter(~pl.col("known"))["speaker"])
-    return Division([fold], f"trained on {', '.join(corpus.protocol.train)}, dev speakers drawn, tests all of {tested}")
+    known = learnable.filter(others & pl.col("known"))["speaker"]
+    test = learnable.filter(~others)["speaker"]
+    fold = protocols.cross_corpus_fold(known, test, protocol.dev_speakers, seed)
+    way = f"trained on {', '.join(protocol.train)}, dev speakers drawn, tests all of {tested}"
+    return Division([fold], way).with_unknown(learnable.filter(others & ~pl.col("known"))["speaker"])
 
 
-_MAKERS: Mapping[str, Callable[[Corpus], Division]] = {
-    "speaker_kfold": _dealt,
-    "leave_one_speaker_out": _one_out,
-    "speakers": _listed_speakers,
-    "partitions": _partitioned,
-}
-
-
-def sentence(rows: pl.DataFrame, protocol: str, division: Division, leaks: bool, dropped: int) -> str:
-    """Return what the folds are, in one sentence for people.
-
-    Parameters
-    ----------
-    rows
-        As in `folds`.
-    protocol
-        Its name.
-    division
-        Where the folds come from.
-    leaks
-        Whether speakers are in several parts.
-    dropped
-        Number of clips left out as copies.
-    """
+def _sentence(rows: pl.DataFrame, protocol: str, division: Division, leaks: bool, dropped: int) -> str:
+    """Return what the folds are, in one sentence for people; `dropped`: how many clips are left out as copies."""
     folds = len(division.folds)
     counts = rows.group_by("fold", "part").agg(pl.struct("corpus", "speaker").n_unique().alias("speakers"))
     of_part = {part: counts.filter(pl.col("part") == part)["speakers"].to_list() for part in PARTS}
@@ -334,33 +242,29 @@ def _span(numbers: Sequence[int], folds: int) -> str:
     return str(max(sizes)) if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
 
 
-def ordered(rows: pl.DataFrame, prefixed: bool) -> pl.DataFrame:
-    """Return the rows as `folds` has them, sorted.
-
-    Parameters
-    ----------
-    prefixed
-        Whether the names of speakers start with that of their corpus, and a slash.
-    """
+def _ordered(rows: pl.DataFrame, prefixed: bool) -> pl.DataFrame:
+    """Return the rows as `folds` has them, sorted; `prefixed`: names of speakers start with their corpus."""
     if prefixed:
         rows = rows.with_columns(pl.col("speaker").str.strip_prefix(pl.format("{}/", "corpus")))
     place = pl.col("part").replace_strict({part: n for n, part in enumerate((*PARTS, DROPPED))})
     return rows.select(schema_of("folds").names).sort("fold", place, "corpus", "clip_id")
 
 
-def made_by_of(
+def _made_by(
     table: pl.DataFrame, options: CorpusOptions, division: Division, seed: int, *, setting: str, speaker_leaks: bool
 ) -> dict[str, Any]:
     """Return the provenance of a table of folds; see `run` for its keys."""
-    name = options.protocol.name
+    protocol = options.protocol
+    # The place of EmoBox's lists on this machine is no matter of the folds.
+    plain = {**protocol.model_dump(mode="json"), "lists": Path(protocol.lists).name if protocol.lists else None}
     dropped = table.filter(pl.col("part") == DROPPED).select("corpus", "clip_id").n_unique()
     return shards.provenance(
         "folds",
-        {"reader": options.reader, "parts": options.parts, "seed": seed, "protocol": plain(options.protocol)},
+        {"reader": options.reader, "parts": options.parts, "seed": seed, "protocol": plain},
         setting=setting,
-        protocol=name,
+        protocol=protocol.name,
         folds=len(division.folds),
         speaker_leaks=speaker_leaks,
         duplicates=dropped,
-        sentence=sentence(table, name, division, speaker_leaks, dropped),
+        sentence=_sentence(table, protocol.name, division, speaker_leaks, dropped),
     )

@@ -8,11 +8,9 @@ six clips.
 """
 
 import re
-from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Published, Reader, by_kind, named, stem
+from avpretext.corpora.reader import Clip, Published, Reader, named, stem
 
 _COMMANDS = {"b": "bin", "l": "lay", "p": "place", "s": "set"}
 _COLOURS = {"b": "blue", "g": "green", "r": "red", "w": "white"}
@@ -43,13 +41,8 @@ def _sentence(command: str, colour: str, preposition: str, letter: str, digit: s
     return " ".join(words)
 
 
-def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
-    """Select the files of the wanted kind."""
-    return by_kind(paths, options.video)
-
-
 READER = Reader(
-    entries=named(read, select),
+    entries=named(read),
     words=str,
     published=Published(
         name="GRID",

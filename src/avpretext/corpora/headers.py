@@ -36,16 +36,10 @@ class FileHeader(Header):
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long the clips of a corpus are, as their headers declare.
+    """How long the clips of a corpus are, as the headers of so many files, of so many, declare.
 
-    Attributes
-    ----------
-    opened, files
-        How many files were opened, of how many.
-    hours
-        Of all clips; None where no header declares a length.
-    margin_hours
-        Half of the 95 % interval of an estimate; None where all is known.
+    `hours` is None where no header declares a length; `margin_hours`, half of the 95 % interval of an estimate, is None
+    where all is known.
     """
 
     opened: int
@@ -117,17 +111,7 @@ def _header_of_ffmpeg(file: Path) -> FileHeader:
 
 
 def refuse_by_header(header: FileHeader | Refusal, clips: Sequence[Clip], video: bool) -> Refusal | None:
-    """Return why the clips of a file will be refused, None if nothing speaks against them.
-
-    Parameters
-    ----------
-    header
-        What the file declares.
-    clips
-        What lies in the file.
-    video
-        Whether frames are wanted.
-    """
+    """Return why the clips of a file will be refused, None if its header gives no reason."""
     if isinstance(header, Refusal):
         return header
     if (how := header.broken_off) and any(clip.end_s is None for clip in clips):
@@ -143,35 +127,23 @@ def refuse_by_header(header: FileHeader | Refusal, clips: Sequence[Clip], video:
 
 
 def lengths_of(clips: Mapping[str, Sequence[Clip]], headers: Mapping[str, FileHeader | Refusal]) -> Lengths:
-    """Return how long the clips are: known where all files were opened, else estimated from those that were.
+    """Return how long the clips of each file are: known where all files were opened, else estimated.
 
     The estimate is the mean per file times the number of files; its margin is that of a sample without replacement
     (Cochran, Sampling Techniques, 1977, section 2.6).
-
-    Parameters
-    ----------
-    clips
-        By file.
-    headers
-        Of the files that were opened.
     """
     files, every = len(clips), [clip for found in clips.values() for clip in found]
     if all(clip.end_s is not None for clip in every):
         return Lengths(len(headers), files, sum(_length_s(clip, None) for clip in every) / 3600)
-    sound = {
-        path: header for path, header in headers.items() if isinstance(header, FileHeader) and not header.broken_off
-    }
-    declared = {path: header.duration_s for path, header in sound.items()}
-    known = [
-        sum(_length_s(clip, duration_s) for clip in clips[path])
-        for path, duration_s in declared.items()
-        if duration_s is not None
-    ]
-    if not known:
+    known, declared = [], False
+    for path, header in headers.items():
+        if isinstance(header, Refusal) or header.broken_off:
+            known.append(0.0)  # it will be refused: it adds nothing, and is no reason to guess
+        elif header.duration_s is not None:
+            known.append(sum(_length_s(clip, header.duration_s) for clip in clips[path]))
+            declared = True
+    if not declared:
         return Lengths(len(headers), files, None)
-    # What cannot be read will be refused: it adds nothing, and is no reason to guess.
-    lost = len(headers) - len(declared)
-    known += [0.0] * lost
     if len(headers) == files and len(known) == files:
         return Lengths(len(headers), files, sum(known) / 3600)
     spread_s = statistics.stdev(known) if len(known) > 1 else 0.0

@@ -28,20 +28,15 @@ def run(
         Where it lies, how it is read, and into how many shards it is split.
     shard
         Which of the shards, from 0.
-    output
-        Clips, `index`; the label is the acted one, where the name tells it.
-    rejects
-        Refused files, `rejects`.
+    output, rejects
+        Clips, `index`; refused files, `rejects`. The label is the acted one, where the name tells it.
     listing, fingerprint
-        A listing of the corpus, and the fingerprint that the shard must have in it to be believed; without them, or
-        where they do not fit together, the corpus is scanned.
-
-    Raises
-    ------
-    UserError
-        The corpus is missing or empty.
+        A listing of the corpus, and the fingerprint that the shard must have in it; without them, or where they do not
+        fit together, the corpus is scanned.
     """
-    files = _listed(corpus, shard, listing, fingerprint)
+    files = None
+    if listing is not None and fingerprint is not None:
+        files = listings.shard_from(listing, corpus, shard, fingerprint)
     if files is None:
         files = corpora.scan(corpus, shard)
     clips = [_row(file) for file in files if file.clip is not None]
@@ -51,12 +46,6 @@ def run(
     )
     write_table(output, sorted(clips, key=lambda row: str(row["clip_id"])), schema_of("index"), made_by)
     write_table(rejects, sorted(refused, key=lambda row: (row["clip_id"], row["path"])), schema_of("rejects"), made_by)
-
-
-def _listed(corpus: CorpusOptions, shard: int, listing: Path | None, fingerprint: str | None) -> list[ClipFile] | None:
-    if listing is None or fingerprint is None:
-        return None
-    return listings.shard_from(listing, corpus, shard, fingerprint)
 
 
 def _row(file: ClipFile) -> dict[str, object]:

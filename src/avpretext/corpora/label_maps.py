@@ -22,10 +22,7 @@ _SHOWN = 10
 def label_map_of(options: CorpusOptions) -> LabelMap | None:
     """Return the label map of a corpus, None where labels are learnt as they are.
 
-    Raises
-    ------
-    UserError
-        There is no map of that name, none for this reader, no such file, or it is no map of labels.
+    It is an error if there is no map of that name, none for this reader, no such file, or if it is no map of labels.
     """
     chosen = options.label_map
     if chosen is None:
@@ -33,7 +30,11 @@ def label_map_of(options: CorpusOptions) -> LabelMap | None:
     if not isinstance(chosen, str):
         return checked(chosen, "label_map")
     if chosen.endswith(_SUFFIXES):
-        return checked(_parsed(_text_of(Path(chosen)), chosen), chosen)
+        try:
+            text = Path(chosen).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"label_map: {chosen}: cannot be read ({error}); correct corpora.NAME.label_map") from None
+        return checked(_parsed(text, chosen), chosen)
     return shipped_map(chosen, options.reader)
 
 
@@ -53,13 +54,7 @@ def shipped_maps() -> dict[str, dict[str, LabelMap]]:
 
 
 def shipped_map(name: str, reader: str) -> LabelMap:
-    """Return a shipped label map for a reader.
-
-    Raises
-    ------
-    UserError
-        There is no map of that name, or none for this reader.
-    """
+    """Return a shipped label map for a reader; it is an error if there is none."""
     maps = shipped_maps()
     if name not in maps:
         raise UserError(
@@ -77,13 +72,7 @@ def shipped_map(name: str, reader: str) -> LabelMap:
 
 
 def checked(content: Any, place: str) -> LabelMap:
-    """Return a label map if it is one; `place` is named where it is not.
-
-    Raises
-    ------
-    UserError
-        It is no mapping from text to text or null, or drops every label.
-    """
+    """Return a label map if it maps text to text or null, and not all to null; `place` is named where it does not."""
     if not isinstance(content, dict) or not content:
         raise UserError(f"{place}: a map of labels is expected, such as {{ANG: angry, HAP: happy, DIS: null}}")
     for label, new in content.items():
@@ -96,13 +85,7 @@ def checked(content: Any, place: str) -> LabelMap:
 
 
 def check_complete(labels: Iterable[str], label_map: LabelMap) -> None:
-    """Raise where labels are missing from a map: a label forgotten must not vanish from the results.
-
-    Raises
-    ------
-    UserError
-        Names up to 10 of the missing.
-    """
+    """Raise UserError where labels are missing from a map: a label forgotten must not vanish from the results."""
     missing = sorted(set(labels) - set(label_map))
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
@@ -125,13 +108,6 @@ def unmatched_keys(label_map: LabelMap | None, labels: Collection[str | None]) -
     """
     idle = sorted(set(label_map or ()) - set(labels))
     return [f"label_map: no clip is labelled {', '.join(map(repr, idle))}"] if idle else []
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"label_map: {file}: cannot be read ({error}); correct corpora.NAME.label_map") from None
 
 
 def _parsed(text: str, place: str) -> Any:

@@ -31,15 +31,10 @@ def speaker_leaks(rows: pl.DataFrame, allowed: bool) -> list[str]:
 
     Names that differ only in what `names.key` leaves out are of one speaker.
 
-    Parameters
-    ----------
-    allowed
-        Whether that is no mistake: `protocol.allow_speaker_leaks`.
-
     Raises
     ------
     UserError
-        There is such a speaker, and it is not allowed; names speaker, fold and parts.
+        There is such a speaker, and it is not `allowed` (`protocol.allow_speaker_leaks`).
     """
     used = rows.filter(pl.col("part").is_in(PARTS))
     people = {name: key(name) for name in used.filter("known")["speaker"].unique()}
@@ -76,16 +71,8 @@ def _of_leak(leak: dict[str, Any]) -> str:
 def equal_names(clips: pl.DataFrame, tested: str, readers: Mapping[str, str | None]) -> list[str]:
     """Return a warning for each corpus that is trained on and may have speakers of the tested one.
 
-    Names that published corpora give their speakers, such as 01, mean nothing in another published corpus.
-
-    Parameters
-    ----------
-    clips
-        `corpus`, `speaker`, `known`.
-    tested
-        Name of the tested corpus.
-    readers
-        Of each corpus; None: not known.
+    `clips` has `corpus`, `speaker`, `known`; `readers` has the reader of each corpus, None where it is not known. Names
+    that published corpora give their speakers, such as 01, mean nothing in another published corpus.
     """
     named = clips.filter("known").group_by("corpus").agg(pl.col("speaker").unique())
     people = {corpus: {key(name): name for name in names} for corpus, names in named.iter_rows()}
@@ -119,15 +106,10 @@ def without_duplicates(rows: pl.DataFrame, duplicates: str) -> tuple[pl.DataFram
 
     The column `copy_of` names the original of each copy, as `corpus/clip_id`; it is null for all else.
 
-    Parameters
-    ----------
-    duplicates
-        `drop`, or `error`: copies are a mistake.
-
     Raises
     ------
     UserError
-        There is a copy, and `duplicates` is `error`; names both clips.
+        There is a copy, and `duplicates` is not `drop` but `error`; names both clips.
     """
     rank = pl.col("part").replace_strict({part: place for place, part in enumerate(_FIRST)}, return_dtype=pl.Int8)
     audio = pl.coalesce("content", pl.format("{}/{}", "corpus", "clip_id"))
@@ -162,18 +144,7 @@ def _of_copies(copies: pl.DataFrame) -> str:
 
 
 def check_parts(rows: pl.DataFrame, needs_dev: bool) -> None:
-    """Raise when a part of a fold is empty.
-
-    Parameters
-    ----------
-    needs_dev
-        Whether that holds for dev too.
-
-    Raises
-    ------
-    UserError
-        Names fold and part.
-    """
+    """Raise UserError where a part of a fold is empty; dev may be, unless `needs_dev`."""
     needed = PARTS if needs_dev else ("train", "test")
     for (fold, name), clips in rows.group_by("fold", "name", maintain_order=True):
         counts = {part: int((clips["part"] == part).sum()) for part in PARTS}

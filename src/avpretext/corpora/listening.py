@@ -1,12 +1,13 @@
 """A sample of clips is listened to and looked at before hours of work, as `split` and `landmarks` would have them.
 
-Each clip is decoded as `split` decodes it, at most its first minute, and measured; `sound_findings` says what is odd.
+Each clip is decoded as `split` decodes it, at most its first minute, and measured; `RULES` tell what is odd.
 """
 
 import os
 import random
+import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,12 +19,14 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
+from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.reader import Clip
+from avpretext.corpora.recordings import copies
 from avpretext.media import ffmpeg
 from avpretext.media.clock import Sound
 from avpretext.media.decode import split_jpegs
 from avpretext.media.fingerprint import Words, band_power, fingerprint
-from avpretext.media.mono import Mono, Way
+from avpretext.media.mono import Mono
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import Stretch
 from avpretext.media.voice_activity import VoiceActivity
@@ -31,8 +34,8 @@ from avpretext.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.segment.face_count import count_faces
 
-Listened = Literal["sample", "all", "none"]
-"""Which clips are listened to."""
+Which = Literal["sample", "all", "none"]
+"""Which files are opened, or clips listened to."""
 
 SAMPLE = 100
 LOOKED_AT = 24
@@ -47,6 +50,24 @@ SPEECH_PROBABILITY = 0.5
 ZEROS_S = 0.1
 """Shorter stretches of zeros are no gaps."""
 
+CLIPPED_SHARE = 0.001
+"""Of a clip's samples at full scale."""
+
+OFFSET = 0.01
+"""Of full scale."""
+
+QUIET_DB = -55.0
+"""A voice this far below full scale is near the noise of 16 bits."""
+
+SPREAD_DB = 15.0
+"""Between the loudest and the softest speaker, by the medians of their clips: more than voices differ."""
+
+ZEROS = 0.2
+LITTLE_SPEECH = 0.1
+NARROW_DB = -60.0
+FEW_FACES = 0.3
+"""As `landmarks.min_face_fraction`."""
+
 _VOICE_HZ, _ABOVE_HZ = (300.0, 3400.0), (4900.0, 7800.0)
 _THREADS = 8
 _SEED = 1
@@ -60,14 +81,8 @@ class Heard:
 
     Attributes
     ----------
-    clip_id, path, speaker
-        Of the clip.
     level_db
         Root mean square about the mean, below full scale.
-    offset
-        Mean, full scale 1.
-    silent, clipped, mix
-        See `mono.Mono`.
     zeros, speech
         Share of its time that is exactly 0, in stretches; in which somebody speaks.
     above_db
@@ -78,14 +93,10 @@ class Heard:
         Share of its pictures that show a face; None: not looked at.
     """
 
-    clip_id: str
+    clip: Clip
     path: str
-    speaker: str | None
+    mono: Mono
     level_db: float
-    offset: float
-    silent: bool
-    clipped: float
-    mix: Way
     zeros: float
     speech: float
     above_db: float
@@ -93,10 +104,8 @@ class Heard:
     faces: float | None = None
 
 
-def listen(
-    root: Path, clips: Mapping[str, Sequence[Clip]], which: Listened, model: Path | None, number: int = SAMPLE
-) -> tuple[Heard, ...]:
-    """Listen to clips of a corpus; those that cannot be decoded are left out, as others tell of them.
+def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model: Path | None) -> tuple[Heard, ...]:
+    """Listen to clips of a corpus; those that cannot be decoded are left out, since `split` refuses them.
 
     Parameters
     ----------
@@ -105,21 +114,19 @@ def listen(
     clips
         By file.
     which
-        All, or so many, spread evenly over speakers and drawn by a fixed seed.
+        All, or `SAMPLE` of them, spread evenly over speakers and drawn by a fixed seed.
     model
         The file `face_landmarker.task`; None: faces are not looked for.
-    number
-        Of the sample.
     """
     every = [(path, clip) for path, found in clips.items() for clip in found]
-    chosen = every if which == "all" else sample(every, number if which == "sample" else 0)
+    chosen = every if which == "all" else sample(every, SAMPLE if which == "sample" else 0)
     program = ffmpeg.program("bundled")
     looked_at = chosen if which == "all" else chosen[:LOOKED_AT]
     faces = _faces(root, looked_at, program, model) if model else {}
     hear = partial(_hear, root, program)
     threads = min(_THREADS, os.cpu_count() or 1)
     found = progress(ordered_map(hear, chosen, threads), total=len(chosen), unit="clips", label="listening")
-    heard = [replace(one, faces=faces.get(one.clip_id)) for one in found if one is not None]
+    heard = [replace(one, faces=faces.get(one.clip.clip_id)) for one in found if one is not None]
     return tuple(sorted(heard, key=lambda one: one.path))
 
 
@@ -152,21 +159,15 @@ def _hear(root: Path, program: str, named: tuple[str, Clip]) -> Heard | None:
         if process.header is None or not process.header.audio:
             return None
         samples = np.concatenate([*process.listen(SAMPLE_RATE_HZ), np.zeros(0, np.int16)])
-        return measured(samples, clip.clip_id, path, clip.speaker, process.sound.mono) if len(samples) else None
-
-
-def measured(samples: Samples, clip_id: str, path: str, speaker: str | None, mono: Mono) -> Heard:
-    """Measure a clip, shape (samples,); see `Heard`."""
+        mono = process.sound.mono
+    if not len(samples):
+        return None
     values = samples / 32768
     return Heard(
-        clip_id=clip_id,
-        path=path,
-        speaker=speaker,
+        clip,
+        path,
+        mono,
         level_db=float(20 * np.log10(max(values.std(), 1e-6))),
-        offset=mono.offset or 0.0,
-        silent=mono.silent,
-        clipped=mono.clipped,
-        mix=mono.way,
         zeros=zeros(samples),
         speech=float((VoiceActivity().probabilities(samples) > SPEECH_PROBABILITY).mean()),
         above_db=above_db(samples),
@@ -220,3 +221,127 @@ def _drain(sound: Sound) -> None:
     """Read sound that nobody listens to: ffmpeg waits for it to be read."""
     for _ in sound.blocks(SAMPLE_RATE_HZ):
         pass
+
+
+Rule = tuple[str, Callable[[Heard], bool], Callable[[Heard], str]]
+
+RULES: Mapping[str, Rule] = {
+    "silent": (
+        "there is no sound in the clip: it will be refused",
+        lambda one: one.mono.silent, lambda one: "",
+    ),
+    "no_face": (
+        "a face is found in too few of the pictures: the clip will be refused",
+        lambda one: one.faces is not None and one.faces < FEW_FACES, lambda one: f"{one.faces:.0%}",
+    ),
+    "clipped": (
+        "one sample in 1,000 or more is at full scale or beyond",
+        lambda one: one.mono.clipped >= CLIPPED_SHARE, lambda one: f"{one.mono.clipped:.1%} of its samples",
+    ),
+    "inverted": (
+        "the channels cancel each other: one is turned over before they are mixed",
+        lambda one: one.mono.way == "inverted", lambda one: "",
+    ),
+    "silent_channel": (
+        "one of two channels is silent: it is left out, so that the level stays",
+        lambda one: one.mono.way == "silent_channel", lambda one: "",
+    ),
+    "no_speech_channel": (
+        "somebody speaks on one channel, and the other has a beep, a time code, hum or music: that one is left out",
+        lambda one: one.mono.way == "no_speech_channel", lambda one: "",
+    ),
+    "no_speech": (
+        "somebody speaks in less than a tenth of the time",
+        lambda one: not one.mono.silent and one.speech < LITTLE_SPEECH, lambda one: f"{one.speech:.0%}",
+    ),
+    "offset": (
+        "the sound is not centred on 0",
+        lambda one: abs(one.mono.offset or 0.0) >= OFFSET, lambda one: f"{one.mono.offset:+.1%} of full scale",
+    ),
+    "quiet": (
+        "the sound is near the noise of 16 bits",
+        lambda one: not one.mono.silent and one.level_db < QUIET_DB, lambda one: f"{one.level_db:.0f} dB",
+    ),
+    "zeros": (
+        "stretches of the sound are exactly 0: it was cut, padded or lost there",
+        lambda one: not one.mono.silent and one.zeros >= ZEROS, lambda one: f"{one.zeros:.0%} of its time",
+    ),
+    "narrow_band": (
+        "nothing sounds above 4 kHz: it was recorded at 8 kHz, as by telephone",
+        lambda one: not one.mono.silent and one.above_db < NARROW_DB, lambda one: "",
+    ),
+}  # fmt: skip
+"""Reason to what it means, when it is so, and what was seen."""
+
+REFUSED = frozenset({"silent", "no_face"})
+"""Reasons that are wrong: such clips will be refused."""
+
+
+def findings_of(heard: Sequence[Heard], clips: int, video: bool) -> list[Finding]:
+    """Return what is odd about the clips that were listened to, out of so many; `video`: whether faces are wanted."""
+    of = f" (of {len(heard):,} clips listened to, of {clips:,}; --listen all hears every one)"
+    looked_at = of if len(heard) < clips else ""
+    found = []
+    for reason, (meaning, is_so, seen) in RULES.items():
+        odd = [(one.path, seen(one)) for one in heard if is_so(one)]
+        examples = [f"{path} ({what})" if what else path for path, what in odd]
+        found += counted(reason, meaning + looked_at, examples, reason in REFUSED)
+    found += _of_levels(heard, looked_at) + _of_copies(heard, looked_at)
+    if video and heard and all(one.faces is None for one in heard):
+        meaning = "faces were not looked for: the face model, or a library that MediaPipe needs, is not here"
+        found.append(Finding("faces", meaning))
+    return found
+
+
+def _of_levels(heard: Sequence[Heard], looked_at: str) -> list[Finding]:
+    """Return that some speakers were recorded much louder than others."""
+    levels = _speaker_levels(heard)
+    softest, loudest = min(levels, key=levels.__getitem__, default=""), max(levels, key=levels.__getitem__, default="")
+    if not levels or levels[loudest] - levels[softest] < SPREAD_DB:
+        return []
+    meaning = f"the levels of speakers differ by {levels[loudest] - levels[softest]:.0f} dB{looked_at}"
+    examples = tuple(f"speaker {name}: {levels[name]:.0f} dB" for name in (softest, loudest))
+    return [Finding("levels", meaning, examples=examples)]
+
+
+def _speaker_levels(heard: Sequence[Heard]) -> dict[str, float]:
+    """Return the median level of each known speaker's clips, in dB below full scale."""
+    levels = defaultdict(list)
+    for one in heard:
+        if one.clip.speaker is not None and not one.mono.silent:
+            levels[one.clip.speaker].append(one.level_db)
+    return {speaker: statistics.median(found) for speaker, found in levels.items()}
+
+
+def _of_copies(heard: Sequence[Heard], looked_at: str) -> list[Finding]:
+    """Return that clips hold the same recording."""
+    pairs = [(heard[first], heard[second]) for first, second, _ in copies([one.fingerprint for one in heard])]
+    others = sum(first.clip.speaker != second.clip.speaker for first, second in pairs)
+    people = f", {others:,} of them under the names of different speakers" if others else ""
+    meaning = f"pairs of clips hold the same recording, equal or re-encoded{people}{looked_at}"
+    return counted("copies", meaning, [f"{second.path} is {first.path}" for first, second in pairs])
+
+
+def copies_between(heard: Sequence[Heard], theirs: Sequence[Heard], other: str) -> list[Finding]:
+    """Return that clips of a corpus hold the same recording as clips of another; `other` is the place of that one."""
+    every = [*heard, *theirs]
+    pairs = [pair for pair in copies([one.fingerprint for one in every]) if pair[0] < len(heard) <= pair[1]]
+    meaning = f"pairs of clips hold the same recording in this corpus and in {other} (of those listened to)"
+    return counted("copies", meaning, [f"{every[first].path} is {every[second].path}" for first, second, _ in pairs])
+
+
+def sound_of(heard: Sequence[Heard], clips: int) -> str:
+    """Return how the clips sound and look, in words; empty where none were listened to."""
+    if not heard:
+        return ""
+    levels = sorted(_speaker_levels(heard).values())
+    spread = f", speakers {levels[0]:.0f} to {levels[-1]:.0f}" if len(levels) > 1 else ""
+    said = [
+        f"{len(heard):,} of {clips:,} clips listened to" if len(heard) < clips else f"all {clips:,} clips listened to",
+        f"level {statistics.median(one.level_db for one in heard):.0f} dB{spread}",
+        f"speech in {statistics.fmean(one.speech for one in heard):.0%} of the time",
+    ]
+    faces = [one.faces for one in heard if one.faces is not None]
+    if faces:
+        said.append(f"a face in {statistics.fmean(faces):.0%} of the pictures of {len(faces)}")
+    return ", ".join(said)

@@ -1,14 +1,12 @@
-"""What a scan found, kept in a file, so that the jobs of a run need not scan the corpus again, each for its shard.
+"""The listing of a corpus: what a scan found, kept in a file, so that the jobs of a run need not scan again.
 
-The workflow scans every corpus when it starts; it writes what it found, and hands each job of `index` the fingerprint
-of its shard. A listing is believed only where it was made by this version of the package with the same options, and
-the shard's rows in it have the very fingerprint that the job was given. Anything else, a listing of an earlier run or
-a damaged one, is as good as none: the job scans for itself. `fingerprint_from` and `files_from` are for the processes
-that a cluster starts for single jobs: they evaluate the workflow again, and have only the listing's own word that it is
-the latest.
+The workflow scans every corpus when it starts, writes its listing, and gives each job of `index` the fingerprint of its
+shard. A listing counts only if this version of the package made it with the same options, and if the shard's rows have
+the fingerprint that the job was given. Otherwise, as after an earlier run or where it is damaged, the job scans.
+`fingerprint_from` and `files_from` are for the processes that a cluster starts for single jobs: they evaluate the
+workflow again, and have no fingerprint to compare with.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ import polars as pl
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora.reader import Clip
-from avpretext.corpora.scan import ClipFile, fingerprint, fingerprints
+from avpretext.corpora.scan import ClipFile, digest, fingerprints
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import STAGES, schema_of
 from avpretext.flow.paths import shard_of
@@ -29,25 +27,15 @@ _CLIP_COLUMNS = ("speaker", "label", "sentence", "level", "start_s", "end_s")
 
 
 def write(files: Sequence[ClipFile], options: CorpusOptions, path: Path) -> None:
-    """Write what `scan` found, `index.listing`; a listing that says the same already is left as it is.
-
-    Parameters
-    ----------
-    files
-        All clips of the corpus, and what is refused of it.
-    options
-        The corpus's options, as they were scanned with.
-    path
-        Where the listing goes.
-    """
-    made_by = _made_by(options, _digest(fingerprints(files, options.shards)))
+    """Write all that `scan` found of a corpus, `index.listing`; an equal listing is left as it is."""
+    made_by = _made_by(options, _content(files, options))
     if _provenance_of(path) != made_by:
         rows = [_row(file, shard_of(file.clip_id, options.shards)) for file in files]
         write_table(path, rows, schema_of("index.listing"), made_by)
 
 
 def shard_from(path: Path, options: CorpusOptions, shard: int, expected: str) -> list[ClipFile] | None:
-    """Return the clips of one shard, as `scan` does, or None for a listing that cannot be believed.
+    """Return the clips of one shard, as `scan` does, or None for a listing that does not count.
 
     Parameters
     ----------
@@ -60,55 +48,45 @@ def shard_from(path: Path, options: CorpusOptions, shard: int, expected: str) ->
     expected
         The fingerprint that its clips must have.
     """
-    rows = _rows_of(path, options)
-    if rows is None:
-        return None
-    files = _clip_files(rows.filter(pl.col("shard") == shard))
-    return files if fingerprint(files, shard, options.shards) == expected else None
+    files = _read(path, options, shard)
+    return files if files is not None and fingerprints(files, options.shards)[shard] == expected else None
 
 
 def fingerprint_from(path: Path, options: CorpusOptions, shard: int) -> str | None:
-    """Return the fingerprint of one shard, or None where `files_from` would return None for what the listing is of."""
-    rows = _rows_of(path, options)
-    if rows is None:
-        return None
-    return fingerprint(_clip_files(rows.filter(pl.col("shard") == shard)), shard, options.shards)
+    """Return the fingerprint of one shard; None for a listing of other options, another version, or a damaged one."""
+    files = _read(path, options, shard)
+    return None if files is None else fingerprints(files, options.shards)[shard]
 
 
 def files_from(path: Path, options: CorpusOptions) -> list[ClipFile] | None:
-    """Return all clips, as `scan` does, or None for a listing of other options, another version, or a damaged one."""
-    rows = _rows_of(path, options)
-    if rows is None:
-        return None
-    files = _clip_files(rows)
-    same = _provenance_of(path) == _made_by(options, _digest(fingerprints(files, options.shards)))
+    """Return all clips, as `scan` does; None where `fingerprint_from` returns None."""
+    files = _read(path, options)
+    same = files is not None and _provenance_of(path) == _made_by(options, _content(files, options))
     return files if same else None
 
 
-def _rows_of(path: Path, options: CorpusOptions) -> pl.DataFrame | None:
-    """Return the rows of a listing by this version, of these options; None if it is none."""
+def _read(path: Path, options: CorpusOptions, shard: int | None = None) -> list[ClipFile] | None:
+    """Return the clips of a listing by this version, of these options; None if it is none."""
     found = _provenance_of(path)
     if found is None or found != _made_by(options, str(found.get("content"))):
         return None
     try:
-        return read(path)
+        rows = read(path)
     except (UserError, OSError, pl.exceptions.PolarsError):
         return None
-
-
-def _clip_files(rows: pl.DataFrame) -> list[ClipFile]:
-    return [_clip_file(row) for row in rows.iter_rows(named=True)]
+    chosen = rows if shard is None else rows.filter(pl.col("shard") == shard)
+    return [_clip_file(row) for row in chosen.iter_rows(named=True)]
 
 
 def _made_by(options: CorpusOptions, content: str) -> dict[str, Any]:
     """Return the provenance: of the options a digest alone, since the corpus may lie under an absolute path."""
     keys = {key.rpartition(".")[2] for key in STAGES["index"].options}
     text = json.dumps(options.model_dump(mode="json", include=keys), sort_keys=True, allow_nan=False)
-    return provenance("index", {"digest": _digest([text])}, content=content)
+    return provenance("index", {"digest": digest([text])}, content=content)
 
 
-def _digest(parts: Sequence[str]) -> str:
-    return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+def _content(files: Sequence[ClipFile], options: CorpusOptions) -> str:
+    return digest(fingerprints(files, options.shards))
 
 
 def _provenance_of(path: Path) -> dict[str, Any] | None:

@@ -13,18 +13,7 @@ import re
 from collections.abc import Sequence
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import (
-    UNKNOWN_NAME,
-    Clip,
-    Entry,
-    Published,
-    Reader,
-    Source,
-    by_kind,
-    parts_of,
-    within,
-    without_extension,
-)
+from avpretext.corpora.reader import Clip, Published, Reader, acted, by_kind, named, parts_of, within, without_extension
 
 VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "down", "top")
 EMOTIONS = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
@@ -46,13 +35,11 @@ def read(path: str) -> Clip | None:
     return Clip(f"{speaker}_{view}_{emotion}_level_{level}_{sentence}", speaker, emotion, sentence, level)
 
 
-def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
-    """Return the clips of the chosen views, or the audio; see the module's description."""
+def select(files: Sequence[str], options: CorpusOptions) -> list[str]:
+    """Select the chosen views, or the audio; see the module's description."""
     views = parts_of(options, VIEWS)
     audio = [] if options.video else by_kind(within(files, "audio"), False)
-    chosen = audio or [path for path in by_kind(files, options.video) if _view(path) in (*views, None)]
-    found = ((path, read(path)) for path in chosen)
-    return [Entry(path, clip, None if clip else UNKNOWN_NAME) for path, clip in found]
+    return audio or [path for path in by_kind(files, options.video) if _view(path) in (*views, None)]
 
 
 def _view(path: str) -> str | None:
@@ -60,15 +47,10 @@ def _view(path: str) -> str | None:
     return match[2] if match else None
 
 
-def sources(options: CorpusOptions) -> dict[str, Source]:
-    """Return the acted emotion."""
-    return {"acted": Source("label")}
-
-
 READER = Reader(
-    entries=entries,
+    entries=named(read, select),
     parts=VIEWS,
-    sources=sources,
+    sources=acted,
     published=Published(
         name="MEAD",
         citation="Wang et al., MEAD: A Large-scale Audio-visual Dataset for Talking-face Generation, ECCV 2020",

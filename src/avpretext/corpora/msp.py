@@ -1,15 +1,17 @@
 """What the tables of MSP-Podcast and MSP-Face have in common: letters for emotions, attributes, raters, partitions."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import cells, sheets
-from avpretext.corpora.reader import Note, Source, stem
+from avpretext.corpora import sheets
+from avpretext.corpora.findings import Finding
+from avpretext.corpora.reader import Source, stem
 from avpretext.errors import UserError
 
 LETTERS: Mapping[str, str | None] = {
@@ -39,57 +41,85 @@ PARTITIONS = {"Train": "train", "Development": "dev", "Validation": "dev", "Test
 _COLUMNS = ("FileName", "EmoClass", *ATTRIBUTES.values(), "SpkrID", "Split_Set")
 
 
-def found(options: CorpusOptions, folders: Sequence[str], names: Sequence[str]) -> Path | None:
-    """Return the first of these files that is in one of these folders of the corpus, None if there is none."""
+@dataclass(frozen=True)
+class Labels:
+    """The files of labels of a corpus, and what is read from them.
+
+    `folders` may hold them; `consensus` and `detailed` are the names that the file of what raters agreed on, and that
+    of the single ratings, may have; `fix` and `fix_votes` say what to do where one is missing.
+    """
+
+    folders: Sequence[str]
+    consensus: Sequence[str]
+    detailed: Sequence[str]
+    fix: str
+    fix_votes: str
+
+    def rows(self, options: CorpusOptions) -> pl.DataFrame:
+        """Read what raters agreed on, from CSV, or JSON as in older releases.
+
+        A row per clip, as text: `FileName`, `EmoClass`, `EmoAct`, `EmoVal`, `EmoDom`, `SpkrID`, `Split_Set` (null where
+        the file has no such column), and `clip_id`, the name without its extension. A missing or other file is an
+        error.
+        """
+        return with_clip_ids(sheets.cleaned(_consensus_table(self._agreed(options)))[0])
+
+    def _agreed(self, options: CorpusOptions) -> Path:
+        return needed(options, self.folders, self.consensus, self.fix)
+
+    def sources(self, options: CorpusOptions) -> dict[str, Source]:
+        """Return the raters' consensus on emotion, on three attributes, and their votes."""
+
+        def attribute(name: str) -> Source:
+            return Source("attribute", lambda options: _attribute(self.rows(options), name, self._agreed(options)))
+
+        def read_votes(options: CorpusOptions) -> pl.DataFrame:
+            return _votes(needed(options, self.folders, self.detailed, self.fix_votes))
+
+        return {
+            "emotion": Source("label", lambda options: _labels(self.rows(options), self._agreed(options))),
+            **{name: attribute(name) for name in ATTRIBUTES},
+            "votes": Source("votes", read_votes),
+        }
+
+    def partitions(self, options: CorpusOptions) -> pl.DataFrame:
+        """Return `clip_id`, `partition`: train, dev and test, or as published."""
+        named = self.rows(options).select(
+            "clip_id", partition=pl.col("Split_Set").str.strip_chars().replace(PARTITIONS)
+        )
+        return named.drop_nulls("partition")
+
+    def tables(self, options: CorpusOptions) -> list[str]:
+        """Return the file of the consensus, where it is."""
+        return present(options, self.folders, self.consensus)
+
+    def annotations(self, options: CorpusOptions) -> list[str]:
+        """Return the files of the consensus and of the single ratings, where they are."""
+        return self.tables(options) + present(options, self.folders, self.detailed)
+
+    def findings(self, options: CorpusOptions) -> list[Finding]:
+        """Return what must be known of the cells of the consensus."""
+        return [found for file in self.tables(options) for found in sheets.cleaned(_consensus_table(Path(file)))[1]]
+
+
+def present(options: CorpusOptions, folders: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the first of these files that is in one of these folders of the corpus; nothing if there is none."""
     places = (Path(options.path) / folder / name for folder in folders for name in names)
-    return next((place for place in places if place.is_file()), None)
+    return [str(place) for place in places if place.is_file()][:1]
 
 
 def needed(options: CorpusOptions, folders: Sequence[str], names: Sequence[str], fix: str) -> Path:
-    """Return what `found` does.
-
-    Raises
-    ------
-    UserError
-        There is no such file; `fix` says what to do.
-    """
-    file = found(options, folders, names)
-    if file is None:
-        raise UserError(f"{Path(options.path) / folders[0] / names[0]}: no such file; {fix}")
-    return file
-
-
-def consensus(file: Path) -> pl.DataFrame:
-    """Read what raters agreed on, from CSV, or JSON as in older releases.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row per clip, as text: `FileName`, `EmoClass`, `EmoAct`, `EmoVal`, `EmoDom`, `SpkrID`, `Split_Set` (null
-        where the file has no such column), and `clip_id`, the name without its extension.
-
-    Raises
-    ------
-    UserError
-        The file is no such table.
-    """
-    return with_clip_ids(cells.cleaned(_consensus_table(file))[0])
-
-
-def notes(file: Path | None) -> list[Note]:
-    """Return what must be known of the cells of what raters agreed on."""
-    return cells.cleaned(_consensus_table(file))[1] if file else []
+    """Return the file that `present` finds; it is an error if there is none, and `fix` says what to do."""
+    for file in present(options, folders, names):
+        return Path(file)
+    raise UserError(f"{Path(options.path) / folders[0] / names[0]}: no such file; {fix}")
 
 
 def _consensus_table(file: Path) -> pl.DataFrame:
-    """Return the columns of the consensus as text; see `consensus` for the errors."""
+    """Return the columns of the consensus as text."""
     rows = pl.DataFrame(list(_consensus_rows(_json(file), file)), schema=dict.fromkeys(_COLUMNS, pl.String)) \
         if file.suffix == ".json" else sheets.read_csv(file)  # fmt: skip
-    missing = [name for name in _COLUMNS[:2] if name not in rows.columns]
-    if missing:
-        raise UserError(
-            f"{file}: no column {missing[0]!r}; expected {', '.join(_COLUMNS)}: copy the file from the corpus"
-        )
+    sheets.need(rows.columns, _COLUMNS[:2], file, f"expected {', '.join(_COLUMNS)}: copy the file from the corpus")
     given = [name if name in rows.columns else pl.lit(None, pl.String).alias(name) for name in _COLUMNS]
     return rows.select(given)
 
@@ -128,14 +158,8 @@ def speaker() -> pl.Expr:
     return pl.when(name.str.to_lowercase() != "unknown").then(name)
 
 
-def labels(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
-    """Return `clip_id`, `label` of the rows of `consensus`.
-
-    Raises
-    ------
-    UserError
-        A letter stands for no emotion.
-    """
+def _labels(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
+    """Return `clip_id`, `label` of the rows of the consensus; a letter that stands for no emotion is an error."""
     letters = rows["EmoClass"].str.strip_chars()
     unknown = rows.filter(letters.is_in(list(LETTERS)).not_())
     if not unknown.is_empty():
@@ -144,14 +168,8 @@ def labels(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
     return rows.select("clip_id", label=letters.replace_strict(LETTERS, return_dtype=pl.String))
 
 
-def attribute(rows: pl.DataFrame, name: str, file: Path) -> pl.DataFrame:
-    """Return `clip_id`, `value` of the rows of `consensus` for an attribute such as arousal.
-
-    Raises
-    ------
-    UserError
-        A value is no number.
-    """
+def _attribute(rows: pl.DataFrame, name: str, file: Path) -> pl.DataFrame:
+    """Return `clip_id`, `value` of the rows of the consensus; what is no number is an error."""
     column = ATTRIBUTES[name]
     values = rows.select("clip_id", "FileName", text=column, value=pl.col(column).cast(pl.Float64, strict=False))
     wrong = values.filter(pl.col("value").is_null() & pl.col("text").is_not_null())
@@ -160,14 +178,8 @@ def attribute(rows: pl.DataFrame, name: str, file: Path) -> pl.DataFrame:
     return values.select("clip_id", pl.col("value").fill_nan(None))
 
 
-def votes(file: Path) -> pl.DataFrame:
-    """Count how many raters chose each emotion as the main one, from CSV or JSON.
-
-    Returns
-    -------
-    pl.DataFrame
-        `clip_id`, and one column of counts per emotion and for `other`.
-    """
+def _votes(file: Path) -> pl.DataFrame:
+    """Return `clip_id`, and how many raters chose each emotion, or something else, as the main one; CSV or JSON."""
     ratings = pl.DataFrame(list(_json_ratings(_json(file))), ["FileName", "rating"], orient="row") \
         if file.suffix == ".json" else _csv_ratings(file)  # fmt: skip
     word = pl.col("rating").str.strip_chars().str.to_lowercase()
@@ -198,31 +210,3 @@ def _json_ratings(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, raters in content.items():
         for rating in raters["Workers"] if "Workers" in raters else raters.values():
             yield name, rating["EmoClass_Major"]
-
-
-def partitions(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return `clip_id`, `partition` of the rows of `consensus`, as train, dev and test, or as published."""
-    named = rows.select("clip_id", partition=pl.col("Split_Set").str.strip_chars().replace(PARTITIONS))
-    return named.drop_nulls("partition")
-
-
-def sources(agreed: Callable[[CorpusOptions], Path], detailed: Callable[[CorpusOptions], Path]) -> dict[str, Source]:
-    """Return what can be learnt: the raters' consensus, three attributes, and the raters' votes.
-
-    Parameters
-    ----------
-    agreed, detailed
-        From the corpus's options to the file of the consensus, and to that of the single ratings.
-    """
-
-    def read_labels(options: CorpusOptions) -> pl.DataFrame:
-        return labels(consensus(agreed(options)), agreed(options))
-
-    def reading(name: str) -> Callable[[CorpusOptions], pl.DataFrame]:
-        return lambda options: attribute(consensus(agreed(options)), name, agreed(options))
-
-    return {
-        "emotion": Source("label", read_labels),
-        **{name: Source("attribute", reading(name)) for name in ATTRIBUTES},
-        "votes": Source("votes", lambda options: votes(detailed(options))),
-    }

@@ -17,23 +17,26 @@ repository describes and does not hold.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import msp, table
-from avpretext.corpora.reader import VIDEO_EXTENSIONS, Entry, Note, Published, Reader, Source, extension, parts_of, stem
+from avpretext.corpora import clip_table, msp, sheets
+from avpretext.corpora.reader import VIDEO_EXTENSIONS, Entry, Published, Reader, extension, parts_of, stem
 from avpretext.errors import UserError
 
 PARTS = ("labelled", "unlabelled")
-LABELS = ("Labels", "labels", "MSP_Face/Labels", "")
 DOCUMENTS = ("Doc", "doc", "MSP_Face/Doc", "")
-CONSENSUS = ("label_consensus.json", "labels_consensus.json", "labels_concensus.json")
-DETAILED = ("labels_detailed.json", "label_detailed.json")
 SEGMENTS = ("segments_data.txt",)
 SPEAKERS = ("speaker_id_segments.txt",)
 _FIX = "copy Doc and Labels of https://github.com/3loi/MSP_Face into the corpus folder"
+LABELS = msp.Labels(
+    folders=("Labels", "labels", "MSP_Face/Labels", ""),
+    consensus=("label_consensus.json", "labels_consensus.json", "labels_concensus.json"),
+    detailed=("labels_detailed.json", "label_detailed.json"),
+    fix=_FIX,
+    fix_votes="the target 'votes' is read from it: ask the lab, or choose others",
+)
 
 
 def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
@@ -43,11 +46,11 @@ def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
     if not places:
         return []
     listed = _segments(options)
-    labelled = set(msp.consensus(_consensus(options))["clip_id"])
+    labelled = set(LABELS.rows(options)["clip_id"])
     part = ["labelled" if name in labelled else "unlabelled" for name in listed["clip_id"]]
     chosen = listed.filter(pl.Series(part, dtype=pl.String).is_in(parts))
-    clips = table.clips_of(_placed(chosen, places), overlaps=True)
-    return table.entries(clips, list(places.values()))
+    clips = clip_table.clips_of(_placed(chosen, places), overlaps=True)
+    return clip_table.entries(clips, list(places.values()))
 
 
 def _places(options: CorpusOptions, files: Sequence[str]) -> dict[str, str]:
@@ -59,22 +62,19 @@ def _places(options: CorpusOptions, files: Sequence[str]) -> dict[str, str]:
 
 def _segments(options: CorpusOptions) -> pl.DataFrame:
     """Return `clip_id`, `speaker`, `start_s`, `end_s` of every clip of the list."""
-    listed = _columns(_needed(options, SEGMENTS), "\t", ("start_s", "end_s", "FileName"))
-    speakers = _columns(_needed(options, SPEAKERS), ",", ("FileName", "SpkrID"))
+    listed = _list(options, SEGMENTS, "\t", ("start_s", "end_s", "FileName"))
+    speakers = _list(options, SPEAKERS, ",", ("FileName", "SpkrID"))
     known = msp.with_clip_ids(speakers).select("clip_id", speaker=msp.speaker()).unique("clip_id", keep="first")
     return msp.with_clip_ids(listed).drop("FileName").join(known, on="clip_id", how="left", maintain_order="left")
 
 
-def _columns(file: Path, separator: str, names: Sequence[str]) -> pl.DataFrame:
+def _list(options: CorpusOptions, names: Sequence[str], separator: str, columns: Sequence[str]) -> pl.DataFrame:
     """Read a list without header, every column as text."""
-    try:
-        rows = pl.read_csv(file, has_header=False, separator=separator, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{file}: not a list of clips ({str(error).splitlines()[0]}); {_FIX}") from None
-    if len(rows.columns) != len(names) or rows["column_1"].is_null().any():
-        raise UserError(f"{file}: {len(rows.columns)} columns; expected {', '.join(names)} in every row; {_FIX}")
-    rows.columns = list(names)
-    return rows.with_columns(pl.all().str.strip_chars())
+    file = msp.needed(options, DOCUMENTS, names, _FIX)
+    rows = sheets.read_csv(file, header=False, separator=separator, fix=_FIX)
+    if len(rows.columns) != len(columns) or rows["column_1"].is_null().any():
+        raise UserError(f"{file}: {len(rows.columns)} columns; expected {', '.join(columns)} in every row; {_FIX}")
+    return rows.rename(dict(zip(rows.columns, columns, strict=True)))
 
 
 def _placed(listed: pl.DataFrame, places: Mapping[str, str]) -> pl.DataFrame:
@@ -90,53 +90,20 @@ def _placed(listed: pl.DataFrame, places: Mapping[str, str]) -> pl.DataFrame:
     return listed.with_columns(*times, path=pl.Series(paths, dtype=pl.String))
 
 
-def _needed(options: CorpusOptions, names: Sequence[str]) -> Path:
-    return msp.needed(options, DOCUMENTS, names, _FIX)
-
-
-def _consensus(options: CorpusOptions) -> Path:
-    return msp.needed(options, LABELS, CONSENSUS, _FIX)
-
-
-def _detailed(options: CorpusOptions) -> Path:
-    return msp.needed(options, LABELS, DETAILED, "the target 'votes' is read from it: ask the lab, or choose others")
-
-
-def sources(options: CorpusOptions) -> dict[str, Source]:
-    """Return the raters' consensus on emotion, arousal, valence and dominance, and their votes."""
-    return msp.sources(_consensus, _detailed)
-
-
 def tables(options: CorpusOptions) -> list[str]:
     """Return the lists of clips and speakers and the file of the consensus, where they are."""
-    lists = [(DOCUMENTS, SEGMENTS), (DOCUMENTS, SPEAKERS), (LABELS, CONSENSUS)]
-    return [str(file) for folders, names in lists if (file := msp.found(options, folders, names))]
-
-
-def annotations(options: CorpusOptions) -> list[str]:
-    """Return the files of the consensus and of the single ratings, where they are."""
-    lists = [(LABELS, CONSENSUS), (LABELS, DETAILED)]
-    return [str(file) for folders, names in lists if (file := msp.found(options, folders, names))]
-
-
-def partitions(options: CorpusOptions) -> pl.DataFrame:
-    """Return the suggested partitions of the labelled part: train, dev, test."""
-    return msp.partitions(msp.consensus(_consensus(options)))
-
-
-def notes(options: CorpusOptions) -> list[Note]:
-    """Return what must be known of the cells of the consensus."""
-    return msp.notes(msp.found(options, LABELS, CONSENSUS))
+    lists = [file for names in (SEGMENTS, SPEAKERS) for file in msp.present(options, DOCUMENTS, names)]
+    return lists + LABELS.tables(options)
 
 
 READER = Reader(
     entries=entries,
     parts=PARTS,
-    sources=sources,
-    annotations=annotations,
+    sources=LABELS.sources,
+    annotations=LABELS.annotations,
     tables=tables,
-    partitions=partitions,
-    notes=notes,
+    partitions=LABELS.partitions,
+    findings=LABELS.findings,
     published=Published(
         name="MSP-Face",
         citation="Vidal, Salman, Lin & Busso, MSP-Face Corpus: A Natural Audiovisual Emotional Database, ICMI 2020",

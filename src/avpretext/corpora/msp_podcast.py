@@ -14,21 +14,24 @@ checked on the corpus itself: no copy was at hand. No description of how the lab
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import msp, table
-from avpretext.corpora.reader import Clip, Entry, Note, Published, Reader, Source, by_kind, parts_of, stem, within
+from avpretext.corpora import clip_table, msp
+from avpretext.corpora.reader import Clip, Entry, Published, Reader, by_kind, parts_of, stem, within
 
 PARTS = ("labelled", "unlabelled")
-FOLDERS = ("Labels", "labels", "label", "Labels/Labels", "")
-CONSENSUS = ("labels_consensus.csv", "labels_concensus.csv", "labels_consensus.json", "labels_concensus.json")
-DETAILED = ("labels_detailed.csv", "labels_detailed.json")
 AUDIO = "Audios"
 EARLIER = "Previous_releases_information"
 _FIX = "copy the folder Labels of the release into the corpus folder"
+LABELS = msp.Labels(
+    folders=("Labels", "labels", "label", "Labels/Labels", ""),
+    consensus=("labels_consensus.csv", "labels_concensus.csv", "labels_consensus.json", "labels_concensus.json"),
+    detailed=("labels_detailed.csv", "labels_detailed.json"),
+    fix=_FIX,
+    fix_votes=f"the target 'votes' is read from it: {_FIX}, or choose other targets",
+)
 
 
 def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
@@ -38,7 +41,7 @@ def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
     chosen = [path for path in by_kind(files, options.video) if path not in earlier]
     if not chosen:
         return []
-    rows = msp.consensus(_consensus(options))
+    rows = LABELS.rows(options)
     # Should a name be there twice, the one in Audios counts.
     places = {stem(path): path for path in [*reversed(chosen), *reversed(within(chosen, AUDIO))]}
     labelled = _labelled(rows, places) if "labelled" in parts else []
@@ -51,54 +54,17 @@ def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
 def _labelled(rows: pl.DataFrame, places: dict[str, str]) -> list[Entry]:
     paths = [places.get(name, f"{AUDIO}/{file}") for name, file in rows.select("clip_id", "FileName").iter_rows()]
     clips = rows.select("clip_id", speaker=msp.speaker(), path=pl.Series(paths, dtype=pl.String))
-    return table.entries(table.clips_of(clips), list(places.values()))
-
-
-def _consensus(options: CorpusOptions) -> Path:
-    return msp.needed(options, FOLDERS, CONSENSUS, _FIX)
-
-
-def _detailed(options: CorpusOptions) -> Path:
-    return msp.needed(
-        options, FOLDERS, DETAILED, f"the target 'votes' is read from it: {_FIX}, or choose other targets"
-    )
-
-
-def sources(options: CorpusOptions) -> dict[str, Source]:
-    """Return the raters' consensus on emotion, arousal, valence and dominance, and their votes."""
-    return msp.sources(_consensus, _detailed)
-
-
-def tables(options: CorpusOptions) -> list[str]:
-    """Return the file of the consensus, where it is."""
-    file = msp.found(options, FOLDERS, CONSENSUS)
-    return [str(file)] if file else []
-
-
-def annotations(options: CorpusOptions) -> list[str]:
-    """Return the files of the consensus and of the single ratings, where they are."""
-    detailed = msp.found(options, FOLDERS, DETAILED)
-    return tables(options) + ([str(detailed)] if detailed else [])
-
-
-def partitions(options: CorpusOptions) -> pl.DataFrame:
-    """Return the partitions of the release: train, dev, Test1, Test2."""
-    return msp.partitions(msp.consensus(_consensus(options)))
-
-
-def notes(options: CorpusOptions) -> list[Note]:
-    """Return what must be known of the cells of the consensus."""
-    return msp.notes(msp.found(options, FOLDERS, CONSENSUS))
+    return clip_table.entries(clip_table.clips_of(clips), list(places.values()))
 
 
 READER = Reader(
     entries=entries,
     parts=PARTS,
-    sources=sources,
-    annotations=annotations,
-    tables=tables,
-    partitions=partitions,
-    notes=notes,
+    sources=LABELS.sources,
+    annotations=LABELS.annotations,
+    tables=LABELS.tables,
+    partitions=LABELS.partitions,
+    findings=LABELS.findings,
     published=Published(
         name="MSP-Podcast",
         citation="Busso et al., The MSP-Podcast Corpus, 2025, arXiv 2509.09791",

@@ -2,13 +2,15 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from avpretext.corpora.facts import CorpusCheck, Division, Finding, TargetFacts
+from avpretext.corpora.facts import CorpusCheck, TargetFacts
+from avpretext.corpora.findings import Finding
 from avpretext.corpora.headers import Lengths, duration
 
 LISTED_SPEAKERS = 100
@@ -26,16 +28,11 @@ _KEY_WIDTH = 11
 _HEADING, _QUIET, _WRONG, _NOTE, _GOOD = "bold", "dim", "bold red", "yellow", "green"
 
 
-def render(found: CorpusCheck) -> "Overview":
-    """Return what `rich` prints of a check; it fits itself to the width of the terminal."""
-    return Overview(found)
-
-
+@dataclass(frozen=True)
 class Overview:
-    """A corpus check as text, in sections."""
+    """A corpus check as text, in sections; it fits itself to the width of the terminal."""
 
-    def __init__(self, found: CorpusCheck) -> None:
-        self.found = found
+    found: CorpusCheck
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the sections, each with an empty line before it."""
@@ -81,19 +78,12 @@ def _title(found: CorpusCheck) -> Iterable[Text]:
         yield Text(found.published.url, _QUIET)
 
 
-def _grid(*columns: dict[str, object]) -> Table:
-    grid = Table.grid(padding=(0, _GAP))
-    for column in columns:
-        grid.add_column(**{"overflow": "fold", **column})  # type: ignore[arg-type]
-    return grid
-
-
 def _facts(found: CorpusCheck) -> Table:
     """Return where the corpus lies, what it was read as, and how much it is."""
-    grid = _grid({"style": _QUIET, "min_width": _KEY_WIDTH}, {})
-    wanted = "video" if found.video else "audio"
-    grid.add_row("folder", visible(found.path))
-    grid.add_row("read as", ", ".join([found.reader, *found.parts, wanted]))
+    grid = Table.grid(Column(style=_QUIET, min_width=_KEY_WIDTH), Column(overflow="fold"), padding=(0, _GAP))
+    wanted = "video" if found.options.video else "audio"
+    grid.add_row("folder", visible(found.options.path))
+    grid.add_row("read as", ", ".join([found.options.reader, *found.parts, wanted]))
     grid.add_row("files", _files(found))
     grid.add_row("clips", f"{found.clips:,}, {size(found.size_bytes)}")
     grid.add_row("length", _length(found.lengths))
@@ -109,10 +99,7 @@ def _facts(found: CorpusCheck) -> Table:
 
 
 def _files(found: CorpusCheck) -> str:
-    """Return the files by kind, and which of them count.
-
-    A kind that is read only in part says how many.
-    """
+    """Return the files by kind, and how many of each are read."""
     kinds = [f"{number:,} {kind}" for kind, number in found.media.items()]
     if dict(found.media) == dict(found.read):
         return ", ".join(kinds)
@@ -151,13 +138,16 @@ def visible(text: str) -> str:
 
 
 def _labels(found: CorpusCheck, width: int) -> Table:
-    grid = _grid({"no_wrap": True}, {"style": _QUIET, "no_wrap": True}, {"justify": "right", "no_wrap": True}, {})
+    grid = Table.grid(
+        Column(no_wrap=True), Column(style=_QUIET, no_wrap=True), Column(justify="right", no_wrap=True),
+        Column(overflow="fold"), padding=(0, _GAP),
+    )  # fmt: skip
     columns = [(entry.name, entry.kind, f"{entry.clips:,}") for entry in found.targets]
     room = width - sum(max(map(len, column)) + _GAP for column in zip(*columns, strict=True))
     for entry, (name, kind, clips) in zip(found.targets, columns, strict=True):
         if entry.counts is None and entry.numbers is None:
             # What to do is told below, of those that are to be learnt.
-            problem = (entry.problem or "nothing is known").partition(";")[0].replace(f"{found.path}/", "")
+            problem = (entry.problem or "nothing is known").partition(";")[0].replace(f"{found.options.path}/", "")
             grid.add_row(name, kind, "", Text(visible(problem), _NOTE))
         else:
             grid.add_row(name, kind, clips, _values(entry, room))
@@ -201,26 +191,20 @@ def _speakers(found: CorpusCheck, width: int) -> Table:
     nothing = any(counts[None] for counts in found.speakers.values())
     columns: list[str | None] = [*labels, None] if nothing and labels else [*labels]
     rows = {
-        visible(speaker) if speaker is not None else "(unknown)": [
-            *(counts[label] for label in columns),
-            counts.total(),
-        ]
+        "(unknown)" if speaker is None else visible(speaker): [*(counts[name] for name in columns), counts.total()]
         for speaker, counts in found.speakers.items()
     }
-    titles = [visible(label) if label is not None else "none" for label in columns]
-    if len(rows) > LISTED_SPEAKERS:
-        return _summary(rows, [*titles, "all"])
-    return _blocks(rows, [*titles, "all"], width)
+    titles = ["none" if label is None else visible(label) for label in columns] + ["all"]
+    return _summary(rows, titles) if len(rows) > LISTED_SPEAKERS else _blocks(rows, titles, width)
 
 
 def _summary(rows: Mapping[str, Sequence[int]], titles: Sequence[str]) -> Table:
     """Return, by label, least, median and most clips of a speaker, and who has the fewest."""
-    right: dict[str, object] = {"justify": "right", "no_wrap": True}
-    grid = _grid({"no_wrap": True}, right, right, right, {})
-    grid.add_row("", "least", "median", "most", "", style=_QUIET)
-    for column, title in enumerate(titles):
-        numbers = [row[column] for row in rows.values()]
-        grid.add_row(title, f"{min(numbers):,}", f"{statistics.median(numbers):,g}", f"{max(numbers):,}", "")
+    right = [Column(justify="right", no_wrap=True) for _ in range(3)]
+    grid = Table.grid(Column(no_wrap=True), *right, padding=(0, _GAP))
+    grid.add_row("", "least", "median", "most", style=_QUIET)
+    for title, numbers in zip(titles, zip(*rows.values(), strict=True), strict=True):
+        grid.add_row(title, f"{min(numbers):,}", f"{statistics.median(numbers):,g}", f"{max(numbers):,}")
     fewest = sorted(rows.items(), key=lambda entry: (entry[1][-1], entry[0]))[:_SMALLEST]
     whole = Table.grid()
     whole.add_row(grid)
@@ -235,8 +219,7 @@ def _blocks(rows: Mapping[str, Sequence[int]], titles: Sequence[str], width: int
     if sum(widths) + gap * len(titles) > width:
         rows, titles = {name: row[-1:] for name, row in rows.items()}, titles[-1:]
         widths = _widths(rows, titles)
-    block = sum(widths) + gap * len(titles)
-    number = min(max(1, (width + _BETWEEN) // (block + _BETWEEN)), len(rows))
+    number = min(max(1, (width + _BETWEEN) // (sum(widths) + gap * len(titles) + _BETWEEN)), len(rows))
     height = -(-len(rows) // number)
     grid = Table.grid(padding=(0, gap, 0, 0))
     for _ in range(number):
@@ -244,10 +227,12 @@ def _blocks(rows: Mapping[str, Sequence[int]], titles: Sequence[str], width: int
             grid.add_column(justify="right" if place else "left", width=column, no_wrap=True)
         grid.add_column(width=_BETWEEN - 2 * gap)
     grid.add_row(*["speaker", *titles, ""] * number, style=_QUIET)
-    lines = list(rows.items())
+    lines = [
+        [Text(speaker), *(Text(f"{number:,}", "" if number else _QUIET) for number in row), Text("")]
+        for speaker, row in rows.items()
+    ]
     for line in range(height):
-        cells = [_cells(*lines[place]) for place in range(line, len(lines), height)]
-        grid.add_row(*[cell for row in cells for cell in row])
+        grid.add_row(*[cell for cells in lines[line::height] for cell in cells])
     return grid
 
 
@@ -258,16 +243,18 @@ def _widths(rows: Mapping[str, Sequence[int]], titles: Sequence[str]) -> list[in
     return [names, *(max(len(title), len(f"{max(column):,}")) for title, column in zip(titles, columns, strict=True))]
 
 
-def _cells(speaker: str, row: Sequence[int]) -> list[Text]:
-    return [Text(speaker), *(Text(f"{number:,}", "" if number else _QUIET) for number in row), Text("")]
-
-
 def _divisions(found: CorpusCheck) -> Table:
-    grid = _grid({"no_wrap": True}, {"style": _QUIET, "no_wrap": True}, {})
+    grid = Table.grid(
+        Column(no_wrap=True), Column(style=_QUIET, no_wrap=True), Column(overflow="fold"), padding=(0, _GAP)
+    )
     for entry in found.partitions:
         grid.add_row(visible(entry.name), "partition", f"{entry.clips:,} clips of {entry.speakers:,} speakers")
     for entry in found.protocols:
-        grid.add_row(visible(entry.name), "published", _protocol(entry))
+        whole = entry.speakers == entry.published_speakers
+        share = f"{'all' if whole else f'{entry.speakers:,} of'} {entry.published_speakers:,} speakers here"
+        grid.add_row(
+            visible(entry.name), "published", Text(f"{entry.folds} folds, ").append(share, "" if whole else _NOTE)
+        )
     if found.shared_speakers:
         shown = ", ".join(map(visible, found.shared_speakers[:3]))
         number = len(found.shared_speakers)
@@ -276,17 +263,9 @@ def _divisions(found: CorpusCheck) -> Table:
     return grid
 
 
-def _protocol(entry: Division) -> Text:
-    whole = entry.speakers == entry.published_speakers
-    share = f"{'all' if whole else f'{entry.speakers:,} of'} {entry.published_speakers:,} speakers here"
-    return Text(f"{entry.folds} folds, ").append(share, "" if whole else _NOTE)
-
-
 def _findings(findings: Sequence[Finding], style: str) -> Table:
     """Return each finding: how many and what, then examples, then what to do."""
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = Table.grid(Column(justify="right", no_wrap=True), Column(overflow="fold"), padding=(0, 1))
     for entry in findings:
         what = Text(entry.reason, style).append(f": {visible(entry.meaning)}", "default not bold")
         grid.add_row(Text(f"{entry.count:,} x" if entry.count else "", style), what)

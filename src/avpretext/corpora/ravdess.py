@@ -13,18 +13,7 @@ import re
 from collections.abc import Sequence
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import (
-    Clip,
-    Person,
-    Published,
-    Reader,
-    Source,
-    SpeakerFold,
-    by_kind,
-    named,
-    parts_of,
-    stem,
-)
+from avpretext.corpora.reader import Clip, Person, Published, Reader, SpeakerFold, acted, by_kind, named, parts_of, stem
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 CHANNELS = {"speech": "01", "song": "02"}
@@ -59,11 +48,6 @@ EMOBOX = ((1, 11, 20, 21), (4, 10, 12, 14), (8, 9, 19, 23), (3, 5, 7, 24), (2, 1
 """Test actors of EmoBox's folds (Ma et al., Interspeech 2024)."""
 
 
-def sources(options: CorpusOptions) -> dict[str, Source]:
-    """Return the acted emotion."""
-    return {"acted": Source("label")}
-
-
 def people(options: CorpusOptions) -> dict[str, Person]:
     """Return the sex of the actors: those with odd numbers are male."""
     return {f"{actor:02d}": Person("male" if actor % 2 else "female") for actor in range(1, 25)}
@@ -72,7 +56,7 @@ def people(options: CorpusOptions) -> dict[str, Person]:
 READER = Reader(
     entries=named(read, select),
     parts=PARTS,
-    sources=sources,
+    sources=acted,
     people=people,
     words=_STATEMENTS.get,
     protocols={"emobox": tuple(SpeakerFold(tuple(f"{actor:02d}" for actor in actors)) for actors in EMOBOX)},

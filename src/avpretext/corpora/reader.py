@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora.findings import Finding
 from avpretext.corpora.speaker_folders import SpeakerFolder
 from avpretext.errors import UserError, nearest
 from avpretext.refusal import Refusal
@@ -48,19 +49,16 @@ class Clip:
 class Entry:
     """A clip that a corpus names, or a file or row of it that is refused.
 
-    Attributes
-    ----------
-    path
-        Relative to the corpus folder, posix; of a row without its file, where the file should be.
-    clip
-        None for what the reader cannot make a clip of.
-    refusal
-        Why it is no clip; None if it is one.
+    `path` is relative to the corpus folder, posix; of a row without its file, where the file should be. `clip` is None
+    for what the reader cannot make a clip of, `refusal` for what is one.
     """
 
     path: str
     clip: Clip | None
     refusal: Refusal | None = None
+
+
+SourceKind = Literal["label", "votes", "attribute"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class Source:
         class; `value` (null: none). None for the labels that the index has, from the clips' names.
     """
 
-    kind: Literal["label", "votes", "attribute"]
+    kind: SourceKind
     read: Callable[[CorpusOptions], pl.DataFrame] | None = None
 
 
@@ -84,12 +82,7 @@ class Source:
 class SpeakerFold:
     """A fold of a published protocol: who tests, who chooses the epoch; all others train.
 
-    Attributes
-    ----------
-    test
-        Speakers.
-    dev
-        Speakers; empty where the protocol has no dev set; None where it leaves the choice open (drawn by seed).
+    `dev` is empty where the protocol has no dev set, and None where it leaves the choice open: it is drawn by seed.
     """
 
     test: tuple[str, ...]
@@ -100,12 +93,7 @@ class SpeakerFold:
 class Published:
     """What is published of a corpus, to hold a copy against.
 
-    Attributes
-    ----------
-    name, citation, url, licence
-        For people.
-    clips, hours, speakers
-        Of each part, {part: number}, of a corpus without parts under `all`; what is not published is left out.
+    `clips`, `hours` and `speakers` are of each part, {part: number}, or under `all`; what is not published is left out.
     """
 
     name: str
@@ -117,73 +105,11 @@ class Published:
     speakers: Mapping[str, int] = field(default_factory=dict)
 
 
-def _no_files(options: CorpusOptions) -> list[str]:
-    return []
-
-
-def _no_words(sentence: str) -> str | None:
-    return None
-
-
-def _no_sources(options: CorpusOptions) -> Mapping[str, Source]:
-    return {}
-
-
 class Person(NamedTuple):
-    """What a corpus knows of a speaker; None where it does not.
-
-    Attributes
-    ----------
-    sex
-        `female` or `male`.
-    age
-        In years.
-    """
+    """What a corpus knows of a speaker: `female` or `male`, and years; None where it does not."""
 
     sex: str | None = None
     age: int | None = None
-
-
-def _nobody(options: CorpusOptions) -> Mapping[str, Person]:
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something that a reader saw in the names and tables of a corpus.
-
-    Attributes
-    ----------
-    reason
-        One of `check.FIXES`.
-    meaning
-        What was seen, and what is made of it.
-    count
-        How many cells, clips or names; 0 where there is nothing to count.
-    examples
-        Some of them.
-    wrong
-        False for what is read right.
-    """
-
-    reason: str
-    meaning: str
-    count: int
-    examples: tuple[str, ...]
-    wrong: bool
-
-    @property
-    def sentence(self) -> str:
-        """Return it as a sentence."""
-        return f"{self.count:,} {self.meaning}" if self.count else f"{self.meaning[:1].upper()}{self.meaning[1:]}"
-
-
-def _no_notes(options: CorpusOptions) -> list[Note]:
-    return []
-
-
-def _no_levels(options: CorpusOptions, paths: Sequence[str]) -> SpeakerFolder | None:
-    return None
 
 
 @dataclass(frozen=True)
@@ -219,7 +145,7 @@ class Reader:
         From `Clip.sentence` to the words that are said; None where they are not known.
     transcripts
         From options to `clip_id`, `text`: words that its `tables` have, before those of the sentence.
-    notes
+    findings
         What must be known of the cells of its tables.
     speaker_folder
         Which folder of its clips' paths names the speaker; None where it is not read from folders.
@@ -227,59 +153,19 @@ class Reader:
 
     entries: Callable[[CorpusOptions, Sequence[str]], list[Entry]]
     parts: tuple[str, ...] = ()
-    sources: Callable[[CorpusOptions], Mapping[str, Source]] = _no_sources
-    annotations: Callable[[CorpusOptions], list[str]] = _no_files
-    tables: Callable[[CorpusOptions], list[str]] = _no_files
-    elsewhere: Callable[[CorpusOptions], list[str]] = _no_files
+    sources: Callable[[CorpusOptions], Mapping[str, Source]] = lambda options: {}
+    annotations: Callable[[CorpusOptions], list[str]] = lambda options: []
+    tables: Callable[[CorpusOptions], list[str]] = lambda options: []
+    elsewhere: Callable[[CorpusOptions], list[str]] = lambda options: []
     partitions: Callable[[CorpusOptions], pl.DataFrame] | None = None
     protocols: Mapping[str, tuple[SpeakerFold, ...]] = field(default_factory=dict)
     published: Published | None = None
     broken: frozenset[str] = frozenset()
-    people: Callable[[CorpusOptions], Mapping[str, Person]] = _nobody
-    words: Callable[[str], str | None] = _no_words
+    people: Callable[[CorpusOptions], Mapping[str, Person]] = lambda options: {}
+    words: Callable[[str], str | None] = lambda sentence: None
     transcripts: Callable[[CorpusOptions], pl.DataFrame] | None = None
-    notes: Callable[[CorpusOptions], list[Note]] = _no_notes
-    speaker_folder: Callable[[CorpusOptions, Sequence[str]], SpeakerFolder | None] = _no_levels
-
-
-def named(
-    read: Callable[[str], Clip | None], select: Callable[[Sequence[str], CorpusOptions], Iterable[str]]
-) -> Callable[[CorpusOptions, Sequence[str]], list[Entry]]:
-    """Return `Reader.entries` for a corpus whose names say it all.
-
-    Parameters
-    ----------
-    read
-        From a path to its clip, None for a name that the corpus does not use.
-    select
-        From all media files to those that count.
-    """
-
-    def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
-        found = ((path, read(path)) for path in select(files, options))
-        return [Entry(path, clip, None if clip else UNKNOWN_NAME) for path, clip in found]
-
-    return entries
-
-
-UNKNOWN_NAME = Refusal("unknown_name", "the reader does not know names like this")
-
-
-def parts_of(options: CorpusOptions, parts: Sequence[str]) -> tuple[str, ...]:
-    """Return the parts of a corpus that are read: those chosen, or the first.
-
-    Raises
-    ------
-    UserError
-        A part is not one of the corpus's.
-    """
-    for part in options.parts:
-        if part not in parts:
-            raise UserError(
-                f"parts: {part!r} of the reader {options.reader!r}; expected one of {', '.join(parts)}"
-                f"{nearest(part, parts)}"
-            )
-    return tuple(dict.fromkeys(options.parts)) or (parts[0],)
+    findings: Callable[[CorpusOptions], list[Finding]] = lambda options: []
+    speaker_folder: Callable[[CorpusOptions, Sequence[str]], SpeakerFolder | None] = lambda options, paths: None
 
 
 def by_kind(paths: Iterable[str], video: bool) -> list[str]:
@@ -293,6 +179,42 @@ def by_kind(paths: Iterable[str], video: bool) -> list[str]:
     if video:
         return videos
     return [path for path in files if extension(path) in AUDIO_EXTENSIONS] or videos
+
+
+def named(
+    read: Callable[[str], Clip | None],
+    select: Callable[[Sequence[str], CorpusOptions], Iterable[str]] = lambda paths, options: by_kind(
+        paths, options.video
+    ),
+) -> Callable[[CorpusOptions, Sequence[str]], list[Entry]]:
+    """Return `Reader.entries` for a corpus whose names tell all of its clips.
+
+    `read` makes a clip of a path; a name for which it returns None is refused. `select` takes those that count of all
+    media files: by default all of the wanted kind.
+    """
+    unknown = Refusal("unknown_name", "the reader does not know names like this")
+
+    def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
+        found = ((path, read(path)) for path in select(files, options))
+        return [Entry(path, clip, None if clip else unknown) for path, clip in found]
+
+    return entries
+
+
+def acted(options: CorpusOptions) -> Mapping[str, Source]:
+    """Return the emotion that the clips' names tell: `Reader.sources` of a corpus of acted emotions."""
+    return {"acted": Source("label")}
+
+
+def parts_of(options: CorpusOptions, parts: Sequence[str]) -> tuple[str, ...]:
+    """Return the parts of a corpus that are read: those chosen, or the first; one that it has not is an error."""
+    for part in options.parts:
+        if part not in parts:
+            raise UserError(
+                f"parts: {part!r} of the reader {options.reader!r}; expected one of {', '.join(parts)}"
+                f"{nearest(part, parts)}"
+            )
+    return tuple(dict.fromkeys(options.parts)) or (parts[0],)
 
 
 def within(paths: Iterable[str], folder: str) -> list[str]:

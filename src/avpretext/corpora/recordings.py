@@ -55,10 +55,7 @@ def words_of(column: pl.Series) -> list[NDArray[np.uint32]]:
 def copies(fingerprints: Sequence[Words | None]) -> list[tuple[int, int, float]]:
     """Return pairs of clips that hold the same recording, with the share of bits that agree.
 
-    Parameters
-    ----------
-    fingerprints
-        Of each clip; None or empty: not known.
+    A fingerprint that is None or empty is not known.
     """
     words = [np.asarray([] if one is None else one, np.uint32) for one in fingerprints]
     found: dict[tuple[int, int], float] = {}

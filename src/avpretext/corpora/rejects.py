@@ -24,10 +24,8 @@ def run(clips: Sequence[Path], rejects: Sequence[Path], corpus: str, options: Re
         All shards that list the clips: those of `segment` where recordings are cut into clips, else of `index`.
     rejects
         All shards of the rejects of `index`, `split` and every later stage that can refuse.
-    corpus
-        The corpus, for the message.
-    options
-        How many may be refused.
+    corpus, options
+        The corpus, for the message; how many may be refused.
     output
         `rejects`, sorted by clip_id and path.
 

@@ -6,34 +6,14 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import crema_d, emodb, folder, grid, mead, msp_face, msp_podcast, ravdess
-from avpretext.corpora.reader import Clip, Entry, Reader, by_kind, is_media, without_extension
+from avpretext.corpora.reader import Clip, Entry, by_kind, is_media, without_extension
+from avpretext.corpora.readers import reader_of
 from avpretext.errors import UserError, nearest
 from avpretext.flow.paths import shard_of
 from avpretext.names import nfc, on_disk
-from avpretext.refusal import Refusal, printable
-
-READERS: Mapping[str, Reader] = {
-    "crema_d": crema_d.READER,
-    "ravdess": ravdess.READER,
-    "msp_podcast": msp_podcast.READER,
-    "msp_face": msp_face.READER,
-    "emodb": emodb.READER,
-    "mead": mead.READER,
-    "grid": grid.READER,
-    "folder": folder.READER,
-}
-"""The corpora by the names that the config uses."""
-
-
-LFS_POINTER = b"version https://git-lfs"
-ANNEX_POINTER = b"/annex/objects/"
-_POINTER_BYTES = 1024
-"""A pointer is shorter, by the specification of Git LFS, and by what git-annex writes."""
-_FETCH = "its content is kept by git-annex and is not here: run `datalad get .` or `git annex get .` in the corpus"
+from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +26,8 @@ class ClipFile:
         Relative to the corpus folder, posix.
     clip_id
         As the reader names it; for names that it refuses, the path without extension.
-    clip
-        What name and table say; None for what is refused.
-    refusal
-        Why it is no clip; None if it is one.
+    clip, refusal
+        What name and table say, or why it is no clip: one of them is None.
     size_bytes, mtime_ns
         As the file system has them; -1 for what cannot be read as a file (a broken link, a pipe).
     """
@@ -62,47 +40,16 @@ class ClipFile:
     mtime_ns: int
 
 
-def reader_of(options: CorpusOptions) -> Reader:
-    """Return the reader that the config names, by its name."""
-    if options.reader not in READERS:
-        raise UserError(
-            f"reader: {options.reader!r}; expected one of {', '.join(READERS)}{nearest(options.reader, READERS)}"
-        )
-    return READERS[options.reader]
-
-
-class MediaFile(Protocol):
-    """A file as the scan needs it: `os.DirEntry` is one."""
-
-    @property
-    def path(self) -> str:
-        """Where it is."""
-
-    def stat(self) -> os.stat_result:
-        """Ask the file system of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """A file that a corpus's table names, outside of the corpus's folder."""
-
-    path: str
-
-    def stat(self) -> os.stat_result:
-        """Ask the file system of it."""
-        return os.stat(self.path)
+MediaFile = os.DirEntry[str] | Path
+"""A file of a corpus's folder, or one elsewhere that its table names."""
 
 
 def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
     """Return the media files of a corpus, by their path relative to its folder; posix, in no fixed order.
 
     They are those below the folder, and, where `outside` allows it, what its table names elsewhere. Hidden files and
-    folders are left out; links to folders are followed, each folder is visited once.
-
-    Raises
-    ------
-    UserError
-        The folder is missing, or cannot be listed.
+    folders are left out; links to folders are followed, each folder is visited once. A folder that is missing, or
+    cannot be listed, is an error.
     """
     root = Path(options.path)
     if not root.is_dir():
@@ -110,7 +57,7 @@ def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
     files: dict[str, MediaFile] = dict(_walk(root))
     for named in reader_of(options).elsewhere(options) if options.outside else []:
         if is_media(named) and (path := on_disk(root, named)):
-            files.setdefault(path, Elsewhere(str(root / path)))
+            files.setdefault(path, root / path)
     return files
 
 
@@ -119,9 +66,9 @@ def scan(
 ) -> list[ClipFile]:
     """Find the clips of a corpus and what is refused of it, sorted by path and start.
 
-    Of files with the same clip_id, the first in that order that nothing else speaks against keeps it. Files are not
-    opened, but for those short enough to be Git LFS pointers: `split` finds what else is wrong with them. Readers see
-    all names in composed Unicode, as tables have them; `path` stays as the disk spells it.
+    The first valid file keeps a clip_id. Files are not opened, but for those short enough to be Git LFS pointers:
+    `split` finds what else is wrong with them. Readers see all names in composed Unicode, as tables have them; `path`
+    stays as the disk spells it.
 
     Parameters
     ----------
@@ -166,7 +113,9 @@ def _entries_of(options: CorpusOptions, files: Mapping[str, object]) -> list[Ent
         if speaker not in here:
             fix = f"{nearest(speaker, map(str, here))}; correct corpora.NAME.speakers"
             raise UserError(f"{options.path}: no clip is of the speaker {speaker!r}{fix}")
-    return [entry for entry in entries if _wanted(entry.clip, options.speakers)]
+    if options.speakers is None:
+        return entries
+    return [entry for entry in entries if entry.clip is None or entry.clip.speaker in options.speakers]
 
 
 def _place(entry: Entry) -> tuple[str, float, str]:
@@ -186,8 +135,10 @@ def _clip_file(
         refusal = entry.refusal
     elif clip_id in broken:
         refusal = Refusal("known_broken")
+    elif file is None or (size_and_mtime[0] < 0 and not is_annexed(os.fspath(file))):
+        refusal = UNREADABLE
     else:
-        refusal = _refuse_file(file, size_and_mtime[0])
+        refusal = refuse_path(os.fspath(file), size_and_mtime[0])
     if refusal is None and clip_id in taken:
         refusal = Refusal("duplicate_clip_id", f"as {taken[clip_id]}")
     elif refusal is None:
@@ -195,50 +146,11 @@ def _clip_file(
     return ClipFile(path, clip_id, None if refusal else entry.clip, refusal, *size_and_mtime)
 
 
-def _refuse_file(file: MediaFile | None, size_bytes: int) -> Refusal | None:
-    """Return why a file is no clip, None if it may be one."""
-    if file is None or (size_bytes < 0 and not _is_annexed(file.path)):
-        return _UNREADABLE
-    return refuse_path(file.path, size_bytes)
-
-
-_UNREADABLE = Refusal("unreadable", "not a file that can be read: a broken link, a pipe, or not permitted")
-
-
-def refuse_path(path: str, size_bytes: int | None = None) -> Refusal | None:
-    """Return why a file of this size, or of whatever size it has, is none to be decoded, None if it may be one."""
-    if not os.access(path, os.R_OK) or (size_bytes is None and not os.path.isfile(path)):
-        if _is_annexed(path):
-            return Refusal("unreadable", _FETCH)
-        return _UNREADABLE if os.path.lexists(path) else Refusal("missing_file", "no such file")
-    size = os.path.getsize(path) if size_bytes is None else size_bytes
-    if size == 0:
-        return Refusal("empty_file")
-    if size < _POINTER_BYTES and (start := _start_of(path)).startswith((LFS_POINTER, ANNEX_POINTER)):
-        return Refusal("lfs_pointer", _FETCH if start.startswith(ANNEX_POINTER) else "")
-    return None
-
-
-def _start_of(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(max(len(LFS_POINTER), len(ANNEX_POINTER)))
-
-
-def _is_annexed(path: str) -> bool:
-    """Tell whether a link stands for content that git-annex keeps."""
-    return os.path.islink(path) and os.fsencode(os.readlink(path)).find(ANNEX_POINTER) >= 0
-
-
 def leads_outside(options: CorpusOptions, files: Mapping[str, MediaFile]) -> dict[str, str]:
     """Return where links of a corpus lead that lead out of its folder: path below the folder: where.
 
     They are followed: whoever can make one can put a file there too, and people keep their media elsewhere. git-annex
-    keeps it in the repository, of which the corpus may be a part; its links are not told of.
-
-    Parameters
-    ----------
-    files
-        Paths below the folder, from `media_files`.
+    keeps it in the repository, of which the corpus may be a part: its links are left out.
     """
     root = os.path.realpath(options.path)
     found: dict[str, str] = {}
@@ -247,7 +159,7 @@ def leads_outside(options: CorpusOptions, files: Mapping[str, MediaFile]) -> dic
     links += [folder for folder in folders if os.path.islink(os.path.join(options.path, folder))]
     for path in sorted(links):
         place = os.path.join(options.path, path)
-        if _is_annexed(place) or any(folder in found for folder in _folders_of(path)):
+        if is_annexed(place) or any(folder in found for folder in _folders_of(path)):
             continue
         target = os.path.realpath(place)
         if os.path.commonpath([root, target]) != root:
@@ -275,7 +187,7 @@ def fingerprints(files: Iterable[ClipFile], shards: int, times: bool = True) -> 
     lines: list[list[str]] = [[] for _ in range(shards)]
     for file in files:
         lines[shard_of(file.clip_id, shards)].append(_line(file, file.mtime_ns if times else 0))
-    return [_digest(sorted(entries)) for entries in lines]
+    return [digest(sorted(entries)) for entries in lines]
 
 
 def _line(file: ClipFile, time_ns: int) -> str:
@@ -286,12 +198,8 @@ def _line(file: ClipFile, time_ns: int) -> str:
     return repr((file.path, file.clip_id, file.size_bytes, time_ns, clip.speaker, clip.start_s, clip.end_s))
 
 
-def fingerprint(files: Iterable[ClipFile], shard: int, shards: int) -> str:
-    """Return the fingerprint of one shard; for all of them at once `fingerprints` is quicker."""
-    return fingerprints(files, shards)[shard]
-
-
-def _digest(lines: Sequence[str]) -> str:
+def digest(lines: Sequence[str]) -> str:
+    """Return a short hash of lines of text."""
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 
@@ -336,20 +244,14 @@ def _entries(place: str) -> list[os.DirEntry[str]]:
         ) from None
 
 
-def _size_and_mtime(entry: MediaFile | None) -> tuple[int, int]:
-    if entry is None:
-        return -1, -1
+def _size_and_mtime(file: MediaFile | None) -> tuple[int, int]:
     try:
-        status = entry.stat()
+        status = file.stat() if file is not None else None
     except OSError:
-        return -1, -1
-    if not stat.S_ISREG(status.st_mode):
+        status = None
+    if status is None or not stat.S_ISREG(status.st_mode):
         return -1, -1
     return status.st_size, status.st_mtime_ns
-
-
-def _wanted(clip: Clip | None, speakers: Sequence[str] | None) -> bool:
-    return clip is None or speakers is None or clip.speaker in speakers
 
 
 def _what_is_missing(entries: Mapping[str, object], options: CorpusOptions) -> str:

@@ -1,14 +1,19 @@
-"""What is learnt of a corpus and how it is tested: label target and protocol, and the name of every result of both."""
+"""What is learnt of a corpus and how it is tested: label target and protocol, their names in results, their checks."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora import speaker_folders
 from avpretext.corpora.reader import Source
-from avpretext.corpora.scan import READERS, reader_of
+from avpretext.corpora.readers import READERS, reader_of
+from avpretext.corpora.scan import ClipFile
+from avpretext.corpora.transcripts import check_matched
 from avpretext.errors import UserError, nearest
+from avpretext.names import nfc
 
 Kind = Literal["hard", "multi_label", "distribution", "attribute"]
 """`hard`: one class; `multi_label`: any of the classes; `distribution`: a share of each; `attribute`: a number."""
@@ -20,20 +25,10 @@ FORMS: tuple[Kind, ...] = ("multi_label", "distribution")
 
 @dataclass(frozen=True)
 class Setting:
-    """One label target of a corpus under its protocol.
+    """One label target of a corpus, as the configuration names it, such as `voice-distribution`, under its protocol.
 
-    Attributes
-    ----------
-    target
-        As the configuration names it, such as `voice-distribution`.
-    kind
-        What a clip's label is.
-    target_name
-        The target with the name of its label map, such as `voice-distribution-four`.
-    protocol
-        Name of the protocol.
-    votes
-        True where raters' votes are behind the labels.
+    `kind` is what a clip's label is; `target_name` has the name of the label map too, such as
+    `voice-distribution-four`; `votes` tells whether raters' votes are behind the labels.
     """
 
     target: str
@@ -51,11 +46,7 @@ class Setting:
 def settings_of(options: CorpusOptions) -> list[Setting]:
     """Return the settings of a corpus, in the order of its targets; none for a corpus that is not fine-tuned.
 
-    Raises
-    ------
-    UserError
-        A target is not one of the corpus's, or its votes are needed and there are none; the protocol is not one that
-        the corpus has.
+    It is an error if the corpus lacks a target, the votes that a target needs, or the protocol.
     """
     if "finetune" not in options.use:
         return []
@@ -77,13 +68,7 @@ PUBLISHED = ("chou", "hicmae", "emobox")
 
 
 def check_protocol(options: CorpusOptions) -> None:
-    """Raise when a corpus cannot have the protocol that is chosen for it.
-
-    Raises
-    ------
-    UserError
-        It is published for other corpora, or needs partitions that the corpus has not.
-    """
+    """Raise UserError where a corpus cannot have its protocol: published for others, or without partitions to go by."""
     name, reader = options.protocol.name, reader_of(options)
     if name == "partitions" and reader.partitions is None:
         fitting = sorted(other for other, its in READERS.items() if its.partitions is not None)
@@ -106,10 +91,7 @@ def check_protocol(options: CorpusOptions) -> None:
 def targets_of(options: CorpusOptions) -> list[str]:
     """Return the label targets as the configuration names them: those chosen, or the reader's first.
 
-    Raises
-    ------
-    UserError
-        The corpus has no labels.
+    A corpus without labels is an error.
     """
     if options.targets:
         return list(dict.fromkeys(options.targets))
@@ -165,3 +147,15 @@ def target_name(options: CorpusOptions, target: str) -> str:
         return f"{target}-mapped"
     # A dot parts target and protocol in names of results.
     return f"{target}-{re.sub(r'[^A-Za-z0-9_-]', '_', Path(options.label_map).stem)}"
+
+
+def check_before_run(corpus: str, options: CorpusOptions, files: Sequence[ClipFile]) -> None:
+    """Raise UserError where it is not told which folder is the speaker, or transcripts are of no clip.
+
+    `files` is what a scan found. A corpus that is not tested on may have speakers that are not told.
+    """
+    if "finetune" in options.use:
+        paths = [nfc(file.path) for file in files]
+        speaker_folders.check(reader_of(options).speaker_folder(options, paths), corpus)
+    if options.transcripts and not options.segment:
+        check_matched(options, {file.clip_id for file in files if file.clip is not None})

@@ -15,14 +15,9 @@ from importlib.resources import files
 
 import yaml
 
+from avpretext.corpora.findings import FIXES, Finding
 from avpretext.errors import UserError
 from avpretext.names import key, nfc
-
-FIX = (
-    "set corpora.NAME.speaker_folder to the number of the folder that is the person's, 0 for none (in `avpretext"
-    " corpus`: --speaker-folder), or name the speakers in a table"
-)
-"""What to do where it is not told."""
 
 CONFIGURED = "as configured"
 WORDS = "folder_words.yaml"
@@ -32,18 +27,10 @@ _OF_SESSION = re.compile(r"(session|sess|ses)[-_]?\d+.*")
 
 @dataclass(frozen=True)
 class SpeakerFolder:
-    """Which folder names the speaker.
+    """Which folder names the speaker, by its `level`: from 1, the outermost; negative from the innermost; 0: none does.
 
-    Attributes
-    ----------
-    level
-        From 1, the outermost; negative from the innermost; 0: none does.
-    why
-        How that is known, for people; empty where there is nothing to say.
-    problem
-        Why it is not told; then `level` counts for nothing.
-    labels
-        Whether no folder is the speaker, since they are the labels.
+    `why` is how that is known, for people; empty where there is nothing to add. `problem` is why it is not known; then
+    `level` counts for nothing. `labels` tells whether no folder is the speaker, since they are the labels.
     """
 
     level: int
@@ -63,21 +50,24 @@ class SpeakerFolder:
         place = self.level - 1 if self.level > 0 else len(folders) + self.level
         return folders[place] if self.level and 0 <= place < len(folders) else None
 
+    def findings(self, speakers: Sequence[str | None]) -> list[Finding]:
+        """Return what must be known of it; `speakers` are those of the clips."""
+        if self.problem:
+            return [Finding("untold_speaker", f"{self.problem}; a run that tests on the corpus stops", wrong=True)]
+        if self.labels:
+            meaning = "the folders are named like labels, so that nothing tells who speaks"
+            return [Finding("folders_are_labels", meaning, len(speakers), wrong=True)]
+        if not self.level or self.why in ("", CONFIGURED):
+            return []
+        first = min((name for name in speakers if name is not None), default=None)
+        return [Finding("speaker_folder", f"folder {self.level} is the speaker, such as {first!r}: {self.why}")]
+
 
 def find(paths: Sequence[str], chosen: int | None, labels: Mapping[str, str]) -> SpeakerFolder:
-    """Return which folder names the speaker.
+    """Return which folder names the speaker: the one that is `chosen`, else the one that the folders' names tell.
 
-    Parameters
-    ----------
-    paths
-        Of the clips, relative to the corpus.
-    chosen
-        `corpora.NAME.speaker_folder`.
-    labels
-        The label of each path, as far as a table has one.
+    `labels` has the label of each path, as far as a table has one.
 
-    Examples
-    --------
     >>> find(["angry/1.wav", "sad/2.wav"], None, {}).level
     0
     >>> find(["Actor_01/session1/1.wav", "Actor_02/session1/1.wav"], None, {}).level
@@ -110,15 +100,9 @@ def find(paths: Sequence[str], chosen: int | None, labels: Mapping[str, str]) ->
 
 
 def check(found: SpeakerFolder | None, corpus: str) -> None:
-    """Raise where it is not told which folder is the speaker.
-
-    Raises
-    ------
-    UserError
-        Names the folders and the option.
-    """
+    """Raise UserError where it is not told which folder is the speaker: it names the folders and the option."""
     if found is not None and found.problem:
-        raise UserError(f"corpora.{corpus}: {found.problem}; {FIX.replace('NAME', corpus)}")
+        raise UserError(f"corpora.{corpus}: {found.problem}; {FIXES['untold_speaker'].replace('NAME', corpus)}")
 
 
 def of_people(column: str) -> bool:

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora.label_maps import LabelMap, check_complete, is_own, label_map_of, unmatched_keys
-from avpretext.corpora.reader import Source
 from avpretext.corpora.settings import Kind, kind_of, source_of, target_name
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
@@ -31,8 +29,6 @@ class Targets:
 
     Attributes
     ----------
-    kind
-        What a clip's label is.
     classes
         Names of the K values, sorted; of an attribute, its own name alone.
     labels
@@ -52,21 +48,6 @@ class Targets:
     values: Floats
     ties: int = 0
     votes: Floats | None = None
-
-
-class Known(NamedTuple):
-    """What is known of the clips of a corpus, in the order of its index.
-
-    Attributes
-    ----------
-    table
-        The columns of `Source.read` but clip_id.
-    acted
-        The emotions that the clips' names tell.
-    """
-
-    table: pl.DataFrame
-    acted: Labels
 
 
 def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path) -> None:
@@ -90,20 +71,19 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
     UserError
         No clip has a label; all have the same; a label is not in the label map; the source has a clip twice.
     """
-    source, kind = source_of(corpus, target), kind_of(corpus, target)
     index = shards.read(clips, ["clip_id", "speaker", "label", "recording"]).sort("clip_id")
-    label_map = label_map_of(corpus) if source.kind != "attribute" else None
-    known = known_of(source, corpus, index, target)
-    found = targets_of(source, kind, known, corpus, label_map, target)
+    label_map = _label_map_of(corpus, target)
+    known = _known_of(corpus, target, index)
+    found = _targets_of(corpus, target, known, index["label"].to_list())
     check_learnable(found, target)
-    notes = unmatched_keys(label_map, _labels_in(source, known)) if label_map and is_own(corpus) else []
+    notes = unmatched_keys(label_map, _labels_in(corpus, target, known)) if label_map and is_own(corpus) else []
     for note in notes:
         print(f"targets: warning: {target}: {note}", file=sys.stderr)
     labelled = known_rows(found.values)
     made_by = shards.provenance(
         "targets",
         {"reader": corpus.reader, "parts": corpus.parts, "ties": corpus.ties, "label_map": label_map},
-        kind=kind,
+        kind=found.kind,
         classes=found.classes,
         target=target_name(corpus, target),
         clips=len(index),
@@ -115,34 +95,37 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
         "clip_id": index["clip_id"],
         "speaker": index["speaker"],
         "label": found.labels,
-        "values": _lists(found.values, labelled),
-        "votes": [None] * len(index) if found.votes is None else _lists(found.votes, found.votes.sum(axis=1) > 0),
+        "values": lists_of(found.values, labelled),
+        "votes": [None] * len(index) if found.votes is None else lists_of(found.votes, found.votes.sum(axis=1) > 0),
     }
     shards.write_table(output, columns, schema_of("targets"), made_by)
 
 
-def _labels_in(source: Source, known: Known) -> set[str | None]:
-    """Return the labels that a source has, before any label map."""
-    return set(known.table.columns) if source.kind == "votes" else set(known.table["label"])
-
-
-def _lists(values: Floats, known: NDArray[np.bool_]) -> list[list[float] | None]:
+def lists_of(values: Floats, known: NDArray[np.bool_]) -> list[list[float] | None]:
     """Return the rows of (N, K), None for those of which nothing is known."""
     return [row if has else None for row, has in zip(values.tolist(), known, strict=True)]
 
 
-def known_of(source: Source, corpus: CorpusOptions, index: pl.DataFrame, target: str) -> Known:
-    """Return what a source knows of each clip of `index`.
-
-    Segments of a corpus of long recordings have what is known of their recording.
+def read_targets(corpus: CorpusOptions, target: str, index: pl.DataFrame) -> Targets:
+    """Return what is learnt of the clips of `index`, `clip_id`, `label`, `recording`.
 
     Raises
     ------
     UserError
-        The source contradicts itself on a clip, or knows none of the clips.
+        The source contradicts itself on a clip, or knows none of the clips; a label is not in the label map.
     """
+    return _targets_of(corpus, target, _known_of(corpus, target, index), index["label"].to_list())
+
+
+def _label_map_of(corpus: CorpusOptions, target: str) -> LabelMap | None:
+    return label_map_of(corpus) if kind_of(corpus, target) != "attribute" else None
+
+
+def _known_of(corpus: CorpusOptions, target: str, index: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns of `Source.read` but clip_id for each clip; segments have what is known of their recording."""
+    source = source_of(corpus, target)
     if source.read is None:
-        return Known(index.select("label"), index["label"].to_list())
+        return index.select("label")
     table = source.read(corpus).unique(maintain_order=True)
     twice = table.filter(pl.col("clip_id").is_duplicated())
     if not twice.is_empty():
@@ -159,49 +142,33 @@ def known_of(source: Source, corpus: CorpusOptions, index: pl.DataFrame, target:
             f" such as {index['clip_id'][0]!r}; their names must be the same: correct path, parts or table of the"
             " corpus"
         )
-    found = keyed.join(table, on="clip_id", how="left", maintain_order="left").drop("clip_id")
-    return Known(found, index["label"].to_list())
+    return keyed.join(table, on="clip_id", how="left", maintain_order="left").drop("clip_id")
 
 
-def targets_of(
-    source: Source, kind: Kind, known: Known, corpus: CorpusOptions, label_map: LabelMap | None, name: str
-) -> Targets:
-    """Return the targets of clips from what is known of them.
+def _labels_in(corpus: CorpusOptions, target: str, known: pl.DataFrame) -> set[str | None]:
+    """Return the labels that a source has, before any label map."""
+    return set(known.columns) if source_of(corpus, target).kind == "votes" else set(known["label"])
 
-    Parameters
-    ----------
-    source, kind
-        Where it is known from, and what it is learnt as.
-    known
-        As `known_of` returns it.
-    corpus
-        Read: `ties`.
-    label_map
-        None: labels are learnt as they are.
-    name
-        Of the target: the class of an attribute.
-    """
+
+def _targets_of(corpus: CorpusOptions, target: str, known: pl.DataFrame, acted: Labels) -> Targets:
+    """Return the targets of clips from what is known of them, and from the emotions that their names tell."""
+    source, kind, label_map = source_of(corpus, target), kind_of(corpus, target), _label_map_of(corpus, target)
     if source.kind == "attribute":
-        return from_attribute(known.table["value"].cast(pl.Float64).to_list(), name)
+        return from_attribute(known["value"].cast(pl.Float64).to_list(), target)
     if source.kind == "label":
-        return from_labels(mapped_labels(known.table["label"].to_list(), label_map))
-    votes = known.table.with_columns(pl.all().cast(pl.Float64).fill_null(0.0))
+        return from_labels(mapped_labels(known["label"].to_list(), label_map))
+    votes = known.with_columns(pl.all().cast(pl.Float64).fill_null(0.0))
     classes, counts = mapped_votes(votes.columns, votes.to_numpy(), label_map)
     if kind == "multi_label":
         return several_labels(classes, counts)
     if kind == "distribution":
         return distribution(classes, counts)
-    decisive = mapped_labels(known.acted, label_map, lenient=True) if corpus.ties == "acted" else None
+    decisive = mapped_labels(acted, label_map, lenient=True) if corpus.ties == "acted" else None
     return from_votes(classes, counts, decisive)
 
 
 def mapped_labels(labels: Labels, label_map: LabelMap | None, lenient: bool = False) -> Labels:
-    """Return labels as the map has them; see `check_complete` for labels that it has not.
-
-    Parameters
-    ----------
-    lenient
-        Whether a label that is not in the map is dropped instead.
+    """Return labels as the map has them; a label that it has not is an error, or dropped where `lenient`.
 
     >>> mapped_labels(["ANG", "DIS", None], {"ANG": "angry", "DIS": None})
     ['angry', None, None]
@@ -216,10 +183,7 @@ def mapped_labels(labels: Labels, label_map: LabelMap | None, lenient: bool = Fa
 def mapped_votes(names: Sequence[str], counts: Floats, label_map: LabelMap | None) -> tuple[list[str], Floats]:
     """Return classes, sorted, and the votes for each (N, K): those for labels that are learnt as one are summed.
 
-    Parameters
-    ----------
-    names, counts
-        Labels and the votes for each, (N, number of labels).
+    `names` are the labels, `counts` the votes for each, (N, number of labels).
     """
     if label_map is not None:
         check_complete(names, label_map)
@@ -232,24 +196,13 @@ def mapped_votes(names: Sequence[str], counts: Floats, label_map: LabelMap | Non
     return classes, summed
 
 
-def winners(counts: Floats) -> NDArray[np.bool_]:
-    """Return which classes (N, K) have the most votes of a clip; none of a clip without votes."""
-    most = counts.max(axis=1, keepdims=True, initial=0.0)
-    first: NDArray[np.bool_] = (counts == most) & (most > 0)
-    return first
-
-
 def majority(classes: Sequence[str], counts: Floats, acted: Labels | None = None) -> tuple[Labels, int]:
-    """Return the class that most raters chose, and the number of ties.
+    """Return the class that most raters chose, of votes (N, K), and the number of ties.
 
-    Parameters
-    ----------
-    classes, counts
-        K names, and the votes for each, (N, K).
-    acted
-        What a tie is decided by, where it is among the winners; None: a clip whose votes tie has no label.
+    A tie is decided by the `acted` class where it is among the winners; without, a clip whose votes tie has no label.
     """
-    first = winners(counts)
+    most = counts.max(axis=1, keepdims=True, initial=0.0)
+    first = (counts == most) & (most > 0)
     ties = first.sum(axis=1) > 1
     labels: Labels = []
     for number, row in enumerate(first):
@@ -306,13 +259,7 @@ def known_rows(values: Floats) -> NDArray[np.bool_]:
 
 
 def check_learnable(found: Targets, target: str) -> None:
-    """Raise when there is nothing to learn.
-
-    Raises
-    ------
-    UserError
-        No clip has a label, or all have the same.
-    """
+    """Raise UserError where there is nothing to learn: no clip has a label, or all have the same."""
     known = found.values[known_rows(found.values)]
     if not len(known):
         ties = f" (votes that tie: {found.ties})" if found.ties else ""

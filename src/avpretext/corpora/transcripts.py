@@ -6,27 +6,16 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import table
-from avpretext.corpora.scan import reader_of
-from avpretext.errors import UserError, nearest
+from avpretext.corpora import sheets
+from avpretext.corpora.readers import reader_of
+from avpretext.errors import UserError
 
 
 def transcripts_of(options: CorpusOptions, clips: pl.DataFrame) -> dict[str, str]:
     """Return {clip_id: text} of the clips whose words are known.
 
-    They are those of `corpora.NAME.transcripts`, else of the corpus's table, else of the sentence.
-
-    Parameters
-    ----------
-    options
-        The corpus.
-    clips
-        `clip_id` and `sentence` of `index`; clips cut out of recordings have no sentence.
-
-    Raises
-    ------
-    UserError
-        The file of transcripts is missing, or has no such columns.
+    They are those of `corpora.NAME.transcripts`, else of the corpus's table, else of the sentence. `clips` has
+    `clip_id` and `sentence` of `index`; clips cut out of recordings have no sentence.
     """
     reader = reader_of(options)
     named = clips.drop_nulls("sentence").select("clip_id", "sentence")
@@ -47,13 +36,7 @@ def transcript_files(options: CorpusOptions) -> list[str]:
 
 
 def check_matched(options: CorpusOptions, clip_ids: Collection[str]) -> None:
-    """Raise where none of the transcripts in a file is of a clip.
-
-    Raises
-    ------
-    UserError
-        Names a clip of the file, and one of the corpus.
-    """
+    """Raise UserError where none of the transcripts in a file is of a clip."""
     if not options.transcripts:
         return
     rows = _read(Path(options.transcripts))
@@ -66,14 +49,6 @@ def check_matched(options: CorpusOptions, clip_ids: Collection[str]) -> None:
 
 
 def _read(file: Path) -> pl.DataFrame:
-    """Read a file of transcripts."""
-    if not file.is_file():
-        raise UserError(f"{file}: no such file; correct corpora.NAME.transcripts")
-    rows = table.read_file(file)
-    for column in ("clip_id", "text"):
-        if column not in rows.columns:
-            raise UserError(
-                f"{file}: no column {column!r}{nearest(column, rows.columns)}; a file of transcripts has the columns"
-                " clip_id and text"
-            )
+    rows = sheets.read(file, "transcripts")
+    sheets.need(rows.columns, ["clip_id", "text"], file, "a file of transcripts has the columns clip_id and text")
     return rows

@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.demo.voice import RATE_HZ, Samples
-from avpretext.media.clock import Samples as Stored
-from avpretext.media.clock import to_16_bit
 from avpretext.media.encode import write_mp4
-from avpretext.media.filters import resampled
+from avpretext.media.filters import Samples as Stored
+from avpretext.media.filters import resampled, to_16_bit
 
 
 def write_clip(path: Path, frames: NDArray[np.uint8], fps: float, sound: Samples) -> None:

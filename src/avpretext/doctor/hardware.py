@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from avpretext import checkout
-from avpretext.doctor.check import Check
+from avpretext.doctor.verdict import Check
 from avpretext.errors import UserError
 
 PACKAGES = (
@@ -27,6 +27,7 @@ JOB_GB = 0.8
 """What a stage before training needs (docs/limits.md)."""
 
 GB = 1e9
+PIP = f"{sys.executable} -m pip install"
 _ASK_TORCH = "import torch; print(torch.cuda.is_available() and torch.cuda.get_device_name(0))"
 _TORCH_LIMIT_S = 60.0
 
@@ -35,7 +36,12 @@ def python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
     """Look at Python."""
     words = ".".join(map(str, version))
     if version < (3, 11):
-        return Check("Python", "missing", f"{words}; 3.11 or newer is needed", f"{_environment()} PYTHON=python3.11")
+        return Check(
+            "Python",
+            "missing",
+            f"{words}; 3.11 or newer is needed",
+            f"{_environment()} PYTHON=python3.11",
+        )
     return Check("Python", "ok", f"{words}, {sys.executable}")
 
 
@@ -45,7 +51,9 @@ def _environment() -> str:
 
 def packages(version_of: Callable[[str], str] = importlib.metadata.version, root: Path = checkout.ROOT) -> Check:
     """Look at the main packages, and hold their versions against the lock."""
-    pins = _pins(root)
+    lock = root / "envs" / "avpretext.lock"
+    lines = lock.read_text("utf-8").splitlines() if lock.is_file() else []
+    pins = dict(line.split("==") for line in lines if "==" in line)
     found, lost, other = [], [], []
     for name in PACKAGES:
         try:
@@ -59,18 +67,8 @@ def packages(version_of: Callable[[str], str] = importlib.metadata.version, root
     if lost:
         return Check("packages", "missing", f"not installed: {', '.join(lost)}", _environment())
     if other:
-        return Check("packages", "warning", f"other than tested: {', '.join(other)}", _again(root))
+        return Check("packages", "warning", f"other than tested: {', '.join(other)}", f"{PIP} -r {lock}")
     return Check("packages", "ok", ", ".join(found))
-
-
-def _pins(root: Path) -> dict[str, str]:
-    lock = root / "envs" / "avpretext.lock"
-    lines = lock.read_text("utf-8").splitlines() if lock.is_file() else []
-    return dict(line.split("==") for line in lines if "==" in line)
-
-
-def _again(root: Path) -> str:
-    return f"{sys.executable} -m pip install -r {root / 'envs' / 'avpretext.lock'}"
 
 
 def system_libraries(root: Path = checkout.ROOT) -> Check:
@@ -103,11 +101,10 @@ def disk(folder: Path) -> Check:
         return Check("results", "missing", f"{place} cannot be written to", "set `results` to a folder of yours")
     free = shutil.disk_usage(place).free / GB
     words = f"{free:.1f} GB free at {place}; an hour of video leaves about 0.6"
-    if free < LEAST_GB:
-        return Check("results", "missing", words, "free some space, or set `results` to a folder on another disk")
-    if free < ENOUGH_GB:
-        return Check("results", "warning", words, "free some space, or set `results` to a folder on another disk")
-    return Check("results", "ok", words)
+    if free >= ENOUGH_GB:
+        return Check("results", "ok", words)
+    fix = "free some space, or set `results` to a folder on another disk"
+    return Check("results", "missing" if free < LEAST_GB else "warning", words, fix)
 
 
 def cores() -> int:
@@ -142,26 +139,20 @@ def power(count: int, memory: float | None) -> Check:
 def gpu(wanted: list[str], driver: Callable[[], bool] | None = None, ask: Callable[[], str] | None = None) -> Check:
     """Look for a GPU that torch can use; torch is asked only where there is a driver, for it takes seconds to load.
 
-    Parameters
-    ----------
-    wanted
-        The options that ask for a GPU and nothing else.
-    driver, ask
-        Whether there is a driver; what torch says: the name of the GPU, or `False`.
+    `wanted` are the options that ask for a GPU and nothing else; `driver` and `ask` tell whether there is a driver, and
+    what torch says: the name of the GPU, or `False`.
     """
     needed = bool(wanted)
     why = f"; asked for by {', '.join(wanted)}" if wanted else "; none is needed"
     if not (driver or _driver)():
-        return Check("GPU", "missing", f"no CUDA driver{why}", _instead(wanted), needed)
+        return Check(
+            "GPU", "missing", f"no CUDA driver{why}", "; ".join(f"set {option}: cpu" for option in wanted), needed
+        )
     answer = (ask or _ask_torch)()
     if answer == "False":
         words = f"there is a driver, but this torch cannot use it{why}"
         return Check("GPU", "missing", words, "install a CUDA build of torch" if needed else "", needed)
     return Check("GPU", "ok", answer, needed=needed)
-
-
-def _instead(wanted: list[str]) -> str:
-    return "; ".join(f"set {option}: cpu" for option in wanted)
 
 
 def _driver() -> bool:
@@ -199,9 +190,11 @@ def voices(needed: bool) -> Check:
     data, library = Path(espeakng_loader.get_data_path()), Path(espeakng_loader.get_library_path())
     count = len(list((data / "lang").rglob("en*"))) if data.is_dir() else 0
     if not library.is_file() or not count:
-        return Check("demo voices", "missing", f"no espeak-ng voices in {data}", _reinstall("espeakng-loader"), needed)
+        return Check(
+            "demo voices",
+            "missing",
+            f"no espeak-ng voices in {data}",
+            f"{PIP} --force-reinstall --no-deps espeakng-loader",
+            needed,
+        )
     return Check("demo voices", "ok", f"espeak-ng, {count} English voices", needed=needed)
-
-
-def _reinstall(package: str) -> str:
-    return f"{sys.executable} -m pip install --force-reinstall --no-deps {package}"

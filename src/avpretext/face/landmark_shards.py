@@ -42,6 +42,11 @@ class ClipLandmarks:
     blendshapes: NDArray[np.float32]
     chosen: NDArray[np.float32]
 
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Return the columns clip_id, frame and time_s."""
+        return {"clip_id": [self.clip_id] * len(self.frame), "frame": self.frame, "time_s": self.time_s}
+
 
 def read_clips(path: Path, chosen: Sequence[int] | NDArray[np.integer] = ()) -> Iterator[ClipLandmarks]:
     """Yield the clips of a shard of `landmarks`, whichever set of points it holds.

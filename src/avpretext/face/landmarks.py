@@ -26,7 +26,7 @@ from avpretext.face.blendshapes import BLENDSHAPES
 from avpretext.face.model_file import FACE_MODEL, verified
 from avpretext.face.points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
 from avpretext.face.preview import Preview, wanted_clips
-from avpretext.face.thumbnails import Thumbnails
+from avpretext.face.thumbnails import Strength, Thumbnails
 from avpretext.face.tracker import Face, FaceTracker
 from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.progress import progress
@@ -58,12 +58,15 @@ class Artefacts:
         A few frames of a few clips.
     thumbnails
         A few small pictures of the face of every clip; None: none are kept. See `Thumbnails`.
+    strength
+        Chooses them, see `action_units.expressions`.
     """
 
     landmarks: Path
     faceless: Path
     preview: Path
     thumbnails: Path | None = None
+    strength: Strength | None = None
 
 
 def run(frames: Path, model: Path, options: LandmarkOptions, artefacts: Artefacts, threads: int = 1) -> None:
@@ -155,7 +158,8 @@ class LandmarkWriter:
         if clip_id in self._shown:
             seen.preview = Preview()
         if self._artefacts.thumbnails is not None:
-            seen.thumbnails = Thumbnails()
+            assert self._artefacts.strength is not None, "who wants thumbnails says how they are chosen"
+            seen.thumbnails = Thumbnails(self._artefacts.strength)
         with FaceTracker(self._model, self._options.max_faces, self._options.min_confidence, self._threads) as tracker:
             for frame, time_s, image in frames:
                 seen.add(frame, time_s, image, None if image is None else tracker.track(image, time_s))

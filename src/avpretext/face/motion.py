@@ -7,6 +7,7 @@ one, have no speed.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.config import MotionOptions
 from avpretext.face import geometry
-from avpretext.face.landmark_shards import blocks, read_clips
+from avpretext.face.landmark_shards import ClipLandmarks, blocks, read_clips
 from avpretext.face.points import REGIONS
 from avpretext.flow.artefacts import schema_of
-from avpretext.progress import progress
+from avpretext.writing import label_of, write_shard
 
 
 def run(landmarks: Path, options: MotionOptions, output: Path) -> None:
@@ -33,14 +34,14 @@ def run(landmarks: Path, options: MotionOptions, output: Path) -> None:
         Where the shard goes.
     """
     made_by = shards.provenance("motion", options.model_dump(mode="json"))
-    total = len(shards.rows_per_clip(landmarks))
-    with shards.ShardWriter(output, schema_of("motion"), made_by) as writer:
-        label = f"motion {output.parent.parent.name}/{output.stem}"
-        for clip in progress(read_clips(landmarks), total=total, unit="clips", label=label):
-            speeds = region_speeds(clip.points, clip.frame, clip.time_s, options.smooth_s)
-            columns = {"clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s}
-            columns |= {f"speed_{name}": shards.nullable(speed) for name, speed in speeds.items()}
-            writer.write(columns)
+    measured = (_columns(clip, options.smooth_s) for clip in read_clips(landmarks))
+    label, total = label_of("motion", output), len(shards.rows_per_clip(landmarks))
+    write_shard(label, output, schema_of("motion"), made_by, measured, total)
+
+
+def _columns(clip: ClipLandmarks, smooth_s: float) -> dict[str, Any]:
+    speeds = region_speeds(clip.points, clip.frame, clip.time_s, smooth_s)
+    return clip.keys | {f"speed_{name}": shards.nullable(speed) for name, speed in speeds.items()}
 
 
 def region_speeds(

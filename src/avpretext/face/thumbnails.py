@@ -1,35 +1,24 @@
 """Small pictures of each clip's face, kept while its frames are there, for people to look at once its label is known.
 
-Which frame shows a label best is known only after the labels are made, when the frames are gone. So for each way in
-which faces move when they show something (`DIRECTIONS`) the frame that goes furthest that way is kept. On the demo, the
-best of them scores 94 % of what the clip's best frame scores for the label's prototype; of five frames evenly spaced
-90 %, of the one frame furthest from the clip's median blendshapes 37 %, since that one is mostly a blink or a syllable.
-
-They are candidates, so an edit of the formulas puts none of them out of date.
+Which frame shows a label best is known only after the labels are made, when the frames are gone. So for each direction
+in which faces move, such as a smile (`action_units.expressions`), the frame that goes furthest is kept. They are
+candidates: an edit of the formulas puts none of them out of date.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext.action_units import formulas
-from avpretext.action_units.measures import measure
-from avpretext.action_units.neutral import TYPICAL
 from avpretext.face.points import dlib_points
 from avpretext.face.tracker import Face
-from avpretext.flow.columns import ACTION_UNITS
 
 Picture = NDArray[np.uint8]
-Floats = NDArray[np.float64]
 
-DIRECTIONS = (("AU01", "AU15"), ("AU01", "AU05", "AU20"), ("AU04", "AU07"), ("AU09", "AU10"), ("AU06", "AU12"))
-"""Action units that go together in a face that shows something; from sorrow to a smile."""
-
-CLOSED_EYES = ("AU43", 0.5)
-"""Each direction less this much of this action unit: a blink is no expression."""
+Strength = Callable[[NDArray[np.floating], NDArray[np.floating]], NDArray[np.floating]]
+"""From points (F, 68, 3), in pixels, and blendshapes (F, 52) to how far each frame goes in each direction, (F, D)."""
 
 PIXELS = 112
 """Width and height of a thumbnail."""
@@ -44,14 +33,13 @@ BLOCK = 64
 
 
 class Thumbnails:
-    """The frames of one clip that go furthest in each of `DIRECTIONS`, cut to the face.
+    """The frames of one clip that go furthest in each direction, cut to the face.
 
-    No more than `BLOCK` frames and one per direction are held, however long the clip is. Nobody's resting face in
-    particular counts as zero, as the person's own is not known yet; within a clip that changes the order of the frames
-    little.
+    No more than `BLOCK` frames and one per direction are held, however long the clip is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, strength: Strength) -> None:
+        self._strength = strength
         self._waiting: list[tuple[int, float, Picture, Face]] = []
         self._best: dict[int, tuple[float, int, float, Picture]] = {}
 
@@ -77,33 +65,13 @@ class Thumbnails:
         if not self._waiting:
             return
         points = np.stack([dlib_points(face.landmarks) for *_, face in self._waiting])
-        strength = directions(points, np.stack([face.blendshapes for *_, face in self._waiting]))
+        strength = self._strength(points, np.stack([face.blendshapes for *_, face in self._waiting]))
         for way, place in enumerate(strength.argmax(axis=0)):
             found = float(strength[place, way])
             if way not in self._best or found > self._best[way][0]:
                 frame, time_s, image, face = self._waiting[place]
                 self._best[way] = (found, frame, time_s, cut_face(image, face.landmarks))
         self._waiting = []
-
-
-def directions(points: NDArray[np.floating], blendshapes: NDArray[np.floating]) -> Floats:
-    """Return how far the face of each frame goes in each of `DIRECTIONS`.
-
-    Parameters
-    ----------
-    points
-        Shape (F, 68, 3), in pixels, dlib's order.
-    blendshapes
-        Shape (F, 52), 0..1.
-
-    Returns
-    -------
-    Shape (F, directions): the sum of the action units, less the closing of the eyes.
-    """
-    units = formulas.intensities(measure(points, blendshapes), TYPICAL)
-    closing, weight = CLOSED_EYES
-    shut = weight * units[:, ACTION_UNITS.index(closing)]
-    return np.stack([units[:, [ACTION_UNITS.index(unit) for unit in way]].sum(axis=1) - shut for way in DIRECTIONS], 1)
 
 
 def cut_face(image: Picture, landmarks: NDArray[np.floating]) -> Picture:

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ UNSMOOTHED = 1_000_000
 """MediaPipe is told that so many times as much time passes. When it looks for one face alone it smooths the landmarks
 over time, which blurs what moves fast: on the demo, lips and lids correlate .03 to .05 less with the truth. Its filter
 (one-euro) trusts a picture that comes long after the last. Nothing else in it looks at the time."""
+
+
+_QUIET = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -169,16 +173,18 @@ def _layout(kind: type[ctypes.Structure]) -> np.dtype[np.void]:
 def quiet_stderr() -> Iterator[None]:
     """Drop what native code writes to standard error: MediaPipe logs a dozen lines per instance that no setting stops.
 
-    Its errors come as Python exceptions, which this does not touch.
+    Its errors come as Python exceptions, which this does not touch. One thread at a time: of two that overlap, the
+    second would take the null device for standard error, and leave it there.
     """
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    with _QUIET:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
 
 
 @contextmanager

@@ -1,15 +1,14 @@
 """What a folder of media most likely is: which reader knows its names, and what that reader finds."""
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import READERS, Reader, reader_of, scan
 from avpretext.corpora.headers import spread
 from avpretext.corpora.reader import by_kind
-from avpretext.corpora.scan import MediaFile, media_files
 from avpretext.errors import UserError
 
 SAMPLE = 2000
@@ -24,20 +23,10 @@ FOLDS, FEWEST_FOLDS = 4, 3
 
 @dataclass(frozen=True)
 class Found:
-    """What a reader finds in a corpus.
+    """What a reader finds in a corpus: clips, files that are none, and speakers whose names are known, sorted.
 
-    Attributes
-    ----------
-    options
-        Where the corpus lies and how it is read; `use` is what it can be used for.
-    clips, refused
-        Clips, and files that are none.
-    speakers
-        Whose names are known, sorted.
-    anonymous
-        Clips whose speaker is not known.
-    labels
-        The label targets that can be learnt, the default first.
+    The `use` of its options is what it can be used for; `anonymous` clips are of speakers that are not known; `labels`
+    are the targets that can be learnt, the default first.
     """
 
     options: CorpusOptions
@@ -80,36 +69,22 @@ def _share(name: str, reader: Reader, files: Sequence[str], video: bool) -> floa
 
 
 def look(options: CorpusOptions) -> Found:
-    """Return what is found in a corpus, read as the options say.
-
-    Raises
-    ------
-    UserError
-        The folder is missing, or holds no clips.
-    """
+    """Return what is found in a corpus, read as the options say; one without clips is an error."""
     files = scan(options)
     clips = [file.clip for file in files if file.clip is not None]
     speakers = sorted({clip.speaker for clip in clips if clip.speaker is not None})
-    labels = labels_of(options)
     anonymous = sum(clip.speaker is None for clip in clips)
-    return Found(options, len(clips), len(files) - len(clips), speakers, anonymous, labels)
+    return Found(options, len(clips), len(files) - len(clips), speakers, anonymous, _labels_of(options))
 
 
-def files_in(folder: Path) -> Mapping[str, MediaFile]:
-    """Return the media files of a folder; see `scan.media_files`."""
-    return media_files(CorpusOptions(path=str(folder), use=["pretrain"]))
-
-
-def labels_of(options: CorpusOptions) -> list[str]:
+def _labels_of(options: CorpusOptions) -> list[str]:
     """Return the label targets that can be learnt of a corpus, those whose tables are there, the default first."""
     found = []
     for name, source in reader_of(options).sources(options).items():
-        try:
+        with contextlib.suppress(UserError):
             if source.read is not None:
                 source.read(options)
-        except UserError:
-            continue
-        found.append(name)
+            found.append(name)
     return found
 
 

@@ -1,5 +1,6 @@
 """`avpretext init`: look at a corpus, ask what cannot be known, write a project folder, say what comes next."""
 
+import json
 import os
 import re
 import shutil
@@ -11,15 +12,59 @@ from typing import TypeVar
 
 import typer
 
-from avpretext.config import CorpusOptions
-from avpretext.config_file import parse
-from avpretext.corpora import READERS
+from avpretext import checkout
+from avpretext.config import Config, CorpusOptions
+from avpretext.config_file import load, parse
+from avpretext.corpora import READERS, reader_of
+from avpretext.corpora.scan import media_files
 from avpretext.doctor.hardware import cores
-from avpretext.errors import UserError, nearest
-from avpretext.init import guess, write
-from avpretext.init.guess import Found
+from avpretext.errors import UserError
+from avpretext.face.model_file import FACE_MODEL, FACE_MODEL_SHA256, sha256
+from avpretext.init import guess
+from avpretext.init.guess import Found, protocol_for
+from avpretext.run.plan import Plan
+from avpretext.shards import atomic_path
 
 Answer = TypeVar("Answer")
+
+PROFILES = ("default", "slurm")
+
+IGNORED = "results/\n.snakemake/\n"
+
+SNAKEFILE = """\
+# The workflow of avpretext, used in place: its rules and its package stay where they were installed.
+include: {snakefile}
+
+
+rule project: # what `snakemake` makes when nothing is named: all of it
+    default_target: True
+    input:
+        rules.all.input,
+    localrule: True
+"""
+
+README = """\
+# {name}
+
+Made by `avpretext init`. What is asked for is in `config.yaml`; every option, with its meaning:
+`{program} config config.yaml`.
+
+```sh
+# Is everything there? What would be done?
+{program} doctor
+{snakemake} --dry-run
+
+# Do it.
+{next}
+
+# Look at a clip: landmarks, signals and pseudo-labels in one picture.
+{program} inspect CLIP
+```
+
+Tables come to `results/tables/`, the report to `results/report.html`. After an edit of `config.yaml` the same command
+redoes what the edit touches, and nothing else. On a cluster:
+`{snakemake} --workflow-profile profiles/slurm` (edit that file first).
+"""
 
 FEWEST_VOICES = 2
 """Pre-training holds one speaker out."""
@@ -62,22 +107,18 @@ def _said(value: object) -> str:
 
 
 def run(folder: Path, wishes: Wishes) -> None:
-    """Make a project folder.
-
-    Parameters
-    ----------
-    folder
-        Where; it may exist, but none of the project's files may.
-    wishes
-        What is decided already.
+    """Make a project folder; where it is there already, none of the project's files may be.
 
     Raises
     ------
     UserError
         A file would be overwritten, the corpus is missing or empty, or a wish cannot be granted.
     """
-    write.refuse_to_overwrite(folder)
-    corpus = _corpus(wishes)
+    _refuse_to_overwrite(folder)
+    if wishes.corpus is None and wishes.yes:
+        raise UserError("--corpus is missing: with --yes, name the folder of your recordings")
+    given = wishes.corpus or wishes.choose(None, "Folder of your recordings", Path("."), _checked_folder)
+    corpus = _checked_folder(str(given))
     found = _found(corpus, wishes)
     typer.echo(described(found))
     possible = guess.uses(found)
@@ -91,22 +132,15 @@ def run(folder: Path, wishes: Wishes) -> None:
         wishes.shards, "Pieces worked on in parallel (shards)", guess.shards_for(found.clips), _checked_shards
     )
     use = _uses(", ".join(use), found)
-    model = write.model_at_hand() if found.options.video else None
-    text = write.config_text(_checked_name(name), found, use, shards, model)
+    model = _model_at_hand() if found.options.video else None
+    text = _config_text(_checked_name(name), found, use, shards, model)
     command = next_command(found)
-    readme = write.README.format(
+    readme = README.format(
         name=folder.resolve().name, program=_program("avpretext"), snakemake=_program("snakemake"), next=command
     )
-    write.write(folder, write.project_files(text, readme))
+    _write(folder, text, readme)
     typer.echo(f"\nWrote {folder}: config.yaml, Snakefile, profiles/, README.md, .gitignore")
     typer.echo(f"Next:\n  cd {folder}\n  {_program('avpretext')} doctor\n  {command}")
-
-
-def _corpus(wishes: Wishes) -> Path:
-    if wishes.corpus is None and wishes.yes:
-        raise UserError("--corpus is missing: with --yes, name the folder of your recordings")
-    chosen = wishes.corpus or wishes.choose(None, "Folder of your recordings", Path("."), _checked_folder)
-    return _checked_folder(str(chosen))
 
 
 def _checked_folder(text: str) -> Path:
@@ -118,7 +152,7 @@ def _checked_folder(text: str) -> Path:
 
 def _found(corpus: Path, wishes: Wishes) -> Found:
     """Find out how the corpus is to be read, and what is in it then."""
-    files = sorted(guess.files_in(corpus))
+    files = sorted(media_files(CorpusOptions(path=str(corpus), use=["pretrain"])))
     if not files:
         raise UserError(f"{corpus}: no audio or video files there; name the folder that your recordings are in")
     reader, video = guess.guess_reader(files)
@@ -138,8 +172,7 @@ def _found(corpus: Path, wishes: Wishes) -> Found:
 
 
 def _checked_reader(text: str) -> str:
-    if text not in READERS:
-        raise UserError(f"{text!r} is no reader; expected one of {', '.join(READERS)}{nearest(text, READERS)}")
+    reader_of(CorpusOptions(path=".", reader=text, use=["pretrain"]))
     return text
 
 
@@ -218,3 +251,69 @@ def _program(name: str) -> str:
     own = Path(sys.executable).with_name(name)
     found = shutil.which(name)
     return name if found is not None and Path(found).resolve() == own.resolve() else str(own)
+
+
+def _config_text(name: str, found: Found, use: list[str], shards: int, model: Path | None) -> str:
+    """Return the configuration of a project, what matters of its corpus, each key with its meaning.
+
+    `model` is the folder of the face model, if it is at hand.
+    """
+    options = found.options
+    chosen: dict[str, object] = {"path": options.path, "reader": options.reader, "use": use}
+    chosen |= {"table": options.table} if options.table else {}
+    chosen |= {"video": options.video, "shards": shards}
+    chosen |= {"targets": [found.labels[0]]} if "finetune" in use else {}
+    lines = [
+        "# Made by `avpretext init`. Paths may be relative to this folder. Other keys have their defaults:",
+        "# `avpretext config config.yaml` prints all of them, with meaning and unit.",
+        f"results: results # {Config.model_fields['results'].description}",
+        "",
+        "corpora:",
+        f"  {name}:",
+        *(
+            f"    {key}: {json.dumps(value, ensure_ascii=False)} # {CorpusOptions.model_fields[key].description}"
+            for key, value in chosen.items()
+        ),
+    ]
+    if "finetune" in use:
+        lines.append("    protocol: # which clips train, choose the epoch and test; docs/workflow.md has all")
+        lines += [f"      {key}: {json.dumps(value)}" for key, value in protocol_for(found).items()]
+        if len(found.labels) > 1:
+            lines.append(f"    # other targets here: {', '.join(found.labels[1:])}")
+    if model is not None:
+        lines += ["", "models:", f"  folder: {json.dumps(str(model))} # holds {FACE_MODEL}; null: download it"]
+    return "\n".join(lines) + "\n"
+
+
+def _model_at_hand(root: Path = checkout.ROOT) -> Path | None:
+    """Return the folder of the face model if the checkout has it already, whole."""
+    file = root / "results" / "models" / FACE_MODEL
+    return file.parent if file.is_file() and sha256(file) == FACE_MODEL_SHA256 else None
+
+
+def _refuse_to_overwrite(folder: Path) -> None:
+    """Raise where a file that a project has is there already."""
+    taken = [name for name in ("config.yaml", "Snakefile", "README.md", ".gitignore") if (folder / name).exists()]
+    taken += [f"profiles/{name}" for name in PROFILES if (folder / "profiles" / name).exists()]
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; name a new folder")
+    if taken:
+        raise UserError(f"{folder}: {taken[0]} is there already, and is not overwritten; name a new folder")
+
+
+def _write(folder: Path, config: str, readme: str) -> None:
+    """Write the files of a project, from the checkout that the package runs from; the configuration is checked."""
+    files = {
+        "config.yaml": config,
+        "Snakefile": SNAKEFILE.format(snakefile=json.dumps(str(checkout.part("Snakefile")))),
+        "README.md": readme,
+        ".gitignore": IGNORED,
+    }
+    for name in PROFILES:
+        profile = f"{name}/config.yaml"
+        files[f"profiles/{profile}"] = checkout.part(f"workflow/profiles/{profile}").read_text("utf-8")
+    _refuse_to_overwrite(folder)
+    for name, content in files.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(content, "utf-8")
+    Plan(load(folder / "config.yaml"))

@@ -125,20 +125,18 @@ def _add_chunks(db: audformat.Database, task: str, rows: pl.DataFrame) -> None:
     db.schemes[name] = audformat.Scheme("str", labels=list(LEVELS.values()), description=f"{what}: high or low")
     db.schemes[f"{name}.value"] = audformat.Scheme("float", description=f"{what}, in {unit}")
     db.schemes[f"{name}.threshold"] = audformat.Scheme("float", description=f"above it is high, in {unit}")
-    _add_confidence(db)
+    db.schemes["confidence"] = audformat.Scheme("float", minimum=0, maximum=1, description="of a pseudo-label")
     files = [file_of(clip_id) for clip_id in rows["clip_id"]]
     index = audformat.segmented_index(files, _time(rows["start_s"]), _time(rows["end_s"]))
     table = audformat.Table(index, media_id="audio", description=f"pretext task {task}, a row per chunk")
     db[name] = table
     _fill(table, task, name, rows["label"].to_list(), rated=True)
-    _fill(table, "value", f"{name}.value", _numbers(rows["value"]), rated=True)
-    _fill(table, "confidence", "confidence", _numbers(rows["confidence"]), rated=True)
-    _fill(table, "threshold", f"{name}.threshold", _numbers(rows["threshold"]), rated=True)
-
-
-def _add_confidence(db: audformat.Database) -> None:
-    if "confidence" not in db.schemes:
-        db.schemes["confidence"] = audformat.Scheme("float", minimum=0, maximum=1, description="of a pseudo-label")
+    for column, scheme in (
+        ("value", f"{name}.value"),
+        ("confidence", "confidence"),
+        ("threshold", f"{name}.threshold"),
+    ):
+        _fill(table, column, scheme, _numbers(rows[column]), rated=True)
 
 
 def _numbers(values: pl.Series) -> Sequence[float]:
@@ -154,7 +152,7 @@ def _add_emotion(db: audformat.Database, rows: pl.DataFrame) -> None:
         "str", labels=["labelled", "none", "ambiguous", "unmeasured"], description="what became of the clip"
     )
     db.schemes["score"] = audformat.Scheme("float", description="how well action units fit an emotion, 0 to 1")
-    _add_confidence(db)
+    db.schemes["confidence"] = audformat.Scheme("float", minimum=0, maximum=1, description="of a pseudo-label")
     table = audformat.Table(
         _files(rows["clip_id"]), media_id="audio", description="pretext task emotion, a row per clip"
     )

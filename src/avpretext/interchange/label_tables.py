@@ -21,16 +21,9 @@ LEVELS = {0: "low", 1: "high"}
 
 @dataclass(frozen=True)
 class TargetTable:
-    """One label target: `rows` has clip_id, `label`, and a column for each of `columns`.
+    """One label target: `rows` has clip_id, label, `values.CLASS` and, where raters voted, `votes.CLASS`.
 
-    Attributes
-    ----------
-    kind
-        `hard`, `multi_label`, `distribution` or `attribute`.
-    classes
-        What the numbers of a clip stand for; of an attribute its name.
-    rows
-        clip_id, label, `values.CLASS` and `votes.CLASS`, the latter where raters voted.
+    `classes` are what the numbers of a clip stand for; of an attribute its name.
     """
 
     kind: str
@@ -44,24 +37,18 @@ class LabelTables:
 
     Attributes
     ----------
-    corpus
-        Its name.
     clips
         clip_id, speaker, sentence, level, recording, path, start_s, end_s (in that file, null: its ends), duration_s.
+    speakers
+        speaker, clips, duration_s, sex, age; the last two null where the corpus does not know them.
     chunks
         Task to clip_id, chunk, start_s, end_s (in the clip), value, label (`low`, `high`, null), confidence, threshold.
     emotion
         A row per clip, as the stage `labels_emotion` writes it; None if it has not run.
-    targets
-        Name of a label target to its table.
-    folds
-        Name of a setting to fold, name, part, clip_id: of clips of this corpus.
-    speakers
-        speaker, clips, duration_s, sex, age; the last two null where the corpus does not know them.
-    audio
-        Shards of `split/audio`.
-    made_by
-        Stage to its provenance.
+    targets, folds
+        Name of a label target to its table; name of a setting to fold, name, part, clip_id of clips of this corpus.
+    audio, made_by
+        Shards of `split/audio`; stage to its provenance.
     """
 
     corpus: str
@@ -76,13 +63,7 @@ class LabelTables:
 
 
 def gather(config: Config, corpus: str) -> LabelTables:
-    """Read what the workflow has made of a corpus so far.
-
-    Raises
-    ------
-    UserError
-        Its clips have not been decoded yet, or nothing has been labelled.
-    """
+    """Read what the workflow has made of a corpus so far; it is an error if nothing has been labelled."""
     plan = Plan(config)
     layout, options = plan.layout, config.corpora[corpus]
     audio = plan.shards(corpus, "split.audio")
@@ -96,11 +77,16 @@ def gather(config: Config, corpus: str) -> LabelTables:
     settings = {name: Path(layout.path("folds", corpus=corpus, setting=name)) for name in plan.settings[corpus]}
     if not present and not any(path.is_file() for path in targets.values()):
         raise UserError(f"{layout.folder / corpus}: there are no labels of {corpus!r} yet; run the workflow first")
+    words = pl.col("label").replace_strict(LEVELS, return_dtype=pl.String)
     return LabelTables(
         corpus,
         clips,
         speaker_table(clips, reader_of(options).people(options)),
-        {task: chunk_table(present[f"labels_{task}"]) for task in CHUNK_TASKS if f"labels_{task}" in present},
+        {
+            task: shards.read(present[f"labels_{task}"]).with_columns(words)
+            for task in CHUNK_TASKS
+            if f"labels_{task}" in present
+        },
         shards.read(present["labels_emotion"]) if "labels_emotion" in present else None,
         {name: target_table(path) for name, path in targets.items() if path.is_file()},
         {name: fold_table(path, corpus) for name, path in settings.items() if path.is_file()},
@@ -118,11 +104,6 @@ def speaker_table(clips: pl.DataFrame, people: Mapping[str, Person]) -> pl.DataF
         pl.Series("sex", [person.sex for person in persons], pl.String),
         pl.Series("age", [person.age for person in persons], pl.Int32),
     )
-
-
-def chunk_table(path: Path) -> pl.DataFrame:
-    """Return the labels of chunks with `low` and `high` for 0 and 1."""
-    return shards.read(path).with_columns(pl.col("label").replace_strict(LEVELS, return_dtype=pl.String))
 
 
 def target_table(path: Path) -> TargetTable:

@@ -19,20 +19,18 @@ Format = Literal["audformat", "csv"]
 
 
 def run(config: Config, corpus: str, form: Format, output: Path, audio: bool = True) -> list[str]:
-    """Write the labels of a corpus as a folder, and return the names of its tables.
+    """Write the labels of a corpus as a new folder, and return the names of its tables.
 
     Parameters
     ----------
-    config
-        The configuration that the workflow ran with.
-    corpus
-        Which of its corpora.
+    config, corpus
+        The configuration that the workflow ran with, and which of its corpora.
     form
         `audformat`: a database, `db.yaml` and tables; `csv`: a file per table.
     output
         Folder to write; it must be new, or empty.
     audio
-        Whether the audio that the labels speak of is written too, as FLAC; audformat only.
+        Whether the audio that the labels are of is written too, as FLAC; audformat only.
 
     Raises
     ------

@@ -18,19 +18,10 @@ EVENTS = "events.out.tfevents.0.avpretext"
 def run(results: Path, output: Path) -> list[str]:
     """Write the curves of every training below a results folder, and return the names of the runs.
 
-    Parameters
-    ----------
-    results
-        Folder of results.
-    output
-        Log folder for `tensorboard --logdir`: a run per seed of a pre-training (`pretrain/mean/energy/seed0`), and per
-        fold and seed of a fine-tuning (`CORPUS/finetune/SETTING/VARIANT/START/fold0.seed0`). A curve is
-        `MEASURE/SPLIT`, such as `loss/dev`, over epochs.
-
-    Raises
-    ------
-    UserError
-        Nothing was trained there.
+    `output` is the log folder for `tensorboard --logdir`: a run per seed of a pre-training
+    (`pretrain/mean/energy/seed0`), and per fold and seed of a fine-tuning
+    (`CORPUS/finetune/SETTING/VARIANT/START/fold0.seed0`). A curve is `MEASURE/SPLIT`, such as `loss/dev`, over epochs.
+    It is an error if nothing was trained.
     """
     written = []
     for history in sorted(results.rglob("history.parquet")):

@@ -12,10 +12,9 @@ from typing import IO
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
-from avpretext.media.filters import OPENING_S, Floats, HighPass, resampled
+from avpretext.media.filters import OPENING_S, Floats, HighPass, Samples, resampled, to_16_bit
 from avpretext.media.mono import Mono, Packet, channels_of
 
 TOLERANCE_S = 0.003
@@ -26,8 +25,6 @@ _STEADY = 25
 
 _SILENCE_S = 1.0
 """Of a gap, at most so much is made at a time."""
-
-Samples = NDArray[np.int16]
 
 
 class Sound:
@@ -162,12 +159,3 @@ def _silence(samples: int, rate_hz: int) -> Iterator[Floats]:
     step = round(_SILENCE_S * rate_hz)
     for place in range(0, samples, step):
         yield np.zeros(min(step, samples - place))
-
-
-def to_16_bit(samples: Floats) -> Samples:
-    """Return samples of full scale 1 as 16 bit integers: 32767 / 32768 at most.
-
-    >>> to_16_bit(np.array([0.5, 1.0, -1.5]))
-    array([ 16384,  32767, -32768], dtype=int16)
-    """
-    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
 from avpretext.media.checks import refuse_by_content, refuse_by_header
-from avpretext.media.clock import Samples, Sound
+from avpretext.media.clock import Sound
+from avpretext.media.filters import Samples
 from avpretext.media.mono import Way
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import WHOLE, Stretch

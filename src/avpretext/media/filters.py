@@ -13,6 +13,7 @@ from scipy.signal import butter, firwin, sosfilt, sosfilt_zi, upfirdn
 from avpretext.chunks import SAMPLE_RATE_HZ
 
 Floats = NDArray[np.float64]
+Samples = NDArray[np.int16]
 
 CUTOFF_HZ = 20.0
 """Of the high-pass, a Butterworth filter of order 2: an offset and its drift go, a voice of 75 Hz loses 0.02 dB."""
@@ -43,6 +44,15 @@ class HighPass:
         """Return the next samples, filtered."""
         filtered, self._state = sosfilt(self._sections, samples, zi=self._state)
         return np.asarray(filtered)
+
+
+def to_16_bit(samples: NDArray[np.floating]) -> Samples:
+    """Return samples of full scale 1 as 16 bit integers: 32767 / 32768 at most.
+
+    >>> to_16_bit(np.array([0.5, 1.0, -1.5]))
+    array([ 16384,  32767, -32768], dtype=int16)
+    """
+    return np.asarray(np.clip(np.rint(samples * 32768.0), -32768, 32767), dtype=np.int16)
 
 
 def resampled(blocks: Iterable[Floats], rate_hz: int) -> Iterator[Floats]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext.media.filters import resampled
+from avpretext.media.filters import resampled, to_16_bit
 from avpretext.media.voice_activity import VoiceActivity
 
 Floats = NDArray[Any]
@@ -136,7 +136,7 @@ def _speechless(pair: Floats, rate_hz: int) -> int | None:
 def _speech_share(sound: Floats, rate_hz: int) -> float:
     """Return the share of a sound, shape (samples,), in which somebody speaks, 0..1."""
     heard = np.concatenate(list(resampled([(sound - sound.mean()).astype(np.float64)], rate_hz)))
-    found = VoiceActivity().probabilities(np.clip(np.rint(heard * 32768), -32768, 32767).astype(np.int16))
+    found = VoiceActivity().probabilities(to_16_bit(heard))
     return float((found > 0.5).mean()) if len(found) else 0.0
 
 
@@ -147,11 +147,13 @@ class Mono:
     ----------
     offset
         Mean of the mix of the first half minute, full scale 1.
+    way
+        How mono was made.
     """
 
     def __init__(self) -> None:
         self.offset: float | None = None
-        self._way: Way = "mean"
+        self.way: Way = "mean"
         self._sounded: NDArray[np.bool_] | None = None
         self._samples = self._clipped = 0
         self._lowest, self._highest = np.inf, -np.inf
@@ -161,7 +163,7 @@ class Mono:
         for some in _together(packets, min(round(DECIDE_S * rate_hz), DECIDE_SAMPLES)):
             mix = mix_of(np.concatenate([packet.samples for packet in some]), rate_hz, self._sounded)
             self._sounded = mix.sounding if self._sounded is None else self._sounded | mix.sounding
-            self._way = mix.way if self._way == "mean" else self._way
+            self.way = mix.way if self.way == "mean" else self.way
             self.offset = mix.offset if self.offset is None else self.offset
             for packet in some:
                 yield Packet(packet.place, self._mixed(packet.samples, mix.weights))
@@ -175,11 +177,6 @@ class Mono:
         self._lowest, self._highest = min(self._lowest, mixed.min()), max(self._highest, mixed.max())
         self._samples += len(sound)
         return np.asarray(mixed, dtype=np.float64)
-
-    @property
-    def way(self) -> Way:
-        """How mono was made."""
-        return self._way
 
     @property
     def clipped(self) -> float:

@@ -15,7 +15,8 @@ from typing import IO, Self, TypeVar
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
 from avpretext.media import ffmpeg
-from avpretext.media.clock import Samples, Sound
+from avpretext.media.clock import Sound
+from avpretext.media.filters import Samples
 from avpretext.media.stretches import WHOLE, Stretch
 
 TIME_LIMIT_S = 60.0

@@ -11,13 +11,11 @@ import soundfile
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
-from avpretext.corpora.scan import refuse_path
 from avpretext.media.checks import refuse_by_content, refuse_by_header, refuse_by_length
-from avpretext.media.clock import Samples, to_16_bit
 from avpretext.media.endings import broken_off
-from avpretext.media.filters import HighPass
+from avpretext.media.filters import HighPass, Samples, to_16_bit
 from avpretext.media.process import FfmpegProcess
-from avpretext.refusal import Refusal
+from avpretext.refusal import Refusal, refuse_path
 
 BLOCK_SAMPLES = 1 << 17
 """Eight seconds."""

@@ -218,4 +218,7 @@ ENCODERS: dict[str, type[nn.Module]] = {
     "lstm": LstmEncoder,
     "transformer": TransformerEncoder,
 }
-"""Name in the config: class, made of (number of features, ModelOptions)."""
+"""Name in the config: class, made of (number of features, ModelOptions).
+
+It maps steps (N, m, F) and mask (N, m), False where a step is padding, to vectors (N, `options.width`).
+"""

@@ -6,9 +6,29 @@ import torch
 from torch import Tensor, nn
 
 from avpretext.config import ModelOptions
+from avpretext.errors import UserError
 from avpretext.models.aggregators import AGGREGATORS
 from avpretext.models.encoders import ENCODERS
 from avpretext.models.heads import CHUNK_TASKS, CLUSTERS, ChunkHead, ClipHead, ClusterHead
+from avpretext.own_code import resolve
+
+
+def module_of(
+    name: str, known: Mapping[str, type[nn.Module]], option: str, current_folder: bool = True
+) -> type[nn.Module]:
+    """Return the class of this name: one of those known, or the user's own, `my_package.module:NAME`.
+
+    Raises
+    ------
+    UserError
+        There is no such class, or it is no `torch.nn.Module`; see `own_code.resolve`.
+    """
+    if name in known:
+        return known[name]
+    found = resolve(name, option, current_folder)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise UserError(f"{option} = {name!r}: expected a class derived from torch.nn.Module, found {found!r}")
+    return found
 
 
 class SpeechNetwork(nn.Module):
@@ -27,8 +47,8 @@ class SpeechNetwork(nn.Module):
 
     def __init__(self, features: int, options: ModelOptions, tasks: Mapping[str, int]) -> None:
         super().__init__()
-        self.encoder = ENCODERS[options.encoder](features, options)
-        self.aggregator = AGGREGATORS[options.aggregator](options.width)
+        self.encoder = module_of(options.encoder, ENCODERS, "model.encoder")(features, options)
+        self.aggregator = module_of(options.aggregator, AGGREGATORS, "model.aggregator")(options.width)
         self.heads = nn.ModuleDict({name: _head(name, classes, options) for name, classes in tasks.items()})
 
     def forward(self, steps: Tensor, mask: Tensor) -> dict[str, Tensor]:

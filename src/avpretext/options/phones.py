@@ -8,20 +8,21 @@ from avpretext.options.base import Fraction, Location, Options
 
 
 class PhoneOptions(Options):
-    """Phone intervals and viseme classes; made by `snakemake visemes`, and where a model needs them."""
+    """Phone intervals and viseme classes, by `snakemake visemes` or if a model needs them."""
 
     backend: Literal["align", "recognise", "import", "truth"] = Field(
         "align",
-        description="align: to the known sentence; recognise: without; import: files in `imports`; truth: the demo's",
+        description="align: to the known sentence; recognise: without text; import: files in `imports`; truth:"
+        " the demo's",
     )
     dictionary: Annotated[str | None, Location()] = Field(
-        None, description="file of further pronunciations, `word PH O N E S` on a line; null: CMUdict alone"
+        None, description="file of additional pronunciations, `word PH O N E S` per line; null: CMUdict only"
     )
     min_confidence: Fraction = Field(
-        0.02, description="align: clips whose phones fit less well are refused, 0..1; real clips have some .1 to .4"
+        0.02, description="align: clips with lower confidence are refused, 0..1; real clips have about .1 to .4"
     )
     imports: Annotated[str | None, Location(watched=True, only=(".textgrid", ".ctm", ".align"))] = Field(
-        None, description="import: folder of TextGrid, CTM or GRID's .align files, named after clips"
+        None, description="import: folder of TextGrid, CTM or GRID's .align files with the clips' names"
     )
     visemes: Annotated[str | None, Location()] = Field(
         None, description="YAML file of viseme classes; null: orofacial/visemes.yaml"

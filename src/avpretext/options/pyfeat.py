@@ -14,7 +14,7 @@ class PyFeatOptions(Options):
     """
 
     python: Annotated[str, Place()] = Field(
-        ".venv-pyfeat/bin/python", description="Python of py-feat's environment, which `make pyfeat` makes"
+        ".venv-pyfeat/bin/python", description="Python of py-feat's environment (`make pyfeat`)"
     )
     weights: Annotated[str | None, Place()] = Field(
         None,
@@ -25,10 +25,8 @@ class PyFeatOptions(Options):
     )
     face_model: Literal["retinaface", "img2pose"] = Field("retinaface", description="finds faces; img2pose: v1 only")
     landmark_model: Literal["mobilefacenet", "mobilenet", "pfld"] = Field("mobilefacenet", description="v1 only")
-    au_model: Literal["xgb", "svm"] = Field(
-        "xgb", description="v1 only; xgb: probabilities; svm: each unit is there or not"
-    )
-    batch_size: Count = Field(16, description="frames looked at at once")
+    au_model: Literal["xgb", "svm"] = Field("xgb", description="v1 only; xgb: probabilities; svm: yes or no per unit")
+    batch_size: Count = Field(16, description="frames per batch")
     device: Annotated[Literal["cpu", "cuda", "mps", "auto"], Place()] = Field(
         "auto", description="auto: a GPU if there is one"
     )

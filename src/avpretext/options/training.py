@@ -5,41 +5,45 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from avpretext.options.base import Aggregator, Count, Location, Loss, Options, Place, Positive
+from avpretext.options.base import Aggregator, Count, Encoder, Location, Loss, Options, Place, Positive
 from avpretext.systems import BEST, Kernel, Machine, Normalisation, Vectors
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
 
 
 class ChunkOptions(Options):
-    """The grid of chunks that labels and models share (dynamic chunking, Lin & Busso)."""
+    """Chunks of labels and models (dynamic chunking, Lin & Busso)."""
 
     method: Literal["exact", "published"] = Field(
-        "exact", description="exact: reads every frame, any clip; published: the formula of Lin & Busso, flaws kept"
+        "exact",
+        description="exact: reads every frame of any clip; published: the formula of Lin & Busso with its flaws",
     )
     length_s: Positive = Field(1.0, description="length of a chunk, in seconds; at least 0.01")
     count: Count = Field(5, description="number of chunks, the same for every clip (C)")
-    factor: Count = Field(1, description="chunks are this many times as many (n)")
+    factor: Count = Field(1, description="multiplies the number of chunks (n)")
 
 
 class ModelOptions(Options):
-    """What the speech model hears and how it is built."""
+    """Input and architecture of the speech model."""
 
     features: list[str] = Field(
         ["speech"],
-        description="per-frame features that the model hears: speech, log_mel, or names of `features` of the corpora",
+        description="per-frame input features: speech, log_mel, or names from `features` of the corpora",
         min_length=1,
     )
-    channels: list[str] = Field(["*"], description="columns of them that the model hears; * stands for anything")
+    channels: list[str] = Field(["*"], description="input columns; * matches anything")
     normalise: Literal["train", "speaker"] = Field(
         "train",
         description="mean and deviation of a channel: over the training set, or over the speaker's own clips"
-        " (without their labels, test speakers too)",
+        " (without labels, test speakers too)",
     )
-    encoder: Literal["blstm", "conv_gru", "conv", "lstm", "transformer"] = Field(
-        "blstm", description="encoder of the steps of a chunk; lstm: the published one"
+    encoder: Encoder = Field(
+        "blstm",
+        description="encoder of the steps of a chunk; lstm: the published one; my_package.module:NAME: your own class",
     )
-    aggregator: Aggregator = Field("mean", description="from chunk vectors to a clip vector")
+    aggregator: Aggregator = Field(
+        "mean", description="from chunk vectors to a clip vector; or your own class, as in encoder"
+    )
     step_frames: Count = Field(4, description="10 ms frames averaged into one step of the encoder; published: 1")
     width: int = Field(64, ge=2, multiple_of=2, description="size of a chunk vector; published: 130")
     layers: Count = Field(1, description="layers of the encoder; published: 2")
@@ -50,46 +54,43 @@ class ModelOptions(Options):
 class LoopOptions(Options):
     """What both trainings share."""
 
-    epochs: Count = Field(30, description="passes over the training clips, at most")
+    epochs: Count = Field(30, description="maximum number of passes over the training clips")
     patience: Count = Field(12, description="training stops after this many epochs without a better dev score")
     batch_size: Count = Field(32, description="clips per step")
-    learning_rate: Positive = Field(0.003, description="of AdamW, at its highest; cosine decay over the epochs")
-    weight_decay: float = Field(0.01, ge=0, description="of AdamW")
+    learning_rate: Positive = Field(0.003, description="AdamW's highest learning rate; cosine decay over the epochs")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
     averaging: float = Field(
         0.98,
         ge=0,
         lt=1,
-        description="weights that are kept are a running mean over the steps with this decay; 0: the last",
+        description="decay of the running mean of weights that is kept; 0: the last weights are kept",
     )
-    mixup: float = Field(0.4, ge=0, description="augmentation: clips are mixed in pairs, by Beta(mixup, mixup); 0: not")
+    mixup: float = Field(0.4, ge=0, description="augmentation: clips are mixed in pairs, by Beta(mixup, mixup); 0: off")
     time_mask: float = Field(0.4, ge=0, lt=1, description="augmentation: longest stretch of a chunk silenced, 0..1")
     noise: float = Field(0.2, ge=0, description="augmentation: noise on every value, in deviations")
     channel_dropout: float = Field(0.1, ge=0, lt=1, description="augmentation: share of channels silenced, 0..1")
-    device: Annotated[Literal["cpu", "cuda", "auto"], Place()] = Field(
-        "cpu", description="auto: a GPU where there is one"
-    )
-    precision: Literal["float32", "mixed"] = Field(
-        "float32", description="mixed: bfloat16 where it is safe, on a GPU alone"
-    )
+    device: Annotated[Literal["cpu", "cuda", "auto"], Place()] = Field("cpu", description="auto: a GPU if there is one")
+    precision: Literal["float32", "mixed"] = Field("float32", description="mixed: bfloat16 where safe, on a GPU only")
 
 
 class ClusterOptions(Options):
-    """The pretext task clusters: which k-means cluster of chunk vectors is this chunk in? (DeepEmoCluster)."""
+    """The pretext task clusters: the k-means cluster of each chunk vector (DeepEmoCluster)."""
 
     count: int = Field(10, ge=2, description="clusters (k); published: 10 for arousal, 30 for dominance and valence")
-    iterations: Count = Field(20, description="of k-means, which starts anew each epoch")
+    iterations: Count = Field(20, description="k-means iterations in each epoch")
 
 
 class PretrainOptions(LoopOptions):
     """Pre-training on the pretext tasks."""
 
     threads: Annotated[Count, Place()] = Field(
-        1, description="runs of a job at a time, each on one CPU core; results are the same bytes for any number"
+        1, description="parallel runs of a job, each on one CPU core; same bytes for any number"
     )
     seeds: Count | None = Field(
         None,
-        description="pre-trainings of each set of tasks; run i of finetune.seeds starts from number i modulo this; 1:"
-        " the luck of pre-training is in no interval and no test; null: as many as runs, 1 where nothing is fine-tuned",
+        description="pre-trainings per set of tasks; run i of finetune.seeds starts from pre-training i modulo"
+        " this number; 1: intervals and tests do not cover the luck of pre-training; null: as many as"
+        " runs, 1 without fine-tuning",
     )
     task_sets: list[list[str]] | Literal["all"] = Field(
         "all", description="sets of tasks; all: every subset of energy, activation, emotion; and clusters alone"
@@ -113,22 +114,22 @@ class PretrainOptions(LoopOptions):
             "slope*",
             "mel[*",
         ],
-        description="columns of `speech` set to zero in the input, for they carry the energy that task 1 asks for",
+        description="columns of `speech` set to zero in the input, because they give away the energy of task 1",
     )
     hidden_from: list[str] = Field(
         ["energy"],
-        description="the tasks that are asked without the hidden columns; in a set with others, each clip comes twice",
+        description="tasks without the hidden columns; in a set with other tasks each clip comes twice",
     )
     keep: Literal["last", "best"] = Field(
         "last",
-        description="weights kept: of the last of all epochs, or of that with the least dev loss (see patience); with"
-        " clusters always the last",
+        description="weights of the last epoch, or of the epoch with the lowest dev loss (see patience); with"
+        " clusters always last",
     )
     confidence: bool = Field(
-        False, description="true: each pseudo-label counts by its confidence; false: all alike, as more are learnt from"
+        False, description="true: pseudo-labels are weighted by confidence; false: equally, so that more of them teach"
     )
     dev_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.2, description="share of the speakers held out to measure what is learnt, 0..1; at least one"
+        0.2, description="share of speakers held out to measure the tasks, 0..1; at least one speaker"
     )
 
 
@@ -139,8 +140,8 @@ class PenaltyOptions(Options):
     beta: float = Field(1.0, ge=0, description="weight of the base loss; published: 1, or 0 with alpha 1")
     sum: Literal["pair", "class"] = Field(
         "pair",
-        description="pair: probability put on each emotion that raters seldom name with the true one, the intent;"
-        " class: the formula as printed, one weight for each class",
+        description="pair: penalises probability of emotions that raters seldom name with the true one, the"
+        " intent; class: the formula as printed, one weight per class",
     )
 
 
@@ -148,39 +149,40 @@ class FinetuneOptions(LoopOptions):
     """Fine-tuning for speech emotion recognition."""
 
     threads: Annotated[Count, Place()] = Field(
-        1, description="runs of a job at a time, each on one CPU core; results are the same bytes for any number"
+        1, description="parallel runs of a job, each on one CPU core; same bytes for any number"
     )
     checkpoints: Annotated[dict[str, str | list[str]], Location(nested=True)] = Field(
         {},
-        description="initialisations of your own: name: checkpoint, as `pretrain` or `avpretext convert` writes it; or"
-        " a list of them, one for each pre-training",
+        description="your initialisations: name: checkpoint from `pretrain` or `avpretext convert`, or a list,"
+        " one per pre-training",
     )
-    loss: Loss = Field("base", description="base: of the kind of target; penalty: with the co-occurrence penalty")
+    loss: Loss = Field("base", description="base: loss of the kind of target; penalty: with the co-occurrence penalty")
     penalty: PenaltyOptions = PenaltyOptions()
     speeds: Speeds = Field(
-        [], description="augmentation: training clips are heard at these speeds too, e.g. [0.84, 0.92, 1.08, 1.2]"
+        [], description="augmentation: copies of training clips at these speeds, e.g. [0.84, 0.92, 1.08, 1.2]"
     )
     seeds: Count = Field(4, description="runs per fold; a multiple of pretrain.seeds")
     body_rate: Annotated[float, Field(gt=0, le=1)] = Field(
         0.3,
-        description="a pre-trained encoder learns at this share of learning_rate, 0..1; at all of it if channels were"
-        " hidden from each of its tasks; the head at all",
+        description="share of learning_rate for a pre-trained encoder, 0..1; the head, and an encoder with hidden"
+        " channels in all its tasks, use learning_rate",
     )
-    class_balance: bool = Field(True, description="true: every class weighs the same in the loss")
+    class_balance: bool = Field(True, description="true: every class has the same weight in the loss")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes, 0..1")
 
 
 class ExportOptions(Options):
-    """Trained models to take away: networks trained on all labelled clips, as a folder for `avpretext predict`."""
+    """Trained models: networks trained on all labelled clips, for `avpretext predict`."""
 
     initialisations: list[str] = Field(
         [BEST],
-        description="what their training starts from: best: whatever has the best dev scores; scratch, a set of tasks"
-        " such as energy-emotion, a name in finetune.checkpoints; []: no model",
+        description="initialisations: best (by dev scores), scratch, a set of tasks such as energy-emotion, a"
+        " name in finetune.checkpoints; []: no model",
     )
     networks: Count = Field(
         3,
-        description="networks of a model, whose probabilities are averaged; they start from the pre-trainings in turn",
+        description="networks per model; their probabilities are averaged, and they start from the pre-trainings"
+        " in turn",
     )
 
 
@@ -197,16 +199,16 @@ class Variant(NamedTuple):
 
 
 class AblationOptions(Options):
-    """What `snakemake ablation` compares: every combination, on the folds and seeds of fine-tuning."""
+    """Factors of `snakemake ablation`: every combination, on the folds and seeds of fine-tuning."""
 
     initialisations: list[str] = Field([], description="scratch and sets of tasks, e.g. energy-emotion; []: all")
     losses: list[Loss] = Field(["base", "penalty"], description="losses of fine-tuning", min_length=1)
     aggregators: list[Aggregator] = Field(
         ["mean", "gated", "rnn_attention", "self_attention"], description="aggregators", min_length=1
     )
-    targets: list[str] = Field([], description="labels learnt in every corpus; []: those of the corpus")
+    targets: list[str] = Field([], description="targets of every corpus; []: those of the corpus")
     measure: str | None = Field(
-        None, description="measure of the paired tests; null: the main one of the kind of target"
+        None, description="measure of the paired tests; null: the main measure of the kind of target"
     )
 
 
@@ -215,8 +217,8 @@ class EnsembleOptions(Options):
 
     members: list[Annotated[list[str], Field(min_length=1)]] = Field(
         [],
-        description="ensembles, e.g. [[scratch, svm_statistics_rbf]]; each member counts alike, its seeds too; members"
-        " are initialisations, deepemocluster, and svm_[statistics_][rbf_][speaker]",
+        description="ensembles, e.g. [[scratch, svm_statistics_rbf]]; members (and their seeds) have equal"
+        " weight: initialisations, deepemocluster, svm_[statistics_][rbf_][speaker]",
     )
 
 
@@ -224,21 +226,19 @@ class DeepEmoClusterOptions(Options):
     """DeepEmoCluster (Lin, Sridhar & Busso 2021), semi-supervised, on the mel spectrogram, beside fine-tuning."""
 
     variants: list[Literal["as_published", "head_trained"]] = Field(
-        [], description="as_published: the head of the labels stays as it was drawn; head_trained: it learns; []: none"
+        [], description="as_published: the label branch keeps its random weights; head_trained: it learns; []: none"
     )
     clusters: int = Field(10, ge=2, description="clusters (k)")
-    iterations: Count = Field(20, description="of k-means, which starts anew each epoch")
+    iterations: Count = Field(20, description="k-means iterations in each epoch")
     epochs: Count = Field(50, description="passes over unlabelled and labelled clips")
-    batch_size: Count = Field(64, description="clips whose chunks make a step")
+    batch_size: Count = Field(64, description="clips per step")
     width: int = Field(32, ge=4, description="channels of the first convolution; the last has four times as many")
     step_frames: Count = Field(
         2, description="10 ms frames averaged into one step of the spectrogram; published: 16 ms"
     )
     seeds: Count = Field(1, description="runs per fold")
-    device: Annotated[Literal["cpu", "cuda", "auto"], Place()] = Field(
-        "cpu", description="auto: a GPU where there is one"
-    )
-    threads: Count = Field(1, description="CPU threads of a job; results are the same bytes for the same number")
+    device: Annotated[Literal["cpu", "cuda", "auto"], Place()] = Field("cpu", description="auto: a GPU if there is one")
+    threads: Count = Field(1, description="CPU threads of a job; same bytes for the same number")
 
 
 class LogMelOptions(Options):
@@ -266,10 +266,10 @@ class StatisticsOptions(Options):
 
 
 class BaselineOptions(Options):
-    """What the tables compare with: support vector machines on one vector per clip; one for each combination."""
+    """Support vector machines on one vector per clip; one for each combination of options."""
 
     vectors: list[Vectors] = Field(
-        ["functionals"], description="of the stage functionals, of the stage statistics", min_length=1
+        ["functionals"], description="vectors of the stages functionals, statistics", min_length=1
     )
     kernels: list[Kernel] = Field(
         ["linear"],
@@ -278,14 +278,14 @@ class BaselineOptions(Options):
         min_length=1,
     )
     normalise: list[Normalisation] = Field(
-        ["train"], description="by the training set, by the speaker's own clips; []: no baseline"
+        ["train"], description="train: by the training set; speaker: by the speaker's own clips; []: no baseline"
     )
-    speeds: Speeds = Field([], description="training clips are heard at these speeds too, as in finetune")
+    speeds: Speeds = Field([], description="copies of training clips at these speeds, as in finetune")
     costs: dict[Kernel, Annotated[list[Positive], Field(min_length=1)]] = Field(
         {"linear": [1e-5, 1e-4, 1e-3, 1e-2], "rbf": [0.3, 1.0, 3.0, 10.0]},
-        description="values of C tried for each kernel; UAR on the dev clips chooses",
+        description="values of C per kernel; the best UAR on the dev clips is used",
     )
-    class_balance: bool = Field(True, description="true: every class weighs the same in the loss")
+    class_balance: bool = Field(True, description="true: every class has the same weight in the loss")
 
     def machines(self) -> list[Machine]:
         """Return every combination that is asked for."""

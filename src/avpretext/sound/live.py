@@ -20,10 +20,10 @@ from avpretext.sound.descriptors import (
     PIECE_FRAMES,
     Descriptors,
     frame_count,
-    frame_energy,
     open_descriptors,
 )
 from avpretext.sound.log_mel import hann, log_mel, mel_filters
+from avpretext.sound.speech import described
 
 SCALE = np.float32(1 / 32768)
 """From 16 bit samples to full scale 1."""
@@ -106,9 +106,7 @@ class LiveFeatures:
         signal = part.samples.astype(np.float32) * SCALE
         columns: list[Floats] = []
         if self._descriptors is not None:
-            values = self._descriptors.compute_part(signal, part.first, part.stop, part.frames)
-            energy = frame_energy(signal)[part.first : part.stop]
-            columns += [energy[:, None], self._descriptors.loudness(values)[:, None], values]
+            columns.append(described(self._descriptors, signal, part.first, part.stop, part.frames))
         if self._mel is not None:
             columns.append(self._log_mel(signal, part, *self._mel))
         return np.concatenate(columns, axis=1)[:, self._places]

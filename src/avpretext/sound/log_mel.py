@@ -1,21 +1,16 @@
 """Stage `log_mel`: the log-mel spectrogram, on the 10 ms frames of `speech`."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import soundfile
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.chunks import FRAME_S, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from avpretext.config import LogMelOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
-from avpretext.pool import ordered_map
-from avpretext.progress import progress
-from avpretext.sound.audio_shards import ROWS_PER_GROUP, Piece, count_pieces, read_pieces
+from avpretext.sound.audio_shards import write_frames
 from avpretext.sound.descriptors import frame_count
 
 FLOOR = 1e-10
@@ -51,31 +46,11 @@ def run(audio: Path, options: LogMelOptions, output: Path, threads: int = 1) -> 
         schema_of("log_mel", {"mel[*]": [f"mel[{band}]" for band in range(options.bands)]}),
         shards.provenance("log_mel", options.model_dump(), floor=FLOOR),
     )
-    label = f"log_mel {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
-    with shards.ShardWriter(output, schema, made_by, row_group=ROWS_PER_GROUP) as writer:
-        results = ordered_map(lambda piece: _describe(piece, window, filters, schema), read_pieces(audio), threads)
-        for group in shards.in_groups(
-            _readable(progress(results, total=count_pieces(audio), label=label)), ROWS_PER_GROUP
-        ):
-            writer.write(group)
 
+    def measure(signal: Floats, first: int, stop: int, frames: int) -> Floats:
+        return log_mel(signal, window, filters)[first:stop]
 
-def _describe(piece: Piece, window: Floats, filters: Floats, schema: pa.Schema) -> pa.Table | None:
-    """Return the rows of a clip or of a piece of it, None if it cannot be read back."""
-    try:
-        signal, start, _ = piece.signal(PIECE_FRAMES)
-    except soundfile.LibsndfileError:
-        return None
-    values = log_mel(signal, window, filters)[piece.first - start : piece.stop - start]
-    frames = np.arange(piece.first, piece.stop, dtype=np.int32)
-    columns = [[piece.clip.clip_id] * len(values), frames, frames * FRAME_S, *np.ascontiguousarray(values.T)]
-    return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
-    )
-
-
-def _readable(results: Iterator[pa.Table | None]) -> Iterator[pa.Table]:
-    return (rows for rows in results if rows is not None)
+    write_frames("log_mel", audio, output, schema, made_by, measure, PIECE_FRAMES, threads)
 
 
 def log_mel(signal: Floats, window: Floats, filters: Floats) -> Floats:

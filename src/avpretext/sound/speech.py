@@ -1,21 +1,13 @@
 """Stage `speech`: openSMILE low-level descriptors, energy and loudness of every 10 ms of every clip."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import soundfile
-from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.chunks import FRAME_S
 from avpretext.config import SpeechOptions
 from avpretext.flow.artefacts import schema_of
-from avpretext.pool import ordered_map
-from avpretext.progress import progress
-from avpretext.refusal import Refusal, reject_row
-from avpretext.sound.audio_shards import ROWS_PER_GROUP, Piece, count_pieces, read_pieces
+from avpretext.sound.audio_shards import Signal, write_frames
 from avpretext.sound.descriptors import MARGIN_FRAMES, Descriptors, frame_energy, open_descriptors
 
 
@@ -37,50 +29,20 @@ def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, thread
         Clips that are worked on at a time, or pieces of ten minutes of longer ones.
     """
     made_by = shards.provenance("speech", options.model_dump())
-    total = count_pieces(audio)
-    label = f"speech {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
-    with open_descriptors(options) as descriptors:
+    with (
+        open_descriptors(options) as descriptors,
+        shards.ShardWriter(rejects, schema_of("rejects"), made_by) as refused,
+    ):
+
+        def measure(signal: Signal, first: int, stop: int, frames: int) -> Signal:
+            return described(descriptors, signal, first, stop, frames)
+
         schema = schema_of("speech", {"DESCRIPTOR": descriptors.names})
-        with (
-            shards.ShardWriter(output, schema, made_by, row_group=ROWS_PER_GROUP) as writer,
-            shards.ShardWriter(rejects, schema_of("rejects"), made_by) as refused,
-        ):
-            results = ordered_map(lambda piece: describe(piece, descriptors, schema), read_pieces(audio), threads)
-            for group in shards.in_groups(_kept(progress(results, total=total, label=label), refused), ROWS_PER_GROUP):
-                writer.write(group)
+        write_frames("speech", audio, output, schema, made_by, measure, MARGIN_FRAMES, threads, refused)
 
 
-def describe(piece: Piece, descriptors: Descriptors, schema: pa.Schema) -> pa.Table | dict[str, str]:
-    """Return the rows of a clip or of a piece of it, or its row in `rejects`."""
-    try:
-        signal, start, stop = piece.signal(MARGIN_FRAMES)
-    except soundfile.LibsndfileError as error:
-        return reject_row(piece.clip.clip_id, None, "speech", Refusal("decode_error", str(error)))
-    first, last = piece.first - start, piece.stop - start
-    values = descriptors.compute_part(signal, first, last, stop - start)
-    return to_table(piece, frame_energy(signal)[first:last], descriptors, values, schema)
-
-
-def to_table(
-    piece: Piece,
-    energy: NDArray[np.float32],
-    descriptors: Descriptors,
-    values: NDArray[np.float32],
-    schema: pa.Schema,
-) -> pa.Table:
-    """Return the rows of a piece, shape (T,) and (T, descriptors) put side by side, as the schema has them."""
-    frames = np.arange(piece.first, piece.stop, dtype=np.int32)
-    columns = [[piece.clip.clip_id] * len(values), frames, frames * FRAME_S, energy, descriptors.loudness(values)]
-    columns += list(np.ascontiguousarray(values.T))
-    return pa.table(
-        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
-    )
-
-
-def _kept(results: Iterator[pa.Table | dict[str, str]], refused: shards.ShardWriter) -> Iterator[pa.Table]:
-    """Yield the described clips; write the others to `rejects`."""
-    for result in results:
-        if isinstance(result, pa.Table):
-            yield result
-        else:
-            refused.write([result])
+def described(descriptors: Descriptors, signal: Signal, first: int, stop: int, frames: int) -> Signal:
+    """Return energy, loudness and descriptors of a part of a signal, (T, 2 + descriptors); see `compute_part`."""
+    values = descriptors.compute_part(signal, first, stop, frames)
+    energy = frame_energy(signal)[first:stop]
+    return np.concatenate([energy[:, None], descriptors.loudness(values)[:, None], values], axis=1)

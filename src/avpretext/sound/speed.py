@@ -21,8 +21,8 @@ from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import MEDIA
 from avpretext.pool import ordered_map
-from avpretext.progress import progress
 from avpretext.sound.audio_shards import below_full_scale, stored
+from avpretext.writing import label_of, write_shard
 
 CLIPS_PER_GROUP = 64
 """Rows that a reader of the shard holds at a time."""
@@ -47,14 +47,10 @@ def run(audio: Path, speed: float, output: Path, threads: int = 1) -> None:
         Clips that are worked on at a time.
     """
     made_by = shards.provenance("speed", {"speed": speed})
-    label = f"speed {speed:g} {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
-    with shards.ShardWriter(
-        output, schema_of("split.audio"), made_by, compression="none", row_group=CLIPS_PER_GROUP
-    ) as writer:
-        played = ordered_map(lambda row: at_speed(row, speed), _rows(audio), threads)
-        for row in progress(played, total=shards.count_rows(audio), label=label):
-            if row is not None:
-                writer.write(row)
+    played = ordered_map(lambda row: at_speed(row, speed), _rows(audio), threads)
+    label = label_of(f"speed {speed:g}", audio.parent.parent / audio.name)
+    layout = {"compression": "none", "row_group": CLIPS_PER_GROUP}
+    write_shard(label, output, schema_of("split.audio"), made_by, played, shards.count_rows(audio), **layout)
 
 
 def _rows(audio: Path) -> Iterator[pa.Table]:

@@ -12,7 +12,6 @@ from avpretext import shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import StatisticsOptions
 from avpretext.errors import UserError
-from avpretext.progress import progress
 from avpretext.sound import vectors
 
 PERCENTILES = (10, 50, 90)
@@ -50,15 +49,13 @@ def run(features: Mapping[str, Path], options: StatisticsOptions, output: Path) 
     files: dict[str, Path] = {name: features[name] for name in options.features}
     names = [f"{channel}:{each}" for file in files.values() for each in OF_EACH for channel in _channels(file)]
     made_by = shards.provenance("statistics", options.model_dump(), names=[*names, DURATION])
-    vectors.write(output, _described(files, options.step_frames, output), made_by)
-
-
-def _described(files: Mapping[str, Path], step_frames: int, output: Path) -> Iterator[vectors.Vector]:
-    """Yield the vector of each clip."""
     frames = _frames_of_each(files)
-    readers = [_clips(file, step_frames) for file in files.values()]
-    label = f"statistics {Path(output).absolute().parents[1].name}/{Path(output).stem}"
-    for of_clip in progress(zip(*readers, strict=True), total=len(frames), label=label):
+    vectors.write("statistics", output, _described(files, frames, options.step_frames), made_by, len(frames))
+
+
+def _described(files: Mapping[str, Path], frames: Mapping[str, int], step_frames: int) -> Iterator[vectors.Vector]:
+    """Yield the vector of each clip."""
+    for of_clip in zip(*(_clips(file, step_frames) for file in files.values()), strict=True):
         clip_id = of_clip[0][0]
         described = [values for _, values in of_clip]
         yield vectors.Vector(

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from avpretext import shards
 from avpretext.flow.artefacts import schema_of
+from avpretext.writing import label_of, write_grouped
 
 CLIPS_PER_GROUP = 256
 """Clips that a reader of the shard holds at a time."""
@@ -22,11 +22,10 @@ class Vector(NamedTuple):
     values: NDArray[np.float32]
 
 
-def write(output: Path, clips: Iterable[Vector], made_by: Mapping[str, Any]) -> None:
-    """Write `functionals`, in the order of the clips."""
-    with shards.ShardWriter(output, schema_of("functionals"), made_by, row_group=CLIPS_PER_GROUP) as writer:
-        for group in shards.in_groups((_row(clip) for clip in clips), CLIPS_PER_GROUP):
-            writer.write(group)
+def write(stage: str, output: Path, clips: Iterable[Vector | None], made_by: Mapping[str, Any], total: int) -> None:
+    """Write `functionals`, in the order of the clips; see `writing.write_grouped`."""
+    rows = (None if clip is None else _row(clip) for clip in clips)
+    write_grouped(label_of(stage, output), output, schema_of("functionals"), made_by, rows, total, CLIPS_PER_GROUP)
 
 
 def _row(clip: Vector) -> pa.Table:

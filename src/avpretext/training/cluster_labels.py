@@ -12,7 +12,7 @@ from avpretext.models.heads import CLUSTERS, set_to_nearest
 from avpretext.models.losses import NO_LABEL, balanced_class_weights
 from avpretext.models.network import SpeechNetwork
 from avpretext.training.clusters import Vectors, agreement, cluster, collapse, nearest, sizes
-from avpretext.training.loop import ClipSet, HistoryRow, Network, Target, TrainingState
+from avpretext.training.loop import ClipSet, HistoryRow, Target, TrainingState
 
 BEFORE = "clusters.before"
 """Name of the last clusters in the checkpoint from which a run is taken up again."""
@@ -106,14 +106,14 @@ def renew_top(state: TrainingState, centres: Tensor) -> None:
     In the published code it is drawn at random, and an epoch of thousands of steps trains it. In an epoch of a few
     steps it would learn nothing, and so would the network below it.
     """
-    top, averaged = (_top(network) for network in (state.network, averaged_network(state)))
+    top, averaged = (_top(network) for network in (state.network, state.averaged.module))
     set_to_nearest(top, centres.to(top.weight.device))
     averaged.load_state_dict(top.state_dict())
     for parameter in top.parameters():
         state.optimiser.state.pop(parameter, None)
 
 
-def _top(network: Network) -> nn.Linear:
-    top = network.heads[CLUSTERS].top
+def _top(network: nn.Module) -> nn.Linear:
+    top = network.get_submodule(f"heads.{CLUSTERS}.top")
     assert isinstance(top, nn.Linear)
     return top

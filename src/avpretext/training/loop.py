@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from avpretext.config import LoopOptions
-from avpretext.models.network import SpeechNetwork
-from avpretext.orofacial.networks import OrofacialNetwork
 from avpretext.training import finite
 from avpretext.training.augment import augment
 
@@ -91,8 +89,6 @@ class HistoryRow(NamedTuple):
     value: float
 
 
-Network = SpeechNetwork | OrofacialNetwork
-"""What can be trained: an encoder, an aggregator and heads."""
 Logits = dict[str, Tensor]
 Loss = Callable[[Logits, Mapping[str, Target]], Tensor]
 """Logits and targets by task to one loss."""
@@ -108,7 +104,7 @@ class TrainingState:
     keeps, since its score depends less on the luck of the last few batches.
     """
 
-    network: Network
+    network: nn.Module
     averaged: AveragedModel
     optimiser: torch.optim.Optimizer
     batches: torch.Generator
@@ -124,16 +120,19 @@ def network_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def start(network: Network, options: LoopOptions, seed: int, body_rate: float = 1.0) -> TrainingState:
+def start(network: nn.Module, options: LoopOptions, seed: int, body_rate: float = 1.0) -> TrainingState:
     """Return the state before the first epoch: one seed, one order of batches and one dropout, whatever the weights.
 
-    Encoder and aggregator learn at `body_rate` times the learning rate of the heads.
+    A network has the submodules `encoder`, `aggregator` and `heads`; encoder and aggregator learn at `body_rate` times
+    the learning rate of the heads.
     """
     keep_freed_memory()
     device = torch_device(options.device)
     network.to(device)
-    body = [*network.encoder.parameters(), *network.aggregator.parameters()]
-    groups = [{"params": body, "rate": body_rate}, {"params": [*network.heads.parameters()], "rate": 1.0}]
+    encoder, aggregator, heads = (
+        [*network.get_submodule(name).parameters()] for name in ("encoder", "aggregator", "heads")
+    )
+    groups = [{"params": encoder + aggregator, "rate": body_rate}, {"params": heads, "rate": 1.0}]
     optimiser = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
     torch.manual_seed(seed)
     averaged = AveragedModel(network, use_buffers=True)
@@ -197,7 +196,7 @@ def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: Loop
     for group in state.optimiser.param_groups:
         group["lr"] = group["rate"] * learning_rate(state.epoch, options)
     state.network.train()
-    weights, move = list(state.network.parameters()), running_mean(state, options.averaging)
+    weights, average = list(state.network.parameters()), running_mean(state, options.averaging)
     total, first = torch.zeros((), device=clips.steps.device), None
     batches = shuffled_batches(clips.clips, options.batch_size, state.batches, clips.steps.device)
     for rows in batches:
@@ -206,7 +205,7 @@ def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: Loop
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(weights, GRADIENT_NORM)
         state.optimiser.step()
-        move()
+        average()
         total += value.detach()
         first = float(total) if first is None else first
     return float(total) / len(batches), first or 0.0
@@ -267,7 +266,7 @@ def logits_of(network: nn.Module, steps: Tensor, mask: Tensor, mixed: bool) -> L
 
 
 def running_mean(state: TrainingState, decay: float) -> Callable[[], None]:
-    """Return what moves the averaged weights towards the present ones, after each step of the optimiser.
+    """Return the function that moves the averaged weights towards the present ones, after each step of the optimiser.
 
     The decay grows to its value as ``(1 + n) / (10 + n)`` over the steps n, so that short trainings forget their start;
     the first step's weights are taken as they are.
@@ -276,7 +275,7 @@ def running_mean(state: TrainingState, decay: float) -> Callable[[], None]:
     means, values = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
     counters = [pair for pair in pairs if not pair[0].is_floating_point()]
 
-    def move() -> None:
+    def average() -> None:
         steps = int(state.averaged.n_averaged)
         share = 1 - min(decay, (1 + steps) / (10 + steps)) if steps else 1.0
         torch._foreach_lerp_(means, values, share)
@@ -284,7 +283,7 @@ def running_mean(state: TrainingState, decay: float) -> Callable[[], None]:
             mean.copy_(value)
         state.averaged.n_averaged += 1
 
-    return move
+    return average
 
 
 def shuffled_batches(

@@ -24,7 +24,9 @@ from avpretext import machine
 from avpretext.config import ChunkOptions, LogMelOptions, ModelOptions, Options, SpeechOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
-from avpretext.models.network import SpeechNetwork
+from avpretext.models.aggregators import AGGREGATORS
+from avpretext.models.encoders import ENCODERS
+from avpretext.models.network import SpeechNetwork, module_of
 from avpretext.options.base import Count
 from avpretext.shards import atomic_path
 from avpretext.training import checkpoint, finite
@@ -135,8 +137,8 @@ def read(folder: Path) -> TrainedModel:
     Raises
     ------
     UserError
-        A file is missing or not as it was written, is of a newer format, or the model hears features that cannot be
-        computed from a file.
+        A file is missing or not as it was written, is of a newer format, the model hears features that cannot be
+        computed from a file, or its encoder or aggregator is code of a package that is not installed.
     """
     description = read_description(folder)
     foreign = [name for name in description.model.features if name not in STAGES]
@@ -150,6 +152,9 @@ def read(folder: Path) -> TrainedModel:
         raise UserError(f"{folder / DESCRIPTION}: no settings of {missing[0]}, which the model hears; {_AGAIN}")
     if (description.kind == "attribute") != (description.scale is not None):
         raise UserError(f"{folder / DESCRIPTION}: scale = {description.scale} of a target that is {description.kind}")
+    # Installed packages alone: a folder from elsewhere may name code, but must not bring it.
+    module_of(description.model.encoder, ENCODERS, f"{folder / DESCRIPTION}: model.encoder", current_folder=False)
+    module_of(description.model.aggregator, AGGREGATORS, f"{folder / DESCRIPTION}: model.aggregator", False)
     tensors = _read_tensors(folder / WEIGHTS, description.weights_sha256)
     known = None
     if description.model.normalise == "train":

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from avpretext.corpora.caveats import one_label
-from avpretext.corpora.coverage import coverage, labels_of
+from avpretext.corpora.caveats import coverage, labels_of, one_label
+from avpretext.corpora.findings import Finding
 
 
 def folds_of(*folds: str) -> pl.DataFrame:
@@ -25,33 +25,39 @@ def classes(**of_clip: str) -> pl.DataFrame:
 LABELS = classes(a="sad", b="happy", c="sad", d="happy", e="calm")
 
 
+def told(found: list[Finding]) -> tuple[list[str], list[str]]:
+    """Return what is wrong, and what is worth knowing."""
+    return [one.meaning for one in found if one.wrong], [one.meaning for one in found if not one.wrong]
+
+
 def test_whole_folds_have_nothing_to_tell():
-    found = coverage(folds_of("train:ab dev:cb test:ad"), classes(a="sad", b="happy", c="sad", d="happy"))
-    assert (found.warnings, found.notes, found.lacking) == ([], [], {})
+    labels = classes(a="sad", b="happy", c="sad", d="happy")
+    assert coverage(folds_of("train:ab dev:cb test:ad"), labels) == ({}, [])
 
 
-def test_a_class_that_no_training_clip_has_is_a_warning():
-    found = coverage(folds_of("train:ac dev:bae test:d", "train:abe dev:cbe test:d"), LABELS)
-    assert found.untaught == {"1": ["happy"]}
-    assert found.warnings == [
+def test_a_class_that_no_training_clip_has_is_wrong():
+    lacking, found = coverage(folds_of("train:ac dev:bae test:d", "train:abe dev:cbe test:d"), LABELS)
+    assert told(found)[0] == [
         "1 of 2 folds test a class that none of their training clips has, so it cannot be recognised: fold 1 'happy'"
     ]
-    assert found.lacking["0"] == {"train": ["calm", "happy"], "test": ["calm", "sad"]}
+    assert lacking["0"] == {"train": ["calm", "happy"], "test": ["calm", "sad"]}
 
 
 def test_what_dev_lacks_and_what_nobody_tests_is_noted():
-    found = coverage(folds_of("train:abe dev:c test:ad"), LABELS)
-    assert found.warnings == []
-    assert found.notes == [
-        "no fold tests 'calm'",
-        "1 of 1 folds choose the epoch on dev clips that lack a class: fold 1 'calm', 'happy'",
-    ]
+    _, found = coverage(folds_of("train:abe dev:c test:ad"), LABELS)
+    assert told(found) == (
+        [],
+        [
+            "no fold tests 'calm'",
+            "1 of 1 folds choose the epoch on dev clips that lack a class: fold 1 'calm', 'happy'",
+        ],
+    )
 
 
 def test_a_fold_without_dev_lacks_nothing_there_and_dropped_clips_teach_nothing():
-    found = coverage(folds_of("train:a dropped:b test:dc"), classes(a="sad", b="happy", c="sad", d="happy"))
-    assert found.without_dev == {}
-    assert found.untaught == {"1": ["happy"]}
+    _, found = coverage(folds_of("train:a dropped:b test:dc"), classes(a="sad", b="happy", c="sad", d="happy"))
+    wrong, notes = told(found)
+    assert (len(wrong), wrong[0].endswith("fold 1 'happy'"), notes) == (1, True, [])
 
 
 def test_classes_of_other_corpora_are_not_asked_for():
@@ -59,7 +65,8 @@ def test_classes_of_other_corpora_are_not_asked_for():
     labels = pl.concat([
         classes(a="sad", b="happy"), classes(a="sad angry", b="happy").with_columns(corpus=pl.lit("other")),
     ])  # fmt: skip
-    assert (coverage(rows, labels).warnings, coverage(rows, labels).lacking) == ([], {})
+    lacking, found = coverage(rows, labels)
+    assert (lacking, told(found)[0]) == ({}, [])
 
 
 def test_classes_are_those_with_a_value_above_0():
@@ -77,19 +84,17 @@ def speakers(**of_clip: str) -> pl.DataFrame:
 
 def test_speakers_with_one_label_each_are_told_and_whether_labels_are_theirs_alone():
     labels = classes(a="sad", b="sad", c="happy", d="happy")
-    found = one_label(speakers(a="1", b="1", c="2", d="2"), labels)
-    assert found is not None
-    assert found.one_to_one
-    assert str(found).startswith(
+    (found,) = one_label(speakers(a="1", b="1", c="2", d="2"), labels)
+    assert found.wrong
+    assert found.meaning.startswith(
         "each of the 2 speakers has one label only and each label one speaker, such as '1': 'sad'"
     )
-    patients = one_label(speakers(a="1", b="2", c="3", d="3"), labels)
-    assert patients is not None
-    assert not patients.one_to_one
+    (patients,) = one_label(speakers(a="1", b="2", c="3", d="3"), labels)
+    assert not patients.wrong
 
 
 def test_speakers_with_several_labels_or_a_clip_each_are_as_they_should_be():
     labels = classes(a="sad", b="happy", c="happy", d="sad")
-    assert one_label(speakers(a="1", b="1", c="2", d="2"), labels) is None
-    assert one_label(speakers(a="1", b="2", c="3", d="4"), labels) is None
-    assert one_label(speakers(a="1", b="1"), classes(a="sad", b="sad")) is None
+    assert one_label(speakers(a="1", b="1", c="2", d="2"), labels) == []
+    assert one_label(speakers(a="1", b="2", c="3", d="4"), labels) == []
+    assert one_label(speakers(a="1", b="1"), classes(a="sad", b="sad")) == []

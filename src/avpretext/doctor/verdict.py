@@ -1,11 +1,11 @@
-"""What a check finds, and how findings are printed."""
+"""What the doctor finds by a check, and how it is printed."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 Status = Literal["ok", "warning", "missing"]
@@ -15,18 +15,8 @@ Status = Literal["ok", "warning", "missing"]
 class Check:
     """One line of the doctor's.
 
-    Attributes
-    ----------
-    name
-        What was looked at.
-    status
-        `missing`: it is not there, or not fit for use.
-    found
-        What was seen.
-    fix
-        The command or the edit that mends it; empty where nothing is to be mended.
-    needed
-        Whether the configuration cannot be run without it.
+    `status` is `missing` for what is not there, or not fit for use. `fix` is the command or the edit that mends it;
+    empty where nothing is to be mended. `needed`: whether the configuration cannot be run without it.
     """
 
     name: str
@@ -46,32 +36,22 @@ def as_json(checks: Sequence[Check]) -> dict[str, Any]:
     return {"ok": not failed(checks), "checks": [asdict(check) for check in checks]}
 
 
-_SHOWN = {
-    ("ok", True): ("OK", "green"),
-    ("ok", False): ("OK", "green"),
-    ("warning", True): ("warning", "yellow"),
-    ("warning", False): ("warning", "yellow"),
-    ("missing", True): ("missing", "bold red"),
-    ("missing", False): ("not there", "dim"),
-}
-"""Word and style of a status, by whether it is needed."""
+_SHOWN = {"ok": ("OK", "green"), "warning": ("warning", "yellow"), "missing": ("missing", "bold red")}
+"""Word and style of a status."""
 
 
 def show(checks: Sequence[Check], console: Console) -> None:
     """Print a line for each check, the fix under it, and a verdict."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table = Table.grid(Column(no_wrap=True), Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2))
     for check in checks:
-        word, style = _SHOWN[check.status, check.needed]
-        found = Text(check.found, "dim" if word == "not there" else "")
+        spare = check.status == "missing" and not check.needed
+        word, style = ("not there", "dim") if spare else _SHOWN[check.status]
+        found = Text(check.found, "dim" if spare else "")
         if check.fix:
-            found.append(f"\n→ {check.fix}", "dim" if word == "not there" else "bold")
+            found.append(f"\n→ {check.fix}", "dim" if spare else "bold")
         table.add_row(Text(word, style), check.name, found)
     console.print(table)
-    lost = failed(checks)
-    if lost:
+    if lost := failed(checks):
         console.print(f"\nMissing: {', '.join(check.name for check in lost)}.", style="bold red")
     else:
         console.print("\nEverything that the configuration needs is there.", style="green")

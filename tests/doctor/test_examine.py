@@ -10,8 +10,8 @@ from rich.console import Console
 from avpretext import checkout
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.doctor import examine, hardware, needs
-from avpretext.doctor.check import Check, as_json, failed, show
+from avpretext.doctor import examine, hardware
+from avpretext.doctor.verdict import Check, as_json, failed, show
 from avpretext.face import model_file
 
 
@@ -23,37 +23,37 @@ def config_of(tmp_path: Path, **changes: Any) -> Config:
 
 def test_a_configuration_that_is_wrong_or_not_there(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    config, check = needs.configuration(file)
+    config, check = examine.configuration(file)
     assert (check.status, config.corpora) == ("missing", {})
     assert check.fix == "name yours with --config, or make one: avpretext init DIR"
     file.write_text("corpora: {films: {path: media, use: [pretrain], shads: 3}}\n")
-    _, check = needs.configuration(file)
+    _, check = examine.configuration(file)
     assert "did you mean 'shards'?" in check.found
     assert check.fix == f"correct {file}"
     file.write_text("corpora: {films: {path: media, use: [finetune]}}\n")  # it has no labels
-    assert needs.configuration(file)[1].status == "missing"
+    assert examine.configuration(file)[1].status == "missing"
     file.write_text("corpora: {films: {path: media, use: [pretrain]}}\n")
-    assert needs.configuration(file)[1].status == "ok"
+    assert examine.configuration(file)[1].status == "ok"
 
 
 def test_corpora_that_are_not_there_or_empty(tmp_path: Path) -> None:
-    config = config_of(tmp_path)
-    assert [check.status for check in needs.corpora(config)] == ["ok"]
+    films = config_of(tmp_path).corpora["films"]
+    assert examine.corpus("films", films).status == "ok"
     (tmp_path / "media" / "ann").rmdir()
-    assert needs.corpora(config)[0].found == f"{tmp_path / 'media'} is empty"
+    assert examine.corpus("films", films).found == f"{tmp_path / 'media'} is empty"
     (tmp_path / "media").rmdir()
-    assert needs.corpora(config)[0].fix == "correct corpora.films.path"
+    assert examine.corpus("films", films).fix == "correct corpora.films.path"
 
 
 def test_an_ffmpeg_that_is_not_there_or_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert needs.ffmpeg_program("bundled").status == "ok"
+    assert examine.ffmpeg_program("bundled").status == "ok"
     monkeypatch.setenv("PATH", str(tmp_path))
-    check = needs.ffmpeg_program("ffmpeg")
+    check = examine.ffmpeg_program("ffmpeg")
     assert (check.status, check.fix) == ("missing", "set split.ffmpeg: bundled")
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\necho no\n")
     program.chmod(0o755)
-    assert "is no ffmpeg program" in needs.ffmpeg_program("ffmpeg").found
+    assert "is no ffmpeg program" in examine.ffmpeg_program("ffmpeg").found
 
 
 def test_a_face_model_that_was_tampered_with(tmp_path: Path, face_model: Path) -> None:
@@ -61,26 +61,26 @@ def test_a_face_model_that_was_tampered_with(tmp_path: Path, face_model: Path) -
     file = tmp_path / "results" / "models" / model_file.FACE_MODEL
     file.parent.mkdir(parents=True)
     file.write_bytes(face_model.read_bytes())
-    assert needs.face_model(config).status == "ok"
+    assert examine.face_model(config).status == "ok"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
-    check = needs.face_model(config)
+    check = examine.face_model(config)
     assert (check.status, check.needed, check.fix) == ("missing", True, f"rm {file}")
     assert model_file.FACE_MODEL_SHA256[:12] in check.found
 
 
 def test_a_face_model_in_a_folder_of_ones_own(tmp_path: Path, face_model: Path) -> None:
     config = config_of(tmp_path, models={"folder": str(tmp_path / "own")})
-    check = needs.face_model(config)
+    check = examine.face_model(config)
     assert check.status == "missing"
     assert check.fix == f"put {model_file.FACE_MODEL_URL} there"
-    assert needs.face_model(config_of(tmp_path, models={"folder": str(face_model.parent)})).status == "ok"
+    assert examine.face_model(config_of(tmp_path, models={"folder": str(face_model.parent)})).status == "ok"
 
 
 def test_a_face_model_that_can_or_cannot_be_fetched(tmp_path: Path) -> None:
     asked: list[str] = []
-    check = needs.face_model(config_of(tmp_path), reach=lambda host: bool(asked.append(host)) or True)
+    check = examine.face_model(config_of(tmp_path), reach=lambda host: bool(asked.append(host)) or True)
     assert (check.status, asked) == ("ok", ["storage.googleapis.com"])
-    check = needs.face_model(config_of(tmp_path), reach=lambda host: False)
+    check = examine.face_model(config_of(tmp_path), reach=lambda host: False)
     assert check.status == "warning"
     assert "models.folder" in check.fix
 
@@ -88,26 +88,26 @@ def test_a_face_model_that_can_or_cannot_be_fetched(tmp_path: Path) -> None:
 def test_a_corpus_without_video_needs_no_face_model(tmp_path: Path) -> None:
     corpus = {"path": str(tmp_path), "use": ["pretrain"], "video": False}
     config = parse({"corpora": {"sounds": corpus}, "models": {"folder": str(tmp_path)}})
-    assert needs.face_model(config).needed is False
+    assert examine.face_model(config).needed is False
 
 
 def test_pyfeat_matters_to_who_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = config_of(tmp_path).action_units.pyfeat.model_copy(update={"python": str(tmp_path / "python")})
-    assert needs.pyfeat(options, needed=False).needed is False
-    check = needs.pyfeat(options, needed=True)
+    assert examine.pyfeat(options, needed=False).needed is False
+    check = examine.pyfeat(options, needed=True)
     assert (check.status, check.needed) == ("missing", True)
     assert check.fix.endswith(" pyfeat && avpretext models --pyfeat")
     made = tmp_path / ".venv-pyfeat" / "bin" / "python"
     made.parent.mkdir(parents=True)
     made.touch()
     monkeypatch.setattr(checkout, "ROOT", tmp_path)
-    assert needs.pyfeat(options, needed=True).fix == f"set action_units.pyfeat.python: {made}"
+    assert examine.pyfeat(options, needed=True).fix == f"set action_units.pyfeat.python: {made}"
 
 
 def test_a_gpu_is_wanted_by_the_options_that_name_it(tmp_path: Path) -> None:
-    assert needs.gpu_wanted(config_of(tmp_path)) == []
+    assert examine.gpu_wanted(config_of(tmp_path)) == []
     config = config_of(tmp_path, pretrain={"device": "cuda"}, finetune={"device": "auto"})
-    assert needs.gpu_wanted(config) == ["pretrain.device"]
+    assert examine.gpu_wanted(config) == ["pretrain.device"]
 
 
 def test_the_exit_status_tells_whether_anything_needed_is_missing(

@@ -9,13 +9,13 @@ import posixpath
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
-from avpretext.corpora import cells, sheets
-from avpretext.corpora.reader import AUDIO_EXTENSIONS, Clip, Entry, Note, extension, without_extension
-from avpretext.errors import UserError, nearest
+from avpretext.corpora import sheets
+from avpretext.corpora.findings import Finding
+from avpretext.corpora.reader import AUDIO_EXTENSIONS, Clip, Entry, SourceKind, extension, without_extension
+from avpretext.errors import UserError
 from avpretext.flow.paths import is_outside
 from avpretext.names import EDGES, key, nfc
 from avpretext.refusal import Refusal
@@ -37,66 +37,32 @@ _LOOKS_LIKE = 0.81
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _ODD_PATH = re.compile(r"^/|^[A-Za-z]:[\\/]|^\.\.?/|/\.\.?(/|$)|//|^\.\.$")
 
-Kind = Literal["label", "votes", "attribute"]
 
+def read(file: Path, outside: bool = False) -> tuple[pl.DataFrame, list[Finding]]:
+    """Read a CSV or Parquet table of clips, and what must be known of its cells; see `sheets.cleaned`.
 
-def read(file: Path, outside: bool = False) -> pl.DataFrame:
-    """Read a CSV or Parquet table of clips; every column as text, its cells as they are meant, see `cells.cleaned`.
-
-    Parameters
-    ----------
-    file
-        The table.
-    outside
-        Whether paths may leave the corpus folder.
-
-    Returns
-    -------
-    pl.DataFrame
-        Its columns, `start` and `end` renamed to `start_s` and `end_s`, and `ROW`, the number of the row.
-
-    Raises
-    ------
-    UserError
-        The file is missing, no table, or empty; a column is missing, doubled or misspelt.
+    The table has its columns as text, `start` and `end` renamed to `start_s` and `end_s`, and `ROW`, the number of the
+    row. It is an error if the file is missing, no table, or empty, if a column is missing, doubled or misspelt, or if a
+    path is empty or leaves the corpus folder and may not (`outside`).
     """
-    meant, _ = cells.cleaned(_named(file))
-    # Spreadsheets leave empty rows at the end.
-    rows = meant.with_row_index(ROW, offset=2).filter(pl.any_horizontal(pl.col(meant.columns).is_not_null()))
-    return _with_paths(rows, file, outside)
-
-
-def notes(file: Path) -> list[Note]:
-    """Return what must be known of the cells of a table of clips."""
-    return cells.cleaned(_named(file))[1]
-
-
-def _named(file: Path) -> pl.DataFrame:
-    """Return a table as text, its columns named as `CLIP_COLUMNS` has them; see `read` for the errors."""
-    table = read_file(file)
+    table = sheets.read(file)
     names = [SHORT.get(name, name) for name in (nfc(name).strip(EDGES) for name in table.columns)]
     _check_columns(names, file)
     if table.is_empty():
         raise UserError(f"{file}: no rows below the header; add one for each clip")
     table.columns = names
-    return table
-
-
-def read_file(file: Path) -> pl.DataFrame:
-    """Read a CSV or Parquet file as `sheets` does."""
-    return sheets.read_parquet(file) if file.suffix.lower() == ".parquet" else sheets.read_csv(file)
+    meant, findings = sheets.cleaned(table)
+    # Spreadsheets leave empty rows at the end.
+    rows = meant.with_row_index(ROW, offset=2).filter(pl.any_horizontal(pl.col(meant.columns).is_not_null()))
+    return _with_paths(rows, file, outside), findings
 
 
 def _check_columns(names: Sequence[str], file: Path) -> None:
     twice = [name for number, name in enumerate(names) if name in names[:number] or name.endswith("_duplicated_0")]
     if twice:
         raise UserError(f"{file}: two columns are named {twice[0].removesuffix('_duplicated_0')!r}; rename one")
-    if "path" not in names:
-        found = ", ".join(map(repr, names[:8]))
-        raise UserError(
-            f"{file}: no column 'path'{nearest('path', names)}; the columns are {found}: add 'path', the file relative"
-            " to the corpus folder"
-        )
+    found = ", ".join(map(repr, names[:8]))
+    sheets.need(names, ["path"], file, f"the columns are {found}: add 'path', the file relative to the corpus folder")
     for name in [name for name in names if name not in CLIP_COLUMNS]:
         for column in CLIP_COLUMNS:
             if column not in names and _alike(name, column):
@@ -108,13 +74,7 @@ def _alike(name: str, column: str) -> bool:
 
 
 def _with_paths(table: pl.DataFrame, file: Path, outside: bool) -> pl.DataFrame:
-    """Return the table with its paths in one form, `a/b.mp4`.
-
-    Raises
-    ------
-    UserError
-        A path is empty, or leaves the corpus folder and may not.
-    """
+    """Return the table with its paths in one form, `a/b.mp4`."""
     paths = table["path"].to_list()
     for number, path in enumerate(paths):
         if path is None:
@@ -133,18 +93,10 @@ def _with_paths(table: pl.DataFrame, file: Path, outside: bool) -> pl.DataFrame:
 def clips_of(table: pl.DataFrame, overlaps: bool = False) -> pl.DataFrame:
     """Return the clip of each row of a table, in the order of file and start.
 
-    Parameters
-    ----------
-    table
-        `path`, and any of `clip_id`, `speaker`, `sentence`, `level`, `start_s`, `end_s` (text or numbers).
-    overlaps
-        Whether clips of a file may overlap; otherwise the later one is refused.
-
-    Returns
-    -------
-    pl.DataFrame
-        All columns; `clip_id` is that of the table, else the path without extension and, for a stretch of a file, `_`
-        and its start in ms. `WRONG` says what is wrong with the stretch, null if nothing; start and end are null then.
+    `table` has `path`, and any of `clip_id`, `speaker`, `sentence`, `level`, `start_s`, `end_s` (text or numbers). A
+    `clip_id` that it lacks is the path without extension and, for a stretch of a file, `_` and its start in ms. `WRONG`
+    says what is wrong with the stretch, null if nothing; start and end are null then. Unless clips of a file may
+    overlap, the later one is wrong.
     """
     timed = _with_wrong(_with_times(table))
     if not overlaps:
@@ -193,23 +145,14 @@ def _with_wrong(table: pl.DataFrame) -> pl.DataFrame:
 
 def _with_overlaps(table: pl.DataFrame) -> pl.DataFrame:
     """Return the table with `WRONG` also where a stretch overlaps an earlier one of its file that is not wrong."""
-    whole = pl.col("start_s").is_null()
-    stretches = (
-        table.select("path", WRONG, start=pl.col("start_s").fill_null(0.0), end=pl.col("end_s"), whole=whole)
-        .with_row_index("number")
-        .filter(pl.col(WRONG).is_null())
-        .with_columns(pl.col("end").fill_null(float("inf")))
-        .sort("path", "whole", "start", "number", descending=[False, True, False, False])
-        .with_columns(before=pl.col("end").cum_max().shift(1).over("path"))
+    columns = {"start": pl.col("start_s").fill_null(0.0), "end": pl.col("end_s").fill_null(float("inf"))}
+    rows = table.select("path", WRONG, **columns, whole=pl.col("start_s").is_null()).with_row_index("number")
+    rows = rows.filter(pl.col(WRONG).is_null()).sort(
+        "path", "whole", "start", "number", descending=[False, True, False, False]
     )
-    touched = stretches.filter(pl.col("whole").not_() & (pl.col("start") < pl.col("before")))["path"].unique()
-    if touched.is_empty():
-        return table
-    wrong = table[WRONG].to_list()
-    ends: dict[str, float] = {}
-    rows = stretches.filter(pl.col("path").is_in(touched.implode())).select("number", "path", "start", "end", "whole")
-    for number, path, start, end, is_whole in rows.iter_rows():
-        if not is_whole and start < ends.get(path, 0.0):
+    wrong, ends = table[WRONG].to_list(), dict[str, float]()
+    for number, path, start, end, whole in rows.drop(WRONG).iter_rows():
+        if not whole and start < ends.get(path, 0.0):
             other = "one of the whole file" if ends[path] == float("inf") else f"one that ends at {ends[path]:g} s"
             wrong[number] = f"it starts at {start:g} s, within {other}"
         else:
@@ -218,17 +161,7 @@ def _with_overlaps(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def entries(clips: pl.DataFrame, files: Sequence[str], video: bool = False) -> list[Entry]:
-    """Return the clips of a table and what is refused of it: rows without their file, and wrong stretches.
-
-    Parameters
-    ----------
-    clips
-        As `clips_of` returns them.
-    files
-        The paths of all media files.
-    video
-        Whether sound files are refused.
-    """
+    """Return the clips that `clips_of` returns, and what is refused: no file, or a sound file where video is wanted."""
     present = set(files)
     silent = {path for path in present if video and extension(path) in AUDIO_EXTENSIONS}
     found = []
@@ -255,30 +188,21 @@ def unlisted(clips: pl.DataFrame, files: Sequence[str]) -> list[Entry]:
     return [Entry(path, None, UNLISTED) for path in files if path not in listed and extension(path) in kinds]
 
 
-def first_of_each(clips: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows that stand for a clip: the stretch is right, and the clip_id is not of an earlier row."""
-    return clips.filter(pl.col(WRONG).is_null()).unique("clip_id", keep="first", maintain_order=True)
-
-
-def sources_in(table: pl.DataFrame, file: Path) -> dict[str, tuple[Kind, list[str]]]:
+def sources_in(table: pl.DataFrame, file: Path) -> dict[str, tuple[SourceKind, list[str]]]:
     """Return what a table knows of its clips that can be learnt: name, kind and columns, in the order of the columns.
 
     A column of numbers is an attribute, one of text a label; columns `NAME.CLASS` are the votes of NAME. A column whose
-    name is not of letters, digits, `_` and `-`, or starts with `-`, is left out.
-
-    Raises
-    ------
-    UserError
-        A column of numbers has other things in it, votes are no counts, or a name stands for two things.
+    name is not of letters, digits, `_` and `-`, or starts with `-`, is left out. It is an error if a column of numbers
+    has other things in it, if votes are no counts, or if a name stands for two things.
     """
-    found: dict[str, tuple[Kind, list[str]]] = {}
+    found: dict[str, tuple[SourceKind, list[str]]] = {}
     for column in table.columns:
         name, dot, label = column.partition(".")
         if column in (*CLIP_COLUMNS, ROW) or not _SOURCE_NAME.fullmatch(name) or (dot and not label):
             continue
         if dot:
             _check_votes(table, column, file)
-        kind: Kind = "votes" if dot else "attribute" if _is_number(table, column, file) else "label"
+        kind: SourceKind = "votes" if dot else "attribute" if _is_number(table, column, file) else "label"
         if name in found and found[name][0] != kind:
             raise UserError(f"{file}: {name!r} is a column, and {name!r} before a dot holds votes; rename one of them")
         found.setdefault(name, (kind, []))[1].append(column)
@@ -312,18 +236,12 @@ def _check_votes(table: pl.DataFrame, column: str, file: Path) -> None:
         )
 
 
-def read_source(clips: pl.DataFrame, kind: Kind, columns: Sequence[str]) -> pl.DataFrame:
-    """Return what `Source.read` returns, from the columns that `sources_in` names."""
-    rows = first_of_each(clips)
+def read_source(clips: pl.DataFrame, kind: SourceKind, columns: Sequence[str]) -> pl.DataFrame:
+    """Return what `Source.read` returns, of clips, from the columns that `sources_in` names."""
     numbers = [pl.col(column).cast(pl.Float64) for column in columns]
     if kind == "label":
-        return rows.select("clip_id", label=columns[0])
+        return clips.select("clip_id", label=columns[0])
     if kind == "attribute":
-        return rows.select("clip_id", value=numbers[0].fill_nan(None))
+        return clips.select("clip_id", value=numbers[0].fill_nan(None))
     named = zip(columns, numbers, strict=True)
-    return rows.select("clip_id", **{column.partition(".")[2]: count.fill_null(0) for column, count in named})
-
-
-def partitions_in(clips: pl.DataFrame, column: str = "fold") -> pl.DataFrame:
-    """Return `clip_id` and `partition` of the rows that name one."""
-    return first_of_each(clips).select("clip_id", partition=column).drop_nulls("partition")
+    return clips.select("clip_id", **{column.partition(".")[2]: count.fill_null(0) for column, count in named})
