@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 import soundfile
 from rich.console import Console
+from tests.corpora import made
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import check as checking
@@ -32,8 +33,7 @@ TONE = "sine=frequency=440:sample_rate=16000:duration=1"
 
 
 def corpus(path: Path, reader: str = "folder", **more: object) -> CorpusOptions:
-    values = {"path": str(path), "reader": reader, "use": ["finetune"], "video": False, **more}
-    return CorpusOptions.model_validate(values)
+    return made.corpus(path, reader, **{"video": False, **more})
 
 
 def sound(root: Path, name: str, seconds: float = 1.0) -> None:
@@ -332,14 +332,14 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speakers: int) -> Corp
     return check(corpus(tmp_path, "table"))
 
 
-@pytest.mark.parametrize(("width", "lines"), [(80, 25), (120, 15)])
-def test_speakers_stand_side_by_side_as_many_as_fit(tmp_path, monkeypatch, width, lines):
-    text = shown(many(tmp_path, monkeypatch, 100), width)
-    section = text.partition("Clips per speaker\n")[2].partition("\n\n")[0].splitlines()[1:]
-    words = " ".join(section).split()
-    assert sorted(zip(words[::2], words[1::2], strict=True)) == [(f"{n:04d}", str(n)) for n in range(1, 101)]
-    assert len(section) <= lines
-    assert section[0].split()[:2] == ["0001", "1"]
+def test_speakers_stand_side_by_side_as_many_as_fit(tmp_path, monkeypatch):
+    found = many(tmp_path, monkeypatch, 100)
+    for width, lines in ((80, 25), (120, 15)):
+        section = shown(found, width).partition("Clips per speaker\n")[2].partition("\n\n")[0].splitlines()[1:]
+        words = " ".join(section).split()
+        assert sorted(zip(words[::2], words[1::2], strict=True)) == [(f"{n:04d}", str(n)) for n in range(1, 101)]
+        assert len(section) <= lines
+        assert section[0].split()[:2] == ["0001", "1"]
 
 
 def test_very_many_speakers_are_summarised(tmp_path, monkeypatch):

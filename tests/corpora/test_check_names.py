@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from tests.corpora import made
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora.check import check
@@ -22,13 +23,10 @@ def corpus(
     root: Path, paths: Iterable[str], table: str | None = None, reader: str = "folder", **more: object
 ) -> CorpusOptions:
     """Return the options of a corpus with these files, and a table with these lines."""
-    for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(b"x")
+    made.touch(root, *paths)
     if table is not None:
         (root / "clips.csv").write_text(table, "utf-8")
-    values = {"path": str(root), "reader": reader, "use": ["finetune"], "video": False, **more}
-    return CorpusOptions.model_validate({**values, "table": "clips.csv" if table is not None else None})
+    return made.corpus(root, reader, video=False, table="clips.csv" if table is not None else None, **more)
 
 
 def found_in(options: CorpusOptions) -> dict[str, Finding]:

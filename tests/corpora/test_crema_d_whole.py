@@ -11,7 +11,7 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora import crema_d, folds, index, settings_of, targets
 from avpretext.flow.artefacts import schema_of
 
-SHARDS = 4
+SHARDS = 2
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from tests.corpora.made import corpus, touch
 
-from avpretext.config import CorpusOptions
 from avpretext.corpora import Clip, msp, msp_face, msp_podcast, scan
 from avpretext.errors import UserError
 
@@ -15,16 +15,6 @@ ROWS = (
     "MSP-PODCAST_0002_0001.wav,O,4.125,4.75,4.0,Unknown,Unknown,Development\n"
     "MSP-PODCAST_0002_0002.wav,U,5,6,7,41,Female,Test2\n"
 )
-
-
-def options(reader, path, **more):
-    return CorpusOptions.model_validate({"path": str(path), "reader": reader, "use": ["finetune"], **more})
-
-
-def touch(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
 
 
 def write(root, **texts):
@@ -40,7 +30,7 @@ def podcast(tmp_path):
     write(tmp_path, **{"Labels__labels_consensus.csv": HEADER + ROWS})
     touch(tmp_path, *(f"Audios/MSP-PODCAST_000{name}.wav" for name in ("1_0008", "1_0009", "2_0001", "9_0001")))
     touch(tmp_path, "Previous_releases_information/files_removed/MSP-PODCAST_0002_0002.wav")
-    return options("msp_podcast", tmp_path, video=False)
+    return corpus(tmp_path, "msp_podcast", video=False)
 
 
 def test_podcast_clips_are_the_rows_of_the_consensus(podcast):
@@ -77,7 +67,7 @@ def test_every_letter_is_spelled_out(tmp_path):
     rows = "".join(f"{letter}.wav,{letter},1,1,1,1,Male,Train\n" for letter in "ACDFHNSUOX")
     rows += "hidden.wav,,,,,,,Test3\n"
     write(tmp_path, **{"Labels__labels_consensus.csv": HEADER + rows})
-    given = options("msp_podcast", tmp_path, video=False)
+    given = corpus(tmp_path, "msp_podcast", video=False)
     labels = dict(msp_podcast.READER.sources(given)["emotion"].read(given).rows())
     assert labels == {
         "A": "angry", "C": "contempt", "D": "disgust", "F": "fear", "H": "happy", "N": "neutral", "S": "sad",
@@ -125,7 +115,7 @@ DETAILED = {
 @pytest.mark.parametrize("name", DETAILED)
 def test_votes_count_raters_in_every_form_of_the_file(tmp_path, name):
     write(tmp_path, **{f"Labels__{name.strip()}": DETAILED[name]})
-    given = options("msp_podcast", tmp_path, video=False)
+    given = corpus(tmp_path, "msp_podcast", video=False)
     votes = msp_podcast.READER.sources(given)["votes"].read(given)
     assert votes.columns == ["clip_id", *msp.EMOTIONS, "other"]
     counts = [{label: count for label, count in row.items() if count} for row in votes.to_dicts()]
@@ -201,7 +191,7 @@ def face(tmp_path):
     touch(tmp_path, "MSP-FACE_0001/MSP-FACE_0001.mp4", "MSP-FACE_0009/MSP-FACE_0009.mp4")
     touch(tmp_path, "MSP-FACE_0001/Segments/MSP-FACE_0001_0001/MSP-FACE_0001_0001.mp4")
     touch(tmp_path, "MSP-FACE_0001/Segments/MSP-FACE_0001_0001/Audio/MSP-FACE_0001_0001.wav")
-    return options("msp_face", tmp_path)
+    return corpus(tmp_path, "msp_face")
 
 
 def test_face_clips_are_files_if_cut_and_stretches_if_not(face):

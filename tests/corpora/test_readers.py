@@ -9,6 +9,7 @@ from types import ModuleType
 
 import polars as pl
 import pytest
+from tests.corpora.made import corpus, touch
 
 import avpretext.corpora as package
 from avpretext.config import CorpusOptions
@@ -48,7 +49,7 @@ CLASSES = {
 
 
 def options(reader: str, path: Path | str = ".", **more: object) -> CorpusOptions:
-    return CorpusOptions.model_validate({"path": str(path), "reader": reader, "use": ["finetune"], **more})
+    return corpus(path, reader, **more)
 
 
 def chosen(reader: str, files: list[str], **more: object) -> list[str]:
@@ -153,17 +154,13 @@ def test_mead_takes_the_chosen_views_or_the_audio():
 
 
 def test_several_views_of_an_utterance_are_several_clips(tmp_path):
-    for view in ("front", "top"):
-        place = tmp_path / "M003" / "video" / view / "angry" / "level_1"
-        place.mkdir(parents=True)
-        (place / "001.mp4").write_bytes(b"x")
+    touch(tmp_path, *(f"M003/video/{view}/angry/level_1/001.mp4" for view in ("front", "top")))
     found = scan(options("mead", tmp_path, parts=["front", "top"]))
     assert [file.refusal for file in found] == [None, None]
 
 
 def test_emodb_is_audio(tmp_path):
-    (tmp_path / "wav").mkdir()
-    (tmp_path / "wav" / "03a01Fa.wav").write_bytes(b"x")
+    touch(tmp_path, "wav/03a01Fa.wav")
     assert [file.clip_id for file in scan(options("emodb", tmp_path, video=False))] == ["03a01Fa"]
     with pytest.raises(UserError, match=r"set corpora\.NAME\.video to false"):
         scan(options("emodb", tmp_path))
@@ -291,9 +288,7 @@ def test_the_documents_example_is_a_working_reader(tmp_path, monkeypatch):
     added = eval("{" + row + "}", {"savee": savee})
     assert isinstance(added["savee"], Reader)
     monkeypatch.setitem(READERS, "savee", added["savee"])
-    for name in ("AudioData/DC/d03.wav", "AudioData/KL/su15.wav", "AudioData/KL/x01.wav"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
+    touch(tmp_path, "AudioData/DC/d03.wav", "AudioData/KL/su15.wav", "AudioData/KL/x01.wav")
     given = options("savee", tmp_path, video=False)
     found = {file.clip_id: file.clip for file in scan(given)}
     assert found["DC_d03"] == Clip("DC_d03", "DC", "disgust", "03")
@@ -305,9 +300,7 @@ def test_the_documents_example_is_a_working_reader(tmp_path, monkeypatch):
 def test_the_documents_table_is_read_as_it_says(tmp_path):
     text = DOCUMENT.read_text("utf-8")
     (tmp_path / "clips.csv").write_text(re.search(r"```csv\n(.*?)```", text, re.DOTALL)[1], "utf-8")
-    for name in ("anna/monday.mp4", "ben/walk.mp4", "carla/talk.mp4"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_bytes(b"x")
+    touch(tmp_path, "anna/monday.mp4", "ben/walk.mp4", "carla/talk.mp4")
     given = options("folder", tmp_path, table="clips.csv")
     clips = {file.clip_id: file.clip for file in scan(given)}
     assert list(clips) == ["anna/monday_500", "anna/monday_3200", "ben/walk", "carla/talk"]
@@ -351,9 +344,7 @@ def project(tmp_path, monkeypatch):
     """A project's folder with a corpus, and a module that has a reader, where the workflow runs."""
     (tmp_path / "readers_of_mine.py").write_text(OWN)
     (tmp_path / "readers_of_mine_broken.py").write_text("1 / 0")
-    (tmp_path / "clips").mkdir()
-    for name in ("a_1.wav", "holiday.wav"):
-        (tmp_path / "clips" / name).write_bytes(b"x")
+    touch(tmp_path / "clips", "a_1.wav", "holiday.wav")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.corpora.made import corpus, touch
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import fingerprints, listing, scan
@@ -15,16 +16,6 @@ from avpretext.corpora.scan import ClipFile
 from avpretext.errors import UserError
 from avpretext.flow.paths import shard_of
 from avpretext.refusal import Refusal
-
-
-def corpus(path: Path, reader: str = "folder", **more: object) -> CorpusOptions:
-    return CorpusOptions.model_validate({"path": str(path), "reader": reader, "use": ["pretrain"], **more})
-
-
-def touch(root: Path, *names: str) -> None:
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
 
 
 def test_the_order_is_that_of_the_paths_whatever_the_file_system(tmp_path):

@@ -91,7 +91,7 @@ def write_corpus(folder: Path, name: str) -> Config:
     return settings
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
     """Return the configuration of a corpus `mine` of three clips."""
-    return write_corpus(tmp_path, "mine")
+    return write_corpus(tmp_path_factory.mktemp("mine"), "mine")

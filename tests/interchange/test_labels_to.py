@@ -13,15 +13,17 @@ from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.flow.paths import Layout
 from avpretext.interchange import labels_to
+from tests.interchange.conftest import write_corpus
 
 
-@pytest.fixture
-def db(config: Config, tmp_path: Path) -> audformat.Database:
-    labels_to.run(config, "mine", "audformat", tmp_path / "out")
-    return audformat.Database.load(str(tmp_path / "out"))
+@pytest.fixture(scope="module")
+def db(config: Config, tmp_path_factory: pytest.TempPathFactory) -> audformat.Database:
+    folder = tmp_path_factory.mktemp("audformat") / "out"
+    labels_to.run(config, "mine", "audformat", folder)
+    return audformat.Database.load(str(folder))
 
 
-def test_what_is_saved_is_loaded_as_the_same_database(config: Config, tmp_path: Path, db: audformat.Database) -> None:
+def test_what_is_saved_is_loaded_as_the_same_database(config: Config, db: audformat.Database) -> None:
     from avpretext.interchange.audformat_database import database
     from avpretext.interchange.label_tables import gather
 
@@ -117,7 +119,8 @@ def test_a_folder_that_is_in_use_is_not_overwritten(config: Config, tmp_path: Pa
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
-def test_without_labels_the_fix_is_named(config: Config, tmp_path: Path) -> None:
+def test_without_labels_the_fix_is_named(tmp_path: Path) -> None:
+    config = write_corpus(tmp_path, "mine")
     layout = Layout(config.results)
     for stage in ("labels_energy", "labels_activation", "labels_emotion"):
         Path(layout.path(stage, corpus="mine")).unlink()
