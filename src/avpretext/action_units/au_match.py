@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.action_units.au_csv import ROUNDING_S, Track
-from avpretext.media.picture_times import Pictures
+from avpretext.media.container import Pictures
 from avpretext.media.stretches import Stretch
 
 Floats = NDArray[np.float64]

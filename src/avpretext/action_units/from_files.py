@@ -27,7 +27,7 @@ from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 from avpretext.flow.paths import is_outside
 from avpretext.flow.schemas import ACTION_UNITS
-from avpretext.media.picture_times import pictures_of
+from avpretext.media.container import pictures_of
 from avpretext.media.stretches import Stretch
 from avpretext.writing import warn_of
 

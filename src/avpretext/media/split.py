@@ -22,6 +22,7 @@ from avpretext.media.stretches import Stretch
 from avpretext.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
+from avpretext.writing import label_of
 
 FRAMES_PER_GROUP = 256
 """Frames that a reader of the shard holds at a time."""
@@ -82,75 +83,51 @@ def run(
         video = frames is not None or watcher is not None
         return decode(source, program, options, video, Path(audio).parent, stretch, look)
 
-    with _Writers(audio, frames, rejects, made_by, options.fps) as writers:
-        label = f"{'watch' if watcher else 'split'} {Path(index).absolute().parents[1].name}/{Path(index).stem}"
+    label = label_of("watch" if watcher else "split", index)
+    with ExitStack() as stack:
+
+        def shard(path: Path, schema: pa.Schema, **layout: Any) -> shards.ShardWriter:
+            return stack.enter_context(shards.ShardWriter(path, schema, made_by, **layout))
+
+        written = shard(audio, schemas.AUDIO, compression="none", row_group=64)
+        refused = shard(rejects, schemas.REJECTS)
+        stored = None
+        if frames is not None:
+            stored = shard(frames, schemas.FRAMES, compression="none", row_group=FRAMES_PER_GROUP)
+        waiting: list[dict[str, Any]] = []
         results = progress(ordered_map(work, clips, threads), total=len(clips), unit="clips", label=label)
         for clip, result in zip(clips, results, strict=True):
             if isinstance(result, Refusal):
-                writers.refuse(clip, result)
-            else:
-                writers.keep(clip, result)
-                if watcher is not None:
-                    watcher.keep(result.seen)
+                refused.write([reject_row(clip["clip_id"], clip["path"], "split", result)])
+                continue
+            waiting.append(_audio_row(clip, result, options.fps))
+            if sum(len(row["audio"]["bytes"]) for row in waiting) > _AUDIO_BATCH_BYTES:
+                written.write(waiting)
+                waiting = []
+            for batch in frame_batches(clip["clip_id"], result, options.fps):
+                if stored is not None:
+                    stored.write(batch)
+            if watcher is not None:
+                watcher.keep(result.seen)
+        written.write(waiting)
 
 
-class _Writers:
-    """The three shards that a run fills, and the rows that wait to be written."""
-
-    def __init__(self, audio: Path, frames: Path | None, rejects: Path, made_by: dict[str, Any], fps: float) -> None:
-        self._fps = fps
-        self._audio = shards.ShardWriter(audio, schemas.AUDIO, made_by, compression="none", row_group=64)
-        self._rejects = shards.ShardWriter(rejects, schemas.REJECTS, made_by)
-        self._frames: shards.ShardWriter | None = None
-        if frames is not None:
-            self._frames = shards.ShardWriter(
-                frames, schemas.FRAMES, made_by, compression="none", row_group=FRAMES_PER_GROUP
-            )
-        self._waiting: list[dict[str, Any]] = []
-        self._stack = ExitStack()
-
-    def __enter__(self) -> "_Writers":
-        for writer in (self._audio, self._rejects, self._frames):
-            if writer is not None:
-                self._stack.enter_context(writer)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if error[0] is None:
-            self._flush()
-        self._stack.__exit__(*error)
-
-    def refuse(self, clip: dict[str, Any], refusal: Refusal) -> None:
-        """Note a clip that could not be split."""
-        self._rejects.write([reject_row(clip["clip_id"], clip["path"], "split", refusal)])
-
-    def keep(self, clip: dict[str, Any], decoded: Decoded) -> None:
-        """Write a clip's audio and frames."""
-        self._waiting.append(
-            {
-                "clip_id": clip["clip_id"],
-                "speaker": clip["speaker"],
-                "label": clip["label"],
-                "duration_s": decoded.samples / schemas.SAMPLE_RATE_HZ,
-                "samples": decoded.samples,
-                "content": decoded.content,
-                "audio": {"bytes": decoded.flac, "path": f"{clip['clip_id']}.flac"},
-                "video_frames": decoded.video_frames,
-                "fps": self._fps,
-                "mix": decoded.mix,
-                "clipped": decoded.clipped,
-                "fingerprint": fingerprint_of(decoded.flac),
-            }
-        )
-        if sum(len(row["audio"]["bytes"]) for row in self._waiting) > _AUDIO_BATCH_BYTES:
-            self._flush()
-        for batch in frame_batches(clip["clip_id"], decoded, self._fps):
-            if self._frames is not None:
-                self._frames.write(batch)
-
-    def _flush(self) -> None:
-        self._audio.write(self._waiting)
-        self._waiting = []
+def _audio_row(clip: dict[str, Any], decoded: Decoded, fps: float) -> dict[str, Any]:
+    """Return the row of a clip in `schemas.AUDIO`."""
+    return {
+        "clip_id": clip["clip_id"],
+        "speaker": clip["speaker"],
+        "label": clip["label"],
+        "duration_s": decoded.samples / schemas.SAMPLE_RATE_HZ,
+        "samples": decoded.samples,
+        "content": decoded.content,
+        "audio": {"bytes": decoded.flac, "path": f"{clip['clip_id']}.flac"},
+        "video_frames": decoded.video_frames,
+        "fps": fps,
+        "mix": decoded.mix,
+        "clipped": decoded.clipped,
+        "fingerprint": fingerprint_of(decoded.flac),
+    }
 
 
 def frame_batches(clip_id: str, decoded: Decoded, fps: float) -> Iterator[dict[str, Any]]:
