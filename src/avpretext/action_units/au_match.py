@@ -64,12 +64,8 @@ def match(
 
     Parameters
     ----------
-    track
-        The table.
     read
         Gives the pictures of the clip's file, None where they cannot be told; not called for a table with a clock.
-    stretch
-        What of the file the clip is.
     clip_s
         How long the frames of the clip last.
     of_file

@@ -81,8 +81,6 @@ def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, 
         The shard that lists the clips: whole files, or stretches of them.
     corpus
         Folder that their paths are relative to; the files are read for the times of their pictures.
-    options
-        Where the CSV files are.
     output
         Where the shard goes: a row for every row of `landmarks`.
 
@@ -170,10 +168,6 @@ def find_files(folder: Path, clip_ids: Sequence[str], recordings: Mapping[str, s
 
     Parameters
     ----------
-    folder
-        Where to look.
-    clip_ids
-        The clips.
     recordings
         Of clips that are stretches of a file, the name of the file: its table serves them all.
     """

@@ -74,14 +74,6 @@ def run(frames: Path, model: Path, options: LandmarkOptions, artefacts: Artefact
 
     Parameters
     ----------
-    frames
-        Shard of `split/frames`.
-    model
-        The file `face_landmarker.task`.
-    options
-        Which points are kept, and when a clip is refused.
-    artefacts
-        What is written.
     threads
         Size of MediaPipe's pool of threads.
     """

@@ -32,8 +32,6 @@ def run(
         See `split.run`.
     model, options, artefacts
         See `landmarks.run`.
-    threads
-        Clips that are decoded at a time.
     """
     clips = sorted(shards.read(index, ["clip_id"])["clip_id"])
     with LandmarkWriter(model, options, artefacts, clips) as writer:

@@ -23,14 +23,8 @@ def run(
 
     Parameters
     ----------
-    speech
-        All shards of `speech`.
     index
         All shards of `index`, which know the speakers.
-    options
-        Measure and threshold.
-    chunks
-        The grid.
     output
         Where the artefact goes: one row per chunk.
     """

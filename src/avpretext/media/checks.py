@@ -99,16 +99,8 @@ def refuse_by_header(
 
     Parameters
     ----------
-    source
-        The file.
-    process
-        The ffmpeg that has opened it.
-    options
-        The durations allowed.
     video
         Whether it must have pictures.
-    stretch
-        What of it is wanted.
     """
     header = process.header
     if header is None and not os.access(source, os.R_OK):
@@ -141,16 +133,8 @@ def refuse_by_content(
 
     Parameters
     ----------
-    source
-        The file.
     video_s
         Length of the pictures that were decoded; None for no video wanted.
-    process
-        The ffmpeg that did so.
-    options
-        The durations allowed.
-    stretch
-        What of the file was wanted.
     gaps
         Whether gaps in the sound count as lost; in a long recording, which is cut into clips, they do not.
     """
@@ -237,10 +221,6 @@ def refuse_by_length(
         What was decoded; None for no video wanted.
     declared_s
         What the container declares, if anything, of the stretch that was decoded.
-    log
-        What ffmpeg said.
-    options
-        The durations allowed.
 
     Examples
     --------

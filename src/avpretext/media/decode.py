@@ -108,12 +108,6 @@ def decode(
 
     Parameters
     ----------
-    source
-        The file.
-    program
-        Path of ffmpeg.
-    options
-        Grid, height, quality and the durations allowed.
     video
         False for audio alone: frames are left out, and the file need not have any.
     temporary

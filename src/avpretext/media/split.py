@@ -57,16 +57,10 @@ def run(
         The shard's clips: whole files, or stretches of them from `start_s` to `end_s`.
     corpus_path
         Folder that their paths are relative to.
-    options
-        Grid, height, quality, durations allowed, ffmpeg program.
     audio
         `schemas.AUDIO`, one row per clip, sorted by clip_id.
     frames
         `schemas.FRAMES`, one row per frame; None for a corpus of which only audio is read, and with a watcher.
-    rejects
-        `schemas.REJECTS`.
-    threads
-        Clips that are decoded at a time.
     watcher
         Looks at the frames in place of their being stored.
     """

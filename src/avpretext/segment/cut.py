@@ -85,10 +85,6 @@ def run(
         The shard's recordings.
     corpus_path
         Folder that their paths are relative to.
-    options
-        What makes a clip.
-    media
-        The ffmpeg program.
     video
         Whether the recordings have pictures, in which faces are counted unless `one_face` is 0.
     face_model
@@ -143,12 +139,6 @@ def clips_of(
     ----------
     recording
         Its row of the index; where that has a start and an end, only what is between is looked at.
-    folder
-        Folder that its path is relative to.
-    program
-        Path of ffmpeg.
-    options
-        What makes a clip.
     video
         Whether it must have pictures.
     model
@@ -208,18 +198,8 @@ def measure(
 
     Parameters
     ----------
-    source
-        The file.
-    program
-        Path of ffmpeg.
-    options
-        Whether speech is looked for, and how many frames a second are looked at.
-    video
-        Whether the file must have pictures.
     model
         The file `face_landmarker.task`; None: faces are not counted.
-    stretch
-        What of the file.
     """
     reading = MediaOptions(fps=options.face_fps, height=FACE_HEIGHT, min_duration_s=0, max_duration_s=LONGEST_S)
     voice = VoiceActivity() if options.by == "speech" else None

@@ -21,8 +21,6 @@ def count_faces(images: Iterable[bytes], model: Path, fps: float) -> NDArray[np.
         JPEG files in the order of time; they are looked at as they come, and not kept.
     model
         The file `face_landmarker.task`.
-    fps
-        Pictures per second.
 
     Returns
     -------

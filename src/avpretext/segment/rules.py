@@ -39,8 +39,6 @@ def speech(probabilities: NDArray[np.float32], duration_s: float, options: Segme
         Shape (blocks,), 0..1: that someone speaks in each block of `BLOCK_S`.
     duration_s
         Of the recording; its last block may reach beyond.
-    options
-        The thresholds.
     """
     spoken = bridged(geometry.runs(probabilities > options.speech_probability), options.pause_s / BLOCK_S)
     wide = widened([(first * BLOCK_S, end * BLOCK_S) for first, end in spoken], duration_s, options.margin_s)
