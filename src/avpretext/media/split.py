@@ -29,10 +29,14 @@ FRAMES_PER_GROUP = 256
 _AUDIO_BATCH_BYTES = 8 << 20
 
 
+Frame = tuple[int, float, Picture]
+"""Number, time in seconds, and picture."""
+
+
 class Watcher(Protocol):
     """What looks at frames as they come."""
 
-    def look(self, clip_id: str, pictures: Iterator[Picture]) -> Any:
+    def look(self, clip_id: str, frames: Iterator[Frame]) -> Any:
         """Look at the frames of a clip; several clips may be looked at, at a time."""
 
     def keep(self, seen: Any) -> None:
@@ -73,7 +77,7 @@ def run(
         """Decode one clip, or say why not."""
         source = Path(corpus_path) / clip["path"]
         stretch = Stretch(clip["start_s"] or 0.0, clip["end_s"])
-        look = partial(watcher.look, clip["clip_id"]) if watcher else None
+        look = partial(_watched, watcher, clip["clip_id"], options.fps) if watcher else None
         video = frames is not None or watcher is not None
         return decode(source, program, options, video, Path(audio).parent, stretch, look)
 
@@ -104,6 +108,10 @@ def run(
             if watcher is not None:
                 watcher.keep(result.seen)
         written.write(waiting)
+
+
+def _watched(watcher: Watcher, clip_id: str, fps: float, pictures: Iterator[Picture]) -> Any:
+    return watcher.look(clip_id, ((number, number / fps, picture) for number, picture in enumerate(pictures)))
 
 
 def _audio_row(clip: dict[str, Any], decoded: Decoded, fps: float) -> dict[str, Any]:
