@@ -16,8 +16,8 @@ from avpretext.action_units.au_match import match
 from avpretext.action_units.from_files import duration_s, resample
 from avpretext.config import MediaOptions
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.media.container import Pictures, pictures_of
 from avpretext.media.decode import Decoded, decode
-from avpretext.media.picture_times import Pictures, pictures_of
 from avpretext.media.stretches import WHOLE, Stretch
 
 Floats = NDArray[np.float64]

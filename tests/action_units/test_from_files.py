@@ -17,7 +17,7 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.labels import emotion
-from avpretext.media.picture_times import Pictures
+from avpretext.media.container import Pictures
 
 DATA = Path(__file__).parent / "data"
 INTENSITIES = [f"AU{number:02d}_r" for number in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)]

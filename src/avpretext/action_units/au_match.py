@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.action_units.au_csv import ROUNDING_S, Track
-from avpretext.media.picture_times import Pictures
+from avpretext.media.container import Pictures
 from avpretext.media.stretches import Stretch
 
 Floats = NDArray[np.float64]
@@ -64,12 +64,8 @@ def match(
 
     Parameters
     ----------
-    track
-        The table.
     read
         Gives the pictures of the clip's file, None where they cannot be told; not called for a table with a clock.
-    stretch
-        What of the file the clip is.
     clip_s
         How long the frames of the clip last.
     of_file

@@ -57,10 +57,6 @@ def run(inputs: Inputs, options: ActionUnitOptions, output: Path) -> None:
 
     Parameters
     ----------
-    inputs
-        What there is to read.
-    options
-        Backend, and what it needs to know.
     output
         `action_units`, null in gaps.
 

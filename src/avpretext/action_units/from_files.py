@@ -11,8 +11,8 @@ What a CSV does not know is null: AUs that its tool lacks, pictures without row,
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -27,7 +27,7 @@ from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import is_outside
-from avpretext.media.picture_times import pictures_of
+from avpretext.media.container import pictures_of
 from avpretext.media.stretches import Stretch
 from avpretext.writing import warn_of
 
@@ -61,15 +61,6 @@ class Found:
     ambiguous: list[str]
 
 
-@dataclass
-class _Tally:
-    """What is told at the end: clips by what is odd about them, and frames."""
-
-    clips: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    frames: int = 0
-    measured: int = 0
-
-
 def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, output: Path) -> None:
     """Bring the action units of other tools to the frames of a shard.
 
@@ -81,8 +72,6 @@ def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, 
         The shard that lists the clips: whole files, or stretches of them.
     corpus
         Folder that their paths are relative to; the files are read for the times of their pictures.
-    options
-        Where the CSV files are.
     output
         Where the shard goes: a row for every row of `landmarks`.
 
@@ -99,23 +88,31 @@ def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, 
     if clip_ids and not found.files:
         raise UserError(_nothing_found(folder, found))
     counts = {"missing": len(found.missing), "ambiguous": len(found.ambiguous), **tools_of(found.files.values())}
-    tally, importer = _Tally(), _Importer()
+    # Of a file once for all of its clips that follow each other.
+    track_of, times_of = lru_cache(1)(read_track), lru_cache(1)(pictures_of)
+    odd: dict[str, list[str]] = defaultdict(list)
+    frames = seen = 0
 
     def measured() -> Iterator[unit_shards.Units]:
+        nonlocal frames, seen
         for clip_id, rows in shards.iterate_clips(landmarks, ["frame", "time_s"]):
             grid = rows["time_s"].to_numpy()
             values = np.full((len(grid), len(ACTION_UNITS)), np.nan)
-            if clip_id in found.files:
-                of_file = clip_id in found.of_recording
-                values, oddities = importer.clip(found.files[clip_id], sources[clip_id], grid, of_file)
-                for oddity in oddities:
-                    tally.clips[oddity].append(clip_id)
-            tally.frames += len(grid)
-            tally.measured += int(np.isfinite(values).any(axis=1).sum())
+            track = track_of(found.files[clip_id]) if clip_id in found.files else None
+            if track is not None:
+                source, of_file = sources[clip_id], clip_id in found.of_recording
+                matched = match(track, partial(times_of, source.path), source.stretch, duration_s(grid), of_file)
+                values = resample(matched.time_s, matched.values, matched.step_s, grid, matched.lost)
+                for oddity in matched.oddities:
+                    odd[oddity].append(clip_id)
+            elif clip_id in found.files:
+                odd["have a CSV without rows: all of them is a gap"].append(clip_id)
+            frames += len(grid)
+            seen += int(np.isfinite(values).any(axis=1).sum())
             yield {name: rows[name] for name in ("clip_id", "frame", "time_s")}, values
 
     unit_shards.write(output, measured(), len(clip_ids), {"backend": "import"}, imported=counts)
-    _report(folder, found, counts, tally)
+    _report(folder, found, counts, seen / frames if frames else 0.0, odd)
 
 
 @dataclass(frozen=True)
@@ -133,23 +130,6 @@ def _sources(index: Path, corpus: Path) -> dict[str, _Source]:
         clip_id: _Source(corpus / path, str(PurePosixPath(path).with_suffix("")), Stretch(start_s or 0.0, end_s))
         for clip_id, path, start_s, end_s in rows
     }
-
-
-class _Importer:
-    """Reads tables and the times of pictures, those of a file once for all of its clips that follow each other."""
-
-    def __init__(self) -> None:
-        self._track = lru_cache(1)(read_track)
-        self._pictures = lru_cache(1)(pictures_of)
-
-    def clip(self, file: Path, source: _Source, grid: Floats, of_file: bool) -> tuple[Floats, list[str]]:
-        """Return the action units of a clip on its frames, (F, 20), and what a user should know about its table."""
-        track = self._track(file)
-        if track is None:
-            return np.full((len(grid), len(ACTION_UNITS)), np.nan), ["have a CSV without rows: all of them is a gap"]
-        matched = match(track, lambda: self._pictures(source.path), source.stretch, duration_s(grid), of_file)
-        values = resample(matched.time_s, matched.values, matched.step_s, grid, matched.lost)
-        return values, matched.oddities
 
 
 def folder_of(options: ActionUnitOptions) -> Path:
@@ -170,10 +150,6 @@ def find_files(folder: Path, clip_ids: Sequence[str], recordings: Mapping[str, s
 
     Parameters
     ----------
-    folder
-        Where to look.
-    clip_ids
-        The clips.
     recordings
         Of clips that are stretches of a file, the name of the file: its table serves them all.
     """
@@ -277,12 +253,11 @@ def _nothing_found(folder: Path, found: Found) -> str:
     )
 
 
-def _report(folder: Path, found: Found, counts: Mapping[str, int], tally: _Tally) -> None:
+def _report(folder: Path, found: Found, counts: Mapping[str, int], share: float, odd: Mapping[str, list[str]]) -> None:
     """Tell how much was found, and of clips about which something is odd."""
-    share = tally.measured / tally.frames if tally.frames else 0.0
     parts = [f"{count} {name}" for name, count in counts.items() if count]
     print(f"action_units: CSV files: {', '.join(parts)}; {share:.1%} of the frames measured", file=sys.stderr)
     warn_of("action_units", f"have no CSV below {folder}: all of them is a gap", found.missing)
     warn_of("action_units", f"could each mean several CSV files below {folder}: all of them is a gap", found.ambiguous)
-    for oddity, clip_ids in tally.clips.items():
+    for oddity, clip_ids in odd.items():
         warn_of("action_units", oddity, clip_ids)

@@ -40,12 +40,8 @@ def run(frames: Path, all_options: ActionUnitOptions, output: Path) -> None:
 
     Parameters
     ----------
-    frames
-        Shard of `split/frames`.
     all_options
         Of which `pyfeat` counts: detector, its models, the weights' folder, batch size and device.
-    output
-        Where the shard goes.
 
     Raises
     ------

@@ -25,16 +25,8 @@ def run(landmarks: Path, index: Path, neutral_faces: Path | None, options: Actio
 
     Parameters
     ----------
-    landmarks
-        Shard of `landmarks`.
-    index
-        Shard of `index`, which knows the speakers.
     neutral_faces
         Artefact of `neutral`; needed with `calibration: speaker` only.
-    options
-        Backend and calibration.
-    output
-        Where the shard goes.
     """
     rest_of = resting_faces(index, neutral_faces, options)
     measured = ((clip.keys, from_blendshapes(clip, rest_of(clip.clip_id))) for clip in read_clips(landmarks))

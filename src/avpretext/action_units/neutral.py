@@ -65,14 +65,8 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], options: ActionUnitOpt
 
     Parameters
     ----------
-    landmarks
-        All shards of `landmarks`.
-    index
-        All shards of `index`, which know the speakers.
     options
         With a `calibration` other than `speaker` there is nothing to find, and the artefact is empty.
-    output
-        Where the artefact goes: one row per speaker and measure.
     """
     made_by = shards.provenance("neutral", options.model_dump(mode="json"))
     rows: list[dict[str, Any]] = []

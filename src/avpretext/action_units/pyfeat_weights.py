@@ -158,8 +158,6 @@ def fetch_files(options: PyFeatOptions, download: Callable[..., str]) -> None:
 
     Parameters
     ----------
-    options
-        The detector and the folder.
     download
         The hub client's `hf_hub_download`.
     """

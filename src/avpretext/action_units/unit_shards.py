@@ -21,12 +21,6 @@ def write(output: Path, clips: Iterable[Units], total: int, options: Mapping[str
 
     Parameters
     ----------
-    output
-        Where the shard goes.
-    clips
-        The action units of each clip.
-    total
-        Number of clips.
     options, made_of
         For the provenance; see `shards.provenance`.
     """

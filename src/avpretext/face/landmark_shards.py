@@ -53,8 +53,6 @@ def read_clips(path: Path, chosen: Sequence[int] | NDArray[np.integer] = ()) -> 
 
     Parameters
     ----------
-    path
-        The shard.
     chosen
         MediaPipe indices of further points that are wanted.
 

@@ -7,11 +7,9 @@ busy: more shards, not more threads, make it faster.
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Self
 
 import cv2
@@ -74,14 +72,6 @@ def run(frames: Path, model: Path, options: LandmarkOptions, artefacts: Artefact
 
     Parameters
     ----------
-    frames
-        Shard of `split/frames`.
-    model
-        The file `face_landmarker.task`.
-    options
-        Which points are kept, and when a clip is refused.
-    artefacts
-        What is written.
     threads
         Size of MediaPipe's pool of threads.
     """
@@ -132,18 +122,15 @@ class LandmarkWriter:
         self._preview: list[dict[str, Any]] = []
         self._thumbnails: list[dict[str, Any]] = []
         self._refused: list[dict[str, Any]] = []
-        self._stack = ExitStack()
+        self._writer = shards.ShardWriter(artefacts.landmarks, self._schema, self._made_by, row_group=BLOCK)
 
     def __enter__(self) -> Self:
-        writer = shards.ShardWriter(self._artefacts.landmarks, self._schema, self._made_by, row_group=BLOCK)
-        self._writer = self._stack.enter_context(writer)
+        self._writer.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
-        if kind is not None:
+    def __exit__(self, *error: Any) -> None:
+        self._writer.__exit__(*error)
+        if error[0] is not None:
             return
         shards.write_table(self._artefacts.faceless, self._refused, schema_of("rejects"), self._made_by)
         shards.write_table(self._artefacts.preview, self._preview, schema_of("split.frames"), self._made_by)

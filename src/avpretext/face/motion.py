@@ -22,17 +22,7 @@ from avpretext.writing import label_of, write_shard
 
 
 def run(landmarks: Path, options: MotionOptions, output: Path) -> None:
-    """Measure the speed of each region in every frame of a shard.
-
-    Parameters
-    ----------
-    landmarks
-        Shard of `landmarks`.
-    options
-        Over how long landmarks are smoothed.
-    output
-        Where the shard goes.
-    """
+    """Measure the speed of each region in every frame of a shard."""
     made_by = shards.provenance("motion", options.model_dump(mode="json"))
     measured = (_columns(clip, options.smooth_s) for clip in read_clips(landmarks))
     label, total = label_of("motion", output), len(shards.rows_per_clip(landmarks))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.face.landmark_shards import evenly
-from avpretext.face.thumbnails import jpeg
+from avpretext.face.thumbnails import jpeg, picture_rows
 
 CLIPS = 8
 FRAMES = 6
@@ -43,8 +43,4 @@ class Preview:
 
     def rows(self, clip_id: str) -> list[dict[str, Any]]:
         """Return the rows of the clip, `split.frames`."""
-        chosen = [self._held[place] for place in evenly(len(self._held), FRAMES)]
-        return [
-            {"clip_id": clip_id, "frame": frame, "time_s": time_s, "image": {"bytes": content, "path": None}}
-            for frame, time_s, content in chosen
-        ]
+        return picture_rows(clip_id, (self._held[place] for place in evenly(len(self._held), FRAMES)))

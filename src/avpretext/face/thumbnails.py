@@ -5,7 +5,7 @@ in which faces move, such as a smile (`action_units.expressions`), the frame tha
 candidates: an edit of the formulas puts none of them out of date.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import cv2
@@ -54,11 +54,8 @@ class Thumbnails:
     def rows(self, clip_id: str) -> list[dict[str, Any]]:
         """Return the rows of the clip, `landmarks.thumbnails`, each frame once, in order."""
         self._measure()
-        chosen = {frame: (time_s, picture) for _, frame, time_s, picture in self._best.values()}
-        return [
-            {"clip_id": clip_id, "frame": frame, "time_s": time_s, "image": {"bytes": jpeg(picture), "path": None}}
-            for frame, (time_s, picture) in sorted(chosen.items())
-        ]
+        chosen = {frame: (frame, time_s, jpeg(picture)) for _, frame, time_s, picture in self._best.values()}
+        return picture_rows(clip_id, (chosen[frame] for frame in sorted(chosen)))
 
     def _measure(self) -> None:
         """Find the furthest of the frames that wait, and forget the others."""
@@ -97,6 +94,14 @@ def face_square(shape: Sequence[int], landmarks: NDArray[np.floating]) -> tuple[
     left, top = (int(np.clip(round(float(c) - side / 2), 0, most)) for c, most in
                  zip((low + high) / 2, (width - side, height - side), strict=True))  # fmt: skip
     return left, top, side
+
+
+def picture_rows(clip_id: str, pictures: Iterable[tuple[int, float, bytes]]) -> list[dict[str, Any]]:
+    """Return the rows of a clip's pictures: number of the frame, time in seconds, JPEG of each."""
+    return [
+        {"clip_id": clip_id, "frame": frame, "time_s": time_s, "image": {"bytes": content, "path": None}}
+        for frame, time_s, content in pictures
+    ]
 
 
 def jpeg(picture: Picture, quality: int = JPEG_QUALITY) -> bytes:

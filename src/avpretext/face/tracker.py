@@ -72,10 +72,6 @@ class FaceTracker:
 
     Parameters
     ----------
-    model
-        The file `face_landmarker.task`.
-    max_faces
-        How many faces are looked for in a frame.
     min_confidence
         Of detection, presence and tracking, 0..1.
     threads

@@ -30,10 +30,6 @@ def run(
         All shards of `motion`, one for each of `audio`.
     audio
         All shards of `split/audio`, which know the length of each clip's speech, and the speakers.
-    options
-        Region, coverage and threshold.
-    chunks
-        The grid.
     output
         Where the artefact goes: one row per chunk, also of clips without a face (not measured).
     """

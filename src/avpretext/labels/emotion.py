@@ -71,10 +71,6 @@ def run(action_units: Sequence[Path], options: EmotionLabelOptions, output: Path
 
     Parameters
     ----------
-    action_units
-        All shards of `action_units`.
-    options
-        Table and limits.
     output
         Where the artefact goes: one row per clip, whatever its outcome.
     """
@@ -105,8 +101,6 @@ def clip_intensities(frames: NDArray[np.floating], options: EmotionLabelOptions)
     ----------
     frames
         Shape (F, 20), 0..1, in the order of `ACTION_UNITS`; NaN in gaps, and throughout where an AU is unknown.
-    options
-        The quantiles, and the least share of frames with a face.
 
     Returns
     -------
@@ -129,12 +123,8 @@ def judge(table: EmotionTable, clips: Iterable[Floats], options: EmotionLabelOpt
 
     Parameters
     ----------
-    table
-        What shows which emotion.
     clips
         Shape (20,) each: the action units of each clip; NaN for those that are unknown, all of them when not measured.
-    options
-        The limits.
     """
     intensities = np.stack(list(clips))
     used = [ACTION_UNITS.index(unit) for unit in table.action_units]

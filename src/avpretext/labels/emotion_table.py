@@ -145,8 +145,6 @@ def scores(table: EmotionTable, intensities: NDArray[np.floating]) -> Floats:
 
     Parameters
     ----------
-    table
-        What shows which emotion.
     intensities
         Shape (N, 20): the action units of each clip, 0..1, in the order of `ACTION_UNITS`; NaN: unknown.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext import shards
+from avpretext.action_units.neutral import read_speakers
 from avpretext.config import ChunkOptions, EnergyLabelOptions
 from avpretext.labels import chunk_labels
 from avpretext.progress import progress
@@ -23,22 +24,15 @@ def run(
 
     Parameters
     ----------
-    speech
-        All shards of `speech`.
     index
         All shards of `index`, which know the speakers.
-    options
-        Measure and threshold.
-    chunks
-        The grid.
     output
         Where the artefact goes: one row per chunk.
     """
     made_by = shards.provenance(
         "labels_energy", {"labels.energy": options.model_dump(mode="json"), "chunks": chunks.model_dump(mode="json")}
     )
-    known = shards.read(list(index), ["clip_id", "speaker"])
-    speakers = dict(zip(known["clip_id"], known["speaker"], strict=True))
+    speakers = read_speakers(index)
     measured = chunk_labels.MeasuredChunks()
     for path in progress(speech, total=len(speech), unit="shards", label=f"labels_energy {output.parent.parent.name}"):
         for clip_id, rows in shards.iterate_clips(path, ["energy"]):

@@ -1,7 +1,9 @@
 """What is wrong with a file: by what it declares, by what came out of it, by how long that is."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from avpretext.config import MediaOptions
 from avpretext.media.container import end_of_pictures
@@ -36,6 +38,17 @@ LOST_SOUND_FRACTION = 0.1
 Phones and browsers end the sound up to half a second before the pictures.
 """
 
+
+class HasPictures(Protocol):
+    """What was read of a file."""
+
+    @property
+    def video_s(self) -> float | None:
+        """Length of its pictures, in seconds; None where none were wanted."""
+
+
+Read = TypeVar("Read", bound=HasPictures)
+
 _CONSEQUENCES = (
     "Error opening input",
     "Error submitting packet",
@@ -45,6 +58,40 @@ _CONSEQUENCES = (
 )
 
 
+def decoded(
+    source: Path, program: str, options: MediaOptions, video: bool, read: Callable[[FfmpegProcess], Read],
+    stretch: Stretch = WHOLE, gaps: bool = True, as_jpeg: bool = True, frames: bool | None = None,
+) -> Read | Refusal:  # fmt: skip
+    """Decode a file, or a stretch of it, with one ffmpeg process.
+
+    Parameters
+    ----------
+    source, program, options, stretch, as_jpeg
+        See `FfmpegProcess`.
+    video
+        Whether the file must have pictures.
+    read
+        Reads what ffmpeg gives to its end. The attribute `video_s` of what it returns is the length of the pictures;
+        None where none are wanted.
+    gaps
+        See `refuse_by_content`.
+    frames
+        Whether ffmpeg gives frames; None: where the file must have pictures.
+    """
+    wanted = video if frames is None else frames
+    if not stretch.is_valid:
+        return Refusal("bad_segment", f"from {stretch.start_s} s to {stretch.end_s} s")
+    found: Read | Refusal = Refusal("decode_error")
+    with FfmpegProcess(source, program, options, wanted, stretch, as_jpeg) as process:
+        refusal = refuse_by_header(source, process, options, video, stretch)
+        if refusal is None:
+            found = read(process)
+            refusal = refuse_by_content(source, found.video_s, process, options, stretch, gaps)
+        if process.out_of_time:
+            refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
+    return refusal or found
+
+
 def refuse_by_header(
     source: Path, process: FfmpegProcess, options: MediaOptions, video: bool, stretch: Stretch = WHOLE
 ) -> Refusal | None:
@@ -52,16 +99,8 @@ def refuse_by_header(
 
     Parameters
     ----------
-    source
-        The file.
-    process
-        The ffmpeg that has opened it.
-    options
-        The durations allowed.
     video
         Whether it must have pictures.
-    stretch
-        What of it is wanted.
     """
     header = process.header
     if header is None and not os.access(source, os.R_OK):
@@ -94,16 +133,8 @@ def refuse_by_content(
 
     Parameters
     ----------
-    source
-        The file.
     video_s
         Length of the pictures that were decoded; None for no video wanted.
-    process
-        The ffmpeg that did so.
-    options
-        The durations allowed.
-    stretch
-        What of the file was wanted.
     gaps
         Whether gaps in the sound count as lost; in a long recording, which is cut into clips, they do not.
     """
@@ -190,10 +221,6 @@ def refuse_by_length(
         What was decoded; None for no video wanted.
     declared_s
         What the container declares, if anything, of the stretch that was decoded.
-    log
-        What ffmpeg said.
-    options
-        The durations allowed.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
-from avpretext.media.checks import refuse_by_content, refuse_by_header
+from avpretext.media import checks
 from avpretext.media.clock import Sound
 from avpretext.media.filters import Samples
 from avpretext.media.mono import Way
@@ -53,6 +53,10 @@ class Decoded:
         JPEG images one after another: in memory while they are few, else in a file without a name.
     frame_bytes
         Length of each image; frame k stands at k / fps seconds.
+    video_s
+        Length of its pictures, in seconds; None where none were wanted.
+    silent
+        Whether its samples are all the same, or nearly so.
     skipped_bytes
         Length of what is in the spool before frame 0.
     seen
@@ -70,6 +74,8 @@ class Decoded:
     content: str
     spool: IO[bytes]
     frame_bytes: list[int]
+    video_s: float | None
+    silent: bool
     skipped_bytes: int = 0
     seen: Any = None
     looked_at: int = 0
@@ -102,12 +108,6 @@ def decode(
 
     Parameters
     ----------
-    source
-        The file.
-    program
-        Path of ffmpeg.
-    options
-        Grid, height, quality and the durations allowed.
     video
         False for audio alone: frames are left out, and the file need not have any.
     temporary
@@ -117,25 +117,24 @@ def decode(
     look
         Looks at the frames in place of storing them, before it is known whether the clip is good.
     """
-    if not stretch.is_valid:
-        return Refusal("bad_segment", f"from {stretch.start_s} s to {stretch.end_s} s")
     # Frames wait here until the whole clip is known to be good; a shard cannot take rows back.
     spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES, dir=str(temporary))  # noqa: SIM115
-    clip: Decoded | None = None
-    with FfmpegProcess(source, program, options, video, stretch, as_jpeg=look is None) as process:
-        refusal = refuse_by_header(source, process, options, video, stretch)
-        if refusal is None:
-            clip = _read(process, spool) if look is None else _watch(process, spool, look)
-            video_s = clip.video_frames / options.fps if video else None
-            refusal = refuse_by_content(source, video_s, process, options, stretch)
-            clip.mix, clip.clipped = process.sound.mono.way, process.sound.mono.clipped
-            if refusal is None and process.sound.mono.silent:
-                refusal = Refusal("silent", "all of its samples are the same, or nearly so")
-        if process.out_of_time:
-            refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
-    if clip is None or refusal is not None:
+
+    def read(process: FfmpegProcess) -> Decoded:
+        frames = _Frames(spool, look)
+        (flac, samples, content), _ = process.read(_encoded, frames.read)
+        mono, video_s = process.sound.mono, frames.count / options.fps if video else None
+        return Decoded(
+            flac, samples, content, spool, frames.lengths, video_s, mono.silent,
+            seen=frames.seen, looked_at=frames.looked_at, mix=mono.way, clipped=mono.clipped,
+        )  # fmt: skip
+
+    clip = checks.decoded(source, program, options, video, read, stretch, as_jpeg=look is None)
+    if isinstance(clip, Decoded) and clip.silent:
+        clip = Refusal("silent", "all of its samples are the same, or nearly so")
+    if isinstance(clip, Refusal):
         spool.close()
-        return refusal or Refusal("decode_error")
+        return clip
     return clip if options.trim_db is None else trimmed(clip, options.trim_db, options)
 
 
@@ -150,34 +149,34 @@ def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
     )  # fmt: skip
 
 
-def _read(process: FfmpegProcess, spool: IO[bytes]) -> Decoded:
-    """Read audio and frames to their ends."""
-    (flac, samples, content), frame_bytes = process.read(
-        _encoded, lambda frames: [spool.write(image) for image in split_jpegs(frames)]
-    )
-    return Decoded(flac, samples, content, spool, frame_bytes)
+class _Frames:
+    """The frames of a clip as they come: stored one after another, or looked at."""
 
+    def __init__(self, spool: IO[bytes], look: Look | None) -> None:
+        self._spool, self._look = spool, look
+        self.lengths: list[int] = []
+        self.looked_at = 0
+        self.seen: Any = None
 
-def _watch(process: FfmpegProcess, spool: IO[bytes], look: Look) -> Decoded:
-    """Read audio to its end, and look at the frames."""
-    looked_at = 0
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.lengths) + self.looked_at
 
-    def counted(frames: IO[bytes] | None) -> Iterator[Picture]:
-        nonlocal looked_at
-        for picture in read_pictures(frames):
-            looked_at += 1
-            yield picture
-
-    def see(frames: IO[bytes] | None) -> Any:
-        """Look at the frames, and read on to their end."""
-        pictures = counted(frames)
-        seen = look(pictures)
+    def read(self, stream: IO[bytes] | None) -> None:
+        """Read them to their end."""
+        if self._look is None:
+            self.lengths = [self._spool.write(image) for image in split_jpegs(stream)]
+            return
+        pictures = self._counted(stream)
+        self.seen = self._look(pictures)
         for _ in pictures:  # what was not looked at is read and counted too
             pass
-        return seen
 
-    (flac, samples, content), seen = process.read(_encoded, see)
-    return Decoded(flac, samples, content, spool, [], seen=seen, looked_at=looked_at)
+    def _counted(self, stream: IO[bytes] | None) -> Iterator[Picture]:
+        for picture in read_pictures(stream):
+            self.looked_at += 1
+            yield picture
 
 
 def _encoded(sound: Sound) -> tuple[bytes, int, str]:

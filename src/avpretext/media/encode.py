@@ -19,18 +19,14 @@ def write_mp4(
     path: Path, frames: Iterable[NDArray[np.uint8]], size: tuple[int, int], fps: float,
     sound: NDArray[np.int16], rate_hz: int, lossless: bool = False,
 ) -> None:  # fmt: skip
-    """Write an mp4; frame k is shown from k / fps on, sample 0 is heard at 0.
+    """Write an mp4, whole or not at all; frame k is shown from k / fps on, sample 0 is heard at 0.
 
     Parameters
     ----------
-    path
-        The file; it appears whole or not at all.
     frames
         RGB, each (height, width, 3); they are taken one at a time.
     size
         Their width and height, even numbers.
-    fps
-        Frames per second.
     sound
         Mono, 16 bit.
     rate_hz

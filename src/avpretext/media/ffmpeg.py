@@ -134,12 +134,8 @@ def command(
 
     Parameters
     ----------
-    path
-        The ffmpeg program.
     source
         The file; `file:` before it keeps names with a colon from being taken for a protocol.
-    options
-        Grid, height and quality.
     frames_pipe
         File descriptor that frames are written to; None for audio alone.
     stretch

@@ -52,7 +52,8 @@ def to_16_bit(samples: NDArray[np.floating]) -> Samples:
     >>> to_16_bit(np.array([0.5, 1.0, -1.5]))
     array([ 16384,  32767, -32768], dtype=int16)
     """
-    return np.asarray(np.clip(np.rint(samples * 32768.0), -32768, 32767), dtype=np.int16)
+    whole: Samples = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    return whole
 
 
 def resampled(blocks: Iterable[Floats], rate_hz: int) -> Iterator[Floats]:

@@ -106,17 +106,6 @@ def _end_of_row(file: BinaryIO, size: int, length_of: LengthOf, sign: re.Pattern
     """Return where the last packet ends, reading from where, in the last part of a file, some are first in a row.
 
     Something else may stand among them, such as a tag: they are then sought again behind it.
-
-    Parameters
-    ----------
-    file, size
-        The file, and its bytes.
-    length_of
-        The length of a packet.
-    sign
-        How a packet begins.
-    in_a_row
-        So many must follow each other.
     """
     begin = max(0, size - _TAIL_BYTES)
     tail = at(file, begin, _TAIL_BYTES)

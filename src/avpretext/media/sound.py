@@ -28,15 +28,6 @@ def listen(source: Path, program: str, options: MediaOptions) -> Generator[Sampl
     """Yield the samples of a file at 16 kHz, block by block; return why it is refused, None if it is good.
 
     That a file breaks off, or is too long, may be seen at its end only.
-
-    Parameters
-    ----------
-    source
-        The file.
-    program
-        Path of ffmpeg.
-    options
-        The durations allowed.
     """
     if (refusal := refuse_path(str(source))) is not None:
         return refusal

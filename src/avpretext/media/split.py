@@ -24,16 +24,21 @@ from avpretext.media.stretches import Stretch
 from avpretext.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
+from avpretext.writing import label_of
 
 FRAMES_PER_GROUP = 256
 """Frames that a reader of the shard holds at a time."""
 _AUDIO_BATCH_BYTES = 8 << 20
 
 
+Frame = tuple[int, float, Picture]
+"""Number, time in seconds, and picture."""
+
+
 class Watcher(Protocol):
     """What looks at frames as they come."""
 
-    def look(self, clip_id: str, pictures: Iterator[Picture]) -> Any:
+    def look(self, clip_id: str, frames: Iterator[Frame]) -> Any:
         """Look at the frames of a clip; several clips may be looked at, at a time."""
 
     def keep(self, seen: Any) -> None:
@@ -58,16 +63,10 @@ def run(
         The shard's clips: whole files, or stretches of them from `start_s` to `end_s`.
     folder
         Folder that their paths are relative to.
-    options
-        Grid, height, quality, durations allowed, ffmpeg program.
     audio
         `split.audio`, one row per clip, sorted by clip_id.
     frames
         `split.frames`, one row per frame; None for a corpus of which only audio is read, and with a watcher.
-    rejects
-        `rejects`.
-    threads
-        Clips that are decoded at a time.
     watcher
         Looks at the frames in place of their being stored.
     """
@@ -80,79 +79,59 @@ def run(
         """Decode one clip, or say why not."""
         source = Path(folder) / clip["path"]
         stretch = Stretch(clip["start_s"] or 0.0, clip["end_s"])
-        look = partial(watcher.look, clip["clip_id"]) if watcher else None
+        look = partial(_watched, watcher, clip["clip_id"], options.fps) if watcher else None
         video = frames is not None or watcher is not None
         return decode(source, program, options, video, Path(audio).parent, stretch, look)
 
-    with _Writers(audio, frames, rejects, made_by, options.fps) as writers:
-        label = f"{'watch' if watcher else 'split'} {Path(index).absolute().parents[1].name}/{Path(index).stem}"
+    label = label_of("watch" if watcher else "split", index)
+    with ExitStack() as stack:
+
+        def shard(path: Path, schema: pa.Schema, **layout: Any) -> shards.ShardWriter:
+            return stack.enter_context(shards.ShardWriter(path, schema, made_by, **layout))
+
+        written = shard(audio, schema_of("split.audio"), compression="none", row_group=64)
+        refused = shard(rejects, schema_of("rejects"))
+        stored = None
+        if frames is not None:
+            stored = shard(frames, schema_of("split.frames"), compression="none", row_group=FRAMES_PER_GROUP)
+        waiting: list[dict[str, Any]] = []
         results = progress(ordered_map(work, clips, threads), total=len(clips), unit="clips", label=label)
         for clip, result in zip(clips, results, strict=True):
             if isinstance(result, Refusal):
-                writers.refuse(clip, result)
-            else:
-                writers.keep(clip, result)
-                if watcher is not None:
-                    watcher.keep(result.seen)
+                refused.write([reject_row(clip["clip_id"], clip["path"], "split", result)])
+                continue
+            waiting.append(_audio_row(clip, result, options.fps))
+            if sum(len(row["audio"]["bytes"]) for row in waiting) > _AUDIO_BATCH_BYTES:
+                written.write(waiting)
+                waiting = []
+            for batch in frame_batches(clip["clip_id"], result, options.fps):
+                if stored is not None:
+                    stored.write(batch)
+            if watcher is not None:
+                watcher.keep(result.seen)
+        written.write(waiting)
 
 
-class _Writers:
-    """The three shards that a run fills, and the rows that wait to be written."""
+def _watched(watcher: Watcher, clip_id: str, fps: float, pictures: Iterator[Picture]) -> Any:
+    return watcher.look(clip_id, ((number, number / fps, picture) for number, picture in enumerate(pictures)))
 
-    def __init__(self, audio: Path, frames: Path | None, rejects: Path, made_by: dict[str, Any], fps: float) -> None:
-        self._fps = fps
-        self._audio = shards.ShardWriter(audio, schema_of("split.audio"), made_by, compression="none", row_group=64)
-        self._rejects = shards.ShardWriter(rejects, schema_of("rejects"), made_by)
-        self._frames: shards.ShardWriter | None = None
-        if frames is not None:
-            self._frames = shards.ShardWriter(
-                frames, schema_of("split.frames"), made_by, compression="none", row_group=FRAMES_PER_GROUP
-            )
-        self._waiting: list[dict[str, Any]] = []
-        self._stack = ExitStack()
 
-    def __enter__(self) -> "_Writers":
-        for writer in (self._audio, self._rejects, self._frames):
-            if writer is not None:
-                self._stack.enter_context(writer)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if error[0] is None:
-            self._flush()
-        self._stack.__exit__(*error)
-
-    def refuse(self, clip: dict[str, Any], refusal: Refusal) -> None:
-        """Note a clip that could not be split."""
-        self._rejects.write([reject_row(clip["clip_id"], clip["path"], "split", refusal)])
-
-    def keep(self, clip: dict[str, Any], decoded: Decoded) -> None:
-        """Write a clip's audio and frames."""
-        self._waiting.append(
-            {
-                "clip_id": clip["clip_id"],
-                "speaker": clip["speaker"],
-                "label": clip["label"],
-                "duration_s": decoded.samples / SAMPLE_RATE_HZ,
-                "samples": decoded.samples,
-                "content": decoded.content,
-                "audio": {"bytes": decoded.flac, "path": f"{clip['clip_id']}.flac"},
-                "video_frames": decoded.video_frames,
-                "fps": self._fps,
-                "mix": decoded.mix,
-                "clipped": decoded.clipped,
-                "fingerprint": fingerprint_of(decoded.flac),
-            }
-        )
-        if sum(len(row["audio"]["bytes"]) for row in self._waiting) > _AUDIO_BATCH_BYTES:
-            self._flush()
-        for batch in frame_batches(clip["clip_id"], decoded, self._fps):
-            if self._frames is not None:
-                self._frames.write(batch)
-
-    def _flush(self) -> None:
-        self._audio.write(self._waiting)
-        self._waiting = []
+def _audio_row(clip: dict[str, Any], decoded: Decoded, fps: float) -> dict[str, Any]:
+    """Return the row of a clip in `split.audio`."""
+    return {
+        "clip_id": clip["clip_id"],
+        "speaker": clip["speaker"],
+        "label": clip["label"],
+        "duration_s": decoded.samples / SAMPLE_RATE_HZ,
+        "samples": decoded.samples,
+        "content": decoded.content,
+        "audio": {"bytes": decoded.flac, "path": f"{clip['clip_id']}.flac"},
+        "video_frames": decoded.video_frames,
+        "fps": fps,
+        "mix": decoded.mix,
+        "clipped": decoded.clipped,
+        "fingerprint": fingerprint_of(decoded.flac),
+    }
 
 
 def frame_batches(clip_id: str, decoded: Decoded, fps: float) -> Iterator[dict[str, Any]]:

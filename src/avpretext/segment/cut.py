@@ -20,8 +20,7 @@ from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.errors import UserError
 from avpretext.face.model_file import FACE_MODEL, sha256, verified
 from avpretext.flow.artefacts import schema_of
-from avpretext.media import ffmpeg, stretches
-from avpretext.media.checks import refuse_by_content, refuse_by_header
+from avpretext.media import checks, ffmpeg
 from avpretext.media.decode import split_jpegs
 from avpretext.media.filters import Samples
 from avpretext.media.process import FfmpegProcess
@@ -29,6 +28,7 @@ from avpretext.media.stretches import Stretch
 from avpretext.media.voice_activity import BLOCK_SAMPLES, MODEL, VoiceActivity, model_file
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
+from avpretext.segment import rules
 from avpretext.segment.face_count import count_faces
 
 LONGEST_S = 24 * 3600.0
@@ -50,14 +50,17 @@ class Measured:
     samples
         Number of its samples at 16 kHz.
     probabilities
-        Shape (blocks,): of speech in each `stretches.BLOCK_S`; empty where windows are wanted.
+        Shape (blocks,): of speech in each `rules.BLOCK_S`; empty where windows are wanted.
     faces
         Shape (pictures,): faces in each picture; None where they are not looked at.
+    video_s
+        Length of the pictures, in seconds; None where they are not looked at.
     """
 
     samples: int
     probabilities: NDArray[np.float32]
     faces: NDArray[np.int16] | None
+    video_s: float | None = None
 
     @property
     def duration_s(self) -> float:
@@ -83,12 +86,8 @@ def run(
         The shard's recordings.
     folder
         Folder that their paths are relative to.
-    options
-        What makes a clip.
-    media
-        The ffmpeg program.
-    corpus
-        Its option `video`: whether the recordings have pictures, in which faces are counted unless `one_face` is 0.
+    video
+        Whether the recordings have pictures, in which faces are counted unless `one_face` is 0.
     face_model
         The file `face_landmarker.task`; needed where faces are counted.
     output
@@ -142,20 +141,12 @@ def clips_of(
     ----------
     recording
         Its row of the index; where that has a start and an end, only what is between is looked at.
-    folder
-        Folder that its path is relative to.
-    program
-        Path of ffmpeg.
-    options
-        What makes a clip.
     video
         Whether it must have pictures.
     model
         The file `face_landmarker.task`; None: faces are not counted.
     """
     stretch = Stretch(recording["start_s"] or 0.0, recording["end_s"])
-    if not stretch.is_valid:
-        return Refusal("bad_segment", f"from {stretch.start_s} s to {stretch.end_s} s")
     measured = measure(folder / recording["path"], program, options, video, model, stretch)
     if isinstance(measured, Refusal):
         return measured
@@ -176,14 +167,14 @@ def find(measured: Measured, options: SegmentOptions) -> list[tuple[float, float
     """Return (start, end) of the clips in a recording, in seconds from its start, or why there is none."""
     duration_s, probabilities = measured.duration_s, measured.probabilities
     if options.by == "windows":
-        found = stretches.windows(duration_s, options)
+        found = rules.windows(duration_s, options)
     else:
-        found = stretches.speech(probabilities, duration_s, options)
+        found = rules.speech(probabilities, duration_s, options)
     if not found:
         return Refusal("no_segments", _why_none(measured, options))
     if measured.faces is None:
         return found
-    shares = [stretches.one_face_share(measured.faces, options.face_fps, stretch) for stretch in found]
+    shares = [rules.one_face_share(measured.faces, options.face_fps, stretch) for stretch in found]
     kept = [stretch for stretch, share in zip(found, shares, strict=True) if share >= options.one_face]
     if not kept:
         return Refusal(
@@ -198,7 +189,7 @@ def _why_none(measured: Measured, options: SegmentOptions) -> str:
     """Say why a recording has no stretch at all."""
     if options.by == "windows":
         return f"it lasts {measured.duration_s:.2f} s; segment.min_s = {options.min_s}"
-    spoken_s = float((measured.probabilities > options.speech_probability).sum()) * stretches.BLOCK_S
+    spoken_s = float((measured.probabilities > options.speech_probability).sum()) * rules.BLOCK_S
     return f"{spoken_s:.1f} s of speech in {measured.duration_s:.1f} s, nowhere segment.min_s = {options.min_s} long"
 
 
@@ -209,42 +200,20 @@ def measure(
 
     Parameters
     ----------
-    source
-        The file.
-    program
-        Path of ffmpeg.
-    options
-        Whether speech is looked for, and how many frames a second are looked at.
-    video
-        Whether the file must have pictures.
     model
         The file `face_landmarker.task`; None: faces are not counted.
-    stretch
-        What of the file.
     """
     reading = MediaOptions(fps=options.face_fps, height=FACE_HEIGHT, min_duration_s=0, max_duration_s=LONGEST_S)
-    measured: Measured | None = None
-    with FfmpegProcess(source, program, reading, model is not None, stretch) as process:
-        refusal = refuse_by_header(source, process, reading, video, stretch)
-        if refusal is None:
-            measured = _read(process, options, model)
-            video_s = None if measured.faces is None else len(measured.faces) / options.face_fps
-            refusal = refuse_by_content(source, video_s, process, reading, stretch, gaps=False)
-        if process.out_of_time:
-            refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
-    if measured is None or refusal is not None:
-        return refusal or Refusal("decode_error")
-    return measured
-
-
-def _read(process: FfmpegProcess, options: SegmentOptions, model: Path | None) -> Measured:
-    """Listen to the sound and look at the pictures, to their ends."""
     voice = VoiceActivity() if options.by == "speech" else None
-    (samples, probabilities), faces = process.read(
-        lambda sound: listen(sound.blocks(BLOCK_SAMPLES * _PIECE_BLOCKS), voice),
-        lambda frames: None if model is None else count_faces(split_jpegs(frames), model, options.face_fps),
-    )
-    return Measured(samples, probabilities, faces)
+
+    def read(process: FfmpegProcess) -> Measured:
+        (samples, probabilities), faces = process.read(
+            lambda sound: listen(sound.blocks(BLOCK_SAMPLES * _PIECE_BLOCKS), voice),
+            lambda frames: None if model is None else count_faces(split_jpegs(frames), model, options.face_fps),
+        )
+        return Measured(samples, probabilities, faces, None if faces is None else len(faces) / options.face_fps)
+
+    return checks.decoded(source, program, reading, video, read, stretch, gaps=False, frames=model is not None)
 
 
 def listen(pieces: Iterable[Samples], voice: VoiceActivity | None) -> tuple[int, NDArray[np.float32]]:

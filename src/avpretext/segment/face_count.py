@@ -21,24 +21,22 @@ def count_faces(images: Iterable[bytes], model: Path, fps: float) -> NDArray[np.
         JPEG files in the order of time; they are looked at as they come, and not kept.
     model
         The file `face_landmarker.task`.
-    fps
-        Pictures per second.
 
     Returns
     -------
     Shape (pictures,).
     """
-    # `features` stands after `media` in the flow: only its tracker is borrowed, and MediaPipe is loaded only when faces
-    # are to be counted.
+    # MediaPipe takes seconds to load: only where faces are counted.
     import cv2
 
+    from avpretext.face.landmarks import decode
     from avpretext.face.tracker import FaceTracker
 
     cv2.setNumThreads(1)
     counts = []
     with FaceTracker(model, MAX_FACES, MIN_CONFIDENCE) as tracker:
         for number, jpeg in enumerate(images):
-            image = cv2.imdecode(np.frombuffer(jpeg, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
-            face = None if image is None else tracker.track(np.asarray(image, dtype=np.uint8), number / fps)
+            image = decode(jpeg)
+            face = None if image is None else tracker.track(image, number / fps)
             counts.append(0 if face is None else face.faces)
     return np.array(counts, dtype=np.int16)

@@ -102,12 +102,8 @@ def write_frames(
 
     Parameters
     ----------
-    stage
-        Its name.
     output, schema, made_by
         See `writing.write_grouped`.
-    audio
-        The shard's `split.audio`.
     measure
         Measures a clip, or a piece of a clip of more than ten minutes, together with `margin_frames` on both sides.
     threads

@@ -44,10 +44,6 @@ def run(audio: Path, options: FunctionalOptions, output: Path, threads: int = 1)
 
     Parameters
     ----------
-    audio
-        The shard's `split.audio`.
-    options
-        Feature set.
     output
         `functionals`, in the order of `audio`; `names` in its provenance names the values.
     threads
@@ -81,8 +77,6 @@ def functionals(signal: NDArray[np.float32], smile: opensmile.Smile) -> NDArray[
     ----------
     signal
         Shape (samples,), 16 kHz, full scale 1.
-    smile
-        openSMILE at the level of functionals.
     """
     if not len(signal):
         return np.full(len(smile.feature_names), np.nan, np.float32)

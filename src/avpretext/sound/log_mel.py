@@ -34,12 +34,8 @@ def run(audio: Path, options: LogMelOptions, output: Path, threads: int = 1) -> 
     ----------
     audio
         The shard's `split.audio`. Clips that cannot be read back are left out: `speech` has refused them.
-    options
-        Bands, window, lowest and highest frequency.
     output
         `log_mel`: the rows that `speech` has of a clip, row k of the samples around k * 10 ms.
-    threads
-        Clips that are worked on at a time.
     """
     window, filters = hann(options.window_s), mel_filters(options)
     schema, made_by = (

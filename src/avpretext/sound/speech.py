@@ -16,17 +16,11 @@ def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, thread
 
     Parameters
     ----------
-    audio
-        The shard's `split.audio`.
-    options
-        Feature set, with or without deltas.
     output
         `speech`: T = max(1, samples // 160) rows per clip. Row k stands at k * 10 ms. `energy` is the RMS of
         the 25 ms around it, linear, full scale 1; `loudness` is openSMILE's.
     rejects
         `rejects`: clips whose audio cannot be read back.
-    threads
-        Clips that are worked on at a time, or pieces of ten minutes of longer ones.
     """
     made_by = shards.provenance("speech", options.model_dump())
     with (

@@ -36,15 +36,11 @@ def run(audio: Path, speed: float, output: Path, threads: int = 1) -> None:
 
     Parameters
     ----------
-    audio
-        The shard's `split.audio`.
     speed
         Above 1 is faster and higher; it is rounded to a fraction of whole numbers up to 100.
     output
         `split.audio`: clips of 1/speed times the length. A clip that cannot be read back is left out; the stage
         `speech` refuses it.
-    threads
-        Clips that are worked on at a time.
     """
     made_by = shards.provenance("speed", {"speed": speed})
     played = ordered_map(lambda row: at_speed(row, speed), _rows(audio), threads)

@@ -34,8 +34,6 @@ def run(features: Mapping[str, Path], options: StatisticsOptions, output: Path) 
     ----------
     features
         name: that shard of each stage of `options.features`.
-    options
-        Which features, and how long a step is.
     output
         `functionals`, in the order of the features; `names` in its provenance names the values.
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from avpretext.config import SegmentOptions
-from avpretext.media import stretches
-from avpretext.media.stretches import BLOCK_S, Stretch
+from avpretext.media.stretches import Stretch
+from avpretext.segment import rules
+from avpretext.segment.rules import BLOCK_S
 
 BLOCKS_PER_S = 1 / BLOCK_S  # 31.25
 
@@ -22,16 +23,16 @@ def blocks(found: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def speech(values: np.ndarray, **options: float) -> list[tuple[float, float]]:
     chosen = {"pause_s": 0.0, "margin_s": 0.0, "min_s": BLOCK_S, "max_s": 100.0} | options
-    return blocks(stretches.speech(values, len(values) * BLOCK_S, SegmentOptions(**chosen)))
+    return blocks(rules.speech(values, len(values) * BLOCK_S, SegmentOptions(**chosen)))
 
 
 def test_windows_follow_each_other_and_a_short_rest_is_left_out():
     options = SegmentOptions(window_s=5.0, min_s=1.0)
-    assert stretches.windows(11.0, options) == [(0, 5), (5, 10), (10, 11)]
-    assert stretches.windows(10.9, options) == [(0, 5), (5, 10)]
-    assert stretches.windows(10.0, options) == [(0, 5), (5, 10)]
-    assert stretches.windows(0.9, options) == []
-    assert stretches.windows(3.0, options) == [(0, 3)]
+    assert rules.windows(11.0, options) == [(0, 5), (5, 10), (10, 11)]
+    assert rules.windows(10.9, options) == [(0, 5), (5, 10)]
+    assert rules.windows(10.0, options) == [(0, 5), (5, 10)]
+    assert rules.windows(0.9, options) == []
+    assert rules.windows(3.0, options) == [(0, 3)]
 
 
 def test_speech_is_what_is_above_the_threshold():
@@ -85,17 +86,17 @@ def test_recordings_of_almost_nothing_are_cut_too(count):
 
 
 def test_the_last_block_may_reach_beyond_the_end():
-    found = stretches.speech(probabilities((40, 0.9)), 39.5 * BLOCK_S, SegmentOptions(min_s=0.5))
+    found = rules.speech(probabilities((40, 0.9)), 39.5 * BLOCK_S, SegmentOptions(min_s=0.5))
     assert found == [(0.0, pytest.approx(39.5 * BLOCK_S))]
 
 
 def test_the_share_of_frames_with_one_face():
     faces = np.array([0, 1, 1, 2, 1, 1], dtype=np.int16)  # at 0, 0.5, ... 2.5 s
-    assert stretches.one_face_share(faces, 2.0, (0.0, 3.0)) == pytest.approx(4 / 6)
-    assert stretches.one_face_share(faces, 2.0, (0.5, 1.5)) == 1.0
-    assert stretches.one_face_share(faces, 2.0, (1.2, 1.6)) == 0.0
-    assert stretches.one_face_share(faces, 2.0, (0.55, 0.9)) == 1.0, "no frame falls within: the nearest counts"
-    assert stretches.one_face_share(faces, 2.0, (2.0, 4.0)) == 0.5, "no pictures, no faces"
+    assert rules.one_face_share(faces, 2.0, (0.0, 3.0)) == pytest.approx(4 / 6)
+    assert rules.one_face_share(faces, 2.0, (0.5, 1.5)) == 1.0
+    assert rules.one_face_share(faces, 2.0, (1.2, 1.6)) == 0.0
+    assert rules.one_face_share(faces, 2.0, (0.55, 0.9)) == 1.0, "no frame falls within: the nearest counts"
+    assert rules.one_face_share(faces, 2.0, (2.0, 4.0)) == 0.5, "no pictures, no faces"
 
 
 def test_a_stretch_knows_whether_it_is_one():
