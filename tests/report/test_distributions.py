@@ -88,7 +88,7 @@ def test_chunk_values_are_told_apart_by_what_became_of_them(tmp_path: Path) -> N
     (one,) = label_values.of_chunks(run, "one", "energy")
     assert one.title == "Mean energy over the chunk, dB"
     assert {name: histogram.total for name, histogram in one.groups.items()} == {"high": 2, "low": 1, "dead zone": 1}
-    assert (one.thresholds, one.count) == ((3.0, 3.75, 4.5), 2)
+    assert (one.thresholds, one.several) == ((3.0, 3.75, 4.5), 2)
     empty = labelled(tmp_path / "y", "energy", [], schemas.CHUNK_LABELS)
     assert label_values.of_chunks(empty, "one", "energy") == []
 

@@ -98,7 +98,7 @@ def shown(results: Config) -> dict[str, dict[str, object]]:
     run = OpenRun(results)
     found = explorer.explore(run, choice.choose(run), 0.5)
     assert found is not None
-    clips = json.loads(found.data)["clips"]
+    clips = json.loads(found["data"])["clips"]
     return {f"{clip['corpus']}/{clip['id']}": clip for clip in clips}
 
 
@@ -132,6 +132,6 @@ def test_pictures_are_small_and_of_the_clip(shown: dict[str, dict[str, object]])
 
 
 def test_data_cannot_end_its_element(results: Config) -> None:
-    text = explorer._as_script({"id": "</script><!--&"})
+    text = explorer.as_script({"id": "</script><!--&"})
     assert "<" not in text
     assert json.loads(text) == {"id": "</script><!--&"}

@@ -94,31 +94,23 @@ def artefacts(run: OpenRun) -> list[tuple[str, str, list[str]]]:
 
 def provenance_rows(run: OpenRun) -> Rows:
     """Say what made the artefacts: a row for each different provenance of a stage, in the order of the flow."""
-    rows: Rows = []
-    for name, stage, files in artefacts(run):
-        made: dict[str, int] = Counter()
-        for file in files:
-            made_by = {**shards.read_provenance(file), "machine": shards.read_machine(file)}
-            made[json.dumps(made_by, sort_keys=True, allow_nan=False)] += 1
-        rows += [_provenance_row(name, stage, json.loads(text), count) for text, count in sorted(made.items())]
-    merged: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        key = json.dumps({**row, "files": None}, sort_keys=True, allow_nan=False)
-        merged[key] = {**row, "files": row["files"] + merged[key]["files"]} if key in merged else row
-    return sorted(merged.values(), key=lambda row: list(STAGES).index(row["stage"]))
+    files: dict[str, int] = Counter()
+    for name, stage, paths in artefacts(run):
+        made = ({**shards.read_provenance(path), "machine": shards.read_machine(path)} for path in paths)
+        for text in sorted(_as_json(made_by) for made_by in made):
+            files[json.dumps(_provenance_row(name, stage, json.loads(text)))] += 1
+    rows = [json.loads(text) | {"files": count} for text, count in files.items()]
+    return sorted(rows, key=lambda row: list(STAGES).index(row["stage"]))
 
 
-def _provenance_row(name: str, stage: str, made_by: dict[str, Any], files: int) -> dict[str, Any]:
-    return {
-        "of": name,
-        "stage": stage,
-        "files": files,
-        "stage_version": made_by.get("stage_version"),
-        "package_version": made_by.get("package_version"),
-        "models": json.dumps(made_by.get("models", {}), sort_keys=True, allow_nan=False),
-        "options": json.dumps(made_by.get("options", {}), sort_keys=True, allow_nan=False),
-        "machine": json.dumps(made_by["machine"], sort_keys=True, allow_nan=False),
-    }
+def _provenance_row(name: str, stage: str, made_by: dict[str, Any]) -> dict[str, Any]:
+    versions = {key: made_by.get(key) for key in ("stage_version", "package_version")}
+    details = {key: _as_json(made_by.get(key, {})) for key in ("models", "options", "machine")}
+    return {"of": name, "stage": stage, "files": 0, **versions, **details}
+
+
+def _as_json(facts: dict[str, Any]) -> str:
+    return json.dumps(facts, sort_keys=True, allow_nan=False)
 
 
 def machines(provenance: Rows) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """What the page says of labels: thresholds on the values, balance per speaker, agreement between the tasks."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -22,8 +22,7 @@ Cell = tuple[float, float]
 """Chunks or clips, and their share of those of the speaker."""
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Columns of a table of speakers that belong together: the task, or target to learn, and its labels."""
 
     task: str
@@ -31,8 +30,7 @@ class Group:
     labels: list[str]
 
 
-@dataclass(frozen=True)
-class SpeakerTable:
+class SpeakerTable(NamedTuple):
     """Balance per speaker: of each speaker its name, its clips, and a task and cell for each label of each group."""
 
     corpus: str
@@ -41,8 +39,7 @@ class SpeakerTable:
     speakers: int
 
 
-@dataclass(frozen=True)
-class AgreementTable:
+class AgreementTable(NamedTuple):
     """How labels of two tasks go together: of each row its label and, per column, count and share of the row."""
 
     title: str
