@@ -82,6 +82,7 @@ def test_headline_without_a_comparison_claims_nothing() -> None:
     assert "nothing to compare" in printed.headline([row("scratch")], HARD, CONFIG)
 
 
+@pytest.mark.usefixtures("plain_charts")
 def test_each_result_is_drawn_by_its_own_measure_with_the_baselines_apart(results: Config) -> None:
     acted, shares, rated = contents.found_results(OpenRun(results))
     assert [one["measure"] for one in (acted, shares, rated)] == ["macro-F1", "macro-F1", "CCC"]

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,7 @@ TEMPLATE = np.concatenate(
 )  # fmt: skip
 
 
+@cache
 def _jpeg(pixels: int = 256) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(data.astronaut()[:256, 96:352]).resize((pixels, pixels)).save(buffer, "JPEG", quality=80)
