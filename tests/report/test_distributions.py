@@ -135,8 +135,8 @@ def test_speakers_have_a_column_for_each_label_and_few_speakers_a_row(results: C
 
 def test_agreement_says_what_was_counted(results: Config) -> None:
     one, *_ = agreement_tables(OpenRun(results))["demo_talk"]
-    assert one.title == "activation by energy"
-    assert "Cohen’s κ" in one.says
-    assert one.says.endswith("chunks of 120 clips")
-    for _, cells in one.rows:
+    assert one["title"] == "activation by energy"
+    assert "Cohen’s κ" in one["says"]
+    assert one["says"].endswith("chunks of 120 clips")
+    for _, cells in one["rows"]:
         assert sum(share for _, share in cells) == pytest.approx(1)

@@ -154,7 +154,7 @@ def test_results_stand_in_a_section_for_each_corpus_and_setting(html: str, parse
     )
     assert headings[:5] == [acted, shares, rated, acted, shares]
     matrices = [label for label in parsed.values("aria-label") if label.startswith("Confusion matrix")]
-    assert len(matrices) == 10
+    assert len(matrices) == 6
     warnings = [text for tag, text in parsed.text if tag == "p" and text.startswith("NOT speaker-independent")]
     assert len(warnings) == 1
     assert html.index(warnings[0]) > html.index(rated)

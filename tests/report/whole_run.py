@@ -33,10 +33,7 @@ TABLE = {
 """The table of emotions that the labels claim to be made with."""
 
 
-INITIALISATIONS = (
-    "scratch", "energy", "activation", "emotion", "energy-activation", "energy-emotion", "activation-emotion",
-    "energy-activation-emotion",
-)  # fmt: skip
+INITIALISATIONS = ("scratch", "energy", "emotion", "energy-activation-emotion")
 
 
 def build(folder: Path) -> Config:

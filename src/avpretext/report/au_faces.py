@@ -47,26 +47,12 @@ def heat_rows(units: Sequence[Mapping[str, str]]) -> list[tuple[str, int, list[t
 
     All clips come last; None: not known.
     """
-    table: dict[str, dict[str, Mapping[str, str]]] = {}
-    for row in units:
-        table.setdefault(row["label"], {})[row["action_unit"]] = row
-    known = [float(row["clip_intensity"]) for row in units if row["clip_intensity"]]
-    largest = max([*known, 1e-9])
-    ordered = sorted(table, key=lambda label: label == ALL)
-    return [
-        (label, _clips(table[label]), [_cell(table[label].get(unit), largest) for unit in NAMES]) for label in ordered
-    ]
-
-
-def _clips(rows: Mapping[str, Mapping[str, str]]) -> int:
-    return int(next(iter(rows.values()))["clips"])
-
-
-def _cell(row: Mapping[str, str] | None, largest: float) -> tuple[float, float] | None:
-    if row is None or not row["clip_intensity"]:
-        return None
-    value = float(row["clip_intensity"])
-    return value, value / largest
+    clips = {row["label"]: int(row["clips"]) for row in units}
+    means = {(row["label"], row["action_unit"]): float(row["clip_intensity"]) for row in units if row["clip_intensity"]}
+    largest = max([*means.values(), 1e-9])
+    cells = {key: (value, value / largest) for key, value in means.items()}
+    ordered = sorted(clips, key=lambda label: label == ALL)
+    return [(label, clips[label], [cells.get((label, unit)) for unit in NAMES]) for label in ordered]
 
 
 def _chart(units: Sequence[Mapping[str, str]], name: str) -> Markup | None:
