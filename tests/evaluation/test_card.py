@@ -99,7 +99,7 @@ def test_an_attribute_has_no_classes(tmp_path: Path) -> None:
 
 def test_scores_of_another_start_are_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no scores of 'emotion'; run the stage 'evaluate' again"):
-        card.scores_of(metrics(tmp_path / "metrics.parquet"), "emotion")
+        card.rows_of(metrics(tmp_path / "metrics.parquet"), "emotion")
 
 
 def test_no_line_is_left_with_a_template_in_it(tmp_path: Path) -> None:

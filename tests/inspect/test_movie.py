@@ -72,12 +72,12 @@ def test_every_frame_shows_its_own_picture_landmarks_and_time(
     clip = locate(run, first_clip(run, corpus), corpus)
     pictures = pictures_of(clip)
     assert pictures.source == "video"
-    still, axis, view = movie.background(clip, pictures, True, 720)
+    still, axis, view = movie.background(clip, pictures, True, 480)
     assert view is not None
-    movie.write(tmp_path / "film.mp4", clip, pictures, True, 720)
+    movie.write(tmp_path / "film.mp4", clip, pictures, True, 480)
     images, sound = frames_of(tmp_path / "film.mp4", tmp_path)
     assert len(images) == clip.frames == frames
-    assert images[0].shape == (720, 1280, 3)
+    assert images[0].shape == (480, 1280, 3)
     for frame, image in enumerate(images):
         # slot k of the grid holds the source's frame nearest to k / 25; halves may go either way
         assert abs(number_in(image, view) - 30 * (first + frame / 25)) <= 0.5 + 1e-6
@@ -96,7 +96,7 @@ def test_the_same_clip_gives_the_same_bytes(run: Config, tmp_path: Path) -> None
     for kind in ("mp4", "png"):
         files = [tmp_path / f"{take}.{kind}" for take in "ab"]
         for file in files:
-            show.run(run, "ann/film", "films", file, whole=False, height=480)
+            show.run(run, first_clip(run, "cuts"), "cuts", file, whole=False, height=480)
         assert files[0].read_bytes() == files[1].read_bytes()
 
 

@@ -58,14 +58,14 @@ def test_every_frame_of_every_shard_is_counted_once(results: Config) -> None:
     found = {one.corpus: one for one in feature_distributions(OpenRun(results))}
     assert set(found) == {"demo_talk", "demo_acted", "demo_rated"}
     talk = found["demo_talk"]
-    frames = sum(shards.count_rows(path) for path in layout.shards("speech", "demo_talk", 2))
+    frames = sum(shards.count_rows(path) for path in layout.shards("demo_talk", "speech", 2))
     assert talk.energy is not None
     assert talk.energy.total == frames
-    units = shards.read(layout.shards("action_units", "demo_talk", 2))
+    units = shards.read(layout.shards("demo_talk", "action_units", 2))
     assert set(talk.units) == set(ACTION_UNITS)
     assert talk.units["AU01"].total == units["AU01"].drop_nulls().len() < units.height
     assert talk.units["AU01"].above == (units["AU01"] >= 0.5).sum() > 0
-    motion = shards.read(layout.shards("motion", "demo_talk", 2))["speed_face"].drop_nulls().to_numpy()
+    motion = shards.read(layout.shards("demo_talk", "motion", 2))["speed_face"].drop_nulls().to_numpy()
     assert set(talk.motion) == set(MOTION_REGIONS)
     assert talk.motion["face"].quantile(0.5) == pytest.approx(np.median(motion), rel=0.13)
     assert fastest([talk]) == talk.motion["face"].quantile(0.99)
@@ -88,7 +88,7 @@ def test_chunk_values_are_told_apart_by_what_became_of_them(tmp_path: Path) -> N
     (one,) = label_values.of_chunks(run, "one", "energy")
     assert one.title == "Mean energy over the chunk, dB"
     assert {name: histogram.total for name, histogram in one.groups.items()} == {"high": 2, "low": 1, "dead zone": 1}
-    assert (one.thresholds, one.count) == ((3.0, 3.75, 4.5), 2)
+    assert (one.thresholds, one.several) == ((3.0, 3.75, 4.5), 2)
     empty = labelled(tmp_path / "y", "energy", [], schema_of("labels_energy"))
     assert label_values.of_chunks(empty, "one", "energy") == []
 
@@ -135,8 +135,8 @@ def test_speakers_have_a_column_for_each_label_and_few_speakers_a_row(results: C
 
 def test_agreement_says_what_was_counted(results: Config) -> None:
     one, *_ = agreement_tables(OpenRun(results))["demo_talk"]
-    assert one.title == "activation by energy"
-    assert "Cohen’s κ" in one.says
-    assert one.says.endswith("chunks of 120 clips")
-    for _, cells in one.rows:
+    assert one["title"] == "activation by energy"
+    assert "Cohen’s κ" in one["says"]
+    assert one["says"].endswith("chunks of 120 clips")
+    for _, cells in one["rows"]:
         assert sum(share for _, share in cells) == pytest.approx(1)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,7 @@ TABLE = {
 """The table of emotions that the labels claim to be made with."""
 
 
-INITIALISATIONS = (
-    "scratch", "energy", "activation", "emotion", "energy-activation", "energy-emotion", "activation-emotion",
-    "energy-activation-emotion",
-)  # fmt: skip
+INITIALISATIONS = ("scratch", "energy", "emotion", "energy-activation-emotion")
 
 
 def build(folder: Path) -> Config:
@@ -199,6 +197,7 @@ TEMPLATE = np.concatenate(
 )  # fmt: skip
 
 
+@cache
 def _jpeg(pixels: int = 256) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(data.astronaut()[:256, 96:352]).resize((pixels, pixels)).save(buffer, "JPEG", quality=80)

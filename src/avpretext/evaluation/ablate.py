@@ -66,22 +66,9 @@ class SeedScores(NamedTuple):
 
 @dataclass(frozen=True)
 class Grid:
-    """The systems of one setting.
+    """The systems of one setting, in reading order, all tested on the same speakers with the same seeds.
 
-    Attributes
-    ----------
-    one
-        Corpus and setting.
-    task
-        What was predicted.
-    measure
-        What differences and tests are about.
-    systems
-        The grid, in reading order; all were tested on the same speakers with the same seeds.
-    reference
-        The system that the others are compared with.
-    baselines
-        What is not of the grid.
+    `reference` is the system that the others are compared with by `measure`; `baselines` are not of the grid.
     """
 
     one: Evaluated

@@ -1,10 +1,11 @@
 """The ablation as rows: a row per system, a row per level of a factor; written to and read from its two tables."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from avpretext.config import Config
 from avpretext.corpora.settings import settings_of
@@ -126,13 +127,6 @@ def read_tables(config: Config, folder: PathLike) -> list[Ablated]:
 def _read(path: Path) -> Rows:
     if not path.is_file():
         raise UserError(f"{path}: no such file; run `snakemake ablation`, which makes it")
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{name: _value(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
-
-
-def _value(column: str, text: str) -> str | int | float | None:
-    if column in _WORDS:
-        return text
-    if not text:
-        return None
-    return int(text) if column in _COUNTS else float(text)
+    kinds = {name: pl.String if name in _WORDS else pl.Int64 if name in _COUNTS else pl.Float64
+             for name in COLUMNS[path.stem]}  # fmt: skip
+    return pl.read_csv(path, schema=kinds).with_columns(pl.col(pl.String).fill_null("")).to_dicts()

@@ -23,18 +23,10 @@ HIGH_LOW = {1: "high", 0: "low"}
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often labels of two tasks stand together.
+    """How often labels of two tasks, `one` and `other`, stand together in a corpus.
 
-    Attributes
-    ----------
-    corpus, one, other
-        The corpus and the two tasks.
-    rows, columns
-        Labels of `one` and of `other`.
-    counts
-        Shape (rows, columns): chunks with both labels; an emotion is that of the chunk's clip.
-    clips
-        Of so many clips the chunks are. Chunks of a clip overlap, so there is less evidence than the counts suggest.
+    `counts`, shape (rows, columns), are the chunks with both labels; an emotion is that of the chunk's clip. The chunks
+    of a clip overlap, so there is less evidence than the counts suggest: they are of so many `clips`.
     """
 
     corpus: str

@@ -42,7 +42,8 @@ def run(
         What the model starts from was not evaluated.
     """
     description = read_description(model.parent)
-    scores, classes = scores_of(metrics, description.initialisation)
+    rows = rows_of(metrics, description.initialisation)
+    scores, classes = scores_of(rows)
     made_by = shards.read_provenance(metrics)
     said: dict[str, Any] = {
         "corpus": corpus,
@@ -51,7 +52,7 @@ def run(
         "initialisation": description.initialisation,
         "protocol": description.setting.rpartition(".")[2],
         "leaks": description.speaker_leaks,
-        "coverage": coverage_of(metrics, description.initialisation),
+        "coverage": printed.coverage([(description.initialisation, rows.row(0, named=True))]),
         "level": made_by["options"]["evaluate"]["level"],
         "scores": scores,
         "classes": classes,
@@ -64,11 +65,16 @@ def run(
     formats.write_text(output / README, as_markdown(said, description))
 
 
-def scores_of(metrics: Path, initialisation: str) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
-    """Return every measure over all classes with its interval, and precision, recall and F1 by class."""
+def rows_of(metrics: Path, initialisation: str) -> pl.DataFrame:
+    """Return the metrics of what the model starts from."""
     rows = shards.read(metrics).filter(initialisation=initialisation)
     if rows.is_empty():
         raise UserError(f"{metrics}: has no scores of {initialisation!r}; run the stage 'evaluate' again")
+    return rows
+
+
+def scores_of(rows: pl.DataFrame) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
+    """Return every measure over all classes with its interval, and precision, recall and F1 by class."""
     over_all = rows.filter(pl.col("class").is_null())
     named = {"measure": "measure", "value": "value", "ci_low": "low", "ci_high": "high"}
     counted = {name: name for name in ("speakers", "clips", "runs")}
@@ -77,12 +83,6 @@ def scores_of(metrics: Path, initialisation: str) -> tuple[list[dict[str, Any]],
     for row in rows.filter(pl.col("class").is_not_null()).iter_rows(named=True):
         classes.setdefault(row["class"], {})[row["measure"]] = row["value"]
     return scores, classes
-
-
-def coverage_of(metrics: Path, initialisation: str) -> str:
-    """Return what the intervals cover, as sentences."""
-    row = shards.read(metrics).filter(initialisation=initialisation).row(0, named=True)
-    return printed.coverage([(initialisation, row)])
 
 
 def _pretrained(description: Description) -> str:

@@ -181,9 +181,9 @@ def _agreement(unit: str, pairs: pl.DataFrame) -> dict[str, Any]:
     x, y = shared["x"].to_numpy(), shared["y"].to_numpy()
     return {
         "action_unit": unit,
-        "pearson_r": _known(pearson(x, y)),
-        "clip_r": _mean_of(clip_correlations(x, y, _lengths(shared))),
-        "f1": _known(f1_between(x, y)),
+        "pearson_r": _mean_of([pearson(x, y)]),
+        "clip_r": _mean_of(clip_correlations(shared)),
+        "f1": _mean_of([f1_between(x, y)]),
         "mean_first": _mean_of(x),
         "mean_second": _mean_of(y),
         "frames": len(shared),
@@ -192,33 +192,16 @@ def _agreement(unit: str, pairs: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _lengths(shared: pl.DataFrame) -> NDArray[np.int64]:
-    """Return how many frames each clip has, in order; the rows of a clip stand together."""
-    return shared["clip_id"].rle().struct.field("len").to_numpy().astype(np.int64)
+def clip_correlations(shared: pl.DataFrame) -> Floats:
+    """Return the correlation of `x` and `y` within each clip, those without one left out.
 
-
-def clip_correlations(x: Floats, y: Floats, lengths: NDArray[np.int64]) -> Floats:
-    """Return the correlation within each clip.
-
-    Parameters
-    ----------
-    x, y
-        The clips one after the other, shape (F,), finite.
-    lengths
-        Frames of each clip, at least 1, shape (clips,).
-
-    Returns
-    -------
-    Shape (clips,); NaN for clips that are too short (`MIN_FRAMES`) or in which one of the two does not move.
+    They are too short (`MIN_FRAMES`), or one of the two does not move.
     """
-    if not len(lengths):
-        return np.array([])
-    starts = np.cumsum(lengths) - lengths
-    moves = [np.maximum.reduceat(series, starts) > np.minimum.reduceat(series, starts) for series in (x, y)]
-    dx, dy = (series - np.repeat(np.add.reduceat(series, starts) / lengths, lengths) for series in (x, y))
-    power = np.add.reduceat(dx**2, starts) * np.add.reduceat(dy**2, starts)
-    counts = moves[0] & moves[1] & (lengths >= MIN_FRAMES)
-    return np.where(counts, np.add.reduceat(dx * dy, starts) / np.sqrt(np.where(counts, power, 1)), np.nan)
+    moves = (pl.col("x").max() > pl.col("x").min()) & (pl.col("y").max() > pl.col("y").min())
+    clips = shared.group_by("clip_id", maintain_order=True).agg(
+        r=pl.corr("x", "y"), counts=moves & (pl.len() >= MIN_FRAMES)
+    )
+    return clips.filter("counts")["r"].to_numpy()
 
 
 def f1_between(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
@@ -259,7 +242,3 @@ def _mean_of(values: Sequence[float] | Floats) -> float | None:
     known = np.asarray(values, dtype=np.float64)
     known = known[np.isfinite(known)]
     return float(known.mean()) if len(known) else None
-
-
-def _known(score: float) -> float | None:
-    return None if np.isnan(score) else score

@@ -1,8 +1,7 @@
 """On which clips a setting was trained and tested: the table `folds`, and what its captions must say of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -17,74 +16,39 @@ _LISTED = 20
 """Speakers of a part are named when they are no more than this."""
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """What a reader must know of the folds of a setting.
+class Protocol(NamedTuple):
+    """What a reader must know of the folds of a setting, in sentences.
 
     Attributes
     ----------
-    sentence
-        The protocol in words, with the copies of test audio that were left out; empty where nothing is said.
-    leaking
-        Speakers who are in test and in train or dev of the same fold; names that are `names.alike` are of one.
-    trained_on
-        The corpora that are trained on, if they are not the tested one alone.
-    without_dev
-        Whether no fold has dev clips.
-    departures
-        How the folds depart from what the protocol says, such as folds that are left out, and what else is to be known.
-    wrong
-        What makes figures wrong, such as classes that are tested and not taught.
+    warnings
+        What a caption must say: speakers in test and in train or dev of the same fold (names that are `names.alike` are
+        of one), training on other corpora, and what else makes figures wrong.
+    notes
+        What stands below a table: the protocol, with the copies of test audio that were left out, how the folds depart
+        from it, and whether no fold has dev clips.
     """
 
-    sentence: str
-    leaking: int
-    trained_on: tuple[str, ...]
-    without_dev: bool
-    departures: tuple[str, ...] = ()
-    wrong: tuple[str, ...] = ()
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a caption must say, as sentences."""
-        said = []
-        if self.leaking:
-            said.append(f"NOT speaker-independent: {_people(self.leaking)} both in training and in test.")
-        if self.trained_on:
-            said.append(f"Trained on {' and '.join(self.trained_on)}.")
-        return [*said, *self.wrong]
-
-    @property
-    def notes(self) -> list[str]:
-        """What the notes under a table say, as sentences."""
-        said = [self.sentence] if self.sentence else []
-        said += self.departures
-        if self.without_dev:
-            said.append("No clips are set aside to choose the epoch: the last one is kept.")
-        return said
-
-
-def _people(speakers: int) -> str:
-    return "1 speaker is" if speakers == 1 else f"{speakers:,} speakers are"
+    warnings: list[str]
+    notes: list[str]
 
 
 def protocol_of(run: OpenRun, one: Evaluated) -> Protocol:
-    """Return what is to be known of the folds of a setting; it is empty before they are made."""
+    """Return what is to be known of the folds of a setting; nothing before they are made."""
     found = run.folds(one)
     if found is None:
-        return Protocol("", 0, (), False)
+        return Protocol([], [])
     rows, made_by = found
-    corpus = one.corpus
+    warnings, notes = made_by.get("warnings", []), [made_by.get("sentence", ""), *made_by.get("notes", [])]
     trained = rows.filter(pl.col("part") == "train")["corpus"].unique().sort().to_list()
-    return Protocol(
-        sentence=_as_sentence(str(made_by.get("sentence", ""))),
-        # Of other corpora, only those are the same people whom `folds` has found to be.
-        leaking=len(_leaking(rows)) if trained == [corpus] or made_by.get("speaker_leaks") else 0,
-        trained_on=() if trained == [corpus] else tuple(trained),
-        without_dev=rows.filter(pl.col("part") == "dev").is_empty(),
-        departures=tuple(_as_sentence(str(note)) for note in made_by.get("notes", [])),
-        wrong=tuple(_as_sentence(str(warning)) for warning in made_by.get("warnings", [])),
-    )
+    # Of other corpora, only those are the same people whom `folds` has found to be.
+    leaking = _leaking(rows).height if trained == [one.corpus] or made_by.get("speaker_leaks") else 0
+    people = "1 speaker is" if leaking == 1 else f"{leaking:,} speakers are"
+    said = [f"NOT speaker-independent: {people} both in training and in test."] if leaking else []
+    said += [] if trained == [one.corpus] else [f"Trained on {' and '.join(trained)}."]
+    if rows.filter(pl.col("part") == "dev").is_empty():
+        notes.append("No clips are set aside to choose the epoch: the last one is kept")
+    return Protocol([*said, *map(_as_sentence, warnings)], [_as_sentence(note) for note in notes if note])
 
 
 def _as_sentence(text: str) -> str:

@@ -64,27 +64,19 @@ def _corpus_row(run: OpenRun, name: str) -> dict[str, Any]:
 
 def provenance_rows(run: OpenRun) -> Rows:
     """Say what made the artefacts of the plan: a row for each different provenance of a stage, in its order."""
-    merged: dict[str, dict[str, Any]] = {}
+    files: dict[str, int] = Counter()
     for entry in run.manifest:
         for way in entry["made"]:
-            row = _provenance_row(entry, way)
-            key = json.dumps({**row, "files": None}, sort_keys=True, allow_nan=False)
-            merged[key] = {**row, "files": row["files"] + merged[key]["files"]} if key in merged else row
-    return sorted(merged.values(), key=lambda row: list(STAGES).index(row["stage"]))
+            files[json.dumps(_provenance_row(entry, way))] += way["files"]
+    rows = [json.loads(text) | {"files": count} for text, count in files.items()]
+    return sorted(rows, key=lambda row: list(STAGES).index(row["stage"]))
 
 
 def _provenance_row(entry: Mapping[str, Any], way: Mapping[str, Any]) -> dict[str, Any]:
-    by = way["by"]
-    return {
-        "of": entry["of"],
-        "stage": entry["stage"],
-        "files": way["files"],
-        "stage_version": by.get("stage_version", by.get("options", {}).get("version")),
-        "package_version": by.get("package_version"),
-        "models": json.dumps(by.get("models", {}), sort_keys=True, allow_nan=False),
-        "options": json.dumps(by.get("options", {}), sort_keys=True, allow_nan=False),
-        "machine": json.dumps(way["machine"], sort_keys=True, allow_nan=False),
-    }
+    by = {"models": {}, "options": {}, "machine": way["machine"], **way["by"]}
+    details = {key: json.dumps(by[key], sort_keys=True, allow_nan=False) for key in ("models", "options", "machine")}
+    versions = {key: by.get(key) for key in ("stage_version", "package_version")}
+    return {"of": entry["of"], "stage": entry["stage"], "files": 0, **versions, **details}
 
 
 def machines(provenance: Rows) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
+from avpretext.inspect.overlay import View, drawn
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.stretches import Stretch
@@ -79,6 +80,12 @@ class Pictures:
             jpeg = next(stored, None)
             if wanted is None or frame in wanted:
                 yield frame, self._picture(frame, jpeg, clip)
+
+    def drawn(self, clip: Clip, frame: int, picture: Picture | None, view: View) -> Picture:
+        """Return what is shown of a frame with its landmarks; blank where it has no picture."""
+        return drawn(
+            self.blank() if picture is None else picture, None if clip.points is None else clip.points[frame], view
+        )
 
     def _picture(self, frame: int, jpeg: bytes | None, clip: Clip) -> Picture | None:
         """Return one frame as people see it."""

@@ -12,7 +12,7 @@ from avpretext.inspect import canvas, words
 from avpretext.inspect.canvas import Sheet, painted
 from avpretext.inspect.clip_pictures import Pictures
 from avpretext.inspect.find import said
-from avpretext.inspect.overlay import Picture, View, drawn, view_of
+from avpretext.inspect.overlay import Picture, View, view_of
 from avpretext.media.encode import write_mp4
 from avpretext.report.clip import Clip
 from avpretext.report.clip_panels import panels_of
@@ -94,10 +94,8 @@ def _frames(
         film[round(axis.top) : round(axis.bottom), at - CURSOR // 2 : at - CURSOR // 2 + CURSOR] = _rgb("warm")
         below = HEAD
         if view is not None:
-            points = None if clip.points is None else clip.points[frame]
             # Thumbnails would flash up for a frame now and then.
-            seen = picture if picture is not None and pictures.of_all else pictures.blank()
-            shown = drawn(seen, points, view)
+            shown = pictures.drawn(clip, frame, picture if pictures.of_all else None, view)
             film[HEAD : HEAD + shown.shape[0], MARGIN : MARGIN + shown.shape[1]] = shown
             below = HEAD + shown.shape[0]
         yield _reading(film, f"{time_s:.2f} s, frame {frame}", below, font, view is not None)

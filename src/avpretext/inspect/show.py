@@ -21,18 +21,12 @@ def run(
 
     Parameters
     ----------
-    config
-        Whose corpora and results are searched.
     name, corpus
         The clip, see `find.locate`.
     output
-        A .png or an .mp4; None: named after the clip, here.
-    whole
-        True: whole frames; False: cut to where the face goes.
-    height
-        Of an mp4, in pixels.
-    kind
-        Of a file that is named after the clip.
+        A .png or an .mp4; None: a file of this `kind`, named after the clip, here.
+    whole, height
+        See `movie.write`.
 
     Raises
     ------

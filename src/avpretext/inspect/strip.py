@@ -1,6 +1,5 @@
 """A clip as one PNG: some of its frames with the landmarks, over its signals, each frame above its own time."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from avpretext.inspect import canvas, words
 from avpretext.inspect.canvas import Sheet, painted
 from avpretext.inspect.clip_pictures import Pictures
 from avpretext.inspect.find import said
-from avpretext.inspect.overlay import Picture, View, drawn, view_of
+from avpretext.inspect.overlay import Picture, View, view_of
 from avpretext.report.clip import Clip
 from avpretext.report.clip_panels import panels_of
 from avpretext.shards import atomic_path
@@ -28,20 +27,11 @@ _TALLEST = 260
 
 
 def write(path: Path, clip: Clip, pictures: Pictures, whole: bool) -> None:
-    """Write the PNG.
-
-    Parameters
-    ----------
-    path
-        The file; it appears whole or not at all.
-    clip, pictures
-        What is drawn.
-    whole
-        True: whole frames; False: cut to where the face goes.
-    """
+    """Write the PNG; see `movie.write`."""
     shown = chosen(clip, pictures) if pictures.size else []
     span = WIDTH - 2 * MARGIN - canvas.NAMES
-    view = _view(clip, pictures, span // FRAMES - 6, whole)
+    box = (round((span // FRAMES - 6) * SCALE), round(_TALLEST * SCALE))
+    view = view_of(pictures.size, clip.points, box, whole) if pictures.size else None
     strip = round(view.size[1] / SCALE) + 26 if view else 0
     panels = panels_of(clip, canvas.UNITS, closely=True)
     emotions = canvas.TITLE + SCORES * len(clip.scores) + 14 if clip.scores else 0
@@ -60,7 +50,8 @@ def write(path: Path, clip: Clip, pictures: Pictures, whole: bool) -> None:
         pixels = sheet.pixels()
     if view:
         _place(pixels, clip, pictures, view, dict(zip(shown, lefts, strict=True)))
-    _save(path, pixels)
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, "PNG", optimize=True)
 
 
 def chosen(clip: Clip, pictures: Pictures) -> list[int]:
@@ -69,13 +60,6 @@ def chosen(clip: Clip, pictures: Pictures) -> list[int]:
         return sorted(frame for frame in pictures.small if frame < clip.frames)[:FRAMES]
     middles = (np.arange(FRAMES) + 0.5) / FRAMES * clip.frames
     return sorted({int(middle) for middle in middles})
-
-
-def _view(clip: Clip, pictures: Pictures, width: int, whole: bool) -> View | None:
-    """Return what is shown of each frame; None where there is nothing to show."""
-    if pictures.size is None:
-        return None
-    return view_of(pictures.size, clip.points, (round(width * SCALE), round(_TALLEST * SCALE)), whole)
 
 
 def _lefts(times: list[float], axis: canvas.TimeAxis, width: float) -> list[float]:
@@ -93,11 +77,10 @@ def _lefts(times: list[float], axis: canvas.TimeAxis, width: float) -> list[floa
 def _head(sheet: Sheet, clip: Clip, pictures: Pictures) -> None:
     sheet.text(MARGIN, 18, clip.clip_id, 19, bold=True)
     sheet.text(MARGIN, 44, words.headline(clip), 12, "muted")
-    note = f"Pictures: {pictures.note}"
     if clip.refusals:
         sheet.text(MARGIN, 62, said(clip.refusals), 12, "warm", bold=True)
     else:
-        sheet.text(MARGIN, 62, note, 10, "muted")
+        sheet.text(MARGIN, 62, f"Pictures: {pictures.note}", 10, "muted")
 
 
 def _scores(sheet: Sheet, clip: Clip, top: float) -> None:
@@ -111,14 +94,6 @@ def _place(pixels: Picture, clip: Clip, pictures: Pictures, view: View, lefts: d
     """Put the frames of the strip where they belong."""
     top = round(HEAD * SCALE)
     for frame, picture in pictures.every(clip, set(lefts)):
-        points = None if clip.points is None else clip.points[frame]
-        shown = drawn(picture if picture is not None else pictures.blank(), points, view)
+        shown = pictures.drawn(clip, frame, picture, view)
         left = round(lefts[frame] * SCALE)
         pixels[top : top + shown.shape[0], left : left + shown.shape[1]] = shown
-
-
-def _save(path: Path, pixels: Picture) -> None:
-    encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, "PNG", optimize=True)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.getvalue())

@@ -1,8 +1,6 @@
 """The page of the ablation: what each factor does, every system with its interval, and a table that can be sorted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -18,49 +16,13 @@ from avpretext.evaluation.printed import SIGNIFICANT
 from avpretext.evaluation.printed_ablation import level_name, shown_measures, system_name
 from avpretext.report import figures, page
 from avpretext.report.co_occurrence_chart import heat_map_of
-from avpretext.report.figures import Mark, Span
+from avpretext.report.figures import Mark
 from avpretext.shards import PathLike
 
 LOSS_COLOURS = {"base": "accent", "penalty": "warm"}
 
 Cell = tuple[str, float | None]
 """What a cell says, and the number that it is sorted by."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """Everything about one setting.
-
-    Attributes
-    ----------
-    heading, caption, warnings, headline, notes
-        What it is, what it was made on, what must not be missed, what came out, how it was tested; in sentences.
-    effect_caption, effect_header, effects, effect_chart
-        The table of levels, of each row its cells and whether its difference is significant; None without a chart.
-    losses
-        Name and colour of each loss.
-    co_occurrence
-        Heat map of the penalty; None where no system has it.
-    panels
-        Charts of the systems.
-    header, systems
-        The table of systems, of each row its cells, its class, and whether its difference is significant.
-    """
-
-    heading: str
-    caption: str
-    warnings: list[str]
-    headline: list[str]
-    notes: list[str]
-    effect_caption: str
-    effect_header: tuple[str, ...]
-    effects: list[tuple[list[str], bool]]
-    effect_chart: Markup | None
-    losses: list[tuple[str, str]]
-    co_occurrence: Markup | None
-    panels: list[Markup]
-    header: tuple[str, ...]
-    systems: list[tuple[list[Cell], str, bool]]
 
 
 def run(config: Config, output: Path, page: Path) -> None:
@@ -108,25 +70,25 @@ def _grid(found: Ablated) -> Rows:
     return [row for row in found.systems if row["role"] != "baseline"]
 
 
-def _section(name: str, found: Ablated, run: OpenRun) -> Section:
-    """Gather one setting; `name` is unique on the page."""
+def _section(name: str, found: Ablated, run: OpenRun) -> dict[str, Any]:
+    """Return what the template says of one setting; `name` is unique on the page."""
     protocol, config = protocol_of(run, found.one), run.config
-    return Section(
-        heading=found.one.heading,
-        caption=printed_ablation.system_caption(found, config),
-        warnings=protocol.warnings,
-        headline=printed_ablation.headline(found, config),
-        notes=protocol.notes,
-        effect_caption=printed_ablation.effect_caption(found),
-        effect_header=printed_ablation.EFFECT_HEADER,
-        effects=[(printed_ablation.effect_cells(row, config), _significant(row)) for row in found.effects],
-        effect_chart=_effect_chart(f"{name}-effects", found, config),
-        losses=[(level_name(loss, config), LOSS_COLOURS[loss]) for loss in _of(_grid(found), "loss")],
-        co_occurrence=heat_map_of(run, found.one, f"{name}-together"),
-        panels=_panels(name, found, config),
-        header=printed_ablation.header(found),
-        systems=[_table_row(row, found, config) for row in found.systems],
-    )
+    return {
+        "heading": found.one.heading,
+        "caption": printed_ablation.system_caption(found, config),
+        "warnings": protocol.warnings,
+        "headline": printed_ablation.headline(found, config),
+        "notes": protocol.notes,
+        "effect_caption": printed_ablation.effect_caption(found),
+        "effect_header": printed_ablation.EFFECT_HEADER,
+        "effects": [(printed_ablation.effect_cells(row, config), _significant(row)) for row in found.effects],
+        "effect_chart": _effect_chart(f"{name}-effects", found, config),
+        "losses": [(level_name(loss, config), LOSS_COLOURS[loss]) for loss in _of(_grid(found), "loss")],
+        "co_occurrence": heat_map_of(run, found.one, f"{name}-together"),
+        "panels": _panels(name, found, config),
+        "header": printed_ablation.header(found),
+        "systems": [_table_row(row, found, config) for row in found.systems],
+    }
 
 
 def _of(rows: Rows, factor: str) -> list[str]:
@@ -180,12 +142,7 @@ def _panels(name: str, found: Ablated, config: Config) -> list[Markup]:
     return charts
 
 
-def _span(row: dict[str, Any], lines: str, measure: str, config: Config) -> Span:
-    return Span(
-        line=level_name(row[lines], config),
-        value=row[measure],
-        low=row[f"{measure}_low"],
-        high=row[f"{measure}_high"],
-        name=system_name(row, config),
-        colour=LOSS_COLOURS[row["loss"]],
-    )
+def _span(row: dict[str, Any], lines: str, measure: str, config: Config) -> Mark:
+    low, high = row[f"{measure}_low"], row[f"{measure}_high"]
+    line, colour = level_name(row[lines], config), LOSS_COLOURS[row["loss"]]
+    return Mark(system_name(row, config), row[measure], low, high, line=line, colour=colour)

@@ -1,8 +1,7 @@
 """What the page says: rows and charts for each of its sections, read from the results folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,82 +22,12 @@ from avpretext.systems import SCRATCH
 WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
 
 
-class Matrix(NamedTuple):
-    """A confusion matrix to show: its cells are (clips, share of the row or None)."""
-
-    initialisation: str
-    classes: list[str]
-    rows: list[tuple[str, list[tuple[float, float | None]]]]
-
-
-class Folds(NamedTuple):
-    """Which clips trained, chose the epoch and tested: header, and cells of each fold after its name."""
-
-    notes: list[str]
-    header: tuple[str, ...]
-    rows: list[tuple[str, list[str]]]
-
-
-class PairedTest(NamedTuple):
-    """A system against scratch in one measure, corrected in a family, over so many speakers and trainings.
-
-    Of difference, both ends of its interval, p and corrected p: text, number to sort by, whether it stands out.
-    """
-
-    name: str
-    measure: str
-    family: str
-    speakers: int
-    seeds: int
-    numbers: list[tuple[str, float | None, bool]]
-
-
-@dataclass(frozen=True)
-class Result:
-    """Everything about one corpus, label target and protocol.
-
-    Attributes
-    ----------
-    heading, caption, covered, warnings, headline
-        What it is, what the table was made on, what must not be missed, and what came out, in sentences.
-    header, rows
-        The printed table: of each row its name, its cells, its class (baseline, scratch or none), and for each
-        pretext task whether it is in; no tasks for what is no initialisation.
-    measure
-        The measure of the charts.
-    chance
-        What guessing would score, as a sentence; empty where that is not known.
-    class_rows, matrices
-        F1 of each class, and confusion matrices; empty where there are no classes, or several per clip.
-    tests
-        Each system against scratch.
-    """
-
-    heading: str
-    caption: str
-    warnings: list[str]
-    covered: str
-    headline: str
-    header: tuple[str, ...]
-    rows: list[tuple[str, list[str], str, list[bool]]]
-    measure: str
-    chance: str
-    charts: list[Markup]
-    classes: list[str]
-    class_rows: list[tuple[str, list[float | None]]]
-    matrices: list[Matrix]
-    folds: Folds | None
-    tests: list[PairedTest]
-    co_occurrence: Markup | None = None
-    curves: list[Markup] = field(default_factory=list)
-
-
-def found_results(run: OpenRun) -> list[Result]:
-    """Return a result for each corpus and setting that was evaluated."""
+def found_results(run: OpenRun) -> list[dict[str, Any]]:
+    """Return what the template says of each corpus and setting that was evaluated."""
     return [_result(f"result-{number}", one, run) for number, one in enumerate(run.evaluated())]
 
 
-def _result(name: str, one: Evaluated, run: OpenRun) -> Result:
+def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
     """Gather a result; `name` is unique on the page."""
     rows, scoring, config = results.main_rows(run, one), one.scoring, run.config
     protocol = fold_table.protocol_of(run, one)
@@ -109,40 +38,44 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> Result:
     for row in per_class:
         by_start[printed.start_name(row["initialisation"], config)][row["class"]] = row.get("f1")
     classes = sorted({row["class"] for row in per_class})
-    folds = fold_table.compact(fold_table.fold_rows(run, one))
-    header = ("Trained on", "Epoch chosen on", "Tested on", "Left out")
-    return Result(
-        heading=one.heading,
-        caption=printed.caption(one, rows, config),
-        covered=printed.coverage(printed.named(rows, config)),
-        warnings=protocol.warnings,
-        headline=printed.headline(rows, scoring, config),
-        header=printed.header(scoring)[1:],
-        rows=[_table_row(row, scoring, config) for row in rows],
-        measure=scoring.main_name,
-        chance=f"Guessing would give a UAR of {1 / len(classes):.3f}." if scoring.matrix else "",
-        charts=_interval_charts(name, rows, scoring),
-        classes=classes,
-        class_rows=[(start, [found.get(label) for label in classes]) for start, found in by_start.items() if classes],
-        matrices=_matrices(run.scores(one, "confusion"), config),
-        folds=Folds(protocol.notes, header[: len(folds[0][1])], folds) if folds else None,
-        tests=_tests(one, run),
-        co_occurrence=heat_map_of(run, one, f"{name}-together") if config.finetune.loss == "penalty" else None,
-        curves=_finetune_curves(name, one, run),
-    )
+    together = heat_map_of(run, one, f"{name}-together") if config.finetune.loss == "penalty" else None
+    return {
+        "heading": one.heading,
+        "caption": printed.caption(one, rows, config),
+        "covered": printed.coverage(printed.named(rows, config)),
+        "warnings": protocol.warnings,
+        "notes": protocol.notes,
+        "headline": printed.headline(rows, scoring, config),
+        "header": printed.header(scoring)[1:],
+        "rows": [_table_row(row, scoring, config) for row in rows],
+        "measure": scoring.main_name,
+        "chance": f"Guessing would give a UAR of {1 / len(classes):.3f}." if scoring.matrix else "",
+        "charts": _interval_charts(name, rows, scoring),
+        "classes": classes,
+        "class_rows": [(start, [found.get(name) for name in classes]) for start, found in by_start.items() if classes],
+        "matrices": _matrices(run.scores(one, "confusion"), config),
+        "folds": fold_table.compact(fold_table.fold_rows(run, one)),
+        "tests": [_test(row, config) for row in tests_of(run, one)],
+        "co_occurrence": together,
+        "curves": _finetune_curves(name, one, run),
+    }
 
 
-def _tests(one: Evaluated, run: OpenRun) -> list[PairedTest]:
+def tests_of(run: OpenRun, one: Evaluated) -> Rows:
     """Return every test of a setting, the main measure first."""
-    found = []
-    for row in sorted(run.scores(one, "comparisons").to_dicts(), key=lambda row: row["measure"] != one.scoring.main):
-        sure = row["p_holm"] is not None and row["p_holm"] < printed.SIGNIFICANT
-        numbers = [(decimal(row[name], 3, sign=True), row[name], False) for name in ("difference", "ci_low", "ci_high")]
-        numbers += [(probability(row[name]), row[name], sure and name == "p_holm") for name in ("p_value", "p_holm")]
-        named = (printed.start_name(row["initialisation"], run.config), MEASURE_NAMES[row["measure"]], row["family"])
-        shown = [(text.replace("-", "−"), value, bold) for text, value, bold in numbers]
-        found.append(PairedTest(*named, row["speakers"], row["seeds"], shown))
-    return found
+    return sorted(run.scores(one, "comparisons").to_dicts(), key=lambda row: row["measure"] != one.scoring.main)
+
+
+def _test(row: dict[str, Any], config: Config) -> dict[str, Any]:
+    """Return a paired test; of each number its text, the value to sort by, and whether it stands out."""
+    sure = row["p_holm"] is not None and row["p_holm"] < printed.SIGNIFICANT
+    texts = {name: decimal(row[name], 3, sign=True) for name in ("difference", "ci_low", "ci_high")}
+    texts |= {name: probability(row[name]) for name in ("p_value", "p_holm")}
+    return row | {
+        "name": printed.start_name(row["initialisation"], config),
+        "measure": MEASURE_NAMES[row["measure"]],
+        "numbers": [(text.replace("-", "−"), row[name], sure and name == "p_holm") for name, text in texts.items()],
+    }
 
 
 def _table_row(row: dict[str, Any], scoring: Scoring, config: Config) -> tuple[str, list[str], str, list[bool]]:
@@ -178,17 +111,15 @@ def _marks(rows: Rows, column: str) -> list[figures.Mark]:
     ]
 
 
-def _matrices(rows: pl.DataFrame, config: Config) -> list[Matrix]:
-    by_start = rows.group_by("initialisation", maintain_order=True)
-    return [_matrix(printed.start_name(str(start), config), part) for (start,), part in by_start]
-
-
-def _matrix(name: str, rows: pl.DataFrame) -> Matrix:
-    lines = [
-        (str(label), list(zip(part["count"], part["share"], strict=True)))
-        for (label,), part in rows.group_by("label", maintain_order=True)
-    ]
-    return Matrix(name, rows["predicted"].unique(maintain_order=True).to_list(), lines)
+def _matrices(rows: pl.DataFrame, config: Config) -> list[dict[str, Any]]:
+    """Return the confusion matrices; cells are (clips, share of the row or None)."""
+    return [
+        {"initialisation": printed.start_name(str(start), config),
+         "classes": part["predicted"].unique(maintain_order=True).to_list(),
+         "rows": [(str(label), list(zip(cells["count"], cells["share"], strict=True)))
+                  for (label,), cells in part.group_by("label", maintain_order=True)]}
+        for (start,), part in rows.group_by("initialisation", maintain_order=True)
+    ]  # fmt: skip
 
 
 Line = tuple[list[float], list[float]]

@@ -1,7 +1,7 @@
 """Charts of distributions: ridges of features, and the values behind the labels with their thresholds."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
@@ -27,8 +27,7 @@ FILLS = {
 """What became of a value -> opacity, and whether it has the colour of the task or one of those that no label has."""
 
 
-@dataclass(frozen=True)
-class Ridge:
+class Ridge(NamedTuple):
     """A distribution on a line of its own: its name, its histogram, and a number to stand at the end."""
 
     name: str
@@ -40,8 +39,7 @@ Captioned = tuple[Markup, str]
 """A chart and its caption."""
 
 
-@dataclass(frozen=True)
-class FeatureCharts:
+class FeatureCharts(NamedTuple):
     """Charts that stand together: of energy and motion, and beside them of action units; `corpus` may be empty."""
 
     corpus: str
@@ -136,12 +134,8 @@ def ridges(
 
     Parameters
     ----------
-    rows
-        From top to bottom.
-    name, title
-        Unique name of the figure on the page; what is shown.
-    colour
-        One of `theme.COLOURS`.
+    name, title, colour
+        See `figures`.
     height_of
         From the shares of a row's bins to heights.
     height
@@ -218,9 +212,9 @@ def of_labels(values: LabelValues, name: str) -> Markup:
 def _draw_threshold(axes: Axes, values: LabelValues) -> None:
     """Draw the threshold as a dashed line; several as a band from the smallest to the largest, the median within."""
     low, median, high = values.thresholds
-    if values.count > 1:
+    if values.several > 1:
         axes.axvspan(low, high, color=COLOURS["muted"], alpha=0.15, linewidth=0)
     axes.axvline(median, color=COLOURS["ink"], linewidth=1.4, linestyle=(0, (4, 2)))
-    text = f"{median:.3g}" if values.count == 1 else f"{median:.3g}, median of {values.count:,}"
+    text = f"{median:.3g}" if values.several == 1 else f"{median:.3g}, median of {values.several:,}"
     axes.annotate(text, (median, 1), (4, -2), xycoords=axes.get_xaxis_transform(), textcoords="offset points",
                   va="top", fontsize=11)  # fmt: skip

@@ -5,6 +5,7 @@ What is held does not grow with the number or the length of the clips.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,20 +86,11 @@ def unit_histogram() -> Histogram:
     return Histogram(0, 1, 50, mark=ACTIVE)
 
 
-@dataclass(frozen=True)
-class Features:
+class Features(NamedTuple):
     """How the features of a corpus are distributed over its frames; empty or None where a feature is not there.
 
-    Attributes
-    ----------
-    corpus
-        Its name.
-    energy
-        In dB relative to full scale, per 10 ms.
-    motion
-        Region to speed, in inter-ocular distances per second, per video frame with a face.
-    units
-        Action unit to intensity, per video frame with a face.
+    Energy is in dB relative to full scale, per 10 ms; motion by region, in inter-ocular distances per second, and
+    action units by their intensity, per video frame with a face.
     """
 
     corpus: str

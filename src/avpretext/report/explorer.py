@@ -7,7 +7,6 @@ clip needs some 700 bytes beside its pictures.
 import base64
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -41,32 +40,7 @@ GAP = 255
 """Stands for a stretch without any value; 0 to 254 are the values from the bottom to the top."""
 
 
-@dataclass(frozen=True)
-class Explorer:
-    """What the page needs of the explorer.
-
-    Attributes
-    ----------
-    data
-        JSON to stand within a script element.
-    sentence
-        Which clips these are.
-    shown
-        How many, refused ones included.
-    pictures
-        Whether any has pictures.
-    fastest
-        Landmark speed at the top of its traces, in inter-ocular distances per second.
-    """
-
-    data: Markup
-    sentence: str
-    shown: int
-    pictures: bool
-    fastest: float
-
-
-def explore(run: OpenRun, choice: Choice, fastest: float) -> Explorer | None:
+def explore(run: OpenRun, choice: Choice, fastest: float) -> dict[str, Any] | None:
     """Gather what is known of the chosen clips; None where none is chosen.
 
     Parameters
@@ -88,11 +62,16 @@ def explore(run: OpenRun, choice: Choice, fastest: float) -> Explorer | None:
         "clips": clips,
         "refused": refused,
     }
-    pictures = any("pictures" in clip for clip in clips)
-    return Explorer(_as_script(data), choice.sentence(), len(clips) + len(refused), pictures, fastest)
+    return {
+        "data": as_script(data),
+        "sentence": choice.sentence(),
+        "shown": len(clips) + len(refused),
+        "pictures": any("pictures" in clip for clip in clips),
+        "fastest": fastest,
+    }
 
 
-def _as_script(data: Mapping[str, Any]) -> Markup:
+def as_script(data: Mapping[str, Any]) -> Markup:
     """Return JSON in which nothing can end the script element that it stands in."""
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

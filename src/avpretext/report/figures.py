@@ -1,8 +1,11 @@
-"""The charts of the report: each takes plain rows or arrays and returns SVG to stand within the page."""
+"""The charts of the report: each takes plain rows or arrays and returns SVG to stand within the page.
+
+Of every chart `name` is unique on the page, `title` says what is shown, colours are names of `theme.COLOURS`, and rows
+come from top to bottom.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -18,44 +21,27 @@ _MARK_HEIGHT = 38
 """Pixels for a mark with a line of text above it."""
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A score with its interval.
+class Mark(NamedTuple):
+    """A score with its interval, of which low and high may be None.
 
-    Attributes
-    ----------
-    name
-        Of what it is the score.
-    value, low, high
-        The score and its interval; low and high may be None.
-    kind
-        `pretext`, `scratch`, or `baseline` for what is no initialisation.
+    `kind` is `pretext`, `scratch`, or `baseline` for what is no initialisation. Of `spans`, `line` is the line that the
+    score is on, which it may share with others, and `colour` its colour.
     """
 
     name: str
     value: float
     low: float | None
     high: float | None
-    kind: Literal["pretext", "scratch", "baseline"] = "pretext"
+    kind: str = "pretext"
+    line: str = ""
+    colour: str = "accent"
 
 
 def intervals(marks: Sequence[Mark], name: str, title: str, *, zero: float | None = None, sign: bool = False) -> Markup:
-    """Draw a mark and an interval per score, its name above and the number beside.
+    """Draw a mark and an interval per score, its name above and the number beside, with a dashed line at `zero`.
 
-    Names stand above their line, not beside it, so that the chart is narrow enough for a phone.
-
-    Parameters
-    ----------
-    marks
-        From top to bottom.
-    name
-        Unique name of the figure on the page.
-    title
-        What is shown.
-    zero
-        Where to draw the line to compare with; None: nowhere.
-    sign
-        Whether numbers carry their sign.
+    Names stand above their line, not beside it, so that the chart is narrow enough for a phone. `sign`: numbers carry
+    their sign.
     """
     with style():
         chart, (axes,) = figure(430, _MARK_HEIGHT * len(marks) + 52)
@@ -92,43 +78,10 @@ def _draw_mark(axes: Axes, place: int, mark: Mark, number: str) -> None:
     axes.annotate(number, (1, place), (0, 7), ha="right", **above)
 
 
-@dataclass(frozen=True)
-class Span:
-    """A score with its interval, on a line that it may share with others.
-
-    Attributes
-    ----------
-    line
-        Name of the line.
-    value, low, high
-        The score and its interval; low and high may be None.
-    name
-        Of what it is the score.
-    colour
-        One of `theme.COLOURS`.
-    """
-
-    line: str
-    value: float
-    low: float | None
-    high: float | None
-    name: str
-    colour: str
-
-
-def spans(marks: Sequence[Span], name: str, title: str, reference: float | None, limits: tuple[float, float]) -> Markup:
+def spans(marks: Sequence[Mark], name: str, title: str, reference: float | None, limits: tuple[float, float]) -> Markup:
     """Draw scores on named lines, those of one line side by side, with a dashed line at the score to compare with.
 
-    Parameters
-    ----------
-    marks
-        The scores; lines come in their order.
-    name, title
-        Unique name of the figure on the page; what is shown.
-    reference
-        The score to compare with; None: no line.
-    limits
-        Range of the scores, so that figures side by side compare.
+    `limits` is the range of the scores, so that figures side by side compare.
     """
     lines = list(dict.fromkeys(mark.line for mark in marks))
     colours = list(dict.fromkeys(mark.colour for mark in marks))
@@ -149,7 +102,7 @@ def spans(marks: Sequence[Span], name: str, title: str, reference: float | None,
         return inline(chart, name, f"{title}: " + "; ".join(_spoken(mark, False) for mark in marks))
 
 
-def _spoken(mark: Mark | Span, sign: bool) -> str:
+def _spoken(mark: Mark, sign: bool) -> str:
     text = f"{mark.name} {decimal(mark.value, 3, sign)}"
     if mark.low is None:
         return text
@@ -170,19 +123,7 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
 def bars(
     rows: Sequence[tuple[str, float, str]], name: str, title: str, colour: str, faint: Sequence[str] = ()
 ) -> Markup:
-    """Draw a bar per row.
-
-    Parameters
-    ----------
-    rows
-        Name of the bar, its length, and what to write at its end.
-    name, title
-        Unique name of the figure on the page; what is shown.
-    colour
-        One of `theme.COLOURS`.
-    faint
-        Bars that are drawn in grey: what is not a label, or not a cost.
-    """
+    """Draw a bar per row: its name, its length, and what to write at its end; bars in `faint` are drawn in grey."""
     with style():
         chart, (axes,) = figure(340, _ROW_HEIGHT * 0.85 * len(rows) + 34)
         lengths = [length for _, length, _ in rows]
@@ -214,12 +155,8 @@ def curves(
     ----------
     lines
         Name -> (epochs, values).
-    name, title
-        Unique name of the figure on the page; what is shown.
-    colours
-        Name of a line -> one of `theme.COLOURS`.
-    bands
-        Name of a line -> (lower, upper), drawn around it.
+    colours, bands
+        Name of a line -> its colour, and (lower, upper) drawn around it.
     limits
         Range of the values, so that figures side by side compare.
     legend
@@ -266,15 +203,7 @@ def units(rows: Sequence[tuple[str, float | None, float | None]], name: str, oth
 
 
 def firing(rows: Sequence[tuple[str, float, float]], name: str) -> Markup:
-    """Draw how often each action unit fires.
-
-    Parameters
-    ----------
-    rows
-        Action unit, share of the clips in which it fires, share of the frames in which it is active; 0..1.
-    name
-        Unique name of the figure on the page.
-    """
+    """Draw how often each action unit fires: in what share of the clips, and of the frames, 0..1."""
     with style():
         chart, (axes,) = figure(430, 19 * len(rows) + 62)
         places = range(len(rows))

@@ -1,6 +1,6 @@
 """What the page says of labels: thresholds on the values, balance per speaker, agreement between the tasks."""
 
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -22,8 +22,7 @@ Cell = tuple[float, float]
 """Chunks or clips, and their share of those of the speaker."""
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Columns of a table of speakers that belong together: the task, or target to learn, and its labels."""
 
     task: str
@@ -31,24 +30,13 @@ class Group:
     labels: list[str]
 
 
-@dataclass(frozen=True)
-class SpeakerTable:
+class SpeakerTable(NamedTuple):
     """Balance per speaker: of each speaker its name, its clips, and a task and cell for each label of each group."""
 
     corpus: str
     groups: list[Group]
     rows: list[tuple[str, int, list[tuple[str, Cell | None]]]]
     speakers: int
-
-
-@dataclass(frozen=True)
-class AgreementTable:
-    """How labels of two tasks go together: of each row its label and, per column, count and share of the row."""
-
-    title: str
-    says: str
-    columns: list[str]
-    rows: list[tuple[str, list[tuple[int, float]]]]
 
 
 def threshold_charts(run: OpenRun) -> dict[str, list[list[Markup]]]:
@@ -108,24 +96,26 @@ def _counted(rows: Rows) -> dict[tuple[str, str, str, str | None], Cell]:
     return counted
 
 
-def agreement_tables(run: OpenRun) -> dict[str, list[AgreementTable]]:
+def agreement_tables(run: OpenRun) -> dict[str, list[dict[str, Any]]]:
     """Return, for each corpus, how the labels of each pair of tasks go together."""
-    tables: dict[str, list[AgreementTable]] = {}
+    tables: dict[str, list[dict[str, Any]]] = {}
     for one in agreements(run):
         tables.setdefault(one.corpus, []).append(_agreement_table(one))
     return tables
 
 
-def _agreement_table(found: Agreement) -> AgreementTable:
-    """Return the labels of the second task as rows, so that emotions stand below each other."""
+def _agreement_table(found: Agreement) -> dict[str, Any]:
+    """Return the labels of the second task as rows, so that emotions stand below each other: counts and shares."""
     kappa = "" if found.kappa is None else f", Cohen’s κ {_number(found.kappa)}"
-    says = f"Cramér’s V {_number(found.association)}{kappa}; n = {found.chunks:,} chunks of {found.clips:,} clips"
-    counts = found.counts.T
-    rows = [
-        (label, [(int(count), float(count / max(line.sum(), 1))) for count in line])
-        for label, line in zip(found.columns, counts, strict=True)
-    ]
-    return AgreementTable(f"{found.other} by {found.one}", says, [f"{found.one} {label}" for label in found.rows], rows)
+    return {
+        "title": f"{found.other} by {found.one}",
+        "says": f"Cramér’s V {_number(found.association)}{kappa}; n = {found.chunks:,} chunks of {found.clips:,} clips",
+        "columns": [f"{found.one} {label}" for label in found.rows],
+        "rows": [
+            (label, [(int(count), float(count / max(line.sum(), 1))) for count in line])
+            for label, line in zip(found.columns, found.counts.T, strict=True)
+        ],
+    }
 
 
 def _number(value: float) -> str:

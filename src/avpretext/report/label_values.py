@@ -1,8 +1,7 @@
 """The values behind the labels, and the thresholds that make labels of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,28 +15,23 @@ MEASURES = {
 }
 
 
-@dataclass(frozen=True)
-class LabelValues:
-    """How the values of one decision are distributed.
+class LabelValues(NamedTuple):
+    """How the values of one decision of a pretext task are distributed.
 
     Attributes
     ----------
-    task, title
-        The pretext task; what the values are.
     groups
         What became of them (`high`, `low`, `dead zone`; `labelled`, `none`, ...) to their histogram, all of the same
         bins.
     thresholds
-        The smallest, the median and the largest threshold; all alike where one holds for all.
-    count
-        How many thresholds there are.
+        The smallest, the median and the largest of `several` thresholds; all alike where one holds for all.
     """
 
     task: str
     title: str
     groups: Mapping[str, Histogram]
     thresholds: tuple[float, float, float]
-    count: int = 1
+    several: int = 1
 
 
 def label_values(run: OpenRun) -> dict[str, list[LabelValues]]:

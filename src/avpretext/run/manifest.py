@@ -64,4 +64,7 @@ def _way(file: str) -> dict[str, Any]:
     way: dict[str, Any] = {"by": {}, "machine": {}, "from": [] if recipe is None else sorted(recipe.inputs)}
     if file.endswith(".parquet"):
         return way | {"by": shards.read_provenance(file), "machine": shards.read_machine(file)}
-    return way if recipe is None else way | {"by": {"stage": recipe.stage, "options": dict(recipe.options)}}
+    if recipe is None:
+        return way
+    options = dict(recipe.options)
+    return way | {"by": {"stage": recipe.stage, "stage_version": options.pop("version", None), "options": options}}
