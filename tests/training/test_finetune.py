@@ -14,9 +14,8 @@ from avpretext.models.losses import concordance
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finetune, pretrain
 from avpretext.training.dev_scores import label_macro_f1
-from avpretext.training.fold_parts import FoldTable, read_folds
 from avpretext.training.loop import mixed_precision
-from avpretext.training.target_rows import read_targets
+from avpretext.training.predictions import LabelledFolds
 
 from .conftest import CLASSES, VALUES, TinyCorpus, config
 
@@ -48,10 +47,9 @@ def features(*corpora: TinyCorpus) -> dict[str, dict[str, list[Path]]]:
     return {corpus.name: {"speech": corpus.speech} for corpus in corpora}
 
 
-def read_clips(tiny: TinyCorpus) -> tuple[finetune.LabelledClips, FoldTable]:
-    table = read_folds(tiny.folds)
-    known = read_targets({tiny.name: tiny.targets()})
-    return finetune.read_clips(features(tiny), known, table, config()), table
+def read_clips(tiny: TinyCorpus) -> tuple[finetune.LabelledClips, LabelledFolds]:
+    labelled = LabelledFolds.read({tiny.name: tiny.targets()}, tiny.folds)
+    return finetune.read_clips(features(tiny), labelled, config()), labelled
 
 
 @pytest.fixture(scope="module")

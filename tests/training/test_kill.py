@@ -134,7 +134,7 @@ def test_a_run_goes_on_from_its_last_epoch_and_ends_with_the_same_predictions(
         assert kept.exists()
         assert not kept.with_name(f"{first}.resume.safetensors").exists(), "it was killed in its first run"
     done = subprocess.run(arguments, check=True, capture_output=True, text=True)
-    assert f"run {first}: going on after epoch" in done.stderr
+    assert f"{first}.epoch.safetensors: going on after epoch" in done.stderr
     for name in TUNED:
         assert (disturbed / name).read_bytes() == (undisturbed / name).read_bytes()
     assert not (disturbed / finished.FOLDER).exists()

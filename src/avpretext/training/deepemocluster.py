@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from avpretext import shards
 from avpretext.config import Config
 from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
-from avpretext.flow import schemas
 from avpretext.models.cluster_network import DeepEmoCluster, make_deepemocluster
 from avpretext.progress import progress
 from avpretext.systems import DEEPEMOCLUSTER
@@ -29,13 +27,13 @@ from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finite
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
 from avpretext.training.data import SpeechChunks
-from avpretext.training.finished import FinishedRuns, Run, State, UnfinishedRun, fingerprint, said_of
-from avpretext.training.fold_parts import Fold, FoldTable, read_folds
+from avpretext.training.finished import FinishedRuns, State, UnfinishedRun, fingerprint
+from avpretext.training.fold_parts import Fold, FoldTable
 from avpretext.training.loop import HistoryRow, Target, network_seed, torch_device
 from avpretext.training.objectives import TASK, Objective, make_objective
-from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
+from avpretext.training.predictions import LabelledFolds, Prediction, Run
 from avpretext.training.spectrograms import Rows, Sound, read_spectrograms, spectrogram_grid
-from avpretext.training.target_rows import Targets, read_targets
+from avpretext.training.target_rows import Targets
 
 TRUNK_RATE, ADAM_RATE, TOP_RATE = 1e-3, 5e-4, 0.05
 """Learning rates, as published: SGD and Adam of the trunk, SGD of the top layer of the clusters."""
@@ -75,10 +73,12 @@ def run(
         A corpus has no features, or there are fewer chunks than clusters.
     """
     torch.set_num_threads(threads)
-    known, table = read_targets(targets), read_folds(folds)
+    labelled = LabelledFolds.read(targets, folds)
+    known, table = labelled
     unlabelled = {corpus: speaker_of_each(files) for corpus, files in index.items()}
-    labelled = {corpus: table.speakers_of(corpus) for corpus in {clip.corpus for clip in table.clips}}
-    wanted = {corpus: unlabelled.get(corpus, {}) | labelled.get(corpus, {}) for corpus in {*unlabelled, *labelled}}
+    wanted = {
+        corpus: unlabelled.get(corpus, {}) | table.speakers_of(corpus) for corpus in {*unlabelled, *table.corpora}
+    }
     if missing := sorted(set(wanted) - set(features)):
         raise UserError(f"{table.setting}: no log_mel features of {missing[0]} are given; name their shards")
     options = config.deepemocluster
@@ -88,33 +88,34 @@ def run(
         "losses": [config.seed, config.finetune.class_balance, config.finetune.label_smoothing],
         "clips": [heard.clip_ids, sorted(unlabelled.items())],
         "learnt": [known.kind, known.classes, sorted((name, list(value)) for name, value in known.values.items())],
-        "folds": said_of(table),
+        "folds": table.plain(),
     }
     finished = FinishedRuns(output, fingerprint("deepemocluster", made_from, [heard.steps, heard.mask]))
-    runs = list(
-        progress(
-            _runs(heard, unlabelled, known, table, config, finished),
-            total=len(table.folds) * options.seeds * len(options.variants),
-            unit="runs",
-            label=f"deepemocluster {table.setting}",
-        )
+    runs = progress(
+        _runs(heard, unlabelled, labelled, config, finished),
+        total=len(table.folds) * options.seeds * len(options.variants),
+        unit="runs",
+        label=f"deepemocluster {table.setting}",
     )
-    write(runs, known, table, config, output)
+    by_system = sorted(runs, key=lambda entry: entry[0])
+    shaping = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "deepemocluster")}
+    losses = {name: getattr(config.finetune, name) for name in ("class_balance", "label_smoothing")}
+    labelled.write(by_system, "deepemocluster", {"seed": config.seed, **shaping, "finetune": losses}, output)
     finished.remove()
 
 
 def _runs(
     heard: SpeechChunks,
     unlabelled: Mapping[str, Mapping[str, str]],
-    known: Targets,
-    table: FoldTable,
+    labelled: LabelledFolds,
     config: Config,
     finished: FinishedRuns,
 ) -> Iterator[tuple[str, Run]]:
     """Yield the name of each system with one of its runs."""
+    known, table = labelled
     values = np.zeros((len(heard.clip_ids), len(known.classes)), np.float32)
-    labelled = [row for row, name in enumerate(heard.clip_ids) if name in known.values]
-    values[labelled] = known.values_of([heard.clip_ids[row] for row in labelled])
+    rows_known = [row for row, name in enumerate(heard.clip_ids) if name in known.values]
+    values[rows_known] = known.values_of([heard.clip_ids[row] for row in rows_known])
     for fold in table.folds:
         rows = fold.rows(heard.clip_ids)
         sound = Sound(heard, rows["train"], torch_device(config.deepemocluster.device))
@@ -371,19 +372,3 @@ class Optimisers:
         loss.backward()  # type: ignore[no-untyped-call]
         for optimiser in optimisers:
             optimiser.step()
-
-
-def write(runs: Sequence[tuple[str, Run]], known: Targets, table: FoldTable, config: Config, output: Path) -> None:
-    """Write predictions and history, by system, fold, seed, split and clip."""
-    options = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "deepemocluster")}
-    options["finetune"] = {name: getattr(config.finetune, name) for name in ("class_balance", "label_smoothing")}
-    made_by = shards.provenance("deepemocluster", {"seed": config.seed, **options}, **provenance_of(known, table))
-    named = [
-        (result, {"initialisation": name, "fold": result.fold, "seed": result.seed})
-        for name, result in sorted(runs, key=lambda entry: entry[0])
-    ]
-    clips = {clip.key: clip for clip in table.clips}
-    predictions = [row for result, one in named for row in prediction_rows(result.predictions, one, clips, known)]
-    shards.write_table(output / "predictions.parquet", predictions, schemas.PREDICTIONS, made_by)
-    history = [{**one, **row._asdict()} for result, one in named for row in result.history]
-    shards.write_table(output / "history.parquet", history, schemas.FINETUNE_HISTORY, made_by)
