@@ -129,7 +129,7 @@ def network_and_batch() -> tuple[Any, torch.Tensor, torch.Tensor]:
 
 def attribute() -> tuple[Attribute, Target]:
     values = np.random.default_rng(0).normal(size=(12, 1)).astype(np.float32)
-    objective = Attribute(values, config().finetune)
+    objective = Attribute(values)
     return objective, objective.target(values)
 
 

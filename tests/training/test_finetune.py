@@ -335,6 +335,6 @@ def test_a_class_that_only_test_speakers_show_is_warned_of(tmp_path: Path, capsy
     corpus.write()
     hard = {name: [0.0, *values] for name, values in VALUES["hard"].items()}
     corpus.write_targets("hard", ("bored", *CLASSES), **hard, bored=[1.0, 0, 0, 0])
-    clips, table = read_clips(corpus)
-    finetune.warn_of_missing_classes(clips, table.folds)
+    clips, labelled = read_clips(corpus)
+    finetune.warn_of_missing_classes(clips, labelled.table.folds)
     assert capsys.readouterr().err.count("tests 'bored' and learns it from no clip") == 1
