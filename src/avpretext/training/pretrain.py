@@ -190,15 +190,16 @@ def read_chunks(
 def read_classes(
     tasks: Sequence[str], labels: Mapping[str, Mapping[str, Path]], options: PretrainOptions
 ) -> dict[str, list[str]]:
-    """Return the names of each task's classes: none for a chunk task, the emotions of the label table for `emotion`.
+    """Return the names of each task's classes.
 
-    Those of `clusters` are their numbers.
+    A chunk task has none; those of a clip task have a column of scores in its label tables; those of `clusters` are
+    their numbers.
     """
     names: dict[str, list[str]] = {task: [] for task in tasks}
-    if "emotion" in names:
-        tables = [tables["emotion"] for tables in labels.values() if "emotion" in tables]
+    for task in names.keys() - set(CHUNK_TASKS):
+        tables = [tables[task] for tables in labels.values() if task in tables]
         scores = {column for table in tables for column in shards.columns_of(table) if column.startswith("score_")}
-        names["emotion"] = sorted(column.removeprefix("score_") for column in scores)
+        names[task] = sorted(column.removeprefix("score_") for column in scores)
     if CLUSTERS in names:
         names[CLUSTERS] = [str(number) for number in range(options.clusters.count)]
     return names
