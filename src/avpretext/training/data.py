@@ -222,7 +222,7 @@ def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str) -> Speech
 
 def in_deviations(steps: Tensor, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> Tensor:
     """Change steps (..., F) in place to deviations from the mean (F,): NaN 0, clipped to plus and minus 3."""
-    shift, scale = torch.from_numpy(mean).float(), torch.from_numpy(1 / deviation).float()
+    shift, scale = (torch.from_numpy(values).float().to(steps.device) for values in (mean, 1 / deviation))
     return steps.sub_(shift).mul_(scale).nan_to_num_(0.0).clamp_(-CLIP, CLIP)
 
 

@@ -176,7 +176,7 @@ class _Job(NamedTuple):
     penalty: Matrix | None
 
     def __str__(self) -> str:
-        return f"finetune: fold {self.fold.number}, seed {self.seed}"
+        return str(RunSeeds(self.seed, self.fold.number))
 
 
 def _jobs(
