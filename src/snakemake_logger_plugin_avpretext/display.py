@@ -4,7 +4,6 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -31,30 +30,8 @@ class Job:
         return line or f"running for {duration(time.monotonic() - self.begin)}"
 
 
-class Display(Protocol):
-    """What an event reader needs of a display."""
-
-    def total(self, jobs: int) -> None:
-        """The workflow has this many jobs."""
-
-    def started(self, key: int, job: Job) -> None:
-        """A job began."""
-
-    def finished(self, key: int) -> None:
-        """A job ended well."""
-
-    def failed(self, key: int) -> Job | None:
-        """A job failed; return it."""
-
-    def say(self, text: str, style: str = "") -> None:
-        """Write a line that stays."""
-
-    def stop(self) -> None:
-        """The workflow ended."""
-
-
 class Board:
-    """What is running and what is done: shared by both displays."""
+    """The jobs that run and those that are done: shared by both displays."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -64,15 +41,15 @@ class Board:
         self.begin = time.monotonic()
 
     def total(self, jobs: int) -> None:
-        """See `Display`."""
+        """Note the number of jobs of the workflow."""
         self.jobs = jobs
 
     def started(self, key: int, job: Job) -> None:
-        """See `Display`."""
+        """Note that a job began."""
         self.running.setdefault(key, job)
 
     def finished(self, key: int) -> None:
-        """See `Display`."""
+        """Note that a job ended well, and show it."""
         job = self.running.pop(key, None)
         self.done += 1
         if job:
@@ -81,15 +58,15 @@ class Board:
             self.say(f"[{self.done:>{width}}/{self.jobs}] {job.name}: done in {took}", "green")
 
     def failed(self, key: int) -> Job | None:
-        """See `Display`."""
+        """Return the job that failed."""
         return self.running.pop(key, None)
 
     def say(self, text: str, style: str = "") -> None:
-        """See `Display`."""
+        """Write a line that stays."""
         self.console.print(Text(text, style=style), soft_wrap=True)
 
     def stop(self) -> None:
-        """See `Display`."""
+        """End the display with the workflow."""
 
 
 class PlainDisplay(Board):
@@ -111,7 +88,6 @@ class PlainDisplay(Board):
                     self._last[key] = line
 
     def stop(self) -> None:
-        """See `Display`."""
         self._stopped.set()
 
 
@@ -123,13 +99,11 @@ class LiveDisplay(Board):
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4, transient=True)
 
     def total(self, jobs: int) -> None:
-        """See `Display`."""
         super().total(jobs)
         if jobs and not self._live.is_started:
             self._live.start()
 
     def stop(self) -> None:
-        """See `Display`."""
         self._live.stop()
 
     def _render(self) -> RenderableType:

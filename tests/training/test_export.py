@@ -1,5 +1,6 @@
 """A model to take away: trained on all clips by the recipe of fine-tuning, whatever the kind of target."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,9 @@ from avpretext.models.chunking import Chunks
 from avpretext.training import export, model_folder, pretrain
 from avpretext.training.data import in_deviations, mean_and_deviation
 from avpretext.training.finetune import read_clips
-from avpretext.training.fold_parts import read_folds
 from avpretext.training.model_folder import TrainedModel
 from avpretext.training.objectives import TASK, outputs_of
-from avpretext.training.target_rows import read_targets
+from avpretext.training.predictions import LabelledFolds
 
 from .conftest import CLASSES, TinyCorpus, config
 
@@ -38,8 +38,8 @@ def run(
 
 def said_of(trained: TrainedModel, tiny: TinyCorpus, kind: str = "hard") -> tuple[np.ndarray, np.ndarray]:
     """Return what a model says of all clips of its corpus, and the truth."""
-    known, table = read_targets({tiny.name: tiny.targets(kind)}), read_folds(tiny.folds)
-    clips = read_clips({tiny.name: {"speech": tiny.speech}}, known, table, config())
+    labelled = LabelledFolds.read({tiny.name: tiny.targets(kind)}, tiny.folds)
+    clips = read_clips({tiny.name: {"speech": tiny.speech}}, labelled, config())
     assert trained.normalisation is not None
     steps = in_deviations(clips.chunks.steps.clone(), trained.normalisation.mean, trained.normalisation.deviation)
     heard = Chunks(steps * clips.chunks.mask.unsqueeze(-1), clips.chunks.mask)
@@ -172,15 +172,12 @@ def test_a_model_by_speaker_carries_no_normalisation(tiny: TinyCorpus, tmp_path:
 
 
 def test_the_penalty_is_that_of_all_votes(tiny: TinyCorpus) -> None:
-    known, table = read_targets({tiny.name: tiny.targets()}), read_folds(tiny.folds)
-    assert export.penalty_of(known, table, config()) is None
+    labelled = LabelledFolds.read({tiny.name: tiny.targets()}, tiny.folds)
+    assert export.penalty_of(labelled, config()) is None
     votes = {"angry": [2, 1, 0], "happy": [0, 3, 0], "sad": [0, 0, 3]}
     voted = {f"tiny/{row['clip_id']}": np.array(votes[row["label"]], np.float32) for row in tiny.rows}
-    penalty = export.penalty_of(
-        type(known)(known.kind, known.classes, known.names, known.labels, known.values, voted),
-        table,
-        config(finetune={"loss": "penalty"}),
-    )
+    known = replace(labelled.known, votes=voted)
+    penalty = export.penalty_of(labelled._replace(known=known), config(finetune={"loss": "penalty"}))
     # Of 24 clips that anyone calls happy, 12 are called angry too; all 12 angry ones are called happy too.
     assert penalty is not None
     assert penalty.tolist() == [[0, 0.5, 1], [0, 0, 1], [1, 1, 0]]
@@ -189,8 +186,7 @@ def test_the_penalty_is_that_of_all_votes(tiny: TinyCorpus) -> None:
 def test_copies_at_other_speeds_are_learnt_from_and_count_for_nothing_else(tiny: TinyCorpus, tmp_path: Path) -> None:
     features = {"tiny": {"speech": tiny.speech}, "tiny@1.1": {"speech": tiny.speech}}
     targets = {"tiny": tiny.targets()}
-    known, table = read_targets(targets), read_folds(tiny.folds)
-    clips = read_clips(features, known, table, config())
+    clips = read_clips(features, LabelledFolds.read(targets, tiny.folds), config())
     assert len(clips.chunks) == 72
     assert len(export.learnt_rows(clips)) == 36
     export.run("scratch", features, targets, tiny.folds, {}, {}, config(export={"networks": 1}), tmp_path / "both", 1)

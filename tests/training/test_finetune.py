@@ -14,9 +14,8 @@ from avpretext.models.losses import concordance
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finetune, pretrain
 from avpretext.training.dev_scores import label_macro_f1
-from avpretext.training.fold_parts import FoldTable, read_folds
 from avpretext.training.loop import mixed_precision
-from avpretext.training.target_rows import read_targets
+from avpretext.training.predictions import LabelledFolds
 
 from .conftest import CLASSES, VALUES, TinyCorpus, config
 
@@ -48,10 +47,9 @@ def features(*corpora: TinyCorpus) -> dict[str, dict[str, list[Path]]]:
     return {corpus.name: {"speech": corpus.speech} for corpus in corpora}
 
 
-def read_clips(tiny: TinyCorpus) -> tuple[finetune.LabelledClips, FoldTable]:
-    table = read_folds(tiny.folds)
-    known = read_targets({tiny.name: tiny.targets()})
-    return finetune.read_clips(features(tiny), known, table, config()), table
+def read_clips(tiny: TinyCorpus) -> tuple[finetune.LabelledClips, LabelledFolds]:
+    labelled = LabelledFolds.read({tiny.name: tiny.targets()}, tiny.folds)
+    return finetune.read_clips(features(tiny), labelled, config()), labelled
 
 
 @pytest.fixture(scope="module")
@@ -290,11 +288,11 @@ def test_runs_take_turns_over_pretrainings(tiny: TinyCorpus, tmp_path: Path) -> 
     four: dict[str, object] = {"seeds": 4, "epochs": 1}
     both = run(tiny, tmp_path / "both", starts, finetune=four)
     assert set(both.select("seed", "pretraining").unique().rows()) == {(0, 0), (1, 1), (2, 0), (3, 1)}
-    for seed in range(4):
-        alone = run(tiny, tmp_path / str(seed % 2) / "alone", starts[seed % 2], finetune=four)
+    for place, start in enumerate(starts):
+        alone = run(tiny, tmp_path / str(place) / "alone", start, finetune=four)
         assert set(alone["pretraining"]) == {0}
-        expected, found = (rows.filter(seed=seed)["probabilities"] for rows in (alone, both))
-        assert found.equals(expected)
+        turns = pl.col("seed") % 2 == place
+        assert both.filter(turns)["probabilities"].equals(alone.filter(turns)["probabilities"])
     scratch = run(tiny, tmp_path / "scratch", finetune=four)
     assert scratch["pretraining"].is_null().all()
     assert not scratch["probabilities"].equals(both["probabilities"])
@@ -337,6 +335,6 @@ def test_a_class_that_only_test_speakers_show_is_warned_of(tmp_path: Path, capsy
     corpus.write()
     hard = {name: [0.0, *values] for name, values in VALUES["hard"].items()}
     corpus.write_targets("hard", ("bored", *CLASSES), **hard, bored=[1.0, 0, 0, 0])
-    clips, table = read_clips(corpus)
-    finetune.warn_of_missing_classes(clips, table.folds)
+    clips, labelled = read_clips(corpus)
+    finetune.warn_of_missing_classes(clips, labelled.table.folds)
     assert capsys.readouterr().err.count("tests 'bored' and learns it from no clip") == 1

@@ -23,8 +23,9 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.orofacial import train
 from avpretext.orofacial.saved_model import read_model, write_model
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import export, finetune, finite, model_folder, published_weights
+from avpretext.training import export, finite, model_folder, published_weights
 from avpretext.training.deepemocluster import Optimisers
+from avpretext.training.predictions import Prediction, Run
 
 from . import test_baseline, test_deepemocluster, test_ensemble, test_finetune
 from .conftest import TinyCorpus, config
@@ -233,12 +234,10 @@ def test_predictions_that_are_not_finite_are_neither_averaged_nor_scored(tmp_pat
 
 
 def test_a_network_that_says_nan_is_told_before_it_is_written(tiny: TinyCorpus, tmp_path: Path) -> None:
-    clips, table = test_finetune.read_clips(tiny)
-    part = finetune.Prediction("test", [clips.chunks.clip_ids[0]], np.full((1, 3), np.nan, np.float32))
-    named = {clip.key: clip for clip in table.clips}
-    known = finetune.read_targets({tiny.name: tiny.targets()})
+    clips, labelled = test_finetune.read_clips(tiny)
+    part = Prediction("test", [clips.chunks.clip_ids[0]], np.full((1, 3), np.nan, np.float32))
     with pytest.raises(UserError, match="prediction of initialisation x, fold 2, seed 1, test: a value is nan"):
-        list(finetune.prediction_rows([part], {"initialisation": "x", "fold": 2, "seed": 1}, named, known))
+        list(labelled.rows("x", Run(2, 1, [part], [])))
 
 
 def test_a_system_that_predicts_one_class_alone_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

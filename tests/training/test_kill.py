@@ -1,140 +1,143 @@
-"""Training that is killed, by SIGKILL: what is left can be gone on from, and ends as an undisturbed run does."""
+"""Training that is killed, by SIGKILL: it resumes from what is left, and ends as an undisturbed run does."""
 
+import math
+import multiprocessing
+import os
 import random
 import signal
-import subprocess
-import sys
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from avpretext.training import finished, pretrain
+from avpretext.config_file import parse
+from avpretext.training import checkpoint as checkpoints
+from avpretext.training import deepemocluster, finetune, finished, pretrain
 
 from .conftest import SMALL, TinyCorpus
 from .test_deepemocluster import SMALL as CLUSTERED
 from .test_deepemocluster import write_log_mel
 
-PRETRAINED = ("0/checkpoint.safetensors", "1/checkpoint.safetensors", "history.parquet")
-TUNED = ("predictions.parquet", "history.parquet")
-EPOCHS: dict[str, dict[str, Any]] = {
-    "pretrain": {**SMALL["pretrain"], "epochs": 40, "seeds": 2},
-    "finetune": {**SMALL["finetune"], "epochs": 20},
-    "deepemocluster": CLUSTERED,
+WRITTEN = {
+    "pretrain": ("0/checkpoint.safetensors", "1/checkpoint.safetensors", "history.parquet"),
+    "finetune": ("predictions.parquet", "history.parquet"),
+    "deepemocluster": ("predictions.parquet", "history.parquet"),
 }
-
-
-LONG: dict[str, dict[str, Any]] = {
-    "finetune": {**SMALL["finetune"], "epochs": 100, "patience": 100, "seeds": 1},
-    "deepemocluster": {**CLUSTERED, "epochs": 20, "variants": ["head_trained"]},
+OPTIONS: dict[str, Any] = {
+    **SMALL,
+    "pretrain": {**SMALL["pretrain"], "epochs": 5, "seeds": 2},
+    "finetune": {**SMALL["finetune"], "epochs": 20, "patience": 20, "seeds": 1},
+    "deepemocluster": {**CLUSTERED, "epochs": 7, "variants": ["head_trained"]},
 }
-KEEP_EACH_EPOCH = """
-import runpy
-from avpretext.training import finished
-finished.SHARE = float("inf")
-runpy.run_module("avpretext", run_name="__main__")
-"""
-"""Trains as the command does, and keeps the state of a run after each epoch, not after seconds."""
+MANY = [("finetune", "0-0"), ("deepemocluster", "head_trained-0-0")]
 
 
-def command(stage: str, corpus: TinyCorpus, output: Path, options: dict[str, dict[str, Any]] = EPOCHS) -> list[str]:
-    """Return the command that trains on the corpus, with its options in a file."""
-    file = output.with_suffix(".yaml")
-    file.write_text(yaml.safe_dump({**SMALL, **options} | {"seed": 1}))
-    name = corpus.name
-    index = [f"--index={name}={corpus.folder / 'index0.parquet'}"]
-    labelled = [f"--targets={name}={corpus.targets()}", f"--folds={corpus.folds}"]
+def train(stage: str, corpus: TinyCorpus, output: Path) -> Path:
+    """Run a stage on a corpus."""
+    settings, name = parse({**OPTIONS, "seed": 1}), corpus.name
+    features, targets, index = {name: {"speech": corpus.speech}}, {name: corpus.targets()}, {name: corpus.index}
     if stage == "pretrain":
-        labels = [f"--labels={name}.{task}={corpus.folder / task}.parquet" for task in ("energy", "emotion")]
-        arguments = ["energy-emotion", f"--features={name}.speech={corpus.folder / 'speech0.parquet'}", *index, *labels]
+        labels = {name: {task: corpus.labels[task] for task in ("energy", "emotion")}}
+        pretrain.run(("energy", "emotion"), features, index, labels, settings, output, 1)
     elif stage == "finetune":
-        arguments = ["scratch", f"--features={name}.speech={corpus.folder}/speech", *labelled]
+        finetune.run("scratch", [], features, targets, corpus.folds, None, settings, output, 1)
     else:
-        arguments = [f"--features={name}.log_mel={write_log_mel(corpus)[0]}", *index, *labelled]
-    return [
-        sys.executable, "-m", "avpretext", stage, *arguments, f"--output={output}", f"--config={file}", "--threads=1",
-    ]  # fmt: skip
+        features = {name: {"log_mel": [corpus.folder / "log_mel.parquet"]}}
+        deepemocluster.run(features, index, targets, corpus.folds, settings, output, 1)
+    return output
+
+
+def train_and_die(stage: str, corpus: TinyCorpus, output: Path, file: str, times: int, delay_s: float) -> None:
+    """Run a stage, which keeps every epoch, until it has written a file so often and some time more."""
+    finished.SHARE = math.inf
+    write, written = checkpoints.write, []
+
+    def write_and_die(path: Path, *content: Any) -> None:
+        write(path, *content)
+        written.append(path)
+        if written.count(output / file) == times:
+            threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            if not delay_s:
+                threading.Event().wait()
+
+    checkpoints.write = write_and_die
+    train(stage, corpus, output)
+
+
+def killed(stage: str, corpus: TinyCorpus, output: Path, file: str, times: int = 1, delay_s: float = 0) -> None:
+    """Run a stage in a process of its own, which dies; the modules are loaded once for all such processes."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([module.__name__ for module in (pretrain, finetune, deepemocluster)])
+    process = context.Process(target=train_and_die, args=(stage, corpus, output, file, times, delay_s))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.fixture(scope="module")
-def trained_on(tmp_path_factory: pytest.TempPathFactory) -> TinyCorpus:
-    """A corpus whose shards of speech are also in a folder by themselves."""
-    corpus = TinyCorpus(tmp_path_factory.mktemp("killed")).write()
-    (corpus.folder / "speech").mkdir()
-    for file in corpus.speech:
-        (corpus.folder / "speech" / file.name).symlink_to(file)
-    return corpus
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> TinyCorpus:
+    made = TinyCorpus(tmp_path_factory.mktemp("killed")).write()
+    write_log_mel(made)
+    return made
 
 
-def killed(arguments: list[str], after: Path, wait_s: float) -> None:
-    """Start a command and kill it some time after a file is there, or the command has said something."""
-    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
-        limit = time.monotonic() + 60
-        while not after.exists() and process.poll() is None and time.monotonic() < limit:
-            time.sleep(0.005)
-        time.sleep(wait_s)
-        process.send_signal(signal.SIGKILL)
+@pytest.fixture(scope="module")
+def undisturbed(corpus: TinyCorpus, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What each stage writes if nothing happens."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return {stage: train(stage, corpus, folder / stage) for stage in WRITTEN}
 
 
-@pytest.mark.workflow
+def assert_same(stage: str, found: Path, expected: Path) -> None:
+    for name in WRITTEN[stage]:
+        assert (found / name).read_bytes() == (expected / name).read_bytes()
+    assert sorted(path.name for path in found.iterdir()) == sorted(path.name for path in expected.iterdir())
+    assert not list(found.rglob(pretrain.RESUME))
+
+
 def test_pretraining_goes_on_from_its_last_epoch_and_ends_with_the_same_weights(
-    trained_on: TinyCorpus, tmp_path: Path
+    corpus: TinyCorpus, undisturbed: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    undisturbed, disturbed, chance = tmp_path / "undisturbed", tmp_path / "disturbed", random.Random(6)
-    subprocess.run(command("pretrain", trained_on, undisturbed), check=True, capture_output=True)
-    arguments = command("pretrain", trained_on, disturbed)
-    killed(arguments, disturbed / "1" / pretrain.RESUME, chance.uniform(0, 0.1))
-    assert (disturbed / "1" / pretrain.RESUME).exists(), "it was killed after an epoch of the second seed"
-    assert not any((disturbed / name).exists() for name in PRETRAINED[1:])
-    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
-    assert "starting afresh" not in done.stderr
-    assert "going on after epoch 40" in done.stderr, "the first seed is done"
-    for name in PRETRAINED:
-        assert (disturbed / name).read_bytes() == (undisturbed / name).read_bytes()
-    assert not list(disturbed.rglob(pretrain.RESUME))
+    killed("pretrain", corpus, tmp_path, f"1/{pretrain.RESUME}", times=2)
+    assert not any((tmp_path / name).exists() for name in WRITTEN["pretrain"][1:])
+    train("pretrain", corpus, tmp_path)
+    told = capsys.readouterr().err
+    assert f"0/{pretrain.RESUME}: going on after epoch 5" in told, "the first seed is done"
+    assert f"1/{pretrain.RESUME}: going on after epoch 2" in told
+    assert_same("pretrain", tmp_path, undisturbed["pretrain"])
 
 
-@pytest.mark.workflow
-@pytest.mark.parametrize(("stage", "first"), [("finetune", "0-0"), ("deepemocluster", "head_trained-0-0")])
+@pytest.mark.parametrize(("stage", "first"), MANY)
 def test_a_job_of_many_runs_keeps_those_that_are_done_and_ends_with_the_same_predictions(
-    trained_on: TinyCorpus, tmp_path: Path, stage: str, first: str
+    corpus: TinyCorpus,
+    undisturbed: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    stage: str,
+    first: str,
 ) -> None:
-    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    subprocess.run(command(stage, trained_on, undisturbed), check=True, capture_output=True)
-    assert not (undisturbed / finished.FOLDER).exists()
-    arguments = command(stage, trained_on, disturbed)
-    killed(arguments, disturbed / finished.FOLDER / f"{first}.resume.safetensors", 0)
-    assert not any((disturbed / name).exists() for name in TUNED)
-    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
-    assert f"run {first}: done already" in done.stderr
-    for name in TUNED:
-        assert (disturbed / name).read_bytes() == (undisturbed / name).read_bytes()
-    assert not (disturbed / finished.FOLDER).exists()
+    killed(stage, corpus, tmp_path, f"{finished.FOLDER}/{first}.resume.safetensors")
+    assert not any((tmp_path / name).exists() for name in WRITTEN[stage])
+    train(stage, corpus, tmp_path)
+    assert f"run {first}: done already" in capsys.readouterr().err
+    assert_same(stage, tmp_path, undisturbed[stage])
 
 
-@pytest.mark.workflow
-@pytest.mark.parametrize(("stage", "first"), [("finetune", "0-0"), ("deepemocluster", "head_trained-0-0")])
+@pytest.mark.parametrize(("stage", "first"), MANY)
 def test_a_run_goes_on_from_its_last_epoch_and_ends_with_the_same_predictions(
-    trained_on: TinyCorpus, tmp_path: Path, stage: str, first: str
+    corpus: TinyCorpus,
+    undisturbed: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    stage: str,
+    first: str,
 ) -> None:
-    undisturbed, disturbed, chance = tmp_path / "undisturbed", tmp_path / "disturbed", random.Random(7)
-    subprocess.run(command(stage, trained_on, undisturbed, LONG), check=True, capture_output=True)
-    arguments = command(stage, trained_on, disturbed, LONG)
-    arguments[1:3] = ["-c", KEEP_EACH_EPOCH]
-    kept = disturbed / finished.FOLDER / f"{first}.epoch.safetensors"
-    for _ in range(2):
-        written = kept.stat().st_mtime_ns if kept.exists() else 0
-        with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
-            while process.poll() is None and (not kept.exists() or kept.stat().st_mtime_ns == written):
-                time.sleep(0.002)
-            time.sleep(chance.uniform(0, 0.05))
-            process.send_signal(signal.SIGKILL)
-        assert kept.exists()
-        assert not kept.with_name(f"{first}.resume.safetensors").exists(), "it was killed in its first run"
-    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
-    assert f"run {first}: going on after epoch" in done.stderr
-    for name in TUNED:
-        assert (disturbed / name).read_bytes() == (undisturbed / name).read_bytes()
-    assert not (disturbed / finished.FOLDER).exists()
+    kept, chance = f"{finished.FOLDER}/{first}.epoch.safetensors", random.Random(7)
+    for delay_s in (0, chance.uniform(0, 0.01)):
+        killed(stage, corpus, tmp_path, kept, times=2, delay_s=delay_s)
+        assert (tmp_path / kept).exists()
+    assert not (tmp_path / finished.FOLDER / f"{first}.resume.safetensors").exists(), "it was killed in its first run"
+    train(stage, corpus, tmp_path)
+    assert f"{first}.epoch.safetensors: going on after epoch" in capsys.readouterr().err
+    assert_same(stage, tmp_path, undisturbed[stage])

@@ -10,7 +10,7 @@ import torch
 from avpretext.config import FinetuneOptions, PenaltyOptions
 from avpretext.errors import UserError
 from avpretext.models.penalty import class_penalty, pair_penalty
-from avpretext.training.objectives import TASK, Penalised, make_objective
+from avpretext.training.objectives import TASK, ClassObjective, make_objective
 
 OPTIONS = FinetuneOptions()
 PENALTY = np.array([[0, 0.5, 1], [0.5, 0, 0], [1, 0.5, 0]])
@@ -139,14 +139,17 @@ def test_dev_clips_are_measured_as_without_the_penalty() -> None:
     base = make_objective("multi_label", train, OPTIONS)
     other = make_objective("multi_label", train, penalised(), PENALTY)
     logits = {TASK: torch.randn(4, 3, generator=torch.Generator().manual_seed(2))}
-    assert isinstance(other, Penalised)
+    assert isinstance(other, ClassObjective)
+    assert other.penalty is not None
     assert other.score(logits, {TASK: other.target(train)}) == base.score(logits, {TASK: base.target(train)})
     np.testing.assert_array_equal(other.predictions(logits[TASK]), base.predictions(logits[TASK]))
 
 
 def test_the_base_loss_reads_no_matrix() -> None:
     train = values(*TRAIN["hard"])
-    assert not isinstance(make_objective("hard", train, OPTIONS, PENALTY), Penalised)
+    objective = make_objective("hard", train, OPTIONS, PENALTY)
+    assert isinstance(objective, ClassObjective)
+    assert objective.penalty is None
 
 
 def test_what_the_penalty_cannot_do_without_is_told_with_its_fix() -> None:

@@ -102,17 +102,17 @@ def test_seeds_that_are_done_are_not_trained_again(
     tiny: TinyCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(tiny, tmp_path / "undisturbed", ("energy",), seeds=2)
-    fit = pretrain.fit
+    train = pretrain._run_once
 
-    def fit_the_first(*arguments: Any) -> Any:
-        if arguments[3] == 1:
+    def train_the_first(*arguments: Any) -> Any:
+        if arguments[-1].seed == 1:
             raise Killed
-        return fit(*arguments)
+        return train(*arguments)
 
-    monkeypatch.setattr(pretrain, "fit", fit_the_first)
+    monkeypatch.setattr(pretrain, "_run_once", train_the_first)
     with pytest.raises(Killed):
         run(tiny, tmp_path / "killed", ("energy",), seeds=2)
-    monkeypatch.setattr(pretrain, "fit", fit)
+    monkeypatch.setattr(pretrain, "_run_once", train)
     (tmp_path / "killed" / FIRST).unlink()  # as Snakemake does with what a killed job has written
     run(tiny, tmp_path / "killed", ("energy",), seeds=2)
     assert capsys.readouterr().err.count("going on after epoch 4") == 1
@@ -230,13 +230,13 @@ def test_labels_stand_at_their_clip_and_chunk(tiny: TinyCorpus) -> None:
     settings = config()
     chunks = pretrain.read_chunks(speech_of(tiny), {"tiny": tiny.index}, settings)
     table = shards.read(tiny.labels["energy"]).row(7, named=True)
-    targets = pretrain.chunk_targets(chunks, {"tiny": tiny.labels["energy"]}, confidence=True)
+    targets = pretrain.label_target(chunks, {"tiny": tiny.labels["energy"]}, None, confidence=True)
     place = chunks.clip_ids.index(f"tiny/{table['clip_id']}")
     assert int(targets.labels[place, table["chunk"]]) == table["label"]
-    emotion = pretrain.clip_targets(chunks, {"tiny": tiny.labels["emotion"]}, ["angry", "happy", "sad"], True)
+    emotion = pretrain.label_target(chunks, {"tiny": tiny.labels["emotion"]}, ["angry", "happy", "sad"], True)
     assert emotion.labels.tolist() == [int(clip_id[-1]) % 3 for clip_id in chunks.clip_ids]
     assert emotion.weights.tolist() == [0.5] * len(chunks)
-    elsewhere = pretrain.chunk_targets(chunks, {"other": tiny.labels["energy"]}, confidence=True)
+    elsewhere = pretrain.label_target(chunks, {"other": tiny.labels["energy"]}, None, confidence=True)
     assert (elsewhere.labels == NO_LABEL).all()
 
 

@@ -1,9 +1,9 @@
-"""An exported model, ready to hear: from files or arrays to predictions."""
+"""An exported model: from files or arrays to predictions."""
 
 import os
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -173,15 +173,14 @@ class Model:
     def _say_by_speaker(
         self, files: list[str], along: AlongTime | None, speakers: list[str], threads: int
     ) -> Iterator[Prediction | Refused]:
-        """Hear everything first, for each speaker's mean and deviation; then say it, in the order of the files."""
-        known = {speaker: self._hearing.no_moments() for speaker in speakers}
-
-        def count(place: int, moments: Moments) -> None:
-            known[speakers[place]] += moments
-
+        """Read all files first, for each speaker's mean and deviation; then predict, in the order of the files."""
+        moments = [self._hearing.no_moments() for _ in files]
         with Spool() as spool:
-            for place, heard in self._hear(files, along, threads, count):
+            for place, heard in self._hear(files, along, threads, moments):
                 spool.put(place, heard)
+            known = {speaker: self._hearing.no_moments() for speaker in speakers}
+            for speaker, of_file in zip(speakers, moments, strict=True):
+                known[speaker] += of_file
             for place, heard in spool.take():
                 normalisation = Normalisation(*mean_and_deviation(known[speakers[place]]))
                 yield self._say(files[place], heard, normalisation)
@@ -191,26 +190,19 @@ class Model:
         files: list[str],
         along: AlongTime | None,
         threads: int,
-        count: Callable[[int, Moments], None] | None = None,
+        moments: Sequence[Moments] | None = None,
     ) -> Iterator[tuple[int, Heard | Refusal]]:
-        """Yield what is heard of each file, by its place; `count` is told the moments of all frames of a file."""
+        """Yield place and chunks of each file; the moments of its frames are added to those of its place."""
 
-        def clip(file: str) -> tuple[Heard | Refusal, Moments | None]:
-            moments = self._hearing.no_moments() if count else None
-            return self._hearing.clip(file, moments), moments
+        def clip(place: int) -> Heard | Refusal:
+            return self._hearing.clip(files[place], moments[place] if moments else None)
 
         if along is None:
-            for place, (heard, moments) in enumerate(ordered_map(clip, files, threads)):
-                if count and moments is not None:
-                    count(place, moments)
-                yield place, heard
+            yield from enumerate(ordered_map(clip, range(len(files)), threads))
             return
         for place, file in enumerate(files):
-            moments = self._hearing.no_moments() if count else None
-            for heard in self._hearing.along(file, along, threads, moments):
+            for heard in self._hearing.along(file, along, threads, moments[place] if moments else None):
                 yield place, heard
-            if count and moments is not None:
-                count(place, moments)
 
     def _say(self, file: str, heard: Heard | Refusal, normalisation: Normalisation) -> Prediction | Refused:
         """Return what the networks say of what was heard."""

@@ -22,9 +22,8 @@ from avpretext.progress import progress
 from avpretext.systems import Kernel, Machine, Vectors
 from avpretext.training.described import DescribedClips, Floats, Rows, normalised, read_clips
 from avpretext.training.dev_scores import dev_measures
-from avpretext.training.fold_parts import Fold, FoldTable, read_folds
-from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
-from avpretext.training.target_rows import Targets, read_targets
+from avpretext.training.fold_parts import Fold
+from avpretext.training.predictions import LabelledFolds, Prediction, Run
 
 COST_WITHOUT_DEV = 1e-4
 """Linear machines' C of a fold without dev clips, if it is tried: the usual one for some thousands of values."""
@@ -82,33 +81,28 @@ def run(
     UserError
         The targets are not classes, or inputs do not belong together.
     """
-    known, table = read_targets(targets), read_folds(folds)
+    labelled = LabelledFolds.read(targets, folds)
+    known, table = labelled
     if known.kind != "hard":
         raise UserError(f"{table.setting}: the baseline learns targets of kind hard, not {known.kind}; leave it out")
     total = len(options.machines()) * len(table.folds)
-    results = progress(
-        _rows(vectors, known, table, options), total=total, unit="folds", label=f"baseline {table.setting}"
-    )
-    rows = [row for fold_rows in results for row in fold_rows]
-    made_by = shards.provenance("baseline", options.model_dump(mode="json"), **provenance_of(known, table))
+    runs = progress(_runs(vectors, labelled, options), total=total, unit="folds", label=f"baseline {table.setting}")
+    rows = [row for name, run in runs for row in labelled.rows(name, run)]
+    made_by = shards.provenance("baseline", options.model_dump(mode="json"), **labelled.provenance())
     shards.write_table(output, rows, schema_of("finetune.predictions"), made_by)
 
 
-def _rows(
-    vectors: Mapping[str, Mapping[Vectors, Sequence[Path]]],
-    known: Targets,
-    table: FoldTable,
-    options: BaselineOptions,
-) -> Iterator[list[dict[str, object]]]:
-    """Yield the predictions of one machine and one fold after the other."""
-    named = {clip.key: clip for clip in table.clips}
+def _runs(
+    vectors: Mapping[str, Mapping[Vectors, Sequence[Path]]], labelled: LabelledFolds, options: BaselineOptions
+) -> Iterator[tuple[str, Run]]:
+    """Yield the name of each machine with each of its folds."""
+    known, table = labelled
     for stage, machines in itertools.groupby(options.machines(), key=lambda machine: machine.vectors):
-        clips = read_clips({name: of[stage] for name, of in vectors.items() if stage in of}, known, table, stage)
+        clips = read_clips({name: of[stage] for name, of in vectors.items() if stage in of}, labelled, stage)
         for machine in machines:
             for fold in table.folds:
-                run = {"initialisation": machine.name, "fold": fold.number, "seed": SEED}
                 predictions = predict_fold(clips, fold, machine, len(known.classes), options)
-                yield list(prediction_rows(predictions, run, named, known))
+                yield machine.name, Run(fold.number, SEED, predictions, history=[])
 
 
 def predict_fold(

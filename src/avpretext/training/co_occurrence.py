@@ -16,9 +16,9 @@ from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.models.penalty import co_occurrences, frequencies, penalties
-from avpretext.training.fold_parts import Fold, read_folds
-from avpretext.training.predictions import provenance_of
-from avpretext.training.target_rows import Targets, read_targets
+from avpretext.training.fold_parts import Fold
+from avpretext.training.predictions import LabelledFolds
+from avpretext.training.target_rows import Targets
 
 
 def run(targets: Mapping[str, Path], folds: Path, output: Path) -> None:
@@ -39,7 +39,8 @@ def run(targets: Mapping[str, Path], folds: Path, output: Path) -> None:
     UserError
         The target is a number, or no training clip of a fold has votes.
     """
-    known, table = read_targets(targets), read_folds(folds)
+    labelled = LabelledFolds.read(targets, folds)
+    known, table = labelled
     if known.kind == "attribute":
         raise UserError(
             f"{table.setting}: finetune.loss: penalty needs classes, and {known.classes[0]!r} is a number; set"
@@ -49,7 +50,7 @@ def run(targets: Mapping[str, Path], folds: Path, output: Path) -> None:
     made_by = shards.provenance(
         "co_occurrence",
         clips={str(number): len(of_fold) for number, of_fold in votes.items()},
-        **provenance_of(known, table),
+        **labelled.provenance(),
     )
     rows = [row for number, of_fold in votes.items() for row in _rows(number, of_fold, known.classes)]
     shards.write_table(output, rows, schema_of("co_occurrence"), made_by)

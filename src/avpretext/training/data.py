@@ -48,6 +48,10 @@ class SpeechChunks:
     def __len__(self) -> int:
         return len(self.clip_ids)
 
+    def to(self, device: torch.device | None) -> "SpeechChunks":
+        """Return the clips with `steps` and `mask` on a device."""
+        return replace(self, steps=self.steps.to(device), mask=self.mask.to(device))
+
     def take(self, rows: NDArray[np.int64]) -> "SpeechChunks":
         """Return the clips of these rows."""
         return SpeechChunks(
@@ -95,6 +99,29 @@ def load_chunks(
         The grid of chunks.
     """
     return cut(read_frames(features, speakers.keys(), patterns), speakers, grid)
+
+
+def load_corpora(
+    features: Mapping[str, Mapping[str, Sequence[shards.PathLike]]],
+    speakers: Mapping[str, Mapping[str, str]],
+    chunks: ChunkOptions,
+    model: ModelOptions,
+) -> SpeechChunks:
+    """Read and cut the clips of the corpora of `speakers`, in its order; see :func:`load_chunks`, :func:`concatenate`.
+
+    Parameters
+    ----------
+    features
+        corpus: name: shards.
+    speakers
+        corpus: clip_id: speaker.
+    chunks, model
+        The grid of chunks, and the channels.
+    """
+    grid = chunk_grid(chunks, model)
+    return concatenate(
+        {corpus: load_chunks(features[corpus], known, model.channels, grid) for corpus, known in speakers.items()}
+    )
 
 
 def cut_clips(
@@ -195,7 +222,7 @@ def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str) -> Speech
 
 def in_deviations(steps: Tensor, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> Tensor:
     """Change steps (..., F) in place to deviations from the mean (F,): NaN 0, clipped to plus and minus 3."""
-    shift, scale = torch.from_numpy(mean).float(), torch.from_numpy(1 / deviation).float()
+    shift, scale = (torch.from_numpy(values).float().to(steps.device) for values in (mean, 1 / deviation))
     return steps.sub_(shift).mul_(scale).nan_to_num_(0.0).clamp_(-CLIP, CLIP)
 
 

@@ -4,10 +4,10 @@ Lin, Sridhar & Busso, "DeepEmoCluster: a semi-supervised framework for latent cl
 (ICASSP 2021). docs/deepemocluster.md says where this is as published and where not.
 """
 
-import functools
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from avpretext import shards
 from avpretext.config import Config
 from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
-from avpretext.flow.artefacts import schema_of
 from avpretext.models.cluster_network import DeepEmoCluster, make_deepemocluster
 from avpretext.progress import progress
 from avpretext.systems import DEEPEMOCLUSTER
@@ -29,13 +27,12 @@ from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finite
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
 from avpretext.training.data import SpeechChunks
-from avpretext.training.finished import FinishedRuns, Run, State, UnfinishedRun, fingerprint, said_of
-from avpretext.training.fold_parts import Fold, FoldTable, read_folds
+from avpretext.training.finished import FinishedRuns, State, UnfinishedRun, fingerprint
+from avpretext.training.fold_parts import Fold, FoldTable
 from avpretext.training.loop import HistoryRow, Target, network_seed, torch_device
 from avpretext.training.objectives import TASK, Objective, make_objective
-from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
+from avpretext.training.predictions import LabelledFolds, Prediction, Run
 from avpretext.training.spectrograms import Rows, Sound, read_spectrograms, spectrogram_grid
-from avpretext.training.target_rows import Targets, read_targets
 
 TRUNK_RATE, ADAM_RATE, TOP_RATE = 1e-3, 5e-4, 0.05
 """Learning rates, as published: SGD and Adam of the trunk, SGD of the top layer of the clusters."""
@@ -75,10 +72,12 @@ def run(
         A corpus has no features, or there are fewer chunks than clusters.
     """
     torch.set_num_threads(threads)
-    known, table = read_targets(targets), read_folds(folds)
+    labelled = LabelledFolds.read(targets, folds)
+    known, table = labelled
     unlabelled = {corpus: speaker_of_each(files) for corpus, files in index.items()}
-    labelled = {corpus: table.speakers_of(corpus) for corpus in {clip.corpus for clip in table.clips}}
-    wanted = {corpus: unlabelled.get(corpus, {}) | labelled.get(corpus, {}) for corpus in {*unlabelled, *labelled}}
+    wanted = {
+        corpus: unlabelled.get(corpus, {}) | table.speakers_of(corpus) for corpus in {*unlabelled, *table.corpora}
+    }
     if missing := sorted(set(wanted) - set(features)):
         raise UserError(f"{table.setting}: no log_mel features of {missing[0]} are given; name their shards")
     options = config.deepemocluster
@@ -88,42 +87,45 @@ def run(
         "losses": [config.seed, config.finetune.class_balance, config.finetune.label_smoothing],
         "clips": [heard.clip_ids, sorted(unlabelled.items())],
         "learnt": [known.kind, known.classes, sorted((name, list(value)) for name, value in known.values.items())],
-        "folds": said_of(table),
+        "folds": table.plain(),
     }
     finished = FinishedRuns(output, fingerprint("deepemocluster", made_from, [heard.steps, heard.mask]))
-    runs = list(
-        progress(
-            _runs(heard, unlabelled, known, table, config, finished),
-            total=len(table.folds) * options.seeds * len(options.variants),
-            unit="runs",
-            label=f"deepemocluster {table.setting}",
-        )
+    runs = progress(
+        _runs(heard, unlabelled, labelled, config, finished),
+        total=len(table.folds) * options.seeds * len(options.variants),
+        unit="runs",
+        label=f"deepemocluster {table.setting}",
     )
-    write(runs, known, table, config, output)
+    by_system = sorted(runs, key=lambda entry: entry[0])
+    shaping = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "deepemocluster")}
+    losses = {name: getattr(config.finetune, name) for name in ("class_balance", "label_smoothing")}
+    labelled.write(by_system, "deepemocluster", {"seed": config.seed, **shaping, "finetune": losses}, output)
     finished.remove()
 
 
 def _runs(
     heard: SpeechChunks,
     unlabelled: Mapping[str, Mapping[str, str]],
-    known: Targets,
-    table: FoldTable,
+    labelled: LabelledFolds,
     config: Config,
     finished: FinishedRuns,
 ) -> Iterator[tuple[str, Run]]:
     """Yield the name of each system with one of its runs."""
+    known, table = labelled
     values = np.zeros((len(heard.clip_ids), len(known.classes)), np.float32)
-    labelled = [row for row, name in enumerate(heard.clip_ids) if name in known.values]
-    values[labelled] = known.values_of([heard.clip_ids[row] for row in labelled])
+    rows_known = [row for row, name in enumerate(heard.clip_ids) if name in known.values]
+    values[rows_known] = known.values_of([heard.clip_ids[row] for row in rows_known])
+    plain = config.finetune.model_copy(update={"loss": "base"})
     for fold in table.folds:
         rows = fold.rows(heard.clip_ids)
         sound = Sound(heard, rows["train"], torch_device(config.deepemocluster.device))
         without = unlabelled_rows(heard.clip_ids, unlabelled, table, fold)
+        objective = make_objective(known.kind, values[rows["train"]], plain)
+        clips = FoldClips(sound, heard.clip_ids, values, rows, without, objective)
         for seed in range(config.deepemocluster.seeds):
             for variant in config.deepemocluster.variants:
-                learner = Learner(sound, values, rows, without, known, variant == "head_trained", config)
-                train = functools.partial(learner.run, fold, seed, heard.clip_ids)
-                yield DEEPEMOCLUSTER[variant], finished.once(f"{variant}-{fold.number}-{seed}", train)
+                learner = Learner(clips, fold.number, seed, variant == "head_trained", config)
+                yield DEEPEMOCLUSTER[variant], finished.once(f"{variant}-{fold.number}-{seed}", learner.run)
 
 
 def unlabelled_rows(
@@ -156,6 +158,38 @@ def unlabelled_rows(
     return np.flatnonzero(np.array([name in heard for name in names]))
 
 
+@dataclass(frozen=True)
+class FoldClips:
+    """The clips of a fold.
+
+    Attributes
+    ----------
+    sound
+        The chunks of all clips.
+    names
+        `{corpus}/{clip_id}` of each.
+    values
+        (N, C) targets; of clips without labels anything.
+    rows
+        train, dev, test: rows of the fold's clips.
+    unlabelled
+        Rows of the clips that are used without labels.
+    objective
+        Of the labels.
+    """
+
+    sound: Sound
+    names: list[str]
+    values: NDArray[np.float32]
+    rows: Mapping[str, Rows]
+    unlabelled: Rows
+    objective: Objective
+
+    def target(self, split: str) -> Target:
+        """Return the target of the clips of a split."""
+        return self.objective.target(self.values[self.rows[split]])
+
+
 class Learner:
     """One network on one fold.
 
@@ -166,129 +200,109 @@ class Learner:
 
     Parameters
     ----------
-    sound
-        The chunks of all clips.
-    values
-        (N, C) targets of all clips; of those without labels anything.
-    rows
-        train, dev, test: rows of the fold's clips.
-    unlabelled
-        Rows of the clips heard without labels.
-    known
-        What the values are.
+    clips
+        Of the fold.
+    fold, seed
+        Numbers of the run.
     head_trained
         Whether the head of the labels learns.
     config
-        Read: `seed`, `deepemocluster`; of `finetune`, `class_balance` and `label_smoothing`.
+        Read: `seed`, `deepemocluster`.
     """
 
-    def __init__(
-        self,
-        sound: Sound,
-        values: NDArray[np.float32],
-        rows: Mapping[str, Rows],
-        unlabelled: Rows,
-        known: Targets,
-        head_trained: bool,
-        config: Config,
-    ) -> None:
-        self.sound, self.values, self.rows, self.unlabelled = sound, values, rows, unlabelled
-        self.head_trained, self.seed = head_trained, config.seed
-        self.options = config.deepemocluster
-        plain = config.finetune.model_copy(update={"loss": "base"})
-        self.objective: Objective = make_objective(known.kind, values[rows["train"]], plain)
-        self.target = self.objective.target(values[rows["train"]])
+    def __init__(self, clips: FoldClips, fold: int, seed: int, head_trained: bool, config: Config) -> None:
+        self.clips, self.options = clips, config.deepemocluster
+        self.numbers = (config.seed, seed, fold)
+        self.where = f"deepemocluster: fold {fold}, seed {seed}"
+        steps, bands = clips.sound.steps.shape[2:]
+        sizes = (steps, bands, self.options.width, self.options.clusters, clips.values.shape[1])
+        self.network = make_deepemocluster(*sizes, network_seed(config.seed, seed)).to(clips.sound.steps.device)
+        self.optimisers = Optimisers(self.network, head_trained)
         self.before: dict[str, Labels] = {}
         self.history: list[HistoryRow] = []
         self.epoch, self.best_score = 0, -math.inf
         self.best: dict[str, Tensor] = {}
 
-    def run(self, fold: Fold, seed: int, names: Sequence[str], unfinished: UnfinishedRun) -> Run:
-        """Train with one seed; the best dev epoch, or the last without dev, predicts dev and test."""
-        steps, bands = self.sound.steps.shape[2:]
-        start = network_seed(self.seed, seed)
-        network = make_deepemocluster(
-            steps, bands, self.options.width, self.options.clusters, self.values.shape[1], start
-        ).to(self.sound.steps.device)
-        torch.manual_seed(network_seed(self.seed, seed, fold.number))
-        optimisers = Optimisers(network, self.head_trained)
-        unfinished.restore(functools.partial(self.unpack, network, optimisers))
+    def run(self, unfinished: UnfinishedRun) -> Run:
+        """Train; the best dev epoch, or the last without dev, predicts dev and test."""
+        clips = self.clips
+        torch.manual_seed(network_seed(*self.numbers))
+        unfinished.restore(self.unpack)
         while self.epoch < self.options.epochs:
             self.epoch += 1
-            rng = np.random.default_rng([self.seed, seed, fold.number, self.epoch])
-            self.learn_clusters(network, optimisers, self.epoch, rng)
-            where = f"deepemocluster: fold {fold.number}, seed {seed}, epoch {self.epoch}"
-            losses = {row.measure: row.value for row in self.history if row.epoch == self.epoch}
-            finite.check_loss(losses["unlabelled_loss"] + losses["loss"], math.log(self.options.clusters), where, None)
-            finite.check_weights(network.state_dict(), where, "training has diverged")
-            score = self.dev_score(network, self.epoch)
-            if score > self.best_score or not self.best or not len(self.rows["dev"]):
+            self.learn_clusters(np.random.default_rng([*self.numbers, self.epoch]))
+            self._check()
+            score = self.dev_score()
+            if score > self.best_score or not self.best or not len(clips.rows["dev"]):
                 self.best_score = score
-                self.best = {name: value.clone() for name, value in network.state_dict().items()}
-            unfinished.keep(functools.partial(self.pack, network, optimisers))
-        network.load_state_dict(self.best)
+                self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
+            unfinished.keep(self.pack)
+        self.network.load_state_dict(self.best)
         predictions = [
-            Prediction(split, [names[row] for row in rows], self.objective.predictions(self.outputs(network, rows)))
-            for split, rows in self.rows.items()
+            Prediction(split, [clips.names[row] for row in rows], clips.objective.predictions(self.outputs(rows)))
+            for split, rows in clips.rows.items()
             if split != "train" and len(rows)
         ]
-        return Run(fold.number, seed, predictions, self.history)
+        _, seed, fold = self.numbers
+        return Run(fold, seed, predictions, self.history)
 
-    def pack(self, network: DeepEmoCluster, optimisers: "Optimisers") -> State:
-        """Return all that training goes on from; plain SGD remembers nothing."""
-        tensors = {f"model.{name}": value for name, value in network.state_dict().items()}
+    def _check(self) -> None:
+        """Raise an error where training has diverged."""
+        where = f"{self.where}, epoch {self.epoch}"
+        losses = {row.measure: row.value for row in self.history if row.epoch == self.epoch}
+        finite.check_loss(losses["unlabelled_loss"] + losses["loss"], math.log(self.options.clusters), where, None)
+        finite.check_weights(self.network.state_dict(), where, "training has diverged")
+
+    def pack(self) -> State:
+        """Return the state of the training; plain SGD has none."""
+        tensors = {f"model.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         tensors |= {f"before.{part}": torch.from_numpy(labels) for part, labels in self.before.items()}
-        tensors |= checkpoints.pack_optimiser(optimisers.adam)
-        tensors |= checkpoints.pack_random(self.sound.steps.is_cuda)
+        tensors |= checkpoints.pack_optimiser(self.optimisers.adam)
+        tensors |= checkpoints.pack_random(self.clips.sound.steps.is_cuda)
         return tensors, {"epoch": self.epoch, "best_score": self.best_score, "history": self.history}
 
-    def unpack(
-        self, network: DeepEmoCluster, optimisers: "Optimisers", tensors: Mapping[str, Tensor], said: Mapping[str, Any]
-    ) -> None:
-        """Put training back to where `pack` saw it."""
-        network.load_state_dict(checkpoints.below("model", tensors))
+    def unpack(self, tensors: Mapping[str, Tensor], said: Mapping[str, Any]) -> None:
+        """Restore the state that `pack` returned."""
+        self.network.load_state_dict(checkpoints.below("model", tensors))
         self.best = checkpoints.below("best", tensors)
         self.before = {part: labels.numpy() for part, labels in checkpoints.below("before", tensors).items()}
-        checkpoints.unpack_optimiser(optimisers.adam, tensors)
+        checkpoints.unpack_optimiser(self.optimisers.adam, tensors)
         checkpoints.unpack_random(tensors)
         self.epoch, self.best_score = said["epoch"], float(said["best_score"])
         self.history = checkpoints.read_history(said["history"])
 
-    def learn_clusters(
-        self, network: DeepEmoCluster, optimisers: "Optimisers", epoch: int, rng: np.random.Generator
-    ) -> None:
+    def learn_clusters(self, rng: np.random.Generator) -> None:
         """Go once over the chunks without labels, then over those with."""
-        labels = self.assign(network, self.unlabelled, "unlabelled", epoch, rng)
+        clips, optimisers = self.clips, self.optimisers
+        labels = self.assign(clips.unlabelled, "unlabelled", rng)
         losses = [
             optimisers.name_clusters(chunks, clusters)
-            for chunks, clusters, _ in self.batches(self.unlabelled, labels, rng)
+            for chunks, clusters, _ in self.batches(clips.unlabelled, labels, rng)
         ]
-        self.note(epoch, "train", {"unlabelled_loss": float(np.mean(losses))})
-        train = self.rows["train"]
-        labels = self.assign(network, train, "labelled", epoch, rng)
+        self.note("train", {"unlabelled_loss": float(np.mean(losses))})
+        train, target = clips.rows["train"], clips.target("train")
+        labels = self.assign(train, "labelled", rng)
         both = [
-            optimisers.name_both(chunks, clusters, self.target.take(clips), self.objective)
-            for chunks, clusters, clips in self.batches(train, labels, rng)
+            optimisers.name_both(chunks, clusters, target.take(rows), clips.objective)
+            for chunks, clusters, rows in self.batches(train, labels, rng)
         ]
         of_clusters, of_labels = np.mean(both, axis=0)
-        self.note(
-            epoch, "train", {"cluster_loss": of_clusters, "label_loss": of_labels, "loss": of_clusters + of_labels}
-        )
+        self.note("train", {"cluster_loss": of_clusters, "label_loss": of_labels, "loss": of_clusters + of_labels})
 
-    def assign(self, network: DeepEmoCluster, rows: Rows, part: str, epoch: int, rng: np.random.Generator) -> Labels:
-        """Cluster the chunks of these clips, clip by clip, draw a fresh top layer, and note what they are like."""
-        vectors = self.answers(network.eval().cluster_vectors, rows).flatten(0, 1).numpy()
+    def assign(self, rows: Rows, part: str, rng: np.random.Generator) -> Labels:
+        """Cluster the chunks of these clips, clip by clip, draw a fresh top layer, and note the sizes of clusters."""
+        vectors = self.answers(self.network.eval().cluster_vectors, rows).flatten(0, 1).numpy()
         count, seed = self.options.clusters, int(rng.integers(2**31))
         labels = cluster(vectors, count, self.options.iterations, seed, "deepemocluster.clusters").labels
-        network.renew_top(torch.Generator().manual_seed(seed))
+        self.network.renew_top(torch.Generator().manual_seed(seed))
         measures = sizes(labels, count)
         if part in self.before:
             measures["nmi"] = agreement(self.before[part], labels)
         self.before[part] = labels
-        self.note(epoch, "train", {f"{part}_{name}": value for name, value in measures.items()})
+        self.note("train", {f"{part}_{name}": value for name, value in measures.items()})
         if told := collapse(labels, count, "deepemocluster.clusters"):
-            print(f"deepemocluster: warning: epoch {epoch}: {told}", file=sys.stderr)
+            print(f"deepemocluster: warning: epoch {self.epoch}: {told}", file=sys.stderr)
         return labels
 
     def batches(self, rows: Rows, labels: Labels, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -296,44 +310,42 @@ class Learner:
 
         A batch has `batch_size` clips' worth of chunks; of the clips, the place among `rows` is given.
         """
-        device = self.sound.steps.device
-        order = uniform_rows(labels, rng)
-        size = self.options.batch_size * self.sound.chunks
+        sound = self.clips.sound
+        device, order = sound.steps.device, uniform_rows(labels, rng)
+        size = self.options.batch_size * sound.chunks
         for part in np.array_split(order, math.ceil(len(order) / size)):
-            clips, places = np.divmod(part, self.sound.chunks)
+            clips, places = np.divmod(part, sound.chunks)
             yield (
-                self.sound.batch(rows[clips], places),
+                sound.batch(rows[clips], places),
                 torch.from_numpy(labels[part]).to(device),
                 torch.from_numpy(clips),
             )
 
     @torch.no_grad()
     def answers(self, ask: Callable[[Tensor], Tensor], rows: Rows) -> Tensor:
-        """Return what a network in evaluation mode answers about all chunks of these clips, (N, K, D), on the CPU."""
-        parts = []
+        """Return the outputs of a network in evaluation mode for all chunks of these clips, (N, K, D), on the CPU."""
+        sound, parts = self.clips.sound, []
         for part in np.array_split(rows, math.ceil(len(rows) / self.options.batch_size)):
-            clips = np.repeat(part, self.sound.chunks)
-            places = np.tile(np.arange(self.sound.chunks), len(part))
-            parts.append(ask(self.sound.batch(clips, places)).float().cpu().view(len(part), self.sound.chunks, -1))
+            clips, places = np.repeat(part, sound.chunks), np.tile(np.arange(sound.chunks), len(part))
+            parts.append(ask(sound.batch(clips, places)).float().cpu().view(len(part), sound.chunks, -1))
         return torch.cat(parts)
 
-    def outputs(self, network: DeepEmoCluster, rows: Rows) -> Tensor:
+    def outputs(self, rows: Rows) -> Tensor:
         """Return the outputs for the labels of these clips, (N, C): the mean over their chunks."""
-        return self.answers(network.eval().label_outputs, rows).mean(1)
+        return self.answers(self.network.eval().label_outputs, rows).mean(1)
 
-    def dev_score(self, network: DeepEmoCluster, epoch: int) -> float:
+    def dev_score(self) -> float:
         """Return and note the score of the dev clips; minus infinity without any."""
-        rows = self.rows["dev"]
-        if not len(rows):
+        clips = self.clips
+        if not len(clips.rows["dev"]):
             return -math.inf
-        target = self.objective.target(self.values[rows])
-        measures = self.objective.score({TASK: self.outputs(network, rows)}, {TASK: target})
-        self.note(epoch, "dev", measures)
+        measures = clips.objective.score({TASK: self.outputs(clips.rows["dev"])}, {TASK: clips.target("dev")})
+        self.note("dev", measures)
         return measures["score"]
 
-    def note(self, epoch: int, split: str, measures: Mapping[str, float]) -> None:
-        """Add measures to the history."""
-        self.history += [HistoryRow(epoch, split, name, float(value)) for name, value in measures.items()]
+    def note(self, split: str, measures: Mapping[str, float]) -> None:
+        """Add measures of this epoch to the history."""
+        self.history += [HistoryRow(self.epoch, split, name, float(value)) for name, value in measures.items()]
 
 
 class Optimisers:
@@ -371,19 +383,3 @@ class Optimisers:
         loss.backward()  # type: ignore[no-untyped-call]
         for optimiser in optimisers:
             optimiser.step()
-
-
-def write(runs: Sequence[tuple[str, Run]], known: Targets, table: FoldTable, config: Config, output: Path) -> None:
-    """Write predictions and history, by system, fold, seed, split and clip."""
-    options = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "deepemocluster")}
-    options["finetune"] = {name: getattr(config.finetune, name) for name in ("class_balance", "label_smoothing")}
-    made_by = shards.provenance("deepemocluster", {"seed": config.seed, **options}, **provenance_of(known, table))
-    named = [
-        (result, {"initialisation": name, "fold": result.fold, "seed": result.seed})
-        for name, result in sorted(runs, key=lambda entry: entry[0])
-    ]
-    clips = {clip.key: clip for clip in table.clips}
-    predictions = [row for result, one in named for row in prediction_rows(result.predictions, one, clips, known)]
-    shards.write_table(output / "predictions.parquet", predictions, schema_of("finetune.predictions"), made_by)
-    history = [{**one, **row._asdict()} for result, one in named for row in result.history]
-    shards.write_table(output / "history.parquet", history, schema_of("finetune.history"), made_by)

@@ -13,8 +13,7 @@ from avpretext.errors import UserError
 from avpretext.flow.paths import original_of
 from avpretext.systems import Vectors
 from avpretext.training import finite
-from avpretext.training.fold_parts import FoldTable
-from avpretext.training.target_rows import Targets
+from avpretext.training.predictions import LabelledFolds
 
 ROUNDING = 1e-7
 """A column whose deviation is a smaller share of its mean is constant: float32 tells no more."""
@@ -56,28 +55,26 @@ class DescribedClips:
         return np.flatnonzero(np.isin(self.originals, rows))
 
 
-def read_clips(
-    vectors: Mapping[str, Sequence[Path]], known: Targets, table: FoldTable, stage: Vectors
-) -> DescribedClips:
+def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, stage: Vectors) -> DescribedClips:
     """Read the vectors of the clips that the folds name, and of their copies at other speeds.
 
     Parameters
     ----------
     vectors
         corpus, or `{corpus}@{speed}`: shards.
-    known, table
-        What the clips are, and which.
+    labelled
+        The clips.
     stage
-        Whose vectors they are, for messages.
+        The stage that made the vectors, for messages.
 
     Raises
     ------
     UserError
         A corpus has none, or they are of other values than those of the rest, or not finite.
     """
-    wanted = {clip.key: clip for clip in table.clips}
-    corpora = sorted({clip.corpus for clip in table.clips})
-    if missing := [corpus for corpus in corpora if corpus not in vectors]:
+    known, table = labelled
+    wanted = table.by_key
+    if missing := [corpus for corpus in table.corpora if corpus not in vectors]:
         raise UserError(f"{table.setting}: the folds name {missing[0]}, of which no {stage} are given")
     sets = {tuple(shards.read_provenance(files[0])["names"]) for files in vectors.values()}
     if len(sets) > 1:

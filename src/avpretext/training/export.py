@@ -1,10 +1,9 @@
 """Stage `export`: networks trained on all labelled clips of a setting, as a folder that can be taken away."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,14 +25,13 @@ from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import training_votes
 from avpretext.training.data import mean_and_deviation, normalise
 from avpretext.training.finetune import EVERY_CLIP, LabelledClips, RunSeeds, body_of_run, read_clips, train
-from avpretext.training.fold_parts import Fold, FoldTable, read_folds
+from avpretext.training.fold_parts import Fold
 from avpretext.training.loop import torch_device
 from avpretext.training.model_folder import Description, LearntFrom, MediaSettings, Normalisation
 from avpretext.training.objectives import Scale
 from avpretext.training.penalty_matrices import Matrix
-from avpretext.training.predictions import provenance_of
+from avpretext.training.predictions import LabelledFolds
 from avpretext.training.run_pool import grid_map
-from avpretext.training.target_rows import Targets, read_targets
 
 
 def run(
@@ -71,15 +69,16 @@ def run(
         Networks trained at a time.
     """
     torch.set_num_threads(1)
-    known, table = read_targets(targets), read_folds(folds)
-    clips = read_clips(features, known, table, config)
+    labelled = LabelledFolds.read(targets, folds)
+    clips = read_clips(features, labelled, config)
     chosen, scores = choose(histories) if name == BEST else (name, {})
     bodies = bodies_of(chosen, starts, clips.chunks.channels, config)
     rows = {"train": learnt_rows(clips), "dev": np.empty(0, np.int64)}
-    networks = trained(clips, rows, bodies, penalty_of(known, table, config), config, threads)
+    networks = trained(clips, rows, bodies, penalty_of(labelled, config), config, threads)
     normalisation = None
     if config.model.normalise == "train":
         normalisation = Normalisation(*mean_and_deviation(clips.chunks.moments[:, rows["train"]]))
+    said = labelled.provenance()
     description = Description(
         format=model_folder.FORMAT,
         package_version=__version__,
@@ -92,18 +91,13 @@ def run(
         channels=clips.chunks.channels,
         chunks=config.chunks,
         model=config.model,
-        scale=Scale.of(clips.values[rows["train"]]) if known.kind == "attribute" else None,
+        scale=Scale.of(clips.values[rows["train"]]) if clips.kind == "attribute" else None,
         media=MediaSettings(**{field: getattr(config.split, field) for field in MediaSettings.model_fields}),
-        **_said_of(known, table),
+        **{name: said[name] for name in ("setting", "target", "kind", "classes")},
+        speaker_leaks=bool(said.get("speaker_leaks", False)),
         **feature_settings(features),
     )
     model_folder.write(output, description, networks, normalisation)
-
-
-def _said_of(known: Targets, table: FoldTable) -> dict[str, Any]:
-    said = provenance_of(known, table)
-    named = {name: said[name] for name in ("setting", "target", "kind", "classes")}
-    return {**named, "speaker_leaks": bool(said.get("speaker_leaks", False))}
 
 
 def bodies_of(start: str, starts: Mapping[str, Sequence[Path]], channels: Sequence[str], config: Config) -> list[Body]:
@@ -178,22 +172,13 @@ def feature_settings(features: Mapping[str, Mapping[str, Sequence[Path]]]) -> di
     return settings
 
 
-def penalty_of(known: Targets, table: FoldTable, config: Config) -> Matrix | None:
+def penalty_of(labelled: LabelledFolds, config: Config) -> Matrix | None:
     """Return the matrix (K, K) of the penalty loss over all clips, None for another loss."""
     if config.finetune.loss != "penalty":
         return None
-    everyone = Fold(EVERY_CLIP, {"train": frozenset(clip.key for clip in table.clips)})
-    matrix: Matrix = penalties(co_occurrences(torch.from_numpy(training_votes(known, everyone)))).numpy()
+    everyone = Fold(EVERY_CLIP, {"train": frozenset(labelled.table.by_key)})
+    matrix: Matrix = penalties(co_occurrences(torch.from_numpy(training_votes(labelled.known, everyone)))).numpy()
     return matrix
-
-
-class _Job(NamedTuple):
-    """A network to train."""
-
-    number: int
-
-    def __str__(self) -> str:
-        return f"export: network {self.number}"
 
 
 def trained(
@@ -207,22 +192,13 @@ def trained(
     """Return the weights of `export.networks` networks, each with a seed of its own."""
     device = torch_device(config.finetune.device)
     normalised = normalise(clips.chunks, rows["train"], config.model.normalise)
-    resident = replace(normalised, steps=normalised.steps.to(device), mask=normalised.mask.to(device))
-    once = functools.partial(_weights, replace(clips, chunks=resident), rows, bodies, penalty, config)
-    jobs = [_Job(number) for number in range(config.export.networks)]
-    done = progress(grid_map(once, jobs, threads, device), total=len(jobs), unit="networks", label="export")
+    resident = replace(clips, chunks=normalised.to(device))
+
+    def weights_of(seeds: RunSeeds) -> dict[str, NDArray[Any]]:
+        """Train one network; return its weights as arrays, which another process can send."""
+        state, _ = train(resident, rows, seeds, body_of_run(bodies, seeds.run), config, penalty)
+        return {name: value.detach().cpu().numpy() for name, value in state.best.items()}
+
+    jobs = [RunSeeds(number, EVERY_CLIP) for number in range(config.export.networks)]
+    done = progress(grid_map(weights_of, jobs, threads, device), total=len(jobs), unit="networks", label="export")
     return [{name: torch.from_numpy(value) for name, value in weights.items()} for weights in done]
-
-
-def _weights(
-    clips: LabelledClips,
-    rows: Mapping[str, NDArray[np.int64]],
-    bodies: Sequence[Body],
-    penalty: Matrix | None,
-    config: Config,
-    job: _Job,
-) -> dict[str, NDArray[Any]]:
-    """Train one network; return its weights as arrays, which another process can send."""
-    body = body_of_run(bodies, job.number)
-    state, _ = train(clips, rows, RunSeeds(job.number, EVERY_CLIP), body, config, penalty)
-    return {name: value.detach().cpu().numpy() for name, value in state.best.items()}

@@ -11,19 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avpretext import shards
 from avpretext.config import Config, FinetuneOptions, ModelOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
-from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import original_of
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.checkpoint import Body
-from avpretext.training.data import SpeechChunks, chunk_grid, concatenate, load_chunks, normalise
-from avpretext.training.finished import FinishedRuns, Run, UnfinishedRun, fingerprint, said_of
-from avpretext.training.fold_parts import Fold, FoldTable, read_folds
+from avpretext.training.data import SpeechChunks, load_corpora, normalise
+from avpretext.training.finished import FinishedRuns, UnfinishedRun, fingerprint
+from avpretext.training.fold_parts import Fold, FoldTable
 from avpretext.training.loop import (
     ClipSet,
     TrainingState,
@@ -36,12 +34,12 @@ from avpretext.training.loop import (
 )
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.penalty_matrices import Matrix, penalties_of
-from avpretext.training.predictions import Prediction, prediction_rows, provenance_of
+from avpretext.training.predictions import LabelledFolds, Prediction, Run
 from avpretext.training.run_pool import grid_map
-from avpretext.training.target_rows import Targets, has_classes, read_targets
+from avpretext.training.target_rows import has_classes
 
 EVERY_CLIP = 1_000_000
-"""Number of the fold in which every clip trains, as seeds count it: no protocol has so many."""
+"""Number of the fold in which every clip trains, for seeds: no protocol has so many."""
 
 _SHAPING = ("chunks", "model", "finetune")
 
@@ -117,41 +115,43 @@ def run(
     output
         The folder to write.
     threads
-        Runs at a time, each with one CPU thread; see `grid.grid_map`. Runs that are done are kept until all are, and
-        the state of one that is not every few seconds, so that a job that is killed goes on from there.
+        Runs at a time, each with one CPU thread; see `run_pool.grid_map`. Finished runs are kept until all are, and the
+        state of an unfinished one every few seconds, so that a killed job resumes.
     """
     torch.set_num_threads(1)
-    known, table = read_targets(targets), read_folds(folds)
-    clips = read_clips(features, known, table, config)
+    labelled = LabelledFolds.read(targets, folds)
+    table = labelled.table
+    clips = read_clips(features, labelled, config)
     bodies = [checkpoints.read_body(path, clips.chunks.channels, config) for path in starts]
     warn_of_missing_classes(clips, table.folds)
-    penalties = penalties_of(co_occurrence, known.classes, config.finetune)
+    penalties = penalties_of(co_occurrence, clips.classes, config.finetune)
     device = torch_device(config.finetune.device)
     mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
-    total = len(table.folds) * config.finetune.seeds
     finished = FinishedRuns(output, _made_from(clips, table, penalties, bodies, config))
 
     def once(job: _Job) -> Run:
         body = body_of_run(bodies, job.seed)
         train = functools.partial(run_once, job.clips, job.fold, job.seed, body, config, job.penalty)
-        return finished.once(f"{job.fold.number}-{job.seed}", lambda unfinished: train(unfinished=unfinished))
+        return finished.once(f"{job.fold.number}-{job.seed}", train)
 
-    runs = grid_map(once, _jobs(clips, table.folds, penalties, config, device), threads, device)
-    label = f"finetune {table.setting} from {initialisation}"
-    done = list(progress(runs, total=total, unit="runs", label=label))
-    write(done, initialisation, len(bodies), known, table, config, output)
+    jobs = _jobs(clips, table.folds, penalties, config, device)
+    label, total = f"finetune {table.setting} from {initialisation}", len(table.folds) * config.finetune.seeds
+    runs = progress(grid_map(once, jobs, threads, device), total=total, unit="runs", label=label)
+    options = {name: getattr(config, name).model_dump(mode="json") for name in _SHAPING}
+    named = [(initialisation, run) for run in runs]
+    labelled.write(named, "finetune", {"seed": config.seed, **options}, output, len(bodies))
     finished.remove()
 
 
 def body_of_run(bodies: Sequence[Body], number: int) -> Body | None:
-    """Return what a run starts from: the pre-trainings take turns, so that each counts alike."""
+    """Return the weights that a run starts from: the pre-trainings take turns, so that each counts alike."""
     return bodies[number % len(bodies)] if bodies else None
 
 
 def _made_from(
     clips: LabelledClips, table: FoldTable, penalties: Mapping[int, Matrix], bodies: Sequence[Body], config: Config
 ) -> str:
-    """Return what tells the runs of this job from those of any other."""
+    """Return the cache key of this job's runs."""
     weights = [entry for body in bodies for entry in sorted(body.weights.items())]
     apart = {"threads", "checkpoints"}  # they shape nothing
     said = {
@@ -159,7 +159,7 @@ def _made_from(
         "seed": config.seed,
         "clips": [clips.chunks.clip_ids, clips.chunks.speakers, clips.chunks.channels],
         "learnt": [clips.kind, clips.classes],
-        "folds": said_of(table),
+        "folds": table.plain(),
         "bodies": [[body.heard_all, *sorted(body.weights)] for body in bodies],
     }
     matrices = [matrix for _, matrix in sorted(penalties.items())]
@@ -176,7 +176,7 @@ class _Job(NamedTuple):
     penalty: Matrix | None
 
     def __str__(self) -> str:
-        return f"finetune: fold {self.fold.number}, seed {self.seed}"
+        return str(RunSeeds(self.seed, self.fold.number))
 
 
 def _jobs(
@@ -193,7 +193,7 @@ def _jobs(
 
 
 def read_clips(
-    features: Mapping[str, Mapping[str, Sequence[Path]]], known: Targets, table: FoldTable, config: Config
+    features: Mapping[str, Mapping[str, Sequence[Path]]], labelled: LabelledFolds, config: Config
 ) -> LabelledClips:
     """Read features and targets of the clips that the folds name, and of their copies at other speeds.
 
@@ -202,20 +202,16 @@ def read_clips(
     UserError
         A corpus of the folds has no features, or a clip has no target.
     """
-    corpora = sorted({clip.corpus for clip in table.clips})
-    if missing := [corpus for corpus in corpora if corpus not in features]:
+    known, table = labelled
+    if missing := [corpus for corpus in table.corpora if corpus not in features]:
         raise UserError(
             f"{table.setting}: the folds name {missing[0]}, of which no features are given; name their shards"
         )
-    grid = chunk_grid(config.chunks, config.model)
-    chunks = concatenate(
-        {
-            corpus: load_chunks(features[corpus], table.speakers_of(original_of(corpus)), config.model.channels, grid)
-            for corpus in [*corpora, *(other for other in features if "@" in other)]
-        }
-    )
-    clips = [original_of(name) for name in chunks.clip_ids]
-    return LabelledClips(chunks, known.values_of(clips), known.kind, known.classes)
+    corpora = [*table.corpora, *(other for other in features if "@" in other)]
+    speakers = {corpus: table.speakers_of(original_of(corpus)) for corpus in corpora}
+    chunks = load_corpora(features, speakers, config.chunks, config.model)
+    values = known.values_of([original_of(name) for name in chunks.clip_ids])
+    return LabelledClips(chunks, values, known.kind, known.classes)
 
 
 def warn_of_missing_classes(clips: LabelledClips, folds: Sequence[Fold]) -> None:
@@ -239,8 +235,7 @@ def clips_of_fold(
     used = np.unique(np.concatenate([*rows.values(), clips.versions(rows["train"]).ravel()]))
     chunks = clips.chunks if len(used) == len(names) else clips.chunks.take(used)
     normalised = normalise(chunks, fold.rows(chunks.clip_ids)["train"], model.normalise)
-    resident = replace(normalised, steps=normalised.steps.to(device), mask=normalised.mask.to(device))
-    return replace(clips, chunks=resident, values=clips.values[used])
+    return replace(clips, chunks=normalised.to(device), values=clips.values[used])
 
 
 def run_once(
@@ -356,27 +351,3 @@ def best_predictions(
     state.network.load_state_dict(state.best)
     device = next(state.network.parameters()).device
     return objective.predictions(predict(state.network, clips.to(device), options)[TASK])
-
-
-def write(
-    runs: Sequence[Run],
-    initialisation: str,
-    pretrainings: int,
-    known: Targets,
-    table: FoldTable,
-    config: Config,
-    output: Path,
-) -> None:
-    """Write predictions and history, by fold, seed, split and clip."""
-    options = {name: getattr(config, name).model_dump(mode="json") for name in _SHAPING}
-    made_by = shards.provenance("finetune", {"seed": config.seed, **options}, **provenance_of(known, table))
-    named = [(result, {"initialisation": initialisation, "fold": result.fold, "seed": result.seed}) for result in runs]
-    clips = {clip.key: clip for clip in table.clips}
-    predictions = [
-        {**row, "pretraining": row["seed"] % pretrainings if pretrainings else None}
-        for result, run in named
-        for row in prediction_rows(result.predictions, run, clips, known)
-    ]
-    shards.write_table(output / "predictions.parquet", predictions, schema_of("finetune.predictions"), made_by)
-    history = [{**run, **row._asdict()} for result, run in named for row in result.history]
-    shards.write_table(output / "history.parquet", history, schema_of("finetune.history"), made_by)

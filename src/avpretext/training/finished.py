@@ -1,4 +1,4 @@
-"""Runs of a grid, kept until all are done: a job that is killed loses the last seconds of those that it was at."""
+"""The runs of a job, kept until all are done: a killed job resumes its unfinished runs."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,36 +16,26 @@ from torch import Tensor
 
 from avpretext import shards
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training.fold_parts import FoldTable
-from avpretext.training.loop import HistoryRow
 from avpretext.training.predictions import Prediction
+from avpretext.training.predictions import Run as Run
 
 FOLDER = "runs"
 """Of the runs, beside the results; removed with the last of them."""
 
 SHARE = 0.01
-"""Of the time of a run that goes into keeping its state, at most."""
+"""Maximum share of a run's time spent on keeping its state."""
 
 State = tuple[Mapping[str, Tensor], Mapping[str, Any]]
 """Numbers and plain values, as `checkpoint.write` takes them."""
 
 
-class Run(NamedTuple):
-    """What one fold and seed came to."""
-
-    fold: int
-    seed: int
-    predictions: list[Prediction]
-    history: list[HistoryRow]
-
-
 def fingerprint(stage: str, said: Mapping[str, Any], arrays: Iterable[Tensor | NDArray[Any]]) -> str:
-    """Return a hash of all that a grid of runs is made from: code, text and numbers.
+    """Return the cache key of a job's runs: a hash of code, text and numbers.
 
     Parameters
     ----------
     stage
-        Whose runs they are; its version counts, and that of the package.
+        The stage of the runs; its version and that of the package count.
     said
         Options, names, folds; plain values.
     arrays
@@ -60,16 +50,11 @@ def fingerprint(stage: str, said: Mapping[str, Any], arrays: Iterable[Tensor | N
     return digest.hexdigest()
 
 
-def said_of(table: FoldTable) -> list[list[object]]:
-    """Return the folds as plain values, for `fingerprint`."""
-    return [[fold.number, {part: sorted(names) for part, names in fold.parts.items()}] for fold in table.folds]
-
-
 class UnfinishedRun:
-    """The state of a run after one of its epochs, kept now and then so that a job that is killed goes on from there.
+    """The state of a run after one of its epochs, from which a killed job resumes it.
 
-    It is not kept after each epoch: a state takes some ms to write, as long as an epoch of a small network, and a run
-    of two seconds is quicker trained anew. So the time of the run is what decides, of which `SHARE` goes into it.
+    By default it is not kept after each epoch: a state takes some ms to write, as long as an epoch of a small network,
+    and a run of two seconds is quicker trained anew.
 
     Parameters
     ----------
@@ -77,26 +62,29 @@ class UnfinishedRun:
         The file.
     made_from
         From `fingerprint`; a state of another run is not taken.
+    share
+        Maximum share of the run's time spent on keeping its state; None: `SHARE`; infinity: keep every epoch.
     """
 
-    def __init__(self, path: Path, made_from: str) -> None:
-        self.path, self.made_from = path, made_from
+    def __init__(self, path: Path, made_from: str, share: float | None = None) -> None:
+        self.path, self.made_from, self.share = path, made_from, SHARE if share is None else share
         self._since, self._cost_s = time.monotonic(), 0.02
 
     def restore(self, unpack: Callable[[dict[str, Tensor], dict[str, Any]], None]) -> None:
-        """Hand the state that was kept, if there is one, to what puts it back."""
+        """Pass the state that was kept to `unpack`, if there is one of this run."""
         if not self.path.exists():
             return
         tensors, said = checkpoints.read(self.path)
-        if said.get("made_from") == self.made_from:
-            unpack(tensors, said)
-            name = self.path.name.partition(".")[0]
-            print(f"run {name}: going on after epoch {said['epoch']}, where a job was killed", file=sys.stderr)
+        if said.get("made_from") != self.made_from:
+            print(f"{self.path} is of a run with other options, clips or labels: starting afresh", file=sys.stderr)
+            return
+        unpack(tensors, said)
+        print(f"{self.path}: going on after epoch {said['epoch']}, where a job was killed", file=sys.stderr)
 
     def keep(self, pack: Callable[[], State]) -> None:
-        """Keep the state after an epoch, whose number is among its values as `epoch`, if it is time to."""
+        """Keep the state after an epoch, its number among the values as `epoch`, if enough time has passed."""
         now = time.monotonic()
-        if (now - self._since) * SHARE < self._cost_s:
+        if (now - self._since) * self.share < self._cost_s:
             return
         tensors, said = pack()
         checkpoints.write(self.path, tensors, {**said, "made_from": self.made_from})
@@ -119,7 +107,7 @@ class FinishedRuns:
         self.folder, self.made_from = output / FOLDER, made_from
 
     def once(self, name: str, train: Callable[[UnfinishedRun], Run]) -> Run:
-        """Return the run of this name, one of the job's: as it was kept, or trained from its last state on and kept."""
+        """Return the run of this name: as it was kept, or trained on from its last state, and then kept."""
         path = self.folder / f"{name}.resume.safetensors"
         found = self._read(path) if path.exists() else None
         if found is not None:

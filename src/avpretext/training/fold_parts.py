@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,6 +83,20 @@ class FoldTable:
     clips: list[Clip]
     setting: str
     notes: dict[str, Any]
+
+    @cached_property
+    def by_key(self) -> dict[str, Clip]:
+        """The clips by `{corpus}/{clip_id}`."""
+        return {clip.key: clip for clip in self.clips}
+
+    @property
+    def corpora(self) -> list[str]:
+        """The corpora of the clips, sorted."""
+        return sorted({clip.corpus for clip in self.clips})
+
+    def plain(self) -> list[list[object]]:
+        """Return the folds as plain values, for `finished.fingerprint`."""
+        return [[fold.number, {part: sorted(names) for part, names in fold.parts.items()}] for fold in self.folds]
 
     def speakers_of(self, corpus: str) -> dict[str, str]:
         """Return the speaker of each clip_id of a corpus."""

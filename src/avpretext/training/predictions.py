@@ -1,14 +1,18 @@
-"""What a model predicts, as `predictions.parquet` holds it, whatever made it."""
+"""What runs predict, as `predictions.parquet` and `history.parquet` hold it, whatever made it."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avpretext import shards
+from avpretext.flow.artefacts import schema_of
 from avpretext.training import finite
-from avpretext.training.fold_parts import Clip, FoldTable
-from avpretext.training.target_rows import Targets, in_words
+from avpretext.training.fold_parts import FoldTable, read_folds
+from avpretext.training.loop import HistoryRow
+from avpretext.training.target_rows import Targets, in_words, read_targets
 
 
 class Prediction(NamedTuple):
@@ -19,48 +23,92 @@ class Prediction(NamedTuple):
     probabilities: NDArray[np.float32]
 
 
-def provenance_of(known: Targets, table: FoldTable) -> dict[str, Any]:
-    """Return what predictions say of their target and folds in their provenance."""
-    target = "+".join(sorted({known.names[corpus] for corpus in table.tested()}))
-    return {"kind": known.kind, "classes": known.classes, "target": target, "setting": table.setting, **table.notes}
+class Run(NamedTuple):
+    """The result of one fold and seed."""
+
+    fold: int
+    seed: int
+    predictions: list[Prediction]
+    history: list[HistoryRow]
 
 
-def prediction_rows(
-    predictions: Iterable[Prediction], run: Mapping[str, Any], clips: Mapping[str, Clip], known: Targets
-) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a run, as `finetune.predictions` has them.
+class LabelledFolds(NamedTuple):
+    """A setting as its stages have written it: the labels of the clips, and which of them train, choose and test."""
 
-    Parameters
-    ----------
-    predictions
-        What the run predicts of each split.
-    run
-        Its initialisation, fold and seed.
-    clips
-        Every clip by its name.
-    known
-        The truth.
+    known: Targets
+    table: FoldTable
 
-    Raises
-    ------
-    UserError
-        A prediction is not finite.
-    """
-    where = ", ".join(f"{name} {value}" for name, value in run.items())
-    for part in predictions:
-        finite.check_values(
-            part.probabilities,
-            f"prediction of {where}, {part.split}",
-            "its model has diverged, or hears what is not finite",
-        )
-        for name, probabilities in zip(part.names, part.probabilities, strict=True):
-            yield {
-                **run,
-                "split": part.split,
-                "clip_id": clips[name].clip_id,
-                "speaker": clips[name].speaker,
-                "label": known.labels[name],
-                "predicted": in_words(probabilities, known.classes, known.kind),
-                "truth": known.values[name].tolist(),
-                "probabilities": probabilities.tolist(),
-            }
+    @classmethod
+    def read(cls, targets: Mapping[str, Path], folds: Path) -> Self:
+        """Read `targets` of each corpus, and `folds`."""
+        return cls(read_targets(targets), read_folds(folds))
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what predictions repeat of their target and folds in their provenance."""
+        known, table = self
+        target = "+".join(sorted({known.names[corpus] for corpus in table.tested()}))
+        return {"kind": known.kind, "classes": known.classes, "target": target, "setting": table.setting, **table.notes}
+
+    def rows(self, initialisation: str, run: Run) -> Iterator[dict[str, Any]]:
+        """Yield the predictions of a run, as `finetune.predictions` has them.
+
+        Raises
+        ------
+        UserError
+            A prediction is not finite.
+        """
+        known, key = self.known, {"initialisation": initialisation, "fold": run.fold, "seed": run.seed}
+        where = ", ".join(f"{name} {value}" for name, value in key.items())
+        for part in run.predictions:
+            finite.check_values(
+                part.probabilities,
+                f"prediction of {where}, {part.split}",
+                "its model has diverged, or its input is not finite",
+            )
+            for name, probabilities in zip(part.names, part.probabilities, strict=True):
+                clip = self.table.by_key[name]
+                yield {
+                    **key,
+                    "split": part.split,
+                    "clip_id": clip.clip_id,
+                    "speaker": clip.speaker,
+                    "label": known.labels[name],
+                    "predicted": in_words(probabilities, known.classes, known.kind),
+                    "truth": known.values[name].tolist(),
+                    "probabilities": probabilities.tolist(),
+                }
+
+    def write(
+        self,
+        runs: Sequence[tuple[str, Run]],
+        stage: str,
+        options: Mapping[str, Any],
+        output: Path,
+        pretrainings: int = 0,
+    ) -> None:
+        """Write predictions and history of runs, by initialisation, in this order.
+
+        Parameters
+        ----------
+        runs
+            Initialisation and run.
+        stage, options
+            The stage that made them, and the options that shape it, for the provenance.
+        output
+            The folder to write.
+        pretrainings
+            How many pre-trainings the runs started from, in turn; 0: none.
+        """
+        made_by = shards.provenance(stage, options, **self.provenance())
+        predictions = [
+            {**row, "pretraining": run.seed % pretrainings if pretrainings else None}
+            for name, run in runs
+            for row in self.rows(name, run)
+        ]
+        shards.write_table(output / "predictions.parquet", predictions, schema_of("finetune.predictions"), made_by)
+        history = [
+            {"initialisation": name, "fold": run.fold, "seed": run.seed, **row._asdict()}
+            for name, run in runs
+            for row in run.history
+        ]
+        shards.write_table(output / "history.parquet", history, schema_of("finetune.history"), made_by)

@@ -1,6 +1,6 @@
 """Pre-training: any subset of the pretext tasks, learnt from speech alone, once for each seed."""
 
-import functools
+import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -25,30 +25,19 @@ from avpretext.training import checkpoint as checkpoints
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
 from avpretext.training.data import (
     SpeechChunks,
-    chunk_grid,
-    concatenate,
     hidden_channels,
-    load_chunks,
+    load_corpora,
     mean_and_deviation,
     normalise,
     rows_of,
 )
-from avpretext.training.finished import fingerprint
-from avpretext.training.loop import (
-    ClipSet,
-    HistoryRow,
-    Target,
-    TrainingState,
-    epochs,
-    network_seed,
-    start,
-    torch_device,
-)
+from avpretext.training.finished import State, UnfinishedRun, fingerprint
+from avpretext.training.loop import ClipSet, HistoryRow, Target, epochs, network_seed, start, torch_device
 from avpretext.training.pretext_objective import Objective
 from avpretext.training.run_pool import grid_map
 
 RESUME = "resume.safetensors"
-"""The last epoch's checkpoint of a run that is not finished; not an output of the rule, so that it outlives a kill."""
+"""The state of a run after its last epoch, kept until the job is done; no output of the rule, so it survives a kill."""
 
 
 def run(
@@ -63,8 +52,8 @@ def run(
     """Pre-train on a set of tasks, once for each seed; write `{seed}/checkpoint.safetensors` and `history.parquet`.
 
     Everything random is drawn anew by each seed: the held-out speakers, the first weights, the order of batches,
-    dropout and augmentation. A job that was stopped goes on after the last whole epoch of each run, to the same bytes
-    as if it had not been stopped.
+    dropout and augmentation. A killed job resumes after the last whole epoch of each run, and writes the same bytes as
+    an undisturbed one.
 
     Parameters
     ----------
@@ -75,20 +64,23 @@ def run(
     index
         The shards of each corpus.
     labels
-        corpus: task: table of pseudo-labels. A corpus without a task's table counts as unlabelled for it.
+        corpus: task: table of pseudo-labels; a corpus without it has no labels of the task.
     config
         Read: `seed`, `chunks`, `model`, `pretrain`.
     output
         The folder to write.
     threads
-        Seeds trained at a time, each with one CPU thread; see `grid.grid_map`.
+        Seeds trained at a time, each with one CPU thread; see `run_pool.grid_map`.
     """
     torch.set_num_threads(1)
     output.mkdir(parents=True, exist_ok=True)
     chunks = read_chunks(features, index, config)
     classes = read_classes(tasks, labels, config.pretrain)
     targets = read_targets(chunks, tasks, labels, classes, config.pretrain)
-    once = functools.partial(_run_once, chunks, targets, classes, config, output)
+
+    def once(job: _Job) -> list[HistoryRow]:
+        return _run_once(chunks, targets, classes, config, output / str(job.seed), job)
+
     jobs = [_Job(tuple(tasks), seed) for seed in range(config.pretrainings)]
     histories = list(grid_map(once, jobs, threads, torch_device(config.pretrain.device)))
     made_by = shards.provenance("pretrain", settings_of(config), tasks=list(tasks))
@@ -113,30 +105,10 @@ def _run_once(
     targets: Mapping[str, Target],
     classes: Mapping[str, list[str]],
     config: Config,
-    output: Path,
+    folder: Path,
     job: _Job,
 ) -> list[HistoryRow]:
-    """Train with one seed, write its checkpoint and return its history.
-
-    The last epoch's state stays until the job is done, so that one that is killed does not train this seed again.
-    """
-    folder = output / str(job.seed)
-    folder.mkdir(exist_ok=True)
-    state, metadata, channels = fit(chunks, targets, classes, job.seed, config, folder / RESUME)
-    tensors, counters = checkpoints.pack(state)
-    checkpoints.write(folder / CHECKPOINT, {**tensors, **channels}, {**metadata, **counters})
-    return state.history
-
-
-def fit(
-    chunks: SpeechChunks,
-    targets: Mapping[str, Target],
-    classes: Mapping[str, list[str]],
-    number: int,
-    config: Config,
-    resume: Path,
-) -> tuple[TrainingState, dict[str, Any], dict[str, Tensor]]:
-    """Train from the start or from `resume`; return the state, what describes it, and its normalisation.
+    """Train with one seed, from the start or from `RESUME`; write its checkpoint and return its history.
 
     Parameters
     ----------
@@ -146,48 +118,60 @@ def fit(
         task: its labels and their weights, one row per clip.
     classes
         task: names of its classes; empty for a chunk task.
-    number
-        Which seed it is, from 0.
     config
         Read: `seed`, `chunks`, `model`, `pretrain`.
-    resume
-        The file that holds the last epoch's state while training goes on.
+    folder
+        The folder to write.
+    job
+        The run.
     """
-    options, seed = config.pretrain, network_seed(config.seed, number)
+    options, seed = config.pretrain, network_seed(config.seed, job.seed)
     learnt, held_out = hold_out_speakers(chunks.speakers, options.dev_fraction, seed)
     hidden = hidden_channels(chunks.channels, options.hidden_channels)
     normalised = normalise(chunks, learnt, config.model.normalise)
-    metadata = {**describe(chunks, classes, hidden, config), "seed": number}
-    network = make_network(
-        len(chunks.channels), config.model, {task: len(names) for task, names in classes.items()}, seed
-    )
-    state = start(network, options, seed)
+    metadata = {**describe(chunks, classes, hidden, config), "seed": job.seed}
+    outputs = {task: len(names) for task, names in classes.items()}
+    state = start(make_network(len(chunks.channels), config.model, outputs, seed), options, seed)
     objective = Objective({task: target.take(learnt) for task, target in targets.items()}, classes, options)
     learnt_set, dev_set = (
         hide(clip_set(normalised, targets, rows), hidden, options.hidden_from) for rows in (learnt, held_out)
     )
     learnt_set = learnt_set.to(torch_device(options.device))
     labels = ClusterLabels(learnt_set, dev_set, options, seed) if CLUSTERS in classes else None
-    arrays = [chunks.steps, chunks.mask, *(array for target in targets.values() for array in target)]
-    known = {**metadata, "made_from": fingerprint("pretrain", metadata, arrays)}
-    take_up(state, labels, resume, known)
-    if labels and state.epoch < options.epochs:
-        labels.renew(state)
-    label, keep = str(_Job(tuple(classes), number)), kept(classes, options)
-    steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, keep, label)
-    for _ in progress(steps, total=options.epochs, unit="epochs", label=label):
+
+    def pack() -> State:
         tensors, counters = checkpoints.pack(state)
-        checkpoints.write(resume, {**tensors, **(labels.state() if labels else {})}, {**known, **counters})
+        return {**tensors, **(labels.state() if labels else {})}, counters
+
+    def unpack(tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
+        checkpoints.unpack(state, tensors, counters)
+        if labels:
+            labels.restore(tensors)
+
+    def renew() -> None:
         if labels and state.epoch < options.epochs:
             labels.renew(state)
-    mean, deviation = mean_and_deviation(chunks.moments[:, learnt])
-    return state, metadata, {"input.mean": torch.from_numpy(mean), "input.deviation": torch.from_numpy(deviation)}
+
+    arrays = [chunks.steps, chunks.mask, *(array for target in targets.values() for array in target)]
+    unfinished = UnfinishedRun(folder / RESUME, fingerprint("pretrain", metadata, arrays), share=math.inf)
+    unfinished.restore(unpack)
+    renew()
+    keep = kept(classes, options)
+    steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, keep, str(job))
+    for _ in progress(steps, total=options.epochs, unit="epochs", label=str(job)):
+        unfinished.keep(pack)
+        renew()
+    mean, deviation = (torch.from_numpy(part) for part in mean_and_deviation(chunks.moments[:, learnt]))
+    tensors, counters = checkpoints.pack(state)
+    channels = {"input.mean": mean, "input.deviation": deviation}
+    checkpoints.write(folder / CHECKPOINT, {**tensors, **channels}, {**metadata, **counters})
+    return state.history
 
 
 def kept(tasks: Collection[str], options: PretrainOptions) -> Literal["last", "best"]:
-    """Return which weights are kept: those of the last epoch with `clusters`, whose loss asks something else in each.
+    """Return which weights are kept: with `clusters` always those of the last epoch.
 
-    The clusters of two epochs are different classes, so that a smaller loss does not say that more was learnt.
+    The clusters of two epochs are different classes, so their losses cannot be compared.
     """
     if CLUSTERS in tasks and options.keep == "best":
         print("pretrain: with clusters, the last epoch is kept, whatever pretrain.keep says", file=sys.stderr)
@@ -199,25 +183,23 @@ def read_chunks(
     features: Mapping[str, Mapping[str, Sequence[Path]]], index: Mapping[str, Sequence[Path]], config: Config
 ) -> SpeechChunks:
     """Read the features of all corpora; see `who_speaks` for clips whose speaker is not known."""
-    parts = {}
-    for corpus in sorted(features):
-        speakers, grid = speaker_of_each(index[corpus]), chunk_grid(config.chunks, config.model)
-        parts[corpus] = load_chunks(features[corpus], speakers, config.model.channels, grid)
-    return concatenate(parts)
+    speakers = {corpus: speaker_of_each(index[corpus]) for corpus in sorted(features)}
+    return load_corpora(features, speakers, config.chunks, config.model)
 
 
 def read_classes(
     tasks: Sequence[str], labels: Mapping[str, Mapping[str, Path]], options: PretrainOptions
 ) -> dict[str, list[str]]:
-    """Return the names of each task's classes: none for a chunk task, the emotions of the label table for `emotion`.
+    """Return the names of each task's classes.
 
-    Those of `clusters` are their numbers.
+    A chunk task has none; those of a clip task have a column of scores in its label tables; those of `clusters` are
+    their numbers.
     """
     names: dict[str, list[str]] = {task: [] for task in tasks}
-    if "emotion" in names:
-        tables = [tables["emotion"] for tables in labels.values() if "emotion" in tables]
+    for task in names.keys() - set(CHUNK_TASKS):
+        tables = [tables[task] for tables in labels.values() if task in tables]
         scores = {column for table in tables for column in shards.columns_of(table) if column.startswith("score_")}
-        names["emotion"] = sorted(column.removeprefix("score_") for column in scores)
+        names[task] = sorted(column.removeprefix("score_") for column in scores)
     if CLUSTERS in names:
         names[CLUSTERS] = [str(number) for number in range(options.clusters.count)]
     return names
@@ -242,10 +224,9 @@ def read_targets(
         tables = {corpus: files[task] for corpus, files in sorted(labels.items()) if task in files}
         if task == CLUSTERS:
             targets[task] = unclustered(chunks.mask)
-        elif task in CHUNK_TASKS:
-            targets[task] = chunk_targets(chunks, tables, options.confidence)
         else:
-            targets[task] = clip_targets(chunks, tables, classes[task], options.confidence)
+            names = None if task in CHUNK_TASKS else classes[task]
+            targets[task] = label_target(chunks, tables, names, options.confidence)
         if not (targets[task].labels != NO_LABEL).any():
             raise UserError(
                 f"no clip with speech has a label of task {task!r} ({len(chunks)} clips, tables:"
@@ -254,39 +235,42 @@ def read_targets(
     return targets
 
 
-def chunk_targets(chunks: SpeechChunks, tables: Mapping[str, Path], confidence: bool) -> Target:
-    """Return labels and weights (N, K) of a chunk task."""
+def label_target(
+    chunks: SpeechChunks, tables: Mapping[str, Path], classes: Sequence[str] | None, confidence: bool
+) -> Target:
+    """Return labels and weights: class numbers (N,) of a clip task, 0 and 1 (N, K) of a chunk task.
+
+    Parameters
+    ----------
+    chunks
+        The clips.
+    tables
+        corpus: table of pseudo-labels.
+    classes
+        Names of the classes of a clip task; None: a chunk task.
+    confidence
+        True: a label's weight is its confidence; False: 1.
+
+    Raises
+    ------
+    UserError
+        The chunks of the table are not those of the grid.
+    """
     row = {clip_id: place for place, clip_id in enumerate(chunks.clip_ids)}
-    labels = np.full(tuple(chunks.mask.shape[:2]), NO_LABEL, dtype=np.int64)
+    number = {name: place for place, name in enumerate(classes or ())}
+    labels = np.full(chunks.mask.shape[: 1 if classes else 2], NO_LABEL, dtype=np.int64)
     weights = np.ones(labels.shape, dtype=np.float32)
     for corpus, table in tables.items():
-        rows = shards.read(table, ["clip_id", "chunk", "label", "confidence"]).drop_nulls("label")
-        for clip_id, chunk, label, trust in rows.iter_rows():
-            place = row.get(f"{corpus}/{clip_id}")
-            if place is None:
+        columns = ["clip_id", "label", "confidence", *([] if classes else ["chunk"])]
+        for clip_id, label, trust, *chunk in shards.read(table, columns).drop_nulls("label").iter_rows():
+            if (place := row.get(f"{corpus}/{clip_id}")) is None:
                 continue
-            if chunk >= labels.shape[1]:
+            if chunk and chunk[0] >= labels.shape[1]:
                 raise UserError(
-                    f"{table}: chunk {chunk} of {clip_id}, but clips have {labels.shape[1]} chunks; redo the labels"
+                    f"{table}: chunk {chunk[0]} of {clip_id}, but clips have {labels.shape[1]} chunks; redo the labels"
                 )
-            labels[place, chunk] = label
-            weights[place, chunk] = trust if confidence else 1.0
-    return Target(torch.from_numpy(labels), torch.from_numpy(weights))
-
-
-def clip_targets(chunks: SpeechChunks, tables: Mapping[str, Path], classes: Sequence[str], confidence: bool) -> Target:
-    """Return class numbers and weights (N,) of a clip task."""
-    row = {clip_id: place for place, clip_id in enumerate(chunks.clip_ids)}
-    number = {name: place for place, name in enumerate(classes)}
-    labels = np.full(len(chunks), NO_LABEL, dtype=np.int64)
-    weights = np.ones(len(chunks), dtype=np.float32)
-    for corpus, table in tables.items():
-        rows = shards.read(table, ["clip_id", "label", "confidence"]).drop_nulls("label")
-        for clip_id, label, trust in rows.iter_rows():
-            place = row.get(f"{corpus}/{clip_id}")
-            if place is not None:
-                labels[place] = number[label]
-                weights[place] = trust if confidence else 1.0
+            labels[place, *chunk] = number[label] if classes else label
+            weights[place, *chunk] = trust if confidence else 1.0
     return Target(torch.from_numpy(labels), torch.from_numpy(weights))
 
 
@@ -313,10 +297,10 @@ def clip_set(chunks: SpeechChunks, targets: Mapping[str, Target], rows: NDArray[
 
 
 def hide(clips: ClipSet, hidden: NDArray[np.bool_], hidden_from: Sequence[str]) -> ClipSet:
-    """Return the clips as each task may hear them: with the hidden channels at zero for the tasks of `hidden_from`.
+    """Return the clips with the hidden channels at zero for the tasks of `hidden_from`.
 
-    Where some tasks may hear everything and others not, every clip comes twice, each time with the labels of the tasks
-    that may hear it so. Tasks that give nothing away thus learn to use the channels that fine-tuning will hear.
+    If channels are hidden from some of the tasks only, every clip comes twice, hidden and whole, each time with the
+    labels of its tasks alone. So the other tasks learn to use the channels, which fine-tuning does not hide.
     """
     kept_from = [task for task in clips.targets if task in hidden_from]
     if not kept_from:
@@ -336,7 +320,7 @@ def hide(clips: ClipSet, hidden: NDArray[np.bool_], hidden_from: Sequence[str]) 
 def describe(
     chunks: SpeechChunks, classes: Mapping[str, list[str]], hidden: NDArray[np.bool_], config: Config
 ) -> dict[str, Any]:
-    """Return what a checkpoint says of itself, and what must be equal for a run to be taken up again."""
+    """Return the metadata of a checkpoint; a run resumes only if they are equal."""
     return {
         "tasks": list(classes),
         "classes": {task: names for task, names in classes.items() if names},
@@ -354,17 +338,3 @@ def settings_of(config: Config) -> dict[str, Any]:
     for name in ("task_sets", "threads", "seeds"):
         settings["pretrain"].pop(name)
     return {"seed": config.seed, **settings}
-
-
-def take_up(state: TrainingState, labels: ClusterLabels | None, resume: Path, metadata: Mapping[str, Any]) -> None:
-    """Go on from `resume` if it is there and of the same run, else from the start."""
-    if not resume.exists():
-        return
-    tensors, stored = checkpoints.read(resume)
-    if any(stored.get(name) != value for name, value in metadata.items()):
-        print(f"pretrain: {resume} is of a run with other options, clips or labels: starting afresh", file=sys.stderr)
-        return
-    checkpoints.unpack(state, tensors, stored)
-    if labels:
-        labels.restore(tensors)
-    print(f"pretrain: going on after epoch {state.epoch}", file=sys.stderr)

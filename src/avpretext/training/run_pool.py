@@ -9,11 +9,9 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
 
 import torch
 
@@ -26,21 +24,22 @@ Result = TypeVar("Result")
 def grid_map(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int, device: torch.device
 ) -> Iterator[Result]:
-    """Yield function(item) in the order of the items, `threads` of them worked on at a time.
+    """Yield function(item) in the order of the items, with `threads` items in work at a time.
 
     Small networks gain little from several threads in one operation, and a sum over several threads has other bits. So
-    each run has one thread, whatever `threads` says, and results are the same bytes for any number.
+    each run has one thread, and results are the same bytes for any number of threads.
 
-    With more than one, each run is a process forked from this one: what is in memory is shared, not copied, and only
-    the result is sent back. An item is asked for when its process starts. On a GPU, which a forked process cannot use,
-    and on systems other than Linux, whose libraries do not bear a fork, runs go one after another in this process.
+    With more than one, each run is a process forked from this one: the memory is shared, and only the result is sent
+    back. The next item is taken when its process starts. On a GPU, which a forked process cannot use, and on systems
+    other than Linux, whose libraries do not survive a fork, runs go one after another in this process. Why the process
+    pools of the standard library do not serve stands in docs/decisions.md.
 
     Parameters
     ----------
     function
-        What to do; of several processes, its result can be pickled.
+        The work; with several processes, its result can be pickled.
     items
-        What to do it with. The text of an item names it in errors.
+        Its arguments. The text of an item names it in errors.
     threads
         Runs at a time.
     device
@@ -49,7 +48,7 @@ def grid_map(
     Raises
     ------
     UserError
-        A run ended with one, or its process was killed. It is told at once, and the runs beside it are ended.
+        A run ended with one, or its process was killed. It is raised at once, and the other runs are ended.
     RuntimeError
         A run ended with any other error, whose traceback is the cause.
     """
@@ -58,61 +57,56 @@ def grid_map(
     if threads <= 1 or device.type != "cpu" or sys.platform != "linux":
         yield from map(function, items)
         return
+    # The first optimiser imports hundreds of modules, for a second of processor time: once here, not in each process.
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
     remaining = iter(items)
-    runs = deque(_Fork(function, item) for item in islice(remaining, threads))
+    runs = deque(_Run(function, item) for item in islice(remaining, threads))
     try:
         while runs:
-            for run in _ended(runs):
-                run.collect()
-                runs.extend(_Fork(function, item) for item in islice(remaining, 1))
-            while runs and (outcome := runs[0].outcome):
-                runs.popleft()
-                yield cast("Result", outcome.result)
+            working = {run.reader: run for run in runs if not run.done}
+            for reader in wait(list(working)):
+                working[cast("Connection", reader)].collect()
+                runs.extend(_Run(function, item) for item in islice(remaining, 1))
+            while runs and runs[0].done:
+                yield runs.popleft().result
     finally:
         for run in runs:
             run.stop()
 
 
-@dataclass
-class _Outcome(Generic[Result]):
-    """What a run came to: a result, or what a UserError says, or any other error and its traceback."""
+class _Failure(NamedTuple):
+    """The message of a UserError, or any other error and its traceback."""
 
-    result: Result | None = None
-    mistake: str | None = None
-    error: str | None = None
+    message: str
     trace: str = ""
 
 
-@dataclass
-class _Fork(Generic[Item, Result]):
-    """One run in a process of its own."""
+class _Run(Generic[Item, Result]):
+    """One run in a process of its own; `result` is there once it is `done`."""
 
-    function: Callable[[Item], Result]
-    item: Item
-    outcome: _Outcome[Result] | None = None
-    reader: Connection = field(init=False)
-    process: BaseProcess = field(init=False)
+    result: Result
 
-    def __post_init__(self) -> None:
+    def __init__(self, function: Callable[[Item], Result], item: Item) -> None:
+        self.item, self.done = item, False
         self.reader, writer = multiprocessing.Pipe(duplex=False)
         context = multiprocessing.get_context("fork")
-        self.process = context.Process(target=_work, args=(self.function, self.item, writer), daemon=True)
+        self.process = context.Process(target=_work, args=(function, item, writer), daemon=True)
         self.process.start()
         writer.close()  # so that the reader sees the end when the process ends, however it does
 
     def collect(self) -> None:
-        """Take what the process sends, and raise what went wrong; one that ends without a word was killed."""
+        """Take the result, and raise errors; a process that ends without a result was killed."""
         try:
-            outcome: _Outcome[Result] = pickle.loads(self.reader.recv_bytes())
+            outcome: Result | _Failure = pickle.loads(self.reader.recv_bytes())
         except (EOFError, OSError):
             self.process.join()
             raise UserError(_killed(str(self.item), self.process.exitcode)) from None
         self.stop(wait_s=None)
-        if outcome.mistake is not None:
-            raise UserError(outcome.mistake)
-        if outcome.error is not None:
-            raise RuntimeError(f"{self.item}: {outcome.error}") from _InFork(outcome.trace)
-        self.outcome = outcome
+        if isinstance(outcome, _Failure) and outcome.trace:
+            raise RuntimeError(f"{self.item}: {outcome.message}") from Exception(f"\n{outcome.trace}")
+        if isinstance(outcome, _Failure):
+            raise UserError(outcome.message)
+        self.result, self.done = outcome, True
 
     def stop(self, wait_s: float | None = 0.0) -> None:
         """Wait this long for the process to end by itself, None for as long as it takes; then kill it."""
@@ -121,19 +115,6 @@ class _Fork(Generic[Item, Result]):
             self.process.kill()
             self.process.join()
         self.reader.close()
-
-
-class _InFork(Exception):
-    """Carries the traceback of another process."""
-
-    def __str__(self) -> str:
-        return f"\n{self.args[0]}"
-
-
-def _ended(runs: Iterable[_Fork[Any, Any]]) -> list[_Fork[Any, Any]]:
-    """Wait for a run at least, and return those that have something to say."""
-    running = {run.reader: run for run in runs if run.outcome is None}
-    return [running[reader] for reader in wait(list(running)) if isinstance(reader, Connection)]
 
 
 def _killed(name: str, code: int | None) -> str:
@@ -146,22 +127,22 @@ def _killed(name: str, code: int | None) -> str:
     return f"{name}: its process ended by {by} before the run was done; start the stage again, with --threads 1 to see"
 
 
-def _work(function: Callable[[Item], Result], item: Item, writer: Connection) -> None:
-    """Do one run in the forked process and send what it came to."""
+def _work(function: Callable[[Item], Any], item: Item, writer: Connection) -> None:
+    """Do one run in the forked process and send its result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the parent ends its children
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        sent = pickle.dumps(_Outcome(function(item)))
+        sent = pickle.dumps(function(item))
     except UserError as mistake:
-        sent = pickle.dumps(_Outcome[Result](mistake=str(mistake)))
+        sent = pickle.dumps(_Failure(str(mistake)))
     except Exception as error:
-        sent = pickle.dumps(_Outcome[Result](error=repr(error), trace=traceback.format_exc()))
+        sent = pickle.dumps(_Failure(repr(error), traceback.format_exc()))
     writer.send_bytes(sent)
     writer.close()
 
 
 def _end_with_parent() -> NoReturn:
-    """End this process when its parent is gone, killed perhaps: nobody waits for the run any more."""
+    """End this process when its parent is gone, which may have been killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

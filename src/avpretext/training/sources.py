@@ -6,7 +6,6 @@ from the start of the clip, rising evenly) and numbers: one column each, or all 
 """
 
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,59 +43,49 @@ class Extent(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Source(ABC):
-    """Per-frame features of a corpus: their name, files, and the names of their columns of numbers."""
+class Source:
+    """Per-frame features of a corpus from the shards of a stage: row k of a clip is its frame k.
+
+    Attributes
+    ----------
+    name
+        Of the features.
+    files
+        In which they lie.
+    channels
+        Names of their columns of numbers.
+    on_clock
+        Whether each row is a frame of the 10 ms clock.
+    """
 
     name: str
     files: list[Path]
     channels: list[str]
-    on_clock: ClassVar[bool]
+    on_clock: ClassVar[bool] = True
 
-    @abstractmethod
     def extents(self, wanted: Collection[str]) -> dict[str, Extent]:
         """Return the length of each wanted clip that is there."""
-
-    @abstractmethod
-    def clips(self, channels: Sequence[str], lengths: Mapping[str, int]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Yield clip_id and (T, channels) values on the clock of the clips that have a length T."""
-
-    @abstractmethod
-    def no_clip_message(self, wanted: Collection[str]) -> str:
-        """Return what to say where none of the wanted clips is there."""
-
-    @abstractmethod
-    def length_message(self, clip_id: str, frames: int, expected: int, clock: str) -> str:
-        """Return what to say where a clip has another length than the features named `clock` say."""
-
-
-class StageSource(Source):
-    """Shards of a stage: row k of a clip is its frame k."""
-
-    on_clock = True
-
-    def extents(self, wanted: Collection[str]) -> dict[str, Extent]:
-        """See `Source`."""
         counts: dict[str, int] = {}
         for file in self.files:
             counts |= {clip_id: rows for clip_id, rows in shards.rows_per_clip(file).items() if clip_id in wanted}
         return {clip_id: Extent(count, 0) for clip_id, count in counts.items()}
 
     def clips(self, channels: Sequence[str], lengths: Mapping[str, int]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """See `Source`."""
+        """Yield clip_id and (T, channels) values on the clock of the clips that have a length T."""
         for file in self.files:
             for clip_id, rows in shards.iterate_clips(file, channels):
                 if clip_id in lengths:
                     yield clip_id, _matrix(rows, channels)
 
     def no_clip_message(self, wanted: Collection[str]) -> str:
-        """See `Source`."""
+        """Return the error message for files without any of the wanted clips."""
         return (
             f"none of {len(wanted)} clips is in the {self.name} shards ({self.files[0]}, ...);"
             f" check that index, labels and {self.name} are of one corpus, and rejects for refused clips"
         )
 
     def length_message(self, clip_id: str, frames: int, expected: int, clock: str) -> str:
-        """See `Source`."""
+        """Return the error message for a clip whose length is not that in the features named `clock`."""
         return (
             f"clip {clip_id}: {frames} frames in {self.name}, {expected} in {clock}: not of the same audio; redo both"
             " stages"
@@ -104,12 +93,11 @@ class StageSource(Source):
 
 
 class OwnSource(Source):
-    """Parquet files of the user's own, at any rate."""
+    """Per-frame features from Parquet files of the user's own, at any rate."""
 
     on_clock = False
 
     def extents(self, wanted: Collection[str]) -> dict[str, Extent]:
-        """See `Source`."""
         found: dict[str, Extent] = {}
         for file in self.files:
             for clip_id, rows in shards.iterate_clips(file, ["time_s"]):
@@ -123,7 +111,6 @@ class OwnSource(Source):
         return found
 
     def clips(self, channels: Sequence[str], lengths: Mapping[str, int]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """See `Source`."""
         listed = _VALUES in shards.columns_of(self.files[0])
         columns = [_VALUES] if listed else list(channels)
         chosen = [self.channels.index(name) for name in channels]
@@ -138,7 +125,6 @@ class OwnSource(Source):
                 yield clip_id, values[nearest_rows(_times(rows), lengths[clip_id])]
 
     def no_clip_message(self, wanted: Collection[str]) -> str:
-        """See `Source`."""
         there = next((clip_id for clip_id, _ in shards.iterate_parts(self.files[0], [])), None)
         return (
             f"features {self.name}: none of {len(wanted)} clips is in {self.files[0].parent}, which has clips such as"
@@ -146,7 +132,6 @@ class OwnSource(Source):
         )
 
     def length_message(self, clip_id: str, frames: int, expected: int, clock: str) -> str:
-        """See `Source`."""
         return (
             f"features {self.name}, clip {clip_id}: {frames * FRAME_S:.2f} s of rows, {expected * FRAME_S:.2f} s by"
             f" {clock}; compute them from the whole clip, results/*/split/audio, with time_s in seconds from its start"
@@ -176,7 +161,7 @@ def open_source(name: str, paths: Sequence[shards.PathLike]) -> Source:
     for file in files[1:]:
         if _channels(name, file) != channels:
             raise UserError(f"{file}: other columns than {files[0]}; write all files of {name} anew, with the same")
-    return StageSource(name, files, channels) if name in STAGES else OwnSource(name, files, channels)
+    return (Source if name in STAGES else OwnSource)(name, files, channels)
 
 
 def _channels(name: str, file: Path) -> list[str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from avpretext.chunks import frames_of
 from avpretext.config import ChunkOptions
 from avpretext.models.chunking import ChunkGrid
-from avpretext.training.data import CLIP, SpeechChunks, concatenate, cut, mean_and_deviation
+from avpretext.training.data import SpeechChunks, concatenate, cut, in_deviations, mean_and_deviation
 from avpretext.training.frames import read_frames
 
 BANDS = "mel[*"
@@ -62,9 +62,7 @@ class Sound:
     """
 
     def __init__(self, spectrograms: SpeechChunks, train: Rows, device: torch.device) -> None:
-        mean, deviation = mean_and_deviation(spectrograms.moments[:, train])
-        self.shift = torch.from_numpy(mean).float().to(device)
-        self.scale = torch.from_numpy(1 / deviation).float().to(device)
+        self.mean, self.deviation = mean_and_deviation(spectrograms.moments[:, train])
         self.steps = spectrograms.steps.to(device)
         self.mask = spectrograms.mask.to(device)
 
@@ -76,5 +74,4 @@ class Sound:
     def batch(self, clips: Rows, places: Rows) -> Tensor:
         """Return chunk `places[i]` of clip `clips[i]`, (N, m, bands), in deviations: NaN and padding 0, clipped."""
         at = torch.from_numpy(clips).to(self.steps.device), torch.from_numpy(places).to(self.steps.device)
-        steps = ((self.steps[at] - self.shift) * self.scale).nan_to_num(0.0).clamp(-CLIP, CLIP)
-        return steps * self.mask[at].unsqueeze(-1)
+        return in_deviations(self.steps[at], self.mean, self.deviation) * self.mask[at].unsqueeze(-1)
