@@ -19,8 +19,8 @@ from avpretext.evaluation import formats
 from avpretext.flow.schemas import SAMPLE_RATE_HZ
 from avpretext.media.encode import write_mp4
 from avpretext.orofacial import animate, mouth
-from avpretext.orofacial.movement_data import on_video_grid
-from avpretext.orofacial.saved_model import read_model
+from avpretext.orofacial.moved_clips import on_video_grid
+from avpretext.orofacial.orofacial_model import read_model
 
 
 def main() -> None:

@@ -1,28 +1,27 @@
 """A mouth from speech: what cannot be heard is refused in one line, and what is drawn is where it belongs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests.orofacial.test_train import config, first_fold, toy
+from tests.orofacial.toy import config, first_model, toy
 from tests.test_cli import avpretext
 
 from avpretext.errors import UserError
 from avpretext.face.points import OROFACIAL_POINTS
-from avpretext.orofacial import animate, mouth, train
+from avpretext.orofacial import animate, mouth
 from avpretext.orofacial.film import Predicted, named, spread
-from avpretext.orofacial.saved_model import OrofacialModel, write_model
+from avpretext.orofacial.orofacial_model import OrofacialModel, write_model
 
 
 @pytest.fixture(scope="module")
 def model() -> OrofacialModel:
     """A model that hears three columns of openSMILE's, all it needs to be asked."""
-    from dataclasses import replace
-
-    clips, options = toy(clips=12), config(epochs=1)
-    heard = replace(clips, channels=["energy", "loudness", "F0final_sma"])
-    return train.train("joint", heard, first_fold(clips, options), 0, {}, options)[0]
+    heard = replace(toy(clips=12), channels=["energy", "loudness", "F0final_sma"])
+    model: OrofacialModel = first_model("joint", heard, config(epochs=1))[0]
+    return model
 
 
 def tone(path: Path, seconds: float = 1.0, level: float = 0.3) -> Path:

@@ -72,7 +72,7 @@ def orofacial_system(
 ) -> None:
     """Train a model that moves a face by speech: every fold and seed of one system."""
     run = stage_function("orofacial_system", threads)
-    from avpretext.orofacial.movement_data import OrofacialInputs
+    from avpretext.orofacial.moved_clips import OrofacialInputs
 
     heard, moved = sets_by_name(features, "--features"), shards_by_name(movement, "--movement")
     listed, shapes = shards_by_name(index, "--index"), files_by_name(shape, "--shape")

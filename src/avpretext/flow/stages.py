@@ -135,7 +135,7 @@ STAGES = {
     "baseline": Stage("avpretext.training.baseline", 4, ("baseline",)),
     "ensemble": Stage("avpretext.training.ensemble", 2, ("ensemble",)),
     "orofacial_system": Stage(
-        "avpretext.orofacial.train",
+        "avpretext.orofacial.orofacial_system",
         2,
         ("seed", "split.fps", "speech", "log_mel", "phones.visemes", "orofacial"),
         but=("corpora", "systems", "threads", "checkpoint", "films", "film_system"),

@@ -18,8 +18,8 @@ from avpretext.media.decode import Decoded, decode
 from avpretext.media.encode import write_mp4
 from avpretext.media.sound import read_plain
 from avpretext.orofacial import mouth
-from avpretext.orofacial.movement_data import is_silent, on_video_grid
-from avpretext.orofacial.saved_model import OrofacialModel, Said, read_model
+from avpretext.orofacial.moved_clips import is_silent, on_video_grid
+from avpretext.orofacial.orofacial_model import OrofacialModel, Said, read_model
 from avpretext.sound.live import LiveFeatures, parts
 
 SIZE = 480
