@@ -93,7 +93,7 @@ def test_an_open_mouth_is_darker_inside_the_wider_it_is() -> None:
 
 
 def clip(name: str, r: float) -> Predicted:
-    return Predicted("c", name, "c/s", np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), r)
+    return Predicted("c", name, np.zeros((1, 2)), np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), r)
 
 
 def test_clips_on_film_are_spread_from_badly_to_well_predicted() -> None:

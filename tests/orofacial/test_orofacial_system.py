@@ -16,7 +16,7 @@ from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.flow import schemas
 from avpretext.models.losses import NO_LABEL
-from avpretext.orofacial import movement_tables
+from avpretext.orofacial import orofacial_tables
 from avpretext.orofacial.movement_training import predictions, read_trunk
 from avpretext.orofacial.orofacial_model import read_model, write_model
 from avpretext.orofacial.orofacial_system import write_results
@@ -121,8 +121,8 @@ def test_every_clip_is_predicted_once_beside_its_truth(tmp_path: Path) -> None:
 
 def test_the_tables_hold_every_system_with_intervals_and_paired_tests(tmp_path: Path) -> None:
     found = written(tmp_path)
-    sums, scored = movement_tables.score(found)
-    rows = {row["system"]: row for row in movement_tables.metric_rows(scored, sums, config())}
+    sums, scored = orofacial_tables.score(found)
+    rows = {row["system"]: row for row in orofacial_tables.metric_rows(scored, sums, config())}
     assert list(rows) == [*OROFACIAL_SYSTEMS, "rest"]
     for system in OROFACIAL_SYSTEMS:
         assert rows[system]["aperture_r"] > 0.8
@@ -130,11 +130,11 @@ def test_the_tables_hold_every_system_with_intervals_and_paired_tests(tmp_path: 
         assert rows[system]["error_all"] < rows["rest"]["error_all"]
     assert rows["rest"]["viseme_uar"] is None
     assert rows["joint"]["viseme_uar"] > 0.6
-    compared = movement_tables.comparison_rows(scored, sums, config())
+    compared = orofacial_tables.comparison_rows(scored, sums, config())
     pairs = {(row["system"], row["against"]) for row in compared if row["measure"] == "ccc_all"}
     assert pairs == {("joint", "single"), ("cascade", "single"), ("cascade", "joint")}
     assert all(row["p"] <= row["p_holm"] <= 1 for row in compared)
-    text = movement_tables.as_markdown(list(rows.values()), compared, "Test speakers are never heard in training.")
+    text = orofacial_tables.as_markdown(list(rows.values()), compared, "Test speakers are never heard in training.")
     assert "| cascade against joint" in text
 
 

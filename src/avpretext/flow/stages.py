@@ -140,7 +140,7 @@ STAGES = {
         ("seed", "split.fps", "speech", "log_mel", "phones.visemes", "orofacial"),
         but=("corpora", "systems", "threads", "checkpoint", "films", "film_system"),
     ),
-    "orofacial_tables": Stage("avpretext.orofacial.movement_tables", 2),
+    "orofacial_tables": Stage("avpretext.orofacial.orofacial_tables", 2),
     "evaluate": Stage("avpretext.evaluation.evaluate", 3, ("seed", "evaluate")),
     "card": Stage("avpretext.evaluation.card", 2, _of_corpus("reader", "synthetic")),
     "ablate": Stage("avpretext.evaluation.ablate", 2),
