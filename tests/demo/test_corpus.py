@@ -16,8 +16,7 @@ import soundfile
 from avpretext import shards
 from avpretext.config import DemoOptions, MediaOptions
 from avpretext.demo import corpus
-from avpretext.demo.clips import perform
-from avpretext.demo.video import as_stored
+from avpretext.demo.clips import as_stored, perform
 from avpretext.errors import UserError
 from avpretext.flow import schemas
 from avpretext.media.clock import to_16_bit
@@ -113,7 +112,9 @@ def test_the_parts_share_no_speaker(made: Path) -> None:
     )
     assert len(labelled) == len(unlabelled) == 2
     assert not labelled & unlabelled
-    voices = [plan.speaker.voice for plan in {plan.speaker.name: plan for plan in corpus.plan_corpus(SMALL)}.values()]
+    voices = [
+        plan.speaker.delivery.voice for plan in {plan.speaker.name: plan for plan in corpus.plan_corpus(SMALL)}.values()
+    ]
     assert len(set(voices)) == 4
 
 

@@ -15,7 +15,7 @@ from avpretext import shards
 from avpretext.config import CorpusOptions, PhoneOptions
 from avpretext.demo import voice
 from avpretext.demo.sentences import EVERYDAY
-from avpretext.demo.speakers import _ACCENTS
+from avpretext.demo.speakers import ACCENTS
 from avpretext.errors import UserError
 from avpretext.flow import schemas
 from avpretext.orofacial import phone_scores as scoring
@@ -203,7 +203,7 @@ def test_truth_is_read_in_the_names_of_cmudict(said, tmp_path: Path) -> None:
         run(tmp_path, {"one": signal}, {}, options)
 
 
-@pytest.mark.parametrize("accent", _ACCENTS)
+@pytest.mark.parametrize("accent", ACCENTS)
 def test_every_phoneme_of_the_demo_has_a_phone(accent: str) -> None:
     for text in EVERYDAY:
         for phoneme in voice.speak(text, voice.Delivery(accent, 45, 45, 170)).phonemes:
