@@ -95,7 +95,7 @@ def perform(plan: ClipPlan, options: DemoOptions) -> Performance:
     )
     lead, tail = rng.uniform(0.1, 0.25), rng.uniform(0.15, 0.3)
     count = int(np.ceil((lead + len(spoken.samples) / voice.RATE_HZ + tail) * options.fps))
-    phonemes = tuple(voice.Phoneme(p.start_s + lead, p.end_s + lead, p.name) for p in spoken.phonemes)
+    phonemes = tuple(voice.Phoneme(start + lead, end + lead, name) for start, end, name in spoken.phonemes)
     emphasis = emotions.smooth_noise(count, options.fps, 1.2, rng)
     sound = _place(spoken.samples, prosody, emphasis, lead, plan.speaker, options, rng)
     gain = plan.speaker.expressiveness * emotions.facial_gain(arousal, options.coupling, rng)

@@ -1,7 +1,6 @@
 """A face that moves: a speaker's resting image, warped frame by frame as the action units say."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,8 +18,7 @@ _GRID_STEP = 2
 _ITERATIONS = 3
 
 
-@dataclass(frozen=True)
-class HeadMotion:
+class HeadMotion(NamedTuple):
     """Where the head is, per frame: shift (frames, 2) in eye distances, roll (frames,) in radians, scale (frames,)."""
 
     shift: NDArray[np.float32]
@@ -28,8 +26,7 @@ class HeadMotion:
     scale: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class _Band:
+class _Band(NamedTuple):
     """One layer of the face: the rows of the image that it covers and how each movement displaces them."""
 
     top: int
