@@ -19,8 +19,8 @@ from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.evaluation import formats
 from avpretext.media.encode import write_mp4
 from avpretext.orofacial import animate, mouth
-from avpretext.orofacial.movement_data import on_video_grid
-from avpretext.orofacial.saved_model import read_model
+from avpretext.orofacial.moved_clips import on_video_grid
+from avpretext.orofacial.orofacial_model import read_model
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def row(folder: Path, source: Path, repeats: int) -> list[str]:
     count = round(length_s * model.fps)
     steps = on_video_grid(frames, count, model.fps, model.config.orofacial.context)
     said, network_s = timed(lambda: model.predict(steps), repeats)
-    _, blendshapes_s = timed(lambda: animate.as_csv(model, said), repeats)
+    _, blendshapes_s = timed(lambda: animate.blendshape_rows(model, said), repeats)
     shapes = model.rest + said.movement.reshape(count, -1, 2)
     with tempfile.TemporaryDirectory() as temporary:
         size = (animate.SIZE, animate.SIZE)

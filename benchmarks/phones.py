@@ -22,10 +22,9 @@ from avpretext.config_file import load
 from avpretext.corpora import ravdess
 from avpretext.corpora.transcripts import transcripts_of
 from avpretext.flow.paths import Layout, expand
-from avpretext.orofacial.phone_aligner import Aligner, open_aligner
+from avpretext.orofacial.phone_aligner import Dictionary, align, recognise
 from avpretext.orofacial.phone_intervals import clip_confidence
 from avpretext.orofacial.phone_scores import scores
-from avpretext.orofacial.phone_words import Dictionary
 from avpretext.refusal import Refusal
 from avpretext.sound.audio_shards import decode, read_clips
 
@@ -66,14 +65,15 @@ def speed(clips: list[Clip], work: Callable[[Samples, list[str]], object]) -> fl
     return seconds / (time.process_time() - began)
 
 
-def show_fit(name: str, clips: list[Clip], others: list[list[str]], aligner: Aligner) -> None:
+def show_fit(name: str, clips: list[Clip], others: list[list[str]], dictionary: Dictionary) -> None:
     """Print how many clips align to their own words and to others, and the confidences."""
     rng = np.random.default_rng(1)
     for kind in ("own", "other"):
         found = []
         for signal, words in clips:
             foreign = [one for one in others if set(one) != set(words)]
-            aligned = aligner.align(signal, words if kind == "own" else foreign[rng.integers(len(foreign))])
+            said = words if kind == "own" else foreign[rng.integers(len(foreign))]
+            aligned = align(signal, said, dictionary)
             if not isinstance(aligned, Refusal):
                 found.append(clip_confidence([phone for word in aligned for phone in word.phones]) or 0.0)
         spread = " ".join(f"{value:.3f}" for value in np.quantile(found, [0, 0.05, 0.5, 0.95, 1])) if found else ""
@@ -99,18 +99,17 @@ def show_truth() -> None:
 
 if __name__ == "__main__":
     dictionary = Dictionary()
-    with open_aligner(dictionary) as aligner:
-        sets = {"demo": list(islice(demo_clips(dictionary), 0, None, int(sys.argv[1])))}
-        if len(sys.argv) > 2:
-            sets["ravdess"] = list(ravdess_clips(Path(sys.argv[2]), 2 * int(sys.argv[1]), dictionary))
-        for name, clips in sets.items():
-            aligned = speed(clips, aligner.align)
-            recognised = speed(clips[::4], lambda signal, words: aligner.recognise(signal))
-            print(f"{name}: {len(clips)} clips; align {aligned:.1f}, recognise {recognised:.1f} times real time")
-            show_fit(name, clips, [words for _, words in sets["demo"]], aligner)
-        short = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        long_signal, words = (np.tile(sets["demo"][0][0], 80)[: 120 * 16000], sets["demo"][0][1] * 60)
-        aligner.align(long_signal, words)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"memory: {short:.0f} MB; with a clip of {len(long_signal) / 16000:.0f} s {peak:.0f} MB")
+    sets = {"demo": list(islice(demo_clips(dictionary), 0, None, int(sys.argv[1])))}
+    if len(sys.argv) > 2:
+        sets["ravdess"] = list(ravdess_clips(Path(sys.argv[2]), 2 * int(sys.argv[1]), dictionary))
+    for name, clips in sets.items():
+        aligned = speed(clips, lambda signal, words: align(signal, words, dictionary))
+        recognised = speed(clips[::4], lambda signal, words: recognise(signal))
+        print(f"{name}: {len(clips)} clips; align {aligned:.1f}, recognise {recognised:.1f} times real time")
+        show_fit(name, clips, [words for _, words in sets["demo"]], dictionary)
+    short = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    long_signal, words = (np.tile(sets["demo"][0][0], 80)[: 120 * 16000], sets["demo"][0][1] * 60)
+    align(long_signal, words, dictionary)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"memory: {short:.0f} MB; with a clip of {len(long_signal) / 16000:.0f} s {peak:.0f} MB")
     show_truth()

@@ -15,9 +15,8 @@ import soundfile
 from matplotlib.axes import Axes
 
 from avpretext.corpora import crema_d
-from avpretext.orofacial.phone_aligner import open_aligner
+from avpretext.orofacial.phone_aligner import Dictionary, align
 from avpretext.orofacial.phone_intervals import Interval, clip_confidence, covering
-from avpretext.orofacial.phone_words import Dictionary
 from avpretext.orofacial.visemes import SILENCE, classes, read_table
 from avpretext.refusal import Refusal
 
@@ -71,17 +70,16 @@ def main(output: Path, files: list[Path]) -> None:
     figure, grid = plt.subplots(
         4 * len(files), 1, figsize=(12, 3.9 * len(files)), height_ratios=heights, layout="constrained"
     )
-    with open_aligner(dictionary) as aligner:
-        for number, file in enumerate(files):
-            signal = soundfile.read(file, dtype="int16")[0]
-            clip = crema_d.read(file.name)
-            words = dictionary.words_of(crema_d.READER.words(clip.sentence or "") if clip else None)
-            found = words if isinstance(words, Refusal) else aligner.align(signal, words)
-            if isinstance(found, Refusal):
-                raise SystemExit(f"{file}: {found.reason}: {found.detail}")
-            intervals = covering((phone for word in found for phone in word.phones), len(signal) / 16000)
-            draw(tuple(grid[4 * number : 4 * number + 3]), file, intervals, table)
-            grid[4 * number + 3].axis("off")
+    for number, file in enumerate(files):
+        signal = soundfile.read(file, dtype="int16")[0]
+        clip = crema_d.read(file.name)
+        words = dictionary.words_of(crema_d.READER.words(clip.sentence or "") if clip else None)
+        found = words if isinstance(words, Refusal) else align(signal, words, dictionary)
+        if isinstance(found, Refusal):
+            raise SystemExit(f"{file}: {found.reason}: {found.detail}")
+        intervals = covering((phone for word in found for phone in word.phones), len(signal) / 16000)
+        draw(tuple(grid[4 * number : 4 * number + 3]), file, intervals, table)
+        grid[4 * number + 3].axis("off")
     figure.savefig(output, dpi=110)
 
 

@@ -1,6 +1,5 @@
 """The demo's face: each action unit moves what its muscle moves, and MediaPipe sees a face in every frame."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +122,7 @@ def test_the_open_mouth_is_dark(face: Face, puppet: Puppet) -> None:
 
 
 def test_the_head_goes_where_it_is_told_and_the_frame_stays(face: Face, puppet: Puppet) -> None:
-    moved = replace(still(2), shift=np.array([[0, 0], [0.1, 0]], np.float32))
+    moved = still(2)._replace(shift=np.array([[0, 0], [0.1, 0]], np.float32))
     rest, shifted = puppet.render(activity({}, {}), moved).astype(int)
     by = round(0.1 * face.eye_distance)
     box = tuple(slice(int(low), int(high)) for low, high in ((100, 180), (100, 150)))

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from avpretext.corpora.crema_d import SENTENCES
 from avpretext.demo import voice
-from avpretext.demo.sentences import ACTED, EVERYDAY
+from avpretext.demo.sentences import EVERYDAY
 from avpretext.demo.speakers import draw_speaker
 
 LOW = voice.Delivery("en-us+m3", 40, 50, 175)
@@ -34,7 +35,7 @@ def test_same_words_give_the_same_samples_whatever_was_said_before() -> None:
 
 
 def test_phonemes_follow_one_another_within_the_sound() -> None:
-    for text in (*ACTED.values(), EVERYDAY[0]):
+    for text in (*SENTENCES.values(), EVERYDAY[0]):
         spoken = voice.speak(text, LOW)
         duration = len(spoken.samples) / voice.RATE_HZ
         starts = [phoneme.start_s for phoneme in spoken.phonemes]
@@ -67,7 +68,7 @@ def test_pitch_and_rate_do_what_they_say() -> None:
 
 def test_every_speaker_has_a_voice_of_their_own() -> None:
     speakers = [draw_speaker(number, str(number), seed=1) for number in range(26)]
-    sounds = {voice.speak("Hello.", voice.Delivery(s.voice, 50, 50, 175)).samples.tobytes() for s in speakers}
+    sounds = {voice.speak("Hello.", voice.Delivery(s.delivery.voice, 50, 50, 175)).samples.tobytes() for s in speakers}
     assert len(sounds) == 26
 
 

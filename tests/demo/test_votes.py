@@ -12,18 +12,18 @@ from avpretext.config import CorpusOptions, DemoOptions
 from avpretext.corpora import crema_d
 from avpretext.corpora.settings import settings_of
 from avpretext.demo import corpus, votes
-from avpretext.demo.clips import ClipPlan, Performance, perform
+from avpretext.demo.clips import Performance, perform
 from avpretext.demo.emotions import EMOTIONS, PROSODY, PROTOTYPES
 from avpretext.demo.muscles import MOVEMENTS
 
 OPTIONS = DemoOptions(labelled_speakers=3, clips_per_emotion=2)
-Clips = list[tuple[ClipPlan, Performance]]
+Clips = list[Performance]
 
 
 @pytest.fixture(scope="module")
 def clips() -> Clips:
     plans = [plan for plan in corpus.plan_corpus(OPTIONS) if plan.corpus == "labelled"]
-    return [(plan, perform(plan, OPTIONS)) for plan in plans]
+    return [perform(plan, OPTIONS) for plan in plans]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_the_reader_finds_every_group_of_raters_and_still_learns_the_acted_emoti
     options = CorpusOptions(path=str(folder), reader="crema_d", use=["finetune"])
     for group in votes.GROUPS:
         table = crema_d.votes(group)(options)
-        assert table["clip_id"].to_list() == [plan.clip_id for plan, _ in clips]
+        assert table["clip_id"].to_list() == [clip.plan.clip_id for clip in clips]
         assert table.select(EMOTIONS).to_numpy().sum(axis=1).tolist() == [votes.RATERS] * len(clips)
     assert [setting.target for setting in settings_of(options)] == ["acted"]
 
@@ -75,12 +75,10 @@ def test_the_same_seed_gives_the_same_bytes_and_a_clips_votes_do_not_depend_on_o
 
 def test_a_clearer_clip_gets_more_true_votes(clips: Clips) -> None:
     for group in votes.GROUPS:
-        clarity = [votes.beliefs(performance)[group][EMOTIONS.index(plan.emotion)] for plan, performance in clips]
+        clarity = [votes.beliefs(clip)[group][EMOTIONS.index(clip.plan.emotion)] for clip in clips]
         true = [
-            np.mean(
-                [votes.votes_on(plan, performance, seed)[group][EMOTIONS.index(plan.emotion)] for seed in range(40)]
-            )
-            for plan, performance in clips
+            np.mean([votes.votes_on(clip, seed)[group][EMOTIONS.index(clip.plan.emotion)] for seed in range(40)])
+            for clip in clips
         ]
         # 400 raters of a clip: a deviation of at most .025
         np.testing.assert_allclose(np.array(true) / votes.RATERS, clarity, atol=0.1)
@@ -88,7 +86,7 @@ def test_a_clearer_clip_gets_more_true_votes(clips: Clips) -> None:
 
 def test_who_hears_and_sees_is_surer_than_who_does_one(clips: Clips) -> None:
     mean = {
-        group: np.mean([votes.beliefs(shown)[group][EMOTIONS.index(plan.emotion)] for plan, shown in clips])
+        group: np.mean([votes.beliefs(clip)[group][EMOTIONS.index(clip.plan.emotion)] for clip in clips])
         for group in votes.GROUPS
     }
     assert 1 / 6 < mean["voice"] < mean["face"] < mean["both"] < 1
@@ -116,10 +114,10 @@ def test_the_stated_confusions_are_those_of_crema_ds_raters(shared_data: Path, g
 
 def test_an_emotion_said_and_shown_as_usual_is_believed_more_than_any_other(clips: Clips) -> None:
     for emotion in EMOTIONS:
-        movements = np.zeros_like(clips[0][1].movements)
+        movements = np.zeros_like(clips[0].movements)
         for unit, strength in PROTOTYPES[emotion].items():
             movements[:, MOVEMENTS.index(unit)] = votes.SHOWN * strength
-        usual = replace(clips[0][1], prosody=PROSODY[emotion], movements=movements)
+        usual = replace(clips[0], prosody=PROSODY[emotion], movements=movements)
         for group, believed in votes.beliefs(usual).items():
             assert believed.sum() == pytest.approx(1), group
             assert EMOTIONS[int(believed.argmax())] == emotion

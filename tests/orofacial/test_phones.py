@@ -15,15 +15,14 @@ from avpretext import shards
 from avpretext.config import CorpusOptions, PhoneOptions
 from avpretext.demo import voice
 from avpretext.demo.sentences import EVERYDAY
-from avpretext.demo.speakers import _ACCENTS
+from avpretext.demo.speakers import ACCENTS
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.orofacial import phone_scores as scoring
 from avpretext.orofacial import phones
-from avpretext.orofacial.phone_aligner import SILENT, open_aligner, refuse
+from avpretext.orofacial.phone_aligner import SILENT, Dictionary, refuse
 from avpretext.orofacial.phone_intervals import Interval, clip_confidence, covering
 from avpretext.orofacial.phone_labels import IPA, phones_of
-from avpretext.orofacial.phone_words import Dictionary
 from avpretext.orofacial.visemes import PHONES
 from avpretext.refusal import Refusal
 
@@ -172,8 +171,8 @@ def test_own_pronunciations_are_added(tmp_path: Path) -> None:
     own = tmp_path / "own.dict"
     own.write_text(";;; mine\nqzxv K W IH1 Z AH0 V\nqzxv(2) K IH Z\nlight L IY T\n")
     words = Dictionary(str(own))
-    entries = ["light L AY T\n", "light(2) L IY T\n", "qzxv K W IH Z AH V\n", "qzxv(2) K IH Z\n"]
-    assert list(words.lines(["qzxv", "light"])) == entries
+    assert words.pronunciations("light") == ["L AY T", "L IY T"]
+    assert words.pronunciations("qzxv") == ["K W IH Z AH V", "K IH Z"]
     own.write_text("good G UH D\nbad B AE DD\n")
     with pytest.raises(UserError, match=r"own\.dict: line 2: 'DD' is no phone of CMUdict; did you mean"):
         Dictionary(str(own))
@@ -206,7 +205,7 @@ def test_truth_is_read_in_the_names_of_cmudict(said, tmp_path: Path) -> None:
         run(tmp_path, {"one": signal}, {}, options)
 
 
-@pytest.mark.parametrize("accent", _ACCENTS)
+@pytest.mark.parametrize("accent", ACCENTS)
 def test_every_phoneme_of_the_demo_has_a_phone(accent: str) -> None:
     for text in EVERYDAY:
         for phoneme in voice.speak(text, voice.Delivery(accent, 45, 45, 170)).phonemes:
@@ -377,10 +376,9 @@ def test_confidence_of_a_clip_is_the_geometric_mean_over_time() -> None:
 def test_real_clips_fit_their_sentences_and_no_others(shared_data: Path, dictionary: Dictionary) -> None:
     files = sorted((shared_data / "ravdess-audio").glob("03-01-0[1345]-01-0?-01-0[13].flac"))[:8]
     assert files
-    with open_aligner(dictionary) as aligner:
-        for file in files:
-            signal = soundfile.read(file, dtype="int16")[0]
-            subject = "kids are talking" if file.name.split("-")[4] == "01" else "dogs are sitting"
-            for text, fits in ((f"{subject} by the door", True), ("maybe tomorrow it will be cold", False)):
-                clip = phones.Heard(file.stem, signal, file.name, text)
-                assert isinstance(phones.aligned(aligner, clip, 0.04), list) == fits, (file.name, text)
+    for file in files:
+        signal = soundfile.read(file, dtype="int16")[0]
+        subject = "kids are talking" if file.name.split("-")[4] == "01" else "dogs are sitting"
+        for text, fits in ((f"{subject} by the door", True), ("maybe tomorrow it will be cold", False)):
+            clip = phones.Heard(file.stem, signal, file.name, text)
+            assert isinstance(phones.aligned(clip, dictionary, 0.04), list) == fits, (file.name, text)

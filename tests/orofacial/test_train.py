@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from avpretext.orofacial.movement_folds import divide
+from avpretext.orofacial.saved_model import read_model, write_model
 
 from avpretext import shards
 from avpretext.config import Config
@@ -21,10 +23,8 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.models.losses import NO_LABEL
 from avpretext.orofacial import movement_tables, train
 from avpretext.orofacial.movement_data import OrofacialClips
-from avpretext.orofacial.movement_folds import divide
 from avpretext.orofacial.networks import EMOTION, VISEME
 from avpretext.orofacial.run_results import write_results
-from avpretext.orofacial.saved_model import read_model, write_model
 from avpretext.systems import OROFACIAL_SYSTEMS
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.finished import Run

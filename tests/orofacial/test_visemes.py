@@ -9,6 +9,8 @@ import pytest
 from avpretext.errors import UserError
 from avpretext.orofacial import visemes
 
+CLASSES = visemes.classes(visemes.read_table(None))
+
 
 def test_shipped_table_gives_each_phone_one_class() -> None:
     table = visemes.read_table(None)
@@ -53,19 +55,29 @@ def test_grid_gives_each_frame_the_interval_under_way() -> None:
     )
     # Frames at 0, .04, .08 | .12 (a boundary: the new one) .. .28 | .32, .36, .40 | .44 is outside.
     expected = [0, 0, 0, 9, 9, 9, 9, 9, -1, -1, -1, -1]
-    assert visemes.phones_on_grid(rows, 12, 25.0).tolist() == expected
+    assert visemes.phones_on_grid(rows, 12, 25.0, CLASSES).tolist() == expected
     phones = visemes.phones_on_grid(rows, 11, 25.0, visemes.PHONES, "phone")
     assert [visemes.PHONES[number] for number in phones] == ["SIL"] * 3 + ["AA"] * 5 + ["B"] * 3
-    assert visemes.phones_on_grid(rows.clear(), 2, 25.0).tolist() == [-1, -1]
+    assert visemes.phones_on_grid(rows.clear(), 2, 25.0, CLASSES).tolist() == [-1, -1]
 
 
 def test_grid_agrees_with_counting_by_hand_on_any_boundaries() -> None:
     rng = np.random.default_rng(0)
     edges = np.concatenate([[0.0], np.sort(rng.choice(np.arange(1, 300), 40, replace=False)) / 100, [3.0]])
-    names = rng.choice(visemes.classes(visemes.read_table(None)), 41)
+    names = rng.choice(CLASSES, 41)
     rows = pl.DataFrame({"start_s": edges[:-1], "end_s": edges[1:], "viseme": names})
-    found = visemes.phones_on_grid(rows, 90, 30.0)
+    found = visemes.phones_on_grid(rows, 90, 30.0, CLASSES)
     slow = [
         next(name for a, b, name in rows.iter_rows() if 100 * a <= 100 * k / 30 + 1e-6 < 100 * b) for k in range(90)
     ]
-    assert [visemes.classes(visemes.read_table(None))[number] for number in found] == slow
+    assert [CLASSES[number] for number in found] == slow
+
+
+def test_the_documentation_lists_the_shipped_table() -> None:
+    table = visemes.read_table(None)
+    lines = (Path(__file__).resolve().parents[2] / "docs" / "phones.md").read_text("utf-8").splitlines()
+    rows = [line.split("|")[1:3] for line in lines if line.startswith("|")]
+    listed = {name.strip(): phones.strip() for name, phones in rows if name.strip() in visemes.classes(table)}
+    assert listed == {
+        name: ", ".join(phone for phone in table if table[phone] == name) for name in visemes.classes(table)
+    }

@@ -13,15 +13,15 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from tests.orofacial import test_train as test_orofacial
+from tests.orofacial import toy as orofacial
 
 from avpretext import shards
 from avpretext.config import EvaluateOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import evaluate
 from avpretext.flow.artefacts import schema_of
-from avpretext.orofacial import train
-from avpretext.orofacial.saved_model import read_model, write_model
+from avpretext.orofacial.movement_training import read_trunk
+from avpretext.orofacial.orofacial_model import read_model, write_model
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import export, finite, model_folder, published_weights
 from avpretext.training.deepemocluster import Optimisers
@@ -104,10 +104,8 @@ def test_an_export_that_diverges_writes_no_model(tiny: TinyCorpus, tmp_path: Pat
 
 
 def test_an_orofacial_system_that_diverges_is_told() -> None:
-    clips, options = test_orofacial.toy(clips=12), test_orofacial.config(**TOO_FAST)
-    fold = test_orofacial.first_fold(clips, options)
     with pytest.raises(UserError, match=r"^orofacial joint: fold \d+, seed 0, " + DIVERGED.format("orofacial")):
-        train.train("joint", clips, fold, 0, {}, options)
+        orofacial.first_model("joint", orofacial.toy(clips=12), orofacial.config(**TOO_FAST))
 
 
 def test_deepemocluster_that_diverges_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,12 +145,12 @@ def test_a_checkpoint_whose_weights_are_not_those_of_the_model_starts_nothing(
 
 def test_the_trunk_of_an_orofacial_system_needs_its_weights(tmp_path: Path) -> None:
     path, channels = tmp_path / "c.safetensors", ["one", "two", "three"]
-    test_orofacial.pretext_checkpoint(path)
-    options = test_orofacial.config().orofacial
-    assert train.read_trunk(path, channels, options)
+    orofacial.pretext_checkpoint(path)
+    options = orofacial.config().orofacial
+    assert read_trunk(path, channels, options)
     harmed(path, without_any)
     with pytest.raises(UserError, match=r"Missing key.*weight_ih_l0"):
-        train.read_trunk(path, channels, options)
+        read_trunk(path, channels, options)
 
 
 def test_what_is_not_finite_is_not_written(tmp_path: Path) -> None:
@@ -190,8 +188,7 @@ def test_a_model_folder_is_checked_when_it_is_read(tiny: TinyCorpus, tmp_path: P
 
 @pytest.mark.parametrize(("harm", "says"), [(with_nan, "holds nan"), (without_one, "(Missing key|is missing)")])
 def test_an_orofacial_model_is_checked_when_it_is_read(tmp_path: Path, harm: Harm, says: str) -> None:
-    clips, options = test_orofacial.toy(clips=12), test_orofacial.config(epochs=1)
-    model, _ = train.train("joint", clips, test_orofacial.first_fold(clips, options), 0, {}, options)
+    model, _ = orofacial.first_model("joint", orofacial.toy(clips=12), orofacial.config(epochs=1))
     write_model(model, tmp_path)
     read_model(tmp_path)
     harmed(tmp_path / "weights.safetensors", harm)
@@ -200,7 +197,7 @@ def test_an_orofacial_model_is_checked_when_it_is_read(tmp_path: Path, harm: Har
     with torch.no_grad():
         next(iter(model.network.parameters())).fill_(math.nan)
     with pytest.raises(UserError, match="an orofacial model says: a value is nan"):
-        model.predict(clips.steps[0])
+        model.predict(orofacial.toy(clips=1).clips[0].steps)
 
 
 def test_published_weights_with_nan_are_refused(tmp_path: Path) -> None:

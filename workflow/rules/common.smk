@@ -23,8 +23,8 @@ from avpretext.run.contents import Content
 from avpretext.errors import UserError
 from avpretext.action_units import from_frames
 from avpretext.options.base import places
-from avpretext.run.plan import ABLATION_TABLES, Plan
-from avpretext.orofacial.plan_orofacial import SHOWN, OrofacialPlan
+from avpretext.run.plan import Plan
+from avpretext.orofacial.orofacial_plan import OrofacialPlan
 from avpretext.run.recipes import RESULTS
 from avpretext.flow.artefacts import STAGES
 from avpretext.run.signature import PLACES, signature

@@ -1,33 +1,34 @@
 """The demo corpus: talking faces in CREMA-D's layout and as a folder of videos, with the truth beside them."""
 
 import csv
+import functools
 import json
 import multiprocessing
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from avpretext import shards
 from avpretext.config import DemoOptions
+from avpretext.corpora.crema_d import SENTENCES
 from avpretext.demo import emotions
-from avpretext.demo.clips import ClipPlan, Performance, facial_activation, perform
+from avpretext.demo.clips import ClipPlan, Performance, perform, write_clip
 from avpretext.demo.face import Puppet
-from avpretext.demo.muscles import ACTION_UNITS, MOVEMENTS
-from avpretext.demo.portrait import Portraits, compose, load_portraits
-from avpretext.demo.sentences import ACTED, EVERYDAY
-from avpretext.demo.speakers import Speaker, draw_speaker
-from avpretext.demo.video import write_clip
+from avpretext.demo.muscles import MOVEMENTS
+from avpretext.demo.portrait import Look, compose, load_portraits
+from avpretext.demo.sentences import EVERYDAY
+from avpretext.demo.speakers import draw_speaker
 from avpretext.demo.votes import FILE as VOTES
 from avpretext.demo.votes import write_votes
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
-from avpretext.flow.columns import ACTION_UNITS as ALL_UNITS
+from avpretext.flow.columns import ACTION_UNITS
 from avpretext.progress import progress
 
 CORPUS_VERSION = 2
@@ -35,14 +36,6 @@ CORPUS_VERSION = 2
 
 _MARKER = "complete.json"
 _FIRST_ACTOR = 1101
-
-
-@dataclass(frozen=True)
-class ClipTruth:
-    """What is known of a written clip: its plan and what was performed."""
-
-    plan: ClipPlan
-    performance: Performance
 
 
 def run(output: Path, options: DemoOptions, model: Path, threads: int = 1) -> None:
@@ -67,7 +60,7 @@ def run(output: Path, options: DemoOptions, model: Path, threads: int = 1) -> No
     votes = output / "labelled" / VOTES
     if is_complete(output, options):
         if not votes.is_file():
-            write_votes(votes, ((plan, perform(plan, options)) for plan in _plan_labelled(options)), options.seed)
+            write_votes(votes, (perform(plan, options) for plan in _plan_labelled(options)), options.seed)
         print(f"{output}: the demo corpus is there already, made with these options")
         return
     if not model.is_file():
@@ -75,12 +68,11 @@ def run(output: Path, options: DemoOptions, model: Path, threads: int = 1) -> No
             f"{model}: no such file; expected MediaPipe's face_landmarker.task: run `avpretext models` first"
         )
     _clear(output)
-    plans = plan_corpus(options)
-    truths = list(_make_clips(plans, output, options, load_portraits(model), threads))
-    _write_demographics(output, plans)
-    labelled = ((truth.plan, truth.performance) for truth in truths if truth.plan.corpus == "labelled")
+    clips = list(_make_clips(plan_corpus(options), output, options, model, threads))
+    labelled = [clip for clip in clips if clip.plan.corpus == "labelled"]
+    _write_demographics(output / "labelled" / "VideoDemographics.csv", labelled)
     write_votes(votes, labelled, options.seed)
-    _write_truth(output / "truth", truths, options)
+    _write_truth(output / "truth", clips, options)
     with shards.atomic_path(output / _MARKER) as marker:
         marker.write_text(json.dumps(_made_with(options), indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")
 
@@ -114,17 +106,17 @@ def plan_corpus(options: DemoOptions) -> list[ClipPlan]:
 
 
 def _plan_labelled(options: DemoOptions) -> Iterator[ClipPlan]:
-    """Each speaker says some of the twelve sentences with each emotion."""
+    """Each speaker says some of the twelve sentences of CREMA-D with each emotion."""
+    codes = sorted(SENTENCES)
     for number in range(options.labelled_speakers):
         speaker = draw_speaker(number, str(_FIRST_ACTOR + number), options.seed)
         for index, emotion in enumerate(emotions.EMOTIONS):
             rng = np.random.default_rng([options.seed, 2, number, index])
-            codes = sorted(rng.choice(sorted(ACTED), options.clips_per_emotion, replace=False))
-            for code in codes:
+            for code in sorted(rng.choice(codes, options.clips_per_emotion, replace=False).tolist()):
                 clip_id = f"{speaker.name}_{code}_{emotion}_XX"
-                seed = (options.seed, 3, number, index, sorted(ACTED).index(code))
+                seed = (options.seed, 3, number, index, codes.index(code))
                 path = f"labelled/VideoFlash/{clip_id}.mp4"
-                yield ClipPlan("labelled", clip_id, path, speaker, emotion, str(code), ACTED[code], seed)
+                yield ClipPlan("labelled", clip_id, path, speaker, emotion, code, SENTENCES[code], seed)
 
 
 def _plan_unlabelled(options: DemoOptions) -> Iterator[ClipPlan]:
@@ -134,115 +126,91 @@ def _plan_unlabelled(options: DemoOptions) -> Iterator[ClipPlan]:
         speaker = draw_speaker(number, f"speaker{index + 1:02d}", options.seed)
         rng = np.random.default_rng([options.seed, 4, number])
         repeats = -(-options.clips_per_speaker // len(emotions.EMOTIONS))
-        shown = rng.permutation(np.repeat(emotions.EMOTIONS, repeats))[: options.clips_per_speaker]
+        shown = rng.permutation(np.repeat(emotions.EMOTIONS, repeats))[: options.clips_per_speaker].tolist()
         said = np.concatenate([rng.permutation(len(EVERYDAY)) for _ in range(-(-len(shown) // len(EVERYDAY)))])
-        for clip, (emotion, sentence) in enumerate(zip(shown, said, strict=False)):
-            name = f"{speaker.name}_{clip + 1:03d}"
-            path = f"unlabelled/{speaker.name}/{name}.mp4"
-            clip_id = f"{speaker.name}/{name}"
-            seed = (options.seed, 5, number, clip)
-            yield ClipPlan(
-                "unlabelled", clip_id, path, speaker, str(emotion), f"E{sentence + 1:02d}", EVERYDAY[sentence], seed
-            )
+        for clip, (emotion, sentence) in enumerate(zip(shown, said.tolist(), strict=False)):
+            clip_id = f"{speaker.name}/{speaker.name}_{clip + 1:03d}"
+            code, seed = f"E{sentence + 1:02d}", (options.seed, 5, number, clip)
+            path = f"unlabelled/{clip_id}.mp4"
+            yield ClipPlan("unlabelled", clip_id, path, speaker, emotion, code, EVERYDAY[sentence], seed)
 
 
 def _make_clips(
-    plans: list[ClipPlan], output: Path, options: DemoOptions, portraits: Portraits, threads: int
-) -> Iterator[ClipTruth]:
-    """Make all clips in several processes; the truth comes back in the order of the plans."""
-    workers = max(1, min(threads, len(plans)))
-    # spawn, since MediaPipe has left threads behind in this process, which a fork would copy half
+    plans: list[ClipPlan], output: Path, options: DemoOptions, model: Path, threads: int
+) -> Iterator[Performance]:
+    """Make all clips, by several threads in as many processes; the truth comes back in the order of the plans."""
+    make = functools.partial(_make_clip, output=output, options=options, model=model)
+    if threads <= 1:
+        yield from progress(map(make, plans), total=len(plans), unit="clips", label="demo")
+        return
+    # spawn, since libraries have left threads behind in this process, which a fork would copy half
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (output, options, portraits)) as pool:
-        made = pool.map(_make_clip, plans, chunksize=4)
-        yield from progress(made, total=len(plans), unit="clips", label="demo")
+    with ProcessPoolExecutor(min(threads, len(plans)), context) as pool:
+        yield from progress(pool.map(make, plans, chunksize=4), total=len(plans), unit="clips", label="demo")
 
 
-class _Worker:
-    """What a process needs for every clip; set when it starts."""
-
-    output: Path
-    options: DemoOptions
-    portraits: Portraits
-    puppets: dict[str, Puppet]
-
-
-def _start_worker(output: Path, options: DemoOptions, portraits: Portraits) -> None:
-    import cv2
-    from threadpoolctl import threadpool_limits
-
+def _make_clip(plan: ClipPlan, output: Path, options: DemoOptions, model: Path) -> Performance:
+    """Make one clip."""
     cv2.setNumThreads(1)
-    threadpool_limits(1)
-    _Worker.output, _Worker.options, _Worker.portraits, _Worker.puppets = output, options, portraits, {}
+    with threadpool_limits(1):
+        clip = perform(plan, options)
+        frames = _puppet(model, plan.speaker.look, options.size).render(clip.movements, clip.head)
+        write_clip(output / plan.path, frames, options.fps, clip.sound)
+    return clip
 
 
-def _make_clip(plan: ClipPlan) -> ClipTruth:
-    """Make one clip in a worker process; the speaker's puppet is kept while clips of the same speaker follow."""
-    if plan.speaker.name not in _Worker.puppets:
-        face = compose(_Worker.portraits, plan.speaker.look, _Worker.options.size)
-        _Worker.puppets = {plan.speaker.name: Puppet(face)}
-    performance = perform(plan, _Worker.options)
-    frames = _Worker.puppets[plan.speaker.name].render(performance.movements, performance.head)
-    write_clip(_Worker.output / plan.path, frames, _Worker.options.fps, performance.sound)
-    return ClipTruth(plan, performance)
+_portraits = functools.cache(load_portraits)
 
 
-def _write_demographics(output: Path, plans: list[ClipPlan]) -> None:
-    """Write CREMA-D's table of actors for the labelled part."""
-    actors: dict[str, Speaker] = {plan.speaker.name: plan.speaker for plan in plans if plan.corpus == "labelled"}
-    path = output / "labelled" / "VideoDemographics.csv"
+@functools.lru_cache(1)
+def _puppet(model: Path, look: Look, size: int) -> Puppet:
+    """Return a speaker's puppet, kept while clips of the same speaker follow."""
+    return Puppet(compose(_portraits(model), look, size))
+
+
+def _write_demographics(path: Path, clips: Sequence[Performance]) -> None:
+    """Write CREMA-D's table of actors."""
+    actors = {clip.plan.speaker.name: clip.plan.speaker for clip in clips}
     with shards.atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(["ActorID", "Age", "Sex", "Race", "Ethnicity"])
         writer.writerows([int(name), actor.age, actor.sex, "Unknown", "Unknown"] for name, actor in actors.items())
 
 
-def _write_truth(folder: Path, truths: list[ClipTruth], options: DemoOptions) -> None:
+def _write_truth(folder: Path, clips: Sequence[Performance], options: DemoOptions) -> None:
     """Write what is known of every clip: emotion and energy, action units per frame, phonemes."""
     made_by = shards.provenance("demo", _made_with(options))
-    shards.write_table(
-        folder / "clips.parquet", [_clip_row(t, options) for t in truths], schema_of("truth.clips"), made_by
-    )
+    rows = [
+        _key(clip)
+        | {name: getattr(clip.plan, name) for name in ("emotion", "sentence", "text")}
+        | {"speaker": clip.plan.speaker.name, "vocal_energy": clip.prosody.arousal}
+        | {"facial_activation": clip.facial_activation(options.fps)}
+        for clip in clips
+    ]
+    shards.write_table(folder / "clips.parquet", rows, schema_of("truth.clips"), made_by)
     phonemes = [
-        {**_key(t), "start_s": p.start_s, "end_s": p.end_s, "phoneme": p.name}
-        for t in truths
-        for p in t.performance.phonemes
+        _key(clip) | {"start_s": one.start_s, "end_s": one.end_s, "phoneme": one.name}
+        for clip in clips
+        for one in clip.phonemes
     ]
     shards.write_table(folder / "phonemes.parquet", phonemes, schema_of("truth.phonemes"), made_by)
     with shards.ShardWriter(folder / "action_units.parquet", schema_of("truth.action_units"), made_by) as writer:
-        for truth in truths:
-            writer.write(_action_unit_columns(truth, options.fps))
+        for clip in clips:
+            writer.write(_action_unit_columns(clip, options.fps))
 
 
-def _key(truth: ClipTruth) -> dict[str, str]:
-    return {"corpus": truth.plan.corpus, "clip_id": truth.plan.clip_id}
+def _key(clip: Performance) -> dict[str, Any]:
+    return {"corpus": clip.plan.corpus, "clip_id": clip.plan.clip_id}
 
 
-def _clip_row(truth: ClipTruth, options: DemoOptions) -> Mapping[str, Any]:
-    plan, performance = truth.plan, truth.performance
-    return {
-        **_key(truth),
-        "speaker": plan.speaker.name,
-        "emotion": plan.emotion,
-        "sentence": plan.sentence,
-        "text": plan.text,
-        "vocal_energy": performance.arousal,
-        "facial_activation": facial_activation(performance.movements, ACTION_UNITS, options.fps),
-    }
-
-
-def _action_unit_columns(truth: ClipTruth, fps: float) -> dict[str, Any]:
+def _action_unit_columns(clip: Performance, fps: float) -> dict[str, Any]:
     """The columns of one clip; units that this face cannot show are 0."""
-    count = len(truth.performance.movements)
-    columns: dict[str, Any] = {key: [value] * count for key, value in _key(truth).items()}
-    columns["frame"] = np.arange(count, dtype=np.int32)
-    columns["time_s"] = np.arange(count) / fps
-    for name in ALL_UNITS:
-        columns[name] = _shown(truth.performance.movements, name)
-    return columns
-
-
-def _shown(movements: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    if name not in MOVEMENTS:
-        return np.zeros(len(movements), np.float32)
-    return movements[:, MOVEMENTS.index(name)]
+    frame = np.arange(len(clip.movements), dtype=np.int32)
+    shown = dict(zip(MOVEMENTS, clip.movements.T, strict=True))
+    nothing = np.zeros(len(frame), np.float32)
+    return {
+        **{name: [value] * len(frame) for name, value in _key(clip).items()},
+        "frame": frame,
+        "time_s": np.arange(len(frame)) / fps,
+        **{name: shown.get(name, nothing) for name in ACTION_UNITS},
+    }

@@ -1,6 +1,6 @@
 """A face that moves: a speaker's resting image, warped frame by frame as the action units say."""
 
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,8 +18,7 @@ _GRID_STEP = 2
 _ITERATIONS = 3
 
 
-@dataclass(frozen=True)
-class HeadMotion:
+class HeadMotion(NamedTuple):
     """Where the head is, per frame: shift (frames, 2) in eye distances, roll (frames,) in radians, scale (frames,)."""
 
     shift: NDArray[np.float32]
@@ -27,8 +26,7 @@ class HeadMotion:
     scale: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class _Band:
+class _Band(NamedTuple):
     """One layer of the face: the rows of the image that it covers and how each movement displaces them."""
 
     top: int
@@ -74,7 +72,6 @@ class Puppet:
     def _moving_lines(self) -> dict[str, tuple[Points, NDArray[np.float32]]]:
         """The edges of lids and lips: points at rest (N, 2) and how each movement carries them (movements, N * 2)."""
         lines: dict[str, tuple[Points, NDArray[np.float32]]] = {}
-        still = [MOVEMENTS.index(name) for name in PRESSING]
         parts: list[tuple[str, list[int], Layer]] = [
             ("left_upper", mesh.UPPER_LIDS[0], "upper"),
             ("left_lower", mesh.LOWER_LIDS[0], "centre"),
@@ -87,7 +84,7 @@ class Puppet:
             at = _smooth_line(self.face.points[indices])
             moves = displacements(self.face, at, layer)
             if name.startswith("lip"):
-                moves[still, :, 1] = 0
+                moves[[MOVEMENTS.index(pressing) for pressing in PRESSING], :, 1] = 0
             lines[name] = (at, moves.reshape(len(MOVEMENTS), -1))
         return lines
 
@@ -127,16 +124,12 @@ class Puppet:
 
     def _frame(self, fields: list[NDArray[np.float32]], lines: dict[str, Points], matrix: NDArray[np.float64]) -> Image:
         """Draw one frame: the three layers of skin from the top down, then what the lids and lips leave open."""
-        images = []
-        for band, field in zip(self._bands, fields, strict=True):
-            source = self._sources(band, field, matrix)
-            images.append(pixels.warp(self._skin, source, "reflect"))
-        upper, centre, lower = self._bands
         frame = np.empty((self.size, self.size, 3), np.uint8)
-        frame[: upper.bottom] = images[0]
-        under_eyes = _line_across([lines["left_lower"], lines["right_lower"]], self.size)
-        _paste(frame, images[1], centre, _below(under_eyes, self.size))
-        _paste(frame, images[2], lower, _below(_line_across([lines["lip_lower"]], self.size), self.size))
+        under_eyes = np.concatenate([lines["left_lower"], lines["right_lower"]])
+        for band, field, above in zip(self._bands, fields, (None, under_eyes, lines["lip_lower"]), strict=True):
+            skin = pixels.warp(self._skin, self._sources(band, field, matrix), "reflect")
+            rows = slice(band.top, band.bottom)
+            frame[rows] = skin if above is None else pixels.mixed(frame[rows], skin, _below(above, self.size)[rows])
         for side in ("left", "right"):
             _fill_opening(frame, self._eyes, lines[f"{side}_upper"], lines[f"{side}_lower"], matrix)
         _fill_opening(frame, self._mouth, lines["lip_upper"], lines["lip_lower"], matrix)
@@ -167,22 +160,11 @@ def _smooth_line(points: Points) -> Points:
     return np.asarray(spline(np.linspace(0, len(points) - 1, 33)), np.float32)
 
 
-def _line_across(parts: list[Points], size: int) -> Points:
-    """A line from the left to the right edge of the image through the given lines, level outside them."""
-    middle = np.concatenate(parts)
-    return np.concatenate([[[-2.0, middle[0, 1]]], middle, [[size + 2.0, middle[-1, 1]]]])
-
-
 def _below(line: Points, size: int) -> Mask:
-    """Mask (size, size) of what lies below a line across the image, 0 or 255, its edge antialiased."""
-    polygon = np.concatenate([line, [[size + 2.0, size + 2.0], [-2.0, size + 2.0]]])
-    return pixels.filled(polygon, size)
-
-
-def _paste(frame: Image, image: Image, band: _Band, mask: Mask) -> None:
-    """Lay the band's image over the frame where the mask is set."""
-    rows = slice(band.top, band.bottom)
-    frame[rows] = pixels.mixed(frame[rows], image, mask[rows])
+    """Mask (size, size) of what lies below a line, level beyond its ends: 0 or 255, its edge antialiased."""
+    left, right = -2.0, size + 2.0
+    edge: list[Any] = [[[left, line[0, 1]]], line, [[right, line[-1, 1]], [right, right], [left, right]]]
+    return pixels.filled(np.concatenate(edge), size)
 
 
 def _fill_opening(frame: Image, inside: Image, upper: Points, lower: Points, matrix: NDArray[np.float64]) -> None:
@@ -196,10 +178,9 @@ def _fill_opening(frame: Image, inside: Image, upper: Points, lower: Points, mat
     mask = pixels.filled(opening, frame.shape[0])[low[1] : high[1], low[0] : high[0]]
     shifted = matrix.copy()
     shifted[:, 2] -= low
-    width, height = (high - low).tolist()
-    patch = pixels.moved(inside, shifted, width, height)
+    patch = cv2.warpAffine(inside, shifted, (high - low).tolist(), flags=cv2.INTER_LINEAR)
     region = frame[low[1] : high[1], low[0] : high[0]]
-    region[:] = pixels.mixed(region, patch, mask)
+    region[:] = pixels.mixed(region, np.asarray(patch, np.uint8), mask)
 
 
 def _without_openings(face: Face) -> Image:
@@ -207,19 +188,17 @@ def _without_openings(face: Face) -> Image:
     size = face.image.shape[0]
     seam = _smooth_line(face.points[mesh.INNER_LIP_LOWER])
     holes = np.maximum(pixels.grown(_eyes(face), 1), pixels.line(seam, size, 4))
-    skin = pixels.inpainted(face.image, holes)
+    skin = cv2.inpaint(np.ascontiguousarray(face.image), holes, 4, cv2.INPAINT_TELEA)  # Telea, 2004
     shade = pixels.blurred(pixels.line(seam, size, 1), 0.8) / 255
     return np.asarray(skin * (1 - 0.7 * shade)[..., None], np.uint8)
 
 
 def _eyes(face: Face) -> Mask:
     """What the lids leave visible of the eyes of the resting face."""
-    size = face.image.shape[0]
-    outlines = (
-        np.concatenate([face.points[upper], face.points[lower][::-1]])
+    left, right = (
+        pixels.filled(np.concatenate([face.points[upper], face.points[lower][::-1]]), face.image.shape[0])
         for upper, lower in zip(mesh.UPPER_LIDS, mesh.LOWER_LIDS, strict=True)
     )
-    left, right = (pixels.filled(outline, size) for outline in outlines)
     return np.maximum(left, right)
 
 
@@ -231,7 +210,8 @@ def _without_lids(face: Face) -> Image:
     eyeballs = np.empty_like(face.image)
     eyeballs[:] = white
     for iris in mesh.IRISES:
-        pixels.disc(eyeballs, face.points[iris], 0.1 * face.eye_distance, dark)
+        centre, radius = (pixels.fixed_point(part).tolist() for part in (face.points[iris], 0.1 * face.eye_distance))
+        cv2.circle(eyeballs, centre, radius, dark.tolist(), -1, cv2.LINE_AA, pixels.SUBPIXEL_BITS)
     soft = np.asarray(pixels.blurred(eyeballs, 0.7), np.uint8)
     return pixels.mixed(soft, face.image, np.asarray(pixels.blurred(seen, 0.7), np.uint8))
 

@@ -28,9 +28,9 @@ def warp(
     return np.asarray(cv2.remap(image, source, None, how, borderMode=_BORDERS[border]))  # type: ignore[call-overload]
 
 
-def fixed_point(points: NDArray[np.floating]) -> NDArray[np.int32]:
+def fixed_point(points: NDArray[np.floating] | float) -> NDArray[np.int32]:
     """Points in OpenCV's sixteenths of a pixel."""
-    return np.round(points * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    return np.round(np.asarray(points) * (1 << SUBPIXEL_BITS)).astype(np.int32)
 
 
 def filled(outline: NDArray[np.floating], size: int) -> Mask:
@@ -47,12 +47,6 @@ def line(points: NDArray[np.floating], size: int, thickness: int) -> Mask:
     return mask
 
 
-def disc(image: Image, centre: NDArray[np.floating], radius: float, colour: NDArray[np.floating]) -> None:
-    """Draw a disc into the image."""
-    at = fixed_point(centre).tolist()
-    cv2.circle(image, at, round(radius * (1 << SUBPIXEL_BITS)), colour.tolist(), -1, cv2.LINE_AA, SUBPIXEL_BITS)
-
-
 def blurred(image: NDArray[Any], deviation: float) -> NDArray[Any]:
     """Gaussian blur; `deviation` in pixels."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), deviation))
@@ -64,17 +58,7 @@ def grown(mask: Mask, by: int) -> Mask:
     return np.asarray(cv2.dilate(mask, kernel) if by > 0 else cv2.erode(mask, kernel), np.uint8)
 
 
-def inpainted(image: Image, holes: Mask) -> Image:
-    """An image whose holes are filled in from around them (Telea, 2004)."""
-    return np.asarray(cv2.inpaint(np.ascontiguousarray(image), holes, 4, cv2.INPAINT_TELEA), np.uint8)
-
-
 def mixed(under: Image, over: Image, mask: Mask) -> Image:
     """Lay `over` on `under` where the mask is set."""
     alpha = np.repeat(mask[..., None], 3, axis=2).astype(np.uint16)
     return np.asarray((under * (255 - alpha) + over * alpha + 127) // 255, np.uint8)
-
-
-def moved(image: Image, matrix: NDArray[np.floating], width: int, height: int) -> Image:
-    """An image carried by an affine motion (2, 3), cut to the given size."""
-    return np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR), np.uint8)

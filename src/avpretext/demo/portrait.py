@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -83,15 +83,14 @@ class Face:
     @property
     def eye_distance(self) -> float:
         """Distance between the irises in pixels."""
-        return float(np.linalg.norm(self.points[mesh.IRISES[0]] - self.points[mesh.IRISES[1]]))
+        return _eye_distance(self.points)
 
 
-@dataclass(frozen=True)
-class Portraits:
+class Portraits(NamedTuple):
     """The two photographs, each as it is and mirrored."""
 
-    astronaut: tuple[Portrait, Portrait]
-    hopper: tuple[Portrait, Portrait]
+    astronaut: list[Portrait]
+    hopper: list[Portrait]
 
 
 def load_portraits(model: Path) -> Portraits:
@@ -106,15 +105,13 @@ def load_portraits(model: Path) -> Portraits:
     file = cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
     hopper = np.asarray(PillowImage.open(str(file)).convert("RGB"))
     astronaut: Image = data.astronaut()  # type: ignore[no-untyped-call]
-    return Portraits(_both_ways(astronaut, model), _both_ways(hopper, model))
+    both = ([_locate(image, model), _locate(image[:, ::-1], model)] for image in (astronaut, hopper))
+    return Portraits(*both)
 
 
-def _both_ways(image: Image, model: Path) -> tuple[Portrait, Portrait]:
-    return _locate(np.ascontiguousarray(image), model), _locate(np.ascontiguousarray(image[:, ::-1]), model)
-
-
-def _locate(image: Image, model: Path) -> Portrait:
+def _locate(photograph: Image, model: Path) -> Portrait:
     """Find the landmarks of the one face in a photograph."""
+    image = np.ascontiguousarray(photograph)
     with FaceTracker(model, max_faces=1, min_confidence=0.5) as tracker:
         face = tracker.track(image, time_s=0)
     assert face is not None  # the photographs are always the same two
@@ -137,16 +134,16 @@ def _eye_distance(points: Points) -> float:
 
 def _upright(portrait: Portrait, size: int, zoom: float) -> Portrait:
     """Rotate, scale and shift a portrait so that its irises lie level at the agreed place of a square frame."""
-    left, right = portrait.points[mesh.IRISES[0]], portrait.points[mesh.IRISES[1]]
+    left, right = portrait.points[list(mesh.IRISES)]
     across = right - left
     scale = EYE_DISTANCE_SHARE * zoom * size / np.linalg.norm(across)
     cosine, sine = scale * across / np.linalg.norm(across)
     turn = np.array([[cosine, sine], [-sine, cosine]])
     shift = np.array(EYES_AT) * size - turn @ ((left + right) / 2)
-    matrix = np.column_stack([turn, shift])
     image = cv2.warpAffine(
-        portrait.image, matrix, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
-    )
+        portrait.image, np.column_stack([turn, shift]), (size, size),
+        flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101,
+    )  # fmt: skip
     points = (portrait.points @ turn.T + shift).astype(np.float32)
     return Portrait(np.asarray(image, np.uint8), points, (portrait.depth * scale).astype(np.float32))
 
@@ -203,9 +200,8 @@ def _warp(portrait: Portrait, points: Points, size: int) -> Image:
 
 def _soft_mask(outline: Points, size: int, blur: float) -> NDArray[np.float32]:
     """A polygon filled with 1, its edge blurred; (size, size, 1)."""
-    return np.asarray(
-        pixels.blurred(pixels.filled(outline, size).astype(np.float32) / 255, blur)[..., None], np.float32
-    )
+    mask = pixels.filled(outline, size).astype(np.float32) / 255
+    return np.asarray(pixels.blurred(mask, blur)[..., None], np.float32)
 
 
 def _blend_textures(from_a: Image, from_h: Image, points: Points, look: Look) -> Image:
@@ -228,13 +224,14 @@ def _blend_textures(from_a: Image, from_h: Image, points: Points, look: Look) ->
 def _match_colour(image: NDArray[Any], target: NDArray[Any], mask: NDArray[np.float32]) -> NDArray[np.float32]:
     """Give an image the mean and spread that the target's colours have under the mask."""
     weight = (mask / mask.sum()).astype(np.float64)
-    means = [(part * weight).sum(axis=(0, 1)) for part in (image, target)]
-    spreads = [
-        np.sqrt((((part - mean) ** 2) * weight).sum(axis=(0, 1)))
-        for part, mean in zip((image, target), means, strict=True)
-    ]
-    gain = np.clip(spreads[1] / np.maximum(spreads[0], 1e-6), 0.7, 1.4)
-    return np.asarray((image - means[0]) * gain + means[1], np.float32)
+
+    def moments(part: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        mean = (part * weight).sum(axis=(0, 1))
+        return mean, np.sqrt((((part - mean) ** 2) * weight).sum(axis=(0, 1)))
+
+    (mean, spread), (wanted_mean, wanted_spread) = moments(image), moments(target)
+    gain = np.clip(wanted_spread / np.maximum(spread, 1e-6), 0.7, 1.4)
+    return np.asarray((image - mean) * gain + wanted_mean, np.float32)
 
 
 def _recolour(image: Image, points: Points, look: Look) -> Image:

@@ -1,9 +1,4 @@
-"""What the demo's speakers say."""
-
-from avpretext.corpora.crema_d import SENTENCES
-
-ACTED = SENTENCES
-"""The twelve sentences of CREMA-D by their codes (Cao et al., 2014)."""
+"""What the demo's speakers say in the unlabelled part; in the labelled one, the sentences of CREMA-D."""
 
 EVERYDAY = (
     "The kitchen light is on again.",
@@ -47,4 +42,3 @@ EVERYDAY = (
     "The wind blew the papers away.",
     "I will meet you at the corner.",
 )
-"""Sentences of the unlabelled part; none is acted in the labelled one."""

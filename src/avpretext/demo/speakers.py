@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from avpretext.demo.portrait import Look
+from avpretext.demo.voice import Delivery
 
 # Variants with `breath` (f2, victor, ...) are left out: they differ a little each time espeak-ng is run.
 _MALE_VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "adam", "edward", "max", "rob", "robert")
@@ -12,7 +13,7 @@ _FEMALE_VARIANTS = (
     "f1", "aunty", "steph", "linda", "f4", "shelby", "Annie",
     "belinda", "steph2", "grandma", "Andrea", "steph3", "anika",
 )  # fmt: skip
-_ACCENTS = ("en-us", "en", "en-gb-x-rp", "en-gb-scotland")
+ACCENTS = ("en-us", "en", "en-gb-x-rp", "en-gb-scotland")
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,8 @@ class Speaker:
         In years; in name only.
     look
         The face at rest.
-    voice
-        espeak-ng voice and variant.
-    pitch, pitch_range
-        The speaker's own, in espeak-ng's 0 to 99.
-    words_per_minute
-        The speaker's own rate.
+    delivery
+        The voice, and its usual pitch and rate.
     expressiveness
         Factor on everything that the face does for an emotion.
     room_s, noise_db
@@ -45,10 +42,7 @@ class Speaker:
     sex: str
     age: int
     look: Look
-    voice: str
-    pitch: float
-    pitch_range: float
-    words_per_minute: float
+    delivery: Delivery
     expressiveness: float
     room_s: float
     noise_db: float
@@ -65,10 +59,12 @@ def draw_speaker(number: int, name: str, seed: int) -> Speaker:
         sex="Female" if female else "Male",
         age=int(rng.integers(20, 75)),
         look=_draw_look(number, rng),
-        voice=f"{_ACCENTS[int(rng.integers(len(_ACCENTS)))]}+{variant}",
-        pitch=float(rng.uniform(40, 50)),
-        pitch_range=float(rng.uniform(38, 56)),
-        words_per_minute=float(rng.uniform(160, 190)),
+        delivery=Delivery(
+            voice=f"{ACCENTS[int(rng.integers(len(ACCENTS)))]}+{variant}",
+            pitch=float(rng.uniform(40, 50)),
+            pitch_range=float(rng.uniform(38, 56)),
+            words_per_minute=float(rng.uniform(160, 190)),
+        ),
         expressiveness=float(rng.uniform(0.85, 1.1)),
         room_s=float(rng.uniform(0.1, 0.25)),
         noise_db=float(rng.uniform(-60, -48)),

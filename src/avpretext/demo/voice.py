@@ -3,6 +3,7 @@
 import _ctypes
 import ctypes
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import espeakng_loader
 import numpy as np
@@ -59,8 +60,7 @@ class Delivery:
     words_per_minute: float
 
 
-@dataclass(frozen=True)
-class Phoneme:
+class Phoneme(NamedTuple):
     """One phoneme (IPA) and the stretch of time it takes, in seconds."""
 
     start_s: float
@@ -68,8 +68,7 @@ class Phoneme:
     name: str
 
 
-@dataclass(frozen=True)
-class Utterance:
+class Utterance(NamedTuple):
     """Sound (full scale 1, `RATE_HZ`) and its phonemes, in order."""
 
     samples: Samples
@@ -84,23 +83,24 @@ def speak(text: str, delivery: Delivery) -> Utterance:
     """
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     try:
-        sound, events = _synthesise(library, text, delivery)
+        sound, marks = _synthesise(library, text, delivery)
     finally:
         _ctypes.dlclose(library._handle)
-    return Utterance(sound, _phonemes(events, len(sound)))
+    return Utterance(sound, _phonemes(marks, len(sound)))
 
 
-def _synthesise(library: ctypes.CDLL, text: str, delivery: Delivery) -> tuple[Samples, list[tuple[int, int, str]]]:
-    """Run one synthesis in a freshly loaded library; events are (type, sample, name)."""
+def _synthesise(library: ctypes.CDLL, text: str, delivery: Delivery) -> tuple[Samples, list[tuple[int, str]]]:
+    """Run one synthesis in a freshly loaded library; return the sound, and sample and name of each phoneme."""
     blocks: list[NDArray[np.int16]] = []
-    events: list[tuple[int, int, str]] = []
+    marks: list[tuple[int, str]] = []
 
     def collect(wave: "ctypes._Pointer[ctypes.c_short]", count: int, event: "ctypes._Pointer[_Event]") -> int:
         if wave and count > 0:
             blocks.append(np.ctypeslib.as_array(wave, (count,)).copy())
         index = 0
-        while event[index].type != _TERMINATED:
-            events.append((event[index].type, event[index].sample, event[index].name.decode("utf-8", "ignore")))
+        while (one := event[index]).type != _TERMINATED:
+            if one.type == _PHONEME:
+                marks.append((one.sample, one.name.decode("utf-8", "ignore")))
             index += 1
         return 0
 
@@ -116,7 +116,7 @@ def _synthesise(library: ctypes.CDLL, text: str, delivery: Delivery) -> tuple[Sa
     library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, _UTF8, None, None)
     library.espeak_Synchronize()
     library.espeak_Terminate()
-    return np.concatenate(blocks) / 32768.0, events
+    return np.concatenate(blocks) / 32768.0, marks
 
 
 def _set_delivery(library: ctypes.CDLL, delivery: Delivery) -> None:
@@ -133,16 +133,14 @@ def _set_delivery(library: ctypes.CDLL, delivery: Delivery) -> None:
         library.espeak_SetParameter(parameter, round(float(value)), 0)
 
 
-def _phonemes(events: list[tuple[int, int, str]], samples: int) -> tuple[Phoneme, ...]:
+def _phonemes(marks: list[tuple[int, str]], samples: int) -> tuple[Phoneme, ...]:
     """Turn espeak-ng's starts of phonemes into stretches; pauses have no name and are left out."""
-    marks = [(sample, name) for kind, sample, name in events if kind == _PHONEME]
     ends = [sample for sample, _ in marks[1:]] + [samples]
-    stretches = (
+    return tuple(
         Phoneme(start / RATE_HZ, min(end, samples) / RATE_HZ, name)
         for (start, name), end in zip(marks, ends, strict=True)
         if name and end > start
     )
-    return tuple(stretches)
 
 
 def tilt(samples: Samples, db_per_octave: float, pivot_hz: float = 500.0) -> Samples:

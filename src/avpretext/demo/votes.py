@@ -8,7 +8,7 @@ votes are for the true emotion, 62 % of the viewers' and 80 % of those who do bo
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.demo.clips import ClipPlan, Performance
+from avpretext.demo.clips import Performance
 from avpretext.demo.emotions import EMOTIONS, PROSODY, PROTOTYPES, SCATTER
 from avpretext.demo.muscles import ACTION_UNITS, MOVEMENTS
 
@@ -70,7 +70,7 @@ _SEEN = SHOWN * np.array([[PROTOTYPES[emotion].get(unit, 0.0) for unit in _UNITS
 Shares = NDArray[np.float64]
 
 
-def write_votes(path: Path, clips: Iterable[tuple[ClipPlan, Performance]], seed: int) -> None:
+def write_votes(path: Path, clips: Iterable[Performance], seed: int) -> None:
     """Write the table of votes of these clips: listeners, then viewers, then those who did both.
 
     Parameters
@@ -78,31 +78,25 @@ def write_votes(path: Path, clips: Iterable[tuple[ClipPlan, Performance]], seed:
     path
         The table.
     clips
-        Each with what was performed.
+        What was performed.
     seed
         Of the demo corpus; the votes on a clip do not depend on the other clips.
     """
-    voted = [(plan, votes_on(plan, performance, seed)) for plan, performance in clips]
+    voted = [(clip.plan.clip_id, votes_on(clip, seed)) for clip in clips]
     with shards.atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         writer.writerow(HEADER)
         for group, digit in GROUPS.items():
-            for number, (plan, counts) in enumerate(voted, 1):
-                writer.writerow([f"{digit}{number:05d}", *_row(plan.clip_id, counts[group])])
+            for number, (clip_id, votes) in enumerate(voted, 1):
+                counts, most = votes[group].tolist(), int(votes[group].max())
+                # Emotions that tie for the most votes are written as `A:D`.
+                winners = ":".join(name[0] for name, count in zip(EMOTIONS, counts, strict=True) if count == most)
+                writer.writerow([f"{digit}{number:05d}", *counts, clip_id, sum(counts), most / sum(counts), winners])
 
 
-def _row(clip_id: str, counts: NDArray[np.int64]) -> Iterator[int | float | str]:
-    """Yield the columns of a clip but the first; who has most votes is written as `A:D` in a tie."""
-    yield from counts.tolist()
-    yield clip_id
-    yield int(counts.sum())
-    yield float(counts.max() / counts.sum())
-    yield ":".join(emotion[0] for emotion, count in zip(EMOTIONS, counts, strict=True) if count == counts.max())
-
-
-def votes_on(plan: ClipPlan, performance: Performance, seed: int) -> dict[str, NDArray[np.int64]]:
+def votes_on(clip: Performance, seed: int) -> dict[str, NDArray[np.int64]]:
     """Return the votes of each group of raters on a clip, (6,) in the order of `EMOTIONS`."""
-    believed = beliefs(performance)
+    believed, plan = beliefs(clip), clip.plan
     entropy = [seed, 7, *plan.clip_id.encode("utf-8")]
     return {
         group: np.random.default_rng([*entropy, digit]).multinomial(RATERS, named(plan.emotion, believed[group], group))
@@ -110,11 +104,11 @@ def votes_on(plan: ClipPlan, performance: Performance, seed: int) -> dict[str, N
     }
 
 
-def beliefs(performance: Performance) -> dict[str, Shares]:
+def beliefs(clip: Performance) -> dict[str, Shares]:
     """Return the probability (6,) that an observer of each group gives each emotion."""
-    units = performance.movements[:, [MOVEMENTS.index(unit) for unit in _UNITS]].mean(axis=0)
+    units = clip.movements[:, [MOVEMENTS.index(unit) for unit in _UNITS]].mean(axis=0)
     likelihoods = {
-        "voice": _log_likelihood(np.array(astuple(performance.prosody)), _SAID, DOUBT["voice"] * _SPREAD),
+        "voice": _log_likelihood(np.array(astuple(clip.prosody)), _SAID, DOUBT["voice"] * _SPREAD),
         "face": _log_likelihood(units, _SEEN, np.full(len(_UNITS), DOUBT["face"])),
     }
     likelihoods["both"] = likelihoods["voice"] + likelihoods["face"]

@@ -1,6 +1,5 @@
 """A mouth from any speech: a film of it, and blendshapes for an animator's rig."""
 
-import csv
 import io
 import tempfile
 from pathlib import Path
@@ -18,8 +17,8 @@ from avpretext.media.decode import Decoded, decode
 from avpretext.media.encode import write_mp4
 from avpretext.media.sound import read_plain
 from avpretext.orofacial import mouth
-from avpretext.orofacial.movement_data import is_silent, on_video_grid
-from avpretext.orofacial.saved_model import OrofacialModel, Said, read_model
+from avpretext.orofacial.moved_clips import is_silent, on_video_grid
+from avpretext.orofacial.orofacial_model import OrofacialModel, Said, read_model
 from avpretext.refusal import REASONS
 from avpretext.sound.live import LiveFeatures, parts
 
@@ -54,7 +53,7 @@ def run(folder: Path, source: Path, film: Path | None, blendshapes: Path | None)
     sound = listen(source, model)
     said = animated(model, sound, str(source))
     if blendshapes is not None:
-        formats.write_text(blendshapes, as_csv(model, said))
+        formats.write_csv(blendshapes, ["frame", "time_s", *MOUTH_BLENDSHAPES], blendshape_rows(model, said))
     if film is not None:
         shapes = model.rest + said.movement.reshape(len(said.movement), -1, 2)
         pictures = (mouth.draw(shape, SIZE, "") for shape in shapes)
@@ -92,11 +91,10 @@ def animated(model: OrofacialModel, sound: Samples, where: str) -> Said:
     UserError
         Nothing is to be heard; or the model hears features of the user's own, which a file alone does not give.
     """
-    if len(sound) == 0 or not sound.any():
+    if not sound.any():
         raise UserError(f"{where}: silent: every sample is zero, there is no speech to move a face; expected speech")
     options = model.config.orofacial
-    own = [name for name in options.features if name not in ("speech", "log_mel")]
-    if own:
+    if own := [name for name in options.features if name not in ("speech", "log_mel")]:
         raise UserError(
             f"the model hears {own[0]!r}, features of your own; animate needs one that hears speech or log_mel"
         )
@@ -123,11 +121,9 @@ def features_of(model: OrofacialModel, sound: Samples) -> NDArray[np.float32]:
         live.close()
 
 
-def as_csv(model: OrofacialModel, said: Said) -> str:
-    """Return the blendshapes of what a model says, a row per video frame, under ARKit's names."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["frame", "time_s", *MOUTH_BLENDSHAPES])
-    for frame, values in enumerate(model.blendshapes(said.movement)):
-        writer.writerow([frame, f"{frame / model.fps:.4f}", *(f"{value:.4f}" for value in values)])
-    return text.getvalue()
+def blendshape_rows(model: OrofacialModel, said: Said) -> list[dict[str, float]]:
+    """Return the blendshapes of a prediction, a row per video frame, under ARKit's names."""
+    return [
+        {"frame": frame, "time_s": frame / model.fps, **dict(zip(MOUTH_BLENDSHAPES, values, strict=True))}
+        for frame, values in enumerate(model.blendshapes(said.movement).tolist())
+    ]

@@ -3,8 +3,9 @@
 import io
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ from avpretext.media.encode import write_mp4
 from avpretext.media.stretches import Stretch
 from avpretext.orofacial import mouth
 from avpretext.orofacial.lower_face import aperture
-from avpretext.orofacial.movement_tables import clip_tables, points_of
+from avpretext.orofacial.orofacial_tables import clip_tables, points_of
 from avpretext.orofacial.resting_shape import read_shapes
 from avpretext.progress import progress
 
@@ -34,14 +35,22 @@ Floats = NDArray[np.float64]
 
 
 class Predicted(NamedTuple):
-    """A test clip: movement (T, P, 2), true and predicted, and how well the lip aperture follows, Pearson's r."""
+    """A test clip: resting shape (P, 2), movement (T, P, 2), true and predicted, and how well the lip aperture follows.
+
+    `aperture_r` is Pearson's r; NaN where it cannot be told.
+    """
 
     corpus: str
     clip_id: str
-    speaker: str
+    rest: Floats
     truth: Floats
     said: Floats
     aperture_r: float
+
+    @property
+    def name(self) -> str:
+        """`{corpus}/{clip_id}`."""
+        return f"{self.corpus}/{self.clip_id}"
 
 
 def run(config: Config, output: Path, clips: Sequence[str] = ()) -> None:
@@ -61,46 +70,39 @@ def run(config: Config, output: Path, clips: Sequence[str] = ()) -> None:
     UserError
         A clip was not tested, or its video cannot be decoded any more.
     """
-    predicted = read_predicted(
-        Path(Layout(config.results).path("orofacial_system.predictions", system=config.orofacial.film_system))
-    )
-    chosen = named(predicted, clips) if clips else spread(predicted, config.orofacial.films)
+    clips = read_predicted(config, config.orofacial.film_system)
+    chosen = named(clips, wanted) if wanted else spread(clips, config.orofacial.films)
     output.mkdir(parents=True, exist_ok=True)
     for clip in progress(chosen, total=len(chosen), unit="films", label="film"):
-        name = f"{clip.corpus}-{clip.clip_id}".replace("/", "-")
-        film(clip, config, output / f"{name}.mp4")
+        film(clip, config, output / f"{clip.name.replace('/', '-')}.mp4")
 
 
-def read_predicted(predictions: Path) -> list[Predicted]:
-    """Return the test clips of the first seed, by corpus and clip_id."""
+def read_predicted(config: Config, system: str) -> list[Predicted]:
+    """Return the test clips of the first seed of a system, by corpus and clip_id."""
+    layout = Layout(config.results)
+    shapes = cache(lambda corpus: read_shapes(Path(layout.path("resting_shape", corpus=corpus))))
     found = []
-    for rows in clip_tables(predictions):
-        if rows["seed"][0].as_py() == 0:
+    for rows in clip_tables(Path(layout.path("orofacial_system.predictions", system=system))):
+        corpus, clip_id, speaker, seed = (rows[key][0].as_py() for key in ("corpus", "clip_id", "speaker", "seed"))
+        if seed == 0:
             truth, said = points_of(rows["truth"]), points_of(rows["movement"])
-            corpus, clip_id, speaker = (rows[column][0].as_py() for column in ("corpus", "clip_id", "speaker"))
-            found.append(Predicted(corpus, clip_id, speaker, truth, said, _follows(truth, said)))
+            seen = np.isfinite(truth).all(axis=(1, 2))
+            r = np.corrcoef(aperture(truth[seen]), aperture(said[seen]))[0, 1] if seen.sum() > 1 else np.nan
+            rest = shapes(corpus)[speaker.removeprefix(f"{corpus}/")].points
+            found.append(Predicted(corpus, clip_id, rest, truth, said, float(r)))
     return sorted(found, key=lambda clip: (clip.corpus, clip.clip_id))
-
-
-def _follows(truth: Floats, said: Floats) -> float:
-    seen = np.isfinite(truth).all(axis=(1, 2))
-    if seen.sum() < 2:
-        return float("nan")
-    return float(np.corrcoef(aperture(truth[seen]), aperture(said[seen]))[0, 1])
 
 
 def spread(clips: Sequence[Predicted], count: int) -> list[Predicted]:
     """Return clips evenly spaced from badly to well predicted, so that none is shown for being good."""
     ranked = sorted((clip for clip in clips if np.isfinite(clip.aperture_r)), key=lambda clip: clip.aperture_r)
-    if not ranked:
-        return []
-    places = [round((number + 1) / (count + 1) * (len(ranked) - 1)) for number in range(count)]
+    places = [round((number + 1) / (count + 1) * (len(ranked) - 1)) for number in range(count)] if ranked else []
     return [ranked[place] for place in dict.fromkeys(places)]
 
 
 def named(clips: Sequence[Predicted], wanted: Sequence[str]) -> list[Predicted]:
     """Return the clips of these names."""
-    by_name = {f"{clip.corpus}/{clip.clip_id}": clip for clip in clips}
+    by_name = {clip.name: clip for clip in clips}
     for name in wanted:
         if name not in by_name:
             raise UserError(
@@ -112,39 +114,30 @@ def named(clips: Sequence[Predicted], wanted: Sequence[str]) -> list[Predicted]:
 
 def film(clip: Predicted, config: Config, path: Path) -> None:
     """Write the film of a clip."""
-    row, rest = _listed(clip, config)
+    corpus, split = config.corpora[clip.corpus], config.split
+    listed = Layout(config.results).shards(clip.corpus, corpus.clips_stage, corpus.shards)
+    rows = shards.read(listed, ["clip_id", "path", "start_s", "end_s"]).filter(pl.col("clip_id") == clip.clip_id)
+    _, file, start_s, end_s = rows.row(0)
+    source, stretch = Path(corpus.path) / file, Stretch(start_s or 0.0, end_s)
     with tempfile.TemporaryDirectory(prefix="avpretext-") as folder:
-        source = Path(config.corpora[clip.corpus].path) / row["path"]
-        stretch = Stretch(row["start_s"] or 0.0, row["end_s"])
-        decoded = decode(source, ffmpeg.program(config.split.ffmpeg), config.split, True, Path(folder), stretch)
+        decoded = decode(source, ffmpeg.program(split.ffmpeg), split, True, Path(folder), stretch)
         if not isinstance(decoded, Decoded):
             raise UserError(
                 f"{source}: cannot be decoded any more ({decoded.reason}); it was when landmarks were found"
             )
         sound, _ = soundfile.read(io.BytesIO(decoded.flac), dtype="int16")
-        title = f"{config.orofacial.film_system}, r {clip.aperture_r:.2f}"
-        pictures = _pictures(decoded, clip, rest, title)
-        write_mp4(path, pictures, (3 * SIZE, SIZE), config.split.fps, sound, SAMPLE_RATE_HZ)
+        pictures = _pictures(decoded, clip, f"{config.orofacial.film_system}, r {clip.aperture_r:.2f}")
+        write_mp4(path, pictures, (3 * SIZE, SIZE), split.fps, sound, SAMPLE_RATE_HZ)
 
 
-def _listed(clip: Predicted, config: Config) -> tuple[dict[str, Any], Floats]:
-    """Return the row of a clip in its corpus, and the resting shape of its speaker."""
-    layout, options = Layout(config.results), config.corpora[clip.corpus]
-    paths = layout.shards(clip.corpus, options.clips_stage, options.shards)
-    rows = shards.read(paths, ["clip_id", "path", "start_s", "end_s"]).filter(pl.col("clip_id") == clip.clip_id)
-    shapes = read_shapes(Path(layout.path("resting_shape", corpus=clip.corpus)))
-    speaker = clip.speaker.removeprefix(f"{clip.corpus}/")
-    return rows.to_dicts()[0], shapes[speaker].points
-
-
-def _pictures(decoded: Decoded, clip: Predicted, rest: Floats, title: str) -> Iterator[NDArray[np.uint8]]:
+def _pictures(decoded: Decoded, clip: Predicted, title: str) -> Iterator[NDArray[np.uint8]]:
     """Yield each frame: the video, the face that was seen, the face that was predicted."""
     for image, truth, said in zip(decoded.images(), clip.truth, clip.said, strict=False):
         video = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB)
         yield np.hstack(
             [
                 mouth.fitted(np.asarray(video, np.uint8), SIZE, "video"),
-                mouth.draw(rest + truth, SIZE, "seen"),
-                mouth.draw(rest + said, SIZE, f"heard ({title})"),
+                mouth.draw(clip.rest + truth, SIZE, "seen"),
+                mouth.draw(clip.rest + said, SIZE, f"heard ({title})"),
             ]
         )

@@ -17,12 +17,7 @@ from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.face.landmark_shards import ClipLandmarks, lists, read_clips
 from avpretext.face.points import INNER_LIPS, OROFACIAL_POINTS
 from avpretext.flow.artefacts import schema_of
-from avpretext.orofacial.resting_shape import (
-    RestingShape,
-    aligned,
-    mouth_blendshapes,
-    read_shapes,
-)
+from avpretext.orofacial.resting_shape import RestingShape, aligned, mouth_blendshapes, read_shapes
 from avpretext.progress import progress
 
 _UPPER, _LOWER = (int(np.flatnonzero(point == OROFACIAL_POINTS)[0]) for point in INNER_LIPS)
@@ -51,11 +46,6 @@ def run(landmarks: Path, index: Path, shape: Path, output: Path) -> None:
                 writer.write(_rows(clip, shapes[group]))
 
 
-def movement(points: NDArray[np.floating], rest: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return how far each point is from where it rests, (F, P, 2), for aligned points (F, P, 2) and rest (P, 2)."""
-    return np.asarray(points - rest, np.float32)
-
-
 def aperture(moved: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return how much wider than at rest the lips are open, (...,), for movement (..., P, 2): negative when pressed.
 
@@ -66,8 +56,10 @@ def aperture(moved: NDArray[np.floating]) -> NDArray[np.floating]:
 
 def _rows(clip: ClipLandmarks, rest: RestingShape) -> pa.Table:
     """Return the rows of a clip; what is not seen is null."""
-    moved = movement(aligned(clip), rest.points).reshape(len(clip.frame), -1)
-    shown = np.asarray(mouth_blendshapes(clip.blendshapes) - rest.blendshapes, np.float32)
-    columns = {"movement": lists(moved), "blendshapes": lists(shown)}
-    times = {"clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s}
-    return pa.table({**times, **columns}, schema=schema_of("lower_face"))
+    moved, shown = aligned(clip) - rest.points, mouth_blendshapes(clip.blendshapes) - rest.blendshapes
+    columns = {
+        "clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s,
+        "movement": lists(moved.reshape(len(moved), -1).astype(np.float32)),
+        "blendshapes": lists(shown.astype(np.float32)),
+    }  # fmt: skip
+    return pa.table(columns, schema=schema_of("lower_face"))

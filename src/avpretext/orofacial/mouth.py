@@ -18,8 +18,6 @@ _INK: Colour = (60, 60, 68)
 _FAINT: Colour = (196, 192, 186)
 _LIPS: Colour = (196, 98, 98)
 _INSIDE: Colour = (70, 24, 28)
-_OUTER = slice(0, 20)
-_UPPER_INNER, _LOWER_INNER = slice(20, 31), slice(31, 40)
 _SHIFT = 4
 """Bits of a pixel's fractions, so that small movements are seen."""
 
@@ -41,33 +39,31 @@ def draw(shape: NDArray[np.floating], size: int, title: str = "") -> Picture:
     RGB, (size, size, 3).
     """
     picture = np.full((size, size, 3), _PAPER, np.uint8)
-    _write(picture, title, size)
+    _write(picture, title, (size // 30, size // 12), size / 620)
     if not np.isfinite(shape).all():
-        cv2.putText(picture, "no face found", (size // 3, size // 2), cv2.FONT_HERSHEY_SIMPLEX, size / 700, _INK, 1, 16)
+        _write(picture, "no face found", (size // 3, size // 2), size / 700)
         return picture
-    _draw_head(picture, size)
-    lips, jaw = shape[: len(OROFACIAL["lips"])], shape[len(OROFACIAL["lips"]) :][: len(OROFACIAL["jaw"])]
-    cheeks = shape[len(lips) + len(jaw) :]
-    inner = lips[20:]
-    _lines(picture, jaw[:9], size, _INK, closed=False)
-    cv2.fillPoly(picture, [_pixels(lips[_OUTER], size)], _LIPS, 16, _SHIFT)
-    cv2.fillPoly(picture, [_pixels(inner, size)], _INSIDE, 16, _SHIFT)
-    _lines(picture, lips[_OUTER], size, _INK, closed=True)
-    _lines(picture, inner, size, _INK, closed=True)
-    for point in np.concatenate([jaw[9:], cheeks]):
-        _dot(picture, point, size, _FAINT)
+    _draw_head(picture)
+    lips, jaw, cheeks = np.split(shape, np.cumsum([len(OROFACIAL["lips"]), len(OROFACIAL["jaw"])]))
+    outer, inner = lips[:20], lips[20:]
+    _line(picture, jaw[:9], _INK)
+    for outline, colour in ((outer, _LIPS), (inner, _INSIDE)):
+        cv2.fillPoly(picture, [_pixels(outline, size)], colour, 16, _SHIFT)
+    for outline in (outer, inner):
+        _line(picture, outline, _INK, closed=True)
+    for x, y in _pixels(np.concatenate([jaw[9:], cheeks]), size)[:, 0].tolist():
+        cv2.circle(picture, (x, y), max(1, size // 160) << _SHIFT, _FAINT, -1, cv2.LINE_AA, _SHIFT)
     return picture
 
 
-def _draw_head(picture: Picture, size: int) -> None:
+def _draw_head(picture: Picture) -> None:
     """Draw corners of the eyes and the bridge of a plain head: they never move."""
     bridge, eyes = HEAD[4:8, :2], HEAD[8:12, :2]
-    _lines(picture, bridge, size, _FAINT, closed=False)
+    _line(picture, bridge, _FAINT)
     for corners in (eyes[:2], eyes[2:]):
         middle, width = corners.mean(axis=0), abs(corners[1, 0] - corners[0, 0]) / 2
         angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-        lids = middle + np.stack([width * np.cos(angles), 0.4 * width * np.sin(angles)], axis=1)
-        _lines(picture, lids, size, _FAINT, closed=True)
+        _line(picture, middle + width * np.stack([np.cos(angles), 0.4 * np.sin(angles)], axis=1), _FAINT, closed=True)
 
 
 def _pixels(points: NDArray[np.floating], size: int) -> NDArray[np.int32]:
@@ -75,18 +71,13 @@ def _pixels(points: NDArray[np.floating], size: int) -> NDArray[np.int32]:
     return np.round(placed).astype(np.int32).reshape(-1, 1, 2)
 
 
-def _lines(picture: Picture, points: NDArray[np.floating], size: int, colour: Colour, *, closed: bool) -> None:
-    width = max(1, size // 220)
-    cv2.polylines(picture, [_pixels(points, size)], closed, colour, width, cv2.LINE_AA, _SHIFT)
+def _line(picture: Picture, points: NDArray[np.floating], colour: Colour, closed: bool = False) -> None:
+    size = len(picture)
+    cv2.polylines(picture, [_pixels(points, size)], closed, colour, max(1, size // 220), cv2.LINE_AA, _SHIFT)
 
 
-def _dot(picture: Picture, point: NDArray[np.floating], size: int, colour: Colour) -> None:
-    x, y = _pixels(point[None], size)[0, 0].tolist()
-    cv2.circle(picture, (x, y), max(1, size // 160) << _SHIFT, colour, -1, cv2.LINE_AA, _SHIFT)
-
-
-def _write(picture: Picture, title: str, size: int) -> None:
-    cv2.putText(picture, title, (size // 30, size // 12), cv2.FONT_HERSHEY_SIMPLEX, size / 620, _INK, 1, cv2.LINE_AA)
+def _write(picture: Picture, text: str, at: tuple[int, int], size: float) -> None:
+    cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, _INK, 1, cv2.LINE_AA)
 
 
 def fitted(image: Picture, size: int, title: str) -> Picture:
@@ -99,5 +90,5 @@ def fitted(image: Picture, size: int, title: str) -> Picture:
     square[top : top + small.shape[0], left : left + small.shape[1]] = small
     strip = size // 8
     square[:strip] = (square[:strip] * 0.25 + np.array(_PAPER) * 0.75).astype(np.uint8)
-    _write(square, title, size)
+    _write(square, title, (size // 30, size // 12), size / 620)
     return square

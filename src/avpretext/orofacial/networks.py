@@ -100,7 +100,7 @@ class OrofacialNetwork(nn.Module):
         self, features: int, options: OrofacialModelOptions, system: OrofacialSystem, outputs: Mapping[str, int]
     ) -> None:
         super().__init__()
-        self.system = system
+        self.system, self.outputs = system, outputs
         self.encoder = Trunk(features, options)
         self.helpers = [task for task in (VISEME, EMOTION) if outputs.get(task)]
         pools = EMOTION in self.helpers and system != "single"

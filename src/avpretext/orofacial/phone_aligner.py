@@ -1,14 +1,14 @@
-"""pocketsphinx: phones aligned to a known sentence, or recognised without one.
+"""pocketsphinx: words of a dictionary, phones aligned to a known sentence or recognised without one.
 
 A decoder remembers: of 40 clips, 17 aligned differently when one decoder took them in the opposite order, even with
-noise removal and mean normalisation off. So each clip gets a decoder of its own; with a dictionary of its sentence
-alone that takes 6 ms. The interpreter's lock is held while it works: threads would gain nothing, shards do.
+noise removal and mean normalisation off. So each clip gets a decoder of its own; with the words of its sentence alone
+that takes 6 ms. The interpreter's lock is held while it works: threads would gain nothing, shards do.
 """
 
+import functools
 import math
-import tempfile
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +17,14 @@ import pocketsphinx
 from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
+from avpretext.errors import UserError, nearest
 from avpretext.orofacial.phone_intervals import Interval
-from avpretext.orofacial.phone_words import Dictionary
 from avpretext.orofacial.visemes import PHONES, SILENCE
 from avpretext.refusal import Refusal
+
+_APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'"})
+_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?")
+_VARIANT = re.compile(r"\(\d+\)$")
 
 MODEL = "en-us"
 
@@ -51,6 +55,79 @@ _LOOP = {"lw": 2.0, "pip": 0.3, "beam": 1e-20, "pbeam": 1e-20}
 """For recognising phones: weights and beams that pocketsphinx's own documentation names."""
 
 
+class Dictionary:
+    """Words and how they are pronounced.
+
+    Parameters
+    ----------
+    path
+        A user's own dictionary, in the format of CMUdict: a word and its phones on each line, stress or not. Its
+        pronunciations are added to those of CMUdict. None: CMUdict alone.
+
+    Raises
+    ------
+    UserError
+        The file is missing, or a line is no word with phones; the message names the line.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self._own: dict[str, list[str]] = {}
+        for word, phones in _own(path) if path else ():
+            self._own.setdefault(word, []).append(phones)
+
+    def __contains__(self, word: str) -> bool:
+        return word in self._own or word in _bundled()
+
+    def pronunciations(self, word: str) -> list[str]:
+        """Return the pronunciations of a word, the usual one first, as phones with spaces between them."""
+        return list(dict.fromkeys([*_bundled().get(word, ()), *self._own.get(word, ())]))
+
+    def words_of(self, text: str | None) -> list[str] | Refusal:
+        """Return the words of a text as the dictionary writes them, or why it cannot be aligned.
+
+        >>> Dictionary().words_of("It’s eleven o'clock; a T.V.-set.")
+        ["it's", 'eleven', "o'clock", 'a', 't', 'v', 'set']
+        """
+        found = _WORD.findall((text or "").lower().translate(_APOSTROPHES))
+        # An apostrophe at the end is a quotation mark, unless the word is listed with it.
+        found = [word if word in self else word.rstrip("'") for word in found]
+        if not found:
+            return Refusal("no_text", "the corpus does not say what is spoken")
+        unknown = sorted({word for word in found if word not in self})
+        if unknown:
+            return Refusal("unknown_word", f"{', '.join(map(repr, unknown))}: add it to a file named phones.dictionary")
+        return found
+
+
+@functools.cache
+def _bundled() -> dict[str, list[str]]:
+    """Return CMUdict as pocketsphinx brings it: 126,000 words, phones without stress."""
+    words: dict[str, list[str]] = {}
+    for line in Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict")).read_text("utf-8").splitlines():
+        word, phones = line.split(" ", 1)
+        words.setdefault(_VARIANT.sub("", word), []).append(phones)
+    return words
+
+
+def _own(path: str) -> Iterator[tuple[str, str]]:
+    """Yield word and phones of each line of a user's dictionary."""
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"phones.dictionary = {path!r}: cannot be read ({error}); null: CMUdict alone") from None
+    for number, line in enumerate(lines, 1):
+        word, *phones = line.split() or [""]
+        if not word or word.startswith((";;;", "#")):
+            continue
+        phones = [phone.upper().rstrip("012") for phone in phones]
+        if not phones:
+            raise UserError(f"{path}: line {number}: {word!r} has no phones; expected e.g. 'hello HH AH L OW'")
+        for phone in phones:
+            if phone not in PHONES or phone == SILENCE:
+                raise UserError(f"{path}: line {number}: {phone!r} is no phone of CMUdict{nearest(phone, PHONES)}")
+        yield _VARIANT.sub("", word.lower()), " ".join(phones)
+
+
 class Word(NamedTuple):
     """A word as it was said, and its phones; silence between words is a word too."""
 
@@ -58,74 +135,48 @@ class Word(NamedTuple):
     phones: list[Interval]
 
 
-class Aligner:
-    """Aligns clips to their words.
+def align(signal: NDArray[np.int16], words: Sequence[str], dictionary: Dictionary) -> list[Word] | Refusal:
+    """Return the words of a clip, in order, or why it does not align.
 
     Parameters
     ----------
+    signal
+        Shape (samples,), 16 kHz.
+    words
+        Of the sentence; all in the dictionary.
     dictionary
         Pronunciations; pocketsphinx chooses among those of a word.
-    folder
-        For temporary dictionaries.
     """
-
-    def __init__(self, dictionary: Dictionary, folder: Path) -> None:
-        self.dictionary = dictionary
-        self._folder = folder
-        self._files: dict[tuple[str, ...], str] = {}
-
-    def align(self, signal: NDArray[np.int16], words: Sequence[str]) -> list[Word] | Refusal:
-        """Return the words of a clip, in order, or why it does not align.
-
-        Parameters
-        ----------
-        signal
-            Shape (samples,), 16 kHz.
-        words
-            What is said; all in the dictionary.
-        """
-        if refusal := refuse(signal):
-            return refusal
-        decoder = self._decoder(words, lm=None)
-        try:
-            decoder.set_align_text(" ".join(words))
-            _process(decoder, signal)
-            # The first pass finds words; only a second one, within them, finds phones.
-            decoder.set_alignment()
-            _process(decoder, signal)
-        except RuntimeError:
-            return Refusal("no_alignment", f"the sound does not fit {' '.join(words)!r}")
-        # An entry points into the alignment without holding it: it must be read while the alignment is there.
-        alignment = decoder.get_alignment()
-        return [Word(word.name, list(_phones(word))) for word in alignment]
-
-    def recognise(self, signal: NDArray[np.int16]) -> list[Interval] | Refusal:
-        """Return the phones that pocketsphinx hears, without knowing what is said."""
-        if refusal := refuse(signal):
-            return refusal
-        model = pocketsphinx.get_model_path(f"{MODEL}/{MODEL}-phone.lm.bin")
-        decoder = self._decoder(["a"], allphone=model, **_LOOP)
+    if refusal := refuse(signal):
+        return refusal
+    decoder = pocketsphinx.Decoder(dict=None, lm=None, **_COMMON)
+    for word in sorted(set(words)):
+        for number, phones in enumerate(dictionary.pronunciations(word), 1):
+            decoder.add_word(word if number == 1 else f"{word}({number})", phones, True)
+    try:
+        decoder.set_align_text(" ".join(words))
         _process(decoder, signal)
-        return [
-            Interval(_time(heard.start_frame), _time(heard.end_frame + 1), _phone(heard.word))
-            for heard in decoder.seg() or ()
-        ]
-
-    def _decoder(self, words: Sequence[str], **options: Any) -> Any:
-        """Return a fresh decoder that knows these words."""
-        known = tuple(sorted(set(words)))
-        if known not in self._files:
-            file = self._folder / f"{len(self._files)}.dict"
-            file.write_text("".join(self.dictionary.lines(known)), "utf-8")
-            self._files[known] = str(file)
-        return pocketsphinx.Decoder(dict=self._files[known], **_COMMON, **options)
+        # The first pass finds words; only a second one, within them, finds phones.
+        decoder.set_alignment()
+        _process(decoder, signal)
+    except RuntimeError:
+        return Refusal("no_alignment", f"the sound does not fit {' '.join(words)!r}")
+    # An entry points into the alignment without holding it: it must be read while the alignment is there.
+    alignment = decoder.get_alignment()
+    return [Word(word.name, list(_phones(word))) for word in alignment]
 
 
-@contextmanager
-def open_aligner(dictionary: Dictionary) -> Iterator[Aligner]:
-    """Give an aligner; its temporary files are removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="avpretext-") as folder:
-        yield Aligner(dictionary, Path(folder))
+def recognise(signal: NDArray[np.int16]) -> list[Interval] | Refusal:
+    """Return the phones that pocketsphinx hears, without knowing what is said."""
+    if refusal := refuse(signal):
+        return refusal
+    model = pocketsphinx.get_model_path(f"{MODEL}/{MODEL}-phone.lm.bin")
+    decoder = pocketsphinx.Decoder(dict=None, allphone=model, **_LOOP, **_COMMON)
+    _process(decoder, signal)
+    return [
+        Interval(_time(heard.start_frame), _time(heard.end_frame + 1), _phone(heard.word))
+        for heard in decoder.seg() or ()
+    ]
 
 
 def refuse(signal: NDArray[np.int16]) -> Refusal | None:

@@ -8,14 +8,13 @@ column.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from avpretext.errors import UserError
 from avpretext.names import nfc
 from avpretext.orofacial.phone_intervals import Interval
-from avpretext.orofacial.phone_labels import SILENCES, phones_of
+from avpretext.orofacial.phone_labels import phones_of
 from avpretext.refusal import Refusal
 
 EXTENSIONS = (".textgrid", ".ctm", ".align")
@@ -30,23 +29,21 @@ _WORD_TIER = re.compile(r"(?:.* - )?(words?|ort(-mau)?)", re.IGNORECASE)
 
 
 class Label(NamedTuple):
-    """A stretch of time, in seconds, and what a file says of it."""
+    """A stretch of time, in seconds, and its text in a file."""
 
     start_s: float
     end_s: float
     text: str
 
 
-@dataclass(frozen=True)
-class Track:
-    """What a file says of a clip: its phones, or no more than its words."""
+class Track(NamedTuple):
+    """The labels of a clip in a file: its phones, or no more than its words."""
 
     kind: Literal["phones", "words"]
     labels: list[Label]
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(NamedTuple):
     """The files of a folder.
 
     Attributes
@@ -58,7 +55,7 @@ class Files:
     """
 
     named: Mapping[str, list[Path]]
-    ctm: Mapping[str, list[Label]] = field(default_factory=dict)
+    ctm: Mapping[str, list[Label]]
 
 
 def open_folder(folder: str | None) -> Files:
@@ -73,7 +70,7 @@ def open_folder(folder: str | None) -> Files:
         raise UserError(
             "phones.imports = null: the backend 'import' needs the folder of the TextGrid, CTM or .align files"
         )
-    files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    files = [path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in EXTENSIONS and path.is_file()]
     if not files:
         raise UserError(f"phones.imports = {folder!r}: no such folder, or no TextGrid, CTM or .align file in it")
     named, rows = defaultdict(list), defaultdict(list)
@@ -83,7 +80,7 @@ def open_folder(folder: str | None) -> Files:
                 rows[nfc(clip)].append(label)
         else:
             named[nfc(path.stem).lower()].append(path)
-    return Files(dict(named), {clip: sorted(labels) for clip, labels in rows.items()})
+    return Files(named, {clip: sorted(labels) for clip, labels in rows.items()})
 
 
 def track_of(files: Files, clip_id: str, path: str) -> Track | Refusal:
@@ -100,8 +97,7 @@ def track_of(files: Files, clip_id: str, path: str) -> Track | Refusal:
     names = [PurePosixPath(clip_id).name, PurePosixPath(path).stem]
     for name in (clip_id, *names):
         if name in files.ctm:
-            labels = files.ctm[name]
-            return Track("phones" if _are_phones(labels) else "words", labels)
+            return _track(files.ctm[name])
     found = list(dict.fromkeys(file for name in names for file in files.named.get(name.lower(), ())))
     if not found:
         return Refusal("no_phones", f"no file named {' or '.join(dict.fromkeys(names))} in phones.imports")
@@ -124,9 +120,9 @@ def to_phones(labels: Iterable[Label]) -> list[Interval] | Refusal:
     return intervals
 
 
-def _are_phones(labels: Iterable[Label]) -> bool:
-    """Tell whether all labels are names of phones; GRID's one-letter words are not, beside longer ones."""
-    return all(phones_of(label.text) is not None for label in labels)
+def _track(labels: list[Label]) -> Track:
+    """Return labels of phones if all are names of phones; GRID's one-letter words are not, beside longer ones."""
+    return Track("phones" if all(phones_of(label.text) is not None for label in labels) else "words", labels)
 
 
 def _read(path: Path) -> Track | Refusal:
@@ -159,13 +155,14 @@ def _textgrid(text: str) -> Track:
             labels.append(Label(float(entry[1]), float(entry[2]), entry[3].replace('""', '"').strip()))
             at = entry.end()
         tiers[tier[1]] = labels
-    for pattern, kind in ((_PHONE_TIER, "phones"), (_WORD_TIER, "words")):
-        for name, labels in tiers.items():
-            if pattern.fullmatch(name):
-                return Track("phones" if kind == "phones" else "words", labels)
+    for name, labels in tiers.items():
+        if _PHONE_TIER.fullmatch(name):
+            return Track("phones", labels)
+    for name, labels in tiers.items():
+        if _WORD_TIER.fullmatch(name):
+            return Track("words", labels)
     if len(tiers) == 1:
-        (labels,) = tiers.values()
-        return Track("phones" if _are_phones(labels) else "words", labels)
+        return _track(*tiers.values())
     raise ValueError(f"no tier 'phones' or 'words' among {', '.join(map(repr, tiers)) or 'none'}")
 
 
@@ -202,8 +199,3 @@ def _ctm(path: Path) -> Iterator[tuple[str, Label]]:
             raise UserError(
                 f"{path}: line {number}: {line.strip()!r}; expected clip, channel, start and length in seconds, label"
             ) from None
-
-
-def words_in(labels: Iterable[Label]) -> list[Label]:
-    """Return the labels that are words, without silences."""
-    return [label for label in labels if label.text.lower() not in SILENCES]

@@ -1,6 +1,6 @@
 """Phone intervals against the true ones: frames that are right, and how far boundaries are off."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,46 +36,34 @@ def scores(found: pl.DataFrame, true: pl.DataFrame, clips: int) -> dict[str, flo
     have, in half of all cases and in nine of ten; `boundary_bias_ms`, the median with its sign, above 0: too late.
     """
     table = dict(found.select("phone", "viseme").unique().iter_rows())
-    right, errors, spoken, frames = np.zeros(3), [], 0, 0
-    for _, measured, known in pairs(found, true):
+    phones, visemes, errors, spoken, frames, frames_right = 0, 0, list[NDArray[np.float64]](), 0, 0, 0
+    truth = true.partition_by("clip_id", as_dict=True)
+    for key, measured in found.partition_by("clip_id", as_dict=True, maintain_order=True).items():
+        if key not in truth:
+            continue
+        known = true_intervals(truth[key], measured["end_s"][-1])
         count = round(measured["end_s"][-1] * FRAMES_HZ)
         ours, theirs = (phones_on_grid(rows, count, FRAMES_HZ, PHONES, "phone") for rows in (measured, known))
         speech, same = theirs != PHONES.index(SILENCE), ours == theirs
         # A phone that nobody was found to say has no class in the table: it is right of nothing.
         classes = np.array([table.get(phone, phone) for phone in PHONES])
-        alike = classes[ours] == classes[theirs]
-        right += [same[speech].sum(), alike[speech].sum(), same.sum()]
-        spoken, frames = spoken + int(speech.sum()), frames + count
+        phones += int(same[speech].sum())
+        visemes += int((classes[ours] == classes[theirs])[speech].sum())
+        spoken, frames, frames_right = spoken + int(speech.sum()), frames + count, frames_right + int(same.sum())
         errors.append(boundary_errors(measured, known))
     if not spoken:
         return {"clips_found": 0.0}
-    off_ms = 1000 * np.concatenate(errors)
-    return {
+    result = {
         "clips_found": found["clip_id"].n_unique() / clips,
-        "phones_right": float(right[0] / spoken),
-        "visemes_right": float(right[1] / spoken),
-        "frames_right": float(right[2] / frames),
-        **_boundaries(off_ms),
+        "phones_right": phones / spoken,
+        "visemes_right": visemes / spoken,
+        "frames_right": frames_right / frames,
     }
-
-
-def _boundaries(off_ms: NDArray[np.float64]) -> dict[str, float]:
-    if not len(off_ms):
-        return {}
-    median, ninth = np.quantile(np.abs(off_ms), [0.5, 0.9])
-    return {
-        "boundary_median_ms": float(median),
-        "boundary_p90_ms": float(ninth),
-        "boundary_bias_ms": float(np.median(off_ms)),
-    }
-
-
-def pairs(found: pl.DataFrame, true: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame]]:
-    """Yield clip_id, its intervals and its true ones, both from 0 to the end of the clip, of clips that have both."""
-    known = true.partition_by("clip_id", as_dict=True)
-    for (clip_id,), measured in found.partition_by("clip_id", as_dict=True, maintain_order=True).items():
-        if (clip_id,) in known:
-            yield str(clip_id), measured, true_intervals(known[(clip_id,)], measured["end_s"][-1])
+    if len(off_ms := 1000 * np.concatenate(errors)):
+        median, ninth = np.quantile(np.abs(off_ms), [0.5, 0.9]).tolist()
+        bias = float(np.median(off_ms))
+        result |= {"boundary_median_ms": median, "boundary_p90_ms": ninth, "boundary_bias_ms": bias}
+    return result
 
 
 def true_intervals(rows: pl.DataFrame, duration_s: float) -> pl.DataFrame:

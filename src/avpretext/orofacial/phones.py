@@ -5,10 +5,9 @@ found; `truth` reads what the demo corpus knows of itself.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,10 +22,10 @@ from avpretext.corpora.transcripts import transcripts_of
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.orofacial import phone_files, visemes
-from avpretext.orofacial.phone_aligner import Aligner, Word, open_aligner
-from avpretext.orofacial.phone_files import Label, words_in
+from avpretext.orofacial.phone_aligner import Dictionary, Word, align, recognise
+from avpretext.orofacial.phone_files import Label
 from avpretext.orofacial.phone_intervals import Interval, clip_confidence, covering
-from avpretext.orofacial.phone_words import Dictionary
+from avpretext.orofacial.phone_labels import SILENCES
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 from avpretext.sound.audio_shards import EncodedClip, read_clips
@@ -35,9 +34,8 @@ TRUTH = "phonemes.parquet"
 """What a corpus of known truth says of phones."""
 
 
-@dataclass(frozen=True)
-class Heard:
-    """A clip, and what the list of clips says of it: its file, relative to the corpus, and its words if known."""
+class Heard(NamedTuple):
+    """A clip, its media file relative to the corpus, and its words if they are known."""
 
     clip_id: str
     signal: NDArray[np.int16]
@@ -72,25 +70,26 @@ def run(audio: Path, index: Path, corpus: CorpusOptions, options: PhoneOptions, 
     UserError
         A table, a dictionary or a folder is missing or wrong; the corpus has no truth.
     """
-    table = visemes.read_table(options.visemes)
+    table, find = visemes.read_table(options.visemes), finder(corpus, options)
     clips = shards.read(index, ["clip_id", "path", "sentence"])
     paths, texts = dict(clips.select("clip_id", "path").iter_rows()), transcripts_of(corpus, clips)
     made_by = shards.provenance("phones", options.model_dump(), pocketsphinx=version("pocketsphinx"))
     label = f"phones {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
     with (
-        open_backend(corpus, options) as find,
         shards.ShardWriter(output, schema_of("phones"), made_by) as writer,
         shards.ShardWriter(rejects, schema_of("rejects"), made_by) as refused,
     ):
         for clip in progress(read_clips(audio), total=shards.count_rows(audio), unit="clips", label=label):
-            found = _of_clip(clip, paths.get(clip.clip_id, ""), texts.get(clip.clip_id), find)
+            path = paths.get(clip.clip_id)
+            found = _intervals(clip, path or "", texts.get(clip.clip_id), find)
             if isinstance(found, Refusal):
-                refused.write([reject_row(clip.clip_id, paths.get(clip.clip_id), "phones", found)])
+                refused.write([reject_row(clip.clip_id, path, "phones", found)])
             else:
-                writer.write(to_table(clip.clip_id, found, table))
+                rows = [{"clip_id": clip.clip_id, **one._asdict(), "viseme": table[one.phone]} for one in found]
+                writer.write(rows)
 
 
-def _of_clip(clip: EncodedClip, path: str, text: str | None, find: Finder) -> list[Interval] | Refusal:
+def _intervals(clip: EncodedClip, path: str, text: str | None, find: Finder) -> list[Interval] | Refusal:
     """Return the intervals that cover a clip, or why it has none."""
     try:
         signal: NDArray[np.int16] = soundfile.read(pa.BufferReader(clip.encoded), dtype="int16")[0]
@@ -100,41 +99,23 @@ def _of_clip(clip: EncodedClip, path: str, text: str | None, find: Finder) -> li
     return found if isinstance(found, Refusal) else covering(found, len(signal) / SAMPLE_RATE_HZ)
 
 
-def to_table(clip_id: str, intervals: list[Interval], table: dict[str, str]) -> pa.Table:
-    """Return the rows of a clip."""
-    columns = {
-        "clip_id": [clip_id] * len(intervals),
-        "start_s": [one.start_s for one in intervals],
-        "end_s": [one.end_s for one in intervals],
-        "phone": [one.phone for one in intervals],
-        "viseme": [table[one.phone] for one in intervals],
-        "confidence": [one.confidence for one in intervals],
-    }
-    return pa.table(columns, schema=schema_of("phones"))
-
-
-@contextmanager
-def open_backend(corpus: CorpusOptions, options: PhoneOptions) -> Iterator[Finder]:
-    """Give what finds the phones of a clip."""
+def finder(corpus: CorpusOptions, options: PhoneOptions) -> Finder:
+    """Return the backend: the function from a clip to its phones."""
     if options.backend == "truth":
-        yield _from_truth(corpus)
-        return
-    with open_aligner(Dictionary(options.dictionary)) as aligner:
-        if options.backend == "align":
-            yield lambda clip: aligned(aligner, clip, options.min_confidence)
-        elif options.backend == "recognise":
-            yield lambda clip: aligner.recognise(clip.signal)
-        else:
-            files = phone_files.open_folder(options.imports)
-            yield lambda clip: imported(files, aligner, clip)
+        return _from_truth(corpus)
+    if options.backend == "recognise":
+        return lambda clip: recognise(clip.signal)
+    words = Dictionary(options.dictionary)
+    if options.backend == "align":
+        return lambda clip: aligned(clip, words, options.min_confidence)
+    files = phone_files.open_folder(options.imports)
+    return lambda clip: imported(clip, words, files)
 
 
-def aligned(aligner: Aligner, clip: Heard, min_confidence: float) -> list[Interval] | Refusal:
+def aligned(clip: Heard, dictionary: Dictionary, min_confidence: float) -> list[Interval] | Refusal:
     """Return the phones of a clip whose words are known."""
-    words = aligner.dictionary.words_of(clip.text)
-    if isinstance(words, Refusal):
-        return words
-    found = aligner.align(clip.signal, words)
+    words = dictionary.words_of(clip.text)
+    found = words if isinstance(words, Refusal) else align(clip.signal, words, dictionary)
     if isinstance(found, Refusal):
         return found
     intervals = [phone for word in found for phone in word.phones]
@@ -144,20 +125,20 @@ def aligned(aligner: Aligner, clip: Heard, min_confidence: float) -> list[Interv
     return intervals
 
 
-def imported(files: phone_files.Files, aligner: Aligner, clip: Heard) -> list[Interval] | Refusal:
+def imported(clip: Heard, dictionary: Dictionary, files: phone_files.Files) -> list[Interval] | Refusal:
     """Return the phones of a clip from its file; of one that has words alone, phones are aligned within each word."""
     track = phone_files.track_of(files, clip.clip_id, clip.path)
     if isinstance(track, Refusal):
         return track
     if track.kind == "phones":
         return phone_files.to_phones(track.labels)
-    said = words_in(track.labels)
-    words = aligner.dictionary.words_of(" ".join(label.text for label in said))
+    said = [label for label in track.labels if label.text.lower() not in SILENCES]
+    words = dictionary.words_of(" ".join(label.text for label in said))
     if isinstance(words, Refusal):
         return words
     if len(words) != len(said):
         return Refusal("no_phones", "a label of the file is several words")
-    found = aligner.align(clip.signal, words)
+    found = align(clip.signal, words, dictionary)
     return found if isinstance(found, Refusal) else list(_within(found, said))
 
 
@@ -169,11 +150,11 @@ def _within(found: list[Word], said: list[Label]) -> Iterator[Interval]:
         factor = (label.end_s - label.start_s) / (end - start)
         for phone in word.phones:
             first, last = (label.start_s + (time - start) * factor for time in (phone.start_s, phone.end_s))
-            yield Interval(first, last, phone.phone, phone.confidence)
+            yield phone._replace(start_s=first, end_s=last)
 
 
 def _from_truth(corpus: CorpusOptions) -> Finder:
-    """Return what looks the phones of a clip up in the truth of a synthetic corpus."""
+    """Return the backend that reads the truth of a synthetic corpus."""
     if corpus.truth is None:
         raise UserError("phones.backend = 'truth': only corpora with corpora.NAME.truth, the demo's, know their phones")
     rows = shards.read(Path(corpus.truth) / TRUTH, ["clip_id", "start_s", "end_s", "phoneme"])

@@ -8,7 +8,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,14 +62,6 @@ class RestingShape:
     frames: int
 
 
-class _Seen(NamedTuple):
-    """Some frames of a clip: how far from rest each is, (F,), points (F, P, 2), blendshapes (F, B)."""
-
-    distance: NDArray[np.float32]
-    points: NDArray[np.float32]
-    blendshapes: NDArray[np.float32]
-
-
 def run(landmarks: Sequence[Path], index: Sequence[Path], neutral: Path, output: Path) -> None:
     """Find the resting shape of every speaker of a corpus; of clips whose speaker is not known, one for each clip.
 
@@ -84,16 +75,27 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], neutral: Path, output:
         Where the artefact goes: `resting_shape`, a row per speaker, or per clip of nobody known.
     """
     speakers, resting = read_speakers(index), read_resting_faces(neutral)
-    seen: dict[str, list[_Seen]] = defaultdict(list)
+    seen: dict[str, list[tuple[NDArray[np.float32], ...]]] = defaultdict(list)
     label = f"resting_shape {output.parent.parent.name}"
     for path in progress(landmarks, total=len(landmarks), unit="shards", label=label):
         for clip in read_clips(path, OROFACIAL_POINTS):
             group = speakers.get(clip.clip_id) or clip.clip_id
-            rest = resting[group].location if group in resting else TYPICAL_REST
-            if (part := _looked_at(clip, rest)) is not None:
-                seen[group].append(part)
-    rows = [_row(group, seen[group]) for group in sorted(seen)]
+            shown = np.flatnonzero(np.isfinite(clip.points).all(axis=(1, 2)))
+            if len(shown):
+                rest = resting[group].location if group in resting else TYPICAL_REST
+                seen[group].append(_looked_at(clip, shown[evenly(len(shown), FRAMES_PER_CLIP)], rest))
+    rows = []
+    for group in sorted(seen):
+        shape = resting_shape(*map(np.concatenate, zip(*seen[group], strict=True)))
+        points, blendshapes = shape.points.ravel().tolist(), shape.blendshapes.tolist()
+        rows.append({"group": group, "frames": shape.frames, "points": points, "blendshapes": blendshapes})
     shards.write_table(output, rows, schema_of("resting_shape"), shards.provenance("resting_shape"))
+
+
+def _looked_at(clip: ClipLandmarks, frames: NDArray[np.int64], rest: Floats) -> tuple[NDArray[np.float32], ...]:
+    """Return how far from rest some frames of a clip are, (F,), their points (F, P, 2) and blendshapes (F, B)."""
+    distance = from_rest(measure(clip.points, clip.blendshapes)[frames], rest).astype(np.float32)
+    return distance, aligned(clip)[frames], mouth_blendshapes(clip.blendshapes[frames]).astype(np.float32)
 
 
 def aligned(clip: ClipLandmarks) -> NDArray[np.float32]:
@@ -148,20 +150,3 @@ def read_shapes(path: Path) -> dict[str, RestingShape]:
         points = np.array(row["points"]).reshape(-1, 2)
         found[row["group"]] = RestingShape(points, np.array(row["blendshapes"]), row["frames"])
     return found
-
-
-def _looked_at(clip: ClipLandmarks, rest: Floats) -> _Seen | None:
-    """Return at most `FRAMES_PER_CLIP` frames of a clip that show a face; None where none does."""
-    seen = np.flatnonzero(np.isfinite(clip.points).all(axis=(1, 2)))
-    if not len(seen):
-        return None
-    rows = seen[evenly(len(seen), FRAMES_PER_CLIP)]
-    measures = measure(clip.points, clip.blendshapes)[rows]
-    distance = from_rest(measures, rest).astype(np.float32)
-    return _Seen(distance, aligned(clip)[rows], mouth_blendshapes(clip.blendshapes[rows]).astype(np.float32))
-
-
-def _row(group: str, seen: Sequence[_Seen]) -> dict[str, Any]:
-    shape = resting_shape(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
-    points, blendshapes = shape.points.ravel().tolist(), shape.blendshapes.tolist()
-    return {"group": group, "frames": shape.frames, "points": points, "blendshapes": blendshapes}

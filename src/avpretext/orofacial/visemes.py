@@ -44,7 +44,11 @@ def read_table(path: str | Path | None) -> dict[str, str]:
     table: dict[str, str] = {}
     for name, phones in content.items():
         for phone in map(str, phones):
-            _check_phone(phone, str(name), table, source)
+            if phone not in PHONES:
+                hint = f"{nearest(phone, PHONES)}; expected of {', '.join(PHONES)}"
+                raise UserError(f"{source}: {name}: {phone!r} is no phone{hint}")
+            if phone in table:
+                raise UserError(f"{source}: {phone} is in the classes {table[phone]} and {name}; leave it in one")
             table[phone] = str(name)
     if missing := [phone for phone in PHONES if phone not in table]:
         raise UserError(f"{source}: no class for {', '.join(missing)}; each phone must stand in exactly one class")
@@ -63,16 +67,6 @@ def _read(path: str | Path | None, source: str) -> Any:
         raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
 
 
-def _check_phone(phone: str, name: str, table: dict[str, str], source: str) -> None:
-    """Raise when a phone is unknown, or stands in a class already."""
-    if phone not in PHONES:
-        raise UserError(
-            f"{source}: {name}: {phone!r} is no phone{nearest(phone, PHONES)}; expected of {', '.join(PHONES)}"
-        )
-    if phone in table:
-        raise UserError(f"{source}: {phone} is in the classes {table[phone]} and {name}; leave it in one")
-
-
 def classes(table: dict[str, str]) -> list[str]:
     """Return the classes of a table, in its order: the number of a class is its place.
 
@@ -83,7 +77,7 @@ def classes(table: dict[str, str]) -> list[str]:
 
 
 def phones_on_grid(
-    intervals: pl.DataFrame, frames: int, fps: float, names: Sequence[str] | None = None, column: str = "viseme"
+    intervals: pl.DataFrame, frames: int, fps: float, names: Sequence[str], column: str = "viseme"
 ) -> NDArray[np.int64]:
     """Return the number of the class of each video frame.
 
@@ -98,7 +92,7 @@ def phones_on_grid(
     fps
         Frames per second.
     names
-        The classes, in the order of their numbers; None: those of the shipped table.
+        The classes, in the order of their numbers.
     column
         `viseme`, or `phone` with names such as `PHONES`.
 
@@ -109,10 +103,10 @@ def phones_on_grid(
     Examples
     --------
     >>> rows = pl.DataFrame({"start_s": [0.0, 0.1], "end_s": [0.1, 0.16], "viseme": ["SIL", "P"]})
-    >>> phones_on_grid(rows, 5, 25.0)
+    >>> phones_on_grid(rows, 5, 25.0, ["SIL", "P"])
     array([ 0,  0,  0,  1, -1])
     """
-    numbers = {name: number for number, name in enumerate(classes(read_table(None)) if names is None else names)}
+    numbers = {name: number for number, name in enumerate(names)}
     # A boundary is a sum of frames of 10 ms: without the margin, rounding would decide who has the frame on it.
     instants = np.arange(frames) / fps + 1e-9
     place = np.searchsorted(intervals["start_s"].to_numpy(), instants, side="right") - 1

@@ -6,11 +6,9 @@ import torch
 
 from avpretext.errors import UserError
 from avpretext.options.orofacial import OrofacialOptions
-from avpretext.orofacial.movement_data import is_silent, on_video_grid, stacked_names
-from avpretext.orofacial.movement_folds import divide, speaker_leaks, whole
-from avpretext.orofacial.movement_objective import concordances, movement_loss
-from avpretext.orofacial.movement_targets import BlendshapeMap, MovementScale, pieces
-from avpretext.orofacial.saved_model import SpeechScale
+from avpretext.orofacial.moved_clips import divide, is_silent, on_video_grid, speaker_leaks, stacked_names, whole
+from avpretext.orofacial.movement_training import concordances, movement_loss
+from avpretext.orofacial.orofacial_model import BlendshapeMap, MovementScale, SpeechScale, pieces
 from avpretext.training.loop import Target
 
 RNG = np.random.default_rng(4)
@@ -111,32 +109,32 @@ def test_the_loss_of_a_movement_by_hand(kind: str, loss: float) -> None:
 
 
 NAMES = [f"c/{speaker}{number}" for speaker in "abcdef" for number in range(2)]
-SPEAKERS = [f"c/{name[2]}" for name in NAMES]
+SPEAKER_OF = {name: f"c/{name[2]}" for name in NAMES}
 
 
 def test_every_clip_tests_once_with_nobody_heard_before() -> None:
-    folds = divide(NAMES, SPEAKERS, OrofacialOptions(folds=3, dev_speakers=1), seed=1)
+    folds = divide(SPEAKER_OF, OrofacialOptions(folds=3, dev_speakers=1), seed=1)
     assert sorted(name for fold in folds for name in fold.test) == NAMES
-    assert not speaker_leaks(folds, NAMES, SPEAKERS)
+    assert not speaker_leaks(folds, SPEAKER_OF)
     for fold in folds:
         assert len(fold.dev) == 2
         assert sorted([*fold.train, *fold.dev, *fold.test]) == NAMES
 
 
 def test_leaving_one_clip_out_says_that_speakers_leak() -> None:
-    folds = divide(NAMES, SPEAKERS, OrofacialOptions(protocol="leave_one_clip_out"), seed=1)
+    folds = divide(SPEAKER_OF, OrofacialOptions(protocol="leave_one_clip_out"), seed=1)
     assert [fold.test for fold in folds] == [(name,) for name in NAMES]
-    assert speaker_leaks(folds, NAMES, SPEAKERS)
+    assert speaker_leaks(folds, SPEAKER_OF)
 
 
 def test_the_model_that_is_kept_hears_all_but_its_dev_speakers() -> None:
-    fold = whole(NAMES, SPEAKERS, OrofacialOptions(dev_speakers=2), seed=1)
+    fold = whole(SPEAKER_OF, OrofacialOptions(dev_speakers=2), seed=1)
     assert len(fold.dev) == 4
     assert sorted([*fold.train, *fold.dev]) == NAMES
 
 
 def test_too_few_speakers_is_said_with_the_fix() -> None:
     with pytest.raises(UserError, match=r"2 speakers have clips; 4 folds need as many: set orofacial\.protocol"):
-        divide(NAMES[:4], SPEAKERS[:4], OrofacialOptions(), seed=1)
+        divide(dict(list(SPEAKER_OF.items())[:4]), OrofacialOptions(), seed=1)
     with pytest.raises(UserError, match=r"set orofacial\.folds to 3"):
-        divide(NAMES[:6], SPEAKERS[:6], OrofacialOptions(), seed=1)
+        divide(dict(list(SPEAKER_OF.items())[:6]), OrofacialOptions(), seed=1)

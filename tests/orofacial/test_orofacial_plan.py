@@ -6,7 +6,7 @@ import pytest
 
 from avpretext.config_file import parse
 from avpretext.errors import UserError
-from avpretext.orofacial.plan_orofacial import OrofacialPlan
+from avpretext.orofacial.orofacial_plan import OrofacialPlan
 from avpretext.run.plan import Plan
 
 SEEN = {"path": "p", "use": ["pretrain"]}

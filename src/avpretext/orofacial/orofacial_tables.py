@@ -17,12 +17,14 @@ from avpretext.evaluation.scores import PERMUTATIONS, RESAMPLES, Rows, Scored, k
 from avpretext.face.landmark_shards import vectors
 from avpretext.face.points import OROFACIAL_POINTS
 from avpretext.flow.paths import Layout
-from avpretext.orofacial.movement_scores import ClipSums, Statistic
-from avpretext.orofacial.table_names import COMPARED, MEASURE_NAMES, REST, SHOWN
+from avpretext.orofacial.movement_scores import COMPARED, MEASURE_NAMES, SHOWN, ClipSums, Statistic
 from avpretext.shards import PathLike
 from avpretext.training import finite
 
 Floats = NDArray[np.float64]
+
+REST = "rest"
+"""Row beside the systems: a face that stays at rest."""
 
 
 def run(config: Config, output: PathLike) -> None:
@@ -35,16 +37,11 @@ def run(config: Config, output: PathLike) -> None:
     output
         Folder of the tables.
     """
-    layout, folder = Layout(config.results), Path(output)
-    found: dict[str, Path] = {
-        system: Path(layout.path("orofacial_system.predictions", system=system)) for system in config.orofacial.systems
-    }
-    layout_of_sums, scored = score(found)
-    rows = metric_rows(scored, layout_of_sums, config)
-    compared = comparison_rows(scored, layout_of_sums, config)
-    columns = ["system", "speakers", "clips", "seeds"]
-    measured = [f"{name}{end}" for name in layout_of_sums.measures() for end in ("", "_low", "_high")]
-    formats.write_csv(folder / "orofacial.csv", [*columns, *measured], rows, places=6)
+    folder, found = Path(output), predictions_of(config)
+    sums, scored = score(found)
+    rows, compared = metric_rows(scored, sums, config), comparison_rows(scored, sums, config)
+    measured = [f"{name}{end}" for name in sums.measures() for end in ("", "_low", "_high")]
+    formats.write_csv(folder / "orofacial.csv", ["system", "speakers", "clips", "seeds", *measured], rows, places=6)
     pairs = ["system", "against", "measure", "difference", "low", "high", "p", "p_holm", "test", "speakers"]
     formats.write_csv(folder / "orofacial_comparisons.csv", pairs, compared, places=6)
     formats.write_text(folder / "orofacial.md", as_markdown(rows, compared, note(next(iter(found.values())), config)))
@@ -52,10 +49,18 @@ def run(config: Config, output: PathLike) -> None:
     formats.write_csv(folder / "orofacial_left_out.csv", columns, left_out(found, config))
 
 
+def predictions_of(config: Config) -> dict[str, Path]:
+    """Return the predictions of each system."""
+    layout = Layout(config.results)
+    return {
+        system: Path(layout.path("orofacial_system.predictions", system=system)) for system in config.orofacial.systems
+    }
+
+
 def score(predictions: Mapping[str, Path]) -> tuple[ClipSums, list[Scored]]:
     """Sum the test predictions of every system, and of a face that stays at rest, per speaker and seed.
 
-    What is summed is laid out by `orofacial_scores.ClipSums`; sums of single runs are not kept.
+    `movement_scores.ClipSums` is the layout of the sums; sums of single runs are not kept.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def score(predictions: Mapping[str, Path]) -> tuple[ClipSums, list[Scored]]:
     """
     classes = shards.read_provenance(next(iter(predictions.values()))).get("classes", {})
     sums = ClipSums(classes.get("viseme", []), classes.get("emotion", []))
-    scored = [_collect(name, path, sums, at_rest=False) for name, path in predictions.items()]
+    scored = [_collect(name, path, sums) for name, path in predictions.items()]
     first = scored[0]
     for system in scored:
         if (system.speakers, system.seeds, system.clips) != (first.speakers, first.seeds, first.clips):
@@ -72,43 +77,39 @@ def score(predictions: Mapping[str, Path]) -> tuple[ClipSums, list[Scored]]:
                 f"orofacial: {system.name} was tested on {system.clips} clips of {len(system.speakers)} speakers,"
                 f" {first.name} on {first.clips} of {len(first.speakers)}: run `snakemake orofacial` again"
             )
-    return sums, [*scored, _collect(REST, next(iter(predictions.values())), sums, at_rest=True)]
+    return sums, [*scored, _collect(REST, next(iter(predictions.values())), sums)]
 
 
-def _collect(name: str, path: Path, sums: ClipSums, at_rest: bool) -> Scored:
-    made_by = shards.read_provenance(path)
-    emotions = {} if at_rest else _emotions(path.with_name("clips.parquet"))
+def _collect(name: str, path: Path, sums: ClipSums) -> Scored:
+    """Sum the predictions of a file; under the name `REST`, those of a face that stays at rest."""
+    fps = float(shards.read_provenance(path)["fps"])
+    emotions = _emotions(path.with_name("clips.parquet")) if name != REST else {}
     found: dict[tuple[str, int], Floats] = {}
     clips = set()
     for rows in clip_tables(path):
         truth, said = (points_of(rows[column]) for column in ("truth", "movement"))
         finite.check_values(said, f"{path}: movement", "train the system again")
-        key = (rows["speaker"][0].as_py(), rows["seed"][0].as_py())
-        clip = (rows["corpus"][0].as_py(), rows["clip_id"][0].as_py())
-        clips.add(clip)
-        seen = [None] * rows.num_rows if at_rest else rows["viseme"].to_pylist()
-        added = sums.of_clip(
-            truth,
-            np.zeros_like(said) if at_rest else said,
-            float(made_by["fps"]),
-            (rows["true_viseme"].to_pylist(), seen),
-            emotions.get((*clip, key[1]), (None, None)),
-        )
-        found[key] = found[key] + added if key in found else added
+        corpus, clip_id, speaker, seed = (rows[key][0].as_py() for key in ("corpus", "clip_id", "speaker", "seed"))
+        clips.add((corpus, clip_id))
+        seen = rows["viseme"].to_pylist()
+        if name == REST:
+            said, seen = np.zeros_like(said), [None] * len(seen)
+        emotion = emotions.get((corpus, clip_id, seed), (None, None))
+        added = sums.of_clip(truth, said, fps, (rows["true_viseme"].to_pylist(), seen), emotion)
+        found[speaker, seed] = found[speaker, seed] + added if (speaker, seed) in found else added
     speakers, seeds = (sorted(set(part)) for part in zip(*found, strict=True))
-    whole = np.zeros((len(speakers), len(seeds), len(next(iter(found.values())))))
+    whole = np.zeros((len(speakers), len(seeds), len(added)))
     for (speaker, seed), added in found.items():
         whole[speakers.index(speaker), seeds.index(seed)] = added
-    return Scored(name, whole, list(speakers), list(seeds), {}, len(clips))
+    return Scored(name, whole, speakers, seeds, {}, len(clips))
 
 
 def clip_tables(path: Path) -> Iterator[Any]:
     """Yield the rows of each clip of each run."""
     for _, rows in shards.iterate_clips(path):
         # A clip may be tested by several runs in a row, and corpora may use the same names.
-        started = rows["frame"].to_numpy() == 0
-        ends = [*np.flatnonzero(started).tolist(), rows.num_rows]
-        for first, last in itertools.pairwise(ends):
+        started = np.flatnonzero(rows["frame"].to_numpy() == 0).tolist()
+        for first, last in itertools.pairwise([*started, rows.num_rows]):
             yield rows.slice(first, last - first).combine_chunks()
 
 
@@ -118,6 +119,7 @@ def points_of(column: Any) -> Floats:
 
 
 def _emotions(path: Path) -> dict[tuple[str, str, int], tuple[str | None, str | None]]:
+    """Return the true and the predicted emotion of each clip of each seed."""
     rows = shards.read(path, ["corpus", "clip_id", "seed", "emotion", "predicted"])
     return {(corpus, clip_id, seed): (true, said) for corpus, clip_id, seed, true, said in rows.iter_rows()}
 
@@ -125,50 +127,51 @@ def _emotions(path: Path) -> dict[tuple[str, str, int], tuple[str | None, str | 
 def metric_rows(scored: Sequence[Scored], sums: ClipSums, config: Config) -> Rows:
     """Return a row per system: each measure with its interval over speakers."""
     rows = []
-    options = config.evaluate
     for system in scored:
-        weights = intervals.draw_resamples(len(system.speakers), options.bootstrap, [config.seed, RESAMPLES])
         row: dict[str, Any] = {
             "system": system.name, "speakers": len(system.speakers), "clips": system.clips, "seeds": len(system.seeds)
         }  # fmt: skip
         for measure, statistic in sums.measures().items():
-            low, high = intervals.interval(
-                intervals.score(system.sums, statistic, weights), len(system.speakers), options.level
-            )
-            value = intervals.score(system.sums, statistic)
-            row |= {measure: known(value), f"{measure}_low": known(low), f"{measure}_high": known(high)}
+            value, low, high = _estimated([system], statistic, config)
+            row |= {measure: value, f"{measure}_low": low, f"{measure}_high": high}
         rows.append(row)
     return rows
+
+
+def _estimated(systems: Sequence[Scored], statistic: Statistic, config: Config) -> list[float | None]:
+    """Return the score of a system, or of two the difference, and the ends of its interval over speakers."""
+    options, speakers = config.evaluate, len(systems[0].speakers)
+    weights = intervals.draw_resamples(speakers, options.bootstrap, [config.seed, RESAMPLES])
+
+    def scores(drawn: Floats | None = None) -> Floats:
+        found = [intervals.score(system.sums, statistic, drawn) for system in systems]
+        return found[0] - found[1] if len(found) > 1 else found[0]
+
+    return [known(value) for value in (scores(), *intervals.interval(scores(weights), speakers, options.level))]
 
 
 def comparison_rows(scored: Sequence[Scored], sums: ClipSums, config: Config) -> Rows:
     """Return a row for each two systems and measure; p-values are corrected over the pairs of a measure."""
     systems = [system for system in scored if system.name != REST]
+    pairs = [(other, one) for one, other in itertools.combinations(systems, 2)]
     rows: Rows = []
     for measure, statistic in sums.measures().items():
         if measure in COMPARED:
-            pairs = [(other, one) for one, other in itertools.combinations(systems, 2)]
-            family = [_compared(first, second, measure, statistic, config) for first, second in pairs]
+            family = [_compared(*pair, statistic, config) | {"measure": measure} for pair in pairs]
             corrected = intervals.holm([row["p"] for row in family])
-            rows += [
-                row | {"p": known(row["p"]), "p_holm": known(value)}
-                for row, value in zip(family, corrected, strict=True)
-            ]
+            for row, value in zip(family, corrected, strict=True):
+                row |= {"p": known(row["p"]), "p_holm": known(value)}
+            rows += family
     return [row for row in rows if row["difference"] is not None]
 
 
-def _compared(first: Scored, second: Scored, measure: str, statistic: Statistic, config: Config) -> dict[str, Any]:
-    options, speakers = config.evaluate, len(first.speakers)
-    weights = intervals.draw_resamples(speakers, options.bootstrap, [config.seed, RESAMPLES])
-    resampled = [intervals.score(system.sums, statistic, weights) for system in (first, second)]
-    low, high = intervals.interval(resampled[0] - resampled[1], speakers, options.level)
-    difference = intervals.score(first.sums, statistic) - intervals.score(second.sums, statistic)
-    tested = intervals.paired_test(
-        first.sums, second.sums, statistic, options.permutations, [config.seed, PERMUTATIONS]
-    )
+def _compared(first: Scored, second: Scored, statistic: Statistic, config: Config) -> dict[str, Any]:
+    difference, low, high = _estimated([first, second], statistic, config)
+    draws = config.evaluate.permutations, [config.seed, PERMUTATIONS]
+    tested = intervals.paired_test(first.sums, second.sums, statistic, *draws)
     return {
-        "system": first.name, "against": second.name, "measure": measure, "difference": known(difference),
-        "low": known(low), "high": known(high), "p": tested.p_value, "test": tested.test, "speakers": speakers,
+        "system": first.name, "against": second.name, "difference": difference, "low": low, "high": high,
+        "p": tested.p_value, "test": tested.test, "speakers": len(first.speakers),
     }  # fmt: skip
 
 
@@ -179,37 +182,35 @@ def left_out(predictions: Mapping[str, Path], config: Config) -> Rows:
     """
     layout = Layout(config.results)
     tested = shards.read(next(iter(predictions.values())).with_name("clips.parquet"), ["corpus", "clip_id"])
-    names = set(tested.iter_rows())
+    told = set(tested.iter_rows())
     rows: Rows = []
     for corpus in config.orofacial_corpora():
-        refused = shards.read(layout.path("rejects", corpus=corpus), ["clip_id", "stage", "reason", "detail"])
-        found = [{"corpus": corpus, "left_out_of": "everything", **row} for row in refused.iter_rows(named=True)]
         listed = config.corpora[corpus]
-        rows += [*found, *_without_visemes(corpus, config)]
+        refused = shards.read(layout.path("rejects", corpus=corpus), ["clip_id", "stage", "reason", "detail"])
+        phoneless = [
+            row
+            for path in layout.shards("phones.rejects", corpus, listed.shards)
+            if Path(path).is_file()
+            for row in shards.read(path).iter_rows(named=True)
+        ]
+        rows += [{"corpus": corpus, "left_out_of": "everything", **row} for row in refused.iter_rows(named=True)]
+        rows += [{"corpus": corpus, "left_out_of": "visemes", **row} for row in phoneless]
+        told |= {(corpus, clip_id) for clip_id in refused["clip_id"]}
         paths = layout.shards(corpus, listed.clips_stage, listed.shards)
-        said = {row["clip_id"] for row in found}
-        for clip_id in shards.read(paths, ["clip_id"])["clip_id"]:
-            if (corpus, clip_id) not in names and clip_id not in said:
-                rows.append(
-                    {"corpus": corpus, "clip_id": clip_id, "left_out_of": "everything", "stage": "orofacial_system",
-                     "reason": "silent", "detail": "every channel of its speech is constant"}
-                )  # fmt: skip
+        rows += [
+            {"corpus": corpus, "clip_id": clip_id, "left_out_of": "everything", "stage": "orofacial_system",
+             "reason": "silent", "detail": "every channel of its speech is constant"}
+            for clip_id in shards.read(paths, ["clip_id"])["clip_id"]
+            if (corpus, clip_id) not in told
+        ]  # fmt: skip
     return rows
-
-
-def _without_visemes(corpus: str, config: Config) -> Rows:
-    """Return the clips whose phones were not found: they are learnt and tested, without visemes."""
-    paths = Layout(config.results).shards("phones.rejects", corpus, config.corpora[corpus].shards)
-    refused = [row for path in paths if Path(path).is_file() for row in shards.read(path).iter_rows(named=True)]
-    return [{"corpus": corpus, "left_out_of": "visemes", **row} for row in refused]
 
 
 def note(predictions: Path, config: Config) -> str:
     """Return what must be known of the figures, in sentences."""
-    made_by = shards.read_provenance(predictions)
     whom = (
         "Leave one clip out: the test clip's speaker is heard in training, so this is not a figure of unseen speakers."
-        if made_by.get("speaker_leaks")
+        if shards.read_provenance(predictions).get("speaker_leaks")
         else "Test speakers are never heard in training."
     )
     return (
@@ -222,35 +223,38 @@ def note(predictions: Path, config: Config) -> str:
 
 def as_markdown(rows: Rows, compared: Rows, sentence: str) -> str:
     """Return systems and comparisons as Markdown."""
-    shown = [name for name in SHOWN if any(row.get(name) is not None for row in rows)]
+    shown = shown_of(rows)
     header = ["system", *(MEASURE_NAMES[name] for name in shown)]
     systems = [[row["system"], *(interval_text(row, name) for name in shown)] for row in rows]
-    pairs = [
-        [f"{row['system']} against {row['against']}", MEASURE_NAMES[row["measure"]], difference_text(row),
-         probability(row["p"]), probability(row["p_holm"])]
-        for row in compared
-    ]  # fmt: skip
     tables = formats.markdown(header, systems, numbers=1)
-    if pairs:
-        tables += "\n" + formats.markdown(["systems", "measure", "difference", "p", "p (Holm)"], pairs, numbers=2)
+    if compared:
+        header = ["systems", "measure", "difference", "p", "p (Holm)"]
+        tables += "\n" + formats.markdown(header, [comparison_cells(row) for row in compared], numbers=2)
     return f"{sentence}\n\n{tables}"
 
 
-def interval_text(row: Mapping[str, Any], measure: str) -> str:
-    """Return a measure with its interval, as people read it."""
-    if row.get(measure) is None:
-        return ""
-    places = 4 if measure.startswith("error") else 3
-    text = decimal(row[measure], places)
-    if row.get(f"{measure}_low") is None:
-        return text
-    return f"{text} [{decimal(row[f'{measure}_low'], places)}, {decimal(row[f'{measure}_high'], places)}]"
+def shown_of(rows: Rows) -> list[str]:
+    """Return the measures of the printed table that any system has."""
+    return [name for name in SHOWN if any(row.get(name) is not None for row in rows)]
+
+
+def comparison_cells(row: Mapping[str, Any]) -> list[str]:
+    """Return the cells of a comparison, as people read them."""
+    return [
+        f"{row['system']} against {row['against']}", MEASURE_NAMES[row["measure"]], difference_text(row),
+        probability(row["p"]), probability(row["p_holm"]),
+    ]  # fmt: skip
 
 
 def difference_text(row: Mapping[str, Any]) -> str:
-    """Return a difference with its interval, as people read it."""
-    places = 4 if row["measure"].startswith("error") else 3
-    text = decimal(row["difference"], places, sign=True)
-    if row["low"] is None:
-        return text
-    return f"{text} [{decimal(row['low'], places, sign=True)}, {decimal(row['high'], places, sign=True)}]"
+    """Return the difference of a comparison with its interval, as people read it."""
+    measure = row["measure"]
+    ends = {measure: row["difference"], f"{measure}_low": row["low"], f"{measure}_high": row["high"]}
+    return interval_text(ends, measure, sign=True)
+
+
+def interval_text(row: Mapping[str, Any], measure: str, sign: bool = False) -> str:
+    """Return a measure with its interval, as people read it."""
+    places = 4 if measure.startswith("error") else 3
+    value, low, high = (decimal(row.get(f"{measure}{end}"), places, sign) for end in ("", "_low", "_high"))
+    return f"{value} [{low}, {high}]" if value and low else value

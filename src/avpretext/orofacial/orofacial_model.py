@@ -6,13 +6,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from avpretext import __version__, machine
 from avpretext.config import Config
@@ -20,11 +21,8 @@ from avpretext.config_file import parse
 from avpretext.errors import UserError
 from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.face.points import OROFACIAL
-from avpretext.options.orofacial import OrofacialOptions
-from avpretext.orofacial.movement_targets import BlendshapeMap, MovementScale, pieces
 from avpretext.orofacial.networks import EMOTION, MOVEMENT, VISEME, OrofacialNetwork
 from avpretext.shards import atomic_path
-from avpretext.systems import OrofacialSystem
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finite
 from avpretext.training.data import CLIP
@@ -34,18 +32,38 @@ Floats = NDArray[np.float32]
 FORMAT = 1
 """Of the folder; raised when older programs could no longer read it."""
 
+KIND = "avpretext orofacial model"
+
 MARGIN_S = 1.0
-"""Heard on each side of a piece of a long recording, and dropped, so that pieces join."""
+"""Context on each side of a piece of a long recording, dropped from the output, so that pieces join."""
+
+RIDGE = 1e-2
+"""Of the map to blendshapes, as a share of the mean variance of the movement: coordinates nearly repeat each other."""
+
 _SHAPING = ("seed", "speech", "log_mel", "orofacial")
-_SCALES = (
-    "scale.mean", "scale.deviation", "blendshapes.weight", "blendshapes.bias", "rest",
-    *(f"targets.{name}" for name in ("mean", "basis", "inverse", "weights")),
-)  # fmt: skip
 _AGAIN = "take the folder again from where it was made, or run `snakemake orofacial` again"
 
 
+class _Arrays:
+    """A dataclass of arrays, kept as tensors of the same names."""
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of the arrays."""
+        return [field.name for field in fields(cls)]  # type: ignore[arg-type]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the arrays by name."""
+        return {name: torch.from_numpy(getattr(self, name)) for name in self.names()}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
+        """Return the arrays that `tensors` gave."""
+        return cls(*(tensors[name].numpy() for name in cls.names()))
+
+
 @dataclass(frozen=True)
-class SpeechScale:
+class SpeechScale(_Arrays):
     """Mean and deviation of each channel, (F,), by which speech is normalised."""
 
     mean: Floats
@@ -68,17 +86,102 @@ class SpeechScale:
         return scaled
 
 
+@dataclass(frozen=True)
+class MovementScale(_Arrays):
+    """What a network's movement outputs are in inter-ocular distances, found on training clips alone.
+
+    Attributes
+    ----------
+    mean
+        (D,) of the movement.
+    basis
+        (K, D): a movement is ``mean + outputs @ basis``. Of coordinates a diagonal of deviations; of principal
+        components each times its deviation.
+    inverse
+        (D, K): outputs are ``(movement - mean) @ inverse``.
+    weights
+        (K,) how much each output counts, mean 1: components by their share of the variance, coordinates alike.
+    """
+
+    mean: Floats
+    basis: Floats
+    inverse: Floats
+    weights: Floats
+
+    @classmethod
+    def of(cls, movement: Floats, components: int) -> Self:
+        """Find it in the movement of training frames, (T, D), without NaN; see `OrofacialOptions.components`."""
+        frames = movement.astype(np.float64)
+        if components:
+            # Of the covariance, as the frames of a large corpus are too many to be taken apart.
+            strength, columns = np.linalg.eigh(np.cov(frames, rowvar=False, bias=True))
+            kept = min(components, int((strength > 1e-9 * strength[-1]).sum()))
+            variances, directions = strength[::-1][:kept], columns.T[::-1][:kept]
+            # The largest entry of a direction is positive, so that its sign does not hang on the library.
+            largest = np.abs(directions).argmax(axis=1)
+            signed = directions * np.sign(directions[np.arange(kept), largest])[:, None]
+            size = np.sqrt(variances)[:, None]
+            parts = [signed * size, (signed / size).T, variances / variances.mean()]
+        else:
+            deviation = np.maximum(frames.std(axis=0), 1e-6)
+            parts = [np.diag(deviation), np.diag(1 / deviation), np.ones(len(deviation))]
+        return cls(*(np.asarray(part, np.float32) for part in (frames.mean(axis=0), *parts)))
+
+    def outputs(self, movement: Floats) -> Floats:
+        """Return the network outputs (..., K) that stand for movements (..., D)."""
+        return np.asarray((movement - self.mean) @ self.inverse, np.float32)
+
+    def movement(self, outputs: Floats) -> Floats:
+        """Return the movements (..., D) of outputs (..., K)."""
+        moved: Floats = outputs @ self.basis + self.mean
+        return moved
+
+
+@dataclass(frozen=True)
+class BlendshapeMap(_Arrays):
+    """A linear map from movement to mouth and jaw blendshapes, so that what a model predicts drives a rig.
+
+    Attributes
+    ----------
+    weight, bias
+        (D, B) and (B,): ``movement @ weight + bias``, cut to 0..1.
+    """
+
+    weight: Floats
+    bias: Floats
+
+    @classmethod
+    def of(cls, movement: Floats, blendshapes: Floats) -> Self:
+        """Find it by ridge regression on training frames, (T, D) and (T, B), without NaN."""
+        x, y = movement.astype(np.float64), blendshapes.astype(np.float64)
+        x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
+        covariance = (x - x_mean).T @ (x - x_mean) / len(x)
+        strength = RIDGE * max(float(np.trace(covariance)) / len(covariance), 1e-12)
+        cross = (x - x_mean).T @ (y - y_mean) / len(x)
+        weight = np.linalg.solve(covariance + strength * np.eye(len(covariance)), cross)
+        return cls(weight.astype(np.float32), (y_mean - x_mean @ weight).astype(np.float32))
+
+    def __call__(self, movement: Floats) -> Floats:
+        """Return the blendshapes (T, B), 0..1, of movements (T, D)."""
+        shown: Floats = (movement @ self.weight + self.bias).clip(0, 1)
+        return shown
+
+
+_PARTS: Mapping[str, type[_Arrays]] = {"scale": SpeechScale, "targets": MovementScale, "blendshapes": BlendshapeMap}
+"""Fields of a model that are arrays, by their names."""
+
+
 class Said(NamedTuple):
-    """What a model says of a clip.
+    """The prediction for a clip.
 
     Attributes
     ----------
     movement
         (T, D) in inter-ocular distances from rest.
     viseme
-        (T, classes) probabilities; (T, 0) where they are not asked.
+        (T, classes) probabilities; (T, 0) of a model without visemes.
     emotion
-        (classes,) probabilities; (0,) where it is not asked.
+        (classes,) probabilities; (0,) of a model without emotion.
     """
 
     movement: Floats
@@ -92,12 +195,12 @@ class OrofacialModel:
 
     Attributes
     ----------
-    network, system, outputs
-        The network, what it is, and how many values it says of each task.
+    network
+        Which system it is, its tasks and the number of values of each, are its own attributes.
     classes
         Task: names of its classes.
     channels
-        (F,) names of what it hears.
+        (F,) names of its input.
     scale, targets, blendshapes
         How speech is normalised, what the outputs mean, and the map to blendshapes.
     rest
@@ -109,8 +212,6 @@ class OrofacialModel:
     """
 
     network: OrofacialNetwork
-    system: OrofacialSystem
-    outputs: Mapping[str, int]
     classes: Mapping[str, Sequence[str]]
     channels: Sequence[str]
     scale: SpeechScale
@@ -122,21 +223,16 @@ class OrofacialModel:
 
     @property
     def fps(self) -> float:
-        """Frames per second of what it says."""
+        """Frames per second of the prediction."""
         return self.config.split.fps
-
-    def has(self, task: str) -> bool:
-        """Tell whether it says anything of a helper task."""
-        return task in self.network.helpers
 
     @torch.no_grad()
     def predict(self, steps: Floats) -> Said:
-        """Return what it says of a clip, (T, F) in the units of the features; long ones piece by piece."""
+        """Return the prediction for a clip, (T, F) in the units of the features; long ones piece by piece."""
         scaled = self.scale.normalised(steps)
-        longest = max(1, round(self.config.orofacial.piece_s * self.fps))
-        margin = round(MARGIN_S * self.fps)
+        longest, margin = max(1, round(self.config.orofacial.piece_s * self.fps)), round(MARGIN_S * self.fps)
         moved, seen = [], []
-        emotion = np.zeros(self.outputs.get(EMOTION, 0) if self.has(EMOTION) else 0)
+        emotion = np.zeros(self.network.outputs[EMOTION] if EMOTION in self.network.helpers else 0)
         for place in pieces(len(scaled), longest):
             first = max(0, place.start - margin)
             part = torch.from_numpy(scaled[first : place.stop + margin])[None, None]
@@ -148,30 +244,37 @@ class OrofacialModel:
             if EMOTION in said:
                 emotion += said[EMOTION][0].softmax(-1).numpy() * (place.stop - place.start) / len(scaled)
         viseme = np.concatenate(seen) if seen else np.zeros((len(scaled), 0), np.float32)
-        movement = self.targets.movement(np.concatenate(moved))
-        for values in (movement, viseme, emotion):
+        found = Said(self.targets.movement(np.concatenate(moved)), viseme, emotion.astype(np.float32))
+        for values in found:
             finite.check_values(values, "what an orofacial model says", "it has diverged: train it again")
-        return Said(movement, viseme, emotion.astype(np.float32))
+        return found
+
+
+def pieces(frames: int, longest: int) -> list[slice]:
+    """Cut a clip into pieces of about equal length, none longer than `longest` frames.
+
+    >>> pieces(5, 10), pieces(7, 3)
+    ([slice(0, 5, None)], [slice(0, 3, None), slice(3, 5, None), slice(5, 7, None)])
+    """
+    parts = np.array_split(np.arange(frames), max(1, -(-frames // longest)))
+    return [slice(int(part[0]), int(part[-1]) + 1) for part in parts if len(part)]
 
 
 def write_model(model: OrofacialModel, folder: Path) -> None:
     """Write a model's folder: the numbers first, so that a folder with `model.json` is whole."""
     tensors = {f"network.{name}": value for name, value in model.network.state_dict().items()}
-    tensors |= {f"targets.{name}": value for name, value in model.targets.tensors().items()}
-    tensors |= {f"scale.{name}": torch.from_numpy(getattr(model.scale, name)) for name in ("mean", "deviation")}
-    tensors |= {
-        f"blendshapes.{name}": torch.from_numpy(getattr(model.blendshapes, name)) for name in ("weight", "bias")
-    }
+    for part in _PARTS:
+        tensors |= {f"{part}.{name}": value for name, value in getattr(model, part).tensors().items()}
     tensors["rest"] = torch.from_numpy(model.rest)
     checkpoints.write(folder / "weights.safetensors", tensors, {"format": FORMAT})
-    said = {
+    description = {
         "format": FORMAT,
-        "kind": "avpretext orofacial model",
+        "kind": KIND,
         "package_version": __version__,
         "machine": machine.facts(),
-        "system": model.system,
+        "system": model.network.system,
         "fps": model.fps,
-        "outputs": dict(model.outputs),
+        "outputs": dict(model.network.outputs),
         "classes": {task: list(names) for task, names in model.classes.items()},
         "points": {region: points.tolist() for region, points in OROFACIAL.items()},
         "unit": "inter-ocular distances (between the outer eye corners); x to the right of the picture, y down",
@@ -181,7 +284,7 @@ def write_model(model: OrofacialModel, folder: Path) -> None:
         "options": {"split": {"fps": model.fps}} | {name: _plain(getattr(model.config, name)) for name in _SHAPING},
     }
     with atomic_path(folder / "model.json") as temporary:
-        temporary.write_text(json.dumps(said, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")
+        temporary.write_text(json.dumps(description, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")
 
 
 def _plain(value: Any) -> Any:
@@ -202,24 +305,14 @@ def read_model(folder: Path) -> OrofacialModel:
     said, weights = _description(folder), folder / "weights.safetensors"
     tensors, _ = checkpoints.read(weights)
     config = parse({**said["options"], "corpora": {"none": {"path": ".", "use": []}}}, str(folder))
-    options: OrofacialOptions = config.orofacial
-    network = OrofacialNetwork(len(said["channels"]), options.model, said["system"], said["outputs"])
+    network = OrofacialNetwork(len(said["channels"]), config.orofacial.model, said["system"], said["outputs"])
     finite.load_all(network, checkpoints.below("network", tensors), weights, _AGAIN)
-    if missing := [name for name in _SCALES if name not in tensors]:
-        raise UserError(f"{weights}: {missing[0]} is missing; {_AGAIN}")
-    return OrofacialModel(
-        network=network.eval(),
-        system=said["system"],
-        outputs=said["outputs"],
-        classes=said["classes"],
-        channels=said["channels"],
-        scale=SpeechScale(*(tensors[f"scale.{name}"].numpy() for name in ("mean", "deviation"))),
-        targets=MovementScale.from_tensors(checkpoints.below("targets", tensors)),
-        blendshapes=BlendshapeMap(*(tensors[f"blendshapes.{name}"].numpy() for name in ("weight", "bias"))),
-        rest=tensors["rest"].numpy(),
-        config=config,
-        trained_on=said["trained_on"],
-    )
+    for needed in (*(f"{part}.{name}" for part, kind in _PARTS.items() for name in kind.names()), "rest"):
+        if needed not in tensors:
+            raise UserError(f"{weights}: {needed} is missing; {_AGAIN}")
+    parts: dict[str, Any] = {part: kind.from_tensors(checkpoints.below(part, tensors)) for part, kind in _PARTS.items()}
+    same = {name: said[name] for name in ("classes", "channels", "trained_on")}
+    return OrofacialModel(network=network.eval(), rest=tensors["rest"].numpy(), config=config, **parts, **same)
 
 
 def _description(folder: Path) -> dict[str, Any]:
@@ -231,7 +324,7 @@ def _description(folder: Path) -> dict[str, Any]:
             f"{folder}: no orofacial model; expected a folder with model.json and weights.safetensors, such as"
             " results/orofacial/joint/model, which `snakemake orofacial` makes"
         ) from None
-    if not isinstance(said, dict) or said.get("kind") != "avpretext orofacial model":
+    if not isinstance(said, dict) or said.get("kind") != KIND:
         raise UserError(f"{file}: not the description of an orofacial model; expected results/orofacial/*/model")
     if said["format"] > FORMAT:
         raise UserError(
