@@ -24,7 +24,7 @@ from avpretext.errors import UserError
 from avpretext.action_units import from_frames
 from avpretext.options.base import places
 from avpretext.run.plan import Plan
-from avpretext.orofacial.orofacial_plan import OrofacialPlan
+from avpretext.orofacial.orofacial_plan import SHOWN, OrofacialPlan
 from avpretext.run.recipes import RESULTS
 from avpretext.flow.artefacts import STAGES
 from avpretext.run.signature import PLACES, signature

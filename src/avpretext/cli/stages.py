@@ -8,7 +8,7 @@ By the type of a parameter:
 - `Path`, `int`: `--name VALUE`;
 - a sequence of paths: `--name SHARDS`, repeatable: a file, a folder, or FOLDER@COUNT for its first shards;
 - a mapping to paths: `--name KEY=SHARDS`, repeatable; of mappings: `--name CORPUS.KEY=SHARDS`;
-- a dataclass: each of its fields.
+- a dataclass: each of its fields; a mapping to dataclasses: each field, `--name KEY=...`.
 
 A parameter of another type that has a default is for callers in Python alone.
 """
@@ -53,8 +53,10 @@ class Commands(TyperGroup):
         name = args[0]
         if name in STAGES and super().get_command(ctx, name) is None:
             limit_pools(_threads(args))
-            run = importlib.import_module(STAGES[name].module).run
-            return name, _command(STAGES[name], _function(run)), args[1:]
+            stage = STAGES[name]
+            run = importlib.import_module(stage.module).run
+            given = {parameter: _named(place) for parameter, place in stage.given.items()}
+            return name, _command(stage, _function(run, given)), args[1:]
         return super().resolve_command(ctx, args)
 
 
@@ -65,11 +67,17 @@ def _command(stage: Stage, function: Callable[..., None]) -> Any:
     return typer.main.get_command(one)
 
 
-def _function(run: Callable[..., None]) -> Callable[..., None]:
+def _named(place: str) -> Any:
+    """Return what `module:NAME` names."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _function(run: Callable[..., None], functions: Mapping[str, Any]) -> Callable[..., None]:
     """Return a function whose parameters are those of a stage's command, and which calls the stage."""
 
     def call(config: Path, options: str, threads: int, **given: Any) -> None:
-        bound = dict(_bound(run, given, config_of(config, options)))
+        bound = dict(_bound(run, {**given, **functions}, config_of(config, options)))
         if "threads" in inspect.signature(run).parameters:
             bound["threads"] = threads
         run(**bound)
@@ -112,7 +120,8 @@ def _kinds(run: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _is_told(kind: Any) -> bool:
-    return kind in (Path, int, str, float) or typing.get_origin(kind) is not None
+    of = typing.get_origin(kind)
+    return kind in (Path, int, str, float) or of in (collections.abc.Sequence, collections.abc.Mapping, typing.Literal)
 
 
 def _without_none(hint: Any) -> Any:
@@ -132,6 +141,10 @@ def _parameters(run: Any) -> list[inspect.Parameter]:
             found["corpus"] = _keyword("corpus", Annotated[str, corpus])
         elif dataclasses.is_dataclass(kind):
             found |= {one.name: one for one in _parameters(kind)}
+        elif (of_key := _dataclass_of_key(kind)) is not None:
+            for field, inner, of_field in _kinds(of_key):
+                of_keys = collections.abc.Mapping[str, inner]  # type: ignore[valid-type]
+                found[field] = _parameter(field, of_keys, of_field, _helps(of_key).get(field, ""))
         elif not _is_options(kind) and name != "seed":
             found[name] = _parameter(name, kind, default, helps.get(name, ""))
     return list(found.values())
@@ -196,7 +209,11 @@ def _bound(run: Any, given: Mapping[str, Any], config: Config) -> Iterator[tuple
             yield name, _group(config, kind)
         elif dataclasses.is_dataclass(kind):
             of_fields: Any = kind
-            yield name, of_fields(**dict(_bound(kind, given, config)))
+            names = {one.name for one in dataclasses.fields(kind)}
+            functions = {one: value for one, value in given.items() if one in names and callable(value)}
+            yield name, of_fields(**dict(_bound(kind, given, config)), **functions)
+        elif (of_key := _dataclass_of_key(kind)) is not None:
+            yield name, _by_key(of_key, given)
         elif name == "seed":
             yield name, config.seed
         elif given[name] is None and default is not inspect.Parameter.empty:
@@ -206,6 +223,33 @@ def _bound(run: Any, given: Mapping[str, Any], config: Config) -> Iterator[tuple
                 name,
                 _value(kind, given[name] or [] if _is_several(kind) else given[name], f"--{name.replace('_', '-')}"),
             )
+
+
+def _dataclass_of_key(kind: Any) -> Any:
+    """Return the dataclass that a mapping has of each key; None if it has something else."""
+    inner = typing.get_args(kind)[1] if _is_mapping(kind) else None
+    return inner if dataclasses.is_dataclass(inner) else None
+
+
+def _by_key(of_key: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return {key: dataclass} from options that give each of its fields by key.
+
+    Raises
+    ------
+    UserError
+        A field without a default is given of one key and not of another.
+    """
+    fields: dict[str, dict[str, Any]] = {}
+    needed = []
+    for field, inner, default in _kinds(of_key):
+        kind = collections.abc.Mapping[str, inner]  # type: ignore[valid-type]
+        for key, value in _value(kind, given[field] or [], f"--{field}").items():
+            fields.setdefault(key, {})[field] = value
+        needed += [field] if default is inspect.Parameter.empty else []
+    for key, values in fields.items():
+        if missing := [field for field in needed if field not in values]:
+            raise UserError(f"--{missing[0]}: nothing of {key}, which another option names: name its files too")
+    return {key: of_key(**values) for key, values in fields.items()}
 
 
 def _group(options: BaseModel, kind: type[BaseModel]) -> Any:

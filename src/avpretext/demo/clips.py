@@ -12,9 +12,8 @@ from avpretext.demo import emotions, voice
 from avpretext.demo.face import HeadMotion
 from avpretext.demo.muscles import ACTION_UNITS, MOVEMENTS
 from avpretext.demo.speakers import Speaker
-from avpretext.media.clock import to_16_bit
 from avpretext.media.encode import write_mp4
-from avpretext.media.filters import resampled
+from avpretext.media.filters import resampled, to_16_bit
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ _PREDICTIONS_OWN = {
     "truth": Column(FLOATS, "`values` of the target"),
 }
 _HISTORY = "initialisation fold seed epoch split measure value"
+_EXPRESSIONS = {"strength": "avpretext.action_units.expressions:strength"}
 _LEARNT = ("seed", "chunks", "model", "finetune")
 
 
@@ -139,6 +140,7 @@ _ROWS = (
         "watch", "avpretext.face.watch", 1,
         "Decode each video once and follow the face meanwhile: `split` and `landmarks` without storing frames.",
         {}, ("split", "landmarks"), but=("keep_frames", "jpeg_quality"), runs=("split", "landmarks"),
+        given=_EXPRESSIONS,
     ),
     Stage(
         "speed", "avpretext.sound.speed", 1,
@@ -197,7 +199,7 @@ _ROWS = (
                              "frame of the one clip that the report shows", _PICTURES),
          "thumbnails": Artefact("{corpus}/landmarks/thumbnails/{shard}.parquet", "small face, up to five per clip",
                                 _PICTURES)},
-        ("landmarks",), refuses=True,
+        ("landmarks",), refuses=True, given=_EXPRESSIONS,
     ),
     Stage(
         "motion", "avpretext.face.motion", 2, "Measure landmark speed per face region, head motion removed.",
@@ -333,7 +335,7 @@ _ROWS = (
         {"predictions": _predictions("ensemble")}, ("ensemble",),
     ),
     Stage(
-        "orofacial_system", "avpretext.orofacial.train", 2,
+        "orofacial_system", "avpretext.orofacial.orofacial_system", 2,
         "Train a model that moves a face by speech: every fold and seed of one system.",
         {"predictions": Artefact(
             "orofacial/{system}/predictions.parquet", "video frame of a test clip of a run",

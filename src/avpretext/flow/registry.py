@@ -95,6 +95,9 @@ class Stage:
         True: its output can be no other, since all who read it check its SHA-256; a file put there by hand will do.
     refuses
         True: it may refuse clips, whose rows are in its `rejects`.
+    given
+        Parameter of `run`, or field of a dataclass that it takes: the function `module:NAME` of a later room that it
+        is given.
     """
 
     name: str
@@ -107,3 +110,4 @@ class Stage:
     runs: tuple[str, ...] = ()
     fixed: bool = False
     refuses: bool = False
+    given: Mapping[str, str] = field(default_factory=dict)

@@ -70,8 +70,8 @@ def run(config: Config, output: Path, clips: Sequence[str] = ()) -> None:
     UserError
         A clip was not tested, or its video cannot be decoded any more.
     """
-    clips = read_predicted(config, config.orofacial.film_system)
-    chosen = named(clips, wanted) if wanted else spread(clips, config.orofacial.films)
+    predicted = read_predicted(config, config.orofacial.film_system)
+    chosen = named(predicted, clips) if clips else spread(predicted, config.orofacial.films)
     output.mkdir(parents=True, exist_ok=True)
     for clip in progress(chosen, total=len(chosen), unit="films", label="film"):
         film(clip, config, output / f"{clip.name.replace('/', '-')}.mp4")

@@ -15,7 +15,6 @@ from avpretext.evaluation import formats
 from avpretext.evaluation.scores import Rows
 from avpretext.face.points import OROFACIAL
 from avpretext.flow.paths import Layout
-from avpretext.orofacial import movement_tables
 from avpretext.orofacial.film import Predicted, read_predicted, spread
 from avpretext.orofacial.lower_face import aperture
 from avpretext.orofacial.movement_scores import MEASURE_NAMES
@@ -49,19 +48,19 @@ MEANINGS = {
 }
 
 
-def run(config: Config, tables: PathLike, output: PathLike) -> None:
-    """Write the page of the orofacial systems.
+def run(config: Config, output: Path, page: Path) -> None:
+    """Score the orofacial systems: write their tables and their page.
 
     Parameters
     ----------
     config
         The whole configuration.
     output
-        Folder of the tables, see `movement_tables.run`.
+        Folder of the tables, see `orofacial_tables.run`.
     page
         The HTML file.
     """
-    movement_tables.run(config, output)
+    orofacial_tables.run(config, output)
     formats.write_text(page, render(config, output))
 
 
@@ -91,7 +90,7 @@ def render(config: Config, tables: Path) -> str:
             (clip, trace(clip, config.split.fps, f"trace-{place}"))
             for place, clip in enumerate(spread(read_predicted(config, shown), 3))
         ],
-        "films": sorted(path.name for path in Path(Layout(config.results).results, "orofacial/films").glob("*.mp4")),
+        "films": sorted(path.name for path in Path(Layout(config.results).folder, "orofacial/films").glob("*.mp4")),
         "refused": sorted(Counter((row["left_out_of"], row["stage"], row["reason"]) for row in refused).items()),
         "regions": [(name, ", ".join(map(str, points.tolist()))) for name, points in OROFACIAL.items()],
         "level": f"{100 * config.evaluate.level:g} %",

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from avpretext.config import CorpusOptions
 from avpretext.corpora import target_name, targets_of
 from avpretext.corpora.settings import kind_of
 from avpretext.errors import UserError
+from avpretext.flow.artefacts import STAGES
 from avpretext.flow.paths import expand
-from avpretext.run.plan import Plan
+from avpretext.run.plan import Keyed, Plan
 
 SHOWN = ("predictions", "clips", "history")
 """What tables and page are made from, of each system."""
@@ -41,71 +43,54 @@ class OrofacialPlan:
             raise UserError("orofacial: lips, jaw and cheeks need all landmarks: set landmarks.points: all")
         return self
 
-    def results(self) -> dict[str, str]:
-        """Return the files of a system, `{system}` being a wildcard, by their names."""
-        return {Path(name).stem: self.layout.orofacial("{system}", name) for name in RESULTS}
-
-    def predictions(self) -> list[str]:
-        """Return the predictions of all systems."""
-        return [self.layout.orofacial(system, name) for system in self.config.orofacial.systems for name in RESULTS[:3]]
-
-    def models(self) -> list[str]:
-        """Return the descriptions of the models that are kept."""
-        return [self.layout.path("orofacial_system.model", system=system) for system in self.config.orofacial.systems]
-
-    def tables(self) -> list[str]:
-        """Return the tables."""
-        return [self.layout.path("tables", table=name) for name in TABLES]
-
-    def films(self) -> list[str]:
-        """Return the folder of films, as a list of none or one."""
-        wanted = self.config.orofacial.films and self.config.orofacial.film_system in self.config.orofacial.systems
-        return [str(self.layout.folder / "orofacial" / "films")] if wanted else []
-
-    def files(self) -> list[str]:
-        """Return every file that the training reads."""
-        rejects = [self.layout.path("rejects", corpus=corpus) for corpus in self.corpora]
-        return [file for _, _, files in self._inputs() for file in files] + rejects
-
-    def arguments(self) -> list[tuple[str, str]]:
-        """Return the options of the command, (name, value), that name these files."""
-        return [(option, value) for option, value, _ in self._inputs()]
-
-    def _inputs(self) -> list[tuple[str, str, list[str]]]:
-        """Return each input of the training: option of the command, its value, the files."""
-        options, plan, found = self.config.orofacial, self.plan, list[tuple[str, str, list[str]]]()
-
-        def add(corpus: str, option: str, stage: str) -> None:
-            found.append((option, f"{corpus}={plan.shard_set(corpus, stage)}", plan.shards(corpus, stage)))
-
-        for corpus in self.corpora:
+    def features(self) -> Keyed:
+        """Return {corpus.feature: all files} of what the models hear."""
+        found = {}
+        for corpus in self.checked().corpora:
             own = self.config.corpora[corpus].features
-            for name in options.features:
-                value, files = (
-                    (own[name], [str(path) for path in expand(own[name])])
-                    if name in own
-                    else (plan.shard_set(corpus, name), plan.shards(corpus, name))
-                )
-                found.append(("features", f"{corpus}.{name}={value}", files))
-            add(corpus, "movement", "lower_face")
-            add(corpus, "index", plan.clips(corpus))
-            shape = self.layout.path("resting_shape", corpus=corpus)
-            found.append(("shape", f"{corpus}={shape}", [shape]))
-            if options.weights.viseme:
-                add(corpus, "phones", "phones")
-        found += [("emotions", f"{corpus}={table}", [table]) for corpus, table in self.emotions().items()]
-        return found + ([("checkpoint", options.checkpoint, [options.checkpoint])] if options.checkpoint else [])
+            for name in self.config.orofacial.features:
+                files = list(map(str, expand(own[name]))) if name in own else self.plan.shards(corpus, name)
+                found[f"{corpus}.{name}"] = files
+        return found
 
-    def emotions(self) -> dict[str, str]:
+    def of_corpora(self, artefact: str) -> Keyed:
+        """Return {corpus: files} of an artefact; of phones none where no visemes are asked for."""
+        wanted = artefact != "phones" or self.config.orofacial.weights.viseme > 0
+        return self.plan.of_corpora(artefact, self.corpora) if wanted else {}
+
+    def emotions(self) -> Keyed:
         """Return {corpus: table of emotions}: its pseudo-labels, or its first target, if that is one class."""
         if not self.config.orofacial.weights.emotion:
             return {}
         if self.config.orofacial.emotion == "pseudo":
-            return {corpus: self.layout.path("labels_emotion", corpus=corpus) for corpus in self.corpora}
-        learnt = {name: self.config.corpora[name] for name in self.corpora}
-        first = {name: targets_of(corpus)[0] for name, corpus in learnt.items() if "finetune" in corpus.use}
+            return self.plan.of_corpora("labels_emotion", self.corpora)
         return {
-            name: self.layout.path("targets", corpus=name, target=target_name(learnt[name], target))
-            for name, target in first.items()
-            if kind_of(learnt[name], target) == "hard"
+            corpus: [self.layout.path("targets", corpus=corpus, target=target_name(options, targets_of(options)[0]))]
+            for corpus, options in ((name, self.config.corpora[name]) for name in self.corpora)
+            if "finetune" in options.use and _one_class(options)
         }
+
+    def of_systems(self, *parts: str) -> list[str]:
+        """Return files of every system."""
+        return [
+            self.layout.path(f"orofacial_system.{part}", system=system)
+            for system in self.config.orofacial.systems
+            for part in parts
+        ]
+
+    def of_system(self) -> dict[str, str]:
+        """Return the files of a system, `{system}` being a wildcard, by what they are."""
+        return {part: self.layout.path(f"orofacial_system.{part}") for part in STAGES["orofacial_system"].writes}
+
+    def tables(self) -> list[str]:
+        """Return the tables."""
+        return self.plan.named_tables(TABLES)
+
+    def films(self) -> list[str]:
+        """Return the folder of films, as a list of none or one."""
+        wanted = self.config.orofacial.films and self.config.orofacial.film_system in self.config.orofacial.systems
+        return [str(Path(self.layout.path("film")))] if wanted else []
+
+
+def _one_class(options: CorpusOptions) -> bool:
+    return kind_of(options, targets_of(options)[0]) == "hard"

@@ -1,6 +1,7 @@
 """The page of the ablation: what each factor does, every system with its interval, and a table that can be sorted."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
