@@ -71,24 +71,19 @@ def gather(config: Config, corpus: str) -> LabelTables:
     decoded = shards.read(audio, ["clip_id", "duration_s"])
     wanted = ["clip_id", "speaker", "sentence", "level", "recording", "path", "start_s", "end_s"]
     clips = found.select(wanted).join(decoded, on="clip_id").sort("clip_id")
-    labels = {
-        stage: Path(layout.corpus(corpus, stage)) for stage in ("labels_energy", "labels_activation", "labels_emotion")
-    }
+    labels = {f"labels_{task}": Path(layout.corpus(corpus, f"labels_{task}")) for task in (*CHUNK_TASKS, "emotion")}
     present = {stage: path for stage, path in labels.items() if path.is_file()}
     targets = {name: Path(layout.targets(corpus, name)) for name in plan.targets[corpus]}
     settings = {name: Path(layout.folds(corpus, name)) for name in plan.settings[corpus]}
     if not present and not any(path.is_file() for path in targets.values()):
         raise UserError(f"{layout.results / corpus}: there are no labels of {corpus!r} yet; run the workflow first")
     words = pl.col("label").replace_strict(LEVELS, return_dtype=pl.String)
+    of_chunks = {task: present[f"labels_{task}"] for task in CHUNK_TASKS if f"labels_{task}" in present}
     return LabelTables(
         corpus,
         clips,
         speaker_table(clips, reader_of(options).people(options)),
-        {
-            task: shards.read(present[f"labels_{task}"]).with_columns(words)
-            for task in CHUNK_TASKS
-            if f"labels_{task}" in present
-        },
+        {task: shards.read(path).with_columns(words) for task, path in of_chunks.items()},
         shards.read(present["labels_emotion"]) if "labels_emotion" in present else None,
         {name: target_table(path) for name, path in targets.items() if path.is_file()},
         {name: fold_table(path, corpus) for name, path in settings.items() if path.is_file()},
