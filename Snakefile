@@ -18,33 +18,32 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/labels.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
-include: "workflow/rules/report.smk"
 include: "workflow/rules/orofacial.smk"
+include: "workflow/rules/everywhere.smk"
 
 
 rule all:
     default_target: True
     input:
-        LAYOUT.table("main.csv"),
-        LAYOUT.report(),
-        PRETRAINED,
-        PLAN.exported(),
-        PLAN.kept(),
+        path("manifest"),
+        path("tables", table="main.csv"),
+        path("report"),
+        PLAN.files(),
     localrule: True
 
 
 rule ablation:
     input:
-        PLAN.ablation_tables(),
-        LAYOUT.ablation_page(),
+        PLAN.named_tables(ABLATION_TABLES),
+        path("ablate.page"),
     localrule: True
 
 
 rule orofacial:
     input:
         OROFACIAL.tables(),
-        LAYOUT.orofacial_page(),
-        OROFACIAL.models(),
+        path("orofacial_tables.page"),
+        OROFACIAL.of_systems("model"),
         OROFACIAL.films(),
     localrule: True
 
@@ -64,5 +63,5 @@ rule visemes:
 
 rule pseudo_labels:
     input:
-        [PLAN.labels(corpus) for corpus in UNLABELLED],
+        [PLAN.labels(task).values() for task in CONFIG.available_tasks()],
     localrule: True

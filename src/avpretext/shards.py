@@ -39,7 +39,7 @@ def provenance(
     stage: str, options: Mapping[str, Any] | None = None, models: Mapping[str, str] | None = None, **more: Any
 ) -> dict[str, Any]:
     """Return what made an artefact: stage and its version, package version, options, SHA-256 of the models used."""
-    from avpretext.flow.stages import STAGES
+    from avpretext.flow.artefacts import STAGES
 
     made_by = {"stage": stage, "package_version": __version__, "options": dict(options or {}), **more}
     if stage in STAGES:

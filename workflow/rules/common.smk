@@ -23,10 +23,11 @@ from avpretext.run.contents import Content
 from avpretext.errors import UserError
 from avpretext.action_units import from_frames
 from avpretext.options.base import places
-from avpretext.run.plan import Plan
-from avpretext.orofacial.plan_orofacial import OrofacialPlan
+from avpretext.run.plan import ABLATION_TABLES, Plan
+from avpretext.orofacial.plan_orofacial import SHOWN, OrofacialPlan
 from avpretext.run.recipes import RESULTS
-from avpretext.flow.stages import PLACES, signature, whole_signature
+from avpretext.flow.artefacts import STAGES
+from avpretext.run.signature import PLACES, signature
 from avpretext.run.start import Start
 
 
@@ -42,11 +43,10 @@ CONFIG = asked(
     parse_config, config, ", ".join(map(str, workflow.configfiles)) or "config"
 )
 PLAN = asked(Plan, CONFIG)
-LAYOUT = PLAN.layout
+FILES = PLAN.results
 UNLABELLED = CONFIG.used_for("pretrain")
 WITH_VIDEO = CONFIG.with_video()
 TASK_SETS = CONFIG.task_sets()
-PRETRAINED = PLAN.pretrained()
 VARIANTS = {variant.name: variant for variant in [CONFIG.variant, *CONFIG.ablated()]}
 ENVIRONMENT = "../../envs/avpretext.yaml"
 PYFEAT = (
@@ -57,7 +57,6 @@ PYFEAT = (
 IMPORTED = CONFIG.action_units.backend == "import"
 # These requests plan nothing, and need no corpus.
 LISTS = {"--lint", "--list-rules", "--list", "-l", "--list-target-rules", "--lt"}
-WHOLE_CONFIG = whole_signature(CONFIG)
 
 
 def one_of(names):
@@ -70,7 +69,9 @@ def files_of(corpus):
     """Return the clips of a corpus: what the run found when it began, for jobs that a cluster starts on their own."""
     options, found = CONFIG.corpora[corpus], None
     if not workflow.is_main_process:
-        found = listing.files_from(Path(LAYOUT.listing(corpus)), options)
+        found = listing.files_from(
+            Path(FILES.path("index.listing", corpus=corpus)), options
+        )
     return asked(corpora.scan, options) if found is None else found
 
 
@@ -84,7 +85,10 @@ def fingerprint(corpus, shard):
     """Return that of one shard; a job that a cluster starts on its own reads no more of the listing than it needs."""
     found = None
     if not workflow.is_main_process:
-        path, options = Path(LAYOUT.listing(corpus)), CONFIG.corpora[corpus]
+        path, options = (
+            Path(FILES.path("index.listing", corpus=corpus)),
+            CONFIG.corpora[corpus],
+        )
         found = listing.fingerprint_from(path, options, shard)
     return fingerprints(corpus)[shard] if found is None else found
 
@@ -119,15 +123,18 @@ onstart:
     asked(shards.check_writable, CONFIG.results)
     START.write(workflow.configfiles)
     for name, options in CONFIG.corpora.items():
-        asked(listing.write, files_of(name), options, Path(LAYOUT.listing(name)))
+        asked(
+            listing.write,
+            files_of(name),
+            options,
+            Path(FILES.path("index.listing", corpus=name)),
+        )
 
 
 onsuccess:
-    if os.path.exists(LAYOUT.report()):
-        print(
-            f"Report: {LAYOUT.report()}; tables: {LAYOUT.table('')}",
-            file=sys.stderr,
-        )
+    page, tables = FILES.path("report"), FILES.path("tables", table="")
+    if os.path.exists(page):
+        print(f"Report: {page}; tables: {tables}", file=sys.stderr)
 
 
 wildcard_constraints:
@@ -143,41 +150,140 @@ wildcard_constraints:
     target=one_of({name for targets in PLAN.targets.values() for name in targets}),
 
 
-def flag(name, value):
-    """Return a command-line option with its value quoted for the shell."""
-    return f"--{name} {shlex.quote(str(value))}"
+# What a rule reads and writes.
 
 
-def options(stage):
-    """Return a param: the options and version of a stage; a change of it re-runs the stage and what follows."""
-
-    def of_job(wildcards):
-        variant = VARIANTS.get(getattr(wildcards, "variant", None), CONFIG.variant)
-        aggregator = getattr(wildcards, "aggregator", variant.aggregator)
-        chosen = CONFIG.as_variant(variant._replace(aggregator=aggregator))
-        return signature(stage, chosen, getattr(wildcards, "corpus", None))
-
-    return of_job
+def path(artefact, **parts):
+    """Return an input or output: the file of an artefact, whose wildcards are the rule's."""
+    return FILES.path(artefact, **parts)
 
 
-def of_corpus(function, *arguments):
+def every(artefact):
+    """Return an input: all shards of an artefact of the corpus in question."""
+    return lambda wildcards: PLAN.shards(wildcards.corpus, artefact)
+
+
+def of_corpus(function):
     """Return an input or a param: what a function of the plan says of the corpus in question."""
-    return lambda wildcards: asked(function, wildcards.corpus, *arguments)
+    return lambda wildcards: asked(function, wildcards.corpus)
 
 
-def every_shard(stage, artefact=None):
-    """Return an input: all shards of a stage of the corpus in question."""
-    return of_corpus(PLAN.shards, stage, artefact)
+def of_setting(function):
+    """Return an input or a param: the same of a corpus and its setting."""
+    return lambda wildcards: asked(function, wildcards.corpus, wildcards.setting)
 
 
-def shard_set(stage, artefact=None):
-    """Return a param: the same shards in the short form of the command line, FOLDER@COUNT."""
-    return of_corpus(PLAN.shard_set, stage, artefact)
+def keyed(function):
+    """Return an input: files that the command wants by name, from a function of wildcards to {name: files}."""
+
+    def files(wildcards):
+        named = asked(function, wildcards)
+        return [file for of_name in named.values() for file in of_name]
+
+    files.named = function
+    return files
+
+
+def learnt(artefact):
+    """Return an input: all shards of an artefact of every corpus that a fine-tuning learns from, by corpus."""
+    return keyed(
+        lambda wildcards: PLAN.of_corpora(
+            artefact, CONFIG.learnt_from(wildcards.corpus)
+        )
+    )
+
+
+def targets_of(wildcards):
+    """Return {corpus: table of label targets} of a setting."""
+    return PLAN.target_tables(wildcards.corpus, wildcards.setting)
+
+
+def heard(training, artefacts):
+    """Return an input: all shards of artefacts that a training hears of its corpora, copies among them."""
+    return keyed(
+        lambda wildcards: PLAN.sets(artefacts, PLAN.heard(training, wildcards.corpus))
+    )
 
 
 def clips_shard(wildcards):
     """Return an input: the shard that lists the clips."""
-    return LAYOUT.shard(wildcards.corpus, PLAN.clips(wildcards.corpus), wildcards.shard)
+    return path(PLAN.clips(wildcards.corpus), **dict(wildcards.items()))
+
+
+def every_clips_shard(wildcards):
+    """Return an input: all shards that list the clips of the corpus in question."""
+    return PLAN.shards(wildcards.corpus, PLAN.clips(wildcards.corpus))
+
+
+def kept(path):
+    """Return frames as an output that is removed once landmarks are found, unless they shall stay."""
+    return path if CONFIG.split.keep_frames else temp(path)
+
+
+# What a command is told.
+
+COMMAND = (
+    "python -m avpretext {params.stage} {params.arguments} --threads {threads} "
+    "--options {params.options:q} 2> {log:q}"
+)
+"""The command of every stage."""
+
+TO_TABLES = f"--output {shlex.quote(FILES.path('tables', table=''))}"
+"""Argument of a stage that writes some of the tables."""
+
+COMMAND_IN_FOLDER = COMMAND.replace("{threads}", "{threads} --folder {params.folder:q}")
+"""The same of stages that open files of a corpus."""
+
+
+def stage(name, words="", folder=False, **more):
+    """Return the params of a stage's rule: an edit of options or version re-runs it and what follows.
+
+    The command is told every input and output that has a name in the rule; those without are only waited for.
+
+    words: its other arguments, in which wildcards are filled in, or a function of wildcards that returns them.
+    folder: the one output that it is told is the folder of the first.
+    """
+
+    def options(wildcards):
+        variant = VARIANTS.get(getattr(wildcards, "variant", None), CONFIG.variant)
+        aggregator = getattr(wildcards, "aggregator", variant.aggregator)
+        chosen = CONFIG.as_variant(variant._replace(aggregator=aggregator))
+        return signature(name, chosen, getattr(wildcards, "corpus", None))
+
+    def arguments(wildcards, input, output):
+        told = words(wildcards) if callable(words) else words
+        for wildcard, value in wildcards.items():
+            told = told.replace(f"{{{wildcard}}}", shlex.quote(value))
+        outputs = {"output": [os.path.dirname(output[0])]} if folder else output
+        functions = dict(workflow.get_rule(name).input.items())
+        said = [told]
+        for option, files in input.items():
+            named = getattr(functions.get(option), "named", lambda _: {"": files})
+            said += flags(option, named(wildcards))
+        for option, files in outputs.items():
+            said += flags(option, {"": files})
+        return " ".join(said)
+
+    return {"stage": name, "options": options, "arguments": arguments, **more}
+
+
+def flags(option, named):
+    """Return the command-line options for files by name: all shards of a folder as FOLDER@COUNT, a name as NAME=..."""
+    said = []
+    for name, files in named.items():
+        groups = {}
+        for file in [files] if isinstance(files, str) else files:
+            folder, base = os.path.split(file)
+            shard = base.removesuffix(".parquet").isdigit()
+            groups.setdefault(folder if shard else file, []).append(file)
+        for place, members in groups.items():
+            text = members[0] if len(members) == 1 else f"{place}@{len(members)}"
+            value = shlex.quote(f"{name}={text}" if name else text)
+            said.append(f"--{option.replace('_', '-')} {value}")
+    return said
+
+
+# What a job needs.
 
 
 def gpus(device):
@@ -208,114 +314,6 @@ def baseline_memory(wildcards, input):
         clips = versions * sum(shards.count_rows(table) for table in input.targets)
         needed_mb += math.ceil(16e-6 * clips**2)
     return needed_mb
-
-
-def kept(path):
-    """Return frames as an output that is removed once landmarks are found, unless they shall stay."""
-    return path if CONFIG.split.keep_frames else temp(path)
-
-
-def shard_sets(option, names, stage, artefact=None):
-    """Return a param: all shards of a stage of several corpora, as `--option CORPUS=SHARDS`."""
-    return [
-        flag(option, f"{name}={PLAN.shard_set(name, stage, artefact)}")
-        for name in names
-    ]
-
-
-def learnt_shards(stage, artefact=None):
-    """Return an input: all shards of a stage of every corpus that a fine-tuning reads."""
-    return lambda wildcards: [
-        shard
-        for name in CONFIG.learnt_from(wildcards.corpus)
-        for shard in PLAN.shards(name, stage, artefact)
-    ]
-
-
-def learnt_shard_sets(option, stage, artefact=None):
-    """Return a param: the same shards as `--option CORPUS=SHARDS`."""
-    return lambda wildcards: shard_sets(
-        option, CONFIG.learnt_from(wildcards.corpus), stage, artefact
-    )
-
-
-def heard_shards(training, stages):
-    """Return an input: all shards of these stages that a training hears of its corpora, copies among them."""
-    return lambda wildcards: [
-        shard
-        for name in PLAN.heard(training, wildcards.corpus)
-        for stage in stages
-        for shard in PLAN.shards(name, stage)
-    ]
-
-
-def heard_flags(option, training, stages):
-    """Return a param: the same as `--option CORPUS.STAGE=SHARDS`."""
-    return lambda wildcards: [
-        flag(option, f"{name}.{stage}={PLAN.shard_set(name, stage)}")
-        for name in PLAN.heard(training, wildcards.corpus)
-        for stage in stages
-    ]
-
-
-def learnt_rejects(wildcards):
-    """Return an input: proof that not too much was refused of any corpus that a fine-tuning reads."""
-    return [
-        LAYOUT.corpus(name, "rejects") for name in CONFIG.learnt_from(wildcards.corpus)
-    ]
-
-
-def target_tables(wildcards):
-    """Return an input: the tables of label targets of a setting."""
-    return list(PLAN.target_tables(wildcards.corpus, wildcards.setting).values())
-
-
-def target_table_flags(wildcards):
-    """Return a param: the same tables as `--targets CORPUS=FILE`."""
-    tables = PLAN.target_tables(wildcards.corpus, wildcards.setting)
-    return [flag("targets", f"{name}={path}") for name, path in tables.items()]
-
-
-def start(wildcards):
-    """Return an input: the checkpoints that an initialisation starts from; none from scratch."""
-    return PLAN.start(VARIANTS[wildcards.variant], wildcards.initialisation)
-
-
-def co_occurrence(wildcards):
-    """Return an input: the matrix that the penalty loss needs; nothing for another loss."""
-    asks = VARIANTS[wildcards.variant].loss == "penalty"
-    return [LAYOUT.co_occurrence(wildcards.corpus, wildcards.setting)] if asks else []
-
-
-def export_histories(wildcards):
-    """Return {initialisation: history} of what an exported model is chosen from."""
-    return PLAN.export_histories(
-        wildcards.corpus, wildcards.setting, wildcards.exported
-    )
-
-
-def feature_files(names):
-    """Return an input: what the model hears of these corpora."""
-    return [path for name in names for path in asked(PLAN.feature_files, name)]
-
-
-def feature_flags(names):
-    """Return a param: the same as `--features CORPUS.NAME=SHARDS`."""
-    return [
-        flag("features", f"{name}.{feature}={files}")
-        for name in names
-        for feature, files in PLAN.features(name).items()
-    ]
-
-
-def learnt_features(wildcards):
-    """Return an input: what the model hears of every corpus that a fine-tuning reads, at every speed."""
-    return feature_files(PLAN.heard("finetune", wildcards.corpus))
-
-
-def learnt_feature_flags(wildcards):
-    """Return a param: the same as `--features CORPUS.NAME=SHARDS`."""
-    return feature_flags(PLAN.heard("finetune", wildcards.corpus))
 
 
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.

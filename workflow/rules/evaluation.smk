@@ -1,137 +1,117 @@
-"""Predictions to metrics and tables."""
+"""Predictions to metrics, tables and pages."""
 
 
 rule ensemble:
     input:
-        lambda wildcards: PLAN.alone(wildcards.corpus, wildcards.setting),
+        predictions=of_setting(PLAN.alone),
     output:
-        LAYOUT.ensemble("{corpus}", "{setting}"),
-    log:
-        LAYOUT.log("{corpus}", "ensemble", "{setting}"),
-    benchmark:
-        LAYOUT.benchmark("{corpus}", "ensemble", "{setting}")
-    conda:
-        ENVIRONMENT
-    threads: 1
+        output=path("ensemble.predictions"),
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        options=options("ensemble"),
-        predictions=lambda wildcards, input: [
-            flag("predictions", path) for path in input
-        ],
-    message:
-        "ensemble {wildcards.corpus}/{wildcards.setting}: systems predict together"
+        **stage("ensemble"),
     shell:
-        "python -m avpretext ensemble {params.predictions} --output {output:q} --options {params.options:q} 2> {log:q}"
+        COMMAND
 
 
 rule evaluate:
     input:
-        lambda wildcards: PLAN.predictions(wildcards.corpus, wildcards.setting),
+        predictions=of_setting(PLAN.predictions),
     output:
-        PLAN.scores("{corpus}", "{setting}"),
-    log:
-        LAYOUT.log("{corpus}", "evaluate", "{setting}"),
-    benchmark:
-        LAYOUT.benchmark("{corpus}", "evaluate", "{setting}")
-    conda:
-        ENVIRONMENT
-    threads: 1
+        [path(f"evaluate.{part}") for part in STAGES["evaluate"].writes],
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        options=options("evaluate"),
-        predictions=lambda wildcards, input: [
-            flag("predictions", path) for path in input
-        ],
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
-    message:
-        "evaluate {wildcards.corpus}/{wildcards.setting}: metrics, intervals, paired tests"
+        **stage("evaluate", folder=True),
     shell:
-        "python -m avpretext evaluate {params.predictions} --output {params.folder:q} "
-        "--options {params.options:q} 2> {log:q}"
+        COMMAND
 
 
 rule card:
     input:
-        model=LAYOUT.export("{corpus}", "{setting}", "{exported}", "model.json"),
-        metrics=LAYOUT.evaluate("{corpus}", "{setting}", "metrics"),
+        model=path("export.model"),
+        metrics=path("evaluate.metrics"),
     output:
-        readme=LAYOUT.export("{corpus}", "{setting}", "{exported}", "README.md"),
-        card=LAYOUT.export("{corpus}", "{setting}", "{exported}", "card.json"),
-    log:
-        LAYOUT.log("{corpus}", "card", "{setting}", "{exported}"),
-    benchmark:
-        LAYOUT.benchmark("{corpus}", "card", "{setting}", "{exported}")
-    conda:
-        ENVIRONMENT
-    threads: 1
+        readme=path("card.readme"),
+        card=path("card.card"),
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        options=options("card"),
-        readers=lambda wildcards: [
-            flag("reader", f"{name}={CONFIG.corpora[name].reader}")
-            for name in CONFIG.corpora[wildcards.corpus].protocol.train
-        ],
-        folder=lambda wildcards, output: str(Path(output.card).parent),
-    message:
-        "card {wildcards.corpus}/{wildcards.setting} from {wildcards.exported}: what is to be known of the model"
+        **stage(
+            "card",
+            lambda wildcards: " ".join(
+                [
+                    "--corpus {corpus}",
+                    *(
+                        f"--readers {name}={CONFIG.corpora[name].reader}"
+                        for name in CONFIG.corpora[wildcards.corpus].protocol.train
+                    ),
+                ]
+            ),
+            folder=True,
+        ),
     shell:
-        "python -m avpretext card --model {input.model:q} --metrics {input.metrics:q} --corpus {wildcards.corpus:q} {params.readers} "
-        "--output {params.folder:q} --options {params.options:q} 2> {log:q}"
+        COMMAND
+
+
+rule manifest:
+    input:
+        PLAN.files(),
+    output:
+        output=path("manifest"),
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        **stage("manifest"),
+    shell:
+        COMMAND
 
 
 rule ablate:
     input:
         PLAN.ablation(),
-        PLAN.ablation_beside(),
     output:
-        tables=PLAN.ablation_tables(),
-        page=LAYOUT.ablation_page(),
-    log:
-        LAYOUT.log("ablate"),
-    benchmark:
-        LAYOUT.benchmark("ablate")
-    conda:
-        ENVIRONMENT
-    threads: 1
+        PLAN.named_tables(ABLATION_TABLES),
+        page=path("ablate.page"),
     resources:
         mem_mb=4000,
         runtime=60,
     params:
-        options=WHOLE_CONFIG,
-        folder=lambda wildcards, output: str(Path(output.tables[0]).parent),
-    message:
-        "ablate: every initialisation, loss and aggregator side by side"
+        **stage("ablate", TO_TABLES),
     shell:
-        "python -m avpretext ablate --output {params.folder:q} --page {output.page:q} --options {params.options:q} "
-        "2> {log:q}"
+        COMMAND
 
 
 rule tables:
     input:
-        PLAN.everything(),
+        path("manifest"),
+        PLAN.files(),
     output:
         PLAN.tables(),
-    log:
-        LAYOUT.log("tables"),
-    benchmark:
-        LAYOUT.benchmark("tables")
-    conda:
-        ENVIRONMENT
-    threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        options=WHOLE_CONFIG,
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
-    message:
-        "tables: CSV, Markdown, LaTeX"
+        **stage("tables", folder=True),
     shell:
-        "python -m avpretext tables --output {params.folder:q} --options {params.options:q} 2> {log:q}"
+        COMMAND
+
+
+rule report:
+    input:
+        path("manifest"),
+        PLAN.files(),
+        PLAN.tables(),
+    output:
+        output=path("report"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **stage("report"),
+    shell:
+        COMMAND

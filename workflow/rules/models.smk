@@ -3,21 +3,12 @@
 
 rule models:
     output:
-        LAYOUT.models("face_landmarker.task"),
-    log:
-        LAYOUT.log("models"),
-    benchmark:
-        LAYOUT.benchmark("models")
+        output=path("models"),
     localrule: True
-    conda:
-        ENVIRONMENT
-    threads: 1
     resources:
         mem_mb=500,
         runtime=10,
     params:
-        options=options("models"),
-    message:
-        "models: fetch the face model and check its SHA-256"
+        **stage("models"),
     shell:
-        "python -m avpretext models --output {output:q} --options {params.options:q} 2> {log:q}"
+        COMMAND

@@ -3,136 +3,93 @@
 OROFACIAL = OrofacialPlan(PLAN)
 
 
+def of_faces(artefact):
+    """Return an input: an artefact of every corpus that orofacial models learn from, by corpus."""
+    return keyed(lambda wildcards: OROFACIAL.of_corpora(artefact))
+
+
 rule resting_shape:
     input:
-        landmarks=every_shard("landmarks"),
-        index=every_shard(PLAN.clips),
-        neutral=LAYOUT.corpus("{corpus}", "neutral"),
+        landmarks=every("landmarks"),
+        index=every_clips_shard,
+        neutral=path("neutral"),
     output:
-        LAYOUT.corpus("{corpus}", "resting_shape"),
-    log:
-        LAYOUT.log("{corpus}", "resting_shape"),
-    benchmark:
-        LAYOUT.benchmark("{corpus}", "resting_shape")
-    conda:
-        ENVIRONMENT
-    threads: 1
+        output=path("resting_shape"),
     resources:
         mem_mb=memory(500, 0.5),
         runtime=60,
     params:
-        options=options("resting_shape"),
-        landmarks=shard_set("landmarks"),
-        index=shard_set(PLAN.clips),
-    message:
-        "resting_shape {wildcards.corpus}: the lower face of each speaker at rest"
+        **stage("resting_shape"),
     shell:
-        "python -m avpretext resting_shape --landmarks {params.landmarks:q} --index {params.index:q} "
-        "--neutral {input.neutral:q} --output {output:q} 2> {log:q}"
+        COMMAND
 
 
 rule lower_face:
     input:
-        landmarks=LAYOUT.shard("{corpus}", "landmarks", "{shard}"),
+        landmarks=path("landmarks"),
         index=clips_shard,
-        shape=LAYOUT.corpus("{corpus}", "resting_shape"),
+        shape=path("resting_shape"),
     output:
-        LAYOUT.shard("{corpus}", "lower_face", "{shard}"),
-    log:
-        LAYOUT.log("{corpus}", "lower_face", "{shard}"),
-    benchmark:
-        LAYOUT.benchmark("{corpus}", "lower_face", "{shard}")
-    conda:
-        ENVIRONMENT
-    threads: 1
+        output=path("lower_face"),
     resources:
         mem_mb=1000,
         runtime=30,
     params:
-        options=options("lower_face"),
-    message:
-        "lower_face {wildcards.corpus}/{wildcards.shard}: movement of lips, jaw and cheeks from rest"
+        **stage("lower_face"),
     shell:
-        "python -m avpretext lower_face --landmarks {input.landmarks:q} --index {input.index:q} --shape {input.shape:q} "
-        "--output {output:q} 2> {log:q}"
+        COMMAND
 
 
 rule orofacial_system:
     input:
-        lambda wildcards: asked(OROFACIAL.checked).files(),
+        lambda wildcards: OROFACIAL.of_corpora("rejects").values(),
+        features=keyed(lambda wildcards: OROFACIAL.features()),
+        movement=of_faces("lower_face"),
+        index=of_faces("clips"),
+        shape=of_faces("resting_shape"),
+        phones=of_faces("phones"),
+        emotions=keyed(lambda wildcards: OROFACIAL.emotions()),
+        checkpoint=CONFIG.orofacial.checkpoint or [],
     output:
-        **OROFACIAL.results(),
-    log:
-        LAYOUT.log("orofacial", "{system}"),
-    benchmark:
-        LAYOUT.benchmark("orofacial", "{system}")
+        **OROFACIAL.of_system(),
     wildcard_constraints:
         system=one_of(CONFIG.orofacial.systems),
-    conda:
-        ENVIRONMENT
     threads: CONFIG.orofacial.threads
     resources:
         mem_mb=memory(1000, 8, CONFIG.orofacial.threads),
         runtime=1440,
         gpu=gpus(CONFIG.orofacial.device),
     params:
-        options=options("orofacial_system"),
-        files=[flag(name, value) for name, value in OROFACIAL.arguments()],
-        folder=lambda wildcards, output: str(Path(output.predictions).parent),
-    message:
-        "orofacial {wildcards.system}: speech moves a face, every fold and seed"
+        **stage("orofacial_system", "{system}", folder=True),
     shell:
-        "python -m avpretext orofacial_system {wildcards.system} {params.files} --output {params.folder:q} --threads {threads} "
-        "--options {params.options:q} 2> {log:q}"
+        COMMAND
 
 
 rule orofacial_tables:
     input:
-        OROFACIAL.predictions(),
+        OROFACIAL.of_systems(*SHOWN),
         OROFACIAL.films(),
     output:
-        tables=OROFACIAL.tables(),
-        page=LAYOUT.orofacial_page(),
-    log:
-        LAYOUT.log("orofacial_tables"),
-    benchmark:
-        LAYOUT.benchmark("orofacial_tables")
-    conda:
-        ENVIRONMENT
-    threads: 1
+        OROFACIAL.tables(),
+        page=path("orofacial_tables.page"),
     resources:
         mem_mb=memory(1000, 4),
         runtime=60,
     params:
-        options=WHOLE_CONFIG,
-        folder=lambda wildcards, output: str(Path(output.tables[0]).parent),
-    message:
-        "orofacial_tables: single, joint and cascade side by side"
+        **stage("orofacial_tables", TO_TABLES),
     shell:
-        "python -m avpretext orofacial_tables --output {params.folder:q} --page {output.page:q} "
-        "--options {params.options:q} 2> {log:q}"
+        COMMAND
 
 
 rule film:
     input:
-        predictions=lambda wildcards: LAYOUT.orofacial(
-            CONFIG.orofacial.film_system, "predictions.parquet"
-        ),
+        path("orofacial_system.predictions", system=CONFIG.orofacial.film_system),
     output:
-        directory(str(Path(CONFIG.results) / "orofacial" / "films")),
-    log:
-        LAYOUT.log("film"),
-    benchmark:
-        LAYOUT.benchmark("film")
-    conda:
-        ENVIRONMENT
-    threads: 1
+        output=directory(path("film")),
     resources:
         mem_mb=2000,
         runtime=60,
     params:
-        options=WHOLE_CONFIG,
-    message:
-        "film: test clips beside the face that their speech moves"
+        **stage("film"),
     shell:
-        "python -m avpretext film --output {output:q} --options {params.options:q} 2> {log:q}"
+        COMMAND

@@ -7,15 +7,8 @@ from one line of JSON (`--options`) that holds just the part that the stage depe
 import os
 import sys
 
-from avpretext.cli import (  # noqa: F401 (their commands are registered on import)
-    features,
-    learning,
-    orofacial,
-    project,
-    results,
-    tools,
-)
-from avpretext.cli.base import app
+from avpretext.cli import project, tools  # noqa: F401 (their commands are registered on import)
+from avpretext.cli.app import app
 from avpretext.errors import UserError
 from avpretext.run.occupancy import begin_job
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from avpretext.cli.base import CONFIG, TOOL, ConfigFile, app
+from avpretext.cli.app import app
+from avpretext.cli.base import CONFIG, TOOL, ConfigFile
 from avpretext.config_file import load
 
 

@@ -6,22 +6,37 @@ from typing import Annotated, Literal
 
 import typer
 
-from avpretext.cli.base import (
-    CONFIG,
-    CORES,
-    TOOL,
-    ConfigFile,
-    Threads,
-    app,
-    corpus_options,
-    limit_pools,
-    stage_function,
-)
+from avpretext.cli.app import app
+from avpretext.cli.base import CONFIG, CORES, STAGE, TOOL, ConfigFile, Threads, config_of, corpus_options, limit_pools
 from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import document, load, parse
 from avpretext.errors import UserError
-from avpretext.flow.paths import Layout, expand
+from avpretext.flow.paths import Results, expand
 from avpretext.predict import MIN_SPEECH
+
+
+@app.command(rich_help_panel=STAGE)
+def models(
+    output: Annotated[Path | None, typer.Option(help="Where the file face_landmarker.task goes.")] = None,
+    pyfeat: Annotated[bool, typer.Option("--pyfeat", help="Fetch the weights of py-feat instead.")] = False,
+    threads: Threads = 1,
+    config: ConfigFile = CONFIG,
+    options: Annotated[str, typer.Option(help="The stage's options as JSON, in place of --config.")] = "",
+) -> None:
+    """Fetch the face model, or the weights of py-feat, and check them."""
+    settings = config_of(config, options)
+    if pyfeat:
+        from avpretext.action_units import pyfeat_weights
+
+        pyfeat_weights.fetch(settings.action_units.pyfeat)
+    if output is not None or not pyfeat:
+        _fetch_face_model(settings, output or Path(Results(settings.results).path("models")))
+
+
+def _fetch_face_model(config: Config, output: Path) -> None:
+    from avpretext.face import model_file
+
+    model_file.run(config.models, output)
 
 
 @app.command(rich_help_panel=TOOL)
@@ -57,12 +72,11 @@ def corpus(
 ) -> None:
     """Say what is found in a corpus, per speaker and label, and what is wrong with it, before hours of work."""
     from avpretext.corpora import check
-    from avpretext.face.model_file import FACE_MODEL
 
     options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
     options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
     config = parse({"corpora": {"corpus": options}}, "corpus")
-    face_model = model or Path(Layout(config.results).models(FACE_MODEL))
+    face_model = model or Path(Results(config.results).path("models"))
     others = [_other(text, not audio) for text in beside or []]
     seen = face_model if model or face_model.is_file() else None
     raise typer.Exit(check.run(config.corpora["corpus"], headers, listen, seen, others))
@@ -142,12 +156,11 @@ def demo(
 ) -> None:
     """Make the demo corpus: synthetic talking faces with known truth."""
     from avpretext.demo import corpus
-    from avpretext.face.model_file import FACE_MODEL
 
     settings = load(config)
-    face_model = model or Path(Layout(settings.results).models(FACE_MODEL))
+    face_model = model or Path(Results(settings.results).path("models"))
     if model is None and not face_model.is_file():
-        stage_function("models")(settings.models, face_model)
+        _fetch_face_model(settings, face_model)
     corpus.run(output, settings.demo, face_model, threads)
 
 
@@ -178,6 +191,29 @@ def labels_to(
     corpus_options(settings, corpus)
     tables = labels_to.run(settings, corpus, form, output, audio)
     print(f"{output}: {form}, {len(tables)} tables: {', '.join(tables)}")
+
+
+@app.command(rich_help_panel=TOOL)
+def animate(
+    model: Annotated[Path, typer.Argument(help="Folder of a model, e.g. results/orofacial/joint/model.")],
+    speech: Annotated[Path, typer.Argument(help="Any file with speech.")],
+    film: Annotated[
+        Path | None, typer.Option(help="Film to write, mp4; SPEECH.mouth.mp4 in this folder if left out.")
+    ] = None,
+    blendshapes: Annotated[
+        Path | None, typer.Option(help="CSV of ARKit blendshapes to write; SPEECH.blendshapes.csv if left out.")
+    ] = None,
+    no_film: Annotated[bool, typer.Option("--no-film", help="Write the blendshapes alone.")] = False,
+    threads: Threads = 1,
+) -> None:
+    """Move a mouth by any speech: a film of it, and blendshapes per frame for an animator's rig."""
+    limit_pools(threads)
+    from avpretext.orofacial import animate
+
+    drawn = None if no_film else film or Path(f"{speech.stem}.mouth.mp4")
+    table = blendshapes or Path(f"{speech.stem}.blendshapes.csv")
+    animate.run(model, speech, drawn, table)
+    print(f"Blendshapes: {table}" + ("" if drawn is None else f"\nFilm:        {drawn}"))
 
 
 @app.command(rich_help_panel=TOOL)

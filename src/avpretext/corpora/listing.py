@@ -19,8 +19,8 @@ from avpretext.corpora.reader import Clip
 from avpretext.corpora.scan import ClipFile, digest, fingerprints
 from avpretext.errors import UserError
 from avpretext.flow import schemas
+from avpretext.flow.artefacts import STAGES
 from avpretext.flow.paths import shard_of
-from avpretext.flow.stages import STAGES
 from avpretext.refusal import Refusal
 from avpretext.shards import provenance, read, read_provenance, write_table
 

@@ -14,9 +14,7 @@ EARLY = ("index", "segment")
 """Stages whose refused files or recordings never were clips."""
 
 
-def run(
-    clips: Sequence[Path], rejects: Sequence[Path], corpus_name: str, options: RejectsOptions, output: Path
-) -> None:
+def run(clips: Sequence[Path], rejects: Sequence[Path], corpus: str, options: RejectsOptions, output: Path) -> None:
     """Gather the refused clips of all stages of a corpus.
 
     Parameters
@@ -25,7 +23,7 @@ def run(
         All shards that list the clips: those of `segment` where recordings are cut into clips, else of `index`.
     rejects
         All shards of the rejects of `index`, `split` and every later stage that can refuse.
-    corpus_name, options
+    corpus, options
         The corpus, for the message; how many may be refused.
     output
         `schemas.REJECTS`, sorted by clip_id and path.
@@ -40,9 +38,9 @@ def run(
     total = sum(shards.count_rows(path) for path in clips) + refused_early
     refused = table.select("clip_id", "path").unique().height
     if total == 0:
-        raise UserError(f"corpus {corpus_name!r}: it has no clips; correct corpora.{corpus_name}.path or .reader")
+        raise UserError(f"corpus {corpus!r}: it has no clips; correct corpora.{corpus}.path or .reader")
     if refused >= total or refused > options.max_reject_fraction * total:
-        raise UserError(_message(table, refused, total, corpus_name, options))
+        raise UserError(_message(table, refused, total, corpus, options))
     made_by = shards.provenance("rejects", options.model_dump(), clips=total)
     shards.write_table(output, table, schemas.REJECTS, made_by)
 
@@ -57,7 +55,7 @@ def with_paths(refused: pl.DataFrame, clips: pl.DataFrame) -> pl.DataFrame:
     return known.with_columns(path.alias("path")).drop("listed")
 
 
-def _message(table: pl.DataFrame, refused: int, total: int, corpus_name: str, options: RejectsOptions) -> str:
+def _message(table: pl.DataFrame, refused: int, total: int, corpus: str, options: RejectsOptions) -> str:
     """Say which reasons refused how many clips, with one example each, and what can be done."""
     counts = table.group_by("reason").agg(pl.len().alias("clips"), pl.col("path").min())
     reasons = "; ".join(
@@ -65,9 +63,9 @@ def _message(table: pl.DataFrame, refused: int, total: int, corpus_name: str, op
         for reason, clips, path in counts.sort("clips", "reason", descending=[True, False]).iter_rows()
     )
     if refused >= total:
-        return f"corpus {corpus_name!r}: all {total} clips are refused: {reasons}. Mend these files and run again"
+        return f"corpus {corpus!r}: all {total} clips are refused: {reasons}. Mend these files and run again"
     return (
-        f"corpus {corpus_name!r}: {refused} of {total} clips are refused ({refused / total:.0%}; at most"
+        f"corpus {corpus!r}: {refused} of {total} clips are refused ({refused / total:.0%}; at most"
         f" {options.max_reject_fraction:.0%} may be): {reasons}. Mend or remove these files, or raise"
         " rejects.max_reject_fraction"
     )

@@ -12,11 +12,10 @@ from avpretext.evaluation import intervals
 from avpretext.evaluation.kinds import Scoring
 from avpretext.evaluation.scores import Rows, Scored, Task, collect, compare, known, metric_rows, read_test, task_of
 from avpretext.flow.schemas import COMPARISONS, CONFUSION, METRICS, RUNS, SEEDS
-from avpretext.shards import PathLike
 from avpretext.systems import SCRATCH, stands_beside
 
 
-def run(predictions: Sequence[PathLike], options: EvaluateOptions, seed: int, output_dir: PathLike) -> None:
+def run(predictions: Sequence[Path], options: EvaluateOptions, seed: int, output: Path) -> None:
     """Score predictions and write `metrics`, `runs`, `seeds`, `comparisons` and `confusion` as Parquet.
 
     Parameters
@@ -27,7 +26,7 @@ def run(predictions: Sequence[PathLike], options: EvaluateOptions, seed: int, ou
         Numbers of resamples and the level of intervals.
     seed
         Seed of the resampling.
-    output_dir
+    output
         Folder for the five files; `confusion` has no rows but for targets of one class per clip.
 
     Raises
@@ -45,7 +44,7 @@ def run(predictions: Sequence[PathLike], options: EvaluateOptions, seed: int, ou
         target=task.target,
         setting=task.setting,
     )
-    folder = Path(output_dir)
+    folder = Path(output)
     shards.write_table(folder / "metrics.parquet", metric_rows(scored, task, options, seed), METRICS, made_by)
     shards.write_table(folder / "runs.parquet", run_rows(scored, task), RUNS, made_by)
     shards.write_table(folder / "seeds.parquet", seed_rows(scored, task.scoring), SEEDS, made_by)
@@ -55,7 +54,7 @@ def run(predictions: Sequence[PathLike], options: EvaluateOptions, seed: int, ou
     shards.write_table(folder / "confusion.parquet", confused, CONFUSION, made_by)
 
 
-def _by_initialisation(predictions: Sequence[PathLike], scoring: Scoring) -> list[tuple[str, pl.DataFrame]]:
+def _by_initialisation(predictions: Sequence[Path], scoring: Scoring) -> list[tuple[str, pl.DataFrame]]:
     """Return the test predictions of each initialisation: scratch first, baselines last, else as the files come."""
     rows = read_test(predictions, scoring)
     names = rows["initialisation"].unique(maintain_order=True).to_list()

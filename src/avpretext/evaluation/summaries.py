@@ -12,9 +12,9 @@ from avpretext import shards
 from avpretext.config import LABELLED_TASKS, Config, CorpusOptions
 from avpretext.corpora.settings import Setting, settings_of
 from avpretext.evaluation import sound_summary
+from avpretext.flow.artefacts import STAGES
 from avpretext.flow.paths import Layout
 from avpretext.flow.schemas import REASONS
-from avpretext.flow.stages import STAGES
 from avpretext.names import alike, quoted
 
 Rows = list[dict[str, Any]]

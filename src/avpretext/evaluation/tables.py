@@ -23,7 +23,6 @@ from avpretext.evaluation.metrics import CLASS_MEASURES
 from avpretext.evaluation.results import DIFFERENCE, SCORE, Evaluated
 from avpretext.evaluation.summaries import Rows
 from avpretext.flow.paths import Layout
-from avpretext.shards import PathLike
 
 _NAMED = ("corpus", "target", "protocol")
 """What names every result."""
@@ -69,17 +68,17 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def run(config: Config, output_dir: PathLike) -> None:
+def run(config: Config, output: Path) -> None:
     """Write every result table.
 
     Parameters
     ----------
     config
         The whole configuration; what it names is read below its results folder.
-    output_dir
+    output
         Folder for the tables.
     """
-    layout, folder = Layout(config.results), Path(output_dir)
+    layout, folder = Layout(config.results), Path(output)
     rows = {
         "main": _of_all(_main_rows, config, layout),
         "per_class": _of_all(results.per_class_rows, config, layout),

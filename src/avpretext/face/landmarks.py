@@ -52,7 +52,7 @@ class Artefacts:
     ----------
     landmarks
         `schemas.landmarks`, a row for each frame of the clips that are not refused.
-    rejects
+    faceless
         Clips refused: `no_face`.
     preview
         A few frames of a few clips.
@@ -61,7 +61,7 @@ class Artefacts:
     """
 
     landmarks: Path
-    rejects: Path
+    faceless: Path
     preview: Path
     thumbnails: Path | None = None
 
@@ -142,7 +142,7 @@ class LandmarkWriter:
         self._stack.__exit__(kind, error, trace)
         if kind is not None:
             return
-        shards.write_table(self._artefacts.rejects, self._refused, schemas.REJECTS, self._made_by)
+        shards.write_table(self._artefacts.faceless, self._refused, schemas.REJECTS, self._made_by)
         shards.write_table(self._artefacts.preview, self._preview, schemas.FRAMES, self._made_by)
         if self._artefacts.thumbnails is not None:
             shards.write_table(self._artefacts.thumbnails, self._thumbnails, schemas.THUMBNAILS, self._made_by)

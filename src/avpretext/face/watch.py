@@ -15,7 +15,7 @@ from avpretext.media.decode import Picture
 
 def run(
     index: Path,
-    corpus_path: Path,
+    folder: Path,
     media: MediaOptions,
     audio: Path,
     rejects: Path,
@@ -28,7 +28,7 @@ def run(
 
     Parameters
     ----------
-    index, corpus_path, media, audio, rejects
+    index, folder, media, audio, rejects
         See `split.run`.
     model, options, artefacts
         See `landmarks.run`.
@@ -37,7 +37,7 @@ def run(
     """
     clips = sorted(shards.read(index, ["clip_id"])["clip_id"])
     with LandmarkWriter(model, options, artefacts, clips) as writer:
-        split.run(index, corpus_path, media, audio, None, rejects, threads, _Watcher(writer, media.fps))
+        split.run(index, folder, media, audio, None, rejects, threads, _Watcher(writer, media.fps))
 
 
 class _Watcher:

@@ -5,6 +5,8 @@ import posixpath
 import re
 from pathlib import Path
 
+from avpretext.flow.artefacts import ARTEFACTS
+
 CHECKPOINT = "checkpoint.safetensors"
 """File of the weights of a pre-training."""
 
@@ -66,6 +68,58 @@ def original_of(name: str) -> str:
     """
     corpus, slash, clip_id = name.partition("/")
     return corpus.partition("@")[0] + slash + clip_id
+
+
+class Results:
+    """Paths below a results folder, by the names of artefacts (`flow.artefacts`).
+
+    >>> results = Results("results")
+    >>> results.path("landmarks.thumbnails", corpus="demo", shard=3)
+    'results/demo/landmarks/thumbnails/0003.parquet'
+    >>> results.path("evaluate.metrics", corpus="demo")
+    'results/demo/evaluate/{setting}/metrics.parquet'
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._prefix = str(self.folder / "x")[:-1]
+
+    def path(self, artefact: str, **parts: str | int) -> str:
+        """Return the path of an artefact; wildcards that no part is given for stay as they are."""
+        # Plain string work: a plan of thousands of shards asks this of every file of every job.
+        place = ARTEFACTS[artefact].place
+        for name, value in parts.items():
+            text = f"{value:04d}" if name == "shard" and isinstance(value, int) else str(value)
+            place = place.replace(f"{{{name}}}", text)
+        return self._prefix + place
+
+    def shards(self, artefact: str, corpus: str, count: int) -> list[str]:
+        """Return the paths of all `count` shards of an artefact."""
+        before, after = self.path(artefact, corpus=corpus).split("{shard}")
+        return [f"{before}{shard:04d}{after}" for shard in range(count)]
+
+    def place_of(self, path: str) -> str:
+        """Return where a path lies below the folder."""
+        return path.removeprefix(self._prefix)
+
+    def beside(self, kind: str, extension: str, stage: str, pattern: str) -> str:
+        """Return the log or benchmark file of a job, named like what it makes: `logs/demo/speech/0000.log`.
+
+        Parameters
+        ----------
+        kind
+            Folder: `logs`, `benchmarks`.
+        extension
+            Of the file, with its dot.
+        stage
+            The stage of the job.
+        pattern
+            Path of its first output, with wildcards.
+        """
+        corpus, _, rest = self.place_of(pattern).partition("/")
+        of_corpus = [corpus] if "{" in corpus else []
+        wildcards = re.findall(r"\{\w+\}", rest)
+        return str(self.folder.joinpath(kind, *of_corpus, stage, *wildcards)) + extension
 
 
 class Layout:

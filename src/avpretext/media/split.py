@@ -40,7 +40,7 @@ class Watcher(Protocol):
 
 def run(
     index: Path,
-    corpus_path: Path,
+    folder: Path,
     options: MediaOptions,
     audio: Path,
     frames: Path | None,
@@ -54,7 +54,7 @@ def run(
     ----------
     index
         The shard's clips: whole files, or stretches of them from `start_s` to `end_s`.
-    corpus_path
+    folder
         Folder that their paths are relative to.
     options
         Grid, height, quality, durations allowed, ffmpeg program.
@@ -76,7 +76,7 @@ def run(
 
     def work(clip: dict[str, Any]) -> Decoded | Refusal:
         """Decode one clip, or say why not."""
-        source = Path(corpus_path) / clip["path"]
+        source = Path(folder) / clip["path"]
         stretch = Stretch(clip["start_s"] or 0.0, clip["end_s"])
         look = partial(watcher.look, clip["clip_id"]) if watcher else None
         video = frames is not None or watcher is not None

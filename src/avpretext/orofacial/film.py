@@ -44,7 +44,7 @@ class Predicted(NamedTuple):
     aperture_r: float
 
 
-def run(config: Config, output: Path, wanted: Sequence[str] = ()) -> None:
+def run(config: Config, output: Path, clips: Sequence[str] = ()) -> None:
     """Film test clips, one mp4 each.
 
     Parameters
@@ -53,7 +53,7 @@ def run(config: Config, output: Path, wanted: Sequence[str] = ()) -> None:
         The whole configuration; read: results, corpora, split, orofacial.
     output
         The folder to write.
-    wanted
+    clips
         `{corpus}/{clip_id}` of clips; none: `orofacial.films` of them, evenly spaced from badly to well predicted.
 
     Raises
@@ -61,8 +61,10 @@ def run(config: Config, output: Path, wanted: Sequence[str] = ()) -> None:
     UserError
         A clip was not tested, or its video cannot be decoded any more.
     """
-    clips = read_predicted(Path(Layout(config.results).orofacial(config.orofacial.film_system, "predictions.parquet")))
-    chosen = named(clips, wanted) if wanted else spread(clips, config.orofacial.films)
+    predicted = read_predicted(
+        Path(Layout(config.results).orofacial(config.orofacial.film_system, "predictions.parquet"))
+    )
+    chosen = named(predicted, clips) if clips else spread(predicted, config.orofacial.films)
     output.mkdir(parents=True, exist_ok=True)
     for clip in progress(chosen, total=len(chosen), unit="films", label="film"):
         name = f"{clip.corpus}-{clip.clip_id}".replace("/", "-")

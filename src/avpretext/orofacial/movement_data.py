@@ -93,6 +93,32 @@ class OrofacialInputs:
     emotions: Path | None = None
 
 
+def inputs_of(
+    features: Mapping[str, Mapping[str, Sequence[Path]]],
+    movement: Mapping[str, Sequence[Path]],
+    index: Mapping[str, Sequence[Path]],
+    shape: Mapping[str, Path],
+    phones: Mapping[str, Sequence[Path]],
+    emotions: Mapping[str, Path],
+) -> dict[str, OrofacialInputs]:
+    """Return the files of each corpus whose movement is given.
+
+    Raises
+    ------
+    UserError
+        Other files of such a corpus are not given.
+    """
+    for option, named in (("--features", features), ("--index", index), ("--shape", shape)):
+        if missing := [corpus for corpus in movement if corpus not in named]:
+            raise UserError(f"{option}: nothing of {missing[0]}, whose movement is given: name its files too")
+    return {
+        corpus: OrofacialInputs(
+            features[corpus], files, index[corpus], shape[corpus], phones.get(corpus, ()), emotions.get(corpus)
+        )
+        for corpus, files in movement.items()
+    }
+
+
 def on_video_grid(frames: Floats, count: int, fps: float, context: int) -> Floats:
     """Bring 10 ms frames to the grid of the video, whose frame k stands at k / fps.
 

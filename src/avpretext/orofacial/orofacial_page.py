@@ -17,6 +17,7 @@ from avpretext.evaluation import formats
 from avpretext.evaluation.formats import probability
 from avpretext.face.points import OROFACIAL
 from avpretext.flow.paths import Layout
+from avpretext.orofacial import movement_tables
 from avpretext.orofacial.film import Predicted, read_predicted, spread
 from avpretext.orofacial.lower_face import aperture
 from avpretext.orofacial.movement_tables import difference_text, interval_text, note
@@ -25,7 +26,6 @@ from avpretext.orofacial.table_names import MEASURE_NAMES, REST, SHOWN
 from avpretext.report import contents, figures, page
 from avpretext.report.figures import Mark
 from avpretext.report.theme import COLOURS, figure, inline, style
-from avpretext.shards import PathLike
 
 Rows = list[dict[str, Any]]
 
@@ -55,19 +55,20 @@ class Trace:
     chart: Markup
 
 
-def run(config: Config, tables: PathLike, output: PathLike) -> None:
-    """Write the page of the orofacial systems.
+def run(config: Config, output: Path, page: Path) -> None:
+    """Score the orofacial systems: write their tables and their page.
 
     Parameters
     ----------
     config
         The whole configuration.
-    tables
-        Folder in which the stage `orofacial_tables` has written its tables.
     output
+        Folder of the tables, see `movement_tables.run`.
+    page
         The HTML file.
     """
-    formats.write_text(output, render(config, Path(tables)))
+    movement_tables.run(config, output)
+    formats.write_text(page, render(config, output))
 
 
 def render(config: Config, tables: Path) -> str:

@@ -18,7 +18,7 @@ from avpretext.models.losses import NO_LABEL
 from avpretext.models.network import SpeechNetwork
 from avpretext.options.orofacial import OrofacialOptions
 from avpretext.orofacial import movement_folds, visemes
-from avpretext.orofacial.movement_data import OrofacialClips, OrofacialInputs, read_corpora
+from avpretext.orofacial.movement_data import OrofacialClips, inputs_of, read_corpora
 from avpretext.orofacial.movement_objective import OrofacialObjective
 from avpretext.orofacial.movement_targets import BlendshapeMap, MovementScale, padded, pieces
 from avpretext.orofacial.networks import EMOTION, MOVEMENT, VISEME, make_orofacial_network
@@ -38,10 +38,15 @@ HELPERS = (VISEME, EMOTION)
 
 def run(
     system: OrofacialSystem,
-    corpora: Mapping[str, OrofacialInputs],
+    features: Mapping[str, Mapping[str, Sequence[Path]]],
+    movement: Mapping[str, Sequence[Path]],
+    index: Mapping[str, Sequence[Path]],
+    shape: Mapping[str, Path],
     config: Config,
     output: Path,
     threads: int,
+    phones: Mapping[str, Sequence[Path]] | None = None,
+    emotions: Mapping[str, Path] | None = None,
     checkpoint: Path | None = None,
 ) -> None:
     """Train one system; write `predictions.parquet`, `clips.parquet`, `history.parquet` and the folder `model`.
@@ -54,14 +59,22 @@ def run(
     ----------
     system
         `single`, `joint` or `cascade`.
-    corpora
-        name: files.
+    features
+        Shards of per-frame features by corpus and name.
+    movement, index
+        By corpus: shards of `lower_face`, and of the stage that lists the clips.
+    shape
+        By corpus: the artefact of `resting_shape`.
     config
         Read: `seed`, `split.fps`, `phones.visemes`, `orofacial`, and `model` of a checkpoint to start from.
     output
         The folder to write.
     threads
         Runs at a time, each with one CPU thread.
+    phones
+        By corpus: shards of `phones`; none where visemes are not known.
+    emotions
+        By corpus: table with `clip_id` and `label`: pseudo-labels or label targets; none where they are not known.
     checkpoint
         Of `pretrain`, that the trunk starts from; None: from scratch.
 
@@ -71,6 +84,7 @@ def run(
         There are no clips, too few speakers, or the checkpoint does not fit.
     """
     torch.set_num_threads(1)
+    corpora = inputs_of(features, movement, index, shape, phones or {}, emotions or {})
     options, fps = config.orofacial, config.split.fps
     names = visemes.classes(visemes.read_table(config.phones.visemes))
     clips = read_corpora(corpora, options.channels, fps, options.context, names)

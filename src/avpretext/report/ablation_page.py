@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from avpretext import __version__
 from avpretext.config import Config
-from avpretext.evaluation import formats, printed_ablation
+from avpretext.evaluation import ablate, formats, printed_ablation
 from avpretext.evaluation.ablated import FACTORS, Ablated, read_tables
 from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.kinds import MEASURE_NAMES
@@ -62,16 +63,16 @@ class Section:
     systems: list[tuple[list[Cell], str, bool]]
 
 
-def run(config: Config, tables: PathLike, output: PathLike) -> None:
-    """Write the page of the ablation.
+def run(config: Config, output: Path, page: Path) -> None:
+    """Compare initialisations, losses and aggregators: write the tables and the page.
 
     Parameters
     ----------
     config
         The whole configuration.
-    tables
-        Folder in which the stage `ablate` has written its tables.
     output
+        Folder for the tables, see `ablate.run`.
+    page
         The HTML file.
 
     Raises
@@ -79,7 +80,8 @@ def run(config: Config, tables: PathLike, output: PathLike) -> None:
     UserError
         The tables are missing, or are not of this configuration.
     """
-    formats.write_text(output, render(config, tables))
+    ablate.run(config, output)
+    formats.write_text(page, render(config, output))
 
 
 def render(config: Config, tables: PathLike) -> str:

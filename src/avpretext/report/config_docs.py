@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from avpretext.config import Config, CorpusOptions
-from avpretext.flow.stages import STAGES
+from avpretext.flow.artefacts import STAGES
 
 HEADER = """\
 # Every key of the configuration

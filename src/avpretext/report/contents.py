@@ -16,9 +16,9 @@ from avpretext.evaluation.fold_table import Protocol
 from avpretext.evaluation.kinds import Scoring
 from avpretext.evaluation.results import Evaluated
 from avpretext.evaluation.summaries import Rows
+from avpretext.flow.artefacts import STAGES
 from avpretext.flow.paths import Layout
 from avpretext.flow.schemas import ACTION_UNITS
-from avpretext.flow.stages import STAGES
 from avpretext.report import figures
 from avpretext.report.co_occurrence_chart import heat_map_of
 from avpretext.report.significance import PairedTest, tests_of

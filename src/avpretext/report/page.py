@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -28,13 +29,12 @@ from avpretext.report import (
     label_page,
     sample,
 )
-from avpretext.shards import PathLike
 
 _REFUSED_SHOWN = 200
 """So many refused clips are listed on the page; the table beside it lists all."""
 
 
-def run(config: Config, output: PathLike) -> None:
+def run(config: Config, output: Path) -> None:
     """Write the report.
 
     The same results give the same bytes, but for the section on time and memory, which the machine decides.

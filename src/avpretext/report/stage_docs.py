@@ -10,9 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from avpretext.config import Config
+from avpretext.flow.artefacts import STAGES
 from avpretext.flow.columns import ARTEFACTS, Artefact
 from avpretext.flow.schemas import REASONS
-from avpretext.flow.stages import STAGES
 from avpretext.report import config_docs
 
 HEADER = """\

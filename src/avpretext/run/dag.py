@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from avpretext.config import Config
-from avpretext.flow.stages import STAGES
+from avpretext.flow.artefacts import STAGES
 from avpretext.options.base import Location, locations
 from avpretext.run import contents
 from avpretext.run.contents import Content, Known

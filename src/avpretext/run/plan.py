@@ -1,23 +1,23 @@
-"""What a configuration asks for: which artefacts there will be, and what each is made from.
+"""The plan of a run: which artefacts a configuration asks for, and what each is made from.
 
-The rules of the workflow ask here, so that they hold no logic of their own; no artefact is opened.
+The rules of the workflow ask here; no artefact is opened.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from avpretext.config import LABELLED_TASKS, Config, CorpusOptions, Variant
+from avpretext.config import Config, CorpusOptions, Variant
 from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target_name, targets_of
 from avpretext.corpora.settings import Setting
 from avpretext.corpora.transcripts import transcript_files
 from avpretext.errors import UserError
-from avpretext.flow.paths import Layout, copy_of, expand, original_of
+from avpretext.flow.artefacts import ARTEFACTS, STAGES, stage_of
+from avpretext.flow.paths import Results, copy_of, expand, original_of
+from avpretext.flow.tasks import LABELLED
 from avpretext.run.imports import fingerprint_of
 from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings
 from avpretext.systems import BEST, SCRATCH, ensembles_of
-
-SCORES = ("metrics", "runs", "seeds", "comparisons", "confusion")
-"""Files that `evaluate` writes of each setting."""
 
 TABLES = (
     "main.csv", "main.md", "main.tex", "provenance.csv", "provenance.json", "per_class.csv", "significance.csv",
@@ -28,11 +28,16 @@ TABLES = (
 ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")
 TRUTH_TABLES = ("truth.csv", "truth_action_units.csv")
 
-EXPORTED = ("model.json", "model.safetensors", "README.md", "card.json")
-"""Files of a trained model's folder: two by `export`, two by `card`."""
+Keyed = dict[str, list[str]]
+"""Name on the command line, such as a corpus, to files."""
 
-StageOf = str | Callable[[str], str]
-"""A stage, or what names the stage of a corpus."""
+
+class Made(NamedTuple):
+    """An artefact of the plan: its name in the registry, whose it is, and its files."""
+
+    artefact: str
+    of: str
+    files: list[str]
 
 
 class Plan:
@@ -51,7 +56,7 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.layout = Layout(config.results)
+        self.results = Results(config.results)
         self.settings = {
             name: {setting.name: setting for setting in settings_of(corpus)} for name, corpus in config.corpora.items()
         }
@@ -66,15 +71,6 @@ class Plan:
         chosen = corpus.ablated(self.config.ablation.targets)
         return {setting.name: setting for setting in settings_of(chosen)}
 
-    def _co_occurrences(self, settings: Mapping[str, Mapping[str, Setting]]) -> list[str]:
-        """Return the tables that the penalty loss needs in these settings of each corpus."""
-        return [
-            self.layout.co_occurrence(corpus, name)
-            for corpus, of_corpus in settings.items()
-            for name, setting in of_corpus.items()
-            if setting.votes
-        ]
-
     def _targets_of(self, corpus: str) -> dict[str, str]:
         """Return {name: target} of the label targets that anything is trained or tested on."""
         settings = {**self.settings[corpus], **self.ablated[corpus]}
@@ -88,9 +84,123 @@ class Plan:
         first = targets_of(options)[0]
         return {target_name(options, first): first}
 
+    # Everything that the tables rest on.
+
+    def made(self) -> list[Made]:
+        """Return every artefact that the result tables and the report rest on, in the order of the flow.
+
+        A file of the results that is not among them was left by an earlier configuration, and nothing reads it.
+        """
+        found = [*self._of_corpora(), *self._of_pretraining(), *self._of_settings()]
+        order = {name: place for place, name in enumerate(ARTEFACTS)}
+        return sorted(found, key=lambda made: order[made.artefact])
+
+    def files(self) -> list[str]:
+        """Return the files of `made`."""
+        return [file for made in self.made() for file in made.files]
+
+    def _of_corpora(self) -> Iterator[Made]:
+        if self.config.with_video():
+            yield Made("models", "", [self.results.path("models")])
+        for corpus in self.config.corpora:
+            for artefact in self.of_corpus(corpus):
+                yield Made(artefact, corpus, self.shards(corpus, artefact))
+        for copy in self._played():
+            yield Made("speed", copy, self.shards(copy, "split.audio"))
+        for corpus, artefact in self._features():
+            yield Made(artefact, corpus, self.shards(corpus, artefact))
+
+    def of_corpus(self, corpus: str) -> list[str]:
+        """Return the artefacts that are made of a corpus before anything is trained."""
+        refusing = self.refusing(corpus)
+        return [
+            *(stage for stage in refusing if stage in ARTEFACTS),
+            *(f"{stage}.rejects" for stage in refusing),
+            "split.audio",
+            "rejects",
+            *(("landmarks.preview", "landmarks.thumbnails", "action_units") if self.seen(corpus) else ()),
+            *(("neutral",) if self.seen(corpus) and self._calibrates() else ()),
+            *(("motion",) if self.seen(corpus) and "activation" in self.config.tasks_of(corpus) else ()),
+            *(LABELLED[task].stage for task in self.config.tasks_of(corpus) if task in LABELLED),
+        ]
+
+    def _features(self) -> Iterator[tuple[str, str]]:
+        """Yield corpus and artefact of what models hear, `speech` of whole corpora left out, which is made anyway."""
+        heard: dict[tuple[str, str], None] = {}
+        for corpus in self.config.used_for("pretrain"):
+            heard |= {(corpus, name): None for name in self._stage_features(corpus)}
+        for corpus in self.config.used_for("finetune"):
+            for name in self.heard("finetune", corpus):
+                heard |= {(name, feature): None for feature in self._stage_features(name)}
+            settings = self.settings[corpus]
+            if any(self.has_baseline(corpus, setting) for setting in settings):
+                for name in self.heard("baseline", corpus):
+                    heard |= {(name, vectors): None for vectors in self._vectors()}
+            if self.config.deepemocluster.variants and settings:
+                heard |= {(name, "log_mel"): None for name in self.heard("deepemocluster", corpus)}
+        for corpus, name in heard:
+            if name != "speech" or "@" in corpus:
+                yield corpus, name
+
+    def _stage_features(self, corpus: str) -> list[str]:
+        own = self._options_of(corpus).features
+        return [name for name in self.config.model.features if name not in own]
+
+    def _vectors(self) -> list[str]:
+        """Return the vectors of the baseline, and what they are made from."""
+        chosen = list(self.config.baseline.vectors)
+        return [*chosen, *(self.config.statistics.features if "statistics" in chosen else ())]
+
+    def _played(self) -> list[str]:
+        """Return the copies at other speeds that are made for any training."""
+        heard = {name: None for name, _ in self._features() if "@" in name}
+        return list(heard)
+
+    def _of_pretraining(self) -> Iterator[Made]:
+        own = self.config.variant.aggregator
+        for tasks in self.config.task_sets():
+            yield Made("pretrain.checkpoint", tasks, self.checkpoints(own, tasks))
+            yield Made("pretrain.history", tasks, [self.results.path("pretrain.history", aggregator=own, tasks=tasks)])
+
+    def _of_settings(self) -> Iterator[Made]:
+        targets: Keyed = {}
+        for corpus in self.config.used_for("finetune"):
+            for setting in self.settings[corpus]:
+                targets |= dict(self.target_tables(corpus, setting))
+                for artefact in self._of_setting(corpus, setting):
+                    files = [self.results.path(artefact, corpus=corpus, setting=setting)]
+                    yield Made(artefact, f"{corpus}/{setting}", files)
+                for file in self.tuned(corpus, setting, self.config.variant, self.config.initialisations()):
+                    yield Made("finetune.predictions", f"{corpus}/{setting}", [file])
+                    yield Made("finetune.history", f"{corpus}/{setting}", [_history_beside(file)])
+                for name in self.config.export.initialisations:
+                    for artefact in ("export.model", "export.weights", "card.readme", "card.card"):
+                        place = self.results.path(artefact, corpus=corpus, setting=setting, exported=name)
+                        yield Made(artefact, f"{corpus}/{setting}", [place])
+        for corpus, files in targets.items():
+            yield from (Made("targets", corpus, [file]) for file in files)
+
+    def _of_setting(self, corpus: str, setting: str) -> list[str]:
+        """Return the artefacts of a setting of which there is one."""
+        penalised = self.config.finetune.loss == "penalty" and self.setting(corpus, setting).votes
+        return [
+            "folds",
+            *(("co_occurrence",) if penalised else ()),
+            *(self._beside(corpus, setting)),
+            *(("deepemocluster.history",) if self.config.deepemocluster.variants else ()),
+            *(("ensemble.predictions",) if self._has_ensembles(corpus, setting) else ()),
+            *(f"evaluate.{part}" for part in STAGES["evaluate"].writes),
+        ]
+
+    # What is made of a corpus.
+
     def clips(self, corpus: str) -> str:
         """Return the stage whose shards list the clips of a corpus."""
         return self.config.corpora[corpus].clips_stage
+
+    def seen(self, corpus: str) -> bool:
+        """Tell whether the faces of a corpus are looked at."""
+        return corpus in self.config.with_video()
 
     def counts_faces(self, corpus: str) -> bool:
         """Tell whether the segments of a corpus are chosen by the faces in them."""
@@ -106,20 +216,16 @@ class Plan:
         return options.keep_frames or options.trim_db is not None or self.config.action_units.backend == "pyfeat"
 
     def refusing(self, corpus: str) -> list[str]:
-        """Return the stages that can refuse clips of a corpus."""
-        cut = ["segment"] if self.config.corpora[corpus].segment else []
-        seen = ["landmarks"] if corpus in self.config.with_video() else []
-        return ["index", *cut, "split", "speech", *seen]
+        """Return the stages that may refuse clips of a corpus."""
+        cut = self.config.corpora[corpus].segment
+        absent = [*(["segment"] if not cut else []), *(["landmarks"] if not self.seen(corpus) else [])]
+        return [name for name, stage in STAGES.items() if stage.refuses and name not in absent]
 
-    def shards(self, corpus: str, stage: StageOf, artefact: str | None = None) -> list[str]:
-        """Return all shards of a stage of a corpus."""
-        count = self._options_of(corpus).shards
-        return self.layout.shards(corpus, _name(stage, corpus), count, artefact)
-
-    def shard_set(self, corpus: str, stage: StageOf, artefact: str | None = None) -> str:
-        """Return the same shards in the short form of the command line, FOLDER@COUNT."""
-        first = self.layout.shard(corpus, _name(stage, corpus), 0, artefact)
-        return f"{Path(first).parent}@{self._options_of(corpus).shards}"
+    def shards(self, corpus: str, artefact: str) -> list[str]:
+        """Return all shards of an artefact of a corpus, or the one file that covers it."""
+        if "{shard}" not in ARTEFACTS[artefact].place:
+            return [self.results.path(artefact, corpus=corpus)]
+        return self.results.shards(artefact, corpus, self._options_of(corpus).shards)
 
     def _options_of(self, corpus: str) -> CorpusOptions:
         """Return the options of a corpus, or of the corpus that it is a faster or slower copy of."""
@@ -145,62 +251,38 @@ class Plan:
             return list(dict.fromkeys([*self.config.used_for("pretrain"), *learnt]))
         return [*learnt, *(copy for name in learnt for copy in self.copies(stage, name))]
 
+    def _calibrates(self) -> bool:
+        """Tell whether action units are measured from each speaker's resting face."""
+        options = self.config.action_units
+        return options.backend == "blendshapes" and options.calibration == "speaker"
+
     def action_unit_inputs(self, corpus: str, shard: str) -> dict[str, str]:
         """Return what the action units of a shard are measured from, by the name of the command's option."""
-        backend, stage = self.config.action_units.backend, self.config.corpora[corpus].clips_stage
-        if backend == "pyfeat":
-            return {"frames": self.layout.shard(corpus, "split", shard, "frames")}
+        if self.config.action_units.backend == "pyfeat":
+            return {"frames": self.results.path("split.frames", corpus=corpus, shard=shard)}
         listed = {
-            "landmarks": self.layout.shard(corpus, "landmarks", shard),
-            "index": self.layout.shard(corpus, stage, shard),
+            "landmarks": self.results.path("landmarks", corpus=corpus, shard=shard),
+            "index": self.results.path(self.clips(corpus), corpus=corpus, shard=shard),
         }
-        by_speaker = backend == "blendshapes" and self.config.action_units.calibration == "speaker"
-        return {**listed, "neutral": self.layout.corpus(corpus, "neutral")} if by_speaker else listed
+        return {**listed, "neutral": self.results.path("neutral", corpus=corpus)} if self._calibrates() else listed
 
-    def imports(self) -> str | None:
+    def imported_action_units(self) -> str | None:
         """Return what changes when a file of imported action units is added, replaced or removed; None without any."""
         options = self.config.action_units
         return fingerprint_of(options.imports if options.backend == "import" else None, (".csv",))
 
-    def phone_inputs(self, corpus: str, shard: str) -> dict[str, str | list[str]]:
-        """Return what the phones of a shard are found in."""
+    def phone_tables(self, corpus: str) -> list[str]:
+        """Return the user's own files that the phones of a corpus are found by."""
         options, phones = self.config.corpora[corpus], self.config.phones
         tables = transcript_files(options) if phones.backend == "align" else []
         truth = [str(Path(options.truth) / "phonemes.parquet")] if options.truth and phones.backend == "truth" else []
         own = [file for file in (phones.dictionary, phones.visemes) if file is not None]
-        return {
-            "audio": self.layout.shard(corpus, "split", shard, "audio"),
-            "index": self.layout.shard(corpus, options.clips_stage, shard),
-            "tables": [*tables, *truth, *own],
-        }
+        return [*map(str, tables), *truth, *own]
 
     def imported_phones(self) -> str | None:
         """Return what changes when a file of imported phones is added, replaced or removed; None without any."""
         options = self.config.phones
         return fingerprint_of(options.imports if options.backend == "import" else None, (".textgrid", ".ctm", ".align"))
-
-    def labels(self, corpus: str) -> list[str]:
-        """Return the pseudo-label tables of a corpus."""
-        tasks = self.config.tasks_of(corpus)
-        return [self.layout.corpus(corpus, f"labels_{task}") for task in tasks if task in LABELLED_TASKS]
-
-    def checkpoints(self, aggregator: str, tasks: str) -> list[str]:
-        """Return the checkpoints of a set of tasks, one for each seed; both may be wildcards."""
-        return [self.layout.checkpoint(aggregator, tasks, seed) for seed in range(self.config.pretrainings)]
-
-    def pretrained(self) -> list[str]:
-        """Return the checkpoints of the main table."""
-        own = self.config.variant.aggregator
-        return [path for tasks in self.config.task_sets() for path in self.checkpoints(own, tasks)]
-
-    def task_labels(self, tasks: str) -> dict[str, str]:
-        """Return the pseudo-label tables of a set of tasks, as {corpus.task: path}."""
-        return {
-            f"{corpus}.{task}": self.layout.corpus(corpus, f"labels_{task}")
-            for corpus in self.config.used_for("pretrain")
-            for task in tasks.split("-")
-            if task in LABELLED_TASKS and task in self.config.tasks_of(corpus)
-        }
 
     def annotations(self, corpus: str) -> list[str]:
         """Return the files, beside its media, that labels and partitions of a corpus are read from."""
@@ -223,6 +305,47 @@ class Plan:
         lists = {} if folder is None else emobox.list_files(Path(folder))
         return [str(path) for parts in lists.values() for path in parts.values()]
 
+    # What models learn from.
+
+    def of_corpora(self, artefact: str, corpora: Iterable[str]) -> Keyed:
+        """Return {corpus: all shards} of an artefact; `clips` is the one that lists the clips."""
+        return {name: self.shards(name, self.clips(name) if artefact == "clips" else artefact) for name in corpora}
+
+    def sets(self, artefacts: Sequence[str], corpora: Iterable[str]) -> Keyed:
+        """Return {corpus.artefact: all shards} of several artefacts."""
+        return {f"{name}.{artefact}": self.shards(name, artefact) for name in corpora for artefact in artefacts}
+
+    def labels(self, tasks: str) -> Keyed:
+        """Return {corpus.task: pseudo-label table} of a set of tasks."""
+        return {
+            f"{corpus}.{task}": self.shards(corpus, LABELLED[task].stage)
+            for corpus in self.config.used_for("pretrain")
+            for task in tasks.split("-")
+            if task in LABELLED and task in self.config.tasks_of(corpus)
+        }
+
+    def features(self, corpora: Iterable[str]) -> Keyed:
+        """Return {corpus.feature: all files} of what the model hears of corpora.
+
+        Raises
+        ------
+        UserError
+            The user's own features are asked for at another speed.
+        """
+        found = {}
+        for corpus in corpora:
+            own = self._options_of(corpus).features
+            foreign = [name for name in self.config.model.features if name in own]
+            if foreign and "@" in corpus:
+                raise UserError(
+                    f"finetune.speeds: {foreign[0]!r} are features of your own, which cannot be had at another speed:"
+                    " set finetune.speeds: []"
+                )
+            for name in self.config.model.features:
+                files = list(map(str, expand(own[name]))) if name in own else self.shards(corpus, name)
+                found[f"{corpus}.{name}"] = files
+        return found
+
     def setting_names(self) -> set[str]:
         """Return the names of all settings of all corpora."""
         return {name for of in (self.settings, self.ablated) for settings in of.values() for name in settings}
@@ -231,34 +354,23 @@ class Plan:
         """Return the setting of that name."""
         return {**self.settings[corpus], **self.ablated[corpus]}[name]
 
-    def target_tables(self, corpus: str, setting: str) -> dict[str, str]:
+    def target_tables(self, corpus: str, setting: str) -> Keyed:
         """Return {corpus: table of label targets}: of the setting, and the first of each corpus it is trained on."""
         own = self.setting(corpus, setting).target_name
         chosen = {
             name: own if name == corpus else next(iter(self._first_target(name)))
             for name in self.config.learnt_from(corpus)
         }
-        return {name: self.layout.targets(name, target) for name, target in chosen.items()}
+        return {name: [self.results.path("targets", corpus=name, target=target)] for name, target in chosen.items()}
 
-    def has_baseline(self, corpus: str, setting: str) -> bool:
-        """Tell whether a setting is compared with baselines: these learn one class of each clip, nothing else."""
-        return bool(self.config.baseline.normalise) and self.setting(corpus, setting).kind == "hard"
+    # What is trained, and what starts from it.
 
-    def predictions(self, corpus: str, setting: str) -> list[str]:
-        """Return the predictions of every initialisation, and of what stands beside them, in a setting."""
-        possible = ensembles_of(self.config.ensemble.members, self.setting(corpus, setting).kind)
-        together = [self.layout.ensemble(corpus, setting)] if possible else []
-        return [*self.alone(corpus, setting), *together]
-
-    def alone(self, corpus: str, setting: str) -> list[str]:
-        """Return the same predictions without those of ensembles."""
-        tuned = self.tuned(corpus, setting, self.config.variant, self.config.initialisations())
-        return [*tuned, *self.beside(corpus, setting)]
-
-    def tuned(self, corpus: str, setting: str, variant: Variant, starts: Sequence[str]) -> list[str]:
-        """Return the predictions of these initialisations with the loss and the aggregator of a variant."""
-        file = "predictions.parquet"
-        return [self.layout.finetune(corpus, setting, variant.name, start, file) for start in starts]
+    def checkpoints(self, aggregator: str, tasks: str) -> list[str]:
+        """Return the checkpoints of a set of tasks, one for each seed; both may be wildcards."""
+        return [
+            self.results.path("pretrain.checkpoint", aggregator=aggregator, tasks=tasks, seed=seed)
+            for seed in range(self.config.pretrainings)
+        ]
 
     def start(self, variant: Variant, initialisation: str) -> list[str]:
         """Return the checkpoints that an initialisation starts from, one for each pre-training; none from scratch."""
@@ -266,136 +378,85 @@ class Plan:
             return self.config.checkpoints_of(initialisation)
         return [] if initialisation == SCRATCH else self.checkpoints(variant.aggregator, initialisation)
 
-    def export_starts(self, name: str) -> dict[str, list[str]]:
+    def export_starts(self, name: str) -> Keyed:
         """Return {initialisation: checkpoints} of what an exported model may start from; scratch has none."""
         names = self.config.initialisations() if name == BEST else [name]
         return {start: self.start(self.config.variant, start) for start in names if start != SCRATCH}
 
-    def export_histories(self, corpus: str, setting: str, name: str) -> dict[str, str]:
+    def export_histories(self, corpus: str, setting: str, name: str) -> Keyed:
         """Return {initialisation: history of its fine-tuning} of those that `best` chooses from, none for another."""
-        names, variant = self.config.initialisations() if name == BEST else [], self.config.variant.name
-        return {start: self.layout.finetune(corpus, setting, variant, start, "history.parquet") for start in names}
+        names = self.config.initialisations() if name == BEST else []
+        tuned = self.tuned(corpus, setting, self.config.variant, names)
+        return {start: [_history_beside(file)] for start, file in zip(names, tuned, strict=True)}
 
-    def exported(self) -> list[str]:
-        """Return the files of every trained model to take away."""
+    def tuned(self, corpus: str, setting: str, variant: Variant, starts: Sequence[str]) -> list[str]:
+        """Return the predictions of these initialisations with the loss and the aggregator of a variant."""
         return [
-            self.layout.export(corpus, setting, name, file)
-            for corpus in self.config.used_for("finetune")
-            for setting in self.settings[corpus]
-            for name in self.config.export.initialisations
-            for file in EXPORTED
+            self.results.path(
+                "finetune.predictions", corpus=corpus, setting=setting, variant=variant.name, initialisation=start
+            )
+            for start in starts
         ]
+
+    def has_baseline(self, corpus: str, setting: str) -> bool:
+        """Tell whether a setting is compared with baselines: these learn one class of each clip, nothing else."""
+        return bool(self.config.baseline.normalise) and self.setting(corpus, setting).kind == "hard"
+
+    def _has_ensembles(self, corpus: str, setting: str) -> bool:
+        return bool(ensembles_of(self.config.ensemble.members, self.setting(corpus, setting).kind))
+
+    def _beside(self, corpus: str, setting: str) -> list[str]:
+        """Return the artefacts of what is compared with fine-tuning: DeepEmoCluster, support vector machines."""
+        clustered = ["deepemocluster.predictions"] if self.config.deepemocluster.variants else []
+        return [*clustered, *(["baseline.predictions"] if self.has_baseline(corpus, setting) else [])]
 
     def beside(self, corpus: str, setting: str) -> list[str]:
-        """Return the predictions of what is compared with fine-tuning: DeepEmoCluster, support vector machines."""
-        clustered = [self.layout.deepemocluster(corpus, setting, "predictions.parquet")]
-        machines = [self.layout.baseline(corpus, setting)]
-        return [
-            *(clustered if self.config.deepemocluster.variants else []),
-            *(machines if self.has_baseline(corpus, setting) else []),
-        ]
+        """Return the predictions of what is compared with fine-tuning."""
+        return [self.results.path(name, corpus=corpus, setting=setting) for name in self._beside(corpus, setting)]
+
+    def alone(self, corpus: str, setting: str) -> list[str]:
+        """Return the predictions of every initialisation, and of what stands beside them, in a setting."""
+        tuned = self.tuned(corpus, setting, self.config.variant, self.config.initialisations())
+        return [*tuned, *self.beside(corpus, setting)]
+
+    def predictions(self, corpus: str, setting: str) -> list[str]:
+        """Return the same predictions and those of ensembles."""
+        together = [self.results.path("ensemble.predictions", corpus=corpus, setting=setting)]
+        return [*self.alone(corpus, setting), *(together if self._has_ensembles(corpus, setting) else [])]
+
+    # What ends in tables.
 
     def ablation(self) -> list[str]:
-        """Return the predictions of every system that the ablation compares."""
-        starts = self.config.ablated_starts()
-        return [
-            path
-            for corpus, settings in self.ablated.items()
-            for name, setting in settings.items()
-            for variant in self.config.ablated(setting.votes)
-            for path in self.tuned(corpus, name, variant, starts)
-        ]
-
-    def ablation_beside(self) -> list[str]:
-        """Return the predictions of what stands beside the systems of the ablation."""
-        beside = [
-            path for corpus, settings in self.ablated.items() for name in settings for path in self.beside(corpus, name)
-        ]
-        penalised = "penalty" in self.config.ablation.losses
-        return [*beside, *(self._co_occurrences(self.ablated) if penalised else [])]
-
-    def ablation_tables(self) -> list[str]:
-        """Return the tables of the ablation."""
-        return [self.layout.table(name) for name in ABLATION_TABLES]
-
-    def features(self, corpus: str) -> dict[str, str]:
-        """Return {name: shards, in the short form of the command line} of what the model hears of a corpus.
-
-        Raises
-        ------
-        UserError
-            The user's own features are asked for at another speed.
-        """
-        own = self._options_of(corpus).features
-        foreign = [name for name in self.config.model.features if name in own]
-        if foreign and "@" in corpus:
-            raise UserError(
-                f"finetune.speeds: {foreign[0]!r} are features of your own, which cannot be had at another speed: set"
-                " finetune.speeds: []"
-            )
-        return {name: own[name] if name in own else self.shard_set(corpus, name) for name in self.config.model.features}
-
-    def feature_files(self, corpus: str) -> list[str]:
-        """Return all files of what the model hears of a corpus."""
-        own = self._options_of(corpus).features
-        return [
-            str(path)
-            for name in self.config.model.features
-            for path in (expand(own[name]) if name in own else self.shards(corpus, name))
-        ]
-
-    def scores(self, corpus: str, setting: str) -> list[str]:
-        """Return the scores of a setting; both may be wildcards."""
-        return [self.layout.evaluate(corpus, setting, name) for name in SCORES]
+        """Return what the ablation compares: predictions of every system, of what stands beside, and raters' pairs."""
+        starts, found = self.config.ablated_starts(), []
+        for corpus, settings in self.ablated.items():
+            for name, setting in settings.items():
+                for variant in self.config.ablated(setting.votes):
+                    found += self.tuned(corpus, name, variant, starts)
+                found += self.beside(corpus, name)
+                if setting.votes and "penalty" in self.config.ablation.losses:
+                    found.append(self.results.path("co_occurrence", corpus=corpus, setting=name))
+        return found
 
     def tables(self) -> list[str]:
         """Return the result tables."""
         known = any(corpus.truth for corpus in self.config.corpora.values())
         compared = ("compared_action_units.csv",) if self.config.report.compare_action_units else ()
         penalty = ("co_occurrence.csv",) if self.config.finetune.loss == "penalty" else ()
-        return [self.layout.table(name) for name in (*TABLES, *compared, *penalty, *(TRUTH_TABLES if known else ()))]
+        return self.named_tables((*TABLES, *compared, *penalty, *(TRUTH_TABLES if known else ())))
 
-    def everything(self) -> list[str]:
-        """Return what the tables and the report speak of."""
-        tested = [
-            path
-            for corpus in self.config.used_for("finetune")
-            for setting in self.settings[corpus]
-            for path in self.scores(corpus, setting)
-        ]
-        refused = [self.layout.corpus(corpus, "rejects") for corpus in self.config.corpora]
-        labels = [table for corpus in self.config.used_for("pretrain") for table in self.labels(corpus)]
-        seen = [
-            shard
-            for corpus in self.config.with_video()
-            for stage, artefact in (("action_units", None), ("landmarks", "thumbnails"))
-            for shard in self.shards(corpus, stage, artefact)
-        ]
-        own = self.config.variant.aggregator
-        trained = [self.layout.pretrain(own, tasks, "history.parquet") for tasks in self.config.task_sets()]
-        named_together = self._co_occurrences(self.settings) if self.config.finetune.loss == "penalty" else []
-        return [*tested, *refused, *seen, *labels, *trained, *named_together]
-
-    def kept(self) -> list[str]:
-        """Return what else is made on the way to `everything` and kept, so that none of it can be missing.
-
-        Snakemake makes a file again that what it is asked for is older than, or would be made from; one that a killed
-        run has removed, before an edit was taken back, is neither.
-        """
-        files: list[str] = []
-        for corpus in self.config.corpora:
-            for stage in self.refusing(corpus):
-                files += self.shards(corpus, stage, "audio" if stage == "split" else None)
-            if "activation" in self.config.tasks_of(corpus) and corpus in self.config.used_for("pretrain"):
-                files += self.shards(corpus, "motion")
-        for corpus in self.config.used_for("pretrain"):
-            files += self.feature_files(corpus)
-        for corpus in self.config.used_for("finetune"):
-            for setting in self.settings[corpus]:
-                files += self.predictions(corpus, setting)
-                files += [*self.target_tables(corpus, setting).values(), self.layout.folds(corpus, setting)]
-        return files
+    def named_tables(self, names: Iterable[str]) -> list[str]:
+        """Return the paths of tables."""
+        return [self.results.path("tables", table=name) for name in names]
 
 
-def _name(stage: StageOf, corpus: str) -> str:
-    return stage if isinstance(stage, str) else stage(corpus)
+def _history_beside(predictions: str) -> str:
+    return str(Path(predictions).with_name("history.parquet"))
+
+
+def stages_of(made: Iterable[Made]) -> Mapping[str, list[str]]:
+    """Return the files of each stage."""
+    found: dict[str, list[str]] = {}
+    for one in made:
+        found.setdefault(stage_of(one.artefact), []).extend(one.files)
+    return found

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.config import MediaOptions, SegmentOptions
+from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.errors import UserError
 from avpretext.flow import schemas
 from avpretext.media import ffmpeg, stretches
@@ -65,10 +65,10 @@ class Measured:
 
 def run(
     index: Path,
-    corpus_path: Path,
+    folder: Path,
     options: SegmentOptions,
     media: MediaOptions,
-    video: bool,
+    corpus: CorpusOptions,
     face_model: Path | None,
     output: Path,
     rejects: Path,
@@ -79,14 +79,14 @@ def run(
     ----------
     index
         The shard's recordings.
-    corpus_path
+    folder
         Folder that their paths are relative to.
     options
         What makes a clip.
     media
         The ffmpeg program.
-    video
-        Whether the recordings have pictures, in which faces are counted unless `one_face` is 0.
+    corpus
+        Its option `video`: whether the recordings have pictures, in which faces are counted unless `one_face` is 0.
     face_model
         The file `face_landmarker.task`; needed where faces are counted.
     output
@@ -99,9 +99,10 @@ def run(
     UserError
         Faces are to be counted, and there is no model.
     """
+    video = corpus.video
     counting = video and options.one_face > 0
     if counting and face_model is None:
-        raise UserError("segment.one_face > 0 needs the face model: give --model, or set segment.one_face to 0")
+        raise UserError("segment.one_face > 0 needs the face model: give --face-model, or set segment.one_face to 0")
     model = face_model if counting else None
     program = ffmpeg.program(media.ffmpeg)
     made_by = _made_by(options, program, model)
@@ -109,7 +110,7 @@ def run(
     label = f"segment {Path(index).absolute().parents[1].name}/{Path(index).stem}"
     clips, refused = [], []
     for recording in progress(recordings, total=len(recordings), unit="recordings", label=label):
-        found = clips_of(recording, Path(corpus_path), program, options, video, model)
+        found = clips_of(recording, Path(folder), program, options, video, model)
         if isinstance(found, Refusal):
             refused.append(reject_row(recording["clip_id"], recording["path"], "segment", found))
         else:

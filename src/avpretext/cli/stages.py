@@ -1,0 +1,248 @@
+"""A command for every stage of the registry, made from the signature of its function `run`.
+
+By the type of a parameter:
+
+- options (a group of the configuration), the whole `Config`, `seed`: taken from the configuration;
+- `CorpusOptions`, or `corpus: str`: `--corpus NAME` of the configuration;
+- `str`, `float` without a default: an argument; several words, joined by -, for a sequence of them;
+- `Path`, `int`: `--name VALUE`;
+- a sequence of paths: `--name SHARDS`, repeatable: a file, a folder, or FOLDER@COUNT for its first shards;
+- a mapping to paths: `--name KEY=SHARDS`, repeatable; of mappings: `--name CORPUS.KEY=SHARDS`;
+- a dataclass: each of its fields.
+
+A parameter of another type that has a default is for callers in Python alone.
+"""
+
+import collections.abc
+import dataclasses
+import importlib
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from typer.core import TyperGroup
+
+from avpretext.cli.base import CONFIG, STAGE, ConfigFile, Threads, config_of, corpus_options, limit_pools
+from avpretext.config import Config, CorpusOptions
+from avpretext.errors import UserError
+from avpretext.flow.artefacts import STAGES, Stage
+from avpretext.flow.paths import expand
+
+
+class Commands(TyperGroup):
+    """The tools, and a command for every stage, in the order of the flow."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        return [*STAGES, *(name for name in super().list_commands(ctx) if name not in STAGES)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command to list: of a stage its name and summary, since its module takes long to import."""
+        found = super().get_command(ctx, cmd_name)
+        return _command(STAGES[cmd_name], lambda: None) if found is None and cmd_name in STAGES else found
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command to call, after its module is imported under the limits of threads."""
+        name = args[0]
+        if name in STAGES and super().get_command(ctx, name) is None:
+            limit_pools(_threads(args))
+            run = importlib.import_module(STAGES[name].module).run
+            return name, _command(STAGES[name], _function(run)), args[1:]
+        return super().resolve_command(ctx, args)
+
+
+def _command(stage: Stage, function: Callable[..., None]) -> Any:
+    """Return a function as the command of a stage."""
+    one = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+    one.command(stage.name, help=stage.summary, rich_help_panel=STAGE)(function)
+    return typer.main.get_command(one)
+
+
+def _function(run: Callable[..., None]) -> Callable[..., None]:
+    """Return a function whose parameters are those of a stage's command, and which calls the stage."""
+
+    def call(config: Path, options: str, threads: int, **given: Any) -> None:
+        bound = dict(_bound(run, given, config_of(config, options)))
+        if "threads" in inspect.signature(run).parameters:
+            bound["threads"] = threads
+        run(**bound)
+
+    parameters = [
+        *_parameters(run),
+        _keyword("threads", Threads, 1),
+        _keyword("config", ConfigFile, CONFIG),
+        _keyword(
+            "options", Annotated[str, typer.Option(help="The stage's options as JSON, in place of --config.")], ""
+        ),
+    ]
+    call.__annotations__ = {one.name: one.annotation for one in parameters}
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return call
+
+
+def _keyword(name: str, kind: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _threads(words: Sequence[str]) -> int:
+    """Return the number after --threads; what is wrong with it is said when all is read.
+
+    >>> _threads(["--threads", "4"]), _threads(["--threads=2"]), _threads([])
+    (4, 2, 1)
+    """
+    found = re.search(r"(?:^|\0)--threads[\0=](\d+)", "\0".join(words))
+    return max(1, int(found[1])) if found else 1
+
+
+def _kinds(run: Callable[..., Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield name, type without None, and default of what is told on the command line or by the configuration."""
+    hints = typing.get_type_hints(run.__init__ if isinstance(run, type) else run)
+    for name, parameter in inspect.signature(run).parameters.items():
+        kind = _without_none(hints[name])
+        optional = kind is not hints[name] and parameter.default is parameter.empty
+        if name != "threads" and (parameter.default is parameter.empty or _is_told(kind)):
+            yield name, kind, None if optional else parameter.default
+
+
+def _is_told(kind: Any) -> bool:
+    return kind in (Path, int, str, float) or typing.get_origin(kind) is not None
+
+
+def _without_none(hint: Any) -> Any:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+        return kinds[0] if len(kinds) == 1 else hint
+    return hint
+
+
+def _parameters(run: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters of a stage's command."""
+    helps = _helps(run)
+    found: dict[str, inspect.Parameter] = {}
+    for name, kind, default in _kinds(run):
+        if kind is CorpusOptions or name == "corpus":
+            corpus = typer.Option("--corpus", help="Name of the corpus in the configuration.")
+            found["corpus"] = _keyword("corpus", Annotated[str, corpus])
+        elif dataclasses.is_dataclass(kind):
+            found |= {one.name: one for one in _parameters(kind)}
+        elif not _is_options(kind) and name != "seed":
+            found[name] = _parameter(name, kind, default, helps.get(name, ""))
+    return list(found.values())
+
+
+def _is_options(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _parameter(name: str, kind: Any, default: Any, said: str) -> inspect.Parameter:
+    required = default is inspect.Parameter.empty
+    if _is_words(kind) and not required:
+        return _keyword(name, Annotated[list[str] | None, typer.Argument(help=said)], None)
+    if required and (kind in (str, float) or _is_words(kind) or typing.get_origin(kind) is typing.Literal):
+        return _keyword(name, Annotated[float if kind is float else str, typer.Argument(help=said)])
+    flag = f"--{name.replace('_', '-')}"
+    if kind in (Path, int, str):
+        option = typer.Option(flag, help=said)
+        return _keyword(name, Annotated[kind if required else kind | None, option], default if required else None)
+    if not _is_several(kind):
+        raise TypeError(f"{name}: {kind}: no option of a command can be made of this type")
+    option = typer.Option(flag, help=said, metavar=_metavar(kind))
+    # None of a mapping may be right, such as of the checkpoints of what starts from scratch; the stage says otherwise.
+    return _keyword(name, Annotated[list[str] | None, option], None)
+
+
+def _is_words(kind: Any) -> bool:
+    return typing.get_origin(kind) is collections.abc.Sequence and typing.get_args(kind)[0] is str
+
+
+def _is_several(kind: Any) -> bool:
+    return typing.get_origin(kind) in (collections.abc.Sequence, collections.abc.Mapping)
+
+
+def _metavar(kind: Any) -> str:
+    inner = typing.get_args(kind)[1] if _is_mapping(kind) else None
+    if inner is None:
+        return "SHARDS" if typing.get_origin(kind) is collections.abc.Sequence else "TEXT"
+    return "CORPUS.KEY=SHARDS" if _is_mapping(inner) else "KEY=SHARDS"
+
+
+def _is_mapping(kind: Any) -> bool:
+    return typing.get_origin(kind) is collections.abc.Mapping
+
+
+def _helps(run: Callable[..., Any]) -> dict[str, str]:
+    """Return what the docstring of a function says of each parameter: the lines below its name."""
+    text = inspect.getdoc(run) or ""
+    section = re.search(r"(?:Parameters|Attributes)\n-+\n(.*?)(?:\n\n[A-Z]\w+\n-+|\Z)", text, re.DOTALL)
+    found = re.findall(r"^(\w[\w, ]*)\n((?:    .*(?:\n|\Z))+)", section[1] if section else "", re.MULTILINE)
+    return {name: " ".join(said.split()) for names, said in found for name in names.split(", ")}
+
+
+def _bound(run: Callable[..., Any], given: Mapping[str, Any], config: Config) -> Iterator[tuple[str, Any]]:
+    """Yield each argument of a stage's function."""
+    for name, kind, default in _kinds(run):
+        if kind is Config:
+            yield name, config
+        elif kind is CorpusOptions:
+            yield name, corpus_options(config, given["corpus"])
+        elif _is_options(kind):
+            yield name, _group(config, kind)
+        elif dataclasses.is_dataclass(kind):
+            yield name, kind(**dict(_bound(kind, given, config)))
+        elif name == "seed":
+            yield name, config.seed
+        elif given[name] is None and default is not inspect.Parameter.empty:
+            yield name, default
+        else:
+            yield (
+                name,
+                _value(kind, given[name] or [] if _is_several(kind) else given[name], f"--{name.replace('_', '-')}"),
+            )
+
+
+def _group(options: BaseModel, kind: type[BaseModel]) -> Any:
+    """Return the group of options of a class, wherever it is in the configuration."""
+    groups = [options]
+    for group in groups:
+        values = [getattr(group, name) for name in type(group).model_fields]
+        for value in values:
+            if type(value) is kind:
+                return value
+        groups += [value for value in values if isinstance(value, BaseModel)]
+    raise TypeError(f"{kind.__name__}: no group of the configuration")
+
+
+def _value(kind: Any, text: Any, option: str) -> Any:
+    """Return what was given of a parameter as its type asks for."""
+    if _is_words(kind):
+        return text.split("-") if isinstance(text, str) else list(text)
+    if typing.get_origin(kind) is collections.abc.Sequence:
+        return [file for entry in text for file in expand(entry)]
+    if not _is_mapping(kind):
+        return text
+    inner = typing.get_args(kind)[1]
+    found: dict[str, Any] = {}
+    for entry in text:
+        key, equals, value = entry.partition("=")
+        nested = _is_mapping(inner)
+        corpus, dot, rest = key.rpartition(".") if nested else ("", ".", key)
+        if not equals or not dot:
+            wanted = "CORPUS.KEY=SHARDS, such as mine.speech=FOLDER" if nested else "KEY=VALUE"
+            raise UserError(f"{option} {entry}: expected {wanted}")
+        place = found.setdefault(corpus, {}) if nested else found
+        _put(place, rest, value, typing.get_args(inner)[1] if nested else inner)
+    return found
+
+
+def _put(place: dict[str, Any], key: str, text: str, kind: Any) -> None:
+    """Put the value of a key into a mapping: files add up, of single values the last holds."""
+    if typing.get_origin(kind) is collections.abc.Sequence:
+        place.setdefault(key, []).extend(expand(text))
+    else:
+        place[key] = kind(text)

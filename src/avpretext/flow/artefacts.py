@@ -1,0 +1,600 @@
+"""The registry of the flow: every stage, a row each, and the files that it writes.
+
+One word names the rule, the command, the module's subject, the folder of results and the configuration key. Paths, the
+plan, provenance, the commands, the generated pages of the docs and the order of the flow are derived from here.
+
+Adding a stage: a module with a function `run`, a row in `STAGES`, a rule. Raise `version` whenever the output would
+change for the same input. The registry imports no stage: the workflow reads it at each start, and the stages import
+torch, MediaPipe and openSMILE.
+"""
+
+import functools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import groupby
+
+import pyarrow as pa
+
+from avpretext.flow.columns import BOOL, COMMON, FLOATS, MEDIA, PATTERNS, Column, D, F, I, L, S
+from avpretext.flow.tasks import LABELLED, Task
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One kind of file.
+
+    Attributes
+    ----------
+    place
+        Its path below the results folder, with Snakemake wildcards for what varies.
+    row
+        Of a Parquet file what a row is; of another file what it is.
+    columns
+        Names of the columns in order; a pattern such as `AU*` stands for several. Empty: it is no Parquet file.
+    own
+        Columns whose type, meaning or unit is not that of `COMMON`.
+    """
+
+    place: str
+    row: str
+    columns: str = ""
+    own: Mapping[str, Column] = field(default_factory=dict)
+
+    def column(self, name: str) -> Column | None:
+        """Return what is said of a column, or of the pattern that it matches; None if nothing is."""
+        key = self.key(name)
+        return None if key is None else {**COMMON, **self.own}[key]
+
+    def key(self, name: str) -> str | None:
+        """Return under which name or pattern a column is described, its own before the common ones."""
+        for known in (self.own, COMMON):
+            for key in known:
+                if key == name or ("*" in key and fnmatchcase(name, key.replace("[", "[[]"))):
+                    return key
+        return None
+
+    def schema(
+        self, names: Mapping[str, Sequence[str]] | None = None, types: Mapping[str, pa.DataType] | None = None
+    ) -> pa.Schema:
+        """Return the schema.
+
+        Parameters
+        ----------
+        names
+            Pattern to the names of its columns, where the configuration decides; others stand for themselves.
+        types
+            Types that the configuration decides, such as the number of landmarks.
+        """
+        fields = []
+        for name in self.columns.split():
+            kind = (types or {}).get(name) or {**COMMON, **self.own}[name].type
+            fields += [pa.field(one, kind) for one in {**PATTERNS, **(names or {})}.get(name, [name])]
+        return pa.schema(fields)
+
+    def described(self) -> Iterator[tuple[list[str], Column]]:
+        """Yield names of columns and what they mean; columns of one pattern come together."""
+        for key, group in groupby(self.schema().names, key=self.key):
+            yield list(group), {**COMMON, **self.own}[key or ""]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the flow.
+
+    Attributes
+    ----------
+    name
+        Of the rule, the command, the folder.
+    module
+        Where its function `run` is.
+    version
+        Raised whenever the output would change for the same input.
+    summary
+        What it does, in a sentence: the help of its command.
+    writes
+        Its files: the main one under an empty name, others under their own.
+    options
+        The parts of the configuration that shape its output, as dotted keys; `*`: all of it, since it shows what others
+        made.
+    but
+        Options among these that do not: in a dotted key's group, the names left out.
+    runs
+        Stages whose work it does too, so that their versions count as well as its own.
+    fixed
+        True: its output can be no other, since all who read it check its SHA-256; a file put there by hand will do.
+    refuses
+        True: it may refuse clips, whose rows are in its `rejects`.
+    """
+
+    name: str
+    module: str
+    version: int
+    summary: str
+    writes: Mapping[str, Artefact] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    but: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    fixed: bool = False
+    refuses: bool = False
+
+
+def _of_corpus(*keys: str) -> tuple[str, ...]:
+    """Return keys of the options of the corpus in question."""
+    return tuple(f"corpora.{{corpus}}.{key}" for key in keys)
+
+
+def _rejects(stage: str) -> Artefact:
+    return Artefact(f"{{corpus}}/{stage}/rejects/{{shard}}.parquet", "refused clip or file", _REFUSED, _REFUSED_OWN)
+
+
+_REFUSED = "clip_id path stage reason detail"
+_REFUSED_OWN = {"path": Column(S, "the file, relative to the folder of the corpus; null: not known")}
+_CLIPS = "clip_id path speaker label sentence level recording start_s end_s size_bytes"
+_CLIPS_OWN = {
+    "label": Column(S, "the acted emotion, where the file's name tells it"),
+    "recording": Column(S, "the long recording that it was cut from; null: a file of its own"),
+    "start_s": Column(D, "where it starts in its file; null: at the start", "s"),
+    "end_s": Column(D, "where it ends in its file; null: at the end", "s"),
+}
+_AUDIO = "clip_id speaker label duration_s samples content audio video_frames fps mix clipped fingerprint"
+_AUDIO_OWN = {
+    "label": Column(S, "as in `index`"),
+    "duration_s": Column(D, "length of the audio", "s"),
+    "samples": Column(L, "length of the audio, at 16 kHz", "samples"),
+    "content": Column(S, "hash of the samples: equal for equal audio"),
+    "audio": Column(MEDIA, "mono FLAC at 16 kHz: its bytes, and a name"),
+    "video_frames": Column(I, "frames on the video grid; 0: no video was wanted", "count"),
+    "fps": Column(D, "frames per second of the video grid", "Hz"),
+    "mix": Column(
+        S,
+        "how channels became one: `mean`; `silent_channel`, `no_speech_channel`: without that one; `inverted`: one"
+        " turned over",
+    ),
+    "clipped": Column(F, "samples at or beyond full scale", "share, 0..1"),
+    "fingerprint": Column(
+        pa.list_(pa.uint32()), "acoustic fingerprint, 24 bits for each 16 ms; 0: too quiet; null: not made"
+    ),
+}
+_OF_10_MS = {"time_s": Column(D, "middle of the frame, from the start of the clip", "s")}
+_PICTURES = "clip_id frame time_s image"
+_VECTOR = {"values": Column(FLOATS, "vector of the clip; the names of its numbers are in the provenance")}
+_PREDICTIONS = "initialisation fold seed pretraining split clip_id speaker label predicted truth probabilities"
+_PREDICTIONS_OWN = {
+    "split": Column(S, "`dev` or `test`"),
+    "label": Column(S, "the true class in words"),
+    "truth": Column(FLOATS, "`values` of the target"),
+}
+_HISTORY = "initialisation fold seed epoch split measure value"
+_LEARNT = ("seed", "chunks", "model", "finetune")
+
+
+def _predictions(stage: str, parts: str = "{setting}") -> Artefact:
+    place = f"{{corpus}}/{stage}/{parts}/predictions.parquet"
+    return Artefact(place, "clip of a run", _PREDICTIONS, _PREDICTIONS_OWN)
+
+
+def _history(stage: str, parts: str = "{setting}") -> Artefact:
+    return Artefact(f"{{corpus}}/{stage}/{parts}/history.parquet", "measure of an epoch of a run", _HISTORY)
+
+
+def _labels_of(task: Task) -> Stage:
+    """Return the stage that writes the labels of a task."""
+    value = {"value": Column(D, *task.value)}
+    if task.unit == "chunk":
+        columns = "clip_id chunk start_s end_s value label confidence threshold"
+        own = {"label": Column(pa.int8(), "1 high, 0 low; null: in the dead zone, or not measured"), **value}
+    else:
+        columns = "clip_id outcome label value confidence score_*"
+        own = {
+            "outcome": Column(
+                S, "`labelled`, `none` (no class scored enough), `ambiguous` (two scored alike), `unmeasured`"
+            ),
+            "label": Column(S, f"the {task.name}; null unless `labelled`"),
+            "confidence": Column(F, "how far the best is ahead of the second, and of the least score that counts", "0..1"),
+            "score_*": Column(F, f"score of each {task.name} of the table", "0..1"),
+            **value,
+        }  # fmt: skip
+    options = (f"labels.{task.name}", *(("chunks",) if task.unit == "chunk" else ()))
+    artefact = Artefact(f"{{corpus}}/{task.stage}/all.parquet", task.unit, columns, own)
+    return Stage(task.stage, task.module, task.version, task.summary, {"": artefact}, options)
+
+
+_ROWS = (
+    Stage(
+        "models", "avpretext.face.model_file", 1, "Fetch the face model, or the weights of py-feat, and check them.",
+        {"": Artefact("models/face_landmarker.task", "MediaPipe's face model")},
+        ("models",), fixed=True,
+    ),
+    Stage(
+        "index", "avpretext.corpora.index", 3, "List the clips of one shard of a corpus.",
+        {"": Artefact("{corpus}/index/{shard}.parquet", "clip", _CLIPS, _CLIPS_OWN),
+         "rejects": _rejects("index"),
+         "listing": Artefact(
+             "{corpus}/index/listing", "file that the run found when it began",
+             "shard path clip_id speaker label sentence level start_s end_s size_bytes mtime_ns reason detail",
+             {**_CLIPS_OWN, "shard": Column(I, "the shard that it belongs to"),
+              "mtime_ns": Column(L, "when the file was changed", "ns"),
+              "reason": Column(S, "why it is refused; null: it is a clip")})},
+        _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers", "speaker_folder"),
+        refuses=True,
+    ),
+    Stage(
+        "segment", "avpretext.segment.cut", 4,
+        "Cut long recordings into clips: fixed windows, or where someone speaks and one face is seen.",
+        {"": Artefact("{corpus}/segment/{shard}.parquet", "clip, whole files or cut from them", _CLIPS, _CLIPS_OWN),
+         "rejects": _rejects("segment")},
+        ("segment", *_of_corpus("video")), refuses=True,
+    ),
+    Stage(
+        "split", "avpretext.media.split", 5, "Decode each video once, into audio and frames on one clock.",
+        {"audio": Artefact("{corpus}/split/audio/{shard}.parquet", "clip", _AUDIO, _AUDIO_OWN),
+         "frames": Artefact("{corpus}/split/frames/{shard}.parquet",
+                            "video frame; removed once landmarks are found", _PICTURES),
+         "rejects": _rejects("split")},
+        ("split",), but=("keep_frames",), refuses=True,
+    ),
+    Stage(
+        "watch", "avpretext.face.watch", 1,
+        "Decode each video once and follow the face meanwhile: `split` and `landmarks` without storing frames.",
+        {}, ("split", "landmarks"), but=("keep_frames", "jpeg_quality"), runs=("split", "landmarks"),
+    ),
+    Stage(
+        "speed", "avpretext.sound.speed", 1,
+        "Play clips faster or slower, so that training hears more speakers than there are.",
+        {"": Artefact("{corpus}@{speed}/split/audio/{shard}.parquet", "clip, played at another speed",
+                      _AUDIO, _AUDIO_OWN)},
+    ),
+    Stage(
+        "speech", "avpretext.sound.speech", 2, "Compute openSMILE low-level descriptors, energy and loudness.",
+        {"": Artefact(
+            "{corpus}/speech/{shard}.parquet", "10 ms of a clip", "clip_id frame time_s energy loudness DESCRIPTOR",
+            {**_OF_10_MS,
+             "energy": Column(F, "root mean square of the 25 ms around the middle", "1 is full scale"),
+             "loudness": Column(F, "openSMILE's sum of the auditory spectrum"),
+             "DESCRIPTOR": Column(
+                 F, "each low-level descriptor of `speech.feature_set`, under openSMILE's name", "openSMILE's")}),
+         "rejects": _rejects("speech")},
+        ("speech",), refuses=True,
+    ),
+    Stage(
+        "log_mel", "avpretext.sound.log_mel", 1, "Compute log-mel spectrograms.",
+        {"": Artefact(
+            "{corpus}/log_mel/{shard}.parquet", "10 ms of a clip", "clip_id frame time_s mel[*]",
+            {**_OF_10_MS, "mel[*]": Column(
+                F, "natural logarithm of the power in a mel band, the lowest first; `log_mel.bands` columns")})},
+        ("log_mel",),
+    ),
+    Stage(
+        "phones", "avpretext.orofacial.phones", 1, "Find when each phone is spoken, and which viseme it is.",
+        {"": Artefact(
+            "{corpus}/phones/{shard}.parquet", "phone of a clip; they follow each other without gaps",
+            "clip_id start_s end_s phone viseme confidence",
+            {"phone": Column(S, "in ARPABET, without stress; `SIL` where nobody speaks"),
+             "viseme": Column(S, "class of phones that look alike; see phones.md"),
+             "confidence": Column(F, "how sure the backend is; null: it does not tell", "0..1")}),
+         "rejects": _rejects("phones")},
+        ("phones", *_of_corpus("path", "reader", "table", "outside", "transcripts", "truth")),
+    ),
+    Stage(
+        "landmarks", "avpretext.face.landmarks", 2, "Track the face with MediaPipe: landmarks, blendshapes, head pose.",
+        {"": Artefact(
+            "{corpus}/landmarks/{shard}.parquet", "video frame",
+            "clip_id frame time_s detected faces landmarks blendshapes pitch_deg yaw_deg roll_deg width height",
+            {"detected": Column(BOOL, "true where a face was found; what is measured of it is null elsewhere"),
+             "faces": Column(pa.int16(), "how many faces were seen", "count"),
+             "landmarks": Column(
+                 pa.list_(F, 3 * 478), "x, y, z of each point in turn: 478 of MediaPipe, or dlib's 68", "pixels"),
+             "blendshapes": Column(pa.list_(F, 52), "52 of ARKit, in MediaPipe's order", "0..1"),
+             "pitch_deg": Column(F, "of the head; above 0: the face looks down", "degrees"),
+             "yaw_deg": Column(F, "above 0: the nose turns to the right of the picture", "degrees"),
+             "roll_deg": Column(F, "above 0: the head tilts counter-clockwise in the picture", "degrees"),
+             "width": Column(I, "of the stored frame", "pixels"), "height": Column(I, "of the stored frame", "pixels")}),
+         "rejects": _rejects("landmarks"),
+         "preview": Artefact("{corpus}/landmarks/preview/{shard}.parquet",
+                             "frame of the one clip that the report shows", _PICTURES),
+         "thumbnails": Artefact("{corpus}/landmarks/thumbnails/{shard}.parquet", "small face, up to five per clip",
+                                _PICTURES)},
+        ("landmarks",), refuses=True,
+    ),
+    Stage(
+        "motion", "avpretext.face.motion", 2, "Measure landmark speed per face region, head motion removed.",
+        {"": Artefact(
+            "{corpus}/motion/{shard}.parquet", "video frame", "clip_id frame time_s speed_*",
+            {"speed_*": Column(F, "mean speed of the landmarks of the region, head motion removed; null: no face",
+                               "distances between the outer eye corners per second")})},
+        ("motion",),
+    ),
+    Stage(
+        "neutral", "avpretext.action_units.neutral", 2, "Estimate each speaker's resting face.",
+        {"": Artefact(
+            "{corpus}/neutral/all.parquet", "person and measure", "group measure location spread frames",
+            {"measure": Column(S, "a blendshape or a distance of landmarks; see action-units.md"),
+             "location": Column(D, "its value in the resting face", "the measure's"),
+             "spread": Column(D, "how it scatters around that", "the measure's")})},
+        ("action_units.calibration",),
+    ),
+    Stage(
+        "action_units", "avpretext.action_units.backends", 4,
+        "Measure action unit intensities, by the backend that the configuration names.",
+        {"": Artefact("{corpus}/action_units/{shard}.parquet", "video frame", "clip_id frame time_s AU*")},
+        ("action_units",),
+    ),
+    Stage(
+        "resting_shape", "avpretext.orofacial.resting_shape", 1, "Find the shape of each speaker's lower face at rest.",
+        {"": Artefact(
+            "{corpus}/resting_shape/all.parquet", "person", "group frames points blendshapes",
+            {"points": Column(pa.list_(D), "x and y of each point of lips, jaw and lower cheeks at rest",
+                              "eye distances"),
+             "blendshapes": Column(pa.list_(D), "those of mouth and jaw at rest", "0..1")})},
+    ),
+    Stage(
+        "lower_face", "avpretext.orofacial.lower_face", 1,
+        "Measure how lips, jaw and lower cheeks move from rest, head pose removed.",
+        {"": Artefact(
+            "{corpus}/lower_face/{shard}.parquet", "video frame", "clip_id frame time_s movement blendshapes",
+            {"movement": Column(pa.list_(F, 122), "x and y of each point from the resting shape, head pose removed;"
+                                " null: no face", "eye distances"),
+             "blendshapes": Column(pa.list_(F, 28), "those of mouth and jaw, less those at rest; null: no face",
+                                   "-1..1")})},
+    ),
+    Stage(
+        "rejects", "avpretext.corpora.rejects", 2, "Gather refused clips; stop when too much of the corpus is refused.",
+        {"": Artefact("{corpus}/rejects/all.parquet", "refused clip or file", _REFUSED, _REFUSED_OWN)},
+        ("rejects",),
+    ),
+    *(_labels_of(task) for task in LABELLED.values()),
+    Stage(
+        "pretrain", "avpretext.training.pretrain", 4,
+        "Pre-train the speech encoder on a set of pretext tasks, once for each seed.",
+        {"checkpoint": Artefact("pretrain/{aggregator}/{tasks}/{seed}/checkpoint.safetensors",
+                                "the weights: what fine-tuning starts from"),
+         "history": Artefact(
+             "pretrain/{aggregator}/{tasks}/history.parquet", "measure of an epoch", "seed epoch split measure value",
+             {"seed": Column(I, "number of the pre-training, from 0"),
+              "split": Column(S, "`train`, or `dev`: the held-out speakers"),
+              "measure": Column(S, "`loss`, `energy_uar`, ...")})},
+        ("seed", "chunks", "model", "pretrain"), but=("task_sets", "threads"),
+    ),
+    Stage(
+        "targets", "avpretext.corpora.targets", 3,
+        "Say what is to be learnt of each clip: a class, several, shares of them, or a number.",
+        {"": Artefact(
+            "{corpus}/targets/{target}.parquet", "clip", "clip_id speaker label values votes",
+            {"label": Column(S, "the class in words, joined by + if several; null: none, or a number is learnt"),
+             "values": Column(FLOATS, "one-hot, several ones, shares, or the number; null: no label; the provenance has"
+                              " the classes"),
+             "votes": Column(FLOATS, "raters who chose each class; null: no raters", "count")})},
+        _of_corpus("path", "reader", "parts", "table", "outside", "segment", "ties", "label_map"),
+    ),
+    Stage(
+        "folds", "avpretext.corpora.folds", 3,
+        "Divide the clips into train, dev and test by a protocol, and check that nothing leaks.",
+        {"": Artefact(
+            "{corpus}/folds/{setting}.parquet", "clip in a fold", "fold name part corpus clip_id speaker copy_of",
+            {"name": Column(S, "name of the fold"),
+             "speaker": Column(S, "who speaks; where that is not known, the path of the file"),
+             "part": Column(S, "`train`, `dev`, `test`; `dropped`: a copy of audio of another part"),
+             "copy_of": Column(S, "of a clip dropped: corpus and clip that it is a copy of")})},
+        ("seed", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "protocol", "speaker_folder")),
+    ),
+    Stage(
+        "co_occurrence", "avpretext.training.co_occurrence", 1,
+        "Count the emotions that raters name together in the training clips, for the penalty loss.",
+        {"": Artefact(
+            "{corpus}/co_occurrence/{setting}.parquet", "pair of classes in a fold",
+            "fold target predicted count frequency penalty",
+            {"target": Column(S, "the class that is true"),
+             "count": Column(D, "training clips in which raters named both; on the diagonal, the class", "clips"),
+             "frequency": Column(D, "`count` over that of the predicted class with itself", "0..1"),
+             "penalty": Column(D, "1 - frequency", "0..1")})},
+    ),
+    Stage(
+        "finetune", "avpretext.training.finetune", 5,
+        "Fine-tune for emotion recognition: every fold and seed of one initialisation.",
+        {"predictions": _predictions("finetune", "{setting}/{variant}/{initialisation}"),
+         "history": _history("finetune", "{setting}/{variant}/{initialisation}")},
+        _LEARNT, but=("checkpoints", "threads"),
+    ),
+    Stage(
+        "export", "avpretext.training.export", 2,
+        "Train on all labelled clips; write the model as a folder for `avpretext predict`.",
+        {"model": Artefact("{corpus}/export/{setting}/{exported}/model.json", "what the model is"),
+         "weights": Artefact("{corpus}/export/{setting}/{exported}/model.safetensors", "its weights")},
+        (*_LEARNT, "export.networks", "split.trim_db", "split.fps", "split.min_duration_s", "split.max_duration_s"),
+        but=("checkpoints", "threads", "seeds"),
+    ),
+    Stage(
+        "deepemocluster", "avpretext.training.deepemocluster", 2,
+        "Train DeepEmoCluster, half of whose labels are k-means clusters: every fold and seed.",
+        {"predictions": _predictions("deepemocluster"), "history": _history("deepemocluster")},
+        ("seed", "chunks", "deepemocluster", "finetune.class_balance", "finetune.label_smoothing"),
+    ),
+    Stage(
+        "functionals", "avpretext.sound.functionals", 2,
+        "Compute openSMILE functionals, one vector per clip, for the baseline.",
+        {"": Artefact("{corpus}/functionals/{shard}.parquet", "clip", "clip_id values", _VECTOR)}, ("functionals",),
+    ),
+    Stage(
+        "statistics", "avpretext.sound.statistics", 1,
+        "Compute statistics over time of per-frame features, one vector per clip, for the baseline.",
+        {"": Artefact("{corpus}/statistics/{shard}.parquet", "clip", "clip_id values", _VECTOR)}, ("statistics",),
+    ),
+    Stage(
+        "baseline", "avpretext.training.baseline", 4,
+        "Train support vector machines on one vector per clip: what the networks are compared with.",
+        {"predictions": _predictions("baseline")}, ("baseline",),
+    ),
+    Stage(
+        "ensemble", "avpretext.training.ensemble", 2,
+        "Let trained systems predict together, by the mean of their probabilities.",
+        {"predictions": _predictions("ensemble")}, ("ensemble",),
+    ),
+    Stage(
+        "orofacial_system", "avpretext.orofacial.train", 2,
+        "Train a model that moves a face by speech: every fold and seed of one system.",
+        {"predictions": Artefact(
+            "orofacial/{system}/predictions.parquet", "video frame of a test clip of a run",
+            "fold seed corpus clip_id speaker frame movement truth viseme true_viseme",
+            {"movement": Column(pa.list_(F, 122), "predicted x and y of each point of `lower_face`, from the resting"
+                                " shape", "eye distances"),
+             "truth": Column(pa.list_(F, 122), "the same, measured; null: no face was seen", "eye distances"),
+             "viseme": Column(S, "the predicted class of phones; see phones.md"),
+             "true_viseme": Column(S, "the class of the phone that is spoken; null: not known")}),
+         "clips": Artefact(
+            "orofacial/{system}/clips.parquet", "test clip of a run",
+            "fold seed corpus clip_id speaker emotion predicted probabilities",
+            {"emotion": Column(S, "the true emotion; null: not known"),
+             "predicted": Column(S, "the predicted emotion"),
+             "probabilities": Column(FLOATS, "of each emotion, in the order of the provenance", "0..1")}),
+         "history": Artefact(
+            "orofacial/{system}/history.parquet", "measure of an epoch of a run", "fold seed epoch split measure value",
+            {"split": Column(S, "`train` or `dev`")}),
+         "model": Artefact("orofacial/{system}/model/model.json", "what the model is"),
+         "weights": Artefact("orofacial/{system}/model/weights.safetensors", "its weights")},
+        ("seed", "split.fps", "speech", "log_mel", "phones.visemes", "orofacial"),
+        but=("corpora", "systems", "threads", "checkpoint", "films", "film_system"),
+    ),
+    Stage(
+        "orofacial_tables", "avpretext.orofacial.orofacial_page", 2,
+        "Score the orofacial systems on speakers never heard: tables and a page.",
+        {"tables": Artefact("tables/{table}", "`orofacial.csv`, `orofacial.md`, ..."),
+         "page": Artefact("orofacial.html", "a page of them")},
+        ("*",),
+    ),
+    Stage(
+        "film", "avpretext.orofacial.film", 1,
+        "Film test clips: the video, the face that was seen, the face that the speech moves; with sound.",
+        {"": Artefact("orofacial/films", "a folder of films")}, ("*",),
+    ),
+    Stage(
+        "evaluate", "avpretext.evaluation.evaluate", 3,
+        "Score predictions: metrics, intervals, paired tests against scratch.",
+        {"metrics": Artefact(
+            "{corpus}/evaluate/{setting}/metrics.parquet", "measure of a system",
+            "initialisation measure class value ci_low ci_high mean std seed_std runs seeds pretrainings speakers clips",
+            {"value": Column(D, "over all test clips, folds pooled, averaged over seeds", "0..1; CCC and r: -1..1"),
+             "mean": Column(D, "mean over runs", "as `value`"), "std": Column(D, "deviation over runs", "as `value`"),
+             "seed_std": Column(D, "deviation over the trainings that `seeds` counts; null: a single one",
+                                "as `value`")}),
+         "runs": Artefact("{corpus}/evaluate/{setting}/runs.parquet", "measure of a run",
+                          "initialisation fold seed pretraining measure class value"),
+         "seeds": Artefact(
+            "{corpus}/evaluate/{setting}/seeds.parquet", "measure of a seed",
+            "initialisation seed pretraining measure value difference",
+            {"seed": Column(I, "number of the run within each fold, from 0"),
+             "value": Column(D, "over all test clips, folds pooled", "0..1; CCC and r: -1..1"),
+             "difference": Column(D, "`value` minus that of scratch with the same seed; null: it has no such seed",
+                                  "as `value`")}),
+         "comparisons": Artefact(
+            "{corpus}/evaluate/{setting}/comparisons.parquet", "measure of a system beside another",
+            "initialisation baseline measure difference ci_low ci_high p_value p_holm std_error df speakers seeds"
+            " pretrainings family",
+            {"baseline": Column(S, "what it is compared with"),
+             "p_value": Column(D, "of no difference, over speakers and trainings", "0..1"),
+             "p_holm": Column(D, "the same, corrected over the family (Holm)", "0..1"),
+             "std_error": Column(D, "of the difference, over speakers and trainings", "as `value`"),
+             "df": Column(D, "degrees of freedom of the standard error"),
+             "family": Column(S, "`pretext`: sets of tasks; `baseline`: what stands beside")}),
+         "confusion": Artefact(
+            "{corpus}/evaluate/{setting}/confusion.parquet", "true and predicted class",
+            "initialisation label predicted count share",
+            {"label": Column(S, "the true class"), "count": Column(D, "clips, seeds averaged", "clips"),
+             "share": Column(D, "of the clips of the true class", "0..1")})},
+        ("seed", "evaluate"),
+    ),
+    Stage(
+        "card", "avpretext.evaluation.card", 2,
+        "Write what is to be known of an exported model: scores, intended use, limits, licences.",
+        {"readme": Artefact("{corpus}/export/{setting}/{exported}/README.md", "what is to be known before it is used"),
+         "card": Artefact("{corpus}/export/{setting}/{exported}/card.json", "the same, for programs")},
+        _of_corpus("reader", "synthetic"),
+    ),
+    Stage(
+        "manifest", "avpretext.run.manifest", 1,
+        "List what the run made: every artefact, from what, with which options and on which machine.",
+        {"": Artefact("manifest.json", "what was made; `avpretext.open` reads it")}, ("*",),
+    ),
+    Stage(
+        "ablate", "avpretext.report.ablation_page", 2, "Compare initialisations, losses and aggregators: tables and a page.",
+        {"tables": Artefact("tables/{table}", "`ablation.csv`, `ablation.md`, `ablation.tex`, ..."),
+         "page": Artefact("ablation.html", "a page of them")},
+        ("*",),
+    ),
+    Stage(
+        "tables", "avpretext.evaluation.tables", 4, "Write the result tables: CSV, Markdown, LaTeX.",
+        {"": Artefact("tables/{table}", "a result table")}, ("*",),
+    ),
+    Stage(
+        "report", "avpretext.report.page", 4, "Write the report: one self-contained HTML page.",
+        {"": Artefact("report.html", "what was done, to what, and what came of it")}, ("*",),
+    ),
+)  # fmt: skip
+
+STAGES = {stage.name: stage for stage in _ROWS}
+"""Every stage by its name, in the order of the flow."""
+
+_TRUTH = {
+    "corpus": Column(S, "part of the demo: `labelled`, `unlabelled`"),
+    "emotion": Column(S, "the emotion that the face shows and the voice has"),
+    "text": Column(S, "what is said, in words"),
+    "vocal_energy": Column(D, "arousal that the voice was made with, the emotion's and the clip's"),
+    "facial_activation": Column(D, "mean speed of the action units: |change| summed over units", "per second"),
+    "AU*": Column(F, "intensity that the face was made with; 0 for units it cannot show", "0..1"),
+    "phoneme": Column(S, "espeak-ng's name of it"),
+}
+TRUTH = {
+    "clips": Artefact(
+        "truth/clips.parquet", "clip", "corpus clip_id speaker emotion sentence text vocal_energy facial_activation",
+        _TRUTH,
+    ),
+    "action_units": Artefact(
+        "truth/action_units.parquet", "video frame", "corpus clip_id frame time_s AU*", _TRUTH
+    ),
+    "phonemes": Artefact("truth/phonemes.parquet", "phoneme", "corpus clip_id start_s end_s phoneme", _TRUTH),
+}  # fmt: skip
+"""What the demo corpus knows of itself, below its folder."""
+
+ARTEFACTS = {
+    f"{stage.name}.{part}" if part else stage.name: artefact
+    for stage in STAGES.values()
+    for part, artefact in stage.writes.items()
+}
+"""Every kind of file by its name: the stage, then a dot and the part unless it is the stage's main file."""
+
+
+def stage_of(artefact: str) -> str:
+    """Return the stage that writes an artefact.
+
+    >>> stage_of("landmarks.thumbnails")
+    'landmarks'
+    """
+    return artefact.partition(".")[0]
+
+
+def schema(
+    artefact: str, names: Mapping[str, Sequence[str]] | None = None, types: Mapping[str, pa.DataType] | None = None
+) -> pa.Schema:
+    """Return the schema of a kind of file, see `Artefact.schema`.
+
+    >>> schema("log_mel", {"mel[*]": ["mel[0]", "mel[1]"]}).names
+    ['clip_id', 'frame', 'time_s', 'mel[0]', 'mel[1]']
+    """
+    return ARTEFACTS[artefact].schema(names, types)
+
+
+@functools.cache
+def _pattern(artefact: str) -> re.Pattern[str]:
+    place = re.escape(ARTEFACTS[artefact].place)
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", place))
+
+
+def parts_of(artefact: str, place: str) -> dict[str, str] | None:
+    """Return the wildcards of a path below the results folder; None if it is no such artefact.
+
+    >>> parts_of("finetune.history", "c/finetune/voice.chou/base.mean/scratch/history.parquet")["initialisation"]
+    'scratch'
+    """
+    found = _pattern(artefact).fullmatch(place)
+    return None if found is None else found.groupdict()

@@ -1,0 +1,94 @@
+"""The signature of a stage: the part of a configuration that shapes its output, and its version, as a line of JSON.
+
+It is a param of the stage's rule, so that an edit redoes the stages that read it, what follows, and nothing else. The
+rule hands it to the command, which reads it back. What says where a stage runs is not in it, see `PLACES`.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from avpretext.config import Config
+from avpretext.config_file import parse
+from avpretext.flow.artefacts import STAGES
+from avpretext.options.base import settled
+
+PLACES = "AVPRETEXT_PLACES"
+"""Environment variable with the options that say where a stage runs, as JSON: devices, paths of programs.
+
+Snakemake watches params and the text of commands, not the environment: another device redoes nothing.
+"""
+
+WHOLE = ("*",)
+"""The options of a stage that shows what others made: all."""
+
+
+def options_of(stage: str, config: Config, corpus: str | None = None) -> dict[str, Any]:
+    """Return the part of the configuration that shapes a stage, as plain values under their dotted keys.
+
+    >>> from avpretext.config_file import parse
+    >>> config = parse({"corpora": {"mine": {"path": ".", "use": ["pretrain"]}}})
+    >>> options_of("speech", config)
+    {'speech': {'feature_set': 'ComParE_2016', 'deltas': False}}
+    """
+    if STAGES[stage].options == WHOLE:
+        return settled(config)
+    keys = [key.format(corpus=corpus) for key in STAGES[stage].options]
+    return {key: _plain(_at(config, key), STAGES[stage].but) for key in keys}
+
+
+def _at(config: Config, key: str) -> Any:
+    """Return the value under a dotted key."""
+    value: Any = config
+    for part in key.split("."):
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
+    return value
+
+
+def _plain(value: Any, but: tuple[str, ...]) -> Any:
+    if not isinstance(value, BaseModel):
+        return value
+    return {name: entry for name, entry in settled(value).items() if name not in but}
+
+
+def signature(stage: str, config: Config, corpus: str | None = None) -> str:
+    """Return version and options of a stage as one line of JSON: the value that Snakemake watches."""
+    versions = [STAGES[name].version for name in (stage, *STAGES[stage].runs)]
+    version = versions if len(versions) > 1 else versions[0]
+    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True, allow_nan=False)
+
+
+def parse_signature(text: str) -> Config:
+    """Return a configuration with the options of a signature and of `PLACES`; all others have their defaults."""
+    values = json.loads(text)
+    values.pop("version", None)
+    if "results" in values:  # all of a configuration
+        return parse(values, "--options")
+    tree: dict[str, Any] = {}
+    for key, value in values.items():
+        *groups, name = key.split(".")
+        place = tree
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[name] = value
+    _put(tree, json.loads(os.environ.get(PLACES, "{}")))
+    corpora = tree.setdefault("corpora", {"none": {}})
+    for corpus in list(corpora.values()):
+        for other in corpus.get("protocol", {}).get("train", []):
+            corpora.setdefault(other, {})
+    for corpus in corpora.values():
+        corpus["use"] = []  # shapes no artefact
+        corpus.setdefault("path", ".")  # of no matter to stages that are not given it
+    return parse(tree, "--options")
+
+
+def _put(tree: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Put values into a tree of groups, whose other values stay."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            _put(tree.setdefault(name, {}), value)
+        else:
+            tree[name] = value
