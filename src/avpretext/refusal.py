@@ -72,7 +72,7 @@ UNREADABLE = Refusal("unreadable", "not a file that can be read: a broken link, 
 
 
 def refuse_path(path: str, size_bytes: int | None = None) -> Refusal | None:
-    """Return why a file cannot be decoded, None if it may be; without `size_bytes` the disk is asked."""
+    """Return why a file cannot be decoded, None if it may be; a size that is not given is asked of the disk."""
     if not os.access(path, os.R_OK) or (size_bytes is None and not os.path.isfile(path)):
         if is_annexed(path):
             return Refusal("unreadable", _FETCH)

@@ -93,22 +93,20 @@ def test_the_memory_of_a_container_counts(tmp_path: Path) -> None:
     assert hardware.memory_gb(tmp_path) == 0.05
 
 
-def test_a_gpu_is_missing_only_where_it_is_asked_for() -> None:
-    check = hardware.gpu([], driver=lambda: False)
+def test_a_gpu_is_missing_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "_driver", lambda: False)
+    monkeypatch.setattr(hardware, "_ask_torch", None)  # without a driver torch is not asked
+    check = hardware.gpu([])
     assert (check.status, check.needed) == ("missing", False)
-    check = hardware.gpu(["pretrain.device"], driver=lambda: False)
+    check = hardware.gpu(["pretrain.device"])
     assert (check.status, check.needed, check.fix) == ("missing", True, "set pretrain.device: cpu")
-    check = hardware.gpu(["pretrain.device"], driver=lambda: True, ask=lambda: "False")
+    monkeypatch.setattr(hardware, "_driver", lambda: True)
+    monkeypatch.setattr(hardware, "_ask_torch", lambda: "False")
+    check = hardware.gpu(["pretrain.device"])
     assert (check.status, check.fix) == ("missing", "install a CUDA build of torch")
-    check = hardware.gpu([], driver=lambda: True, ask=lambda: "NVIDIA H100")
+    monkeypatch.setattr(hardware, "_ask_torch", lambda: "NVIDIA H100")
+    check = hardware.gpu([])
     assert (check.status, check.found) == ("ok", "NVIDIA H100")
-
-
-def test_torch_is_not_asked_without_a_driver() -> None:
-    def fail() -> str:
-        raise AssertionError("asked")
-
-    hardware.gpu(["finetune.device"], driver=lambda: False, ask=fail)
 
 
 def test_slurm_is_found_by_its_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

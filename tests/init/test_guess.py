@@ -7,7 +7,7 @@ import pytest
 from avpretext.config import CorpusOptions
 from avpretext.errors import UserError
 from avpretext.init import guess
-from avpretext.init.guess import Found
+from avpretext.init.guess import FoundCorpus
 
 CREMA_D = [f"AudioWAV/{actor}_DFA_{emotion}_XX.wav" for actor in (1001, 1002, 1003) for emotion in ("ANG", "HAP")]
 
@@ -28,7 +28,7 @@ def test_a_corpus_is_known_by_its_names(files: list[str], expected: tuple[str, b
     assert guess.guess_reader(sorted(files)) == expected
 
 
-def found_in(folder: Path, files: list[str], **options: object) -> Found:
+def found_in(folder: Path, files: list[str], **options: object) -> FoundCorpus:
     for name in files:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -175,11 +175,13 @@ def of_setting(function):
 
 def keyed(function):
     """Return an input: files that the command wants by name, from a function of wildcards to {name: files}."""
-    return lambda wildcards: [
-        snakemake.io.flag(file, "name", name)
-        for name, files in asked(function, wildcards).items()
-        for file in files
-    ]
+
+    def files(wildcards):
+        named = asked(function, wildcards)
+        return [file for of_name in named.values() for file in of_name]
+
+    files.named = function
+    return files
 
 
 def learnt(artefact):
@@ -191,11 +193,9 @@ def learnt(artefact):
     )
 
 
-def keyed_targets(wildcards):
-    """Return an input: the tables of label targets of a setting, by corpus."""
-    return keyed(lambda _: PLAN.target_tables(wildcards.corpus, wildcards.setting))(
-        wildcards
-    )
+def targets_of(wildcards):
+    """Return {corpus: table of label targets} of a setting."""
+    return PLAN.target_tables(wildcards.corpus, wildcards.setting)
 
 
 def heard(training, artefacts):
@@ -251,32 +251,36 @@ def stage(name, words="", folder=False, **more):
         return signature(name, chosen, getattr(wildcards, "corpus", None))
 
     def arguments(wildcards, input, output):
-        told = words
-        if callable(words):
-            told = words(wildcards)
+        told = words(wildcards) if callable(words) else words
         for wildcard, value in wildcards.items():
             told = told.replace(f"{{{wildcard}}}", shlex.quote(value))
         outputs = {"output": [os.path.dirname(output[0])]} if folder else output
-        return " ".join([told, *flags(input), *flags(outputs)])
+        functions = dict(workflow.get_rule(name).input.items())
+        said = [told]
+        for option, files in input.items():
+            named = getattr(functions.get(option), "named", lambda _: {"": files})
+            said += flags(option, named(wildcards))
+        for option, files in outputs.items():
+            said += flags(option, {"": files})
+        return " ".join(said)
 
     return {"stage": name, "options": options, "arguments": arguments, **more}
 
 
-def flags(files):
-    """Yield command-line options for named files: all shards of a folder as FOLDER@COUNT, those with a name NAME=..."""
-    for option, paths in files.items():
+def flags(option, named):
+    """Return the command-line options for files by name: all shards of a folder as FOLDER@COUNT, a name as NAME=..."""
+    said = []
+    for name, files in named.items():
         groups = {}
-        for file in [paths] if isinstance(paths, str) else paths:
-            name = getattr(file, "flags", {}).get("name")
+        for file in [files] if isinstance(files, str) else files:
             folder, base = os.path.split(file)
-            shard = base.removesuffix(".parquet").isdigit() and not isinstance(
-                paths, str
-            )
-            groups.setdefault((name, folder if shard else str(file)), []).append(file)
-        for (name, place), members in groups.items():
-            text = place if members[0] == place else f"{place}@{len(members)}"
-            told = text if name is None else f"{name}={text}"
-            yield f"--{option.replace('_', '-')} {shlex.quote(told)}"
+            shard = base.removesuffix(".parquet").isdigit()
+            groups.setdefault(folder if shard else file, []).append(file)
+        for place, members in groups.items():
+            text = members[0] if len(members) == 1 else f"{place}@{len(members)}"
+            value = shlex.quote(f"{name}={text}" if name else text)
+            said.append(f"--{option.replace('_', '-')} {value}")
+    return said
 
 
 # What a job needs.

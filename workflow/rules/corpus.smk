@@ -42,7 +42,7 @@ rule folds:
         of_corpus(PLAN.annotations),
         of_corpus(PLAN.protocol_lists),
         clips=learnt("clips"),
-        targets=keyed_targets,
+        targets=keyed(targets_of),
         audio=learnt("split.audio"),
     output:
         output=path("folds"),

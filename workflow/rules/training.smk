@@ -51,7 +51,7 @@ rule finetune:
     input:
         learnt_rejects,
         features=learnt_features,
-        targets=keyed_targets,
+        targets=keyed(targets_of),
         folds=path("folds"),
         co_occurrence=co_occurrence,
         starts=start,
@@ -73,7 +73,7 @@ rule export:
     input:
         learnt_rejects,
         features=learnt_features,
-        targets=keyed_targets,
+        targets=keyed(targets_of),
         folds=path("folds"),
         histories=keyed(
             lambda wildcards: PLAN.export_histories(
@@ -97,7 +97,7 @@ rule export:
 
 rule co_occurrence:
     input:
-        targets=keyed_targets,
+        targets=keyed(targets_of),
         folds=path("folds"),
     output:
         output=path("co_occurrence"),
@@ -115,7 +115,7 @@ rule deepemocluster:
         learnt_rejects,
         features=heard("deepemocluster", ["log_mel"]),
         index=unlabelled_clips,
-        targets=keyed_targets,
+        targets=keyed(targets_of),
         folds=path("folds"),
     output:
         predictions=path("deepemocluster.predictions"),
@@ -135,7 +135,7 @@ rule baseline:
     input:
         learnt_rejects,
         vectors=heard("baseline", CONFIG.baseline.vectors),
-        targets=keyed_targets,
+        targets=keyed(targets_of),
         folds=path("folds"),
     output:
         output=path("baseline.predictions"),

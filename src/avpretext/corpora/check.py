@@ -18,7 +18,7 @@ from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
 from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
 from avpretext.corpora.leaks import equal_names
-from avpretext.corpora.listening import Heard, Which, copies_between, findings_of, listen, sound_of
+from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, sound_of
 from avpretext.corpora.overview import Overview
 from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
@@ -377,7 +377,7 @@ def _of_folds(options: CorpusOptions, reader: Reader, clips: pl.DataFrame, class
 def _beside(
     options: CorpusOptions,
     speakers: Iterable[str | None],
-    heard: Sequence[Heard],
+    heard: Sequence[HeardClip],
     other: CorpusOptions,
     listened: Which,
 ) -> list[Finding]:

@@ -63,9 +63,9 @@ def run(
         in several parts of a fold; a part is empty.
     """
     check_protocol(options)
-    protocol = options.protocol
-    needed = [corpus, *protocol.train] if protocol.name == "cross_corpus" else [corpus]
-    if protocol.name == "cross_corpus":
+    protocol, across = options.protocol, options.protocol.name == "cross_corpus"
+    needed = [corpus, *protocol.train] if across else [corpus]
+    if across:
         _check_corpora(corpus, protocol, targets)
     index = shards.read(clips[corpus], ["clip_id", "path", "recording", "start_s"]).sort("clip_id")
     folder = reader_of(options).speaker_folder(options, index["path"].to_list())
@@ -75,26 +75,37 @@ def run(
         learnable = with_recordings(learnable)
     labels = pl.concat([_read_labels(name, targets[name]) for name in needed])
     told = caveats(learnable, labels.join(learnable, on=["corpus", "clip_id"], how="semi"), folder)
-    names = []
-    if protocol.name == "cross_corpus":  # corpora may use the same names for different speakers
-        readers = {name: shards.read_provenance(targets[name]).get("options", {}).get("reader") for name in needed}
-        names = equal_names(learnable, corpus, readers)
-        learnable = of_several(learnable, readers)
+    learnable, names = _told_apart(learnable, corpus, targets) if across else (learnable, [])
     division = divide(options, index, learnable, seed, corpus)
-    rows = pl.concat([protocols.assign(fold, learnable) for fold in division.folds])
-    leaks = speaker_leaks(rows.with_columns(speaker="person"), protocol.allow_speaker_leaks)
-    rows, copies = without_duplicates(rows, protocol.duplicates)
-    check_parts(rows, division.needs_dev)
+    rows, leaks, copies = _apart(division, learnable, protocol)
     lacking, covered = coverage(rows, labels)
     warnings = [*(found.meaning for found in [*covered, *told] if found.wrong), *names]
     notes = [*division.warnings, *(found.meaning for found in [*covered, *told] if not found.wrong)]
     notes += _of_tables(options, targets[corpus])
     for warning in (*warnings, *notes, *leaks, *copies):
         print(f"folds: warning: {setting}: {warning}", file=sys.stderr)
-    table = _ordered(rows, protocol.name == "cross_corpus")
+    table = _ordered(rows, across)
     made_by = _made_by(table, options, division, seed, setting=setting, speaker_leaks=bool(leaks))
     made_by |= {"warnings": warnings, "notes": notes, "lacking": lacking}
     shards.write_table(output, table, schema_of("folds"), made_by)
+
+
+def _told_apart(learnable: pl.DataFrame, corpus: str, targets: Mapping[str, Path]) -> tuple[pl.DataFrame, list[str]]:
+    """Return the clips of several corpora, whose speakers may have the same names, and warnings of these names."""
+    made_by = {name: shards.read_provenance(targets[name]) for name in learnable["corpus"].unique(maintain_order=True)}
+    readers = {name: of.get("options", {}).get("reader") for name, of in made_by.items()}
+    return of_several(learnable, readers), equal_names(learnable, corpus, readers)
+
+
+def _apart(
+    division: Division, learnable: pl.DataFrame, protocol: ProtocolOptions
+) -> tuple[pl.DataFrame, list[str], list[str]]:
+    """Return the clips of all folds, no speaker and no recording in two parts, and warnings of speakers and copies."""
+    rows = pl.concat([protocols.assign(fold, learnable) for fold in division.folds])
+    leaks = speaker_leaks(rows.with_columns(speaker="person"), protocol.allow_speaker_leaks)
+    rows, copies = without_duplicates(rows, protocol.duplicates)
+    check_parts(rows, division.needs_dev)
+    return rows, leaks, copies
 
 
 def _check_corpora(corpus: str, protocol: ProtocolOptions, targets: Mapping[str, Path]) -> None:

@@ -95,18 +95,13 @@ def check_complete(labels: Iterable[str], label_map: LabelMap) -> None:
         )
 
 
-def is_own(options: CorpusOptions) -> bool:
-    """Tell whether a corpus has a label map of the user's own, not one that is shipped for many copies of a corpus."""
-    return options.label_map is not None and (not isinstance(options.label_map, str) or bool(map_files(options)))
+def unmatched_keys(options: CorpusOptions, label_map: LabelMap, labels: Collection[str | None]) -> list[str]:
+    """Return that keys of a label map of the user's own are no clip's label, as sentences.
 
-
-def unmatched_keys(label_map: LabelMap | None, labels: Collection[str | None]) -> list[str]:
-    """Return that keys of a label map are no clip's label, as sentences.
-
-    >>> unmatched_keys({"happy": "joy", "Sad": "sad"}, {"happy", "calm"})
-    ["label_map: no clip is labelled 'Sad'"]
+    A map that is shipped is for many copies of a corpus, so that keys may be idle.
     """
-    idle = sorted(set(label_map or ()) - set(labels))
+    own = not isinstance(options.label_map, str) or map_files(options)
+    idle = sorted(set(label_map) - set(labels)) if own else []
     return [f"label_map: no clip is labelled {', '.join(map(repr, idle))}"] if idle else []
 
 

@@ -76,7 +76,7 @@ Samples = NDArray[np.int16]
 
 
 @dataclass(frozen=True)
-class Heard:
+class HeardClip:
     """What a clip sounds and looks like.
 
     Attributes
@@ -104,7 +104,7 @@ class Heard:
     faces: float | None = None
 
 
-def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model: Path | None) -> tuple[Heard, ...]:
+def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model: Path | None) -> tuple[HeardClip, ...]:
     """Listen to clips of a corpus; those that cannot be decoded are left out, since `split` refuses them.
 
     Parameters
@@ -149,7 +149,7 @@ def _stretch(clip: Clip, longest_s: float) -> Stretch:
     return Stretch(start_s, min(start_s + longest_s, clip.end_s or start_s + longest_s))
 
 
-def _hear(root: Path, program: str, named: tuple[str, Clip]) -> Heard | None:
+def _hear(root: Path, program: str, named: tuple[str, Clip]) -> HeardClip | None:
     """Listen to a clip; None where there is nothing to hear."""
     path, clip = named
     stretch = _stretch(clip, LONGEST_S)
@@ -163,7 +163,7 @@ def _hear(root: Path, program: str, named: tuple[str, Clip]) -> Heard | None:
     if not len(samples):
         return None
     values = samples / 32768
-    return Heard(
+    return HeardClip(
         clip,
         path,
         mono,
@@ -223,7 +223,7 @@ def _drain(sound: Sound) -> None:
         pass
 
 
-Rule = tuple[str, Callable[[Heard], bool], Callable[[Heard], str]]
+Rule = tuple[str, Callable[[HeardClip], bool], Callable[[HeardClip], str]]
 
 RULES: Mapping[str, Rule] = {
     "silent": (
@@ -277,7 +277,7 @@ REFUSED = frozenset({"silent", "no_face"})
 """Reasons that are wrong: such clips will be refused."""
 
 
-def findings_of(heard: Sequence[Heard], clips: int, video: bool) -> list[Finding]:
+def findings_of(heard: Sequence[HeardClip], clips: int, video: bool) -> list[Finding]:
     """Return what is odd about the clips that were listened to, out of so many; `video`: whether faces are wanted."""
     of = f" (of {len(heard):,} clips listened to, of {clips:,}; --listen all hears every one)"
     looked_at = of if len(heard) < clips else ""
@@ -293,7 +293,7 @@ def findings_of(heard: Sequence[Heard], clips: int, video: bool) -> list[Finding
     return found
 
 
-def _of_levels(heard: Sequence[Heard], looked_at: str) -> list[Finding]:
+def _of_levels(heard: Sequence[HeardClip], looked_at: str) -> list[Finding]:
     """Return that some speakers were recorded much louder than others."""
     levels = _speaker_levels(heard)
     softest, loudest = min(levels, key=levels.__getitem__, default=""), max(levels, key=levels.__getitem__, default="")
@@ -304,7 +304,7 @@ def _of_levels(heard: Sequence[Heard], looked_at: str) -> list[Finding]:
     return [Finding("levels", meaning, examples=examples)]
 
 
-def _speaker_levels(heard: Sequence[Heard]) -> dict[str, float]:
+def _speaker_levels(heard: Sequence[HeardClip]) -> dict[str, float]:
     """Return the median level of each known speaker's clips, in dB below full scale."""
     levels = defaultdict(list)
     for one in heard:
@@ -313,7 +313,7 @@ def _speaker_levels(heard: Sequence[Heard]) -> dict[str, float]:
     return {speaker: statistics.median(found) for speaker, found in levels.items()}
 
 
-def _of_copies(heard: Sequence[Heard], looked_at: str) -> list[Finding]:
+def _of_copies(heard: Sequence[HeardClip], looked_at: str) -> list[Finding]:
     """Return that clips hold the same recording."""
     pairs = [(heard[first], heard[second]) for first, second, _ in copies([one.fingerprint for one in heard])]
     others = sum(first.clip.speaker != second.clip.speaker for first, second in pairs)
@@ -322,7 +322,7 @@ def _of_copies(heard: Sequence[Heard], looked_at: str) -> list[Finding]:
     return counted("copies", meaning, [f"{second.path} is {first.path}" for first, second in pairs])
 
 
-def copies_between(heard: Sequence[Heard], theirs: Sequence[Heard], other: str) -> list[Finding]:
+def copies_between(heard: Sequence[HeardClip], theirs: Sequence[HeardClip], other: str) -> list[Finding]:
     """Return that clips of a corpus hold the same recording as clips of another; `other` is the place of that one."""
     every = [*heard, *theirs]
     pairs = [pair for pair in copies([one.fingerprint for one in every]) if pair[0] < len(heard) <= pair[1]]
@@ -330,7 +330,7 @@ def copies_between(heard: Sequence[Heard], theirs: Sequence[Heard], other: str) 
     return counted("copies", meaning, [f"{every[first].path} is {every[second].path}" for first, second, _ in pairs])
 
 
-def sound_of(heard: Sequence[Heard], clips: int) -> str:
+def sound_of(heard: Sequence[HeardClip], clips: int) -> str:
     """Return how the clips sound and look, in words; empty where none were listened to."""
     if not heard:
         return ""

@@ -42,7 +42,7 @@ _COLUMNS = ("FileName", "EmoClass", *ATTRIBUTES.values(), "SpkrID", "Split_Set")
 
 
 @dataclass(frozen=True)
-class Labels:
+class LabelFiles:
     """The files of labels of a corpus, and what is read from them.
 
     `folders` may hold them; `consensus` and `detailed` are the names that the file of what raters agreed on, and that

@@ -104,14 +104,14 @@ def targets_of(options: CorpusOptions) -> list[str]:
     return [next(iter(sources))]
 
 
-def split_target(target: str) -> tuple[str, str | None]:
+def split_target(target: str) -> tuple[str, Kind | None]:
     """Return source and form of a target.
 
     >>> split_target("voice-multi_label"), split_target("acted")
     (('voice', 'multi_label'), ('acted', None))
     """
-    source, dash, form = target.rpartition("-")
-    return (source, form) if dash and form in FORMS else (target, None)
+    form = next((form for form in FORMS if target.endswith(f"-{form}")), None)
+    return (target.removesuffix(f"-{form}"), form) if form else (target, None)
 
 
 def source_of(options: CorpusOptions, target: str) -> Source:
@@ -132,11 +132,8 @@ def source_of(options: CorpusOptions, target: str) -> Source:
 
 def kind_of(options: CorpusOptions, target: str) -> Kind:
     """Return what the label of a clip is under a target."""
-    source = source_of(options, target)
-    form = split_target(target)[1]
-    if form is not None:
-        return "multi_label" if form == "multi_label" else "distribution"
-    return "attribute" if source.kind == "attribute" else "hard"
+    source, form = source_of(options, target), split_target(target)[1]
+    return form or ("attribute" if source.kind == "attribute" else "hard")
 
 
 def target_name(options: CorpusOptions, target: str) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.config import CorpusOptions
-from avpretext.corpora.label_maps import LabelMap, check_complete, is_own, label_map_of, unmatched_keys
+from avpretext.corpora.label_maps import LabelMap, check_complete, label_map_of, unmatched_keys
 from avpretext.corpora.settings import Kind, kind_of, source_of, target_name
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
@@ -72,11 +72,10 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
         No clip has a label; all have the same; a label is not in the label map; the source has a clip twice.
     """
     index = shards.read(clips, ["clip_id", "speaker", "label", "recording"]).sort("clip_id")
-    label_map = _label_map_of(corpus, target)
-    known = _known_of(corpus, target, index)
+    label_map, known = _label_map_of(corpus, target), _known_of(corpus, target, index)
     found = _targets_of(corpus, target, known, index["label"].to_list())
     check_learnable(found, target)
-    notes = unmatched_keys(label_map, _labels_in(corpus, target, known)) if label_map and is_own(corpus) else []
+    notes = unmatched_keys(corpus, label_map, _labels_in(corpus, target, known)) if label_map else []
     for note in notes:
         print(f"targets: warning: {target}: {note}", file=sys.stderr)
     labelled = known_rows(found.values)

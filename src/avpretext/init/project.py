@@ -21,7 +21,7 @@ from avpretext.doctor.hardware import cores
 from avpretext.errors import UserError
 from avpretext.face.model_file import FACE_MODEL, FACE_MODEL_SHA256, sha256
 from avpretext.init import guess
-from avpretext.init.guess import Found, protocol_for
+from avpretext.init.guess import FoundCorpus, protocol_for
 from avpretext.run.plan import Plan
 from avpretext.shards import atomic_path
 
@@ -150,7 +150,7 @@ def _checked_folder(text: str) -> Path:
     return Path(os.path.normpath(folder))
 
 
-def _found(corpus: Path, wishes: Wishes) -> Found:
+def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
     """Find out how the corpus is to be read, and what is in it then."""
     files = sorted(media_files(CorpusOptions(path=str(corpus), use=["pretrain"])))
     if not files:
@@ -202,7 +202,7 @@ def _checked_shards(text: str) -> int:
     return int(text)
 
 
-def _uses(text: str, found: Found) -> list[str]:
+def _uses(text: str, found: FoundCorpus) -> list[str]:
     """Return what a corpus shall be used for, if it can be."""
     wanted = [word for word in re.split(r"[,+\s]+", text.strip()) if word]
     for word in wanted:
@@ -215,7 +215,7 @@ def _uses(text: str, found: Found) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _why_not_tuned(found: Found) -> str:
+def _why_not_tuned(found: FoundCorpus) -> str:
     if not found.labels:
         return "no labels are known of it: it can be pre-trained on; labels come with a table (docs/corpora.md)"
     return (
@@ -224,11 +224,11 @@ def _why_not_tuned(found: Found) -> str:
     )
 
 
-def described(found: Found) -> str:
+def described(found: FoundCorpus) -> str:
     """Return what was found, in a line.
 
     >>> options = CorpusOptions(path="/d", reader="grid", use=["pretrain"])
-    >>> print(described(Found(options, 6, 1, ["s1"], 2, [])))
+    >>> print(described(FoundCorpus(options, 6, 1, ["s1"], 2, [])))
     /d: 6 clips with video, read as grid; 1 speaker, 2 clips of unknown speakers; 1 file refused
     """
     kind = "clips with video" if found.options.video else "clips, audio alone"
@@ -240,7 +240,7 @@ def described(found: Found) -> str:
     return f"{read}; {speakers}{unknown}{labels}{refused}"
 
 
-def next_command(found: Found) -> str:
+def next_command(found: FoundCorpus) -> str:
     """Return the command that runs the workflow: as far as the corpus goes."""
     target = "" if found.voices >= FEWEST_VOICES else " pseudo_labels"
     return f"{_program('snakemake')} --cores {cores()}{target}"
@@ -253,7 +253,7 @@ def _program(name: str) -> str:
     return name if found is not None and Path(found).resolve() == own.resolve() else str(own)
 
 
-def _config_text(name: str, found: Found, use: list[str], shards: int, model: Path | None) -> str:
+def _config_text(name: str, found: FoundCorpus, use: list[str], shards: int, model: Path | None) -> str:
     """Return the configuration of a project, what matters of its corpus, each key with its meaning.
 
     `model` is the folder of the face model, if it is at hand.

@@ -16,6 +16,7 @@ import pandas as pd
 import polars as pl
 
 from avpretext import __version__
+from avpretext.flow.tasks import LABELLED
 from avpretext.interchange.label_tables import LEVELS, LabelTables, TargetTable
 
 RATER = "avpretext"
@@ -120,7 +121,7 @@ def _add_clips(db: audformat.Database, clips: pl.DataFrame) -> None:
 def _add_chunks(db: audformat.Database, task: str, rows: pl.DataFrame) -> None:
     """Add the labels of chunks. Chunks of one clip that cover the same stretch have the same label, and stand once."""
     rows = rows.unique(["clip_id", "start_s", "end_s"], keep="first", maintain_order=True)
-    unit, what = UNITS[task]
+    unit, what = UNITS[task] if task in UNITS else LABELLED[task].value[::-1]
     name = f"pseudo.{task}"
     db.schemes[name] = audformat.Scheme("str", labels=list(LEVELS.values()), description=f"{what}: high or low")
     db.schemes[f"{name}.value"] = audformat.Scheme("float", description=f"{what}, in {unit}")
