@@ -116,7 +116,7 @@ def test_a_playlist_in_disguise_opens_nothing(tmp_path: Path, ffmpeg: str, optio
 
 
 def test_who_stops_listening_leaves_no_process(make: Make, ffmpeg: str) -> None:
-    file = make("long.flac", "-f", "lavfi", "-i", "sine=300:d=900", "-ac", "2")
+    file = make("long.flac", "-f", "lavfi", "-i", "sine=300:d=90", "-ac", "2")
     found = sound.listen(file, ffmpeg, MediaOptions(max_duration_s=1000))
     assert len(next(found)) == sound.BLOCK_SAMPLES
     closing = threading.Thread(target=found.close, daemon=True)

@@ -49,10 +49,10 @@ ROUNDING_S = 0.001
 MAX_UNSURE = 0.4
 """In pictures: times that tell the first picture's number less surely do not tell it."""
 
-
-UNCOUNTED = "have a CSV whose frame numbers do not count the pictures of a video from 0 or 1: it is not used"
-OUT_OF_ORDER = "have a CSV with a picture twice or pictures out of order: it is not used"
-UNTIMED_ROWS = "have a CSV whose column timestamp is empty or does not rise: it is not used"
+NOT_USED = "have a CSV {}: it is not used"
+UNCOUNTED = NOT_USED.format("whose frame numbers do not count the pictures of a video from 0 or 1")
+OUT_OF_ORDER = NOT_USED.format("with a picture twice or pictures out of order")
+UNTIMED_ROWS = NOT_USED.format("whose column timestamp is empty or does not rise")
 """What can be wrong with a table by itself."""
 
 

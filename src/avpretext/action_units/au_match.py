@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext.action_units.au_csv import ROUNDING_S, Track
+from avpretext.action_units.au_csv import NOT_USED, ROUNDING_S, Track
 from avpretext.media.container import Pictures
 from avpretext.media.stretches import Stretch
 
@@ -23,10 +23,10 @@ LENGTH_TOLERANCE, LENGTH_TOLERANCE_S = 0.1, 0.5
 """Pictures that end earlier or later than their clip by more than this share, and this time, have another clock."""
 
 UNTIMED = "have a file whose pictures cannot be timed (it is missing, or its clock jumps): their CSV is not used"
-TOO_MANY = "have a CSV with more rows than their video has pictures, so that it is of another video: it is not used"
-OTHER_RATE = (
-    "have a CSV with another number of rows than their video has pictures, and times of another frame rate, so that it"
-    " is of another video: it is not used"
+_OTHER_VIDEO = "so that it is of another video"
+TOO_MANY = NOT_USED.format(f"with more rows than their video has pictures, {_OTHER_VIDEO}")
+OTHER_RATE = NOT_USED.format(
+    f"with another number of rows than their video has pictures, and times of another frame rate, {_OTHER_VIDEO}"
 )
 ROWS_LOST = "have a CSV without a row for some of their pictures, which are gaps"
 SEVERAL_FACES = "show several faces: one is followed"

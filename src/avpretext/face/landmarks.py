@@ -44,7 +44,7 @@ Frame = tuple[int, float, Picture | None]
 
 @dataclass(frozen=True)
 class Artefacts:
-    """Where what the stage makes of a shard goes.
+    """The files that the stage writes for one shard.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ class LandmarkWriter:
             )
 
     def look(self, clip_id: str, frames: Iterable[Frame]) -> "ClipSeen":
-        """Follow the face through the frames of a clip; several clips may be looked at, at a time."""
+        """Follow the face through the frames of one clip; may be called from several threads."""
         seen = ClipSeen(clip_id, self._points, self._schema, self._artefacts.landmarks.parent)
         if clip_id in self._shown:
             seen.preview = Preview()

@@ -34,7 +34,7 @@ Picture = NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
 
 Look = Callable[[Iterator[Picture]], Any]
-"""What is done with the frames of a clip as they come, and what it comes to."""
+"""Callback over a clip's frames; its result is kept in `Decoded.seen`."""
 
 
 @dataclass
@@ -60,11 +60,11 @@ class Decoded:
     skipped_bytes
         Length of what is in the spool before frame 0.
     seen
-        What looking at the frames came to, if they were looked at; they are not in the spool then.
+        Result of the callback `look`; then no frame is in the spool.
     looked_at
-        How many these were.
+        Frames that the callback was given.
     mix
-        How its channels became one; see `mono.Way`.
+        How its channels were mixed; see `mono.Way`.
     clipped
         Share of its samples at or beyond full scale, 0..1.
     """
@@ -109,13 +109,13 @@ def decode(
     Parameters
     ----------
     video
-        False for audio alone: frames are left out, and the file need not have any.
+        False: audio only; the file may lack pictures.
     temporary
-        Folder for the frames of long clips until they are in their shard.
+        Folder for the frames of long clips until they are written to their shard.
     stretch
-        What of the file: sample 0 and frame 0 are its start, and the durations allowed are about it.
+        Part of the file: sample 0 and frame 0 are its start, and the limits of duration apply to it.
     look
-        Looks at the frames in place of storing them, before it is known whether the clip is good.
+        Callback over the frames, which are not stored; it runs before the clip is checked.
     """
     # Frames wait here until the whole clip is known to be good; a shard cannot take rows back.
     spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES, dir=str(temporary))  # noqa: SIM115

@@ -47,7 +47,7 @@ _SURROUND = np.array([0.707, 0.707, 1, 0, 0.5, 0.5, 0.5, 0.5])
 """Weights of 5.1 and 7.1: front, centre, no bass channel, the others (ITU-R BS.775); of fewer channels each is 1."""
 
 Way = Literal["mean", "silent_channel", "inverted", "no_speech_channel"]
-"""How mono was made: of all channels; without a silent one; with one turned over; without one that nobody speaks on."""
+"""How channels were mixed: all; without a silent one; one inverted; without one that holds no speech."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Mono:
     offset
         Mean of the mix of the first half minute, full scale 1.
     way
-        How mono was made.
+        How the channels were mixed.
     """
 
     def __init__(self) -> None:

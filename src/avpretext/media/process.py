@@ -132,7 +132,7 @@ class FfmpegProcess:
         Parameters
         ----------
         hear, see
-            What is made of `sound` and `frames`.
+            Callbacks over `sound` and `frames`; their results are returned.
         """
         with ThreadPoolExecutor(2) as pool:
             log = pool.submit(self._read_messages)
@@ -147,7 +147,7 @@ class FfmpegProcess:
             return heard.result(), seen
 
     def listen(self, block_samples: int) -> Generator[Samples]:
-        """Yield sound as it comes, for who wants no pictures; the last block may be shorter."""
+        """Yield the sound of a process without pictures, block by block; the last block may be shorter."""
         with ThreadPoolExecutor(1) as pool:
             log = pool.submit(self._read_messages)
             try:

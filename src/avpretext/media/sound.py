@@ -1,7 +1,7 @@
-"""The sound of one file, as it comes: the samples that `split` would keep, without a shard between.
+"""The sound of one file, block by block: the samples that `split` would keep, without a shard.
 
 WAV and FLAC files that hold 16 kHz, mono, 16 bit already are read by libsndfile, thirty times as fast as a process is
-started; the samples are those that ffmpeg would give. Everything else, and all that is odd, is ffmpeg's to judge.
+started; the samples are those that ffmpeg would give. ffmpeg decodes all other files.
 """
 
 from collections.abc import Generator

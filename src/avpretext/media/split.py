@@ -36,13 +36,13 @@ Frame = tuple[int, float, Picture]
 
 
 class Watcher(Protocol):
-    """What looks at frames as they come."""
+    """Callbacks over the frames of clips."""
 
     def look(self, clip_id: str, frames: Iterator[Frame]) -> Any:
-        """Look at the frames of a clip; several clips may be looked at, at a time."""
+        """Handle the frames of one clip; called from several threads."""
 
     def keep(self, seen: Any) -> None:
-        """Keep what was seen of a clip, now that it is known to be good; clips come one by one, in order."""
+        """Store the result of `look` of an accepted clip; called in the order of the clips."""
 
 
 def run(
@@ -68,7 +68,7 @@ def run(
     frames
         `split.frames`, one row per frame; None for a corpus of which only audio is read, and with a watcher.
     watcher
-        Looks at the frames in place of their being stored.
+        Gets the frames, which are then not stored.
     """
     program = ffmpeg.program(options.ffmpeg)
     made_by = shards.provenance("split", options.model_dump(), ffmpeg=ffmpeg.version(program))
