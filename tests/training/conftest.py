@@ -1,6 +1,8 @@
 """A tiny corpus of shards whose classes can be heard."""
 
+import multiprocessing
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +145,15 @@ def frames_of(row: dict[str, Any]) -> list[dict[str, Any]]:
         | dict(zip(CHANNELS, values[frame].tolist(), strict=True))
         for frame in range(count)
     ]
+
+
+def processes() -> ForkServerContext:
+    """Return what starts processes that have torch loaded already, in place of an interpreter each."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        [f"avpretext.training.{name}" for name in ("pretrain", "finetune", "deepemocluster")]
+    )
+    return context
 
 
 @pytest.fixture(scope="session")
