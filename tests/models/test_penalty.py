@@ -9,7 +9,6 @@ from torch import Tensor
 from avpretext.models.losses import masked_class_loss, multi_label_loss, shares_loss
 from avpretext.models.penalty import (
     Terms,
-    base_loss,
     class_penalty,
     class_terms,
     co_occurrences,
@@ -103,6 +102,11 @@ def all_terms(logits: Tensor, smoothing: float) -> dict[str, Terms]:
         "multi_label": label_terms(logits, labels, weights[:3], smoothing),
         "distribution": class_terms(logits, shares, weights, smoothing),
     }
+
+
+def base_loss(terms: Terms) -> Tensor:
+    """Return the base loss of a batch, as `Terms.weights` says."""
+    return terms.weights @ terms.losses.sum(1)
 
 
 @pytest.mark.parametrize("kind", ["hard", "multi_label", "distribution"])

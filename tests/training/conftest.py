@@ -1,6 +1,8 @@
 """A tiny corpus of shards whose classes can be heard."""
 
+import multiprocessing
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.flow.artefacts import schema_of
+from avpretext.training import pretrain
 
 CHANNELS = ["F0final_sma", "pcm_RMSenergy_sma", "mfcc_sma[1]", "mfcc_sma[2]"]
 CLASSES = ("angry", "happy", "sad")
@@ -152,7 +155,26 @@ def frames_of(row: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def processes() -> ForkServerContext:
+    """Return what starts processes that have torch loaded already, in place of an interpreter each."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        [f"avpretext.training.{name}" for name in ("pretrain", "finetune", "deepemocluster")]
+    )
+    return context
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyCorpus:
     """Six speakers, six clips of 0.15 to 0.9 s each, three classes."""
     return TinyCorpus(tmp_path_factory.mktemp("tiny")).write()
+
+
+@pytest.fixture(scope="session")
+def pretrained_twice(tiny: TinyCorpus, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Checkpoints of two seeds, pre-trained on the task energy."""
+    folder, labels = tmp_path_factory.mktemp("pretrained"), {"energy": tiny.labels["energy"]}
+    settings = config(pretrain={"seeds": 2})
+    features = {tiny.name: {"speech": tiny.speech}}
+    pretrain.run(["energy"], features, {tiny.name: tiny.index}, {tiny.name: labels}, settings, folder, 1)
+    return [folder / str(seed) / "checkpoint.safetensors" for seed in (0, 1)]

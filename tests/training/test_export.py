@@ -13,7 +13,7 @@ from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.models.chunking import Chunks
-from avpretext.training import export, model_folder, pretrain
+from avpretext.training import export, model_folder
 from avpretext.training.data import in_deviations, mean_and_deviation
 from avpretext.training.finetune import read_clips
 from avpretext.training.model_folder import TrainedModel
@@ -130,11 +130,8 @@ def test_without_dev_clips_it_starts_from_scratch(tmp_path: Path) -> None:
     assert export.choose({"scratch": nothing, "energy": nothing}) == ("scratch", {})
 
 
-def test_the_best_starts_from_its_checkpoint(tiny: TinyCorpus, tmp_path: Path) -> None:
-    settings = config()
-    pretrain.run(["energy"], {"tiny": {"speech": tiny.speech}}, {"tiny": tiny.index}, {"tiny": tiny.labels}, settings,
-                 tmp_path / "pretrained", 1)  # fmt: skip
-    start = [tmp_path / "pretrained" / "0" / "checkpoint.safetensors"]
+def test_the_best_starts_from_its_checkpoint(tiny: TinyCorpus, tmp_path: Path, pretrained_twice: list[Path]) -> None:
+    start = pretrained_twice[:1]
     histories = {
         "scratch": history(tmp_path / "a.parquet", r0=[0.3]),
         "energy": history(tmp_path / "b.parquet", r0=[0.4]),
@@ -152,11 +149,10 @@ def test_the_best_starts_from_its_checkpoint(tiny: TinyCorpus, tmp_path: Path) -
         run(tiny, tmp_path / "none", "energy")
 
 
-def test_networks_start_from_the_pretrainings_in_turn(tiny: TinyCorpus, tmp_path: Path) -> None:
-    settings = config(pretrain={"seeds": 2})
-    pretrain.run(["energy"], {"tiny": {"speech": tiny.speech}}, {"tiny": tiny.index}, {"tiny": tiny.labels}, settings,
-                 tmp_path, 1)  # fmt: skip
-    starts = [tmp_path / str(seed) / "checkpoint.safetensors" for seed in (0, 1)]
+def test_networks_start_from_the_pretrainings_in_turn(
+    tiny: TinyCorpus, tmp_path: Path, pretrained_twice: list[Path]
+) -> None:
+    starts = pretrained_twice
     trained = run(tiny, tmp_path / "both", "energy", starts={"energy": starts}, export={"networks": 3})
     assert trained.description.pretrainings == 2
     for number, network in enumerate(trained.networks):

@@ -58,9 +58,9 @@ def larger(tmp_path_factory: pytest.TempPathFactory) -> TinyCorpus:
     return TinyCorpus(tmp_path_factory.mktemp("larger"), clips_each=18).write()
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tiny: TinyCorpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pretrained(tiny, tmp_path_factory.mktemp("pretrained"), config())
+@pytest.fixture
+def checkpoint(pretrained_twice: list[Path]) -> Path:
+    return pretrained_twice[0]
 
 
 def pretrained(tiny: TinyCorpus, folder: Path, settings: Config) -> Path:
@@ -282,13 +282,11 @@ def test_fine_tuning_starts_from_a_checkpoint(tiny: TinyCorpus, tmp_path: Path, 
     assert not pretrained["probabilities"].equals(scratch["probabilities"])
 
 
-def test_runs_take_turns_over_pretrainings(tiny: TinyCorpus, tmp_path: Path) -> None:
-    pretrained(tiny, tmp_path, config(pretrain={"seeds": 2}))
-    starts = [tmp_path / str(seed) / "checkpoint.safetensors" for seed in (0, 1)]
+def test_runs_take_turns_over_pretrainings(tiny: TinyCorpus, tmp_path: Path, pretrained_twice: list[Path]) -> None:
     four: dict[str, object] = {"seeds": 4, "epochs": 1}
-    both = run(tiny, tmp_path / "both", starts, finetune=four)
+    both = run(tiny, tmp_path / "both", pretrained_twice, finetune=four)
     assert set(both.select("seed", "pretraining").unique().rows()) == {(0, 0), (1, 1), (2, 0), (3, 1)}
-    for place, start in enumerate(starts):
+    for place, start in enumerate(pretrained_twice):
         alone = run(tiny, tmp_path / str(place) / "alone", start, finetune=four)
         assert set(alone["pretraining"]) == {0}
         turns = pl.col("seed") % 2 == place

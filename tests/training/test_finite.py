@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -136,9 +137,9 @@ def test_a_loss_that_is_finite_and_huge_has_diverged_too(loss: float, told: bool
     ],
 )
 def test_a_checkpoint_whose_weights_are_not_those_of_the_model_starts_nothing(
-    tiny: TinyCorpus, tmp_path: Path, harm: Harm, says: str
+    tiny: TinyCorpus, tmp_path: Path, pretrained_twice: list[Path], harm: Harm, says: str
 ) -> None:
-    path = harmed(pretrained(tiny, tmp_path, epochs=1), harm)
+    path = harmed(Path(shutil.copy(pretrained_twice[0], tmp_path)), harm)
     with pytest.raises(UserError, match=rf"checkpoint\.safetensors: .*{says}"):
         test_finetune.run(tiny, tmp_path / "out", path)
 

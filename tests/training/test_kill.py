@@ -1,7 +1,6 @@
 """Training that is killed, by SIGKILL: it resumes from what is left, and ends as an undisturbed run does."""
 
 import math
-import multiprocessing
 import os
 import random
 import signal
@@ -15,7 +14,7 @@ from avpretext.config_file import parse
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import deepemocluster, finetune, finished, pretrain
 
-from .conftest import SMALL, TinyCorpus
+from .conftest import SMALL, TinyCorpus, processes
 from .test_deepemocluster import SMALL as CLUSTERED
 from .test_deepemocluster import write_log_mel
 
@@ -67,9 +66,7 @@ def train_and_die(stage: str, corpus: TinyCorpus, output: Path, file: str, times
 
 def killed(stage: str, corpus: TinyCorpus, output: Path, file: str, times: int = 1, delay_s: float = 0) -> None:
     """Run a stage in a process of its own, which dies; the modules are loaded once for all such processes."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([module.__name__ for module in (pretrain, finetune, deepemocluster)])
-    process = context.Process(target=train_and_die, args=(stage, corpus, output, file, times, delay_s))
+    process = processes().Process(target=train_and_die, args=(stage, corpus, output, file, times, delay_s))
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL

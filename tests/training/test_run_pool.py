@@ -3,9 +3,6 @@
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +13,8 @@ import torch
 
 from avpretext.errors import UserError
 from avpretext.training.run_pool import grid_map
+
+from .conftest import processes
 
 CPU = torch.device("cpu")
 
@@ -125,21 +124,25 @@ def test_results_that_nobody_reads_any_more_end_the_runs() -> None:
     assert not multiprocessing.active_children()
 
 
+def sleep_in_runs(folder: Path) -> None:
+    """Start two runs that leave their numbers in a folder and sleep."""
+
+    def work(item: int) -> None:
+        (folder / str(os.getpid())).touch()
+        time.sleep(60)
+
+    list(grid_map(work, range(4), 2, CPU))
+
+
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
 def test_runs_end_with_the_job_that_started_them(tmp_path: Path, by: signal.Signals) -> None:
-    script = f"""
-        import os, time, torch
-        from pathlib import Path
-        from avpretext.training.run_pool import grid_map
-        def work(item):
-            Path({str(tmp_path)!r}, str(os.getpid())).touch()
-            time.sleep(60)
-        list(grid_map(work, range(4), 2, torch.device("cpu")))
-    """
-    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL) as job:
-        wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
-        job.send_signal(by)
-        assert job.wait(20) != 0
+    job = processes().Process(target=sleep_in_runs, args=(tmp_path,))
+    job.start()
+    wait_until(lambda: len(list(tmp_path.iterdir())) == 2)
+    assert job.pid is not None
+    os.kill(job.pid, by)
+    job.join(20)
+    assert job.exitcode not in (None, 0)
     wait_until(lambda: not any(alive(int(path.name)) for path in tmp_path.iterdir()))
 
 

@@ -150,11 +150,6 @@ def _log_of_others(logits: Tensor) -> Tensor:
     return others.logsumexp(2) - logits.logsumexp(1, keepdim=True)
 
 
-def base_loss(terms: Terms) -> Tensor:
-    """Return the base loss of a batch."""
-    return terms.weights @ terms.losses.sum(1)
-
-
 def class_penalty(terms: Terms, penalty: Tensor) -> Tensor:
     """Return the penalty as printed: sum_ijz P[j,z] L[i,j], a weight for each class.
 

@@ -4,7 +4,7 @@ import os
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,7 @@ class Model:
     ) -> Iterator[Prediction | Refused]:
         """Read all files first, for each speaker's mean and deviation; then predict, in the order of the files."""
         moments = [self._hearing.no_moments() for _ in files]
-        with Spool() as spool:
+        with closing(Spool()) as spool:
             for place, heard in self._hear(files, along, threads, moments):
                 spool.put(place, heard)
             known = {speaker: self._hearing.no_moments() for speaker in speakers}

@@ -71,7 +71,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def pack(state: TrainingState) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return all that training goes on from: weights, best weights, optimiser, random numbers; and the counters."""
+    """Return the state of a training: weights, best weights, optimiser, random numbers; and the counters."""
     tensors = {f"model.{name}": value for name, value in state.network.state_dict().items()}
     tensors |= {f"averaged.{name}": value for name, value in state.averaged.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in state.best.items()}
@@ -83,7 +83,7 @@ def pack(state: TrainingState) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def unpack(state: TrainingState, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
-    """Put a state back to where :func:`pack` saw it."""
+    """Restore the state that :func:`pack` returned."""
     state.network.load_state_dict(below("model", tensors))
     state.averaged.load_state_dict(below("averaged", tensors))
     state.best = below("best", tensors)
@@ -101,7 +101,7 @@ def read_history(rows: Sequence[Sequence[Any]]) -> list[HistoryRow]:
 
 
 def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return what an optimiser knows of the weights."""
+    """Return the state of an optimiser."""
     return {
         f"optimiser.{number}.{name}": value
         for number, entry in optimiser.state_dict()["state"].items()
@@ -110,7 +110,7 @@ def pack_optimiser(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def unpack_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put an optimiser back to where :func:`pack_optimiser` saw it."""
+    """Restore the state that :func:`pack_optimiser` returned."""
     known = optimiser.state_dict()
     known["state"] = {}
     for name, value in below("optimiser", tensors).items():
@@ -126,7 +126,7 @@ def pack_random(on_gpu: bool) -> dict[str, Tensor]:
 
 
 def unpack_random(tensors: Mapping[str, Tensor]) -> None:
-    """Put torch's random numbers back to where :func:`pack_random` saw them."""
+    """Restore the state that :func:`pack_random` returned."""
     torch.set_rng_state(tensors["random.torch"])
     if "random.cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random.cuda"])

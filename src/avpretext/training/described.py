@@ -74,8 +74,7 @@ def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, s
     """
     known, table = labelled
     wanted = table.by_key
-    if missing := [corpus for corpus in table.corpora if corpus not in vectors]:
-        raise UserError(f"{table.setting}: the folds name {missing[0]}, of which no {stage} are given")
+    table.refuse_missing(vectors, stage)
     sets = {tuple(shards.read_provenance(files[0])["names"]) for files in vectors.values()}
     if len(sets) > 1:
         raise UserError(f"{table.setting}: {stage} are of different feature sets; redo the stage {stage}")

@@ -78,26 +78,31 @@ def run(
     normalisation = None
     if config.model.normalise == "train":
         normalisation = Normalisation(*mean_and_deviation(clips.chunks.moments[:, rows["train"]]))
+    origin = {"initialisation": chosen, "dev_scores": scores, "pretrainings": min(len(bodies), len(networks))}
+    description = describe(labelled, clips, rows["train"], config, **origin, **feature_settings(features))
+    model_folder.write(output, description, networks, normalisation)
+
+
+def describe(
+    labelled: LabelledFolds, clips: LabelledClips, learnt: NDArray[np.int64], config: Config, **origin: Any
+) -> Description:
+    """Return the description of a model that is trained on these rows; `origin` are further fields of it."""
     said = labelled.provenance()
-    description = Description(
+    return Description(
         format=model_folder.FORMAT,
         package_version=__version__,
-        corpora=learnt_from(clips, rows["train"]),
-        initialisation=chosen,
-        dev_scores=scores,
+        **{name: said[name] for name in ("setting", "target", "kind", "classes")},
+        speaker_leaks=bool(said.get("speaker_leaks", False)),
+        corpora=learnt_from(clips, learnt),
         seed=config.seed,
-        networks=len(networks),
-        pretrainings=min(len(bodies), len(networks)),
+        networks=config.export.networks,
         channels=clips.chunks.channels,
         chunks=config.chunks,
         model=config.model,
-        scale=Scale.of(clips.values[rows["train"]]) if clips.kind == "attribute" else None,
+        scale=Scale.of(clips.values[learnt]) if clips.kind == "attribute" else None,
         media=MediaSettings(**{field: getattr(config.split, field) for field in MediaSettings.model_fields}),
-        **{name: said[name] for name in ("setting", "target", "kind", "classes")},
-        speaker_leaks=bool(said.get("speaker_leaks", False)),
-        **feature_settings(features),
+        **origin,
     )
-    model_folder.write(output, description, networks, normalisation)
 
 
 def bodies_of(start: str, starts: Mapping[str, Sequence[Path]], channels: Sequence[str], config: Config) -> list[Body]:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from avpretext.config import Config, FinetuneOptions, ModelOptions
 from avpretext.corpora.settings import Kind
-from avpretext.errors import UserError
 from avpretext.flow.paths import original_of
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.progress import progress
@@ -203,10 +202,7 @@ def read_clips(
         A corpus of the folds has no features, or a clip has no target.
     """
     known, table = labelled
-    if missing := [corpus for corpus in table.corpora if corpus not in features]:
-        raise UserError(
-            f"{table.setting}: the folds name {missing[0]}, of which no features are given; name their shards"
-        )
+    table.refuse_missing(features, "features")
     corpora = [*table.corpora, *(other for other in features if "@" in other)]
     speakers = {corpus: table.speakers_of(original_of(corpus)) for corpus in corpora}
     chunks = load_corpora(features, speakers, config.chunks, config.model)

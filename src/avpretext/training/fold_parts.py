@@ -1,6 +1,6 @@
 """Folds: which clips train, choose and test, as the stage `folds` has written them; nobody uses those `dropped`."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -97,6 +97,13 @@ class FoldTable:
     def plain(self) -> list[list[object]]:
         """Return the folds as plain values, for `finished.fingerprint`."""
         return [[fold.number, {part: sorted(names) for part, names in fold.parts.items()}] for fold in self.folds]
+
+    def refuse_missing(self, given: Container[str], what: str) -> None:
+        """Raise an error if a corpus of the folds is not among those given; `what` is given, for the message."""
+        if missing := [corpus for corpus in self.corpora if corpus not in given]:
+            raise UserError(
+                f"{self.setting}: the folds name {missing[0]}, of which no {what} are given; name their shards"
+            )
 
     def speakers_of(self, corpus: str) -> dict[str, str]:
         """Return the speaker of each clip_id of a corpus."""

@@ -1,8 +1,8 @@
-"""A trained model as a folder that can be taken away: `model.json` says what it is, `model.safetensors` holds numbers.
+"""A trained model as a folder: `model.json` describes it, `model.safetensors` holds its numbers.
 
-`model.json` has everything that turns a file into a prediction: how sound is read, which features, channels and chunks,
-the network and its classes; and the SHA-256 of the weights. Nothing in the folder is code, and nothing is unpickled.
-Beside the two lie `README.md` and `card.json`, what is to be known before it is used, which `predict` does not read.
+`model.json` has everything that turns a file into a prediction: how sound is read, features, channels and chunks, the
+network and its classes; and the SHA-256 of the weights. Nothing in the folder is code, and nothing is unpickled. Beside
+the two lie `README.md` and `card.json`, the model's card, which `predict` does not read.
 """
 
 import hashlib
@@ -159,7 +159,11 @@ def read(folder: Path) -> TrainedModel:
     known = None
     if description.model.normalise == "train":
         known = _normalisation(tensors, len(description.channels), folder / WEIGHTS)
-    return TrainedModel(description, _networks(tensors, description, folder / WEIGHTS), known)
+    networks = [
+        _network(checkpoint.below(f"network.{place}", tensors), description, folder / WEIGHTS)
+        for place in range(description.networks)
+    ]
+    return TrainedModel(description, networks, known)
 
 
 def read_description(folder: Path) -> Description:
@@ -214,11 +218,6 @@ def _normalisation(tensors: Mapping[str, Tensor], channels: int, file: Path) -> 
     if len(values) < 2 or not np.isfinite(values).all() or not (values[1] > 0).all():
         raise UserError(f"{file}: has no mean and deviation of {channels} channels; {_AGAIN}")
     return Normalisation(values[0], values[1])
-
-
-def _networks(tensors: Mapping[str, Tensor], description: Description, file: Path) -> list[SpeechNetwork]:
-    return [_network(checkpoint.below(f"network.{place}", tensors), description, file)
-            for place in range(description.networks)]  # fmt: skip
 
 
 def _network(weights: Mapping[str, Tensor], description: Description, file: Path) -> SpeechNetwork:
