@@ -13,6 +13,7 @@ from avpretext.evaluation import fold_table, label_counts, printed, results
 from avpretext.evaluation.formats import decimal, probability
 from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows, read_csv
+from avpretext.flow.paths import Layout
 from avpretext.flow.schemas import ACTION_UNITS
 from avpretext.flow.stages import STAGES
 from avpretext.report import figures
@@ -247,9 +248,9 @@ def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def benchmark_rows(run: OpenRun) -> Rows:
+def benchmark_rows(layout: Layout) -> Rows:
     """Sum up the workflow's benchmark files: jobs, seconds and the highest memory of each stage, in its order."""
-    folder = Path(run.layout.benchmark("x")).parent
+    folder = Path(layout.benchmark("x")).parent
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.rglob("*.tsv")):
         parts = path.relative_to(folder).with_suffix("").parts
