@@ -1,4 +1,4 @@
-"""What the page says: rows and charts for each of its sections, read from the results folder."""
+"""Rows and charts of the report's sections on results, training, label balance, truth and cost."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
