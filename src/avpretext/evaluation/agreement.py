@@ -1,4 +1,4 @@
-"""How far the labels of the three pretext tasks go together: who says `high` where another says `anger`.
+"""Agreement between the labels of the pretext tasks: the table `label_agreement`.
 
 The tasks ask different questions, so they need not agree; but if two of them say the same everywhere, one of them
 teaches nothing that the other does not.

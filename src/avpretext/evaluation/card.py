@@ -1,4 +1,4 @@
-"""Stage `card`: what is to be known of an exported model before it is used, for people and for machines."""
+"""Stage `card`: the model card of an exported model, as Markdown and as JSON."""
 
 import json
 from collections.abc import Mapping

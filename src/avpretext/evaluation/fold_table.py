@@ -1,4 +1,4 @@
-"""On which clips a setting was trained and tested: the table `folds`, and what its captions must say of it."""
+"""The tables `folds` and `copies`, and the warnings and notes about a protocol that captions print."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

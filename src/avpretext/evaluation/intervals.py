@@ -1,4 +1,4 @@
-"""How sure the scores are: intervals and tests over speakers, not clips, and over trainings.
+"""Intervals and tests of scores, over speakers, not clips, and over trainings.
 
 Clips of one speaker resemble each other, so resampling clips would promise more than the data hold. Everything here
 works on one array of sums per (speaker, seed), such as a confusion matrix: a resample is a weighted sum of them, and

@@ -1,7 +1,7 @@
 """How labels are balanced, in all and per speaker: the tables `label_balance` and `label_speakers`."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -58,19 +58,17 @@ def speaker_rows(run: OpenRun) -> Rows:
     return rows
 
 
-def _counted(run: OpenRun, corpus: str, numbers: bool = True) -> list[tuple[dict[str, Any], pl.DataFrame, Count]]:
-    """Return what names each task and target of a corpus, the rows with its labels, and what counts them."""
-    found: list[tuple[dict[str, Any], pl.DataFrame, Count]] = []
+def _counted(run: OpenRun, corpus: str, numbers: bool = True) -> Iterator[tuple[dict[str, Any], pl.DataFrame, Count]]:
+    """Yield what names each task and target of a corpus, the rows with its labels, and what counts them."""
     for task in LABELLED:
-        labels = run.labels(corpus, task)
+        labels = run.labels(corpus, task, None if task == "emotion" else ["clip_id", "label", "value"])
         if labels is not None:
-            found.append(({"corpus": corpus, "task": task}, labels, emotions if task == "emotion" else chunks))
+            yield {"corpus": corpus, "task": task}, labels, emotions if task == "emotion" else chunks
     for one in run.settings():
         targets = run.targets(corpus, one.setting) if one.corpus == corpus else None
         if targets is not None and (numbers or one.setting.kind != "attribute"):
             named = {"corpus": corpus, "task": "target", "target": one.setting.target_name}
-            found.append((named, targets[0], partial(_balance, one, targets[1])))
-    return found
+            yield named, targets[0], partial(_balance, one, targets[1])
 
 
 def _balance(one: Evaluated, classes: Sequence[str], clips: pl.DataFrame) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Scores of systems from their predictions: what the tables of a setting and the ablation are both made of."""
+"""Score systems by their predictions and compare them: for the stages `evaluate` and `ablate`."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""What is odd about the sound of a corpus's clips, counted: for a row of the table and a sentence in the report."""
+"""Counts of clips with clipped, silent or inverted sound, for the table `corpora` and a sentence in the report."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a run was done on: corpora, refused clips, and what made each artefact."""
+"""The tables `corpora`, `rejects` and `provenance`: what a run was done on, and what made its artefacts."""
 
 import json
 from collections import Counter

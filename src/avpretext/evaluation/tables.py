@@ -1,4 +1,4 @@
-"""The stage `tables`: what a reader wants to print, cite or plot, as CSV, and the main table as Markdown and LaTeX."""
+"""The stage `tables`: every result table as CSV, the main table also as Markdown and LaTeX."""
 
 import json
 from collections.abc import Callable

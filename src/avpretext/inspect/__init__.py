@@ -1,1 +1,1 @@
-"""One clip to look at: its face with the landmarks, and every signal and pseudo-label on one clock."""
+"""A picture or film of one clip: its face with the landmarks, its signals and pseudo-labels on one time axis."""

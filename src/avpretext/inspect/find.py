@@ -1,4 +1,4 @@
-"""Which clip is meant: its corpus, what is listed of it, and why it was refused if it was."""
+"""Find a clip by its name, with its row of the index and its refusals."""
 
 import difflib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is known of a clip, in words: the head of a picture, and what the terminal says."""
+"""A clip described in words, for the head of its picture and for the terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

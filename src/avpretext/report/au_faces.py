@@ -1,4 +1,4 @@
-"""What the faces show: how action units fire, what the emotion labels make of them, and pictures to judge both by."""
+"""The report's section on faces: pictures for each emotion label, and how often action units fire."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

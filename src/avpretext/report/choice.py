@@ -145,11 +145,9 @@ def closely(run: OpenRun) -> Clip | None:
 
 def _candidates(run: OpenRun, corpus: str) -> list[str]:
     """Return the clips that could be shown, the best first."""
-    kept = run.read(corpus, "landmarks.preview", ["clip_id"])
-    found = run.read(corpus, "speech", ["clip_id"]) if kept is None or kept.is_empty() else kept
+    clips = run.clip_ids(corpus, "landmarks", "preview") or run.clip_ids(corpus, "speech")
     emotions = run.labels(corpus, "emotion", ["clip_id", "label", "confidence"])
     worth = {} if emotions is None else {clip_id: _worth(label, sure) for clip_id, label, sure in emotions.iter_rows()}
-    clips = set() if found is None else set(found["clip_id"])
     return sorted(clips, key=lambda clip_id: (-worth.get(clip_id, 0.0), clip_id))
 
 

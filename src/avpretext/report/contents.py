@@ -1,4 +1,4 @@
-"""What the page says: rows and charts for each of its sections, read from the results folder."""
+"""Rows and charts of the report's sections on results, training, label balance, truth and cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +14,7 @@ from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows, read_csv
 from avpretext.flow.artefacts import STAGES
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.flow.paths import Layout
 from avpretext.flow.tasks import TASKS
 from avpretext.report import figures
 from avpretext.report.co_occurrence_chart import heat_map_of
@@ -247,9 +248,9 @@ def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def benchmark_rows(run: OpenRun) -> Rows:
+def benchmark_rows(layout: Layout) -> Rows:
     """Sum up the workflow's benchmark files: jobs, seconds and the highest memory of each stage, in its order."""
-    folder = run.layout.folder / "benchmarks"
+    folder = Path(layout.benchmark("x")).parent
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.rglob("*.tsv")):
         parts = path.relative_to(folder).with_suffix("").parts

@@ -1,4 +1,4 @@
-"""What the page says of labels: thresholds on the values, balance per speaker, agreement between the tasks."""
+"""The report's section on labels: thresholds on the values, balance per speaker, agreement between the tasks."""
 
 from typing import Any, NamedTuple
 

@@ -128,7 +128,7 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "truth": run.table("truth"),
         "truth_units": contents.truth_chart(run.table("truth_action_units")),
         "compared": contents.compared_charts(run.table("compared_action_units"), other),
-        "benchmarks": contents.benchmark_rows(run),
+        "benchmarks": contents.benchmark_rows(run.layout),
         "provenance": (provenance := summaries.provenance_rows(run)),
         "machines": summaries.machines(provenance),
     }

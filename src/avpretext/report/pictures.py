@@ -36,11 +36,10 @@ def emotion_pictures(run: OpenRun, corpus: str) -> Iterator[tuple[str, int, list
 
     The clips are of different speakers; there are none where `landmarks` kept no thumbnails.
     """
-    kept = run.read(corpus, "landmarks.thumbnails", ["clip_id"])
+    pictured = run.clip_ids(corpus, "landmarks", "thumbnails")
     labels, clips = run.labels(corpus, "emotion", ["clip_id", "label", "confidence"]), run.listed(corpus)
-    if kept is None or labels is None:
+    if not pictured or labels is None:
         return
-    pictured = set(kept["clip_id"].unique())
     speakers: dict[str, str | None] = {} if clips is None else dict(clips.iter_rows())
     for label in sorted(labels["label"].drop_nulls().unique()):
         rows = labels.filter(pl.col("label") == label)
