@@ -14,7 +14,7 @@ from avpretext.doctor import hardware
 from avpretext.doctor.verdict import Check, as_json, failed, show
 from avpretext.errors import UserError
 from avpretext.face import model_file
-from avpretext.flow.paths import Results
+from avpretext.flow.paths import Layout
 from avpretext.media import ffmpeg
 from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.run.plan import Plan
@@ -93,7 +93,7 @@ def ffmpeg_program(name: str) -> Check:
 def face_model(config: Config) -> Check:
     """Look for the face model: among the results, else in `models.folder`, else whether its address answers."""
     needed = bool(config.with_video())
-    made = Path(Results(config.results).path("models"))
+    made = Path(Layout(config.results).path("models"))
     folder = config.models.folder
     if made.is_file():
         return _file_check(made, f"rm {made}", needed)

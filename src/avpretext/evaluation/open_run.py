@@ -96,14 +96,14 @@ class OpenRun:
         wanted
             Only these clips; of shards without any, no more than the clip_ids are read. None: all clips.
         """
-        for path in self.files(corpus, stage, part):
+        for path in self.files(corpus, artefact):
             if wanted is None or not set(wanted).isdisjoint(shards.rows_per_clip(path)):
                 found = shards.iterate_clips(path, columns)
                 yield from (clip for clip in found if wanted is None or clip[0] in wanted)
 
-    def clip_ids(self, corpus: str, stage: str, part: str | None = None) -> set[str]:
-        """Return the clips that a stage has rows of; what is held does not grow with the rows."""
-        return {clip_id for path in self.files(corpus, stage, part) for clip_id in shards.rows_per_clip(path)}
+    def clip_ids(self, corpus: str, artefact: str) -> set[str]:
+        """Return the clips that an artefact has rows of; what is held does not grow with the rows."""
+        return {clip_id for path in self.files(corpus, artefact) for clip_id in shards.rows_per_clip(path)}
 
     def clip(
         self, corpus: str, artefact: str, clip_id: str, columns: Sequence[str] | None = None

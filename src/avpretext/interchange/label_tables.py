@@ -65,19 +65,19 @@ class LabelTables:
 def gather(config: Config, corpus: str) -> LabelTables:
     """Read what the workflow has made of a corpus so far; it is an error if nothing has been labelled."""
     plan, options = Plan(config), config.corpora[corpus]
-    results, audio = plan.results, plan.shards(corpus, "split.audio")
+    layout, audio = plan.layout, plan.shards(corpus, "split.audio")
     found = shards.read(plan.shards(corpus, plan.clips(corpus)))
     decoded = shards.read(audio, ["clip_id", "duration_s"])
     wanted = ["clip_id", "speaker", "sentence", "level", "recording", "path", "start_s", "end_s"]
     clips = found.select(wanted).join(decoded, on="clip_id").sort("clip_id")
     labels = {
-        f"labels_{task}": Path(results.path(f"labels_{task}", corpus=corpus)) for task in (*CHUNK_TASKS, "emotion")
+        f"labels_{task}": Path(layout.path(f"labels_{task}", corpus=corpus)) for task in (*CHUNK_TASKS, "emotion")
     }
     present = {stage: path for stage, path in labels.items() if path.is_file()}
-    targets = {name: Path(results.path("targets", corpus=corpus, target=name)) for name in plan.targets[corpus]}
-    settings = {name: Path(results.path("folds", corpus=corpus, setting=name)) for name in plan.settings[corpus]}
+    targets = {name: Path(layout.path("targets", corpus=corpus, target=name)) for name in plan.targets[corpus]}
+    settings = {name: Path(layout.path("folds", corpus=corpus, setting=name)) for name in plan.settings[corpus]}
     if not present and not any(path.is_file() for path in targets.values()):
-        raise UserError(f"{results.folder / corpus}: there are no labels of {corpus!r} yet; run the workflow first")
+        raise UserError(f"{layout.folder / corpus}: there are no labels of {corpus!r} yet; run the workflow first")
     words = pl.col("label").replace_strict(LEVELS, return_dtype=pl.String)
     of_chunks = {task: present[f"labels_{task}"] for task in CHUNK_TASKS if f"labels_{task}" in present}
     return LabelTables(

@@ -15,6 +15,7 @@ from avpretext.evaluation import formats
 from avpretext.evaluation.scores import Rows
 from avpretext.face.points import OROFACIAL
 from avpretext.flow.paths import Layout
+from avpretext.orofacial import orofacial_tables
 from avpretext.orofacial.film import Predicted, read_predicted, spread
 from avpretext.orofacial.lower_face import aperture
 from avpretext.orofacial.movement_scores import MEASURE_NAMES

@@ -250,7 +250,7 @@ def _number(text: str) -> float | None:
 
 def benchmark_rows(layout: Layout) -> Rows:
     """Sum up the workflow's benchmark files: jobs, seconds and the highest memory of each stage, in its order."""
-    folder = Path(layout.benchmark("x")).parent
+    folder = layout.folder / "benchmarks"
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(folder.rglob("*.tsv")):
         parts = path.relative_to(folder).with_suffix("").parts
