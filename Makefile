@@ -3,6 +3,7 @@
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 VENV ?= .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 DEMO := data/demo
 
@@ -51,9 +52,9 @@ demo: environment ## make the demo corpus and run the workflow on it
 	@echo "Report:  results/report.html"
 	@echo "Model:   results/demo_labelled/export/acted.speaker_kfold/best   (avpretext predict FOLDER FILES)"
 
-test: environment $(VENV)/.complete-dev $(VENV)/.complete-docs ## run the tests; TESTS=tests/labels runs some of them
+test: environment $(VENV)/.complete-dev $(VENV)/.complete-docs ## run the tests; TESTS=tests/labels: some of them; WORKERS=0: one after another
 	@$(PYTHON) envs/system_libraries.py
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
 
 lint: environment $(VENV)/.complete-dev ## check format, lint and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy src docs/generate && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint

@@ -1,14 +1,19 @@
 """Fixtures that several rooms share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
+from avpretext import locks
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
+"""Takes a name and a function that fills a folder; returns the filled folder."""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -32,7 +37,26 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def face_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Fill a folder once per test run: where tests run in several processes, the first fills it for all."""
+    own = tmp_path_factory.getbasetemp()
+    of_all = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def made(name: str, fill: Callable[[Path], object]) -> Path:
+        folder = of_all / f"{name}, made once"
+        with (of_all / f"{name}.lock").open("wb") as lock:
+            locks.hold(lock, wait=True)
+            if not folder.exists():
+                filled = tmp_path_factory.mktemp("made") / name
+                fill(filled)
+                filled.rename(folder)
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def face_model(made_once: MadeOnce) -> Path:
     """The face model, from the results folder if the workflow has run, else fetched once per test run."""
     from avpretext.config import ModelFileOptions
     from avpretext.face import model_file
@@ -40,6 +64,5 @@ def face_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     present = REPOSITORY / "results" / "models" / model_file.FACE_MODEL
     if present.is_file():
         return present
-    fetched = tmp_path_factory.mktemp("models") / model_file.FACE_MODEL
-    model_file.run(ModelFileOptions(), fetched)
-    return fetched
+    name = model_file.FACE_MODEL
+    return made_once("models", lambda folder: model_file.run(ModelFileOptions(), folder / name)) / name

@@ -98,11 +98,10 @@ def looking(folder: Path) -> dict[str, list[str]]:
     content = {**config.model_dump(mode="json"), "ensemble": {"members": [["scratch", "svm"]]}}
     (folder / "whole.yaml").write_text(yaml.safe_dump(content))
     layout, whole = Layout(config.results), "--config=whole.yaml"
-    corpus, setting = "demo_acted", "acted.speaker_kfold"
-    predictions = [
-        f"--predictions={layout.finetune(corpus, setting, config.variant.name, 'scratch', 'predictions.parquet')}",
-        f"--predictions={layout.path('baseline.predictions', corpus=corpus, setting=setting)}",
-    ]
+    of = {"corpus": "demo_acted", "setting": "acted.speaker_kfold"}
+    tuned = layout.path("finetune.predictions", variant=config.variant.name, initialisation="scratch", **of)
+    beside = layout.path("baseline.predictions", **of)
+    predictions = [f"--predictions={path}" for path in (tuned, beside)]
     return {
         "ensemble": [*predictions, "--output=ensemble.parquet", whole],
         "evaluate": [*predictions, "--output=evaluate", whole],

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from avpretext.config import Config
 from avpretext.flow.artefacts import STAGES, TRUTH
+from avpretext.flow.columns import arrow_type
 from avpretext.flow.registry import Artefact, Stage
 from avpretext.refusal import REASONS
 
@@ -124,7 +125,7 @@ def _rows(artefact: Artefact) -> Iterator[str]:
     for names, column in artefact.described():
         told = f"`{names[0]}` ... `{names[-1]}`" if len(names) > 3 else ", ".join(f"`{name}`" for name in names)
         meaning = column.meaning.replace("|", chr(92) + "|")
-        yield f"| {told} | {type_text(column.type)} | {column.unit} | {meaning} |\n"
+        yield f"| {told} | {type_text(arrow_type(column.type))} | {column.unit} | {meaning} |\n"
 
 
 def type_text(kind: pa.DataType) -> str:

@@ -7,24 +7,28 @@ import pytest
 
 from avpretext.config import DemoOptions
 from avpretext.demo import corpus as demo
+from tests.conftest import MadeOnce
 from tests.workflow.project import Project, small_config
 
 SMALL = DemoOptions(labelled_speakers=4, clips_per_emotion=1, unlabelled_speakers=4, clips_per_speaker=4)
 
 
 @pytest.fixture(scope="session")
-def corpus_folder(tmp_path_factory: pytest.TempPathFactory, face_model: Path) -> Path:
+def corpus_folder(made_once: MadeOnce, face_model: Path) -> Path:
     """The demo corpus, small: made once per test run."""
-    folder = tmp_path_factory.mktemp("corpus") / "demo"
-    demo.run(folder, SMALL, face_model, threads=2)
-    return folder
+    return made_once("corpus", lambda folder: demo.run(folder, SMALL, face_model, threads=2))
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path, face_model: Path) -> Project:
+def finished(
+    made_once: MadeOnce, corpus_folder: Path, face_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
     """A project whose workflow has run to its end; tests must not change it (see `Project.copy`)."""
-    folder = tmp_path_factory.mktemp("finished") / "a project"
-    shutil.copytree(corpus_folder, folder / "demo")
-    project = Project(folder, {**small_config(), "models": {"folder": str(face_model.parent)}})
-    project.snakemake()
-    return project
+    config = {**small_config(), "models": {"folder": str(face_model.parent)}}
+
+    def run(folder: Path) -> None:
+        shutil.copytree(corpus_folder, folder / "demo")
+        Project(folder, config).snakemake()
+
+    # Each process of tests has a copy of its own: a dry run leaves its configuration and what it read.
+    return Project(made_once("a project", run), config).copy(tmp_path_factory.mktemp("finished") / "a project")

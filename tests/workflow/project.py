@@ -1,5 +1,7 @@
 """A project folder in which the tests run Snakemake, and what a run said."""
 
+import functools
+import json
 import os
 import re
 import shutil
@@ -7,11 +9,43 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+SNAKEMAKE_READY = """
+import gc, json, os, sys, snakemake.cli
+gc.freeze()
+for line in sys.stdin:
+    request = json.loads(line)
+    if child := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    output, nothing = os.open(request["output"], os.O_WRONLY), os.open(os.devnull, os.O_RDONLY)
+    for old, new in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(old, new)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.argv = [snakemake.__file__.replace("__init__", "__main__"), *request["arguments"]]
+    sys.exit(snakemake.cli.main())
+"""
+"""A process that has loaded Snakemake and runs it in a copy of itself, once for each line that it reads."""
+
+
+@functools.cache
+def snakemake_ready() -> "subprocess.Popen[str]":
+    """Start the process of SNAKEMAKE_READY, once; it ends with ours, when it has nothing more to read."""
+    command = [sys.executable, "-c", SNAKEMAKE_READY]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a run: nothing in it helps to find the package."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
 
 
 @dataclass
@@ -23,25 +57,34 @@ class Project:
 
     def snakemake(self, *arguments: str, check: bool = True, **changes: Any) -> "Run":
         """Run the workflow with the configuration, some of its top-level keys replaced."""
-        process = self.start(*arguments, **changes)
-        text, _ = process.communicate()
-        run = Run(process.returncode, text)
+        server = snakemake_ready()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        with NamedTemporaryFile(mode="r", encoding="utf-8") as output:
+            request = {
+                "arguments": self.arguments(*arguments, **changes), "environment": environment(),
+                "folder": str(Path.cwd()), "output": output.name,
+            }  # fmt: skip
+            print(json.dumps(request), file=server.stdin, flush=True)
+            run = Run(int(server.stdout.readline()), output.read())
         assert not check or run.status == 0, run.text
         return run
 
     def start(self, *arguments: str, **changes: Any) -> "subprocess.Popen[str]":
         """Start the workflow, the leader of a group of processes of its own; what it says comes on its output."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *self.arguments(*arguments, **changes)], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, env=environment(), start_new_session=True,
+        )  # fmt: skip
+
+    def arguments(self, *arguments: str, **changes: Any) -> list[str]:
+        """Return the arguments of Snakemake, after writing the configuration that they name."""
         file = self.folder / "config.yaml"
         file.write_text(yaml.safe_dump({**self.config, **changes}, sort_keys=False))
-        command = [
-            sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(REPOSITORY / "Snakefile"),
-            "--cores", "2", "--directory", str(self.folder), "--configfile", str(file),
+        return [
+            *arguments, "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2", "--directory", str(self.folder),
+            "--configfile", str(file),
         ]  # fmt: skip
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
-            start_new_session=True,
-        )  # fmt: skip
 
     @property
     def results(self) -> Path:
@@ -86,7 +129,7 @@ def small_config() -> dict[str, Any]:
                 "truth": "demo/truth", "synthetic": True,
             },
             "labelled": {
-                "path": "demo/labelled", "reader": "crema_d", "use": ["finetune"], "shards": 2, "synthetic": True,
+                "path": "demo/labelled", "reader": "crema_d", "use": ["finetune"], "shards": 1, "synthetic": True,
                 "protocol": {"folds": 3},
             },
         },

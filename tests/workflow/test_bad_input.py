@@ -31,16 +31,17 @@ def test_an_empty_corpus_is_one_clear_message(tmp_path: Path) -> None:
 def test_bad_clips_are_refused_with_their_reasons_and_the_run_goes_on(
     tmp_path: Path, corpus_folder: Path, face_model: Path
 ) -> None:
-    folder = tmp_path / "project"
-    shutil.copytree(corpus_folder, folder / "demo")
-    speaker = next(path for path in sorted((folder / "demo/unlabelled").iterdir()) if path.is_dir())
+    folder, name = tmp_path / "project", sorted((corpus_folder / "unlabelled").glob("*/*.mp4"))[0].parent.name
+    speaker = folder / "demo/unlabelled" / name
+    shutil.copytree(corpus_folder / "unlabelled" / name, speaker)
     good = next(speaker.glob("*.mp4"))
     shutil.copy2(good, speaker / 'it\'s a "quoted" näme 😀 $(x).mp4')
     (speaker / "empty.mp4").write_bytes(b"")
     (speaker / "text.mp4").write_text("this is no video\n" * 50)
     (speaker / "pointer.mp4").write_text(POINTER)
     (speaker / "truncated.mp4").write_bytes(good.read_bytes()[: good.stat().st_size // 3])
-    config = {**small_config(), "models": {"folder": str(face_model.parent)}}
+    corpora = {"unlabelled": {"path": "demo/unlabelled", "reader": "folder", "use": ["pretrain"], "shards": 1}}
+    config = {"results": "results", "corpora": corpora, "models": {"folder": str(face_model.parent)}}
     project = Project(folder, config)
     project.snakemake("pseudo_labels", rejects={"max_reject_fraction": 0.5})
     rows = shards.read(folder / "results/unlabelled/rejects/all.parquet")

@@ -54,23 +54,24 @@ def test_another_working_directory_and_other_names_of_the_same_folders_change_no
 ) -> None:
     link = tmp_path / "a link"
     link.symlink_to(finished.results)
+    there = finished.snakemake("--dry-run", **FEWER_DRAWS).would_run()
     for number, results in enumerate((finished.results, link)):
         folder = tmp_path / f"elsewhere{number}"
         folder.mkdir()
         project = Project(folder, absolute(finished, results))
         assert "Nothing to be done" in project.snakemake("--dry-run").text
-        edited = project.snakemake("--dry-run", **FEWER_DRAWS).would_run()
-        assert edited == finished.snakemake("--dry-run", **FEWER_DRAWS).would_run()
+        assert project.snakemake("--dry-run", **FEWER_DRAWS).would_run() == there
 
 
 @pytest.mark.workflow
 def test_an_edit_gives_moved_results_the_tables_of_a_run_in_place(finished: Project, tmp_path: Path) -> None:
     in_place, project = finished.copy(tmp_path / "in place"), moved(finished, tmp_path / "moved")
+    made = "results/tables/main.csv"
     for one in (in_place, project):
-        one.snakemake(**FEWER_DRAWS)
+        one.snakemake(made, **FEWER_DRAWS)
     assert project.artefacts() == in_place.artefacts()
     assert project.artefacts() != finished.artefacts()
-    assert "Nothing to be done" in project.snakemake("--dry-run", **FEWER_DRAWS).text
+    assert "Nothing to be done" in project.snakemake(made, "--dry-run", **FEWER_DRAWS).text
 
 
 @pytest.mark.workflow

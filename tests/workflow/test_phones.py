@@ -22,7 +22,7 @@ def test_phones_are_made_when_asked_for_and_agree_with_the_truth(finished: Proje
     changes = {"corpora": corpora, "phones": {"visemes": "mine.yaml"}}
     # Tables and report name the whole configuration.
     assert set(project.snakemake("--dry-run", **changes).would_run()) <= {"tables", "report"}, "not in the main flow"
-    assert project.snakemake("visemes", "--dry-run", **changes).would_run()["phones"] == 4
+    assert project.snakemake("visemes", "--dry-run", **changes).would_run()["phones"] == 3
     project.snakemake("visemes", **changes)
     truth = shards.read(project.folder / "demo/truth/phonemes.parquet")
     for corpus, clips in (("unlabelled", 16), ("labelled", 24)):
@@ -33,7 +33,7 @@ def test_phones_are_made_when_asked_for_and_agree_with_the_truth(finished: Proje
         assert measured["visemes_right"] >= 0.63
         assert measured["boundary_median_ms"] <= 20
     mine.write_text(mine.read_text().replace("P:", "CLOSED:"))
-    assert project.snakemake("visemes", "--dry-run", **changes).would_run()["phones"] == 4
+    assert project.snakemake("visemes", "--dry-run", **changes).would_run()["phones"] == 3
     mine.write_text("P: [PP]\n")
     failed = project.snakemake("visemes", check=False, **changes)
     assert failed.status != 0

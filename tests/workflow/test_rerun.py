@@ -87,18 +87,6 @@ def test_a_stage_that_is_forced_leaves_what_comes_before_it(finished: Project) -
     assert not {"watch", "speech", "labels_energy", "labels_emotion"} & set(runs)
 
 
-def test_the_same_run_again_gives_the_same_tables(finished: Project, tmp_path: Path) -> None:
-    again = Project(tmp_path / "again", finished.config)
-    again.folder.mkdir()
-    shutil.copytree(finished.folder / "demo", again.folder / "demo", copy_function=shutil.copy2)
-    again.snakemake("--forceall")
-    tables = sorted(path.name for path in (finished.folder / "results/tables").iterdir())
-    assert "main.csv" in tables
-    for name in tables:
-        first, second = (project.folder / "results/tables" / name for project in (finished, again))
-        assert first.read_bytes() == second.read_bytes(), name
-
-
 def test_provenance_is_in_every_shard(finished: Project) -> None:
     from avpretext import shards
 

@@ -67,9 +67,9 @@ def test_slurm_makes_the_bytes_of_a_local_run(finished: Project, tmp_path: Path,
     shutil.copytree(finished.folder / "demo", folder / "demo")
     unlabelled = {"unlabelled": finished.config["corpora"]["unlabelled"]}
     project = Project(folder, {**finished.config, "corpora": unlabelled})
-    asked = project.snakemake("pseudo_labels", "--dry-run").would_run()
-    asked.pop("pseudo_labels")
-    project.snakemake("pseudo_labels", "--workflow-profile", str(PROFILE), *QUICK)
+    some = [f"results/unlabelled/{made}.parquet" for made in ("labels_emotion/all", "speech/0001")]
+    asked = project.snakemake(*some, "--dry-run").would_run()
+    project.snakemake(*some, "--workflow-profile", str(PROFILE), *QUICK)
 
     assert asked.pop("models") == 1, "what needs the internet runs where the workflow was started"
     memory_mb = memory_of_jobs()
@@ -90,11 +90,8 @@ def asking(project: Project, **changes: Any) -> set[str]:
 
 
 @pytest.mark.workflow
-@pytest.mark.parametrize("device", ["cuda", "auto"])
-def test_only_training_asks_for_a_gpu_and_only_where_it_shall_use_one(
-    finished: Project, tmp_path: Path, device: str
-) -> None:
-    project = finished.copy(tmp_path / "copy")
-    assert asking(project) == set(), "the configuration says device: cpu"
-    on_gpu = {name: {**project.config[name], "device": device} for name in ("pretrain", "finetune")}
-    assert asking(project, **on_gpu) == {"pretrain", "finetune", "export"}
+def test_only_training_asks_for_a_gpu_and_only_where_it_shall_use_one(finished: Project) -> None:
+    assert asking(finished) == set(), "the configuration says device: cpu"
+    for device in ("cuda", "auto"):
+        on_gpu = {name: {**finished.config[name], "device": device} for name in ("pretrain", "finetune")}
+        assert asking(finished, **on_gpu) == {"pretrain", "finetune", "export"}

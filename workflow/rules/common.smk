@@ -112,7 +112,7 @@ if workflow.is_main_process:
     if os.path.exists(CONFIG.results) and not os.access(CONFIG.results, os.W_OK):
         asked(shards.check_writable, CONFIG.results)
     if PYFEAT and WITH_VIDEO:
-        asked(au_pyfeat.check, CONFIG.action_units.pyfeat)
+        asked(from_frames.check, CONFIG.action_units.pyfeat)
     for name in CONFIG.corpora if LISTS.isdisjoint(sys.argv) else ():
         asked(corpora.check_before_run, name, CONFIG.corpora[name], files_of(name))
     # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.

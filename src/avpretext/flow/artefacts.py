@@ -10,12 +10,14 @@ torch, MediaPipe and openSMILE.
 
 import functools
 from collections.abc import Mapping, Sequence
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from avpretext.flow.columns import BOOL, FLOATS, MEDIA, Column, D, F, I, L, S
 from avpretext.flow.registry import Artefact, Stage
 from avpretext.flow.tasks import LABELLED, Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def _of_corpus(*keys: str) -> tuple[str, ...]:
@@ -51,9 +53,7 @@ _AUDIO_OWN = {
         " turned over",
     ),
     "clipped": Column(F, "samples at or beyond full scale", "share, 0..1"),
-    "fingerprint": Column(
-        pa.list_(pa.uint32()), "acoustic fingerprint, 24 bits for each 16 ms; 0: too quiet; null: not made"
-    ),
+    "fingerprint": Column("uint32[]", "acoustic fingerprint, 24 bits for each 16 ms; 0: too quiet; null: not made"),
 }
 _OF_10_MS = {"time_s": Column(D, "middle of the frame, from the start of the clip", "s")}
 _PICTURES = "clip_id frame time_s image"
@@ -83,7 +83,7 @@ def _labels_of(task: Task) -> Stage:
     value = {"value": Column(D, *task.value)}
     if task.unit == "chunk":
         columns = "clip_id chunk start_s end_s value label confidence threshold"
-        own = {"label": Column(pa.int8(), "1 high, 0 low; null: in the dead zone, or not measured"), **value}
+        own = {"label": Column("int8", "1 high, 0 low; null: in the dead zone, or not measured"), **value}
     else:
         columns = "clip_id outcome label value confidence score_*"
         own = {
@@ -185,10 +185,10 @@ _ROWS = (
             "{corpus}/landmarks/{shard}.parquet", "video frame",
             "clip_id frame time_s detected faces landmarks blendshapes pitch_deg yaw_deg roll_deg width height",
             {"detected": Column(BOOL, "true where a face was found; what is measured of it is null elsewhere"),
-             "faces": Column(pa.int16(), "how many faces were seen", "count"),
+             "faces": Column("int16", "how many faces were seen", "count"),
              "landmarks": Column(
-                 pa.list_(F, 3 * 478), "x, y, z of each point in turn: 478 of MediaPipe, or dlib's 68", "pixels"),
-             "blendshapes": Column(pa.list_(F, 52), "52 of ARKit, in MediaPipe's order", "0..1"),
+                 "float[1434]", "x, y, z of each point in turn: 478 of MediaPipe, or dlib's 68", "pixels"),
+             "blendshapes": Column("float[52]", "52 of ARKit, in MediaPipe's order", "0..1"),
              "pitch_deg": Column(F, "of the head; above 0: the face looks down", "degrees"),
              "yaw_deg": Column(F, "above 0: the nose turns to the right of the picture", "degrees"),
              "roll_deg": Column(F, "above 0: the head tilts counter-clockwise in the picture", "degrees"),
@@ -228,18 +228,18 @@ _ROWS = (
         "resting_shape", "avpretext.orofacial.resting_shape", 1, "Find the shape of each speaker's lower face at rest.",
         {"": Artefact(
             "{corpus}/resting_shape/all.parquet", "person", "group frames points blendshapes",
-            {"points": Column(pa.list_(D), "x and y of each point of lips, jaw and lower cheeks at rest",
+            {"points": Column("double[]", "x and y of each point of lips, jaw and lower cheeks at rest",
                               "eye distances"),
-             "blendshapes": Column(pa.list_(D), "those of mouth and jaw at rest", "0..1")})},
+             "blendshapes": Column("double[]", "those of mouth and jaw at rest", "0..1")})},
     ),
     Stage(
         "lower_face", "avpretext.orofacial.lower_face", 1,
         "Measure how lips, jaw and lower cheeks move from rest, head pose removed.",
         {"": Artefact(
             "{corpus}/lower_face/{shard}.parquet", "video frame", "clip_id frame time_s movement blendshapes",
-            {"movement": Column(pa.list_(F, 122), "x and y of each point from the resting shape, head pose removed;"
+            {"movement": Column("float[122]", "x and y of each point from the resting shape, head pose removed;"
                                 " null: no face", "eye distances"),
-             "blendshapes": Column(pa.list_(F, 28), "those of mouth and jaw, less those at rest; null: no face",
+             "blendshapes": Column("float[28]", "those of mouth and jaw, less those at rest; null: no face",
                                    "-1..1")})},
     ),
     Stage(
@@ -340,9 +340,9 @@ _ROWS = (
         {"predictions": Artefact(
             "orofacial/{system}/predictions.parquet", "video frame of a test clip of a run",
             "fold seed corpus clip_id speaker frame movement truth viseme true_viseme",
-            {"movement": Column(pa.list_(F, 122), "predicted x and y of each point of `lower_face`, from the resting"
+            {"movement": Column("float[122]", "predicted x and y of each point of `lower_face`, from the resting"
                                 " shape", "eye distances"),
-             "truth": Column(pa.list_(F, 122), "the same, measured; null: no face was seen", "eye distances"),
+             "truth": Column("float[122]", "the same, measured; null: no face was seen", "eye distances"),
              "viseme": Column(S, "the predicted class of phones; see phones.md"),
              "true_viseme": Column(S, "the class of the phone that is spoken; null: not known")}),
          "clips": Artefact(
@@ -479,8 +479,8 @@ def stage_of(artefact: str) -> str:
 
 
 def schema_of(
-    artefact: str, names: Mapping[str, Sequence[str]] | None = None, types: Mapping[str, pa.DataType] | None = None
-) -> pa.Schema:
+    artefact: str, names: Mapping[str, Sequence[str]] | None = None, types: Mapping[str, str] | None = None
+) -> "pa.Schema":
     """Return the schema of a kind of file, see `Artefact.schema`.
 
     >>> schema_of("log_mel", {"mel[*]": ["mel[0]", "mel[1]"]}).names
@@ -491,12 +491,12 @@ def schema_of(
     return ARTEFACTS[artefact].schema(names, types)
 
 
-def landmarks_schema(points: int, blendshapes: int = 52) -> pa.Schema:
+def landmarks_schema(points: int, blendshapes: int = 52) -> "pa.Schema":
     """Return the schema of `landmarks` for so many points and blendshapes."""
-    kinds = {"landmarks": pa.list_(F, 3 * points), "blendshapes": pa.list_(F, blendshapes)}
+    kinds = {"landmarks": f"float[{3 * points}]", "blendshapes": f"float[{blendshapes}]"}
     return schema_of("landmarks", types=kinds)
 
 
 @functools.cache
-def _fixed_schema(artefact: str) -> pa.Schema:
+def _fixed_schema(artefact: str) -> "pa.Schema":
     return {**ARTEFACTS, **TRUTH}[artefact].schema()

@@ -4,14 +4,32 @@ A column whose name means the same in every file stands in `COMMON`; where it di
 `flow.artefacts` says so.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-S, F, D, I, L, BOOL = pa.string(), pa.float32(), pa.float64(), pa.int32(), pa.int64(), pa.bool_()  # noqa: E741
-FLOATS = pa.list_(F)
-MEDIA = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+S, F, D, I, L, BOOL = "string", "float", "double", "int32", "int64", "bool"  # noqa: E741
+FLOATS = "float[]"
+MEDIA = "media"
 """Audio or image in the layout that the Hugging Face `datasets` library decodes by itself."""
+
+
+def arrow_type(name: str) -> "pa.DataType":
+    """Return the Arrow type of a name such as `int32`, `float[]`, `float[122]`, `media`.
+
+    >>> arrow_type("float[3]"), arrow_type("media")
+    (FixedSizeListType(fixed_size_list<item: float>[3]), StructType(struct<bytes: binary, path: string>))
+    """
+    import pyarrow as pa  # it counts the threads that it may use when it is imported: after a command has set them
+
+    if name == MEDIA:
+        return pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    item, bracket, size = name.partition("[")
+    if not bracket:
+        return pa.type_for_alias(item)
+    return pa.list_(pa.type_for_alias(item), int(size[:-1]) if size != "]" else -1)
+
 
 ACTION_UNITS = (
     "AU01", "AU02", "AU04", "AU05", "AU06", "AU07", "AU09", "AU10", "AU11", "AU12",
@@ -26,9 +44,9 @@ PATTERNS = {"AU*": ACTION_UNITS, "speed_*": tuple(f"speed_{region}" for region i
 
 
 class Column(NamedTuple):
-    """Type, meaning and unit of a column; the unit is empty where there is none."""
+    """Type (see `arrow_type`), meaning and unit of a column; the unit is empty where there is none."""
 
-    type: pa.DataType
+    type: str
     meaning: str
     unit: str = ""
 

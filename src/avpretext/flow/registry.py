@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+from avpretext.flow.columns import COMMON, PATTERNS, Column, arrow_type
 
-from avpretext.flow.columns import COMMON, PATTERNS, Column
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class Artefact:
         return None
 
     def schema(
-        self, names: Mapping[str, Sequence[str]] | None = None, types: Mapping[str, pa.DataType] | None = None
-    ) -> pa.Schema:
+        self, names: Mapping[str, Sequence[str]] | None = None, types: Mapping[str, str] | None = None
+    ) -> "pa.Schema":
         """Return the schema.
 
         Parameters
@@ -56,15 +58,18 @@ class Artefact:
         types
             Types that the configuration decides, such as the number of landmarks.
         """
+        import pyarrow as pa  # not with the registry: see `arrow_type`
+
         fields = []
         for name in self.columns.split():
             kind = (types or {}).get(name) or {**COMMON, **self.own}[name].type
-            fields += [pa.field(one, kind) for one in {**PATTERNS, **(names or {})}.get(name, [name])]
+            fields += [pa.field(one, arrow_type(kind)) for one in {**PATTERNS, **(names or {})}.get(name, [name])]
         return pa.schema(fields)
 
     def described(self) -> Iterator[tuple[list[str], Column]]:
         """Yield names of columns and what they mean; columns of one pattern come together."""
-        for key, group in groupby(self.schema().names, key=self.key):
+        names = (one for name in self.columns.split() for one in PATTERNS.get(name, (name,)))
+        for key, group in groupby(names, key=self.key):
             yield list(group), {**COMMON, **self.own}[key or ""]
 
 

@@ -145,7 +145,7 @@ def closely(run: OpenRun) -> Clip | None:
 
 def _candidates(run: OpenRun, corpus: str) -> list[str]:
     """Return the clips that could be shown, the best first."""
-    clips = run.clip_ids(corpus, "landmarks", "preview") or run.clip_ids(corpus, "speech")
+    clips = run.clip_ids(corpus, "landmarks.preview") or run.clip_ids(corpus, "speech")
     emotions = run.labels(corpus, "emotion", ["clip_id", "label", "confidence"])
     worth = {} if emotions is None else {clip_id: _worth(label, sure) for clip_id, label, sure in emotions.iter_rows()}
     return sorted(clips, key=lambda clip_id: (-worth.get(clip_id, 0.0), clip_id))

@@ -36,7 +36,7 @@ def emotion_pictures(run: OpenRun, corpus: str) -> Iterator[tuple[str, int, list
 
     The clips are of different speakers; there are none where `landmarks` kept no thumbnails.
     """
-    pictured = run.clip_ids(corpus, "landmarks", "thumbnails")
+    pictured = run.clip_ids(corpus, "landmarks.thumbnails")
     labels, clips = run.labels(corpus, "emotion", ["clip_id", "label", "confidence"]), run.listed(corpus)
     if not pictured or labels is None:
         return

@@ -58,7 +58,10 @@ def signature(stage: str, config: Config, corpus: str | None = None) -> str:
     """Return version and options of a stage as one line of JSON: the value that Snakemake watches."""
     versions = [STAGES[name].version for name in (stage, *STAGES[stage].runs)]
     version = versions if len(versions) > 1 else versions[0]
-    return json.dumps({"version": version, **options_of(stage, config, corpus)}, sort_keys=True, allow_nan=False)
+    # All of a configuration keeps its order: tables and pages show corpora in it.
+    in_order = STAGES[stage].options == WHOLE
+    signed = {"version": version, **options_of(stage, config, corpus)}
+    return json.dumps(signed, sort_keys=not in_order, allow_nan=False)
 
 
 def parse_signature(text: str) -> Config:
