@@ -63,5 +63,5 @@ rule visemes:
 
 rule pseudo_labels:
     input:
-        [PLAN.labels(task).values() for task in CONFIG.available_tasks()],
+        [list(PLAN.labels(task).values()) for task in CONFIG.available_tasks()],
     localrule: True

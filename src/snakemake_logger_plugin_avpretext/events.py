@@ -11,6 +11,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_logger_plugin_avpretext.display import Board, Job
 
 LOG_LINES = 15
+SHOWN = 3
 NOISE = re.compile(
     r"^(Select jobs to execute|Assuming unrestricted|Using shell:|host:|Provided cores|Rules claiming more threads|"
     r"Execute \d+ jobs|Building DAG|Activating conda|Using workflow specific profile|Complete log|Config file|"
@@ -61,8 +62,7 @@ class EventReader:
     def _job_info(self, record: LogRecord) -> None:
         name = job_name(record)
         if self._dry_run:
-            reason = " ".join(str(getattr(record, "reason", "") or "").split())
-            self.display.say(f"would run {name}{asks(record)}: {reason}")
+            self.display.say(f"would run {name}{asks(record)}: {shortened(str(getattr(record, 'reason', '') or ''))}")
             return
         logs = [Path(path) for path in getattr(record, "log", None) or []]
         self.display.started(int(record.jobid), Job(name, logs[0] if logs else None))  # type: ignore[attr-defined]
@@ -90,6 +90,20 @@ class EventReader:
             return  # said already, shorter, by the job's own error
         style = {logging.ERROR: "red", logging.WARNING: "yellow"}.get(record.levelno, "")
         self.display.say(message, style)
+
+
+def shortened(reason: str) -> str:
+    """Return why a job runs in a line: of many files the first, and how many more.
+
+    >>> shortened("Missing output files: a, b; Input files updated by another job: c, d, e, f, g")
+    'Missing output files: a, b; Input files updated by another job: c, d, e and 2 more'
+    """
+    causes = []
+    for cause in " ".join(reason.split()).split("; "):
+        files = cause.split(", ")
+        more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
+        causes.append(", ".join(files[:SHOWN]) + more)
+    return "; ".join(causes)
 
 
 def asks(record: Any) -> str:

@@ -23,7 +23,7 @@ from avpretext.run.contents import Content
 from avpretext.errors import UserError
 from avpretext.action_units import from_frames
 from avpretext.options.base import places
-from avpretext.run.plan import Plan
+from avpretext.run.plan import ABLATION_TABLES, Plan
 from avpretext.orofacial.orofacial_plan import SHOWN, OrofacialPlan
 from avpretext.run.recipes import RESULTS
 from avpretext.flow.artefacts import STAGES
@@ -44,6 +44,7 @@ CONFIG = asked(
 )
 PLAN = asked(Plan, CONFIG)
 FILES = PLAN.layout
+OROFACIAL = OrofacialPlan(PLAN)
 UNLABELLED = CONFIG.used_for("pretrain")
 WITH_VIDEO = CONFIG.with_video()
 TASK_SETS = CONFIG.task_sets()
@@ -215,6 +216,34 @@ def every_clips_shard(wildcards):
     return PLAN.shards(wildcards.corpus, PLAN.clips(wildcards.corpus))
 
 
+def folder_of(wildcards):
+    """Return a param: the folder of the corpus in question."""
+    return CONFIG.corpora[wildcards.corpus].path
+
+
+def start(wildcards):
+    """Return an input: the checkpoints that an initialisation starts from; none from scratch."""
+    return PLAN.start(VARIANTS[wildcards.variant], wildcards.initialisation)
+
+
+def co_occurrence(wildcards):
+    """Return an input: the matrix that the penalty loss needs; nothing for another loss."""
+    penalised = VARIANTS[wildcards.variant].loss == "penalty"
+    return path("co_occurrence", **dict(wildcards.items())) if penalised else []
+
+
+def learnt_rejects(wildcards):
+    """Return an input: proof that not too much was refused of any corpus that a fine-tuning reads."""
+    return [
+        path("rejects", corpus=name) for name in CONFIG.learnt_from(wildcards.corpus)
+    ]
+
+
+def of_faces(artefact):
+    """Return an input: an artefact of every corpus that orofacial models learn from, by corpus."""
+    return keyed(lambda wildcards: OROFACIAL.of_corpora(artefact))
+
+
 def kept(path):
     """Return frames as an output that is removed once landmarks are found, unless they shall stay."""
     return path if CONFIG.split.keep_frames else temp(path)
@@ -314,6 +343,20 @@ def baseline_memory(wildcards, input):
         clips = versions * sum(shards.count_rows(table) for table in input.targets)
         needed_mb += math.ceil(16e-6 * clips**2)
     return needed_mb
+
+
+def complete(of):
+    """Name log and benchmark of a rule (`of`) like what it makes, and give it the environment of the package."""
+    name = of.params.stage
+    made = snakemake.io.strip_wildcard_constraints(str(of.output[0]))
+    of.log_modifier = of.benchmark_modifier = of.ruleinfo.output.modifier
+    of.set_log(FILES.beside("logs", ".log", name, made))
+    of.benchmark = FILES.beside("benchmarks", ".tsv", name, made)
+    of.conda_env = ENVIRONMENT
+    wildcards = "/".join(
+        f"{{wildcards.{part}}}" for part in re.findall(r"{(\w+)", made)
+    )
+    of.message = f"{name} {wildcards}: {STAGES[name].summary}"
 
 
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.

@@ -1,11 +1,6 @@
 """Videos to audio and frames: the only rules that open a source."""
 
 
-def folder_of(wildcards):
-    """Return a param: the folder of the corpus in question."""
-    return CONFIG.corpora[wildcards.corpus].path
-
-
 rule segment:
     input:
         index=path("index"),

@@ -1,12 +1,5 @@
 """Speech that moves a face: what moves, models that predict it, how well they do, and how it looks."""
 
-OROFACIAL = OrofacialPlan(PLAN)
-
-
-def of_faces(artefact):
-    """Return an input: an artefact of every corpus that orofacial models learn from, by corpus."""
-    return keyed(lambda wildcards: OROFACIAL.of_corpora(artefact))
-
 
 rule resting_shape:
     input:
@@ -42,7 +35,7 @@ rule lower_face:
 
 rule orofacial_system:
     input:
-        lambda wildcards: OROFACIAL.of_corpora("rejects").values(),
+        of_faces("rejects"),
         features=keyed(lambda wildcards: OROFACIAL.features()),
         movement=of_faces("lower_face"),
         index=of_faces("clips"),

@@ -1,24 +1,5 @@
 """Pre-training, fine-tuning, the models to take away, and what fine-tuning is compared with."""
 
-
-def start(wildcards):
-    """Return an input: the checkpoints that an initialisation starts from; none from scratch."""
-    return PLAN.start(VARIANTS[wildcards.variant], wildcards.initialisation)
-
-
-def co_occurrence(wildcards):
-    """Return an input: the matrix that the penalty loss needs; nothing for another loss."""
-    penalised = VARIANTS[wildcards.variant].loss == "penalty"
-    return path("co_occurrence", **dict(wildcards.items())) if penalised else []
-
-
-def learnt_rejects(wildcards):
-    """Return an input: proof that not too much was refused of any corpus that a fine-tuning reads."""
-    return [
-        path("rejects", corpus=name) for name in CONFIG.learnt_from(wildcards.corpus)
-    ]
-
-
 # What a fine-tuning hears of every corpus that it learns from, at every speed.
 learnt_features = keyed(
     lambda wildcards: PLAN.features(PLAN.heard("finetune", wildcards.corpus))
