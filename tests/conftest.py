@@ -8,12 +8,19 @@ import pytest
 import torch
 from threadpoolctl import threadpool_limits
 
-from avpretext import locks
+from avpretext import locks, signing
+from avpretext.run.recipes import Signer
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 """Takes a name and a function that fills a folder; returns the filled folder."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signed_files() -> None:
+    """Files that tests write in this process are signed as those of a command are."""
+    signing.sign_with(Signer())
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -11,17 +11,18 @@ import pytest
 
 from avpretext import shards
 from avpretext.errors import UserError
+from avpretext.flow.provenance import provenance
 
 SCHEMA = pa.schema([("clip_id", pa.string()), ("value", pa.int32())])
 
 
 def write(path: Path, rows: list[tuple[str, int]], row_group: int = 2) -> None:
-    with shards.ShardWriter(path, SCHEMA, shards.provenance("speech", {"a": 1}), row_group=row_group) as writer:
+    with shards.ShardWriter(path, SCHEMA, provenance("speech", {"a": 1}), row_group=row_group) as writer:
         writer.write([{"clip_id": clip, "value": value} for clip, value in rows])
 
 
 def write_and_fail(path: Path) -> None:
-    with shards.ShardWriter(path, SCHEMA, shards.provenance("speech")) as writer:
+    with shards.ShardWriter(path, SCHEMA, provenance("speech")) as writer:
         writer.write([{"clip_id": "new", "value": 2}])
         raise RuntimeError("killed")
 

@@ -17,9 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from avpretext import __version__, locks, machine
+from avpretext import locks, signing
 from avpretext.errors import UserError
-from avpretext.run import recipes
 
 PathLike = str | os.PathLike[str]
 _METADATA_KEY = b"avpretext"
@@ -33,20 +32,6 @@ _NO_SPACE = {
     errno.EDQUOT: "your quota of the disk is used up; free some space, or set `results` to a folder on another disk",
     errno.EFBIG: "the file is larger than files may be here (see `ulimit -f`); raise that limit",
 }
-
-
-def provenance(
-    stage: str, options: Mapping[str, Any] | None = None, models: Mapping[str, str] | None = None, **more: Any
-) -> dict[str, Any]:
-    """Return what made an artefact: stage and its version, package version, options, SHA-256 of the models used."""
-    from avpretext.flow.artefacts import STAGES
-
-    made_by = {"stage": stage, "package_version": __version__, "options": dict(options or {}), **more}
-    if stage in STAGES:
-        made_by["stage_version"] = STAGES[stage].version
-    if models:
-        made_by["models"] = dict(models)
-    return made_by
 
 
 def _opened(path: PathLike) -> pq.ParquetFile:
@@ -106,7 +91,7 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.chmod(0o644)
-            recipes.put_beside(target, temporary)
+            signing.signer.put_beside(target, temporary)
             temporary.replace(target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
@@ -169,12 +154,9 @@ class ShardWriter:
         compression: str = "zstd",
         row_group: int = 65_536,
     ) -> None:
+        signed = {f"avpretext.{name}": text for name, text in signing.signer.metadata(path).items()}
         self.schema = schema.with_metadata(
-            {
-                _METADATA_KEY: json.dumps(made_by, sort_keys=True, allow_nan=False),
-                _MACHINE_KEY: machine.as_line(),
-                **recipes.metadata(path),
-            }
+            {_METADATA_KEY.decode(): json.dumps(made_by, sort_keys=True, allow_nan=False), **signed}
         )
         self.rows = 0
         self._row_group = row_group

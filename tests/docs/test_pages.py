@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from avpretext import config_file
-from avpretext.cli.base import summaries
+from avpretext.cli.shared import summaries
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]

@@ -21,6 +21,7 @@ from avpretext.evaluation.open_run import Evaluated
 from avpretext.evaluation.scores import Scored, Task
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import Layout
+from avpretext.flow.provenance import provenance
 
 CLASSES = ["anger", "fear", "neutral"]
 SETTING = "voice.speaker_kfold"
@@ -71,7 +72,7 @@ def write_system(
              "label": CLASSES[int(truth.argmax())], "predicted": CLASSES[int(found.argmax())],
              "truth": values[0].tolist(), "probabilities": values[1].tolist()}
         )  # fmt: skip
-    made_by = shards.provenance("finetune", kind=kind, classes=CLASSES, target=target, setting=setting)
+    made_by = provenance("finetune", kind=kind, classes=CLASSES, target=target, setting=setting)
     shards.write_table(path, rows, schema_of("finetune.predictions"), made_by)
     return path
 

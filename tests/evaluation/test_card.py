@@ -12,6 +12,7 @@ from avpretext.config import CorpusOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import card
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 
 
 def metrics(path: Path, initialisation: str = "energy", kind: str = "hard") -> Path:
@@ -26,7 +27,7 @@ def metrics(path: Path, initialisation: str = "energy", kind: str = "hard") -> P
     for measure in ("precision", "recall", "f1") if kind == "hard" else ():
         rows.append({**rows[0], "measure": measure, "class": "angry", "value": 0.25})
     rows += [{**row, "initialisation": "scratch", "value": 0.1} for row in rows]
-    made_by = shards.provenance("evaluate", {"evaluate": {"level": 0.9}, "seed": 1})
+    made_by = provenance("evaluate", {"evaluate": {"level": 0.9}, "seed": 1})
     shards.write_table(path, rows, schema_of("evaluate.metrics"), made_by)
     return path
 

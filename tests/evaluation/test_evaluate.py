@@ -14,6 +14,7 @@ from avpretext.config import EvaluateOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import evaluate
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 
 OPTIONS = EvaluateOptions(bootstrap=200, permutations=500)
 CLASSES = ["anger", "fear", "neutral"]
@@ -35,7 +36,7 @@ def write_predictions(
         for label in CLASSES
         for take in range(3)
     ]  # fmt: skip
-    shards.write_table(path, rows, schema_of("finetune.predictions"), shards.provenance("finetune"))
+    shards.write_table(path, rows, schema_of("finetune.predictions"), provenance("finetune"))
     return path
 
 
@@ -169,9 +170,7 @@ def with_baselines(files: list[Path], tmp_path: Path) -> list[Path]:
     """Predictions of two sets of pretext tasks, of scratch, and, in one file and one run each, of two baselines."""
     parts = [write_predictions(tmp_path / f"{name}.parquet", name, 0.8) for name in ("svm_speaker", "svm")]
     rows = shards.read(parts).filter(pl.col("seed") == 0).sort("initialisation", maintain_order=True)
-    shards.write_table(
-        tmp_path / "baseline.parquet", rows, schema_of("finetune.predictions"), shards.provenance("baseline")
-    )
+    shards.write_table(tmp_path / "baseline.parquet", rows, schema_of("finetune.predictions"), provenance("baseline"))
     return [tmp_path / "baseline.parquet", *files, write_predictions(tmp_path / "em.parquet", "emotion", 0.5)]
 
 

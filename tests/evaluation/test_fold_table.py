@@ -8,6 +8,7 @@ from avpretext.corpora.settings import Setting
 from avpretext.evaluation import fold_table
 from avpretext.evaluation.open_run import Evaluated, OpenRun
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 
 ONE = Evaluated("mine", Setting("acted", "hard", "acted", "chou"))
 CORPUS = {"path": ".", "reader": "crema_d", "use": ["finetune"], "protocol": {"name": "chou"}}
@@ -22,7 +23,7 @@ def write(folder: Path, text: str, corpus: str = "mine", sentence: str = "", **m
          "speaker": speaker}
         for part, speaker, clip in (entry.split() for entry in text.split(", "))
     ]  # fmt: skip
-    told = shards.provenance("folds", {}, sentence=sentence, **more)
+    told = provenance("folds", {}, sentence=sentence, **more)
     shards.write_table(
         run.layout.path("folds", corpus="mine", setting=ONE.setting.name), rows, schema_of("folds"), told
     )

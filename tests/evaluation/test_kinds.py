@@ -14,6 +14,7 @@ from avpretext.errors import UserError
 from avpretext.evaluation import evaluate
 from avpretext.evaluation.kinds import MEASURE_NAMES, SCORINGS, places
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 
 OPTIONS = EvaluateOptions(bootstrap=300, permutations=500)
 CLASSES = ["anger", "fear", "neutral"]
@@ -36,7 +37,7 @@ def write(path: Path, start: str, kind: str, noise: float, seeds: int = 2, **tol
                  "speaker": f"s{number % 6}", "label": None, "predicted": None, "truth": truth.tolist(),
                  "probabilities": found.tolist()}
             )  # fmt: skip
-    made_by = shards.provenance("finetune", {}, **{"kind": kind, "classes": classes, **told})
+    made_by = provenance("finetune", {}, **{"kind": kind, "classes": classes, **told})
     shards.write_table(path, rows, schema_of("finetune.predictions"), made_by)
     return path
 

@@ -12,7 +12,7 @@ from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions,
 from numpy.typing import NDArray
 
 from avpretext.face.blendshapes import BLENDSHAPES
-from avpretext.face.choice import choose_face
+from avpretext.face.face_choice import choose_face
 from avpretext.face.geometry import head_pose
 from avpretext.face.points import EYE_CORNERS_OUTER, MEDIAPIPE_TO_DLIB, dlib_points
 from avpretext.face.tracker import FaceTracker, detect, few_processors, quiet_stderr

@@ -15,6 +15,7 @@ from avpretext.corpora import index, rejects
 from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.columns import ACTION_UNITS, MOTION_REGIONS
 from avpretext.flow.paths import Layout
+from avpretext.flow.provenance import provenance
 from avpretext.media import split
 from avpretext.media.encode import write_mp4
 from avpretext.sound import speech
@@ -138,7 +139,7 @@ def write_faces(layout: Layout, corpus: str, clips: list[dict[str, Any]]) -> Non
         ),
     ]
     for path, content, schema, stage in written:
-        shards.write_table(path, content, schema, shards.provenance(stage, table=emotion_table))
+        shards.write_table(path, content, schema, provenance(stage, table=emotion_table))
 
 
 def face(frame: int) -> dict[str, Any]:

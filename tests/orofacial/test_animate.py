@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from tests.orofacial.toy import config, first_model, toy
 
-from avpretext.cli import app, base
+from avpretext.cli import app
 from avpretext.errors import UserError
 from avpretext.face.points import OROFACIAL_POINTS
 from avpretext.orofacial import animate, mouth
@@ -68,7 +68,7 @@ def test_what_is_silent_missing_or_no_sound_is_refused(
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """The command line, in this process and in a folder of its own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(base, "limit_pools", lambda threads: None)
+    monkeypatch.setattr("avpretext.cli.tools.limit_pools", lambda threads: None)
     return lambda *arguments: app([*arguments], standalone_mode=False)
 
 

@@ -20,6 +20,7 @@ from avpretext.face.points import (
     OROFACIAL_POINTS,
 )
 from avpretext.flow.artefacts import landmarks_schema, schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.orofacial import lower_face, resting_shape
 
 FPS = 25.0
@@ -114,7 +115,7 @@ def write_landmarks(path: Path, clips: list[ClipLandmarks], points: int = 478, g
                     "width": 640, "height": 480,
                 }
             )  # fmt: skip
-    shards.write_table(path, rows, landmarks_schema(points), shards.provenance("landmarks"))
+    shards.write_table(path, rows, landmarks_schema(points), provenance("landmarks"))
 
 
 def write_index(path: Path, speakers: dict[str, str | None]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from avpretext import shards
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.report.co_occurrence_chart import heat_maps
 from avpretext.report.theme import COLOURS
 
@@ -25,7 +26,7 @@ def test_the_pages_heat_maps_take_the_pages_colours_and_show_every_number(tmp_pa
         for target, predicted, penalty in (("a", "a", 0), ("a", "b", 0.25 + fold / 8), ("b", "a", 0.75), ("b", "b", 0))
     ]
     path = tmp_path / "table.parquet"
-    shards.write_table(path, rows, schema_of("co_occurrence"), shards.provenance("co_occurrence", classes=["a", "b"]))
+    shards.write_table(path, rows, schema_of("co_occurrence"), provenance("co_occurrence", classes=["a", "b"]))
     svg = heat_maps(path, "co-occurrence")
     numbers = re.findall(r">(\d\.\d\d)<", svg)
     assert numbers == ["1.00", "0.75", "0.25", "1.00", "0.00", "0.25", "0.75", "0.00"]

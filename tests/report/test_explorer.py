@@ -15,7 +15,7 @@ from avpretext import shards
 from avpretext.config import Config, ReportOptions
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.paths import Layout
-from avpretext.report import choice, explorer
+from avpretext.report import chosen_clips, explorer
 from avpretext.report.explorer import GAP, POINTS, trace
 
 
@@ -24,7 +24,7 @@ def limited(config: Config, clips: int) -> Config:
 
 
 def test_all_clips_are_shown_where_they_are_few(results: Config) -> None:
-    chosen = choice.choose(OpenRun(results))
+    chosen = chosen_clips.choose(OpenRun(results))
     assert (chosen.shown, chosen.total) == (12 * 24, 12 * 24)
     assert chosen.sentence() == "All 288 clips, and the 9 that were refused."
     assert ("demo_talk", "1100_DFA_ANG_0") in chosen.ids()
@@ -45,32 +45,34 @@ def test_a_sample_holds_wanted_surest_and_ambiguous_clips_and_every_refused_one(
             pl.when(pl.col("clip_id").is_in(unsure)).then(pl.lit("ambiguous")).otherwise(pl.lit("x")).alias("outcome")
         )
     }
-    chosen = set(choice._sample(listed, 30, [("demo_talk", "1109_DFA_SAD_1"), ("gone", "x")])["demo_talk"]["clip_id"])
+    chosen = set(
+        chosen_clips._sample(listed, 30, [("demo_talk", "1109_DFA_SAD_1"), ("gone", "x")])["demo_talk"]["clip_id"]
+    )
     assert len(chosen) == 30
     assert surest | set(unsure) | {"1109_DFA_SAD_1"} <= chosen
-    whole = choice.choose(OpenRun(limited(results, 30)))
+    whole = chosen_clips.choose(OpenRun(limited(results, 30)))
     assert (whole.shown, whole.refused.height) == (30, 9)
     assert whole.sentence().startswith("A sample of 30 of 288 clips (report.explorer_clips): the surest of each")
 
 
 def test_the_sample_depends_on_names_alone(results: Config) -> None:
-    one = choice.choose(OpenRun(limited(results, 50)))
-    other = choice.choose(OpenRun(limited(results, 50)))
+    one = chosen_clips.choose(OpenRun(limited(results, 50)))
+    other = chosen_clips.choose(OpenRun(limited(results, 50)))
     assert one.ids() == other.ids()
-    assert one.ids() < choice.choose(OpenRun(limited(results, 120))).ids()
+    assert one.ids() < chosen_clips.choose(OpenRun(limited(results, 120))).ids()
     spread = {corpus: rows.height for corpus, rows in one.clips.items()}
     assert set(spread) == {"demo_talk", "demo_acted", "demo_rated"}
 
 
 def test_refused_clips_beyond_the_limit_are_counted(results: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "REFUSED_SHOWN", 4)
-    chosen = choice.choose(OpenRun(results))
+    monkeypatch.setattr(chosen_clips, "REFUSED_SHOWN", 4)
+    chosen = chosen_clips.choose(OpenRun(results))
     assert (chosen.refused.height, chosen.refused_total) == (4, 9)
     assert "4 of the 9 that were refused" in chosen.sentence()
 
 
 def test_nothing_is_gathered_if_nothing_is_wanted(results: Config) -> None:
-    none = choice.choose(OpenRun(limited(results, 0)))
+    none = chosen_clips.choose(OpenRun(limited(results, 0)))
     assert (none.shown, none.refused.height) == (0, 0)
     assert explorer.explore(OpenRun(limited(results, 0)), none, 1.0) is None
 
@@ -96,7 +98,7 @@ def test_trace_knows_gaps_from_zeros() -> None:
 @pytest.fixture(scope="module")
 def shown(results: Config) -> dict[str, dict[str, object]]:
     run = OpenRun(results)
-    found = explorer.explore(run, choice.choose(run), 0.5)
+    found = explorer.explore(run, chosen_clips.choose(run), 0.5)
     assert found is not None
     clips = json.loads(found["data"])["clips"]
     return {f"{clip['corpus']}/{clip['id']}": clip for clip in clips}

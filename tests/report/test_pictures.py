@@ -14,6 +14,7 @@ from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
+from avpretext.flow.provenance import provenance
 from avpretext.labels.emotion_table import read_table
 from avpretext.report.au_faces import heat_rows
 from avpretext.report.clip import strongest
@@ -84,7 +85,7 @@ def corpus(tmp_path: Path) -> Config:
         index = [{"clip_id": name, "speaker": clips[name][0]} for name in names]
         shards.write_table(layout.path("index", corpus="one", shard=number), index, schema_of("index"), {})
     labels = [{"clip_id": name, "label": "HAP", "confidence": sure} for name, (_, sure) in clips.items()]
-    made_by = shards.provenance("labels_emotion", table=TABLE.model_dump(mode="json"))
+    made_by = provenance("labels_emotion", table=TABLE.model_dump(mode="json"))
     shards.write_table(
         layout.path("labels_emotion", corpus="one"),
         labels,

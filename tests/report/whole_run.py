@@ -19,6 +19,7 @@ from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.artefacts import landmarks_schema, schema_of, stage_of
 from avpretext.flow.columns import ACTION_UNITS, MOTION_REGIONS
 from avpretext.flow.paths import Layout
+from avpretext.flow.provenance import provenance
 
 EMOTIONS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 FPS = 25
@@ -103,7 +104,7 @@ def _write_corpus(layout: Layout, corpus: str, clips: list[dict[str, Any]], rng:
             [("split", "no_audio"), ("split", "no_audio"), ("landmarks", "no_face")]
         )
     ]
-    made_by = shards.provenance("rejects", {"max_reject_fraction": 0.2})
+    made_by = provenance("rejects", {"max_reject_fraction": 0.2})
     shards.write_table(layout.path("rejects", corpus=corpus), refused, schema_of("rejects"), made_by)
 
 
@@ -158,7 +159,7 @@ def _write_shard(
     own = {"speech": schema_of("speech", {"DESCRIPTOR": []}), "landmarks": landmarks_schema(68)}
     for name, artefact in kinds.items():
         stage = stage_of(artefact)
-        made_by = shards.provenance(stage, {stage: {"option": 1}}, {"face_landmarker.task": "64184e22"})
+        made_by = provenance(stage, {stage: {"option": 1}}, {"face_landmarker.task": "64184e22"})
         path = layout.path(artefact, corpus=corpus, shard=shard)
         shards.write_table(path, rows[name], own.get(artefact) or schema_of(artefact), made_by)
 
@@ -232,7 +233,7 @@ def _write_labels(layout: Layout, corpus: str, labels: dict[str, Any]) -> None:
             if task == "emotion"
             else schema_of("labels_energy")
         )
-        made_by = shards.provenance(f"labels_{task}", {"quantile": 0.5}, table=TABLE)
+        made_by = provenance(f"labels_{task}", {"quantile": 0.5}, table=TABLE)
         shards.write_table(layout.path(f"labels_{task}", corpus=corpus), rows, schema, made_by)
 
 
@@ -252,7 +253,7 @@ def _write_pretrain_history(layout: Layout, aggregator: str, tasks: str, rng: np
     ]
     shards.write_table(
         layout.path("pretrain.history", aggregator=aggregator, tasks=tasks), rows, schema_of("pretrain.history"),
-        shards.provenance("pretrain"),
+        provenance("pretrain"),
     )  # fmt: skip
 
 
@@ -277,7 +278,7 @@ def _write_setting(layout: Layout, config: Config, corpus: str, target: str, pro
     rows = [{**clip, "label": _name(kind, truth[clip["clip_id"]]), "values": truth[clip["clip_id"]]} for clip in clips]
     if kind != "hard":
         rows[0] |= {"label": None, "values": None}
-    made_by = shards.provenance("targets", {}, **told)
+    made_by = provenance("targets", {}, **told)
     shards.write_table(layout.path("targets", corpus=corpus, target=target), rows, schema_of("targets"), made_by)
     _write_folds(layout, corpus, setting, clips, leaks)
     told["setting"] = setting
@@ -290,9 +291,7 @@ def _write_setting(layout: Layout, config: Config, corpus: str, target: str, pro
         for fold in range(4)
         for row in _predictions(start, fold, 0, clips, truth, kind, rng)
     ]
-    shards.write_table(
-        files[-1], baselines, schema_of("finetune.predictions"), shards.provenance("baseline", {}, **told)
-    )
+    shards.write_table(files[-1], baselines, schema_of("finetune.predictions"), provenance("baseline", {}, **told))
     evaluate.run(
         files,
         config.evaluate,
@@ -333,7 +332,7 @@ def _write_folds(layout: Layout, corpus: str, setting: str, clips: list[dict[str
             name = f"group {fold + 1}"
             rows.append({"fold": fold, "name": name, "corpus": corpus, "part": part, **clip})
     sentence = f"protocol {setting.partition('.')[2]}: 4 folds; 1 copies of test or dev audio left out"
-    made_by = shards.provenance("folds", {}, sentence=sentence, speaker_leaks=leaks, duplicates=1)
+    made_by = provenance("folds", {}, sentence=sentence, speaker_leaks=leaks, duplicates=1)
     shards.write_table(layout.path("folds", corpus=corpus, setting=setting), rows, schema_of("folds"), made_by)
 
 
@@ -354,7 +353,7 @@ def _write_finetune(
                 for epoch, value in _curve(20 + fold, begin, end, rng)
             ]  # fmt: skip
             predictions += _predictions(start, fold, seed, clips, truth, told["kind"], rng)
-    made_by = shards.provenance("finetune", {"seeds": 3}, **told)
+    made_by = provenance("finetune", {"seeds": 3}, **told)
     of = {"corpus": corpus, "setting": told["setting"], "variant": variant.name, "initialisation": start}
     path, curves = (layout.path(f"finetune.{name}", **of) for name in ("predictions", "history"))
     shards.write_table(path, predictions, schema_of("finetune.predictions"), made_by)

@@ -11,8 +11,8 @@ import pytest
 
 from avpretext import shards
 from avpretext.config_file import parse
-from avpretext.run import contents, dag, recipes
-from avpretext.run.contents import Content, Known
+from avpretext.run import dag, digests, recipes
+from avpretext.run.digests import Content, Known
 from avpretext.run.recipes import Recipe
 
 SCHEMA = pa.schema([("clip_id", pa.string())])
@@ -164,23 +164,23 @@ def test_only_files_that_changed_are_read_again(tmp_path: Path, monkeypatch: pyt
     file.parent.mkdir()
     file.write_text("one")
     known = Known(kept)
-    before = contents.of(str(file.parent), known)
+    before = digests.of(str(file.parent), known)
     known.save()
-    monkeypatch.setattr(contents, "_read", lambda path: Content("read again"))
-    assert contents.of(str(file.parent), Known(kept)) == before
+    monkeypatch.setattr(digests, "_read", lambda path: Content("read again"))
+    assert digests.of(str(file.parent), Known(kept)) == before
     os.utime(file, ns=(0, file.stat().st_mtime_ns))
-    assert contents.of(str(file.parent), Known(kept)) != before
+    assert digests.of(str(file.parent), Known(kept)) != before
 
 
 def test_of_large_files_both_ends_the_size_and_the_time_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contents, "FILE_LIMIT", 10)
-    monkeypatch.setattr(contents, "_END", 4)
+    monkeypatch.setattr(digests, "FILE_LIMIT", 10)
+    monkeypatch.setattr(digests, "_END", 4)
     file = tmp_path / "large.parquet"
     file.write_bytes(b"abcd....wxyz")
-    first = contents.of(str(file))
+    first = digests.of(str(file))
     os.utime(file, (1, 1))
-    later = contents.of(str(file))
+    later = digests.of(str(file))
     assert first.digest == later.digest
     assert first.times != later.times
     file.write_bytes(b"abcd....wxyy")
-    assert contents.of(str(file)).digest != later.digest
+    assert digests.of(str(file)).digest != later.digest

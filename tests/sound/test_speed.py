@@ -12,6 +12,7 @@ from scipy.signal import resample_poly
 from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.sound import speed
 from avpretext.sound.audio_shards import decode, read_clips
 
@@ -61,7 +62,7 @@ def test_a_shard_is_played_clip_by_clip_and_what_cannot_be_read_is_left_out(tmp_
         {**known, "clip_id": clip, "audio": {"bytes": content, "path": f"{clip}.flac"}, "video_frames": 25}
         for clip, content in (("a", file.getvalue()), ("b", b"broken"), ("c", file.getvalue()))
     ]
-    shards.write_table(tmp_path / "in.parquet", rows, schema_of("split.audio"), shards.provenance("split", {}))
+    shards.write_table(tmp_path / "in.parquet", rows, schema_of("split.audio"), provenance("split", {}))
     for name, threads in (("one", 1), ("two", 2)):
         speed.run(tmp_path / "in.parquet", 1.25, tmp_path / f"{name}.parquet", threads)
     assert (tmp_path / "one.parquet").read_bytes() == (tmp_path / "two.parquet").read_bytes()

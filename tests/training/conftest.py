@@ -13,6 +13,7 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.training import pretrain
 
 CHANNELS = ["F0final_sma", "pcm_RMSenergy_sma", "mfcc_sma[1]", "mfcc_sma[2]"]
@@ -79,7 +80,7 @@ class TinyCorpus:
             for row in sorted(self.rows, key=lambda row: row["clip_id"])
         ]
         names = ["arousal"] if kind == "attribute" else list(classes)
-        made_by = shards.provenance("targets", {}, kind=kind, classes=names, target=f"of {self.name}")
+        made_by = provenance("targets", {}, kind=kind, classes=names, target=f"of {self.name}")
         shards.write_table(self.targets(kind), rows, schema_of("targets"), made_by)
 
     def fold_rows(self) -> list[dict[str, Any]]:
@@ -94,7 +95,7 @@ class TinyCorpus:
 
     def write_folds(self, rows: list[dict[str, Any]], setting: str = "acted.speaker_kfold") -> Path:
         """Write a table of folds."""
-        made_by = shards.provenance("folds", {}, setting=setting, sentence="By speaker.", speaker_leaks=False)
+        made_by = provenance("folds", {}, setting=setting, sentence="By speaker.", speaker_leaks=False)
         shards.write_table(self.folds, rows, schema_of("folds"), made_by)
         return self.folds
 

@@ -11,6 +11,7 @@ from avpretext import shards
 from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.training import baseline, described
 
 from .conftest import CLASSES, VALUES, TinyCorpus
@@ -30,7 +31,7 @@ def functionals_of(corpus: TinyCorpus, seed: int = 0) -> Path:
         values[-1] = 0.1
         rows.append({"clip_id": row["clip_id"], "values": values.tolist()})
     path = corpus.folder / "functionals.parquet"
-    shards.write_table(path, rows, schema_of("functionals"), shards.provenance("functionals", {}, names=["x"] * D))
+    shards.write_table(path, rows, schema_of("functionals"), provenance("functionals", {}, names=["x"] * D))
     return path
 
 
@@ -117,7 +118,7 @@ def test_copies_at_another_speed_are_learnt_from_where_their_clips_are_and_nowhe
     rows = shards.read(corpus.folder / "functionals.parquet")
     inputs, speakers, labels = arrays(corpus)
     moved = [[value + 1.0 for value in values] for values in rows["values"]]
-    made_by = shards.provenance("functionals", {}, names=["x"] * D)
+    made_by = provenance("functionals", {}, names=["x"] * D)
     faster = tmp_path / "faster.parquet"
     shards.write_table(faster, {"clip_id": rows["clip_id"], "values": moved}, schema_of("functionals"), made_by)
     own = corpus.folder / "functionals.parquet"

@@ -15,6 +15,7 @@ from avpretext.corpora import crema_d
 from avpretext.corpora import targets as targets_stage
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.training import co_occurrence, finetune
 from avpretext.training.penalty_matrices import penalties_of, read_matrices
 
@@ -35,9 +36,7 @@ def write_targets(path: Path, votes: dict[str, Any], kind: str = "distribution",
         | {"votes": voted}
         for name, voted in votes.items()
     ]
-    made_by = shards.provenance(
-        "targets", kind=kind, classes=CLASSES if kind != "attribute" else ["arousal"], target=target
-    )
+    made_by = provenance("targets", kind=kind, classes=CLASSES if kind != "attribute" else ["arousal"], target=target)
     shards.write_table(path, rows, schema_of("targets"), made_by)
     return path
 
@@ -48,7 +47,7 @@ def write_folds(path: Path, parts: dict[int, dict[str, str]], corpus: str = "min
         for fold, of_fold in parts.items()
         for name, part in of_fold.items()
     ]
-    shards.write_table(path, rows, schema_of("folds"), shards.provenance("folds", setting="voice.made"))
+    shards.write_table(path, rows, schema_of("folds"), provenance("folds", setting="voice.made"))
     return path
 
 
@@ -123,7 +122,7 @@ def finetuned(tiny: TinyCorpus, folder: Path, kind: str, loss: str, **votes: lis
         for row in sorted(tiny.rows, key=lambda row: row["clip_id"])
     ]
     targets, table = {tiny.name: folder / "targets.parquet"}, folder / "co_occurrence.parquet"
-    made_by = shards.provenance("targets", kind=kind, classes=list(EMOTIONS), target="voice")
+    made_by = provenance("targets", kind=kind, classes=list(EMOTIONS), target="voice")
     shards.write_table(targets[tiny.name], rows, schema_of("targets"), made_by)
     co_occurrence.run(targets, tiny.folds, table)
     options = config(finetune={"loss": loss, "epochs": 2, "seeds": 1})

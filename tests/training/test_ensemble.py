@@ -9,6 +9,7 @@ from avpretext import shards
 from avpretext.config import EnsembleOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.training import ensemble
 
 CLASSES = ["a", "b"]
@@ -25,7 +26,7 @@ def run(
     folder: Path, members: list[list[str]], kind: str = "hard", **files: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     for name, rows in files.items():
-        made_by = shards.provenance("finetune", {}, kind=kind, classes=CLASSES, target="acted", setting="acted.chou")
+        made_by = provenance("finetune", {}, kind=kind, classes=CLASSES, target="acted", setting="acted.chou")
         shards.write_table(folder / f"{name}.parquet", rows, schema_of("finetune.predictions"), made_by)
     options = EnsembleOptions(members=members)
     ensemble.run([folder / f"{name}.parquet" for name in files], options, folder / "out.parquet")

@@ -21,6 +21,7 @@ from avpretext.config import EvaluateOptions
 from avpretext.errors import UserError
 from avpretext.evaluation import evaluate
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.orofacial.movement_training import read_trunk
 from avpretext.orofacial.orofacial_model import read_model, write_model
 from avpretext.training import checkpoint as checkpoints
@@ -212,7 +213,7 @@ def test_vectors_with_nan_name_their_clip(tmp_path: Path) -> None:
     rows = shards.read(test_baseline.functionals_of(corpus))
     values = rows["values"].to_list()
     values[3][0] = math.inf
-    made_by = shards.provenance("functionals", {}, names=["x"] * test_baseline.D)
+    made_by = provenance("functionals", {}, names=["x"] * test_baseline.D)
     broken = rows.with_columns(values=pl.Series(values, dtype=pl.List(pl.Float32)))
     shards.write_table(tmp_path / "functionals.parquet", broken, schema_of("functionals"), made_by)
     with pytest.raises(UserError, match=f"functionals of tiny/{rows['clip_id'][3]}: a value is inf"):
@@ -243,7 +244,7 @@ def test_a_system_that_predicts_one_class_alone_is_told(tmp_path: Path, capsys: 
     for number, row in enumerate(rows):
         row |= {"label": "ab"[number % 2], "truth": [[1.0, 0.0], [0.0, 1.0]][number % 2], "speaker": f"s{number % 4}"}
     rows[-1]["predicted"] = "b"
-    made_by = shards.provenance("finetune", {}, kind="hard", classes=["a", "b"], target="acted", setting="acted.chou")
+    made_by = provenance("finetune", {}, kind="hard", classes=["a", "b"], target="acted", setting="acted.chou")
     shards.write_table(tmp_path / "p.parquet", rows, schema_of("finetune.predictions"), made_by)
     evaluate.run([tmp_path / "p.parquet"], EvaluateOptions(), 0, tmp_path / "scores")
     told = capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.training.target_rows import has_classes, in_words, read_targets
 
 
@@ -23,7 +24,7 @@ def table(
         | {"votes": (votes or {}).get(clip_id)}
         for clip_id, known in values.items()
     ]
-    made_by = shards.provenance("targets", {}, kind=kind, classes=classes, target=path.stem)
+    made_by = provenance("targets", {}, kind=kind, classes=classes, target=path.stem)
     shards.write_table(path, rows, schema_of("targets"), made_by)
     return path
 

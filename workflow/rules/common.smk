@@ -19,7 +19,7 @@ sys.path.insert(0, SOURCE)
 from avpretext import corpora, shards
 from avpretext.corpora import listing
 from avpretext.config_file import parse as parse_config
-from avpretext.run.contents import Content
+from avpretext.run.digests import Content
 from avpretext.errors import UserError
 from avpretext.action_units import from_frames
 from avpretext.options.base import places

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.errors import UserError
-from avpretext.face.choice import choose_face
+from avpretext.face.face_choice import choose_face
 from avpretext.flow.columns import ACTION_UNITS
 
 Floats = NDArray[np.float64]

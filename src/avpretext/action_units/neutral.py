@@ -32,6 +32,7 @@ from avpretext.action_units.measures import RestingFace as RestingFace
 from avpretext.config import ActionUnitOptions
 from avpretext.face.landmark_shards import evenly, read_clips
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
 
 Floats = NDArray[np.float64]
@@ -68,7 +69,7 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], options: ActionUnitOpt
     options
         With a `calibration` other than `speaker` there is nothing to find, and the artefact is empty.
     """
-    made_by = shards.provenance("neutral", options.model_dump(mode="json"))
+    made_by = provenance("neutral", options.model_dump(mode="json"))
     rows: list[dict[str, Any]] = []
     if options.calibration == "speaker":
         speakers = read_speakers(index)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.flow.provenance import provenance
 from avpretext.writing import label_of, write_shard
 
 Units = tuple[Mapping[str, Any], NDArray[np.floating]]
@@ -24,7 +25,7 @@ def write(output: Path, clips: Iterable[Units], total: int, options: Mapping[str
     options, made_of
         For the provenance; see `shards.provenance`.
     """
-    made_by = shards.provenance("action_units", options, **made_of)
+    made_by = provenance("action_units", options, **made_of)
     rows = (
         {**keys, **{unit: shards.nullable(values[:, k]) for k, unit in enumerate(ACTION_UNITS)}}
         for keys, values in clips

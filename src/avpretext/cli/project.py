@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from avpretext.cli.app import app
-from avpretext.cli.base import CONFIG, TOOL, ConfigFile
+from avpretext.cli.shared import CONFIG, TOOL, ConfigFile
 from avpretext.config_file import load
 
 
@@ -26,9 +26,9 @@ def init(
 
     The corpus is looked at first; what it says is the default of each question. Nothing is overwritten.
     """
-    from avpretext.init import project
+    from avpretext.init import make_project
 
-    project.run(folder, project.Wishes(corpus, reader, name, use, video, table, shards, yes))
+    make_project.run(folder, make_project.Wishes(corpus, reader, name, use, video, table, shards, yes))
 
 
 @app.command(rich_help_panel=TOOL)

@@ -28,7 +28,7 @@ import typer
 from pydantic import BaseModel
 from typer.core import TyperGroup
 
-from avpretext.cli.base import CONFIG, STAGE, ConfigFile, Threads, config_of, corpus_options, limit_pools
+from avpretext.cli.shared import CONFIG, STAGE, ConfigFile, Threads, config_of, corpus_options, limit_pools
 from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import STAGES

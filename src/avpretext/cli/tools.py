@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from avpretext.cli.app import app
-from avpretext.cli.base import CONFIG, CORES, STAGE, TOOL, ConfigFile, Threads, config_of, corpus_options, limit_pools
+from avpretext.cli.shared import CONFIG, CORES, STAGE, TOOL, ConfigFile, Threads, config_of, corpus_options, limit_pools
 from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import document, load, parse
 from avpretext.errors import UserError

@@ -20,6 +20,7 @@ from avpretext.corpora.settings import check_protocol
 from avpretext.corpora.who import who_speaks
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 
 
 def run(
@@ -269,7 +270,7 @@ def _made_by(
     # The place of EmoBox's lists on this machine is no matter of the folds.
     plain = {**protocol.model_dump(mode="json"), "lists": Path(protocol.lists).name if protocol.lists else None}
     dropped = table.filter(pl.col("part") == DROPPED).select("corpus", "clip_id").n_unique()
-    return shards.provenance(
+    return provenance(
         "folds",
         {"reader": options.reader, "parts": options.parts, "seed": seed, "protocol": plain},
         setting=setting,

@@ -8,8 +8,9 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora import ClipFile
 from avpretext.corpora import listing as listings
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.refusal import reject_row
-from avpretext.shards import provenance, write_table
+from avpretext.shards import write_table
 
 
 def run(

@@ -20,8 +20,9 @@ from avpretext.corpora.scan import ClipFile, digest, fingerprints
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import STAGES, schema_of
 from avpretext.flow.paths import shard_of
+from avpretext.flow.provenance import provenance
 from avpretext.refusal import Refusal
-from avpretext.shards import provenance, read, read_provenance, write_table
+from avpretext.shards import read, read_provenance, write_table
 
 _CLIP_COLUMNS = ("speaker", "label", "sentence", "level", "start_s", "end_s")
 

@@ -9,6 +9,7 @@ from avpretext import shards
 from avpretext.config import RejectsOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.refusal import REASONS
 
 EARLY = ("index", "segment")
@@ -42,7 +43,7 @@ def run(clips: Sequence[Path], rejects: Sequence[Path], corpus: str, options: Re
         raise UserError(f"corpus {corpus!r}: it has no clips; correct corpora.{corpus}.path or .reader")
     if refused >= total or refused > options.max_reject_fraction * total:
         raise UserError(_message(table, refused, total, corpus, options))
-    made_by = shards.provenance("rejects", options.model_dump(), clips=total)
+    made_by = provenance("rejects", options.model_dump(), clips=total)
     shards.write_table(output, table, schema_of("rejects"), made_by)
 
 

@@ -15,6 +15,7 @@ from avpretext.corpora.label_maps import LabelMap, check_complete, label_map_of,
 from avpretext.corpora.settings import Kind, kind_of, source_of, target_name
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 
 Floats = NDArray[np.float64]
 Labels = list[str | None]
@@ -79,7 +80,7 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
     for note in notes:
         print(f"targets: warning: {target}: {note}", file=sys.stderr)
     labelled = known_rows(found.values)
-    made_by = shards.provenance(
+    made_by = provenance(
         "targets",
         {"reader": corpus.reader, "parts": corpus.parts, "ties": corpus.ties, "label_map": label_map},
         kind=found.kind,

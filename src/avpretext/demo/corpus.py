@@ -29,6 +29,7 @@ from avpretext.demo.votes import write_votes
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
 
 CORPUS_VERSION = 2
@@ -179,7 +180,7 @@ def _write_demographics(path: Path, clips: Sequence[Performance]) -> None:
 
 def _write_truth(folder: Path, clips: Sequence[Performance], options: DemoOptions) -> None:
     """Write what is known of every clip: emotion and energy, action units per frame, phonemes."""
-    made_by = shards.provenance("demo", _made_with(options))
+    made_by = provenance("demo", _made_with(options))
     rows = [
         _key(clip)
         | {name: getattr(clip.plan, name) for name in ("emotion", "sentence", "text")}

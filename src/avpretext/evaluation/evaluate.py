@@ -23,6 +23,7 @@ from avpretext.evaluation.scores import (
     task_of,
 )
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.systems import SCRATCH, stands_beside
 
 
@@ -47,7 +48,7 @@ def run(predictions: Sequence[Path], options: EvaluateOptions, seed: int, output
     """
     task = task_of(predictions)
     scored = [collect(name, rows, task) for name, rows in _by_initialisation(predictions, task.scoring)]
-    made_by = shards.provenance(
+    made_by = provenance(
         "evaluate",
         {"evaluate": options.model_dump(mode="json"), "seed": seed},
         kind=task.kind,

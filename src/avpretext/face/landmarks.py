@@ -27,6 +27,7 @@ from avpretext.face.preview import Preview, wanted_clips
 from avpretext.face.thumbnails import Strength, Thumbnails
 from avpretext.face.tracker import Face, FaceTracker
 from avpretext.flow.artefacts import landmarks_schema, schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 
@@ -115,7 +116,7 @@ class LandmarkWriter:
     ) -> None:
         cv2.setNumThreads(threads)
         self._model, self._options, self._artefacts, self._threads = model, options, artefacts, threads
-        self._made_by = shards.provenance("landmarks", options.model_dump(mode="json"), {FACE_MODEL: verified(model)})
+        self._made_by = provenance("landmarks", options.model_dump(mode="json"), {FACE_MODEL: verified(model)})
         self._points = DLIB_POINTS if options.points == "dlib68" else MEDIAPIPE_POINTS
         self._schema = landmarks_schema(self._points, len(BLENDSHAPES))
         self._shown = wanted_clips(clips)

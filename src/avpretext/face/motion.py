@@ -18,12 +18,13 @@ from avpretext.face import geometry
 from avpretext.face.landmark_shards import ClipLandmarks, blocks, read_clips
 from avpretext.face.points import REGIONS
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.writing import label_of, write_shard
 
 
 def run(landmarks: Path, options: MotionOptions, output: Path) -> None:
     """Measure the speed of each region in every frame of a shard."""
-    made_by = shards.provenance("motion", options.model_dump(mode="json"))
+    made_by = provenance("motion", options.model_dump(mode="json"))
     measured = (_columns(clip, options.smooth_s) for clip in read_clips(landmarks))
     label, total = label_of("motion", output), len(shards.rows_per_clip(landmarks))
     write_shard(label, output, schema_of("motion"), made_by, measured, total)

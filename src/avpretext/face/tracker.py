@@ -20,7 +20,7 @@ from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions,
 from mediapipe.tasks.python.vision.face_landmarker import MpFaceLandmarkerResultC
 from numpy.typing import NDArray
 
-from avpretext.face.choice import choose_face
+from avpretext.face.face_choice import choose_face
 
 Floats = NDArray[np.float32]
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.chunks import FRAME_S, SAMPLES_PER_FRAME
 from avpretext.config import ActivationLabelOptions, ChunkOptions
+from avpretext.flow.provenance import provenance
 from avpretext.labels import chunk_labels
 from avpretext.progress import progress
 
@@ -33,7 +34,7 @@ def run(
     output
         Where the artefact goes: one row per chunk, also of clips without a face (not measured).
     """
-    made_by = shards.provenance(
+    made_by = provenance(
         "labels_activation",
         {"labels.activation": options.model_dump(mode="json"), "chunks": chunks.model_dump(mode="json")},
     )

@@ -27,6 +27,7 @@ from avpretext import shards
 from avpretext.config import EmotionLabelOptions
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.flow.provenance import provenance
 from avpretext.labels.chunk_labels import report_balance
 from avpretext.labels.emotion_table import EmotionTable, read_table, scores, strongest
 from avpretext.progress import progress
@@ -75,7 +76,7 @@ def run(action_units: Sequence[Path], options: EmotionLabelOptions, output: Path
         Where the artefact goes: one row per clip, whatever its outcome.
     """
     table = read_table(options.table)
-    made_by = shards.provenance("labels_emotion", options.model_dump(mode="json"), table=table.model_dump(mode="json"))
+    made_by = provenance("labels_emotion", options.model_dump(mode="json"), table=table.model_dump(mode="json"))
     clips: dict[str, Floats] = {}
     label = f"labels_emotion {output.parent.parent.name}"
     for path in progress(action_units, total=len(action_units), unit="shards", label=label):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.action_units.neutral import read_speakers
 from avpretext.config import ChunkOptions, EnergyLabelOptions
+from avpretext.flow.provenance import provenance
 from avpretext.labels import chunk_labels
 from avpretext.progress import progress
 
@@ -29,7 +30,7 @@ def run(
     output
         Where the artefact goes: one row per chunk.
     """
-    made_by = shards.provenance(
+    made_by = provenance(
         "labels_energy", {"labels.energy": options.model_dump(mode="json"), "chunks": chunks.model_dump(mode="json")}
     )
     speakers = read_speakers(index)

@@ -17,6 +17,7 @@ from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import MEDIA
+from avpretext.flow.provenance import provenance
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, Picture, decode
 from avpretext.media.fingerprint import fingerprint_of
@@ -71,7 +72,7 @@ def run(
         Gets the frames, which are then not stored.
     """
     program = ffmpeg.program(options.ffmpeg)
-    made_by = shards.provenance("split", options.model_dump(), ffmpeg=ffmpeg.version(program))
+    made_by = provenance("split", options.model_dump(), ffmpeg=ffmpeg.version(program))
     clips = shards.read(index).sort("clip_id").to_dicts()
     Path(audio).parent.mkdir(parents=True, exist_ok=True)
 

@@ -17,6 +17,7 @@ from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.face.landmark_shards import ClipLandmarks, lists, read_clips
 from avpretext.face.points import INNER_LIPS, OROFACIAL_POINTS
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.orofacial.resting_shape import RestingShape, aligned, mouth_blendshapes, read_shapes
 from avpretext.progress import progress
 
@@ -39,7 +40,7 @@ def run(landmarks: Path, index: Path, shape: Path, output: Path) -> None:
     names = {"points": OROFACIAL_POINTS.tolist(), "blendshapes": list(MOUTH_BLENDSHAPES)}
     total = len(shards.rows_per_clip(landmarks))
     label = f"lower_face {output.parent.parent.name}/{output.stem}"
-    with shards.ShardWriter(output, schema_of("lower_face"), shards.provenance("lower_face", **names)) as writer:
+    with shards.ShardWriter(output, schema_of("lower_face"), provenance("lower_face", **names)) as writer:
         for clip in progress(read_clips(landmarks, OROFACIAL_POINTS), total=total, unit="clips", label=label):
             group = speakers.get(clip.clip_id) or clip.clip_id
             if group in shapes:  # else no frame of the clip shows a face

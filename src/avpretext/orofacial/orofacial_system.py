@@ -14,6 +14,7 @@ from avpretext.config import Config
 from avpretext.corpora.protocols import Fold
 from avpretext.face.landmark_shards import lists
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.models.losses import NO_LABEL
 from avpretext.orofacial import moved_clips, visemes
 from avpretext.orofacial.moved_clips import MovedClip, MovedClips, OrofacialInputs
@@ -116,7 +117,7 @@ def _cache_key(training: Training, folds: Sequence[Fold]) -> str:
 def write_results(runs: Sequence[Run], training: Training, folds: Sequence[Fold], output: Path) -> None:
     """Write predictions by fold, seed, clip and frame, those of each clip, and the history."""
     config, clips = training.config, training.clips
-    made_by = shards.provenance(
+    made_by = provenance(
         "orofacial_system",
         {"seed": config.seed, "orofacial": config.orofacial.model_dump(mode="json", exclude={"threads", "checkpoint"})},
         system=training.system,

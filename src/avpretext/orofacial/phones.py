@@ -21,6 +21,7 @@ from avpretext.config import CorpusOptions, PhoneOptions
 from avpretext.corpora.transcripts import transcripts_of
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.orofacial import phone_files, visemes
 from avpretext.orofacial.phone_aligner import Dictionary, Word, align, recognise
 from avpretext.orofacial.phone_files import Label
@@ -73,7 +74,7 @@ def run(audio: Path, index: Path, corpus: CorpusOptions, options: PhoneOptions, 
     table, find = visemes.read_table(options.visemes), finder(corpus, options)
     clips = shards.read(index, ["clip_id", "path", "sentence"])
     paths, texts = dict(clips.select("clip_id", "path").iter_rows()), transcripts_of(corpus, clips)
-    made_by = shards.provenance("phones", options.model_dump(), pocketsphinx=version("pocketsphinx"))
+    made_by = provenance("phones", options.model_dump(), pocketsphinx=version("pocketsphinx"))
     label = f"phones {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
     with (
         shards.ShardWriter(output, schema_of("phones"), made_by) as writer,

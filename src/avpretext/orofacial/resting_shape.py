@@ -22,6 +22,7 @@ from avpretext.face.blendshapes import BLENDSHAPES, MOUTH_BLENDSHAPES
 from avpretext.face.landmark_shards import ClipLandmarks, blocks, evenly, read_clips
 from avpretext.face.points import OROFACIAL_POINTS
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
 
 Floats = NDArray[np.float64]
@@ -89,7 +90,7 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], neutral: Path, output:
         shape = resting_shape(*map(np.concatenate, zip(*seen[group], strict=True)))
         points, blendshapes = shape.points.ravel().tolist(), shape.blendshapes.tolist()
         rows.append({"group": group, "frames": shape.frames, "points": points, "blendshapes": blendshapes})
-    shards.write_table(output, rows, schema_of("resting_shape"), shards.provenance("resting_shape"))
+    shards.write_table(output, rows, schema_of("resting_shape"), provenance("resting_shape"))
 
 
 def _looked_at(clip: ClipLandmarks, frames: NDArray[np.int64], rest: Floats) -> tuple[NDArray[np.float32], ...]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.refusal import REASONS
-from avpretext.report.choice import Choice
+from avpretext.report.chosen_clips import Choice
 from avpretext.report.clip import decibels
 
 Floats = NDArray[np.float64]

@@ -20,7 +20,7 @@ from avpretext.flow.tasks import TASKS
 from avpretext.progress import duration
 from avpretext.report import (
     au_faces,
-    choice,
+    chosen_clips,
     clip_panels,
     contents,
     distribution_charts,
@@ -136,9 +136,11 @@ def facts(run: OpenRun) -> dict[str, Any]:
 
 def _clip_facts(run: OpenRun) -> dict[str, Any]:
     """Return what the template says of features and of single clips, among them who can be looked up."""
-    clip, shown = choice.closely(run), au_faces.found_faces(run)
+    clip, shown = chosen_clips.closely(run), au_faces.found_faces(run)
     previews = clip.previews if clip is not None and run.config.report.pictures else []
-    chosen = choice.choose(run, [*au_faces.pictured(shown), *([] if clip is None else [(clip.corpus, clip.clip_id)])])
+    chosen = chosen_clips.choose(
+        run, [*au_faces.pictured(shown), *([] if clip is None else [(clip.corpus, clip.clip_id)])]
+    )
     features = distributions.feature_distributions(run)
     times = [frame.time_s for frame in previews]
     return {

@@ -20,8 +20,8 @@ from typing import Any, Protocol
 from avpretext.config import Config
 from avpretext.flow.artefacts import STAGES
 from avpretext.options.base import Location, locations
-from avpretext.run import contents
-from avpretext.run.contents import Content, Known
+from avpretext.run import digests
+from avpretext.run.digests import Content, Known
 from avpretext.run.recipes import OWN, Recipe, differences, digest_of, recorded, shortened
 
 _READERS = 8
@@ -90,7 +90,7 @@ class Recipes:
 
     def _content_of(self, name: str, mark: Location) -> str:
         if mark.watched:
-            return f"content {contents.of(name, self.known, mark.only).digest}"
+            return f"content {digests.of(name, self.known, mark.only).digest}"
         # Without the extension it is no file: the name of a label map that is shipped.
         return name if mark.only and not name.endswith(mark.only) else ""
 
@@ -139,16 +139,16 @@ class Recipes:
             if path in made:
                 folders[os.path.dirname(made[path].artefact)].append(made[path].digest)
             else:
-                content = contents.of(path, self.known)
+                content = digests.of(path, self.known)
                 folders[os.path.basename(path)].append(content.digest)
                 times += [content.times] if content.times else []
         if job.rule.name == "index":
             clips = self._clips(job.wildcards.corpus, int(job.wildcards.shard))
             folders["clips"].append(clips.digest)
             times.append(clips.times)
-        inputs = {name: digests[0] if len(digests) == 1 else digest_of(" ".join(digests))
-                  for name, digests in folders.items()}  # fmt: skip
-        return inputs, contents.joined(times) if times else ""
+        inputs = {name: found[0] if len(found) == 1 else digest_of(" ".join(found))
+                  for name, found in folders.items()}  # fmt: skip
+        return inputs, digests.joined(times) if times else ""
 
     def compare(self, levels: Iterable[Iterable[Job]]) -> Compared:
         """Compare what exists with what the jobs would make."""

@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from avpretext import machine, signing
+
 PathLike = str | os.PathLike[str]
 
 RESULTS = "AVPRETEXT_RESULTS"
@@ -140,29 +142,31 @@ def wanted_of(path: PathLike) -> Recipe | None:
     return None
 
 
-def metadata(path: PathLike) -> dict[bytes, str]:
-    """Return what the schema metadata of a Parquet file that is about to be written shall hold of its recipe."""
-    recipe = wanted_of(path)
-    return {} if recipe is None else {_KEY: recipe.text}
+class Signer(signing.Signer):
+    """Signs each file with the machine and, in a job of the workflow, with its recipe."""
 
+    def metadata(self, path: PathLike) -> dict[str, str]:
+        """Return what the schema metadata of a Parquet file that is about to be written shall hold."""
+        recipe = wanted_of(path)
+        return {"machine": machine.as_line(), **({} if recipe is None else {"recipe": recipe.text})}
 
-def put_beside(target: Path, content: Path) -> None:
-    """Put the recipe of a file beside it, before the file itself takes its place.
+    def put_beside(self, target: Path, content: Path) -> None:
+        """Put the recipe of a file beside it, before the file itself takes its place.
 
-    Parameters
-    ----------
-    target
-        Where the file goes.
-    content
-        Where it is as yet: a temporary file beside it.
-    """
-    recipe = wanted_of(target)
-    if recipe is None or (target.suffix == ".parquet" and not recipe.times):
-        return
-    said = {**asdict(recipe), "sha256": "" if target.suffix == ".parquet" else sha256(content)}
-    aside = content.with_name(f"{content.stem}-made{content.suffix}")
-    aside.write_text(json.dumps(said, sort_keys=True) + "\n", "utf-8")
-    aside.replace(beside(target))
+        Parameters
+        ----------
+        target
+            Where the file goes.
+        content
+            Where it is as yet: a temporary file beside it.
+        """
+        recipe = wanted_of(target)
+        if recipe is None or (target.suffix == ".parquet" and not recipe.times):
+            return
+        said = {**asdict(recipe), "sha256": "" if target.suffix == ".parquet" else sha256(content)}
+        aside = content.with_name(f"{content.stem}-made{content.suffix}")
+        aside.write_text(json.dumps(said, sort_keys=True) + "\n", "utf-8")
+        aside.replace(beside(target))
 
 
 def beside(path: Path) -> Path:

@@ -20,6 +20,7 @@ from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.errors import UserError
 from avpretext.face.model_file import FACE_MODEL, sha256, verified
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.media import checks, ffmpeg
 from avpretext.media.decode import split_jpegs
 from avpretext.media.filters import Samples
@@ -129,7 +130,7 @@ def _made_by(options: SegmentOptions, program: str, model: Path | None) -> dict[
         models[MODEL] = sha256(model_file())
     if model is not None:
         models[FACE_MODEL] = verified(model)
-    return shards.provenance("segment", options.model_dump(mode="json"), models, **used)
+    return provenance("segment", options.model_dump(mode="json"), models, **used)
 
 
 def clips_of(

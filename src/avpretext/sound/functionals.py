@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from avpretext.config import FunctionalOptions
+from avpretext.flow.provenance import provenance
 from avpretext.pool import ordered_map
 from avpretext.sound import vectors
 from avpretext.sound.audio_shards import LONG_FRAMES, EncodedClip, below_full_scale, decode, read_clips, sample_count
@@ -50,7 +51,7 @@ def run(audio: Path, options: FunctionalOptions, output: Path, threads: int = 1)
         Clips that are worked on at a time; each takes some 700 KB for each of its seconds.
     """
     smile = opensmile.Smile(options.feature_set, opensmile.FeatureLevel.Functionals)
-    made_by = shards.provenance("functionals", options.model_dump(), names=list(smile.feature_names))
+    made_by = provenance("functionals", options.model_dump(), names=list(smile.feature_names))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Segment too short")  # such clips are told of at the end, all at once
         results = ordered_map(lambda clip: describe(clip, smile), read_clips(audio), threads)

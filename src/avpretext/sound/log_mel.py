@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from avpretext.config import LogMelOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.sound.audio_shards import write_frames
 from avpretext.sound.descriptors import frame_count
 
@@ -40,7 +40,7 @@ def run(audio: Path, options: LogMelOptions, output: Path, threads: int = 1) -> 
     window, filters = hann(options.window_s), mel_filters(options)
     schema, made_by = (
         schema_of("log_mel", {"mel[*]": [f"mel[{band}]" for band in range(options.bands)]}),
-        shards.provenance("log_mel", options.model_dump(), floor=FLOOR),
+        provenance("log_mel", options.model_dump(), floor=FLOOR),
     )
 
     def measure(signal: Floats, first: int, stop: int, frames: int) -> Floats:

@@ -7,6 +7,7 @@ import numpy as np
 from avpretext import shards
 from avpretext.config import SpeechOptions
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.sound.audio_shards import Signal, write_frames
 from avpretext.sound.descriptors import MARGIN_FRAMES, Descriptors, frame_energy, open_descriptors
 
@@ -22,7 +23,7 @@ def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, thread
     rejects
         `rejects`: clips whose audio cannot be read back.
     """
-    made_by = shards.provenance("speech", options.model_dump())
+    made_by = provenance("speech", options.model_dump())
     with (
         open_descriptors(options) as descriptors,
         shards.ShardWriter(rejects, schema_of("rejects"), made_by) as refused,

@@ -20,6 +20,7 @@ from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import MEDIA
+from avpretext.flow.provenance import provenance
 from avpretext.pool import ordered_map
 from avpretext.sound.audio_shards import below_full_scale, stored
 from avpretext.writing import label_of, write_shard
@@ -42,7 +43,7 @@ def run(audio: Path, speed: float, output: Path, threads: int = 1) -> None:
         `split.audio`: clips of 1/speed times the length. A clip that cannot be read back is left out; the stage
         `speech` refuses it.
     """
-    made_by = shards.provenance("speed", {"speed": speed})
+    made_by = provenance("speed", {"speed": speed})
     played = ordered_map(lambda row: at_speed(row, speed), _rows(audio), threads)
     label = label_of(f"speed {speed:g}", audio.parent.parent / audio.name)
     layout = {"compression": "none", "row_group": CLIPS_PER_GROUP}

@@ -12,6 +12,7 @@ from avpretext import shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import StatisticsOptions
 from avpretext.errors import UserError
+from avpretext.flow.provenance import provenance
 from avpretext.sound import vectors
 
 PERCENTILES = (10, 50, 90)
@@ -46,7 +47,7 @@ def run(features: Mapping[str, Path], options: StatisticsOptions, output: Path) 
         raise UserError(f"statistics.features names {missing[0]!r}: give its shard, --features {missing[0]}=SHARD")
     files: dict[str, Path] = {name: features[name] for name in options.features}
     names = [f"{channel}:{each}" for file in files.values() for each in OF_EACH for channel in _channels(file)]
-    made_by = shards.provenance("statistics", options.model_dump(), names=[*names, DURATION])
+    made_by = provenance("statistics", options.model_dump(), names=[*names, DURATION])
     frames = _frames_of_each(files)
     vectors.write("statistics", output, _described(files, frames, options.step_frames), made_by, len(frames))
 

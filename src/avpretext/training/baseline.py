@@ -18,6 +18,7 @@ from avpretext import shards
 from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
 from avpretext.systems import Kernel, Machine, Vectors
 from avpretext.training.described import DescribedClips, Floats, Rows, normalised, read_clips
@@ -88,7 +89,7 @@ def run(
     total = len(options.machines()) * len(table.folds)
     runs = progress(_runs(vectors, labelled, options), total=total, unit="folds", label=f"baseline {table.setting}")
     rows = [row for name, run in runs for row in labelled.rows(name, run)]
-    made_by = shards.provenance("baseline", options.model_dump(mode="json"), **labelled.provenance())
+    made_by = provenance("baseline", options.model_dump(mode="json"), **labelled.provenance())
     shards.write_table(output, rows, schema_of("finetune.predictions"), made_by)
 
 

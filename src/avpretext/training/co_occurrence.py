@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.models.penalty import co_occurrences, frequencies, penalties
 from avpretext.training.fold_parts import Fold
 from avpretext.training.predictions import LabelledFolds
@@ -47,7 +48,7 @@ def run(targets: Mapping[str, Path], folds: Path, output: Path) -> None:
             " finetune.loss to base"
         )
     votes = {fold.number: training_votes(known, fold) for fold in table.folds}
-    made_by = shards.provenance(
+    made_by = provenance(
         "co_occurrence",
         clips={str(number): len(of_fold) for number, of_fold in votes.items()},
         **labelled.provenance(),

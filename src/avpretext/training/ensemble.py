@@ -11,6 +11,7 @@ from avpretext import shards
 from avpretext.config import EnsembleOptions
 from avpretext.errors import UserError, nearest
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.systems import ensemble_name, ensembles_of
 from avpretext.training import finite
 from avpretext.training.target_rows import in_words
@@ -49,7 +50,7 @@ def run(predictions: Sequence[Path], options: EnsembleOptions, output: Path) -> 
     together = [
         row for members in ensembles_of(options.members, said["kind"]) for row in ensemble_rows(members, rows, said)
     ]
-    made_by = shards.provenance("ensemble", options.model_dump(mode="json"), **said)
+    made_by = provenance("ensemble", options.model_dump(mode="json"), **said)
     shards.write_table(output, together, schema_of("finetune.predictions"), made_by)
 
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avpretext import shards
+from avpretext.flow.provenance import provenance
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.predictions import Prediction
 from avpretext.training.predictions import Run as Run
@@ -41,7 +41,7 @@ def fingerprint(stage: str, said: Mapping[str, Any], arrays: Iterable[Tensor | N
     arrays
         Input, targets, weights to start from, in a fixed order.
     """
-    made_by = shards.provenance(stage, said)
+    made_by = provenance(stage, said)
     digest = hashlib.blake2b(json.dumps(made_by, sort_keys=True, default=str, allow_nan=False).encode(), digest_size=16)
     for array in arrays:
         values = array.numpy() if isinstance(array, Tensor) else array

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
 from avpretext.training import finite
 from avpretext.training.fold_parts import FoldTable, read_folds
 from avpretext.training.loop import HistoryRow
@@ -99,7 +100,7 @@ class LabelledFolds(NamedTuple):
         pretrainings
             How many pre-trainings the runs started from, in turn; 0: none.
         """
-        made_by = shards.provenance(stage, options, **self.provenance())
+        made_by = provenance(stage, options, **self.provenance())
         predictions = [
             {**row, "pretraining": run.seed % pretrainings if pretrainings else None}
             for name, run in runs

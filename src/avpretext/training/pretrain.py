@@ -17,6 +17,7 @@ from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import CHECKPOINT
+from avpretext.flow.provenance import provenance
 from avpretext.models.heads import CHUNK_TASKS, CLUSTERS
 from avpretext.models.losses import NO_LABEL
 from avpretext.models.network import make_network
@@ -83,7 +84,7 @@ def run(
 
     jobs = [_Job(tuple(tasks), seed) for seed in range(config.pretrainings)]
     histories = list(grid_map(once, jobs, threads, torch_device(config.pretrain.device)))
-    made_by = shards.provenance("pretrain", settings_of(config), tasks=list(tasks))
+    made_by = provenance("pretrain", settings_of(config), tasks=list(tasks))
     history = [{"seed": seed, **row._asdict()} for seed, rows in enumerate(histories) for row in rows]
     shards.write_table(output / "history.parquet", history, schema_of("pretrain.history"), made_by)
     for job in jobs:
