@@ -1,6 +1,7 @@
 """Self-supervision for speech emotion recognition from talking-face video.
 
-`avpretext.load` opens a trained model; what it needs is imported when it is called, for torch takes a second.
+`avpretext.open` opens a finished run, `avpretext.load` a trained model. What they need is imported when they are
+called, since torch takes a second.
 """
 
 import os
@@ -8,9 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from avpretext.evaluation.opened import Run
     from avpretext.predict.model import Model
 
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "load", "open"]
 
 try:
     __version__ = version("avpretext")
@@ -38,3 +40,27 @@ def load(folder: str | os.PathLike[str]) -> "Model":
     from avpretext.predict.model import Model
 
     return Model(folder)
+
+
+def open(folder: str | os.PathLike[str] = "results") -> "Run":
+    """Open a finished run: its clips, labels, features, predictions and scores as polars frames.
+
+    Parameters
+    ----------
+    folder
+        The results folder.
+
+    Raises
+    ------
+    avpretext.errors.UserError
+        The workflow has not finished there.
+
+    Examples
+    --------
+    See docs/open.md, whose examples are run by the tests.
+    """
+    from pathlib import Path
+
+    from avpretext.evaluation.opened import Run
+
+    return Run(Path(folder))

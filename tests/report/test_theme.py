@@ -1,12 +1,12 @@
 """Charts within the page: its colours, its font, no identifiers in common."""
 
 import re
-from importlib.resources import files
 
 import pytest
 
 from avpretext.flow.tasks import TASKS
 from avpretext.report import figures
+from avpretext.report.page import environment
 from avpretext.report.theme import COLOURS
 
 ROWS = [("a_b <c> $x$", 3.0, "3 & more"), ("none", 1.0, "1")]
@@ -24,7 +24,7 @@ def test_colours_are_the_pages_own_so_that_they_follow_dark_and_print() -> None:
 @pytest.mark.parametrize("name", [*TASKS, *COLOURS])
 def test_every_task_and_every_colour_is_a_colour_of_the_page_in_light_dark_and_print(name: str) -> None:
     assert name in COLOURS
-    page = (files("avpretext.report") / "templates/report.css").read_text()
+    page = environment().get_template("report.css").render()
     assert len(re.findall(rf"--{name}: #[0-9a-f]{{6}};", page)) == 3
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats.contingency import association
 
 from avpretext.evaluation.open_run import OpenRun, Rows
-from avpretext.flow.tasks import LABELLED
+from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
 
 Floats = NDArray[np.float64]
 
@@ -115,18 +115,19 @@ def agreements(run: OpenRun) -> list[Agreement]:
 
 def _labels(run: OpenRun, corpus: str, task: str) -> pl.DataFrame | None:
     """Return clip, label and, of a task that labels chunks, the chunk; clips as numbers, for a million fit so."""
-    chunk = [] if task == "emotion" else ["chunk"]
+    chunk = ["chunk"] if task in CHUNK_TASKS else []
     rows = run.labels(corpus, task, ["clip_id", *chunk, "label"])
     if rows is None:
         return None
-    named = pl.col("label") if task == "emotion" else pl.col("label").replace_strict(HIGH_LOW, return_dtype=pl.String)
+    label = pl.col("label")
+    named = label.replace_strict(HIGH_LOW, return_dtype=pl.String) if task in CHUNK_TASKS else label
     return rows.filter(pl.col("label").is_not_null()).select(
         pl.col("clip_id").hash().alias("clip"), *chunk, named.cast(pl.Categorical).alias("label")
     )
 
 
 def _agreement(corpus: str, one: str, other: str, labels: dict[str, pl.DataFrame]) -> Agreement:
-    on = ["clip"] if "emotion" in (one, other) else ["clip", "chunk"]
+    on = ["clip", "chunk"] if {one, other} <= set(CHUNK_TASKS) else ["clip"]
     both = labels[one].join(labels[other], on=on, how="inner", suffix="_other")
     counted = both.group_by("label", "label_other").len("count").cast({"label": pl.String, "label_other": pl.String})
     rows, columns = (_names(task, counted[name]) for task, name in ((one, "label"), (other, "label_other")))
@@ -137,7 +138,7 @@ def _agreement(corpus: str, one: str, other: str, labels: dict[str, pl.DataFrame
 
 
 def _names(task: str, found: pl.Series) -> list[str]:
-    return sorted(found.unique()) if task == "emotion" else list(HIGH_LOW.values())
+    return list(HIGH_LOW.values()) if task in CHUNK_TASKS else sorted(found.unique())
 
 
 def agreement_rows(found: Sequence[Agreement]) -> Rows:

@@ -9,7 +9,7 @@ import polars as pl
 
 from avpretext.evaluation.au_summary import ALL
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
-from avpretext.flow.tasks import LABELLED
+from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
 
 Parts = Sequence[tuple[dict[str, Any], pl.DataFrame]]
 """What names some rows in a table, such as their speaker, and the rows."""
@@ -61,9 +61,9 @@ def speaker_rows(run: OpenRun) -> Rows:
 def _counted(run: OpenRun, corpus: str, numbers: bool = True) -> Iterator[tuple[dict[str, Any], pl.DataFrame, Count]]:
     """Yield what names each task and target of a corpus, the rows with its labels, and what counts them."""
     for task in LABELLED:
-        labels = run.labels(corpus, task, None if task == "emotion" else ["clip_id", "label", "value"])
+        labels = run.labels(corpus, task, ["clip_id", "label", "value"] if task in CHUNK_TASKS else None)
         if labels is not None:
-            yield {"corpus": corpus, "task": task}, labels, emotions if task == "emotion" else chunks
+            yield {"corpus": corpus, "task": task}, labels, chunks if task in CHUNK_TASKS else emotions
     for one in run.settings():
         targets = run.targets(corpus, one.setting) if one.corpus == corpus else None
         if targets is not None and (numbers or one.setting.kind != "attribute"):

@@ -25,6 +25,7 @@ from scipy.stats import rankdata
 
 from avpretext.evaluation.open_run import OpenRun, Rows, read_present
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.flow.tasks import LABELLED
 
 PRESENT = 0.3
 """An action unit counts as present at this intensity."""
@@ -119,8 +120,8 @@ def truth_rows(run: OpenRun) -> Rows:
     clips = run.truth("clips")
     if clips is None:
         return rows
-    for task, column in (("energy", "vocal_energy"), ("activation", "facial_activation")):
-        rows += _rows(f"labels_{task}", _chunk_scores(run, clips, task, column))
+    for task in LABELLED.values():
+        rows += _rows(task.stage, _chunk_scores(run, clips, task.name, task.truth)) if task.truth else []
     return rows + _rows("labels_emotion", _emotion_scores(run, clips))
 
 

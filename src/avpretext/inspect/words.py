@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from avpretext.flow.tasks import CHUNK_TASKS, TASKS
 from avpretext.inspect.find import said
 from avpretext.report.clip import Clip, strongest
 
@@ -60,11 +61,13 @@ def summary(clip: Clip, pictures: str) -> str:
     lines = [f"{clip.clip_id}: {headline(clip)}"]
     if clip.refusals:
         lines.append(f"  {said(clip.refusals)}")
-    rows = [("energy", chunks(clip.chunks("energy"))), ("pictures", pictures)]
+    heard = [name for name in CHUNK_TASKS if not TASKS[name].face]
+    seen = [name for name in CHUNK_TASKS if TASKS[name].face]
+    rows = [*((name, chunks(clip.chunks(name))) for name in heard), ("pictures", pictures)]
     if clip.points is not None:
         faces = int((~np.isnan(clip.points).all(axis=(1, 2))).sum())
-        rows[1:1] = [
-            ("activation", chunks(clip.chunks("activation"))),
+        rows[len(heard) : len(heard)] = [
+            *((name, chunks(clip.chunks(name))) for name in seen),
             ("emotion", emotion(clip)),
             ("landmarks", f"in {faces} of {clip.frames} frames"),
             (

@@ -21,10 +21,6 @@ from avpretext.interchange.label_tables import LEVELS, LabelTables, TargetTable
 
 RATER = "avpretext"
 SPLITS = {"train": "train", "dev": "dev", "test": "test"}
-UNITS = {
-    "energy": ("dB", "variation of the vocal energy in a chunk"),
-    "activation": ("distances between the outer eye corners per second", "speed of facial landmarks in a chunk"),
-}
 
 
 def file_of(clip_id: str) -> str:
@@ -121,7 +117,7 @@ def _add_clips(db: audformat.Database, clips: pl.DataFrame) -> None:
 def _add_chunks(db: audformat.Database, task: str, rows: pl.DataFrame) -> None:
     """Add the labels of chunks. Chunks of one clip that cover the same stretch have the same label, and stand once."""
     rows = rows.unique(["clip_id", "start_s", "end_s"], keep="first", maintain_order=True)
-    unit, what = UNITS[task] if task in UNITS else LABELLED[task].value[::-1]
+    what, unit = LABELLED[task].value
     name = f"pseudo.{task}"
     db.schemes[name] = audformat.Scheme("str", labels=list(LEVELS.values()), description=f"{what}: high or low")
     db.schemes[f"{name}.value"] = audformat.Scheme("float", description=f"{what}, in {unit}")

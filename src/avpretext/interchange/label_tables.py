@@ -12,7 +12,7 @@ from avpretext.config import Config
 from avpretext.corpora import reader_of
 from avpretext.corpora.reader import Person
 from avpretext.errors import UserError
-from avpretext.flow.tasks import CHUNK_TASKS
+from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
 from avpretext.run.plan import Plan
 
 LEVELS = {0: "low", 1: "high"}
@@ -70,9 +70,7 @@ def gather(config: Config, corpus: str) -> LabelTables:
     decoded = shards.read(audio, ["clip_id", "duration_s"])
     wanted = ["clip_id", "speaker", "sentence", "level", "recording", "path", "start_s", "end_s"]
     clips = found.select(wanted).join(decoded, on="clip_id").sort("clip_id")
-    labels = {
-        f"labels_{task}": Path(layout.path(f"labels_{task}", corpus=corpus)) for task in (*CHUNK_TASKS, "emotion")
-    }
+    labels = {task.stage: Path(layout.path(task.stage, corpus=corpus)) for task in LABELLED.values()}
     present = {stage: path for stage, path in labels.items() if path.is_file()}
     targets = {name: Path(layout.path("targets", corpus=corpus, target=name)) for name in plan.targets[corpus]}
     settings = {name: Path(layout.path("folds", corpus=corpus, setting=name)) for name in plan.settings[corpus]}

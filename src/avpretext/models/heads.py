@@ -3,12 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-CHUNK_TASKS = ("energy", "activation")
-"""Pretext tasks with a yes-or-no label per chunk."""
-
-CLUSTERS = "clusters"
-"""The pretext task that asks for the cluster of a chunk."""
-
 TOP_DEVIATION = 0.01
 """Deviation of the weights of a fresh top layer (DeepEmoCluster, published code)."""
 

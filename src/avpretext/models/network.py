@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from avpretext.config import ModelOptions
 from avpretext.errors import UserError
+from avpretext.flow.tasks import CHUNK_TASKS, CLUSTERS
 from avpretext.models.aggregators import AGGREGATORS
 from avpretext.models.encoders import ENCODERS
-from avpretext.models.heads import CHUNK_TASKS, CLUSTERS, ChunkHead, ClipHead, ClusterHead
+from avpretext.models.heads import ChunkHead, ClipHead, ClusterHead
 from avpretext.own_code import resolve
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from avpretext.evaluation.open_run import Rows
+from avpretext.flow.tasks import CHUNK_TASKS, TASKS
 from avpretext.report.clip import Clip, Floats
 from avpretext.report.theme import COLOURS, figure, inline, style
 
@@ -42,6 +43,8 @@ def panels_of(clip: Clip, units: int, closely: bool = False) -> list[Panel]:
         motion = partial(_line, time_s=clip.motion.time_s, values=clip.motion.values["speed_face"], colour="activation")
         panels.append(Panel(90, "Face speed, inter-ocular distances per second", motion))
     panels += _lanes(clip, "activation", closely)
+    for task in CHUNK_TASKS:
+        panels += _lanes(clip, task, closely) if task not in ("energy", "activation") else []
     shown = units_of(clip, units, closely)
     if shown:
         bold, dashed = closely and bool(clip.prototype), closely and bool(clip.true_units.values)
@@ -102,7 +105,7 @@ def _lanes(clip: Clip, task: str, closely: bool) -> list[Panel]:
     labels = clip.chunks(task)
     high = sum(row["label"] == 1 for row in labels)
     counted = f": {high} of {len(labels)} high (filled; outlined: low; dotted: no label)" if closely else ""
-    title = f"{task.capitalize()} labels of the chunks{counted}"
+    title = f"{TASKS[task].title} labels of the chunks{counted}"
     return [Panel(9 * len(labels) + 22, title, partial(_chunks, labels=labels, colour=task))] if labels else []
 
 

@@ -201,7 +201,7 @@ def _task_scores(history: pl.DataFrame) -> dict[tuple[Any, ...], pl.DataFrame]:
 
 def balance_charts(run: OpenRun) -> list[tuple[str, list[Markup]]]:
     """Return, for each corpus, a chart of labels per pretext task and of the labels to learn, per target."""
-    titles = {"energy": "Energy, chunks", "activation": "Activation, chunks", "emotion": "Emotion, clips"}
+    titles = {name: f"{task.title}, {task.unit}s" for name, task in TASKS.items()}
     faint = [label.replace("_", " ") for label in WITHOUT_LABEL]
     grouped: dict[tuple[str, str, str], Rows] = {}
     for row in label_counts.balance_rows(run):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.flow.tasks import CHUNK_TASKS, TASKS
 from avpretext.refusal import REASONS
 from avpretext.report.chosen_clips import Choice
 from avpretext.report.clip import decibels
@@ -58,6 +59,7 @@ def explore(run: OpenRun, choice: Choice, fastest: float) -> dict[str, Any] | No
     refused = [_without_nulls(row) for row in choice.refused.to_dicts()]
     data = {
         "units": list(ACTION_UNITS),
+        "chunk_tasks": [[name, TASKS[name].title] for name in CHUNK_TASKS],
         "reasons": {row["reason"]: REASONS.get(row["reason"], "") for row in refused},
         "clips": clips,
         "refused": refused,
@@ -86,7 +88,7 @@ def _clips(run: OpenRun, corpus: str, choice: Choice, fastest: float) -> list[di
     durations = run.read(corpus, "split.audio", ["clip_id", "duration_s"])
     for clip_id, duration_s in _among(durations, found).iter_rows():
         found[clip_id]["seconds"] = round(duration_s, 2)
-    for task in ("energy", "activation"):
+    for task in CHUNK_TASKS:
         _add_chunks(found, task, run.labels(corpus, task, ["clip_id", "chunk", "start_s", "end_s", "label"]))
     _add_targets(found, run, corpus)
     for clip_id, part in run.clips(corpus, "speech", ["energy"], wanted=found):

@@ -8,7 +8,7 @@ from avpretext.evaluation.agreement import Agreement, agreements
 from avpretext.evaluation.formats import decimal
 from avpretext.evaluation.label_counts import speaker_rows
 from avpretext.evaluation.open_run import OpenRun, Rows
-from avpretext.flow.tasks import LABELLED
+from avpretext.flow.tasks import CHUNK_TASKS, CLIP_TASKS, LABELLED
 from avpretext.report import distribution_charts
 from avpretext.report.contents import WITHOUT_LABEL
 from avpretext.report.label_values import label_values
@@ -49,7 +49,7 @@ def threshold_charts(run: OpenRun) -> dict[str, list[list[Markup]]]:
         rows: dict[bool, list[Markup]] = {}
         for number, one in enumerate(values):
             drawn = distribution_charts.of_labels(one, f"threshold-{place}-{number}")
-            rows.setdefault(one.task == "emotion", []).append(drawn)
+            rows.setdefault(one.task in CLIP_TASKS, []).append(drawn)
         charts[corpus] = list(rows.values())
     return charts
 
@@ -86,7 +86,7 @@ def _counted(rows: Rows) -> dict[tuple[str, str, str, str | None], Cell]:
     """Return (count, share) by task, target, label and speaker; `low` is left out, what has no label is one label."""
     counted: dict[tuple[str, str, str, str | None], Cell] = {}
     for row in rows:
-        if row["task"] == "clips" or (row["task"] in ("energy", "activation") and row["label"] == "low"):
+        if row["task"] == "clips" or (row["task"] in CHUNK_TASKS and row["label"] == "low"):
             continue
         pseudo = row["task"] in LABELLED
         label = NO_LABEL if pseudo and row["label"] in WITHOUT_LABEL else row["label"]

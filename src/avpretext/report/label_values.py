@@ -7,12 +7,8 @@ import numpy as np
 import polars as pl
 
 from avpretext.evaluation.open_run import OpenRun
+from avpretext.flow.tasks import CHUNK_TASKS, TASKS
 from avpretext.report.distributions import Histogram, histogram_of
-
-MEASURES = {
-    ("energy", "deviation"): "Deviation of the energy over the chunk, dB",
-    ("energy", "mean"): "Mean energy over the chunk, dB",
-}
 
 
 class LabelValues(NamedTuple):
@@ -38,7 +34,7 @@ def label_values(run: OpenRun) -> dict[str, list[LabelValues]]:
     """Return, for each corpus with pseudo-labels, the values of each decision and its thresholds."""
     found = {}
     for corpus in run.config.corpora:
-        charts = [chart for task in ("energy", "activation") for chart in of_chunks(run, corpus, task)]
+        charts = [chart for task in CHUNK_TASKS for chart in of_chunks(run, corpus, task)]
         charts += of_emotions(run, corpus)
         if charts:
             found[corpus] = charts
@@ -52,8 +48,8 @@ def of_chunks(run: OpenRun, corpus: str, task: str) -> list[LabelValues]:
     if rows.is_empty():
         return []
     options = run.made_by(corpus, f"labels_{task}").get("options", {}).get(f"labels.{task}", {})
-    region = options.get("region", "face")
-    title = MEASURES.get((task, options.get("measure", "")), f"Mean speed of the {region}, inter-ocular distances/s")
+    measured = TASKS[task].measures
+    title = measured.get(options.get("measure", ""), TASKS[task].value[0]).format_map({"region": "face", **options})
     kinds = {"high": pl.col("label") == 1, "low": pl.col("label") == 0, "dead zone": pl.col("label").is_null()}
     groups = {name: rows.filter(kind)["value"].to_numpy() for name, kind in kinds.items()}
     edges = rows["threshold"].drop_nulls().unique().sort().to_numpy()

@@ -53,6 +53,11 @@ def render(config: Config) -> str:
     return environment().get_template("report.html").render(facts(OpenRun(config)))
 
 
+def task_colours(page: int) -> Markup:
+    """Return the colours of the pretext tasks as CSS variables: of the light page (0) or the dark one (1)."""
+    return Markup(" ").join(Markup(f"--{name}: {task.colour[page]};") for name, task in TASKS.items())
+
+
 def environment() -> Environment:
     """Return what fills in the templates of the pages: text is escaped, a missing value is an error."""
     filling = Environment(
@@ -63,7 +68,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     filling.filters |= {"decimal": formats.decimal, "duration": duration, "anchor": anchor}
-    filling.globals |= {"script": script, "policy": policy}
+    filling.globals |= {"script": script, "policy": policy, "task_colours": task_colours, "tasks": list(TASKS)}
     return filling
 
 
@@ -116,7 +121,7 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "results": contents.found_results(run),
         "notes": printed.notes(config, run.evaluated()),
         "level": f"{100 * config.evaluate.level:g} %",
-        "tasks": TASKS,
+        "tasks": list(TASKS),
         "pretrain": contents.pretrain_charts(run),
         "kept_epoch": config.pretrain.keep,
         "balance": contents.balance_charts(run),

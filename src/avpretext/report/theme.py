@@ -13,11 +13,14 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from avpretext.flow.tasks import TASKS
+
 
 def _colours() -> dict[str, str]:
-    """Return the colours of the page in the light, as its style sheet defines them."""
+    """Return the colours of the page in the light, as its style sheet and the pretext tasks define them."""
     style_sheet = files("avpretext.report").joinpath("templates", "report.css").read_text("utf-8")
-    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", style_sheet.partition("}")[0]))
+    own = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", style_sheet.partition("\n}")[0]))
+    return own | {name: task.colour[0] for name, task in TASKS.items()}
 
 
 COLOURS = _colours()

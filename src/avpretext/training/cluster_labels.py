@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from avpretext.config import PretrainOptions
-from avpretext.models.heads import CLUSTERS, set_to_nearest
+from avpretext.flow.tasks import CLUSTERS
+from avpretext.models.heads import set_to_nearest
 from avpretext.models.losses import NO_LABEL, balanced_class_weights
 from avpretext.models.network import SpeechNetwork
 from avpretext.training.clusters import Vectors, agreement, cluster, collapse, nearest, sizes

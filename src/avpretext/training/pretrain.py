@@ -18,7 +18,7 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import CHECKPOINT
 from avpretext.flow.provenance import provenance
-from avpretext.models.heads import CHUNK_TASKS, CLUSTERS
+from avpretext.flow.tasks import CHUNK_TASKS, CLUSTERS
 from avpretext.models.losses import NO_LABEL
 from avpretext.models.network import make_network
 from avpretext.progress import progress

@@ -1,6 +1,6 @@
 "use strict";
 // The clip explorer. `explorer-data` holds, per clip: id, corpus, speaker, seconds, emotion (label, or why there is
-// none), sure (0..1), targets, energy_labels and activation_labels (a letter per chunk: h, l, -), starts and span of the
+// none), sure (0..1), targets, TASK_labels of each task of chunk_tasks (a letter per chunk: h, l, -), starts and span of the
 // chunks in seconds, traces (energy, motion, strongest: bytes 0..254 as base64, 255 = gap) and pictures [seconds, JPEG].
 // Names are only ever set as text, never as markup.
 (() => {
@@ -33,8 +33,7 @@
     ["status", "Used or refused", clip => (clip.refused ? clip.reason : "used")],
     ["corpus", "Corpus", clip => clip.corpus],
     ["emotion", "Emotion label", clip => clip.emotion],
-    ["energy", "Energy labels", clip => mostly(clip.energy_labels)],
-    ["activation", "Activation labels", clip => mostly(clip.activation_labels)],
+    ...data.chunk_tasks.map(([task, title]) => [task, title + " labels", clip => mostly(clip[task + "_labels"])]),
     ...targets.map((name, place) => ["target-" + place, "To learn: " + name, clip => (clip.targets || {})[name]]),
     ["speaker", "Speaker", clip => clip.speaker],
   ];
@@ -43,8 +42,7 @@
     ["sure", "surest emotion", clip => clip.sure],
     ["unsure", "least sure emotion", clip => -clip.sure],
     ["long", "longest", clip => clip.seconds],
-    ["loud", "most high energy", clip => share(clip.energy_labels)],
-    ["moved", "most active", clip => share(clip.activation_labels)],
+    ...data.chunk_tasks.map(([task]) => ["most-" + task, "most high " + task, clip => share(clip[task + "_labels"])]),
   ];
   const share = labels => (labels ? tally(labels).high / labels.length : undefined);
 
@@ -114,8 +112,8 @@
   const traces = clip => {
     const box = make("div", { class: "traces" });
     const row = (kind, name, picture) => box.append(make("span", { class: "name" }, name), make("div", { class: kind }, picture));
-    for (const [kind, name, labels] of [["energy", "energy", clip.energy_labels], ["activation", "motion", clip.activation_labels]]) {
-      const signal = kind === "energy" ? clip.energy : clip.motion;
+    for (const [kind] of data.chunk_tasks) {
+      const name = kind === "activation" ? "motion" : kind, signal = clip[name], labels = clip[kind + "_labels"];
       if (signal) row(kind, name, drawing(`${name} over the clip`, 26, ...curve(signal, 26, false)));
       if (!labels || !clip.seconds) continue;
       const { high, all } = tally(labels);
@@ -132,7 +130,8 @@
     const tag = (kind, ...text) => box.append(make("li", { class: kind }, ...text));
     if (clip.refused) tag("refusal", `refused by ${clip.stage}: ${clip.reason}`);
     if (clip.emotion) tag("emotion", clip.emotion, clip.sure === undefined ? "" : ` ${clip.sure.toFixed(2)}`);
-    for (const [kind, labels] of [["energy", clip.energy_labels], ["activation", clip.activation_labels]]) {
+    for (const [kind] of data.chunk_tasks) {
+      const labels = clip[kind + "_labels"];
       if (!labels) continue;
       const { high, all } = tally(labels);
       tag(kind, `${kind} ${high}/${all} high`);

@@ -1,0 +1,173 @@
+"""A results folder opened in Python: `avpretext.open("results")`."""
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import soundfile
+from numpy.typing import NDArray
+
+from avpretext.config_file import parse
+from avpretext.errors import UserError, nearest
+from avpretext.evaluation.open_run import OpenRun
+from avpretext.flow.artefacts import ARTEFACTS, STAGES
+from avpretext.flow.tasks import LABELLED
+from avpretext.refusal import printable
+
+
+@dataclass(frozen=True)
+class OpenedClip:
+    """One clip of a run.
+
+    Attributes
+    ----------
+    corpus, clip_id
+        Which clip.
+    """
+
+    run: OpenRun
+    corpus: str
+    clip_id: str
+
+    def rows(self, artefact: str) -> pl.DataFrame:
+        """Return its rows of an artefact, such as `speech`, `landmarks`, `labels_energy`; none where it has none."""
+        found = self.run.clip(self.corpus, _known(artefact), self.clip_id)
+        return pl.DataFrame() if found is None else found
+
+    def audio(self) -> tuple[NDArray[np.float32], int]:
+        """Return the samples, shape (T,), full scale 1, and their rate in Hz."""
+        rows = self.rows("split.audio")
+        if rows.is_empty():
+            raise UserError(f"{self.corpus}/{self.clip_id}: no audio; the clip was refused, or `split` has not run")
+        samples, rate_hz = soundfile.read(io.BytesIO(rows["audio"][0]["bytes"]), dtype="float32")
+        return samples, int(rate_hz)
+
+
+class Run:
+    """A finished run.
+
+    Parameters
+    ----------
+    folder
+        The results folder. It may have been moved; the corpora need not be there.
+
+    Raises
+    ------
+    UserError
+        The folder has no manifest: the workflow has not finished there.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        file = Path(folder) / ARTEFACTS["manifest"].place
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; run the workflow (`snakemake --cores 16`) to its end first")
+        self.manifest: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        self.config = parse({**self.manifest["config"], "results": str(folder)}, str(file))
+        self._run = OpenRun(self.config)
+
+    @property
+    def corpora(self) -> list[str]:
+        """The names of its corpora."""
+        return list(self.config.corpora)
+
+    def clips(self) -> pl.DataFrame:
+        """Return the clips that no stage refused: corpus, clip_id, path, speaker, label, ..., duration_s."""
+        found = []
+        for corpus in self.corpora:
+            listed, kept = self._run.listed(corpus, None), self._run.kept(corpus)
+            audio = self._run.read(corpus, "split.audio", ["clip_id", "duration_s"])
+            if listed is not None and kept is not None and audio is not None:
+                rows = listed.join(kept.select("clip_id"), on="clip_id", how="semi").join(audio, on="clip_id")
+                found.append(rows.select(pl.lit(corpus).alias("corpus"), pl.all()))
+        return pl.concat(found) if found else pl.DataFrame()
+
+    def rejects(self) -> pl.DataFrame:
+        """Return the refused clips: corpus, clip_id, path, stage, reason, detail."""
+        return self._run.refused
+
+    def labels(self, task: str) -> pl.DataFrame:
+        """Return the pseudo-labels of a pretext task, of all corpora that have them.
+
+        Raises
+        ------
+        UserError
+            No task of this name has pseudo-labels.
+        """
+        if task not in LABELLED:
+            raise UserError(f"labels of {task!r}: expected one of {', '.join(LABELLED)}{nearest(task, LABELLED)}")
+        return self._of_corpora(LABELLED[task].stage)
+
+    def table(self, artefact: str) -> pl.DataFrame:
+        """Return all rows of an artefact of the corpora, such as `motion`; of large corpora take `clip` instead."""
+        return self._of_corpora(_known(artefact))
+
+    def _of_corpora(self, artefact: str) -> pl.DataFrame:
+        found = [(corpus, self._run.read(corpus, artefact)) for corpus in self.corpora]
+        tables = [rows.select(pl.lit(corpus).alias("corpus"), pl.all()) for corpus, rows in found if rows is not None]
+        return pl.concat(tables, how="diagonal") if tables else pl.DataFrame()
+
+    def clip(self, clip_id: str, corpus: str | None = None) -> OpenedClip:
+        """Return one clip, by its clip_id or by CORPUS/CLIP_ID.
+
+        Raises
+        ------
+        UserError
+            There is no such clip, or several corpora have one.
+        """
+        clips = self.clips()
+        named = pl.concat_str("corpus", "clip_id", separator="/")
+        found = clips.filter((pl.col("clip_id") == clip_id) | (named == clip_id))
+        found = found if corpus is None else found.filter(pl.col("corpus") == corpus)
+        if found.height != 1:
+            several = ", ".join(found["corpus"])
+            what = (
+                f"clips of {several}: name the corpus"
+                if found.height
+                else "no such clip" + nearest(clip_id, clips["clip_id"])
+            )
+            raise UserError(f"{printable(clip_id)}: {what}")
+        return OpenedClip(self._run, found["corpus"][0], found["clip_id"][0])
+
+    def features(self, artefact: str, clip_id: str) -> pl.DataFrame:
+        """Return the rows of one clip of an artefact, such as `speech`: see `clip` and `OpenedClip.rows`."""
+        return self.clip(clip_id).rows(artefact)
+
+    def predictions(self) -> pl.DataFrame:
+        """Return the predictions of every system of the main table: corpus, setting, initialisation, fold, seed, ..."""
+        found = []
+        for one in self._run.settings():
+            for file in self._run.plan.predictions(one.corpus, one.setting.name):
+                if Path(file).is_file():
+                    rows = pl.read_parquet(file)
+                    named = {"corpus": one.corpus, "setting": one.setting.name}
+                    found.append(rows.select(*(pl.lit(text).alias(name) for name, text in named.items()), pl.all()))
+        return pl.concat(found) if found else pl.DataFrame()
+
+    def scores(self, table: str = "metrics") -> pl.DataFrame:
+        """Return a table of scores of every setting: `metrics`, `runs`, `seeds`, `comparisons` or `confusion`.
+
+        Raises
+        ------
+        UserError
+            There is no such table.
+        """
+        tables = STAGES["evaluate"].writes
+        if table not in tables:
+            raise UserError(f"scores: {table!r}: expected one of {', '.join(tables)}{nearest(table, tables)}")
+        found = []
+        for one in self._run.evaluated():
+            rows, named = self._run.scores(one, table), {"corpus": one.corpus, "setting": one.setting.name}
+            found.append(rows.select(*(pl.lit(text).alias(name) for name, text in named.items()), pl.all()))
+        return pl.concat(found) if found else pl.DataFrame()
+
+
+def _known(artefact: str) -> str:
+    """Return an artefact's name if a corpus can have it."""
+    of_corpora = [name for name, one in ARTEFACTS.items() if one.columns and one.place.startswith("{corpus}/")]
+    if artefact not in of_corpora:
+        raise UserError(f"{artefact!r}: expected one of {', '.join(of_corpora)}{nearest(artefact, of_corpora)}")
+    return artefact
