@@ -48,9 +48,9 @@ def test_every_stage_has_a_section_with_files() -> None:
     text = stage_docs.document()
     for stage in STAGES:
         section = text.split(f"\n## {stage}\n")[1].split("\n## ")[0]
-        assert "| column |" in section or "Writes " in section, (
-            f"describe the files of {stage} in avpretext.flow.columns"
-        )
+        written = [stage_docs.place_text(artefact) for artefact in STAGES[stage].writes.values()]
+        assert all(f"`{place}`" in section for place in written), stage
+        assert written or "Writes the files of" in section
 
 
 def test_every_table_is_told() -> None:

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from avpretext import shards
-from avpretext.config import MediaOptions, SegmentOptions
+from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.media import process
@@ -39,7 +39,7 @@ class Stage:
         index = self.results.parent / "index" / f"{name}.parquet"
         shards.write_table(index, [BLANK | row for row in rows], schema_of("index"), {})
         self.output, rejects = self.results / f"{name}.parquet", self.results / "rejects" / f"{name}.parquet"
-        cut.run(index, self.folder, options, MEDIA, video, model, self.output, rejects)
+        cut.run(index, self.folder, options, MEDIA, CorpusOptions(path=".", video=video), model, self.output, rejects)
         self.refused = {row["path"]: Refusal(row["reason"], row["detail"]) for row in shards.read(rejects).to_dicts()}
         return shards.read(self.output)
 

@@ -16,7 +16,7 @@ from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
 from avpretext.flow.artefacts import schema_of
-from avpretext.flow.columns import MEDIA
+from avpretext.flow.columns import MEDIA, arrow_type
 from avpretext.flow.provenance import provenance
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, Picture, decode
@@ -147,6 +147,6 @@ def frame_batches(clip_id: str, decoded: Decoded, fps: float) -> Iterator[dict[s
             "clip_id": [clip_id] * len(numbers),
             "frame": numbers,
             "time_s": [number / fps for number in numbers],
-            "image": pa.StructArray.from_arrays([stored, names], fields=list(MEDIA)),
+            "image": pa.StructArray.from_arrays([stored, names], fields=list(arrow_type(MEDIA))),
         }
     images.close()

@@ -19,7 +19,7 @@ from scipy.signal import resample_poly
 from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.flow.artefacts import schema_of
-from avpretext.flow.columns import MEDIA
+from avpretext.flow.columns import MEDIA, arrow_type
 from avpretext.flow.provenance import provenance
 from avpretext.pool import ordered_map
 from avpretext.sound.audio_shards import below_full_scale, stored
@@ -70,7 +70,7 @@ def at_speed(row: pa.Table, speed: float) -> pa.Table | None:
     except soundfile.LibsndfileError:
         return None
     [path] = (chunk.field("path") for chunk in row["audio"].chunks)
-    audio = pa.StructArray.from_arrays([_one_value(encoded), path], fields=list(MEDIA))
+    audio = pa.StructArray.from_arrays([_one_value(encoded), path], fields=list(arrow_type(MEDIA)))
     changed = {"samples": [samples], "duration_s": [samples / SAMPLE_RATE_HZ], "audio": audio}
     changed |= {"content": [None], "fingerprint": [None]}
     for name, value in changed.items():
