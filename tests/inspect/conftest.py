@@ -93,7 +93,7 @@ def make(config: Config, corpus: str) -> None:
     audio = shard("split.audio")
     split.run(shard("index"), Path(options.path), config.split, audio, frames, shard("split.rejects"))
     speech.run(audio, config.speech, shard("speech"), shard("speech.rejects"))
-    lost = [shard(stage, "rejects") for stage in ("index", "split", "speech")]
+    lost = [shard(f"{stage}.rejects") for stage in ("index", "split", "speech")]
     rejects.run([shard("index")], lost, corpus, config.rejects, Path(layout.path("rejects", corpus=corpus)))
     if frames is not None:
         frames.unlink()  # as the workflow does once there are landmarks

@@ -384,4 +384,12 @@ def test_a_face_model_that_was_swapped_is_not_loaded(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"its SHA-256 is .*, expected .*run the stage 'models' again"):
         landmarks.run(outputs[0], model, LandmarkOptions(), landmarks.Artefacts(*outputs[1:]))
     with pytest.raises(UserError, match="its SHA-256 is"):
-        cut.run(outputs[0], tmp_path, SegmentOptions(), MediaOptions(), True, model, *outputs[1:3])
+        cut.run(
+            outputs[0],
+            tmp_path,
+            SegmentOptions(),
+            MediaOptions(),
+            CorpusOptions(path=".", use=[], video=True),
+            model,
+            *outputs[1:3],
+        )

@@ -71,13 +71,3 @@ def test_grid_agrees_with_counting_by_hand_on_any_boundaries() -> None:
         next(name for a, b, name in rows.iter_rows() if 100 * a <= 100 * k / 30 + 1e-6 < 100 * b) for k in range(90)
     ]
     assert [CLASSES[number] for number in found] == slow
-
-
-def test_the_documentation_lists_the_shipped_table() -> None:
-    table = visemes.read_table(None)
-    lines = (Path(__file__).resolve().parents[2] / "docs" / "phones.md").read_text("utf-8").splitlines()
-    rows = [line.split("|")[1:3] for line in lines if line.startswith("|")]
-    listed = {name.strip(): phones.strip() for name, phones in rows if name.strip() in visemes.classes(table)}
-    assert listed == {
-        name: ", ".join(phone for phone in table if table[phone] == name) for name in visemes.classes(table)
-    }

@@ -154,7 +154,7 @@ def test_provenance_repeats_versions_options_and_model_checksums(folder: Path) -
     landmarks = next(row for row in rows if row["stage"] == "landmarks")
     assert landmarks["models"] == {"face_landmarker.task": "64184e22"}
     assert landmarks["options"] == {"landmarks": {"option": 1}}
-    assert landmarks["files"] == 2
+    assert landmarks["files"] == 6, "two shards, each with landmarks, preview and thumbnails"
     stages = [row["stage"] for row in rows]
     assert {"index", "segment", "split", "labels_emotion", "pretrain", "targets", "folds", "finetune", "baseline",
             "evaluate"} == {*stages} - {"speech", "landmarks", "motion", "action_units", "rejects", "labels_energy",

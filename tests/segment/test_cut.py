@@ -39,7 +39,16 @@ class Stage:
         index = self.results.parent / "index" / f"{name}.parquet"
         shards.write_table(index, [BLANK | row for row in rows], schema_of("index"), {})
         self.output, rejects = self.results / f"{name}.parquet", self.results / "rejects" / f"{name}.parquet"
-        cut.run(index, self.folder, options, MEDIA, CorpusOptions(path=".", video=video), model, self.output, rejects)
+        cut.run(
+            index,
+            self.folder,
+            options,
+            MEDIA,
+            CorpusOptions(path=".", use=[], video=video),
+            model,
+            self.output,
+            rejects,
+        )
         self.refused = {row["path"]: Refusal(row["reason"], row["detail"]) for row in shards.read(rejects).to_dicts()}
         return shards.read(self.output)
 
