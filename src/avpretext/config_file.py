@@ -12,6 +12,7 @@ from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError, nearest
 
 HEADER = """\
+# yaml-language-server: $schema=workflow/schemas/config.schema.json
 # The demo's configuration: every key with its meaning and unit. Your own file may leave keys out; they have defaults.
 # A file given with --configfile replaces this one. Complete files are in examples/.
 # `avpretext config FILE` prints all keys of a configuration like this.

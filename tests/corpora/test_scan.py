@@ -245,7 +245,7 @@ def test_a_listing_is_not_believed_unless_all_fits(tmp_path, monkeypatch):
     assert listing.shard_from(path, options, 0, prints[0]) is None
     listed(tmp_path, options)
     assert listing.shard_from(path, options, 0, prints[0]) is not None
-    monkeypatch.setattr("avpretext.shards.__version__", "0.0.0")
+    monkeypatch.setattr("avpretext.flow.provenance.__version__", "0.0.0")
     assert listing.shard_from(path, options, 0, prints[0]) is None
 
 

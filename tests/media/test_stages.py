@@ -28,7 +28,8 @@ class Results:
         self.layout, self.corpus = Layout(folder / "results"), corpus
 
     def paths(self, stage: str, artefact: str | None = None) -> list[Path]:
-        return [Path(path) for path in self.layout.shards("it", stage, self.corpus.shards, artefact)]
+        name = f"{stage}.{artefact}" if artefact else stage
+        return [Path(path) for path in self.layout.shards(name, "it", self.corpus.shards)]
 
     def read(self, stage: str, artefact: str | None = None) -> pl.DataFrame:
         return shards.read(self.paths(stage, artefact))

@@ -81,7 +81,8 @@ def test_the_command_says_in_one_line_what_is_no_model(command: Callable[..., No
 
 def test_training_says_what_is_not_named_of_a_corpus(command: Callable[..., None]) -> None:
     given = ["--features", "a.speech=f", "--movement", "a=m", "--index", "a=i", "--shape", "b=s", "--output", "o"]
-    with pytest.raises(UserError, match="--shape: nothing of a, whose movement is given: name its files too"):
+    given += ["--options", "{}"]
+    with pytest.raises(UserError, match="--shape: nothing of a, which another option names: name its files too"):
         command("orofacial_system", "joint", *given)
 
 

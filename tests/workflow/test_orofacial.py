@@ -67,7 +67,7 @@ def test_films_are_of_tested_clips(moved: Project) -> None:
 
 @pytest.mark.workflow
 def test_nothing_of_it_runs_unless_asked_and_another_weight_trains_again(moved: Project) -> None:
-    reprinted = {"tables", "report"}  # they show the configuration
+    reprinted = {"manifest", "tables", "report"}  # they show the configuration
     assert set(moved.snakemake("--dry-run").would_run()) <= reprinted
     changed = {**SMALL, "weights": {"emotion": 0.5}}
     runs = moved.snakemake("orofacial", "--dry-run", orofacial=changed).would_run()

@@ -21,7 +21,9 @@ def test_phones_are_made_when_asked_for_and_agree_with_the_truth(finished: Proje
     shutil.copy(Path(visemes.__file__).with_suffix(".yaml"), mine)
     changes = {"corpora": corpora, "phones": {"visemes": "mine.yaml"}}
     # Tables and report name the whole configuration.
-    assert set(project.snakemake("--dry-run", **changes).would_run()) <= {"tables", "report"}, "not in the main flow"
+    assert set(project.snakemake("--dry-run", **changes).would_run()) <= {"manifest", "tables", "report"}, (
+        "not in the main flow"
+    )
     assert project.snakemake("visemes", "--dry-run", **changes).would_run()["phones"] == 3
     project.snakemake("visemes", **changes)
     truth = shards.read(project.folder / "demo/truth/phonemes.parquet")

@@ -96,7 +96,7 @@ def test_emotions_of_speakers_never_heard_are_recognised(project: Project, tmp_p
     export.run(
         "scratch",
         {"labelled": {"speech": expand("results/labelled/speech@1")}},
-        {name: Path(path) for name, path in Plan(config).target_tables("labelled", SETTING).items()},
+        {name: Path(path) for name, [path] in Plan(config).target_tables("labelled", SETTING).items()},
         Path(Layout("results").path("folds", corpus="labelled", setting=SETTING)),
         {},
         {},
@@ -142,7 +142,7 @@ def test_files_on_the_command_line_are_rows_and_a_bad_one_has_its_reason(project
 
 @pytest.mark.workflow
 def test_an_edit_redoes_the_model_or_its_card_alone(project: Project) -> None:
-    printed = {"tables", "report"}  # which show the configuration
+    printed = {"manifest", "tables", "report"}  # which show the configuration
     runs = project.snakemake("--dry-run", export={"networks": 2}).would_run()
     assert set(runs) - printed == {"export", "card"}
     runs = project.snakemake("--dry-run", evaluate={"bootstrap": 60, "permutations": 50}).would_run()

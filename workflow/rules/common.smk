@@ -21,7 +21,7 @@ from avpretext.corpora import listing
 from avpretext.config_file import parse as parse_config
 from avpretext.run.digests import Content
 from avpretext.errors import UserError
-from avpretext.action_units import from_frames
+from avpretext.action_units import backends, from_frames
 from avpretext.options.base import places
 from avpretext.run.plan import ABLATION_TABLES, Plan
 from avpretext.orofacial.orofacial_plan import SHOWN, OrofacialPlan
@@ -55,7 +55,7 @@ PYFEAT = (
     if CONFIG.action_units.backend == "pyfeat"
     else None
 )
-IMPORTED = CONFIG.action_units.backend == "import"
+IMPORTED = "folder" in asked(backends.needs, CONFIG.action_units.backend)
 # These requests plan nothing, and need no corpus.
 LISTS = {"--lint", "--list-rules", "--list", "-l", "--list-target-rules", "--lt"}
 
@@ -356,7 +356,7 @@ def complete(of):
     wildcards = "/".join(
         f"{{wildcards.{part}}}" for part in re.findall(r"{(\w+)", made)
     )
-    of.message = f"{name} {wildcards}: {STAGES[name].summary}"
+    of.message = f"{name} {wildcards}".rstrip() + f": {STAGES[name].summary}"
 
 
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.

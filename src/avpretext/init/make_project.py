@@ -264,6 +264,7 @@ def _config_text(name: str, found: FoundCorpus, use: list[str], shards: int, mod
     chosen |= {"video": options.video, "shards": shards}
     chosen |= {"targets": [found.labels[0]]} if "finetune" in use else {}
     lines = [
+        f"# yaml-language-server: $schema={checkout.ROOT}/workflow/schemas/config.schema.json",
         "# Made by `avpretext init`. Paths may be relative to this folder. Other keys have their defaults:",
         "# `avpretext config config.yaml` prints all of them, with meaning and unit.",
         f"results: results # {Config.model_fields['results'].description}",

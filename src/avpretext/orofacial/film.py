@@ -115,7 +115,7 @@ def named(clips: Sequence[Predicted], wanted: Sequence[str]) -> list[Predicted]:
 def film(clip: Predicted, config: Config, path: Path) -> None:
     """Write the film of a clip."""
     corpus, split = config.corpora[clip.corpus], config.split
-    listed = Layout(config.results).shards(clip.corpus, corpus.clips_stage, corpus.shards)
+    listed = Layout(config.results).shards(corpus.clips_stage, clip.corpus, corpus.shards)
     rows = shards.read(listed, ["clip_id", "path", "start_s", "end_s"]).filter(pl.col("clip_id") == clip.clip_id)
     _, file, start_s, end_s = rows.row(0)
     source, stretch = Path(corpus.path) / file, Stretch(start_s or 0.0, end_s)

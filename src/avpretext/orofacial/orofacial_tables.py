@@ -196,7 +196,7 @@ def left_out(predictions: Mapping[str, Path], config: Config) -> Rows:
         rows += [{"corpus": corpus, "left_out_of": "everything", **row} for row in refused.iter_rows(named=True)]
         rows += [{"corpus": corpus, "left_out_of": "visemes", **row} for row in phoneless]
         told |= {(corpus, clip_id) for clip_id in refused["clip_id"]}
-        paths = layout.shards(corpus, listed.clips_stage, listed.shards)
+        paths = layout.shards(listed.clips_stage, corpus, listed.shards)
         rows += [
             {"corpus": corpus, "clip_id": clip_id, "left_out_of": "everything", "stage": "orofacial_system",
              "reason": "silent", "detail": "every channel of its speech is constant"}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from avpretext.action_units import backends
 from avpretext.config import Config, CorpusOptions, Variant
 from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target_name, targets_of
 from avpretext.corpora.settings import Setting
@@ -210,10 +211,11 @@ class Plan:
     def stores_frames(self) -> bool:
         """Whether frames are stored before they are looked at; else they are looked at as they are decoded.
 
-        They are for py-feat, which looks at them later, and where the clip's start is known only once it is decoded.
+        They are for backends of action units that look at them later, and where the clip's start is known only once it
+        is decoded.
         """
-        options = self.config.split
-        return options.keep_frames or options.trim_db is not None or self.config.action_units.backend == "pyfeat"
+        options, needed = self.config.split, backends.needs(self.config.action_units.backend)
+        return options.keep_frames or options.trim_db is not None or "frames" in needed
 
     def refusing(self, corpus: str) -> list[str]:
         """Return the stages that may refuse clips of a corpus."""
@@ -254,17 +256,16 @@ class Plan:
     def _calibrates(self) -> bool:
         """Tell whether action units are measured from each speaker's resting face."""
         options = self.config.action_units
-        return options.backend == "blendshapes" and options.calibration == "speaker"
+        return "neutral" in backends.needs(options.backend) and options.calibration == "speaker"
 
     def action_unit_inputs(self, corpus: str, shard: str) -> dict[str, str]:
         """Return what the action units of a shard are measured from, by the name of the command's option."""
-        if self.config.action_units.backend == "pyfeat":
-            return {"frames": self.layout.path("split.frames", corpus=corpus, shard=shard)}
-        listed = {
-            "landmarks": self.layout.path("landmarks", corpus=corpus, shard=shard),
-            "index": self.layout.path(self.clips(corpus), corpus=corpus, shard=shard),
+        places = {"frames": "split.frames", "landmarks": "landmarks", "index": self.clips(corpus), "neutral": "neutral"}
+        return {
+            name: self.layout.path(places[name], corpus=corpus, shard=shard)
+            for name in backends.needs(self.config.action_units.backend)
+            if name in places and (name != "neutral" or self._calibrates())
         }
-        return {**listed, "neutral": self.layout.path("neutral", corpus=corpus)} if self._calibrates() else listed
 
     def imported_action_units(self) -> str | None:
         """Return what changes when a file of imported action units is added, replaced or removed; None without any."""
