@@ -56,7 +56,7 @@ def learning(folder: Path) -> list[list[str]]:
     file.write_text(yaml.safe_dump({**SMALL, "deepemocluster": {**CLUSTERED, "epochs": 1}}))
     labels = [f"--labels=tiny.{task}={path}" for task, path in corpus.labels.items()]
     learnt = [f"--targets=tiny={corpus.targets()}", f"--folds={corpus.folds}"]
-    starts = f"--checkpoint={folder}/pretrain/0/checkpoint.safetensors"
+    starts = f"--starts={folder}/pretrain/0/checkpoint.safetensors"
     return [
         ["pretrain", "energy-activation-emotion", f"--features=tiny.speech={speech}", f"--index=tiny={index}", *labels,
          f"--output={folder}/pretrain", f"--config={file}"],

@@ -116,7 +116,7 @@ def bodies_of(start: str, starts: Mapping[str, Sequence[Path]], channels: Sequen
     if start == SCRATCH:
         return []
     if start not in starts:
-        raise UserError(f"export {start}: its checkpoint is needed; name it: --checkpoint {start}=FILE")
+        raise UserError(f"export {start}: its checkpoint is needed; name it: --starts {start}=FILE")
     return [checkpoints.read_body(path, channels, config) for path in starts[start]]
 
 
