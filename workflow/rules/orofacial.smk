@@ -62,6 +62,10 @@ rule orofacial_tables:
     input:
         OROFACIAL.of_systems(*SHOWN),
         OROFACIAL.films(),
+        of_faces("clips"),
+        of_faces("rejects"),
+        of_faces("phones.rejects"),
+        of_faces("resting_shape"),
     output:
         OROFACIAL.tables(),
         page=path("orofacial_tables.page"),
@@ -77,6 +81,8 @@ rule orofacial_tables:
 rule film:
     input:
         path("orofacial_system.predictions", system=CONFIG.orofacial.film_system),
+        of_faces("clips"),
+        of_faces("resting_shape"),
     output:
         output=directory(path("film")),
     resources:

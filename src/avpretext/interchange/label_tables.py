@@ -12,8 +12,8 @@ from avpretext.config import Config
 from avpretext.corpora import reader_of
 from avpretext.corpora.reader import Person
 from avpretext.errors import UserError
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
-from avpretext.run.plan import Plan
 
 LEVELS = {0: "low", 1: "high"}
 """Labels of chunks in words."""
@@ -64,30 +64,30 @@ class LabelTables:
 
 def gather(config: Config, corpus: str) -> LabelTables:
     """Read what the workflow has made of a corpus so far; it is an error if nothing has been labelled."""
-    plan, options = Plan(config), config.corpora[corpus]
-    layout, audio = plan.layout, plan.shards(corpus, "split.audio")
+    run, options = OpenRun(config), config.corpora[corpus]
+    plan, layout = run.plan, run.layout
+    audio = plan.shards(corpus, "split.audio")
     found = shards.read(plan.shards(corpus, plan.clips(corpus)))
     decoded = shards.read(audio, ["clip_id", "duration_s"])
     wanted = ["clip_id", "speaker", "sentence", "level", "recording", "path", "start_s", "end_s"]
     clips = found.select(wanted).join(decoded, on="clip_id").sort("clip_id")
-    labels = {task.stage: Path(layout.path(task.stage, corpus=corpus)) for task in LABELLED.values()}
-    present = {stage: path for stage, path in labels.items() if path.is_file()}
+    present = {task.stage: run.labels(corpus, task.name) for task in LABELLED.values() if run.files(corpus, task.stage)}
     targets = {name: Path(layout.path("targets", corpus=corpus, target=name)) for name in plan.targets[corpus]}
     settings = {name: Path(layout.path("folds", corpus=corpus, setting=name)) for name in plan.settings[corpus]}
     if not present and not any(path.is_file() for path in targets.values()):
         raise UserError(f"{layout.folder / corpus}: there are no labels of {corpus!r} yet; run the workflow first")
     words = pl.col("label").replace_strict(LEVELS, return_dtype=pl.String)
-    of_chunks = {task: present[f"labels_{task}"] for task in CHUNK_TASKS if f"labels_{task}" in present}
+    of_chunks = {task: rows for task in CHUNK_TASKS if (rows := present.get(f"labels_{task}")) is not None}
     return LabelTables(
         corpus,
         clips,
         speaker_table(clips, reader_of(options).people(options)),
-        {task: shards.read(path).with_columns(words) for task, path in of_chunks.items()},
-        shards.read(present["labels_emotion"]) if "labels_emotion" in present else None,
+        {task: rows.with_columns(words) for task, rows in of_chunks.items()},
+        present.get("labels_emotion"),
         {name: target_table(path) for name, path in targets.items() if path.is_file()},
         {name: fold_table(path, corpus) for name, path in settings.items() if path.is_file()},
         tuple(map(Path, audio)),
-        {stage: shards.read_provenance(path) for stage, path in present.items()},
+        {stage: run.made_by(corpus, stage) for stage in present},
     )
 
 

@@ -4,12 +4,14 @@ They are made after the fact from the `history` shards, so training itself knows
 histories give the same bytes: events bear no time of day.
 """
 
+import json
 from pathlib import Path
 
 import polars as pl
 
 from avpretext import shards
 from avpretext.errors import UserError
+from avpretext.flow.artefacts import ARTEFACTS
 
 EVENTS = "events.out.tfevents.0.avpretext"
 """A name that TensorBoard knows; its usual parts, time and host, would make it another one each time."""
@@ -24,7 +26,7 @@ def run(results: Path, output: Path) -> list[str]:
     It is an error if nothing was trained.
     """
     written = []
-    for history in sorted(results.rglob("history.parquet")):
+    for history in _histories(results):
         place = history.parent.relative_to(results)
         rows = shards.read(history)
         numbered = [name for name in ("fold", "seed") if name in rows.columns]
@@ -35,6 +37,16 @@ def run(results: Path, output: Path) -> list[str]:
     if not written:
         raise UserError(f"{results}: no history.parquet below it, so nothing was trained there; run the workflow first")
     return written
+
+
+def _histories(results: Path) -> list[Path]:
+    """Return the histories that the run's manifest lists, those of orofacial systems, and all where it has none yet."""
+    manifest = results / ARTEFACTS["manifest"].place
+    if not manifest.is_file():
+        return sorted(results.rglob("history.parquet"))
+    entries = json.loads(manifest.read_text("utf-8"))["artefacts"]
+    listed = [results / file for entry in entries for file in entry["files"] if entry["artefact"].endswith(".history")]
+    return sorted({*listed, *results.glob(ARTEFACTS["orofacial_system.history"].place.format(system="*"))})
 
 
 def _write(output: Path, run_name: Path, rows: pl.DataFrame) -> str:

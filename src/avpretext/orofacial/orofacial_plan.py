@@ -6,7 +6,7 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora import target_name, targets_of
 from avpretext.corpora.settings import kind_of
 from avpretext.errors import UserError
-from avpretext.flow.artefacts import STAGES
+from avpretext.flow.artefacts import STAGES, stage_of
 from avpretext.flow.paths import expand
 from avpretext.run.plan import Keyed, Plan
 
@@ -55,7 +55,7 @@ class OrofacialPlan:
 
     def of_corpora(self, artefact: str) -> Keyed:
         """Return {corpus: files} of an artefact; of phones none where no visemes are asked for."""
-        wanted = artefact != "phones" or self.config.orofacial.weights.viseme > 0
+        wanted = stage_of(artefact) != "phones" or self.config.orofacial.weights.viseme > 0
         return self.plan.of_corpora(artefact, self.corpora) if wanted else {}
 
     def emotions(self) -> Keyed:
