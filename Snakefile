@@ -28,7 +28,7 @@ rule all:
         path("manifest"),
         path("tables", table="main.csv"),
         path("report"),
-        PLAN.files(),
+        PLAN.files,
     localrule: True
 
 

@@ -159,7 +159,7 @@ def test_an_imported_file_that_changes_is_noticed(tmp_path: Path) -> None:
 
 
 def exported(asked: Plan) -> list[str]:
-    return [file for made in asked.made() if made.artefact == "export.model" for file in made.files]
+    return [file for made in asked.made if made.artefact == "export.model" for file in made.files]
 
 
 def test_a_model_to_take_away_is_made_of_each_setting_from_what_is_chosen() -> None:
@@ -196,18 +196,18 @@ def test_phones_are_found_in_sound_words_and_the_tables_that_are_asked_for(tmp_p
     before = imported.imported_phones()
     (tmp_path / "a.TextGrid").write_text("x")
     assert imported.imported_phones() != before
-    assert not any("phones" in path for path in asked.files()), "no part of the main flow"
+    assert not any("phones" in path for path in asked.files), "no part of the main flow"
 
 
 def test_what_the_tables_rest_on_is_planned_whatever_lies_in_the_folder() -> None:
     both = corpus("crema_d", use=["pretrain", "finetune"], video=True)
     more = {"deepemocluster": {"variants": ["head_trained"]}, "ensemble": {"members": [["scratch", "svm"]]}}
     asked = plan({**more, "finetune": {"speeds": [1.08]}}, crema=both)
-    made = {one.artefact for one in asked.made()}
+    made = {one.artefact for one in asked.made}
     beside = {"deepemocluster.predictions", "ensemble.predictions", "speed", "functionals", "export.model", "card.card"}
     assert beside <= made
     assert {"log_mel", "models", "neutral", "landmarks.thumbnails", "pretrain.checkpoint"} <= made
     assert not {"phones", "lower_face", "segment", "co_occurrence", "statistics"} & made
     without = plan(crema=corpus("crema_d"))
-    assert not {one.artefact for one in without.made()} & {"landmarks", "log_mel", "pretrain.history", *more}
-    assert len(asked.files()) == len(set(asked.files()))
+    assert not {one.artefact for one in without.made} & {"landmarks", "log_mel", "pretrain.history", *more}
+    assert len(asked.files) == len(set(asked.files))

@@ -59,7 +59,7 @@ rule card:
 
 rule manifest:
     input:
-        PLAN.files(),
+        PLAN.files,
     output:
         output=path("manifest"),
     resources:
@@ -89,7 +89,7 @@ rule ablate:
 rule tables:
     input:
         path("manifest"),
-        PLAN.files(),
+        PLAN.files,
     output:
         PLAN.tables(),
     resources:
@@ -104,7 +104,7 @@ rule tables:
 rule report:
     input:
         path("manifest"),
-        PLAN.files(),
+        PLAN.files,
         PLAN.tables(),
     output:
         output=path("report"),

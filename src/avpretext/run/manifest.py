@@ -43,7 +43,7 @@ def entries(plan: Plan) -> list[dict[str, Any]]:
     `artefact`, `stage`, `of` (a corpus, setting or set of tasks), `files` below the results folder, and `made`: each
     different way in which they were made, with the number of files that were made so.
     """
-    made = ((one, [file for file in one.files if Path(file).is_file()]) for one in plan.made())
+    made = ((one, [file for file in one.files if Path(file).is_file()]) for one in plan.made)
     return [_entry(one, files, plan) for one, files in made if files]
 
 

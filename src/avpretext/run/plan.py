@@ -3,7 +3,8 @@
 The rules of the workflow ask here; no artefact is opened.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target
 from avpretext.corpora.settings import Setting
 from avpretext.corpora.transcripts import transcript_files
 from avpretext.errors import UserError
-from avpretext.flow.artefacts import ARTEFACTS, STAGES, stage_of
+from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.paths import Layout, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
 from avpretext.run.imports import fingerprint_of
@@ -87,8 +88,9 @@ class Plan:
 
     # Everything that the tables rest on.
 
+    @cached_property
     def made(self) -> list[Made]:
-        """Return every artefact that the result tables and the report rest on, in the order of the flow.
+        """Every artefact that the result tables and the report rest on, in the order of the flow.
 
         A file of the results that is not among them was left by an earlier configuration, and nothing reads it.
         """
@@ -96,9 +98,10 @@ class Plan:
         order = {name: place for place, name in enumerate(ARTEFACTS)}
         return sorted(found, key=lambda made: order[made.artefact])
 
+    @cached_property
     def files(self) -> list[str]:
-        """Return the files of `made`."""
-        return [file for made in self.made() for file in made.files]
+        """The files of `made`."""
+        return [file for made in self.made for file in made.files]
 
     def _of_corpora(self) -> Iterator[Made]:
         if self.config.with_video():
@@ -453,11 +456,3 @@ class Plan:
 
 def _history_beside(predictions: str) -> str:
     return str(Path(predictions).with_name("history.parquet"))
-
-
-def stages_of(made: Iterable[Made]) -> Mapping[str, list[str]]:
-    """Return the files of each stage."""
-    found: dict[str, list[str]] = {}
-    for one in made:
-        found.setdefault(stage_of(one.artefact), []).extend(one.files)
-    return found
