@@ -167,7 +167,9 @@ def _parameter(name: str, kind: Any, default: Any, said: str) -> inspect.Paramet
     if not _is_several(kind):
         raise TypeError(f"{name}: {kind}: no option of a command can be made of this type")
     option = typer.Option(flag, help=said, metavar=_metavar(kind))
-    # None of a mapping may be right, such as of the checkpoints of what starts from scratch; the stage says otherwise.
+    if required and not _is_mapping(kind):
+        return _keyword(name, Annotated[list[str], option])
+    # An empty mapping may be right, such as no histories for an export from scratch.
     return _keyword(name, Annotated[list[str] | None, option], None)
 
 
@@ -219,10 +221,8 @@ def _bound(run: Any, given: Mapping[str, Any], config: Config) -> Iterator[tuple
         elif given[name] is None and default is not inspect.Parameter.empty:
             yield name, default
         else:
-            yield (
-                name,
-                _value(kind, given[name] or [] if _is_several(kind) else given[name], f"--{name.replace('_', '-')}"),
-            )
+            told = given[name] or [] if _is_several(kind) else given[name]
+            yield name, _value(kind, told, f"--{name.replace('_', '-')}")
 
 
 def _dataclass_of_key(kind: Any) -> Any:

@@ -79,7 +79,7 @@ class LabelledClips:
 
 def run(
     initialisation: str,
-    starts: Sequence[Path],
+    starts: Sequence[Path] | None,
     features: Mapping[str, Mapping[str, Sequence[Path]]],
     targets: Mapping[str, Path],
     folds: Path,
@@ -121,7 +121,7 @@ def run(
     labelled = LabelledFolds.read(targets, folds)
     table = labelled.table
     clips = read_clips(features, labelled, config)
-    bodies = [checkpoints.read_body(path, clips.chunks.channels, config) for path in starts]
+    bodies = [checkpoints.read_body(path, clips.chunks.channels, config) for path in starts or ()]
     warn_of_missing_classes(clips, table.folds)
     penalties = penalties_of(co_occurrence, clips.classes, config.finetune)
     device = torch_device(config.finetune.device)
