@@ -21,8 +21,7 @@ from avpretext import shards
 from avpretext.flow.paths import Layout
 
 CORPUS, SHARDS = "demo_unlabelled", 4
-SHARDED = (("index", None), ("split", "audio"), ("speech", None), ("landmarks", "thumbnails"), ("motion", None),
-           ("action_units", None))  # fmt: skip
+SHARDED = ("index", "split.audio", "speech", "landmarks.thumbnails", "motion", "action_units")
 WHOLE = ("labels_energy", "labels_activation", "labels_emotion", "rejects")
 
 
@@ -30,18 +29,22 @@ def multiply(source: Layout, target: Layout, times: int) -> None:
     """Write every artefact of the corpus `times` times over."""
     for copy in range(times):
         for shard in range(SHARDS):
-            for stage, artefact in SHARDED:
-                path = source.shard(CORPUS, stage, shard, artefact)
-                written = target.shard(CORPUS, stage, copy * SHARDS + shard, artefact)
-                shards.write_table(written, _renamed(path, copy), shards.schema_of(path), shards.read_provenance(path))
+            for artefact in SHARDED:
+                path = source.path(artefact, corpus=CORPUS, shard=shard)
+                written = target.path(artefact, corpus=CORPUS, shard=copy * SHARDS + shard)
+                shards.write_table(
+                    written, _renamed(path, copy), shards.read_schema(path), shards.read_provenance(path)
+                )
     for stage in WHOLE:
-        path = source.corpus(CORPUS, stage)
+        path = source.path(stage, corpus=CORPUS)
         rows = pa.concat_tables([_renamed(path, copy) for copy in range(times)])
-        shards.write_table(target.corpus(CORPUS, stage), rows, shards.schema_of(path), shards.read_provenance(path))
+        shards.write_table(
+            target.path(stage, corpus=CORPUS), rows, shards.read_schema(path), shards.read_provenance(path)
+        )
 
 
 def _renamed(path: str, copy: int) -> pa.Table:
-    rows = pa.concat_tables([shards.schema_of(path).empty_table(), *shards.iterate_groups(path)])
+    rows = pa.concat_tables([shards.read_schema(path).empty_table(), *shards.iterate_groups(path)])
     names = pa.array([f"{copy:03d}/{name}" for name in rows["clip_id"].to_pylist()], pa.string())
     return rows.set_column(rows.column_names.index("clip_id"), "clip_id", names)
 

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
-from avpretext.config import MediaOptions, SegmentOptions
+from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.flow.artefacts import schema_of
 from avpretext.media.voice_activity import VoiceActivity
 from avpretext.segment import cut
@@ -169,7 +169,8 @@ def segments(source: Path, options: SegmentOptions, video: bool, model: Path | N
     row = dict.fromkeys(schema_of("index").names) | {"clip_id": "it", "path": source.name, "size_bytes": 1}
     index, output, rejects = (folder / "it" / "index" / name for name in ("0.parquet", "out", "rejects"))
     shards.write_table(index, [row], schema_of("index"), {})
-    cut.run(index, source.parent, options, MediaOptions(), video, model, output, rejects)
+    corpus = CorpusOptions(path=str(source.parent), use=[], video=video)
+    cut.run(index, source.parent, options, MediaOptions(), corpus, model, output, rejects)
     for refused in shards.read(rejects).to_dicts():
         print("refused:", refused["reason"], refused["detail"])
     return [(start, end) for start, end in shards.read(output, ["start_s", "end_s"]).iter_rows()]

@@ -36,7 +36,7 @@ for arguments in json.load(sys.stdin):
 
 def in_many(files: list[Path], folder: Path) -> Path:
     """Write the rows of some shards as many, a clip or none in each."""
-    rows, schema, made_by = shards.read(files), shards.schema_of(files[0]), shards.read_provenance(files[0])
+    rows, schema, made_by = shards.read(files), shards.read_schema(files[0]), shards.read_provenance(files[0])
     clips = rows.partition_by("clip_id", maintain_order=True)
     for number in range(SHARDS):
         mine = clips[number] if number < len(clips) else rows.clear()

@@ -243,10 +243,10 @@ def _read_one(path: PathLike, columns: Sequence[str] | None) -> pa.Table:
 
 def columns_of(path: PathLike) -> list[str]:
     """Return the names of the columns of a shard without reading its rows."""
-    return list(schema_of(path).names)
+    return list(read_schema(path).names)
 
 
-def schema_of(path: PathLike) -> pa.Schema:
+def read_schema(path: PathLike) -> pa.Schema:
     """Return names and types of the columns of a shard without reading its rows."""
     with _opened(path) as file:
         return file.schema_arrow

@@ -112,7 +112,7 @@ def test_long_clips_are_said_in_pieces_that_join() -> None:
 def test_every_clip_is_predicted_once_beside_its_truth(written: Mapping[str, Path]) -> None:
     path = written["joint"]
     rows = shards.read(path)
-    assert shards.schema_of(path).names == schema_of("orofacial_system.predictions").names
+    assert shards.read_schema(path).names == schema_of("orofacial_system.predictions").names
     assert rows.height == 12 * 30
     assert not rows.select("clip_id", "frame").is_duplicated().any()
     truth = np.array(rows.filter(clip_id="05")["truth"].to_list(), np.float32)

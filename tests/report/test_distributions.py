@@ -58,14 +58,14 @@ def test_every_frame_of_every_shard_is_counted_once(results: Config) -> None:
     found = {one.corpus: one for one in feature_distributions(OpenRun(results))}
     assert set(found) == {"demo_talk", "demo_acted", "demo_rated"}
     talk = found["demo_talk"]
-    frames = sum(shards.count_rows(path) for path in layout.shards("demo_talk", "speech", 2))
+    frames = sum(shards.count_rows(path) for path in layout.shards("speech", "demo_talk", 2))
     assert talk.energy is not None
     assert talk.energy.total == frames
-    units = shards.read(layout.shards("demo_talk", "action_units", 2))
+    units = shards.read(layout.shards("action_units", "demo_talk", 2))
     assert set(talk.units) == set(ACTION_UNITS)
     assert talk.units["AU01"].total == units["AU01"].drop_nulls().len() < units.height
     assert talk.units["AU01"].above == (units["AU01"] >= 0.5).sum() > 0
-    motion = shards.read(layout.shards("demo_talk", "motion", 2))["speed_face"].drop_nulls().to_numpy()
+    motion = shards.read(layout.shards("motion", "demo_talk", 2))["speed_face"].drop_nulls().to_numpy()
     assert set(talk.motion) == set(MOTION_REGIONS)
     assert talk.motion["face"].quantile(0.5) == pytest.approx(np.median(motion), rel=0.13)
     assert fastest([talk]) == talk.motion["face"].quantile(0.99)

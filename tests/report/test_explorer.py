@@ -113,12 +113,12 @@ def test_clip_has_what_the_shards_have(results: Config, shown: dict[str, dict[st
     letters = "".join({1: "h", 0: "l", None: "-"}[label] for label in labels["label"])
     assert clip["energy_labels"] == letters
     assert clip["starts"] == labels["start_s"].round(2).to_list()
-    speech = shards.read(layout.shards("demo_talk", "speech", 2)).filter(pl.col("clip_id") == name)
+    speech = shards.read(layout.shards("speech", "demo_talk", 2)).filter(pl.col("clip_id") == name)
     level = 20 * np.log10(np.maximum(speech["energy"].to_numpy().astype(float), 1e-4))
     ends = np.linspace(0, len(level), POINTS + 1).astype(int)
     means = np.array([level[begin:end].mean() for begin, end in itertools.pairwise(ends)])
     assert bytes_of(str(clip["energy"])) == np.rint((means / 60 + 1) * 254).clip(0, 254).astype(int).tolist()
-    units = shards.read(layout.shards("demo_talk", "action_units", 2)).filter(pl.col("clip_id") == name)
+    units = shards.read(layout.shards("action_units", "demo_talk", 2)).filter(pl.col("clip_id") == name)
     peaks = {place: units[unit].max() for place, unit in enumerate(explorer.ACTION_UNITS)}
     (first, _), *_ = clip["strongest"]  # type: ignore[misc]
     assert peaks[first] == max(peaks.values())

@@ -28,7 +28,7 @@ def test_with_other_labels_it_starts_afresh(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(checkpoints, "write", write)
     assert list((tmp_path / "killed").rglob(pretrain.RESUME))
     table = tiny.labels["energy"]
-    rows, schema, made_by = shards.read(table), shards.schema_of(table), shards.read_provenance(table)
+    rows, schema, made_by = shards.read(table), shards.read_schema(table), shards.read_provenance(table)
     shards.write_table(table, rows.with_columns(label=1 - pl.col("label")), schema, made_by)
     resumed = run(tiny, tmp_path / "killed", ("energy",), config())
     fresh = run(tiny, tmp_path / "fresh", ("energy",), config())

@@ -172,7 +172,7 @@ def _channels(name: str, file: Path) -> list[str]:
 
 def _own_channels(name: str, file: Path) -> list[str]:
     """Return the names of the columns of numbers; those of lists are `name[0]`, `name[1]`, ..."""
-    schema = shards.schema_of(file)
+    schema = shards.read_schema(file)
     for key, right in (("clip_id", _is_text), ("time_s", _is_number)):
         if key not in schema.names:
             raise UserError(f"{file}: no column {key}; {_NEEDED}")
