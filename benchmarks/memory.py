@@ -119,8 +119,9 @@ def looked_at(clip: Folder, model: Path) -> Iterator[tuple[object, ...]]:
     split = [f"--index={clip / 'index'}", "--folder=.", f"--audio={clip / 'split/audio'}",
              f"--rejects={clip / 'split/rejects'}", f"--frames={clip / 'split/frames'}"]  # fmt: skip
     peak(clip, "split", split)
-    arguments = [f"--frames={clip / 'split/frames'}", f"--model={model.absolute()}", f"--landmarks={clip / 'landmarks'}",
-                 f"--faceless={clip / 'landmarks/rejects'}", f"--preview={clip / 'landmarks/preview'}"]  # fmt: skip
+    arguments = [f"--frames={clip / 'split/frames'}", f"--model={model.absolute()}",
+                 f"--landmarks={clip / 'landmarks'}", f"--faceless={clip / 'landmarks/rejects'}",
+                 f"--preview={clip / 'landmarks/preview'}"]  # fmt: skip
     yield "landmarks", clip.minutes, *peak(clip, "landmarks", arguments)
 
 
