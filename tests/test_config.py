@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from avpretext import config_file
-from avpretext.config import Config, PenaltyOptions, Variant
+from avpretext.config import Config, PenaltyOptions, Variant, json_schema
 from avpretext.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -76,7 +76,18 @@ def test_every_option_has_a_description() -> None:
 
 def test_the_schema_file_is_the_one_generated_from_the_package() -> None:
     file = REPOSITORY / "workflow" / "schemas" / "config.schema.json"
-    assert json.loads(file.read_text()) == Config.model_json_schema(), "run: avpretext schema > " + str(file)
+    assert json.loads(file.read_text()) == json_schema(), "run: avpretext schema > " + str(file)
+
+
+@pytest.mark.parametrize("key", ["task_sets", "task_weights", "hidden_from"])
+def test_an_editor_with_the_schema_sees_that_a_task_is_misspelt(key: str) -> None:
+    def valid(task: str) -> bool:
+        value = {"task_sets": [[task]], "task_weights": {task: 1}, "hidden_from": [task]}[key]
+        return checker.is_valid({"corpora": {"mine": CORPUS}, "pretrain": {key: value}})
+
+    checker = jsonschema.Draft202012Validator(json_schema())
+    assert valid("energy")
+    assert not valid("enrgy")
 
 
 @pytest.mark.parametrize(

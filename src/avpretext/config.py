@@ -417,5 +417,16 @@ class Config(Options):
         return [name for name in self.initialisations() if not chosen or name in chosen]
 
 
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of the configuration, for editors, with the names that tasks may have."""
+    schema = Config.model_json_schema()
+    pretrain = schema["$defs"]["PretrainOptions"]["properties"]
+    names = {"enum": list(TASKS)}
+    pretrain["task_sets"]["anyOf"][0]["items"]["items"].update(names)
+    pretrain["hidden_from"]["items"].update(names)
+    pretrain["task_weights"]["propertyNames"] = names
+    return schema
+
+
 RESERVED_NAMES = ("models", "pretrain", "orofacial", "tables", "logs", "benchmarks", "report", "config")
 """Folders of the results that no corpus may be named after."""

@@ -8,7 +8,7 @@ import typer
 
 from avpretext.cli.app import app
 from avpretext.cli.shared import CONFIG, CORES, STAGE, TOOL, ConfigFile, Threads, config_of, corpus_options, limit_pools
-from avpretext.config import Config, CorpusOptions
+from avpretext.config import Config, CorpusOptions, json_schema
 from avpretext.config_file import document, load, parse
 from avpretext.errors import UserError
 from avpretext.flow.paths import Layout, expand
@@ -173,7 +173,7 @@ def show_config(file: Annotated[Path, typer.Argument(help="Configuration file.")
 @app.command(rich_help_panel=TOOL)
 def schema() -> None:
     """Print the JSON schema of the configuration."""
-    print(json.dumps(Config.model_json_schema(), indent=2, allow_nan=False))
+    print(json.dumps(json_schema(), indent=2, allow_nan=False))
 
 
 @app.command("labels-to", rich_help_panel=TOOL)
