@@ -1,6 +1,6 @@
 """Code of the user's own, named in the configuration as `my_package.module:NAME`."""
 
-import importlib
+import importlib.util
 import os
 import re
 import sys
@@ -42,8 +42,8 @@ def resolve(name: str, option: str, current_folder: bool = True) -> Any:
     3.141592653589793
     """
     module, _, attribute = name.partition(":")
-    if current_folder and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    if current_folder:
+        _look_in_current_folder()
     where = "the current folder, " if current_folder else ""
     try:
         found = importlib.import_module(module)
@@ -58,3 +58,21 @@ def resolve(name: str, option: str, current_folder: bool = True) -> Any:
     if not hasattr(found, attribute):
         raise UserError(f"{option} = {name!r}: {module} has no {attribute!r}{nearest(attribute, vars(found))}")
     return getattr(found, attribute)
+
+
+def source(name: str) -> str:
+    """Return where code lies: the file of its module, or the folder of its outermost package; empty if nowhere.
+
+    >>> os.path.basename(source("avpretext.own_code:source")), source("no_such:NAME")
+    ('avpretext', '')
+    """
+    _look_in_current_folder()
+    spec = importlib.util.find_spec(name.partition(":")[0].partition(".")[0])
+    if spec is None:
+        return ""
+    return str(next(iter(spec.submodule_search_locations or [spec.origin or ""])))
+
+
+def _look_in_current_folder() -> None:
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())

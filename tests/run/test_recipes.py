@@ -105,6 +105,34 @@ def test_another_option_another_table_and_another_clip_change_all_that_follows(
     assert stale(results, votes) == after, "corrected, the same size, an older time"
 
 
+def test_an_edit_of_ones_own_code_changes_what_is_made_by_it_and_no_index_that_it_does_not_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def options_of(rule: str, name: str) -> Any:
+        one = job(
+            rule, [], ["results/any.parquet"], f'{{"corpora.mine": {{"reader": "{name}"}}}}', corpus="mine", shard="0"
+        )
+        (recipe,) = start(tmp_path / "results", tmp_path / "votes.csv").of([[one]]).values()
+        return recipe.options["corpora.mine"]
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    module, package = tmp_path / "studio_reader.py", tmp_path / "studio_package"
+    package.mkdir()
+    module.write_text("READER = 1\n")
+    (package / "__init__.py").touch()
+    (package / "names.py").write_text("A = 1\n")
+    names = ("studio_reader:READER", "studio_package.reader:READER")
+    before = [(options_of("targets", name), options_of("index", name)) for name in names]
+    module.write_text("READER = 2\n")
+    (package / "names.py").write_text("A = 2\n")
+    (package / "notes.txt").write_text("not code")
+    after = [(options_of("targets", name), options_of("index", name)) for name in names]
+    for (targets, index), (later_targets, later_index) in zip(before, after, strict=True):
+        assert targets != later_targets
+        assert index == later_index
+
+
 def test_a_file_of_another_run_is_noticed(tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results, other = tmp_path / "results", tmp_path / "other"
     made(results, votes, monkeypatch)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from avpretext import own_code
 from avpretext.config import Config
 from avpretext.flow.artefacts import STAGES
 from avpretext.options.base import Location, locations
@@ -77,6 +78,7 @@ class Recipes:
         self.results = Path(config.results)
         self._config, self._clips = config, clips
         self._options_by_text: dict[tuple[str, str], dict[str, Any]] = {}
+        self._code: dict[str, str] = {}
 
     @functools.cached_property
     def known(self) -> Known:
@@ -117,19 +119,29 @@ class Recipes:
         """Return version and options of a job: those of its rule's signature, which many jobs share."""
         text, stage = getattr(job.params, "options", "{}"), job.rule.name
         if (stage, text) not in self._options_by_text:
-            options = self._named_by_content(json.loads(text))
+            options = self._named_by_content(json.loads(text), code=stage != "index")
             if "version" not in options and stage in STAGES:
                 options["version"] = STAGES[stage].version
             self._options_by_text[stage, text] = shortened(options)
         return self._options_by_text[stage, text]
 
-    def _named_by_content(self, value: Any) -> Any:
-        """Put the content in the place of each name of a file."""
+    def _named_by_content(self, value: Any, code: bool) -> Any:
+        """Put the content in the place of each name of a file and, if so asked, of the user's own code.
+
+        Of a corpus's reader the index has what it says of each clip, see `_inputs`, and does without its code.
+        """
         if isinstance(value, Mapping):
-            return {name: self._named_by_content(entry) for name, entry in value.items()}
+            return {name: self._named_by_content(entry, code) for name, entry in value.items()}
         if isinstance(value, list):
-            return [self._named_by_content(entry) for entry in value]
+            return [self._named_by_content(entry, code) for entry in value]
+        if code and isinstance(value, str) and own_code.is_own(value):
+            return self._content_of_code(value)
         return self._contents.get(value, value) if isinstance(value, str) else value
+
+    def _content_of_code(self, name: str) -> str:
+        if name not in self._code:
+            self._code[name] = f"{name} {digests.of(own_code.source(name), self.known, ('.py',)).digest}"
+        return self._code[name]
 
     def _inputs(self, job: Job, made: Mapping[str, Recipe]) -> tuple[dict[str, str], str]:
         """Return digests of the inputs, those of a folder together, and what times alone tell of them."""
