@@ -58,6 +58,7 @@ rule features:
 rule visemes:
     input:
         [PLAN.shards(corpus, "phones") for corpus in CONFIG.corpora],
+        path("phone_scores") if CONFIG.with_truth() else [],
     localrule: True
 
 

@@ -103,9 +103,15 @@ def test_shards_by_corpus_and_name() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--targets", "t.parquet"], "--targets t.parquet: expected KEY=VALUE"),
-        (["--sets", "a=s"], r"--sets a=s: expected CORPUS\.KEY=SHARDS, such as mine\.speech=FOLDER"),
-        (["--second", "a=x"], "--first: nothing of a, which another option names: name its files too"),
+        (["--targets", "t.parquet", "--sets", "a.s=s", "--first", "a=f"], "--targets t.parquet: expected KEY=VALUE"),
+        (
+            ["--targets", "a=t", "--sets", "a=s", "--first", "a=f"],
+            r"--sets a=s: expected CORPUS\.KEY=SHARDS, such as mine\.speech=FOLDER",
+        ),
+        (
+            ["--targets", "a=t", "--sets", "a.s=s", "--first", "b=f", "--second", "a=x"],
+            "--first: nothing of a, which another option names: name its files too",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_what_was_expected(words: list[str], message: str) -> None:
@@ -116,3 +122,24 @@ def test_a_mistake_is_named_with_what_was_expected(words: list[str], message: st
 def test_what_a_stage_needs_is_asked_for() -> None:
     with pytest.raises(Exception, match="index"):
         call(of_files)
+    for name in ("finetune", "pretrain", "baseline", "folds", "co_occurrence"):
+        command = stages.Commands(name="all").resolve_command(None, [name])[1]
+        needed = {one.name for one in command.params if one.required}
+        assert {"pretrain": "features", "baseline": "vectors"}.get(name, "targets") in needed
+
+
+def test_an_argument_of_a_few_words_is_checked() -> None:
+    command = stages.Commands(name="all").resolve_command(None, ["orofacial_system"])[1]
+    with pytest.raises(Exception, match="'bogus' is not one of 'single', 'joint', 'cascade'"):
+        command.main(["bogus"], standalone_mode=False)
+
+
+def test_a_stage_without_options_needs_no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_a_file(audio: Path) -> None:
+        GIVEN["audio"] = audio
+
+    monkeypatch.chdir(tmp_path)
+    stages._command(Stage("it", "none", 1, "Try it."), stages._function(of_a_file, {})).main(
+        ["--audio", "a"], standalone_mode=False
+    )
+    assert {"audio": Path("a")} == GIVEN

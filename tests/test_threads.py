@@ -157,6 +157,7 @@ def test_one_thread_declared_is_one_thread_that_works(seen: dict[str, Seen], sta
     counted = [[entry for entry in threads if not entry[1].startswith(AT_REST)] for threads in seen[stage]]
     before = {number: used for number, _, used in counted[0]}
     ticks = {(number, name): used - before.get(number, 0) for threads in counted for number, name, used in threads}
-    at_work = [thread for thread, used in ticks.items() if used > 0.1 * sum(ticks.values())]
+    # A single tick of the clock may be rounding.
+    at_work = [thread for thread, used in ticks.items() if used > max(1, 0.1 * sum(ticks.values()))]
     assert len(at_work) == 1, ticks
     assert max(sum(not name.startswith(READING_TABLES) for _, name, _ in threads) for threads in counted) <= 1 + STARTED

@@ -351,6 +351,10 @@ class Config(Options):
         sources = [self.corpora[name] for name in self.used_for("pretrain")]
         return [name for name in self.used_for("finetune") if any(share(self.corpora[name], one) for one in sources)]
 
+    def with_truth(self) -> list[str]:
+        """Return the corpora whose truth is known."""
+        return [name for name, corpus in self.corpora.items() if corpus.truth is not None]
+
     def tasks_of(self, corpus: str) -> list[str]:
         """Return the pretext tasks that a corpus allows: without video, those that ask nothing of the face."""
         if corpus not in self.used_for("pretrain"):

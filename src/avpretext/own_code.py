@@ -1,9 +1,11 @@
 """Code of the user's own, named in the configuration as `my_package.module:NAME`."""
 
+import hashlib
 import importlib.util
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 from avpretext.errors import UserError, nearest
@@ -36,7 +38,7 @@ def resolve(name: str, option: str, current_folder: bool = True) -> Any:
     Raises
     ------
     UserError
-        There is no such module, it fails to import, or it has no such name.
+        There is no such module, whatever it raises while it is imported, or it has no such name.
 
     >>> resolve("math:pi", "an.option")
     3.141592653589793
@@ -53,24 +55,31 @@ def resolve(name: str, option: str, current_folder: bool = True) -> Any:
             f"{option} = {name!r}: there is no module {error.name!r}{missing}; expected one in {where}PYTHONPATH or the"
             " installed packages: install it, or correct the name"
         ) from None
-    except ImportError as error:
-        raise UserError(f"{option} = {name!r}: {module} cannot be imported ({error}); mend the module") from None
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        raise UserError(f"{option} = {name!r}: {module} cannot be imported ({what}); mend the module") from None
     if not hasattr(found, attribute):
         raise UserError(f"{option} = {name!r}: {module} has no {attribute!r}{nearest(attribute, vars(found))}")
     return getattr(found, attribute)
 
 
-def source(name: str) -> str:
-    """Return where code lies: the file of its module, or the folder of its outermost package; empty if nowhere.
+def digest(name: str) -> str:
+    """Return a hash of own code: of its module, or of all modules of its outermost package.
 
-    >>> os.path.basename(source("avpretext.own_code:source")), source("no_such:NAME")
-    ('avpretext', '')
+    Empty for a name of ours, and where there is no such module.
+
+    >>> digest("blstm"), digest("no_such_module:NAME"), len(digest("json.decoder:JSONDecoder"))
+    ('', '', 32)
     """
+    if not is_own(name):
+        return ""
     _look_in_current_folder()
     spec = importlib.util.find_spec(name.partition(":")[0].partition(".")[0])
     if spec is None:
         return ""
-    return str(next(iter(spec.submodule_search_locations or [spec.origin or ""])))
+    folders = map(Path, spec.submodule_search_locations or [])
+    files = [file for folder in folders for file in sorted(folder.rglob("*.py"))] or [Path(spec.origin or "")]
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files if file.is_file())).hexdigest()[:32]
 
 
 def _look_in_current_folder() -> None:

@@ -38,6 +38,19 @@ def test_every_command_that_is_told_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_of_a_command_is_one_that_it_takes_and_none_that_it_needs_is_missing(page: Path) -> None:
+    commands = typer.main.get_command(app)
+    for block in re.findall(r"```\w*\n(.*?)```", page.read_text("utf-8").replace("\\\n", " "), re.DOTALL):
+        for name, rest in re.findall(r"^(?:\S*bin/)?avpretext ([a-z_-]+)(?: ([^#|;\n]*))?", block, re.MULTILINE):
+            told = set(re.findall(r"(?<!\S)--[a-z-]+", rest))
+            _, command, _ = commands.resolve_command(None, [name])
+            options = [one for one in command.params if one.param_type_name == "option"]
+            assert told <= {flag for one in options for flag in (*one.opts, *one.secondary_opts)} | {"--help"}, name
+            if "..." not in rest and "--help" not in told:
+                assert all(told & set(one.opts) for one in options if one.required), f"{name} {rest}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_targets_stand_before_configfile_which_takes_any_number_of_files(page: Path) -> None:
     assert not re.search(r"--configfile [^ \n`]+ +[a-z]", page.read_text("utf-8"))
 

@@ -30,7 +30,7 @@ def moved(run: Config, tmp_path: Path) -> Config:
 
 
 def test_kept_frames_are_taken_before_the_video(moved: Config) -> None:
-    clip = locate(moved, "ann/film")
+    clip = locate(moved.model_copy(update={"split": moved.split.model_copy(update={"keep_frames": True})}), "ann/film")
     rows = [
         {"clip_id": "ann/film", "frame": k, "time_s": k / 25,
          "image": {"bytes": jpeg(np.full((HEIGHT, WIDTH, 3), 3 * k, np.uint8)), "path": None}}

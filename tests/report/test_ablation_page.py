@@ -52,7 +52,9 @@ def test_every_kind_is_compared_by_its_own_measure_and_losses(found: list[Ablate
     ]  # fmt: skip
     roles = [[row["role"] for row in one.systems] for one in found]
     assert [names.count("system") for names in roles] == [3, 7, 3]
-    assert all(names[0] == "reference" and names[-2:] == ["baseline", "baseline"] for names in roles)
+    assert all(names[0] == "reference" for names in roles)
+    # Support vector machines learn one class of each clip, nothing else.
+    assert [names.count("baseline") for names in roles] == [2, 0, 0]
     for one in found:
         assert all(row[name] is not None for row in one.systems for name in one.one.scoring.measures)
 

@@ -9,6 +9,7 @@ import pytest
 import avpretext
 from avpretext.config import Config
 from avpretext.errors import UserError
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.evaluation.opened import Run
 from avpretext.run import manifest
 
@@ -48,6 +49,15 @@ def test_only_what_the_plan_has_is_in_the_manifest(run: Run, folder: Path) -> No
     assert (folder / "again.json").read_text() == (folder / "manifest.json").read_text(), "a leftover has no entry"
 
 
+def test_what_an_earlier_configuration_left_is_not_read(run: Run, folder: Path) -> None:
+    corpora = {name: options.model_copy(update={"video": False}) for name, options in run.config.corpora.items()}
+    blind = OpenRun(run.config.model_copy(update={"corpora": corpora}))
+    assert (folder / "demo_talk" / "labels_emotion" / "all.parquet").is_file()
+    assert OpenRun(run.config).labels("demo_talk", "emotion") is not None
+    assert blind.labels("demo_talk", "emotion") is None
+    assert blind.labels("demo_talk", "energy") is not None
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
@@ -55,6 +65,7 @@ def test_only_what_the_plan_has_is_in_the_manifest(run: Run, folder: Path) -> No
         (lambda run: run.scores("metric"), "did you mean 'metrics'"),
         (lambda run: run.clip("nobody"), "nobody: no such clip"),
         (lambda run: run.table("speach"), "did you mean 'speech'"),
+        (lambda run: run.table("log_mel"), "'log_mel': not in this run, which has .*speech"),
     ],
 )
 def test_a_misspelt_name_is_named(run: Run, ask: object, message: str) -> None:

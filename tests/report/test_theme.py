@@ -16,7 +16,6 @@ def test_colours_are_the_pages_own_so_that_they_follow_dark_and_print() -> None:
     svg = figures.bars(ROWS, "one", "Title & <more>", "energy", ["none"])
     assert "var(--energy)" in svg
     assert not re.findall(r"#[0-9a-f]{6}", svg)
-    assert not any(stand_in in svg for stand_in in COLOURS.values())
     assert "font-family" not in svg
     assert "<style" not in svg
 

@@ -211,3 +211,15 @@ def test_what_the_tables_rest_on_is_planned_whatever_lies_in_the_folder() -> Non
     without = plan(crema=corpus("crema_d"))
     assert not {one.artefact for one in without.made} & {"landmarks", "log_mel", "pretrain.history", *more}
     assert len(asked.files) == len(set(asked.files))
+
+
+def test_every_target_of_a_corpus_is_planned() -> None:
+    asked = plan(crema=corpus("crema_d", targets=["acted", "voice"]))
+    assert [one.files for one in asked.made if one.artefact == "targets"] == [
+        [asked.layout.path("targets", corpus="crema", target=target)] for target in ("acted", "voice")
+    ]
+
+
+def test_kept_frames_are_planned() -> None:
+    kept = plan({"split": {"keep_frames": True}}, crema=corpus("crema_d", use=["pretrain"], video=True))
+    assert set(kept.shards("crema", "split.frames")) <= set(kept.files)

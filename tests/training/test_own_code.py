@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from avpretext import own_code
 from avpretext.errors import UserError
 from avpretext.models.network import make_network
 from avpretext.training import export, model_folder
@@ -89,11 +90,13 @@ def test_a_model_that_is_taken_away_names_them_and_needs_their_package(
         ("my_speech.encoders:Mean", "has no 'Mean'; did you mean 'Means'"),
         ("my_speech.encoders:means", "expected a class derived from torch.nn.Module, found 3"),
         ("my_speech.broken:Means", r"no module 'not_there', which my_speech\.broken imports"),
-        ("my_speech.failing:Means", r"failing cannot be imported \(cannot import name 'nothing'"),
+        ("my_speech.misspelt:Means", r"misspelt cannot be imported \(SyntaxError: "),
+        ("my_speech.failing:Means", r"failing cannot be imported \(ImportError: cannot import name 'nothing'"),
     ],
 )
 def test_names_that_do_not_resolve_are_told(package: Path, name: str, says: str) -> None:
     (package / "my_speech" / "broken.py").write_text("import not_there")
+    (package / "my_speech" / "misspelt.py").write_text("def Means(:")
     (package / "my_speech" / "failing.py").write_text("from math import nothing")
     with pytest.raises(UserError, match=rf"model\.encoder = '{name}': .*{says}"):
         make_network(2, config(model={"encoder": name}).model, {}, seed=1)
@@ -103,3 +106,11 @@ def test_a_name_that_is_neither_known_nor_a_place_is_refused_with_the_nearest() 
     expected = "expected blstm, .* or code of your own as my_package.module:NAME; did you mean 'blstm'"
     with pytest.raises(UserError, match=rf"model\.encoder = 'blsmt': {expected}"):
         config(model={"encoder": "blsmt"})
+
+
+def test_an_edit_of_ones_own_code_is_another_code(package: Path) -> None:
+    before = own_code.digest("my_speech.encoders:Means")
+    assert before == own_code.digest("my_speech.encoders:Other"), "the whole package counts"
+    (package / "my_speech" / "helpers.py").write_text("WIDTH = 4")
+    assert own_code.digest("my_speech.encoders:Means") != before
+    assert own_code.digest("blstm") == ""

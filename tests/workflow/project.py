@@ -82,7 +82,7 @@ class Project:
         file = self.folder / "config.yaml"
         file.write_text(yaml.safe_dump({**self.config, **changes}, sort_keys=False))
         return [
-            *arguments, "--snakefile", str(REPOSITORY / "Snakefile"), "--cores", "2", "--directory", str(self.folder),
+            "--snakefile", str(REPOSITORY / "Snakefile"), *arguments, "--cores", "2", "--directory", str(self.folder),
             "--configfile", str(file),
         ]  # fmt: skip
 

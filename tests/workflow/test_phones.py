@@ -1,6 +1,7 @@
 """Phones on request: from the words that the corpus knows, scored against the truth, and no part of the main flow."""
 
 import copy
+import csv
 import shutil
 from pathlib import Path
 
@@ -27,9 +28,13 @@ def test_phones_are_made_when_asked_for_and_agree_with_the_truth(finished: Proje
     assert project.snakemake("visemes", "--dry-run", **changes).would_run()["phones"] == 3
     project.snakemake("visemes", **changes)
     truth = shards.read(project.folder / "demo/truth/phonemes.parquet")
+    with (project.results / "tables/phone_scores.csv").open(encoding="utf-8", newline="") as file:
+        table = {(row["corpus"], row["measure"]): float(row["value"]) for row in csv.DictReader(file)}
     for corpus, clips in (("unlabelled", 16), ("labelled", 24)):
         found = shards.read(sorted((project.results / corpus / "phones").glob("*.parquet")))
         measured = scores(found, truth, clips)
+        written = {measure: value for (of, measure), value in table.items() if of == corpus}
+        assert written == (pytest.approx(measured, abs=1e-5) if corpus == "unlabelled" else {}), "where truth is known"
         assert measured["clips_found"] >= 0.85
         assert measured["phones_right"] >= 0.6
         assert measured["visemes_right"] >= 0.63

@@ -27,6 +27,7 @@ from avpretext.run.plan import ABLATION_TABLES, Plan
 from avpretext.orofacial.orofacial_plan import SHOWN, OrofacialPlan
 from avpretext.run.recipes import RESULTS
 from avpretext.flow.artefacts import STAGES
+from avpretext.flow.paths import expand
 from avpretext.run.signature import PLACES, signature
 from avpretext.run.start import Start
 
@@ -306,9 +307,12 @@ def flags(option, named):
             shard = base.removesuffix(".parquet").isdigit()
             groups.setdefault(folder if shard else file, []).append(file)
         for place, members in groups.items():
-            text = members[0] if len(members) == 1 else f"{place}@{len(members)}"
-            value = shlex.quote(f"{name}={text}" if name else text)
-            said.append(f"--{option.replace('_', '-')} {value}")
+            short = f"{place}@{len(members)}"
+            # A user's own files may have numbers for names that are no numbers of shards.
+            is_short = len(members) > 1 and list(map(str, expand(short))) == members
+            for text in [short] if is_short else members:
+                value = shlex.quote(f"{name}={text}" if name else text)
+                said.append(f"--{option.replace('_', '-')} {value}")
     return said
 
 

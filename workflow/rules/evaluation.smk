@@ -15,6 +15,24 @@ rule ensemble:
         COMMAND
 
 
+rule phone_scores:
+    input:
+        [
+            PLAN.shards(corpus, artefact)
+            for corpus in CONFIG.with_truth()
+            for artefact in ("phones", "split.audio")
+        ],
+    output:
+        output=path("phone_scores"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **stage("phone_scores"),
+    shell:
+        COMMAND
+
+
 rule evaluate:
     input:
         predictions=of_setting(PLAN.predictions),

@@ -171,7 +171,7 @@ def openface_track(table: dict[str, Floats]) -> Track:
 
 
 def pyfeat_track(table: dict[str, Floats]) -> Track:
-    """Return the face of a table of py-feat; of several it follows one by the rule of `face.choice`.
+    """Return the face of a table of py-feat; of several it follows one by the rule of `face.face_choice`.
 
     py-feat counts pictures, also where it skips some, and writes no time but `approx_time`, in whole seconds; a column
     `timestamp`, in seconds on the clock of the clip, is read if present.

@@ -10,6 +10,7 @@ from avpretext import shards
 from avpretext.action_units import formulas, neutral, unit_shards
 from avpretext.action_units.measures import measure
 from avpretext.config import ActionUnitOptions
+from avpretext.corpora.who import named_speakers
 from avpretext.errors import UserError
 from avpretext.face import geometry
 from avpretext.face.landmark_shards import ClipLandmarks, blocks, evenly, read_clips
@@ -50,7 +51,7 @@ def resting_faces(
         return lambda clip_id: None
     if neutral_faces is None:
         raise UserError("action_units.calibration = 'speaker' needs the resting faces; run the stage 'neutral' first")
-    speakers, faces = neutral.read_speakers([index]), neutral.read_resting_faces(neutral_faces)
+    speakers, faces = named_speakers([index]), neutral.read_resting_faces(neutral_faces)
     return lambda clip_id: faces.get(speakers.get(clip_id) or "")
 
 

@@ -18,7 +18,7 @@ stands for it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from avpretext.action_units.formulas import FULL_MOVEMENT
 from avpretext.action_units.measures import BETWEEN_PEOPLE, MEASURES, TYPICAL_REST, measure
 from avpretext.action_units.measures import RestingFace as RestingFace
 from avpretext.config import ActionUnitOptions
+from avpretext.corpora.who import named_speakers
 from avpretext.face.landmark_shards import evenly, read_clips
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
@@ -72,7 +73,7 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], options: ActionUnitOpt
     made_by = provenance("neutral", options.model_dump(mode="json"))
     rows: list[dict[str, Any]] = []
     if options.calibration == "speaker":
-        speakers = read_speakers(index)
+        speakers = named_speakers(index)
         seen: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
         label = f"neutral {output.parent.parent.name}"
         for path in progress(landmarks, total=len(landmarks), unit="shards", label=label):
@@ -133,12 +134,6 @@ def _calm_face(frames: Floats) -> Floats:
     away = np.abs(frames - TYPICAL_REST)[:, used] / FULL_MOVEMENT[used]
     distance = away.clip(0, 1).mean(axis=1)
     return np.asarray(np.median(frames[distance <= np.quantile(distance, CALM_SHARE)], axis=0))
-
-
-def read_speakers(index: Iterable[Path]) -> dict[str, str | None]:
-    """Return the speaker of each clip, None where the corpus does not know."""
-    table = shards.read(list(index), ["clip_id", "speaker"])
-    return dict(zip(table["clip_id"], table["speaker"], strict=True))
 
 
 def read_resting_faces(neutral: Path) -> dict[str, RestingFace]:

@@ -23,7 +23,7 @@ def write(output: Path, clips: Iterable[Units], total: int, options: Mapping[str
     Parameters
     ----------
     options, made_of
-        For the provenance; see `shards.provenance`.
+        For the provenance; see `flow.provenance.provenance`.
     """
     made_by = provenance("action_units", options, **made_of)
     rows = (

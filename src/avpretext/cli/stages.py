@@ -8,6 +8,7 @@ By the type of a parameter:
 - `Path`, `int`: `--name VALUE`;
 - a sequence of paths: `--name SHARDS`, repeatable: a file, a folder, or FOLDER@COUNT for its first shards;
 - a mapping to paths: `--name KEY=SHARDS`, repeatable; of mappings: `--name CORPUS.KEY=SHARDS`;
+- the same or None: an option that may be missing, such as the checkpoints of what starts from scratch;
 - a dataclass: each of its fields; a mapping to dataclasses: each field, `--name KEY=...`.
 
 A parameter of another type that has a default is for callers in Python alone.
@@ -34,6 +35,7 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import STAGES
 from avpretext.flow.paths import expand
 from avpretext.flow.registry import Stage
+from avpretext.run.signature import parse_signature
 
 
 class Commands(TyperGroup):
@@ -77,7 +79,8 @@ def _function(run: Callable[..., None], functions: Mapping[str, Any]) -> Callabl
     """Return a function whose parameters are those of a stage's command, and which calls the stage."""
 
     def call(config: Path, options: str, threads: int, **given: Any) -> None:
-        bound = dict(_bound(run, {**given, **functions}, config_of(config, options)))
+        read = config_of(config, options) if _reads_options(run) else parse_signature("{}")
+        bound = dict(_bound(run, {**given, **functions}, read))
         if "threads" in inspect.signature(run).parameters:
             bound["threads"] = threads
         run(**bound)
@@ -150,6 +153,13 @@ def _parameters(run: Any) -> list[inspect.Parameter]:
     return list(found.values())
 
 
+def _reads_options(run: Any) -> bool:
+    return any(
+        name in ("seed", "corpus") or _is_options(kind) or (dataclasses.is_dataclass(kind) and _reads_options(kind))
+        for name, kind, _ in _kinds(run)
+    )
+
+
 def _is_options(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
@@ -159,7 +169,8 @@ def _parameter(name: str, kind: Any, default: Any, said: str) -> inspect.Paramet
     if _is_words(kind) and not required:
         return _keyword(name, Annotated[list[str] | None, typer.Argument(help=said)], None)
     if required and (kind in (str, float) or _is_words(kind) or typing.get_origin(kind) is typing.Literal):
-        return _keyword(name, Annotated[float if kind is float else str, typer.Argument(help=said)])
+        told = str if _is_words(kind) else kind
+        return _keyword(name, Annotated[told, typer.Argument(help=said)])
     flag = f"--{name.replace('_', '-')}"
     if kind in (Path, int, str):
         option = typer.Option(flag, help=said)
@@ -167,9 +178,8 @@ def _parameter(name: str, kind: Any, default: Any, said: str) -> inspect.Paramet
     if not _is_several(kind):
         raise TypeError(f"{name}: {kind}: no option of a command can be made of this type")
     option = typer.Option(flag, help=said, metavar=_metavar(kind))
-    if required and not _is_mapping(kind):
+    if required:
         return _keyword(name, Annotated[list[str], option])
-    # An empty mapping may be right, such as no histories for an export from scratch.
     return _keyword(name, Annotated[list[str] | None, option], None)
 
 

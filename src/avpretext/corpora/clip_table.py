@@ -161,7 +161,10 @@ def _with_overlaps(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def entries(clips: pl.DataFrame, files: Sequence[str], video: bool = False) -> list[Entry]:
-    """Return the clips that `clips_of` returns, and what is refused: no file, or a sound file where video is wanted."""
+    """Return the clips of a table that `clips_of` returns, and its refused rows.
+
+    Refused are a wrong stretch, a row without its file, and a sound file where video is wanted.
+    """
     present = set(files)
     silent = {path for path in present if video and extension(path) in AUDIO_EXTENSIONS}
     found = []

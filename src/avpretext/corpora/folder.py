@@ -20,7 +20,7 @@ from avpretext.flow.paths import is_outside
 
 
 def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
-    """Return the clips: those of the table, or every file of the wanted kind where there is no clip_table.
+    """Return the clips: those of the table, or every file of the wanted kind where there is no table.
 
     Without a table the clip_id is the path without its extension.
     """

@@ -36,7 +36,7 @@ class FileHeader(Header):
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long the clips of a corpus are, as the headers of so many files, of so many, declare.
+    """How long the clips of a corpus are, from the headers of `opened` of its `files` files.
 
     `hours` is None where no header declares a length; `margin_hours`, half of the 95 % interval of an estimate, is None
     where all is known.

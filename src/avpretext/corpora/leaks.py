@@ -109,7 +109,7 @@ def without_duplicates(rows: pl.DataFrame, duplicates: str) -> tuple[pl.DataFram
     Raises
     ------
     UserError
-        There is a copy, and `duplicates` is not `drop` but `error`; names both clips.
+        There is a copy, and `duplicates` is `error`; names both clips.
     """
     rank = pl.col("part").replace_strict({part: place for place, part in enumerate(_FIRST)}, return_dtype=pl.Int8)
     audio = pl.coalesce("content", pl.format("{}/{}", "corpus", "clip_id"))

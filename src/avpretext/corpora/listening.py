@@ -278,7 +278,7 @@ REFUSED = frozenset({"silent", "no_face"})
 
 
 def findings_of(heard: Sequence[HeardClip], clips: int, video: bool) -> list[Finding]:
-    """Return what is odd about the clips that were listened to, out of so many; `video`: whether faces are wanted."""
+    """Return what is odd about the clips listened to, of `clips` in all; `video`: whether faces are wanted."""
     of = f" (of {len(heard):,} clips listened to, of {clips:,}; --listen all hears every one)"
     looked_at = of if len(heard) < clips else ""
     found = []

@@ -209,7 +209,7 @@ def cross_corpus_fold(train_speakers: Iterable[str], tested: Iterable[str], dev_
 def clip_fold(
     number: int, name: str, clips: pl.DataFrame, parts: dict[str, list[str]], dev_speakers: int, seed: int
 ) -> Fold:
-    """Return a fold of clips, `clip_id`, `speaker`, from the clip_ids of `train`, `test` and, perhaps, `dev`.
+    """Return a fold of `clips`: `clip_id`, `speaker`. `parts` has the clip_ids of `train`, `test` and maybe `dev`.
 
     Without dev, the clips of `dev_speakers` training speakers are dev.
     """

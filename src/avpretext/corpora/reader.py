@@ -49,8 +49,8 @@ class Clip:
 class Entry:
     """A clip that a corpus names, or a file or row of it that is refused.
 
-    `path` is relative to the corpus folder, posix; of a row without its file, where the file should be. `clip` is None
-    for what the reader cannot make a clip of, `refusal` for what is one.
+    `path` is relative to the corpus folder, posix; of a row without its file, where the file should be. Either
+    `clip` or `refusal` is None.
     """
 
     path: str

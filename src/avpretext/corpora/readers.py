@@ -1,10 +1,9 @@
 """The readers of corpora by the names that the config uses: those that come with the package, and the user's own."""
 
-import importlib
-import os
 import sys
 from collections.abc import Mapping
 
+from avpretext import own_code
 from avpretext.config import CorpusOptions
 from avpretext.corpora import crema_d, emodb, folder, grid, mead, msp_face, msp_podcast, ravdess
 from avpretext.corpora.reader import Reader
@@ -42,21 +41,12 @@ def reader_of(options: CorpusOptions) -> Reader:
 
 
 def _own_reader(name: str) -> Reader:
-    """Import a reader of the user's own; modules are sought in the current folder too, that of the project."""
-    module_name, _, attribute = name.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # whatever a module of the user's raises
-        raise UserError(
-            f"reader: {name!r}: the module {module_name!r} cannot be imported ({type(error).__name__}: {error}); it is"
-            f" sought in {os.getcwd()} and among the installed packages: correct corpora.NAME.reader, or the module"
-        ) from None
-    found = getattr(module, attribute, None)
+    found = own_code.resolve(name, "corpora.NAME.reader")
     if isinstance(found, Reader):
         return found
+    module = sys.modules[name.partition(":")[0]]
     known = [key for key, value in vars(module).items() if isinstance(value, Reader)]
-    fix = f"it has {', '.join(known)}" if known else "make one by avpretext.corpora.reader.Reader(...)"
-    what = f"is of the type {type(found).__name__}" if hasattr(module, attribute) else "is not there"
-    raise UserError(f"reader: {name!r}: {attribute!r} of {module_name!r} {what}; a Reader is expected: {fix}")
+    fix = f"the module has {', '.join(known)}" if known else "make one by avpretext.corpora.reader.Reader(...)"
+    raise UserError(
+        f"corpora.NAME.reader = {name!r} is of the type {type(found).__name__}; a Reader is expected: {fix}"
+    )

@@ -1,6 +1,6 @@
 """Who speaks in each clip, as far as that is known; what stands for a speaker where it is not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -29,3 +29,9 @@ def who_speaks(clips: Sequence[Path]) -> pl.DataFrame:
 def speaker_of_each(clips: Sequence[Path]) -> dict[str, str]:
     """Return clip_id: speaker; see `who_speaks`."""
     return dict(who_speaks(clips).select("clip_id", "speaker").iter_rows())
+
+
+def named_speakers(clips: Iterable[Path]) -> dict[str, str | None]:
+    """Return clip_id: speaker, None where the corpus does not know."""
+    table = shards.read(list(clips), ["clip_id", "speaker"])
+    return dict(zip(table["clip_id"], table["speaker"], strict=True))

@@ -8,7 +8,7 @@ Two questions, each with its own family of tests, corrected by Holm over all com
    and levels c of the other factors, averaged over the seeds. The effect of level a against the first level 0 is
    D(a) = mean over c of [s(a, c) - s(0, c)]: every combination of the others weighs the same, and both sides of every
    difference share all but the factor. Its standard error comes from D(a) of each seed, and from resampling speakers,
-   the same ones in all systems: `statistics.estimate`.
+   the same ones in all systems: `intervals.estimate`.
 """
 
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ from avpretext.training.model_folder import CARD, README, Description, read_desc
 
 
 def run(
-    model: Path, metrics: Path, corpus: str, options: CorpusOptions, readers: Mapping[str, str], output: Path
+    model: Path, metrics: Path, corpus: str, options: CorpusOptions, readers: Mapping[str, str] | None, output: Path
 ) -> None:
     """Write `README.md` and `card.json`.
 
@@ -32,7 +32,7 @@ def run(
     corpus, options
         Name and options of the corpus that it is tested on: its reader, and whether it is synthetic.
     readers
-        corpus: reader, of the others that it is trained on.
+        corpus: reader, of the others that it is trained on, if any.
     output
         The folder to write.
 
@@ -57,7 +57,9 @@ def run(
         "scores": scores,
         "classes": classes,
         "licences": {corpus: licence_of(options)}
-        | {name: licence_of(CorpusOptions(path=".", use=[], reader=reader)) for name, reader in readers.items()},
+        | {
+            name: licence_of(CorpusOptions(path=".", use=[], reader=reader)) for name, reader in (readers or {}).items()
+        },
         "estimate": "The scores are of networks by the same recipe, tested on speakers that they were not trained on;"
         " the networks of this model were trained on all clips.",
     }

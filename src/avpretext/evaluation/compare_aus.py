@@ -85,8 +85,8 @@ def compare(first: Sequence[Path], second: Sequence[Path]) -> pl.DataFrame:
 
     Returns
     -------
-    The columns `COLUMNS`, a row for each of `ACTION_UNITS`, then the mean over those that have a
-    correlation. Null is what cannot be said; `note` says why.
+    The columns `COLUMNS`, a row for each of `ACTION_UNITS`, then the mean over those that have a correlation. Null is
+    what cannot be said; `note` says why.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 """A run opened for reading: the one module through which tables, pages and pictures read the files of a run.
 
-A file that is not there reads as None, or as no rows: not every stage runs for every corpus.
+A file that is not there reads as None, or as no rows: not every stage runs for every corpus. So does one that the
+configuration does not ask for, which an earlier one or a command by hand has left.
 """
 
 import csv
@@ -73,9 +74,13 @@ class OpenRun:
         found: list[dict[str, Any]] = json.loads(written.read_text("utf-8"))["artefacts"]
         return found
 
+    @cached_property
+    def _planned(self) -> frozenset[str]:
+        return frozenset([*self.plan.files, *self.plan.ablation()])
+
     def files(self, corpus: str, artefact: str) -> list[str]:
-        """Return the files of an artefact of a corpus that there are, such as all shards."""
-        return present(self.plan.shards(corpus, artefact))
+        """Return the files of an artefact of a corpus that are planned and there, such as all shards."""
+        return present([file for file in self.plan.shards(corpus, artefact) if file in self._planned])
 
     def read(self, corpus: str, artefact: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
         """Return the rows of an artefact, of all clips."""
@@ -193,19 +198,12 @@ class OpenRun:
 
     def predictions_beside(self, one: Evaluated) -> list[str]:
         """Return the predictions of what is no initialisation, but for ensembles."""
-        files = (
-            [self.layout.path("baseline.predictions", corpus=one.corpus, setting=one.setting.name)]
-            if self.config.baseline.normalise
-            else []
-        )
-        if self.config.deepemocluster.variants:
-            files.append(self.layout.path("deepemocluster.predictions", corpus=one.corpus, setting=one.setting.name))
-        return present(files)
+        return present(self.plan.beside(one.corpus, one.setting.name))
 
     def co_occurrence(self, one: Evaluated) -> Path | None:
         """Return the file of how often raters name two emotions together."""
-        path = Path(self.layout.path("co_occurrence", corpus=one.corpus, setting=one.setting.name))
-        return path if path.is_file() else None
+        path = self.layout.path("co_occurrence", corpus=one.corpus, setting=one.setting.name)
+        return Path(path) if path in self._planned and Path(path).is_file() else None
 
     def pretrain_history(self, tasks: str) -> pl.DataFrame | None:
         """Return the curves of the pre-trainings on a set of tasks."""
@@ -215,20 +213,15 @@ class OpenRun:
 
     def finetune_history(self, one: Evaluated, start: str) -> pl.DataFrame | None:
         """Return the curves of the fine-tunings from an initialisation."""
-        [predictions] = self.plan.tuned(one.corpus, one.setting.name, self.config.variant, [start])
-        return read_present([str(Path(predictions).with_name("history.parquet"))])
+        return read_present(self.plan.tuned(one.corpus, one.setting.name, self.config.variant, [start], "history"))
 
     def table(self, name: str) -> list[dict[str, str]]:
         """Return the rows of one of the tables of `tables`."""
         return read_csv(self.layout.path("tables", table=f"{name}.csv"))
 
-    def with_truth(self) -> list[str]:
-        """Return the corpora whose truth is known."""
-        return [name for name, corpus in self.config.corpora.items() if corpus.truth is not None]
-
     def truth(self, table: str) -> pl.DataFrame | None:
         """Return a table of the truth; corpora that share a folder share its rows."""
-        folders = sorted({str(self.config.corpora[name].truth) for name in self.with_truth()})
+        folders = sorted({str(self.config.corpora[name].truth) for name in self.config.with_truth()})
         rows = read_present([f"{folder}/{table}.parquet" for folder in folders])
         return None if rows is None else rows.drop("corpus")
 

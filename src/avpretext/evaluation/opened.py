@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import polars as pl
 import soundfile
 from numpy.typing import NDArray
 
+from avpretext import shards
 from avpretext.config_file import parse
 from avpretext.errors import UserError, nearest
 from avpretext.evaluation.open_run import OpenRun
@@ -35,7 +37,7 @@ class OpenedClip:
 
     def rows(self, artefact: str) -> pl.DataFrame:
         """Return its rows of an artefact, such as `speech`, `landmarks`, `labels_energy`; none where it has none."""
-        found = self.run.clip(self.corpus, _known(artefact), self.clip_id)
+        found = self.run.clip(self.corpus, _known(self.run, artefact), self.clip_id)
         return pl.DataFrame() if found is None else found
 
     def audio(self) -> tuple[NDArray[np.float32], int]:
@@ -83,7 +85,7 @@ class Run:
             if listed is not None and kept is not None and audio is not None:
                 rows = listed.join(kept.select("clip_id"), on="clip_id", how="semi").join(audio, on="clip_id")
                 found.append(rows.select(pl.lit(corpus).alias("corpus"), pl.all()))
-        return pl.concat(found) if found else pl.DataFrame()
+        return _together(found, "clips")
 
     def rejects(self) -> pl.DataFrame:
         """Return the refused clips: corpus, clip_id, path, stage, reason, detail."""
@@ -103,12 +105,12 @@ class Run:
 
     def table(self, artefact: str) -> pl.DataFrame:
         """Return all rows of an artefact of the corpora, such as `motion`; of large corpora take `clip` instead."""
-        return self._of_corpora(_known(artefact))
+        return self._of_corpora(_known(self._run, artefact))
 
     def _of_corpora(self, artefact: str) -> pl.DataFrame:
         found = [(corpus, self._run.read(corpus, artefact)) for corpus in self.corpora]
         tables = [rows.select(pl.lit(corpus).alias("corpus"), pl.all()) for corpus, rows in found if rows is not None]
-        return pl.concat(tables, how="diagonal") if tables else pl.DataFrame()
+        return _together(tables, artefact)
 
     def clip(self, clip_id: str, corpus: str | None = None) -> OpenedClip:
         """Return one clip, by its clip_id or by CORPUS/CLIP_ID.
@@ -132,9 +134,9 @@ class Run:
             raise UserError(f"{printable(clip_id)}: {what}")
         return OpenedClip(self._run, found["corpus"][0], found["clip_id"][0])
 
-    def features(self, artefact: str, clip_id: str) -> pl.DataFrame:
+    def features(self, artefact: str, clip_id: str, corpus: str | None = None) -> pl.DataFrame:
         """Return the rows of one clip of an artefact, such as `speech`: see `clip` and `OpenedClip.rows`."""
-        return self.clip(clip_id).rows(artefact)
+        return self.clip(clip_id, corpus).rows(artefact)
 
     def predictions(self) -> pl.DataFrame:
         """Return the predictions of every system of the main table: corpus, setting, initialisation, fold, seed, ..."""
@@ -142,10 +144,10 @@ class Run:
         for one in self._run.settings():
             for file in self._run.plan.predictions(one.corpus, one.setting.name):
                 if Path(file).is_file():
-                    rows = pl.read_parquet(file)
+                    rows = shards.read(file)
                     named = {"corpus": one.corpus, "setting": one.setting.name}
                     found.append(rows.select(*(pl.lit(text).alias(name) for name, text in named.items()), pl.all()))
-        return pl.concat(found) if found else pl.DataFrame()
+        return _together(found, "predictions")
 
     def scores(self, table: str = "metrics") -> pl.DataFrame:
         """Return a table of scores of every setting: `metrics`, `runs`, `seeds`, `comparisons` or `confusion`.
@@ -162,12 +164,19 @@ class Run:
         for one in self._run.evaluated():
             rows, named = self._run.scores(one, table), {"corpus": one.corpus, "setting": one.setting.name}
             found.append(rows.select(*(pl.lit(text).alias(name) for name, text in named.items()), pl.all()))
-        return pl.concat(found) if found else pl.DataFrame()
+        return _together(found, "scores")
 
 
-def _known(artefact: str) -> str:
-    """Return an artefact's name if a corpus can have it."""
-    of_corpora = [name for name, one in ARTEFACTS.items() if one.columns and one.place.startswith("{corpus}/")]
-    if artefact not in of_corpora:
-        raise UserError(f"{artefact!r}: expected one of {', '.join(of_corpora)}{nearest(artefact, of_corpora)}")
+def _together(tables: Sequence[pl.DataFrame], what: str) -> pl.DataFrame:
+    if not tables:
+        raise UserError(f"this run has no {what}: its configuration asks for none, or all clips were refused")
+    return pl.concat(tables, how="diagonal")
+
+
+def _known(run: OpenRun, artefact: str) -> str:
+    """Return an artefact's name if the run made it of any corpus."""
+    of_corpora = [one for one in run.plan.made if one.of in run.config.corpora]
+    made = list(dict.fromkeys(one.artefact for one in of_corpora if one.files == run.plan.shards(one.of, one.artefact)))
+    if artefact not in made:
+        raise UserError(f"{artefact!r}: not in this run, which has {', '.join(made)}{nearest(artefact, made)}")
     return artefact

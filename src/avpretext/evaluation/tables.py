@@ -99,7 +99,7 @@ def run(config: Config, output: Path) -> None:
         rows["compared_action_units"] = compare_aus.rows_of(run)
     if config.finetune.loss == "penalty":
         rows["co_occurrence"] = _of_all(results.co_occurrence_rows, run)
-    if run.with_truth():
+    if config.with_truth():
         rows["truth"] = truth.truth_rows(run)
         rows["truth_action_units"] = truth.action_unit_rows(run)
     for name, table in rows.items():

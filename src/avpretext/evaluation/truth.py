@@ -5,7 +5,6 @@ Truth is matched by clip and frame. Measures and their meaning:
 - `face_found`: share of the frames in which a face is found.
 - `pearson_r`, `f1` of an action unit: over all frames with a face; present means at least `PRESENT`. Action units that
   the synthetic face never shows have neither, and are left out of the means.
-- `phones`, where that stage has run: see `SCORERS`.
 - `agreement` of energy and activation: share of clips that measured and true value both put above their median, or both
   below; .5 is chance. `spearman_rho`: rank correlation of the two. The measured value of a clip is the mean over its
   chunks.
@@ -14,7 +13,6 @@ Truth is matched by clip and frame. Measures and their meaning:
   what the commonest true emotion would reach if it were given to all.
 """
 
-import importlib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -103,10 +101,6 @@ def emotion_scores(labels: Sequence[str | None], true: Sequence[str]) -> dict[st
     }
 
 
-SCORERS = {"phones": "avpretext.orofacial.phone_scores:scores"}
-"""Stages that are scored in a room of their own: found rows, true rows and number of clips -> measure to value."""
-
-
 def truth_rows(run: OpenRun) -> Rows:
     """Score every stage that a corpus with known truth went through: stage, measure, value."""
     frames = _gather(run, "landmarks", ["detected"])
@@ -116,7 +110,6 @@ def truth_rows(run: OpenRun) -> Rows:
     for measure in ("pearson_r", "f1"):
         values = [row[measure] for row in units if row[measure] is not None]
         rows += _rows("action_units", {f"mean_{measure}": float(np.mean(values)) if values else None})
-    rows += _rows("phones", _phone_scores(run))
     clips = run.truth("clips")
     if clips is None:
         return rows
@@ -154,17 +147,7 @@ def _rows(stage: str, scores: dict[str, float | None] | dict[str, float]) -> Row
 
 def _gather(run: OpenRun, artefact: str, columns: list[str]) -> pl.DataFrame | None:
     """Read an artefact of all corpora with truth; None where there is none."""
-    return read_present([path for corpus in run.with_truth() for path in run.files(corpus, artefact)], columns)
-
-
-def _phone_scores(run: OpenRun) -> dict[str, float]:
-    found = _gather(run, "phones", ["clip_id", "start_s", "end_s", "phone", "viseme"])
-    true, heard = run.truth("phonemes"), _gather(run, "split.audio", ["clip_id"])
-    if found is None or true is None or heard is None:
-        return {}
-    module, _, name = SCORERS["phones"].partition(":")
-    scores: dict[str, float] = getattr(importlib.import_module(module), name)(found, true, len(heard))
-    return scores
+    return read_present([path for corpus in run.config.with_truth() for path in run.files(corpus, artefact)], columns)
 
 
 def _chunk_scores(run: OpenRun, clips: pl.DataFrame, task: str, column: str) -> dict[str, float | None]:

@@ -67,7 +67,7 @@ def similarity(points: Floats, reference: Floats) -> tuple[Floats, Floats, Float
 def upright(landmarks: NDArray[np.floating], points: NDArray[np.floating] | None = None) -> Floats:
     """Remove position, size and rotation of the head from each frame.
 
-    The points that move with the skull (`landmark_points.STABLE`) are laid over those of one canonical head; the other
+    The points that move with the skull (`points.STABLE`) are laid over those of one canonical head; the other
     points go along.
 
     Parameters

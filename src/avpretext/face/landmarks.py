@@ -30,6 +30,7 @@ from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
+from avpretext.writing import label_of
 
 BLOCK = 512
 """Rows of a row group."""
@@ -78,7 +79,7 @@ def run(frames: Path, model: Path, options: LandmarkOptions, artefacts: Artefact
     """
     clips = list(shards.rows_per_clip(frames))
     stored = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
-    label = f"landmarks {artefacts.landmarks.parent.parent.name}/{artefacts.landmarks.stem}"
+    label = label_of("landmarks", artefacts.landmarks)
     with LandmarkWriter(model, options, artefacts, clips, threads) as writer:
         for clip_id, parts in progress(stored, total=len(clips), unit="clips", label=label):
             writer.keep(writer.look(clip_id, _stored_frames(parts)))
@@ -146,7 +147,7 @@ class LandmarkWriter:
         if clip_id in self._shown:
             seen.preview = Preview()
         if self._artefacts.thumbnails is not None:
-            assert self._artefacts.strength is not None, "who wants thumbnails says how they are chosen"
+            assert self._artefacts.strength is not None, "`thumbnails` needs `strength`"
             seen.thumbnails = Thumbnails(self._artefacts.strength)
         with FaceTracker(self._model, self._options.max_faces, self._options.min_confidence, self._threads) as tracker:
             for frame, time_s, image in frames:

@@ -129,7 +129,7 @@ _ROWS = (
         ("segment", *_of_corpus("video")), refuses=True,
     ),
     Stage(
-        "split", "avpretext.media.split", 5, "Decode each video once, into audio and frames on one clock.",
+        "split", "avpretext.media.split", 6, "Decode each video once, into audio and frames on one clock.",
         {"audio": Artefact("{corpus}/split/audio/{shard}.parquet", "clip", _AUDIO, _AUDIO_OWN),
          "frames": Artefact("{corpus}/split/frames/{shard}.parquet",
                             "video frame; removed once landmarks are found", _PICTURES),
@@ -178,6 +178,10 @@ _ROWS = (
              "confidence": Column(F, "how sure the backend is; null: it does not tell", "0..1")}),
          "rejects": _rejects("phones")},
         ("phones", *_of_corpus("path", "reader", "table", "outside", "transcripts", "truth")),
+    ),
+    Stage(
+        "phone_scores", "avpretext.orofacial.phone_scores", 1, "Score the phones of corpora whose truth is known.",
+        {"": Artefact("tables/phone_scores.csv", "measure of the phones of a corpus")}, ("*",),
     ),
     Stage(
         "landmarks", "avpretext.face.landmarks", 2, "Track the face with MediaPipe: landmarks, blendshapes, head pose.",

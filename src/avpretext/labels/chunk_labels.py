@@ -66,9 +66,7 @@ def write(
     """Label the chunks of a corpus, write them sorted by clip and chunk, and report how the labels are balanced."""
     value = np.array(chunks.value, dtype=np.float64)
     labels = label_by_quantile(value, np.array(chunks.group, dtype=object), options.quantile, options.dead_zone)
-    shards.write_table(
-        output, _columns(chunks, value, labels).sort("clip_id", "chunk"), schema_of("labels_energy"), made_by
-    )
+    shards.write_table(output, _columns(chunks, value, labels).sort("clip_id", "chunk"), schema_of(stage), made_by)
     named = {"high": int((labels.label == 1).sum()), "low": int((labels.label == 0).sum())}
     dropped = {
         "dead zone": int(((labels.label == UNLABELLED) & np.isfinite(value)).sum()),

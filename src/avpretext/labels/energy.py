@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.action_units.neutral import read_speakers
 from avpretext.config import ChunkOptions, EnergyLabelOptions
+from avpretext.corpora.who import named_speakers
 from avpretext.flow.provenance import provenance
 from avpretext.labels import chunk_labels
 from avpretext.progress import progress
@@ -33,7 +33,7 @@ def run(
     made_by = provenance(
         "labels_energy", {"labels.energy": options.model_dump(mode="json"), "chunks": chunks.model_dump(mode="json")}
     )
-    speakers = read_speakers(index)
+    speakers = named_speakers(index)
     measured = chunk_labels.MeasuredChunks()
     for path in progress(speech, total=len(speech), unit="shards", label=f"labels_energy {output.parent.parent.name}"):
         for clip_id, rows in shards.iterate_clips(path, ["energy"]):

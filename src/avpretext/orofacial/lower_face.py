@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.action_units.neutral import read_speakers
+from avpretext.corpora.who import named_speakers
 from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.face.landmark_shards import ClipLandmarks, lists, read_clips
 from avpretext.face.points import INNER_LIPS, OROFACIAL_POINTS
@@ -20,6 +20,7 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.orofacial.resting_shape import RestingShape, aligned, mouth_blendshapes, read_shapes
 from avpretext.progress import progress
+from avpretext.writing import label_of
 
 _UPPER, _LOWER = (int(np.flatnonzero(point == OROFACIAL_POINTS)[0]) for point in INNER_LIPS)
 
@@ -36,10 +37,10 @@ def run(landmarks: Path, index: Path, shape: Path, output: Path) -> None:
     output
         Where the shard goes: `lower_face`.
     """
-    speakers, shapes = read_speakers([index]), read_shapes(shape)
+    speakers, shapes = named_speakers([index]), read_shapes(shape)
     names = {"points": OROFACIAL_POINTS.tolist(), "blendshapes": list(MOUTH_BLENDSHAPES)}
     total = len(shards.rows_per_clip(landmarks))
-    label = f"lower_face {output.parent.parent.name}/{output.stem}"
+    label = label_of("lower_face", output)
     with shards.ShardWriter(output, schema_of("lower_face"), provenance("lower_face", **names)) as writer:
         for clip in progress(read_clips(landmarks, OROFACIAL_POINTS), total=total, unit="clips", label=label):
             group = speakers.get(clip.clip_id) or clip.clip_id

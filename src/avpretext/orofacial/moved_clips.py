@@ -11,7 +11,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.action_units.neutral import read_speakers
 from avpretext.chunks import FRAME_S
 from avpretext.corpora.protocols import (
     Fold,
@@ -20,7 +19,7 @@ from avpretext.corpora.protocols import (
     leave_one_speaker_out,
     speaker_kfold,
 )
-from avpretext.corpora.who import speaker_of_each
+from avpretext.corpora.who import named_speakers, speaker_of_each
 from avpretext.errors import UserError
 from avpretext.face.landmark_shards import vectors
 from avpretext.models.losses import NO_LABEL
@@ -176,7 +175,7 @@ def _read(
         print(f"orofacial: {silent} clips of {corpus} are silent: left out", file=sys.stderr)
     if not clip_ids:
         raise UserError(f"{corpus}: all {len(heard)} clips are silent: there is no speech to learn from")
-    speakers, groups, shapes = read_speakers(files.index), speaker_of_each(files.index), read_shapes(files.shape)
+    speakers, groups, shapes = named_speakers(files.index), speaker_of_each(files.index), read_shapes(files.shape)
     phones, emotions = _phones(files.phones), _emotions(files.emotions)
     found = []
     for clip_id in clip_ids:

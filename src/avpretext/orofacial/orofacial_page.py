@@ -70,7 +70,8 @@ def render(config: Config, tables: Path) -> str:
     options, found = config.orofacial, predictions_of(config)
     shown = options.film_system if options.film_system in found else options.systems[0]
     rows, compared, refused = (
-        pl.read_csv(tables / f"orofacial{name}.csv").to_dicts() for name in ("", "_comparisons", "_left_out")
+        pl.read_csv(tables / f"orofacial{name}.csv", infer_schema_length=None).to_dicts()
+        for name in ("", "_comparisons", "_left_out")
     )
     measures = shown_of(rows)
     facts: dict[str, Any] = {
@@ -91,7 +92,7 @@ def render(config: Config, tables: Path) -> str:
             (clip, trace(clip, config.split.fps, f"trace-{place}"))
             for place, clip in enumerate(spread(read_predicted(config, shown), 3))
         ],
-        "films": sorted(path.name for path in Path(Layout(config.results).folder, "orofacial/films").glob("*.mp4")),
+        "films": sorted(path.name for path in Path(Layout(config.results).path("film")).glob("*.mp4")),
         "refused": sorted(Counter((row["left_out_of"], row["stage"], row["reason"]) for row in refused).items()),
         "regions": [(name, ", ".join(map(str, points.tolist()))) for name, points in OROFACIAL.items()],
         "level": f"{100 * config.evaluate.level:g} %",

@@ -1,4 +1,4 @@
-"""What orofacial models are made from, and what is made of them; the rules of the workflow ask here."""
+"""Inputs and outputs of the orofacial rules."""
 
 from pathlib import Path
 

@@ -23,8 +23,9 @@ from avpretext.orofacial.networks import EMOTION, MOVEMENT, VISEME
 from avpretext.orofacial.orofacial_model import write_model
 from avpretext.progress import progress
 from avpretext.systems import OrofacialSystem
-from avpretext.training.finished import FinishedRuns, Run, UnfinishedRun, fingerprint
+from avpretext.training.finished import FinishedRuns, UnfinishedRun, fingerprint
 from avpretext.training.loop import torch_device
+from avpretext.training.predictions import Run
 from avpretext.training.run_pool import grid_map
 
 

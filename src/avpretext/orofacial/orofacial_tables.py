@@ -187,12 +187,9 @@ def left_out(predictions: Mapping[str, Path], config: Config) -> Rows:
     for corpus in config.orofacial_corpora():
         listed = config.corpora[corpus]
         refused = shards.read(layout.path("rejects", corpus=corpus), ["clip_id", "stage", "reason", "detail"])
-        phoneless = [
-            row
-            for path in layout.shards("phones.rejects", corpus, listed.shards)
-            if Path(path).is_file()
-            for row in shards.read(path).iter_rows(named=True)
-        ]
+        told_phones = config.orofacial.weights.viseme > 0
+        silent = layout.shards("phones.rejects", corpus, listed.shards) if told_phones else []
+        phoneless = [row for path in silent for row in shards.read(path).iter_rows(named=True)]
         rows += [{"corpus": corpus, "left_out_of": "everything", **row} for row in refused.iter_rows(named=True)]
         rows += [{"corpus": corpus, "left_out_of": "visemes", **row} for row in phoneless]
         told |= {(corpus, clip_id) for clip_id in refused["clip_id"]}

@@ -1,12 +1,18 @@
-"""Phone intervals against the true ones: frames that are right, and how far boundaries are off."""
+"""Stage `phone_scores`: phone intervals against the true ones, frames that are right, how far boundaries are off."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from avpretext import shards
+from avpretext.config import Config
+from avpretext.errors import UserError
+from avpretext.evaluation import formats
+from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.orofacial.phone_files import Label, to_phones
 from avpretext.orofacial.phone_intervals import covering
 from avpretext.orofacial.visemes import PHONES, SILENCE, phones_on_grid
@@ -14,6 +20,33 @@ from avpretext.refusal import Refusal
 
 FRAMES_HZ = 100.0
 """Frames that are compared, per second."""
+
+
+def run(config: Config, output: Path) -> None:
+    """Write how well the phones of each corpus with known truth are told: corpus, measure, value.
+
+    Parameters
+    ----------
+    config
+        The whole configuration.
+    output
+        The CSV table.
+
+    Raises
+    ------
+    UserError
+        Truth has no phonemes.
+    """
+    opened, rows = OpenRun(config), Rows()
+    true = opened.truth("phonemes")
+    if true is None:
+        raise UserError("the truth of no corpus has phonemes.parquet: correct `truth` of the corpora")
+    for corpus in config.with_truth():
+        heard = shards.read(opened.plan.shards(corpus, "split.audio"), ["clip_id"])
+        spoken = true.join(heard, on="clip_id", how="semi", maintain_order="left")
+        measured = scores(shards.read(opened.plan.shards(corpus, "phones")), spoken, len(heard))
+        rows += [{"corpus": corpus, "measure": measure, "value": value} for measure, value in measured.items()]
+    formats.write_csv(output, ["corpus", "measure", "value"], rows, places=6)
 
 
 def scores(found: pl.DataFrame, true: pl.DataFrame, clips: int) -> dict[str, float]:

@@ -30,6 +30,7 @@ from avpretext.orofacial.phone_labels import SILENCES
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 from avpretext.sound.audio_shards import EncodedClip, read_clips
+from avpretext.writing import label_of
 
 TRUTH = "phonemes.parquet"
 """What a corpus of known truth says of phones."""
@@ -75,7 +76,7 @@ def run(audio: Path, index: Path, corpus: CorpusOptions, options: PhoneOptions, 
     clips = shards.read(index, ["clip_id", "path", "sentence"])
     paths, texts = dict(clips.select("clip_id", "path").iter_rows()), transcripts_of(corpus, clips)
     made_by = provenance("phones", options.model_dump(), pocketsphinx=version("pocketsphinx"))
-    label = f"phones {Path(audio).absolute().parents[2].name}/{Path(audio).stem}"
+    label = label_of("phones", output)
     with (
         shards.ShardWriter(output, schema_of("phones"), made_by) as writer,
         shards.ShardWriter(rejects, schema_of("rejects"), made_by) as refused,

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.action_units.formulas import FULL_MOVEMENT
 from avpretext.action_units.measures import MEASURES, TYPICAL_REST, measure
-from avpretext.action_units.neutral import FRAMES_PER_CLIP, read_resting_faces, read_speakers
+from avpretext.action_units.neutral import FRAMES_PER_CLIP, read_resting_faces
+from avpretext.corpora.who import named_speakers
 from avpretext.errors import UserError
 from avpretext.face import geometry
 from avpretext.face.blendshapes import BLENDSHAPES, MOUTH_BLENDSHAPES
@@ -50,7 +51,7 @@ class RestingShape:
     Attributes
     ----------
     points
-        Shape (P, 2): `landmark_points.OROFACIAL_POINTS` on the upright face, x to the right of the picture, y down, in
+        Shape (P, 2): `points.OROFACIAL_POINTS` on the upright face, x to the right of the picture, y down, in
         inter-ocular distances (between the outer eye corners).
     blendshapes
         Shape (B,), 0..1, in the order of `MOUTH_BLENDSHAPES`.
@@ -75,7 +76,7 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], neutral: Path, output:
     output
         Where the artefact goes: `resting_shape`, a row per speaker, or per clip of nobody known.
     """
-    speakers, resting = read_speakers(index), read_resting_faces(neutral)
+    speakers, resting = named_speakers(index), read_resting_faces(neutral)
     seen: dict[str, list[tuple[NDArray[np.float32], ...]]] = defaultdict(list)
     label = f"resting_shape {output.parent.parent.name}"
     for path in progress(landmarks, total=len(landmarks), unit="shards", label=label):

@@ -41,7 +41,7 @@ def run(config: Config, output: Path, page: Path) -> None:
     Raises
     ------
     UserError
-        The tables are missing, or are not of this configuration.
+        Predictions are missing, or are not of the same folds and seeds; see `ablate.run`.
     """
     ablate.run(config, output)
     formats.write_text(page, render(config, output))

@@ -168,7 +168,7 @@ class Clip:
         """The action units that its emotion label is read off."""
         return [unit for entry in self.required for unit in entry.split("|")]
 
-    @property
+    @cached_property
     def peaks(self) -> dict[str, float]:
         """The highest intensity of each action unit; 0 where it is not known."""
         return {unit: float(np.nanmax(values, initial=0.0)) for unit, values in self.units.values.items()}

@@ -221,11 +221,6 @@ def _counted(row: dict[str, Any]) -> str:
     return f"{count:,.1f} · {row['share'] or 0:.1%}" if isinstance(count, float) else f"{count:,} · {row['share']:.1%}"
 
 
-def read_table(path: str) -> list[dict[str, str]]:
-    """Read a CSV table; no rows where there is none."""
-    return read_csv(path)
-
-
 def truth_chart(rows: Sequence[Mapping[str, str]]) -> Markup | None:
     """Draw how well each action unit is measured; None without rows."""
     if not rows:

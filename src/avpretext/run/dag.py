@@ -140,7 +140,7 @@ class Recipes:
 
     def _content_of_code(self, name: str) -> str:
         if name not in self._code:
-            self._code[name] = f"{name} {digests.of(own_code.source(name), self.known, ('.py',)).digest}"
+            self._code[name] = f"{name} {own_code.digest(name)}"
         return self._code[name]
 
     def _inputs(self, job: Job, made: Mapping[str, Recipe]) -> tuple[dict[str, str], str]:

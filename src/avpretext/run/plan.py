@@ -121,6 +121,7 @@ class Plan:
             *(stage for stage in refusing if stage in ARTEFACTS),
             *(f"{stage}.rejects" for stage in refusing),
             "split.audio",
+            *(("split.frames",) if self.seen(corpus) and self.config.split.keep_frames else ()),
             "rejects",
             *(("landmarks.preview", "landmarks.thumbnails", "action_units") if self.seen(corpus) else ()),
             *(("neutral",) if self.seen(corpus) and self._calibrates() else ()),
@@ -167,22 +168,22 @@ class Plan:
             yield Made("pretrain.history", tasks, [self.layout.path("pretrain.history", aggregator=own, tasks=tasks)])
 
     def _of_settings(self) -> Iterator[Made]:
-        targets: Keyed = {}
+        targets: dict[tuple[str, str], None] = {}
         for corpus in self.config.used_for("finetune"):
             for setting in self.settings[corpus]:
-                targets |= dict(self.target_tables(corpus, setting))
+                tables = self.target_tables(corpus, setting)
+                targets |= {(name, file): None for name, files in tables.items() for file in files}
                 for artefact in self._of_setting(corpus, setting):
                     files = [self.layout.path(artefact, corpus=corpus, setting=setting)]
                     yield Made(artefact, f"{corpus}/{setting}", files)
-                for file in self.tuned(corpus, setting, self.config.variant, self.config.initialisations()):
-                    yield Made("finetune.predictions", f"{corpus}/{setting}", [file])
-                    yield Made("finetune.history", f"{corpus}/{setting}", [_history_beside(file)])
+                for part in STAGES["finetune"].writes:
+                    files = self.tuned(corpus, setting, self.config.variant, self.config.initialisations(), part)
+                    yield from (Made(f"finetune.{part}", f"{corpus}/{setting}", [file]) for file in files)
                 for name in self.config.export.initialisations:
                     for artefact in ("export.model", "export.weights", "card.readme", "card.card"):
                         place = self.layout.path(artefact, corpus=corpus, setting=setting, exported=name)
                         yield Made(artefact, f"{corpus}/{setting}", [place])
-        for corpus, files in targets.items():
-            yield from (Made("targets", corpus, [file]) for file in files)
+        yield from (Made("targets", name, [file]) for name, file in targets)
 
     def _of_setting(self, corpus: str, setting: str) -> list[str]:
         """Return the artefacts of a setting of which there is one."""
@@ -390,17 +391,15 @@ class Plan:
     def export_histories(self, corpus: str, setting: str, name: str) -> Keyed:
         """Return {initialisation: history of its fine-tuning} of those that `best` chooses from, none for another."""
         names = self.config.initialisations() if name == BEST else []
-        tuned = self.tuned(corpus, setting, self.config.variant, names)
-        return {start: [_history_beside(file)] for start, file in zip(names, tuned, strict=True)}
+        histories = self.tuned(corpus, setting, self.config.variant, names, "history")
+        return {start: [file] for start, file in zip(names, histories, strict=True)}
 
-    def tuned(self, corpus: str, setting: str, variant: Variant, starts: Sequence[str]) -> list[str]:
-        """Return the predictions of these initialisations with the loss and the aggregator of a variant."""
-        return [
-            self.layout.path(
-                "finetune.predictions", corpus=corpus, setting=setting, variant=variant.name, initialisation=start
-            )
-            for start in starts
-        ]
+    def tuned(
+        self, corpus: str, setting: str, variant: Variant, starts: Sequence[str], part: str = "predictions"
+    ) -> list[str]:
+        """Return the predictions, or another part, of these initialisations with loss and aggregator of a variant."""
+        place = self.layout.path(f"finetune.{part}", corpus=corpus, setting=setting, variant=variant.name)
+        return [place.replace("{initialisation}", start) for start in starts]
 
     def has_baseline(self, corpus: str, setting: str) -> bool:
         """Tell whether a setting is compared with baselines: these learn one class of each clip, nothing else."""
@@ -452,7 +451,3 @@ class Plan:
     def named_tables(self, names: Iterable[str]) -> list[str]:
         """Return the paths of tables."""
         return [self.layout.path("tables", table=name) for name in names]
-
-
-def _history_beside(predictions: str) -> str:
-    return str(Path(predictions).with_name("history.parquet"))

@@ -1,4 +1,4 @@
-"""What cannot be planned: options that are right one by one, and ask for nothing, or for what is not made, together."""
+"""Options that are valid alone but not together."""
 
 import itertools
 from collections.abc import Iterator, Mapping

@@ -31,6 +31,7 @@ from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 from avpretext.segment import rules
 from avpretext.segment.face_count import count_faces
+from avpretext.writing import label_of
 
 LONGEST_S = 24 * 3600.0
 """Longer recordings are refused: a damaged time stamp can make a small file last for years."""
@@ -87,8 +88,8 @@ def run(
         The shard's recordings.
     folder
         Folder that their paths are relative to.
-    video
-        Whether the recordings have pictures, in which faces are counted unless `one_face` is 0.
+    corpus
+        Read: `video`, whether the recordings have pictures, in which faces are counted unless `one_face` is 0.
     face_model
         The file `face_landmarker.task`; needed where faces are counted.
     output
@@ -109,7 +110,7 @@ def run(
     program = ffmpeg.program(media.ffmpeg)
     made_by = _made_by(options, program, model)
     recordings = shards.read(index).sort("clip_id").to_dicts()
-    label = f"segment {Path(index).absolute().parents[1].name}/{Path(index).stem}"
+    label = label_of("segment", Path(index))
     clips, refused = [], []
     for recording in progress(recordings, total=len(recordings), unit="recordings", label=label):
         found = clips_of(recording, Path(folder), program, options, video, model)

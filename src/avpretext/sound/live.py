@@ -22,7 +22,7 @@ from avpretext.sound.descriptors import (
     frame_count,
     open_descriptors,
 )
-from avpretext.sound.log_mel import hann, log_mel, mel_filters
+from avpretext.sound.log_mel import hann, log_mel, mel_filters, schema
 from avpretext.sound.speech import described
 
 SCALE = np.float32(1 / 32768)
@@ -91,11 +91,7 @@ class LiveFeatures:
             ]
         if log_mel is not None:
             self._mel = hann(log_mel.window_s), mel_filters(log_mel)
-            columns += [
-                name
-                for name in schema_of("log_mel", {"mel[*]": [f"mel[{band}]" for band in range(log_mel.bands)]}).names
-                if name not in _KEYS
-            ]
+            columns += [name for name in schema(log_mel).names if name not in _KEYS]
         if missing := [name for name in channels if name not in columns]:
             self.close()
             raise UserError(f"no feature is called {missing[0]!r}, which the model hears; is openSMILE of its version?")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
@@ -27,6 +28,11 @@ OCTAVE_MEL = 27.0 / np.log(6.4)
 Floats = NDArray[np.float32]
 
 
+def schema(options: LogMelOptions) -> pa.Schema:
+    """Return the schema of `log_mel`."""
+    return schema_of("log_mel", {"mel[*]": [f"mel[{band}]" for band in range(options.bands)]})
+
+
 def run(audio: Path, options: LogMelOptions, output: Path, threads: int = 1) -> None:
     """Compute the spectrograms of one shard.
 
@@ -38,15 +44,12 @@ def run(audio: Path, options: LogMelOptions, output: Path, threads: int = 1) -> 
         `log_mel`: the rows that `speech` has of a clip, row k of the samples around k * 10 ms.
     """
     window, filters = hann(options.window_s), mel_filters(options)
-    schema, made_by = (
-        schema_of("log_mel", {"mel[*]": [f"mel[{band}]" for band in range(options.bands)]}),
-        provenance("log_mel", options.model_dump(), floor=FLOOR),
-    )
+    made_by = provenance("log_mel", options.model_dump(), floor=FLOOR)
 
     def measure(signal: Floats, first: int, stop: int, frames: int) -> Floats:
         return log_mel(signal, window, filters)[first:stop]
 
-    write_frames("log_mel", audio, output, schema, made_by, measure, PIECE_FRAMES, threads)
+    write_frames("log_mel", audio, output, schema(options), made_by, measure, PIECE_FRAMES, threads)
 
 
 def log_mel(signal: Floats, window: Floats, filters: Floats) -> Floats:

@@ -90,7 +90,7 @@ def run(
     runs = progress(_runs(vectors, labelled, options), total=total, unit="folds", label=f"baseline {table.setting}")
     rows = [row for name, run in runs for row in labelled.rows(name, run)]
     made_by = provenance("baseline", options.model_dump(mode="json"), **labelled.provenance())
-    shards.write_table(output, rows, schema_of("finetune.predictions"), made_by)
+    shards.write_table(output, rows, schema_of("baseline.predictions"), made_by)
 
 
 def _runs(

@@ -40,7 +40,7 @@ TRUNK_RATE, ADAM_RATE, TOP_RATE = 1e-3, 5e-4, 0.05
 
 def run(
     features: Mapping[str, Mapping[str, Sequence[Path]]],
-    index: Mapping[str, Sequence[Path]],
+    index: Mapping[str, Sequence[Path]] | None,
     targets: Mapping[str, Path],
     folds: Path,
     config: Config,
@@ -54,7 +54,7 @@ def run(
     features
         corpus: {"log_mel": shards}, of the corpora that the folds name and of those in `index`.
     index
-        The shards of the corpora that are heard without labels.
+        The shards of the corpora that are heard without labels, if any.
     targets
         `targets` of each corpus that the folds name.
     folds
@@ -74,7 +74,7 @@ def run(
     torch.set_num_threads(threads)
     labelled = LabelledFolds.read(targets, folds)
     known, table = labelled
-    unlabelled = {corpus: speaker_of_each(files) for corpus, files in index.items()}
+    unlabelled = {corpus: speaker_of_each(files) for corpus, files in (index or {}).items()}
     wanted = {
         corpus: unlabelled.get(corpus, {}) | table.speakers_of(corpus) for corpus in {*unlabelled, *table.corpora}
     }
@@ -82,9 +82,11 @@ def run(
         raise UserError(f"{table.setting}: no log_mel features of {missing[0]} are given; name their shards")
     options = config.deepemocluster
     heard = read_spectrograms(features, wanted, spectrogram_grid(config.chunks, options.step_frames))
+    shaping = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "deepemocluster")}
+    losses = {name: getattr(config.finetune, name) for name in ("class_balance", "label_smoothing")}
     made_from = {
-        "options": [getattr(config, name).model_dump(mode="json") for name in ("chunks", "deepemocluster")],
-        "losses": [config.seed, config.finetune.class_balance, config.finetune.label_smoothing],
+        "options": list(shaping.values()),
+        "losses": [config.seed, *losses.values()],
         "clips": [heard.clip_ids, sorted(unlabelled.items())],
         "learnt": [known.kind, known.classes, sorted((name, list(value)) for name, value in known.values.items())],
         "folds": table.plain(),
@@ -97,8 +99,6 @@ def run(
         label=f"deepemocluster {table.setting}",
     )
     by_system = sorted(runs, key=lambda entry: entry[0])
-    shaping = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "deepemocluster")}
-    losses = {name: getattr(config.finetune, name) for name in ("class_balance", "label_smoothing")}
     labelled.write(by_system, "deepemocluster", {"seed": config.seed, **shaping, "finetune": losses}, output)
     finished.remove()
 

@@ -51,7 +51,7 @@ def run(predictions: Sequence[Path], options: EnsembleOptions, output: Path) -> 
         row for members in ensembles_of(options.members, said["kind"]) for row in ensemble_rows(members, rows, said)
     ]
     made_by = provenance("ensemble", options.model_dump(mode="json"), **said)
-    shards.write_table(output, together, schema_of("finetune.predictions"), made_by)
+    shards.write_table(output, together, schema_of("ensemble.predictions"), made_by)
 
 
 def ensemble_rows(members: Sequence[str], rows: pl.DataFrame, said: Mapping[str, Any]) -> list[dict[str, Any]]:

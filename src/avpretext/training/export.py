@@ -39,8 +39,8 @@ def run(
     features: Mapping[str, Mapping[str, Sequence[Path]]],
     targets: Mapping[str, Path],
     folds: Path,
-    histories: Mapping[str, Path],
-    starts: Mapping[str, Sequence[Path]],
+    histories: Mapping[str, Path] | None,
+    starts: Mapping[str, Sequence[Path]] | None,
     config: Config,
     output: Path,
     threads: int,
@@ -57,10 +57,10 @@ def run(
     features, targets, folds
         As for fine-tuning.
     histories
-        initialisation: `history.parquet` of its fine-tuning; read for `best` alone.
+        initialisation: `history.parquet` of its fine-tuning; needed for `best` alone.
     starts
         initialisation: checkpoints, one for each pre-training. The networks start from them in turn, so that no
-        pre-training has to be chosen.
+        pre-training has to be chosen. None: from scratch.
     config
         Read: `seed`, `chunks`, `model`, `finetune`, `export`, and of `split` what shapes sound.
     output
@@ -71,8 +71,8 @@ def run(
     torch.set_num_threads(1)
     labelled = LabelledFolds.read(targets, folds)
     clips = read_clips(features, labelled, config)
-    chosen, scores = choose(histories) if name == BEST else (name, {})
-    bodies = bodies_of(chosen, starts, clips.chunks.channels, config)
+    chosen, scores = choose(histories or {}) if name == BEST else (name, {})
+    bodies = bodies_of(chosen, starts or {}, clips.chunks.channels, config)
     rows = {"train": learnt_rows(clips), "dev": np.empty(0, np.int64)}
     networks = trained(clips, rows, bodies, penalty_of(labelled, config), config, threads)
     normalisation = None

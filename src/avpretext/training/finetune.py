@@ -5,12 +5,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avpretext import own_code
 from avpretext.config import Config, FinetuneOptions, ModelOptions
 from avpretext.corpora.settings import Kind
 from avpretext.flow.paths import original_of
@@ -136,9 +137,8 @@ def run(
     jobs = _jobs(clips, table.folds, penalties, config, device)
     label, total = f"finetune {table.setting} from {initialisation}", len(table.folds) * config.finetune.seeds
     runs = progress(grid_map(once, jobs, threads, device), total=total, unit="runs", label=label)
-    options = {name: getattr(config, name).model_dump(mode="json") for name in _SHAPING}
     named = [(initialisation, run) for run in runs]
-    labelled.write(named, "finetune", {"seed": config.seed, **options}, output, len(bodies))
+    labelled.write(named, "finetune", {"seed": config.seed, **_shaping(config)}, output, len(bodies))
     finished.remove()
 
 
@@ -147,14 +147,20 @@ def body_of_run(bodies: Sequence[Body], number: int) -> Body | None:
     return bodies[number % len(bodies)] if bodies else None
 
 
+def _shaping(config: Config) -> dict[str, Any]:
+    """Return the groups of options that shape the runs."""
+    apart = {"threads", "checkpoints"}
+    return {name: getattr(config, name).model_dump(mode="json", exclude=apart) for name in _SHAPING}
+
+
 def _made_from(
     clips: LabelledClips, table: FoldTable, penalties: Mapping[int, Matrix], bodies: Sequence[Body], config: Config
 ) -> str:
     """Return the cache key of this job's runs."""
     weights = [entry for body in bodies for entry in sorted(body.weights.items())]
-    apart = {"threads", "checkpoints"}  # they shape nothing
     said = {
-        "options": [getattr(config, name).model_dump(mode="json", exclude=apart) for name in _SHAPING],
+        "options": list(_shaping(config).values()),
+        "code": [own_code.digest(name) for name in (config.model.encoder, config.model.aggregator)],
         "seed": config.seed,
         "clips": [clips.chunks.clip_ids, clips.chunks.speakers, clips.chunks.channels],
         "learnt": [clips.kind, clips.classes],

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from avpretext.flow.provenance import provenance
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training.predictions import Prediction
-from avpretext.training.predictions import Run as Run
+from avpretext.training.predictions import Prediction, Run
 
 FOLDER = "runs"
 """Of the runs, beside the results; removed with the last of them."""

@@ -106,10 +106,10 @@ class LabelledFolds(NamedTuple):
             for name, run in runs
             for row in self.rows(name, run)
         ]
-        shards.write_table(output / "predictions.parquet", predictions, schema_of("finetune.predictions"), made_by)
+        shards.write_table(output / "predictions.parquet", predictions, schema_of(f"{stage}.predictions"), made_by)
         history = [
             {"initialisation": name, "fold": run.fold, "seed": run.seed, **row._asdict()}
             for name, run in runs
             for row in run.history
         ]
-        shards.write_table(output / "history.parquet", history, schema_of("finetune.history"), made_by)
+        shards.write_table(output / "history.parquet", history, schema_of(f"{stage}.history"), made_by)

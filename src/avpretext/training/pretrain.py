@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avpretext import shards
+from avpretext import own_code, shards
 from avpretext.config import Config, PretrainOptions
 from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
@@ -45,7 +45,7 @@ def run(
     tasks: Sequence[str],
     features: Mapping[str, Mapping[str, Sequence[Path]]],
     index: Mapping[str, Sequence[Path]],
-    labels: Mapping[str, Mapping[str, Path]],
+    labels: Mapping[str, Mapping[str, Path]] | None,
     config: Config,
     output: Path,
     threads: int,
@@ -65,7 +65,7 @@ def run(
     index
         The shards of each corpus.
     labels
-        corpus: task: table of pseudo-labels; a corpus without it has no labels of the task.
+        corpus: task: table of pseudo-labels; a corpus without it has no labels of the task. None: clusters alone.
     config
         Read: `seed`, `chunks`, `model`, `pretrain`.
     output
@@ -76,8 +76,9 @@ def run(
     torch.set_num_threads(1)
     output.mkdir(parents=True, exist_ok=True)
     chunks = read_chunks(features, index, config)
-    classes = read_classes(tasks, labels, config.pretrain)
-    targets = read_targets(chunks, tasks, labels, classes, config.pretrain)
+    tables = labels or {}
+    classes = read_classes(tasks, tables, config.pretrain)
+    targets = read_targets(chunks, tasks, tables, classes, config.pretrain)
 
     def once(job: _Job) -> list[HistoryRow]:
         return _run_once(chunks, targets, classes, config, output / str(job.seed), job)
@@ -154,7 +155,9 @@ def _run_once(
             labels.renew(state)
 
     arrays = [chunks.steps, chunks.mask, *(array for target in targets.values() for array in target)]
-    unfinished = UnfinishedRun(folder / RESUME, fingerprint("pretrain", metadata, arrays), share=math.inf)
+    code = [own_code.digest(name) for name in (config.model.encoder, config.model.aggregator)]
+    key = fingerprint("pretrain", {**metadata, "code": code}, arrays)
+    unfinished = UnfinishedRun(folder / RESUME, key, share=math.inf)
     unfinished.restore(unpack)
     renew()
     keep = kept(classes, options)
