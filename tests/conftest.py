@@ -50,7 +50,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
     of_all = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
     def made(name: str, fill: Callable[[Path], object]) -> Path:
-        folder = of_all / f"{name}, made once"
+        folder = of_all / f"{name}-made-once"
         with (of_all / f"{name}.lock").open("wb") as lock:
             locks.hold(lock, wait=True)
             if not folder.exists():
