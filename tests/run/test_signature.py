@@ -23,7 +23,7 @@ def with_options(**content: Any) -> Config:
 @pytest.mark.parametrize(
     ("change", "touched"),
     [
-        ({"labels": {"emotion": {"min_score": 0.5}}}, {"labels_emotion"}),
+        ({"labels": {"emotion": {"min_confidence": 0.5}}}, {"labels_emotion"}),
         ({"split": {"fps": 30}}, {"split", "watch", "export", "orofacial_system"}),
         ({"split": {"height": 240}}, {"split", "watch"}),
         ({"split": {"keep_frames": True}}, set()),

@@ -24,6 +24,7 @@ from avpretext.errors import UserError
 from avpretext.action_units import backends, from_frames
 from avpretext.options.base import places
 from avpretext.run.plan import ABLATION_TABLES, Plan
+from avpretext.labels.emotion_table import own_table
 from avpretext.orofacial.orofacial_plan import SHOWN, OrofacialPlan
 from avpretext.run.recipes import RESULTS
 from avpretext.flow.artefacts import STAGES

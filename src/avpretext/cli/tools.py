@@ -135,6 +135,26 @@ def predict(
     raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads) else 0)
 
 
+@app.command("fit-emotions", rich_help_panel=TOOL)
+def fit_emotions(
+    corpora: Annotated[list[str], typer.Argument(help="Corpora of the configuration, whose action units are there.")],
+    output: Annotated[Path, typer.Option(help="Table to write, e.g. emotions.yaml; beside it a page of results, .md.")],
+    neutral: Annotated[str, typer.Option(help="Label of the neutral class.")] = "NEU",
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet with clip_id and label; else the labels of the corpus.")
+    ] = None,
+    config: ConfigFile = CONFIG,
+) -> None:
+    """Fit a table of emotions (`labels.emotion.table`) to faces whose emotion is known; judge it on other people."""
+    from avpretext.labels import emotion_fit
+
+    settings = load(config)
+    unknown = [name for name in corpora if name not in settings.corpora]
+    if unknown:
+        raise UserError(f"{config}: no corpus {unknown[0]!r}; it has {', '.join(settings.corpora)}")
+    emotion_fit.run(settings, corpora, output, neutral, labels)
+
+
 @app.command("compare-aus", rich_help_panel=TOOL)
 def compare_aus(
     first: Annotated[str, typer.Argument(help="Action units: a folder of shards, FOLDER@COUNT, or a file.")],

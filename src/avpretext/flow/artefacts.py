@@ -85,16 +85,15 @@ def _labels_of(task: Task) -> Stage:
         columns = "clip_id chunk start_s end_s value label confidence threshold"
         own = {"label": Column("int8", "1 high, 0 low; null: in the dead zone, or not measured"), **value}
     else:
-        columns = "clip_id outcome label value confidence score_*"
+        columns = " ".join(["clip_id outcome label value confidence", *task.columns, "score_*"])
         own = {
             "outcome": Column(
-                S, "`labelled`, `none` (no class scored enough), `ambiguous` (two scored alike), `unmeasured`"
+                S, "`labelled`, `none` (no class is probable), `ambiguous` (two are alike), `unmeasured`"
             ),
             "label": Column(S, f"the {task.name}; null unless `labelled`"),
-            "confidence": Column(
-                F, "how far the best is ahead of the second, and of the least score that counts", "0..1"
-            ),
-            "score_*": Column(F, f"score of each {task.name} of the table", "0..1"),
+            "confidence": Column(F, "probability of the label", "0..1"),
+            "score_*": Column(F, f"probability of each {task.name} of the table; null: not to be told", "0..1"),
+            **task.columns,
             **value,
         }  # fmt: skip
     options = (f"labels.{task.name}", *(("chunks",) if task.unit == "chunk" else ()))
@@ -214,16 +213,21 @@ _ROWS = (
         ("motion",),
     ),
     Stage(
-        "neutral", "avpretext.action_units.neutral", 2, "Estimate each speaker's resting face.",
+        "neutral", "avpretext.action_units.neutral", 3, "Estimate each speaker's resting face.",
         {"": Artefact(
-            "{corpus}/neutral/all.parquet", "person and measure", "group measure location spread frames",
+            "{corpus}/neutral/all.parquet", "person and measure",
+            "group measure location spread frames source seconds trust",
             {"measure": Column(S, "a blendshape or a distance of landmarks; see action-units.md"),
              "location": Column(D, "its value in the resting face", "the measure's"),
-             "spread": Column(D, "how it scatters around that", "the measure's")})},
-        ("action_units.calibration",),
+             "spread": Column(D, "how it scatters around that", "the measure's"),
+             "source": Column(S, "what the face rests on: speaker, neutral clips; of the group without a name, which"
+                              " stands for unknown people: corpus, people"),
+             "seconds": Column(D, "how long that face was seen", "seconds"),
+             "trust": Column(D, "mean weight of the person's own face beside that of people", "0..1")})},
+        ("action_units.calibration", "action_units.neutral_labels", "action_units.neutral_clips"),
     ),
     Stage(
-        "action_units", "avpretext.action_units.backends", 4,
+        "action_units", "avpretext.action_units.backends", 5,
         "Measure action unit intensities, by the backend that the configuration names.",
         {"": Artefact("{corpus}/action_units/{shard}.parquet", "video frame", "clip_id frame time_s AU*")},
         ("action_units",),

@@ -39,7 +39,7 @@ def emotion(clip: Clip) -> str:
     true = f"; true: {known}" if known else ""
     if row["label"] is None:
         return f"none, {WHY_NONE.get(row['outcome'], row['outcome'])}{true}"
-    units = ", ".join(entry.replace("|", " or ") for entry in clip.required)
+    units = ", ".join(entry.replace("|", " or ") for entry in clip.shown)
     shown = f", by {units}" if units else ""
     return f"{row['label']}{shown}, confidence {row['confidence']:.2f}{true}"
 

@@ -108,8 +108,16 @@ class ActionUnitOptions(Options):
     )
     calibration: Literal["speaker", "clip", "none"] = Field(
         "speaker",
-        description="blendshapes: resting face of the speaker (of the clip if unknown), of the clip, or a typical"
-        " one (none)",
+        description="blendshapes: resting face of the speaker (of the clip if unknown), of the clip, both blended"
+        " with the corpus's, or a typical one (none)",
+    )
+    neutral_labels: bool = Field(
+        False,
+        description="true: clips that the corpus labels neutral are the speaker's resting face; a label of the corpus"
+        " then enters the pseudo-labels",
+    )
+    neutral_clips: Annotated[str | None, Location()] = Field(
+        None, description="the same for the clips that a CSV or Parquet file lists in its column clip_id"
     )
     imports: Annotated[str | None, Location(watched=True, only=(".csv",))] = Field(
         None, description="import: folder of OpenFace 2 or py-feat CSV files, one per clip, with the clip's name"

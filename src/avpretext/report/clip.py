@@ -51,6 +51,10 @@ class PreviewFrame(NamedTuple):
     path: str
 
 
+MOST_SHOWN = 4
+"""So many action units are named as what shows an emotion."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """A clip; its files are read when they are asked for, and what is missing is empty.
@@ -158,15 +162,15 @@ class Clip:
         return emotion_table(self.run, self.corpus)
 
     @property
-    def required(self) -> list[str]:
-        """What the emotion that it is labelled with requires: an action unit each, or several joined by `|`."""
+    def shown(self) -> list[str]:
+        """What the emotion that it is labelled with shows: an action unit each, or several joined by `|`."""
         label = (self.emotion or {}).get("label")
-        return self.table.emotions[label].required if self.table is not None and label in self.table.emotions else []
+        return self.table.shown_by(label)[:MOST_SHOWN] if self.table is not None and label else []
 
     @property
     def prototype(self) -> list[str]:
-        """The action units that its emotion label is read off."""
-        return [unit for entry in self.required for unit in entry.split("|")]
+        """The action units that its emotion label is read off most."""
+        return [unit for entry in self.shown for unit in entry.split("|")]
 
     @cached_property
     def peaks(self) -> dict[str, float]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.columns import ACTION_UNITS
-from avpretext.labels.emotion_table import EmotionTable, scores
+from avpretext.labels.emotion_table import EmotionTable
 from avpretext.report.clip import Clip, as_text, strongest
 
 PICTURES = 3
@@ -88,11 +88,11 @@ def apex(table: EmotionTable | None, label: str, units: NDArray[np.float64]) -> 
     table
         What shows which emotion; None: not known.
     label
-        The emotion; one that the table has no prototype for is shown best by the calmest frame.
+        The emotion; the neutral class is shown best by the calmest frame.
     units
         Shape (F, 20): the action units of the frames; NaN: not known.
     """
     if table is None or label not in table.emotions:
         return int(np.nan_to_num(units, nan=1.0).sum(axis=1).argmin())
-    fits = scores(table, units)[:, list(table.emotions).index(label)]
-    return int(np.nan_to_num(fits, nan=-1.0).argmax())
+    fits = table.model.log_odds(units)[:, list(table.emotions).index(label)]
+    return int(np.where(np.isfinite(fits), fits, -np.inf).argmax())

@@ -258,9 +258,9 @@ class Plan:
         return [*learnt, *(copy for name in learnt for copy in self.copies(stage, name))]
 
     def _calibrates(self) -> bool:
-        """Tell whether action units are measured from each speaker's resting face."""
+        """Tell whether action units are measured from a resting face that the corpus shows."""
         options = self.config.action_units
-        return "neutral" in backends.needs(options.backend) and options.calibration == "speaker"
+        return "neutral" in backends.needs(options.backend) and options.calibration != "none"
 
     def action_unit_inputs(self, corpus: str, shard: str) -> dict[str, str]:
         """Return what the action units of a shard are measured from, by the name of the command's option."""
@@ -269,6 +269,17 @@ class Plan:
             name: self.layout.path(places[name], corpus=corpus, shard=shard)
             for name in backends.needs(self.config.action_units.backend)
             if name in places and (name != "neutral" or self._calibrates())
+        }
+
+    def emotion_inputs(self, corpus: str) -> dict[str, str | list[str]]:
+        """Return what the emotion labels of a corpus are made from, by the name of the command's option."""
+        units = {"action_units": self.shards(corpus, "action_units")}
+        if not self._calibrates():
+            return {**units}
+        return {
+            **units,
+            "index": self.shards(corpus, self.clips(corpus)),
+            "neutral": self.layout.path("neutral", corpus=corpus),
         }
 
     def imported_action_units(self) -> str | None:
