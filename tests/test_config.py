@@ -33,7 +33,7 @@ def parsed(**content: Any) -> Config:
         ({"corpora": {}}, "at least one corpus"),
         (
             {"corpora": {"mine": {**CORPUS, "video": False}}, "pretrain": {"task_sets": [["emotion"]]}},
-            "emotion needs a corpus with `use: [pretrain]` and video",
+            "emotion needs a corpus with `use: [pretrain]`, video and sound",
         ),
         ({"corpora": {"tables": CORPUS}}, "corpora.tables"),
         ({"corpora": {"mine": {**CORPUS, "protocol": {"name": "cross_corpus"}}}}, "cross_corpus needs `train`"),

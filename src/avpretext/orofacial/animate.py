@@ -1,11 +1,9 @@
 """A mouth from any speech: a film of it, and blendshapes for an animator's rig."""
 
-import io
 import tempfile
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
@@ -79,8 +77,7 @@ def listen(source: Path, model: OrofacialModel) -> Samples:
         decoded = decode(source, ffmpeg.program(options.ffmpeg), options, False, Path(folder))
         if not isinstance(decoded, Decoded):
             raise UserError(f"{source}: {REASONS[decoded.reason]} ({decoded.detail}); expected a file with speech")
-        sound: Samples = soundfile.read(io.BytesIO(decoded.flac), dtype="int16")[0]
-    return sound
+        return decoded.sound()
 
 
 def animated(model: OrofacialModel, sound: Samples, where: str) -> Said:
