@@ -119,7 +119,7 @@ _ROWS = (
               "mtime_ns": Column(L, "when the file was changed", "ns"),
               "reason": Column(S, "why it is refused; null: it is a clip")})},
         _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers", "speaker_folder"),
-        refuses=True,
+        _of_corpus("audio"), refuses=True,
     ),
     Stage(
         "segment", "avpretext.segment.cut", 5,
