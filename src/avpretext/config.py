@@ -350,6 +350,10 @@ class Config(Options):
                         f"corpora.{name}.protocol.train: {other!r} is no other corpus of the configuration"
                         f"{nearest(other, [one for one in self.corpora if one != name])}"
                     )
+                if not self.corpora[other].audio:
+                    raise ValueError(
+                        f"corpora.{name}.protocol.train: {other} has audio: false, and fine-tuning learns from speech"
+                    )
         return self
 
     def used_for(self, use: str) -> list[str]:
