@@ -57,7 +57,7 @@ rule features:
 
 rule visemes:
     input:
-        [PLAN.shards(corpus, "phones") for corpus in WITH_AUDIO],
+        lambda wildcards: asked(PLAN.phones),
         path("phone_scores") if CONFIG.with_truth() else [],
     localrule: True
 

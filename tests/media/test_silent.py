@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from avpretext.config import MediaOptions
+from avpretext.errors import UserError
 from avpretext.media import split
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.stretches import WHOLE, Stretch
@@ -102,3 +103,5 @@ def test_the_shard_lists_silent_clips_without_a_sound(flash_and_beep, make, corp
     without = ["content", "audio", "mix", "clipped", "fingerprint"]
     assert clips.select(without).null_count().row(0) == (2,) * len(without)
     assert shards.read(paths[3], ["clip_id", "frame"]).height == 150
+    with pytest.raises(UserError, match="name their shard by --frames"):
+        split.run(paths[0], Path(corpus.path), options, paths[2], None, paths[4], sound="ignored")

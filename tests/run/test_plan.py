@@ -101,6 +101,11 @@ def test_silent_clips_are_labelled_and_no_training_reads_them() -> None:
     assert not {"speech", "log_mel", "functionals"} & stages
     assert "speech" not in asked.refusing("mute")
     assert asked.heard("deepemocluster", "talk") == ["talk"]
+    assert asked.phones() == ["r/talk/phones/0000.parquet"]
+    with pytest.raises(UserError, match="phones: no corpus has sound that is read"):
+        plan(mute={**talk, "audio": False}).phones()
+    with pytest.raises(UserError, match=r"corpora\.mute\.audio: false: .* set use: \[pretrain\]"):
+        plan(mute={"path": "p", "use": [], "audio": False})
 
 
 def test_features_that_no_corpus_has_are_named() -> None:

@@ -12,7 +12,7 @@ def sentences(config: Config) -> list[str]:
     >>> sentences(parse({"corpora": {"mine": mine}}))[1]
     'No model is pre-trained: no corpus of `use: [pretrain]` has sound that is read.'
     """
-    found = [_sentence(config, name) for name, corpus in config.corpora.items() if not corpus.audio]
+    found = [_sentence(config, name) for name in config.used_for("pretrain") if not config.corpora[name].audio]
     if found and not config.heard_for_pretraining():
         found.append("No model is pre-trained: no corpus of `use: [pretrain]` has sound that is read.")
     return found

@@ -15,6 +15,7 @@ import pyarrow as pa
 from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
+from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import MEDIA, arrow_type
 from avpretext.flow.provenance import provenance
@@ -76,7 +77,15 @@ def run(
         Gets the frames, which are then not stored.
     sound
         `ignored`: of a corpus with `audio: false`, whose files need no sound; a clip is as long as its pictures.
+
+    Raises
+    ------
+    UserError
+        Neither sound nor frames are asked for.
     """
+    video = frames is not None or watcher is not None
+    if sound == "ignored" and not video:
+        raise UserError("split: --sound ignored leaves frames alone to be read: name their shard by --frames")
     program = ffmpeg.program(options.ffmpeg)
     made_by = provenance("split", options.model_dump(), ffmpeg=ffmpeg.version(program))
     clips = shards.read(index).sort("clip_id").to_dicts()
@@ -87,7 +96,6 @@ def run(
         source = Path(folder) / clip["path"]
         stretch = Stretch(clip["start_s"] or 0.0, clip["end_s"])
         look = partial(_watched, watcher, clip["clip_id"], options.fps) if watcher else None
-        video = frames is not None or watcher is not None
         return decode(source, program, options, video, Path(audio).parent, stretch, look, sound == "read")
 
     label = label_of("watch" if watcher else "split", index)

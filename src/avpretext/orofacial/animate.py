@@ -76,7 +76,8 @@ def listen(source: Path, model: OrofacialModel) -> Samples:
     with tempfile.TemporaryDirectory(prefix="avpretext-") as folder:
         decoded = decode(source, ffmpeg.program(options.ffmpeg), options, False, Path(folder))
         if not isinstance(decoded, Decoded):
-            raise UserError(f"{source}: {REASONS[decoded.reason]} ({decoded.detail}); expected a file with speech")
+            why = REASONS[decoded.reason].partition(";")[0]
+            raise UserError(f"{source}: {why} ({decoded.detail}); expected a file with speech")
         return decoded.sound()
 
 

@@ -18,7 +18,7 @@ from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.paths import Layout, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
 from avpretext.run.imports import fingerprint_of
-from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings
+from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings, check_silent
 from avpretext.systems import BEST, SCRATCH, ensembles_of
 
 TABLES = (
@@ -67,6 +67,7 @@ class Plan:
         check_penalty(config, self.settings, self.ablated)
         check_ensembles(config)
         check_pretrainings(config)
+        check_silent(config)
 
     def _ablated_of(self, corpus: CorpusOptions) -> dict[str, Setting]:
         """Return the settings of a corpus that the ablation looks at."""
@@ -288,6 +289,19 @@ class Plan:
         truth = [str(Path(options.truth) / "phonemes.parquet")] if options.truth and phones.backend == "truth" else []
         own = [file for file in (phones.dictionary, phones.visemes) if file is not None]
         return [*map(str, tables), *truth, *own]
+
+    def phones(self) -> list[str]:
+        """Return the phones of every corpus that is heard.
+
+        Raises
+        ------
+        UserError
+            There is none.
+        """
+        heard = [name for name, corpus in self.config.corpora.items() if corpus.audio]
+        if not heard:
+            raise UserError("phones: no corpus has sound that is read: each has audio: false")
+        return [shard for name in heard for shard in self.shards(name, "phones")]
 
     def imported_phones(self) -> str | None:
         """Return what changes when a file of imported phones is added, replaced or removed; None without any."""
