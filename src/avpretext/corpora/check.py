@@ -17,13 +17,10 @@ from avpretext.corpora.facts import Comparison, CorpusCheck, FoldFacts, TargetFa
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
 from avpretext.corpora.headers import (
-    FileHeader,
     Lengths,
     duration,
-    have_no_sound,
     lengths_of,
     read_headers,
-    refuse_by_header,
     spread,
 )
 from avpretext.corpora.leaks import equal_names
@@ -32,17 +29,14 @@ from avpretext.corpora.overview import Overview
 from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
 from avpretext.corpora.readers import reader_of
+from avpretext.corpora.refused import refused
 from avpretext.corpora.scan import ClipFile, leads_outside, media_files, scan
 from avpretext.corpora.settings import split_target, targets_of
 from avpretext.errors import UserError
-from avpretext.refusal import REASONS, Refusal
 
 SAMPLE = 2000
 HOURS_TOLERANCE = 0.05
 """Publications round, and count pauses or not: hours differ only from 5 % on."""
-
-EXPECTED = frozenset({"known_broken"})
-"""Reasons that a whole and sound copy has too."""
 
 NO_PARTITION = "(none)"
 _SEED = 1
@@ -128,7 +122,7 @@ def check(
         shared_speakers=_shared_speakers(partitions, index),
         comparisons=comparisons,
         findings=(
-            *_refused(files, clips, opened, options),
+            *refused(files, clips, opened, options),
             *counted("leads_outside", "links lead out of the corpus folder", linked),
             *counted("no_speaker", "nothing tells who speaks", nobody),
             *_of_names(options, reader, [file.path for file in files], index, known, chosen, partitions),
@@ -301,36 +295,6 @@ def _hours(lengths: Lengths, here: float, published: float, whole: bool) -> Comp
     wrong = whole and abs(here - published) > max(HOURS_TOLERANCE * published, lengths.margin_hours or 0.0)
     about = "" if lengths.margin_hours is None else "about "
     return Comparison("hours", here, published, f"{about}{duration(here)} of {duration(published)} published", wrong)
-
-
-def _refused(
-    files: Sequence[ClipFile], clips: Clips, opened: Mapping[str, FileHeader | Refusal], options: CorpusOptions
-) -> list[Finding]:
-    """Return what is or will be refused, the most frequent reason first: by the scan, then by headers."""
-    scanned = [(file.path, file.refusal) for file in files]
-    silent = options.audio and options.video and have_no_sound(opened.values())
-    heard = options.audio and not silent
-    declared = [(path, refuse_by_header(header, clips[path], options.video, heard)) for path, header in opened.items()]
-    sampled = f" (of {len(opened):,} files opened, of {len(clips):,}; --headers all opens every one)"
-    looked_at = sampled if len(opened) < len(clips) else ""
-    none = [path for (path, refusal) in declared if refusal is None] if silent else []
-    return [
-        *_by_reason(scanned, ""),
-        *counted("no_sound", f"no file has an audio stream: all will be refused{looked_at}", none, wrong=True),
-        *_by_reason(declared, looked_at),
-    ]
-
-
-def _by_reason(refused: Iterable[tuple[str, Refusal | None]], looked_at: str) -> list[Finding]:
-    of_reason = defaultdict(list)
-    for path, refusal in refused:
-        if refusal is not None:
-            of_reason[refusal.reason].append(f"{path} ({refusal.detail})" if refusal.detail else path)
-    return [
-        finding
-        for reason, seen in sorted(of_reason.items(), key=lambda entry: (-len(entry[1]), entry[0]))
-        for finding in counted(reason, REASONS[reason] + looked_at, seen, reason not in EXPECTED)
-    ]
 
 
 def _of_names(
