@@ -33,7 +33,7 @@ from avpretext import shards
 from avpretext.action_units.expressions import strength
 from avpretext.config import LandmarkOptions, MediaOptions
 from avpretext.face import landmarks
-from avpretext.face.tracker import quiet_stderr
+from avpretext.face.landmarker import quiet_stderr
 from avpretext.flow.artefacts import schema_of
 
 Images = list[list[bytes]]
