@@ -92,8 +92,8 @@ def larger_frames_help(height: int, width: int) -> bool:
     >>> larger_frames_help(480, 854), larger_frames_help(360, 480)
     (False, True)
     """
-    twice = smallest_face(2 * height, 2 * width, tiles=True) / 2
-    return twice < 0.9 * smallest_face(height, width, tiles=True)
+    of_many_pixels = smallest_face(16 * height, 16 * width, tiles=True) / 16
+    return of_many_pixels < 0.9 * smallest_face(height, width, tiles=True)
 
 
 def tile_around(box: Floats, height: int, width: int) -> Tile | None:
