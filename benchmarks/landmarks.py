@@ -85,7 +85,7 @@ def write_shard(stored: Images, path: Path) -> Path:
 def ways_to_run(stored: Images, shard: Path, model: Path, folder: Path) -> dict[str, Callable[[], None]]:
     """Return what is compared."""
     decoded = [list(decode(clip)) for clip in stored]
-    options, one_face = LandmarkOptions(), LandmarkOptions(max_faces=1)
+    options, one_face, whole = LandmarkOptions(), LandmarkOptions(max_faces=1), LandmarkOptions(tiles=False)
     output, rejects, preview, thumbnails = (
         folder / f"{name}.parquet" for name in ("landmarks", "rejects", "preview", "thumbnails")
     )
@@ -98,6 +98,9 @@ def ways_to_run(stored: Images, shard: Path, model: Path, folder: Path) -> dict[
         ),
         "stage, one face": lambda: landmarks.run(
             shard, model, one_face, landmarks.Artefacts(output, rejects, preview, thumbnails, strength)
+        ),
+        "stage, without tiles": lambda: landmarks.run(
+            shard, model, whole, landmarks.Artefacts(output, rejects, preview, thumbnails, strength)
         ),
         "stage, without thumbnails": lambda: landmarks.run(
             shard, model, options, landmarks.Artefacts(output, rejects, preview)

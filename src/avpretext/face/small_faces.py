@@ -142,21 +142,24 @@ class SmallFaces:
         self._searched += 1
         if self._followed is None or time_s - self._seen_s > HOLD_S:
             self._tile = None
-            return self._search(image) if self._due(image, TILES_PER_FRAME) else []
+            return self.search(image) if self._due(image, TILES_PER_FRAME) else []
         near = self._near(image, self._followed)
-        return self._distinct(image, [*near, *self._search(image)]) if near and self._due(image, TILES_BESIDE) else near
+        return self._distinct(image, [*near, *self.search(image)]) if near and self._due(image, TILES_BESIDE) else near
 
-    def _due(self, image: Picture, per_frame: int) -> bool:
-        return self._searched * per_frame >= sum(map(len, tile_levels(*image.shape[:2])))
+    def search(self, image: Picture) -> list[Seen]:
+        """Return the faces in the largest tiles that show any, landmarks 0..1 of the frame.
 
-    def _search(self, image: Picture) -> list[Seen]:
-        """Return the faces in the largest tiles that show any; each must be found again in a tile around it."""
+        Each must be found again in a tile around it.
+        """
         self._searched = 0
         for tiles in tile_levels(*image.shape[:2]):
             seen = self._distinct(image, (face for tile in tiles for face in self._faces(image, tile)))
             if found := [again for face in seen if (again := self._confirm(image, face)) is not None]:
                 return found
         return []
+
+    def _due(self, image: Picture, per_frame: int) -> bool:
+        return self._searched * per_frame >= sum(map(len, tile_levels(*image.shape[:2])))
 
     def _confirm(self, image: Picture, face: Seen) -> Seen | None:
         box = _pixels(face, image)

@@ -122,7 +122,7 @@ _ROWS = (
         refuses=True,
     ),
     Stage(
-        "segment", "avpretext.segment.cut", 5,
+        "segment", "avpretext.segment.cut", 6,
         "Cut long recordings into clips: fixed windows, or where someone speaks and one face is seen.",
         {"": Artefact("{corpus}/segment/{shard}.parquet", "clip, whole files or cut from them", _CLIPS, _CLIPS_OWN),
          "rejects": _rejects("segment")},
