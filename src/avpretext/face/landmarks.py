@@ -39,7 +39,8 @@ BLOCK = 512
 WAITING = 4 * BLOCK
 """Rows of a clip that wait in memory until it has ended: of a minute and a half, 12 MB."""
 
-_LARGER_FRAMES = "where the video is taller, a larger split.height finds smaller ones"
+_LARGER_FRAMES = "a larger split.height finds smaller ones if the video is taller"
+_CROP = "for smaller ones crop the video"
 
 Picture = NDArray[np.uint8]
 
@@ -257,14 +258,15 @@ class ClipSeen:
 
 def faces_missed(seen: ClipSeen, options: LandmarkOptions) -> str:
     """Return what was looked for in a clip that is refused for want of a face, and which option finds more."""
-    parts = [f"a face in {seen.detected} of {seen.frames} frames", f"min_face_fraction = {options.min_face_fraction}"]
+    limit = f"landmarks.min_face_fraction = {options.min_face_fraction}"
+    parts = [f"a face in {seen.detected} of {seen.frames} frames", limit]
     if seen.size is not None:
         (height, width), least = seen.size, smallest_face(*seen.size, options.tiles)
-        parts.append(f"looked for faces from {least} pixels of height on, in frames of {width}x{height}")
+        parts.append(f"faces are found from {least} pixels ({least / height:.0%}) of the height on in {width}x{height}")
         if options.tiles:
-            parts.append(_LARGER_FRAMES if larger_frames_help(height, width) else "for smaller ones crop the video")
+            parts.append(_LARGER_FRAMES if larger_frames_help(height, width) else _CROP)
         elif (found := smallest_face(height, width, tiles=True)) < least:
-            parts.append(f"landmarks.tiles finds them from {found} pixels on")
+            parts.append(f"with landmarks.tiles from {found} pixels ({found / height:.0%}) on")
     return "; ".join(parts)
 
 
