@@ -73,7 +73,10 @@ def main() -> None:
 def head_of(video: Path, count: int, model: Path) -> tuple[list[Picture], Floats] | None:
     """Return the frames of a video and the box of its first face in pixels; None if there is none."""
     with av.open(str(video)) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in itertools.islice(container.decode(video=0), count)]
+        frames = [
+            np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
+            for frame in itertools.islice(container.decode(video=0), count)
+        ]
     with FaceTracker(model, 1, 0.5, tiles=True) as tracker:
         face = tracker.track(frames[0], 0.0)
     if face is None:

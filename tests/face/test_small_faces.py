@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from avpretext.config import LandmarkOptions
 from avpretext.face.landmarker import Landmarker, Seen
 from avpretext.face.landmarks import Artefacts, ClipSeen, LandmarkWriter, faces_missed
-from avpretext.face.small_faces import HOLD_S, TILES_PER_FRAME, larger_frames_help, smallest_face, tile_levels
+from avpretext.face.small_faces import (
+    HOLD_S,
+    TILES_PER_FRAME,
+    larger_frames_help,
+    smallest_face,
+    tile_around,
+    tile_levels,
+)
 from avpretext.face.tracker import Face, FaceTracker
 from avpretext.flow.artefacts import landmarks_schema
 
@@ -184,6 +191,27 @@ def test_threads_do_not_matter(face_model: Path, portrait: Picture, tmp_path: Pa
         return files.landmarks.read_bytes()
 
     assert rows(1, 1) == rows(3, 2)
+
+
+@pytest.mark.parametrize("box", [(0, 0, 20, 30), (800, 440, 854, 480), (300, 100, 500, 400), (-10, 200, 60, 300)])
+def test_the_tile_around_a_face_holds_it_and_is_clearly_smaller_than_the_frame(box: tuple[int, ...]) -> None:
+    tile = tile_around(np.array(box, np.float32), *SIZE)
+    assert tile is not None
+    assert 1.25 * max(tile.width, tile.height) <= SIZE[1]
+    assert tile.left <= max(box[0], 0) < box[2] <= tile.left + tile.width <= SIZE[1]
+    assert tile.top <= max(box[1], 0) < box[3] <= tile.top + tile.height <= SIZE[0]
+
+
+def test_a_face_that_fills_the_frame_has_no_tile() -> None:
+    assert tile_around(np.array([20, 20, 200, 230], np.float32), 256, 256) is None
+
+
+def test_a_picture_may_be_a_part_of_another(face_model: Path, portrait: Picture) -> None:
+    wide = np.hstack([portrait, portrait])
+    whole, part = tracked(face_model, [portrait]), tracked(face_model, [wide[:, :240]])
+    assert whole[0] is not None
+    assert part[0] is not None
+    assert part[0].landmarks.tobytes() == whole[0].landmarks.tobytes()
 
 
 def missed(size: tuple[int, int] | None, **options: bool) -> str:

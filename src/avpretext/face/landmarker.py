@@ -89,8 +89,8 @@ class Landmarker:
         self._landmarker.close()
 
     def see(self, image: Picture, time_ms: int = 0) -> list[Seen]:
-        """Return the faces in a picture (RGB, shape (height, width, 3), contiguous); the time is that of a frame."""
-        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)
+        """Return the faces in a picture (RGB, shape (height, width, 3)); the time is that of a frame."""
+        picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image))
         with ExitStack() as stack:
             if self._loud:  # each of its networks logs once, when it first runs
                 stack.enter_context(quiet_stderr())

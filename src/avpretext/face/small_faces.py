@@ -28,8 +28,8 @@ LEAST_GAIN = 1.25
 CONFIDENCE = 0.7
 """Minimum detection confidence in tiles: at .5, 7 of 108 pictures without faces show one; at .7, none."""
 
-FACE_HEIGHTS = 3.0
-"""Size of the tile around a face."""
+FACE_HEIGHTS = (1.5, 3.0)
+"""Size of the tile around a face: minimum, and where the frame has room."""
 
 HOLD_S = 1.0
 """A face followed until then is looked for in its place alone for so long, so that nobody else takes over."""
@@ -98,8 +98,9 @@ def larger_frames_help(height: int, width: int) -> bool:
 
 def tile_around(box: Floats, height: int, width: int) -> Tile | None:
     """Return the tile around a face (left, top, right, bottom in pixels); None where it would be nearly the frame."""
-    size = ceil(max(FACE_HEIGHTS * (box[3] - box[1]), 8))
-    if size * LEAST_GAIN > max(height, width):
+    least, best = (ceil(max(heights * (box[3] - box[1]), 8)) for heights in FACE_HEIGHTS)
+    size = min(best, int(max(height, width) / LEAST_GAIN))
+    if size < least:
         return None
     wide, high = min(size, width), min(size, height)
     x, y = (box[0] + box[2]) / 2 - wide / 2, (box[1] + box[3]) / 2 - high / 2
@@ -187,7 +188,7 @@ class SmallFaces:
         part = image[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
         scale = np.array([tile.width / width, tile.height / height, tile.width / width], dtype=np.float32)
         shift = np.array([tile.left / width, tile.top / height, 0], dtype=np.float32)
-        faces = self._landmarker.see(np.ascontiguousarray(part))
+        faces = self._landmarker.see(part)
         return [Seen(face.landmarks * scale + shift, face.blendshapes) for face in faces]
 
     def _distinct(self, image: Picture, faces: Iterable[Seen]) -> list[Seen]:
