@@ -54,8 +54,7 @@ def main() -> None:
         best = dict.fromkeys(ways, 0.0)
         for _ in range(arguments.repeats):
             for name, run in ways.items():
-                with quiet_stderr():
-                    best[name] = max(best[name], rate(run, sum(map(len, stored))))
+                best[name] = max(best[name], rate(run, sum(map(len, stored))))
     report(best, stored)
 
 
@@ -125,7 +124,7 @@ def bare(clips: Decoded | Iterator[Iterator[NDArray[np.uint8]]], model: Path, fa
         output_face_blendshapes=True,
     )
     for clip in clips:
-        with FaceLandmarker.create_from_options(options) as landmarker:
+        with quiet_stderr(), FaceLandmarker.create_from_options(options) as landmarker:
             for frame, image in enumerate(clip):
                 picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)
                 landmarker.detect_for_video(picture, frame * 40)
