@@ -121,7 +121,7 @@ _ROWS = (
         _of_corpus("audio"), refuses=True,
     ),
     Stage(
-        "segment", "avpretext.segment.cut", 5,
+        "segment", "avpretext.segment.cut", 6,
         "Cut long recordings into clips: fixed windows, or where someone speaks and one face is seen.",
         {"": Artefact("{corpus}/segment/{shard}.parquet", "clip, whole files or cut from them", _CLIPS, _CLIPS_OWN),
          "rejects": _rejects("segment")},
@@ -183,12 +183,12 @@ _ROWS = (
         {"": Artefact("tables/phone_scores.csv", "measure of the phones of a corpus")}, ("*",),
     ),
     Stage(
-        "landmarks", "avpretext.face.landmarks", 2, "Track the face with MediaPipe: landmarks, blendshapes, head pose.",
+        "landmarks", "avpretext.face.landmarks", 3, "Track the face with MediaPipe: landmarks, blendshapes, head pose.",
         {"": Artefact(
             "{corpus}/landmarks/{shard}.parquet", "video frame",
             "clip_id frame time_s detected faces landmarks blendshapes pitch_deg yaw_deg roll_deg width height",
             {"detected": Column(BOOL, "true where a face was found; what is measured of it is null elsewhere"),
-             "faces": Column("int16", "how many faces were seen", "count"),
+             "faces": Column("int16", "how many faces were seen, in the frame or in the tile of the face", "count"),
              "landmarks": Column(
                  "float[1434]", "x, y, z of each point in turn: 478 of MediaPipe, or dlib's 68", "pixels"),
              "blendshapes": Column("float[52]", "52 of ARKit, in MediaPipe's order", "0..1"),
