@@ -21,8 +21,8 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.orofacial import phone_scores as scoring
 from avpretext.orofacial import phones
 from avpretext.orofacial.phone_aligner import SILENT, Dictionary, refuse
+from avpretext.orofacial.phone_files import IPA, phones_of
 from avpretext.orofacial.phone_intervals import Interval, clip_confidence, covering
-from avpretext.orofacial.phone_labels import IPA, phones_of
 from avpretext.orofacial.visemes import PHONES
 from avpretext.refusal import Refusal
 

@@ -13,7 +13,7 @@ from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.evaluation import formats, intervals
 from avpretext.evaluation.formats import decimal, probability
-from avpretext.evaluation.scores import PERMUTATIONS, RESAMPLES, Rows, Scored, known
+from avpretext.evaluation.scores import PERMUTATIONS, RESAMPLES, Rows, Scored, corrected, known
 from avpretext.face.landmark_shards import vectors
 from avpretext.face.points import OROFACIAL_POINTS
 from avpretext.flow.paths import Layout
@@ -121,7 +121,7 @@ def points_of(column: Any) -> Floats:
 def _emotions(path: Path) -> dict[tuple[str, str, int], tuple[str | None, str | None]]:
     """Return the true and the predicted emotion of each clip of each seed."""
     rows = shards.read(path, ["corpus", "clip_id", "seed", "emotion", "predicted"])
-    return {(corpus, clip_id, seed): (true, said) for corpus, clip_id, seed, true, said in rows.iter_rows()}
+    return {row[:3]: row[3:] for row in rows.iter_rows()}
 
 
 def metric_rows(scored: Sequence[Scored], sums: ClipSums, config: Config) -> Rows:
@@ -157,11 +157,7 @@ def comparison_rows(scored: Sequence[Scored], sums: ClipSums, config: Config) ->
     rows: Rows = []
     for measure, statistic in sums.measures().items():
         if measure in COMPARED:
-            family = [_compared(*pair, statistic, config) | {"measure": measure} for pair in pairs]
-            corrected = intervals.holm([row["p"] for row in family])
-            for row, value in zip(family, corrected, strict=True):
-                row |= {"p": known(row["p"]), "p_holm": known(value)}
-            rows += family
+            rows += corrected([_compared(*pair, statistic, config) | {"measure": measure} for pair in pairs], "p")
     return [row for row in rows if row["difference"] is not None]
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -103,10 +102,9 @@ def true_intervals(rows: pl.DataFrame, duration_s: float) -> pl.DataFrame:
     """Return the true phonemes of a clip as intervals that cover it: `start_s`, `end_s`, `phone`."""
     intervals = to_phones(Label(*row) for row in rows.select("start_s", "end_s", "phoneme").iter_rows())
     if isinstance(intervals, Refusal):
-        raise ValueError(f"the truth has phonemes that orofacial/phone_labels.py lacks: {intervals.detail}")
+        raise ValueError(f"the truth has phonemes that orofacial/phone_labels.yaml lacks: {intervals.detail}")
     covered = covering(intervals, duration_s)
-    columns: dict[str, Any] = {name: [getattr(one, name) for one in covered] for name in ("start_s", "end_s", "phone")}
-    return pl.DataFrame(columns)
+    return pl.DataFrame([one[:3] for one in covered], ["start_s", "end_s", "phone"], orient="row")
 
 
 def boundary_errors(measured: pl.DataFrame, known: pl.DataFrame) -> NDArray[np.float64]:

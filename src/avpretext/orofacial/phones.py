@@ -24,9 +24,8 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.orofacial import phone_files, visemes
 from avpretext.orofacial.phone_aligner import Dictionary, Word, align, recognise
-from avpretext.orofacial.phone_files import Label
+from avpretext.orofacial.phone_files import SILENCES, Label
 from avpretext.orofacial.phone_intervals import Interval, clip_confidence, covering
-from avpretext.orofacial.phone_labels import SILENCES
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 from avpretext.sound.audio_shards import EncodedClip, read_clips
