@@ -14,7 +14,7 @@ from scipy.signal import resample_poly
 from avpretext import shards
 from avpretext.config import CorpusOptions, PhoneOptions
 from avpretext.demo import voice
-from avpretext.demo.sentences import EVERYDAY
+from avpretext.demo.corpus import EVERYDAY
 from avpretext.demo.speakers import ACCENTS
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of

@@ -144,9 +144,10 @@ def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
     span = speech_span(signal, below_db, options.fps, options.min_duration_s)
     flac, samples, content = encode_flac([signal[span.start : span.stop]])
     skipped, kept = clip.frame_bytes[: span.first], clip.frame_bytes[span.first : span.last]
+    video_s = None if clip.video_s is None else len(kept) / options.fps
     return replace(
-        clip, flac=flac, samples=samples, content=content, frame_bytes=kept, skipped_bytes=sum(skipped)
-    )  # fmt: skip
+        clip, flac=flac, samples=samples, content=content, frame_bytes=kept, skipped_bytes=sum(skipped), video_s=video_s
+    )
 
 
 class _Frames:

@@ -30,7 +30,6 @@ from avpretext.media.voice_activity import BLOCK_SAMPLES, MODEL, VoiceActivity, 
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 from avpretext.segment import rules
-from avpretext.segment.face_count import count_faces
 from avpretext.writing import label_of
 
 LONGEST_S = 24 * 3600.0
@@ -38,6 +37,11 @@ LONGEST_S = 24 * 3600.0
 
 FACE_HEIGHT = 320
 """Frames are scaled down to this before faces are counted, in pixels: MediaPipe's detector sees less than that."""
+
+MAX_FACES = 2
+"""Enough to tell one face from several; MediaPipe is slower the more it looks for."""
+
+MIN_CONFIDENCE = 0.5
 
 _PIECE_BLOCKS = 256
 """Blocks whose probabilities are computed at once: 8 s of sound."""
@@ -102,18 +106,16 @@ def run(
     UserError
         Faces are to be counted, and there is no model.
     """
-    video = corpus.video
-    counting = video and options.one_face > 0
-    if counting and face_model is None:
+    model = face_model if corpus.video and options.one_face > 0 else None
+    if model is None and corpus.video and options.one_face > 0:
         raise UserError("segment.one_face > 0 needs the face model: give --face-model, or set segment.one_face to 0")
-    model = face_model if counting else None
     program = ffmpeg.program(media.ffmpeg)
     made_by = _made_by(options, program, model)
     recordings = shards.read(index).sort("clip_id").to_dicts()
     label = label_of("segment", Path(index))
     clips, refused = [], []
     for recording in progress(recordings, total=len(recordings), unit="recordings", label=label):
-        found = clips_of(recording, Path(folder), program, options, video, model)
+        found = clips_of(recording, Path(folder), program, options, corpus.video, model)
         if isinstance(found, Refusal):
             refused.append(reject_row(recording["clip_id"], recording["path"], "segment", found))
         else:
@@ -150,9 +152,7 @@ def clips_of(
     """
     stretch = Stretch(recording["start_s"] or 0.0, recording["end_s"])
     measured = measure(folder / recording["path"], program, options, video, model, stretch)
-    if isinstance(measured, Refusal):
-        return measured
-    found = find(measured, options)
+    found = measured if isinstance(measured, Refusal) else find(measured, options)
     if isinstance(found, Refusal):
         return found
     return [_row(recording, stretch.start_s + start, stretch.start_s + end) for start, end in found]
@@ -234,3 +234,33 @@ def listen(pieces: Iterable[Samples], voice: VoiceActivity | None) -> tuple[int,
         if voice is not None:
             found.append(voice.probabilities(piece))
     return samples, np.concatenate([*found, np.empty(0, np.float32)])
+
+
+def count_faces(images: Iterable[bytes], model: Path, fps: float) -> NDArray[np.int16]:
+    """Return the number of faces in each of a recording's pictures, at most `MAX_FACES`.
+
+    Parameters
+    ----------
+    images
+        JPEG files in the order of time; they are looked at as they come, and not kept.
+    model
+        The file `face_landmarker.task`.
+
+    Returns
+    -------
+    Shape (pictures,).
+    """
+    # MediaPipe takes seconds to load.
+    import cv2
+
+    from avpretext.face.landmarks import decode
+    from avpretext.face.tracker import FaceTracker
+
+    cv2.setNumThreads(1)
+    counts = []
+    with FaceTracker(model, MAX_FACES, MIN_CONFIDENCE) as tracker:
+        for number, jpeg in enumerate(images):
+            image = decode(jpeg)
+            face = None if image is None else tracker.track(image, number / fps)
+            counts.append(0 if face is None else face.faces)
+    return np.array(counts, dtype=np.int16)
