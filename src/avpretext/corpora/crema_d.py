@@ -56,10 +56,7 @@ def read(path: str) -> Clip | None:
     """Read a name such as `VideoFlash/1001_DFA_ANG_XX.flv`."""
     name = stem(path)
     match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    speaker, sentence, emotion, level = match.groups()
-    return Clip(name, speaker, emotion, sentence, level)
+    return Clip(name, match[1], match[3], match[2], match[4]) if match else None
 
 
 def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
@@ -78,7 +75,6 @@ def votes(raters: str) -> Callable[[CorpusOptions], pl.DataFrame]:
     """
 
     def read_votes(options: CorpusOptions) -> pl.DataFrame:
-        """Return `clip_id` and the number of votes for each emotion."""
         file = Path(options.path) / VOTES
         if not file.is_file():
             raise UserError(
@@ -89,9 +85,8 @@ def votes(raters: str) -> Callable[[CorpusOptions], pl.DataFrame]:
             table = pl.read_csv(file, columns=["", *_VOTE_COLUMNS, "fileName"], schema_overrides={"": pl.String})
         except pl.exceptions.PolarsError as error:
             words = (str(error).strip().splitlines() or ["it is empty"])[0]
-            raise UserError(
-                f"{file}: not the corpus's table of votes ({words}); copy it from the corpus again"
-            ) from None
+            fix = "copy it from the corpus again"
+            raise UserError(f"{file}: not the corpus's table of votes ({words}); {fix}") from None
         rows = table.filter(pl.col("").str.starts_with(_VOTE_IDS[raters]))
         return rows.select(pl.col("fileName").alias("clip_id"), **{name: key for key, name in _VOTE_COLUMNS.items()})
 

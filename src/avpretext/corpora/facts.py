@@ -53,11 +53,8 @@ class FoldFacts:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A number of this copy beside the published one: `measure` is clips, hours or speakers; and the two in words."""
+    """A number of this copy beside the published one, in words."""
 
-    measure: str
-    here: float
-    published: float
     words: str
     wrong: bool
 

@@ -39,12 +39,8 @@ def select(files: Sequence[str], options: CorpusOptions) -> list[str]:
     """Select the chosen views, or the audio; see the module's description."""
     views = parts_of(options, VIEWS)
     audio = [] if options.video else by_kind(within(files, "audio"), False)
-    return audio or [path for path in by_kind(files, options.video) if _view(path) in (*views, None)]
-
-
-def _view(path: str) -> str | None:
-    match = _NAME.fullmatch(without_extension(path))
-    return match[2] if match else None
+    names = ((path, _NAME.fullmatch(without_extension(path))) for path in by_kind(files, options.video))
+    return audio or [path for path, match in names if match is None or match[2] in views]
 
 
 READER = Reader(

@@ -84,10 +84,8 @@ class LabelFiles:
 
     def partitions(self, options: CorpusOptions) -> pl.DataFrame:
         """Return `clip_id`, `partition`: train, dev and test, or as published."""
-        named = self.rows(options).select(
-            "clip_id", partition=pl.col("Split_Set").str.strip_chars().replace(PARTITIONS)
-        )
-        return named.drop_nulls("partition")
+        partition = pl.col("Split_Set").str.strip_chars().replace(PARTITIONS)
+        return self.rows(options).select("clip_id", partition=partition).drop_nulls("partition")
 
     def tables(self, options: CorpusOptions) -> list[str]:
         """Return the file of the consensus, where it is."""

@@ -156,12 +156,8 @@ def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
     if not files:
         raise UserError(f"{corpus}: no audio or video files there; name the folder that your recordings are in")
     reader, video = guess.guess_reader(files)
-    reader = wishes.choose(
-        wishes.reader,
-        f"How its names are read ({', '.join(READERS)})",
-        "folder" if wishes.table else reader,
-        _checked_reader,
-    )
+    question, default = f"How its names are read ({', '.join(READERS)})", "folder" if wishes.table else reader
+    reader = wishes.choose(wishes.reader, question, default, _checked_reader)
     has_video = wishes.choose(wishes.video, "Are there faces to look at (video)?", video, _yes) if video else False
     if wishes.video and not video:
         raise UserError(f"--video: {corpus} holds audio alone, such as {files[0]!r}")
@@ -286,14 +282,13 @@ def _config_text(name: str, found: FoundCorpus, use: list[str], shards: int, mod
     return "\n".join(lines) + "\n"
 
 
-def _model_at_hand(root: Path = checkout.ROOT) -> Path | None:
+def _model_at_hand() -> Path | None:
     """Return the folder of the face model if the checkout has it already, whole."""
-    file = root / "results" / "models" / FACE_MODEL
+    file = checkout.ROOT / "results" / "models" / FACE_MODEL
     return file.parent if file.is_file() and sha256(file) == FACE_MODEL_SHA256 else None
 
 
 def _refuse_to_overwrite(folder: Path) -> None:
-    """Raise where a file that a project has is there already."""
     taken = [name for name in ("config.yaml", "Snakefile", "README.md", ".gitignore") if (folder / name).exists()]
     taken += [f"profiles/{name}" for name in PROFILES if (folder / "profiles" / name).exists()]
     if folder.exists() and not folder.is_dir():

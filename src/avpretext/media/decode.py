@@ -83,6 +83,12 @@ class Decoded:
     clipped: float = 0.0
 
     @property
+    def signal(self) -> Samples:
+        """Its samples, shape (samples,)."""
+        signal: Samples = soundfile.read(io.BytesIO(self.flac), dtype="int16")[0]
+        return signal
+
+    @property
     def video_frames(self) -> int:
         """How many frames the clip has."""
         return len(self.frame_bytes) + self.looked_at
@@ -100,7 +106,7 @@ def decode(
     program: str,
     options: MediaOptions,
     video: bool,
-    temporary: Path,
+    temporary: Path | None = None,
     stretch: Stretch = WHOLE,
     look: Look | None = None,
 ) -> Decoded | Refusal:
@@ -111,14 +117,14 @@ def decode(
     video
         False: audio only; the file may lack pictures.
     temporary
-        Folder for the frames of long clips until they are written to their shard.
+        Folder for the frames of long clips until they are written to their shard; None: the system's.
     stretch
         Part of the file: sample 0 and frame 0 are its start, and the limits of duration apply to it.
     look
         Callback over the frames, which are not stored; it runs before the clip is checked.
     """
     # Frames wait here until the whole clip is known to be good; a shard cannot take rows back.
-    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES, dir=str(temporary))  # noqa: SIM115
+    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES, dir=str(temporary) if temporary else None)  # noqa: SIM115
 
     def read(process: FfmpegProcess) -> Decoded:
         frames = _Frames(spool, look)
@@ -140,7 +146,7 @@ def decode(
 
 def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
     """Return a clip without the silence before and after its speech; see `trim.speech_span`."""
-    signal: NDArray[np.int16] = soundfile.read(io.BytesIO(clip.flac), dtype="int16")[0]
+    signal = clip.signal
     span = speech_span(signal, below_db, options.fps, options.min_duration_s)
     flac, samples, content = encode_flac([signal[span.start : span.stop]])
     skipped, kept = clip.frame_bytes[: span.first], clip.frame_bytes[span.first : span.last]
