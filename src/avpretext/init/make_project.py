@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,41 +31,6 @@ Answer = TypeVar("Answer")
 PROFILES = ("default", "slurm")
 
 IGNORED = "results/\n.snakemake/\n"
-
-SNAKEFILE = """\
-# The workflow of avpretext, used in place: its rules and its package stay where they were installed.
-include: {snakefile}
-
-
-rule project: # what `snakemake` makes when nothing is named: all of it
-    default_target: True
-    input:
-        rules.all.input,
-    localrule: True
-"""
-
-README = """\
-# {name}
-
-Made by `avpretext init`. What is asked for is in `config.yaml`; every option, with its meaning:
-`{program} config config.yaml`.
-
-```sh
-# Is everything there? What would be done?
-{program} doctor
-{snakemake} --dry-run
-
-# Do it.
-{next}
-
-# Look at a clip: landmarks, signals and pseudo-labels in one picture.
-{program} inspect CLIP
-```
-
-Tables come to `results/tables/`, the report to `results/report.html`. After an edit of `config.yaml` the same command
-redoes what the edit touches, and nothing else. On a cluster:
-`{snakemake} --workflow-profile profiles/slurm` (edit that file first).
-"""
 
 FEWEST_VOICES = 2
 """Pre-training holds one speaker out."""
@@ -135,12 +101,16 @@ def run(folder: Path, wishes: Wishes) -> None:
     model = _model_at_hand() if found.options.video else None
     text = _config_text(_checked_name(name), found, use, shards, model)
     command = next_command(found)
-    readme = README.format(
+    readme = _template("project.md").format(
         name=folder.resolve().name, program=_program("avpretext"), snakemake=_program("snakemake"), next=command
     )
     _write(folder, text, readme)
     typer.echo(f"\nWrote {folder}: config.yaml, Snakefile, profiles/, README.md, .gitignore")
     typer.echo(f"Next:\n  cd {folder}\n  {_program('avpretext')} doctor\n  {command}")
+
+
+def _template(name: str) -> str:
+    return files("avpretext.init").joinpath(name).read_text("utf-8")
 
 
 def _checked_folder(text: str) -> Path:
@@ -152,15 +122,15 @@ def _checked_folder(text: str) -> Path:
 
 def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
     """Find out how the corpus is to be read, and what is in it then."""
-    files = sorted(media_files(CorpusOptions(path=str(corpus), use=["pretrain"])))
-    if not files:
+    found = sorted(media_files(CorpusOptions(path=str(corpus), use=["pretrain"])))
+    if not found:
         raise UserError(f"{corpus}: no audio or video files there; name the folder that your recordings are in")
-    reader, video = guess.guess_reader(files)
+    reader, video = guess.guess_reader(found)
     question, default = f"How its names are read ({', '.join(READERS)})", "folder" if wishes.table else reader
     reader = wishes.choose(wishes.reader, question, default, _checked_reader)
     has_video = wishes.choose(wishes.video, "Are there faces to look at (video)?", video, _yes) if video else False
     if wishes.video and not video:
-        raise UserError(f"--video: {corpus} holds audio alone, such as {files[0]!r}")
+        raise UserError(f"--video: {corpus} holds audio alone, such as {found[0]!r}")
     table = None if wishes.table is None else str(wishes.table.expanduser().absolute())
     return guess.look(
         CorpusOptions(path=str(corpus), reader=_checked_reader(reader), use=["pretrain"], video=has_video, table=table)
@@ -299,17 +269,17 @@ def _refuse_to_overwrite(folder: Path) -> None:
 
 def _write(folder: Path, config: str, readme: str) -> None:
     """Write the files of a project, from the checkout that the package runs from; the configuration is checked."""
-    files = {
+    contents = {
         "config.yaml": config,
-        "Snakefile": SNAKEFILE.format(snakefile=json.dumps(str(checkout.part("Snakefile")))),
+        "Snakefile": _template("project.smk").format(snakefile=json.dumps(str(checkout.part("Snakefile")))),
         "README.md": readme,
         ".gitignore": IGNORED,
     }
     for name in PROFILES:
         profile = f"{name}/config.yaml"
-        files[f"profiles/{profile}"] = checkout.part(f"workflow/profiles/{profile}").read_text("utf-8")
+        contents[f"profiles/{profile}"] = checkout.part(f"workflow/profiles/{profile}").read_text("utf-8")
     _refuse_to_overwrite(folder)
-    for name, content in files.items():
+    for name, content in contents.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_text(content, "utf-8")
     Plan(load(folder / "config.yaml"))

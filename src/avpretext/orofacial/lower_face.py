@@ -60,7 +60,7 @@ def _rows(clip: ClipLandmarks, rest: RestingShape) -> pa.Table:
     """Return the rows of a clip; what is not seen is null."""
     moved, shown = aligned(clip) - rest.points, mouth_blendshapes(clip.blendshapes) - rest.blendshapes
     columns = {
-        "clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s,
+        **clip.keys,
         "movement": lists(moved.reshape(len(moved), -1).astype(np.float32)),
         "blendshapes": lists(shown.astype(np.float32)),
     }  # fmt: skip

@@ -9,6 +9,7 @@ Between the ends the values are openSMILE's own, but for the RASTA-filtered ones
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,19 +41,7 @@ _LONG_WINDOWS = ("F0", "voicing", "jitter", "shimmer", "HNR", "zcr", "ogRelF0")
 
 # openSMILE's own configurations go on to compute functionals, a third of their time, even when only descriptors are
 # asked for. These read the same descriptors from the same files of the package, and stop there: the same bits.
-_CONFIGURATION = r"""
-[componentInstances:cComponentManager]
-instance[dataMemory].type=cDataMemory
-
-\{{\cm[source{{?}}:include external source]}}
-{includes}
-
-[componentInstances:cComponentManager]
-{instances}
-
-{concatenations}
-\{{\cm[sink{{?}}:include external sink]}}
-"""
+_CONFIGURATION = files("avpretext.sound").joinpath("descriptors.conf").read_text("utf-8")
 _CONCATENATION = """
 [{level}_all:cVectorConcat]
 reader.dmLevel = {parts}

@@ -24,10 +24,9 @@ class Vector(NamedTuple):
 
 def write(stage: str, output: Path, clips: Iterable[Vector | None], made_by: Mapping[str, Any], total: int) -> None:
     """Write `functionals`, in the order of the clips; see `writing.write_grouped`."""
-    rows = (None if clip is None else _row(clip) for clip in clips)
-    write_grouped(label_of(stage, output), output, schema_of("functionals"), made_by, rows, total, CLIPS_PER_GROUP)
-
-
-def _row(clip: Vector) -> pa.Table:
     schema = schema_of("functionals")
-    return pa.table([pa.array([value], field.type) for value, field in zip(clip, schema, strict=True)], schema)
+    rows = (
+        clip and pa.table([pa.array([value], field.type) for value, field in zip(clip, schema, strict=True)], schema)
+        for clip in clips
+    )
+    write_grouped(label_of(stage, output), output, schema, made_by, rows, total, CLIPS_PER_GROUP)
