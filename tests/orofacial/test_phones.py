@@ -22,8 +22,7 @@ from avpretext.orofacial import phone_scores as scoring
 from avpretext.orofacial import phones
 from avpretext.orofacial.phone_aligner import SILENT, Dictionary, refuse
 from avpretext.orofacial.phone_files import IPA, phones_of
-from avpretext.orofacial.phone_intervals import Interval, clip_confidence, covering
-from avpretext.orofacial.visemes import PHONES
+from avpretext.orofacial.visemes import PHONES, Interval, clip_confidence, covering
 from avpretext.refusal import Refusal
 
 Samples = NDArray[np.int16]

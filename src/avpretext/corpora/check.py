@@ -13,13 +13,12 @@ from rich.console import Console
 from avpretext.config import CorpusOptions
 from avpretext.corpora import targets
 from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_label
-from avpretext.corpora.facts import Comparison, CorpusCheck, FoldFacts, TargetFacts
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
 from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
 from avpretext.corpora.leaks import equal_names
 from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, sound_of
-from avpretext.corpora.overview import Overview
+from avpretext.corpora.overview import Comparison, CorpusCheck, FoldFacts, Overview, TargetFacts
 from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
 from avpretext.corpora.readers import reader_of

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.errors import UserError, nearest
-from avpretext.orofacial.phone_intervals import Interval
-from avpretext.orofacial.visemes import PHONES, SILENCE
+from avpretext.orofacial.visemes import PHONES, SILENCE, Interval
 from avpretext.refusal import Refusal
 
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'"})

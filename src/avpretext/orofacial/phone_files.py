@@ -16,8 +16,7 @@ import yaml
 
 from avpretext.errors import UserError
 from avpretext.names import nfc
-from avpretext.orofacial.phone_intervals import Interval
-from avpretext.orofacial.visemes import PHONES, SILENCE
+from avpretext.orofacial.visemes import PHONES, SILENCE, Interval
 from avpretext.refusal import Refusal
 
 EXTENSIONS = (".textgrid", ".ctm", ".align")

@@ -13,8 +13,7 @@ from avpretext.errors import UserError
 from avpretext.evaluation import formats
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.orofacial.phone_files import Label, to_phones
-from avpretext.orofacial.phone_intervals import covering
-from avpretext.orofacial.visemes import PHONES, SILENCE, phones_on_grid
+from avpretext.orofacial.visemes import PHONES, SILENCE, covering, phones_on_grid
 from avpretext.refusal import Refusal
 
 FRAMES_HZ = 100.0

@@ -25,7 +25,7 @@ from avpretext.flow.provenance import provenance
 from avpretext.orofacial import phone_files, visemes
 from avpretext.orofacial.phone_aligner import Dictionary, Word, align, recognise
 from avpretext.orofacial.phone_files import SILENCES, Label
-from avpretext.orofacial.phone_intervals import Interval, clip_confidence, covering
+from avpretext.orofacial.visemes import Interval, clip_confidence, covering
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 from avpretext.sound.audio_shards import EncodedClip, read_clips
