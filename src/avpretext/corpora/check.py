@@ -192,7 +192,6 @@ def _speakers(index: pl.DataFrame, labels: Sequence[str | None]) -> dict[str | N
 
 
 def _partitions_of(options: CorpusOptions, reader: Reader) -> pl.DataFrame | None:
-    """Return the corpus's own partitions; None where none are known."""
     try:
         return None if reader.partitions is None else reader.partitions(options)
     except UserError:

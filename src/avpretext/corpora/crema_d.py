@@ -14,18 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import (
-    Clip,
-    Person,
-    Published,
-    Reader,
-    Source,
-    SpeakerFold,
-    by_kind,
-    named,
-    stem,
-    within,
-)
+from avpretext.corpora.reader import Clip, Person, Reader, Source, SpeakerFold, by_kind, named, stem, within
 from avpretext.errors import UserError
 
 VOTES = "tabulatedVotes.csv"
@@ -136,15 +125,6 @@ READER = Reader(
         "chou": tuple(SpeakerFold(_group(test), _group(dev)) for dev, test in ((4, 5), (5, 1), (1, 2), (2, 3), (3, 4))),
         "hicmae": tuple(SpeakerFold(_group(test), ()) for test in SESSIONS),
     },
-    published=Published(
-        name="CREMA-D",
-        citation="Cao et al., CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset, IEEE TAC 2014",
-        url="https://github.com/CheyneyComputerScience/CREMA-D",
-        licence="ODbL 1.0, contents DbCL 1.0",
-        clips={"all": 7442},
-        hours={"all": 5.26},
-        speakers={"all": 91},
-    ),
     words=SENTENCES.get,
     broken=frozenset({"1076_MTI_NEU_XX", "1076_MTI_SAD_XX", "1064_TIE_SAD_XX", "1064_IEO_DIS_MD"}),
 )

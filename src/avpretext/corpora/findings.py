@@ -9,8 +9,12 @@ import yaml
 EXAMPLES = 3
 """Examples that a finding keeps."""
 
-FIXES: Mapping[str, str] = yaml.safe_load(files("avpretext.corpora").joinpath("fixes.yaml").read_text("utf-8"))
+_TEXTS = yaml.safe_load(files("avpretext.corpora").joinpath("findings.yaml").read_text("utf-8"))
+FIXES: Mapping[str, str] = _TEXTS["fixes"]
 """Reason of a finding: what to do about it."""
+
+MEANINGS: Mapping[str, str] = _TEXTS["meanings"]
+"""Reason of a finding about the sound or the pictures of clips: what it means."""
 
 
 @dataclass(frozen=True, slots=True)

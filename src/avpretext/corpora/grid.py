@@ -10,7 +10,7 @@ six clips.
 import re
 from pathlib import PurePosixPath
 
-from avpretext.corpora.reader import Clip, Published, Reader, named, stem
+from avpretext.corpora.reader import Clip, Reader, named, stem
 
 _WORDS: tuple[dict[str, str], ...] = (
     {"b": "bin", "l": "lay", "p": "place", "s": "set"},
@@ -44,12 +44,4 @@ def read(path: str) -> Clip | None:
 READER = Reader(
     entries=named(read),
     words=str,
-    published=Published(
-        name="GRID",
-        citation="Cooke, Barker, Cunningham & Shao, An audio-visual corpus for speech perception, JASA 2006",
-        url="https://zenodo.org/records/3625687",
-        licence="CC BY 4.0",
-        clips={"all": 34_000},
-        speakers={"all": 34},
-    ),
 )

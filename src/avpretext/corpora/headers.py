@@ -151,7 +151,6 @@ def lengths_of(clips: Mapping[str, Sequence[Clip]], headers: Mapping[str, FileHe
 
 
 def _length_s(clip: Clip, duration_s: float | None) -> float:
-    """Return how long a clip is in a file of this length."""
     end_s = clip.end_s if clip.end_s is not None else duration_s or 0.0
     return max(0.0, end_s - (clip.start_s or 0.0))
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Published, Reader, acted, by_kind, named, parts_of, within, without_extension
+from avpretext.corpora.reader import Clip, Reader, acted, by_kind, named, parts_of, within, without_extension
 
 VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "down", "top")
 EMOTIONS = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
@@ -47,11 +47,4 @@ READER = Reader(
     entries=named(read, select),
     parts=VIEWS,
     sources=acted,
-    published=Published(
-        name="MEAD",
-        citation="Wang et al., MEAD: A Large-scale Audio-visual Dataset for Talking-face Generation, ECCV 2020",
-        url="https://wywu.github.io/projects/MEAD/MEAD.html",
-        licence="terms of use at https://github.com/uniBruce/Mead",
-        speakers=dict.fromkeys(VIEWS, 60),
-    ),
 )

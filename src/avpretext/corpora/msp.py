@@ -114,7 +114,6 @@ def needed(options: CorpusOptions, folders: Sequence[str], names: Sequence[str],
 
 
 def _consensus_table(file: Path) -> pl.DataFrame:
-    """Return the columns of the consensus as text."""
     rows = pl.DataFrame(list(_consensus_rows(_json(file), file)), schema=dict.fromkeys(_COLUMNS, pl.String)) \
         if file.suffix == ".json" else sheets.read_csv(file)  # fmt: skip
     sheets.need(rows.columns, _COLUMNS[:2], file, f"expected {', '.join(_COLUMNS)}: copy the file from the corpus")

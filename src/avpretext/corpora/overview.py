@@ -239,7 +239,6 @@ def _labels(found: CorpusCheck, width: int) -> Table:
 
 
 def _values(entry: TargetFacts, width: int) -> str:
-    """Return the numbers of an attribute, or clips by class."""
     if entry.numbers is not None:
         least, mean, largest = entry.numbers
         return f"{least:g} to {largest:g}, mean {mean:.2f}"

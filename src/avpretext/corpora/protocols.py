@@ -296,7 +296,6 @@ def _folds_of_groups(clips: pl.DataFrame, names: Sequence[str], chosen: Sequence
 
 
 def _numbered(folds: Iterable[Fold]) -> list[Fold]:
-    """Return folds numbered from 0, their names kept."""
     return [replace(fold, number=number) for number, fold in enumerate(folds)]
 
 

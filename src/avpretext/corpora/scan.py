@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -87,21 +88,15 @@ def scan(
     """
     files = media_files(options) if files is None else files
     broken, taken, found = reader_of(options).broken, dict[str, str](), []
-    spelt = _as_on_disk(files)
+    spelt = defaultdict(list)  # as the disk has names in composed Unicode, maybe in both forms
+    for path in sorted(files):
+        spelt[nfc(path)].append(path)
     for entry in _entries_of(options, spelt):
         clip_id = printable(entry.clip.clip_id if entry.clip else without_extension(entry.path))
         if shard is None or shard_of(clip_id, options.shards) == shard:
             for path in spelt.get(entry.path, [entry.path]):
                 found.append(_clip_file(replace(entry, path=path), clip_id, files.get(path), broken, taken))
     return found
-
-
-def _as_on_disk(files: Iterable[str]) -> dict[str, list[str]]:
-    """Return how the disk spells each name in composed Unicode; in several ways where a disk has both forms of it."""
-    spelt: dict[str, list[str]] = {}
-    for path in sorted(files):
-        spelt.setdefault(nfc(path), []).append(path)
-    return spelt
 
 
 def _entries_of(options: CorpusOptions, files: Mapping[str, object]) -> list[Entry]:
@@ -121,7 +116,6 @@ def _entries_of(options: CorpusOptions, files: Mapping[str, object]) -> list[Ent
 
 
 def _place(entry: Entry) -> tuple[str, float, str]:
-    """Return what entries are sorted by: the file, then the start in it."""
     clip = entry.clip
     return (entry.path, clip.start_s or 0.0, clip.clip_id) if clip else (entry.path, 0.0, "")
 

@@ -117,7 +117,6 @@ def of_people(column: str) -> bool:
 
 @functools.cache
 def _words(kind: str) -> frozenset[str]:
-    """Return what folders of a kind are called."""
     words: dict[str, list[str]] = yaml.safe_load(files("avpretext.corpora").joinpath(WORDS).read_text("utf-8"))
     return frozenset(words[kind])
 

@@ -169,7 +169,6 @@ def _checked_shards(text: str) -> int:
 
 
 def _uses(text: str, found: FoundCorpus) -> list[str]:
-    """Return what a corpus shall be used for, if it can be."""
     wanted = [word for word in re.split(r"[,+\s]+", text.strip()) if word]
     for word in wanted:
         if word not in ("pretrain", "finetune"):

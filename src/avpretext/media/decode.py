@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
 from avpretext.media import checks
-from avpretext.media.clock import Sound
 from avpretext.media.filters import Samples
 from avpretext.media.mono import Way
 from avpretext.media.process import FfmpegProcess
@@ -128,7 +127,7 @@ def decode(
 
     def read(process: FfmpegProcess) -> Decoded:
         frames = _Frames(spool, look)
-        (flac, samples, content), _ = process.read(_encoded, frames.read)
+        (flac, samples, content), _ = process.read(lambda sound: encode_flac(sound.blocks(_BLOCK_SAMPLES)), frames.read)
         mono, video_s = process.sound.mono, frames.count / options.fps if video else None
         return Decoded(
             flac, samples, content, spool, frames.lengths, video_s, mono.silent,
@@ -184,10 +183,6 @@ class _Frames:
         for picture in read_pictures(stream):
             self.looked_at += 1
             yield picture
-
-
-def _encoded(sound: Sound) -> tuple[bytes, int, str]:
-    return encode_flac(sound.blocks(_BLOCK_SAMPLES))
 
 
 def encode_flac(blocks: Iterable[Samples]) -> tuple[bytes, int, str]:

@@ -325,7 +325,6 @@ def speaker_leaks(folds: Sequence[Fold], speaker_of: Mapping[str, str]) -> bool:
 
 
 def _of_clips(fold: Fold, speaker_of: Mapping[str, str]) -> Fold:
-    """Return a fold of speakers as one of clips."""
     train, dev, test = (
         tuple(sorted(name for name, speaker in speaker_of.items() if speaker in part))
         for part in map(set, (fold.train, fold.dev, fold.test))

@@ -119,7 +119,6 @@ def points_of(column: Any) -> Floats:
 
 
 def _emotions(path: Path) -> dict[tuple[str, str, int], tuple[str | None, str | None]]:
-    """Return the true and the predicted emotion of each clip of each seed."""
     rows = shards.read(path, ["corpus", "clip_id", "seed", "emotion", "predicted"])
     return {row[:3]: row[3:] for row in rows.iter_rows()}
 

@@ -189,7 +189,6 @@ def refuse(signal: NDArray[np.int16]) -> Refusal | None:
 
 
 def _process(decoder: Any, signal: NDArray[np.int16]) -> None:
-    """Run a whole clip through a decoder."""
     decoder.start_utt()
     decoder.process_raw(signal.tobytes(), full_utt=True)
     decoder.end_utt()

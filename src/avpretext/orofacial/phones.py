@@ -155,7 +155,6 @@ def _within(found: list[Word], said: list[Label]) -> Iterator[Interval]:
 
 
 def _from_truth(corpus: CorpusOptions) -> Finder:
-    """Return the backend that reads the truth of a synthetic corpus."""
     if corpus.truth is None:
         raise UserError("phones.backend = 'truth': only corpora with corpora.NAME.truth, the demo's, know their phones")
     rows = shards.read(Path(corpus.truth) / TRUTH, ["clip_id", "start_s", "end_s", "phoneme"])

@@ -188,7 +188,6 @@ def find(measured: Measured, options: SegmentOptions) -> list[tuple[float, float
 
 
 def _why_none(measured: Measured, options: SegmentOptions) -> str:
-    """Say why a recording has no stretch at all."""
     if options.by == "windows":
         return f"it lasts {measured.duration_s:.2f} s; segment.min_s = {options.min_s}"
     spoken_s = float((measured.probabilities > options.speech_probability).sum()) * rules.BLOCK_S
