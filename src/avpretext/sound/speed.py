@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -47,7 +48,7 @@ def run(audio: Path, speed: float, output: Path, threads: int = 1) -> None:
     rows = (clip.slice(row, 1) for _, clip in shards.iterate_clips(audio) for row in range(len(clip)))
     played = ordered_map(lambda row: at_speed(row, speed), rows, threads)
     label = label_of(f"speed {speed:g}", audio.parent.parent / audio.name)
-    layout = {"compression": "none", "row_group": CLIPS_PER_GROUP}
+    layout: dict[str, Any] = {"compression": "none", "row_group": CLIPS_PER_GROUP}
     write_shard(label, output, schema_of("split.audio"), made_by, played, shards.count_rows(audio), **layout)
 
 
