@@ -36,7 +36,4 @@ def read(path: str) -> Clip | None:
     return Clip(name, match[1], EMOTIONS[match[3]], match[2]) if match else None
 
 
-READER = Reader(
-    entries=named(read),
-    sources=acted,
-)
+READER = Reader(entries=named(read), sources=acted)

@@ -41,7 +41,4 @@ def read(path: str) -> Clip | None:
     return Clip(f"{speaker}_{name}" if speaker else name, speaker, sentence=" ".join(words))
 
 
-READER = Reader(
-    entries=named(read),
-    words=str,
-)
+READER = Reader(entries=named(read), words=str)

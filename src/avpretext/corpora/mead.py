@@ -43,8 +43,4 @@ def select(files: Sequence[str], options: CorpusOptions) -> list[str]:
     return audio or [path for path, match in names if match is None or match[2] in views]
 
 
-READER = Reader(
-    entries=named(read, select),
-    parts=VIEWS,
-    sources=acted,
-)
+READER = Reader(entries=named(read, select), parts=VIEWS, sources=acted)

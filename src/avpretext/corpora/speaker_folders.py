@@ -148,10 +148,7 @@ def _not_people(names: Collection[str | None], values: Set[str]) -> str:
 
 
 def _narrowed(
-    left: Sequence[int],
-    names: Mapping[int, Collection[str | None]],
-    paths: Sequence[str],
-    labels: Mapping[str, str],
+    left: Sequence[int], names: Mapping[int, Collection[str | None]], paths: Sequence[str], labels: Mapping[str, str]
 ) -> list[int]:
     """Return the levels that may be the speaker: the one named like people, else all that nothing speaks against."""
     whole = {level: {key(name) for name in names[level] if name is not None} for level in left}
