@@ -33,7 +33,7 @@ from avpretext.media.stretches import Stretch
 from avpretext.media.voice_activity import VoiceActivity
 from avpretext.pool import ordered_map
 from avpretext.progress import progress
-from avpretext.segment.cut import count_faces
+from avpretext.segment.face_count import count_faces
 
 Which = Literal["sample", "all", "none"]
 """Which files are opened, or clips listened to."""

@@ -145,12 +145,16 @@ def refuse_by_content(
     declared_s = process.header.duration_s if process.header and not process.jumps else None
     expected_s, audio_s = stretch.length_s(declared_s), process.sound.seconds
     if video_s is None and expected_s is not None and not _is_complete(audio_s, expected_s):
-        # Pictures that were not decoded.
-        shown_s = min((end_of_pictures(source) or 0.0) - stretch.start_s, expected_s)
-        video_s = shown_s if shown_s > 0 else None
+        video_s = _undecoded_s(end_of_pictures(source), expected_s, stretch)
     refusal = refuse_by_end(max(audio_s, video_s or 0), declared_s, stretch)
     refusal = refusal or refuse_by_length(audio_s, video_s, expected_s, process.log(), options)
     return refusal or refuse_by_sound(audio_s, process.sound.lost_s if gaps else 0.0, video_s)
+
+
+def _undecoded_s(end_s: float | None, longest_s: float, stretch: Stretch) -> float | None:
+    """Return how much of a stretch there is of what was not decoded and ends there in its file; None for nothing."""
+    length_s = min((end_s or 0.0) - stretch.start_s, longest_s)
+    return length_s if length_s > 0 else None
 
 
 def refuse_by_sound(audio_s: float, gaps_s: float, video_s: float | None) -> Refusal | None:

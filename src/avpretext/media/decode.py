@@ -82,15 +82,15 @@ class Decoded:
     clipped: float = 0.0
 
     @property
-    def signal(self) -> Samples:
-        """Its samples, shape (samples,)."""
-        signal: Samples = soundfile.read(io.BytesIO(self.flac), dtype="int16")[0]
-        return signal
-
-    @property
     def video_frames(self) -> int:
         """How many frames the clip has."""
         return len(self.frame_bytes) + self.looked_at
+
+    def sound(self) -> Samples:
+        """Return its samples, shape (samples,); its sound must have been read."""
+        assert self.flac is not None
+        samples: Samples = soundfile.read(io.BytesIO(self.flac), dtype="int16")[0]
+        return samples
 
     def images(self) -> Generator[bytes]:
         """Yield the JPEG images in order, once; then they are gone."""
@@ -145,7 +145,7 @@ def decode(
 
 def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
     """Return a clip without the silence before and after its speech; see `trim.speech_span`."""
-    signal = clip.signal
+    signal = clip.sound()
     span = speech_span(signal, below_db, options.fps, options.min_duration_s)
     flac, samples, content = encode_flac([signal[span.start : span.stop]])
     skipped, kept = clip.frame_bytes[: span.first], clip.frame_bytes[span.first : span.last]

@@ -75,7 +75,7 @@ def listen(source: Path, model: OrofacialModel) -> Samples:
     decoded = decode(source, ffmpeg.program(options.ffmpeg), options, False)
     if not isinstance(decoded, Decoded):
         raise UserError(f"{source}: {REASONS[decoded.reason]} ({decoded.detail}); expected a file with speech")
-    return decoded.signal
+    return decoded.sound()
 
 
 def animated(model: OrofacialModel, sound: Samples, where: str) -> Said:

@@ -120,7 +120,7 @@ def film(clip: Predicted, config: Config, path: Path) -> None:
     if not isinstance(decoded, Decoded):
         raise UserError(f"{source}: cannot be decoded any more ({decoded.reason}); it was when landmarks were found")
     pictures = _pictures(decoded, clip, f"{config.orofacial.film_system}, r {clip.aperture_r:.2f}")
-    write_mp4(path, pictures, (3 * SIZE, SIZE), split.fps, decoded.signal, SAMPLE_RATE_HZ)
+    write_mp4(path, pictures, (3 * SIZE, SIZE), split.fps, decoded.sound(), SAMPLE_RATE_HZ)
 
 
 def _pictures(decoded: Decoded, clip: Predicted, title: str) -> Iterator[NDArray[np.uint8]]:

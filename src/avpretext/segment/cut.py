@@ -30,6 +30,7 @@ from avpretext.media.voice_activity import BLOCK_SAMPLES, MODEL, VoiceActivity, 
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 from avpretext.segment import rules
+from avpretext.segment.face_count import count_faces
 from avpretext.writing import label_of
 
 LONGEST_S = 24 * 3600.0
@@ -37,11 +38,6 @@ LONGEST_S = 24 * 3600.0
 
 FACE_HEIGHT = 320
 """Frames are scaled down to this before faces are counted, in pixels: MediaPipe's detector sees less than that."""
-
-MAX_FACES = 2
-"""Enough to tell one face from several; MediaPipe is slower the more it looks for."""
-
-MIN_CONFIDENCE = 0.5
 
 _PIECE_BLOCKS = 256
 """Blocks whose probabilities are computed at once: 8 s of sound."""
@@ -233,33 +229,3 @@ def listen(pieces: Iterable[Samples], voice: VoiceActivity | None) -> tuple[int,
         if voice is not None:
             found.append(voice.probabilities(piece))
     return samples, np.concatenate([*found, np.empty(0, np.float32)])
-
-
-def count_faces(images: Iterable[bytes], model: Path, fps: float) -> NDArray[np.int16]:
-    """Return the number of faces in each of a recording's pictures, at most `MAX_FACES`.
-
-    Parameters
-    ----------
-    images
-        JPEG files in the order of time; they are looked at as they come, and not kept.
-    model
-        The file `face_landmarker.task`.
-
-    Returns
-    -------
-    Shape (pictures,).
-    """
-    # MediaPipe takes seconds to load.
-    import cv2
-
-    from avpretext.face.landmarks import decode
-    from avpretext.face.tracker import FaceTracker
-
-    cv2.setNumThreads(1)
-    counts = []
-    with FaceTracker(model, MAX_FACES, MIN_CONFIDENCE) as tracker:
-        for number, jpeg in enumerate(images):
-            image = decode(jpeg)
-            face = None if image is None else tracker.track(image, number / fps)
-            counts.append(0 if face is None else face.faces)
-    return np.array(counts, dtype=np.int16)

@@ -1,0 +1,42 @@
+"""How many faces pictures show, by MediaPipe FaceLandmarker."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_FACES = 2
+"""Enough to tell one face from several; MediaPipe is slower the more it looks for."""
+
+MIN_CONFIDENCE = 0.5
+
+
+def count_faces(images: Iterable[bytes], model: Path, fps: float) -> NDArray[np.int16]:
+    """Return the number of faces in each of a recording's pictures, at most `MAX_FACES`.
+
+    Parameters
+    ----------
+    images
+        JPEG files in the order of time; they are looked at as they come, and not kept.
+    model
+        The file `face_landmarker.task`.
+
+    Returns
+    -------
+    Shape (pictures,).
+    """
+    # MediaPipe takes seconds to load: only where faces are counted.
+    import cv2
+
+    from avpretext.face.landmarks import decode
+    from avpretext.face.tracker import FaceTracker
+
+    cv2.setNumThreads(1)
+    counts = []
+    with FaceTracker(model, MAX_FACES, MIN_CONFIDENCE) as tracker:
+        for number, jpeg in enumerate(images):
+            image = decode(jpeg)
+            face = None if image is None else tracker.track(image, number / fps)
+            counts.append(0 if face is None else face.faces)
+    return np.array(counts, dtype=np.int16)
