@@ -102,16 +102,18 @@ def run(
     UserError
         Faces are to be counted, and there is no model.
     """
-    model = face_model if corpus.video and options.one_face > 0 else None
-    if model is None and corpus.video and options.one_face > 0:
+    video = corpus.video
+    counting = video and options.one_face > 0
+    if counting and face_model is None:
         raise UserError("segment.one_face > 0 needs the face model: give --face-model, or set segment.one_face to 0")
+    model = face_model if counting else None
     program = ffmpeg.program(media.ffmpeg)
     made_by = _made_by(options, program, model)
     recordings = shards.read(index).sort("clip_id").to_dicts()
     label = label_of("segment", Path(index))
     clips, refused = [], []
     for recording in progress(recordings, total=len(recordings), unit="recordings", label=label):
-        found = clips_of(recording, Path(folder), program, options, corpus.video, model)
+        found = clips_of(recording, Path(folder), program, options, video, model)
         if isinstance(found, Refusal):
             refused.append(reject_row(recording["clip_id"], recording["path"], "segment", found))
         else:
@@ -148,7 +150,9 @@ def clips_of(
     """
     stretch = Stretch(recording["start_s"] or 0.0, recording["end_s"])
     measured = measure(folder / recording["path"], program, options, video, model, stretch)
-    found = measured if isinstance(measured, Refusal) else find(measured, options)
+    if isinstance(measured, Refusal):
+        return measured
+    found = find(measured, options)
     if isinstance(found, Refusal):
         return found
     return [_row(recording, stretch.start_s + start, stretch.start_s + end) for start, end in found]
@@ -184,6 +188,7 @@ def find(measured: Measured, options: SegmentOptions) -> list[tuple[float, float
 
 
 def _why_none(measured: Measured, options: SegmentOptions) -> str:
+    """Say why a recording has no stretch at all."""
     if options.by == "windows":
         return f"it lasts {measured.duration_s:.2f} s; segment.min_s = {options.min_s}"
     spoken_s = float((measured.probabilities > options.speech_probability).sum()) * rules.BLOCK_S
