@@ -8,7 +8,6 @@ import random
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -123,10 +122,7 @@ def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model:
     chosen = every if which == "all" else sample(every, SAMPLE if which == "sample" else 0)
     program = ffmpeg.program("bundled")
     looked_at = chosen if which == "all" else chosen[:LOOKED_AT]
-    faces = {}
-    if model:
-        with suppress(ImportError, OSError):  # MediaPipe cannot be loaded
-            faces = {clip.clip_id: _face_share(root / path, clip, program, model) for path, clip in looked_at}
+    faces = _faces(root, looked_at, program, model) if model else {}
     hear = partial(_hear, root, program)
     threads = min(_THREADS, os.cpu_count() or 1)
     found = progress(ordered_map(hear, chosen, threads), total=len(chosen), unit="clips", label="listening")
@@ -198,6 +194,14 @@ def above_db(samples: Samples) -> float:
         power[(frequencies >= low) & (frequencies < high)].sum() + 1e-9 for low, high in (_VOICE_HZ, _ABOVE_HZ)
     )
     return float(10 * np.log10(above / of_voice))
+
+
+def _faces(root: Path, clips: Sequence[tuple[str, Clip]], program: str, model: Path) -> dict[str, float | None]:
+    """Return, by clip_id, the share of pictures that show a face; empty where MediaPipe cannot be loaded."""
+    try:
+        return {clip.clip_id: _face_share(root / path, clip, program, model) for path, clip in clips}
+    except (ImportError, OSError):
+        return {}
 
 
 def _face_share(file: Path, clip: Clip, program: str, model: Path) -> float | None:
