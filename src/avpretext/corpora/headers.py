@@ -3,7 +3,7 @@
 import math
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def spread(items: Sequence[str], number: int) -> list[str]:
 
 def read_headers(root: Path, paths: Sequence[str], threads: int) -> dict[str, FileHeader | Refusal]:
     """Read the headers of files below a folder, several at a time; in a terminal, tell how far it is."""
-    found = ordered_map(lambda path: read_header(root / path), paths, threads)
+    found: Iterable[FileHeader | Refusal] = ordered_map(lambda path: read_header(root / path), paths, threads)
     if sys.stderr.isatty():
         found = progress(found, total=len(paths), unit="files", label="headers")
     return dict(zip(paths, found, strict=True))

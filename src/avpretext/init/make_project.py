@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TypeVar
 
@@ -110,7 +110,7 @@ def run(folder: Path, wishes: Wishes) -> None:
 
 
 def _template(name: str) -> str:
-    return files("avpretext.init").joinpath(name).read_text("utf-8")
+    return package_files("avpretext.init").joinpath(name).read_text("utf-8")
 
 
 def _checked_folder(text: str) -> Path:
@@ -122,15 +122,15 @@ def _checked_folder(text: str) -> Path:
 
 def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
     """Find out how the corpus is to be read, and what is in it then."""
-    found = sorted(media_files(CorpusOptions(path=str(corpus), use=["pretrain"])))
-    if not found:
+    files = sorted(media_files(CorpusOptions(path=str(corpus), use=["pretrain"])))
+    if not files:
         raise UserError(f"{corpus}: no audio or video files there; name the folder that your recordings are in")
-    reader, video = guess.guess_reader(found)
+    reader, video = guess.guess_reader(files)
     question, default = f"How its names are read ({', '.join(READERS)})", "folder" if wishes.table else reader
     reader = wishes.choose(wishes.reader, question, default, _checked_reader)
     has_video = wishes.choose(wishes.video, "Are there faces to look at (video)?", video, _yes) if video else False
     if wishes.video and not video:
-        raise UserError(f"--video: {corpus} holds audio alone, such as {found[0]!r}")
+        raise UserError(f"--video: {corpus} holds audio alone, such as {files[0]!r}")
     table = None if wishes.table is None else str(wishes.table.expanduser().absolute())
     return guess.look(
         CorpusOptions(path=str(corpus), reader=_checked_reader(reader), use=["pretrain"], video=has_video, table=table)
@@ -268,7 +268,7 @@ def _refuse_to_overwrite(folder: Path) -> None:
 
 def _write(folder: Path, config: str, readme: str) -> None:
     """Write the files of a project, from the checkout that the package runs from; the configuration is checked."""
-    contents = {
+    files = {
         "config.yaml": config,
         "Snakefile": _template("project.smk").format(snakefile=json.dumps(str(checkout.part("Snakefile")))),
         "README.md": readme,
@@ -276,9 +276,9 @@ def _write(folder: Path, config: str, readme: str) -> None:
     }
     for name in PROFILES:
         profile = f"{name}/config.yaml"
-        contents[f"profiles/{profile}"] = checkout.part(f"workflow/profiles/{profile}").read_text("utf-8")
+        files[f"profiles/{profile}"] = checkout.part(f"workflow/profiles/{profile}").read_text("utf-8")
     _refuse_to_overwrite(folder)
-    for name, content in contents.items():
+    for name, content in files.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_text(content, "utf-8")
     Plan(load(folder / "config.yaml"))
