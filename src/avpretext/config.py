@@ -6,7 +6,6 @@ from here.
 """
 
 import itertools
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, create_model, model_validator
@@ -163,7 +162,9 @@ class Config(Options):
             "hidden_from": self.pretrain.hidden_from,
         }
         for key, tasks in named.items():
-            _check_known(f"pretrain.{key}", tasks, list(TASKS))
+            for task in tasks:
+                if task not in TASKS:
+                    raise ValueError(f"pretrain.{key}: {task!r} is none of {', '.join(TASKS)}{nearest(task, TASKS)}")
         return self
 
     @model_validator(mode="after")
@@ -193,10 +194,23 @@ class Config(Options):
         return self
 
     @model_validator(mode="after")
-    def _ablated_and_exported_are_there(self) -> Self:
-        known, sets = self.initialisations(), "; sets of tasks are chosen in pretrain.task_sets"
-        _check_known("ablation.initialisations", self.ablation.initialisations, known, "", sets)
-        _check_known("export.initialisations", self.export.initialisations, [BEST, *known])
+    def _ablation_compares_what_there_is(self) -> Self:
+        for name in self.ablation.initialisations:
+            if name not in self.initialisations():
+                raise ValueError(
+                    f"ablation.initialisations: {name!r} is none of {', '.join(self.initialisations())}"
+                    f"{nearest(name, self.initialisations())}; sets of tasks are chosen in pretrain.task_sets"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _exported_is_what_there_is(self) -> Self:
+        known = [BEST, *self.initialisations()]
+        for name in self.export.initialisations:
+            if name not in known:
+                raise ValueError(
+                    f"export.initialisations: {name!r} is none of {', '.join(known)}{nearest(name, known)}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -225,10 +239,14 @@ class Config(Options):
 
     @model_validator(mode="after")
     def _features_are_there(self) -> Self:
-        for corpus in dict.fromkeys([*self.used_for("pretrain"), *self.used_for("finetune")]):
-            known = ["speech", "log_mel", *self.corpora[corpus].features]
-            fix = f"; name its folder in corpora.{corpus}.features"
-            _check_known("model.features", self.model.features, known, f" of corpora.{corpus}", fix)
+        for name in self.model.features:
+            for corpus in {*self.used_for("pretrain"), *self.used_for("finetune")}:
+                known = ["speech", "log_mel", *self.corpora[corpus].features]
+                if name not in known:
+                    raise ValueError(
+                        f"model.features: {name!r} is none of {', '.join(known)} of corpora.{corpus}"
+                        f"{nearest(name, known)}; name its folder in corpora.{corpus}.features"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -240,9 +258,14 @@ class Config(Options):
                 )
             if name not in self.with_video():
                 raise ValueError(f"orofacial.corpora: {name}: faces are looked at with `use: [pretrain]` and video")
-        for corpus in self.orofacial_corpora():
-            known = ["speech", "log_mel", *self.corpora[corpus].features]
-            _check_known("orofacial.features", self.orofacial.features, known, f" of corpora.{corpus}")
+        for name in self.orofacial.features:
+            for corpus in self.orofacial_corpora():
+                known = ["speech", "log_mel", *self.corpora[corpus].features]
+                if name not in known:
+                    raise ValueError(
+                        f"orofacial.features: {name!r} is none of {', '.join(known)} of corpora.{corpus}"
+                        f"{nearest(name, known)}"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -357,13 +380,6 @@ class Config(Options):
         """Return the initialisations that the ablation compares."""
         chosen = self.ablation.initialisations
         return [name for name in self.initialisations() if not chosen or name in chosen]
-
-
-def _check_known(option: str, names: Iterable[str], known: list[str], whose: str = "", fix: str = "") -> None:
-    """Raise ValueError where a name is not known."""
-    for name in names:
-        if name not in known:
-            raise ValueError(f"{option}: {name!r} is none of {', '.join(known)}{whose}{nearest(name, known)}{fix}")
 
 
 def json_schema() -> dict[str, Any]:
