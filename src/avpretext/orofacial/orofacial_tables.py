@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from avpretext import shards
@@ -83,7 +84,9 @@ def score(predictions: Mapping[str, Path]) -> tuple[ClipSums, list[Scored]]:
 def _collect(name: str, path: Path, sums: ClipSums) -> Scored:
     """Sum the predictions of a file; under the name `REST`, those of a face that stays at rest."""
     fps = float(shards.read_provenance(path)["fps"])
-    emotions = _emotions(path.with_name("clips.parquet")) if name != REST else {}
+    clip_keys = ["corpus", "clip_id", "seed", "emotion", "predicted"]
+    told = shards.read(path.with_name("clips.parquet"), clip_keys) if name != REST else pl.DataFrame()
+    emotions = {row[:3]: row[3:] for row in told.iter_rows()}  # true and predicted
     found: dict[tuple[str, int], Floats] = {}
     clips = set()
     for rows in clip_tables(path):
@@ -116,11 +119,6 @@ def clip_tables(path: Path) -> Iterator[Any]:
 def points_of(column: Any) -> Floats:
     """Return a column of movements as (T, P, 2), NaN where null."""
     return vectors(column).reshape(len(column), len(OROFACIAL_POINTS), 2).astype(np.float64)
-
-
-def _emotions(path: Path) -> dict[tuple[str, str, int], tuple[str | None, str | None]]:
-    rows = shards.read(path, ["corpus", "clip_id", "seed", "emotion", "predicted"])
-    return {row[:3]: row[3:] for row in rows.iter_rows()}
 
 
 def metric_rows(scored: Sequence[Scored], sums: ClipSums, config: Config) -> Rows:
