@@ -53,6 +53,15 @@ def test_an_option_touches_the_stages_that_read_it(change: dict[str, Any], touch
     assert changed == touched
 
 
+def test_silence_touches_what_opens_files_and_options_at_their_defaults_are_in_no_signature() -> None:
+    mine = {"path": "p", "use": ["pretrain"]}
+    heard, mute = (parse({"corpora": {"mine": mine | more}}) for more in ({}, {"audio": False}))
+    touched = {stage for stage in PARTIAL if signature(stage, heard, "mine") != signature(stage, mute, "mine")}
+    assert touched == {"index", "segment", "split", "watch"}
+    assert "audio" not in signature("watch", heard, "mine"), "what was made before there was the option stays good"
+    assert not parse_signature(signature("watch", mute, "mine")).corpora["mine"].audio
+
+
 def test_what_a_corpus_is_used_for_does_not_index_it_again() -> None:
     pretrained = parse({"corpora": {"mine": {"path": "p", "use": ["pretrain"]}}})
     both = parse({"corpora": {"mine": {"path": "p", "use": ["pretrain", "finetune"], "synthetic": True}}})

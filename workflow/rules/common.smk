@@ -17,7 +17,7 @@ SOURCE = str(Path(workflow.current_basedir).resolve().parents[1] / "src")
 sys.path.insert(0, SOURCE)
 
 from avpretext import corpora, shards
-from avpretext.corpora import listing
+from avpretext.corpora import listing, silent
 from avpretext.config_file import parse as parse_config
 from avpretext.run.digests import Content
 from avpretext.errors import UserError
@@ -46,8 +46,9 @@ CONFIG = asked(
 PLAN = asked(Plan, CONFIG)
 FILES = PLAN.layout
 OROFACIAL = OrofacialPlan(PLAN)
-UNLABELLED = CONFIG.used_for("pretrain")
+UNLABELLED = CONFIG.heard_for_pretraining()
 WITH_VIDEO = CONFIG.with_video()
+WITH_AUDIO = [name for name, corpus in CONFIG.corpora.items() if corpus.audio]
 TASK_SETS = CONFIG.task_sets()
 VARIANTS = {variant.name: variant for variant in [CONFIG.variant, *CONFIG.ablated()]}
 ENVIRONMENT = "../../envs/avpretext.yaml"
@@ -124,6 +125,8 @@ if workflow.is_main_process:
 onstart:
     asked(shards.check_writable, CONFIG.results)
     START.write(workflow.configfiles)
+    for sentence in silent.sentences(CONFIG):
+        print(sentence, file=sys.stderr)
     for name, options in CONFIG.corpora.items():
         asked(
             listing.write,
@@ -220,6 +223,11 @@ def every_clips_shard(wildcards):
 def folder_of(wildcards):
     """Return a param: the folder of the corpus in question."""
     return CONFIG.corpora[wildcards.corpus].path
+
+
+def sound(wildcards):
+    """Return the words that tell a stage that opens sources to leave the sound alone; none where it is read."""
+    return "" if CONFIG.corpora[wildcards.corpus].audio else "--sound ignored"
 
 
 def start(wildcards):

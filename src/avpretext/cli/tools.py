@@ -44,6 +44,9 @@ def corpus(
     name: Annotated[str, typer.Argument(help="Reader, e.g. crema_d; docs/corpora.md has all.")],
     path: Annotated[Path, typer.Argument(help="Folder of the corpus, as it was downloaded.")],
     audio: Annotated[bool, typer.Option("--audio", help="Look for audio alone, as with `video: false`.")] = False,
+    silent: Annotated[
+        bool, typer.Option("--silent", help="Look for faces alone, as with `audio: false`: files need no sound.")
+    ] = False,
     part: Annotated[list[str] | None, typer.Option(help="Part of the corpus; repeatable.")] = None,
     table: Annotated[str | None, typer.Option(help="CSV or Parquet of clips, for the reader folder.")] = None,
     outside: Annotated[
@@ -73,7 +76,8 @@ def corpus(
     """Say what is found in a corpus, per speaker and label, and what is wrong with it, before hours of work."""
     from avpretext.corpora import check
 
-    options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
+    options = {"path": str(path), "reader": name, "video": not audio, "audio": not silent, "table": table}
+    options |= {"use": ["pretrain"] if silent else ["finetune"]}
     options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
     config = parse({"corpora": {"corpus": options}}, "corpus")
     face_model = model or Path(Layout(config.results).path("models"))

@@ -15,9 +15,18 @@ from avpretext.corpora import targets
 from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_label
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
-from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
+from avpretext.corpora.headers import (
+    FileHeader,
+    Lengths,
+    duration,
+    have_no_sound,
+    lengths_of,
+    read_headers,
+    refuse_by_header,
+    spread,
+)
 from avpretext.corpora.leaks import equal_names
-from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, sound_of
+from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, look, sound_of
 from avpretext.corpora.overview import Comparison, CorpusCheck, FoldFacts, Overview, TargetFacts
 from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
@@ -91,7 +100,7 @@ def check(
     chosen_files = spread(list(clips), {"sample": SAMPLE, "all": len(clips), "none": 0}[headers])
     opened = read_headers(Path(options.path), chosen_files, min(_THREADS, os.cpu_count() or 1))
     lengths = lengths_of(clips, opened) if headers != "none" else None
-    heard = listen(Path(options.path), clips, listened, model if options.video else None)
+    heard = listen(Path(options.path), clips, listened, model if options.video else None) if options.audio else ()
     rows = [(clip.clip_id, clip.speaker, clip.label, None, path) for path, found in clips.items() for clip in found]
     index = pl.DataFrame(rows, dict.fromkeys(_INDEX_COLUMNS, pl.String), orient="row").sort("clip_id")
     sources = reader.sources(options)
@@ -122,7 +131,7 @@ def check(
         shared_speakers=shared_speakers,
         comparisons=comparisons,
         findings=(
-            *_refused(files, clips, opened, options.video),
+            *_refused(files, clips, opened, options),
             *counted("leads_outside", "links lead out of the corpus folder", linked),
             *counted("no_speaker", "nothing tells who speaks", nobody),
             *_of_names(options, reader, [file.path for file in files], index, known, chosen, known_partitions),
@@ -133,9 +142,10 @@ def check(
             ),
             *([Finding("incomplete", "this is not what is published", examples=lost, wrong=True)] if lost else []),
             *findings_of(heard, len(index), options.video),
+            *([] if options.audio else look(Path(options.path), clips, listened, model)),
             *(one for other in others for one in _beside(options, speakers, heard, other, listened)),
         ),
-        sound=sound_of(heard, len(index)),
+        sound=sound_of(heard, len(index)) if options.audio else "not read: audio: false",
     )
 
 
@@ -274,13 +284,21 @@ def _hours(lengths: Lengths, here: float, published: float, whole: bool) -> Comp
 
 
 def _refused(
-    files: Sequence[ClipFile], clips: Clips, opened: Mapping[str, FileHeader | Refusal], video: bool
+    files: Sequence[ClipFile], clips: Clips, opened: Mapping[str, FileHeader | Refusal], options: CorpusOptions
 ) -> list[Finding]:
     """Return what is or will be refused, the most frequent reason first: by the scan, then by headers."""
     scanned = [(file.path, file.refusal) for file in files]
-    declared = [(path, refuse_by_header(header, clips[path], video)) for path, header in opened.items()]
+    silent = options.audio and options.video and have_no_sound(opened.values())
+    heard = options.audio and not silent
+    declared = [(path, refuse_by_header(header, clips[path], options.video, heard)) for path, header in opened.items()]
     sampled = f" (of {len(opened):,} files opened, of {len(clips):,}; --headers all opens every one)"
-    return _by_reason(scanned, "") + _by_reason(declared, sampled if len(opened) < len(clips) else "")
+    looked_at = sampled if len(opened) < len(clips) else ""
+    none = [path for (path, refusal) in declared if refusal is None] if silent else []
+    return [
+        *_by_reason(scanned, ""),
+        *counted("no_sound", f"no file has an audio stream: all will be refused{looked_at}", none, wrong=True),
+        *_by_reason(declared, looked_at),
+    ]
 
 
 def _by_reason(refused: Iterable[tuple[str, Refusal | None]], looked_at: str) -> list[Finding]:

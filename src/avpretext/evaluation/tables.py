@@ -50,8 +50,8 @@ COLUMNS = {
         "kappa",
     ],
     "corpora": [
-        "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "unknown_speakers",
-        "alike_speakers", "hours", "duplicates", *sound_summary.ODD, "refused", "refused_share",
+        "corpus", "reader", "use", "video", "audio", "synthetic", "target", "clips", "labelled", "speakers",
+        "unknown_speakers", "alike_speakers", "hours", "duplicates", *sound_summary.ODD, "refused", "refused_share",
     ],
     "copies": [*_NAMED, "fold", "clips_of", "clip_id", "copy_of"],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],

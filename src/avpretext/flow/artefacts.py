@@ -41,18 +41,18 @@ _CLIPS_OWN = {
 _AUDIO = "clip_id speaker label duration_s samples content audio video_frames fps mix clipped fingerprint"
 _AUDIO_OWN = {
     "label": Column(S, "as in `index`"),
-    "duration_s": Column(D, "length of the audio", "s"),
-    "samples": Column(L, "length of the audio, at 16 kHz", "samples"),
-    "content": Column(S, "hash of the samples: equal for equal audio"),
-    "audio": Column(MEDIA, "mono FLAC at 16 kHz: its bytes, and a name"),
+    "duration_s": Column(D, "length of the audio; with `audio: false` of the video", "s"),
+    "samples": Column(L, "the same in samples at 16 kHz", "samples"),
+    "content": Column(S, "hash of the samples: equal for equal audio; null: `audio: false`"),
+    "audio": Column(MEDIA, "mono FLAC at 16 kHz: its bytes, and a name; null: `audio: false`"),
     "video_frames": Column(I, "frames on the video grid; 0: no video was wanted", "count"),
     "fps": Column(D, "frames per second of the video grid", "Hz"),
     "mix": Column(
         S,
         "how channels became one: `mean`; `silent_channel`, `no_speech_channel`: without that one; `inverted`: one"
-        " turned over",
+        " turned over; null: `audio: false`",
     ),
-    "clipped": Column(F, "samples at or beyond full scale", "share, 0..1"),
+    "clipped": Column(F, "samples at or beyond full scale; null: `audio: false`", "share, 0..1"),
     "fingerprint": Column("uint32[]", "acoustic fingerprint, 24 bits for each 16 ms; 0: too quiet; null: not made"),
 }
 _OF_10_MS = {"time_s": Column(D, "middle of the frame, from the start of the clip", "s")}
@@ -119,14 +119,14 @@ _ROWS = (
               "mtime_ns": Column(L, "when the file was changed", "ns"),
               "reason": Column(S, "why it is refused; null: it is a clip")})},
         _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers", "speaker_folder"),
-        refuses=True,
+        _of_corpus("audio"), refuses=True,
     ),
     Stage(
         "segment", "avpretext.segment.cut", 5,
         "Cut long recordings into clips: fixed windows, or where someone speaks and one face is seen.",
         {"": Artefact("{corpus}/segment/{shard}.parquet", "clip, whole files or cut from them", _CLIPS, _CLIPS_OWN),
          "rejects": _rejects("segment")},
-        ("segment", *_of_corpus("video")), refuses=True,
+        ("segment", *_of_corpus("video")), _of_corpus("audio"), refuses=True,
     ),
     Stage(
         "split", "avpretext.media.split", 6, "Decode each video once, into audio and frames on one clock.",
@@ -134,12 +134,12 @@ _ROWS = (
          "frames": Artefact("{corpus}/split/frames/{shard}.parquet",
                             "video frame; removed once landmarks are found", _PICTURES),
          "rejects": _rejects("split")},
-        ("split",), but=("keep_frames",), refuses=True,
+        ("split",), _of_corpus("audio"), ("keep_frames",), refuses=True,
     ),
     Stage(
         "watch", "avpretext.face.watch", 1,
         "Decode each video once and follow the face meanwhile: `split` and `landmarks` without storing frames.",
-        {}, ("split", "landmarks"), but=("keep_frames", "jpeg_quality"), runs=("split", "landmarks"),
+        {}, ("split", "landmarks"), _of_corpus("audio"), ("keep_frames", "jpeg_quality"), runs=("split", "landmarks"),
         given=_EXPRESSIONS,
     ),
     Stage(

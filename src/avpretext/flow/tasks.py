@@ -81,7 +81,7 @@ class Task:
     options
         Its group `labels.NAME` of the configuration.
     face
-        True: it needs video.
+        True: it needs video, and its labels no sound. False: it needs sound, and no video.
     value
         What its stage measures, and the unit.
     measures

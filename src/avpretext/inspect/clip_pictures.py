@@ -149,7 +149,7 @@ def again(clip: Clip) -> Decoded | str:
     options = MediaOptions.model_validate({**known, "ffmpeg": config.split.ffmpeg})
     stretch = Stretch(clip.row["start_s"] or 0.0, clip.row["end_s"])
     try:
-        decoded = decode(source, ffmpeg.program(options.ffmpeg), options, True, stretch=stretch)
+        decoded = decode(source, ffmpeg.program(options.ffmpeg), options, True, stretch=stretch, sound=clip.heard)
     except UserError as error:
         return str(error)
     if isinstance(decoded, Refusal):

@@ -12,7 +12,6 @@ import polars as pl
 import soundfile
 from numpy.typing import NDArray
 
-from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.face.points import dlib_points
 from avpretext.flow.columns import ACTION_UNITS
@@ -77,8 +76,13 @@ class Clip:
 
     @property
     def there(self) -> bool:
-        """Whether there is anything to draw: its speech was measured."""
-        return bool(len(self.energy.time_s) and self.audio)
+        """Whether there is anything to draw: its speech was measured, or was not to be."""
+        return bool((len(self.energy.time_s) or not self.heard) and self.audio)
+
+    @property
+    def heard(self) -> bool:
+        """Whether the sound of its corpus is read."""
+        return self.run.config.corpora[self.corpus].audio
 
     @cached_property
     def audio(self) -> dict[str, Any]:
@@ -102,8 +106,10 @@ class Clip:
         return float(self.audio["fps"])
 
     @cached_property
-    def sound(self) -> NDArray[np.int16]:
-        """The sound, 16 kHz mono."""
+    def sound(self) -> NDArray[np.int16] | None:
+        """The sound, 16 kHz mono; None where it is not read."""
+        if not self.heard:
+            return None
         rows = self.rows("split.audio", ["audio"])
         assert rows is not None
         sound: NDArray[np.int16] = soundfile.read(io.BytesIO(rows["audio"][0]["bytes"]), dtype="int16")[0]
@@ -112,7 +118,7 @@ class Clip:
     @cached_property
     def frames(self) -> int:
         """Frames of the video grid; of a corpus of which audio alone is read, as many as the sound lasts."""
-        seen = len(self.sound) * self.fps / SAMPLE_RATE_HZ if self.points is None else len(self.points)
+        seen = self.duration_s * self.fps if self.points is None else len(self.points)
         return int(self.audio["video_frames"] or max(1, round(seen)))
 
     @cached_property

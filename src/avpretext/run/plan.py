@@ -18,7 +18,7 @@ from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.paths import Layout, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
 from avpretext.run.imports import fingerprint_of
-from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings
+from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings, check_silent
 from avpretext.systems import BEST, SCRATCH, ensembles_of
 
 TABLES = (
@@ -67,6 +67,7 @@ class Plan:
         check_penalty(config, self.settings, self.ablated)
         check_ensembles(config)
         check_pretrainings(config)
+        check_silent(config)
 
     def _ablated_of(self, corpus: CorpusOptions) -> dict[str, Setting]:
         """Return the settings of a corpus that the ablation looks at."""
@@ -126,13 +127,17 @@ class Plan:
             *(("landmarks.preview", "landmarks.thumbnails", "action_units") if self.seen(corpus) else ()),
             *(("neutral",) if self.seen(corpus) and self._calibrates() else ()),
             *(("motion",) if self.seen(corpus) and "activation" in self.config.tasks_of(corpus) else ()),
-            *(LABELLED[task].stage for task in self.config.tasks_of(corpus) if task in LABELLED),
+            *self.label_stages(corpus),
         ]
+
+    def label_stages(self, corpus: str) -> list[str]:
+        """Return the stages that label a corpus for pre-training, also one that has no sound to train on."""
+        return [LABELLED[task].stage for task in self.config.tasks_of(corpus) if task in LABELLED]
 
     def _features(self) -> Iterator[tuple[str, str]]:
         """Yield corpus and artefact of what models hear, `speech` of whole corpora left out, which is made anyway."""
         heard: dict[tuple[str, str], None] = {}
-        for corpus in self.config.used_for("pretrain"):
+        for corpus in self.config.heard_for_pretraining():
             heard |= {(corpus, name): None for name in self._stage_features(corpus)}
         for corpus in self.config.used_for("finetune"):
             for name in self.heard("finetune", corpus):
@@ -223,8 +228,9 @@ class Plan:
 
     def refusing(self, corpus: str) -> list[str]:
         """Return the stages that may refuse clips of a corpus."""
-        cut = self.config.corpora[corpus].segment
-        absent = [*(["segment"] if not cut else []), *(["landmarks"] if not self.seen(corpus) else [])]
+        options = self.config.corpora[corpus]
+        made = {"segment": options.segment, "landmarks": self.seen(corpus), "speech": options.audio}
+        absent = [name for name, is_made in made.items() if not is_made]
         return [name for name, stage in STAGES.items() if stage.refuses and name not in absent]
 
     def shards(self, corpus: str, artefact: str) -> list[str]:
@@ -254,7 +260,7 @@ class Plan:
         """
         learnt = self.config.learnt_from(corpus)
         if stage == "deepemocluster":
-            return list(dict.fromkeys([*self.config.used_for("pretrain"), *learnt]))
+            return list(dict.fromkeys([*self.config.heard_for_pretraining(), *learnt]))
         return [*learnt, *(copy for name in learnt for copy in self.copies(stage, name))]
 
     def _calibrates(self) -> bool:
@@ -283,6 +289,19 @@ class Plan:
         truth = [str(Path(options.truth) / "phonemes.parquet")] if options.truth and phones.backend == "truth" else []
         own = [file for file in (phones.dictionary, phones.visemes) if file is not None]
         return [*map(str, tables), *truth, *own]
+
+    def phones(self) -> list[str]:
+        """Return the phones of every corpus that is heard.
+
+        Raises
+        ------
+        UserError
+            There is none.
+        """
+        heard = [name for name, corpus in self.config.corpora.items() if corpus.audio]
+        if not heard:
+            raise UserError("phones: no corpus has sound that is read: each has audio: false")
+        return [shard for name in heard for shard in self.shards(name, "phones")]
 
     def imported_phones(self) -> str | None:
         """Return what changes when a file of imported phones is added, replaced or removed; None without any."""
@@ -324,7 +343,7 @@ class Plan:
         """Return {corpus.task: pseudo-label table} of a set of tasks."""
         return {
             f"{corpus}.{task}": self.shards(corpus, LABELLED[task].stage)
-            for corpus in self.config.used_for("pretrain")
+            for corpus in self.config.heard_for_pretraining()
             for task in tasks.split("-")
             if task in LABELLED and task in self.config.tasks_of(corpus)
         }
