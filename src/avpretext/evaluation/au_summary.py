@@ -94,23 +94,25 @@ class Firing:
         return np.where(frames[:, 0] > 0, (below >= share * frames).argmax(axis=1) / BINS, np.nan)
 
 
-def action_unit_rows(run: OpenRun) -> tuple[Rows, Rows]:
+def action_unit_rows(run: OpenRun) -> tuple[Rows, Rows, dict[str, "Combinations"]]:
     """Count how action units fire in every corpus that has them.
 
     Returns
     -------
     The rows of `action_units` (corpus, label, action_unit, clips, frames, active_frames, active_clips, mean,
     quantile_90, clip_intensity; the label `all` for all clips, else an emotion, or why there is none) and of
-    `au_combinations` (corpus, rank, action_units, clips, share, labels).
+    `au_combinations` (corpus, rank, action_units, clips, share, labels), and all combinations of each corpus.
     """
     single: Rows = []
     together: Rows = []
+    of_corpus: dict[str, Combinations] = {}
     for corpus in run.config.corpora:
         firing, sets = _count(run, corpus)
+        of_corpus[corpus] = sets
         for label in sorted(firing, key=_place):
             single += [{"corpus": corpus, "label": label, **row} for row in firing[label].rows()]
         together += [{"corpus": corpus, **row} for row in combination_rows(sets)]
-    return single, together
+    return single, together, of_corpus
 
 
 def _place(label: str) -> tuple[int, str]:

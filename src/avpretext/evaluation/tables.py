@@ -12,6 +12,7 @@ from avpretext.evaluation import (
     fold_table,
     formats,
     label_counts,
+    label_warnings,
     printed,
     results,
     sound_summary,
@@ -60,10 +61,12 @@ COLUMNS = {
         "corpus", "label", "action_unit", "clips", "frames", "active_frames", "active_clips", "mean", "quantile_90",
         "clip_intensity",
     ],
+    "label_warnings": ["corpus", "task", "clips", "of", "warning"],
     "au_combinations": ["corpus", "rank", "action_units", "clips", "share", "labels"],
     "compared_action_units": ["corpus", *compare_aus.COLUMNS],
     "truth": ["stage", "measure", "value"],
     "truth_action_units": ["action_unit", "pearson_r", "f1"],
+    "truth_confidence": ["confidence", "clips", "right"],
     "provenance": ["of", "stage", "files", "stage_version", "package_version", "models", "options", "machine"],
 }  # fmt: skip
 
@@ -94,7 +97,8 @@ def run(config: Config, output: Path) -> None:
         "rejects_clips": run.refused.to_dicts(),
         "provenance": summaries.provenance_rows(run),
     }
-    rows["action_units"], rows["au_combinations"] = au_summary.action_unit_rows(run)
+    rows["action_units"], rows["au_combinations"], together = au_summary.action_unit_rows(run)
+    rows["label_warnings"] = label_warnings.warning_rows(run, together)
     if config.report.compare_action_units is not None:
         rows["compared_action_units"] = compare_aus.rows_of(run)
     if config.finetune.loss == "penalty":
@@ -102,6 +106,7 @@ def run(config: Config, output: Path) -> None:
     if config.with_truth():
         rows["truth"] = truth.truth_rows(run)
         rows["truth_action_units"] = truth.action_unit_rows(run)
+        rows["truth_confidence"] = truth.confidence_rows(run)
     for name, table in rows.items():
         formats.write_csv(folder / f"{name}.csv", COLUMNS[name], table)
     main = printed.document(run)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import yaml
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
@@ -23,9 +22,10 @@ from avpretext.corpora import sheets
 from avpretext.corpora.who import speaker_of_each
 from avpretext.errors import UserError
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.flow.paths import Layout
+from avpretext.labels.calibration import calibration
 from avpretext.labels.emotion import clip_intensities, intensities
 from avpretext.labels.emotion_table import Emotion, EmotionTable, Profiles
-from avpretext.run.plan import Plan
 
 Floats = NDArray[np.float64]
 Names = NDArray[np.str_]
@@ -117,8 +117,11 @@ _HEAD = """# What each emotion shows in the face, fitted to {} by `avpretext fit
 
 def _of_corpus(config: Config, corpus: str, labels: Path | None) -> tuple[Floats, Names, Names, Names]:
     """Return action units, labels, people and source of the labelled clips of a corpus whose face was seen."""
-    plan = Plan(config)
-    clips, shown = plan.shards(corpus, plan.clips(corpus)), plan.shards(corpus, "action_units")
+    layout, options = Layout(config.results), config.corpora[corpus]
+    clips, shown = (
+        [layout.path(stage, corpus=corpus, shard=number) for number in range(options.shards)]
+        for stage in (options.clips_stage, "action_units")
+    )
     missing = [file for file in (*clips, *shown) if not Path(file).is_file()]
     if missing:
         raise UserError(
@@ -305,24 +308,6 @@ def _confusion(judged: Judged) -> list[str]:
         f"| {name} | {' | '.join(f'{100 * value:.0f}' for value in row)} |"
         for name, row in zip(judged.classes, shares, strict=True)
     ]
-
-
-def calibration(
-    confidence: Floats, right: NDArray[np.bool_], bins: Sequence[float] = (0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-) -> pl.DataFrame:
-    """Return how often labels are right, by their confidence: from, confidence (the mean), clips, right (a share).
-
-    >>> calibration(np.array([0.55, 0.95, 0.95]), np.array([False, True, True])).rows()
-    [(0.5, 0.55, 1, 0.0), (0.9, 0.95, 2, 1.0)]
-    """
-    start = np.searchsorted(bins, confidence, side="right") - 1
-    table = pl.DataFrame({"from": np.array(bins, dtype=float)[start], "confidence": confidence, "right": right})
-    return (
-        table.group_by("from")
-        .agg(pl.col("confidence").mean(), clips=pl.len(), right=pl.col("right").mean())
-        .sort("from")
-        .select("from", "confidence", "clips", "right")
-    )
 
 
 def calibration_rows(confidence: Floats, right: NDArray[np.bool_]) -> list[str]:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from avpretext import __version__
 from avpretext.config import Config
 from avpretext.corpora import silent
-from avpretext.evaluation import formats, printed, sound_summary, summaries
+from avpretext.evaluation import formats, label_warnings, printed, sound_summary, summaries
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.tasks import TASKS
 from avpretext.progress import duration
@@ -135,11 +135,13 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "kept_epoch": config.pretrain.keep,
         "balance": contents.balance_charts(run),
         "thresholds": label_page.threshold_charts(run),
+        "label_warnings": label_warnings.sentences(run.table("label_warnings")),
         "agreement": label_page.agreement_tables(run),
         "speakers": label_page.speaker_tables(run),
         **_clip_facts(run),
         "unit_names": au_faces.NAMES,
         "truth": run.table("truth"),
+        "truth_confidence": run.table("truth_confidence"),
         "truth_units": contents.truth_chart(run.table("truth_action_units")),
         "compared": contents.compared_charts(run.table("compared_action_units"), other),
         "benchmarks": contents.benchmark_rows(run.layout),

@@ -23,12 +23,11 @@ from avpretext.systems import BEST, SCRATCH, ensembles_of
 
 TABLES = (
     "main.csv", "main.md", "main.tex", "provenance.csv", "provenance.json", "per_class.csv", "significance.csv",
-    "seeds.csv", "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "folds.csv", "copies.csv",
-    "corpora.csv",
-    "rejects.csv", "rejects_clips.csv", "action_units.csv", "au_combinations.csv",
+    "seeds.csv", "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "label_warnings.csv", "folds.csv",
+    "copies.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv", "action_units.csv", "au_combinations.csv",
 )  # fmt: skip
 ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")
-TRUTH_TABLES = ("truth.csv", "truth_action_units.csv")
+TRUTH_TABLES = ("truth.csv", "truth_action_units.csv", "truth_confidence.csv")
 
 Keyed = dict[str, list[str]]
 """Name on the command line, such as a corpus, to files."""
