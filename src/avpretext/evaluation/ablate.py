@@ -98,8 +98,10 @@ class Grid:
         return len(self.systems[self.reference].speakers)
 
 
-def run(config: Config, output_dir: PathLike) -> None:
+def run(config: Config, output_dir: PathLike) -> list[Ablated]:
     """Write `ablation.csv`, `ablation_effects.csv`, `ablation_co_occurrence.csv`, `ablation.md` and `ablation.tex`.
+
+    What the first two hold is returned, rounded as they are.
 
     Parameters
     ----------
@@ -121,6 +123,7 @@ def run(config: Config, output_dir: PathLike) -> None:
     document = printed_ablation.document(found, run)
     formats.write_text(folder / "ablation.md", document.markdown())
     formats.write_text(folder / "ablation.tex", document.latex())
+    return [one.rounded() for one in found]
 
 
 def ablated(one: Evaluated, run: OpenRun) -> Ablated:

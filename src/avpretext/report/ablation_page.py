@@ -9,7 +9,7 @@ from markupsafe import Markup
 from avpretext import __version__
 from avpretext.config import Config
 from avpretext.evaluation import ablate, formats, printed_ablation
-from avpretext.evaluation.ablated import FACTORS, Ablated, read_tables
+from avpretext.evaluation.ablated import FACTORS, Ablated
 from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.open_run import OpenRun, Rows
@@ -18,7 +18,6 @@ from avpretext.evaluation.printed_ablation import level_name, shown_measures, sy
 from avpretext.report import figures, page
 from avpretext.report.co_occurrence_chart import heat_map_of
 from avpretext.report.figures import Mark
-from avpretext.shards import PathLike
 
 LOSS_COLOURS = {"base": "accent", "penalty": "warm"}
 
@@ -43,13 +42,12 @@ def run(config: Config, output: Path, page: Path) -> None:
     UserError
         Predictions are missing, or are not of the same folds and seeds; see `ablate.run`.
     """
-    ablate.run(config, output)
-    formats.write_text(page, render(config, output))
+    formats.write_text(page, render(config, ablate.run(config, output)))
 
 
-def render(config: Config, tables: PathLike) -> str:
+def render(config: Config, found: Sequence[Ablated]) -> str:
     """Return the page as text."""
-    found, run = read_tables(config, tables), OpenRun(config)
+    run = OpenRun(config)
     facts: dict[str, Any] = {
         "version": __version__,
         "synthetic": page.synthetic_sentence(config),
