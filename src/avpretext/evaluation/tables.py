@@ -14,7 +14,6 @@ from avpretext.evaluation import (
     label_counts,
     printed,
     results,
-    sound_summary,
     summaries,
     truth,
 )
@@ -51,7 +50,7 @@ COLUMNS = {
     ],
     "corpora": [
         "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "unknown_speakers",
-        "alike_speakers", "hours", "duplicates", *sound_summary.ODD, "refused", "refused_share",
+        "alike_speakers", "hours", "duplicates", *summaries.ODD_SOUND, "refused", "refused_share",
     ],
     "copies": [*_NAMED, "fold", "clips_of", "clip_id", "copy_of"],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],

@@ -16,10 +16,9 @@ from avpretext.chunks import FRAME_S
 from avpretext.errors import RefusedFile, UserError
 from avpretext.pool import ordered_map
 from avpretext.predict import MIN_SPEECH
-from avpretext.predict.arrays import write_sound
-from avpretext.predict.hearing import Heard, Hearing, Moments, Source
+from avpretext.predict.hearing import Heard, Hearing, Moments, Source, Spool
+from avpretext.predict.inputs import write_sound
 from avpretext.predict.result import Prediction, Refused
-from avpretext.predict.spool import Spool
 from avpretext.predict.windows import AlongTime
 from avpretext.refusal import Refusal
 from avpretext.training import finite, model_folder

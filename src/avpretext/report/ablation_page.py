@@ -16,7 +16,6 @@ from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.evaluation.printed import SIGNIFICANT
 from avpretext.evaluation.printed_ablation import level_name, shown_measures, system_name
 from avpretext.report import figures, page
-from avpretext.report.co_occurrence_chart import heat_map_of
 from avpretext.report.figures import Mark
 
 LOSS_COLOURS = {"base": "accent", "penalty": "warm"}
@@ -83,7 +82,7 @@ def _section(name: str, found: Ablated, run: OpenRun) -> dict[str, Any]:
         "effects": [(printed_ablation.effect_cells(row, config), _significant(row)) for row in found.effects],
         "effect_chart": _effect_chart(f"{name}-effects", found, config),
         "losses": [(level_name(loss, config), LOSS_COLOURS[loss]) for loss in _of(_grid(found), "loss")],
-        "co_occurrence": heat_map_of(run, found.one, f"{name}-together"),
+        "co_occurrence": figures.heat_maps(run.co_occurrence(found.one), f"{name}-together"),
         "panels": _panels(name, found, config),
         "header": printed_ablation.header(found),
         "systems": [_table_row(row, found, config) for row in found.systems],

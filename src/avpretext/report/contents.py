@@ -17,7 +17,6 @@ from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
 from avpretext.flow.tasks import TASKS
 from avpretext.report import figures
-from avpretext.report.co_occurrence_chart import heat_map_of
 from avpretext.systems import SCRATCH
 
 WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
@@ -39,7 +38,7 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
     for row in per_class:
         by_start[printed.start_name(row["initialisation"], config)][row["class"]] = row.get("f1")
     classes = sorted({row["class"] for row in per_class})
-    together = heat_map_of(run, one, f"{name}-together") if config.finetune.loss == "penalty" else None
+    counted = run.co_occurrence(one) if config.finetune.loss == "penalty" else None
     return {
         "heading": one.heading,
         "caption": printed.caption(one, rows, config),
@@ -57,7 +56,7 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
         "matrices": _matrices(run.scores(one, "confusion"), config),
         "folds": fold_table.compact(fold_table.fold_rows(run, one)),
         "tests": [_test(row, config) for row in tests_of(run, one)],
-        "co_occurrence": together,
+        "co_occurrence": figures.heat_maps(counted, f"{name}-together"),
         "curves": _finetune_curves(name, one, run),
     }
 

@@ -8,8 +8,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from avpretext.report.distributions import Features, Histogram
-from avpretext.report.label_values import LabelValues
+from avpretext.report.distributions import Features, Histogram, LabelValues
 from avpretext.report.theme import COLOURS, figure, inline, style
 
 Floats = NDArray[np.float64]

@@ -5,14 +5,16 @@ What is held does not grow with the number or the length of the clips.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from avpretext.evaluation.au_summary import ACTIVE
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.columns import ACTION_UNITS, MOTION_REGIONS
+from avpretext.flow.tasks import CHUNK_TASKS, TASKS
 from avpretext.report.clip import decibels
 
 Floats = NDArray[np.float64]
@@ -157,3 +159,87 @@ def histogram_of(groups: Mapping[str, Iterable[float]], edge: float, bins: int =
     for name, found in values.items():
         histograms[name].add(found)
     return histograms
+
+
+class LabelValues(NamedTuple):
+    """How the values of one decision of a pretext task are distributed.
+
+    Attributes
+    ----------
+    groups
+        What became of them (`high`, `low`, `dead zone`; `labelled`, `none`, ...) to their histogram, all of the same
+        bins.
+    thresholds
+        The smallest, the median and the largest of `several` thresholds; all alike where one holds for all.
+    """
+
+    task: str
+    title: str
+    groups: Mapping[str, Histogram]
+    thresholds: tuple[float, float, float]
+    several: int = 1
+
+
+def label_values(run: OpenRun) -> dict[str, list[LabelValues]]:
+    """Return, for each corpus with pseudo-labels, the values of each decision and its thresholds."""
+    found = {}
+    for corpus in run.config.corpora:
+        charts = [chart for task in CHUNK_TASKS for chart in of_chunks(run, corpus, task)]
+        charts += of_emotions(run, corpus)
+        if charts:
+            found[corpus] = charts
+    return found
+
+
+def of_chunks(run: OpenRun, corpus: str, task: str) -> list[LabelValues]:
+    """Return the values of a task that labels chunks as high or low; none where nothing was measured."""
+    labels = run.labels(corpus, task, ["value", "label", "threshold"])
+    rows = pl.DataFrame() if labels is None else labels.filter(pl.col("value").is_not_null())
+    if rows.is_empty():
+        return []
+    options = run.made_by(corpus, f"labels_{task}").get("options", {}).get(f"labels.{task}", {})
+    measured = TASKS[task].measures
+    title = measured.get(options.get("measure", ""), TASKS[task].value[0]).format_map({"region": "face", **options})
+    kinds = {"high": pl.col("label") == 1, "low": pl.col("label") == 0, "dead zone": pl.col("label").is_null()}
+    groups = {name: rows.filter(kind)["value"].to_numpy() for name, kind in kinds.items()}
+    edges = rows["threshold"].drop_nulls().unique().sort().to_numpy()
+    spread = (float(edges[0]), float(np.median(edges)), float(edges[-1]))
+    kept = {name: histogram for name, histogram in histogram_of(groups, spread[1]).items() if histogram.total}
+    return [LabelValues(task, title, kept, spread, len(edges))]
+
+
+def of_emotions(run: OpenRun, corpus: str) -> list[LabelValues]:
+    """Return the values of the three decisions that give a clip its emotion, for the clips that were measured."""
+    rows, made_by = run.labels(corpus, "emotion"), run.made_by(corpus, "labels_emotion")
+    limits: dict[str, Any] = made_by.get("options", {})
+    neutral = (made_by.get("table") or {}).get("neutral")
+    if rows is None or "min_score" not in limits:
+        return []
+    emotions = [name for name in rows.columns if name.startswith("score_") and name != f"score_{neutral}"]
+    # Sorted within each clip, so that the best is the last; an emotion that cannot be seen has no score.
+    ordered = np.sort(np.nan_to_num(rows.select(emotions).to_numpy().astype(np.float64), nan=-1.0), axis=1)
+    measured = ordered[:, -1] >= 0
+    rows, ordered = rows.filter(pl.Series(measured)), ordered[measured]
+    if rows.is_empty():
+        return []
+    best, second = ordered[:, -1], ordered[:, -2].clip(min=0)
+    kind = rows.select(
+        pl.when(pl.col("label") == (neutral or "")).then(pl.lit("neutral")).otherwise(pl.col("outcome"))
+    ).to_series()
+    outcome = kind.replace("labelled", "an emotion").to_numpy()
+    charts = [_decision("Best score of an emotion", best, outcome, limits["min_score"])]
+    scored = best >= limits["min_score"]
+    if scored.any():
+        lead = (best - second)[scored]
+        charts.append(_decision("Lead over the second emotion", lead, outcome[scored], limits["min_margin"]))
+    if neutral and not scored.all():
+        strongest = (1 - rows[f"score_{neutral}"].to_numpy().astype(np.float64))[~scored]
+        title = "Strongest action unit, clips without emotion"
+        charts.append(_decision(title, strongest, outcome[~scored], limits["neutral_below"]))
+    return charts
+
+
+def _decision(title: str, values: Any, outcome: Any, threshold: float) -> LabelValues:
+    kinds = [name for name in ("an emotion", "neutral", "ambiguous", "none") if (outcome == name).any()]
+    groups = histogram_of({name: values[outcome == name] for name in kinds}, threshold, bins=30)
+    return LabelValues("emotion", title, groups, (threshold, threshold, threshold))

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from avpretext import __version__
 from avpretext.config import Config
-from avpretext.evaluation import formats, printed, sound_summary, summaries
+from avpretext.evaluation import formats, printed, summaries
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.tasks import TASKS
 from avpretext.progress import duration
@@ -114,7 +114,7 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "synthetic": synthetic_sentence(config),
         "demo": any(corpus.synthetic for corpus in config.corpora.values()),
         "corpora": corpora,
-        "sound": sound_summary.sentences(corpora),
+        "sound": summaries.sound_sentences(corpora),
         "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "hours", "refused")},
         "refused": summaries.rejects_rows(run),
         "refused_clips": run.refused.head(_REFUSED_SHOWN).to_dicts(),

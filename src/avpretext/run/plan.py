@@ -17,7 +17,6 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.paths import Layout, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
-from avpretext.run.imports import fingerprint_of
 from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings
 from avpretext.systems import BEST, SCRATCH, ensembles_of
 
@@ -271,11 +270,6 @@ class Plan:
             if name in places and (name != "neutral" or self._calibrates())
         }
 
-    def imported_action_units(self) -> str | None:
-        """Return what changes when a file of imported action units is added, replaced or removed; None without any."""
-        options = self.config.action_units
-        return fingerprint_of(options.imports if options.backend == "import" else None, (".csv",))
-
     def phone_tables(self, corpus: str) -> list[str]:
         """Return the user's own files that the phones of a corpus are found by."""
         options, phones = self.config.corpora[corpus], self.config.phones
@@ -283,11 +277,6 @@ class Plan:
         truth = [str(Path(options.truth) / "phonemes.parquet")] if options.truth and phones.backend == "truth" else []
         own = [file for file in (phones.dictionary, phones.visemes) if file is not None]
         return [*map(str, tables), *truth, *own]
-
-    def imported_phones(self) -> str | None:
-        """Return what changes when a file of imported phones is added, replaced or removed; None without any."""
-        options = self.config.phones
-        return fingerprint_of(options.imports if options.backend == "import" else None, (".textgrid", ".ctm", ".align"))
 
     def annotations(self, corpus: str) -> list[str]:
         """Return the files, beside its media, that labels and partitions of a corpus are read from."""

@@ -19,6 +19,7 @@ from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.checkpoint import Body
+from avpretext.training.co_occurrence import Matrix, read_matrices
 from avpretext.training.data import SpeechChunks, load_corpora, normalise
 from avpretext.training.finished import FinishedRuns, UnfinishedRun, fingerprint
 from avpretext.training.fold_parts import Fold, FoldTable
@@ -33,7 +34,6 @@ from avpretext.training.loop import (
     torch_device,
 )
 from avpretext.training.objectives import TASK, Objective, make_objective
-from avpretext.training.penalty_matrices import Matrix, penalties_of
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
 from avpretext.training.run_pool import grid_map
 from avpretext.training.target_rows import has_classes
@@ -124,7 +124,8 @@ def run(
     clips = read_clips(features, labelled, config)
     bodies = [checkpoints.read_body(path, clips.chunks.channels, config) for path in starts or ()]
     warn_of_missing_classes(clips, table.folds)
-    penalties = penalties_of(co_occurrence, clips.classes, config.finetune)
+    asked = co_occurrence is not None and config.finetune.loss == "penalty"
+    penalties = read_matrices(co_occurrence, clips.classes) if co_occurrence and asked else {}
     device = torch_device(config.finetune.device)
     mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
     finished = FinishedRuns(output, _made_from(clips, table, penalties, bodies, config))
