@@ -51,14 +51,9 @@ class Firing:
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(ACTION_UNITS), BINS + 1), np.int64))
 
     def add(self, frames: Floats, clip: Floats) -> None:
-        """Count a clip.
+        """Count a clip: its frames (F, 20), 0..1, NaN in gaps and throughout where an action unit is unknown.
 
-        Parameters
-        ----------
-        frames
-            Shape (F, 20), 0..1; NaN in gaps, and throughout where an action unit is unknown.
-        clip
-            Shape (20,): the intensity over the clip by which its emotion is judged; NaN when not measured.
+        `clip` (20,) is the intensity over the clip by which its emotion is judged; NaN when not measured.
         """
         seen = np.isfinite(frames)
         known, active = seen.sum(axis=0), (seen & (frames >= ACTIVE)).sum(axis=0)
@@ -96,13 +91,9 @@ class Firing:
 
 
 def action_unit_rows(run: OpenRun) -> tuple[Rows, Rows]:
-    """Count how action units fire in every corpus that has them.
+    """Count how action units fire in every corpus that has them: the rows of `action_units` and of `au_combinations`.
 
-    Returns
-    -------
-    The rows of `action_units` (corpus, label, action_unit, clips, frames, active_frames, active_clips, mean,
-    quantile_90, clip_intensity; the label `all` for all clips, else an emotion, or why there is none) and of
-    `au_combinations` (corpus, rank, action_units, clips, share, labels).
+    The label `all` stands for all clips, another for an emotion, or why there is none.
     """
     single: Rows = []
     together: Rows = []

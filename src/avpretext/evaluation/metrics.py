@@ -49,11 +49,7 @@ def places(values: Collection[object], names: Sequence[object]) -> NDArray[np.in
 
 
 def confusion(labels: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> Floats:
-    """Count clips per true and predicted class.
-
-    Returns
-    -------
-    Array, shape (classes, classes): row = true, column = predicted.
+    """Count clips per true and predicted class, shape (classes, classes): row = true, column = predicted.
 
     >>> confusion(["a", "a", "b"], ["a", "b", "b"], ["a", "b"])
     array([[1., 1.],
@@ -74,13 +70,7 @@ class ClassScores:
 
 
 def class_scores(matrices: Floats) -> ClassScores:
-    """Score each class of confusion matrices.
-
-    Parameters
-    ----------
-    matrices
-        Shape (..., classes, classes); rows are true classes. Counts may be weighted, as in a bootstrap.
-    """
+    """Score each class of confusion matrices (..., classes, classes); counts may be weighted, as in a bootstrap."""
     right = np.diagonal(matrices, axis1=-2, axis2=-1)
     return _class_scores(right, matrices.sum(axis=-1), matrices.sum(axis=-2))
 
@@ -116,16 +106,9 @@ def overall_scores(matrices: Floats) -> dict[str, Floats]:
 
 
 def decisions(truth: Bools, found: Bools) -> Floats:
-    """Count, clip by clip, what is decided of each class.
+    """Count, clip by clip, what is decided of each class, shape (clips, classes, 2, 2): 1 at [there, found].
 
-    Parameters
-    ----------
-    truth, found
-        Whether a class is there, and whether it is predicted; shape (clips, classes).
-
-    Returns
-    -------
-    Array, shape (clips, classes, 2, 2): 1 at [there, found].
+    `truth` and `found` (clips, classes) are whether a class is there, and whether it is predicted.
 
     >>> decisions(np.array([[True]]), np.array([[False]]))[0, 0]
     array([[0., 0.],
@@ -162,10 +145,7 @@ def decision_scores(counts: Floats) -> dict[str, Floats]:
 def kl_divergence(truth: Floats, predicted: Floats) -> Floats:
     """Return the Kullback-Leibler divergence of the truth from the prediction, in nats, shape (clips,).
 
-    Parameters
-    ----------
-    truth, predicted
-        Shares of the classes, shape (clips, classes); predicted ones count as at least `KL_FLOOR`.
+    Both are shares of the classes, shape (clips, classes); predicted ones count as at least `KL_FLOOR`.
 
     >>> kl_divergence(np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])).round(4)
     array([0.1438])

@@ -94,12 +94,9 @@ class OpenRun:
     def clips(
         self, corpus: str, artefact: str, columns: Sequence[str], wanted: Collection[str] | None = None
     ) -> Iterator[tuple[str, pa.Table]]:
-        """Yield (clip_id, its rows) of an artefact, a clip at a time.
+        """Yield (clip_id, its rows) of an artefact, a clip at a time: all, or those `wanted`.
 
-        Parameters
-        ----------
-        wanted
-            Only these clips; of shards without any, no more than the clip_ids are read. None: all clips.
+        Of shards without any wanted clip, no more than the clip_ids are read.
         """
         for path in self.files(corpus, artefact):
             if wanted is None or not set(wanted).isdisjoint(shards.rows_per_clip(path)):

@@ -259,14 +259,9 @@ def _paired(system: Scored, scratch: Scored) -> tuple[Floats, Floats]:
 
 
 def corrected(rows: Rows, p: str) -> Rows:
-    """Return comparisons of one family with `p_holm`, Holm's correction of their p-values.
+    """Return comparisons of one family with `p_holm`, Holm's correction of their p-values in the column `p`.
 
-    Parameters
-    ----------
-    rows
-        The family.
-    p
-        Column of the p-value: NaN where there is no score, which becomes None.
+    These are NaN where there is no score, which becomes None.
     """
     values = intervals.holm([row[p] for row in rows])
     return [row | {p: known(row[p]), "p_holm": known(value)} for row, value in zip(rows, values, strict=True)]

@@ -18,16 +18,7 @@ _COMPARED = 20_000
 
 
 def locate(config: Config, name: str, corpus: str | None = None) -> Clip:
-    """Find a clip by its clip_id, by `CORPUS/CLIP_ID`, or by the path of its file.
-
-    Parameters
-    ----------
-    config
-        Whose corpora and results are searched.
-    name
-        The clip.
-    corpus
-        Look only there.
+    """Find a clip by its clip_id, by `CORPUS/CLIP_ID`, or by the path of its file, in all corpora or in one alone.
 
     Raises
     ------

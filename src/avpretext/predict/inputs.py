@@ -104,14 +104,7 @@ RATES_HZ = (1000, 384_000)
 def write_sound(file: Path, samples: NDArray[Any], rate: int | None) -> Path:
     """Write samples as a WAV file; of 16 kHz mono, rounded to 16 bit as ffmpeg does it.
 
-    Parameters
-    ----------
-    file
-        Where to.
-    samples
-        (samples,) or (samples, channels); floating with full scale 1, or int16.
-    rate
-        Samples per second.
+    They are (samples,) or (samples, channels), floating with full scale 1, or int16; `rate` is in samples per second.
 
     Raises
     ------

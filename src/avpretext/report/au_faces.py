@@ -138,16 +138,9 @@ def _picture(clip: Clip, speaker: str | None, confidence: float, label: str) -> 
 
 
 def apex(table: EmotionTable | None, label: str, units: NDArray[np.float64]) -> int:
-    """Return which frame shows an emotion best.
+    """Return which frame of units (F, 20), NaN where not known, shows an emotion best.
 
-    Parameters
-    ----------
-    table
-        What shows which emotion; None: not known.
-    label
-        The emotion; one that the table has no prototype for is shown best by the calmest frame.
-    units
-        Shape (F, 20): the action units of the frames; NaN: not known.
+    An emotion that the table has no prototype for, or without any table, is shown best by the calmest frame.
     """
     if table is None or label not in table.emotions:
         return int(np.nan_to_num(units, nan=1.0).sum(axis=1).argmin())

@@ -70,15 +70,7 @@ class Choice:
 
 
 def choose(run: OpenRun, wanted: Collection[Name] = ()) -> Choice:
-    """Choose the clips of the explorer.
-
-    Parameters
-    ----------
-    run
-        The run.
-    wanted
-        Clips that are shown in any case, such as those with a picture elsewhere on the page.
-    """
+    """Choose the clips of the explorer; those `wanted`, such as those pictured elsewhere on the page, in any case."""
     kept = {corpus: run.kept(corpus) for corpus in run.config.corpora}
     listed = {corpus: _with_emotions(run, corpus, rows) for corpus, rows in kept.items() if rows is not None}
     total, limit = sum(rows.height for rows in listed.values()), run.config.report.explorer_clips

@@ -264,12 +264,9 @@ def decibels(values: Any) -> Floats:
 
 
 def face_path(landmarks: Sequence[float] | None) -> str:
-    """Return the lines of a face as SVG path data, in pixels of the frame.
+    """Return the lines of a face as SVG path data, in pixels of the frame; nothing without a face.
 
-    Parameters
-    ----------
-    landmarks
-        x, y, z of 478 or 68 points, flat; None without a face.
+    `landmarks` are x, y, z of 478 or 68 points, flat.
     """
     if landmarks is None:
         return ""

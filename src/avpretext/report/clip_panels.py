@@ -24,16 +24,9 @@ class Panel:
 
 
 def panels_of(clip: Clip, units: int, closely: bool = False) -> list[Panel]:
-    """Return the panels of a clip, from top to bottom.
+    """Return the panels of a clip, from top to bottom; of its action units so many at most, those that reach highest.
 
-    Parameters
-    ----------
-    clip
-        What is drawn.
-    units
-        Action units shown, at most: those that reach highest.
-    closely
-        Whether titles count labels, the action units behind the emotion label are shown too, and the truth is drawn.
+    `closely`: titles count labels, the action units behind the emotion label are shown too, and the truth is drawn.
     """
     phonemes = clip.true_phonemes if closely else []
     spoken = ", with the true phonemes" if phonemes else ""

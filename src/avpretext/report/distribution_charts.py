@@ -129,18 +129,10 @@ def ridges(
     height: int,
     number: str,
 ) -> Markup:
-    """Draw distributions one below the other, on one axis and one scale.
+    """Draw distributions one below the other, on one axis and one scale; for name, title and colour see `figures`.
 
-    Parameters
-    ----------
-    name, title, colour
-        See `figures`.
-    height_of
-        From the shares of a row's bins to heights.
-    height
-        Of a row, in pixels.
-    number
-        What the numbers at the end are.
+    `height_of` turns the shares of a row's bins into heights; a row has `height` pixels; `number` says what the numbers
+    at the end are.
     """
     heights = [height_of(row.histogram.shares) for row in rows]
     largest = max([float(one.max()) for one in heights] + [1e-12])

@@ -136,16 +136,10 @@ def _filled(histograms: dict[str, Histogram]) -> dict[str, Histogram]:
 
 
 def histogram_of(groups: Mapping[str, Iterable[float]], edge: float, bins: int = 40) -> dict[str, Histogram]:
-    """Return a histogram of each group of values, all with the same bins, over the range of all values.
+    """Return a histogram of each group of values by name, all with the same bins, over the range of all values.
 
-    Parameters
-    ----------
-    groups
-        Name to values; NaN is not counted.
-    edge
-        A value at which one bin ends and the next begins, if it lies within the range.
-    bins
-        How many, about.
+    There are about so many bins. NaN is not counted. At `edge`, if it lies within the range, one bin ends and the next
+    begins.
     """
     values = {name: np.asarray(list(found), dtype=np.float64) for name, found in groups.items()}
     known = np.concatenate([found[np.isfinite(found)] for found in values.values()] or [np.zeros(0)])
@@ -164,13 +158,8 @@ def histogram_of(groups: Mapping[str, Iterable[float]], edge: float, bins: int =
 class LabelValues(NamedTuple):
     """How the values of one decision of a pretext task are distributed.
 
-    Attributes
-    ----------
-    groups
-        What became of them (`high`, `low`, `dead zone`; `labelled`, `none`, ...) to their histogram, all of the same
-        bins.
-    thresholds
-        The smallest, the median and the largest of `several` thresholds; all alike where one holds for all.
+    `groups`: what became of them (`high`, `low`, `dead zone`; `labelled`, `none`, ...) to their histogram, all of the
+    same bins. `thresholds`: the smallest, the median and the largest of `several`; all alike where one holds for all.
     """
 
     task: str

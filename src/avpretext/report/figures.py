@@ -163,18 +163,10 @@ def curves(
     limits: tuple[float, float] | None = None,
     legend: bool = True,
 ) -> Markup:
-    """Draw values by epoch.
+    """Draw values by epoch: lines by name, each (epochs, values), in colours by name.
 
-    Parameters
-    ----------
-    lines
-        Name -> (epochs, values).
-    colours, bands
-        Name of a line -> its colour, and (lower, upper) drawn around it.
-    limits
-        Range of the values, so that figures side by side compare.
-    legend
-        Whether to name several lines within the figure.
+    `bands` are (lower, upper) drawn around a line. `limits` is the range of the values, so that figures side by side
+    compare. `legend`: whether to name several lines within the figure.
     """
     with style():
         named = legend and len(lines) > 1

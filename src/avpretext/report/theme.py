@@ -78,14 +78,7 @@ def figure(width: float, height: float, rows: int = 1, **grid: Any) -> tuple[Fig
 def inline(chart: Figure, name: str, description: str) -> Markup:
     """Return a figure as an SVG element to stand within HTML.
 
-    Parameters
-    ----------
-    chart
-        What was drawn.
-    name
-        Unique on the page: the SVG's identifiers are put under it.
-    description
-        What a screen reader says in its place.
+    Its identifiers are put under `name`, unique on the page; `description` is what a screen reader says in its place.
     """
     buffer = io.StringIO()
     chart.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})

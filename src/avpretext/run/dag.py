@@ -64,15 +64,7 @@ class Compared:
 
 
 class Recipes:
-    """The recipes of all artefacts of a configuration.
-
-    Parameters
-    ----------
-    config
-        The whole configuration.
-    clips
-        What tells the clips of a shard.
-    """
+    """The recipes of all artefacts of a configuration; `clips` tells the clips of a shard."""
 
     def __init__(self, config: Config, clips: Clips) -> None:
         self.results = Path(config.results)
@@ -97,13 +89,7 @@ class Recipes:
         return name if mark.only and not name.endswith(mark.only) else ""
 
     def of(self, levels: Iterable[Iterable[Job]]) -> dict[str, Recipe]:
-        """Return the recipe of each artefact by its path.
-
-        Parameters
-        ----------
-        levels
-            All jobs, those that make inputs before those that use them.
-        """
+        """Return the recipe of each artefact by its path; of the jobs, those that make inputs come first."""
         made: dict[str, Recipe] = {}
         for level in levels:
             for job in level:

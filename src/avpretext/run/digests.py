@@ -32,10 +32,7 @@ class Content(NamedTuple):
 class Known:
     """What was read of files, by name and status: of artefacts their recipes, of other files their digests.
 
-    Parameters
-    ----------
-    path
-        The file that keeps it from one start to the next.
+    The file `path` keeps it from one start to the next.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,14 +81,8 @@ def _status(path: str) -> str:
 def of(path: str, known: Known | None = None, only: Sequence[str] = ()) -> Content:
     """Return the digests of a file, or of the files below a folder; those of nothing for a missing one.
 
-    Parameters
-    ----------
-    path
-        File or folder.
-    known
-        What was read before.
-    only
-        Extensions of the files of a folder that count, in small letters; all by default. Hidden files never do.
+    `known` is what was read before; `only` are extensions of the files of a folder that count, in small letters, all by
+    default. Hidden files never do.
     """
     if os.path.isdir(path):
         return _of_folder(Path(path), known, only)

@@ -93,12 +93,7 @@ def shortened(options: Mapping[str, Any]) -> dict[str, Any]:
 def write(wanted: Mapping[str, Recipe], results: Path) -> None:
     """Write the recipes of what a run may make, for its jobs: a file for each folder of artefacts.
 
-    Parameters
-    ----------
-    wanted
-        Path of an artefact, as the workflow names it: its recipe.
-    results
-        The results folder.
+    `wanted` has the recipe of each artefact by its path, as the workflow names it.
     """
     folders: dict[Path, dict[str, dict[str, Any]]] = defaultdict(dict)
     for recipe in wanted.values():
@@ -151,15 +146,7 @@ class Signer(signing.Signer):
         return {"machine": machine.as_line(), **({} if recipe is None else {"recipe": recipe.text})}
 
     def put_beside(self, target: Path, content: Path) -> None:
-        """Put the recipe of a file beside it, before the file itself takes its place.
-
-        Parameters
-        ----------
-        target
-            Where the file goes.
-        content
-            Where it is as yet: a temporary file beside it.
-        """
+        """Put the recipe of a file beside `target`, before the file, as yet the temporary `content`, takes its place."""
         recipe = wanted_of(target)
         if recipe is None or (target.suffix == ".parquet" and not recipe.times):
             return

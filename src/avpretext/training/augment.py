@@ -7,17 +7,11 @@ from avpretext.config import LoopOptions
 
 
 def augment(steps: Tensor, mask: Tensor, options: LoopOptions) -> Tensor:
-    """Return a randomly changed copy of a batch.
+    """Return a randomly changed copy of steps (B, K, m, F), in deviations, with mask (B, K, m).
 
-    Every value gets noise, some channels of a clip and a stretch of each chunk fall silent (Park et al., "SpecAugment",
-    Interspeech 2019). Padding stays zero, and so do channels that are zero in a whole clip, for those are hidden.
-
-    Parameters
-    ----------
-    steps, mask
-        (B, K, m, F) in deviations, and (B, K, m).
-    options
-        `noise`, `channel_dropout`, `time_mask`; 0 leaves a part out.
+    By `noise` every value gets noise; by `channel_dropout` some channels of a clip, by `time_mask` a stretch of each
+    chunk fall silent (Park et al., "SpecAugment", Interspeech 2019); 0 leaves a part out. Padding stays zero, and so do
+    channels that are zero in a whole clip, for those are hidden.
     """
     batch, _, _, features = steps.shape
     channels = (steps.abs().amax((1, 2)) > 0)[:, None, None]  # (B, 1, 1, F)

@@ -157,19 +157,8 @@ def predict_fold(
 ) -> list[Prediction]:
     """Choose C on dev, learn train and dev, predict test; see `run`.
 
-    Parameters
-    ----------
-    clips
-        All clips.
-    fold
-        Which of them learn, choose and are tested.
-    machine
-        Its kernel, and whether vectors are standardised by the clips that are learnt from, or by each speaker's own
-        clips in the fold.
-    classes
-        Number of classes.
-    options
-        `costs` and `class_balance`.
+    The vectors are standardised by the clips that are learnt from, or by each speaker's own clips in the fold, as
+    `machine` has it.
     """
     rows = fold.rows(clips.names)
     heard = {**rows, "train": clips.at_every_speed(rows["train"])}
@@ -283,14 +272,7 @@ def _prediction(split: str, rows: Rows, shares: NDArray[np.float32], names: list
 def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, stage: Vectors) -> DescribedClips:
     """Read the vectors of the clips that the folds name, and of their copies at other speeds.
 
-    Parameters
-    ----------
-    vectors
-        corpus, or `{corpus}@{speed}`: shards.
-    labelled
-        The clips.
-    stage
-        The stage that made the vectors, for messages.
+    `vectors` has the shards of a corpus, or `{corpus}@{speed}`; `stage` made them, for messages.
 
     Raises
     ------

@@ -87,16 +87,7 @@ def _rows(fold: int, votes: NDArray[np.float32], classes: Sequence[str]) -> Iter
 
 
 def read_matrices(path: Path, classes: Sequence[str], column: str = "penalty") -> dict[int, Matrix]:
-    """Return a matrix (K, K) for each fold, by target and prediction.
-
-    Parameters
-    ----------
-    path
-        `co_occurrence`.
-    classes
-        In the order that the matrix is to have.
-    column
-        `count`, `frequency` or `penalty`.
+    """Return a column of `co_occurrence` by fold: a matrix (K, K) by target and prediction, in the order of `classes`.
 
     Raises
     ------

@@ -87,16 +87,7 @@ def load_chunks(
 ) -> SpeechChunks:
     """Read the clips named in `speakers` from the per-frame features of a corpus and cut them into chunks.
 
-    Parameters
-    ----------
-    features
-        name: shards, or folders; put side by side, see :func:`avpretext.training.frames.read_frames`.
-    speakers
-        clip_id: speaker. Clips that are in no shard are left out.
-    patterns
-        Which columns to take, see :func:`avpretext.training.frames.choose_channels`.
-    grid
-        The grid of chunks.
+    Clips that are in no shard are left out; see :func:`avpretext.training.frames.read_frames`.
     """
     return cut(read_frames(features, speakers.keys(), patterns), speakers, grid)
 
@@ -109,14 +100,7 @@ def load_corpora(
 ) -> SpeechChunks:
     """Read and cut the clips of the corpora of `speakers`, in its order; see :func:`load_chunks`, :func:`concatenate`.
 
-    Parameters
-    ----------
-    features
-        corpus: name: shards.
-    speakers
-        corpus: clip_id: speaker.
-    chunks, model
-        The grid of chunks, and the channels.
+    `features` has shards by corpus and name, `speakers` the speaker by corpus and clip_id.
     """
     grid = chunk_grid(chunks, model)
     return concatenate(
@@ -202,14 +186,7 @@ def mean_and_deviation(moments: NDArray[np.float64]) -> tuple[NDArray[np.float64
 def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str) -> SpeechChunks:
     """Return the chunks in deviations from the mean: NaN and padding 0, clipped to plus and minus 3.
 
-    Parameters
-    ----------
-    chunks
-        All clips.
-    train
-        Rows of the training clips.
-    by
-        `train`: mean and deviation over the frames of the training clips; `speaker`: over each speaker's own clips.
+    Mean and deviation are over the frames of the rows `train`, or, by `speaker`, over each speaker's own clips.
     """
     steps = torch.empty_like(chunks.steps)
     for rows, source in _normalisation_groups(chunks.speakers, train, by):

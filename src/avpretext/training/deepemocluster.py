@@ -131,19 +131,10 @@ def _runs(
 def unlabelled_rows(
     names: Sequence[str], unlabelled: Mapping[str, Mapping[str, str]], table: FoldTable, fold: Fold
 ) -> Rows:
-    """Return the rows of the clips that a fold hears without labels, ascending.
+    """Return the rows of the clips, named `{corpus}/{clip_id}`, that a fold hears without labels, ascending.
 
-    They are the training clips, and those of `unlabelled` whose speakers neither choose the epoch nor test. Corpora
-    that share a clip_id count as one folder under two names, whose speakers are the same.
-
-    Parameters
-    ----------
-    names
-        `{corpus}/{clip_id}` of each row.
-    unlabelled
-        corpus: clip_id: speaker.
-    table, fold
-        All folds, and the one in question.
+    They are the training clips, and those of `unlabelled` (corpus: clip_id: speaker) whose speakers neither choose the
+    epoch nor test. Corpora that share a clip_id count as one folder under two names, whose speakers are the same.
     """
     kept_apart = fold.parts["dev"] | fold.parts["test"]
     apart = {(clip.corpus, clip.speaker) for clip in table.clips if clip.key in kept_apart}
@@ -197,17 +188,6 @@ class Learner:
     the labelled clips are clustered by themselves, and it learns to name cluster and label. In the published code,
     which this follows, the head of the labels takes part but never learns (`head_trained` False): the trunk learns to
     suit its random weights.
-
-    Parameters
-    ----------
-    clips
-        Of the fold.
-    fold, seed
-        Numbers of the run.
-    head_trained
-        Whether the head of the labels learns.
-    config
-        Read: `seed`, `deepemocluster`.
     """
 
     def __init__(self, clips: FoldClips, fold: int, seed: int, head_trained: bool, config: Config) -> None:

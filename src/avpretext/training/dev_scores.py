@@ -9,15 +9,8 @@ from avpretext.models.losses import NO_LABEL
 def dev_measures(labels: Tensor, predicted: Tensor, classes: int) -> dict[str, float]:
     """Return `uar` and `macro_f1` over what is labelled; classes without a label are left out of both.
 
-    Parameters
-    ----------
-    labels, predicted
-        Class numbers of one shape, labels `NO_LABEL` where missing.
-    classes
-        Number of classes.
+    Labels and predictions are class numbers of one shape, labels `NO_LABEL` where missing.
 
-    Examples
-    --------
     >>> dev_measures(torch.tensor([0, 0, 1, 1, -1]), torch.tensor([0, 0, 0, 1, 1]), 3)["uar"]
     0.75
     """
@@ -34,17 +27,10 @@ def dev_measures(labels: Tensor, predicted: Tensor, classes: int) -> dict[str, f
 
 
 def label_macro_f1(actual: Tensor, predicted: Tensor) -> float:
-    """Return the mean F1 over the classes that any clip has; NaN where none has any.
+    """Return the mean F1 over the classes that any clip has, from (N, K) bool; NaN where none has any.
 
     F1 = 2 both / (actual + predicted), each a number of clips.
 
-    Parameters
-    ----------
-    actual, predicted
-        (N, K) bool: which classes a clip has.
-
-    Examples
-    --------
     >>> actual, predicted = torch.tensor([[1, 1, 0], [1, 0, 0]]).bool(), torch.tensor([[1, 0, 0], [0, 0, 1]]).bool()
     >>> round(label_macro_f1(actual, predicted), 4)
     0.3333

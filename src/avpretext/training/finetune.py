@@ -253,23 +253,8 @@ def run_once(
     """Train on one fold with one seed; the best dev epoch, or the last without dev, predicts dev and test.
 
     Runs of one fold and seed share head, order of batches and dropout, whatever they start from: they are pairs.
-
-    Parameters
-    ----------
-    clips
-        From `clips_of_fold`.
-    fold
-        Which of them train, choose and test.
-    seed
-        Number of the run.
-    body
-        What to start from; None from scratch.
-    config
-        Read: `seed`, `model`, `finetune`.
-    penalty
-        (K, K), the fold's, of the stage co_occurrence; needed by the penalty loss alone.
-    unfinished
-        Where the state is kept while it trains; None: nowhere.
+    `clips` are from `clips_of_fold`; without a `body` training starts from scratch; `penalty` is the fold's matrix (K,
+    K), for the penalty loss alone; `unfinished` keeps the state while it trains.
     """
     rows = fold.rows(clips.chunks.clip_ids)
     state, objective = train(clips, rows, RunSeeds(seed, fold.number), body, config, penalty, unfinished)

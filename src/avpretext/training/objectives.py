@@ -90,15 +90,7 @@ class ClassObjective(Objective):
     """An objective of classes; with a matrix its loss is beta * its own + alpha * the penalty, see `models.penalty`.
 
     Dev clips are measured without balance, smoothing and penalty, so that the epoch is chosen alike whatever the loss.
-
-    Parameters
-    ----------
-    train
-        Targets of the training clips.
-    options
-        `penalty`, `class_balance` and `label_smoothing`.
-    penalty
-        (K, K), P of `models.penalty`; None: no penalty.
+    `train` are the targets of the training clips; `penalty` is P (K, K); None: no penalty.
     """
 
     def __init__(self, train: Values, options: FinetuneOptions, penalty: Matrix | None = None) -> None:
@@ -236,16 +228,8 @@ _OF_CLASSES: dict[Kind, type[ClassObjective]] = {kind.kind: kind for kind in (Ha
 def make_objective(kind: Kind, train: Values, options: FinetuneOptions, penalty: Matrix | None = None) -> Objective:
     """Return the objective of a kind of target.
 
-    Parameters
-    ----------
-    kind
-        What the label of a clip is.
-    train
-        Targets of the training clips, which say how classes are balanced and how an attribute is scaled.
-    options
-        `loss`, `penalty`, `class_balance` and `label_smoothing`.
-    penalty
-        (K, K), P of `models.penalty` for the training clips; read by the loss `penalty` alone.
+    The targets of the training clips say how classes are balanced and how an attribute is scaled. `penalty` is P (K, K)
+    of `models.penalty` for these clips, read by the loss `penalty` alone.
 
     Raises
     ------

@@ -87,18 +87,9 @@ class LabelledFolds(NamedTuple):
         output: Path,
         pretrainings: int = 0,
     ) -> None:
-        """Write predictions and history of runs, by initialisation, in this order.
+        """Write predictions and history of runs, by initialisation, in this order, into a folder.
 
-        Parameters
-        ----------
-        runs
-            Initialisation and run.
-        stage, options
-            The stage that made them, and the options that shape it, for the provenance.
-        output
-            The folder to write.
-        pretrainings
-            How many pre-trainings the runs started from, in turn; 0: none.
+        `stage` and `options` are for the provenance. The runs started from so many `pretrainings`, in turn; 0: none.
         """
         made_by = provenance(stage, options, **self.provenance())
         predictions = [

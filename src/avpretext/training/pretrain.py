@@ -112,20 +112,7 @@ def _run_once(
 ) -> list[HistoryRow]:
     """Train with one seed, from the start or from `RESUME`; write its checkpoint and return its history.
 
-    Parameters
-    ----------
-    chunks
-        All clips, not normalised.
-    targets
-        task: its labels and their weights, one row per clip.
-    classes
-        task: names of its classes; empty for a chunk task.
-    config
-        Read: `seed`, `chunks`, `model`, `pretrain`.
-    folder
-        The folder to write.
-    job
-        The run.
+    `chunks` are not normalised; `targets` have a row per clip, `classes` no names for a chunk task.
     """
     options, seed = config.pretrain, network_seed(config.seed, job.seed)
     learnt, held_out = hold_out_speakers(chunks.speakers, options.dev_fraction, seed)
@@ -242,18 +229,9 @@ def read_targets(
 def label_target(
     chunks: SpeechChunks, tables: Mapping[str, Path], classes: Sequence[str] | None, confidence: bool
 ) -> Target:
-    """Return labels and weights: class numbers (N,) of a clip task, 0 and 1 (N, K) of a chunk task.
+    """Return labels and weights from tables: class numbers (N,) of a clip task, 0 and 1 (N, K) of a chunk task.
 
-    Parameters
-    ----------
-    chunks
-        The clips.
-    tables
-        corpus: table of pseudo-labels.
-    classes
-        Names of the classes of a clip task; None: a chunk task.
-    confidence
-        True: a label's weight is its confidence; False: 1.
+    A chunk task has no `classes` (None). With `confidence` a label's weight is its confidence, else 1.
 
     Raises
     ------

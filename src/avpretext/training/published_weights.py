@@ -75,12 +75,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def network_of(weights: dict[str, Tensor], options: ModelOptions | None = None) -> SpeechNetwork:
     """Return the network with these published weights, in evaluation mode; its head is named `objectives.TASK`.
 
-    Parameters
-    ----------
-    weights
-        From :func:`read_weights`.
-    options
-        Encoder and aggregator; None: the published ones, the aggregator as the weights' names have it.
+    `options` are encoder and aggregator; None: the published ones, the aggregator as the weights' names have it.
 
     Raises
     ------

@@ -29,16 +29,9 @@ def spectrogram_grid(chunks: ChunkOptions, step_frames: int) -> ChunkGrid:
 def read_spectrograms(
     features: Mapping[str, Mapping[str, Sequence[Path]]], speakers: Mapping[str, Mapping[str, str]], grid: ChunkGrid
 ) -> SpeechChunks:
-    """Read natural-log mel power and cut it into chunks of mel power.
+    """Read natural-log mel power, corpus: {"log_mel": shards}, and cut it into chunks of mel power.
 
-    Parameters
-    ----------
-    features
-        corpus: {"log_mel": shards}.
-    speakers
-        corpus: clip_id: speaker, of the clips wanted; those without features are left out, with a warning.
-    grid
-        The grid of chunks.
+    `speakers` are by corpus and clip_id: the clips wanted; those without features are left out, with a warning.
     """
     parts = {}
     for corpus, clips in sorted(speakers.items()):
@@ -49,16 +42,10 @@ def read_spectrograms(
 
 
 class Sound:
-    """Chunks in deviations, made batch by batch, so that all folds share one array.
+    """Chunks in deviations, made batch by batch, so that all folds share one array, which is kept on the device.
 
-    Parameters
-    ----------
-    spectrograms
-        All clips, (N, K, m, bands) mel power.
-    train
-        Rows of the clips over whose frames mean and deviation are taken.
-    device
-        Where batches are wanted; all chunks are kept there.
+    Mean and deviation are taken over the frames of the clips of the rows `train`; spectrograms are mel power, (N, K, m,
+    bands).
     """
 
     def __init__(self, spectrograms: SpeechChunks, train: Rows, device: torch.device) -> None:
