@@ -66,7 +66,7 @@ class Pictures:
         return np.full((self.size[1], self.size[0], 3), BLANK, np.uint8)
 
     def every(self, clip: Clip, wanted: set[int] | None = None) -> Iterator[tuple[int, Picture | None]]:
-        """Yield number and RGB picture of each frame, or of those `wanted`, in order, once; None where there is none."""
+        """Yield number and RGB picture of each frame, or of those `wanted`, in order, once; None: there is none."""
         stored = iter(self.kept if self.decoded is None else self.decoded.images())
         for frame in range(clip.frames):
             jpeg = next(stored, None)

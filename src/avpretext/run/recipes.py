@@ -146,7 +146,7 @@ class Signer(signing.Signer):
         return {"machine": machine.as_line(), **({} if recipe is None else {"recipe": recipe.text})}
 
     def put_beside(self, target: Path, content: Path) -> None:
-        """Put the recipe of a file beside `target`, before the file, as yet the temporary `content`, takes its place."""
+        """Put the recipe of a file beside `target`, before the file, still at `content`, takes its place."""
         recipe = wanted_of(target)
         if recipe is None or (target.suffix == ".parquet" and not recipe.times):
             return
