@@ -6,7 +6,6 @@ the frames.
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -99,15 +98,11 @@ def action_unit_rows(run: OpenRun) -> tuple[Rows, Rows]:
     together: Rows = []
     for corpus in run.config.corpora:
         firing, sets = _count(run, corpus)
-        for label in sorted(firing, key=_place):
+        # All clips first, then the emotions by name, then the clips without label.
+        for label in sorted(firing, key=lambda label: (0 if label == ALL else 1 + int(label in OUTCOMES), label)):
             single += [{"corpus": corpus, "label": label, **row} for row in firing[label].rows()]
         together += [{"corpus": corpus, **row} for row in combination_rows(sets)]
     return single, together
-
-
-def _place(label: str) -> tuple[int, str]:
-    """Sort all clips first, then the emotions by name, then the clips without label."""
-    return (0 if label == ALL else 1 + int(label in OUTCOMES), label)
 
 
 Combinations = dict[tuple[str, ...], Counter[str]]
@@ -127,7 +122,8 @@ def _count(run: OpenRun, corpus: str) -> tuple[dict[str, Firing], Combinations]:
         for group in (ALL, label) if label else (ALL,):
             firing[group].add(frames, clip)
         if np.isfinite(clip).any():
-            sets[active_units(clip)][label or "unlabelled"] += 1
+            active = tuple(unit for unit, value in zip(ACTION_UNITS, clip, strict=True) if value >= ACTIVE)
+            sets[active][label or "unlabelled"] += 1
     return firing, sets
 
 
@@ -136,24 +132,16 @@ def intensities(rows: pa.Table) -> Floats:
     return np.stack([rows[unit].to_numpy().astype(np.float64) for unit in ACTION_UNITS], axis=1)
 
 
-def active_units(clip: Floats) -> tuple[str, ...]:
-    """Return the action units that are active over a clip, of shape (20,); NaN: not known."""
-    return tuple(unit for unit, value in zip(ACTION_UNITS, clip, strict=True) if value >= ACTIVE)
-
-
 def combination_rows(sets: Combinations) -> Rows:
     """Return the most frequent combinations: rank, action_units, clips, share of the measured clips, labels."""
     total = sum(labels.total() for labels in sets.values())
     ranked = sorted(sets.items(), key=lambda entry: (-entry[1].total(), entry[0]))[:COMBINATIONS]
-    return [_combination(rank, units, labels, total) for rank, (units, labels) in enumerate(ranked, start=1)]
+    return [
+        {"rank": rank, "action_units": "+".join(units) or "(none)", "clips": labels.total(),
+         "share": labels.total() / total, "labels": "; ".join(f"{label} {clips}" for label, clips in _ranked(labels))}
+        for rank, (units, labels) in enumerate(ranked, start=1)
+    ]  # fmt: skip
 
 
-def _combination(rank: int, units: tuple[str, ...], labels: Counter[str], total: int) -> dict[str, Any]:
-    given = sorted(labels.items(), key=lambda entry: (-entry[1], entry[0]))
-    return {
-        "rank": rank,
-        "action_units": "+".join(units) or "(none)",
-        "clips": labels.total(),
-        "share": labels.total() / total,
-        "labels": "; ".join(f"{label} {clips}" for label, clips in given),
-    }
+def _ranked(labels: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(labels.items(), key=lambda entry: (-entry[1], entry[0]))

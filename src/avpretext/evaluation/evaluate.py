@@ -56,16 +56,15 @@ def run(predictions: Sequence[Path], options: EvaluateOptions, seed: int, output
         target=task.target,
         setting=task.setting,
     )
-    folder = Path(output)
-    shards.write_table(
-        folder / "metrics.parquet", metric_rows(scored, task, options, seed), schema_of("evaluate.metrics"), made_by
-    )
-    shards.write_table(folder / "runs.parquet", run_rows(scored, task), schema_of("evaluate.runs"), made_by)
-    shards.write_table(folder / "seeds.parquet", seed_rows(scored, task.scoring), schema_of("evaluate.seeds"), made_by)
-    compared = comparison_rows(scored, task.scoring, options, seed)
-    shards.write_table(folder / "comparisons.parquet", compared, schema_of("evaluate.comparisons"), made_by)
-    confused = confusion_rows(scored, task.classes) if task.scoring.matrix else []
-    shards.write_table(folder / "confusion.parquet", confused, schema_of("evaluate.confusion"), made_by)
+    tables = {
+        "metrics": metric_rows(scored, task, options, seed),
+        "runs": run_rows(scored, task),
+        "seeds": seed_rows(scored, task.scoring),
+        "comparisons": comparison_rows(scored, task.scoring, options, seed),
+        "confusion": confusion_rows(scored, task.classes) if task.scoring.matrix else [],
+    }
+    for name, rows in tables.items():
+        shards.write_table(output / f"{name}.parquet", rows, schema_of(f"evaluate.{name}"), made_by)
 
 
 def _by_initialisation(predictions: Sequence[Path], scoring: Scoring) -> list[tuple[str, pl.DataFrame]]:

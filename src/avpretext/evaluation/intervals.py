@@ -168,7 +168,7 @@ def paired_test(
     one of the systems has no score.
     """
     observed = abs(float(score(first, statistic) - score(second, statistic)))
-    exact = is_exact(len(first), permutations)
+    exact = 1 << len(first) <= permutations
     test = "exact" if exact else "sampled"
     if np.isnan(observed):
         return Significance(float("nan"), test)
@@ -185,11 +185,6 @@ def _exchanged(first: Floats, second: Floats, kept: Floats, statistic: Statistic
     """Score `first` with the speakers that are not `kept` (resamples, speakers) replaced by those of `second`."""
     sums = pooled(first, kept) + pooled(second, 1 - kept)
     return np.asarray(statistic(sums).mean(axis=-1), dtype=np.float64)
-
-
-def is_exact(speakers: int, permutations: int) -> bool:
-    """Tell whether `paired_test` tries all exchanges of so many speakers."""
-    return 1 << speakers <= permutations
 
 
 def _all_choices(speakers: int) -> Iterator[Floats]:

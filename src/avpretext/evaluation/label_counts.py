@@ -8,7 +8,7 @@ from typing import Any, Literal
 import polars as pl
 
 from avpretext.evaluation.au_summary import ALL
-from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
+from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
 
 Parts = Sequence[tuple[dict[str, Any], pl.DataFrame]]
@@ -63,11 +63,7 @@ def _counted(run: OpenRun, corpus: str, numbers: bool = True) -> Iterator[tuple[
         targets = run.targets(corpus, one.setting) if one.corpus == corpus else None
         if targets is not None and (numbers or one.setting.kind != "attribute"):
             named = {"corpus": corpus, "task": "target", "target": one.setting.target_name}
-            yield named, targets[0], partial(_balance, one, targets[1])
-
-
-def _balance(one: Evaluated, classes: Sequence[str], clips: pl.DataFrame) -> dict[str, float]:
-    return one.scoring.balance(clips, classes)
+            yield named, targets[0], partial(one.scoring.balance, targets[1])
 
 
 def chunks(labels: pl.DataFrame) -> dict[str, int]:

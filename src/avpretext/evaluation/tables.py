@@ -106,9 +106,10 @@ def run(config: Config, output: Path) -> None:
     main = printed.document(run)
     formats.write_text(folder / "main.md", main.markdown())
     formats.write_text(folder / "main.tex", main.latex())
-    formats.write_text(
-        folder / "provenance.json", json.dumps(_unfolded(rows["provenance"]), indent=2, allow_nan=False) + "\n"
-    )
+    unfolded = [
+        row | {name: json.loads(row[name]) for name in ("models", "options", "machine")} for row in rows["provenance"]
+    ]
+    formats.write_text(folder / "provenance.json", json.dumps(unfolded, indent=2, allow_nan=False) + "\n")
 
 
 def _main_rows(run: OpenRun, one: Evaluated) -> Rows:
@@ -125,8 +126,3 @@ def _scores(name: str) -> Callable[[OpenRun, Evaluated], Rows]:
 def _of_all(rows: Callable[[OpenRun, Evaluated], Rows], run: OpenRun) -> Rows:
     """Return the rows of every corpus and setting that has scores."""
     return [row for one in run.evaluated() for row in rows(run, one)]
-
-
-def _unfolded(provenance: Rows) -> Rows:
-    """Turn the JSON within the rows into plain values."""
-    return [{**row, **{name: json.loads(row[name]) for name in ("models", "options", "machine")}} for row in provenance]

@@ -14,9 +14,7 @@ from avpretext.models.heads import ChunkHead, ClipHead, ClusterHead
 from avpretext.own_code import resolve
 
 
-def module_of(
-    name: str, known: Mapping[str, type[nn.Module]], option: str, current_folder: bool = True
-) -> type[nn.Module]:
+def module_of(name: str, known: Mapping[str, type[nn.Module]], option: str, current_folder: bool) -> type[nn.Module]:
     """Return the class of this name: one of those known, or the user's own, `my_package.module:NAME`.
 
     Raises
@@ -44,12 +42,18 @@ class SpeechNetwork(nn.Module):
     tasks
         Name of each task and its number of classes. `energy` and `activation` are asked of every chunk (one logit,
         their number is not read), and so is `clusters`; every other task is asked of the clip.
+    origin
+        Where the options are from, if from elsewhere: then the user's own encoder or aggregator is taken from installed
+        packages alone, not from the current folder.
     """
 
-    def __init__(self, features: int, options: ModelOptions, tasks: Mapping[str, int]) -> None:
+    def __init__(
+        self, features: int, options: ModelOptions, tasks: Mapping[str, int], origin: str | None = None
+    ) -> None:
         super().__init__()
-        self.encoder = module_of(options.encoder, ENCODERS, "model.encoder")(features, options)
-        self.aggregator = module_of(options.aggregator, AGGREGATORS, "model.aggregator")(options.width)
+        section, here = f"{origin}: model" if origin else "model", origin is None
+        self.encoder = module_of(options.encoder, ENCODERS, f"{section}.encoder", here)(features, options)
+        self.aggregator = module_of(options.aggregator, AGGREGATORS, f"{section}.aggregator", here)(options.width)
         self.heads = nn.ModuleDict({name: _head(name, classes, options) for name, classes in tasks.items()})
 
     def forward(self, steps: Tensor, mask: Tensor) -> dict[str, Tensor]:

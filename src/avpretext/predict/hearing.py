@@ -52,7 +52,7 @@ class Hearing:
     """Hears files as the clips were heard that a model was trained on; may be asked from several threads."""
 
     def __init__(self, description: Description) -> None:
-        self.grid = chunk_grid(description.chunks, description.model)
+        self.grid = chunk_grid(description.chunks, description.model.step_frames)
         self.channels = len(description.channels)
         self._options = MediaOptions(**description.media.model_dump())
         self._along = self._options.model_copy(update={"max_duration_s": LONGEST_S})

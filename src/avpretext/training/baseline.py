@@ -170,13 +170,13 @@ def predict_fold(
         labels = {part: clips.labels[heard[part]] for part in ("train", "dev")}
         chosen, decided = choose(train, dev, labels, classes, machine.kernel, options)
         sharpness = choose_sharpness(decided, clips.labels[rows["dev"]])
-        predictions.append(_prediction("dev", rows["dev"], probabilities(decided, sharpness), clips.names))
+        predictions.append(Prediction.of("dev", rows["dev"], clips.names, probabilities(decided, sharpness)))
     learnt = np.sort(np.concatenate([rows["train"], rows["dev"]]))
     heard["train"] = clips.at_every_speed(learnt)
     train, test = _shown(clips, heard, learnt, "test", machine)
     fitted = fit(train, clips.labels[heard["train"]], chosen, machine.kernel, options)
     decided = decisions(fitted, test, classes)
-    return [*predictions, _prediction("test", rows["test"], probabilities(decided, sharpness), clips.names)]
+    return [*predictions, Prediction.of("test", rows["test"], clips.names, probabilities(decided, sharpness))]
 
 
 def _shown(
@@ -263,10 +263,6 @@ def fit(
             file=sys.stderr,
         )
     return machine
-
-
-def _prediction(split: str, rows: Rows, shares: NDArray[np.float32], names: list[str]) -> Prediction:
-    return Prediction(split, [names[row] for row in rows], shares)
 
 
 def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, stage: Vectors) -> DescribedClips:

@@ -26,13 +26,13 @@ from avpretext.systems import DEEPEMOCLUSTER
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finite
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
-from avpretext.training.data import SpeechChunks
+from avpretext.training.data import SpeechChunks, chunk_grid
 from avpretext.training.finished import FinishedRuns, State, UnfinishedRun, fingerprint
 from avpretext.training.fold_parts import Fold, FoldTable
 from avpretext.training.loop import HistoryRow, Target, network_seed, torch_device
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
-from avpretext.training.spectrograms import Rows, Sound, read_spectrograms, spectrogram_grid
+from avpretext.training.spectrograms import Rows, Sound, read_spectrograms
 
 TRUNK_RATE, ADAM_RATE, TOP_RATE = 1e-3, 5e-4, 0.05
 """Learning rates, as published: SGD and Adam of the trunk, SGD of the top layer of the clusters."""
@@ -81,7 +81,7 @@ def run(
     if missing := sorted(set(wanted) - set(features)):
         raise UserError(f"{table.setting}: no log_mel features of {missing[0]} are given; name their shards")
     options = config.deepemocluster
-    heard = read_spectrograms(features, wanted, spectrogram_grid(config.chunks, options.step_frames))
+    heard = read_spectrograms(features, wanted, chunk_grid(config.chunks, options.step_frames))
     shaping = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "deepemocluster")}
     losses = {name: getattr(config.finetune, name) for name in ("class_balance", "label_smoothing")}
     made_from = {
@@ -219,7 +219,7 @@ class Learner:
             unfinished.keep(self.pack)
         self.network.load_state_dict(self.best)
         predictions = [
-            Prediction(split, [clips.names[row] for row in rows], clips.objective.predictions(self.outputs(rows)))
+            Prediction.of(split, rows, clips.names, clips.objective.predictions(self.outputs(rows)))
             for split, rows in clips.rows.items()
             if split != "train" and len(rows)
         ]

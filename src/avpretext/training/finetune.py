@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from avpretext import own_code
-from avpretext.config import Config, FinetuneOptions, ModelOptions
+from avpretext.config import Config, ModelOptions
 from avpretext.corpora.settings import Kind
 from avpretext.flow.paths import original_of
 from avpretext.models.network import SpeechNetwork, make_network
@@ -259,13 +259,11 @@ def run_once(
     rows = fold.rows(clips.chunks.clip_ids)
     state, objective = train(clips, rows, RunSeeds(seed, fold.number), body, config, penalty, unfinished)
     predictions = [
-        Prediction(
-            split,
-            [clips.chunks.clip_ids[row] for row in rows[split]],
-            best_predictions(state, clip_set(clips, rows[split], objective), objective, config.finetune),
+        Prediction.of(
+            split, of_split, clips.chunks.clip_ids, best_predictions(state, clips, of_split, objective, config)
         )
-        for split in ("dev", "test")
-        if len(rows[split])
+        for split, of_split in rows.items()
+        if split != "train" and len(of_split)
     ]
     return Run(fold.number, seed, predictions, state.history)
 
@@ -333,9 +331,9 @@ def at_every_speed(clips: LabelledClips, rows: NDArray[np.int64], objective: Obj
 
 
 def best_predictions(
-    state: TrainingState, clips: ClipSet, objective: Objective, options: FinetuneOptions
+    state: TrainingState, clips: LabelledClips, rows: NDArray[np.int64], objective: Objective, config: Config
 ) -> NDArray[np.float32]:
-    """Return what the weights that were kept predict, (N, C)."""
+    """Return what the weights that were kept predict for these clips, (N, C)."""
     state.network.load_state_dict(state.best)
-    device = next(state.network.parameters()).device
-    return objective.predictions(predict(state.network, clips.to(device), options)[TASK])
+    asked = clip_set(clips, rows, objective).to(next(state.network.parameters()).device)
+    return objective.predictions(predict(state.network, asked, config.finetune)[TASK])

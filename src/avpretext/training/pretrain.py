@@ -238,12 +238,13 @@ def label_target(
     UserError
         The chunks of the table are not those of the grid.
     """
+    of_clips = classes is not None
     row = {clip_id: place for place, clip_id in enumerate(chunks.clip_ids)}
     number = {name: place for place, name in enumerate(classes or ())}
-    labels = np.full(chunks.mask.shape[: 1 if classes else 2], NO_LABEL, dtype=np.int64)
+    labels = np.full(chunks.mask.shape[: 1 if of_clips else 2], NO_LABEL, dtype=np.int64)
     weights = np.ones(labels.shape, dtype=np.float32)
     for corpus, table in tables.items():
-        columns = ["clip_id", "label", "confidence", *([] if classes else ["chunk"])]
+        columns = ["clip_id", "label", "confidence", *([] if of_clips else ["chunk"])]
         for clip_id, label, trust, *chunk in shards.read(table, columns).drop_nulls("label").iter_rows():
             if (place := row.get(f"{corpus}/{clip_id}")) is None:
                 continue
@@ -251,7 +252,7 @@ def label_target(
                 raise UserError(
                     f"{table}: chunk {chunk[0]} of {clip_id}, but clips have {labels.shape[1]} chunks; redo the labels"
                 )
-            labels[place, *chunk] = number[label] if classes else label
+            labels[place, *chunk] = number[label] if of_clips else label
             weights[place, *chunk] = trust if confidence else 1.0
     return Target(torch.from_numpy(labels), torch.from_numpy(weights))
 

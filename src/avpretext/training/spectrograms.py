@@ -8,8 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avpretext.chunks import frames_of
-from avpretext.config import ChunkOptions
 from avpretext.models.chunking import ChunkGrid
 from avpretext.training.data import SpeechChunks, concatenate, cut, in_deviations, mean_and_deviation
 from avpretext.training.frames import read_frames
@@ -18,12 +16,6 @@ BANDS = "mel[*"
 """Pattern of the columns of `log_mel` that are heard."""
 
 Rows = NDArray[np.int64]
-
-
-def spectrogram_grid(chunks: ChunkOptions, step_frames: int) -> ChunkGrid:
-    """Return the grid of chunks, of which a step is the mean power of so many 10 ms frames."""
-    length = frames_of(chunks.length_s)
-    return ChunkGrid(length, chunks.count, chunks.factor, chunks.method, min(step_frames, length))
 
 
 def read_spectrograms(
