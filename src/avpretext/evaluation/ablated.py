@@ -38,18 +38,10 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Ablated:
-    """What the ablation found in one setting of a corpus.
+    """What the ablation found in one setting of a corpus; `measure` is what differences and tests are about.
 
-    Attributes
-    ----------
-    one
-        Corpus and setting.
-    measure
-        What differences and tests are about.
-    systems
-        Rows of `ablation.csv`; `role` is `reference`, `system`, or `baseline` for what is not of the grid.
-    effects
-        Rows of `ablation_effects.csv`: of each factor its first level, then the others against it.
+    `systems` are the rows of `ablation.csv`; `role` is `reference`, `system`, or `baseline` for what is not of the
+    grid. `effects` are those of `ablation_effects.csv`: of each factor its first level, then the others against it.
     """
 
     one: Evaluated

@@ -32,16 +32,9 @@ _BLOCK = 500
 class Estimate:
     """A score, or a difference of scores, and how sure it is.
 
-    Attributes
-    ----------
-    value
-        The mean over the seeds.
-    std_error
-        Its standard error over speakers and trainings; NaN where nothing can be said of it.
-    df
-        Degrees of freedom of the standard error.
-    spread
-        Standard deviation over the trainings; NaN of a single one.
+    `value` is the mean over the seeds, `std_error` its standard error over speakers and trainings (NaN where nothing
+    can be said of it) with `df` degrees of freedom, `spread` the standard deviation over the trainings (NaN of a single
+    one).
     """
 
     value: float

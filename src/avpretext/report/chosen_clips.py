@@ -21,17 +21,10 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class Choice:
-    """What is shown.
+    """What is shown: of all `total` clips, and of all refused ones (`refused_total`).
 
-    Attributes
-    ----------
-    clips
-        Corpus to the clips of it that are shown, sorted: clip_id, speaker, and of its emotion label outcome, label and
-        confidence (None where a corpus has none).
-    total
-        How many clips there are.
-    refused
-        The refused clips that are shown, and `refused_total`: how many there are.
+    `clips` has of each corpus those shown, sorted: clip_id, speaker, and of its emotion label outcome, label and
+    confidence (None where a corpus has none).
     """
 
     clips: dict[str, pl.DataFrame]

@@ -55,14 +55,8 @@ class PreviewFrame(NamedTuple):
 class Clip:
     """A clip; its files are read when they are asked for, and what is missing is empty.
 
-    Attributes
-    ----------
-    run, corpus, clip_id
-        Which clip.
-    row
-        What `index` or `segment` lists of it; empty for a file that never became a clip.
-    refusals
-        Stage, reason and detail of each refusal, as in `rejects`.
+    `row` is what `index` or `segment` lists of it; empty for a file that never became a clip. `refusals` are stage,
+    reason and detail of each refusal, as in `rejects`.
     """
 
     run: OpenRun

@@ -38,6 +38,7 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
     for row in per_class:
         by_start[printed.start_name(row["initialisation"], config)][row["class"]] = row.get("f1")
     classes = sorted({row["class"] for row in per_class})
+    tests = sorted(run.scores(one, "comparisons").to_dicts(), key=lambda row: row["measure"] != scoring.main)
     counted = run.co_occurrence(one) if config.finetune.loss == "penalty" else None
     return {
         "heading": one.heading,
@@ -55,15 +56,10 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
         "class_rows": [(start, [found.get(name) for name in classes]) for start, found in by_start.items() if classes],
         "matrices": _matrices(run.scores(one, "confusion"), config),
         "folds": fold_table.compact(fold_table.fold_rows(run, one)),
-        "tests": [_test(row, config) for row in tests_of(run, one)],
+        "tests": [_test(row, config) for row in tests],
         "co_occurrence": figures.heat_maps(counted, f"{name}-together"),
         "curves": _finetune_curves(name, one, run),
     }
-
-
-def tests_of(run: OpenRun, one: Evaluated) -> Rows:
-    """Return every test of a setting, the main measure first."""
-    return sorted(run.scores(one, "comparisons").to_dicts(), key=lambda row: row["measure"] != one.scoring.main)
 
 
 def _test(row: dict[str, Any], config: Config) -> dict[str, Any]:
@@ -222,10 +218,7 @@ def _counted(row: dict[str, Any]) -> str:
 
 def truth_chart(rows: Sequence[Mapping[str, str]]) -> Markup | None:
     """Draw how well each action unit is measured; None without rows."""
-    if not rows:
-        return None
-    numbers = [(row["action_unit"], _number(row["pearson_r"]), _number(row["f1"])) for row in rows]
-    return figures.units(numbers, "truth-action-units", "the true action units")
+    return figures.units(_numbers(rows), "truth-action-units", "the true action units") if rows else None
 
 
 def compared_charts(rows: Sequence[Mapping[str, str]], other: str) -> list[tuple[str, Markup]]:
@@ -233,13 +226,15 @@ def compared_charts(rows: Sequence[Mapping[str, str]], other: str) -> list[tuple
     charts = []
     for corpus in dict.fromkeys(row["corpus"] for row in rows):
         units = [row for row in rows if row["corpus"] == corpus and row["action_unit"] in ACTION_UNITS]
-        numbers = [(row["action_unit"], _number(row["pearson_r"]), _number(row["f1"])) for row in units]
-        charts.append((corpus, figures.units(numbers, f"{corpus}-compared-units", f"the action units of {other}")))
+        chart = figures.units(_numbers(units), f"{corpus}-compared-units", f"the action units of {other}")
+        charts.append((corpus, chart))
     return charts
 
 
-def _number(text: str) -> float | None:
-    return float(text) if text else None
+def _numbers(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, float | None, float | None]]:
+    """Return each action unit with its correlation and F1, None where a cell is empty."""
+    known = ([float(row[name]) if row[name] else None for row in rows] for name in ("pearson_r", "f1"))
+    return list(zip([row["action_unit"] for row in rows], *known, strict=True))
 
 
 def benchmark_rows(layout: Layout) -> Rows:

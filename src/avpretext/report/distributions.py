@@ -24,18 +24,8 @@ Floats = NDArray[np.float64]
 class Histogram:
     """Counts of values in bins of equal width; values beyond the ends are counted in the outermost bins.
 
-    Attributes
-    ----------
-    low, high, bins
-        Range and number of the bins; of a logarithmic axis, in powers of ten.
-    log
-        Whether the axis is logarithmic.
-    counts
-        Shape (bins,).
-    above
-        How many values are at `mark` or above.
-    mark
-        A value of interest; None: none is counted.
+    `low` and `high` are the range; with `log` the axis is logarithmic, and they are in powers of ten. `counts` has
+    shape (bins,). `above` is how many values are at `mark` or above; None: none is counted.
     """
 
     low: float

@@ -85,19 +85,12 @@ def inline(chart: Figure, name: str, description: str) -> Markup:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    width = round(chart.get_figwidth() * _POINTS_PER_INCH)
-    opening = (
-        f'<svg viewBox="{_view_box(svg)}" style="max-width:{width}px" role="img" aria-label="{escape(description)}">'
-    )
+    width, box = round(chart.get_figwidth() * _POINTS_PER_INCH), re.search(r'viewBox="([^"]*)"', svg)
+    if box is None:
+        raise ValueError("the drawing has no viewBox")
+    opening = f'<svg viewBox="{box[1]}" style="max-width:{width}px" role="img" aria-label="{escape(description)}">'
     svg = opening + svg[svg.index(">") + 1 :]
     return Markup(_themed(_own_identifiers(svg, name)).strip())
-
-
-def _view_box(svg: str) -> str:
-    found = re.search(r'viewBox="([^"]*)"', svg)
-    if found is None:
-        raise ValueError("the drawing has no viewBox")
-    return found[1]
 
 
 def _own_identifiers(svg: str, name: str) -> str:

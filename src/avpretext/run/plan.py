@@ -61,16 +61,14 @@ class Plan:
         self.settings = {
             name: {setting.name: setting for setting in settings_of(corpus)} for name, corpus in config.corpora.items()
         }
-        self.ablated = {name: self._ablated_of(corpus) for name, corpus in config.corpora.items()}
+        self.ablated = {
+            name: {setting.name: setting for setting in settings_of(corpus.ablated(config.ablation.targets))}
+            for name, corpus in config.corpora.items()
+        }
         self.targets = {name: self._targets_of(name) for name in config.corpora}
         check_penalty(config, self.settings, self.ablated)
         check_ensembles(config)
         check_pretrainings(config)
-
-    def _ablated_of(self, corpus: CorpusOptions) -> dict[str, Setting]:
-        """Return the settings of a corpus that the ablation looks at."""
-        chosen = corpus.ablated(self.config.ablation.targets)
-        return {setting.name: setting for setting in settings_of(chosen)}
 
     def _targets_of(self, corpus: str) -> dict[str, str]:
         """Return {name: target} of the label targets that anything is trained or tested on."""
@@ -108,7 +106,7 @@ class Plan:
         for corpus in self.config.corpora:
             for artefact in self.of_corpus(corpus):
                 yield Made(artefact, corpus, self.shards(corpus, artefact))
-        for copy in self._played():
+        for copy in dict.fromkeys(name for name, _ in self._features() if "@" in name):
             yield Made("speed", copy, self.shards(copy, "split.audio"))
         for corpus, artefact in self._features():
             yield Made(artefact, corpus, self.shards(corpus, artefact))
@@ -154,11 +152,6 @@ class Plan:
         """Return the vectors of the baseline, and what they are made from."""
         chosen = list(self.config.baseline.vectors)
         return [*chosen, *(self.config.statistics.features if "statistics" in chosen else ())]
-
-    def _played(self) -> list[str]:
-        """Return the copies at other speeds that are made for any training."""
-        heard = {name: None for name, _ in self._features() if "@" in name}
-        return list(heard)
 
     def _of_pretraining(self) -> Iterator[Made]:
         own = self.config.variant.aggregator

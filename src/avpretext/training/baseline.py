@@ -59,20 +59,11 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class DescribedClips:
-    """Vectors and classes of N clips.
+    """Vectors (N, D) and classes (N,) of N clips, vectors in the units of their stage.
 
-    Attributes
-    ----------
-    names
-        `{corpus}/{clip_id}` of each; of a copy at another speed, `{corpus}@{speed}/{clip_id}`.
-    speakers
-        (N,) `{corpus}/{speaker}`; a copy is of a speaker of its own.
-    vectors
-        (N, D), in the units of their stage.
-    labels
-        (N,) numbers of their classes.
-    originals
-        (N,) the row of the clip that a row is a copy of; its own row if it is none.
+    A name is `{corpus}/{clip_id}`, of a copy at another speed `{corpus}@{speed}/{clip_id}`; a speaker
+    `{corpus}/{speaker}`, a copy being of a speaker of its own. `originals` (N,) has the row of the clip that a row is a
+    copy of, or its own.
     """
 
     names: list[str]

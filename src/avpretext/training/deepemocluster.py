@@ -151,22 +151,10 @@ def unlabelled_rows(
 
 @dataclass(frozen=True)
 class FoldClips:
-    """The clips of a fold.
+    """The clips of a fold, by name `{corpus}/{clip_id}`, and the chunks of all, `sound`.
 
-    Attributes
-    ----------
-    sound
-        The chunks of all clips.
-    names
-        `{corpus}/{clip_id}` of each.
-    values
-        (N, C) targets; of clips without labels anything.
-    rows
-        train, dev, test: rows of the fold's clips.
-    unlabelled
-        Rows of the clips that are used without labels.
-    objective
-        Of the labels.
+    `values` (N, C) are targets, of clips without labels anything. `rows` are those of train, dev and test; `unlabelled`
+    those of the clips that are used without labels.
     """
 
     sound: Sound

@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,17 +46,10 @@ _SHAPING = ("chunks", "model", "finetune")
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """Clips and what is to be learnt of them.
+    """Clips and what is to be learnt of them: `values` (N, C) float32 of a kind and its classes, see `Targets`.
 
-    Attributes
-    ----------
-    chunks
-        N clips; from here on they are `{corpus}/{clip_id}` of `{corpus}/{speaker}`. Copies at other speeds are
-        `{corpus}@{speed}/{clip_id}`, of speakers of their own.
-    values
-        (N, C) float32; see `targets.Targets`.
-    kind, classes
-        What the values are, and of what.
+    From here on clips are `{corpus}/{clip_id}` of `{corpus}/{speaker}`; copies at other speeds are
+    `{corpus}@{speed}/{clip_id}`, of speakers of their own.
     """
 
     chunks: SpeechChunks
@@ -135,7 +128,12 @@ def run(
         train = functools.partial(run_once, job.clips, job.fold, job.seed, body, config, job.penalty)
         return finished.once(f"{job.fold.number}-{job.seed}", train)
 
-    jobs = _jobs(clips, table.folds, penalties, config, device)
+    jobs = (
+        _Job(normalised, fold, seed, penalties.get(fold.number))
+        for fold in table.folds
+        for normalised in [clips_of_fold(clips, fold, config.model, device)]
+        for seed in range(config.finetune.seeds)
+    )
     label, total = f"finetune {table.setting} from {initialisation}", len(table.folds) * config.finetune.seeds
     runs = progress(grid_map(once, jobs, threads, device), total=total, unit="runs", label=label)
     named = [(initialisation, run) for run in runs]
@@ -183,19 +181,6 @@ class _Job(NamedTuple):
 
     def __str__(self) -> str:
         return str(RunSeeds(self.seed, self.fold.number))
-
-
-def _jobs(
-    clips: LabelledClips,
-    folds: Sequence[Fold],
-    penalties: Mapping[int, Matrix],
-    config: Config,
-    device: torch.device,
-) -> Iterator[_Job]:
-    for fold in folds:
-        normalised = clips_of_fold(clips, fold, config.model, device)
-        for seed in range(config.finetune.seeds):
-            yield _Job(normalised, fold, seed, penalties.get(fold.number))
 
 
 def read_clips(
