@@ -223,7 +223,6 @@ def _row(grid: Grid, levels: dict[str, str], role: str) -> dict[str, Any]:
 
 
 def _compared(grid: Grid, system: Scored, levels: dict[str, str], role: str, config: Config) -> dict[str, Any]:
-    """Return the row of a system with its comparison with the reference."""
     reference = grid.systems[grid.reference]
     found = compare(system, reference, grid.measure, grid.task.scoring, config.evaluate, config.seed)
     names = {"difference": "difference", "ci_low": "difference_low", "ci_high": "difference_high", "p_value": "p",

@@ -110,7 +110,6 @@ Combinations = dict[tuple[str, ...], Counter[str]]
 
 
 def _count(run: OpenRun, corpus: str) -> tuple[dict[str, Firing], Combinations]:
-    """Read the shards of a corpus once."""
     labels = run.labels(corpus, "emotion", ["clip_id", "label", "outcome"])
     given = {} if labels is None else {clip: label or outcome for clip, label, outcome in labels.iter_rows()}
     firing: dict[str, Firing] = defaultdict(Firing)

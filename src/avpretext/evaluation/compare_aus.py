@@ -166,7 +166,6 @@ def _frame_s(frames: pl.DataFrame) -> float:
 
 
 def _agreement(unit: str, pairs: pl.DataFrame) -> dict[str, Any]:
-    """Return the row of one action unit."""
     both = pairs.select("clip_id", x=pl.col(unit).cast(pl.Float64), y=pl.col(unit + _SECOND).cast(pl.Float64))
     shared = both.drop_nulls()
     x, y = shared["x"].to_numpy(), shared["y"].to_numpy()

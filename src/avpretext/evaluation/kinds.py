@@ -142,7 +142,6 @@ def _decisions_of_shares(sums: Floats) -> Floats:
 
 
 def _numbers(rows: pl.DataFrame, classes: Sequence[str]) -> Floats:
-    """Return the moments of each clip, shape (clips, 6)."""
     truth, predicted = _pairs(rows, classes)
     return metrics.moments(truth[:, 0].astype(np.float64), predicted[:, 0].astype(np.float64))
 
@@ -172,13 +171,11 @@ def _label_balance(classes: Sequence[str], rows: pl.DataFrame) -> dict[str, floa
 
 
 def _share_balance(classes: Sequence[str], rows: pl.DataFrame) -> dict[str, float]:
-    """Sum each class over the clips."""
     total = _vectors(rows["values"], len(classes)).astype(np.float64).sum(axis=0)
     return {name: float(value) for name, value in zip(classes, total, strict=True)}
 
 
 def _class_balance(classes: Sequence[str], rows: pl.DataFrame) -> dict[str, float]:
-    """Count the clips that have each class."""
     return {name: round(value) for name, value in _share_balance(classes, rows).items()}
 
 

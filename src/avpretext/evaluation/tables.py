@@ -119,7 +119,6 @@ def _main_rows(run: OpenRun, one: Evaluated) -> Rows:
 
 
 def _scores(name: str) -> Callable[[OpenRun, Evaluated], Rows]:
-    """Return what reads one of the tables of `evaluate`."""
     return lambda run, one: [one.named | row for row in run.scores(one, name).to_dicts()]
 
 

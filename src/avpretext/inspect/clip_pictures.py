@@ -80,7 +80,6 @@ class Pictures:
         )
 
     def _picture(self, frame: int, jpeg: bytes | None, clip: Clip) -> Picture | None:
-        """Return one frame as people see it."""
         if jpeg:
             return _rgb(jpeg)
         if self.size is None:

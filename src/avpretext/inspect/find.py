@@ -80,7 +80,6 @@ def _several(name: str, found: list[Clip]) -> str:
 
 
 def _unknown(run: OpenRun, corpora: list[str], name: str) -> str:
-    """Say that no clip bears a name, and which names come nearest."""
     listed = [rows for corpus in corpora if (rows := run.listed(corpus, ["clip_id"])) is not None]
     known = [clip_id for rows in listed for clip_id in sorted(rows["clip_id"])]
     where = ", ".join(corpora)

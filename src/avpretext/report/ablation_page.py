@@ -59,7 +59,6 @@ def render(config: Config, found: Sequence[Ablated]) -> str:
 
 
 def _levels(found: Sequence[Ablated], factor: str, config: Config) -> list[str]:
-    """Return the levels of a factor in any of the grids."""
     rows = [row for one in found for row in _grid(one)]
     return [level_name(level, config) for level in dict.fromkeys(row[factor] for row in rows)]
 

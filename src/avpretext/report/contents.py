@@ -82,7 +82,6 @@ def _table_row(row: dict[str, Any], scoring: Scoring, config: Config) -> tuple[s
 
 
 def _interval_charts(name: str, rows: Rows, scoring: Scoring) -> list[Markup]:
-    """Draw scores and differences with their intervals."""
     main, title = scoring.main, scoring.main_name[0].upper() + scoring.main_name[1:]
     charts = [figures.intervals(_marks(rows, main), f"{name}-score", title)]
     differences = _marks(rows, f"{main}_difference")
@@ -177,7 +176,6 @@ def pretrain_charts(run: OpenRun) -> list[tuple[str, list[Markup]]]:
 
 
 def _lines(parts: Mapping[tuple[Any, ...], pl.DataFrame]) -> tuple[dict[str, Line], dict[str, Line]]:
-    """Return the mean of each part over the runs, and its band."""
     found = {str(name): over_runs(part) for (name,), part in parts.items()}
     return {name: mean for name, (mean, _) in found.items()}, {name: band for name, (_, band) in found.items()}
 

@@ -252,7 +252,6 @@ def side_by_side(matrices: Mapping[str, Matrix], classes: Sequence[str]) -> Figu
 
 
 def _heat_map(axes: Axes, matrix: Matrix, classes: Sequence[str], title: str) -> None:
-    """Draw a cell for each number: the larger, the darker."""
     for (row, column), value in np.ndenumerate(matrix):
         axes.add_patch(
             Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, linewidth=0, facecolor=COLOURS["accent"],

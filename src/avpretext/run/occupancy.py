@@ -197,7 +197,6 @@ def _shows_life(path: Path, holder: Holder) -> bool:
 
 
 def _how_to_end(holders: Sequence[Holder]) -> str:
-    """Return the commands that end these processes."""
     jobs = sorted({holder.job for holder in holders if holder.job})
     commands = [f"scancel {' '.join(jobs)}"] if jobs else []
     for host in sorted({holder.host for holder in holders if not holder.job}):

@@ -149,7 +149,6 @@ class Plan:
         return [name for name in self.config.model.features if name not in own]
 
     def _vectors(self) -> list[str]:
-        """Return the vectors of the baseline, and what they are made from."""
         chosen = list(self.config.baseline.vectors)
         return [*chosen, *(self.config.statistics.features if "statistics" in chosen else ())]
 
@@ -178,7 +177,6 @@ class Plan:
         yield from (Made("targets", name, [file]) for name, file in targets)
 
     def _of_setting(self, corpus: str, setting: str) -> list[str]:
-        """Return the artefacts of a setting of which there is one."""
         penalised = self.config.finetune.loss == "penalty" and self.setting(corpus, setting).votes
         return [
             "folds",

@@ -221,7 +221,6 @@ def differences(wanted: Recipe, found: Recipe | None) -> list[str]:
 
 
 def _keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the dotted keys whose values differ."""
     keys: list[str] = []
     for name in dict.fromkeys([*one, *other]):
         first, second = one.get(name), other.get(name)

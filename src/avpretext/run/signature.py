@@ -41,7 +41,6 @@ def options_of(stage: str, config: Config, corpus: str | None = None) -> dict[st
 
 
 def _at(config: Config, key: str) -> Any:
-    """Return the value under a dotted key."""
     value: Any = config
     for part in key.split("."):
         value = value[part] if isinstance(value, dict) else getattr(value, part)

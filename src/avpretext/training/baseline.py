@@ -129,7 +129,6 @@ def run(
 def _runs(
     vectors: Mapping[str, Mapping[Vectors, Sequence[Path]]], labelled: LabelledFolds, options: BaselineOptions
 ) -> Iterator[tuple[str, Run]]:
-    """Yield the name of each machine with each of its folds."""
     known, table = labelled
     for stage, machines in itertools.groupby(options.machines(), key=lambda machine: machine.vectors):
         clips = read_clips({name: of[stage] for name, of in vectors.items() if stage in of}, labelled, stage)
@@ -299,7 +298,6 @@ def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, s
 
 
 def _vectors(files: Sequence[Path]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield clip_id and vector of each clip of a corpus."""
     for file in files:
         for clip_id, rows in shards.iterate_clips(file, ["values"]):
             yield clip_id, rows["values"].combine_chunks().flatten().to_numpy()

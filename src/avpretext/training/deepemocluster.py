@@ -110,7 +110,6 @@ def _runs(
     config: Config,
     finished: FinishedRuns,
 ) -> Iterator[tuple[str, Run]]:
-    """Yield the name of each system with one of its runs."""
     known, table = labelled
     values = np.zeros((len(heard.clip_ids), len(known.classes)), np.float32)
     rows_known = [row for row, name in enumerate(heard.clip_ids) if name in known.values]
@@ -215,7 +214,6 @@ class Learner:
         return Run(fold, seed, predictions, self.history)
 
     def _check(self) -> None:
-        """Raise an error where training has diverged."""
         where = f"{self.where}, epoch {self.epoch}"
         losses = {row.measure: row.value for row in self.history if row.epoch == self.epoch}
         finite.check_loss(losses["unlabelled_loss"] + losses["loss"], math.log(self.options.clusters), where, None)

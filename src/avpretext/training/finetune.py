@@ -155,7 +155,6 @@ def _shaping(config: Config) -> dict[str, Any]:
 def _made_from(
     clips: LabelledClips, table: FoldTable, penalties: Mapping[int, Matrix], bodies: Sequence[Body], config: Config
 ) -> str:
-    """Return the cache key of this job's runs."""
     weights = [entry for body in bodies for entry in sorted(body.weights.items())]
     said = {
         "options": list(_shaping(config).values()),

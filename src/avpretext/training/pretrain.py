@@ -93,8 +93,6 @@ def run(
 
 
 class _Job(NamedTuple):
-    """A run to do."""
-
     tasks: tuple[str, ...]
     seed: int
 
