@@ -16,8 +16,6 @@ from scipy.stats.contingency import association
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
 
-Floats = NDArray[np.float64]
-
 HIGH_LOW = {1: "high", 0: "low"}
 
 

@@ -18,21 +18,13 @@ from avpretext.flow.paths import original_of
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
+from avpretext.training import loop
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import Matrix, read_matrices
 from avpretext.training.data import SpeechChunks, load_corpora, normalise
 from avpretext.training.finished import FinishedRuns, UnfinishedRun, fingerprint
 from avpretext.training.fold_parts import Fold, FoldTable
-from avpretext.training.loop import (
-    ClipSet,
-    TrainingState,
-    epochs,
-    mixed_precision,
-    network_seed,
-    predict,
-    start,
-    torch_device,
-)
+from avpretext.training.loop import ClipSet, TrainingState
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
 from avpretext.training.run_pool import grid_map
@@ -119,8 +111,8 @@ def run(
     warn_of_missing_classes(clips, table.folds)
     asked = co_occurrence is not None and config.finetune.loss == "penalty"
     penalties = read_matrices(co_occurrence, clips.classes) if co_occurrence and asked else {}
-    device = torch_device(config.finetune.device)
-    mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
+    device = loop.torch_device(config.finetune.device)
+    loop.mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
     finished = FinishedRuns(output, _made_from(clips, table, penalties, bodies, config))
 
     def once(job: _Job) -> Run:
@@ -274,10 +266,10 @@ def train(
 ) -> tuple[TrainingState, Objective]:
     """Train on the rows `train`, the epoch chosen by the rows `dev` if there are any; see `run_once`."""
     options = config.finetune
-    state = start(
-        initial_network(clips, body, config, network_seed(config.seed, seeds.run)),
+    state = loop.start(
+        initial_network(clips, body, config, loop.network_seed(config.seed, seeds.run)),
         options,
-        network_seed(config.seed, seeds.run, seeds.fold),
+        loop.network_seed(config.seed, seeds.run, seeds.fold),
         options.body_rate if body and body.heard_all else 1.0,
     )
     objective = make_objective(clips.kind, clips.values[rows["train"]], options, penalty)
@@ -285,7 +277,7 @@ def train(
     learnt = at_every_speed(clips, rows["train"], objective)
     if unfinished:
         unfinished.restore(functools.partial(checkpoints.unpack, state))
-    for _ in epochs(state, learnt, dev, objective.loss, objective.score, options, where=str(seeds)):
+    for _ in loop.epochs(state, learnt, dev, objective.loss, objective.score, options, where=str(seeds)):
         if unfinished:
             unfinished.keep(functools.partial(checkpoints.pack, state))
     return state, objective
@@ -320,4 +312,4 @@ def best_predictions(
     """Return what the weights that were kept predict for these clips, (N, C)."""
     state.network.load_state_dict(state.best)
     asked = clip_set(clips, rows, objective).to(next(state.network.parameters()).device)
-    return objective.predictions(predict(state.network, asked, config.finetune)[TASK])
+    return objective.predictions(loop.predict(state.network, asked, config.finetune)[TASK])

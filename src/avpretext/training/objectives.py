@@ -13,16 +13,7 @@ from torch.nn import functional
 from avpretext.config import FinetuneOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
-from avpretext.models.losses import (
-    balanced_class_weights,
-    balanced_weights,
-    concordance,
-    concordance_loss,
-    masked_class_loss,
-    multi_label_loss,
-    positive_weights,
-    shares_loss,
-)
+from avpretext.models import losses
 from avpretext.models.penalty import Terms, class_penalty, class_terms, label_terms, pair_penalty
 from avpretext.training.dev_scores import dev_measures, label_macro_f1
 from avpretext.training.loop import Target
@@ -137,10 +128,10 @@ class Hard(ClassObjective):
         return Target(torch.from_numpy(values.argmax(1)), torch.ones(len(values)))
 
     def balance(self, train: Values) -> Tensor:
-        return balanced_class_weights(self.target(train).labels, train.shape[1])
+        return losses.balanced_class_weights(self.target(train).labels, train.shape[1])
 
     def batch_loss(self, logits: Tensor, target: Target, weights: Tensor | None = None, smoothing: float = 0) -> Tensor:
-        return masked_class_loss(logits, *target, weights, smoothing)
+        return losses.masked_class_loss(logits, *target, weights, smoothing)
 
     def terms(self, logits: Tensor, target: Target) -> Terms:
         labels = functional.one_hot(target.labels, len(self.weights)).to(logits.dtype)
@@ -159,10 +150,10 @@ class MultiLabel(ClassObjective):
     kind = "multi_label"
 
     def balance(self, train: Values) -> Tensor:
-        return positive_weights(torch.from_numpy(train))
+        return losses.positive_weights(torch.from_numpy(train))
 
     def batch_loss(self, logits: Tensor, target: Target, weights: Tensor | None = None, smoothing: float = 0) -> Tensor:
-        return multi_label_loss(logits, target.labels, weights, smoothing)
+        return losses.multi_label_loss(logits, target.labels, weights, smoothing)
 
     def terms(self, logits: Tensor, target: Target) -> Terms:
         return label_terms(logits, target.labels.to(logits.dtype), self.weights.to(logits), self.smoothing)
@@ -178,10 +169,10 @@ class Distribution(ClassObjective):
     kind = "distribution"
 
     def balance(self, train: Values) -> Tensor:
-        return balanced_weights(torch.from_numpy(train).sum(0))
+        return losses.balanced_weights(torch.from_numpy(train).sum(0))
 
     def batch_loss(self, logits: Tensor, target: Target, weights: Tensor | None = None, smoothing: float = 0) -> Tensor:
-        return shares_loss(logits, target.labels, weights, smoothing)
+        return losses.shares_loss(logits, target.labels, weights, smoothing)
 
     def terms(self, logits: Tensor, target: Target) -> Terms:
         shares = target.labels.to(logits.dtype)
@@ -210,11 +201,11 @@ class Attribute(Objective):
 
     def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> Tensor:
         """Return the loss of a batch."""
-        return concordance_loss(logits[TASK], targets[TASK].labels)
+        return losses.concordance_loss(logits[TASK], targets[TASK].labels)
 
     def score(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, float]:
         """Return loss and CCC over all dev clips, which is the same in any unit."""
-        ccc = float(concordance(logits[TASK].double(), targets[TASK].labels.double()))
+        ccc = float(losses.concordance(logits[TASK].double(), targets[TASK].labels.double()))
         return _scored(1 - ccc, {"ccc": ccc}, "ccc")
 
     def predictions(self, logits: Tensor) -> Values:

@@ -23,15 +23,8 @@ from avpretext.models.losses import NO_LABEL
 from avpretext.models.network import make_network
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
+from avpretext.training import data
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
-from avpretext.training.data import (
-    SpeechChunks,
-    hidden_channels,
-    load_corpora,
-    mean_and_deviation,
-    normalise,
-    rows_of,
-)
 from avpretext.training.finished import State, UnfinishedRun, fingerprint
 from avpretext.training.loop import ClipSet, HistoryRow, Target, epochs, network_seed, start, torch_device
 from avpretext.training.pretext_objective import Objective
@@ -101,7 +94,7 @@ class _Job(NamedTuple):
 
 
 def _run_once(
-    chunks: SpeechChunks,
+    chunks: data.SpeechChunks,
     targets: Mapping[str, Target],
     classes: Mapping[str, list[str]],
     config: Config,
@@ -114,8 +107,8 @@ def _run_once(
     """
     options, seed = config.pretrain, network_seed(config.seed, job.seed)
     learnt, held_out = hold_out_speakers(chunks.speakers, options.dev_fraction, seed)
-    hidden = hidden_channels(chunks.channels, options.hidden_channels)
-    normalised = normalise(chunks, learnt, config.model.normalise)
+    hidden = data.hidden_channels(chunks.channels, options.hidden_channels)
+    normalised = data.normalise(chunks, learnt, config.model.normalise)
     metadata = {**describe(chunks, classes, hidden, config), "seed": job.seed}
     outputs = {task: len(names) for task, names in classes.items()}
     state = start(make_network(len(chunks.channels), config.model, outputs, seed), options, seed)
@@ -150,7 +143,7 @@ def _run_once(
     for _ in progress(steps, total=options.epochs, unit="epochs", label=str(job)):
         unfinished.keep(pack)
         renew()
-    mean, deviation = (torch.from_numpy(part) for part in mean_and_deviation(chunks.moments[:, learnt]))
+    mean, deviation = (torch.from_numpy(part) for part in data.mean_and_deviation(chunks.moments[:, learnt]))
     tensors, counters = checkpoints.pack(state)
     channels = {"input.mean": mean, "input.deviation": deviation}
     checkpoints.write(folder / CHECKPOINT, {**tensors, **channels}, {**metadata, **counters})
@@ -170,10 +163,10 @@ def kept(tasks: Collection[str], options: PretrainOptions) -> Literal["last", "b
 
 def read_chunks(
     features: Mapping[str, Mapping[str, Sequence[Path]]], index: Mapping[str, Sequence[Path]], config: Config
-) -> SpeechChunks:
+) -> data.SpeechChunks:
     """Read the features of all corpora; see `who_speaks` for clips whose speaker is not known."""
     speakers = {corpus: speaker_of_each(index[corpus]) for corpus in sorted(features)}
-    return load_corpora(features, speakers, config.chunks, config.model)
+    return data.load_corpora(features, speakers, config.chunks, config.model)
 
 
 def read_classes(
@@ -195,7 +188,7 @@ def read_classes(
 
 
 def read_targets(
-    chunks: SpeechChunks,
+    chunks: data.SpeechChunks,
     tasks: Sequence[str],
     labels: Mapping[str, Mapping[str, Path]],
     classes: Mapping[str, list[str]],
@@ -225,7 +218,7 @@ def read_targets(
 
 
 def label_target(
-    chunks: SpeechChunks, tables: Mapping[str, Path], classes: Sequence[str] | None, confidence: bool
+    chunks: data.SpeechChunks, tables: Mapping[str, Path], classes: Sequence[str] | None, confidence: bool
 ) -> Target:
     """Return labels and weights from tables: class numbers (N,) of a clip task, 0 and 1 (N, K) of a chunk task.
 
@@ -268,10 +261,10 @@ def hold_out_speakers(
     count = min(len(known) - 1, max(1, round(fraction * len(known))))
     held_out = np.random.default_rng([seed, 1]).permutation(known)[:count].tolist()
     rest = [speaker for speaker in known if speaker not in held_out]
-    return rows_of(speakers, rest), rows_of(speakers, held_out)
+    return data.rows_of(speakers, rest), data.rows_of(speakers, held_out)
 
 
-def clip_set(chunks: SpeechChunks, targets: Mapping[str, Target], rows: NDArray[np.int64]) -> ClipSet:
+def clip_set(chunks: data.SpeechChunks, targets: Mapping[str, Target], rows: NDArray[np.int64]) -> ClipSet:
     """Return input and targets of these clips."""
     chosen = {task: target.take(rows) for task, target in targets.items()}
     return ClipSet(chunks.steps[rows], chunks.mask[rows], chosen)
@@ -299,7 +292,7 @@ def hide(clips: ClipSet, hidden: NDArray[np.bool_], hidden_from: Sequence[str]) 
 
 
 def describe(
-    chunks: SpeechChunks, classes: Mapping[str, list[str]], hidden: NDArray[np.bool_], config: Config
+    chunks: data.SpeechChunks, classes: Mapping[str, list[str]], hidden: NDArray[np.bool_], config: Config
 ) -> dict[str, Any]:
     """Return the metadata of a checkpoint; a run resumes only if they are equal."""
     return {
