@@ -10,25 +10,24 @@ from avpretext.corpora.settings import settings_of
 from avpretext.errors import UserError, nearest
 from avpretext.evaluation import formats
 from avpretext.evaluation.kinds import MEASURE_NAMES
-from avpretext.evaluation.open_run import Evaluated, Rows
+from avpretext.evaluation.open_run import NAMED, Evaluated, Rows
 from avpretext.evaluation.results import SCORE
 from avpretext.shards import PathLike
 
 FACTORS = ("initialisation", "loss", "aggregator")
 """What the systems of an ablation differ in."""
 
-_NAMED = ("corpus", "target", "protocol")
 _COMPARED = ("difference", "difference_low", "difference_high", "p", "p_holm", "df")
 PLACES = 6
 """Decimals of the tables: the page is made from them, and prints three."""
 
 COLUMNS = {
     "ablation": [
-        *_NAMED, *FACTORS, "role", "speakers", "clips", "runs", "seeds", "pretrainings", "measure", *_COMPARED,
+        *NAMED, *FACTORS, "role", "speakers", "clips", "runs", "seeds", "pretrainings", "measure", *_COMPARED,
         *(f"{measure}{part}" for measure in MEASURE_NAMES for part in SCORE),
     ],
     "ablation_effects": [
-        *_NAMED, "factor", "level", "against", "measure", "systems", "speakers", "seeds", "pretrainings", "value",
+        *NAMED, "factor", "level", "against", "measure", "systems", "speakers", "seeds", "pretrainings", "value",
         "value_low", "value_high",
         *_COMPARED,
     ],

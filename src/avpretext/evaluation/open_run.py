@@ -25,6 +25,9 @@ from avpretext.run.plan import Plan
 
 Rows = list[dict[str, Any]]
 
+NAMED = ("corpus", "target", "protocol")
+"""The columns that name a setting of a corpus in every table."""
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -45,8 +48,8 @@ class Evaluated:
 
     @property
     def named(self) -> dict[str, Any]:
-        """The columns that name it in every table."""
-        return {"corpus": self.corpus, "target": self.setting.target_name, "protocol": self.setting.protocol}
+        """The columns `NAMED`."""
+        return dict(zip(NAMED, (self.corpus, self.setting.target_name, self.setting.protocol), strict=True))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from avpretext import shards
-from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
+from avpretext.evaluation.open_run import NAMED, Evaluated, OpenRun, Rows
 from avpretext.flow.tasks import TASKS
 from avpretext.systems import stands_beside
 
@@ -60,9 +60,7 @@ def per_class_rows(run: OpenRun, one: Evaluated) -> Rows:
     return rows
 
 
-CO_OCCURRENCE_COLUMNS = (
-    "corpus", "target", "protocol", "fold", "emotion", "with", "count", "frequency", "penalty"
-)  # fmt: skip
+CO_OCCURRENCE_COLUMNS = [*NAMED, "fold", "emotion", "with", "count", "frequency", "penalty"]
 """Of the table: how often raters name an emotion `with` another, in the training clips of a fold."""
 
 

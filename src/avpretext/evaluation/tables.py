@@ -19,29 +19,26 @@ from avpretext.evaluation import (
 )
 from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.metrics import CLASS_MEASURES
-from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
+from avpretext.evaluation.open_run import NAMED, Evaluated, OpenRun, Rows
 from avpretext.evaluation.results import DIFFERENCE, SCORE
 from avpretext.flow.tasks import TASKS
 
-_NAMED = ("corpus", "target", "protocol")
-"""What names every result."""
-
 COLUMNS = {
     "main": [
-        *_NAMED, "initialisation", *TASKS, "speakers", "clips", "runs", "seeds", "pretrainings",
+        *NAMED, "initialisation", *TASKS, "speakers", "clips", "runs", "seeds", "pretrainings",
         *(f"{measure}{part}" for measure in MEASURE_NAMES for part in (*SCORE, *DIFFERENCE)), "warnings",
     ],
     "per_class": [
-        *_NAMED, "initialisation", "class", "clips",
+        *NAMED, "initialisation", "class", "clips",
         *(f"{measure}{part}" for measure in CLASS_MEASURES for part in SCORE),
     ],
     "significance": [
-        *_NAMED, "measure", "initialisation", "baseline", "difference", "ci_low", "ci_high", "p_value", "p_holm",
+        *NAMED, "measure", "initialisation", "baseline", "difference", "ci_low", "ci_high", "p_value", "p_holm",
         "family", "std_error", "df", "speakers", "seeds", "pretrainings",
     ],
-    "seeds": [*_NAMED, "initialisation", "pretraining", "seed", "measure", "value", "difference"],
-    "co_occurrence": list(results.CO_OCCURRENCE_COLUMNS),
-    "folds": [*_NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names", "lacks_classes"],
+    "seeds": [*NAMED, "initialisation", "pretraining", "seed", "measure", "value", "difference"],
+    "co_occurrence": results.CO_OCCURRENCE_COLUMNS,
+    "folds": [*NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names", "lacks_classes"],
     "label_balance": ["corpus", "task", "target", "label", "count", "share"],
     "label_speakers": ["corpus", "speaker", "task", "target", "label", "count", "share"],
     "label_agreement": [
@@ -52,7 +49,7 @@ COLUMNS = {
         "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "unknown_speakers",
         "alike_speakers", "hours", "duplicates", *summaries.ODD_SOUND, "refused", "refused_share",
     ],
-    "copies": [*_NAMED, "fold", "clips_of", "clip_id", "copy_of"],
+    "copies": [*NAMED, "fold", "clips_of", "clip_id", "copy_of"],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],
     "rejects_clips": ["corpus", "clip_id", "path", "stage", "reason", "detail"],
     "action_units": [

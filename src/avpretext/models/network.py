@@ -77,10 +77,6 @@ class SpeechNetwork(nn.Module):
         vectors: Tensor = self.encoder(steps.flatten(0, 1), mask.flatten(0, 1)).unflatten(0, steps.shape[:2])
         return vectors
 
-    def body(self) -> dict[str, Tensor]:
-        """Return the weights of encoder and aggregator, all that a new task can start from."""
-        return {name: value for name, value in self.state_dict().items() if not name.startswith("heads.")}
-
 
 def make_network(features: int, options: ModelOptions, tasks: Mapping[str, int], seed: int) -> SpeechNetwork:
     """Return a network whose weights depend on nothing but its shape and the seed.

@@ -121,7 +121,6 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "results": contents.found_results(run),
         "notes": printed.notes(config, run.evaluated()),
         "level": f"{100 * config.evaluate.level:g} %",
-        "tasks": list(TASKS),
         "pretrain": contents.pretrain_charts(run),
         "kept_epoch": config.pretrain.keep,
         "balance": contents.balance_charts(run),

@@ -2,8 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -61,11 +60,8 @@ _STYLE: Any = {
 }
 
 
-@contextmanager
-def style() -> Iterator[None]:
-    """Draw in the style of the page."""
-    with mpl.rc_context(_STYLE):
-        yield
+style = partial(mpl.rc_context, _STYLE)
+"""Context in which charts are drawn in the style of the page."""
 
 
 def figure(width: float, height: float, rows: int = 1, **grid: Any) -> tuple[Figure, list[Axes]]:

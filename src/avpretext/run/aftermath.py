@@ -48,12 +48,6 @@ def tidy(records: Path, results: Path) -> bool:
     return alone
 
 
-def release() -> None:
-    """Count as a run at work no longer; the end of the process does the same."""
-    while _held:
-        _held.pop().close()
-
-
 def is_abandoned(path: Path) -> bool:
     """Tell whether no process writes a half-written file any more; one that cannot be asked has a day."""
     held = locks.is_held(path)

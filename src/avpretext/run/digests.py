@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FILE_LIMIT = 64 << 20
 """Bytes of a file that is read whole."""
@@ -29,6 +29,15 @@ class Content(NamedTuple):
     times: str = ""
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file; an empty one where there is none."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 class Known:
     """What was read of files, by name and status: of artefacts their recipes, of other files their digests.
 
@@ -37,15 +46,8 @@ class Known:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._before = self._loaded()
+        self._before = read_object(path)
         self._now: dict[str, list[object]] = {}
-
-    def _loaded(self) -> dict[str, list[object]]:
-        try:
-            found = json.loads(self._path.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
 
     def get(self, path: str, name: str) -> list[object] | None:
         """Return what was kept of a file under a name, if the file is still the same."""

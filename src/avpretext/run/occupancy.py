@@ -103,14 +103,6 @@ def _clear(file: IO[bytes], pid: int) -> None:
         file.truncate(0)
 
 
-def release() -> None:
-    """Hold nothing any longer; the end of the process does the same."""
-    while _held:
-        file = _held.pop()
-        file.truncate(0)
-        file.close()
-
-
 def begin_job(arguments: Sequence[str]) -> None:
     """Make a job of the workflow known until it ends; commands that are run by hand are none.
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from avpretext import machine, signing
+from avpretext.run.digests import read_object
 
 PathLike = str | os.PathLike[str]
 
@@ -111,13 +112,7 @@ def _book(results: Path, folder: Path) -> Path:
     return results / OWN / "recipes" / folder / "recipes.json"
 
 
-@functools.cache
-def _entries(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        found: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found
+_entries = functools.cache(read_object)
 
 
 def wanted_of(path: PathLike) -> Recipe | None:
@@ -175,7 +170,7 @@ def recorded(path: Path) -> Recipe | None:
     if path.is_dir():
         found = [recorded(file) for file in sorted(path.iterdir()) if not file.name.startswith(".")]
         return found[0] if found and all(recipe == found[0] for recipe in found) else None
-    said = _said_beside(path)
+    said = read_object(beside(path))
     try:
         if path.suffix == ".parquet":
             text = _in_parquet(path)
@@ -184,14 +179,6 @@ def recorded(path: Path) -> Recipe | None:
         return Recipe(**said) if known else None
     except (OSError, KeyError, TypeError, ValueError):  # not to be read, or of another version
         return None
-
-
-def _said_beside(path: Path) -> dict[str, Any]:
-    try:
-        said: dict[str, Any] = json.loads(beside(path).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return said
 
 
 def _in_parquet(path: Path) -> str | None:
