@@ -80,17 +80,13 @@ def overall_scores(matrices: Floats) -> dict[str, Floats]:
     >>> round(float(scores["war"]), 2), round(float(scores["uar"]), 4)
     (0.7, 0.7083)
     """
-    scores = class_scores(matrices)
-    recall = _mean_of_present(scores.recall)
-    total = matrices.sum(axis=(-2, -1))
+    macro, total = _macro(class_scores(matrices)), matrices.sum(axis=(-2, -1))
     war = _ratio(np.trace(matrices, axis1=-2, axis2=-1), total)
-    return {
-        "macro_precision": _mean_of_present(scores.precision),
-        "macro_recall": recall,
-        "macro_f1": _mean_of_present(scores.f1),
-        "uar": recall,
-        "war": np.where(total > 0, war, np.nan),
-    }
+    return macro | {"uar": macro["macro_recall"], "war": np.where(total > 0, war, np.nan)}
+
+
+def _macro(scores: ClassScores) -> dict[str, Floats]:
+    return {f"macro_{name}": _mean_of_present(getattr(scores, name)) for name in CLASS_MEASURES}
 
 
 def decisions(truth: Bools, found: Bools) -> Floats:
@@ -117,14 +113,10 @@ def decision_scores(counts: Floats) -> dict[str, Floats]:
     `micro_f1` is over the decisions of all classes together; `hamming_accuracy` is the share of them that are right,
     one less the Hamming loss.
     """
-    scores = decision_class_scores(counts)
     right = counts[..., 1, 1].sum(axis=-1)
     wrong = counts[..., 0, 1].sum(axis=-1) + counts[..., 1, 0].sum(axis=-1)
     total = counts.sum(axis=(-3, -2, -1))
-    return {
-        "macro_precision": _mean_of_present(scores.precision),
-        "macro_recall": _mean_of_present(scores.recall),
-        "macro_f1": _mean_of_present(scores.f1),
+    return _macro(decision_class_scores(counts)) | {
         "micro_f1": np.where(total > 0, _ratio(2 * right, 2 * right + wrong), np.nan),
         "hamming_accuracy": np.where(total > 0, _ratio(total - wrong, total), np.nan),
     }

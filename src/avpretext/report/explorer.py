@@ -76,7 +76,8 @@ def as_script(data: Mapping[str, Any]) -> Markup:
 def _clips(run: OpenRun, corpus: str, choice: Choice, fastest: float) -> list[dict[str, Any]]:
     """Return what is known of the chosen clips of a corpus, in the order of their names."""
     found: dict[str, dict[str, Any]] = {
-        row["clip_id"]: {"id": row["clip_id"], "corpus": corpus, "speaker": row["speaker"], **_emotion(row)}
+        row["clip_id"]: {"id": row["clip_id"], "corpus": corpus, "speaker": row["speaker"]}
+        | {"emotion": row["label"] or row["outcome"], "sure": _rounded(row["confidence"])}
         for row in choice.clips[corpus].iter_rows(named=True)
     }
     durations = run.read(corpus, "split.audio", ["clip_id", "duration_s"])
@@ -97,9 +98,8 @@ def _clips(run: OpenRun, corpus: str, choice: Choice, fastest: float) -> list[di
     return [_without_nulls(clip) for clip in found.values()]
 
 
-def _emotion(row: Mapping[str, Any]) -> dict[str, Any]:
-    sure = row["confidence"]
-    return {"emotion": row["label"] or row["outcome"], "sure": None if sure is None else round(float(sure), 2)}
+def _rounded(sure: float | None) -> float | None:
+    return None if sure is None else round(float(sure), 2)
 
 
 def _without_nulls(row: Mapping[str, Any]) -> dict[str, Any]:

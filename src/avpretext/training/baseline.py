@@ -24,8 +24,8 @@ from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
 from avpretext.systems import Kernel, Machine, Vectors
 from avpretext.training import finite
-from avpretext.training.dev_scores import dev_measures
 from avpretext.training.fold_parts import Fold
+from avpretext.training.objectives import dev_measures
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
 
 COST_WITHOUT_DEV = 1e-4

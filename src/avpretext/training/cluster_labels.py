@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from avpretext.config import PretrainOptions
 from avpretext.flow.tasks import CLUSTERS
-from avpretext.models.heads import set_to_nearest
 from avpretext.models.losses import NO_LABEL, balanced_class_weights
-from avpretext.models.network import SpeechNetwork
+from avpretext.models.network import SpeechNetwork, set_to_nearest
 from avpretext.training.clusters import Vectors, agreement, cluster, collapse, nearest, sizes
 from avpretext.training.loop import ClipSet, HistoryRow, Target, TrainingState
 

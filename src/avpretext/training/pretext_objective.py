@@ -7,8 +7,8 @@ from torch import Tensor
 from avpretext.config import PretrainOptions
 from avpretext.flow.tasks import CHUNK_TASKS, CLUSTERS
 from avpretext.models.losses import balanced_class_weights, masked_binary_loss, masked_class_loss, total_loss
-from avpretext.training.dev_scores import dev_measures
 from avpretext.training.loop import Target
+from avpretext.training.objectives import dev_measures
 
 
 class Objective:
