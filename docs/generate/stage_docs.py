@@ -72,7 +72,8 @@ def document() -> str:
 
 def _section(stage: Stage) -> Iterator[str]:
     yield f"\n## {stage.name}\n{stage.summary}\n\n"
-    options = "all of the configuration" if stage.options == ("*",) else ", ".join(map(option_link, stage.options))
+    links = map(option_link, (*stage.options, *stage.unless_default))
+    options = "all of the configuration" if stage.options == ("*",) else ", ".join(links)
     yield f"Options: {options or 'none'}.\n"
     if stage.runs:
         yield f"\nWrites the files of {' and '.join(f'[{name}](#{name})' for name in stage.runs)}.\n"

@@ -90,6 +90,24 @@ def test_own_features_stand_beside_those_of_the_workflow(tmp_path: Path) -> None
     }
 
 
+def test_silent_clips_are_labelled_and_no_training_reads_them() -> None:
+    talk = {"path": "p", "use": ["pretrain"]}
+    asked = plan(talk=talk, mute={**talk, "audio": False})
+    assert {key.partition(".")[0] for key in asked.labels("energy-activation-emotion")} == {"talk"}
+    made = asked.of_corpus("mute")
+    assert {"split.audio", "labels_activation", "labels_emotion", "action_units", "motion"} <= set(made)
+    assert not {"labels_energy", "speech.rejects"} & set(made)
+    stages = {one.artefact for one in asked.made if one.of == "mute"}
+    assert not {"speech", "log_mel", "functionals"} & stages
+    assert "speech" not in asked.refusing("mute")
+    assert asked.heard("deepemocluster", "talk") == ["talk"]
+    assert asked.phones() == ["r/talk/phones/0000.parquet"]
+    with pytest.raises(UserError, match="phones: no corpus has sound that is read"):
+        plan(mute={**talk, "audio": False}).phones()
+    with pytest.raises(UserError, match=r"corpora\.mute\.audio: false: .* set use: \[pretrain\]"):
+        plan(mute={"path": "p", "use": [], "audio": False})
+
+
 def test_features_that_no_corpus_has_are_named() -> None:
     with pytest.raises(
         UserError, match=r"model\.features: 'log_mell' is none of speech, log_mel.*did you mean 'log_mel'"

@@ -22,7 +22,7 @@ def test_nothing_is_left_to_do_after_a_finished_run(finished: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "first", "last"),
     [
-        ({"labels": {"emotion": {"min_score": 0.3}}}, "labels_emotion", {"pretrain", "finetune", "report"}),
+        ({"labels": {"emotion": {"min_confidence": 0.3}}}, "labels_emotion", {"pretrain", "finetune", "report"}),
         ({"labels": {"energy": {"quantile": 0.3}}}, "labels_energy", {"pretrain", "finetune", "report"}),
         ({"pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 3}}, "pretrain",
          {"finetune", "evaluate", "tables", "report"}),
@@ -60,7 +60,7 @@ def test_where_a_stage_runs_redoes_nothing(finished: Project, change: dict[str, 
 
 
 def test_the_emotion_labels_alone_touch_only_the_sets_of_tasks_that_use_them(finished: Project) -> None:
-    runs = finished.snakemake("--dry-run", labels={"emotion": {"min_score": 0.3}}).would_run()
+    runs = finished.snakemake("--dry-run", labels={"emotion": {"min_confidence": 0.3}}).would_run()
     assert runs["pretrain"] == 1  # of two sets, one has the task
 
 

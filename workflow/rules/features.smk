@@ -101,6 +101,7 @@ rule motion:
 
 rule neutral:
     input:
+        [CONFIG.action_units.neutral_clips] if CONFIG.action_units.neutral_clips else [],
         landmarks=every("landmarks"),
         index=every_clips_shard,
     output:

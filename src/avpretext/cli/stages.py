@@ -5,7 +5,7 @@ By the type of a parameter:
 - options (a group of the configuration), the whole `Config`, `seed`: taken from the configuration;
 - `CorpusOptions`, or `corpus: str`: `--corpus NAME` of the configuration;
 - `str`, `float` without a default: an argument; several words, joined by -, for a sequence of them;
-- `Path`, `int`: `--name VALUE`;
+- `Path`, `int`, one of several words with a default: `--name VALUE`;
 - a sequence of paths: `--name SHARDS`, repeatable: a file, a folder, or FOLDER@COUNT for its first shards;
 - a mapping to paths: `--name KEY=SHARDS`, repeatable; of mappings: `--name CORPUS.KEY=SHARDS`;
 - the same or None: an option that may be missing, such as the checkpoints of what starts from scratch;
@@ -170,7 +170,7 @@ def _parameter(name: str, kind: Any, default: Any, said: str) -> inspect.Paramet
         told = str if _is_words(kind) else kind
         return _keyword(name, Annotated[told, typer.Argument(help=said)])
     flag = f"--{name.replace('_', '-')}"
-    if kind in (Path, int, str):
+    if kind in (Path, int, str) or typing.get_origin(kind) is typing.Literal:
         option = typer.Option(flag, help=said)
         return _keyword(name, Annotated[kind if required else kind | None, option], default if required else None)
     if not _is_several(kind):

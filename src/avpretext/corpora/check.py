@@ -16,24 +16,27 @@ from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_labe
 from avpretext.corpora.facts import Comparison, CorpusCheck, FoldFacts, TargetFacts
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
-from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
+from avpretext.corpora.headers import (
+    Lengths,
+    duration,
+    lengths_of,
+    read_headers,
+    spread,
+)
 from avpretext.corpora.leaks import equal_names
-from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, sound_of
+from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, look, sound_of
 from avpretext.corpora.overview import Overview
 from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
 from avpretext.corpora.readers import reader_of
+from avpretext.corpora.refused import refused
 from avpretext.corpora.scan import ClipFile, leads_outside, media_files, scan
 from avpretext.corpora.settings import split_target, targets_of
 from avpretext.errors import UserError
-from avpretext.refusal import REASONS, Refusal
 
 SAMPLE = 2000
 HOURS_TOLERANCE = 0.05
 """Publications round, and count pauses or not: hours differ only from 5 % on."""
-
-EXPECTED = frozenset({"known_broken"})
-"""Reasons that a whole and sound copy has too."""
 
 NO_PARTITION = "(none)"
 _SEED = 1
@@ -92,7 +95,7 @@ def check(
     chosen_files = spread(list(clips), {"sample": SAMPLE, "all": len(clips), "none": 0}[headers])
     opened = read_headers(Path(options.path), chosen_files, min(_THREADS, os.cpu_count() or 1))
     lengths = lengths_of(clips, opened) if headers != "none" else None
-    heard = listen(Path(options.path), clips, listened, model if options.video else None)
+    heard = listen(Path(options.path), clips, listened, model if options.video else None) if options.audio else ()
     index = _index_of(clips)
     facts, known = _targets(options, reader, index)
     chosen = _chosen(options, reader)
@@ -119,16 +122,17 @@ def check(
         shared_speakers=_shared_speakers(partitions, index),
         comparisons=comparisons,
         findings=(
-            *_refused(files, clips, opened, options.video),
+            *refused(files, clips, opened, options),
             *counted("leads_outside", "links lead out of the corpus folder", linked),
             *counted("no_speaker", "nothing tells who speaks", nobody),
             *_of_names(options, reader, [file.path for file in files], index, known, chosen, partitions),
             *_unlearnable(facts, chosen),
             *([Finding("incomplete", "this is not what is published", examples=lost, wrong=True)] if lost else []),
             *findings_of(heard, len(index), options.video),
+            *([] if options.audio else look(Path(options.path), clips, listened, model)),
             *(one for other in others for one in _beside(options, speakers, heard, other, listened)),
         ),
-        sound=sound_of(heard, len(index)),
+        sound=sound_of(heard, len(index)) if options.audio else "not read: audio: false",
     )
 
 
@@ -291,28 +295,6 @@ def _hours(lengths: Lengths, here: float, published: float, whole: bool) -> Comp
     wrong = whole and abs(here - published) > max(HOURS_TOLERANCE * published, lengths.margin_hours or 0.0)
     about = "" if lengths.margin_hours is None else "about "
     return Comparison("hours", here, published, f"{about}{duration(here)} of {duration(published)} published", wrong)
-
-
-def _refused(
-    files: Sequence[ClipFile], clips: Clips, opened: Mapping[str, FileHeader | Refusal], video: bool
-) -> list[Finding]:
-    """Return what is or will be refused, the most frequent reason first: by the scan, then by headers."""
-    scanned = [(file.path, file.refusal) for file in files]
-    declared = [(path, refuse_by_header(header, clips[path], video)) for path, header in opened.items()]
-    sampled = f" (of {len(opened):,} files opened, of {len(clips):,}; --headers all opens every one)"
-    return _by_reason(scanned, "") + _by_reason(declared, sampled if len(opened) < len(clips) else "")
-
-
-def _by_reason(refused: Iterable[tuple[str, Refusal | None]], looked_at: str) -> list[Finding]:
-    of_reason = defaultdict(list)
-    for path, refusal in refused:
-        if refusal is not None:
-            of_reason[refusal.reason].append(f"{path} ({refusal.detail})" if refusal.detail else path)
-    return [
-        finding
-        for reason, seen in sorted(of_reason.items(), key=lambda entry: (-len(entry[1]), entry[0]))
-        for finding in counted(reason, REASONS[reason] + looked_at, seen, reason not in EXPECTED)
-    ]
 
 
 def _of_names(

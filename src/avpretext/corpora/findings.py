@@ -17,7 +17,10 @@ FIXES = {
     "known_broken": "nothing: they are left out",
     "empty_file": "copy or download them again",
     "not_media": "copy or download them again, or move them out of the corpus",
-    "no_audio": "find a copy with sound, or move them out of the corpus",
+    "no_audio": "find a copy with sound, or move them out of the corpus; without it, corpora.NAME.audio: false (here:"
+    " --silent) gives labels of faces alone, for all files of the corpus",
+    "no_sound": "set corpora.NAME.audio to false (here: --silent) for labels of the faces alone, activation and"
+    " emotion; to train on these clips, find a copy with sound",
     "no_video": "set corpora.NAME.video to false, or move them out of the corpus",
     "truncated": "copy or download them again",
     "unreadable": "mend the links or permissions",
@@ -47,7 +50,8 @@ FIXES = {
     "untested_class": "choose another protocol, or join classes by corpora.NAME.label_map",
     "same_people": "leave them out of one corpus by corpora.NAME.speakers, or give different people different names",
     # Of sound and pictures.
-    "silent": "find a copy with sound, or move them out of the corpus",
+    "silent": "find a copy with sound, or move them out of the corpus; or set corpora.NAME.audio to false for labels of"
+    " faces alone",
     "no_face": "look at them; set corpora.NAME.video to false where faces are not the matter, or lower"
     " landmarks.min_face_fraction",
     "clipped": "find a copy that is less loud; what was cut off cannot be mended",

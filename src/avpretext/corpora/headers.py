@@ -110,13 +110,15 @@ def _header_of_ffmpeg(file: Path) -> FileHeader:
         return FileHeader(duration_s, "audio" in kinds, "video" in kinds, broken_off=broken_off(file))
 
 
-def refuse_by_header(header: FileHeader | Refusal, clips: Sequence[Clip], video: bool) -> Refusal | None:
+def refuse_by_header(
+    header: FileHeader | Refusal, clips: Sequence[Clip], video: bool, audio: bool = True
+) -> Refusal | None:
     """Return why the clips of a file will be refused, None if its header gives no reason."""
     if isinstance(header, Refusal):
         return header
     if (how := header.broken_off) and any(clip.end_s is None for clip in clips):
         return Refusal("truncated", how)
-    if not header.audio or header.duration_s == 0:
+    if audio and (not header.audio or header.duration_s == 0):
         return Refusal("no_audio")
     if video and not header.video:
         return Refusal("no_video")
@@ -124,6 +126,12 @@ def refuse_by_header(header: FileHeader | Refusal, clips: Sequence[Clip], video:
     if header.duration_s is not None and end_s > header.duration_s + MISSING_S:
         return Refusal("bad_segment", f"it ends at {end_s:.2f} s, the file at {header.duration_s:.2f} s")
     return None
+
+
+def have_no_sound(headers: Iterable[FileHeader | Refusal]) -> bool:
+    """Tell whether there are videos among these files, and none that can be read has a stream of sound."""
+    read = [header for header in headers if not isinstance(header, Refusal)]
+    return any(header.video for header in read) and not any(header.audio for header in read)
 
 
 def lengths_of(clips: Mapping[str, Sequence[Clip]], headers: Mapping[str, FileHeader | Refusal]) -> Lengths:

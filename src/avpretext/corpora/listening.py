@@ -44,7 +44,7 @@ LOOKED_AT = 24
 LONGEST_S = 60.0
 LOOKED_AT_S = 10.0
 FACE_FPS = 2.0
-FACE_HEIGHT = 320
+FACE_HEIGHT = 480
 
 SPEECH_PROBABILITY = 0.5
 ZEROS_S = 0.1
@@ -67,6 +67,8 @@ LITTLE_SPEECH = 0.1
 NARROW_DB = -60.0
 FEW_FACES = 0.3
 """As `landmarks.min_face_fraction`."""
+
+NO_FACES = "faces were not looked for: the face model, or a library that MediaPipe needs, is not here"
 
 _VOICE_HZ, _ABOVE_HZ = (300.0, 3400.0), (4900.0, 7800.0)
 _THREADS = 8
@@ -118,8 +120,7 @@ def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model:
     model
         The file `face_landmarker.task`; None: faces are not looked for.
     """
-    every = [(path, clip) for path, found in clips.items() for clip in found]
-    chosen = every if which == "all" else sample(every, SAMPLE if which == "sample" else 0)
+    chosen = _chosen(clips, which)
     program = ffmpeg.program("bundled")
     looked_at = chosen if which == "all" else chosen[:LOOKED_AT]
     faces = _faces(root, looked_at, program, model) if model else {}
@@ -128,6 +129,26 @@ def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model:
     found = progress(ordered_map(hear, chosen, threads), total=len(chosen), unit="clips", label="listening")
     heard = [replace(one, faces=faces.get(one.clip.clip_id)) for one in found if one is not None]
     return tuple(sorted(heard, key=lambda one: one.path))
+
+
+def look(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model: Path | None) -> list[Finding]:
+    """Return the clips of a corpus whose sound is not read in which too few faces are found; see `listen`."""
+    chosen = _chosen(clips, which)
+    looked_at = chosen if which == "all" else chosen[:LOOKED_AT]
+    faces = _faces(root, looked_at, ffmpeg.program("bundled"), model) if model else {}
+    if looked_at and not faces:
+        return [Finding("faces", NO_FACES)]
+    meaning, _, _ = RULES["no_face"]
+    few = [f"{path} ({share:.0%})" for path, clip in looked_at
+           if (share := faces[clip.clip_id]) is not None and share < FEW_FACES]  # fmt: skip
+    every = sum(map(len, clips.values()))
+    of = f" (of {len(looked_at):,} clips looked at, of {every:,}; --listen all looks at every one)"
+    return counted("no_face", meaning + (of if len(looked_at) < every else ""), few, wrong=True)
+
+
+def _chosen(clips: Mapping[str, Sequence[Clip]], which: Which) -> list[tuple[str, Clip]]:
+    every = [(path, clip) for path, found in clips.items() for clip in found]
+    return every if which == "all" else sample(every, SAMPLE if which == "sample" else 0)
 
 
 def sample(clips: Sequence[tuple[str, Clip]], number: int) -> list[tuple[str, Clip]]:
@@ -210,17 +231,15 @@ def _face_share(file: Path, clip: Clip, program: str, model: Path) -> float | No
     stretch, options = _stretch(clip, LOOKED_AT_S), MediaOptions(fps=FACE_FPS, height=FACE_HEIGHT)
     if not stretch.is_valid:
         return None
-    with FfmpegProcess(file, program, options, True, stretch) as process:
+    with FfmpegProcess(file, program, options, True, stretch, sound=False) as process:
         if process.header is None or not process.header.video:
             return None
-        _, counts = process.read(_drain, lambda frames: count_faces(split_jpegs(frames), model, FACE_FPS))
+        _, counts = process.read(_unheard, lambda frames: count_faces(split_jpegs(frames), model, FACE_FPS))
     return float((counts > 0).mean()) if len(counts) else None
 
 
-def _drain(sound: Sound) -> None:
-    """Read sound that nobody listens to: ffmpeg waits for it to be read."""
-    for _ in sound.blocks(SAMPLE_RATE_HZ):
-        pass
+def _unheard(sound: Sound) -> None:
+    """Leave alone the sound of a process that gives none."""
 
 
 Rule = tuple[str, Callable[[HeardClip], bool], Callable[[HeardClip], str]]
@@ -288,8 +307,7 @@ def findings_of(heard: Sequence[HeardClip], clips: int, video: bool) -> list[Fin
         found += counted(reason, meaning + looked_at, examples, reason in REFUSED)
     found += _of_levels(heard, looked_at) + _of_copies(heard, looked_at)
     if video and heard and all(one.faces is None for one in heard):
-        meaning = "faces were not looked for: the face model, or a library that MediaPipe needs, is not here"
-        found.append(Finding("faces", meaning))
+        found.append(Finding("faces", NO_FACES))
     return found
 
 

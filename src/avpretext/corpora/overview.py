@@ -81,7 +81,7 @@ def _title(found: CorpusCheck) -> Iterable[Text]:
 def _facts(found: CorpusCheck) -> Table:
     """Return where the corpus lies, what it was read as, and how much it is."""
     grid = Table.grid(Column(style=_QUIET, min_width=_KEY_WIDTH), Column(overflow="fold"), padding=(0, _GAP))
-    wanted = "video" if found.options.video else "audio"
+    wanted = ("video" if found.options.audio else "video alone") if found.options.video else "audio"
     grid.add_row("folder", visible(found.options.path))
     grid.add_row("read as", ", ".join([found.options.reader, *found.parts, wanted]))
     grid.add_row("files", _files(found))

@@ -39,8 +39,9 @@ def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
     chosen = [path for path in by_kind(paths, options.video) if path not in codes]
     for part in parts_of(options, PARTS):
         files = by_kind((path for path, (_, channel) in codes.items() if channel == CHANNELS[part]), options.video)
-        alone = not options.video and any(codes[path][0] == "03" for path in files)
-        chosen += [path for path in files if codes[path][0] == ("03" if alone else "01")]
+        modality = "03" if not options.video else "01" if options.audio else "02"
+        there = any(codes[path][0] == modality for path in files)
+        chosen += [path for path in files if codes[path][0] == (modality if there else "01")]
     return sorted(chosen)
 
 

@@ -8,12 +8,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.columns import ACTION_UNITS
-from avpretext.labels.emotion import OUTCOMES, clip_intensities
+from avpretext.labels.emotion import OUTCOMES, clip_intensities, intensities
 
 Floats = NDArray[np.float64]
 
@@ -124,11 +123,6 @@ def _count(run: OpenRun, corpus: str) -> tuple[dict[str, Firing], Combinations]:
             active = tuple(unit for unit, value in zip(ACTION_UNITS, clip, strict=True) if value >= ACTIVE)
             sets[active][label or "unlabelled"] += 1
     return firing, sets
-
-
-def intensities(rows: pa.Table) -> Floats:
-    """Return the action units of some rows of a shard, shape (F, 20); NaN for null."""
-    return np.stack([rows[unit].to_numpy().astype(np.float64) for unit in ACTION_UNITS], axis=1)
 
 
 def combination_rows(sets: Combinations) -> Rows:

@@ -45,6 +45,8 @@ class OpenedClip:
         rows = self.rows("split.audio")
         if rows.is_empty():
             raise UserError(f"{self.corpus}/{self.clip_id}: no audio; the clip was refused, or `split` has not run")
+        if not self.run.config.corpora[self.corpus].audio:
+            raise UserError(f"{self.corpus}/{self.clip_id}: no audio; its corpus has audio: false")
         samples, rate_hz = soundfile.read(io.BytesIO(rows["audio"][0]["bytes"]), dtype="float32")
         return samples, int(rate_hz)
 

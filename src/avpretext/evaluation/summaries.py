@@ -61,7 +61,9 @@ def rejects_rows(run: OpenRun) -> Rows:
 
 
 def corpora_rows(run: OpenRun) -> Rows:
-    """Describe each corpus: clips kept and refused, speakers, labelled clips, hours of speech kept, duplicates.
+    """Describe each corpus: clips kept and refused, speakers, labelled clips, hours kept, duplicates.
+
+    Hours are of speech, with `audio: false` of video.
 
     `unknown_speakers` are clips, `alike_speakers` names that are nearly equal.
 
@@ -86,6 +88,7 @@ def _corpus_row(run: OpenRun, name: str) -> dict[str, Any]:
         "reader": corpus.reader,
         "use": "+".join(corpus.use),
         "video": corpus.video,
+        "audio": corpus.audio,
         "synthetic": corpus.synthetic,
         "target": "+".join(setting.target_name for setting in settings) or None,
         "clips": kept.height,

@@ -46,8 +46,8 @@ COLUMNS = {
         "kappa",
     ],
     "corpora": [
-        "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "unknown_speakers",
-        "alike_speakers", "hours", "duplicates", *summaries.ODD_SOUND, "refused", "refused_share",
+        "corpus", "reader", "use", "video", "audio", "synthetic", "target", "clips", "labelled", "speakers",
+        "unknown_speakers", "alike_speakers", "hours", "duplicates", *summaries.ODD_SOUND, "refused", "refused_share",
     ],
     "copies": [*NAMED, "fold", "clips_of", "clip_id", "copy_of"],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],

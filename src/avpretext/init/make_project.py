@@ -82,6 +82,7 @@ class Wishes:
     table: Path | None = None
     shards: int | None = None
     yes: bool = False
+    silent: bool | None = None
 
     def choose(self, given: Answer | None, question: str, default: Answer, check: Callable[[str], Answer]) -> Answer:
         """Return what is given, else the answer to a question; asked again until the answer passes the check."""
@@ -124,7 +125,7 @@ def run(folder: Path, wishes: Wishes) -> None:
     possible = guess.uses(found)
     if "finetune" not in possible:
         typer.echo(f"  {_why_not_tuned(found)}")
-    if found.voices < FEWEST_VOICES:
+    if found.options.audio and found.voices < FEWEST_VOICES:
         typer.echo("  pre-training needs two speakers, one held out: what can be made is pseudo-labels")
     name = wishes.choose(wishes.name, "Name of the corpus in tables and folders", _name_of(corpus), _checked_name)
     use = wishes.choose(wishes.use, "Use it for (pretrain, finetune)", list(possible), lambda text: _uses(text, found))
@@ -166,8 +167,18 @@ def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
     if wishes.video and not video:
         raise UserError(f"--video: {corpus} holds audio alone, such as {files[0]!r}")
     table = None if wishes.table is None else str(wishes.table.expanduser().absolute())
+    if wishes.silent and not has_video:
+        raise UserError("--silent: without video and without sound there is nothing to read")
+    heard = not wishes.silent if wishes.silent is not None else not has_video or guess.has_sound(corpus, files)
     return guess.look(
-        CorpusOptions(path=str(corpus), reader=_checked_reader(reader), use=["pretrain"], video=has_video, table=table)
+        CorpusOptions(
+            path=str(corpus),
+            reader=_checked_reader(reader),
+            use=["pretrain"],
+            video=has_video,
+            audio=heard,
+            table=table,
+        )
     )
 
 
@@ -216,6 +227,8 @@ def _uses(text: str, found: FoundCorpus) -> list[str]:
 
 
 def _why_not_tuned(found: FoundCorpus) -> str:
+    if not found.options.audio:
+        return "it has no sound, or none that is read, and models learn from speech: labels of its faces can be made"
     if not found.labels:
         return "no labels are known of it: it can be pre-trained on; labels come with a table (docs/corpora.md)"
     return (
@@ -231,7 +244,8 @@ def described(found: FoundCorpus) -> str:
     >>> print(described(FoundCorpus(options, 6, 1, ["s1"], 2, [])))
     /d: 6 clips with video, read as grid; 1 speaker, 2 clips of unknown speakers; 1 file refused
     """
-    kind = "clips with video" if found.options.video else "clips, audio alone"
+    options = found.options
+    kind = ("clips with video" if options.audio else "clips, video alone") if options.video else "clips, audio alone"
     speakers = f"{len(found.speakers)} speaker{'' if len(found.speakers) == 1 else 's'}"
     unknown = f", {found.anonymous} clips of unknown speakers" if found.anonymous else ""
     labels = f"; labels: {', '.join(found.labels)}" if found.labels else ""
@@ -242,7 +256,7 @@ def described(found: FoundCorpus) -> str:
 
 def next_command(found: FoundCorpus) -> str:
     """Return the command that runs the workflow: as far as the corpus goes."""
-    target = "" if found.voices >= FEWEST_VOICES else " pseudo_labels"
+    target = "" if found.voices >= FEWEST_VOICES or not found.options.audio else " pseudo_labels"
     return f"{_program('snakemake')} --cores {cores()}{target}"
 
 
@@ -261,7 +275,7 @@ def _config_text(name: str, found: FoundCorpus, use: list[str], shards: int, mod
     options = found.options
     chosen: dict[str, object] = {"path": options.path, "reader": options.reader, "use": use}
     chosen |= {"table": options.table} if options.table else {}
-    chosen |= {"video": options.video, "shards": shards}
+    chosen |= {"video": options.video} | ({} if options.audio else {"audio": False}) | {"shards": shards}
     chosen |= {"targets": [found.labels[0]]} if "finetune" in use else {}
     lines = [
         f"# yaml-language-server: $schema={checkout.ROOT}/workflow/schemas/config.schema.json",

@@ -143,7 +143,7 @@ def again(clip: Clip) -> Decoded | str:
     try:
         program = ffmpeg.program(options.ffmpeg)
         with tempfile.TemporaryDirectory() as folder:
-            decoded = decode(source, program, options, True, Path(folder), stretch)
+            decoded = decode(source, program, options, True, Path(folder), stretch, sound=clip.heard)
     except UserError as error:
         return str(error)
     if isinstance(decoded, Refusal):

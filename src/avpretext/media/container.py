@@ -49,8 +49,18 @@ def end_of_pictures(file: Path) -> float | None:
 
     All packets are read.
     """
+    return _end_of(file, "video")
+
+
+def end_of_sound(file: Path) -> float | None:
+    """Return the same of its sound."""
+    return _end_of(file, "audio")
+
+
+def _end_of(file: Path, kind: str) -> float | None:
     try:
-        with _video_of(file) as (container, stream):
+        with opened(file) as container:
+            stream = next((one for one in container.streams if one.type == kind and not is_cover(one)), None)
             ends = [
                 (packet.pts + (packet.duration or 0)) * packet.time_base
                 for packet in (container.demux(stream) if stream else ())

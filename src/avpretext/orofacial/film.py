@@ -1,6 +1,5 @@
 """Test clips on film: the video, the true lower face and the one that a model predicts from the speech, with sound."""
 
-import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -10,7 +9,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import polars as pl
-import soundfile
 from numpy.typing import NDArray
 
 from avpretext import shards
@@ -125,9 +123,8 @@ def film(clip: Predicted, config: Config, path: Path) -> None:
             raise UserError(
                 f"{source}: cannot be decoded any more ({decoded.reason}); it was when landmarks were found"
             )
-        sound, _ = soundfile.read(io.BytesIO(decoded.flac), dtype="int16")
         pictures = _pictures(decoded, clip, f"{config.orofacial.film_system}, r {clip.aperture_r:.2f}")
-        write_mp4(path, pictures, (3 * SIZE, SIZE), split.fps, sound, SAMPLE_RATE_HZ)
+        write_mp4(path, pictures, (3 * SIZE, SIZE), split.fps, decoded.sound(), SAMPLE_RATE_HZ)
 
 
 def _pictures(decoded: Decoded, clip: Predicted, title: str) -> Iterator[NDArray[np.uint8]]:

@@ -38,7 +38,9 @@ class OrofacialPlan:
             No corpus has faces, or landmarks are too few.
         """
         if not self.corpora:
-            raise UserError("orofacial: no corpus has faces to move; it needs one with `use: [pretrain]` and video")
+            raise UserError(
+                "orofacial: no corpus has faces to move; it needs one with `use: [pretrain]`, video and sound"
+            )
         if self.config.landmarks.points != "all":
             raise UserError("orofacial: lips, jaw and cheeks need all landmarks: set landmarks.points: all")
         return self

@@ -13,7 +13,7 @@ from avpretext.action_units.formulas import FORMULAS
 from avpretext.evaluation.au_summary import ALL
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.columns import ACTION_UNITS
-from avpretext.labels.emotion_table import EmotionTable, scores
+from avpretext.labels.emotion_table import EmotionTable
 from avpretext.report import figures
 from avpretext.report.clip import Clip, as_text, strongest
 
@@ -140,9 +140,9 @@ def _picture(clip: Clip, speaker: str | None, confidence: float, label: str) -> 
 def apex(table: EmotionTable | None, label: str, units: NDArray[np.float64]) -> int:
     """Return which frame of units (F, 20), NaN where not known, shows an emotion best.
 
-    An emotion that the table has no prototype for, or without any table, is shown best by the calmest frame.
+    The neutral class, and any without a table, is shown best by the calmest frame.
     """
     if table is None or label not in table.emotions:
         return int(np.nan_to_num(units, nan=1.0).sum(axis=1).argmin())
-    fits = scores(table, units)[:, list(table.emotions).index(label)]
-    return int(np.nan_to_num(fits, nan=-1.0).argmax())
+    fits = table.model.log_odds(units)[:, list(table.emotions).index(label)]
+    return int(np.where(np.isfinite(fits), fits, -np.inf).argmax())

@@ -116,7 +116,7 @@ def _by_hash(clips: list[Name]) -> list[Name]:
 
 
 def closely(run: OpenRun) -> Clip | None:
-    """Return the clip that is shown closely; None when no corpus has speech features.
+    """Return the clip that is shown closely; None when no corpus has speech features, or faces without sound.
 
     It has kept frames, and of those clips the surest emotion label, if not neutral.
     """

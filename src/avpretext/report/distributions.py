@@ -188,34 +188,23 @@ def of_chunks(run: OpenRun, corpus: str, task: str) -> list[LabelValues]:
 
 
 def of_emotions(run: OpenRun, corpus: str) -> list[LabelValues]:
-    """Return the values of the three decisions that give a clip its emotion, for the clips that were measured."""
+    """Return the values of the decisions that give a clip its emotion, for the clips that were measured."""
     rows, made_by = run.labels(corpus, "emotion"), run.made_by(corpus, "labels_emotion")
     limits: dict[str, Any] = made_by.get("options", {})
     neutral = (made_by.get("table") or {}).get("neutral")
-    if rows is None or "min_score" not in limits:
+    if rows is None or "min_confidence" not in limits:
         return []
-    emotions = [name for name in rows.columns if name.startswith("score_") and name != f"score_{neutral}"]
-    # Sorted within each clip, so that the best is the last; an emotion that cannot be seen has no score.
-    ordered = np.sort(np.nan_to_num(rows.select(emotions).to_numpy().astype(np.float64), nan=-1.0), axis=1)
-    measured = ordered[:, -1] >= 0
-    rows, ordered = rows.filter(pl.Series(measured)), ordered[measured]
+    rows = rows.filter(pl.col("outcome") != "unmeasured")
     if rows.is_empty():
         return []
-    best, second = ordered[:, -1], ordered[:, -2].clip(min=0)
-    kind = rows.select(
-        pl.when(pl.col("label") == (neutral or "")).then(pl.lit("neutral")).otherwise(pl.col("outcome"))
-    ).to_series()
-    outcome = kind.replace("labelled", "an emotion").to_numpy()
-    charts = [_decision("Best score of an emotion", best, outcome, limits["min_score"])]
-    scored = best >= limits["min_score"]
-    if scored.any():
-        lead = (best - second)[scored]
-        charts.append(_decision("Lead over the second emotion", lead, outcome[scored], limits["min_margin"]))
-    if neutral and not scored.all():
-        strongest = (1 - rows[f"score_{neutral}"].to_numpy().astype(np.float64))[~scored]
-        title = "Strongest action unit, clips without emotion"
-        charts.append(_decision(title, strongest, outcome[~scored], limits["neutral_below"]))
-    return charts
+    scores = rows.select(pl.col("^score_.*$").cast(pl.Float64).fill_null(0.0)).to_numpy()
+    second, best = np.sort(scores, axis=1)[:, -2:].T
+    kind = pl.when(pl.col("label") == (neutral or "")).then(pl.lit("neutral")).otherwise(pl.col("outcome"))
+    outcome = rows.select(kind).to_series().replace("labelled", "an emotion").to_numpy()
+    return [
+        _decision("Probability of the best class", best, outcome, limits["min_confidence"]),
+        _decision("Lead over the second class", best - second, outcome, limits["min_margin"]),
+    ]
 
 
 def _decision(title: str, values: Any, outcome: Any, threshold: float) -> LabelValues:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from avpretext import __version__
 from avpretext.config import Config
+from avpretext.corpora import silent
 from avpretext.evaluation import formats, printed, summaries
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.tasks import TASKS
@@ -28,6 +29,9 @@ from avpretext.report import (
     explorer,
     label_page,
 )
+
+_HOURS = {"Speech": True, "Video alone": False}
+"""Title of a tile to whether the corpora whose hours it counts are heard."""
 
 _REFUSED_SHOWN = 200
 """So many refused clips are listed on the page; the table beside it lists all."""
@@ -115,7 +119,12 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "demo": any(corpus.synthetic for corpus in config.corpora.values()),
         "corpora": corpora,
         "sound": summaries.sound_sentences(corpora),
-        "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "hours", "refused")},
+        "silent": silent.sentences(config),
+        "lacking": {name: silent.lacking(config, name) for name in config.corpora},
+        "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "refused")},
+        "hours": {
+            kind: sum(row["hours"] for row in corpora if row["audio"] == heard) for kind, heard in _HOURS.items()
+        },
         "refused": summaries.rejects_rows(run),
         "refused_clips": run.refused.head(_REFUSED_SHOWN).to_dicts(),
         "results": contents.found_results(run),

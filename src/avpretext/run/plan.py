@@ -17,7 +17,7 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.paths import Layout, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
-from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings
+from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings, check_silent
 from avpretext.systems import BEST, SCRATCH, ensembles_of
 
 TABLES = (
@@ -69,6 +69,7 @@ class Plan:
         check_penalty(config, self.settings, self.ablated)
         check_ensembles(config)
         check_pretrainings(config)
+        check_silent(config)
 
     def _targets_of(self, corpus: str) -> dict[str, str]:
         """Return {name: target} of the label targets that anything is trained or tested on."""
@@ -123,13 +124,17 @@ class Plan:
             *(("landmarks.preview", "landmarks.thumbnails", "action_units") if self.seen(corpus) else ()),
             *(("neutral",) if self.seen(corpus) and self._calibrates() else ()),
             *(("motion",) if self.seen(corpus) and "activation" in self.config.tasks_of(corpus) else ()),
-            *(LABELLED[task].stage for task in self.config.tasks_of(corpus) if task in LABELLED),
+            *self.label_stages(corpus),
         ]
+
+    def label_stages(self, corpus: str) -> list[str]:
+        """Return the stages that label a corpus for pre-training, also one that has no sound to train on."""
+        return [LABELLED[task].stage for task in self.config.tasks_of(corpus) if task in LABELLED]
 
     def _features(self) -> Iterator[tuple[str, str]]:
         """Yield corpus and artefact of what models hear, `speech` of whole corpora left out, which is made anyway."""
         heard: dict[tuple[str, str], None] = {}
-        for corpus in self.config.used_for("pretrain"):
+        for corpus in self.config.heard_for_pretraining():
             heard |= {(corpus, name): None for name in self._stage_features(corpus)}
         for corpus in self.config.used_for("finetune"):
             for name in self.heard("finetune", corpus):
@@ -213,8 +218,9 @@ class Plan:
 
     def refusing(self, corpus: str) -> list[str]:
         """Return the stages that may refuse clips of a corpus."""
-        cut = self.config.corpora[corpus].segment
-        absent = [*(["segment"] if not cut else []), *(["landmarks"] if not self.seen(corpus) else [])]
+        options = self.config.corpora[corpus]
+        made = {"segment": options.segment, "landmarks": self.seen(corpus), "speech": options.audio}
+        absent = [name for name, is_made in made.items() if not is_made]
         return [name for name, stage in STAGES.items() if stage.refuses and name not in absent]
 
     def shards(self, corpus: str, artefact: str) -> list[str]:
@@ -244,13 +250,13 @@ class Plan:
         """
         learnt = self.config.learnt_from(corpus)
         if stage == "deepemocluster":
-            return list(dict.fromkeys([*self.config.used_for("pretrain"), *learnt]))
+            return list(dict.fromkeys([*self.config.heard_for_pretraining(), *learnt]))
         return [*learnt, *(copy for name in learnt for copy in self.copies(stage, name))]
 
     def _calibrates(self) -> bool:
-        """Tell whether action units are measured from each speaker's resting face."""
+        """Tell whether action units are measured from a resting face that the corpus shows."""
         options = self.config.action_units
-        return "neutral" in backends.needs(options.backend) and options.calibration == "speaker"
+        return "neutral" in backends.needs(options.backend) and options.calibration != "none"
 
     def action_unit_inputs(self, corpus: str, shard: str) -> dict[str, str]:
         """Return what the action units of a shard are measured from, by the name of the command's option."""
@@ -261,6 +267,17 @@ class Plan:
             if name in places and (name != "neutral" or self._calibrates())
         }
 
+    def emotion_inputs(self, corpus: str) -> dict[str, str | list[str]]:
+        """Return what the emotion labels of a corpus are made from, by the name of the command's option."""
+        units = {"action_units": self.shards(corpus, "action_units")}
+        if not self._calibrates():
+            return {**units}
+        return {
+            **units,
+            "index": self.shards(corpus, self.clips(corpus)),
+            "neutral": self.layout.path("neutral", corpus=corpus),
+        }
+
     def phone_tables(self, corpus: str) -> list[str]:
         """Return the user's own files that the phones of a corpus are found by."""
         options, phones = self.config.corpora[corpus], self.config.phones
@@ -268,6 +285,19 @@ class Plan:
         truth = [str(Path(options.truth) / "phonemes.parquet")] if options.truth and phones.backend == "truth" else []
         own = [file for file in (phones.dictionary, phones.visemes) if file is not None]
         return [*map(str, tables), *truth, *own]
+
+    def phones(self) -> list[str]:
+        """Return the phones of every corpus that is heard.
+
+        Raises
+        ------
+        UserError
+            There is none.
+        """
+        heard = [name for name, corpus in self.config.corpora.items() if corpus.audio]
+        if not heard:
+            raise UserError("phones: no corpus has sound that is read: each has audio: false")
+        return [shard for name in heard for shard in self.shards(name, "phones")]
 
     def annotations(self, corpus: str) -> list[str]:
         """Return the files, beside its media, that labels and partitions of a corpus are read from."""
@@ -304,7 +334,7 @@ class Plan:
         """Return {corpus.task: pseudo-label table} of a set of tasks."""
         return {
             f"{corpus}.{task}": self.shards(corpus, LABELLED[task].stage)
-            for corpus in self.config.used_for("pretrain")
+            for corpus in self.config.heard_for_pretraining()
             for task in tasks.split("-")
             if task in LABELLED and task in self.config.tasks_of(corpus)
         }

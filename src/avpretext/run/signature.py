@@ -37,7 +37,14 @@ def options_of(stage: str, config: Config, corpus: str | None = None) -> dict[st
     if STAGES[stage].options == WHOLE:
         return settled(config)
     keys = [key.format(corpus=corpus) for key in STAGES[stage].options]
+    more = [key.format(corpus=corpus) for key in STAGES[stage].unless_default if corpus in config.corpora]
+    keys += [key for key in more if not _is_default(config, key)]
     return {key: _plain(_at(config, key), STAGES[stage].but) for key in keys}
+
+
+def _is_default(config: Config, key: str) -> bool:
+    group, _, name = key.rpartition(".")
+    return bool(_at(config, key) == type(_at(config, group)).model_fields[name].default)
 
 
 def _at(config: Config, key: str) -> Any:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.chunks import FRAME_S, SAMPLES_PER_FRAME
+from avpretext.errors import UserError
 from avpretext.pool import ordered_map
 from avpretext.refusal import Refusal, reject_row
 from avpretext.writing import label_of, write_grouped
@@ -62,8 +63,19 @@ class Piece(NamedTuple):
 
 
 def read_clips(audio: Path) -> Iterator[EncodedClip]:
-    """Yield the clips of an audio shard, in its order, with no more than a row group in memory."""
+    """Yield the clips of an audio shard, in its order, with no more than a row group in memory.
+
+    Raises
+    ------
+    UserError
+        It is of a corpus whose sound is not read.
+    """
     for clip_id, table in shards.iterate_clips(audio, ["clip_id", "audio"]):
+        if table["audio"].null_count:
+            raise UserError(
+                f"{audio}: the corpus has audio: false, so there are no speech features of it, nor anything made of"
+                " them: set audio: true if its files have sound"
+            )
         for encoded in stored(table["audio"]):
             yield EncodedClip(clip_id, encoded)
 
