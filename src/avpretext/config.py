@@ -1,7 +1,8 @@
 """The one description of every option: type, default, unit, meaning; unknown keys are errors.
 
 `config.yaml` at the top level shows each key with a comment; `workflow/schemas/config.schema.json` is generated from
-here (`avpretext schema`), and a test keeps the three in step.
+here (`avpretext schema`), and a test keeps the three in step. Groups of options are in `options`; they may be imported
+from here.
 """
 
 import itertools
@@ -52,46 +53,6 @@ from avpretext.options.training import (
     Variant,
 )
 from avpretext.systems import BEST, SCRATCH, stands_beside
-
-__all__ = [
-    "AblationOptions",
-    "ActionUnitOptions",
-    "ActivationLabelOptions",
-    "BaselineOptions",
-    "ChunkOptions",
-    "ClusterOptions",
-    "Config",
-    "CorpusOptions",
-    "DeepEmoClusterOptions",
-    "EmotionLabelOptions",
-    "EnergyLabelOptions",
-    "EnsembleOptions",
-    "ExportOptions",
-    "FinetuneOptions",
-    "FunctionalOptions",
-    "LabelOptions",
-    "LandmarkOptions",
-    "LogMelOptions",
-    "LoopOptions",
-    "MediaOptions",
-    "ModelFileOptions",
-    "ModelOptions",
-    "MotionOptions",
-    "Options",
-    "OrofacialOptions",
-    "PenaltyOptions",
-    "PhoneOptions",
-    "PretrainOptions",
-    "ProtocolOptions",
-    "PyFeatOptions",
-    "RejectsOptions",
-    "ReportOptions",
-    "SegmentOptions",
-    "SpeechOptions",
-    "StatisticsOptions",
-    "ThresholdOptions",
-    "Variant",
-]
 
 
 class EvaluateOptions(Options):

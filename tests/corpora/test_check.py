@@ -19,10 +19,9 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora import check as checking
 from avpretext.corpora import crema_d
 from avpretext.corpora.check import check
-from avpretext.corpora.facts import CorpusCheck, FoldFacts
 from avpretext.corpora.findings import FIXES, Finding
 from avpretext.corpora.headers import FileHeader, read_header, refuse_by_header, spread
-from avpretext.corpora.overview import Overview
+from avpretext.corpora.overview import CorpusCheck, FoldFacts, Overview
 from avpretext.corpora.reader import Clip, Entry, Published, Reader, Source
 from avpretext.corpora.readers import READERS
 from avpretext.refusal import REASONS, Refusal

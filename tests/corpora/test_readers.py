@@ -4,6 +4,7 @@ import pkgutil
 import re
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -246,7 +247,8 @@ def test_the_default_target_is_the_first():
 def test_every_module_with_a_reader_has_a_row():
     modules = {name: __import__(f"{package.__name__}.{name}", fromlist=[name]) for _, name, _ in
                pkgutil.iter_modules(package.__path__)}  # fmt: skip
-    assert {name: module.READER for name, module in modules.items() if hasattr(module, "READER")} == dict(READERS)
+    made = {name: module.READER for name, module in modules.items() if hasattr(module, "READER")}
+    assert made == {name: replace(reader, published=None) for name, reader in READERS.items()}
 
 
 def test_published_numbers_are_of_the_readers_parts():

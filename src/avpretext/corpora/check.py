@@ -13,7 +13,6 @@ from rich.console import Console
 from avpretext.config import CorpusOptions
 from avpretext.corpora import targets
 from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_label
-from avpretext.corpora.facts import Comparison, CorpusCheck, FoldFacts, TargetFacts
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
 from avpretext.corpora.headers import (
@@ -25,7 +24,7 @@ from avpretext.corpora.headers import (
 )
 from avpretext.corpora.leaks import equal_names
 from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, look, sound_of
-from avpretext.corpora.overview import Overview
+from avpretext.corpora.overview import Comparison, CorpusCheck, FoldFacts, Overview, TargetFacts
 from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
 from avpretext.corpora.readers import reader_of
@@ -96,11 +95,15 @@ def check(
     opened = read_headers(Path(options.path), chosen_files, min(_THREADS, os.cpu_count() or 1))
     lengths = lengths_of(clips, opened) if headers != "none" else None
     heard = listen(Path(options.path), clips, listened, model if options.video else None) if options.audio else ()
-    index = _index_of(clips)
-    facts, known = _targets(options, reader, index)
-    chosen = _chosen(options, reader)
+    rows = [(clip.clip_id, clip.speaker, clip.label, None, path) for path, found in clips.items() for clip in found]
+    index = pl.DataFrame(rows, dict.fromkeys(_INDEX_COLUMNS, pl.String), orient="row").sort("clip_id")
+    sources = reader.sources(options)
+    facts, known = _targets(options, sources, index)
+    learns = "finetune" in options.use and sources
+    chosen = [split_target(target)[0] for target in targets_of(options)] if learns else []
     speakers = _speakers(index, known[chosen[0]].labels if chosen and chosen[0] in known else [None] * len(index))
-    partitions = _partitions_of(options, reader)
+    known_partitions = _partitions_of(options, reader)
+    partitions, shared_speakers = _partitions(known_partitions, index)
     parts = tuple(options.parts or reader.parts[:1])
     comparisons = _comparisons(options, parts, reader.published, files, speakers, lengths)
     lost = tuple(entry.words for entry in comparisons if entry.wrong)
@@ -117,16 +120,20 @@ def check(
         lengths=lengths,
         speakers=speakers,
         targets=facts,
-        partitions=_partitions(partitions, index),
+        partitions=partitions,
         protocols=tuple(_protocols(reader, index)),
-        shared_speakers=_shared_speakers(partitions, index),
+        shared_speakers=shared_speakers,
         comparisons=comparisons,
         findings=(
             *refused(files, clips, opened, options),
             *counted("leads_outside", "links lead out of the corpus folder", linked),
             *counted("no_speaker", "nothing tells who speaks", nobody),
-            *_of_names(options, reader, [file.path for file in files], index, known, chosen, partitions),
-            *_unlearnable(facts, chosen),
+            *_of_names(options, reader, [file.path for file in files], index, known, chosen, known_partitions),
+            *(
+                Finding("target", f"{entry.name!r} cannot be learnt", examples=(entry.problem,), wrong=True)
+                for entry in facts
+                if entry.problem is not None and entry.name in chosen
+            ),
             *([Finding("incomplete", "this is not what is published", examples=lost, wrong=True)] if lost else []),
             *findings_of(heard, len(index), options.video),
             *([] if options.audio else look(Path(options.path), clips, listened, model)),
@@ -150,18 +157,12 @@ def _kinds(paths: Iterable[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
-def _index_of(clips: Clips) -> pl.DataFrame:
-    """Return the clips as `targets` knows them from the index: clip_id, speaker, label, recording; and path."""
-    rows = [(clip.clip_id, clip.speaker, clip.label, None, path) for path, found in clips.items() for clip in found]
-    return pl.DataFrame(rows, dict.fromkeys(_INDEX_COLUMNS, pl.String), orient="row").sort("clip_id")
-
-
 def _targets(
-    options: CorpusOptions, reader: Reader, index: pl.DataFrame
+    options: CorpusOptions, sources: Mapping[str, Source], index: pl.DataFrame
 ) -> tuple[tuple[TargetFacts, ...], dict[str, targets.Targets]]:
     """Return the label targets as facts, and as `targets` has them."""
     facts, known = [], {}
-    for name, source in reader.sources(options).items() if len(index) else ():
+    for name, source in sources.items() if len(index) else ():
         try:
             known[name] = targets.read_targets(options, name, index)
         except UserError as error:
@@ -187,21 +188,6 @@ def _facts_of(name: str, source: Source, found: targets.Targets) -> TargetFacts:
     return TargetFacts(name, source.kind, counts.total(), by_class, found.ties, problem=problem)
 
 
-def _chosen(options: CorpusOptions, reader: Reader) -> list[str]:
-    """Return the sources of the targets that will be learnt."""
-    learns = "finetune" in options.use and reader.sources(options)
-    return [split_target(target)[0] for target in targets_of(options)] if learns else []
-
-
-def _unlearnable(facts: Sequence[TargetFacts], chosen: Sequence[str]) -> list[Finding]:
-    """Return the targets that are to be learnt and cannot be."""
-    return [
-        Finding("target", f"{entry.name!r} cannot be learnt", examples=(entry.problem,), wrong=True)
-        for entry in facts
-        if entry.problem is not None and entry.name in chosen
-    ]
-
-
 def _speakers(index: pl.DataFrame, labels: Sequence[str | None]) -> dict[str | None, Counter[str | None]]:
     counts: dict[str | None, Counter[str | None]] = defaultdict(Counter)
     for speaker, label in zip(index["speaker"], labels, strict=True):
@@ -210,28 +196,22 @@ def _speakers(index: pl.DataFrame, labels: Sequence[str | None]) -> dict[str | N
 
 
 def _partitions_of(options: CorpusOptions, reader: Reader) -> pl.DataFrame | None:
-    """Return the corpus's own partitions; None where none are known."""
     try:
         return None if reader.partitions is None else reader.partitions(options)
     except UserError:
         return None
 
 
-def _partitions(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[FoldFacts, ...]:
+def _partitions(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[tuple[FoldFacts, ...], tuple[str, ...]]:
+    """Return the partitions, and the speakers that are in several."""
     if known is None or index.is_empty():
-        return ()
-    divided = index.join(known, on="clip_id", how="left").with_columns(pl.col("partition").fill_null(NO_PARTITION))
-    each = divided.group_by("partition").agg(pl.len(), pl.col("speaker").drop_nulls().n_unique()).sort("partition")
-    return tuple(FoldFacts(name, clips, speakers) for name, clips, speakers in each.iter_rows())
-
-
-def _shared_speakers(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[str, ...]:
-    """Return the speakers that are in several partitions."""
-    if known is None:
-        return ()
-    divided = index.join(known, on="clip_id").drop_nulls(["speaker", "partition"])
-    partitions = divided.group_by("speaker").agg(pl.col("partition").n_unique())
-    return tuple(partitions.filter(pl.col("partition") > 1)["speaker"].sort())
+        return (), ()
+    divided = index.join(known, on="clip_id", how="left")
+    named = divided.with_columns(pl.col("partition").fill_null(NO_PARTITION))
+    each = named.group_by("partition").agg(pl.len(), pl.col("speaker").drop_nulls().n_unique()).sort("partition")
+    of_speaker = divided.drop_nulls(["speaker", "partition"]).group_by("speaker").agg(pl.col("partition").n_unique())
+    shared = of_speaker.filter(pl.col("partition") > 1)["speaker"].sort()
+    return tuple(FoldFacts(name, clips, speakers) for name, clips, speakers in each.iter_rows()), tuple(shared)
 
 
 def _protocols(reader: Reader, index: pl.DataFrame) -> Iterable[FoldFacts]:
@@ -287,14 +267,14 @@ def _compared(measure: str, here: int, published: int) -> Comparison:
         words = f"all {published:,} published {measure}"
     elif here > published:
         words = f"{here:,} {measure}, {here - published:,} more than the {published:,} published"
-    return Comparison(measure, here, published, words, here != published)
+    return Comparison(words, here != published)
 
 
 def _hours(lengths: Lengths, here: float, published: float, whole: bool) -> Comparison:
     """Compare hours; of a copy that lacks clips they say nothing new."""
     wrong = whole and abs(here - published) > max(HOURS_TOLERANCE * published, lengths.margin_hours or 0.0)
     about = "" if lengths.margin_hours is None else "about "
-    return Comparison("hours", here, published, f"{about}{duration(here)} of {duration(published)} published", wrong)
+    return Comparison(f"{about}{duration(here)} of {duration(published)} published", wrong)
 
 
 def _of_names(

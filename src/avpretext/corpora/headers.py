@@ -4,7 +4,6 @@ import math
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from avpretext.media.checks import MISSING_S
 from avpretext.media.container import is_cover, opened
 from avpretext.media.endings import MISSING_FRACTION, broken_off, is_cut_off_mp4
 from avpretext.media.ffmpeg import Header, length_declared
+from avpretext.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.refusal import Refusal
 
@@ -61,11 +61,10 @@ def spread(items: Sequence[str], number: int) -> list[str]:
 
 def read_headers(root: Path, paths: Sequence[str], threads: int) -> dict[str, FileHeader | Refusal]:
     """Read the headers of files below a folder, several at a time; in a terminal, tell how far it is."""
-    with ThreadPoolExecutor(threads) as pool:
-        found: Iterable[FileHeader | Refusal] = pool.map(lambda path: read_header(root / path), paths)
-        if sys.stderr.isatty():
-            found = progress(found, total=len(paths), unit="files", label="headers")
-        return dict(zip(paths, found, strict=True))
+    found: Iterable[FileHeader | Refusal] = ordered_map(lambda path: read_header(root / path), paths, threads)
+    if sys.stderr.isatty():
+        found = progress(found, total=len(paths), unit="files", label="headers")
+    return dict(zip(paths, found, strict=True))
 
 
 def read_header(file: Path) -> FileHeader | Refusal:
@@ -160,7 +159,6 @@ def lengths_of(clips: Mapping[str, Sequence[Clip]], headers: Mapping[str, FileHe
 
 
 def _length_s(clip: Clip, duration_s: float | None) -> float:
-    """Return how long a clip is in a file of this length."""
     end_s = clip.end_s if clip.end_s is not None else duration_s or 0.0
     return max(0.0, end_s - (clip.start_s or 0.0))
 

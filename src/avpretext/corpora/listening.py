@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
-from avpretext.corpora.findings import Finding, counted
+from avpretext.corpora.findings import MEANINGS, Finding, counted
 from avpretext.corpora.reader import Clip
 from avpretext.corpora.recordings import copies
 from avpretext.media import ffmpeg
 from avpretext.media.clock import Sound
 from avpretext.media.decode import split_jpegs
 from avpretext.media.fingerprint import Words, band_power, fingerprint
-from avpretext.media.mono import Mono
+from avpretext.media.mono import Mono, Way
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import Stretch
 from avpretext.media.voice_activity import VoiceActivity
@@ -138,12 +138,11 @@ def look(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model: P
     faces = _faces(root, looked_at, ffmpeg.program("bundled"), model) if model else {}
     if looked_at and not faces:
         return [Finding("faces", NO_FACES)]
-    meaning, _, _ = RULES["no_face"]
     few = [f"{path} ({share:.0%})" for path, clip in looked_at
            if (share := faces[clip.clip_id]) is not None and share < FEW_FACES]  # fmt: skip
     every = sum(map(len, clips.values()))
     of = f" (of {len(looked_at):,} clips looked at, of {every:,}; --listen all looks at every one)"
-    return counted("no_face", meaning + (of if len(looked_at) < every else ""), few, wrong=True)
+    return counted("no_face", MEANINGS["no_face"] + (of if len(looked_at) < every else ""), few, wrong=True)
 
 
 def _chosen(clips: Mapping[str, Sequence[Clip]], which: Which) -> list[tuple[str, Clip]]:
@@ -171,7 +170,6 @@ def _stretch(clip: Clip, longest_s: float) -> Stretch:
 
 
 def _hear(root: Path, program: str, named: tuple[str, Clip]) -> HeardClip | None:
-    """Listen to a clip; None where there is nothing to hear."""
     path, clip = named
     stretch = _stretch(clip, LONGEST_S)
     if not stretch.is_valid:
@@ -242,55 +240,29 @@ def _unheard(sound: Sound) -> None:
     """Leave alone the sound of a process that gives none."""
 
 
-Rule = tuple[str, Callable[[HeardClip], bool], Callable[[HeardClip], str]]
+Rule = tuple[Callable[[HeardClip], bool], Callable[[HeardClip], str]]
+
+
+def _way(way: Way) -> Rule:
+    return lambda one: one.mono.way == way, lambda one: ""
+
 
 RULES: Mapping[str, Rule] = {
-    "silent": (
-        "there is no sound in the clip: it will be refused",
-        lambda one: one.mono.silent, lambda one: "",
-    ),
-    "no_face": (
-        "a face is found in too few of the pictures: the clip will be refused",
-        lambda one: one.faces is not None and one.faces < FEW_FACES, lambda one: f"{one.faces:.0%}",
-    ),
-    "clipped": (
-        "one sample in 1,000 or more is at full scale or beyond",
-        lambda one: one.mono.clipped >= CLIPPED_SHARE, lambda one: f"{one.mono.clipped:.1%} of its samples",
-    ),
-    "inverted": (
-        "the channels cancel each other: one is turned over before they are mixed",
-        lambda one: one.mono.way == "inverted", lambda one: "",
-    ),
-    "silent_channel": (
-        "one of two channels is silent: it is left out, so that the level stays",
-        lambda one: one.mono.way == "silent_channel", lambda one: "",
-    ),
-    "no_speech_channel": (
-        "somebody speaks on one channel, and the other has a beep, a time code, hum or music: that one is left out",
-        lambda one: one.mono.way == "no_speech_channel", lambda one: "",
-    ),
-    "no_speech": (
-        "somebody speaks in less than a tenth of the time",
-        lambda one: not one.mono.silent and one.speech < LITTLE_SPEECH, lambda one: f"{one.speech:.0%}",
-    ),
+    "silent": (lambda one: one.mono.silent, lambda one: ""),
+    "no_face": (lambda one: one.faces is not None and one.faces < FEW_FACES, lambda one: f"{one.faces:.0%}"),
+    "clipped": (lambda one: one.mono.clipped >= CLIPPED_SHARE, lambda one: f"{one.mono.clipped:.1%} of its samples"),
+    "inverted": _way("inverted"),
+    "silent_channel": _way("silent_channel"),
+    "no_speech_channel": _way("no_speech_channel"),
+    "no_speech": (lambda one: not one.mono.silent and one.speech < LITTLE_SPEECH, lambda one: f"{one.speech:.0%}"),
     "offset": (
-        "the sound is not centred on 0",
         lambda one: abs(one.mono.offset or 0.0) >= OFFSET, lambda one: f"{one.mono.offset:+.1%} of full scale",
     ),
-    "quiet": (
-        "the sound is near the noise of 16 bits",
-        lambda one: not one.mono.silent and one.level_db < QUIET_DB, lambda one: f"{one.level_db:.0f} dB",
-    ),
-    "zeros": (
-        "stretches of the sound are exactly 0: it was cut, padded or lost there",
-        lambda one: not one.mono.silent and one.zeros >= ZEROS, lambda one: f"{one.zeros:.0%} of its time",
-    ),
-    "narrow_band": (
-        "nothing sounds above 4 kHz: it was recorded at 8 kHz, as by telephone",
-        lambda one: not one.mono.silent and one.above_db < NARROW_DB, lambda one: "",
-    ),
+    "quiet": (lambda one: not one.mono.silent and one.level_db < QUIET_DB, lambda one: f"{one.level_db:.0f} dB"),
+    "zeros": (lambda one: not one.mono.silent and one.zeros >= ZEROS, lambda one: f"{one.zeros:.0%} of its time"),
+    "narrow_band": (lambda one: not one.mono.silent and one.above_db < NARROW_DB, lambda one: ""),
 }  # fmt: skip
-"""Reason to what it means, when it is so, and what was seen."""
+"""Reason of `MEANINGS`: when it is so, and what was seen."""
 
 REFUSED = frozenset({"silent", "no_face"})
 """Reasons that are wrong: such clips will be refused."""
@@ -301,10 +273,10 @@ def findings_of(heard: Sequence[HeardClip], clips: int, video: bool) -> list[Fin
     of = f" (of {len(heard):,} clips listened to, of {clips:,}; --listen all hears every one)"
     looked_at = of if len(heard) < clips else ""
     found = []
-    for reason, (meaning, is_so, seen) in RULES.items():
+    for reason, (is_so, seen) in RULES.items():
         odd = [(one.path, seen(one)) for one in heard if is_so(one)]
         examples = [f"{path} ({what})" if what else path for path, what in odd]
-        found += counted(reason, meaning + looked_at, examples, reason in REFUSED)
+        found += counted(reason, MEANINGS[reason] + looked_at, examples, reason in REFUSED)
     found += _of_levels(heard, looked_at) + _of_copies(heard, looked_at)
     if video and heard and all(one.faces is None for one in heard):
         found.append(Finding("faces", NO_FACES))
@@ -312,7 +284,6 @@ def findings_of(heard: Sequence[HeardClip], clips: int, video: bool) -> list[Fin
 
 
 def _of_levels(heard: Sequence[HeardClip], looked_at: str) -> list[Finding]:
-    """Return that some speakers were recorded much louder than others."""
     levels = _speaker_levels(heard)
     softest, loudest = min(levels, key=levels.__getitem__, default=""), max(levels, key=levels.__getitem__, default="")
     if not levels or levels[loudest] - levels[softest] < SPREAD_DB:
@@ -332,7 +303,6 @@ def _speaker_levels(heard: Sequence[HeardClip]) -> dict[str, float]:
 
 
 def _of_copies(heard: Sequence[HeardClip], looked_at: str) -> list[Finding]:
-    """Return that clips hold the same recording."""
     pairs = [(heard[first], heard[second]) for first, second, _ in copies([one.fingerprint for one in heard])]
     others = sum(first.clip.speaker != second.clip.speaker for first, second in pairs)
     people = f", {others:,} of them under the names of different speakers" if others else ""

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Person, Published, Reader, SpeakerFold, acted, by_kind, named, parts_of, stem
+from avpretext.corpora.reader import Clip, Person, Reader, SpeakerFold, acted, by_kind, named, parts_of, stem
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 CHANNELS = {"speech": "01", "song": "02"}
@@ -61,13 +61,4 @@ READER = Reader(
     people=people,
     words=_STATEMENTS.get,
     protocols={"emobox": tuple(SpeakerFold(tuple(f"{actor:02d}" for actor in actors)) for actors in EMOBOX)},
-    published=Published(
-        name="RAVDESS",
-        citation="Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 2018",
-        url="https://zenodo.org/record/1188976",
-        licence="CC BY-NC-SA 4.0",
-        clips={"speech": 1440, "song": 1012},
-        hours={"speech": 1.48},
-        speakers={"speech": 24, "song": 23},
-    ),
 )

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,41 +31,6 @@ Answer = TypeVar("Answer")
 PROFILES = ("default", "slurm")
 
 IGNORED = "results/\n.snakemake/\n"
-
-SNAKEFILE = """\
-# The workflow of avpretext, used in place: its rules and its package stay where they were installed.
-include: {snakefile}
-
-
-rule project: # what `snakemake` makes when nothing is named: all of it
-    default_target: True
-    input:
-        rules.all.input,
-    localrule: True
-"""
-
-README = """\
-# {name}
-
-Made by `avpretext init`. What is asked for is in `config.yaml`; every option, with its meaning:
-`{program} config config.yaml`.
-
-```sh
-# Is everything there? What would be done?
-{program} doctor
-{snakemake} --dry-run
-
-# Do it.
-{next}
-
-# Look at a clip: landmarks, signals and pseudo-labels in one picture.
-{program} inspect CLIP
-```
-
-Tables come to `results/tables/`, the report to `results/report.html`. After an edit of `config.yaml` the same command
-redoes what the edit touches, and nothing else. On a cluster:
-`{snakemake} --workflow-profile profiles/slurm` (edit that file first).
-"""
 
 FEWEST_VOICES = 2
 """Pre-training holds one speaker out."""
@@ -136,12 +102,16 @@ def run(folder: Path, wishes: Wishes) -> None:
     model = _model_at_hand() if found.options.video else None
     text = _config_text(_checked_name(name), found, use, shards, model)
     command = next_command(found)
-    readme = README.format(
+    readme = _template("project.md").format(
         name=folder.resolve().name, program=_program("avpretext"), snakemake=_program("snakemake"), next=command
     )
     _write(folder, text, readme)
     typer.echo(f"\nWrote {folder}: config.yaml, Snakefile, profiles/, README.md, .gitignore")
     typer.echo(f"Next:\n  cd {folder}\n  {_program('avpretext')} doctor\n  {command}")
+
+
+def _template(name: str) -> str:
+    return package_files("avpretext.init").joinpath(name).read_text("utf-8")
 
 
 def _checked_folder(text: str) -> Path:
@@ -157,12 +127,8 @@ def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
     if not files:
         raise UserError(f"{corpus}: no audio or video files there; name the folder that your recordings are in")
     reader, video = guess.guess_reader(files)
-    reader = wishes.choose(
-        wishes.reader,
-        f"How its names are read ({', '.join(READERS)})",
-        "folder" if wishes.table else reader,
-        _checked_reader,
-    )
+    question, default = f"How its names are read ({', '.join(READERS)})", "folder" if wishes.table else reader
+    reader = wishes.choose(wishes.reader, question, default, _checked_reader)
     has_video = wishes.choose(wishes.video, "Are there faces to look at (video)?", video, _yes) if video else False
     if wishes.video and not video:
         raise UserError(f"--video: {corpus} holds audio alone, such as {files[0]!r}")
@@ -214,7 +180,6 @@ def _checked_shards(text: str) -> int:
 
 
 def _uses(text: str, found: FoundCorpus) -> list[str]:
-    """Return what a corpus shall be used for, if it can be."""
     wanted = [word for word in re.split(r"[,+\s]+", text.strip()) if word]
     for word in wanted:
         if word not in ("pretrain", "finetune"):
@@ -300,14 +265,13 @@ def _config_text(name: str, found: FoundCorpus, use: list[str], shards: int, mod
     return "\n".join(lines) + "\n"
 
 
-def _model_at_hand(root: Path = checkout.ROOT) -> Path | None:
+def _model_at_hand() -> Path | None:
     """Return the folder of the face model if the checkout has it already, whole."""
-    file = root / "results" / "models" / FACE_MODEL
+    file = checkout.ROOT / "results" / "models" / FACE_MODEL
     return file.parent if file.is_file() and sha256(file) == FACE_MODEL_SHA256 else None
 
 
 def _refuse_to_overwrite(folder: Path) -> None:
-    """Raise where a file that a project has is there already."""
     taken = [name for name in ("config.yaml", "Snakefile", "README.md", ".gitignore") if (folder / name).exists()]
     taken += [f"profiles/{name}" for name in PROFILES if (folder / "profiles" / name).exists()]
     if folder.exists() and not folder.is_dir():
@@ -320,7 +284,7 @@ def _write(folder: Path, config: str, readme: str) -> None:
     """Write the files of a project, from the checkout that the package runs from; the configuration is checked."""
     files = {
         "config.yaml": config,
-        "Snakefile": SNAKEFILE.format(snakefile=json.dumps(str(checkout.part("Snakefile")))),
+        "Snakefile": _template("project.smk").format(snakefile=json.dumps(str(checkout.part("Snakefile")))),
         "README.md": readme,
         ".gitignore": IGNORED,
     }

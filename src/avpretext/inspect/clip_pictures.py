@@ -1,6 +1,5 @@
 """The pictures of a clip: kept frames, else the video itself decoded again, else what thumbnails there are."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,9 +140,7 @@ def again(clip: Clip) -> Decoded | str:
     options = MediaOptions.model_validate({**known, "ffmpeg": config.split.ffmpeg})
     stretch = Stretch(clip.row["start_s"] or 0.0, clip.row["end_s"])
     try:
-        program = ffmpeg.program(options.ffmpeg)
-        with tempfile.TemporaryDirectory() as folder:
-            decoded = decode(source, program, options, True, Path(folder), stretch, sound=clip.heard)
+        decoded = decode(source, ffmpeg.program(options.ffmpeg), options, True, stretch=stretch, sound=clip.heard)
     except UserError as error:
         return str(error)
     if isinstance(decoded, Refusal):

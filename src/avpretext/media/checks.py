@@ -15,12 +15,7 @@ from avpretext.refusal import Refusal
 MISSING_S = 0.25
 """A file is truncated when all of its streams end more than 0.25 s and 5 % before the duration that it declares."""
 
-TRUNCATION_SIGNS = (
-    "partial file",
-    "File ended prematurely",
-    "Truncating packet of size",
-    "Packet mismatch",
-)
+TRUNCATION_SIGNS = ("partial file", "File ended prematurely", "Truncating packet of size", "Packet mismatch")
 """What ffmpeg's demuxers say when a file breaks off."""
 
 MOST_JUMPS = 30

@@ -39,7 +39,6 @@ def start_s(container: av.container.InputContainer) -> float:
 
 @contextmanager
 def _video_of(file: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream | None]]:
-    """Open a file; also give its first video stream."""
     with opened(file) as container:
         yield container, next((video for video in container.streams.video if not is_cover(video)), None)
 

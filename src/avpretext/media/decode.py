@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
 from avpretext.media import checks
-from avpretext.media.clock import Sound
 from avpretext.media.filters import Samples
 from avpretext.media.mono import Way
 from avpretext.media.process import FfmpegProcess
@@ -107,7 +106,7 @@ def decode(
     program: str,
     options: MediaOptions,
     video: bool,
-    temporary: Path,
+    temporary: Path | None = None,
     stretch: Stretch = WHOLE,
     look: Look | None = None,
     sound: bool = True,
@@ -119,7 +118,7 @@ def decode(
     video
         False: audio only; the file may lack pictures.
     temporary
-        Folder for the frames of long clips until they are written to their shard.
+        Folder for the frames of long clips until they are written to their shard; None: the system's.
     stretch
         Part of the file: sample 0 and frame 0 are its start, and the limits of duration apply to it.
     look
@@ -128,11 +127,11 @@ def decode(
         False: pictures alone, of which nothing is trimmed; the file may lack sound.
     """
     # Frames wait here until the whole clip is known to be good; a shard cannot take rows back.
-    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES, dir=str(temporary))  # noqa: SIM115
+    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES, dir=str(temporary) if temporary else None)  # noqa: SIM115
 
     def read(process: FfmpegProcess) -> Decoded:
         frames = _Frames(spool, look)
-        (flac, samples, content), _ = process.read(_encoded, frames.read)
+        (flac, samples, content), _ = process.read(lambda sound: encode_flac(sound.blocks(_BLOCK_SAMPLES)), frames.read)
         mono, video_s = process.sound.mono, frames.count / options.fps if video else None
         if not sound:
             return _silent(frames, spool, frames.count / options.fps)
@@ -165,9 +164,10 @@ def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
     span = speech_span(signal, below_db, options.fps, options.min_duration_s)
     flac, samples, content = encode_flac([signal[span.start : span.stop]])
     skipped, kept = clip.frame_bytes[: span.first], clip.frame_bytes[span.first : span.last]
+    video_s = None if clip.video_s is None else len(kept) / options.fps
     return replace(
-        clip, flac=flac, samples=samples, content=content, frame_bytes=kept, skipped_bytes=sum(skipped)
-    )  # fmt: skip
+        clip, flac=flac, samples=samples, content=content, frame_bytes=kept, skipped_bytes=sum(skipped), video_s=video_s
+    )
 
 
 class _Frames:
@@ -198,10 +198,6 @@ class _Frames:
         for picture in read_pictures(stream):
             self.looked_at += 1
             yield picture
-
-
-def _encoded(sound: Sound) -> tuple[bytes, int, str]:
-    return encode_flac(sound.blocks(_BLOCK_SAMPLES))
 
 
 def encode_flac(blocks: Iterable[Samples]) -> tuple[bytes, int, str]:

@@ -45,6 +45,9 @@ containers are searched by; encoders put one every 10 s or more often."""
 JUMP = "timestamp discontinuity"
 """How ffmpeg begins to tell that it took the clock of an MPEG stream to begin anew."""
 
+END_OF_HEADER = ("Stream mapping:", "Output #0", "Press [q]")
+"""How lines begin with which ffmpeg has finished describing its input."""
+
 VERSION_LIMIT_S = 60.0
 """A program that does not tell its version within this time is none."""
 
@@ -238,11 +241,6 @@ def level_and_text(line: str) -> tuple[str, str]:
     """
     match = _LINE.match(line)
     return (match[1], match[2].rstrip()) if match else ("", line.rstrip())
-
-
-def is_end_of_header(text: str) -> bool:
-    """Tell whether ffmpeg has finished describing its input."""
-    return text.startswith(("Stream mapping:", "Output #0", "Press [q]"))
 
 
 def length_declared(duration_s: float | None, start_s: float, container: str) -> float | None:

@@ -128,9 +128,8 @@ class FfmpegProcess:
         lines = []
         for line in self._process.stderr:
             lines.append(line.decode("utf-8", "replace"))
-            level_and_text = ffmpeg.level_and_text(lines[-1])
-            self.messages.append(level_and_text)
-            if ffmpeg.is_end_of_header(level_and_text[1]):
+            self.messages.append(ffmpeg.level_and_text(lines[-1]))
+            if self.messages[-1][1].startswith(ffmpeg.END_OF_HEADER):
                 break
         return lines
 
@@ -167,7 +166,6 @@ class FfmpegProcess:
             log.result()
 
     def _read_messages(self) -> None:
-        """Read the rest of the log."""
         assert self._process.stderr is not None
         for line in self._process.stderr:
             level, text = ffmpeg.level_and_text(line.decode("utf-8", "replace"))

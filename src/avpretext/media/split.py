@@ -132,7 +132,6 @@ def _watched(watcher: Watcher, clip_id: str, fps: float, pictures: Iterator[Pict
 
 
 def _audio_row(clip: dict[str, Any], decoded: Decoded, fps: float) -> dict[str, Any]:
-    """Return the row of a clip in `split.audio`."""
     return {
         "clip_id": clip["clip_id"],
         "speaker": clip["speaker"],

@@ -103,21 +103,21 @@ def positive_weights(labels: Tensor) -> Tensor:
 
 
 def concordance(predicted: Tensor, actual: Tensor) -> Tensor:
-    """Return the concordance correlation coefficient (CCC) of two sets of N values, -1..1.
+    """Return the concordance correlation coefficient (CCC) of two sets of N values, -1..1; of each column of (N, K).
 
     CCC = 2 cov / (var_p + var_a + (mean_p - mean_a)^2 + EPSILON), with population moments (1/N) throughout, so that
     equal values have CCC 1 for any N (Lin, "A concordance correlation coefficient", Biometrics 1989). Where one of the
     two is constant, as in a batch of one clip, the covariance is 0, and so are CCC and its gradient.
     """
-    predicted_mean, actual_mean = predicted.mean(), actual.mean()
-    covariance = ((predicted - predicted_mean) * (actual - actual_mean)).mean()
-    variances = (predicted - predicted_mean).square().mean() + (actual - actual_mean).square().mean()
+    predicted_mean, actual_mean = predicted.mean(0), actual.mean(0)
+    covariance = ((predicted - predicted_mean) * (actual - actual_mean)).mean(0)
+    variances = (predicted - predicted_mean).square().mean(0) + (actual - actual_mean).square().mean(0)
     return 2 * covariance / (variances + (predicted_mean - actual_mean).square() + EPSILON)
 
 
 def concordance_loss(predicted: Tensor, actual: Tensor) -> Tensor:
     """Return 1 - CCC over a batch: 0 for equal values, 1 without agreement, 2 at worst."""
-    return 1 - concordance(predicted, actual)
+    return (1 - concordance(predicted, actual)).mean()
 
 
 def total_loss(losses: Mapping[str, Tensor], task_weights: Mapping[str, float]) -> Tensor:
