@@ -167,15 +167,6 @@ def test_action_units_are_measured_from_what_their_backend_reads() -> None:
     assert inputs(backend="import", imports="folder") == ["landmarks", "index"]
 
 
-def test_an_imported_file_that_changes_is_noticed(tmp_path: Path) -> None:
-    talks = {"talks": {"path": "p", "use": ["pretrain"]}}
-    asked = Plan(parse({"corpora": talks, "action_units": {"backend": "import", "imports": str(tmp_path)}}))
-    before = asked.imported_action_units()
-    (tmp_path / "a.csv").write_text("frame, timestamp\n")
-    assert asked.imported_action_units() != before
-    assert Plan(parse({"corpora": talks})).imported_action_units() is None
-
-
 def exported(asked: Plan) -> list[str]:
     return [file for made in asked.made if made.artefact == "export.model" for file in made.files]
 
@@ -209,11 +200,6 @@ def test_phones_are_found_in_sound_words_and_the_tables_that_are_asked_for(tmp_p
     assert asked.phone_tables("mine") == [str(table), "said.csv", "mine.dict", "mine.yaml"]
     true = plan({"phones": {"backend": "truth"}}, mine=corpus(truth="t", segment=True, use=[]))
     assert true.phone_tables("mine") == ["t/phonemes.parquet"]
-    assert true.imported_phones() is None
-    imported = plan({"phones": {"backend": "import", "imports": str(tmp_path)}}, mine=corpus())
-    before = imported.imported_phones()
-    (tmp_path / "a.TextGrid").write_text("x")
-    assert imported.imported_phones() != before
     assert not any("phones" in path for path in asked.files), "no part of the main flow"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from avpretext import shards
 from avpretext.config_file import parse
-from avpretext.run import dag, digests, recipes
+from avpretext.run import dag, digests, recipes, signature
 from avpretext.run.digests import Content, Known
 from avpretext.run.recipes import Recipe
 
@@ -131,6 +131,25 @@ def test_an_edit_of_ones_own_code_changes_what_is_made_by_it_and_no_index_that_i
     for (targets, index), (later_targets, later_index) in zip(before, after, strict=True):
         assert targets != later_targets
         assert index == later_index
+
+
+@pytest.mark.parametrize(("stage", "file"), [("action_units", "a.csv"), ("phones", "a.TextGrid")])
+def test_an_imported_file_that_changes_is_noticed(tmp_path: Path, stage: str, file: str) -> None:
+    folder = tmp_path / "imported"
+    folder.mkdir()
+    config = parse(
+        {stage: {"backend": "import", "imports": str(folder)}, "corpora": {"mine": {"path": ".", "use": []}}}
+    )
+
+    def recipe() -> Recipe:
+        one = job(stage, [], [str(tmp_path / "0000.parquet")], signature.signature(stage, config, "mine"))
+        return dag.Recipes(config, lambda corpus, shard: Content("")).of([[one]]).popitem()[1]
+
+    before = recipe()
+    (folder / "notes.md").write_text("nothing of it")
+    assert recipe().identity == before.identity
+    (folder / file).write_text("measured")
+    assert recipe().identity != before.identity
 
 
 def test_a_file_of_another_run_is_noticed(tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch) -> None:

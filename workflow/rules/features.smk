@@ -60,7 +60,7 @@ rule phones:
         mem_mb=1500,
         runtime=60,
     params:
-        **stage("phones", "--corpus {corpus}", imports=PLAN.imported_phones()),
+        **stage("phones", "--corpus {corpus}"),
     shell:
         COMMAND
 
@@ -136,7 +136,6 @@ rule action_units:
                 if IMPORTED
                 else ""
             ),
-            imports=PLAN.imported_action_units(),
         ),
     shell:
         # py-feat has an environment of its own.

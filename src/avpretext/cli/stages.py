@@ -63,7 +63,6 @@ class Commands(TyperGroup):
 
 
 def _command(stage: Stage, function: Callable[..., None]) -> Any:
-    """Return a function as the command of a stage."""
     one = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
     one.command(stage.name, help=stage.summary, rich_help_panel=STAGE)(function)
     return typer.main.get_command(one)
@@ -135,7 +134,6 @@ def _without_none(hint: Any) -> Any:
 
 
 def _parameters(run: Any) -> list[inspect.Parameter]:
-    """Return the parameters of a stage's command."""
     helps = _helps(run)
     found: dict[str, inspect.Parameter] = {}
     for name, kind, default in _kinds(run):
@@ -211,7 +209,6 @@ def _helps(run: Callable[..., Any]) -> dict[str, str]:
 
 
 def _bound(run: Any, given: Mapping[str, Any], config: Config) -> Iterator[tuple[str, Any]]:
-    """Yield each argument of a stage's function."""
     for name, kind, default in _kinds(run):
         if kind is Config:
             yield name, config
@@ -275,7 +272,6 @@ def _group(options: BaseModel, kind: type[BaseModel]) -> Any:
 
 
 def _value(kind: Any, text: Any, option: str) -> Any:
-    """Return what was given of a parameter as its type asks for."""
     if _is_words(kind):
         return text.split("-") if isinstance(text, str) else list(text)
     if typing.get_origin(kind) is collections.abc.Sequence:

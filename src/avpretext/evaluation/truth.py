@@ -50,8 +50,8 @@ def spearman(measured: NDArray[np.floating], true: NDArray[np.floating]) -> floa
     return pearson(rankdata(measured[known]), rankdata(true[known])) if known.any() else float("nan")
 
 
-def f1_of_presence(measured: NDArray[np.floating], true: NDArray[np.floating], present: float = PRESENT) -> float:
-    """Return the F1 score of "at least `present`" against the truth, over where both are known.
+def f1_of_presence(measured: NDArray[np.floating], true: NDArray[np.floating]) -> float:
+    """Return the F1 score of "at least `PRESENT`" against the truth, over where both are known.
 
     NaN where the truth never is that strong.
 
@@ -59,7 +59,7 @@ def f1_of_presence(measured: NDArray[np.floating], true: NDArray[np.floating], p
     0.5
     """
     known = np.isfinite(measured) & np.isfinite(true)
-    found, there = measured[known] >= present, true[known] >= present
+    found, there = measured[known] >= PRESENT, true[known] >= PRESENT
     if not there.any():
         return float("nan")
     return float(2 * (found & there).sum() / (found.sum() + there.sum()))

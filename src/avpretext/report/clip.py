@@ -58,14 +58,8 @@ MOST_SHOWN = 4
 class Clip:
     """A clip; its files are read when they are asked for, and what is missing is empty.
 
-    Attributes
-    ----------
-    run, corpus, clip_id
-        Which clip.
-    row
-        What `index` or `segment` lists of it; empty for a file that never became a clip.
-    refusals
-        Stage, reason and detail of each refusal, as in `rejects`.
+    `row` is what `index` or `segment` lists of it; empty for a file that never became a clip. `refusals` are stage,
+    reason and detail of each refusal, as in `rejects`.
     """
 
     run: OpenRun
@@ -274,12 +268,9 @@ def decibels(values: Any) -> Floats:
 
 
 def face_path(landmarks: Sequence[float] | None) -> str:
-    """Return the lines of a face as SVG path data, in pixels of the frame.
+    """Return the lines of a face as SVG path data, in pixels of the frame; nothing without a face.
 
-    Parameters
-    ----------
-    landmarks
-        x, y, z of 478 or 68 points, flat; None without a face.
+    `landmarks` are x, y, z of 478 or 68 points, flat.
     """
     if landmarks is None:
         return ""

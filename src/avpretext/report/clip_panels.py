@@ -24,28 +24,20 @@ class Panel:
 
 
 def panels_of(clip: Clip, units: int, closely: bool = False) -> list[Panel]:
-    """Return the panels of a clip, from top to bottom.
+    """Return the panels of a clip, from top to bottom; of its action units so many at most, those that reach highest.
 
-    Parameters
-    ----------
-    clip
-        What is drawn.
-    units
-        Action units shown, at most: those that reach highest.
-    closely
-        Whether titles count labels, the action units behind the emotion label are shown too, and the truth is drawn.
+    `closely`: titles count labels, the action units behind the emotion label are shown too, and the truth is drawn.
     """
     phonemes = clip.true_phonemes if closely else []
     spoken = ", with the true phonemes" if phonemes else ""
     energy = partial(_energy, clip=clip, phonemes=phonemes)
+    lanes = {task: _lanes(clip, task, closely) for task in CHUNK_TASKS}
     panels = [Panel(90, f"Energy, dB relative to full scale{spoken}", energy)] if clip.heard else []
-    panels += _lanes(clip, "energy", closely)
+    panels += [lane for task, of_task in lanes.items() if not TASKS[task].face for lane in of_task]
     if len(clip.motion.time_s):
         motion = partial(_line, time_s=clip.motion.time_s, values=clip.motion.values["speed_face"], colour="activation")
         panels.append(Panel(90, "Face speed, inter-ocular distances per second", motion))
-    panels += _lanes(clip, "activation", closely)
-    for task in CHUNK_TASKS:
-        panels += _lanes(clip, task, closely) if task not in ("energy", "activation") else []
+    panels += [lane for task, of_task in lanes.items() if TASKS[task].face for lane in of_task]
     shown = units_of(clip, units, closely)
     if shown:
         bold, dashed = closely and bool(clip.prototype), closely and bool(clip.true_units.values)

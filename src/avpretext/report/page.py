@@ -15,7 +15,7 @@ from markupsafe import Markup
 from avpretext import __version__
 from avpretext.config import Config
 from avpretext.corpora import silent
-from avpretext.evaluation import formats, label_warnings, printed, sound_summary, summaries
+from avpretext.evaluation import formats, label_warnings, printed, summaries
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.tasks import TASKS
 from avpretext.progress import duration
@@ -118,7 +118,7 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "synthetic": synthetic_sentence(config),
         "demo": any(corpus.synthetic for corpus in config.corpora.values()),
         "corpora": corpora,
-        "sound": sound_summary.sentences(corpora),
+        "sound": summaries.sound_sentences(corpora),
         "silent": silent.sentences(config),
         "lacking": {name: silent.lacking(config, name) for name in config.corpora},
         "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "refused")},
@@ -130,7 +130,6 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "results": contents.found_results(run),
         "notes": printed.notes(config, run.evaluated()),
         "level": f"{100 * config.evaluate.level:g} %",
-        "tasks": list(TASKS),
         "pretrain": contents.pretrain_charts(run),
         "kept_epoch": config.pretrain.keep,
         "balance": contents.balance_charts(run),

@@ -17,7 +17,6 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.paths import Layout, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
-from avpretext.run.imports import fingerprint_of
 from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings, check_silent
 from avpretext.systems import BEST, SCRATCH, ensembles_of
 
@@ -61,17 +60,15 @@ class Plan:
         self.settings = {
             name: {setting.name: setting for setting in settings_of(corpus)} for name, corpus in config.corpora.items()
         }
-        self.ablated = {name: self._ablated_of(corpus) for name, corpus in config.corpora.items()}
+        self.ablated = {
+            name: {setting.name: setting for setting in settings_of(corpus.ablated(config.ablation.targets))}
+            for name, corpus in config.corpora.items()
+        }
         self.targets = {name: self._targets_of(name) for name in config.corpora}
         check_penalty(config, self.settings, self.ablated)
         check_ensembles(config)
         check_pretrainings(config)
         check_silent(config)
-
-    def _ablated_of(self, corpus: CorpusOptions) -> dict[str, Setting]:
-        """Return the settings of a corpus that the ablation looks at."""
-        chosen = corpus.ablated(self.config.ablation.targets)
-        return {setting.name: setting for setting in settings_of(chosen)}
 
     def _targets_of(self, corpus: str) -> dict[str, str]:
         """Return {name: target} of the label targets that anything is trained or tested on."""
@@ -109,7 +106,7 @@ class Plan:
         for corpus in self.config.corpora:
             for artefact in self.of_corpus(corpus):
                 yield Made(artefact, corpus, self.shards(corpus, artefact))
-        for copy in self._played():
+        for copy in dict.fromkeys(name for name, _ in self._features() if "@" in name):
             yield Made("speed", copy, self.shards(copy, "split.audio"))
         for corpus, artefact in self._features():
             yield Made(artefact, corpus, self.shards(corpus, artefact))
@@ -156,14 +153,8 @@ class Plan:
         return [name for name in self.config.model.features if name not in own]
 
     def _vectors(self) -> list[str]:
-        """Return the vectors of the baseline, and what they are made from."""
         chosen = list(self.config.baseline.vectors)
         return [*chosen, *(self.config.statistics.features if "statistics" in chosen else ())]
-
-    def _played(self) -> list[str]:
-        """Return the copies at other speeds that are made for any training."""
-        heard = {name: None for name, _ in self._features() if "@" in name}
-        return list(heard)
 
     def _of_pretraining(self) -> Iterator[Made]:
         own = self.config.variant.aggregator
@@ -190,7 +181,6 @@ class Plan:
         yield from (Made("targets", name, [file]) for name, file in targets)
 
     def _of_setting(self, corpus: str, setting: str) -> list[str]:
-        """Return the artefacts of a setting of which there is one."""
         penalised = self.config.finetune.loss == "penalty" and self.setting(corpus, setting).votes
         return [
             "folds",
@@ -287,11 +277,6 @@ class Plan:
             "neutral": self.layout.path("neutral", corpus=corpus),
         }
 
-    def imported_action_units(self) -> str | None:
-        """Return what changes when a file of imported action units is added, replaced or removed; None without any."""
-        options = self.config.action_units
-        return fingerprint_of(options.imports if options.backend == "import" else None, (".csv",))
-
     def phone_tables(self, corpus: str) -> list[str]:
         """Return the user's own files that the phones of a corpus are found by."""
         options, phones = self.config.corpora[corpus], self.config.phones
@@ -312,11 +297,6 @@ class Plan:
         if not heard:
             raise UserError("phones: no corpus has sound that is read: each has audio: false")
         return [shard for name in heard for shard in self.shards(name, "phones")]
-
-    def imported_phones(self) -> str | None:
-        """Return what changes when a file of imported phones is added, replaced or removed; None without any."""
-        options = self.config.phones
-        return fingerprint_of(options.imports if options.backend == "import" else None, (".textgrid", ".ctm", ".align"))
 
     def annotations(self, corpus: str) -> list[str]:
         """Return the files, beside its media, that labels and partitions of a corpus are read from."""

@@ -48,7 +48,6 @@ def _is_default(config: Config, key: str) -> bool:
 
 
 def _at(config: Config, key: str) -> Any:
-    """Return the value under a dotted key."""
     value: Any = config
     for part in key.split("."):
         value = value[part] if isinstance(value, dict) else getattr(value, part)
