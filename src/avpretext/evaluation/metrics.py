@@ -48,6 +48,18 @@ def places(values: Collection[object], names: Sequence[object]) -> NDArray[np.in
     return np.asarray([place[value] for value in values], dtype=np.int64)
 
 
+def confusion(labels: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> Floats:
+    """Count clips per true and predicted class, shape (classes, classes): row = true, column = predicted.
+
+    >>> confusion(["a", "a", "b"], ["a", "b", "b"], ["a", "b"])
+    array([[1., 1.],
+           [0., 1.]])
+    """
+    counts = np.zeros((len(classes), len(classes)))
+    np.add.at(counts, (places(labels, classes), places(predicted, classes)), 1)
+    return counts
+
+
 @dataclass(frozen=True)
 class ClassScores:
     """Scores of each class, shape (..., classes); NaN where a class has no clip."""
