@@ -176,11 +176,8 @@ def _pearson(one: Floats, other: Floats) -> Floats:
 
 def _confusion(truth: Sequence[str | None], said: Sequence[str | None], classes: Sequence[str]) -> Floats:
     """Count true and predicted classes, (classes, classes), where both are known."""
-    counts = np.zeros((len(classes), len(classes)))
     known = [pair for pair in zip(truth, said, strict=True) if None not in pair]
-    true, predicted = ([pair[side] for pair in known] for side in (0, 1))
-    np.add.at(counts, (metrics.places(true, classes), metrics.places(predicted, classes)), 1)
-    return counts
+    return metrics.confusion([str(true) for true, _ in known], [str(predicted) for _, predicted in known], classes)
 
 
 def _divided(part: Floats, whole: Floats) -> Floats:
