@@ -115,6 +115,8 @@ if workflow.is_main_process:
         asked(shards.check_writable, CONFIG.results)
     if PYFEAT and WITH_VIDEO:
         asked(from_frames.check, CONFIG.action_units.pyfeat)
+    for name in PLAN.encoders if LISTS.isdisjoint(sys.argv) else ():
+        asked(PLAN.encoder_files, name)
     for name in CONFIG.corpora if LISTS.isdisjoint(sys.argv) else ():
         asked(corpora.check_before_run, name, CONFIG.corpora[name], files_of(name))
     # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.
@@ -149,6 +151,7 @@ wildcard_constraints:
     aggregator=one_of({variant.aggregator for variant in VARIANTS.values()}),
     variant=one_of(VARIANTS),
     setting=one_of(PLAN.setting_names()),
+    encoder=one_of(CONFIG.encoders),
     target=one_of({name for targets in PLAN.targets.values() for name in targets}),
 
 
@@ -278,7 +281,9 @@ def stage(name, words="", folder=False, **more):
         variant = VARIANTS.get(getattr(wildcards, "variant", None), CONFIG.variant)
         aggregator = getattr(wildcards, "aggregator", variant.aggregator)
         chosen = CONFIG.as_variant(variant._replace(aggregator=aggregator))
-        return signature(name, chosen, getattr(wildcards, "corpus", None))
+        encoder = getattr(wildcards, "encoder", None)
+        chosen = chosen.as_encoder(encoder) if encoder else chosen
+        return signature(name, chosen, getattr(wildcards, "corpus", None), encoder)
 
     def arguments(wildcards, input, output):
         told = words(wildcards) if callable(words) else words

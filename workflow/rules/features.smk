@@ -46,6 +46,23 @@ rule log_mel:
         COMMAND
 
 
+rule encoder:
+    input:
+        lambda wildcards: asked(PLAN.encoder_files, wildcards.encoder),
+        audio=path("split.audio"),
+    output:
+        output=path("encoder"),
+    threads: lambda wildcards: CONFIG.encoders[wildcards.encoder].threads
+    resources:
+        mem_mb=memory(1500, 2.5),
+        runtime=1440,
+        gpu=lambda wildcards: gpus(CONFIG.encoders[wildcards.encoder].device),
+    params:
+        **stage("encoder", "{encoder}"),
+    shell:
+        COMMAND
+
+
 rule phones:
     input:
         of_corpus(PLAN.phone_tables),

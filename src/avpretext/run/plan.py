@@ -19,6 +19,7 @@ from avpretext.flow.paths import Layout, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
 from avpretext.run.imports import fingerprint_of
 from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings
+from avpretext.sound import encoder_files
 from avpretext.systems import BEST, SCRATCH, ensembles_of
 
 TABLES = (
@@ -112,7 +113,8 @@ class Plan:
         for copy in self._played():
             yield Made("speed", copy, self.shards(copy, "split.audio"))
         for corpus, artefact in self._features():
-            yield Made(artefact, corpus, self.shards(corpus, artefact))
+            made = ("encoder", f"{corpus}/{artefact}") if artefact in self.config.encoders else (artefact, corpus)
+            yield Made(*made, self.shards(corpus, artefact))
 
     def of_corpus(self, corpus: str) -> list[str]:
         """Return the artefacts that are made of a corpus before anything is trained."""
@@ -197,6 +199,23 @@ class Plan:
             *(f"evaluate.{part}" for part in STAGES["evaluate"].writes),
         ]
 
+    @cached_property
+    def encoders(self) -> list[str]:
+        """The pre-trained encoders that anything is learnt from."""
+        heard = {name for _, name in self._features()}
+        moved = self.config.orofacial.features if self.config.orofacial_corpora() else ()
+        return [name for name in self.config.encoders if name in heard or name in moved]
+
+    def encoder_files(self, encoder: str) -> list[str]:
+        """Return the files of a pre-trained encoder.
+
+        Raises
+        ------
+        UserError
+            They are not there, or are no speech model's.
+        """
+        return [str(file) for file in encoder_files.find(encoder, self.config.encoders[encoder]).all]
+
     # What is made of a corpus.
 
     def clips(self, corpus: str) -> str:
@@ -228,7 +247,10 @@ class Plan:
         return [name for name, stage in STAGES.items() if stage.refuses and name not in absent]
 
     def shards(self, corpus: str, artefact: str) -> list[str]:
-        """Return all shards of an artefact of a corpus, or the one file that covers it."""
+        """Return all shards of an artefact, or of an encoder, of a corpus; or the one file that covers it."""
+        if artefact in self.config.encoders:
+            place = self.layout.shards("encoder", corpus, self._options_of(corpus).shards)
+            return [path.replace("{encoder}", artefact) for path in place]
         if "{shard}" not in ARTEFACTS[artefact].place:
             return [self.layout.path(artefact, corpus=corpus)]
         return self.layout.shards(artefact, corpus, self._options_of(corpus).shards)

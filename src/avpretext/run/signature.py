@@ -26,7 +26,7 @@ WHOLE = ("*",)
 """The options of a stage that shows what others made: all."""
 
 
-def options_of(stage: str, config: Config, corpus: str | None = None) -> dict[str, Any]:
+def options_of(stage: str, config: Config, corpus: str | None = None, encoder: str | None = None) -> dict[str, Any]:
     """Return the part of the configuration that shapes a stage, as plain values under their dotted keys.
 
     >>> from avpretext.config_file import parse
@@ -36,7 +36,7 @@ def options_of(stage: str, config: Config, corpus: str | None = None) -> dict[st
     """
     if STAGES[stage].options == WHOLE:
         return settled(config)
-    keys = [key.format(corpus=corpus) for key in STAGES[stage].options]
+    keys = [key.format(corpus=corpus, encoder=encoder) for key in STAGES[stage].options]
     return {key: _plain(_at(config, key), STAGES[stage].but) for key in keys}
 
 
@@ -54,13 +54,13 @@ def _plain(value: Any, but: tuple[str, ...]) -> Any:
     return {name: entry for name, entry in settled(value).items() if name not in but}
 
 
-def signature(stage: str, config: Config, corpus: str | None = None) -> str:
+def signature(stage: str, config: Config, corpus: str | None = None, encoder: str | None = None) -> str:
     """Return version and options of a stage as one line of JSON: the value that Snakemake watches."""
     versions = [STAGES[name].version for name in (stage, *STAGES[stage].runs)]
     version = versions if len(versions) > 1 else versions[0]
     # All of a configuration keeps its order: tables and pages show corpora in it.
     in_order = STAGES[stage].options == WHOLE
-    signed = {"version": version, **options_of(stage, config, corpus)}
+    signed = {"version": version, **options_of(stage, config, corpus, encoder)}
     return json.dumps(signed, sort_keys=not in_order, allow_nan=False)
 
 
@@ -77,7 +77,7 @@ def parse_signature(text: str) -> Config:
         for group in groups:
             place = place.setdefault(group, {})
         place[name] = value
-    _put(tree, json.loads(os.environ.get(PLACES, "{}")))
+    _put(tree, _of_stage(json.loads(os.environ.get(PLACES, "{}")), tree))
     corpora = tree.setdefault("corpora", {"none": {}})
     for corpus in list(corpora.values()):
         for other in corpus.get("protocol", {}).get("train", []):
@@ -86,6 +86,12 @@ def parse_signature(text: str) -> Config:
         corpus["use"] = []  # shapes no artefact
         corpus.setdefault("path", ".")  # of no matter to stages that are not given it
     return parse(tree, "--options")
+
+
+def _of_stage(values: dict[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return places without those of encoders that the stage does not read, whose other options it is not told."""
+    named = {name: said for name, said in values.get("encoders", {}).items() if name in tree.get("encoders", {})}
+    return {**values, "encoders": named}
 
 
 def _put(tree: dict[str, Any], values: Mapping[str, Any]) -> None:

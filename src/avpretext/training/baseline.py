@@ -20,7 +20,7 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
-from avpretext.systems import Kernel, Machine, Vectors
+from avpretext.systems import Kernel, Machine
 from avpretext.training.described import DescribedClips, Floats, Rows, normalised, read_clips
 from avpretext.training.dev_scores import dev_measures
 from avpretext.training.fold_parts import Fold
@@ -45,7 +45,7 @@ SHARPNESS_WITHOUT_DEV = 4.0
 
 
 def run(
-    vectors: Mapping[str, Mapping[Vectors, Sequence[Path]]],
+    vectors: Mapping[str, Mapping[str, Sequence[Path]]],
     targets: Mapping[str, Path],
     folds: Path,
     options: BaselineOptions,
@@ -66,8 +66,8 @@ def run(
     Parameters
     ----------
     vectors
-        {corpus: {stage: shards}} of each corpus that the folds name, and of its copies at other speeds, which are
-        learnt from wherever the clips themselves are; `functionals`.
+        {corpus: {stage or encoder: shards}} of each corpus that the folds name, and of its copies at other speeds,
+        which are learnt from wherever the clips themselves are.
     targets
         `targets` of each; of kind hard.
     folds
@@ -94,7 +94,7 @@ def run(
 
 
 def _runs(
-    vectors: Mapping[str, Mapping[Vectors, Sequence[Path]]], labelled: LabelledFolds, options: BaselineOptions
+    vectors: Mapping[str, Mapping[str, Sequence[Path]]], labelled: LabelledFolds, options: BaselineOptions
 ) -> Iterator[tuple[str, Run]]:
     """Yield the name of each machine with each of its folds."""
     known, table = labelled

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.flow.paths import original_of
-from avpretext.systems import Vectors
 from avpretext.training import finite
 from avpretext.training.predictions import LabelledFolds
 
@@ -55,7 +54,7 @@ class DescribedClips:
         return np.flatnonzero(np.isin(self.originals, rows))
 
 
-def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, stage: Vectors) -> DescribedClips:
+def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, stage: str) -> DescribedClips:
     """Read the vectors of the clips that the folds name, and of their copies at other speeds.
 
     Parameters
