@@ -1,4 +1,4 @@
-"""Speech encoders with random weights, for tests, the demo and benchmarks: files of real kinds that have learnt nothing.
+"""Speech encoders with random weights, for tests, the demo and benchmarks: real files of models that know nothing.
 
 `python -m avpretext.demo.random_encoder KIND FOLDER [SIZE]` writes one; `tiny` ones have 2 layers and 50 KB.
 """
@@ -37,8 +37,9 @@ def write(kind: str, folder: Path, size: str = "tiny", seed: int = 0, **options:
     options
         Other options of the model's configuration.
     """
-    import transformers
+    import transformers as imported
 
+    transformers: Any = imported  # part of it is typed
     transformers.logging.disable_progress_bar()
     torch.manual_seed(seed)
     model, extractor = _made(kind, size, options)
@@ -49,8 +50,9 @@ def write(kind: str, folder: Path, size: str = "tiny", seed: int = 0, **options:
 
 
 def _made(kind: str, size: str, options: dict[str, Any]) -> tuple[Any, Any]:
-    import transformers as hub
+    import transformers
 
+    hub: Any = transformers
     sizes: dict[str, Any] = {**SIZES[size], **options}
     if kind == "bert":
         return hub.BertModel(hub.BertConfig(vocab_size=20, **sizes)), None
@@ -92,4 +94,4 @@ def _whisper(sizes: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:4])
+    write(sys.argv[1], Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "tiny")
