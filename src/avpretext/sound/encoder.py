@@ -17,6 +17,7 @@ from avpretext.config import ChunkOptions, Config
 from avpretext.errors import UserError, nearest
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
+from avpretext.options.base import settled
 from avpretext.options.encoders import EncoderOptions
 from avpretext.pool import ordered_map
 from avpretext.sound import encoder_files
@@ -69,15 +70,27 @@ def run(encoder: str, audio: Path, config: Config, output: Path, threads: int = 
     torch.set_num_threads(1)
     options = options_of(config, encoder)
     model = SpeechEncoder(encoder_files.find(encoder, options), options)
-    made_by = provenance(
-        "encoder", options.model_dump(mode="json"), model.digests, encoder=encoder, kind=model.files.kind,
-        layers=model.layers, size=model.size, chunks=config.chunks.model_dump() if options.pool == "chunks" else None,
-    )  # fmt: skip
+    made_by = made_by_of(model, options, config.chunks)
     schema = encoded_schema(options, len(model.layers) * model.size)
     clips = encode_all(model, options, read_clips(audio), threads)
     tables = (_table(clip, options, config.chunks, schema) for clip in _usable(clips))
     label, total = label_of(f"encoder {encoder}", output), shards.count_rows(audio)
     write_grouped(label, output, schema, made_by, tables, total, ROWS_PER_GROUP[options.pool])
+
+
+def made_by_of(model: SpeechEncoder, options: EncoderOptions, chunks: ChunkOptions) -> dict[str, Any]:
+    """Return the provenance of `encoder`; where the files lay and what computed is no part of it."""
+    return provenance(
+        "encoder",
+        settled(options),
+        model.digests,
+        encoder=model.files.name,
+        hub=None if options.folder else encoder_files.hub_name(model.files.name, options),
+        kind=model.files.kind,
+        layers=model.layers,
+        size=model.size,
+        chunks=chunks.model_dump() if options.pool == "chunks" else None,
+    )
 
 
 def options_of(config: Config, encoder: str) -> EncoderOptions:

@@ -1,5 +1,6 @@
 """Vectors of the clips that the baseline learns and tests, and how they are standardised."""
 
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.flow.paths import original_of
-from avpretext.training import finite
+from avpretext.training import finite, pooled
 from avpretext.training.predictions import LabelledFolds
 
 ROUNDING = 1e-7
@@ -74,7 +75,7 @@ def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, s
     known, table = labelled
     wanted = table.by_key
     table.refuse_missing(vectors, stage)
-    sets = {tuple(shards.read_provenance(files[0])["names"]) for files in vectors.values()}
+    sets = {_kind_of(files[0]) for files in vectors.values()}
     if len(sets) > 1:
         raise UserError(f"{table.setting}: {stage} are of different feature sets; redo the stage {stage}")
     found = {
@@ -103,11 +104,24 @@ def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, s
     )
 
 
+def _kind_of(file: Path) -> str:
+    """Return what the vectors of a shard are: the names of their values, or the encoder that made them."""
+    said = shards.read_provenance(file)
+    return json.dumps([said.get(name) for name in ("names", *pooled.SHAPING)])
+
+
 def _vectors(files: Sequence[Path]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield clip_id and vector of each clip of a corpus."""
+    """Yield clip_id and vector of each clip of a corpus; of a pre-trained encoder the mean over chunks and layers."""
     for file in files:
+        size = shards.read_provenance(file).get("size")
         for clip_id, rows in shards.iterate_clips(file, ["values"]):
-            yield clip_id, rows["values"].combine_chunks().flatten().to_numpy()
+            if size is None:
+                yield clip_id, rows["values"].combine_chunks().flatten().to_numpy()
+            else:
+                yield (
+                    clip_id,
+                    pooled.flat(rows["values"]).reshape(-1, size).mean(0, dtype=np.float64).astype(np.float32),
+                )
 
 
 def normalised(clips: DescribedClips, rows: Mapping[str, Rows], learnt: Rows, by: str) -> Floats:

@@ -26,6 +26,7 @@ from avpretext.training.loop import (
     ClipSet,
     TrainingState,
     epochs,
+    layer_rows,
     mixed_precision,
     network_seed,
     predict,
@@ -122,7 +123,7 @@ def run(
     labelled = LabelledFolds.read(targets, folds)
     table = labelled.table
     clips = read_clips(features, labelled, config)
-    bodies = [checkpoints.read_body(path, clips.chunks.channels, config) for path in starts or ()]
+    bodies = [checkpoints.read_body(path, clips.chunks.channels, config, clips.chunks.encoder) for path in starts or ()]
     warn_of_missing_classes(clips, table.folds)
     penalties = penalties_of(co_occurrence, clips.classes, config.finetune)
     device = torch_device(config.finetune.device)
@@ -281,7 +282,8 @@ def run_once(
         for split in ("dev", "test")
         if len(rows[split])
     ]
-    return Run(fold.number, seed, predictions, state.history)
+    by = clips.chunks.encoder
+    return Run(fold.number, seed, predictions, [*state.history, *layer_rows(state, by.layers if by else ())])
 
 
 class RunSeeds(NamedTuple):
@@ -325,7 +327,9 @@ def train(
 
 def initial_network(clips: LabelledClips, body: Body | None, config: Config, seed: int) -> SpeechNetwork:
     """Return the network to fine-tune: encoder and aggregator from `body` if given, the head new."""
-    network = make_network(len(clips.chunks.channels), config.model, {TASK: len(clips.classes)}, seed)
+    network = make_network(
+        len(clips.chunks.channels), config.model, {TASK: len(clips.classes)}, seed, clips.chunks.layers
+    )
     if body:
         network.load_state_dict({**network.state_dict(), **body.weights})
     return network

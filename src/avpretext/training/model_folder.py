@@ -28,6 +28,7 @@ from avpretext.models.aggregators import AGGREGATORS
 from avpretext.models.encoders import ENCODERS
 from avpretext.models.network import SpeechNetwork, module_of
 from avpretext.options.base import Count
+from avpretext.options.encoders import EncoderOptions
 from avpretext.shards import atomic_path
 from avpretext.training import checkpoint, finite
 from avpretext.training.objectives import TASK, Scale
@@ -59,14 +60,31 @@ class LearntFrom(Options):
     hours: float
 
 
+class EncoderDescription(Options):
+    """The pre-trained encoder that a model hears: what it is, and what is kept of its hidden states.
+
+    `digests` are the SHA-256 of its files, `weights` those of its layers, the mean over the networks; empty for a
+    single layer. The files themselves are no part of the folder, unless they are put into `encoder` below it.
+    """
+
+    name: str
+    kind: str
+    hub: str | None
+    layers: list[int]
+    size: int
+    digests: dict[str, str]
+    options: EncoderOptions
+    weights: list[float] = Field(default_factory=list)
+
+
 class Description(Options):
     """The content of `model.json`.
 
     `dev_scores` are those that the initialisation was chosen by, empty where it was named. The networks start from
     `pretrainings` pre-trainings in turn; 0: from random weights, or not known. `speech` and `log_mel` are
-    null where the model does not hear them. `scale` is mean and deviation of an attribute. `normalisation` by `train`
-    lies beside the weights. `speaker_leaks`: its protocol has speakers in both train and test. `machine` is that which
-    it was trained on, with versions.
+    null where the model does not hear them, `encoder` where it hears no pooled features. `scale` is mean and deviation
+    of an attribute. `normalisation` by `train` lies beside the weights. `speaker_leaks`: its protocol has speakers in
+    both train and test. `machine` is that which it was trained on, with versions.
     """
 
     format: int
@@ -85,12 +103,18 @@ class Description(Options):
     media: MediaSettings
     speech: SpeechOptions | None
     log_mel: LogMelOptions | None
+    encoder: EncoderDescription | None = None
     channels: list[str]
     chunks: ChunkOptions
     model: ModelOptions
     scale: tuple[float, float] | None
     machine: dict[str, str] = Field(default_factory=dict)
     weights_sha256: str = ""
+
+    @property
+    def layers(self) -> int:
+        """Number of layers that the steps of its input are; 1 of steps in time."""
+        return 1 if self.encoder is None else len(self.encoder.layers)
 
 
 @dataclass(frozen=True)
@@ -141,13 +165,16 @@ def read(folder: Path) -> TrainedModel:
         computed from a file, or its encoder or aggregator is code of a package that is not installed.
     """
     description = read_description(folder)
-    foreign = [name for name in description.model.features if name not in STAGES]
+    encoded = [] if description.encoder is None else [description.encoder.name]
+    foreign = [name for name in description.model.features if name not in (*STAGES, *encoded)]
     if foreign:
         raise UserError(
-            f"{folder}: the model hears {foreign[0]!r}, features of your own, which cannot be computed from a file;"
-            " train one with model.features: [speech], [log_mel] or both"
+            f"{folder}: the model hears {foreign[0]!r}, features of your own or rows of an encoder with pool: frames,"
+            " which cannot be computed from a file; train one with model.features: [speech], [log_mel] or both, or"
+            " with an encoder with pool: chunks"
         )
-    missing = [name for name in description.model.features if getattr(description, name) is None]
+    heard = [name for name in description.model.features if name in STAGES]
+    missing = [name for name in heard if getattr(description, name) is None]
     if missing:
         raise UserError(f"{folder / DESCRIPTION}: no settings of {missing[0]}, which the model hears; {_AGAIN}")
     if (description.kind == "attribute") != (description.scale is not None):
@@ -158,7 +185,7 @@ def read(folder: Path) -> TrainedModel:
     tensors = _read_tensors(folder / WEIGHTS, description.weights_sha256)
     known = None
     if description.model.normalise == "train":
-        known = _normalisation(tensors, len(description.channels), folder / WEIGHTS)
+        known = _normalisation(tensors, len(description.channels) * description.layers, folder / WEIGHTS)
     networks = [
         _network(checkpoint.below(f"network.{place}", tensors), description, folder / WEIGHTS)
         for place in range(description.networks)
@@ -223,6 +250,7 @@ def _normalisation(tensors: Mapping[str, Tensor], channels: int, file: Path) -> 
 def _network(weights: Mapping[str, Tensor], description: Description, file: Path) -> SpeechNetwork:
     """Return a network with these weights; one of other shapes is refused before it takes memory."""
     with torch.device("meta"):
-        network = SpeechNetwork(len(description.channels), description.model, {TASK: len(description.classes)})
+        tasks = {TASK: len(description.classes)}
+        network = SpeechNetwork(len(description.channels), description.model, tasks, description.layers)
     finite.load_all(network, weights, file, _AGAIN)
     return network.eval()
