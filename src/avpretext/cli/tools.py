@@ -123,6 +123,9 @@ def predict(
         Literal["table", "json", "csv"] | None, typer.Option(help="Default: by the name of --output, else table.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write, whole or not at all.")] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Folder of the pre-trained encoder that the model hears, if it does.")
+    ] = None,
     threads: Threads = CORES,
 ) -> None:
     """Tell the emotion of clips, or along the time of recordings, by an exported model.
@@ -132,7 +135,7 @@ def predict(
     limit_pools(1)
     from avpretext.predict.run import run
 
-    raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads) else 0)
+    raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads, encoder) else 0)
 
 
 @app.command("compare-aus", rich_help_panel=TOOL)

@@ -40,6 +40,9 @@ FORMAT = 1
 DESCRIPTION, WEIGHTS, README, CARD = "model.json", "model.safetensors", "README.md", "card.json"
 """The files of a folder."""
 
+ENCODER = "encoder"
+"""Folder in it where the pre-trained encoder may be put that the model hears."""
+
 _AGAIN = "take the folder again from where it was made, or run the stage 'export' again"
 
 
@@ -169,9 +172,8 @@ def read(folder: Path) -> TrainedModel:
     foreign = [name for name in description.model.features if name not in (*STAGES, *encoded)]
     if foreign:
         raise UserError(
-            f"{folder}: the model hears {foreign[0]!r}, features of your own or rows of an encoder with pool: frames,"
-            " which cannot be computed from a file; train one with model.features: [speech], [log_mel] or both, or"
-            " with an encoder with pool: chunks"
+            f"{folder}: the model hears {foreign[0]!r}, features of your own, which cannot be computed from a file;"
+            " train one with model.features: [speech], [log_mel] or both, or with a pooled one of `encoders`"
         )
     heard = [name for name in description.model.features if name in STAGES]
     missing = [name for name in heard if getattr(description, name) is None]
