@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from avpretext.config_file import parse
 from avpretext.demo import random_encoder
-from avpretext.options.encoders import EncoderOptions
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.sound import encoder_files
 from avpretext.sound.encoder_model import SpeechEncoder
 from avpretext.training import finetune

@@ -22,7 +22,6 @@ from avpretext.flow.tasks import (
 )
 from avpretext.options.base import Count, Fraction, Location, Options, Positive
 from avpretext.options.corpora import CorpusOptions, ProtocolOptions
-from avpretext.options.encoders import EncoderOptions
 from avpretext.options.media import (
     ActionUnitOptions,
     LandmarkOptions,
@@ -35,6 +34,7 @@ from avpretext.options.media import (
 )
 from avpretext.options.orofacial import OrofacialOptions
 from avpretext.options.phones import PhoneOptions
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.options.training import (
     AblationOptions,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError, nearest
-from avpretext.options.encoders import EncoderOptions
+from avpretext.options.pretrained_encoders import EncoderOptions
 
 HEADER = """\
 # yaml-language-server: $schema=workflow/schemas/config.schema.json

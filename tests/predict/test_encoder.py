@@ -19,7 +19,7 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.media import split
 from avpretext.models.network import make_network
-from avpretext.options.encoders import EncoderOptions
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.predict.model import Model
 from avpretext.sound import encoder
 from avpretext.training import model_folder

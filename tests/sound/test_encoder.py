@@ -16,8 +16,8 @@ from avpretext.config import ChunkOptions, Config
 from avpretext.config_file import parse
 from avpretext.demo import random_encoder
 from avpretext.errors import UserError
-from avpretext.options.encoders import EncoderOptions
-from avpretext.sound import encoder, encoder_files
+from avpretext.options.pretrained_encoders import EncoderOptions
+from avpretext.sound import encoder, encoder_fetch, encoder_files
 from avpretext.sound.encoder_model import Batches, Rows, SpeechEncoder
 from avpretext.sound.encoder_pooling import means
 
@@ -246,6 +246,39 @@ def test_pickled_weights_are_refused_and_can_be_converted(broken: Path, models: 
     (broken / "model.safetensors").unlink()
     torch.save(state, broken / "pytorch_model.bin")
     assert f"avpretext models it {broken} --convert" in refused(broken, tmp_path)
+    said = encoder_fetch.run("it", None, broken, convert=True)
+    assert "wavlm, 3 layers of 16 numbers (0 to 2)" in said
+    assert f'encoders: {{it: {{folder: "{broken}"}}}}' in said
+    clips = clips_of(0.5)
+    once, again = (run(tmp_path / folder.name, clips, folder=str(folder)) for folder in (broken, models / "wavlm"))
+    assert shards.read(once).equals(shards.read(again))
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path("evil").touch, ())
+
+
+def test_pickles_that_hold_more_than_weights_are_not_opened(broken: Path):
+    (broken / "model.safetensors").unlink()
+    torch.save({"weight": torch.zeros(1), "more": Evil()}, broken / "pytorch_model.bin")
+    with pytest.raises(UserError, match="holds more than weights, or is damaged, and is not opened"):
+        encoder_fetch.to_safetensors(broken)
+    assert not Path("evil").exists()
+    assert not (broken / "model.safetensors").exists()
+
+
+def test_an_encoder_that_cannot_be_fetched_is_told_of_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", _no_network)
+    with pytest.raises(UserError, match=r"^microsoft/wavlm-base-plus \(main\) cannot be fetched: no network; where"):
+        encoder_fetch.run("wavlm", None, None, convert=False)
+    with pytest.raises(UserError, match=r"no encoder 'wavml' in the configuration; did you mean 'wavlm'\?"):
+        encoder_fetch.run("wavml", None, None, convert=False)
+
+
+def _no_network(*_: Any, **__: Any) -> None:
+    raise OSError("no network")
 
 
 def test_weights_of_another_model_are_refused(broken: Path, models: Path, tmp_path: Path):

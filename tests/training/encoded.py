@@ -10,7 +10,7 @@ from avpretext.config import ChunkOptions
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.options.base import settled
-from avpretext.options.encoders import EncoderOptions
+from avpretext.options.pretrained_encoders import EncoderOptions
 
 from .conftest import CLASSES, TinyCorpus
 

@@ -374,6 +374,8 @@ if not workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
 # Not a param: another place of the same program redoes nothing.
 prefix += f"export ACTION_UNITS_PYTHON={shlex.quote(PYFEAT or 'python')}; "
+# Nothing of a pre-trained encoder is downloaded in a job.
+prefix += "export HF_HUB_OFFLINE=1; "
 prefix += f"export {RESULTS}={shlex.quote(CONFIG.results)}; "
 prefix += f"export {PLACES}={shlex.quote(json.dumps(places(CONFIG)))}; "
 shell.prefix("{prefix}")

@@ -16,7 +16,7 @@ from avpretext.flow.artefacts import STAGES
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
 from avpretext.flow.tasks import TASKS
-from avpretext.report import figures
+from avpretext.report import figures, layer_chart
 from avpretext.report.co_occurrence_chart import heat_map_of
 from avpretext.systems import SCRATCH
 
@@ -59,6 +59,7 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
         "tests": [_test(row, config) for row in tests_of(run, one)],
         "co_occurrence": together,
         "curves": _finetune_curves(name, one, run),
+        "layers": layer_chart.chart_of(run, one, f"{name}-layers"),
     }
 
 

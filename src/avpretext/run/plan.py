@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from avpretext.action_units import backends
-from avpretext.config import Config, CorpusOptions, Variant
+from avpretext.config import LAYERS, Config, CorpusOptions, Variant
 from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target_name, targets_of
 from avpretext.corpora.settings import Setting
 from avpretext.corpora.transcripts import transcript_files
@@ -468,7 +468,8 @@ class Plan:
         known = any(corpus.truth for corpus in self.config.corpora.values())
         compared = ("compared_action_units.csv",) if self.config.report.compare_action_units else ()
         penalty = ("co_occurrence.csv",) if self.config.finetune.loss == "penalty" else ()
-        return self.named_tables((*TABLES, *compared, *penalty, *(TRUTH_TABLES if known else ())))
+        layers = ("layer_weights.csv",) if self.config.model.encoder == LAYERS else ()
+        return self.named_tables((*TABLES, *compared, *penalty, *layers, *(TRUTH_TABLES if known else ())))
 
     def named_tables(self, names: Iterable[str]) -> list[str]:
         """Return the paths of tables."""

@@ -1,6 +1,7 @@
 """Stage `encoder`: hidden states of a pre-trained speech encoder, as means per chunk or clip, or row by row."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from avpretext.errors import UserError, nearest
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.options.base import settled
-from avpretext.options.encoders import EncoderOptions
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.pool import ordered_map
 from avpretext.sound import encoder_files
 from avpretext.sound.audio_shards import EncodedClip, decode, read_clips
@@ -67,6 +68,7 @@ def run(encoder: str, audio: Path, config: Config, output: Path, threads: int = 
     UserError
         Its files are not there or not those of a speech model, or no clip has finite hidden states.
     """
+    os.environ["HF_HUB_OFFLINE"] = "1"
     torch.set_num_threads(1)
     options = options_of(config, encoder)
     model = SpeechEncoder(encoder_files.find(encoder, options), options)

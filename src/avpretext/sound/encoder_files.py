@@ -13,7 +13,7 @@ from typing import Any
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.errors import UserError
-from avpretext.options.encoders import KNOWN, EncoderOptions
+from avpretext.options.pretrained_encoders import KNOWN, EncoderOptions
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from avpretext.config import ChunkOptions
 from avpretext.errors import UserError
-from avpretext.options.encoders import EncoderOptions
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.sound import encoder_files
 from avpretext.sound.descriptors import frame_count
 from avpretext.sound.encoder import cut, joined, pooled, stored

@@ -5,7 +5,6 @@ code of a model's own is run.
 """
 
 import functools
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.errors import UserError
-from avpretext.options.encoders import EncoderOptions
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.sound import encoder_files
 from avpretext.sound.encoder_files import EncoderFiles
 
@@ -180,7 +179,6 @@ def _load(files: EncoderFiles) -> tuple[Any, Any]:
     UserError
         The model takes no sound, or its weights are not those that its configuration describes.
     """
-    os.environ["HF_HUB_OFFLINE"] = "1"
     import transformers as imported
 
     transformers: Any = imported  # part of it is typed

@@ -17,7 +17,7 @@ from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.flow.paths import original_of
 from avpretext.models.penalty import co_occurrences, penalties
-from avpretext.options.encoders import EncoderOptions
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.progress import progress
 from avpretext.systems import BEST, SCRATCH
 from avpretext.training import checkpoint as checkpoints

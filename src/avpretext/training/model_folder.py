@@ -28,7 +28,7 @@ from avpretext.models.aggregators import AGGREGATORS
 from avpretext.models.encoders import ENCODERS
 from avpretext.models.network import SpeechNetwork, module_of
 from avpretext.options.base import Count
-from avpretext.options.encoders import EncoderOptions
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.shards import atomic_path
 from avpretext.training import checkpoint, finite
 from avpretext.training.objectives import TASK, Scale
