@@ -283,7 +283,9 @@ def stage(name, words="", folder=False, **more):
         chosen = CONFIG.as_variant(variant._replace(aggregator=aggregator))
         encoder = getattr(wildcards, "encoder", None)
         chosen = chosen.as_encoder(encoder) if encoder else chosen
-        return signature(name, chosen, getattr(wildcards, "corpus", None), encoder)
+        return asked(
+            signature, name, chosen, getattr(wildcards, "corpus", None), encoder
+        )
 
     def arguments(wildcards, input, output):
         told = words(wildcards) if callable(words) else words
@@ -342,6 +344,12 @@ def memory(base_mb, per_mb, at_once=1):
         return math.ceil(at_once * (base_mb + per_mb * input.size_mb))
 
     return of_job
+
+
+def encoder_memory(wildcards, input):
+    """Return a resource: the model, of which copies are held while it is opened, and the audio."""
+    model_mb = asked(PLAN.encoder_files, wildcards.encoder).megabytes
+    return memory(1500 + 2.5 * model_mb, 2.5)(wildcards, input)
 
 
 def baseline_memory(wildcards, input):

@@ -48,13 +48,12 @@ rule log_mel:
 
 rule encoder:
     input:
-        lambda wildcards: asked(PLAN.encoder_files, wildcards.encoder),
         audio=path("split.audio"),
     output:
         output=path("encoder"),
     threads: lambda wildcards: CONFIG.encoders[wildcards.encoder].threads
     resources:
-        mem_mb=memory(1500, 2.5),
+        mem_mb=encoder_memory,
         runtime=1440,
         gpu=lambda wildcards: gpus(CONFIG.encoders[wildcards.encoder].device),
     params:

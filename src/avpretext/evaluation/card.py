@@ -124,6 +124,8 @@ def as_markdown(said: dict[str, Any], description: Description) -> str:
         start="random weights" if start == SCRATCH else f"{_pretrained(description)}: {start.replace('-', ' + ')}",
         heaviest=heaviest_layers(description),
         heard=" and ".join(description.model.features),
+        encoder_flag=f" --encoder {said_of.name.upper()}" if (said_of := description.encoder) else "",
+        encoder_argument=f', encoder="{said_of.name.upper()}"' if said_of else "",
         speakers_flag=" --speakers folder" if by_speaker else "",
         speakers_argument=', speaker="me"' if by_speaker else "",
     )

@@ -20,6 +20,7 @@ from avpretext.flow.tasks import LABELLED
 from avpretext.run.imports import fingerprint_of
 from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings
 from avpretext.sound import encoder_files
+from avpretext.sound.encoder_files import EncoderFiles
 from avpretext.systems import BEST, SCRATCH, ensembles_of
 
 TABLES = (
@@ -206,7 +207,7 @@ class Plan:
         moved = self.config.orofacial.features if self.config.orofacial_corpora() else ()
         return [name for name in self.config.encoders if name in heard or name in moved]
 
-    def encoder_files(self, encoder: str) -> list[str]:
+    def encoder_files(self, encoder: str) -> EncoderFiles:
         """Return the files of a pre-trained encoder.
 
         Raises
@@ -214,7 +215,7 @@ class Plan:
         UserError
             They are not there, or are no speech model's.
         """
-        return [str(file) for file in encoder_files.find(encoder, self.config.encoders[encoder]).all]
+        return encoder_files.find(encoder, self.config.encoders[encoder])
 
     # What is made of a corpus.
 

@@ -15,12 +15,16 @@ from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.flow.artefacts import STAGES
 from avpretext.options.base import settled
+from avpretext.sound import encoder_files
 
 PLACES = "AVPRETEXT_PLACES"
 """Environment variable with the options that say where a stage runs, as JSON: devices, paths of programs.
 
 Snakemake watches params and the text of commands, not the environment: another device redoes nothing.
 """
+
+WEIGHTS = "weights"
+"""Key of a signature with what changes when the files of a pre-trained encoder do."""
 
 WHOLE = ("*",)
 """The options of a stage that shows what others made: all."""
@@ -61,6 +65,8 @@ def signature(stage: str, config: Config, corpus: str | None = None, encoder: st
     # All of a configuration keeps its order: tables and pages show corpora in it.
     in_order = STAGES[stage].options == WHOLE
     signed = {"version": version, **options_of(stage, config, corpus, encoder)}
+    if encoder is not None:
+        signed[WEIGHTS] = encoder_files.find(encoder, config.encoders[encoder]).fingerprint()
     return json.dumps(signed, sort_keys=not in_order, allow_nan=False)
 
 
@@ -68,6 +74,7 @@ def parse_signature(text: str) -> Config:
     """Return a configuration with the options of a signature and of `PLACES`; all others have their defaults."""
     values = json.loads(text)
     values.pop("version", None)
+    values.pop(WEIGHTS, None)
     if "results" in values:  # all of a configuration
         return parse(values, "--options")
     tree: dict[str, Any] = {}

@@ -17,6 +17,9 @@ from avpretext.options.pretrained_encoders import KNOWN, EncoderOptions
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
+SAMPLES, BLOCK = 256, 4096
+"""Places in a file that `EncoderFiles.fingerprint` reads, and bytes of each."""
+
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
@@ -48,6 +51,23 @@ class EncoderFiles:
     def all(self) -> list[Path]:
         """Every file that shapes what the encoder computes."""
         return [*self.beside, *self.weights]
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the weights, in MB."""
+        return sum(file.stat().st_size for file in self.weights) / 1e6
+
+    def fingerprint(self) -> str:
+        """Return what changes with the content of the files, wherever they lie: quick, for each start of a run.
+
+        Of the weights their sizes and `SAMPLES` places are read, so that a change of a part of them as long as a tensor
+        is seen. The stage itself reads them whole.
+        """
+        digest = hashlib.sha256()
+        for file in self.all:
+            digest.update(f"{file.name} {file.stat().st_size} ".encode())
+            digest.update(_sampled(file))
+        return digest.hexdigest()[:32]
 
     def sha256(self) -> dict[str, str]:
         """Return the SHA-256 of each file by its name."""
@@ -183,6 +203,18 @@ def check_sha256(files: EncoderFiles, digests: Mapping[str, str], expected: str 
             f"{files.folder}: the SHA-256 of its weights is {found}, and {said} expects {expected}: name the folder of"
             " those weights"
         )
+
+
+def _sampled(path: Path) -> bytes:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= SAMPLES * BLOCK:
+            return file.read()
+        parts = []
+        for place in range(SAMPLES):
+            file.seek(place * (size - BLOCK) // (SAMPLES - 1))
+            parts.append(file.read(BLOCK))
+        return b"".join(parts)
 
 
 def _sha256(path: Path) -> str:
