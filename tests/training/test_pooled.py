@@ -10,13 +10,18 @@ import torch
 from avpretext import shards
 from avpretext.config import ChunkOptions, Config
 from avpretext.errors import UserError
+from avpretext.flow.artefacts import schema_of
+from avpretext.flow.provenance import provenance
+from avpretext.options.base import settled
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.training import baseline, export, finetune, model_folder, pooled, pretrain
 from avpretext.training.data import load_pooled, normalise
 from avpretext.training.described import read_clips
+from avpretext.training.frames import read_frames
 from avpretext.training.predictions import LabelledFolds
 
 from . import encoded
-from .conftest import TinyCorpus, config
+from .conftest import TinyCorpus, config, frames_of
 
 
 @pytest.fixture
@@ -172,3 +177,21 @@ def test_shards_of_two_models_are_refused(tiny: TinyCorpus):
         pooled.read([first, second], speakers(tiny))
     with pytest.raises(UserError, match="none of 1 clips is in the shards of encoder tiny"):
         pooled.read([first], ["nobody"])
+
+
+def test_rows_stand_beside_other_features_on_the_clock(tiny: TinyCorpus):
+    path = tiny.folder / "rows.parquet"
+    options = EncoderOptions(pool="frames")
+    said = {"encoder": "tiny", "kind": "wavlm", "hub": None, "layers": [1], "size": 2, "chunks": None}
+    lengths = {row["clip_id"]: len(frames_of(row)) for row in tiny.rows}
+    rows = [
+        {"clip_id": clip_id, "frame": row, "time_s": 0.0125 + 0.02 * row, "values": np.float16([row, -row])}
+        for clip_id, frames in lengths.items()
+        for row in range(frames // 2 - 1)
+    ]
+    schema = schema_of("encoder", types={"values": "halffloat[2]"})
+    shards.write_table(path, rows, schema, provenance("encoder", settled(options), {}, **said))
+    store = read_frames({"speech": tiny.speech, "tiny": [path]}, lengths, ["F0*", "tiny*"])
+    assert store.channels == ["F0final_sma", "tiny[0]", "tiny[1]"]
+    assert store.clip(0)[:6, 1].tolist() == [0, 0, 0, 1, 1, 2]  # of the rows at 12.5, 32.5 and 52.5 ms the nearest
+    assert store.clip(0)[:6, 2].tolist() == [0, 0, 0, -1, -1, -2]
