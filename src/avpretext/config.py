@@ -315,6 +315,10 @@ class Config(Options):
             raise ValueError(
                 f"model.encoder: {self.model.encoder!r} does not fit model.features: {self.model.features}: set {fix}"
             )
+        if pooled and self.model.channels != ["*"]:
+            raise ValueError(
+                f"model.channels: {self.model.channels}: all numbers of {pooled[0]!r} are learnt from: ['*']"
+            )
         if pooled and self.encoders[pooled[0]].pool == "clip":
             for task in sorted({task for tasks in self.task_sets() for task in tasks.split("-")}):
                 if task in CHUNK_TASKS:

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.errors import UserError
 from avpretext.options.pretrained_encoders import KNOWN, EncoderOptions
+
+SAMPLE_RATE_HZ = 16_000
+"""As in `chunks`, which imports numpy: not before a command has set its limit of threads."""
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
