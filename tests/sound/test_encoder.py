@@ -271,7 +271,7 @@ def test_pickles_that_hold_more_than_weights_are_not_opened(broken: Path):
 def test_an_encoder_that_cannot_be_fetched_is_told_of_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", _no_network)
-    with pytest.raises(UserError, match=r"^microsoft/wavlm-base-plus \(main\) cannot be fetched: no network; where"):
+    with pytest.raises(UserError, match=r"^microsoft/wavlm-base-plus \(main\) cannot be fetched: no network; with"):
         encoder_fetch.run("wavlm", None, None, convert=False)
     with pytest.raises(UserError, match=r"no encoder 'wavml' in the configuration; did you mean 'wavlm'\?"):
         encoder_fetch.run("wavml", None, None, convert=False)
