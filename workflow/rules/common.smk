@@ -347,9 +347,10 @@ def memory(base_mb, per_mb, at_once=1):
 
 
 def encoder_memory(wildcards, input):
-    """Return a resource: the model, of which copies are held while it is opened, and the audio."""
+    """Return a resource: the model, twice while it is opened; 30 s of hidden states per thread; the audio."""
     model_mb = asked(PLAN.encoder_files, wildcards.encoder).megabytes
-    return memory(1500 + 2.5 * model_mb, 2.5)(wildcards, input)
+    threads = CONFIG.encoders[wildcards.encoder].threads
+    return memory(1000 + 2 * model_mb + 500 * threads, 2.5)(wildcards, input)
 
 
 def baseline_memory(wildcards, input):
