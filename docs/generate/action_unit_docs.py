@@ -12,7 +12,7 @@ from pathlib import Path
 from marked import replaced
 
 from avpretext.action_units.formulas import FORMULAS, Formula
-from avpretext.labels.emotion_table import read_table
+from avpretext.labels.emotion_table import EmotionTable, read_table
 
 HEADER = ("AU", "FACS name", "formula", "known weakness", "r, demo")
 
@@ -49,17 +49,22 @@ def generated(correlations: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what is generated of the document, as Markdown, by the name in its marks."""
     return {
         "formulas": _table(HEADER, formula_rows(correlations)),
-        "emotions": _table(("label", "required", "optional", "excluding"), emotion_rows()),
+        "emotions": _table(("label", "six classes: mean above neutral", "eight classes"), emotion_rows()),
     }
 
 
 def emotion_rows() -> list[tuple[str, ...]]:
-    """Return a row for each emotion of the shipped table: label and AUs required, optional, excluding."""
-    return [
-        (label, *(", ".join(entries).replace("|", " or ") or "–" for entries in
-                  (prototype.required, prototype.optional, prototype.excluding)))
-        for label, prototype in read_table(None).emotions.items()
-    ]  # fmt: skip
+    """Return a row for each emotion of the shipped tables: label, and what it shows above neutral, strongest first."""
+    tables = read_table("six"), read_table("eight")
+    labels = dict.fromkeys(label for table in tables for label in table.emotions)
+    return [(label, *(_shown(table, label) for table in tables)) for label in labels]
+
+
+def _shown(table: EmotionTable, label: str) -> str:
+    if label not in table.emotions:
+        return "–"
+    shows = table.emotions[label].shows
+    return ", ".join(f"{unit} +{shows[unit] - table.rest[unit]:.2f}" for unit in table.shown_by(label)[:6])
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -15,8 +15,8 @@ from avpretext.flow.provenance import provenance
 from avpretext.options.base import settled
 from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.training import baseline, export, finetune, model_folder, pooled, pretrain
+from avpretext.training.baseline import read_clips
 from avpretext.training.data import load_pooled, normalise
-from avpretext.training.described import read_clips
 from avpretext.training.frames import read_frames
 from avpretext.training.predictions import LabelledFolds
 

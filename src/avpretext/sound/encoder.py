@@ -26,7 +26,7 @@ from avpretext.sound.audio_shards import EncodedClip, decode, read_clips
 from avpretext.sound.descriptors import frame_count
 from avpretext.sound.encoder_model import Batches, Floats, Rows, SpeechEncoder
 from avpretext.sound.encoder_pooling import chunk_edges, means
-from avpretext.writing import label_of, warn_of, write_grouped
+from avpretext.writing import label_of, warn_of, write_shard
 
 ROWS_PER_GROUP = {"chunks": 512, "clip": 256, "frames": 4096}
 """Rows that a reader of the shard holds at a time."""
@@ -77,7 +77,7 @@ def run(encoder: str, audio: Path, config: Config, output: Path, threads: int = 
     clips = encode_all(model, options, read_clips(audio), threads)
     tables = (_table(clip, options, config.chunks, schema) for clip in _usable(clips))
     label, total = label_of(f"encoder {encoder}", output), shards.count_rows(audio)
-    write_grouped(label, output, schema, made_by, tables, total, ROWS_PER_GROUP[options.pool])
+    write_shard(label, output, schema, made_by, tables, total, ROWS_PER_GROUP[options.pool])
 
 
 def made_by_of(model: SpeechEncoder, options: EncoderOptions, chunks: ChunkOptions) -> dict[str, Any]:
