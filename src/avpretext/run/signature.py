@@ -40,7 +40,8 @@ def options_of(stage: str, config: Config, corpus: str | None = None, encoder: s
     """
     if STAGES[stage].options == WHOLE:
         return settled(config)
-    keys = [key.format(corpus=corpus, encoder=encoder) for key in STAGES[stage].options]
+    named = "encoders" if encoder is None else f"encoders.{encoder}"
+    keys = [key.replace("encoders.{encoder}", named).format(corpus=corpus) for key in STAGES[stage].options]
     more = [key.format(corpus=corpus) for key in STAGES[stage].unless_default if corpus in config.corpora]
     keys += [key for key in more if not _is_default(config, key)]
     return {key: _plain(_at(config, key), STAGES[stage].but) for key in keys}
@@ -59,6 +60,8 @@ def _at(config: Config, key: str) -> Any:
 
 
 def _plain(value: Any, but: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(entry, but) for name, entry in value.items()}
     if not isinstance(value, BaseModel):
         return value
     return {name: entry for name, entry in settled(value).items() if name not in but}
