@@ -11,6 +11,8 @@ import yaml
 from avpretext import config_file
 from avpretext.config import Config, PenaltyOptions, Variant, json_schema
 from avpretext.errors import UserError
+from avpretext.options.base import places
+from avpretext.run.signature import PLACES, options_of, parse_signature, signature
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CORPUS = {"path": ".", "use": ["pretrain", "finetune"]}
@@ -20,6 +22,11 @@ EXAMPLES = sorted(REPOSITORY.rglob("examples/**/*.yaml"))
 
 def parsed(**content: Any) -> Config:
     return config_file.parse({"corpora": {"mine": CORPUS}, **content})
+
+
+def heard(features: list[str], pool: str = "chunks", **model: Any) -> dict[str, Any]:
+    """Return options of a model that hears features, among them perhaps those of an encoder."""
+    return {"encoders": {"wavlm": {"pool": pool}}, "model": {"features": features, **model}}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +54,20 @@ def parsed(**content: Any) -> Config:
         ({"finetune": {"checkpoints": {"best": "a.safetensors"}}}, "is not that of another system"),
         ({"segment": {"min_s": 6, "max_s": 10}}, "segment.max_s = 10: at least twice min_s = 6"),
         ({"corpora": {"../up": CORPUS}}, "letters, digits"),
+        ({"encoders": {"wavlm": {"foldr": "x"}}}, "unknown key 'encoders.wavlm.foldr'; did you mean 'folder'"),
+        ({"encoders": {"speech": {}}}, "encoders.speech: a name has letters, digits, - and _"),
+        ({"encoders": {"wavlm_rbf": {}}}, "does not end in _rbf or _speaker"),
+        (heard(["wavlm", "speech"]), "'wavlm' has one vector per chunk and layer, and stands alone"),
+        (heard(["wavlm"], encoder="conv"), "'conv' does not fit model.features: ['wavlm']: set layers, or leave it"),
+        (heard(["speech"], encoder="layers"), "'layers' does not fit model.features: ['speech']: set blstm"),
+        (heard(["wavlm"], channels=["mfcc*"]), "all numbers of 'wavlm' are learnt from: ['*']"),
+        (heard(["wavlm"], pool="clip"), "encoders.wavlm.pool: clip has no chunks, and the pretext task activation"),
+        ({**heard(["speech"], pool="frames"), "baseline": {"vectors": ["wavlm"]}}, "set pool: chunks or clip"),
+        (
+            {**heard(["speech"]), "baseline": {"vectors": ["wavml"]}},
+            "'wavml' is none of functionals, statistics, wavlm",
+        ),
+        ({**heard(["speech"]), "orofacial": {"features": ["wavlm"]}}, "set encoders.wavlm.pool: frames"),
         (
             {"corpora": {"mute": {**CORPUS, "audio": False, "video": False}}},
             "corpora.mute: audio: false and video: false leave nothing to read",
@@ -121,6 +142,26 @@ def test_the_configurations_that_ship_are_valid(file: Path) -> None:
     config_file.load(file)
     schema = json.loads((REPOSITORY / "workflow" / "schemas" / "config.schema.json").read_text())
     jsonschema.validate(yaml.safe_load(file.read_text()), schema)
+
+
+def test_models_that_hear_pooled_features_mix_their_layers() -> None:
+    assert parsed(**heard(["wavlm"])).model.encoder == "layers"
+    assert parsed(**heard(["wavlm"], encoder="layers")).model.encoder == "layers"
+    assert parsed(**heard(["speech", "wavlm"], pool="frames")).model.encoder == "blstm"
+    assert parsed(encoders={"wavlm": {}}).model.encoder == "blstm"
+
+
+def test_a_stage_is_told_where_the_encoder_lies_that_it_reads_and_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoders = {"one": {"folder": "a", "pool": "clip", "device": "auto"}, "two": {"folder": "b", "pool": "frames"}}
+    config = parsed(encoders=encoders, model={"features": ["speech", "two"]})
+    monkeypatch.setenv(PLACES, json.dumps(places(config)))
+    told = {"version": 1, "chunks": {}, "encoders.one": options_of("encoder", config, "mine", "one")["encoders.one"]}
+    assert told["encoders.one"]["folder"] is None
+    assert parse_signature(json.dumps(told)).encoders == {"one": config.encoders["one"]}
+    assert parse_signature(signature("finetune", config, "mine")).encoders == {}
+    longer = parsed(encoders=encoders, chunks={"count": 9})
+    once, again = (options_of("encoder", one.as_encoder("one"), "mine", "one") for one in (config, longer))
+    assert once == again  # means of clips do not depend on the chunks
 
 
 def test_all_sets_of_tasks_are_singles_pairs_all_three_with_pseudo_labels_then_clusters() -> None:

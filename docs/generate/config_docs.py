@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from avpretext.config import Config, CorpusOptions
+from avpretext.config import Config
+from avpretext.config_file import NAMED
 from avpretext.flow.artefacts import STAGES
 
 HEADER = """\
@@ -31,7 +32,7 @@ Schema = Mapping[str, Any]
 
 def document() -> str:
     """Return the whole page as Markdown."""
-    top = {"": "The whole run.", "corpora.NAME": _summary(CorpusOptions)}
+    top = {"": "The whole run.", **{f"{name}.NAME": _summary(group) for name, group in NAMED.items()}}
     parts = [HEADER]
     for key, model in groups(Config, ""):
         readers = read_by(key)
@@ -48,9 +49,10 @@ def groups(model: type[BaseModel], key: str) -> Iterator[tuple[str, type[BaseMod
     if _own_keys(model):
         yield key, model
     for name in model.model_fields:
-        inner = CorpusOptions if name == "corpora" else _group(model, name)
+        named = NAMED.get(name) if model is Config else None
+        inner = named or _group(model, name)
         if inner is not None:
-            place = f"{name}.NAME" if name == "corpora" else name
+            place = f"{name}.NAME" if named else name
             yield from groups(inner, f"{key}.{place}".lstrip("."))
 
 
@@ -61,7 +63,9 @@ def _group(model: type[BaseModel], name: str) -> type[BaseModel] | None:
 
 
 def _own_keys(model: type[BaseModel]) -> list[str]:
-    return [name for name in model.model_fields if name != "corpora" and _group(model, name) is None]
+    return [
+        name for name in model.model_fields if not (model is Config and name in NAMED) and _group(model, name) is None
+    ]
 
 
 def _summary(model: type[BaseModel]) -> str:
@@ -76,7 +80,7 @@ def read_by(key: str) -> list[str]:
     """
     if not key:
         return []
-    wanted = key.replace("NAME", "{corpus}")
+    wanted = key.replace("encoders.NAME", "encoders.{encoder}").replace("NAME", "{corpus}")
     return [
         stage
         for stage, of in STAGES.items()

@@ -114,6 +114,8 @@ def option_link(key: str) -> str:
     if key.startswith("corpora."):
         name = key.rpartition(".")[2]
         return f"[`{name}`](configuration.md#{'corporanameprotocol' if name == 'protocol' else 'corporaname'})"
+    if key == "encoders.{encoder}":
+        return "[`encoders.NAME`](configuration.md#encodersname)"
     groups = dict(config_docs.groups(Config, ""))
     group = key if key in groups else key.rpartition(".")[0]
     return f"[`{key}`](configuration.md#{group.replace('.', '') or 'top-level'})"
@@ -143,7 +145,9 @@ def type_text(kind: pa.DataType) -> str:
         return f"list of {type_text(kind.value_type)}"
     if pa.types.is_struct(kind):
         return f"struct of {', '.join(field.name for field in kind)}"
-    names = {"string": "text", "double": "float64", "float": "float32", "bool": "true, false"}
+    names = {
+        "string": "text", "double": "float64", "float": "float32", "halffloat": "float16", "bool": "true, false",
+    }  # fmt: skip
     return names.get(str(kind), str(kind))
 
 

@@ -20,18 +20,21 @@ except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0+unknown"
 
 
-def load(folder: str | os.PathLike[str]) -> "Model":
+def load(folder: str | os.PathLike[str], encoder: str | os.PathLike[str] | None = None) -> "Model":
     """Open a trained model, a folder that the stage `export` has written.
 
     Parameters
     ----------
     folder
         Such as `results/demo_labelled/export/acted.speaker_kfold/best`.
+    encoder
+        Folder of the pre-trained encoder that the model hears, where it does; None: `encoder` in the model's folder, or
+        the cache of the Hugging Face hub.
 
     Raises
     ------
     avpretext.errors.UserError
-        A file of the folder is missing, changed or of a newer format.
+        A file of the folder is missing, changed or of a newer format, or the encoder is not there or another one.
 
     Examples
     --------
@@ -39,7 +42,7 @@ def load(folder: str | os.PathLike[str]) -> "Model":
     """
     from avpretext.predict.model import Model
 
-    return Model(folder)
+    return Model(folder, encoder)
 
 
 def open(folder: str | os.PathLike[str] = "results") -> "Run":

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, create_model, model_validator
 
 from avpretext.errors import nearest
+from avpretext.flow.artefacts import STAGES
 from avpretext.flow.tasks import (
+    CHUNK_TASKS,
     LABELLED,
     TASKS,
     ActivationLabelOptions,
@@ -33,6 +35,7 @@ from avpretext.options.media import (
 )
 from avpretext.options.orofacial import OrofacialOptions
 from avpretext.options.phones import PhoneOptions
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.options.training import (
     AblationOptions,
@@ -52,7 +55,13 @@ from avpretext.options.training import (
     StatisticsOptions,
     Variant,
 )
-from avpretext.systems import BEST, SCRATCH, stands_beside
+from avpretext.systems import BEST, SCRATCH, VECTORS, stands_beside
+
+LAYERS = "layers"
+"""The encoder of models that hear pooled features of a pre-trained encoder."""
+
+TAKEN = ("speech", "log_mel", "rbf", "speaker", "svm")
+"""Names that no encoder may have, as features and systems have them."""
 
 
 class EvaluateOptions(Options):
@@ -119,6 +128,9 @@ class Config(Options):
     rejects: RejectsOptions = RejectsOptions()
     speech: SpeechOptions = SpeechOptions()
     log_mel: LogMelOptions = LogMelOptions()
+    encoders: dict[str, EncoderOptions] = Field(
+        {}, description="name: pre-trained speech encoder, for model.features and baseline.vectors"
+    )
     phones: PhoneOptions = PhoneOptions()
     landmarks: LandmarkOptions = LandmarkOptions()
     motion: MotionOptions = MotionOptions()
@@ -251,14 +263,78 @@ class Config(Options):
             )
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _layers_are_mixed(cls, content: Any) -> Any:
+        """Make `layers` the default of `model.encoder` where the model hears pooled features."""
+        if not isinstance(content, dict):
+            return content
+        model, encoders = content.get("model"), content.get("encoders")
+        if not isinstance(model, dict) or not isinstance(encoders, dict) or "encoder" in model:
+            return content
+        chosen = [encoders[name] or {} for name in model.get("features") or () if name in encoders]
+        pools = [group.get("pool", "chunks") for group in chosen if isinstance(group, dict)]
+        return content if set(pools) <= {"frames"} else {**content, "model": {**model, "encoder": LAYERS}}
+
+    @model_validator(mode="after")
+    def _encoders_have_names_of_their_own(self) -> Self:
+        for name in self.encoders:
+            letters = name.replace("_", "").replace("-", "").isalnum()
+            if not letters or name in (*TAKEN, *STAGES) or name.endswith(("_rbf", "_speaker")):
+                raise ValueError(
+                    f"encoders.{name}: a name has letters, digits, - and _, is none of the stages and of"
+                    f" {', '.join(TAKEN)}, and does not end in _rbf or _speaker"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _pooled_features_stand_alone(self) -> Self:
+        pooled = [name for name in self.model.features if name in self.encoders and self.pooled(name)]
+        if pooled and len(self.model.features) > 1:
+            raise ValueError(
+                f"model.features: {pooled[0]!r} has one vector per chunk and layer, and stands alone; to put it beside"
+                f" others set encoders.{pooled[0]}.pool: frames; to combine models name them in ensemble.members"
+            )
+        if bool(pooled) != (self.model.encoder == LAYERS) and self.corpora_in_full:
+            fix = f"{LAYERS}, or leave it out" if pooled else "blstm or another encoder of steps"
+            raise ValueError(
+                f"model.encoder: {self.model.encoder!r} does not fit model.features: {self.model.features}: set {fix}"
+            )
+        if pooled and self.model.channels != ["*"]:
+            raise ValueError(
+                f"model.channels: {self.model.channels}: all numbers of {pooled[0]!r} are learnt from: ['*']"
+            )
+        if pooled and self.encoders[pooled[0]].pool == "clip":
+            for task in sorted({task for tasks in self.task_sets() for task in tasks.split("-")}):
+                if task in CHUNK_TASKS:
+                    raise ValueError(
+                        f"encoders.{pooled[0]}.pool: clip has no chunks, and the pretext task {task} has labels for"
+                        " chunks: set pool: chunks, or leave the task out of pretrain.task_sets"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _vectors_are_there(self) -> Self:
+        known = [*VECTORS, *self.encoders]
+        for name in self.baseline.vectors:
+            if name not in known and self.corpora_in_full:
+                raise ValueError(f"baseline.vectors: {name!r} is none of {', '.join(known)}{nearest(name, known)}")
+            if name in self.encoders and not self.pooled(name):
+                raise ValueError(
+                    f"baseline.vectors: {name!r} has encoders.{name}.pool: frames; one vector per clip is needed: set"
+                    " pool: chunks or clip"
+                )
+        return self
+
     @model_validator(mode="after")
     def _own_features_have_names_of_their_own(self) -> Self:
         for corpus, options in self.corpora.items():
             for name in options.features:
-                if not name.replace("_", "").replace("-", "").isalnum() or name in ("speech", "log_mel"):
+                taken = ("speech", "log_mel", *self.encoders)
+                if not name.replace("_", "").replace("-", "").isalnum() or name in taken:
                     raise ValueError(
-                        f"corpora.{corpus}.features: {name!r}: a name has letters, digits, - and _ and is not speech or"
-                        " log_mel"
+                        f"corpora.{corpus}.features: {name!r}: a name has letters, digits, - and _ and is none of"
+                        f" {', '.join(taken)}"
                     )
         return self
 
@@ -266,11 +342,12 @@ class Config(Options):
     def _features_are_there(self) -> Self:
         for name in self.model.features:
             for corpus in {*self.heard_for_pretraining(), *self.used_for("finetune")}:
-                known = ["speech", "log_mel", *self.corpora[corpus].features]
+                known = ["speech", "log_mel", *self.encoders, *self.corpora[corpus].features]
                 if name not in known:
                     raise ValueError(
                         f"model.features: {name!r} is none of {', '.join(known)} of corpora.{corpus}"
-                        f"{nearest(name, known)}; name its folder in corpora.{corpus}.features"
+                        f"{nearest(name, known)}; name a pre-trained encoder in encoders, or its folder in"
+                        f" corpora.{corpus}.features"
                     )
         return self
 
@@ -286,8 +363,13 @@ class Config(Options):
             if not self.corpora[name].audio:
                 raise ValueError(f"orofacial.corpora: {name}: speech moves the faces, and it has audio: false")
         for name in self.orofacial.features:
+            if name in self.encoders and self.pooled(name):
+                raise ValueError(
+                    f"orofacial.features: {name!r} has one vector per {self.encoders[name].pool.rstrip('s')}, and the"
+                    f" movement of a face needs one per frame: set encoders.{name}.pool: frames"
+                )
             for corpus in self.orofacial_corpora():
-                known = ["speech", "log_mel", *self.corpora[corpus].features]
+                known = ["speech", "log_mel", *self.encoders, *self.corpora[corpus].features]
                 if name not in known:
                     raise ValueError(
                         f"orofacial.features: {name!r} is none of {', '.join(known)} of corpora.{corpus}"
@@ -316,6 +398,21 @@ class Config(Options):
                         f"corpora.{name}.protocol.train: {other} has audio: false, and fine-tuning learns from speech"
                     )
         return self
+
+    @property
+    def corpora_in_full(self) -> bool:
+        """Whether the corpora are those of a configuration file: a stage's own options leave their use out."""
+        return any(corpus.use for corpus in self.corpora.values())
+
+    def pooled(self, encoder: str) -> bool:
+        """Tell whether an encoder's hidden states are stored as means per chunk or clip."""
+        return self.encoders[encoder].pool != "frames"
+
+    def as_encoder(self, encoder: str) -> "Config":
+        """Return this configuration with default chunks where an encoder does not read them."""
+        if self.encoders[encoder].pool == "chunks":
+            return self
+        return self.model_copy(update={"chunks": ChunkOptions()})
 
     def used_for(self, use: str) -> list[str]:
         """Return the names of the corpora used for `pretrain` or `finetune`."""

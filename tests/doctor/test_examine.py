@@ -104,6 +104,18 @@ def test_pyfeat_matters_to_who_asks_for_it(tmp_path: Path, monkeypatch: pytest.M
     assert examine.pyfeat(options, needed=True).fix == f"set action_units.pyfeat.python: {made}"
 
 
+def test_an_encoder_matters_where_anything_learns_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    encoders = {"wavlm": {"device": "cuda"}}
+    unused = config_of(tmp_path, encoders=encoders)
+    assert (examine.encoder("wavlm", unused).status, examine.encoder("wavlm", unused).needed) == ("missing", False)
+    heard = config_of(tmp_path, encoders=encoders, model={"features": ["wavlm"]})
+    check = examine.encoder("wavlm", heard)
+    assert (check.needed, check.fix) == (True, "avpretext models wavlm")
+    assert "microsoft/wavlm-base-plus (main) is not in the hub's cache" in check.found
+    assert "encoders.wavlm.device" in examine.gpu_wanted(heard)
+
+
 def test_a_gpu_is_wanted_by_the_options_that_name_it(tmp_path: Path) -> None:
     assert examine.gpu_wanted(config_of(tmp_path)) == []
     config = config_of(tmp_path, pretrain={"device": "cuda"}, finetune={"device": "auto"})

@@ -32,8 +32,9 @@ def with_options(**content: Any) -> Config:
         ({"results": "elsewhere"}, set()),
         (
             {"chunks": {"count": 7}},
-            {"labels_energy", "labels_activation", "pretrain", "finetune", "export", "deepemocluster"},
+            {"encoder", "labels_energy", "labels_activation", "pretrain", "finetune", "export", "deepemocluster"},
         ),
+        ({"encoders": {"wavlm": {"pool": "clip"}}}, {"encoder"}),
         ({"pretrain": {"task_sets": [["energy"]]}}, set()),
         ({"model": {"features": ["log_mel"]}}, {"pretrain", "finetune", "export"}),
         ({"export": {"networks": 2}}, {"export"}),

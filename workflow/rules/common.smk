@@ -117,6 +117,8 @@ if workflow.is_main_process:
         asked(shards.check_writable, CONFIG.results)
     if PYFEAT and WITH_VIDEO:
         asked(from_frames.check, CONFIG.action_units.pyfeat)
+    for name in PLAN.encoders if LISTS.isdisjoint(sys.argv) else ():
+        asked(PLAN.encoder_files, name)
     for name in CONFIG.corpora if LISTS.isdisjoint(sys.argv) else ():
         asked(corpora.check_before_run, name, CONFIG.corpora[name], files_of(name))
     # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.
@@ -153,6 +155,7 @@ wildcard_constraints:
     aggregator=one_of({variant.aggregator for variant in VARIANTS.values()}),
     variant=one_of(VARIANTS),
     setting=one_of(PLAN.setting_names()),
+    encoder=one_of(CONFIG.encoders),
     target=one_of({name for targets in PLAN.targets.values() for name in targets}),
 
 
@@ -287,7 +290,11 @@ def stage(name, words="", folder=False, **more):
         variant = VARIANTS.get(getattr(wildcards, "variant", None), CONFIG.variant)
         aggregator = getattr(wildcards, "aggregator", variant.aggregator)
         chosen = CONFIG.as_variant(variant._replace(aggregator=aggregator))
-        return signature(name, chosen, getattr(wildcards, "corpus", None))
+        encoder = getattr(wildcards, "encoder", None)
+        chosen = chosen.as_encoder(encoder) if encoder else chosen
+        return asked(
+            signature, name, chosen, getattr(wildcards, "corpus", None), encoder
+        )
 
     def arguments(wildcards, input, output):
         told = words(wildcards) if callable(words) else words
@@ -348,6 +355,13 @@ def memory(base_mb, per_mb, at_once=1):
     return of_job
 
 
+def encoder_memory(wildcards, input):
+    """Return a resource: the model, twice while it is opened; 30 s of hidden states per thread; the audio."""
+    model_mb = asked(PLAN.encoder_files, wildcards.encoder).megabytes
+    threads = CONFIG.encoders[wildcards.encoder].threads
+    return memory(1000 + 2 * model_mb + 500 * threads, 2.5)(wildcards, input)
+
+
 def baseline_memory(wildcards, input):
     """Return a resource: the vectors, and with a Gaussian kernel 16 bytes for each pair of clips at every speed."""
     needed_mb = memory(1000, 8)(wildcards, input)
@@ -378,6 +392,8 @@ if not workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
 # Not a param: another place of the same program redoes nothing.
 prefix += f"export ACTION_UNITS_PYTHON={shlex.quote(PYFEAT or 'python')}; "
+# Nothing of a pre-trained encoder is downloaded in a job.
+prefix += "export HF_HUB_OFFLINE=1; "
 prefix += f"export {RESULTS}={shlex.quote(CONFIG.results)}; "
 prefix += f"export {PLACES}={shlex.quote(json.dumps(places(CONFIG)))}; "
 shell.prefix("{prefix}")

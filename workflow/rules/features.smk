@@ -46,6 +46,22 @@ rule log_mel:
         COMMAND
 
 
+rule encoder:
+    input:
+        audio=path("split.audio"),
+    output:
+        output=path("encoder"),
+    threads: lambda wildcards: CONFIG.encoders[wildcards.encoder].threads
+    resources:
+        mem_mb=encoder_memory,
+        runtime=1440,
+        gpu=lambda wildcards: gpus(CONFIG.encoders[wildcards.encoder].device),
+    params:
+        **stage("encoder", "{encoder}"),
+    shell:
+        COMMAND
+
+
 rule phones:
     input:
         of_corpus(PLAN.phone_tables),

@@ -17,13 +17,27 @@ from avpretext.predict import MIN_SPEECH
 
 @app.command(rich_help_panel=STAGE)
 def models(
+    encoder: Annotated[
+        str | None, typer.Argument(help="Pre-trained encoder of the configuration, or wavlm, ...")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where its files are, or go; the hub's cache if left out.")
+    ] = None,
+    convert: Annotated[bool, typer.Option("--convert", help="Turn its pickled weights into safetensors.")] = False,
     output: Annotated[Path | None, typer.Option(help="Where the file face_landmarker.task goes.")] = None,
     pyfeat: Annotated[bool, typer.Option("--pyfeat", help="Fetch the weights of py-feat instead.")] = False,
     threads: Threads = 1,
     config: ConfigFile = CONFIG,
     options: Annotated[str, typer.Option(help="The stage's options as JSON, in place of --config.")] = "",
 ) -> None:
-    """Fetch the face model, or the weights of py-feat, and check them."""
+    """Fetch the face model, the weights of py-feat, or a pre-trained encoder, and check them."""
+    if encoder is not None:
+        from avpretext.sound import encoder_fetch
+
+        limit_pools(threads)
+        known = load(config).encoders if config.is_file() else {}
+        print(encoder_fetch.run(encoder, known.get(encoder), folder, convert))
+        return
     settings = config_of(config, options)
     if pyfeat:
         from avpretext.action_units import pyfeat_weights
@@ -127,6 +141,9 @@ def predict(
         Literal["table", "json", "csv"] | None, typer.Option(help="Default: by the name of --output, else table.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write, whole or not at all.")] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Folder of the pre-trained encoder that the model hears, if it does.")
+    ] = None,
     threads: Threads = CORES,
 ) -> None:
     """Tell the emotion of clips, or along the time of recordings, by an exported model.
@@ -136,7 +153,7 @@ def predict(
     limit_pools(1)
     from avpretext.predict.run import run
 
-    raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads) else 0)
+    raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads, encoder) else 0)
 
 
 @app.command("fit-emotions", rich_help_panel=TOOL)

@@ -18,6 +18,7 @@ from avpretext.flow.paths import Layout
 from avpretext.media import ffmpeg
 from avpretext.options.pyfeat import PyFeatOptions
 from avpretext.run.plan import Plan
+from avpretext.sound import encoder_files
 
 REACHABLE_S = 1.5
 """So long a connection to where the face model is fetched from may take."""
@@ -45,6 +46,7 @@ def examine(config_file: Path) -> list[Check]:
         planned,
         *(corpus(name, options) for name, options in config.corpora.items()),
         face_model(config),
+        *(encoder(name, config) for name in config.encoders),
         hardware.disk(Path(config.results)),
         hardware.power(hardware.cores(), hardware.memory_gb()),
         hardware.gpu(gpu_wanted(config)),
@@ -128,6 +130,16 @@ def _reachable(host: str) -> bool:
     return True
 
 
+def encoder(name: str, config: Config) -> Check:
+    """Look for the weights of a pre-trained encoder; `avpretext models` opens them."""
+    needed = name in Plan(config).encoders
+    try:
+        files = encoder_files.find(name, config.encoders[name])
+    except UserError as error:
+        return Check(f"encoder {name}", "missing", str(error), f"avpretext models {name}", needed)
+    return Check(f"encoder {name}", "ok", f"{files.folder}: {files.kind}, {files.megabytes:.0f} MB", needed=needed)
+
+
 def pyfeat(options: PyFeatOptions, needed: bool) -> Check:
     """Look for py-feat's environment and weights."""
     from avpretext.action_units import from_frames  # a missing package is found by `hardware.packages`, not here
@@ -152,6 +164,8 @@ def gpu_wanted(config: Config) -> list[str]:
     """Return the options that ask for a GPU and nothing else."""
     asked: dict[str, str] = {"pretrain.device": config.pretrain.device, "finetune.device": config.finetune.device}
     asked |= {"deepemocluster.device": config.deepemocluster.device} if config.deepemocluster.variants else {}
+    for name, options in config.encoders.items():
+        asked[f"encoders.{name}.device"] = options.device
     by_pyfeat = config.action_units.backend == "pyfeat"
     asked |= {"action_units.pyfeat.device": config.action_units.pyfeat.device} if by_pyfeat else {}
     return [option for option, device in asked.items() if device == "cuda"]

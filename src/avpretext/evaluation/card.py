@@ -93,6 +93,14 @@ def licence_of(options: CorpusOptions) -> str:
     return f"{published.name}: {published.licence}"
 
 
+def heaviest_layers(description: Description, count: int = 3) -> str:
+    """Return the layers of a pre-trained encoder with the largest weights, such as `9 (.21), 8 (.15), 10 (.12)`."""
+    if (by := description.encoder) is None:
+        return ""
+    sorted_layers = sorted(zip(by.layers, by.weights, strict=False), key=lambda pair: -pair[1])
+    return ", ".join(f"{layer} ({formats.decimal(weight, 2)})" for layer, weight in sorted_layers[:count])
+
+
 def as_markdown(said: dict[str, Any], description: Description) -> str:
     """Return the card as a page."""
     template = Environment(
@@ -108,7 +116,10 @@ def as_markdown(said: dict[str, Any], description: Description) -> str:
         note=SCORINGS[description.kind].note,
         number=lambda value: formats.decimal(value, 3),
         start="random weights" if start == SCRATCH else f"{pretrained}: {start.replace('-', ' + ')}",
+        heaviest=heaviest_layers(description),
         heard=" and ".join(description.model.features),
+        encoder_flag=f" --encoder {said_of.name.upper()}" if (said_of := description.encoder) else "",
+        encoder_argument=f', encoder="{said_of.name.upper()}"' if said_of else "",
         speakers_flag=" --speakers folder" if by_speaker else "",
         speakers_argument=', speaker="me"' if by_speaker else "",
     )

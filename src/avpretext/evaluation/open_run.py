@@ -114,9 +114,9 @@ class OpenRun:
         self, corpus: str, artefact: str, clip_id: str, columns: Sequence[str] | None = None
     ) -> pl.DataFrame | None:
         """Return the rows of one clip; its shard by the hash of its name is looked through first."""
-        shard = shard_of(clip_id, self.config.corpora[corpus].shards)
-        likely = self.layout.path(artefact, corpus=corpus, shard=shard)
-        return clip_rows(sorted(self.files(corpus, artefact), key=lambda path: path != likely), clip_id, columns)
+        likely = f"{shard_of(clip_id, self.config.corpora[corpus].shards):04d}.parquet"
+        files = sorted(self.files(corpus, artefact), key=lambda path: not path.endswith(likely))
+        return clip_rows(files, clip_id, columns)
 
     def made_by(self, corpus: str, artefact: str) -> dict[str, Any]:
         """Return the provenance of an artefact's first file; empty where there is none."""

@@ -9,7 +9,7 @@ from avpretext.evaluation.formats import Document, Section, Table, decimal, prob
 from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
 from avpretext.evaluation.results import main_rows
-from avpretext.systems import DEEPEMOCLUSTER, MACHINES, SCRATCH, TOGETHER, Machine
+from avpretext.systems import DEEPEMOCLUSTER, SCRATCH, TOGETHER, Machine, machine_of
 
 SIGNIFICANT = 0.05
 """A corrected p below this is called significant."""
@@ -57,17 +57,17 @@ def start_name(initialisation: str, config: Config) -> str:
     if initialisation in DEEPEMOCLUSTER.values():
         trained = initialisation == DEEPEMOCLUSTER["head_trained"]
         return f"DeepEmoCluster, head {'trained' if trained else 'as published'}"
-    if initialisation in MACHINES:
-        return _machine_name(MACHINES[initialisation], config)
+    if machine := machine_of(initialisation):
+        return _machine_name(machine, config)
     return initialisation.replace("-", " + ")
 
 
 def _ensemble_name(members: Sequence[str], config: Config) -> str:
     """Return an ensemble as people read it; more than two machines are counted, main.csv names each."""
-    machines = [MACHINES[member] for member in members if member in MACHINES]
+    machines = [machine for member in members if (machine := machine_of(member))]
     if len(machines) <= 2:
         return f"together: {'; '.join(start_name(member, config) for member in members)}"
-    others = [start_name(member, config) for member in members if member not in MACHINES]
+    others = [start_name(member, config) for member in members if machine_of(member) is None]
     alike = all(machine.normalise == "speaker" for machine in machines)
     named = f"{len(machines)} SVMs{', speaker-normalised' if alike else ''}"
     return f"together: {'; '.join([*others, named])}"
@@ -75,7 +75,8 @@ def _ensemble_name(members: Sequence[str], config: Config) -> str:
 
 def _machine_name(machine: Machine, config: Config) -> str:
     functionals = f"{FEATURE_SETS[config.functionals.feature_set]} functionals"
-    vectors = functionals if machine.vectors == "functionals" else "frame statistics"
+    named = {"functionals": functionals, "statistics": "frame statistics"}
+    vectors = named.get(machine.vectors, f"{machine.vectors} means")
     kernel = "linear" if machine.kernel == "linear" else "RBF"
     return f"{vectors} + {kernel} SVM{', speaker-normalised' if machine.normalise == 'speaker' else ''}"
 
@@ -106,7 +107,7 @@ def coverage(rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
 
     Of each system there are its name and its row, with `initialisation`, `speakers`, `seeds`, `pretrainings`.
     """
-    drawn = [(name, row) for name, row in rows if row["initialisation"] not in MACHINES]
+    drawn = [(name, row) for name, row in rows if machine_of(row["initialisation"]) is None]
     single = [name for name, row in drawn if row["seeds"] == 1]
     shared = [name for name, row in drawn if row["pretrainings"] == 1 and row["seeds"] > 1]
     several = max((row["pretrainings"] or 0 for _, row in drawn), default=0)

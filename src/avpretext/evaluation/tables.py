@@ -13,6 +13,7 @@ from avpretext.evaluation import (
     formats,
     label_counts,
     label_warnings,
+    layer_weights,
     printed,
     results,
     summaries,
@@ -39,6 +40,7 @@ COLUMNS = {
     ],
     "seeds": [*NAMED, "initialisation", "pretraining", "seed", "measure", "value", "difference"],
     "co_occurrence": results.CO_OCCURRENCE_COLUMNS,
+    "layer_weights": [*NAMED, *layer_weights.COLUMNS],
     "folds": [*NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names", "lacks_classes"],
     "label_balance": ["corpus", "task", "target", "label", "count", "share"],
     "label_speakers": ["corpus", "speaker", "task", "target", "label", "count", "share"],
@@ -99,6 +101,8 @@ def run(config: Config, output: Path) -> None:
         rows["compared_action_units"] = compare_aus.rows_of(run)
     if config.finetune.loss == "penalty":
         rows["co_occurrence"] = _of_all(results.co_occurrence_rows, run)
+    if layer_weights.mixes(config):
+        rows["layer_weights"] = _of_all(layer_weights.layer_rows, run)
     if config.with_truth():
         rows["truth"] = truth.truth_rows(run)
         rows["truth_action_units"] = truth.action_unit_rows(run)

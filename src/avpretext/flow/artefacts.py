@@ -168,6 +168,18 @@ _ROWS = (
         ("log_mel",),
     ),
     Stage(
+        "encoder", "avpretext.sound.encoder", 1,
+        "Compute hidden states of a pre-trained speech encoder: means per chunk or clip and layer, or rows.",
+        {"": Artefact(
+            "{corpus}/encoder/{encoder}/{shard}.parquet", "chunk of a clip, a clip, or 20 ms, by `encoders.*.pool`",
+            "clip_id frame time_s values",
+            {"frame": Column(I, "number of the chunk, or of the row, from 0"),
+             "time_s": Column(D, "its middle, from the start of the clip", "s"),
+             "values": Column("halffloat[]", "hidden states of each layer in turn, in the type `encoders.*.dtype`; the"
+                              " provenance has the numbers of the layers and the length of one")})},
+        ("encoders.{encoder}", "chunks"),
+    ),
+    Stage(
         "phones", "avpretext.orofacial.phones", 1, "Find when each phone is spoken, and which viseme it is.",
         {"": Artefact(
             "{corpus}/phones/{shard}.parquet", "phone of a clip; they follow each other without gaps",

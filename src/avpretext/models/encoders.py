@@ -202,12 +202,64 @@ class LstmEncoder(nn.Module):
         return normed
 
 
+class LayersEncoder(nn.Module):
+    """A weighted mean of the layers of a pre-trained encoder, weights learnt; then linear layers with ReLU.
+
+    The weights are the softmax of one number per layer, the same for all chunks, as in SUPERB (Yang et al., "SUPERB:
+    Speech processing universal performance benchmark", Interspeech 2021). Since mean and weighted sum commute, it takes
+    the means of each layer over a chunk.
+
+    Parameters
+    ----------
+    features
+        Size of the pre-trained encoder's hidden states.
+    options
+        `width`, `dropout`, and the number of linear layers, `layers`.
+    mixed
+        Number of the pre-trained encoder's layers.
+    """
+
+    def __init__(self, features: int, options: ModelOptions, mixed: int = 1) -> None:
+        super().__init__()
+        self.width = options.width
+        if mixed > 1:
+            self.scores = nn.Parameter(torch.zeros(mixed))
+        sizes = [features, *[options.width] * options.layers]
+        self.blocks = nn.Sequential(
+            *(
+                nn.Sequential(projection(inputs, outputs), nn.ReLU(), nn.Dropout(options.dropout))
+                for inputs, outputs in pairwise(sizes)
+            )
+        )
+
+    @property
+    def weights(self) -> Tensor | None:
+        """The weight of each layer, (L,), whose sum is 1; None of a single layer."""
+        return self.scores.softmax(0) if hasattr(self, "scores") else None
+
+    def mix(self, layers: Tensor) -> Tensor:
+        """Return the weighted mean over the layers, (..., 1, F), of (..., L, F)."""
+        weights = self.weights
+        return layers if weights is None else weights.unsqueeze(0) @ layers.float()
+
+    def forward(self, steps: Tensor, mask: Tensor) -> Tensor:
+        """Encode (N, L, F), or layers that are mixed already, (N, 1, F), as (N, D); a single layer may have steps."""
+        if steps.shape[1] > 1 and self.weights is not None:
+            vectors = self.mix(steps).squeeze(1)
+        else:
+            heard = mask.unsqueeze(-1)
+            vectors = (steps.float() * heard).sum(1) / heard.sum(1).clamp(min=1)
+        encoded: Tensor = self.blocks(vectors)
+        return encoded
+
+
 ENCODERS: dict[str, type[nn.Module]] = {
     "conv": ConvEncoder,
     "conv_gru": ConvGruEncoder,
     "blstm": BlstmEncoder,
     "lstm": LstmEncoder,
     "transformer": TransformerEncoder,
+    "layers": LayersEncoder,
 }
 """Name in the config: class, made of (number of features, ModelOptions).
 

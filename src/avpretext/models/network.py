@@ -9,7 +9,7 @@ from avpretext.config import ModelOptions
 from avpretext.errors import UserError
 from avpretext.flow.tasks import CHUNK_TASKS, CLUSTERS
 from avpretext.models.aggregators import AGGREGATORS
-from avpretext.models.encoders import ENCODERS
+from avpretext.models.encoders import ENCODERS, LayersEncoder
 from avpretext.own_code import resolve
 
 TOP_DEVIATION = 0.01
@@ -112,17 +112,25 @@ class SpeechNetwork(nn.Module):
     tasks
         Name of each task and its number of classes. `energy` and `activation` are asked of every chunk (one logit,
         their number is not read), and so is `clusters`; every other task is asked of the clip.
+    layers
+        Number of the layers of a pre-trained encoder that the steps are; read with encoder `layers` alone.
     origin
         Where the options are from, if from elsewhere: then the user's own encoder or aggregator is taken from installed
         packages alone, not from the current folder.
     """
 
     def __init__(
-        self, features: int, options: ModelOptions, tasks: Mapping[str, int], origin: str | None = None
+        self,
+        features: int,
+        options: ModelOptions,
+        tasks: Mapping[str, int],
+        layers: int = 1,
+        origin: str | None = None,
     ) -> None:
         super().__init__()
         section, here = f"{origin}: model" if origin else "model", origin is None
-        self.encoder = module_of(options.encoder, ENCODERS, f"{section}.encoder", here)(features, options)
+        kind = module_of(options.encoder, ENCODERS, f"{section}.encoder", here)
+        self.encoder = kind(features, options, *([layers] if kind is LayersEncoder else []))
         self.aggregator = module_of(options.aggregator, AGGREGATORS, f"{section}.aggregator", here)(options.width)
         self.heads = nn.ModuleDict({name: _head(name, classes, options) for name, classes in tasks.items()})
 
@@ -142,20 +150,37 @@ class SpeechNetwork(nn.Module):
             logits[name] = head(clip)
         return logits
 
+    def mixed(self, steps: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Return steps and mask with the layers of a pre-trained encoder mixed, where the steps are layers.
+
+        What is linear and the same for all layers, such as noise and mixup, costs little on what is mixed.
+        """
+        if not isinstance(self.encoder, LayersEncoder) or self.encoder.weights is None:
+            return steps, mask
+        return self.encoder.mix(steps), mask[..., :1]
+
+    @property
+    def layer_weights(self) -> list[float]:
+        """The weight of each layer of a pre-trained encoder; none where the network takes no several layers."""
+        found = self.encoder.weights if isinstance(self.encoder, LayersEncoder) else None
+        return [] if found is None else found.tolist()
+
     def chunk_vectors(self, steps: Tensor, mask: Tensor) -> Tensor:
         """Return the vectors of the chunks, (B, K, D), for steps (B, K, m, F) and mask (B, K, m)."""
         vectors: Tensor = self.encoder(steps.flatten(0, 1), mask.flatten(0, 1)).unflatten(0, steps.shape[:2])
         return vectors
 
 
-def make_network(features: int, options: ModelOptions, tasks: Mapping[str, int], seed: int) -> SpeechNetwork:
-    """Return a network whose weights depend on nothing but its shape and the seed.
+def make_network(
+    features: int, options: ModelOptions, tasks: Mapping[str, int], seed: int, layers: int = 1
+) -> SpeechNetwork:
+    """Return a network whose weights depend on nothing but its shape and the seed; see `SpeechNetwork`.
 
     Encoder, aggregator and each head draw from generators of their own, so a head is the same whatever body it sits on.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = SpeechNetwork(features, options, {})
+        network = SpeechNetwork(features, options, {}, layers)
         for name, classes in tasks.items():
             torch.manual_seed(seed + 1 + sum(name.encode()))
             network.heads[name] = _head(name, classes, options)

@@ -32,7 +32,7 @@ class NameOrOwn:
         return {"anyOf": [{"enum": list(self.names), "type": "string"}, {"pattern": PATTERN, "type": "string"}]}
 
 
-Encoder = Annotated[str, NameOrOwn("blstm", "conv_gru", "conv", "lstm", "transformer")]
+Encoder = Annotated[str, NameOrOwn("blstm", "conv_gru", "conv", "lstm", "transformer", "layers")]
 Aggregator = Annotated[str, NameOrOwn("mean", "gated", "rnn_attention", "self_attention", "self_attention_published")]
 Loss = Literal["base", "penalty"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -78,6 +78,8 @@ def settled(options: BaseModel) -> dict[str, Any]:
         value = getattr(options, name)
         if isinstance(value, BaseModel):
             plain[name] = settled(value)
+        elif named := _groups(value):
+            plain[name] = {key: settled(group) for key, group in named.items()}
         elif _is_place(field):
             plain[name] = field.default
     return plain
@@ -90,6 +92,8 @@ def places(options: BaseModel) -> dict[str, Any]:
         value = getattr(options, name)
         if isinstance(value, BaseModel):
             found[name] = places(value)
+        elif named := _groups(value):
+            found[name] = {key: said for key, group in named.items() if (said := places(group))}
         elif _is_place(field) and name != "threads":
             found[name] = value
     return {name: value for name, value in found.items() if value != {}}
@@ -107,6 +111,13 @@ def locations(options: BaseModel) -> dict[str, Location]:
             if isinstance(mark, Location):
                 found |= dict.fromkeys(_names(value, mark.nested), mark)
     return found
+
+
+def _groups(value: Any) -> dict[str, BaseModel]:
+    """Return the groups of options that a dictionary holds by name; nothing of any other value."""
+    if not isinstance(value, dict):
+        return {}
+    return {name: entry for name, entry in value.items() if isinstance(entry, BaseModel)}
 
 
 def _names(value: Any, nested: bool) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from avpretext.options.base import Aggregator, Count, Encoder, Location, Loss, Options, Place, Positive
-from avpretext.systems import BEST, Kernel, Machine, Normalisation, Vectors
+from avpretext.systems import BEST, Kernel, Machine, Normalisation
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
 
@@ -28,7 +28,7 @@ class ModelOptions(Options):
 
     features: list[str] = Field(
         ["speech"],
-        description="per-frame input features: speech, log_mel, or names from `features` of the corpora",
+        description="input features: speech, log_mel, names from `features` of the corpora; or one of `encoders`",
         min_length=1,
     )
     channels: list[str] = Field(["*"], description="input columns; * matches anything")
@@ -39,7 +39,8 @@ class ModelOptions(Options):
     )
     encoder: Encoder = Field(
         "blstm",
-        description="encoder of the steps of a chunk; lstm: the published one; my_package.module:NAME: your own class",
+        description="encoder of the steps of a chunk; lstm: the published one; my_package.module:NAME: your own class;"
+        " layers: the default, and the only one, for features of `encoders` that are pooled",
     )
     aggregator: Aggregator = Field(
         "mean", description="from chunk vectors to a clip vector; or your own class, as in encoder"
@@ -264,8 +265,10 @@ class StatisticsOptions(Options):
 class BaselineOptions(Options):
     """Support vector machines on one vector per clip; one for each combination of options."""
 
-    vectors: list[Vectors] = Field(
-        ["functionals"], description="vectors of the stages functionals, statistics", min_length=1
+    vectors: list[str] = Field(
+        ["functionals"],
+        description="vectors of the stages functionals, statistics, or names in `encoders`",
+        min_length=1,
     )
     kernels: list[Kernel] = Field(
         ["linear"],

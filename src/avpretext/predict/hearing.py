@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avpretext.chunks import FRAME_S, SAMPLE_RATE_HZ
+from avpretext.chunks import FRAME_S, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from avpretext.config import MediaOptions
+from avpretext.errors import UserError
 from avpretext.media import ffmpeg
 from avpretext.media.sound import listen
 from avpretext.media.trim import speech_span
@@ -20,9 +21,11 @@ from avpretext.pool import ordered_map
 from avpretext.predict.speech_share import spoken
 from avpretext.predict.windows import AlongTime, WindowBatch, batches
 from avpretext.refusal import Refusal
-from avpretext.sound.live import LiveFeatures, Part, Samples, parts
+from avpretext.sound import encoder_live
+from avpretext.sound.encoder_live import LiveEncoder
+from avpretext.sound.live import SCALE, LiveFeatures, Part, Samples, parts
 from avpretext.training.data import chunk_grid, moments_of
-from avpretext.training.model_folder import Description
+from avpretext.training.model_folder import ENCODER, Description
 
 LONGEST_S = 86_400.0
 """A recording that is heard along time may last a day: a few kilobytes can declare any length."""
@@ -57,7 +60,8 @@ class Hearing:
         self._options = MediaOptions(**description.media.model_dump())
         self._along = self._options.model_copy(update={"max_duration_s": LONGEST_S})
         self._program = ffmpeg.program(self._options.ffmpeg)
-        self._features = LiveFeatures(description.speech, description.log_mel, description.channels)
+        per_frame = [] if description.encoder else description.channels
+        self._features = LiveFeatures(description.speech, description.log_mel, per_frame)
 
     def close(self) -> None:
         """Remove temporary files."""
@@ -83,10 +87,12 @@ class Hearing:
         if len(frames) < self.shortest_frames:
             needed_s = self.shortest_frames * FRAME_S
             return Refusal("too_short", f"{len(frames) * FRAME_S:.2f} s; chunks.method: published needs {needed_s:g} s")
-        _count(frames, moments)
+        self._count(frames, moments)
         whole = np.array([0]), np.array([len(frames)])
         begin_s, end_s = start / SAMPLE_RATE_HZ, (start + len(samples)) / SAMPLE_RATE_HZ
-        return Heard(self._chunks(frames, *whole), np.array([begin_s]), np.array([end_s]), _speech(frames, *whole))
+        chunks = self._chunks_of_clip(samples, frames)
+        self._count_chunks(chunks, moments)
+        return Heard(chunks, np.array([begin_s]), np.array([end_s]), _speech(frames, *whole))
 
     def _frames(self, part: Part) -> Floats:
         """Return features of the frames of a part, and in a last column whether somebody speaks: (T, F + 1)."""
@@ -110,26 +116,101 @@ class Hearing:
 
         def features() -> Iterator[Floats]:
             for frames in ordered_map(self._frames, parts(sound()), threads):
-                _count(frames, moments)
+                self._count(frames, moments)
                 yield frames
 
         least = max(self.shortest_frames, round(self._options.min_duration_s / FRAME_S))
         for batch in batches(features(), along, least):
-            yield from self._windows(batch)
+            for heard in self._windows(batch, threads):
+                self._count_chunks(heard.chunks, moments)
+                yield heard
         if ended[0] is not None:
             yield ended[0]
 
-    def _windows(self, batch: WindowBatch) -> Iterator[Heard]:
+    def _windows(self, batch: WindowBatch, threads: int) -> Iterator[Heard]:
         for place in range(0, len(batch.first), BATCH):
             some = slice(place, place + BATCH)
             within = batch.first[some], batch.lengths[some]
-            chunks, speech = self._chunks(batch.frames, *within), _speech(batch.frames, *within)
+            chunks, speech = self._chunks(batch.frames, *within, threads), _speech(batch.frames, *within)
             ends = batch.start[some] + batch.lengths[some]
             yield Heard(chunks, _seconds(batch.start[some]), _seconds(ends), speech)
 
-    def _chunks(self, frames: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64]) -> Chunks:
+    def _chunks(self, frames: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64], threads: int = 1) -> Chunks:
+        """Return the chunks of windows of frames (T, F + 1)."""
         features = torch.from_numpy(frames)[:, :-1]
         return gather_chunks(features, torch.from_numpy(first), torch.from_numpy(lengths), self.grid)
+
+    def _chunks_of_clip(self, samples: Samples, frames: Floats) -> Chunks:
+        """Return the chunks of a clip, (1, K, m, F)."""
+        return self._chunks(frames, np.array([0]), np.array([len(frames)]))
+
+    def _count(self, frames: Floats, moments: Moments | None) -> None:
+        """Add the features of frames to the moments, where they are asked for."""
+        if moments is not None:
+            moments += moments_of(frames[:, :-1], np.array([0]))
+
+    def _count_chunks(self, chunks: Chunks, moments: Moments | None) -> None:
+        """Add the features of chunks to the moments, of models whose moments are not those of frames."""
+
+
+class EncoderHearing(Hearing):
+    """Hears files by a pre-trained encoder: frames are the samples themselves, encoded window by window."""
+
+    def __init__(self, description: Description, encoder: LiveEncoder) -> None:
+        super().__init__(description)
+        self.channels = len(description.channels) * description.layers
+        self._encoder = encoder
+
+    def _frames(self, part: Part) -> Floats:
+        """Return the samples of each frame of a part, and whether somebody speaks: (T, 161)."""
+        stretch = part.samples[part.first * SAMPLES_PER_FRAME : part.stop * SAMPLES_PER_FRAME]
+        whole = np.pad(stretch, (0, (part.stop - part.first) * SAMPLES_PER_FRAME - len(stretch)))
+        samples = whole.reshape(-1, SAMPLES_PER_FRAME).astype(np.float32) * SCALE
+        return np.concatenate([samples, spoken(part)[:, None]], axis=1)
+
+    def _chunks(self, frames: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64], threads: int = 1) -> Chunks:
+        windows = [frames[start : start + length, :-1].ravel() for start, length in zip(first, lengths, strict=True)]
+        vectors = torch.from_numpy(np.stack(list(ordered_map(self._encoder.vectors, windows, threads))))
+        return Chunks(vectors, torch.ones(vectors.shape[:3], dtype=torch.bool))
+
+    def _chunks_of_clip(self, samples: Samples, frames: Floats) -> Chunks:
+        vectors = torch.from_numpy(self._encoder.vectors(samples.astype(np.float32) * SCALE)[None])
+        return Chunks(vectors, torch.ones(vectors.shape[:3], dtype=torch.bool))
+
+    def _count(self, frames: Floats, moments: Moments | None) -> None:
+        """Frames are samples here: their chunks are counted."""
+
+    def _count_chunks(self, chunks: Chunks, moments: Moments | None) -> None:
+        if moments is not None:
+            moments += moments_of(chunks.steps.flatten(2).flatten(0, 1).numpy(), np.array([0]))
+
+
+def open_hearing(description: Description, folder: Path, encoder: Path | None) -> Hearing:
+    """Return what hears files for a model.
+
+    Parameters
+    ----------
+    description
+        Of the model.
+    folder
+        Of the model; the pre-trained encoder that it hears may lie in `encoder` below it.
+    encoder
+        Folder of the pre-trained encoder, if that is said.
+
+    Raises
+    ------
+    UserError
+        The encoder is nowhere, or another one.
+    """
+    if (by := description.encoder) is None:
+        if encoder is not None:
+            raise UserError(
+                f"--encoder {encoder}: {folder} hears {' and '.join(description.model.features)}, no encoder"
+            )
+        return Hearing(description)
+    files = encoder_live.find(by.name, by.kind, by.hub, folder / ENCODER, encoder)
+    options = by.options.model_copy(update={"layers": by.layers})
+    return EncoderHearing(description, LiveEncoder(files, options, description.chunks, by.digests))
 
 
 def _collected(sound: Generator[Samples, None, Refusal | None]) -> Samples | Refusal:
@@ -153,12 +234,6 @@ def _speech(frames: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64]
     total = np.concatenate([[0.0], np.cumsum(frames[:, -1], dtype=np.float64)])
     shares: Floats = ((total[first + lengths] - total[first]) / np.maximum(lengths, 1)).astype(np.float32)
     return shares
-
-
-def _count(frames: Floats, moments: Moments | None) -> None:
-    """Add the features of frames to the moments, where they are asked for."""
-    if moments is not None:
-        moments += moments_of(frames[:, :-1], np.array([0]))
 
 
 class Spool:

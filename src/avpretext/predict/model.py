@@ -16,7 +16,7 @@ from avpretext.chunks import FRAME_S
 from avpretext.errors import RefusedFile, UserError
 from avpretext.pool import ordered_map
 from avpretext.predict import MIN_SPEECH
-from avpretext.predict.hearing import Heard, Hearing, Moments, Source, Spool
+from avpretext.predict.hearing import Heard, Moments, Source, Spool, open_hearing
 from avpretext.predict.inputs import write_sound
 from avpretext.predict.result import Prediction, Refused
 from avpretext.predict.windows import AlongTime
@@ -41,12 +41,12 @@ class Model:
         All that `model.json` says of it.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], encoder: str | os.PathLike[str] | None = None) -> None:
         self.folder = Path(folder)
         trained = model_folder.read(self.folder)
         self.description: Description = trained.description
         self._networks, self._scale, self._normalisation = trained.networks, trained.scale, trained.normalisation
-        self._hearing = Hearing(self.description)
+        self._hearing = open_hearing(self.description, self.folder, None if encoder is None else Path(encoder))
         weakref.finalize(self, self._hearing.close)
 
     @property

@@ -27,6 +27,7 @@ def run(
     format: Format | None,
     output: Path | None,
     threads: int,
+    encoder: Path | None = None,
 ) -> int:
     """Write what a model says of files; return how many it can say nothing of.
 
@@ -48,12 +49,14 @@ def run(
         The file to write, which appears whole or not at all; None: standard output.
     threads
         Files, or along time minutes of a file, that are worked on at a time.
+    encoder
+        Folder of the pre-trained encoder that the model hears, see `avpretext.load`.
     """
     along = None if along_time is None else AlongTime.parse(along_time)
     files = expand(arguments)
     if not files:
         raise UserError("predict: no file is named; give files, folders or patterns")
-    model = Model(folder)
+    model = Model(folder, encoder)
     who = speakers_of(files, speakers) if speakers is not None and model.by_speaker else None
     said = model.predict_many(files, along_time=along, speakers=who, min_speech=min_speech, threads=threads)
     if output is not None or not sys.stdout.isatty():  # else the rows themselves show how far it is

@@ -16,7 +16,7 @@ from avpretext.flow.artefacts import STAGES
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
 from avpretext.flow.tasks import TASKS
-from avpretext.report import figures
+from avpretext.report import figures, layer_chart
 from avpretext.systems import SCRATCH
 
 WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
@@ -59,6 +59,7 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
         "tests": [_test(row, config) for row in tests],
         "co_occurrence": figures.heat_maps(counted, f"{name}-together"),
         "curves": _finetune_curves(name, one, run),
+        "layers": layer_chart.chart_of(run, one, f"{name}-layers"),
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from avpretext.action_units import backends
-from avpretext.config import Config, CorpusOptions, Variant
+from avpretext.config import LAYERS, Config, CorpusOptions, Variant
 from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target_name, targets_of
 from avpretext.corpora.settings import Setting
 from avpretext.corpora.transcripts import transcript_files
@@ -18,6 +18,8 @@ from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.paths import Layout, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
 from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings, check_silent
+from avpretext.sound import encoder_files
+from avpretext.sound.encoder_files import EncoderFiles
 from avpretext.systems import BEST, SCRATCH, ensembles_of
 
 TABLES = (
@@ -109,7 +111,8 @@ class Plan:
         for copy in dict.fromkeys(name for name, _ in self._features() if "@" in name):
             yield Made("speed", copy, self.shards(copy, "split.audio"))
         for corpus, artefact in self._features():
-            yield Made(artefact, corpus, self.shards(corpus, artefact))
+            made = ("encoder", f"{corpus}/{artefact}") if artefact in self.config.encoders else (artefact, corpus)
+            yield Made(*made, self.shards(corpus, artefact))
 
     def of_corpus(self, corpus: str) -> list[str]:
         """Return the artefacts that are made of a corpus before anything is trained."""
@@ -191,6 +194,23 @@ class Plan:
             *(f"evaluate.{part}" for part in STAGES["evaluate"].writes),
         ]
 
+    @cached_property
+    def encoders(self) -> list[str]:
+        """The pre-trained encoders that anything is learnt from."""
+        heard = {name for _, name in self._features()}
+        moved = self.config.orofacial.features if self.config.orofacial_corpora() else ()
+        return [name for name in self.config.encoders if name in heard or name in moved]
+
+    def encoder_files(self, encoder: str) -> EncoderFiles:
+        """Return the files of a pre-trained encoder.
+
+        Raises
+        ------
+        UserError
+            They are not there, or are no speech model's.
+        """
+        return encoder_files.find(encoder, self.config.encoders[encoder])
+
     # What is made of a corpus.
 
     def clips(self, corpus: str) -> str:
@@ -223,7 +243,10 @@ class Plan:
         return [name for name, stage in STAGES.items() if stage.refuses and name not in absent]
 
     def shards(self, corpus: str, artefact: str) -> list[str]:
-        """Return all shards of an artefact of a corpus, or the one file that covers it."""
+        """Return all shards of an artefact, or of an encoder, of a corpus; or the one file that covers it."""
+        if artefact in self.config.encoders:
+            place = self.layout.shards("encoder", corpus, self._options_of(corpus).shards)
+            return [path.replace("{encoder}", artefact) for path in place]
         if "{shard}" not in ARTEFACTS[artefact].place:
             return [self.layout.path(artefact, corpus=corpus)]
         return self.layout.shards(artefact, corpus, self._options_of(corpus).shards)
@@ -455,7 +478,8 @@ class Plan:
         known = any(corpus.truth for corpus in self.config.corpora.values())
         compared = ("compared_action_units.csv",) if self.config.report.compare_action_units else ()
         penalty = ("co_occurrence.csv",) if self.config.finetune.loss == "penalty" else ()
-        return self.named_tables((*TABLES, *compared, *penalty, *(TRUTH_TABLES if known else ())))
+        layers = ("layer_weights.csv",) if self.config.model.encoder == LAYERS else ()
+        return self.named_tables((*TABLES, *compared, *penalty, *layers, *(TRUTH_TABLES if known else ())))
 
     def named_tables(self, names: Iterable[str]) -> list[str]:
         """Return the paths of tables."""

@@ -15,6 +15,7 @@ from avpretext.config import Config
 from avpretext.config_file import parse
 from avpretext.flow.artefacts import STAGES
 from avpretext.options.base import settled
+from avpretext.sound import encoder_files
 
 PLACES = "AVPRETEXT_PLACES"
 """Environment variable with the options that say where a stage runs, as JSON: devices, paths of programs.
@@ -22,11 +23,14 @@ PLACES = "AVPRETEXT_PLACES"
 Snakemake watches params and the text of commands, not the environment: another device redoes nothing.
 """
 
+WEIGHTS = "weights"
+"""Key of a signature with what changes when the files of a pre-trained encoder do."""
+
 WHOLE = ("*",)
 """The options of a stage that shows what others made: all."""
 
 
-def options_of(stage: str, config: Config, corpus: str | None = None) -> dict[str, Any]:
+def options_of(stage: str, config: Config, corpus: str | None = None, encoder: str | None = None) -> dict[str, Any]:
     """Return the part of the configuration that shapes a stage, as plain values under their dotted keys.
 
     >>> from avpretext.config_file import parse
@@ -36,7 +40,8 @@ def options_of(stage: str, config: Config, corpus: str | None = None) -> dict[st
     """
     if STAGES[stage].options == WHOLE:
         return settled(config)
-    keys = [key.format(corpus=corpus) for key in STAGES[stage].options]
+    named = "encoders" if encoder is None else f"encoders.{encoder}"
+    keys = [key.replace("encoders.{encoder}", named).format(corpus=corpus) for key in STAGES[stage].options]
     more = [key.format(corpus=corpus) for key in STAGES[stage].unless_default if corpus in config.corpora]
     keys += [key for key in more if not _is_default(config, key)]
     return {key: _plain(_at(config, key), STAGES[stage].but) for key in keys}
@@ -55,18 +60,22 @@ def _at(config: Config, key: str) -> Any:
 
 
 def _plain(value: Any, but: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(entry, but) for name, entry in value.items()}
     if not isinstance(value, BaseModel):
         return value
     return {name: entry for name, entry in settled(value).items() if name not in but}
 
 
-def signature(stage: str, config: Config, corpus: str | None = None) -> str:
+def signature(stage: str, config: Config, corpus: str | None = None, encoder: str | None = None) -> str:
     """Return version and options of a stage as one line of JSON: the value that Snakemake watches."""
     versions = [STAGES[name].version for name in (stage, *STAGES[stage].runs)]
     version = versions if len(versions) > 1 else versions[0]
     # All of a configuration keeps its order: tables and pages show corpora in it.
     in_order = STAGES[stage].options == WHOLE
-    signed = {"version": version, **options_of(stage, config, corpus)}
+    signed = {"version": version, **options_of(stage, config, corpus, encoder)}
+    if encoder is not None:
+        signed[WEIGHTS] = encoder_files.find(encoder, config.encoders[encoder]).fingerprint()
     return json.dumps(signed, sort_keys=not in_order, allow_nan=False)
 
 
@@ -74,6 +83,7 @@ def parse_signature(text: str) -> Config:
     """Return a configuration with the options of a signature and of `PLACES`; all others have their defaults."""
     values = json.loads(text)
     values.pop("version", None)
+    values.pop(WEIGHTS, None)
     if "results" in values:  # all of a configuration
         return parse(values, "--options")
     tree: dict[str, Any] = {}
@@ -83,7 +93,7 @@ def parse_signature(text: str) -> Config:
         for group in groups:
             place = place.setdefault(group, {})
         place[name] = value
-    _put(tree, json.loads(os.environ.get(PLACES, "{}")))
+    _put(tree, _of_stage(json.loads(os.environ.get(PLACES, "{}")), tree))
     corpora = tree.setdefault("corpora", {"none": {}})
     for corpus in list(corpora.values()):
         for other in corpus.get("protocol", {}).get("train", []):
@@ -92,6 +102,12 @@ def parse_signature(text: str) -> Config:
         corpus["use"] = []  # shapes no artefact
         corpus.setdefault("path", ".")  # of no matter to stages that are not given it
     return parse(tree, "--options")
+
+
+def _of_stage(values: dict[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Return places without those of encoders that the stage does not read, whose other options it is not told."""
+    named = {name: said for name, said in values.get("encoders", {}).items() if name in tree.get("encoders", {})}
+    return {**values, "encoders": named}
 
 
 def _put(tree: dict[str, Any], values: Mapping[str, Any]) -> None:

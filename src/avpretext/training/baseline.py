@@ -1,6 +1,7 @@
 """The baseline: support vector machines on one vector per clip, on the folds of fine-tuning."""
 
 import itertools
+import json
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +23,8 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import original_of
 from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
-from avpretext.systems import Kernel, Machine, Vectors
-from avpretext.training import finite
+from avpretext.systems import Kernel, Machine
+from avpretext.training import finite, pooled
 from avpretext.training.fold_parts import Fold
 from avpretext.training.objectives import dev_measures
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
@@ -78,7 +79,7 @@ class DescribedClips:
 
 
 def run(
-    vectors: Mapping[str, Mapping[Vectors, Sequence[Path]]],
+    vectors: Mapping[str, Mapping[str, Sequence[Path]]],
     targets: Mapping[str, Path],
     folds: Path,
     options: BaselineOptions,
@@ -99,8 +100,8 @@ def run(
     Parameters
     ----------
     vectors
-        {corpus: {stage: shards}} of each corpus that the folds name, and of its copies at other speeds, which are
-        learnt from wherever the clips themselves are; `functionals`.
+        {corpus: {stage or encoder: shards}} of each corpus that the folds name, and of its copies at other speeds,
+        which are learnt from wherever the clips themselves are.
     targets
         `targets` of each; of kind hard.
     folds
@@ -127,7 +128,7 @@ def run(
 
 
 def _runs(
-    vectors: Mapping[str, Mapping[Vectors, Sequence[Path]]], labelled: LabelledFolds, options: BaselineOptions
+    vectors: Mapping[str, Mapping[str, Sequence[Path]]], labelled: LabelledFolds, options: BaselineOptions
 ) -> Iterator[tuple[str, Run]]:
     known, table = labelled
     for stage, machines in itertools.groupby(options.machines(), key=lambda machine: machine.vectors):
@@ -255,7 +256,7 @@ def fit(
     return machine
 
 
-def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, stage: Vectors) -> DescribedClips:
+def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, stage: str) -> DescribedClips:
     """Read the vectors of the clips that the folds name, and of their copies at other speeds.
 
     `vectors` has the shards of a corpus, or `{corpus}@{speed}`; `stage` made them, for messages.
@@ -268,7 +269,7 @@ def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, s
     known, table = labelled
     wanted = table.by_key
     table.refuse_missing(vectors, stage)
-    sets = {tuple(shards.read_provenance(files[0])["names"]) for files in vectors.values()}
+    sets = {_kind_of(files[0]) for files in vectors.values()}
     if len(sets) > 1:
         raise UserError(f"{table.setting}: {stage} are of different feature sets; redo the stage {stage}")
     found = {
@@ -297,10 +298,24 @@ def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, s
     )
 
 
+def _kind_of(file: Path) -> str:
+    """Return what the vectors of a shard are: the names of their values, or the encoder that made them."""
+    said = shards.read_provenance(file)
+    return json.dumps([said.get(name) for name in ("names", *pooled.SHAPING)])
+
+
 def _vectors(files: Sequence[Path]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield clip_id and vector of each clip of a corpus; of a pre-trained encoder the mean over chunks and layers."""
     for file in files:
+        size = shards.read_provenance(file).get("size")
         for clip_id, rows in shards.iterate_clips(file, ["values"]):
-            yield clip_id, rows["values"].combine_chunks().flatten().to_numpy()
+            if size is None:
+                yield clip_id, rows["values"].combine_chunks().flatten().to_numpy()
+            else:
+                yield (
+                    clip_id,
+                    pooled.flat(rows["values"]).reshape(-1, size).mean(0, dtype=np.float64).astype(np.float32),
+                )
 
 
 def normalised(clips: DescribedClips, rows: Mapping[str, Rows], learnt: Rows, by: str) -> Floats:

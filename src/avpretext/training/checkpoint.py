@@ -18,6 +18,7 @@ from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
 from avpretext.shards import atomic_path
 from avpretext.training import finite
+from avpretext.training.data import EncodedBy
 from avpretext.training.loop import HistoryRow, TrainingState
 
 _METADATA_KEY = "avpretext"
@@ -143,8 +144,19 @@ class Body:
     heard_all: bool
 
 
-def read_body(path: Path, channels: Sequence[str], config: Config) -> Body:
+def read_body(path: Path, channels: Sequence[str], config: Config, by: EncodedBy | None = None) -> Body:
     """Return encoder and aggregator of a checkpoint's best epoch, checked against what the model is to be now.
+
+    Parameters
+    ----------
+    path
+        The checkpoint.
+    channels
+        Of the corpus.
+    config
+        Read: `model`, `chunks`.
+    by
+        What made pooled features.
 
     Raises
     ------
@@ -152,6 +164,7 @@ def read_body(path: Path, channels: Sequence[str], config: Config) -> Body:
         Its channels, model or chunks are others than these, or its weights are not those of such a model.
     """
     tensors, metadata = read(path)
+    _check_encoder(path, metadata.get("encoder"), by)
     different = ", ".join(sorted(set(channels) ^ set(metadata["channels"]))[:5])
     if list(channels) != metadata["channels"]:
         raise UserError(
@@ -168,9 +181,21 @@ def read_body(path: Path, channels: Sequence[str], config: Config) -> Body:
                 )
     weights = {name: value for name, value in below("best", tensors).items() if not name.startswith("heads.")}
     with torch.device("meta"):
-        network = SpeechNetwork(len(channels), config.model, {})
+        network = SpeechNetwork(len(channels), config.model, {}, 1 if by is None else len(by.layers))
     finite.load_all(network, weights, path, "pre-train again, or name another checkpoint")
     return Body(weights, heard_all=set(metadata["tasks"]) != set(metadata["hidden_from"]))
+
+
+def _check_encoder(path: Path, then: Mapping[str, Any] | None, now: EncodedBy | None) -> None:
+    """Raise where a checkpoint was pre-trained on pooled features of another encoder, or of none."""
+    if then is None or now is None:
+        other = (then is None) != (now is None)
+        what = "without pooled features of `encoders`" if then is None else f"on those of {then['name']}"
+    else:
+        other = any(then[part] != getattr(now, part) for part in ("layers", "digests", "options"))
+        what = f"on features of {then['name']} with other weights or options (layers {then['layers']})"
+    if other:
+        raise UserError(f"{path} was pre-trained {what}; pre-train again, or set model.features and encoders back")
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,16 +11,48 @@ from torch import Tensor
 
 from avpretext import shards
 from avpretext.chunks import frames_of
-from avpretext.config import ChunkOptions, ModelOptions
+from avpretext.config import LAYERS, ChunkOptions, ModelOptions
 from avpretext.errors import UserError
 from avpretext.models.chunking import ChunkGrid, gather_chunks
+from avpretext.training import pooled
 from avpretext.training.frames import FrameStore, matches, read_frames
 
 CLIP = 3.0
 """Normalised input is clipped to plus and minus this many deviations (Lin & Busso)."""
 
+BLOCK_CLIPS = 256
+"""Clips that are normalised at a time."""
+
 BLOCK_FRAMES = 100_000
 """Frames that are cut into chunks at a time: with 65 channels 26 MB."""
+
+
+@dataclass(frozen=True)
+class EncodedBy:
+    """The pre-trained encoder that made pooled features.
+
+    Attributes
+    ----------
+    name
+        In the configuration.
+    kind
+        Its `model_type`, such as `wavlm`.
+    hub
+        Its name on the hub; None: it came from a folder.
+    layers
+        Numbers of the layers, in the order of the steps.
+    digests
+        SHA-256 of its files.
+    options
+        `layers`, `pool`, `dtype`, `window_s`, ... as the shards have them.
+    """
+
+    name: str
+    kind: str
+    hub: str | None
+    layers: list[int]
+    digests: dict[str, str]
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,6 +69,9 @@ class SpeechChunks:
         (N, K, m, F) float32 in the units of the features, and (N, K, m); see :mod:`avpretext.models.chunking`.
     moments
         (3, N, F) float64: number, sum and sum of squares of each clip's frames that are not NaN.
+    encoder
+        Of pooled features what made them: the steps are its layers, (N, K, L, F), as they are stored, and `moments` has
+        the 10 ms frames of each clip alone, (1, N, 1). None of features with steps in time.
     """
 
     clip_ids: list[str]
@@ -44,6 +80,7 @@ class SpeechChunks:
     steps: Tensor
     mask: Tensor
     moments: NDArray[np.float64]
+    encoder: EncodedBy | None = None
 
     def __len__(self) -> int:
         return len(self.clip_ids)
@@ -61,7 +98,23 @@ class SpeechChunks:
             self.steps[rows],
             self.mask[rows],
             self.moments[:, rows],
+            self.encoder,
         )
+
+    @property
+    def layers(self) -> int:
+        """Number of layers that the steps are; 1 of features with steps in time."""
+        return 1 if self.encoder is None else len(self.encoder.layers)
+
+    def mean_and_deviation(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean and deviation over these clips: (F,) over their frames, of layers (L F,) over their chunks."""
+        if self.encoder is None:
+            return mean_and_deviation(self.moments[:, rows])
+        total: NDArray[np.float64] = np.zeros((3, self.steps.shape[2] * self.steps.shape[3]))
+        for block in blocks(rows):
+            vectors = self.steps[block].flatten(2).flatten(0, 1).double()
+            total += np.stack([np.full(total.shape[1], len(vectors)), vectors.sum(0), vectors.square_().sum(0)])
+        return mean_and_deviation(total[:, None])
 
 
 def chunk_grid(chunks: ChunkOptions, step_frames: int) -> ChunkGrid:
@@ -102,9 +155,29 @@ def load_corpora(
 
     `features` has shards by corpus and name, `speakers` the speaker by corpus and clip_id.
     """
+    if model.encoder == LAYERS:
+        (name,) = model.features
+        read = {corpus: load_pooled(features[corpus][name], known, chunks) for corpus, known in speakers.items()}
+        return concatenate(read)
     grid = chunk_grid(chunks, model.step_frames)
     return concatenate(
         {corpus: load_chunks(features[corpus], known, model.channels, grid) for corpus, known in speakers.items()}
+    )
+
+
+def load_pooled(files: Sequence[shards.PathLike], speakers: Mapping[str, str], chunks: ChunkOptions) -> SpeechChunks:
+    """Read the clips named in `speakers` from the pooled features of a corpus; see :func:`pooled.read`."""
+    found = pooled.read(files, speakers.keys(), chunks)
+    said = found.provenance
+    encoder = EncodedBy(said["encoder"], said["kind"], said["hub"], said["layers"], said["models"], said["options"])
+    return SpeechChunks(
+        found.clip_ids,
+        [speakers[clip_id] for clip_id in found.clip_ids],
+        [f"{encoder.name}[{place}]" for place in range(said["size"])],
+        torch.from_numpy(found.values),
+        torch.ones(found.values.shape[:3], dtype=torch.bool),
+        found.frames[None, :, None].astype(np.float64),
+        encoder,
     )
 
 
@@ -145,6 +218,11 @@ def concatenate(parts: Mapping[str, SpeechChunks]) -> SpeechChunks:
     """Join the clips of several corpora; from then on they are `{corpus}/{clip_id}` of `{corpus}/{speaker}`."""
     first = next(iter(parts.values()))
     for corpus, part in parts.items():
+        if part.encoder != first.encoder:
+            raise UserError(
+                f"the encoder of {corpus} has other weights or options than that of {next(iter(parts))}; redo the stage"
+                " encoder of both"
+            )
         if part.channels != first.channels:
             raise UserError(
                 f"features of {corpus} have other columns than those of {next(iter(parts))}; redo their stages, or"
@@ -157,6 +235,7 @@ def concatenate(parts: Mapping[str, SpeechChunks]) -> SpeechChunks:
         _joined([part.steps for part in parts.values()]),
         _joined([part.mask for part in parts.values()]),
         np.concatenate([part.moments for part in parts.values()], axis=1),
+        first.encoder,
     )
 
 
@@ -185,16 +264,27 @@ def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str) -> Speech
     """
     steps = torch.empty_like(chunks.steps)
     for rows, source in _normalisation_groups(chunks.speakers, train, by):
-        mean, deviation = mean_and_deviation(chunks.moments[:, source])
-        part = chunks.steps[rows]  # a copy, changed in place: a corpus may be gigabytes
-        steps[rows] = in_deviations(part, mean, deviation)
+        mean, deviation = chunks.mean_and_deviation(source)
+        for block in blocks(rows):  # copies, changed in place: a corpus may be gigabytes
+            steps[block] = in_deviations(chunks.steps[block].float(), mean, deviation).to(steps.dtype)
     steps *= chunks.mask.unsqueeze(-1)
     return replace(chunks, steps=steps)
 
 
+def blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return rows in blocks of `BLOCK_CLIPS`."""
+    return np.array_split(rows, max(1, -(-len(rows) // BLOCK_CLIPS)))
+
+
 def in_deviations(steps: Tensor, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> Tensor:
-    """Change steps (..., F) in place to deviations from the mean (F,): NaN 0, clipped to plus and minus 3."""
-    shift, scale = (torch.from_numpy(values).float().to(steps.device) for values in (mean, 1 / deviation))
+    """Change float32 steps (..., F) in place to deviations from the mean (F,): NaN 0, clipped to plus and minus 3.
+
+    Where the steps are layers, (..., L, F), mean and deviation are (L F,).
+    """
+    shift, scale = (
+        torch.from_numpy(values).float().reshape(-1, steps.shape[-1]).to(steps.device)
+        for values in (mean, 1 / deviation)
+    )
     return steps.sub_(shift).mul_(scale).nan_to_num_(0.0).clamp_(-CLIP, CLIP)
 
 

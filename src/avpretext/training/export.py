@@ -17,17 +17,18 @@ from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.flow.paths import original_of
 from avpretext.models.penalty import co_occurrences, penalties
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.progress import progress
 from avpretext.systems import BEST, SCRATCH
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import model_folder
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import Matrix, training_votes
-from avpretext.training.data import mean_and_deviation, normalise
+from avpretext.training.data import SpeechChunks, normalise
 from avpretext.training.finetune import EVERY_CLIP, LabelledClips, RunSeeds, body_of_run, read_clips, train
 from avpretext.training.fold_parts import Fold
-from avpretext.training.loop import torch_device
-from avpretext.training.model_folder import Description, LearntFrom, MediaSettings, Normalisation
+from avpretext.training.loop import LAYER_SCORES, torch_device
+from avpretext.training.model_folder import Description, EncoderDescription, LearntFrom, MediaSettings, Normalisation
 from avpretext.training.objectives import Scale
 from avpretext.training.predictions import LabelledFolds
 from avpretext.training.run_pool import grid_map
@@ -71,13 +72,19 @@ def run(
     labelled = LabelledFolds.read(targets, folds)
     clips = read_clips(features, labelled, config)
     chosen, scores = choose(histories or {}) if name == BEST else (name, {})
-    bodies = bodies_of(chosen, starts or {}, clips.chunks.channels, config)
+    bodies = bodies_of(chosen, starts or {}, clips.chunks, config)
     rows = {"train": learnt_rows(clips), "dev": np.empty(0, np.int64)}
     networks = trained(clips, rows, bodies, penalty_of(labelled, config), config, threads)
     normalisation = None
     if config.model.normalise == "train":
-        normalisation = Normalisation(*mean_and_deviation(clips.chunks.moments[:, rows["train"]]))
-    origin = {"initialisation": chosen, "dev_scores": scores, "pretrainings": min(len(bodies), len(networks))}
+        normalisation = Normalisation(*clips.chunks.mean_and_deviation(rows["train"]))
+    origin: dict[str, Any] = {
+        "initialisation": chosen,
+        "dev_scores": scores,
+        "pretrainings": min(len(bodies), len(networks)),
+    }
+    if clips.chunks.encoder is not None:
+        origin["encoder"] = encoder_of(clips.chunks, networks)
     description = describe(labelled, clips, rows["train"], config, **origin, **feature_settings(features))
     model_folder.write(output, description, networks, normalisation)
 
@@ -104,7 +111,17 @@ def describe(
     )
 
 
-def bodies_of(start: str, starts: Mapping[str, Sequence[Path]], channels: Sequence[str], config: Config) -> list[Body]:
+def encoder_of(chunks: SpeechChunks, networks: Sequence[Mapping[str, Tensor]]) -> EncoderDescription | None:
+    """Return what is to be known of the pre-trained encoder of pooled features, and the mean weights of its layers."""
+    if (by := chunks.encoder) is None:
+        return None
+    weights = [one[LAYER_SCORES].softmax(0).double() for one in networks if LAYER_SCORES in one]
+    said = {name: getattr(by, name) for name in ("name", "kind", "hub", "layers", "digests")}
+    mean = [round(value, 6) for value in torch.stack(weights).mean(0).tolist()] if weights else []
+    return EncoderDescription(**said, size=len(chunks.channels), options=EncoderOptions(**by.options), weights=mean)
+
+
+def bodies_of(start: str, starts: Mapping[str, Sequence[Path]], chunks: SpeechChunks, config: Config) -> list[Body]:
     """Return the pre-trained bodies of an initialisation, none from scratch.
 
     Raises
@@ -116,7 +133,7 @@ def bodies_of(start: str, starts: Mapping[str, Sequence[Path]], channels: Sequen
         return []
     if start not in starts:
         raise UserError(f"export {start}: its checkpoint is needed; name it: --starts {start}=FILE")
-    return [checkpoints.read_body(path, channels, config) for path in starts[start]]
+    return [checkpoints.read_body(path, chunks.channels, config, chunks.encoder) for path in starts[start]]
 
 
 def choose(histories: Mapping[str, Path]) -> tuple[str, dict[str, float]]:

@@ -107,7 +107,7 @@ def run(
     labelled = LabelledFolds.read(targets, folds)
     table = labelled.table
     clips = read_clips(features, labelled, config)
-    bodies = [checkpoints.read_body(path, clips.chunks.channels, config) for path in starts or ()]
+    bodies = [checkpoints.read_body(path, clips.chunks.channels, config, clips.chunks.encoder) for path in starts or ()]
     warn_of_missing_classes(clips, table.folds)
     asked = co_occurrence is not None and config.finetune.loss == "penalty"
     penalties = read_matrices(co_occurrence, clips.classes) if co_occurrence and asked else {}
@@ -241,7 +241,8 @@ def run_once(
         for split, of_split in rows.items()
         if split != "train" and len(of_split)
     ]
-    return Run(fold.number, seed, predictions, state.history)
+    by = clips.chunks.encoder
+    return Run(fold.number, seed, predictions, [*state.history, *loop.layer_rows(state, by.layers if by else ())])
 
 
 class RunSeeds(NamedTuple):
@@ -285,7 +286,9 @@ def train(
 
 def initial_network(clips: LabelledClips, body: Body | None, config: Config, seed: int) -> SpeechNetwork:
     """Return the network to fine-tune: encoder and aggregator from `body` if given, the head new."""
-    network = make_network(len(clips.chunks.channels), config.model, {TASK: len(clips.classes)}, seed)
+    network = make_network(
+        len(clips.chunks.channels), config.model, {TASK: len(clips.classes)}, seed, clips.chunks.layers
+    )
     if body:
         network.load_state_dict({**network.state_dict(), **body.weights})
     return network

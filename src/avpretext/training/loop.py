@@ -3,7 +3,7 @@
 import ctypes
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, NamedTuple
@@ -16,6 +16,12 @@ from torch.optim.swa_utils import AveragedModel
 
 from avpretext.config import LoopOptions
 from avpretext.training import finite
+
+LAYER = "layer"
+"""Measures of a history that are the weights of a pre-trained encoder's layers: `layer[0]`, `layer[1]`, ..."""
+
+LAYER_SCORES = "encoder.scores"
+"""Parameter of a network whose softmax they are."""
 
 GRADIENT_NORM = 5.0
 """Longer gradients are cut to this norm: an RNN's occasional explosion must not undo an epoch."""
@@ -86,6 +92,18 @@ class HistoryRow(NamedTuple):
     split: str
     measure: str
     value: float
+
+
+def layer_rows(state: "TrainingState", layers: Sequence[int]) -> list[HistoryRow]:
+    """Return the weight of each of these layers of a pre-trained encoder, in the weights that are kept, as history."""
+    scores = state.best.get(LAYER_SCORES)
+    if scores is None:
+        return []
+    weights = scores.softmax(0).tolist()
+    return [
+        HistoryRow(state.best_epoch, "train", f"{LAYER}[{layer}]", weight)
+        for layer, weight in zip(layers, weights, strict=True)
+    ]
 
 
 Logits = dict[str, Tensor]
@@ -234,13 +252,15 @@ def batch_loss(network: nn.Module, batch: ClipSet, loss: Loss, options: LoopOpti
     Zhang et al., "mixup: Beyond empirical risk minimization" (ICLR 2018).
     """
     mixed = mixed_precision(options.precision, batch.steps.device.type)
-    steps = augment(batch.steps, batch.mask, options)
+    mix = getattr(network, "mixed", None)
+    steps, mask = (batch.steps, batch.mask) if mix is None else mix(batch.steps, batch.mask)
+    steps = augment(steps, mask, options)
     if not options.mixup:
-        return loss(logits_of(network, steps, batch.mask, mixed), batch.targets)
+        return loss(logits_of(network, steps, mask, mixed), batch.targets)
     share = float(_beta(options.mixup).sample())
     rows = torch.randperm(len(steps), device=steps.device)
     both = (share * steps).add_(steps.index_select(0, rows).mul_(1 - share))
-    logits = logits_of(network, both, batch.mask | batch.mask[rows], mixed)
+    logits = logits_of(network, both, mask | mask[rows], mixed)
     return share * loss(logits, batch.targets) + (1 - share) * loss(logits, batch.targets_of(rows))
 
 

@@ -26,6 +26,7 @@ from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
 from avpretext.options.base import Count
+from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.shards import atomic_path
 from avpretext.training import checkpoint, finite
 from avpretext.training.objectives import TASK, Scale
@@ -36,6 +37,9 @@ FORMAT = 1
 
 DESCRIPTION, WEIGHTS, README, CARD = "model.json", "model.safetensors", "README.md", "card.json"
 """The files of a folder."""
+
+ENCODER = "encoder"
+"""Folder in it where the pre-trained encoder may be put that the model hears."""
 
 _AGAIN = "take the folder again from where it was made, or run the stage 'export' again"
 
@@ -57,14 +61,31 @@ class LearntFrom(Options):
     hours: float
 
 
+class EncoderDescription(Options):
+    """The pre-trained encoder that a model hears: what it is, and what is kept of its hidden states.
+
+    `digests` are the SHA-256 of its files, `weights` those of its layers, the mean over the networks; empty for a
+    single layer. The files themselves are no part of the folder, unless they are put into `encoder` below it.
+    """
+
+    name: str
+    kind: str
+    hub: str | None
+    layers: list[int]
+    size: int
+    digests: dict[str, str]
+    options: EncoderOptions
+    weights: list[float] = Field(default_factory=list)
+
+
 class Description(Options):
     """The content of `model.json`.
 
     `dev_scores` are those that the initialisation was chosen by, empty where it was named. The networks start from
     `pretrainings` pre-trainings in turn; 0: from random weights, or not known. `speech` and `log_mel` are
-    null where the model does not hear them. `scale` is mean and deviation of an attribute. `normalisation` by `train`
-    lies beside the weights. `speaker_leaks`: its protocol has speakers in both train and test. `machine` is that which
-    it was trained on, with versions.
+    null where the model does not hear them, `encoder` where it hears no pooled features. `scale` is mean and deviation
+    of an attribute. `normalisation` by `train` lies beside the weights. `speaker_leaks`: its protocol has speakers in
+    both train and test. `machine` is that which it was trained on, with versions.
     """
 
     format: int
@@ -83,12 +104,18 @@ class Description(Options):
     media: MediaSettings
     speech: SpeechOptions | None
     log_mel: LogMelOptions | None
+    encoder: EncoderDescription | None = None
     channels: list[str]
     chunks: ChunkOptions
     model: ModelOptions
     scale: tuple[float, float] | None
     machine: dict[str, str] = Field(default_factory=dict)
     weights_sha256: str = ""
+
+    @property
+    def layers(self) -> int:
+        """Number of layers that the steps of its input are; 1 of steps in time."""
+        return 1 if self.encoder is None else len(self.encoder.layers)
 
 
 @dataclass(frozen=True)
@@ -139,13 +166,15 @@ def read(folder: Path) -> TrainedModel:
         computed from a file, or its encoder or aggregator is code of a package that is not installed.
     """
     description = read_description(folder)
-    foreign = [name for name in description.model.features if name not in STAGES]
+    encoded = [] if description.encoder is None else [description.encoder.name]
+    foreign = [name for name in description.model.features if name not in (*STAGES, *encoded)]
     if foreign:
         raise UserError(
             f"{folder}: the model hears {foreign[0]!r}, features of your own, which cannot be computed from a file;"
-            " train one with model.features: [speech], [log_mel] or both"
+            " train one with model.features: [speech], [log_mel] or both, or with a pooled one of `encoders`"
         )
-    missing = [name for name in description.model.features if getattr(description, name) is None]
+    heard = [name for name in description.model.features if name in STAGES]
+    missing = [name for name in heard if getattr(description, name) is None]
     if missing:
         raise UserError(f"{folder / DESCRIPTION}: no settings of {missing[0]}, which the model hears; {_AGAIN}")
     if (description.kind == "attribute") != (description.scale is not None):
@@ -153,7 +182,7 @@ def read(folder: Path) -> TrainedModel:
     tensors = _read_tensors(folder / WEIGHTS, description.weights_sha256)
     known = None
     if description.model.normalise == "train":
-        known = _normalisation(tensors, len(description.channels), folder / WEIGHTS)
+        known = _normalisation(tensors, len(description.channels) * description.layers, folder / WEIGHTS)
     networks = [
         _network(checkpoint.below(f"network.{place}", tensors), description, folder / WEIGHTS)
         for place in range(description.networks)
@@ -220,6 +249,12 @@ def _network(weights: Mapping[str, Tensor], description: Description, file: Path
     outputs = {TASK: len(description.classes)}
     with torch.device("meta"):
         # A folder from elsewhere may name code, but must not bring it.
-        network = SpeechNetwork(len(description.channels), description.model, outputs, str(file.with_name(DESCRIPTION)))
+        network = SpeechNetwork(
+            len(description.channels),
+            description.model,
+            outputs,
+            description.layers,
+            str(file.with_name(DESCRIPTION)),
+        )
     finite.load_all(network, weights, file, _AGAIN)
     return network.eval()

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -26,7 +27,7 @@ from avpretext.training import checkpoint as checkpoints
 from avpretext.training import data
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
 from avpretext.training.finished import State, UnfinishedRun, fingerprint
-from avpretext.training.loop import ClipSet, HistoryRow, Target, epochs, network_seed, start, torch_device
+from avpretext.training.loop import ClipSet, HistoryRow, Target, epochs, layer_rows, network_seed, start, torch_device
 from avpretext.training.objectives import dev_measures
 from avpretext.training.run_pool import grid_map
 
@@ -111,7 +112,7 @@ def _run_once(
     normalised = data.normalise(chunks, learnt, config.model.normalise)
     metadata = {**describe(chunks, classes, hidden, config), "seed": job.seed}
     outputs = {task: len(names) for task, names in classes.items()}
-    state = start(make_network(len(chunks.channels), config.model, outputs, seed), options, seed)
+    state = start(make_network(len(chunks.channels), config.model, outputs, seed, chunks.layers), options, seed)
     objective = Objective({task: target.take(learnt) for task, target in targets.items()}, classes, options)
     learnt_set, dev_set = (
         hide(clip_set(normalised, targets, rows), hidden, options.hidden_from) for rows in (learnt, held_out)
@@ -143,11 +144,11 @@ def _run_once(
     for _ in progress(steps, total=options.epochs, unit="epochs", label=str(job)):
         unfinished.keep(pack)
         renew()
-    mean, deviation = (torch.from_numpy(part) for part in data.mean_and_deviation(chunks.moments[:, learnt]))
+    mean, deviation = (torch.from_numpy(part) for part in chunks.mean_and_deviation(learnt))
     tensors, counters = checkpoints.pack(state)
     channels = {"input.mean": mean, "input.deviation": deviation}
     checkpoints.write(folder / CHECKPOINT, {**tensors, **channels}, {**metadata, **counters})
-    return state.history
+    return [*state.history, *layer_rows(state, chunks.encoder.layers if chunks.encoder else ())]
 
 
 def kept(tasks: Collection[str], options: PretrainOptions) -> Literal["last", "best"]:
@@ -303,6 +304,7 @@ def describe(
         "hidden_from": [task for task in classes if task in config.pretrain.hidden_from],
         "clips": len(chunks),
         "config": settings_of(config),
+        **({} if chunks.encoder is None else {"encoder": asdict(chunks.encoder)}),
     }
 
 

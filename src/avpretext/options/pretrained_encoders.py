@@ -1,0 +1,50 @@
+"""Options of pre-trained speech encoders, which the stage `encoder` runs."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from avpretext.options.base import Count, Options, Place, Positive
+
+KNOWN = {
+    "wav2vec2": "facebook/wav2vec2-base",
+    "hubert": "facebook/hubert-base-ls960",
+    "data2vec": "facebook/data2vec-audio-base",
+    "wavlm": "microsoft/wavlm-base-plus",
+    "whisper": "openai/whisper-base",
+    "w2vbert": "facebook/w2v-bert-2.0",
+}
+"""Encoder of this name without `hub` and `folder`: the model on the hub that it is."""
+
+Pool = Literal["chunks", "clip", "frames"]
+
+
+class EncoderOptions(Options):
+    """A pre-trained speech encoder: where its weights are, and what is kept of its hidden states."""
+
+    folder: Annotated[str | None, Place()] = Field(
+        None, description="folder with config.json and model.safetensors; null: the hub's cache"
+    )
+    hub: Annotated[str | None, Place()] = Field(
+        None, description="model on the Hugging Face hub, e.g. microsoft/wavlm-base-plus; null: known by its name here"
+    )
+    revision: Annotated[str, Place()] = Field("main", description="branch, tag or commit of the model on the hub")
+    sha256: Annotated[str | None, Place()] = Field(
+        None, description="SHA-256 that the weights must have; null: any. It is in the provenance either way"
+    )
+    layers: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        "all", description="layers kept, e.g. [0, 6, 12]; 0: the input of the first layer; all: every layer"
+    )
+    pool: Pool = Field(
+        "chunks",
+        description="chunks: a mean per chunk and layer; clip: per clip and layer; frames: every row, 50 per s",
+    )
+    dtype: Literal["float16", "float32"] = Field("float16", description="type of the stored numbers")
+    window_s: Positive = Field(
+        30.0, le=600, description="longer clips are encoded in equal pieces of at most this length, in seconds"
+    )
+    device: Annotated[Literal["cpu", "cuda", "auto"], Place()] = Field("cpu", description="auto: a GPU if there is one")
+    batch_s: Annotated[Positive, Place()] = Field(240.0, description="GPU: speech per batch, in seconds")
+    threads: Annotated[Count, Place()] = Field(
+        1, description="clips encoded in parallel, each on one CPU core; same bytes for any number"
+    )

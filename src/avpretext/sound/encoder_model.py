@@ -1,0 +1,323 @@
+"""A pre-trained speech encoder: signals in, hidden states of every layer out, row by row with their times.
+
+transformers is imported here alone, and only when an encoder is opened: it takes seconds. Nothing is downloaded and no
+code of a model's own is run.
+"""
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from avpretext.chunks import SAMPLE_RATE_HZ
+from avpretext.errors import UserError
+from avpretext.options.pretrained_encoders import EncoderOptions
+from avpretext.sound import encoder_files
+from avpretext.sound.encoder_files import EncoderFiles
+
+SHORTEST = 1600
+"""Samples, 0.1 s: a shorter signal is followed by silence up to there, so that every model has rows for it."""
+
+INPUTS = ("input_values", "input_features")
+"""What models of speech call their input."""
+
+UNTRAINED = ("masked_spec_embed",)
+"""Weights that may be missing: they are for training alone."""
+
+ROWS_PER_S = (4.0, 110.0)
+"""A model with fewer or more rows per second gives no rows along time."""
+
+Floats = NDArray[np.float32]
+
+
+class Rows(NamedTuple):
+    """Hidden states of a signal: values (T, L, D), and seconds (T,) of their middles from its start."""
+
+    values: Floats
+    times_s: NDArray[np.float64]
+
+
+class SpeechEncoder:
+    """A pre-trained encoder, ready to compute; may be asked from several threads.
+
+    Parameters
+    ----------
+    files
+        Its files.
+    options
+        Layers and device.
+
+    Attributes
+    ----------
+    layers, size
+        The numbers of the layers that it returns, and the length of a row.
+    digests
+        SHA-256 of each file.
+
+    Raises
+    ------
+    UserError
+        The folder holds no speech model, or weights of another model.
+    """
+
+    def __init__(self, files: EncoderFiles, options: EncoderOptions) -> None:
+        self.files, self.digests = files, files.sha256()
+        encoder_files.check_sha256(files, self.digests, options.sha256, f"encoders.{files.name}.sha256")
+        self.device = _device(options.device)
+        self._extractor, self._model = _load(files)
+        self._model.to(self.device)
+        self._timing = _timing(self._extractor, self._model.config)
+        self._whole = hasattr(self._extractor, "nb_max_frames")
+        self._padding = "max_length" if self._whole else True
+        known = self._probe()
+        self.layers = known if options.layers == "all" else list(options.layers)
+        if absent := [layer for layer in self.layers if layer not in known]:
+            raise UserError(f"encoders.{files.name}.layers: {absent[0]} is none of its layers, 0 to {known[-1]}")
+
+    def _probe(self) -> list[int]:
+        """Return the numbers of all layers; a model without rows along time is refused."""
+        self.layers = []
+        self.layers = list(range(self._states([np.zeros(SHORTEST, np.float32)])[0].shape[0]))
+        counts = [len(self.rows([np.zeros(seconds * SAMPLE_RATE_HZ, np.float32)])[0].times_s) for seconds in (1, 2)]
+        if not (ROWS_PER_S[0] <= counts[0] <= ROWS_PER_S[1] and counts[1] >= 1.5 * counts[0]):
+            raise UserError(
+                f"{self.files.folder}: a model of type {self.files.kind!r} with {counts[0]} rows for 1 s and"
+                f" {counts[1]} for 2 s: its rows do not follow time; name another"
+            )
+        self.size = int(self.rows([np.zeros(SHORTEST, np.float32)])[0].values.shape[2])
+        return self.layers
+
+    def window_s(self, asked: float) -> float:
+        """Return the longest signal that is encoded at once, in seconds: Whisper takes 30 s, whatever is asked."""
+        return min(asked, self._extractor.n_samples / SAMPLE_RATE_HZ) if self._whole else asked
+
+    @property
+    def pads(self) -> bool:
+        """Whether signals of unequal lengths can share a batch.
+
+        They cannot where a layer normalises over all of a signal, padding too (`feat_extract_norm: group`), or where
+        the model takes no mask.
+        """
+        if self._whole:
+            return True
+        group = getattr(self._model.config, "feat_extract_norm", "layer") == "group"
+        return not group and bool(getattr(self._extractor, "return_attention_mask", False))
+
+    def rows(self, signals: Sequence[Floats]) -> list[Rows]:
+        """Return the hidden states of signals, which are computed as one batch.
+
+        Parameters
+        ----------
+        signals
+            Shape (samples,) each, 16 kHz, full scale 1; of equal lengths unless `pads`.
+        """
+        padded = [np.pad(signal, (0, max(0, SHORTEST - len(signal)))) for signal in signals]
+        states = self._states(padded)
+        return [
+            self._within(state, signal, whole) for state, signal, whole in zip(states, signals, padded, strict=True)
+        ]
+
+    def rows_of_each(self, signals: Sequence[Floats]) -> list[Rows]:
+        """Return the hidden states of signals, computed one after another, without padding."""
+        return [self.rows([signal])[0] for signal in signals]
+
+    def _within(self, states: torch.Tensor, signal: Floats, padded: Floats) -> Rows:
+        """Return the rows (T, L, D) that lie within a signal, of states (L, T', D); at least one."""
+        times = self._timing(states.shape[1], len(padded))
+        count = max(1, int(np.searchsorted(times, len(signal) / SAMPLE_RATE_HZ)))
+        count = min(count, states.shape[1])
+        return Rows(np.ascontiguousarray(states[:, :count].transpose(0, 1).float().cpu().numpy()), times[:count])
+
+    @torch.inference_mode()
+    def _states(self, signals: Sequence[Floats]) -> list[torch.Tensor]:
+        """Return the hidden states of each signal, (L, T, D), without the rows of padding."""
+        inputs = self._extractor(
+            list(signals), sampling_rate=SAMPLE_RATE_HZ, padding=self._padding, return_tensors="pt"
+        ).to(self.device)
+        found = self._model(**_accepted(inputs, self._model), output_hidden_states=True).hidden_states
+        chosen = torch.stack([found[layer] for layer in self.layers or range(len(found))], 1)  # (B, L, T, D)
+        return [states[:, : self._row_count(inputs, place, states, signals)] for place, states in enumerate(chosen)]
+
+    def _row_count(self, inputs: Any, place: int, states: torch.Tensor, signals: Sequence[Floats]) -> int:
+        """Return how many rows of a signal in a batch are its own."""
+        if len(signals) == 1 or self._whole:
+            return int(states.shape[1])
+        if hasattr(self._model.config, "conv_kernel"):
+            return _conv_rows(len(signals[place]), self._model.config)
+        longest = max(len(signal) for signal in signals)
+        mask = inputs.get("attention_mask")
+        if mask is not None and mask.shape[1] == states.shape[1]:
+            return int(mask[place].sum())
+        return round(states.shape[1] * len(signals[place]) / longest)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("encoders: device: cuda, and torch finds no GPU; set device: cpu or auto")
+    return torch.device(name)
+
+
+def _accepted(inputs: Any, model: Any) -> dict[str, Any]:
+    """Return the inputs of a batch that the model takes: the sound and, where signals were padded, the mask."""
+    sound = {name: inputs[name] for name in INPUTS if name in inputs}
+    mask = inputs.get("attention_mask")
+    padded = mask is not None and model.main_input_name in inputs and not bool(mask.all())
+    return {**sound, "attention_mask": mask} if padded and not hasattr(model.config, "num_mel_bins") else sound
+
+
+def _load(files: EncoderFiles) -> tuple[Any, Any]:
+    """Return feature extractor and model, in evaluation mode.
+
+    Raises
+    ------
+    UserError
+        The model takes no sound, or its weights are not those that its configuration describes.
+    """
+    import transformers as imported
+
+    transformers: Any = imported  # part of it is typed
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    folder = str(files.folder)
+    where = f"{folder} (model_type {files.kind!r})"
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        _check_hears(type(config), transformers.MODEL_MAPPING, where)
+        extractor = transformers.AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        model, found = transformers.AutoModel.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True, dtype=torch.float32
+        )
+    except UserError:
+        raise
+    except Exception as error:  # whatever transformers makes of broken files
+        raise UserError(f"{where}: transformers cannot open it: {_one_line(error)}; fetch the model again") from None
+    _check_weights(found, model, where)
+    model.eval().requires_grad_(False)
+    return extractor, model.get_encoder() if config.is_encoder_decoder else model
+
+
+def _check_hears(kind: Any, mapping: Any, where: str) -> None:
+    classes = mapping.get(kind, None)
+    first = classes[0] if isinstance(classes, tuple | list) else classes
+    takes = getattr(first, "main_input_name", "nothing")
+    if takes not in INPUTS:
+        raise UserError(f"{where}: takes {takes}, no sound; name a speech model such as wavlm, hubert or whisper")
+
+
+def _check_weights(found: Any, model: Any, where: str) -> None:
+    missing = sorted(name for name in found["missing_keys"] if not name.endswith(UNTRAINED))
+    other = [*missing, *sorted(entry[0] for entry in found.get("mismatched_keys", ()))]
+    if other:
+        raise UserError(
+            f"{where}: its weights are of another model than its config.json describes ({len(other)} differ or are"
+            f" missing, such as {other[0]}); fetch the model again, all files from one place"
+        )
+    broken = next((name for name, value in model.named_parameters() if not bool(torch.isfinite(value).all())), None)
+    if broken is not None:
+        raise UserError(f"{where}: its weights {broken} are not finite; fetch the model again")
+
+
+Timing = Callable[[int, int], NDArray[np.float64]]
+"""Number of rows and of samples to the seconds (T,) of the rows' middles."""
+
+
+def _timing(extractor: Any, config: Any) -> Timing:
+    """Return the times of a model's rows: exactly where its kind is known, else rows spread evenly over the signal."""
+    if hasattr(extractor, "nb_max_frames"):  # Whisper: every signal is followed by silence up to 30 s
+        step = extractor.hop_length * extractor.nb_max_frames / getattr(config, "max_source_positions", 1500)
+        return functools.partial(_regular, first=0.0, step=step)
+    if hasattr(config, "conv_kernel") and hasattr(config, "conv_stride"):
+        span, step = _receptive(config)
+        return functools.partial(_regular, first=span / 2, step=step)
+    if hasattr(extractor, "stride") and hasattr(
+        extractor, "num_mel_bins"
+    ):  # w2v-BERT: filterbanks of 25 ms every 10 ms
+        middle = 200 + 160 * (extractor.stride - 1) / 2
+        return functools.partial(_regular, first=middle, step=160 * extractor.stride)
+    return lambda rows, samples: (np.arange(rows) + 0.5) * samples / rows / SAMPLE_RATE_HZ
+
+
+def _regular(rows: int, _: int, first: float, step: float) -> NDArray[np.float64]:
+    return (first + step * np.arange(rows)) / SAMPLE_RATE_HZ
+
+
+def _receptive(config: Any) -> tuple[int, int]:
+    """Return samples that a row of a convolutional front end covers, and from one row to the next: 400 and 320."""
+    span, step = 1, 1
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+        span, step = span + (kernel - 1) * step, step * stride
+    return span, step
+
+
+def _conv_rows(samples: int, config: Any) -> int:
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+        samples = (samples - kernel) // stride + 1
+    return samples
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
+class Batches:
+    """Computes signals on a GPU in batches of like lengths; a batch that does not fit its memory is halved.
+
+    Parameters
+    ----------
+    encoder
+        What computes.
+    batch_s
+        Seconds of a batch at most, padding counted.
+    """
+
+    def __init__(self, encoder: SpeechEncoder, batch_s: float) -> None:
+        self._encoder, self._samples = encoder, batch_s * SAMPLE_RATE_HZ
+
+    def rows(self, signals: Sequence[Floats]) -> list[Rows]:
+        """Return the rows of each signal, in their order."""
+        order = sorted(range(len(signals)), key=lambda place: len(signals[place]))
+        found: dict[int, Rows] = {}
+        while order:
+            batch = self._next(order, signals)
+            try:
+                rows = self._encoder.rows([signals[place] for place in batch])
+            except torch.OutOfMemoryError:
+                self._halve(len(batch), len(signals[batch[-1]]))
+                continue
+            found |= zip(batch, rows, strict=True)
+            del order[: len(batch)]
+        return [found[place] for place in range(len(signals))]
+
+    def _next(self, order: Sequence[int], signals: Sequence[Floats]) -> list[int]:
+        """Return the places of the next batch: as many as fit, of one length where padding would change the rows."""
+        first = len(signals[order[0]])
+        batch: list[int] = []
+        for place in order:
+            length = len(signals[place])
+            full = batch and (len(batch) + 1) * max(length, SHORTEST) > self._samples
+            if full or (length != first and not self._encoder.pads):
+                break
+            batch.append(place)
+        return batch
+
+    def _halve(self, count: int, longest: int) -> None:
+        torch.cuda.empty_cache()
+        name = self._encoder.files.name
+        if count == 1:
+            raise UserError(
+                f"encoder {name}: the GPU's memory does not hold {longest / SAMPLE_RATE_HZ:.0f} s of speech: lower"
+                f" encoders.{name}.window_s, or set device: cpu"
+            )
+        self._samples = count // 2 * max(longest, SHORTEST)
+        print(
+            f"encoder {name}: the GPU's memory is full: batches of {self._samples / SAMPLE_RATE_HZ:.0f} s from now on"
+            f" ({count // 2} clips where there were {count})",
+            file=sys.stderr,
+        )
