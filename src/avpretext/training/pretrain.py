@@ -230,17 +230,24 @@ def read_targets(
             targets[task] = unclustered(chunks.mask)
         else:
             names = None if task in CHUNK_TASKS else classes[task]
-            targets[task] = label_target(chunks, tables, names, options.confidence)
+            targets[task] = label_target(
+                chunks, tables, names, options.confidence, options.min_confidence.get(task, 0.0)
+            )
         if not (targets[task].labels != NO_LABEL).any():
             raise UserError(
                 f"no clip with speech has a label of task {task!r} ({len(chunks)} clips, tables:"
-                f" {', '.join(map(str, tables.values())) or 'none'}); see labels.{task} and results/*/rejects"
+                f" {', '.join(map(str, tables.values())) or 'none'}); see labels.{task}, pretrain.min_confidence and"
+                " results/*/rejects"
             )
     return targets
 
 
 def label_target(
-    chunks: SpeechChunks, tables: Mapping[str, Path], classes: Sequence[str] | None, confidence: bool
+    chunks: SpeechChunks,
+    tables: Mapping[str, Path],
+    classes: Sequence[str] | None,
+    confidence: bool,
+    min_confidence: float = 0.0,
 ) -> Target:
     """Return labels and weights: class numbers (N,) of a clip task, 0 and 1 (N, K) of a chunk task.
 
@@ -254,6 +261,8 @@ def label_target(
         Names of the classes of a clip task; None: a chunk task.
     confidence
         True: a label's weight is its confidence; False: 1.
+    min_confidence
+        Labels of lower confidence, 0..1, are left out.
 
     Raises
     ------
@@ -264,10 +273,11 @@ def label_target(
     number = {name: place for place, name in enumerate(classes or ())}
     labels = np.full(chunks.mask.shape[: 1 if classes else 2], NO_LABEL, dtype=np.int64)
     weights = np.ones(labels.shape, dtype=np.float32)
+    least = np.float32(min_confidence)  # as the table has it, so that a confidence of exactly that much is enough
     for corpus, table in tables.items():
         columns = ["clip_id", "label", "confidence", *([] if classes else ["chunk"])]
         for clip_id, label, trust, *chunk in shards.read(table, columns).drop_nulls("label").iter_rows():
-            if (place := row.get(f"{corpus}/{clip_id}")) is None:
+            if (place := row.get(f"{corpus}/{clip_id}")) is None or trust < least:
                 continue
             if chunk and chunk[0] >= labels.shape[1]:
                 raise UserError(
