@@ -50,19 +50,23 @@ rule orofacial:
 
 rule features:
     input:
-        [PLAN.shards(corpus, "speech") for corpus in CONFIG.corpora],
+        [PLAN.shards(corpus, "speech") for corpus in WITH_AUDIO],
         [PLAN.shards(corpus, "action_units") for corpus in WITH_VIDEO],
     localrule: True
 
 
 rule visemes:
     input:
-        [PLAN.shards(corpus, "phones") for corpus in CONFIG.corpora],
+        lambda wildcards: asked(PLAN.phones),
         path("phone_scores") if CONFIG.with_truth() else [],
     localrule: True
 
 
 rule pseudo_labels:
     input:
-        [list(PLAN.labels(task).values()) for task in CONFIG.available_tasks()],
+        [
+            PLAN.shards(corpus, labels)
+            for corpus in CONFIG.corpora
+            for labels in PLAN.label_stages(corpus)
+        ],
     localrule: True

@@ -68,7 +68,7 @@ def measure(case: Case, frames: Frames, channels: list[str], seeds: int) -> dict
     """Return UAR over the test clips of each fold, mean over seeds, and CPU seconds per run."""
     config = parse({"corpora": {"ravdess": {"path": ".", "use": []}}, **case})
     speakers = {clip_id: clip_id[-2:] for clip_id in frames}
-    cut = cut_clips(frames, speakers, channels, chunk_grid(config.chunks, config.model))
+    cut = cut_clips(frames, speakers, channels, chunk_grid(config.chunks, config.model.step_frames))
     chunks = concatenate({"ravdess": cut})
     numbers = [int(name.rpartition("/")[2][6:8]) - 1 for name in chunks.clip_ids]
     clips = LabelledClips(chunks, np.eye(len(EMOTIONS), dtype=np.float32)[numbers], "hard", list(EMOTIONS))

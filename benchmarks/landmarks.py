@@ -33,7 +33,7 @@ from avpretext import shards
 from avpretext.action_units.expressions import strength
 from avpretext.config import LandmarkOptions, MediaOptions
 from avpretext.face import landmarks
-from avpretext.face.tracker import quiet_stderr
+from avpretext.face.landmarker import quiet_stderr
 from avpretext.flow.artefacts import schema_of
 
 Images = list[list[bytes]]
@@ -54,8 +54,7 @@ def main() -> None:
         best = dict.fromkeys(ways, 0.0)
         for _ in range(arguments.repeats):
             for name, run in ways.items():
-                with quiet_stderr():
-                    best[name] = max(best[name], rate(run, sum(map(len, stored))))
+                best[name] = max(best[name], rate(run, sum(map(len, stored))))
     report(best, stored)
 
 
@@ -85,7 +84,7 @@ def write_shard(stored: Images, path: Path) -> Path:
 def ways_to_run(stored: Images, shard: Path, model: Path, folder: Path) -> dict[str, Callable[[], None]]:
     """Return what is compared."""
     decoded = [list(decode(clip)) for clip in stored]
-    options, one_face = LandmarkOptions(), LandmarkOptions(max_faces=1)
+    options, one_face, whole = LandmarkOptions(), LandmarkOptions(max_faces=1), LandmarkOptions(tiles=False)
     output, rejects, preview, thumbnails = (
         folder / f"{name}.parquet" for name in ("landmarks", "rejects", "preview", "thumbnails")
     )
@@ -98,6 +97,9 @@ def ways_to_run(stored: Images, shard: Path, model: Path, folder: Path) -> dict[
         ),
         "stage, one face": lambda: landmarks.run(
             shard, model, one_face, landmarks.Artefacts(output, rejects, preview, thumbnails, strength)
+        ),
+        "stage, without tiles": lambda: landmarks.run(
+            shard, model, whole, landmarks.Artefacts(output, rejects, preview, thumbnails, strength)
         ),
         "stage, without thumbnails": lambda: landmarks.run(
             shard, model, options, landmarks.Artefacts(output, rejects, preview)
@@ -122,7 +124,7 @@ def bare(clips: Decoded | Iterator[Iterator[NDArray[np.uint8]]], model: Path, fa
         output_face_blendshapes=True,
     )
     for clip in clips:
-        with FaceLandmarker.create_from_options(options) as landmarker:
+        with quiet_stderr(), FaceLandmarker.create_from_options(options) as landmarker:
             for frame, image in enumerate(clip):
                 picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image)
                 landmarker.detect_for_video(picture, frame * 40)

@@ -23,8 +23,8 @@ from avpretext.corpora import ravdess
 from avpretext.corpora.transcripts import transcripts_of
 from avpretext.flow.paths import Layout, expand
 from avpretext.orofacial.phone_aligner import Dictionary, align, recognise
-from avpretext.orofacial.phone_intervals import clip_confidence
 from avpretext.orofacial.phone_scores import scores
+from avpretext.orofacial.visemes import clip_confidence
 from avpretext.refusal import Refusal
 from avpretext.sound.audio_shards import decode, read_clips
 

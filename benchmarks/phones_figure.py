@@ -16,8 +16,7 @@ from matplotlib.axes import Axes
 
 from avpretext.corpora import crema_d
 from avpretext.orofacial.phone_aligner import Dictionary, align
-from avpretext.orofacial.phone_intervals import Interval, clip_confidence, covering
-from avpretext.orofacial.visemes import SILENCE, classes, read_table
+from avpretext.orofacial.visemes import SILENCE, Interval, classes, clip_confidence, covering, read_table
 from avpretext.refusal import Refusal
 
 COLOURS = plt.get_cmap("tab20")

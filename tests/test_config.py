@@ -14,6 +14,7 @@ from avpretext.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CORPUS = {"path": ".", "use": ["pretrain", "finetune"]}
+MUTE = {"path": ".", "use": ["pretrain"], "audio": False}
 EXAMPLES = sorted(REPOSITORY.rglob("examples/**/*.yaml"))
 
 
@@ -33,7 +34,7 @@ def parsed(**content: Any) -> Config:
         ({"corpora": {}}, "at least one corpus"),
         (
             {"corpora": {"mine": {**CORPUS, "video": False}}, "pretrain": {"task_sets": [["emotion"]]}},
-            "emotion needs a corpus with `use: [pretrain]` and video",
+            "emotion needs a corpus with `use: [pretrain]`, video and sound",
         ),
         ({"corpora": {"tables": CORPUS}}, "corpora.tables"),
         ({"corpora": {"mine": {**CORPUS, "protocol": {"name": "cross_corpus"}}}}, "cross_corpus needs `train`"),
@@ -49,6 +50,29 @@ def parsed(**content: Any) -> Config:
         ({"finetune": {"checkpoints": {"best": "a.safetensors"}}}, "is not that of another system"),
         ({"segment": {"min_s": 6, "max_s": 10}}, "segment.max_s = 10: at least twice min_s = 6"),
         ({"corpora": {"../up": CORPUS}}, "letters, digits"),
+        (
+            {"corpora": {"mute": {**CORPUS, "audio": False, "video": False}}},
+            "corpora.mute: audio: false and video: false leave nothing to read",
+        ),
+        (
+            {"corpora": {"mute": {"path": ".", "use": ["finetune"], "audio": False}}},
+            "corpora.mute: audio: false: fine-tuning learns from speech: set use: [pretrain]",
+        ),
+        (
+            {"corpora": {"mute": MUTE, "heard": {"path": ".", "use": ["finetune"]}}},
+            "no corpus of `use: [pretrain]` has sound (corpora.mute.audio: false): add one with sound, or set"
+            " pretrain.task_sets: []",
+        ),
+        ({"corpora": {"mute": MUTE}, "pretrain": {"task_sets": [["emotion"]]}}, "pre-training learns from speech"),
+        ({"corpora": {"mute": {**MUTE, "segment": True}}}, "set segment.by: windows, or audio: true"),
+        (
+            {"corpora": {"mute": MUTE, "mine": CORPUS}, "orofacial": {"corpora": ["mute"]}},
+            "orofacial.corpora: mute: speech moves the faces, and it has audio: false",
+        ),
+        (
+            {"corpora": {"mute": MUTE, "mine": {**CORPUS, "protocol": {"name": "cross_corpus", "train": ["mute"]}}}},
+            "corpora.mine.protocol.train: mute has audio: false",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_its_fix(content: dict[str, Any], message: str) -> None:
@@ -119,6 +143,18 @@ def test_without_video_no_task_asks_for_a_face() -> None:
     audio_only = config_file.parse({"corpora": {"mine": {**CORPUS, "video": False}}})
     assert audio_only.task_sets() == ["energy", "clusters"]
     assert audio_only.with_video() == []
+
+
+def test_without_sound_faces_are_labelled_and_nothing_is_trained_on() -> None:
+    alone = config_file.parse({"corpora": {"mute": MUTE}})
+    assert (alone.tasks_of("mute"), alone.task_sets()) == (["activation", "emotion"], [])
+    pooled = config_file.parse({"corpora": {"mute": MUTE, "voices": {**MUTE, "audio": True, "video": False}}})
+    assert pooled.task_sets() == ["energy", "clusters"], "no clip has both a voice and a label of its face"
+    assert (pooled.with_video(), pooled.heard_for_pretraining()) == (["mute"], ["voices"])
+    assert pooled.orofacial_corpora() == []
+    none = {"pretrain": {"task_sets": []}}
+    tuned = config_file.parse({"corpora": {"mute": MUTE, "heard": {"path": ".", "use": ["finetune"]}}, **none})
+    assert tuned.initialisations() == ["scratch"]
 
 
 def test_a_variant_has_its_loss_and_aggregator_and_no_penalty_that_it_does_not_read() -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from marked import replaced
 
-from avpretext.action_units.formulas import FORMULAS, Formula
-from avpretext.labels.emotion_table import read_table
+from avpretext.action_units.formulas import CODED, FORMULAS, Formula
+from avpretext.labels.emotion_table import EmotionTable, read_table
 
-HEADER = ("AU", "FACS name", "formula", "known weakness", "r, demo")
+HEADER = ("AU", "FACS name", "formula", "known weakness", "AUC, people", "r, demo")
 
 
 def formula_text(formula: Formula) -> str:
@@ -40,26 +40,35 @@ def formula_rows(correlations: Mapping[str, str] | None = None) -> list[tuple[st
     """
     known = correlations or {}
     return [
-        (unit, formula.name, f"`{formula_text(formula)}`", formula.weakness, known.get(unit) or "–")
+        (unit, formula.name, f"`{formula_text(formula)}`", formula.weakness, _coded(unit), known.get(unit) or "–")
         for unit, formula in FORMULAS.items()
     ]
+
+
+def _coded(unit: str) -> str:
+    return f"{CODED[unit]:.2f}" if unit in CODED else "–"
 
 
 def generated(correlations: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return what is generated of the document, as Markdown, by the name in its marks."""
     return {
         "formulas": _table(HEADER, formula_rows(correlations)),
-        "emotions": _table(("label", "required", "optional", "excluding"), emotion_rows()),
+        "emotions": _table(("label", "six classes: mean above neutral", "eight classes"), emotion_rows()),
     }
 
 
 def emotion_rows() -> list[tuple[str, ...]]:
-    """Return a row for each emotion of the shipped table: label and AUs required, optional, excluding."""
-    return [
-        (label, *(", ".join(entries).replace("|", " or ") or "–" for entries in
-                  (prototype.required, prototype.optional, prototype.excluding)))
-        for label, prototype in read_table(None).emotions.items()
-    ]  # fmt: skip
+    """Return a row for each emotion of the shipped tables: label, and what it shows above neutral, strongest first."""
+    tables = read_table("six"), read_table("eight")
+    labels = dict.fromkeys(label for table in tables for label in table.emotions)
+    return [(label, *(_shown(table, label) for table in tables)) for label in labels]
+
+
+def _shown(table: EmotionTable, label: str) -> str:
+    if label not in table.emotions:
+        return "–"
+    shows = table.emotions[label].shows
+    return ", ".join(f"{unit} +{shows[unit] - table.rest[unit]:.2f}" for unit in table.shown_by(label)[:6])
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

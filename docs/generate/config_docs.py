@@ -80,7 +80,10 @@ def read_by(key: str) -> list[str]:
     return [
         stage
         for stage, of in STAGES.items()
-        if any(f"{option}.".startswith(f"{wanted}.") or f"{wanted}.".startswith(f"{option}.") for option in of.options)
+        if any(
+            f"{option}.".startswith(f"{wanted}.") or f"{wanted}.".startswith(f"{option}.")
+            for option in (*of.options, *of.unless_default)
+        )
     ]
 
 

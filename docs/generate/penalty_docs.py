@@ -19,7 +19,7 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora import crema_d
 from avpretext.evaluation.formats import markdown, write_text
 from avpretext.models.penalty import co_occurrences, frequencies, penalties
-from avpretext.report.co_occurrence_chart import Matrix, side_by_side
+from avpretext.report.figures import Matrix, side_by_side
 from avpretext.report.theme import COLOURS, style
 
 PICTURE = "penalty-crema-d.png"

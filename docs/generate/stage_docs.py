@@ -42,6 +42,8 @@ PRINTED = {
     "folds.csv": "a row per fold and part: clips, and who speaks in them",
     "label_balance.csv": "how often each label of each task and target is given",
     "label_speakers.csv": "how often each label is given to each speaker",
+    "label_warnings.csv": "signs that many emotion labels may be wrong, a sentence each",
+    "truth_confidence.csv": "demo: how often emotion labels are right, by their confidence",
     "label_agreement.csv": "how far the three tasks agree: counts of pairs of labels, and a measure of it",
     "action_units.csv": "a row per action unit and label: how often it is active, how strong",
     "au_combinations.csv": "which action units are active together, and which labels these clips have",
@@ -72,7 +74,8 @@ def document() -> str:
 
 def _section(stage: Stage) -> Iterator[str]:
     yield f"\n## {stage.name}\n{stage.summary}\n\n"
-    options = "all of the configuration" if stage.options == ("*",) else ", ".join(map(option_link, stage.options))
+    links = map(option_link, (*stage.options, *stage.unless_default))
+    options = "all of the configuration" if stage.options == ("*",) else ", ".join(links)
     yield f"Options: {options or 'none'}.\n"
     if stage.runs:
         yield f"\nWrites the files of {' and '.join(f'[{name}](#{name})' for name in stage.runs)}.\n"

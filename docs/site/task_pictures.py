@@ -22,6 +22,7 @@ from avpretext.flow.columns import ACTION_UNITS
 from avpretext.labels.emotion import clip_intensities
 from avpretext.labels.emotion_table import read_table
 from avpretext.labels.energy import decibels
+from avpretext.report.clip import MOST_SHOWN
 
 RESULTS, VIDEOS, DOCS = Path("results/demo_unlabelled"), Path("data/demo/unlabelled"), Path("docs")
 CLIP = "speaker10/speaker10_001"
@@ -148,29 +149,27 @@ def draw_emotion() -> Figure:
         units = rows("action_units", clip)
         values = clip_intensities(units.select(ACTION_UNITS).to_numpy(), EmotionLabelOptions())
         verdict = rows("labels_emotion", clip).row(0, named=True)
-        prototype = table.emotions[emotion]
         face, intensities, scores = part.subplots(1, 3, width_ratios=[1, 1.9, 1])
-        required = {unit for entry in prototype.required for unit in entry.split("|")}
-        optional = {unit for entry in prototype.optional for unit in entry.split("|")}
-        chosen = [ACTION_UNITS.index(unit) for unit in sorted(required | optional)]
+        telling = set(table.shown_by(emotion)[:MOST_SHOWN])
+        chosen = [ACTION_UNITS.index(unit) for unit in sorted(telling)]
         strength = units.select(ACTION_UNITS).to_numpy()[:, chosen].sum(axis=1)
         best = int(np.nanargmax(strength))
         picture = frames(clip, [int(units["frame"][best])])[0]
         face.imshow(picture)
         face.axis("off")
-        face.set_title(f"{prototype.name.capitalize()}")
+        face.set_title(table.emotions[emotion].name.capitalize())
         top = np.argsort(-np.nan_to_num(values))[:8][::-1]
         names = [ACTION_UNITS[k] for k in top]
-        roles = ["required" if name in required else "optional" if name in optional else "other" for name in names]
-        colours = {"required": HIGH, "optional": "#e0a458", "other": "#c9d1d6"}
+        roles = ["shows the emotion" if name in telling else "other" for name in names]
+        colours = {"shows the emotion": HIGH, "other": "#c9d1d6"}
         intensities.barh(names, values[top], color=[colours[role] for role in roles])
         intensities.set(xlim=(0, 1), title="Strongest action units over the clip")
         handles = [Patch(color=colour, label=role) for role, colour in colours.items()]
         intensities.legend(handles=handles, frameon=False, loc="lower right", fontsize=9)
-        named = [*table.emotions]
-        marks = [verdict[f"score_{name}"] for name in named][::-1]
+        named = table.classes
+        marks = [verdict[f"score_{name}"] or 0.0 for name in named][::-1]
         scores.barh(named[::-1], marks, color=[HIGH if name == emotion else "#c9d1d6" for name in named[::-1]])
-        scores.set(xlim=(0, 1), title=f"Scores: {verdict['label']}")
+        scores.set(xlim=(0, 1), title=f"Probability: {verdict['label']}")
     return figure
 
 

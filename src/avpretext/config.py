@@ -1,7 +1,8 @@
 """The one description of every option: type, default, unit, meaning; unknown keys are errors.
 
 `config.yaml` at the top level shows each key with a comment; `workflow/schemas/config.schema.json` is generated from
-here (`avpretext schema`), and a test keeps the three in step.
+here (`avpretext schema`), and a test keeps the three in step. Groups of options are in `options`; they may be imported
+from here.
 """
 
 import itertools
@@ -52,46 +53,6 @@ from avpretext.options.training import (
     Variant,
 )
 from avpretext.systems import BEST, SCRATCH, stands_beside
-
-__all__ = [
-    "AblationOptions",
-    "ActionUnitOptions",
-    "ActivationLabelOptions",
-    "BaselineOptions",
-    "ChunkOptions",
-    "ClusterOptions",
-    "Config",
-    "CorpusOptions",
-    "DeepEmoClusterOptions",
-    "EmotionLabelOptions",
-    "EnergyLabelOptions",
-    "EnsembleOptions",
-    "ExportOptions",
-    "FinetuneOptions",
-    "FunctionalOptions",
-    "LabelOptions",
-    "LandmarkOptions",
-    "LogMelOptions",
-    "LoopOptions",
-    "MediaOptions",
-    "ModelFileOptions",
-    "ModelOptions",
-    "MotionOptions",
-    "Options",
-    "OrofacialOptions",
-    "PenaltyOptions",
-    "PhoneOptions",
-    "PretrainOptions",
-    "ProtocolOptions",
-    "PyFeatOptions",
-    "RejectsOptions",
-    "ReportOptions",
-    "SegmentOptions",
-    "SpeechOptions",
-    "StatisticsOptions",
-    "ThresholdOptions",
-    "Variant",
-]
 
 
 class EvaluateOptions(Options):
@@ -193,6 +154,29 @@ class Config(Options):
         return self
 
     @model_validator(mode="after")
+    def _silent_recordings_are_cut_by_windows(self) -> Self:
+        for name, corpus in self.corpora.items():
+            if not corpus.audio and corpus.segment and self.segment.by == "speech":
+                raise ValueError(
+                    f"corpora.{name}.audio: false: segment.by: speech cuts where someone speaks: set segment.by:"
+                    " windows, or audio: true if it has sound"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _pretraining_has_speech(self) -> Self:
+        silent = [name for name in self.used_for("pretrain") if not self.corpora[name].audio]
+        every_set = self.pretrain.task_sets == "all"
+        wanted = bool(self.used_for("finetune")) if every_set else bool(self.pretrain.task_sets)
+        if silent and wanted and not self.heard_for_pretraining():
+            raise ValueError(
+                f"pre-training learns from speech, and no corpus of `use: [pretrain]` has sound"
+                f" (corpora.{silent[0]}.audio: false): add one with sound, or set pretrain.task_sets: [], which makes"
+                " labels and trains nothing on them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tasks_are_known(self) -> Self:
         chosen = [] if self.pretrain.task_sets == "all" else list(itertools.chain(*self.pretrain.task_sets))
         named = {
@@ -217,7 +201,9 @@ class Config(Options):
         if self.pretrain.task_sets != "all" and self.used_for("pretrain"):
             for task in sorted({task for chosen in self.pretrain.task_sets for task in chosen}):
                 if task not in self.available_tasks():
-                    raise ValueError(f"pretrain.task_sets: {task} needs a corpus with `use: [pretrain]` and video")
+                    raise ValueError(
+                        f"pretrain.task_sets: {task} needs a corpus with `use: [pretrain]`, video and sound"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -285,7 +271,7 @@ class Config(Options):
     @model_validator(mode="after")
     def _features_are_there(self) -> Self:
         for name in self.model.features:
-            for corpus in {*self.used_for("pretrain"), *self.used_for("finetune")}:
+            for corpus in {*self.heard_for_pretraining(), *self.used_for("finetune")}:
                 known = ["speech", "log_mel", *self.corpora[corpus].features]
                 if name not in known:
                     raise ValueError(
@@ -303,6 +289,8 @@ class Config(Options):
                 )
             if name not in self.with_video():
                 raise ValueError(f"orofacial.corpora: {name}: faces are looked at with `use: [pretrain]` and video")
+            if not self.corpora[name].audio:
+                raise ValueError(f"orofacial.corpora: {name}: speech moves the faces, and it has audio: false")
         for name in self.orofacial.features:
             for corpus in self.orofacial_corpora():
                 known = ["speech", "log_mel", *self.corpora[corpus].features]
@@ -329,6 +317,10 @@ class Config(Options):
                         f"corpora.{name}.protocol.train: {other!r} is no other corpus of the configuration"
                         f"{nearest(other, [one for one in self.corpora if one != name])}"
                     )
+                if not self.corpora[other].audio:
+                    raise ValueError(
+                        f"corpora.{name}.protocol.train: {other} has audio: false, and fine-tuning learns from speech"
+                    )
         return self
 
     def used_for(self, use: str) -> list[str]:
@@ -339,9 +331,13 @@ class Config(Options):
         """Return the names of the corpora whose faces are looked at."""
         return [name for name in self.used_for("pretrain") if self.corpora[name].video]
 
+    def heard_for_pretraining(self) -> list[str]:
+        """Return the names of the corpora that pre-training learns from: those of them that have sound."""
+        return [name for name in self.used_for("pretrain") if self.corpora[name].audio]
+
     def orofacial_corpora(self) -> list[str]:
-        """Return the corpora that orofacial models learn from: those named, else all whose faces are looked at."""
-        return list(self.orofacial.corpora) or self.with_video()
+        """Return the corpora that orofacial models learn from: those named, else all that are looked at and heard."""
+        return list(self.orofacial.corpora) or [name for name in self.with_video() if self.corpora[name].audio]
 
     def learnt_from(self, corpus: str) -> list[str]:
         """Return the corpora that the fine-tuning of a corpus reads: itself, and what a cross-corpus protocol names."""
@@ -354,7 +350,7 @@ class Config(Options):
             apart = one.speakers and other.speakers and not set(one.speakers) & set(other.speakers)
             return one.path == other.path and not apart
 
-        sources = [self.corpora[name] for name in self.used_for("pretrain")]
+        sources = [self.corpora[name] for name in self.heard_for_pretraining()]
         return [name for name in self.used_for("finetune") if any(share(self.corpora[name], one) for one in sources)]
 
     def with_truth(self) -> list[str]:
@@ -362,15 +358,15 @@ class Config(Options):
         return [name for name, corpus in self.corpora.items() if corpus.truth is not None]
 
     def tasks_of(self, corpus: str) -> list[str]:
-        """Return the pretext tasks that a corpus allows: without video, those that ask nothing of the face."""
+        """Return the pretext tasks that a corpus allows: without video or sound, those that ask nothing of it."""
         if corpus not in self.used_for("pretrain"):
             return []
-        seen = corpus in self.with_video()
-        return [name for name, task in TASKS.items() if seen or not task.face]
+        seen, heard = corpus in self.with_video(), self.corpora[corpus].audio
+        return [name for name, task in TASKS.items() if (seen if task.face else heard)]
 
     def available_tasks(self) -> list[str]:
-        """Return the pretext tasks that any of the pre-training corpora allows."""
-        allowed = {task for name in self.corpora for task in self.tasks_of(name)}
+        """Return the pretext tasks that any of the corpora allows whose speech pre-training learns from."""
+        allowed = {task for name in self.heard_for_pretraining() for task in self.tasks_of(name)}
         return [task for task in TASKS if task in allowed]
 
     def task_sets(self) -> list[str]:

@@ -55,7 +55,9 @@ def _explain(source: str, entry: Any) -> str:
     if entry["type"] == "missing":
         return f"{source}: {where!r} is missing"
     if entry["type"] == "value_error":
-        return f"{source}: {entry['ctx']['error']}"
+        # Options of a corpus do not know its name; other groups name themselves.
+        of = f"{where}: " if entry["loc"][:1] == ("corpora",) else ""
+        return f"{source}: {of}{entry['ctx']['error']}"
     return f"{source}: {where} = {entry['input']!r}: {entry['msg']}"
 
 

@@ -10,7 +10,7 @@ REASONS = {
     "known_broken": "the corpus lists this clip as broken",
     "empty_file": "the file has no bytes",
     "not_media": "ffmpeg finds no audio or video in the file",
-    "no_audio": "the file has no audio stream",
+    "no_audio": "the file has no audio stream; for labels of its face alone set corpora.NAME.audio: false",
     "no_video": "the file has no video stream",
     "truncated": "the file ends before the duration or the size that it declares, or within a packet",
     "lost_sound": "more than a tenth of the clip has pictures and no sound, or lies in gaps of the sound",
@@ -26,7 +26,7 @@ REASONS = {
     "no_segments": "nothing in the recording makes a clip; see `segment`",
     "no_text": "phones: it is not known what is said; give a transcript, or set phones.backend: recognise",
     "unknown_word": "phones: a word is in no dictionary; add it to a file named phones.dictionary",
-    "silent": "there is no sound in the clip",
+    "silent": "there is no sound in the clip; for labels of its face alone set corpora.NAME.audio: false",
     "no_alignment": "phones: the sound does not fit what is said to be said",
     "no_phones": "phones: no file or truth has the phones of the clip, or none that can be read",
 }

@@ -56,18 +56,17 @@ def _opened(path: PathLike) -> pq.ParquetFile:
 
 def read_provenance(path: PathLike) -> dict[str, Any]:
     """Return the provenance in the metadata of a Parquet file, empty if it has none."""
-    with _opened(path) as file:
-        metadata = file.schema_arrow.metadata or {}
-    made_by: dict[str, Any] = json.loads(metadata.get(_METADATA_KEY, b"{}"))
-    return made_by
+    return _noted(path, _METADATA_KEY)
 
 
 def read_machine(path: PathLike) -> dict[str, str]:
     """Return the machine and the software that a Parquet file was made with, see `machine.facts`."""
-    with _opened(path) as file:
-        metadata = file.schema_arrow.metadata or {}
-    facts: dict[str, str] = json.loads(metadata.get(_MACHINE_KEY, b"{}"))
-    return facts
+    return _noted(path, _MACHINE_KEY)
+
+
+def _noted(path: PathLike, key: bytes) -> dict[str, Any]:
+    noted: dict[str, Any] = json.loads((read_schema(path).metadata or {}).get(key, b"{}"))
+    return noted
 
 
 @contextmanager

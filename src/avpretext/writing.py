@@ -21,7 +21,7 @@ def label_of(stage: str, artefact: Path) -> str:
 
 def write_shard(
     label: str, output: Path, schema: pa.Schema, made_by: Mapping[str, Any], clips: Iterable[Any], total: int,
-    **layout: Any,
+    group: int | None = None, **layout: Any,
 ) -> None:  # fmt: skip
     """Write the rows of one clip after another; the shard appears whole or not at all.
 
@@ -35,21 +35,13 @@ def write_shard(
         The rows of each clip, as `shards.ShardWriter.write` takes them; None: nothing is written of it.
     total
         Number of clips.
+    group
+        Rows of clips, Arrow tables, are joined to row groups of so many; None: as they come.
     """
+    known = (rows for rows in progress(clips, total=total, label=label) if rows is not None)
+    layout |= {"row_group": group} if group else {}
     with shards.ShardWriter(output, schema, made_by, **layout) as writer:
-        for rows in progress(clips, total=total, label=label):
-            if rows is not None:
-                writer.write(rows)
-
-
-def write_grouped(
-    label: str, output: Path, schema: pa.Schema, made_by: Mapping[str, Any], clips: Iterable[pa.Table | None],
-    total: int, group: int,
-) -> None:  # fmt: skip
-    """Write the rows of one clip after another, joined to row groups of `group` rows; see `write_shard`."""
-    told = progress(clips, total=total, label=label)
-    with shards.ShardWriter(output, schema, made_by, row_group=group) as writer:
-        for rows in shards.in_groups((rows for rows in told if rows is not None), group):
+        for rows in shards.in_groups(known, group) if group else known:
             writer.write(rows)
 
 

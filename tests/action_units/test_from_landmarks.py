@@ -11,9 +11,10 @@ from tests.face.faces import posed, resting_head, rotation
 from avpretext import shards
 from avpretext.action_units import backends, from_landmarks, neutral
 from avpretext.action_units.formulas import FORMULAS, intensities
-from avpretext.action_units.measures import GEOMETRY, MEASURES, TYPICAL_REST, measure
+from avpretext.action_units.measures import GEOMETRY, MEASURES, TURNED, TYPICAL_REST, as_seen, measure, pose_effect
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
+from avpretext.face import geometry
 from avpretext.face.blendshapes import BLENDSHAPES
 from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.columns import ACTION_UNITS
@@ -61,8 +62,8 @@ def test_a_frown_alone_wrinkles_no_nose() -> None:
 
 def test_a_broad_smile_wrinkles_the_nose_less_than_disgust_with_the_same_lip_and_wings() -> None:
     disgust = unit(moved(nose_wings=-0.02, upper_lip=-0.04), "AU09")
-    assert disgust == pytest.approx(0.6 * 0.5 + 0.3 * 0.8)
-    assert unit(moved(nose_wings=-0.02, upper_lip=-0.04, mouthSmile=0.8), "AU09") == pytest.approx(disgust - 0.2)
+    assert disgust == pytest.approx(0.55 * 0.5 + 0.35 * 0.8)
+    assert unit(moved(nose_wings=-0.02, upper_lip=-0.04, mouthSmile=0.8), "AU09") == pytest.approx(disgust - 0.4)
 
 
 def test_gaps_stay_gaps() -> None:
@@ -72,8 +73,21 @@ def test_gaps_stay_gaps() -> None:
 def test_distances_do_not_depend_on_where_the_head_is() -> None:
     poses = [((0, 0, 0), 1.0, (200, 200)), ((8, 25, -10), 1.0, (90, 300)), ((0, 0, 90), 1.0, (0, 0))]
     frames = np.stack([posed(resting_head(), rotation(*angles), scale, shift) for angles, scale, shift in poses])
-    values = measure(frames, np.zeros((3, 52)))
+    upright, pose = geometry.upright_and_pose(frames)
+    values = as_seen(upright / geometry.usual_size(frames), np.zeros((3, 52)))
     np.testing.assert_allclose(values, np.broadcast_to(values[0], values.shape), atol=1e-9)
+    np.testing.assert_allclose(measure(frames, np.zeros((3, 52))), values - pose_effect(pose), atol=1e-9)
+
+
+def test_what_the_pose_adds_grows_with_pitch_and_with_yaw_to_either_side_and_is_bounded() -> None:
+    still, down, left, right, far, further = pose_effect(
+        np.array([[0, 0, 0], [10, 0, 0], [0, -10, 5], [0, 10, -5], [30, 0, 0], [60, 0, 0]], float)
+    )
+    np.testing.assert_array_equal(still, 0)
+    np.testing.assert_allclose(down, TURNED[0] + TURNED[1])
+    np.testing.assert_allclose(left, TURNED[2])
+    np.testing.assert_array_equal(left, right)
+    np.testing.assert_array_equal(far, further)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +113,15 @@ def test_a_known_movement_changes_the_measure_by_as_much(
         assert values[1, column] - values[0, column] == pytest.approx(amount, abs=0.006), (name, key)
 
 
-def test_blendshapes_are_the_mean_of_left_and_right() -> None:
+def test_blendshapes_are_the_mean_of_left_and_right_or_the_stronger_side_of_a_mouth() -> None:
     shapes = np.zeros((1, 52))
-    shapes[0, BLENDSHAPES.index("mouthSmileLeft")] = 0.8
+    shapes[0, [BLENDSHAPES.index(name) for name in ("mouthSmileLeft", "browDownRight")]] = 0.8
     shapes[0, BLENDSHAPES.index("jawOpen")] = 0.3
-    values = measure(resting_head()[None] * 100, shapes)[0]
-    assert values[MEASURES.index("mouthSmile")] == pytest.approx(0.4)
+    values = as_seen(resting_head()[None], shapes)[0]
+    assert values[MEASURES.index("mouthSmile")] == pytest.approx(0.8), "a smirk is a smile"
+    assert values[MEASURES.index("browDown")] == pytest.approx(0.4)
     assert values[MEASURES.index("jawOpen")] == pytest.approx(0.3)
-    assert (values[len(GEOMETRY) :] > 0).sum() == 2
+    assert (values[len(GEOMETRY) :] > 0).sum() == 3
 
 
 def test_a_smile_is_measured_against_the_speakers_own_face(

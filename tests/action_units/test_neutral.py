@@ -7,9 +7,10 @@ from tests.face.faces import resting_head
 
 from avpretext import shards
 from avpretext.action_units import neutral
-from avpretext.action_units.formulas import intensities
-from avpretext.action_units.measures import MEASURES, TYPICAL_REST, RestingFace
+from avpretext.action_units.formulas import FULL_MOVEMENT, intensities
+from avpretext.action_units.measures import BETWEEN_PEOPLE, MEASURES, TYPICAL_REST, RestingFace
 from avpretext.config import ActionUnitOptions
+from avpretext.errors import UserError
 from avpretext.face.blendshapes import BLENDSHAPES
 from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.columns import ACTION_UNITS
@@ -39,80 +40,85 @@ def rest() -> NDArray[np.float64]:
     return rest
 
 
+def seen(clips: list[NDArray[np.float64]], neutral_ones: list[NDArray[np.float64]] | None = None) -> neutral.Seen:
+    return neutral.Seen(clips, neutral_ones or [], 2.0 * len(clips), 1.0)
+
+
 def test_over_many_clips_rest_is_the_usual_face_also_when_some_are_expressions(rest: NDArray[np.float64]) -> None:
     rng = np.random.default_rng(1)
-    clips = [frames_of(rest, 50, rng) for _ in range(7)] + [smiling(rest, 50, rng) for _ in range(5)]
-    found = neutral.resting_face(clips)
-    np.testing.assert_allclose(found.location, rest, atol=0.01)
-    assert found.frames == 600
-
-
-def test_a_person_whose_face_moves_at_a_clips_onset_alone_is_calibrated_by_the_onset() -> None:
-    rng = np.random.default_rng(2)
-    clip = np.concatenate([frames_of(TYPICAL_REST, 20, rng), smiling(TYPICAL_REST, 40, rng)])
-    np.testing.assert_allclose(neutral.resting_face([clip]).location, TYPICAL_REST, atol=0.01)
+    clips = [frames_of(rest, 50, rng) for _ in range(27)] + [smiling(rest, 50, rng) for _ in range(20)]
+    found = neutral.resting_face(seen(clips))
+    used = np.isfinite(FULL_MOVEMENT)
+    assert np.abs((found.location - rest) / FULL_MOVEMENT)[used].max() < 0.15
+    assert found.frames == 47 * 50
+    assert (found.source, found.seconds) == ("speaker", 94.0)
 
 
 def test_whoever_is_seen_in_a_single_clip_still_shows_the_expression_held_throughout_it() -> None:
     clip = smiling(TYPICAL_REST, 50, np.random.default_rng(3))
-    shown = intensities(clip, neutral.resting_face([clip]))[:, ACTION_UNITS.index("AU12")]
+    shown = intensities(clip, neutral.resting_face(seen([clip])))[:, ACTION_UNITS.index("AU12")]
     by_the_usual_face = intensities(clip, RestingFace(np.median(clip, axis=0), np.zeros(len(MEASURES)), 50))
     assert np.median(by_the_usual_face[:, ACTION_UNITS.index("AU12")]) < 0.02
     assert np.median(shown) > 0.3
 
 
+def test_the_weight_of_the_own_face_is_the_variance_between_people_over_that_of_expressions_and_people() -> None:
+    place = MEASURES.index("inner_brow")
+    # Full movements .06, .05 and .06 of the AUs 1, 4 and 9; expressions move it by a quarter of their mean.
+    between, expressions = BETWEEN_PEOPLE[place] ** 2, (0.25 * 0.17 / 3) ** 2
+    for clips in (1, 2, 20):
+        assert neutral.own_weight(clips)[place] == pytest.approx(between / (between + expressions / clips))
+
+
 def test_low_brows_of_a_single_clip_are_rather_the_person_than_a_frown() -> None:
     clip = TYPICAL_REST[None].repeat(20, axis=0)
     clip[:, [BROW, SMILE]] += [-0.03, 0.48]
-    moved = (clip[0] - neutral.resting_face([clip]).location)[[BROW, SMILE]] / [-0.03, 0.48]
-    assert moved[0] < 0.4, "of the brows' lowness, which people differ in"
-    assert moved[1] == pytest.approx(0.8), "of the smile, which they don't: 4 parts of doubt to 1 of the clip"
+    moved = (clip[0] - neutral.resting_face(seen([clip])).location)[[BROW, SMILE]] / [-0.03, 0.48]
+    assert moved[0] < 0.3, "of the brows' lowness, which people differ in"
+    assert moved[1] > 0.8, "of the smile, which they don't"
 
 
-def test_doubt_is_the_variance_of_expressions_over_that_between_people() -> None:
-    doubt = dict(zip(MEASURES, neutral.doubt(), strict=True))
-    # Full movements: mean of .06, .05 and .06 for the brows, of the AUs 1, 4 and 9; people differ by .026.
-    assert doubt["inner_brow"] == pytest.approx((0.2 * 0.17 / 3 / 0.026) ** 2)
-    assert doubt["mouthSmile"] == neutral.MOST_DOUBT
-    assert doubt["nose_width"] == 0, "no AU is made of it"
+def test_known_neutral_clips_are_the_resting_face_and_trusted_sooner(rest: NDArray[np.float64]) -> None:
+    smiles = [rest[None].repeat(8, axis=0) + 0.3 * np.eye(len(MEASURES))[SMILE] for _ in range(5)]
+    calm = rest[None].repeat(8, axis=0)
+    found = neutral.resting_face(seen([*smiles, calm], [calm]))
+    weight = neutral.own_weight(1, neutral.NEUTRAL_EXPRESSION)
+    np.testing.assert_allclose(found.location, TYPICAL_REST + weight * (rest - TYPICAL_REST))
+    assert (found.source, found.seconds) == ("neutral clips", 1.0)
+    assert found.trust > neutral.resting_face(seen([calm])).trust
 
 
-def test_with_more_clips_the_persons_own_face_takes_over(rest: NDArray[np.float64]) -> None:
-    smile = rest[SMILE] - TYPICAL_REST[SMILE]
-    for clips in (1, 2, 4, 20):
-        found = neutral.resting_face([rest[None].repeat(8, axis=0)] * clips).location[SMILE] - TYPICAL_REST[SMILE]
-        assert found == pytest.approx(smile * clips**2 / (clips**2 + 4))
+def test_strangers_are_pulled_to_the_people_of_the_corpus_the_more_of_them_are_seen(rest: NDArray[np.float64]) -> None:
+    for people, source in ((1, "people"), (10, "people"), (30, "corpus")):
+        prior = neutral.face_of_corpus([seen([rest[None]])] * people, [])
+        np.testing.assert_allclose(prior.location, TYPICAL_REST + people / (people + 10) * (rest - TYPICAL_REST))
+        assert prior.source == source
+    with_others = neutral.face_of_corpus([seen([rest[None]])] * 2, [TYPICAL_REST] * 3)
+    np.testing.assert_allclose(with_others.location, TYPICAL_REST, atol=1e-12)
 
 
-def test_usual_and_calm_face_are_blended_by_the_number_of_clips() -> None:
-    # Brow slant: no AU but AU01 is made of it, and the calm quarter of the frames is the face of people at rest.
-    calm, moved = TYPICAL_REST[None].repeat(6, axis=0), TYPICAL_REST[None].repeat(18, axis=0)
-    moved[:, SLANT] += 0.03
-    for clips in (1, 2, 4):
-        own = 0.03 * (clips - 1) / (clips + 1)
-        found = neutral.resting_face([np.concatenate([calm, moved])] * clips).location[SLANT] - TYPICAL_REST[SLANT]
-        assert found == pytest.approx(own * clips**2 / (clips**2 + neutral.doubt()[SLANT]))
+def test_where_neutral_clips_are_known_they_alone_make_the_face_of_the_corpus(rest: NDArray[np.float64]) -> None:
+    smile = rest[None] + 0.5 * np.eye(len(MEASURES))[SMILE]
+    people = [seen([smile, rest[None]], [rest[None]]), *[seen([smile]) for _ in range(9)]]
+    prior = neutral.face_of_corpus(people, [])
+    np.testing.assert_allclose(prior.location, TYPICAL_REST + (rest - TYPICAL_REST) / 11)
 
 
 def test_the_mouth_rests_shut_though_people_are_seen_talking(rest: NDArray[np.float64]) -> None:
     clip = rest[None].repeat(20, axis=0)
     clip[4:, MEASURES.index("lip_gap")] += 0.15
-    assert neutral.resting_face([clip] * 12).location[MEASURES.index("lip_gap")] == pytest.approx(
-        rest[MEASURES.index("lip_gap")]
-    )
+    assert neutral.usual_face([clip] * 12)[MEASURES.index("lip_gap")] == pytest.approx(rest[MEASURES.index("lip_gap")])
 
 
 def test_spread_is_how_far_the_face_strays() -> None:
     rng = np.random.default_rng(2)
-    found = neutral.resting_face([TYPICAL_REST + rng.normal(scale=0.01, size=(4000, len(MEASURES)))])
+    found = neutral.resting_face(seen([TYPICAL_REST + rng.normal(scale=0.01, size=(4000, len(MEASURES)))]))
     assert 0.009 < np.median(found.spread) < 0.011
 
 
-def test_gaps_count_for_nothing_and_no_frames_at_all_are_a_typical_face() -> None:
-    values = np.full((5, len(MEASURES)), np.nan)
-    assert neutral.resting_face([values]) is neutral.TYPICAL
-    values[0] = TYPICAL_REST
-    assert neutral.resting_face([values, values * np.nan]).frames == 1
+def test_nobody_seen_is_a_typical_face() -> None:
+    assert neutral.face_of_corpus([], []) is neutral.TYPICAL
+    assert len(neutral.known_frames(np.full((5, len(MEASURES)), np.nan))) == 0
 
 
 def landmark_rows(clip_id: str, smile: float, frames: int = 4) -> list[dict[str, object]]:
@@ -151,14 +157,55 @@ def test_each_speaker_gets_a_resting_face_over_all_shards(
     output = tmp_path / "all.parquet"
     neutral.run(*corpus, ActionUnitOptions(calibration="speaker"), output)
     faces = neutral.read_resting_faces(output)
-    assert sorted(faces) == ["anna", "ben"]
+    assert sorted(faces) == ["", "anna", "ben"]
+    # Three people, the unknown one among them, smile by .2, .6 and .9.
     typical = TYPICAL_REST[SMILE]
-    assert faces["anna"].location[SMILE] == pytest.approx(typical + (0.2 - typical) * 4 / (4 + 4)), "two clips"
-    assert faces["ben"].location[SMILE] == pytest.approx(typical + (0.6 - typical) * 1 / (1 + 4)), "one clip"
+    prior = typical + 3 / 13 * (0.6 - typical)
+    assert faces[""].location[SMILE] == pytest.approx(prior)
+    for name, smile, clips in (("anna", 0.2, 2), ("ben", 0.6, 1)):
+        weight = neutral.own_weight(clips)[SMILE]
+        assert faces[name].location[SMILE] == pytest.approx(prior + weight * (smile - prior)), name
     assert faces["anna"].frames == 8
+    assert faces["anna"].seconds == pytest.approx(8 / 25)
 
 
-def test_other_calibrations_need_no_resting_faces(tmp_path: Path, corpus: tuple[list[Path], list[Path]]) -> None:
+def test_without_speakers_the_corpus_alone_has_a_face(tmp_path: Path, corpus: tuple[list[Path], list[Path]]) -> None:
     output = tmp_path / "all.parquet"
     neutral.run(*corpus, ActionUnitOptions(calibration="clip"), output)
+    assert list(neutral.read_resting_faces(output)) == [neutral.EVERYBODY]
+    neutral.run(*corpus, ActionUnitOptions(calibration="none"), output)
     assert shards.read(output).is_empty()
+
+
+def labelled(index: list[Path], labels: dict[str, str]) -> None:
+    for path in index:
+        rows = shards.read(path).to_dicts()
+        named = [row | {"label": labels.get(row["clip_id"])} for row in rows]
+        shards.write_table(path, named, schema_of("index"), {})
+
+
+def test_neutral_clips_are_those_the_corpus_labels_so_or_a_table_lists(
+    tmp_path: Path, corpus: tuple[list[Path], list[Path]]
+) -> None:
+    _, index = corpus
+    labelled(index, {"a1": "NEU", "a2": "happy", "b1": "Neutral"})
+    assert neutral.neutral_clips(index, ActionUnitOptions()) == set()
+    assert neutral.neutral_clips(index, ActionUnitOptions(neutral_labels=True)) == {"a1", "b1"}
+    table = tmp_path / "calm.csv"
+    table.write_text("clip_id\na2\n", "utf-8")
+    assert neutral.neutral_clips(index, ActionUnitOptions(neutral_clips=str(table))) == {"a2"}
+    output = tmp_path / "all.parquet"
+    neutral.run(*corpus, ActionUnitOptions(neutral_clips=str(table)), output)
+    assert neutral.read_resting_faces(output)["anna"].source == "neutral clips"
+    assert neutral.read_resting_faces(output)["ben"].source == "speaker"
+
+
+def test_neutral_clips_that_are_not_there_are_said(tmp_path: Path, corpus: tuple[list[Path], list[Path]]) -> None:
+    _, index = corpus
+    with pytest.raises(UserError, match="no clip of the corpus is named neutral"):
+        neutral.neutral_clips(index, ActionUnitOptions(neutral_labels=True))
+    with pytest.raises(UserError, match=r"calm\.csv: no such file; correct action_units\.neutral_clips"):
+        neutral.neutral_clips(index, ActionUnitOptions(neutral_clips=str(tmp_path / "calm.csv")))
+    (tmp_path / "other.csv").write_text("clip\na\n", "utf-8")
+    with pytest.raises(UserError, match="no column 'clip_id'"):
+        neutral.neutral_clips(index, ActionUnitOptions(neutral_clips=str(tmp_path / "other.csv")))

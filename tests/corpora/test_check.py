@@ -19,10 +19,9 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora import check as checking
 from avpretext.corpora import crema_d
 from avpretext.corpora.check import check
-from avpretext.corpora.facts import CorpusCheck, FoldFacts
 from avpretext.corpora.findings import FIXES, Finding
 from avpretext.corpora.headers import FileHeader, read_header, refuse_by_header, spread
-from avpretext.corpora.overview import Overview
+from avpretext.corpora.overview import CorpusCheck, FoldFacts, Overview
 from avpretext.corpora.reader import Clip, Entry, Published, Reader, Source
 from avpretext.corpora.readers import READERS
 from avpretext.refusal import REASONS, Refusal
@@ -162,6 +161,23 @@ def test_streams_that_are_missing_and_headers_that_cannot_be_read_are_wrong(tmp_
     found = check(corpus(tmp_path))
     assert "no_video" not in {entry.reason for entry in found.findings}
     assert check(corpus(tmp_path, video=True), "none").wrong == 0
+
+
+def test_a_folder_without_any_sound_is_told_how_it_can_be_used(tmp_path):
+    good = ffmpeg(tmp_path, "good.mp4", "-f", "lavfi", "-i", COLOUR, "-f", "lavfi", "-i", TONE, "-c:a", "aac")
+    for name in ("a.mp4", "b.mp4"):
+        ffmpeg(tmp_path / "mute", name, "-i", str(good), "-an", "-c", "copy")
+    found = check(corpus(tmp_path / "mute", video=True))
+    assert finding(found, "no_sound").count == found.wrong + 1 == 2
+    assert "corpora.NAME.audio to false (here: --silent)" in finding(found, "no_sound").fix
+    mixed = finding(check(corpus(tmp_path, video=True)), "no_audio")
+    assert (mixed.count, mixed.wrong) == (2, True)
+    assert "corpora.NAME.audio: false" in mixed.fix
+    silent = check(corpus(tmp_path / "mute", video=True, audio=False, use=["pretrain"]), listened="all")
+    assert silent.wrong == 0
+    words = " ".join(shown(silent).split())
+    assert "read as folder, video alone" in words
+    assert "sound not read: audio: false" in words
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import CorpusOptions
 from avpretext.corpora import check as checking
 from avpretext.corpora.check import check
-from avpretext.corpora.facts import CorpusCheck
 from avpretext.corpora.listening import sample
+from avpretext.corpora.overview import CorpusCheck
 from avpretext.corpora.reader import Clip
 
 ABOUT_SOUND = {"no_speaker"}

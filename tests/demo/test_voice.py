@@ -5,7 +5,7 @@ import pytest
 
 from avpretext.corpora.crema_d import SENTENCES
 from avpretext.demo import voice
-from avpretext.demo.sentences import EVERYDAY
+from avpretext.demo.corpus import EVERYDAY
 from avpretext.demo.speakers import draw_speaker
 
 LOW = voice.Delivery("en-us+m3", 40, 50, 175)

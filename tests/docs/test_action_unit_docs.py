@@ -44,13 +44,13 @@ def test_every_action_unit_has_a_name_what_is_seen_a_source_and_a_weakness() -> 
         assert all([formula.name, formula.sees, formula.source, formula.weakness]), unit
 
 
-def test_prototypes_are_told_with_their_alternatives() -> None:
-    told = {label: entries for label, *entries in emotion_rows()}
-    prototypes = read_table(None).emotions
-    assert list(told) == list(prototypes)
-    required, _, excluding = told["DIS"]
-    assert required == " or ".join(prototypes["DIS"].required[0].split("|"))
-    assert excluding.split(", ") == prototypes["DIS"].excluding
+def test_emotions_are_told_with_what_they_show_above_neutral() -> None:
+    told = {label: columns for label, *columns in emotion_rows()}
+    table = read_table("six")
+    assert set(told) == set(read_table("eight").emotions)
+    above = table.emotions["HAP"].shows["AU12"] - table.rest["AU12"]
+    assert told["HAP"][0].startswith(f"AU12 +{above:.2f}, ")
+    assert told["SUR"][0] == "–"
 
 
 def test_correlations_come_from_the_demos_table_and_the_rest_of_the_document_stays(tmp_path: Path) -> None:

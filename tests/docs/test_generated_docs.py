@@ -64,7 +64,7 @@ def test_every_group_of_options_links_to_a_section_of_the_configuration() -> Non
         if line.startswith("## ")
     }
     for stage in STAGES.values():
-        for option in stage.options:
+        for option in (*stage.options, *stage.unless_default):
             anchor = stage_docs.option_link(option).rpartition("#")[2].rstrip(")")
             assert anchor in headings, option
 

@@ -313,20 +313,6 @@ def test_one_system_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
     assert "no other system" in (tmp_path / "tables" / "ablation.md").read_text("utf-8")
 
 
-def test_tables_read_back_are_those_that_were_written(tmp_path: Path) -> None:
-    config = configuration(tmp_path)
-    write_grid(config, penalty_helps)
-    run(config, tmp_path / "tables")
-    (found,) = ablated.read_tables(config, tmp_path / "tables")
-    assert (found.measure, len(found.systems), len(found.effects)) == ("macro_f1", 8, 6)
-    assert (found.reference["loss"], found.reference["p"], found.reference["speakers"]) == ("base", None, 7)
-    again = tmp_path / "again"
-    ablated.write_tables([found], again)
-    for name in ablated.COLUMNS:
-        written = (tmp_path / "tables" / f"{name}.csv").read_text("utf-8")
-        assert (again / f"{name}.csv").read_text("utf-8") == written
-
-
 def test_same_predictions_give_the_same_bytes(tmp_path: Path) -> None:
     config = configuration(tmp_path)
     write_grid(config, plain)

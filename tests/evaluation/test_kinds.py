@@ -156,13 +156,13 @@ def test_balance_says_how_many_clips_have_what() -> None:
         return pl.DataFrame({"label": labels, "values": values}, schema_overrides={"values": pl.List(pl.Float32)})
 
     hard = rows([[0, 1, 0], [0, 1, 0], [1, 0, 0]], ["fear", "fear", "anger"])
-    assert SCORINGS["hard"].balance(hard, CLASSES) == {"anger": 1, "fear": 2}
+    assert SCORINGS["hard"].balance(CLASSES, hard) == {"anger": 1, "fear": 2}
     several = rows([[1, 1, 0], [0, 1, 0]], ["anger+fear", "fear"])
-    assert SCORINGS["multi_label"].balance(several, CLASSES) == {"anger": 1, "fear": 2, "neutral": 0}
+    assert SCORINGS["multi_label"].balance(CLASSES, several) == {"anger": 1, "fear": 2, "neutral": 0}
     shares = rows([[0.5, 0.5, 0], [0.25, 0.75, 0]], [None, "fear"])
-    assert SCORINGS["distribution"].balance(shares, CLASSES) == {"anger": 0.75, "fear": 1.25, "neutral": 0}
+    assert SCORINGS["distribution"].balance(CLASSES, shares) == {"anger": 0.75, "fear": 1.25, "neutral": 0}
     numbers = rows([[1.0], [1.5], [7.0]], [None] * 3)
-    found = SCORINGS["attribute"].balance(numbers, ["arousal"])
+    found = SCORINGS["attribute"].balance(["arousal"], numbers)
     assert next(iter(found.items())) == ("1.00 to 2.00", 2)
     assert sum(found.values()) == 3
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from avpretext.face.blendshapes import BLENDSHAPES
 from avpretext.face.face_choice import choose_face
 from avpretext.face.geometry import head_pose
+from avpretext.face.landmarker import detect, few_processors, quiet_stderr
 from avpretext.face.points import EYE_CORNERS_OUTER, MEDIAPIPE_TO_DLIB, dlib_points
-from avpretext.face.tracker import FaceTracker, detect, few_processors, quiet_stderr
+from avpretext.face.tracker import FaceTracker
 
 
 def box(left: float, size: float) -> NDArray[np.float32]:

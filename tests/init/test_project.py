@@ -68,6 +68,28 @@ def test_answers_make_a_project_and_wrong_ones_are_asked_again(tmp_path: Path, t
     assert (corpus.video, corpus.use, corpus.shards) == (False, ["pretrain"], 3)
 
 
+def test_videos_without_sound_give_labels_of_faces_alone(tmp_path: Path) -> None:
+    from avpretext.media.encode import write_mp4
+
+    write_mp4(tmp_path / "faces" / "a.mp4", numbered(), (WIDTH, HEIGHT), SOURCE_FPS, None, 16_000)
+    done = init(tmp_path / "p", "--corpus", tmp_path / "faces", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "1 clips, video alone, read as folder" in done.output
+    assert "it has no sound" in done.output
+    assert done.output.rstrip().endswith(f"snakemake --cores {len(os.sched_getaffinity(0))}")
+    corpus = load(tmp_path / "p" / "config.yaml").corpora["faces"]
+    assert (corpus.audio, corpus.video, corpus.use) == (False, True, ["pretrain"])
+    tuned = init(tmp_path / "q", "--corpus", tmp_path / "faces", "--use", "finetune", "--yes")
+    assert "finetune is not possible: it has no sound" in str(tuned.exception or tuned.output)
+
+
+def test_sound_can_be_left_alone(tmp_path: Path, talks: Path) -> None:
+    assert init(tmp_path / "p", "--corpus", talks, "--silent", "--yes").exit_code == 0
+    assert not load(tmp_path / "p" / "config.yaml").corpora["my_talks"].audio
+    both = init(tmp_path / "q", "--corpus", talks, "--silent", "--audio", "--yes")
+    assert "nothing to read" in str(both.exception or both.output)
+
+
 def test_the_defaults_of_the_questions_are_what_was_found(tmp_path: Path, talks: Path) -> None:
     by_answers = init(tmp_path / "a", "--corpus", talks, answers="\n" * 5)
     assert by_answers.exit_code == 0, by_answers.output

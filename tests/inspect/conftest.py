@@ -91,9 +91,11 @@ def make(config: Config, corpus: str) -> None:
     index.run(options, 0, shard("index"), shard("index.rejects"))
     frames = shard("split.frames") if options.video else None
     audio = shard("split.audio")
-    split.run(shard("index"), Path(options.path), config.split, audio, frames, shard("split.rejects"))
-    speech.run(audio, config.speech, shard("speech"), shard("speech.rejects"))
-    lost = [shard(f"{stage}.rejects") for stage in ("index", "split", "speech")]
+    sound: split.Hearing = "read" if options.audio else "ignored"
+    split.run(shard("index"), Path(options.path), config.split, audio, frames, shard("split.rejects"), sound=sound)
+    if options.audio:
+        speech.run(audio, config.speech, shard("speech"), shard("speech.rejects"))
+    lost = [shard(f"{stage}.rejects") for stage in ("index", "split", *(["speech"] if options.audio else []))]
     rejects.run([shard("index")], lost, corpus, config.rejects, Path(layout.path("rejects", corpus=corpus)))
     if frames is not None:
         frames.unlink()  # as the workflow does once there are landmarks

@@ -43,7 +43,7 @@ def test_nothing_found_is_no_score() -> None:
 
 
 def test_an_unknown_phoneme_of_the_truth_is_an_error_of_ours() -> None:
-    with pytest.raises(ValueError, match=r"phone_labels\.py lacks: 'ʘ'"):
+    with pytest.raises(ValueError, match=r"phone_labels\.yaml lacks: 'ʘ'"):
         phone_scores.true_intervals(truth("a", (0, 0.1, "ʘ")), 0.1)
 
 

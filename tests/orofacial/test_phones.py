@@ -14,16 +14,15 @@ from scipy.signal import resample_poly
 from avpretext import shards
 from avpretext.config import CorpusOptions, PhoneOptions
 from avpretext.demo import voice
-from avpretext.demo.sentences import EVERYDAY
+from avpretext.demo.corpus import EVERYDAY
 from avpretext.demo.speakers import ACCENTS
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.orofacial import phone_scores as scoring
 from avpretext.orofacial import phones
 from avpretext.orofacial.phone_aligner import SILENT, Dictionary, refuse
-from avpretext.orofacial.phone_intervals import Interval, clip_confidence, covering
-from avpretext.orofacial.phone_labels import IPA, phones_of
-from avpretext.orofacial.visemes import PHONES
+from avpretext.orofacial.phone_files import IPA, phones_of
+from avpretext.orofacial.visemes import PHONES, Interval, clip_confidence, covering
 from avpretext.refusal import Refusal
 
 Samples = NDArray[np.int16]

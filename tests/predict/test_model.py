@@ -50,7 +50,7 @@ def by_the_stages(folder: Path, files: list[Path], speakers: list[str], work: Pa
     log_mel.run(audio, said.log_mel or LogMelOptions(), work / "log_mel.parquet")
     features = {name: [work / f"{name}.parquet"] for name in said.model.features}
     of_clip = {row["clip_id"]: row["speaker"] for row in index}
-    chunks = load_chunks(features, of_clip, said.channels, chunk_grid(said.chunks, said.model))
+    chunks = load_chunks(features, of_clip, said.channels, chunk_grid(said.chunks, said.model.step_frames))
     order = [chunks.channels.index(name) for name in said.channels]
     assert order == sorted(order), "channels are in the order of the shards"
     if trained.normalisation is None:

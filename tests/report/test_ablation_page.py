@@ -11,7 +11,6 @@ from tests.report.test_page import LOADING, Outline, outline
 
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.errors import UserError
 from avpretext.evaluation import ablate, ablated, printed_ablation
 from avpretext.evaluation.ablated import Ablated
 from avpretext.report import ablation_page
@@ -21,24 +20,22 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "ablation.md"
 
 @pytest.fixture(scope="module")
 def config(results: Config, tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """A results folder with the tables of the ablation, apart from that of the other tests."""
+    """A results folder with what the ablation compares, apart from that of the other tests."""
     folder = tmp_path_factory.mktemp("ablation")
     for corpus in ("demo_acted", "demo_rated"):
         for part in ("finetune", "baseline", "folds"):
             shutil.copytree(Path(results.results) / corpus / part, folder / corpus / part)
-    copied = results.model_copy(update={"results": str(folder)})
-    ablate.run(copied, folder / "tables")
-    return copied
+    return results.model_copy(update={"results": str(folder)})
 
 
 @pytest.fixture(scope="module")
 def found(config: Config) -> list[Ablated]:
-    return ablated.read_tables(config, Path(config.results) / "tables")
+    return ablate.run(config, Path(config.results) / "tables")
 
 
 @pytest.fixture(scope="module")
-def html(config: Config) -> str:
-    return ablation_page.render(config, Path(config.results) / "tables")
+def html(config: Config, found: list[Ablated]) -> str:
+    return ablation_page.render(config, found)
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +97,6 @@ def test_page_loads_nothing_and_says_that_it_is_the_demo(html: str, parsed: Outl
 def test_page_is_the_same_bytes_each_time(html: str, config: Config, tmp_path: Path) -> None:
     ablation_page.run(config, Path(config.results) / "tables", tmp_path / "ablation.html")
     assert (tmp_path / "ablation.html").read_text("utf-8") == html
-
-
-def test_page_without_its_tables_says_what_makes_them(config: Config, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"ablation\.csv: no such file; run `snakemake ablation`"):
-        ablation_page.render(config, tmp_path)
 
 
 def test_headline_claims_no_more_than_the_corrected_p(config: Config, found: list[Ablated]) -> None:

@@ -282,3 +282,17 @@ def test_page_of_an_unfinished_run_leaves_out_what_is_missing(tmp_path: Path) ->
     elements = outline((tmp_path / "report.html").read_text("utf-8")).elements
     sections = [attributes.get("id") for tag, attributes in elements if tag == "section"]
     assert sections == ["data", "provenance"]
+
+
+@pytest.mark.usefixtures("plain_charts")
+def test_what_is_not_made_of_a_silent_corpus_is_said_where_it_would_be(results: Config) -> None:
+    mute = results.corpora["demo_talk"].model_copy(update={"audio": False})
+    text = page.render(results.model_copy(update={"corpora": results.corpora | {"demo_talk": mute}}))
+    outline(text)
+    assert "demo_talk: its sound is not read (audio: false). Its faces give labels of activation and emotion." in text
+    assert "no labels of energy, and no model is trained on its clips" in text
+    assert "No model is pre-trained: no corpus of" in text
+    assert text.count('<span class="tag">video only</span>') == 1
+    assert "No labels of energy: its sound is not read" in text
+    assert "<dt>Video alone</dt>" in text
+    assert "Facial motion, action units and chunk labels of" in text

@@ -16,9 +16,8 @@ from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
 from avpretext.flow.provenance import provenance
 from avpretext.labels.emotion_table import read_table
-from avpretext.report.au_faces import heat_rows
+from avpretext.report.au_faces import PICTURES, apex, emotion_pictures, heat_rows, surest
 from avpretext.report.clip import strongest
-from avpretext.report.pictures import PICTURES, apex, emotion_pictures, surest
 
 TABLE = read_table(None)
 

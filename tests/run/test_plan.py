@@ -90,6 +90,24 @@ def test_own_features_stand_beside_those_of_the_workflow(tmp_path: Path) -> None
     }
 
 
+def test_silent_clips_are_labelled_and_no_training_reads_them() -> None:
+    talk = {"path": "p", "use": ["pretrain"]}
+    asked = plan(talk=talk, mute={**talk, "audio": False})
+    assert {key.partition(".")[0] for key in asked.labels("energy-activation-emotion")} == {"talk"}
+    made = asked.of_corpus("mute")
+    assert {"split.audio", "labels_activation", "labels_emotion", "action_units", "motion"} <= set(made)
+    assert not {"labels_energy", "speech.rejects"} & set(made)
+    stages = {one.artefact for one in asked.made if one.of == "mute"}
+    assert not {"speech", "log_mel", "functionals"} & stages
+    assert "speech" not in asked.refusing("mute")
+    assert asked.heard("deepemocluster", "talk") == ["talk"]
+    assert asked.phones() == ["r/talk/phones/0000.parquet"]
+    with pytest.raises(UserError, match="phones: no corpus has sound that is read"):
+        plan(mute={**talk, "audio": False}).phones()
+    with pytest.raises(UserError, match=r"corpora\.mute\.audio: false: .* set use: \[pretrain\]"):
+        plan(mute={"path": "p", "use": [], "audio": False})
+
+
 def test_features_that_no_corpus_has_are_named() -> None:
     with pytest.raises(
         UserError, match=r"model\.features: 'log_mell' is none of speech, log_mel.*did you mean 'log_mel'"
@@ -149,15 +167,6 @@ def test_action_units_are_measured_from_what_their_backend_reads() -> None:
     assert inputs(backend="import", imports="folder") == ["landmarks", "index"]
 
 
-def test_an_imported_file_that_changes_is_noticed(tmp_path: Path) -> None:
-    talks = {"talks": {"path": "p", "use": ["pretrain"]}}
-    asked = Plan(parse({"corpora": talks, "action_units": {"backend": "import", "imports": str(tmp_path)}}))
-    before = asked.imported_action_units()
-    (tmp_path / "a.csv").write_text("frame, timestamp\n")
-    assert asked.imported_action_units() != before
-    assert Plan(parse({"corpora": talks})).imported_action_units() is None
-
-
 def exported(asked: Plan) -> list[str]:
     return [file for made in asked.made if made.artefact == "export.model" for file in made.files]
 
@@ -191,11 +200,6 @@ def test_phones_are_found_in_sound_words_and_the_tables_that_are_asked_for(tmp_p
     assert asked.phone_tables("mine") == [str(table), "said.csv", "mine.dict", "mine.yaml"]
     true = plan({"phones": {"backend": "truth"}}, mine=corpus(truth="t", segment=True, use=[]))
     assert true.phone_tables("mine") == ["t/phonemes.parquet"]
-    assert true.imported_phones() is None
-    imported = plan({"phones": {"backend": "import", "imports": str(tmp_path)}}, mine=corpus())
-    before = imported.imported_phones()
-    (tmp_path / "a.TextGrid").write_text("x")
-    assert imported.imported_phones() != before
     assert not any("phones" in path for path in asked.files), "no part of the main flow"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from avpretext import shards
 from avpretext.config_file import parse
-from avpretext.run import dag, digests, recipes
+from avpretext.run import dag, digests, recipes, signature
 from avpretext.run.digests import Content, Known
 from avpretext.run.recipes import Recipe
 
@@ -29,11 +29,11 @@ def job(rule: str, inputs: list[str], output: list[str], options: str = "{}", **
     )  # fmt: skip
 
 
-def flow(results: Path, votes: Path, min_score: float = 0.1) -> list[list[Any]]:
+def flow(results: Path, votes: Path, min_confidence: float = 0.1) -> list[list[Any]]:
     """Return the jobs of a small flow: two shards are indexed, then labelled together, with the user's votes."""
     shard = [str(results / f"mine/index/000{number}.parquet") for number in range(2)]
     labels, table = str(results / "mine/labels_emotion/all.parquet"), str(results / "tables/main.csv")
-    options = f'{{"version": 1, "labels.emotion": {{"min_score": {min_score}, "table": "{votes}"}}}}'
+    options = f'{{"version": 1, "labels.emotion": {{"min_confidence": {min_confidence}, "table": "{votes}"}}}}'
     return [
         [job("index", [], [shard[number]], corpus="mine", shard=f"000{number}") for number in range(2)],
         [job("labels_emotion", [*shard, str(votes)], [labels], options)],
@@ -69,8 +69,8 @@ def made(results: Path, votes: Path, monkeypatch: pytest.MonkeyPatch, **options:
                     temporary.write_text("macro_f1\n")
 
 
-def stale(results: Path, votes: Path, min_score: float = 0.1, **clips: str) -> set[str]:
-    found = start(results, votes, **clips).compare(flow(results, votes, min_score))
+def stale(results: Path, votes: Path, min_confidence: float = 0.1, **clips: str) -> set[str]:
+    found = start(results, votes, **clips).compare(flow(results, votes, min_confidence))
     assert len(found.stale | found.fitting) == 4
     return {str(Path(path).relative_to(results)) for path in found.stale}
 
@@ -96,7 +96,7 @@ def test_another_option_another_table_and_another_clip_change_all_that_follows(
 ) -> None:
     results, after = tmp_path / "results", {"mine/labels_emotion/all.parquet", "tables/main.csv"}
     made(results, votes, monkeypatch)
-    assert stale(results, votes, min_score=0.2) == after
+    assert stale(results, votes, min_confidence=0.2) == after
     assert len(stale(results, votes, clips="one more")) == 4
     assert stale(results, votes, times="now") == {"mine/index/0000.parquet", "mine/index/0001.parquet"}
     status = votes.stat()
@@ -133,10 +133,29 @@ def test_an_edit_of_ones_own_code_changes_what_is_made_by_it_and_no_index_that_i
         assert index == later_index
 
 
+@pytest.mark.parametrize(("stage", "file"), [("action_units", "a.csv"), ("phones", "a.TextGrid")])
+def test_an_imported_file_that_changes_is_noticed(tmp_path: Path, stage: str, file: str) -> None:
+    folder = tmp_path / "imported"
+    folder.mkdir()
+    config = parse(
+        {stage: {"backend": "import", "imports": str(folder)}, "corpora": {"mine": {"path": ".", "use": []}}}
+    )
+
+    def recipe() -> Recipe:
+        one = job(stage, [], [str(tmp_path / "0000.parquet")], signature.signature(stage, config, "mine"))
+        return dag.Recipes(config, lambda corpus, shard: Content("")).of([[one]]).popitem()[1]
+
+    before = recipe()
+    (folder / "notes.md").write_text("nothing of it")
+    assert recipe().identity == before.identity
+    (folder / file).write_text("measured")
+    assert recipe().identity != before.identity
+
+
 def test_a_file_of_another_run_is_noticed(tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results, other = tmp_path / "results", tmp_path / "other"
     made(results, votes, monkeypatch)
-    made(other, votes, monkeypatch, min_score=0.3)
+    made(other, votes, monkeypatch, min_confidence=0.3)
     for name in ("mine/labels_emotion/all.parquet", "tables/main.csv"):
         kept = (results / name).read_bytes()
         shutil.copy2(other / name, results / name)
@@ -155,7 +174,7 @@ def test_it_is_said_what_is_different(tmp_path: Path, votes: Path, monkeypatch: 
     made(results, votes, monkeypatch)
     said = dag.explained(start(results, votes).compare(flow(results, votes, 0.2)))
     assert said.startswith("2 artefacts in the results were made from something else and are made again")
-    assert "labels.emotion.min_score (1)" in said
+    assert "labels.emotion.min_confidence (1)" in said
     assert "mine/labels_emotion" not in said, "the cause is told, not what follows from it"
     votes.write_text("a,c\n")
     said = dag.explained(start(results, votes).compare(flow(results, votes)))

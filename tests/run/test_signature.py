@@ -23,7 +23,7 @@ def with_options(**content: Any) -> Config:
 @pytest.mark.parametrize(
     ("change", "touched"),
     [
-        ({"labels": {"emotion": {"min_score": 0.5}}}, {"labels_emotion"}),
+        ({"labels": {"emotion": {"min_confidence": 0.5}}}, {"labels_emotion"}),
         ({"split": {"fps": 30}}, {"split", "watch", "export", "orofacial_system"}),
         ({"split": {"height": 240}}, {"split", "watch"}),
         ({"split": {"keep_frames": True}}, set()),
@@ -51,6 +51,15 @@ def test_an_option_touches_the_stages_that_read_it(change: dict[str, Any], touch
     before, after = with_options(), with_options(**change)
     changed = {stage for stage in PARTIAL if signature(stage, before, "mine") != signature(stage, after, "mine")}
     assert changed == touched
+
+
+def test_silence_touches_what_opens_files_and_options_at_their_defaults_are_in_no_signature() -> None:
+    mine = {"path": "p", "use": ["pretrain"]}
+    heard, mute = (parse({"corpora": {"mine": mine | more}}) for more in ({}, {"audio": False}))
+    touched = {stage for stage in PARTIAL if signature(stage, heard, "mine") != signature(stage, mute, "mine")}
+    assert touched == {"index", "segment", "split", "watch"}
+    assert "audio" not in signature("watch", heard, "mine"), "what was made before there was the option stays good"
+    assert not parse_signature(signature("watch", mute, "mine")).corpora["mine"].audio
 
 
 def test_what_a_corpus_is_used_for_does_not_index_it_again() -> None:

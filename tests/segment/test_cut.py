@@ -15,6 +15,7 @@ from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.media import process
+from avpretext.media.split import Hearing
 from avpretext.media.voice_activity import VoiceActivity
 from avpretext.refusal import Refusal
 from avpretext.segment import cut
@@ -33,7 +34,13 @@ class Stage:
         self.folder, self.results = folder, results / "it" / "segment"
 
     def run(
-        self, options: SegmentOptions, *rows: dict, video: bool = False, model: Path | None = None, name: str = "0"
+        self,
+        options: SegmentOptions,
+        *rows: dict,
+        video: bool = False,
+        model: Path | None = None,
+        name: str = "0",
+        sound: Hearing = "read",
     ) -> pl.DataFrame:
         """Return the clips; `refused` has the rest."""
         index = self.results.parent / "index" / f"{name}.parquet"
@@ -48,6 +55,7 @@ class Stage:
             model,
             self.output,
             rejects,
+            sound,
         )
         self.refused = {row["path"]: Refusal(row["reason"], row["detail"]) for row in shards.read(rejects).to_dicts()}
         return shards.read(self.output)
@@ -133,6 +141,21 @@ def test_windows_are_rows_of_the_index_with_ids_from_their_start(stage, make):
     }.items():
         assert clips[column].to_list() == [value] * 3
     assert clips["sentence"].to_list() == [None] * 3
+
+
+@pytest.mark.parametrize("one_face", [0.0, 0.8])
+def test_silent_recordings_are_cut_into_windows_of_their_pictures(stage, make, face_model, one_face):
+    from PIL import Image
+    from skimage import data
+
+    Image.fromarray(data.astronaut()[0:240, 100:340]).save(stage.folder / "face.png")
+    still = ("-loop", 1, "-r", 25, "-i", stage.folder / "face.png", "-t", 7, "-vf", "format=yuv420p")
+    make("mute.mkv", *still, "-c:v", "libx264", "-preset", "ultrafast")
+    options = SegmentOptions(by="windows", window_s=3.0, one_face=one_face)
+    model = face_model if one_face else None
+    clips = stage.run(options, {"clip_id": "mute", "path": "mute.mkv"}, video=True, model=model, sound="ignored")
+    assert stage.refused == {}
+    assert clips.select("start_s", "end_s").rows() == [(0.0, 3.0), (3.0, 6.0), (6.0, 7.0)]
 
 
 def test_a_recording_that_is_itself_a_stretch_keeps_its_files_clock(stage, make):

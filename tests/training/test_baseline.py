@@ -12,7 +12,7 @@ from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
-from avpretext.training import baseline, described
+from avpretext.training import baseline
 
 from .conftest import CLASSES, VALUES, TinyCorpus
 
@@ -175,21 +175,21 @@ def test_a_class_that_was_not_learnt_has_probability_zero() -> None:
 def test_a_constant_functional_is_zero() -> None:
     source = np.array([[1, 0.1, 7], [3, 0.1, 7]], np.float32)
     asked = np.array([[5, 0.2, 9]], np.float32)
-    assert described.standardise(asked, source).tolist() == [[3.0, 0.0, 0.0]]
+    assert baseline.standardise(asked, source).tolist() == [[3.0, 0.0, 0.0]]
 
 
 def test_what_hardly_varies_in_training_is_cut_off_elsewhere() -> None:
     source = np.array([[-1.0], [1.0]], np.float32)
-    assert described.standardise(np.array([[9.0], [-12531.0]], np.float32), source).tolist() == [[9.0], [-10.0]]
+    assert baseline.standardise(np.array([[9.0], [-12531.0]], np.float32), source).tolist() == [[9.0], [-10.0]]
 
 
 def test_a_speaker_with_a_single_clip_is_standardised_by_the_training_clips() -> None:
     values = np.array([[0], [2], [4], [9]], np.float32)
-    clips = described.DescribedClips(
+    clips = baseline.DescribedClips(
         list("abcd"), np.array(["s", "s", "t", "u"]), values, np.zeros(4, np.int64), np.arange(4)
     )
     rows = {"train": np.array([0, 1]), "dev": np.array([2]), "test": np.array([3])}
-    inputs = described.normalised(clips, rows, rows["train"], "speaker")
+    inputs = baseline.normalised(clips, rows, rows["train"], "speaker")
     assert inputs.flatten().tolist() == [-1, 1, 3, 8]
 
 

@@ -10,14 +10,14 @@ import polars as pl
 import pytest
 
 from avpretext import shards
-from avpretext.config import CorpusOptions, FinetuneOptions
+from avpretext.config import CorpusOptions
 from avpretext.corpora import crema_d
 from avpretext.corpora import targets as targets_stage
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.training import co_occurrence, finetune
-from avpretext.training.penalty_matrices import penalties_of, read_matrices
+from avpretext.training.co_occurrence import read_matrices
 
 from .conftest import CLASSES as EMOTIONS
 from .conftest import VALUES, TinyCorpus, config
@@ -93,13 +93,6 @@ def test_matrices_come_in_the_order_of_the_classes_asked_for(tmp_path: Path) -> 
     assert read_matrices(table, CLASSES[::-1])[0].tolist() == usual[::-1, ::-1].tolist()
     with pytest.raises(UserError, match=r"is of the classes a, b, c, and the targets are a, b;.*redo the stage"):
         read_matrices(table, ["a", "b"])
-
-
-def test_only_the_penalty_loss_reads_the_table(tmp_path: Path) -> None:
-    table = run(tmp_path, VOTES)
-    assert penalties_of(tmp_path / "none.parquet", CLASSES, FinetuneOptions(loss="base")) == {}
-    assert penalties_of(None, CLASSES, FinetuneOptions(loss="penalty")) == {}
-    assert sorted(penalties_of(table, CLASSES, FinetuneOptions(loss="penalty"))) == [0, 1]
 
 
 def test_targets_without_votes_are_told_with_the_fix(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.models.cluster_network import make_deepemocluster
 from avpretext.models.losses import concordance
 from avpretext.training import deepemocluster
-from avpretext.training.data import SpeechChunks
+from avpretext.training.data import SpeechChunks, chunk_grid
 from avpretext.training.deepemocluster import Optimisers, unlabelled_rows
 from avpretext.training.fold_parts import read_folds
 from avpretext.training.loop import Target
 from avpretext.training.objectives import Attribute
-from avpretext.training.spectrograms import Sound, read_spectrograms, spectrogram_grid
+from avpretext.training.spectrograms import Sound, read_spectrograms
 
 from .conftest import CLASSES, TinyCorpus, config
 
@@ -218,7 +218,7 @@ def test_training_clips_are_heard_where_there_is_nothing_else(tmp_path: Path) ->
 
 
 def test_spectrograms_are_power_in_deviations_of_the_training_frames(heard: TinyCorpus) -> None:
-    grid = spectrogram_grid(config(chunks={"length_s": 0.1, "count": 6}).chunks, 2)  # 60 frames: no chunk is longer
+    grid = chunk_grid(config(chunks={"length_s": 0.1, "count": 6}).chunks, 2)  # 60 frames: no chunk is longer
     speakers = {"tiny": {row["clip_id"]: row["speaker"] for row in heard.rows}}
     heard_clips = read_spectrograms({"tiny": {"log_mel": [heard.folder / "log_mel.parquet"]}}, speakers, grid)
     assert heard_clips.steps.shape == (36, 6, 5, BANDS)

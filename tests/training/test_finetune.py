@@ -13,8 +13,8 @@ from avpretext.errors import UserError
 from avpretext.models.losses import concordance
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finetune, pretrain
-from avpretext.training.dev_scores import label_macro_f1
 from avpretext.training.loop import mixed_precision
+from avpretext.training.objectives import label_macro_f1
 from avpretext.training.predictions import LabelledFolds
 
 from .conftest import CLASSES, VALUES, TinyCorpus, config

@@ -8,11 +8,11 @@ from torch.nn import functional
 
 from avpretext.config import LoopOptions, ModelOptions
 from avpretext.models.network import SpeechNetwork, make_network
-from avpretext.training.augment import augment
 from avpretext.training.loop import (
     ClipSet,
     Target,
     TrainingState,
+    augment,
     batch_loss,
     epochs,
     learning_rate,

@@ -12,7 +12,7 @@ import pytest
 
 from tests.workflow.project import Project
 
-OTHER_LABELS: dict[str, Any] = {"labels": {"emotion": {"min_score": 0.3}}}
+OTHER_LABELS: dict[str, Any] = {"labels": {"emotion": {"min_confidence": 0.3}}}
 FEWER_DRAWS: dict[str, Any] = {"evaluate": {"bootstrap": 60, "permutations": 50}}
 
 
@@ -45,7 +45,7 @@ def test_of_moved_results_nothing_is_made_again_but_what_an_edit_touches(finishe
     there = finished.snakemake("--dry-run", **OTHER_LABELS).would_run()
     run = project.snakemake("--dry-run", **OTHER_LABELS)
     assert run.would_run() == there
-    assert "labels.emotion.min_score (1)" in run.text
+    assert "labels.emotion.min_confidence (1)" in run.text
 
 
 @pytest.mark.workflow

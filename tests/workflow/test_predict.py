@@ -77,7 +77,7 @@ def test_it_says_of_a_clip_what_the_shards_say(project: Project) -> None:
     said = list(avpretext.load(FOLDER).predict_many(files))
     speakers = {file.stem: file.stem.split("_")[0] for file in files}
     features = {"speech": expand("results/labelled/speech@1")}
-    grid = chunk_grid(trained.description.chunks, trained.description.model)
+    grid = chunk_grid(trained.description.chunks, trained.description.model.step_frames)
     chunks = load_chunks(features, speakers, ["*"], grid)
     assert chunks.channels == trained.description.channels
     steps = in_deviations(chunks.steps, trained.normalisation.mean, trained.normalisation.deviation)

@@ -22,7 +22,7 @@ def test_nothing_is_left_to_do_after_a_finished_run(finished: Project) -> None:
 @pytest.mark.parametrize(
     ("change", "first", "last"),
     [
-        ({"labels": {"emotion": {"min_score": 0.3}}}, "labels_emotion", {"pretrain", "finetune", "report"}),
+        ({"labels": {"emotion": {"min_confidence": 0.3}}}, "labels_emotion", {"pretrain", "finetune", "report"}),
         ({"labels": {"energy": {"quantile": 0.3}}}, "labels_energy", {"pretrain", "finetune", "report"}),
         ({"pretrain": {"task_sets": [["energy"], ["energy", "activation", "emotion"]], "epochs": 3}}, "pretrain",
          {"finetune", "evaluate", "tables", "report"}),
@@ -60,7 +60,7 @@ def test_where_a_stage_runs_redoes_nothing(finished: Project, change: dict[str, 
 
 
 def test_the_emotion_labels_alone_touch_only_the_sets_of_tasks_that_use_them(finished: Project) -> None:
-    runs = finished.snakemake("--dry-run", labels={"emotion": {"min_score": 0.3}}).would_run()
+    runs = finished.snakemake("--dry-run", labels={"emotion": {"min_confidence": 0.3}}).would_run()
     assert runs["pretrain"] == 1  # of two sets, one has the task
 
 
@@ -73,6 +73,15 @@ def test_a_new_clip_redoes_its_shard_alone(finished: Project, tmp_path: Path) ->
         "index": 1, "watch": 1, "speech": 1, "motion": 1,
     }  # fmt: skip
     assert "split_audio" not in runs
+
+
+@pytest.mark.workflow
+def test_the_same_run_again_gives_the_same_tables(finished: Project, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "again")
+    for made in ("labelled", "tables"):
+        shutil.rmtree(project.results / made)
+    project.snakemake()
+    assert project.artefacts() == finished.artefacts()
 
 
 def test_frames_that_are_to_be_kept_are_stored_and_looked_at_again(finished: Project) -> None:

@@ -17,13 +17,14 @@ SOURCE = str(Path(workflow.current_basedir).resolve().parents[1] / "src")
 sys.path.insert(0, SOURCE)
 
 from avpretext import corpora, shards
-from avpretext.corpora import listing
+from avpretext.corpora import listing, silent
 from avpretext.config_file import parse as parse_config
 from avpretext.run.digests import Content
 from avpretext.errors import UserError
 from avpretext.action_units import backends, from_frames
 from avpretext.options.base import places
 from avpretext.run.plan import ABLATION_TABLES, Plan
+from avpretext.labels.emotion_table import own_table
 from avpretext.orofacial.orofacial_plan import SHOWN, OrofacialPlan
 from avpretext.run.recipes import RESULTS
 from avpretext.flow.artefacts import STAGES
@@ -46,8 +47,9 @@ CONFIG = asked(
 PLAN = asked(Plan, CONFIG)
 FILES = PLAN.layout
 OROFACIAL = OrofacialPlan(PLAN)
-UNLABELLED = CONFIG.used_for("pretrain")
+UNLABELLED = CONFIG.heard_for_pretraining()
 WITH_VIDEO = CONFIG.with_video()
+WITH_AUDIO = [name for name, corpus in CONFIG.corpora.items() if corpus.audio]
 TASK_SETS = CONFIG.task_sets()
 VARIANTS = {variant.name: variant for variant in [CONFIG.variant, *CONFIG.ablated()]}
 ENVIRONMENT = "../../envs/avpretext.yaml"
@@ -124,6 +126,8 @@ if workflow.is_main_process:
 onstart:
     asked(shards.check_writable, CONFIG.results)
     START.write(workflow.configfiles)
+    for sentence in silent.sentences(CONFIG):
+        print(sentence, file=sys.stderr)
     for name, options in CONFIG.corpora.items():
         asked(
             listing.write,
@@ -220,6 +224,11 @@ def every_clips_shard(wildcards):
 def folder_of(wildcards):
     """Return a param: the folder of the corpus in question."""
     return CONFIG.corpora[wildcards.corpus].path
+
+
+def sound(wildcards):
+    """Return the words that tell a stage that opens sources to leave the sound alone; none where it is read."""
+    return "" if CONFIG.corpora[wildcards.corpus].audio else "--sound ignored"
 
 
 def start(wildcards):

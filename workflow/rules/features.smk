@@ -60,7 +60,7 @@ rule phones:
         mem_mb=1500,
         runtime=60,
     params:
-        **stage("phones", "--corpus {corpus}", imports=PLAN.imported_phones()),
+        **stage("phones", "--corpus {corpus}"),
     shell:
         COMMAND
 
@@ -101,6 +101,7 @@ rule motion:
 
 rule neutral:
     input:
+        [CONFIG.action_units.neutral_clips] if CONFIG.action_units.neutral_clips else [],
         landmarks=every("landmarks"),
         index=every_clips_shard,
     output:
@@ -135,7 +136,6 @@ rule action_units:
                 if IMPORTED
                 else ""
             ),
-            imports=PLAN.imported_action_units(),
         ),
     shell:
         # py-feat has an environment of its own.

@@ -1,5 +1,7 @@
 """Features to pseudo-labels: one table per corpus, since thresholds look at all of it."""
 
+OWN_EMOTIONS = own_table(CONFIG.labels.emotion.table)
+
 
 rule labels_energy:
     input:
@@ -36,8 +38,8 @@ rule labels_activation:
 rule labels_emotion:
     input:
         path("rejects"),
-        [CONFIG.labels.emotion.table] if CONFIG.labels.emotion.table else [],
-        action_units=every("action_units"),
+        [OWN_EMOTIONS] if OWN_EMOTIONS else [],
+        unpack(lambda wildcards: PLAN.emotion_inputs(wildcards.corpus)),
     output:
         output=path("labels_emotion"),
     resources:

@@ -18,7 +18,7 @@ rule segment:
         mem_mb=1000,
         runtime=240,
     params:
-        **stage("segment", "--corpus {corpus}"),
+        **stage("segment", lambda wildcards: f"--corpus {wildcards.corpus} {sound(wildcards)}"),
         folder=folder_of,
     shell:
         COMMAND_IN_FOLDER
@@ -37,7 +37,7 @@ rule split:
         mem_mb=1000,
         runtime=120,
     params:
-        **stage("split"),
+        **stage("split", sound),
         folder=folder_of,
     shell:
         COMMAND_IN_FOLDER
@@ -68,7 +68,7 @@ rule watch:
         mem_mb=1500,
         runtime=240,
     params:
-        **stage("watch"),
+        **stage("watch", sound),
         folder=folder_of,
     shell:
         COMMAND_IN_FOLDER

@@ -78,7 +78,7 @@ FORMULAS: dict[str, Formula] = {
     ),
     "AU06": Formula(
         "cheek raiser",
-        {"lower_lid": (0.4, 0.015), "eyeSquint": (0.2, 0.4), "mouthSmile": (0.4, 0.8)},
+        {"lower_lid": (0.25, 0.015), "mouthSmile": (0.75, 0.8)},
         "lower lids pushed up by the cheeks of a smile",
         "cheekSquint stays near 0, and landmarks hardly show cheeks: it depends on AU12",
         "FACS; Tian et al. 2001, upper face: motion of the bottom lid; that it goes with AU12: Ekman et al. 1990",
@@ -93,10 +93,10 @@ FORMULAS: dict[str, Formula] = {
     "AU09": Formula(
         "nose wrinkler",
         {
-            "nose_wings": (0.6, -0.04),
-            "upper_lip": (0.3, -0.05),
+            "nose_wings": (0.55, -0.04),
+            "upper_lip": (0.35, -0.05),
             "inner_brow": (0.1, -0.06),
-            "mouthSmile": (-0.2, 0.8),
+            "mouthSmile": (-0.4, 0.8),
         },
         "wings of the nose drawn up, with upper lip and inner brows",
         "noseSneer stays near 0; confused with AU10 and broad smiles",
@@ -104,9 +104,9 @@ FORMULAS: dict[str, Formula] = {
     ),
     "AU10": Formula(
         "upper lip raiser",
-        {"mouthUpperUp": (0.5, 0.6), "upper_lip": (0.5, -0.05)},
-        "upper lip goes up towards the nose",
-        "smiles and vowels raise it too",
+        {"mouthUpperUp": (0.7, 0.6), "upper_lip": (0.3, -0.05), "mouthSmile": (-0.4, 0.8)},
+        "upper lip goes up towards the nose, without a smile",
+        "vowels raise it too; with a smile only a strong one is seen",
         "FACS; Tian et al. 2001, lower face: motion of the top lip",
     ),
     "AU11": Formula(
@@ -132,7 +132,13 @@ FORMULAS: dict[str, Formula] = {
     ),
     "AU15": Formula(
         "lip corner depressor",
-        {"mouthFrown": (0.4, 0.5), "corner_height": (0.3, -0.08), "corner_drop": (0.3, 0.10)},
+        {
+            "mouthFrown": (0.4, 0.5),
+            "corner_height": (0.2, -0.08),
+            "corner_drop": (0.2, 0.10),
+            "mouthShrugLower": (0.2, 0.15),
+            "mouthSmile": (-0.3, 0.8),
+        },
         "corners of the lips go down",
         "mouthFrown is often weak; an opening jaw lowers the corners too",
         "FACS; Tian et al. 2001, lower face: motion of the lip corners",
@@ -201,6 +207,13 @@ FORMULAS: dict[str, Formula] = {
 }
 """Action unit to formula, in the order of `ACTION_UNITS`."""
 
+CODED = {
+    "AU01": 0.97, "AU02": 0.98, "AU04": 0.87, "AU05": 0.98, "AU06": 0.97, "AU07": 0.82, "AU09": 0.87, "AU12": 0.98,
+    "AU15": 0.69, "AU17": 0.75, "AU20": 0.95, "AU23": 0.68, "AU24": 0.91, "AU25": 1.0, "AU26": 0.99,
+}  # fmt: skip
+"""How well each tells faces in which FACS coders saw it from the others: area under the curve, .5 is chance. 228 peaks
+of emotions of 91 people (CK+, 48x48 pixels); of the other action units fewer than nine have it."""
+
 
 def _matrix() -> tuple[Floats, Floats]:
     """Return the formulas as weights (AUs, M) and full-scale movements (AUs, M)."""
@@ -238,7 +251,12 @@ def intensities(values: NDArray[np.floating], rest: RestingFace) -> Floats:
     -------
     Shape (F, 20), 0..1, in the order of `ACTION_UNITS`; NaN where no face is found.
     """
+    return np.asarray(signed(values, rest).clip(0, 1))
+
+
+def signed(values: NDArray[np.floating], rest: RestingFace) -> Floats:
+    """Return the weighted sums of evidence, shape (F, 20), -1..1, before they are cut: below 0 the AU is denied."""
     moved = np.asarray(values, dtype=np.float64) - rest.location
     used = _WEIGHTS != 0
     evidence = moved[:, None, :] / np.where(used, _SCALES, 1.0)
-    return np.asarray((_WEIGHTS * evidence.clip(-1, 1)).sum(axis=-1).clip(0, 1))
+    return np.asarray((_WEIGHTS * evidence.clip(-1, 1)).sum(axis=-1))

@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.action_units import formulas, neutral, unit_shards
-from avpretext.action_units.measures import measure
+from avpretext.action_units.measures import RestingFace, measure
 from avpretext.config import ActionUnitOptions
 from avpretext.corpora.who import named_speakers
 from avpretext.errors import UserError
-from avpretext.face import geometry
-from avpretext.face.landmark_shards import ClipLandmarks, blocks, evenly, read_clips
+from avpretext.face.landmark_shards import ClipLandmarks, blocks, read_clips
 
 Floats = NDArray[np.float64]
 
@@ -35,10 +34,12 @@ def run(landmarks: Path, index: Path, neutral_faces: Path | None, options: Actio
     unit_shards.write(output, measured, len(shards.rows_per_clip(landmarks)), shaped_by)
 
 
-def resting_faces(
-    index: Path, neutral_faces: Path | None, options: ActionUnitOptions
-) -> Callable[[str], neutral.RestingFace | None]:
-    """Return the function from a clip to the resting face it is calibrated by; None means the clip's own.
+Rest = tuple[RestingFace, bool]
+"""A resting face, and whether the clip's own face is still to be blended with it."""
+
+
+def resting_faces(index: Path, neutral_faces: Path | None, options: ActionUnitOptions) -> Callable[[str], Rest]:
+    """Return the function from a clip to the resting face it is calibrated by.
 
     Raises
     ------
@@ -46,16 +47,21 @@ def resting_faces(
         Calibration is by speaker and the artefact of `neutral` is not given.
     """
     if options.calibration == "none":
-        return lambda clip_id: neutral.TYPICAL
-    if options.calibration == "clip":
-        return lambda clip_id: None
-    if neutral_faces is None:
+        return lambda clip_id: (neutral.TYPICAL, False)
+    if neutral_faces is None and options.calibration == "speaker":
         raise UserError("action_units.calibration = 'speaker' needs the resting faces; run the stage 'neutral' first")
-    speakers, faces = named_speakers([index]), neutral.read_resting_faces(neutral_faces)
-    return lambda clip_id: faces.get(speakers.get(clip_id) or "")
+    faces = {} if neutral_faces is None else neutral.read_resting_faces(neutral_faces)
+    speakers = named_speakers([index]) if options.calibration == "speaker" else {}
+    everybody = (faces.get(neutral.EVERYBODY, neutral.TYPICAL), True)
+
+    def rest_of(clip_id: str) -> Rest:
+        speaker = speakers.get(clip_id)
+        return (faces[speaker], False) if speaker in faces else everybody
+
+    return rest_of
 
 
-def from_blendshapes(clip: ClipLandmarks, rest: neutral.RestingFace | None) -> Floats:
+def from_blendshapes(clip: ClipLandmarks, rest: Rest) -> Floats:
     """Return the action units of a clip, shape (F, 20), 0..1, NaN in gaps; see `formulas`.
 
     Parameters
@@ -63,9 +69,8 @@ def from_blendshapes(clip: ClipLandmarks, rest: neutral.RestingFace | None) -> F
     clip
         Its landmarks and blendshapes.
     rest
-        The face that counts as zero; None: the clip's own, as at most `geometry.BLOCK` of its frames, evenly spaced,
-        show it.
+        The face that counts as zero, and whether the clip's own face is to be blended with it.
     """
     values = measure(clip.points, clip.blendshapes)
-    rest = rest or neutral.resting_face([values[evenly(len(values), geometry.BLOCK)]])
-    return np.concatenate([formulas.intensities(values[part], rest) for part in blocks(len(values), AT_A_TIME)])
+    face = neutral.face_of_clip(clip, values, rest[0]) if rest[1] else rest[0]
+    return np.concatenate([formulas.intensities(values[part], face) for part in blocks(len(values), AT_A_TIME)])

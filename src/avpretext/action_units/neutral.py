@@ -1,24 +1,24 @@
 """The resting face of each person: what counts as zero for their action units.
 
-A person's resting face is not zero: brows sit high or low, glasses look like squinting. Three faces are blended.
+A person's resting face is not zero: brows sit high or low, glasses look like squinting. The best estimate is the
+person's usual face, as in Baltrusaitis, Mahmoud & Robinson, "Cross-dataset learning and person-specific normalisation
+for automatic action unit detection" (FG 2015): in each measure the median of the clips. Who is seen in few clips may
+hold an expression throughout, and would be calibrated by it, so that it disappeared. So the usual face is shrunk
+towards that of people, in each measure by what is known of it (James & Stein 1961; Efron & Morris, "Stein's paradox in
+statistics", Scientific American 236(5), 1977):
 
-- The usual face: the median of each measure over all frames, as in Baltrusaitis, Mahmoud & Robinson, "Cross-dataset
-  learning and person-specific normalisation for automatic action unit detection" (FG 2015). It is sound when the person
-  is seen with different expressions, and useless within one clip, whose usual face is its expression.
-- The calm face: the median over those frames that are nearest to the face of people at rest: the onset of an
-  expression, a pause, a neutral clip. With n clips it has the weight 2 / (n + 1), the usual face (n - 1) / (n + 1).
-- The face of people at rest (`measures.TYPICAL_REST`). Who is seen in one clip may hold an expression throughout, and
-  would be calibrated by it, so that it disappeared. The classic remedy is shrinkage (James & Stein 1961; Efron &
-  Morris, "Stein's paradox in statistics", Scientific American 236(5), 1977): the less people differ at rest in a
-  measure, beside how far expressions move it, the more is a deviation in few clips an expression. A smile is, low brows
-  are rather the person.
+    weight of the own face = between people^2 / (between people^2 + expressions^2 / clips)
 
-The opening of the mouth is an exception: people are seen talking, yet at rest the mouth is shut, so that a low quantile
-stands for it.
+A smile is an expression, low brows are rather the person. The face of people is that of the corpus, as far as it shows
+many of them (camera and light are theirs too), else `measures.TYPICAL_REST`.
+
+Where clips are known to be neutral (`action_units.neutral_labels`, `neutral_clips`), the usual face is that of these.
+At rest a mouth is shut, though people are seen talking: of its opening a low quantile over all frames counts.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +27,24 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.action_units.formulas import FULL_MOVEMENT
-from avpretext.action_units.measures import BETWEEN_PEOPLE, MEASURES, TYPICAL_REST, measure
-from avpretext.action_units.measures import RestingFace as RestingFace
+from avpretext.action_units.measures import BETWEEN_PEOPLE, MEASURES, TYPICAL_REST, RestingFace, measure
 from avpretext.config import ActionUnitOptions
+from avpretext.corpora import sheets
 from avpretext.corpora.who import named_speakers
-from avpretext.face.landmark_shards import evenly, read_clips
+from avpretext.errors import UserError
+from avpretext.face.landmark_shards import ClipLandmarks, evenly, read_clips
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
 
 Floats = NDArray[np.float64]
 
-CALM_SHARE = 0.25
-"""Share of a person's frames that are taken as calm."""
+EXPRESSION, NEUTRAL_EXPRESSION = 0.25, 0.1
+"""How far expressions move a measure from clip to clip, as a share of its full movement: a standard deviation; and how
+far people stray from rest in clips that are known to be neutral."""
 
-EXPRESSION = 0.2
-"""How far expressions move a measure from clip to clip, as a share of its full movement: a standard deviation."""
-
-LEAST_BETWEEN = 0.05
-"""People differ at rest by at least this share of the full movement: eight of them are too few to be surer."""
-
-MOST_DOUBT = 4.0
-"""The doubt of no measure counts for more than this."""
+LIKE_PEOPLE = 10
+"""The corpus's own people count as much as `TYPICAL_REST` when there are so many of them."""
 
 OPENINGS = [MEASURES.index(name) for name in ("lip_gap", "chin_drop", "jawOpen", "mouthLowerDown")]
 SHUT_QUANTILE = 0.1
@@ -57,9 +53,35 @@ SHUT_QUANTILE = 0.1
 FRAMES_PER_CLIP = 100
 """At most this many frames of a clip are looked at, evenly spaced, so that large corpora fit into memory."""
 
+PEOPLE, CORPUS, CLIP, SPEAKER, NEUTRAL_CLIPS = "people", "corpus", "clip", "speaker", "neutral clips"
+"""What a resting face rests on."""
+
+NEUTRAL_NAMES = ("neu", "neutral", "neutrality", "n")
+"""What corpora call a neutral clip, in lower case."""
+
+EVERYBODY = ""
+"""Group of the face that stands for people of the corpus who are not known."""
 
 TYPICAL = RestingFace(TYPICAL_REST, np.zeros(len(MEASURES)), 0)
 """The resting face of nobody in particular, for `calibration: none`."""
+
+
+@dataclass
+class Seen:
+    """What was seen of one person.
+
+    Attributes
+    ----------
+    clips, neutral
+        Measures of the frames of their clips, shape (F, M) each; of those that are known to be neutral.
+    seconds, neutral_s
+        How long a face was seen.
+    """
+
+    clips: list[Floats]
+    neutral: list[Floats]
+    seconds: float = 0.0
+    neutral_s: float = 0.0
 
 
 def run(landmarks: Sequence[Path], index: Sequence[Path], options: ActionUnitOptions, output: Path) -> None:
@@ -68,86 +90,194 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], options: ActionUnitOpt
     Parameters
     ----------
     options
-        With a `calibration` other than `speaker` there is nothing to find, and the artefact is empty.
+        With `calibration: none` there is nothing to find, and the artefact is empty; with `clip` it has the face of the
+        corpus alone.
     """
     made_by = provenance("neutral", options.model_dump(mode="json"))
     rows: list[dict[str, Any]] = []
-    if options.calibration == "speaker":
-        speakers = named_speakers(index)
-        seen: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
-        label = f"neutral {output.parent.parent.name}"
-        for path in progress(landmarks, total=len(landmarks), unit="shards", label=label):
-            for clip in read_clips(path):
-                if speaker := speakers.get(clip.clip_id):
-                    chosen = evenly(len(clip.frame), FRAMES_PER_CLIP)
-                    seen[speaker].append(measure(clip.points, clip.blendshapes)[chosen].astype(np.float32))
-        for speaker in sorted(seen):
-            rows += _rows(speaker, resting_face(seen[speaker]))
+    if options.calibration != "none":
+        speakers = named_speakers(index) if options.calibration == "speaker" else {}
+        people, alone = _look(landmarks, speakers, neutral_clips(index, options), output.parent.parent.name)
+        prior = face_of_corpus(people.values(), alone)
+        rows += _rows(EVERYBODY, prior)
+        for speaker in sorted(people):
+            rows += _rows(speaker, resting_face(people[speaker], prior))
     shards.write_table(output, rows, schema_of("neutral"), made_by)
 
 
-def resting_face(clips: Sequence[NDArray[np.floating]]) -> RestingFace:
-    """Find the resting face of one person.
+def _look(
+    landmarks: Sequence[Path], speakers: Mapping[str, str | None], neutral: set[str], corpus: str
+) -> tuple[dict[str, Seen], list[Floats]]:
+    """Return what is seen of each speaker, and the usual face of each clip of unknown people."""
+    people: dict[str, Seen] = defaultdict(lambda: Seen([], []))
+    alone = []
+    for path in progress(landmarks, total=len(landmarks), unit="shards", label=f"neutral {corpus}"):
+        for clip in read_clips(path):
+            values = known_frames(measure(clip.points, clip.blendshapes)[evenly(len(clip.frame), FRAMES_PER_CLIP)])
+            if not len(values):
+                continue
+            if speaker := speakers.get(clip.clip_id):
+                _add(people[speaker], values, seen_s(clip), clip.clip_id in neutral)
+            else:
+                alone.append(usual_face([values]))
+    return people, alone
+
+
+def _add(person: Seen, values: Floats, seconds: float, neutral: bool) -> None:
+    held = values.astype(np.float32).astype(np.float64)
+    person.clips.append(held)
+    person.seconds += seconds
+    if neutral:
+        person.neutral.append(held)
+        person.neutral_s += seconds
+
+
+def seen_s(clip: ClipLandmarks) -> float:
+    """Return for how many seconds of a clip a face is seen."""
+    step = float(np.median(np.diff(clip.time_s))) if len(clip.time_s) > 1 else 0.0
+    return step * int(np.isfinite(clip.blendshapes).all(axis=1).sum())
+
+
+def neutral_clips(index: Sequence[Path], options: ActionUnitOptions) -> set[str]:
+    """Return the clips that the corpus or a table names neutral.
+
+    Raises
+    ------
+    UserError
+        They are asked for, and none is found.
+    """
+    found: set[str] = set()
+    if options.neutral_labels:
+        rows = shards.read(list(index), ["clip_id", "label"])
+        found |= {clip for clip, label in rows.iter_rows() if label and label.casefold() in NEUTRAL_NAMES}
+    if options.neutral_clips:
+        file = Path(options.neutral_clips)
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; correct action_units.neutral_clips")
+        table = sheets.read(file)
+        sheets.need(table.columns, ["clip_id"], file, "name the clips in a column clip_id")
+        found |= set(table["clip_id"].drop_nulls())
+    if not found and (options.neutral_labels or options.neutral_clips):
+        raise UserError(
+            "action_units.neutral_labels, neutral_clips: no clip of the corpus is named neutral (labels"
+            f" {', '.join(NEUTRAL_NAMES)}); leave both options out"
+        )
+    return found
+
+
+def usual_face(clips: Sequence[Floats]) -> Floats:
+    """Return the usual face of a person, shape (M,): the median of the clips' medians; of openings, that of all frames.
 
     Parameters
     ----------
     clips
-        Shape (F, M) each: the measures of the frames of that person's clips, in the order of `MEASURES`; frames with
-        NaN are left out.
+        Shape (F, M) each, in the order of `MEASURES`, without NaN; at least one frame each.
+    """
+    usual = np.median([np.median(clip, axis=0) for clip in clips], axis=0)
+    usual[OPENINGS] = np.quantile(np.concatenate(clips)[:, OPENINGS], SHUT_QUANTILE, axis=0)
+    return np.asarray(usual)
+
+
+def known_frames(values: NDArray[np.floating]) -> Floats:
+    """Return the frames in which a face is found, shape (F, M)."""
+    return np.asarray(values[np.isfinite(values).all(axis=1)], dtype=np.float64)
+
+
+def face_of_corpus(people: Iterable[Seen], alone: Sequence[Floats]) -> RestingFace:
+    """Return the face that stands for people of a corpus: the median of theirs, blended with that of people.
+
+    Parameters
+    ----------
+    people
+        Those who are known; where neutral clips are known of some, these alone count.
+    alone
+        The usual face of each clip of people who are not known.
+    """
+    known = list(people)
+    calm = [usual_face(person.neutral) for person in known if person.neutral]
+    usual = calm or [*(usual_face(person.clips) for person in known), *alone]
+    if not usual:
+        return TYPICAL
+    weight = len(usual) / (len(usual) + LIKE_PEOPLE)
+    location = TYPICAL_REST + weight * (np.median(usual, axis=0) - TYPICAL_REST)
+    return RestingFace(location, np.zeros(len(MEASURES)), 0, CORPUS if weight > 0.5 else PEOPLE)
+
+
+def resting_face(person: Seen, prior: RestingFace = TYPICAL, source: str = SPEAKER) -> RestingFace:
+    """Find the resting face of one person.
+
+    Parameters
+    ----------
+    person
+        At least one frame.
+    prior
+        The face of people in general.
 
     Returns
     -------
     RestingFace
         `spread` is the median absolute deviation from the usual face, times 1.4826 (the standard deviation of a normal
-        distribution). `TYPICAL` when there is no frame at all.
+        distribution); `trust` the mean weight of the person's own face.
     """
-    measured = [clip[np.isfinite(clip).all(axis=1)].astype(np.float64) for clip in clips]
-    measured = [clip for clip in measured if len(clip)]
-    if not measured:
-        return TYPICAL
-    frames = np.concatenate(measured)
-    usual = np.median(frames, axis=0)
-    spread = 1.4826 * np.median(np.abs(frames - usual), axis=0)
-    clips_seen = len(measured)
-    own = usual + (_calm_face(frames) - usual) * 2 / (clips_seen + 1)
-    own[OPENINGS] = np.quantile(frames[:, OPENINGS], SHUT_QUANTILE, axis=0)
-    # Squared, as more clips show not only more of the person, but also sooner a face at rest.
-    trust = clips_seen**2 / (clips_seen**2 + doubt())
-    return RestingFace(TYPICAL_REST + trust * (own - TYPICAL_REST), spread, len(frames))
+    clips, strays, seconds = (
+        (person.neutral, NEUTRAL_EXPRESSION, person.neutral_s)
+        if person.neutral
+        else (person.clips, EXPRESSION, person.seconds)
+    )
+    frames = np.concatenate(clips)
+    own, weight = usual_face(clips), own_weight(len(clips), strays)
+    spread = 1.4826 * np.median(np.abs(frames - np.median(frames, axis=0)), axis=0)
+    location = prior.location + weight * (own - prior.location)
+    trust = float(weight[np.isfinite(FULL_MOVEMENT)].mean())
+    return RestingFace(location, spread, len(frames), NEUTRAL_CLIPS if person.neutral else source, seconds, trust)
 
 
-def doubt() -> Floats:
-    """Return how much a deviation from the face of people at rest is to be taken for an expression, shape (M,).
+def own_weight(clips: int, strays: float = EXPRESSION) -> Floats:
+    """Return the weight of a person's own face in each measure, shape (M,), 0..1; see the head of this file.
 
-    The variance of expressions over that between people at rest; 0 for measures that no action unit is made of.
+    Parameters
+    ----------
+    clips
+        How many of the person are seen.
+    strays
+        How far expressions move a measure from clip to clip, as a share of its full movement.
     """
-    between = np.maximum(BETWEEN_PEOPLE, LEAST_BETWEEN * FULL_MOVEMENT)
-    return np.asarray(np.nan_to_num(np.minimum((EXPRESSION * FULL_MOVEMENT / between) ** 2, MOST_DOUBT)))
+    full = np.where(np.isfinite(FULL_MOVEMENT), FULL_MOVEMENT, 1.0)
+    between = BETWEEN_PEOPLE**2
+    return np.asarray(between / np.maximum(between + (strays * full) ** 2 / clips, 1e-12))
 
 
-def _calm_face(frames: Floats) -> Floats:
-    """Median over the frames nearest to the face of people at rest, shape (F, M) to (M,).
+def face_of_clip(clip: ClipLandmarks, values: NDArray[np.floating], prior: RestingFace) -> RestingFace:
+    """Return the resting face of somebody who is known from one clip alone.
 
-    Distances are in full movements, each 1 at most, averaged over the measures that action units are made of.
+    Parameters
+    ----------
+    values
+        The measures of its frames, shape (F, M); NaN in gaps.
     """
-    used = np.isfinite(FULL_MOVEMENT)
-    away = np.abs(frames - TYPICAL_REST)[:, used] / FULL_MOVEMENT[used]
-    distance = away.clip(0, 1).mean(axis=1)
-    return np.asarray(np.median(frames[distance <= np.quantile(distance, CALM_SHARE)], axis=0))
+    frames = known_frames(values[evenly(len(values), FRAMES_PER_CLIP)])
+    return resting_face(Seen([frames], [], seen_s(clip)), prior, CLIP) if len(frames) else prior
 
 
 def read_resting_faces(neutral: Path) -> dict[str, RestingFace]:
-    """Return the resting face of each speaker from the artefact of this stage."""
+    """Return the resting face of each speaker, and of `EVERYBODY`, from the artefact of this stage."""
     faces = {}
     for (group,), rows in shards.read(neutral).group_by("group", maintain_order=True):
         if tuple(rows["measure"]) != MEASURES:
             raise ValueError(f"{neutral}: its measures are not those of this version; redo the stage neutral")
-        faces[str(group)] = RestingFace(rows["location"].to_numpy(), rows["spread"].to_numpy(), rows["frames"][0])
+        told = rows.row(0, named=True)
+        faces[str(group)] = RestingFace(
+            rows["location"].to_numpy(), rows["spread"].to_numpy(), *(told[name] for name in _TOLD)
+        )
     return faces
 
 
+_TOLD = ("frames", "source", "seconds", "trust")
+
+
 def _rows(group: str, face: RestingFace) -> list[dict[str, Any]]:
+    told = {name: getattr(face, name) for name in _TOLD}
     return [
-        {"group": group, "measure": name, "location": location, "spread": spread, "frames": face.frames}
+        {"group": group, "measure": name, "location": location, "spread": spread, **told}
         for name, location, spread in zip(MEASURES, face.location, face.spread, strict=True)
     ]

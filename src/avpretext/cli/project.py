@@ -21,6 +21,12 @@ def init(
     table: Annotated[Path | None, typer.Option(help="CSV or Parquet of clips with speakers and labels.")] = None,
     shards: Annotated[int | None, typer.Option(min=1, max=10_000, help="Pieces worked on in parallel.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what is found.")] = False,
+    silent: Annotated[
+        bool | None,
+        typer.Option(
+            "--silent/--sound", help="Look at faces alone, or listen too; left out: whether files have sound."
+        ),
+    ] = None,
 ) -> None:
     """Make a project folder of your own: a configuration for your corpus, and what runs the workflow there.
 
@@ -28,7 +34,7 @@ def init(
     """
     from avpretext.init import make_project
 
-    make_project.run(folder, make_project.Wishes(corpus, reader, name, use, video, table, shards, yes))
+    make_project.run(folder, make_project.Wishes(corpus, reader, name, use, video, table, shards, yes, silent))
 
 
 @app.command(rich_help_panel=TOOL)

@@ -5,7 +5,7 @@ By the type of a parameter:
 - options (a group of the configuration), the whole `Config`, `seed`: taken from the configuration;
 - `CorpusOptions`, or `corpus: str`: `--corpus NAME` of the configuration;
 - `str`, `float` without a default: an argument; several words, joined by -, for a sequence of them;
-- `Path`, `int`: `--name VALUE`;
+- `Path`, `int`, one of several words with a default: `--name VALUE`;
 - a sequence of paths: `--name SHARDS`, repeatable: a file, a folder, or FOLDER@COUNT for its first shards;
 - a mapping to paths: `--name KEY=SHARDS`, repeatable; of mappings: `--name CORPUS.KEY=SHARDS`;
 - the same or None: an option that may be missing, such as the checkpoints of what starts from scratch;
@@ -63,7 +63,6 @@ class Commands(TyperGroup):
 
 
 def _command(stage: Stage, function: Callable[..., None]) -> Any:
-    """Return a function as the command of a stage."""
     one = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
     one.command(stage.name, help=stage.summary, rich_help_panel=STAGE)(function)
     return typer.main.get_command(one)
@@ -135,7 +134,6 @@ def _without_none(hint: Any) -> Any:
 
 
 def _parameters(run: Any) -> list[inspect.Parameter]:
-    """Return the parameters of a stage's command."""
     helps = _helps(run)
     found: dict[str, inspect.Parameter] = {}
     for name, kind, default in _kinds(run):
@@ -172,7 +170,7 @@ def _parameter(name: str, kind: Any, default: Any, said: str) -> inspect.Paramet
         told = str if _is_words(kind) else kind
         return _keyword(name, Annotated[told, typer.Argument(help=said)])
     flag = f"--{name.replace('_', '-')}"
-    if kind in (Path, int, str):
+    if kind in (Path, int, str) or typing.get_origin(kind) is typing.Literal:
         option = typer.Option(flag, help=said)
         return _keyword(name, Annotated[kind if required else kind | None, option], default if required else None)
     if not _is_several(kind):
@@ -211,7 +209,6 @@ def _helps(run: Callable[..., Any]) -> dict[str, str]:
 
 
 def _bound(run: Any, given: Mapping[str, Any], config: Config) -> Iterator[tuple[str, Any]]:
-    """Yield each argument of a stage's function."""
     for name, kind, default in _kinds(run):
         if kind is Config:
             yield name, config
@@ -275,7 +272,6 @@ def _group(options: BaseModel, kind: type[BaseModel]) -> Any:
 
 
 def _value(kind: Any, text: Any, option: str) -> Any:
-    """Return what was given of a parameter as its type asks for."""
     if _is_words(kind):
         return text.split("-") if isinstance(text, str) else list(text)
     if typing.get_origin(kind) is collections.abc.Sequence:

@@ -44,6 +44,9 @@ def corpus(
     name: Annotated[str, typer.Argument(help="Reader, e.g. crema_d; docs/corpora.md has all.")],
     path: Annotated[Path, typer.Argument(help="Folder of the corpus, as it was downloaded.")],
     audio: Annotated[bool, typer.Option("--audio", help="Look for audio alone, as with `video: false`.")] = False,
+    silent: Annotated[
+        bool, typer.Option("--silent", help="Look for faces alone, as with `audio: false`: files need no sound.")
+    ] = False,
     part: Annotated[list[str] | None, typer.Option(help="Part of the corpus; repeatable.")] = None,
     table: Annotated[str | None, typer.Option(help="CSV or Parquet of clips, for the reader folder.")] = None,
     outside: Annotated[
@@ -73,7 +76,8 @@ def corpus(
     """Say what is found in a corpus, per speaker and label, and what is wrong with it, before hours of work."""
     from avpretext.corpora import check
 
-    options = {"path": str(path), "reader": name, "use": ["finetune"], "video": not audio, "table": table}
+    options = {"path": str(path), "reader": name, "video": not audio, "audio": not silent, "table": table}
+    options |= {"use": ["pretrain"] if silent else ["finetune"]}
     options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
     config = parse({"corpora": {"corpus": options}}, "corpus")
     face_model = model or Path(Layout(config.results).path("models"))
@@ -133,6 +137,26 @@ def predict(
     from avpretext.predict.run import run
 
     raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads) else 0)
+
+
+@app.command("fit-emotions", rich_help_panel=TOOL)
+def fit_emotions(
+    corpora: Annotated[list[str], typer.Argument(help="Corpora of the configuration, whose action units are there.")],
+    output: Annotated[Path, typer.Option(help="Table to write, e.g. emotions.yaml; beside it a page of results, .md.")],
+    neutral: Annotated[str, typer.Option(help="Label of the neutral class.")] = "NEU",
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV or Parquet with clip_id and label; else the labels of the corpus.")
+    ] = None,
+    config: ConfigFile = CONFIG,
+) -> None:
+    """Fit a table of emotions (`labels.emotion.table`) to faces whose emotion is known; judge it on other people."""
+    from avpretext.labels import emotion_fit
+
+    settings = load(config)
+    unknown = [name for name in corpora if name not in settings.corpora]
+    if unknown:
+        raise UserError(f"{config}: no corpus {unknown[0]!r}; it has {', '.join(settings.corpora)}")
+    emotion_fit.run(settings, corpora, output, neutral, labels)
 
 
 @app.command("compare-aus", rich_help_panel=TOOL)

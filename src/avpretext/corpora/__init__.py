@@ -4,18 +4,3 @@ from avpretext.corpora.reader import Clip, Reader
 from avpretext.corpora.readers import READERS, reader_of
 from avpretext.corpora.scan import ClipFile, fingerprints, scan
 from avpretext.corpora.settings import Setting, check_before_run, settings_of, target_name, targets_of
-
-__all__ = [
-    "READERS",
-    "Clip",
-    "ClipFile",
-    "Reader",
-    "Setting",
-    "check_before_run",
-    "fingerprints",
-    "reader_of",
-    "scan",
-    "settings_of",
-    "target_name",
-    "targets_of",
-]

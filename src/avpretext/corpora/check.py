@@ -13,27 +13,29 @@ from rich.console import Console
 from avpretext.config import CorpusOptions
 from avpretext.corpora import targets
 from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_label
-from avpretext.corpora.facts import Comparison, CorpusCheck, FoldFacts, TargetFacts
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
-from avpretext.corpora.headers import FileHeader, Lengths, duration, lengths_of, read_headers, refuse_by_header, spread
+from avpretext.corpora.headers import (
+    Lengths,
+    duration,
+    lengths_of,
+    read_headers,
+    spread,
+)
 from avpretext.corpora.leaks import equal_names
-from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, sound_of
-from avpretext.corpora.overview import Overview
+from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, look, sound_of
+from avpretext.corpora.overview import Comparison, CorpusCheck, FoldFacts, Overview, TargetFacts
 from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
 from avpretext.corpora.readers import reader_of
+from avpretext.corpora.refused import refused
 from avpretext.corpora.scan import ClipFile, leads_outside, media_files, scan
 from avpretext.corpora.settings import split_target, targets_of
 from avpretext.errors import UserError
-from avpretext.refusal import REASONS, Refusal
 
 SAMPLE = 2000
 HOURS_TOLERANCE = 0.05
 """Publications round, and count pauses or not: hours differ only from 5 % on."""
-
-EXPECTED = frozenset({"known_broken"})
-"""Reasons that a whole and sound copy has too."""
 
 NO_PARTITION = "(none)"
 _SEED = 1
@@ -92,12 +94,16 @@ def check(
     chosen_files = spread(list(clips), {"sample": SAMPLE, "all": len(clips), "none": 0}[headers])
     opened = read_headers(Path(options.path), chosen_files, min(_THREADS, os.cpu_count() or 1))
     lengths = lengths_of(clips, opened) if headers != "none" else None
-    heard = listen(Path(options.path), clips, listened, model if options.video else None)
-    index = _index_of(clips)
-    facts, known = _targets(options, reader, index)
-    chosen = _chosen(options, reader)
+    heard = listen(Path(options.path), clips, listened, model if options.video else None) if options.audio else ()
+    rows = [(clip.clip_id, clip.speaker, clip.label, None, path) for path, found in clips.items() for clip in found]
+    index = pl.DataFrame(rows, dict.fromkeys(_INDEX_COLUMNS, pl.String), orient="row").sort("clip_id")
+    sources = reader.sources(options)
+    facts, known = _targets(options, sources, index)
+    learns = "finetune" in options.use and sources
+    chosen = [split_target(target)[0] for target in targets_of(options)] if learns else []
     speakers = _speakers(index, known[chosen[0]].labels if chosen and chosen[0] in known else [None] * len(index))
-    partitions = _partitions_of(options, reader)
+    known_partitions = _partitions_of(options, reader)
+    partitions, shared_speakers = _partitions(known_partitions, index)
     parts = tuple(options.parts or reader.parts[:1])
     comparisons = _comparisons(options, parts, reader.published, files, speakers, lengths)
     lost = tuple(entry.words for entry in comparisons if entry.wrong)
@@ -114,21 +120,26 @@ def check(
         lengths=lengths,
         speakers=speakers,
         targets=facts,
-        partitions=_partitions(partitions, index),
+        partitions=partitions,
         protocols=tuple(_protocols(reader, index)),
-        shared_speakers=_shared_speakers(partitions, index),
+        shared_speakers=shared_speakers,
         comparisons=comparisons,
         findings=(
-            *_refused(files, clips, opened, options.video),
+            *refused(files, clips, opened, options),
             *counted("leads_outside", "links lead out of the corpus folder", linked),
             *counted("no_speaker", "nothing tells who speaks", nobody),
-            *_of_names(options, reader, [file.path for file in files], index, known, chosen, partitions),
-            *_unlearnable(facts, chosen),
+            *_of_names(options, reader, [file.path for file in files], index, known, chosen, known_partitions),
+            *(
+                Finding("target", f"{entry.name!r} cannot be learnt", examples=(entry.problem,), wrong=True)
+                for entry in facts
+                if entry.problem is not None and entry.name in chosen
+            ),
             *([Finding("incomplete", "this is not what is published", examples=lost, wrong=True)] if lost else []),
             *findings_of(heard, len(index), options.video),
+            *([] if options.audio else look(Path(options.path), clips, listened, model)),
             *(one for other in others for one in _beside(options, speakers, heard, other, listened)),
         ),
-        sound=sound_of(heard, len(index)),
+        sound=sound_of(heard, len(index)) if options.audio else "not read: audio: false",
     )
 
 
@@ -146,18 +157,12 @@ def _kinds(paths: Iterable[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
-def _index_of(clips: Clips) -> pl.DataFrame:
-    """Return the clips as `targets` knows them from the index: clip_id, speaker, label, recording; and path."""
-    rows = [(clip.clip_id, clip.speaker, clip.label, None, path) for path, found in clips.items() for clip in found]
-    return pl.DataFrame(rows, dict.fromkeys(_INDEX_COLUMNS, pl.String), orient="row").sort("clip_id")
-
-
 def _targets(
-    options: CorpusOptions, reader: Reader, index: pl.DataFrame
+    options: CorpusOptions, sources: Mapping[str, Source], index: pl.DataFrame
 ) -> tuple[tuple[TargetFacts, ...], dict[str, targets.Targets]]:
     """Return the label targets as facts, and as `targets` has them."""
     facts, known = [], {}
-    for name, source in reader.sources(options).items() if len(index) else ():
+    for name, source in sources.items() if len(index) else ():
         try:
             known[name] = targets.read_targets(options, name, index)
         except UserError as error:
@@ -183,21 +188,6 @@ def _facts_of(name: str, source: Source, found: targets.Targets) -> TargetFacts:
     return TargetFacts(name, source.kind, counts.total(), by_class, found.ties, problem=problem)
 
 
-def _chosen(options: CorpusOptions, reader: Reader) -> list[str]:
-    """Return the sources of the targets that will be learnt."""
-    learns = "finetune" in options.use and reader.sources(options)
-    return [split_target(target)[0] for target in targets_of(options)] if learns else []
-
-
-def _unlearnable(facts: Sequence[TargetFacts], chosen: Sequence[str]) -> list[Finding]:
-    """Return the targets that are to be learnt and cannot be."""
-    return [
-        Finding("target", f"{entry.name!r} cannot be learnt", examples=(entry.problem,), wrong=True)
-        for entry in facts
-        if entry.problem is not None and entry.name in chosen
-    ]
-
-
 def _speakers(index: pl.DataFrame, labels: Sequence[str | None]) -> dict[str | None, Counter[str | None]]:
     counts: dict[str | None, Counter[str | None]] = defaultdict(Counter)
     for speaker, label in zip(index["speaker"], labels, strict=True):
@@ -206,28 +196,22 @@ def _speakers(index: pl.DataFrame, labels: Sequence[str | None]) -> dict[str | N
 
 
 def _partitions_of(options: CorpusOptions, reader: Reader) -> pl.DataFrame | None:
-    """Return the corpus's own partitions; None where none are known."""
     try:
         return None if reader.partitions is None else reader.partitions(options)
     except UserError:
         return None
 
 
-def _partitions(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[FoldFacts, ...]:
+def _partitions(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[tuple[FoldFacts, ...], tuple[str, ...]]:
+    """Return the partitions, and the speakers that are in several."""
     if known is None or index.is_empty():
-        return ()
-    divided = index.join(known, on="clip_id", how="left").with_columns(pl.col("partition").fill_null(NO_PARTITION))
-    each = divided.group_by("partition").agg(pl.len(), pl.col("speaker").drop_nulls().n_unique()).sort("partition")
-    return tuple(FoldFacts(name, clips, speakers) for name, clips, speakers in each.iter_rows())
-
-
-def _shared_speakers(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[str, ...]:
-    """Return the speakers that are in several partitions."""
-    if known is None:
-        return ()
-    divided = index.join(known, on="clip_id").drop_nulls(["speaker", "partition"])
-    partitions = divided.group_by("speaker").agg(pl.col("partition").n_unique())
-    return tuple(partitions.filter(pl.col("partition") > 1)["speaker"].sort())
+        return (), ()
+    divided = index.join(known, on="clip_id", how="left")
+    named = divided.with_columns(pl.col("partition").fill_null(NO_PARTITION))
+    each = named.group_by("partition").agg(pl.len(), pl.col("speaker").drop_nulls().n_unique()).sort("partition")
+    of_speaker = divided.drop_nulls(["speaker", "partition"]).group_by("speaker").agg(pl.col("partition").n_unique())
+    shared = of_speaker.filter(pl.col("partition") > 1)["speaker"].sort()
+    return tuple(FoldFacts(name, clips, speakers) for name, clips, speakers in each.iter_rows()), tuple(shared)
 
 
 def _protocols(reader: Reader, index: pl.DataFrame) -> Iterable[FoldFacts]:
@@ -283,36 +267,14 @@ def _compared(measure: str, here: int, published: int) -> Comparison:
         words = f"all {published:,} published {measure}"
     elif here > published:
         words = f"{here:,} {measure}, {here - published:,} more than the {published:,} published"
-    return Comparison(measure, here, published, words, here != published)
+    return Comparison(words, here != published)
 
 
 def _hours(lengths: Lengths, here: float, published: float, whole: bool) -> Comparison:
     """Compare hours; of a copy that lacks clips they say nothing new."""
     wrong = whole and abs(here - published) > max(HOURS_TOLERANCE * published, lengths.margin_hours or 0.0)
     about = "" if lengths.margin_hours is None else "about "
-    return Comparison("hours", here, published, f"{about}{duration(here)} of {duration(published)} published", wrong)
-
-
-def _refused(
-    files: Sequence[ClipFile], clips: Clips, opened: Mapping[str, FileHeader | Refusal], video: bool
-) -> list[Finding]:
-    """Return what is or will be refused, the most frequent reason first: by the scan, then by headers."""
-    scanned = [(file.path, file.refusal) for file in files]
-    declared = [(path, refuse_by_header(header, clips[path], video)) for path, header in opened.items()]
-    sampled = f" (of {len(opened):,} files opened, of {len(clips):,}; --headers all opens every one)"
-    return _by_reason(scanned, "") + _by_reason(declared, sampled if len(opened) < len(clips) else "")
-
-
-def _by_reason(refused: Iterable[tuple[str, Refusal | None]], looked_at: str) -> list[Finding]:
-    of_reason = defaultdict(list)
-    for path, refusal in refused:
-        if refusal is not None:
-            of_reason[refusal.reason].append(f"{path} ({refusal.detail})" if refusal.detail else path)
-    return [
-        finding
-        for reason, seen in sorted(of_reason.items(), key=lambda entry: (-len(entry[1]), entry[0]))
-        for finding in counted(reason, REASONS[reason] + looked_at, seen, reason not in EXPECTED)
-    ]
+    return Comparison(f"{about}{duration(here)} of {duration(published)} published", wrong)
 
 
 def _of_names(

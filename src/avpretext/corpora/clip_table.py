@@ -65,12 +65,8 @@ def _check_columns(names: Sequence[str], file: Path) -> None:
     sheets.need(names, ["path"], file, f"the columns are {found}: add 'path', the file relative to the corpus folder")
     for name in [name for name in names if name not in CLIP_COLUMNS]:
         for column in CLIP_COLUMNS:
-            if column not in names and _alike(name, column):
+            if column not in names and difflib.SequenceMatcher(None, name.lower(), column).ratio() >= _LOOKS_LIKE:
                 raise UserError(f"{file}: column {name!r}; did you mean {column!r}? rename it")
-
-
-def _alike(name: str, column: str) -> bool:
-    return difflib.SequenceMatcher(None, name.lower(), column).ratio() >= _LOOKS_LIKE
 
 
 def _with_paths(table: pl.DataFrame, file: Path, outside: bool) -> pl.DataFrame:

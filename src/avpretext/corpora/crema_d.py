@@ -14,18 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import (
-    Clip,
-    Person,
-    Published,
-    Reader,
-    Source,
-    SpeakerFold,
-    by_kind,
-    named,
-    stem,
-    within,
-)
+from avpretext.corpora.reader import Clip, Person, Reader, Source, SpeakerFold, by_kind, named, stem, within
 from avpretext.errors import UserError
 
 VOTES = "tabulatedVotes.csv"
@@ -56,10 +45,7 @@ def read(path: str) -> Clip | None:
     """Read a name such as `VideoFlash/1001_DFA_ANG_XX.flv`."""
     name = stem(path)
     match = _NAME.fullmatch(name)
-    if match is None:
-        return None
-    speaker, sentence, emotion, level = match.groups()
-    return Clip(name, speaker, emotion, sentence, level)
+    return Clip(name, match[1], match[3], match[2], match[4]) if match else None
 
 
 def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
@@ -78,7 +64,6 @@ def votes(raters: str) -> Callable[[CorpusOptions], pl.DataFrame]:
     """
 
     def read_votes(options: CorpusOptions) -> pl.DataFrame:
-        """Return `clip_id` and the number of votes for each emotion."""
         file = Path(options.path) / VOTES
         if not file.is_file():
             raise UserError(
@@ -89,9 +74,8 @@ def votes(raters: str) -> Callable[[CorpusOptions], pl.DataFrame]:
             table = pl.read_csv(file, columns=["", *_VOTE_COLUMNS, "fileName"], schema_overrides={"": pl.String})
         except pl.exceptions.PolarsError as error:
             words = (str(error).strip().splitlines() or ["it is empty"])[0]
-            raise UserError(
-                f"{file}: not the corpus's table of votes ({words}); copy it from the corpus again"
-            ) from None
+            fix = "copy it from the corpus again"
+            raise UserError(f"{file}: not the corpus's table of votes ({words}); {fix}") from None
         rows = table.filter(pl.col("").str.starts_with(_VOTE_IDS[raters]))
         return rows.select(pl.col("fileName").alias("clip_id"), **{name: key for key, name in _VOTE_COLUMNS.items()})
 
@@ -141,15 +125,6 @@ READER = Reader(
         "chou": tuple(SpeakerFold(_group(test), _group(dev)) for dev, test in ((4, 5), (5, 1), (1, 2), (2, 3), (3, 4))),
         "hicmae": tuple(SpeakerFold(_group(test), ()) for test in SESSIONS),
     },
-    published=Published(
-        name="CREMA-D",
-        citation="Cao et al., CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset, IEEE TAC 2014",
-        url="https://github.com/CheyneyComputerScience/CREMA-D",
-        licence="ODbL 1.0, contents DbCL 1.0",
-        clips={"all": 7442},
-        hours={"all": 5.26},
-        speakers={"all": 91},
-    ),
     words=SENTENCES.get,
     broken=frozenset({"1076_MTI_NEU_XX", "1076_MTI_SAD_XX", "1064_TIE_SAD_XX", "1064_IEO_DIS_MD"}),
 )

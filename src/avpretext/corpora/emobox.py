@@ -197,8 +197,8 @@ class Matcher:
                 for clip_id, start_s in self.clips_of[files[0]]
                 if entry.start_s is None or abs(start_s - entry.start_s) <= _START_TOLERANCE_S
             ]
-        key, file = nfc(entry.key), nfc(entry.file)
-        names = (key, key.partition("-")[2], file.rpartition("/")[2])
+        key = nfc(entry.key)
+        names = (key, key.partition("-")[2], listed.rpartition("/")[2])
         return next(([name] for name in names if name in self.clip_ids), []) if not files else []
 
 

@@ -10,7 +10,7 @@ licence was found in these sources.
 
 import re
 
-from avpretext.corpora.reader import Clip, Published, Reader, acted, named, stem
+from avpretext.corpora.reader import Clip, Reader, acted, named, stem
 
 EMOTIONS = {
     "W": "angry",  # Wut, also Aerger
@@ -36,16 +36,4 @@ def read(path: str) -> Clip | None:
     return Clip(name, match[1], EMOTIONS[match[3]], match[2]) if match else None
 
 
-READER = Reader(
-    entries=named(read),
-    sources=acted,
-    published=Published(
-        name="EmoDB",
-        citation="Burkhardt et al., A Database of German Emotional Speech, Interspeech 2005",
-        url="http://emodb.bilderbar.info",
-        licence="not stated in the sources read; see the site",
-        clips={"all": 535},
-        hours={"all": 0.41},
-        speakers={"all": 10},
-    ),
-)
+READER = Reader(entries=named(read), sources=acted)

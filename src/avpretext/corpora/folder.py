@@ -85,11 +85,12 @@ def sources(options: CorpusOptions) -> dict[str, Source]:
     """Return what the table's columns hold; see `clip_table.sources_in`."""
     if options.table is None:
         return {}
-    found = clip_table.sources_in(_table(options), _file(options))
+    rows = _table(options)
 
     def reading(kind: SourceKind, columns: Sequence[str]) -> Source:
-        return Source(kind, lambda options: clip_table.read_source(_clips(_table(options)), kind, columns))
+        return Source(kind, lambda options: clip_table.read_source(_clips(rows), kind, columns))
 
+    found = clip_table.sources_in(rows, _file(options))
     return {name: reading(kind, columns) for name, (kind, columns) in found.items()}
 
 

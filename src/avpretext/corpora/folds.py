@@ -82,7 +82,8 @@ def run(
     lacking, covered = coverage(rows, labels)
     warnings = [*(found.meaning for found in [*covered, *told] if found.wrong), *names]
     notes = [*division.warnings, *(found.meaning for found in [*covered, *told] if not found.wrong)]
-    notes += _of_tables(options, targets[corpus])
+    notes += [found.sentence for found in reader_of(options).findings(options)]
+    notes += shards.read_provenance(targets[corpus]).get("notes", [])
     for warning in (*warnings, *notes, *leaks, *copies):
         print(f"folds: warning: {setting}: {warning}", file=sys.stderr)
     table = _ordered(rows, across)
@@ -149,12 +150,6 @@ def _read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Se
         )
     person = pl.col("speaker").alias("person")
     return found.select(pl.lit(corpus).alias("corpus"), "clip_id", "speaker", "known", person, "content", "fingerprint")
-
-
-def _of_tables(options: CorpusOptions, targets: Path) -> list[str]:
-    """Return what must be known of the tables that labels and speakers are from, as sentences."""
-    seen = [found.sentence for found in reader_of(options).findings(options)]
-    return [*seen, *shards.read_provenance(targets).get("notes", [])]
 
 
 def _read_labels(corpus: str, targets: Path) -> pl.DataFrame:

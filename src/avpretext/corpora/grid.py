@@ -10,15 +10,20 @@ six clips.
 import re
 from pathlib import PurePosixPath
 
-from avpretext.corpora.reader import Clip, Published, Reader, named, stem
+from avpretext.corpora.reader import Clip, Reader, named, stem
 
-_COMMANDS = {"b": "bin", "l": "lay", "p": "place", "s": "set"}
-_COLOURS = {"b": "blue", "g": "green", "r": "red", "w": "white"}
-_PREPOSITIONS = {"a": "at", "b": "by", "i": "in", "w": "with"}
-_DIGITS = {"z": "zero", "1": "one", "2": "two", "3": "three", "4": "four"}
-_DIGITS |= {"5": "five", "6": "six", "7": "seven", "8": "eight", "9": "nine"}
-_ADVERBS = {"a": "again", "n": "now", "p": "please", "s": "soon"}
-_NAME = re.compile("([blps])([bgrw])([abiw])([a-vx-z])([z1-9])([anps])")
+_WORDS: tuple[dict[str, str], ...] = (
+    {"b": "bin", "l": "lay", "p": "place", "s": "set"},
+    {"b": "blue", "g": "green", "r": "red", "w": "white"},
+    {"a": "at", "b": "by", "i": "in", "w": "with"},
+    {},
+    {"z": "zero", "1": "one", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven",
+     "8": "eight", "9": "nine"},
+    {"a": "again", "n": "now", "p": "please", "s": "soon"},
+)  # fmt: skip
+"""Of each letter of a name, the words; letters of the alphabet stand for themselves."""
+
+_NAME = re.compile("[blps][bgrw][abiw][a-vx-z][z1-9][anps]")
 _SPEAKER = re.compile(r"s\d{1,2}")
 
 
@@ -29,27 +34,11 @@ def read(path: str) -> Clip | None:
     ('s1_bbaf2n', 'bin blue at f two now')
     """
     name = stem(path)
-    match = _NAME.fullmatch(name)
-    if match is None:
+    if not _NAME.fullmatch(name):
         return None
     speaker = next((part for part in PurePosixPath(path).parts[:-1] if _SPEAKER.fullmatch(part)), None)
-    return Clip(f"{speaker}_{name}" if speaker else name, speaker, sentence=_sentence(*match.groups()))
+    words = (meant.get(letter, letter) for letter, meant in zip(name, _WORDS, strict=True))
+    return Clip(f"{speaker}_{name}" if speaker else name, speaker, sentence=" ".join(words))
 
 
-def _sentence(command: str, colour: str, preposition: str, letter: str, digit: str, adverb: str) -> str:
-    words = (_COMMANDS[command], _COLOURS[colour], _PREPOSITIONS[preposition], letter, _DIGITS[digit], _ADVERBS[adverb])
-    return " ".join(words)
-
-
-READER = Reader(
-    entries=named(read),
-    words=str,
-    published=Published(
-        name="GRID",
-        citation="Cooke, Barker, Cunningham & Shao, An audio-visual corpus for speech perception, JASA 2006",
-        url="https://zenodo.org/records/3625687",
-        licence="CC BY 4.0",
-        clips={"all": 34_000},
-        speakers={"all": 34},
-    ),
-)
+READER = Reader(entries=named(read), words=str)

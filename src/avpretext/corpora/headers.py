@@ -4,7 +4,6 @@ import math
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from avpretext.media.checks import MISSING_S
 from avpretext.media.container import is_cover, opened
 from avpretext.media.endings import MISSING_FRACTION, broken_off, is_cut_off_mp4
 from avpretext.media.ffmpeg import Header, length_declared
+from avpretext.pool import ordered_map
 from avpretext.progress import progress
 from avpretext.refusal import Refusal
 
@@ -61,11 +61,10 @@ def spread(items: Sequence[str], number: int) -> list[str]:
 
 def read_headers(root: Path, paths: Sequence[str], threads: int) -> dict[str, FileHeader | Refusal]:
     """Read the headers of files below a folder, several at a time; in a terminal, tell how far it is."""
-    with ThreadPoolExecutor(threads) as pool:
-        found: Iterable[FileHeader | Refusal] = pool.map(lambda path: read_header(root / path), paths)
-        if sys.stderr.isatty():
-            found = progress(found, total=len(paths), unit="files", label="headers")
-        return dict(zip(paths, found, strict=True))
+    found: Iterable[FileHeader | Refusal] = ordered_map(lambda path: read_header(root / path), paths, threads)
+    if sys.stderr.isatty():
+        found = progress(found, total=len(paths), unit="files", label="headers")
+    return dict(zip(paths, found, strict=True))
 
 
 def read_header(file: Path) -> FileHeader | Refusal:
@@ -110,13 +109,15 @@ def _header_of_ffmpeg(file: Path) -> FileHeader:
         return FileHeader(duration_s, "audio" in kinds, "video" in kinds, broken_off=broken_off(file))
 
 
-def refuse_by_header(header: FileHeader | Refusal, clips: Sequence[Clip], video: bool) -> Refusal | None:
+def refuse_by_header(
+    header: FileHeader | Refusal, clips: Sequence[Clip], video: bool, audio: bool = True
+) -> Refusal | None:
     """Return why the clips of a file will be refused, None if its header gives no reason."""
     if isinstance(header, Refusal):
         return header
     if (how := header.broken_off) and any(clip.end_s is None for clip in clips):
         return Refusal("truncated", how)
-    if not header.audio or header.duration_s == 0:
+    if audio and (not header.audio or header.duration_s == 0):
         return Refusal("no_audio")
     if video and not header.video:
         return Refusal("no_video")
@@ -124,6 +125,12 @@ def refuse_by_header(header: FileHeader | Refusal, clips: Sequence[Clip], video:
     if header.duration_s is not None and end_s > header.duration_s + MISSING_S:
         return Refusal("bad_segment", f"it ends at {end_s:.2f} s, the file at {header.duration_s:.2f} s")
     return None
+
+
+def have_no_sound(headers: Iterable[FileHeader | Refusal]) -> bool:
+    """Tell whether there are videos among these files, and none that can be read has a stream of sound."""
+    read = [header for header in headers if not isinstance(header, Refusal)]
+    return any(header.video for header in read) and not any(header.audio for header in read)
 
 
 def lengths_of(clips: Mapping[str, Sequence[Clip]], headers: Mapping[str, FileHeader | Refusal]) -> Lengths:
@@ -152,7 +159,6 @@ def lengths_of(clips: Mapping[str, Sequence[Clip]], headers: Mapping[str, FileHe
 
 
 def _length_s(clip: Clip, duration_s: float | None) -> float:
-    """Return how long a clip is in a file of this length."""
     end_s = clip.end_s if clip.end_s is not None else duration_s or 0.0
     return max(0.0, end_s - (clip.start_s or 0.0))
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from avpretext import corpora
 from avpretext.config import CorpusOptions
-from avpretext.corpora import ClipFile
 from avpretext.corpora import listing as listings
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
@@ -40,15 +39,14 @@ def run(
         files = listings.shard_from(listing, corpus, shard, fingerprint)
     if files is None:
         files = corpora.scan(corpus, shard)
-    clips = [_row(file) for file in files if file.clip is not None]
+    clips = [
+        {**asdict(file.clip), "path": file.path, "recording": None, "size_bytes": file.size_bytes}
+        for file in files
+        if file.clip is not None
+    ]
     refused = [reject_row(file.clip_id, file.path, "index", file.refusal) for file in files if file.refusal is not None]
     made_by = provenance(
         "index", {"reader": corpus.reader, "parts": corpus.parts, "table": corpus.table, "video": corpus.video}
     )
     write_table(output, sorted(clips, key=lambda row: str(row["clip_id"])), schema_of("index"), made_by)
     write_table(rejects, sorted(refused, key=lambda row: (row["clip_id"], row["path"])), schema_of("rejects"), made_by)
-
-
-def _row(file: ClipFile) -> dict[str, object]:
-    assert file.clip is not None
-    return {**asdict(file.clip), "path": file.path, "recording": None, "size_bytes": file.size_bytes}

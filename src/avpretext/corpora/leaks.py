@@ -58,7 +58,6 @@ def speaker_leaks(rows: pl.DataFrame, allowed: bool) -> list[str]:
 
 
 def _of_leak(leak: dict[str, Any]) -> str:
-    """Say who is in which parts."""
     parts, names = " and ".join(part for part in PARTS if part in leak["part"]), leak["speaker"]
     if not leak["known"]:
         return f"clips of the file {names[0]!r}, of unknown speaker, are in {parts}"
@@ -133,7 +132,6 @@ def without_duplicates(rows: pl.DataFrame, duplicates: str) -> tuple[pl.DataFram
 
 
 def _of_copies(copies: pl.DataFrame) -> str:
-    """Say which clips have the audio of which."""
     pairs = copies.unique(["corpus", "clip_id"], maintain_order=True)
     shown = [
         f"{row['clip_id']!r} of {row['part']} is {row['original']!r} of {row['original_part']} (fold {row['fold']})"

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
-from avpretext.corpora.findings import Finding, counted
+from avpretext.corpora.findings import MEANINGS, Finding, counted
 from avpretext.corpora.reader import Clip
 from avpretext.corpora.recordings import copies
 from avpretext.media import ffmpeg
 from avpretext.media.clock import Sound
 from avpretext.media.decode import split_jpegs
 from avpretext.media.fingerprint import Words, band_power, fingerprint
-from avpretext.media.mono import Mono
+from avpretext.media.mono import Mono, Way
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import Stretch
 from avpretext.media.voice_activity import VoiceActivity
@@ -44,7 +44,7 @@ LOOKED_AT = 24
 LONGEST_S = 60.0
 LOOKED_AT_S = 10.0
 FACE_FPS = 2.0
-FACE_HEIGHT = 320
+FACE_HEIGHT = 480
 
 SPEECH_PROBABILITY = 0.5
 ZEROS_S = 0.1
@@ -67,6 +67,8 @@ LITTLE_SPEECH = 0.1
 NARROW_DB = -60.0
 FEW_FACES = 0.3
 """As `landmarks.min_face_fraction`."""
+
+NO_FACES = "faces were not looked for: the face model, or a library that MediaPipe needs, is not here"
 
 _VOICE_HZ, _ABOVE_HZ = (300.0, 3400.0), (4900.0, 7800.0)
 _THREADS = 8
@@ -118,8 +120,7 @@ def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model:
     model
         The file `face_landmarker.task`; None: faces are not looked for.
     """
-    every = [(path, clip) for path, found in clips.items() for clip in found]
-    chosen = every if which == "all" else sample(every, SAMPLE if which == "sample" else 0)
+    chosen = _chosen(clips, which)
     program = ffmpeg.program("bundled")
     looked_at = chosen if which == "all" else chosen[:LOOKED_AT]
     faces = _faces(root, looked_at, program, model) if model else {}
@@ -128,6 +129,25 @@ def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model:
     found = progress(ordered_map(hear, chosen, threads), total=len(chosen), unit="clips", label="listening")
     heard = [replace(one, faces=faces.get(one.clip.clip_id)) for one in found if one is not None]
     return tuple(sorted(heard, key=lambda one: one.path))
+
+
+def look(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model: Path | None) -> list[Finding]:
+    """Return the clips of a corpus whose sound is not read in which too few faces are found; see `listen`."""
+    chosen = _chosen(clips, which)
+    looked_at = chosen if which == "all" else chosen[:LOOKED_AT]
+    faces = _faces(root, looked_at, ffmpeg.program("bundled"), model) if model else {}
+    if looked_at and not faces:
+        return [Finding("faces", NO_FACES)]
+    few = [f"{path} ({share:.0%})" for path, clip in looked_at
+           if (share := faces[clip.clip_id]) is not None and share < FEW_FACES]  # fmt: skip
+    every = sum(map(len, clips.values()))
+    of = f" (of {len(looked_at):,} clips looked at, of {every:,}; --listen all looks at every one)"
+    return counted("no_face", MEANINGS["no_face"] + (of if len(looked_at) < every else ""), few, wrong=True)
+
+
+def _chosen(clips: Mapping[str, Sequence[Clip]], which: Which) -> list[tuple[str, Clip]]:
+    every = [(path, clip) for path, found in clips.items() for clip in found]
+    return every if which == "all" else sample(every, SAMPLE if which == "sample" else 0)
 
 
 def sample(clips: Sequence[tuple[str, Clip]], number: int) -> list[tuple[str, Clip]]:
@@ -150,7 +170,6 @@ def _stretch(clip: Clip, longest_s: float) -> Stretch:
 
 
 def _hear(root: Path, program: str, named: tuple[str, Clip]) -> HeardClip | None:
-    """Listen to a clip; None where there is nothing to hear."""
     path, clip = named
     stretch = _stretch(clip, LONGEST_S)
     if not stretch.is_valid:
@@ -210,68 +229,40 @@ def _face_share(file: Path, clip: Clip, program: str, model: Path) -> float | No
     stretch, options = _stretch(clip, LOOKED_AT_S), MediaOptions(fps=FACE_FPS, height=FACE_HEIGHT)
     if not stretch.is_valid:
         return None
-    with FfmpegProcess(file, program, options, True, stretch) as process:
+    with FfmpegProcess(file, program, options, True, stretch, sound=False) as process:
         if process.header is None or not process.header.video:
             return None
-        _, counts = process.read(_drain, lambda frames: count_faces(split_jpegs(frames), model, FACE_FPS))
+        _, counts = process.read(_unheard, lambda frames: count_faces(split_jpegs(frames), model, FACE_FPS))
     return float((counts > 0).mean()) if len(counts) else None
 
 
-def _drain(sound: Sound) -> None:
-    """Read sound that nobody listens to: ffmpeg waits for it to be read."""
-    for _ in sound.blocks(SAMPLE_RATE_HZ):
-        pass
+def _unheard(sound: Sound) -> None:
+    """Leave alone the sound of a process that gives none."""
 
 
-Rule = tuple[str, Callable[[HeardClip], bool], Callable[[HeardClip], str]]
+Rule = tuple[Callable[[HeardClip], bool], Callable[[HeardClip], str]]
+
+
+def _way(way: Way) -> Rule:
+    return lambda one: one.mono.way == way, lambda one: ""
+
 
 RULES: Mapping[str, Rule] = {
-    "silent": (
-        "there is no sound in the clip: it will be refused",
-        lambda one: one.mono.silent, lambda one: "",
-    ),
-    "no_face": (
-        "a face is found in too few of the pictures: the clip will be refused",
-        lambda one: one.faces is not None and one.faces < FEW_FACES, lambda one: f"{one.faces:.0%}",
-    ),
-    "clipped": (
-        "one sample in 1,000 or more is at full scale or beyond",
-        lambda one: one.mono.clipped >= CLIPPED_SHARE, lambda one: f"{one.mono.clipped:.1%} of its samples",
-    ),
-    "inverted": (
-        "the channels cancel each other: one is turned over before they are mixed",
-        lambda one: one.mono.way == "inverted", lambda one: "",
-    ),
-    "silent_channel": (
-        "one of two channels is silent: it is left out, so that the level stays",
-        lambda one: one.mono.way == "silent_channel", lambda one: "",
-    ),
-    "no_speech_channel": (
-        "somebody speaks on one channel, and the other has a beep, a time code, hum or music: that one is left out",
-        lambda one: one.mono.way == "no_speech_channel", lambda one: "",
-    ),
-    "no_speech": (
-        "somebody speaks in less than a tenth of the time",
-        lambda one: not one.mono.silent and one.speech < LITTLE_SPEECH, lambda one: f"{one.speech:.0%}",
-    ),
+    "silent": (lambda one: one.mono.silent, lambda one: ""),
+    "no_face": (lambda one: one.faces is not None and one.faces < FEW_FACES, lambda one: f"{one.faces:.0%}"),
+    "clipped": (lambda one: one.mono.clipped >= CLIPPED_SHARE, lambda one: f"{one.mono.clipped:.1%} of its samples"),
+    "inverted": _way("inverted"),
+    "silent_channel": _way("silent_channel"),
+    "no_speech_channel": _way("no_speech_channel"),
+    "no_speech": (lambda one: not one.mono.silent and one.speech < LITTLE_SPEECH, lambda one: f"{one.speech:.0%}"),
     "offset": (
-        "the sound is not centred on 0",
         lambda one: abs(one.mono.offset or 0.0) >= OFFSET, lambda one: f"{one.mono.offset:+.1%} of full scale",
     ),
-    "quiet": (
-        "the sound is near the noise of 16 bits",
-        lambda one: not one.mono.silent and one.level_db < QUIET_DB, lambda one: f"{one.level_db:.0f} dB",
-    ),
-    "zeros": (
-        "stretches of the sound are exactly 0: it was cut, padded or lost there",
-        lambda one: not one.mono.silent and one.zeros >= ZEROS, lambda one: f"{one.zeros:.0%} of its time",
-    ),
-    "narrow_band": (
-        "nothing sounds above 4 kHz: it was recorded at 8 kHz, as by telephone",
-        lambda one: not one.mono.silent and one.above_db < NARROW_DB, lambda one: "",
-    ),
+    "quiet": (lambda one: not one.mono.silent and one.level_db < QUIET_DB, lambda one: f"{one.level_db:.0f} dB"),
+    "zeros": (lambda one: not one.mono.silent and one.zeros >= ZEROS, lambda one: f"{one.zeros:.0%} of its time"),
+    "narrow_band": (lambda one: not one.mono.silent and one.above_db < NARROW_DB, lambda one: ""),
 }  # fmt: skip
-"""Reason to what it means, when it is so, and what was seen."""
+"""Reason of `MEANINGS`: when it is so, and what was seen."""
 
 REFUSED = frozenset({"silent", "no_face"})
 """Reasons that are wrong: such clips will be refused."""
@@ -282,19 +273,17 @@ def findings_of(heard: Sequence[HeardClip], clips: int, video: bool) -> list[Fin
     of = f" (of {len(heard):,} clips listened to, of {clips:,}; --listen all hears every one)"
     looked_at = of if len(heard) < clips else ""
     found = []
-    for reason, (meaning, is_so, seen) in RULES.items():
+    for reason, (is_so, seen) in RULES.items():
         odd = [(one.path, seen(one)) for one in heard if is_so(one)]
         examples = [f"{path} ({what})" if what else path for path, what in odd]
-        found += counted(reason, meaning + looked_at, examples, reason in REFUSED)
+        found += counted(reason, MEANINGS[reason] + looked_at, examples, reason in REFUSED)
     found += _of_levels(heard, looked_at) + _of_copies(heard, looked_at)
     if video and heard and all(one.faces is None for one in heard):
-        meaning = "faces were not looked for: the face model, or a library that MediaPipe needs, is not here"
-        found.append(Finding("faces", meaning))
+        found.append(Finding("faces", NO_FACES))
     return found
 
 
 def _of_levels(heard: Sequence[HeardClip], looked_at: str) -> list[Finding]:
-    """Return that some speakers were recorded much louder than others."""
     levels = _speaker_levels(heard)
     softest, loudest = min(levels, key=levels.__getitem__, default=""), max(levels, key=levels.__getitem__, default="")
     if not levels or levels[loudest] - levels[softest] < SPREAD_DB:
@@ -314,7 +303,6 @@ def _speaker_levels(heard: Sequence[HeardClip]) -> dict[str, float]:
 
 
 def _of_copies(heard: Sequence[HeardClip], looked_at: str) -> list[Finding]:
-    """Return that clips hold the same recording."""
     pairs = [(heard[first], heard[second]) for first, second, _ in copies([one.fingerprint for one in heard])]
     others = sum(first.clip.speaker != second.clip.speaker for first, second in pairs)
     people = f", {others:,} of them under the names of different speakers" if others else ""

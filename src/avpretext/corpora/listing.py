@@ -81,7 +81,10 @@ def _read(path: Path, options: CorpusOptions, shard: int | None = None) -> list[
 
 def _made_by(options: CorpusOptions, content: str) -> dict[str, Any]:
     """Return the provenance: of the options a digest alone, since the corpus may lie under an absolute path."""
-    keys = {key.rpartition(".")[2] for key in STAGES["index"].options}
+    keys, more = (
+        {key.rpartition(".")[2] for key in names} for names in (STAGES["index"].options, STAGES["index"].unless_default)
+    )
+    keys |= {name for name in more if getattr(options, name) != CorpusOptions.model_fields[name].default}
     text = json.dumps(options.model_dump(mode="json", include=keys), sort_keys=True, allow_nan=False)
     return provenance("index", {"digest": digest([text])}, content=content)
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Published, Reader, acted, by_kind, named, parts_of, within, without_extension
+from avpretext.corpora.reader import Clip, Reader, acted, by_kind, named, parts_of, within, without_extension
 
 VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "down", "top")
 EMOTIONS = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
@@ -39,23 +39,8 @@ def select(files: Sequence[str], options: CorpusOptions) -> list[str]:
     """Select the chosen views, or the audio; see the module's description."""
     views = parts_of(options, VIEWS)
     audio = [] if options.video else by_kind(within(files, "audio"), False)
-    return audio or [path for path in by_kind(files, options.video) if _view(path) in (*views, None)]
+    names = ((path, _NAME.fullmatch(without_extension(path))) for path in by_kind(files, options.video))
+    return audio or [path for path, match in names if match is None or match[2] in views]
 
 
-def _view(path: str) -> str | None:
-    match = _NAME.fullmatch(without_extension(path))
-    return match[2] if match else None
-
-
-READER = Reader(
-    entries=named(read, select),
-    parts=VIEWS,
-    sources=acted,
-    published=Published(
-        name="MEAD",
-        citation="Wang et al., MEAD: A Large-scale Audio-visual Dataset for Talking-face Generation, ECCV 2020",
-        url="https://wywu.github.io/projects/MEAD/MEAD.html",
-        licence="terms of use at https://github.com/uniBruce/Mead",
-        speakers=dict.fromkeys(VIEWS, 60),
-    ),
-)
+READER = Reader(entries=named(read, select), parts=VIEWS, sources=acted)

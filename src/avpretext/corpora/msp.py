@@ -84,10 +84,8 @@ class LabelFiles:
 
     def partitions(self, options: CorpusOptions) -> pl.DataFrame:
         """Return `clip_id`, `partition`: train, dev and test, or as published."""
-        named = self.rows(options).select(
-            "clip_id", partition=pl.col("Split_Set").str.strip_chars().replace(PARTITIONS)
-        )
-        return named.drop_nulls("partition")
+        partition = pl.col("Split_Set").str.strip_chars().replace(PARTITIONS)
+        return self.rows(options).select("clip_id", partition=partition).drop_nulls("partition")
 
     def tables(self, options: CorpusOptions) -> list[str]:
         """Return the file of the consensus, where it is."""
@@ -116,7 +114,6 @@ def needed(options: CorpusOptions, folders: Sequence[str], names: Sequence[str],
 
 
 def _consensus_table(file: Path) -> pl.DataFrame:
-    """Return the columns of the consensus as text."""
     rows = pl.DataFrame(list(_consensus_rows(_json(file), file)), schema=dict.fromkeys(_COLUMNS, pl.String)) \
         if file.suffix == ".json" else sheets.read_csv(file)  # fmt: skip
     sheets.need(rows.columns, _COLUMNS[:2], file, f"expected {', '.join(_COLUMNS)}: copy the file from the corpus")

@@ -22,7 +22,7 @@ import polars as pl
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import clip_table, msp, sheets
-from avpretext.corpora.reader import VIDEO_EXTENSIONS, Entry, Published, Reader, extension, parts_of, stem
+from avpretext.corpora.reader import VIDEO_EXTENSIONS, Entry, Reader, extension, parts_of, stem
 from avpretext.errors import UserError
 
 PARTS = ("labelled", "unlabelled")
@@ -104,12 +104,4 @@ READER = Reader(
     tables=tables,
     partitions=LABELS.partitions,
     findings=LABELS.findings,
-    published=Published(
-        name="MSP-Face",
-        citation="Vidal, Salman, Lin & Busso, MSP-Face Corpus: A Natural Audiovisual Emotional Database, ICMI 2020",
-        url="https://github.com/3loi/MSP_Face",
-        licence="not stated in the sources read; the videos belong to those who made them",
-        clips={"labelled": 9370, "unlabelled": 17_955},
-        hours={"labelled": 24.68, "unlabelled": 45.95},
-    ),
 )

@@ -19,7 +19,7 @@ import polars as pl
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import clip_table, msp
-from avpretext.corpora.reader import Clip, Entry, Published, Reader, by_kind, parts_of, stem, within
+from avpretext.corpora.reader import Clip, Entry, Reader, by_kind, parts_of, stem, within
 
 PARTS = ("labelled", "unlabelled")
 AUDIO = "Audios"
@@ -65,10 +65,4 @@ READER = Reader(
     tables=LABELS.tables,
     partitions=LABELS.partitions,
     findings=LABELS.findings,
-    published=Published(
-        name="MSP-Podcast",
-        citation="Busso et al., The MSP-Podcast Corpus, 2025, arXiv 2509.09791",
-        url="https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html",
-        licence="agreement with the University of Texas at Dallas",
-    ),
 )

@@ -1,17 +1,21 @@
-"""How a corpus check is shown in a terminal: what is there first, what is wrong last, nothing in between for show."""
+"""What a corpus check finds, and how a terminal shows it: what is there first, what is wrong last, no more for show."""
 
 import statistics
+import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rich import filesize
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
-from avpretext.corpora.facts import CorpusCheck, TargetFacts
+from avpretext.config import CorpusOptions
 from avpretext.corpora.findings import Finding
 from avpretext.corpora.headers import Lengths, duration
+from avpretext.corpora.reader import Published
 
 LISTED_SPEAKERS = 100
 """More speakers than these are summarised."""
@@ -29,6 +33,102 @@ _HEADING, _QUIET, _WRONG, _NOTE, _GOOD = "bold", "dim", "bold red", "yellow", "g
 
 
 @dataclass(frozen=True)
+class TargetFacts:
+    """A label target of the corpus, as its clips here have it.
+
+    Attributes
+    ----------
+    clips
+        How many clips have it.
+    counts
+        Clips of each class; of votes, by their majority.
+    ties
+        How many clips' votes tie.
+    numbers
+        Least, mean and largest value of an attribute.
+    problem
+        Why it cannot be learnt; None if it can.
+    """
+
+    name: str
+    kind: str
+    clips: int = 0
+    counts: Mapping[str, int] | None = None
+    ties: int = 0
+    numbers: tuple[float, float, float] | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class FoldFacts:
+    """A partition, or a published protocol: how many of its clips and speakers are here.
+
+    `folds` and `published_speakers` are of a protocol; None for a partition.
+    """
+
+    name: str
+    clips: int
+    speakers: int
+    folds: int | None = None
+    published_speakers: int | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A number of this copy beside the published one, in words."""
+
+    words: str
+    wrong: bool
+
+
+@dataclass(frozen=True)
+class CorpusCheck:
+    """What a copy of a corpus holds.
+
+    Attributes
+    ----------
+    options, parts, published
+        How it was read, the parts chosen, and what is published of it, if anything is.
+    media, read
+        Number of media files there by extension, and of those that are read.
+    clips, size_bytes
+        Number of clips, and size of their files.
+    lengths
+        Hours; None where no header was read.
+    speakers
+        Clips of each speaker by label of the first target; None stands for unknown speakers and labels.
+    targets, partitions, protocols, shared_speakers
+        What can be learnt; how the clips are divided, and speakers that are in several partitions.
+    comparisons, findings
+        Beside what is published; what is wrong or worth knowing.
+    sound
+        How the clips sound and look that were listened to, in words; empty where none were.
+    """
+
+    options: CorpusOptions
+    parts: tuple[str, ...]
+    published: Published | None
+    media: Mapping[str, int]
+    read: Mapping[str, int]
+    clips: int
+    size_bytes: int
+    lengths: Lengths | None
+    speakers: Mapping[str | None, Counter[str | None]]
+    targets: tuple[TargetFacts, ...]
+    partitions: tuple[FoldFacts, ...]
+    protocols: tuple[FoldFacts, ...]
+    shared_speakers: tuple[str, ...]
+    comparisons: tuple[Comparison, ...]
+    findings: tuple[Finding, ...]
+    sound: str = ""
+
+    @property
+    def wrong(self) -> int:
+        """Return the number of things that are wrong."""
+        return sum(finding.wrong for finding in self.findings)
+
+
+@dataclass(frozen=True)
 class Overview:
     """A corpus check as text, in sections; it fits itself to the width of the terminal."""
 
@@ -37,12 +137,17 @@ class Overview:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the sections, each with an empty line before it."""
         inner = options.update(width=options.max_width - _INDENT)
-        yield from _title(self.found)
+        published = self.found.published
+        yield Text(published.name if published else "A corpus", _HEADING)
+        if published:
+            yield Text(f"{published.citation}; {published.licence}\n{published.url}", _QUIET)
         for title, content in _sections(self.found, inner.max_width):
             yield Text(f"\n{title}" if title else "", _HEADING)
             yield from _lines(console.render_lines(content, inner, pad=False))
         yield ""
-        yield _verdict(self.found)
+        wrong = self.found.wrong
+        many = "One thing is wrong." if wrong == 1 else f"{wrong} things are wrong."
+        yield Text(many, _WRONG) if wrong else Text("Nothing is wrong.", _GOOD)
 
 
 def _sections(found: CorpusCheck, width: int) -> Iterable[tuple[str, Table]]:
@@ -71,21 +176,14 @@ def _lines(lines: Iterable[list[Segment]]) -> Iterable[Segment]:
         yield Segment.line()
 
 
-def _title(found: CorpusCheck) -> Iterable[Text]:
-    yield Text(found.published.name if found.published else "A corpus", _HEADING)
-    if found.published:
-        yield Text(f"{found.published.citation}; {found.published.licence}", _QUIET)
-        yield Text(found.published.url, _QUIET)
-
-
 def _facts(found: CorpusCheck) -> Table:
     """Return where the corpus lies, what it was read as, and how much it is."""
     grid = Table.grid(Column(style=_QUIET, min_width=_KEY_WIDTH), Column(overflow="fold"), padding=(0, _GAP))
-    wanted = "video" if found.options.video else "audio"
+    wanted = ("video" if found.options.audio else "video alone") if found.options.video else "audio"
     grid.add_row("folder", visible(found.options.path))
     grid.add_row("read as", ", ".join([found.options.reader, *found.parts, wanted]))
     grid.add_row("files", _files(found))
-    grid.add_row("clips", f"{found.clips:,}, {size(found.size_bytes)}")
+    grid.add_row("clips", f"{found.clips:,}, {filesize.decimal(found.size_bytes)}")
     grid.add_row("length", _length(found.lengths))
     grid.add_row("speakers", f"{len(found.speakers.keys() - {None}):,}")
     grid.add_row("sound", found.sound or "not listened to")
@@ -118,20 +216,6 @@ def _length(lengths: Lengths | None) -> str:
     return f"about {duration(lengths.hours)} ± {duration(lengths.margin_hours)}, {spread}"
 
 
-def size(size_bytes: float) -> str:
-    """Write a number of bytes as people read it.
-
-    >>> size(999), size(1_500_000)
-    ('999 B', '1.5 MB')
-    """
-    unit = "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size_bytes < 1000:
-            break
-        size_bytes, unit = size_bytes / 1000, larger
-    return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
-
-
 def visible(text: str) -> str:
     """Return text with control characters spelt out: names of files may hold line breaks and worse."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
@@ -155,7 +239,6 @@ def _labels(found: CorpusCheck, width: int) -> Table:
 
 
 def _values(entry: TargetFacts, width: int) -> str:
-    """Return the numbers of an attribute, or clips by class."""
     if entry.numbers is not None:
         least, mean, largest = entry.numbers
         return f"{least:g} to {largest:g}, mean {mean:.2f}"
@@ -175,15 +258,9 @@ def filled(words: Sequence[str], width: int) -> str:
     >>> filled(["ANG 12", "NEU 7", "SAD 3"], 14).splitlines()
     ['ANG 12, NEU 7,', 'SAD 3']
     """
-    lines = [""]
-    for word in words:
-        joined = f"{lines[-1]}, {word}" if lines[-1] else word
-        if len(joined) < width or not lines[-1]:
-            lines[-1] = joined
-        else:
-            lines[-1] += ","
-            lines.append(word)
-    return "\n".join(lines)
+    # White space that cannot be seen to part lines stands within words.
+    joined = ", ".join(word.replace(" ", "\u00a0") for word in words)
+    return textwrap.fill(joined, max(1, width), break_long_words=False, break_on_hyphens=False).replace("\u00a0", " ")
 
 
 def _speakers(found: CorpusCheck, width: int) -> Table:
@@ -244,17 +321,15 @@ def _widths(rows: Mapping[str, Sequence[int]], titles: Sequence[str]) -> list[in
 
 
 def _divisions(found: CorpusCheck) -> Table:
-    grid = Table.grid(
-        Column(no_wrap=True), Column(style=_QUIET, no_wrap=True), Column(overflow="fold"), padding=(0, _GAP)
-    )
+    columns = Column(no_wrap=True), Column(style=_QUIET, no_wrap=True), Column(overflow="fold")
+    grid = Table.grid(*columns, padding=(0, _GAP))
     for entry in found.partitions:
         grid.add_row(visible(entry.name), "partition", f"{entry.clips:,} clips of {entry.speakers:,} speakers")
     for entry in found.protocols:
         whole = entry.speakers == entry.published_speakers
         share = f"{'all' if whole else f'{entry.speakers:,} of'} {entry.published_speakers:,} speakers here"
-        grid.add_row(
-            visible(entry.name), "published", Text(f"{entry.folds} folds, ").append(share, "" if whole else _NOTE)
-        )
+        told = Text(f"{entry.folds} folds, ").append(share, "" if whole else _NOTE)
+        grid.add_row(visible(entry.name), "published", told)
     if found.shared_speakers:
         shown = ", ".join(map(visible, found.shared_speakers[:3]))
         number = len(found.shared_speakers)
@@ -275,9 +350,3 @@ def _findings(findings: Sequence[Finding], style: str) -> Table:
             grid.add_row("", Text(f"and {entry.count - len(entry.examples):,} more", _QUIET))
         grid.add_row("", f"what to do: {entry.fix}")
     return grid
-
-
-def _verdict(found: CorpusCheck) -> Text:
-    if not found.wrong:
-        return Text("Nothing is wrong.", _GOOD)
-    return Text("One thing is wrong." if found.wrong == 1 else f"{found.wrong} things are wrong.", _WRONG)

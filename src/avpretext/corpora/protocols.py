@@ -23,8 +23,7 @@ JOIN = "+"
 """Between the names of partitions that test together."""
 
 _SHOWN = 10
-_TRAIN = {"train", "training"}
-_DEV = {"dev", "development", "val", "valid", "validation"}
+_ROLES = {"train": r"train(ing)?", "dev": r"dev(elopment)?|val(id(ation)?)?", "test": r"test(ing)?[ _-]?\d*"}
 
 
 @dataclass(frozen=True)
@@ -297,7 +296,6 @@ def _folds_of_groups(clips: pl.DataFrame, names: Sequence[str], chosen: Sequence
 
 
 def _numbered(folds: Iterable[Fold]) -> list[Fold]:
-    """Return folds numbered from 0, their names kept."""
     return [replace(fold, number=number) for number, fold in enumerate(folds)]
 
 
@@ -308,11 +306,7 @@ def _role(partition: str) -> str | None:
     ('dev', 'test', None)
     """
     name = partition.strip().lower()
-    if name in _TRAIN:
-        return "train"
-    if name in _DEV:
-        return "dev"
-    return "test" if re.fullmatch(r"test(ing)?[ _-]?\d*", name) else None
+    return next((role for role, names in _ROLES.items() if re.fullmatch(names, name)), None)
 
 
 def _natural(name: str) -> tuple[tuple[int, str], ...]:

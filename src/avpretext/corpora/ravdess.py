@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Person, Published, Reader, SpeakerFold, acted, by_kind, named, parts_of, stem
+from avpretext.corpora.reader import Clip, Person, Reader, SpeakerFold, acted, by_kind, named, parts_of, stem
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 CHANNELS = {"speech": "01", "song": "02"}
@@ -39,8 +39,9 @@ def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
     chosen = [path for path in by_kind(paths, options.video) if path not in codes]
     for part in parts_of(options, PARTS):
         files = by_kind((path for path, (_, channel) in codes.items() if channel == CHANNELS[part]), options.video)
-        alone = not options.video and any(codes[path][0] == "03" for path in files)
-        chosen += [path for path in files if codes[path][0] == ("03" if alone else "01")]
+        modality = "03" if not options.video else "01" if options.audio else "02"
+        there = any(codes[path][0] == modality for path in files)
+        chosen += [path for path in files if codes[path][0] == (modality if there else "01")]
     return sorted(chosen)
 
 
@@ -60,13 +61,4 @@ READER = Reader(
     people=people,
     words=_STATEMENTS.get,
     protocols={"emobox": tuple(SpeakerFold(tuple(f"{actor:02d}" for actor in actors)) for actors in EMOBOX)},
-    published=Published(
-        name="RAVDESS",
-        citation="Livingstone & Russo, The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 2018",
-        url="https://zenodo.org/record/1188976",
-        licence="CC BY-NC-SA 4.0",
-        clips={"speech": 1440, "song": 1012},
-        hours={"speech": 1.48},
-        speakers={"speech": 24, "song": 23},
-    ),
 )

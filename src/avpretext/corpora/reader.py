@@ -136,7 +136,7 @@ class Reader:
     protocols
         Published folds of speakers, by name.
     published
-        What is published of the corpus.
+        What is published of the corpus: for readers that come with the package, its row in `published.yaml`.
     broken
         The clip_ids that the corpus is known to hold broken.
     people
@@ -174,11 +174,11 @@ def by_kind(paths: Iterable[str], video: bool) -> list[str]:
     >>> by_kind(["a/x.wav", "a/x.mp4"], video=True), by_kind(["x.mp4"], video=False)
     (['a/x.mp4'], ['x.mp4'])
     """
-    files = list(paths)
-    videos = [path for path in files if extension(path) in VIDEO_EXTENSIONS]
+    found = list(paths)
+    videos = [path for path in found if extension(path) in VIDEO_EXTENSIONS]
     if video:
         return videos
-    return [path for path in files if extension(path) in AUDIO_EXTENSIONS] or videos
+    return [path for path in found if extension(path) in AUDIO_EXTENSIONS] or videos
 
 
 def named(

@@ -2,14 +2,18 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
+from importlib.resources import files
+
+import yaml
 
 from avpretext import own_code
 from avpretext.config import CorpusOptions
 from avpretext.corpora import crema_d, emodb, folder, grid, mead, msp_face, msp_podcast, ravdess
-from avpretext.corpora.reader import Reader
+from avpretext.corpora.reader import Published, Reader
 from avpretext.errors import UserError, nearest
 
-READERS: Mapping[str, Reader] = {
+_READERS = {
     "crema_d": crema_d.READER,
     "ravdess": ravdess.READER,
     "msp_podcast": msp_podcast.READER,
@@ -18,6 +22,12 @@ READERS: Mapping[str, Reader] = {
     "mead": mead.READER,
     "grid": grid.READER,
     "folder": folder.READER,
+}
+_PUBLISHED = yaml.safe_load(files("avpretext.corpora").joinpath("published.yaml").read_text("utf-8"))
+
+READERS: Mapping[str, Reader] = {
+    name: replace(reader, published=Published(**_PUBLISHED[name])) if name in _PUBLISHED else reader
+    for name, reader in _READERS.items()
 }
 """Name to reader."""
 
@@ -31,16 +41,12 @@ def reader_of(options: CorpusOptions) -> Reader:
         No reader has this name; a reader of the user's own, `my_package.module:NAME`, cannot be imported.
     """
     name = options.reader
-    if ":" in name:
-        return _own_reader(name)
-    if name not in READERS:
+    if name in READERS:
+        return READERS[name]
+    if ":" not in name:
         raise UserError(
             f"reader: {name!r}; expected one of {', '.join(READERS)}, or my_package.module:NAME{nearest(name, READERS)}"
         )
-    return READERS[name]
-
-
-def _own_reader(name: str) -> Reader:
     found = own_code.resolve(name, "corpora.NAME.reader")
     if isinstance(found, Reader):
         return found

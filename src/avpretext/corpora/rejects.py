@@ -61,7 +61,7 @@ def _message(table: pl.DataFrame, refused: int, total: int, corpus: str, options
     """Say which reasons refused how many clips, with one example each, and what can be done."""
     counts = table.group_by("reason").agg(pl.len().alias("clips"), pl.col("path").min())
     reasons = "; ".join(
-        f"{clips} x {reason}: {REASONS.get(reason, reason)} (e.g. {path})"
+        f"{clips} x {reason}: {REASONS.get(reason, reason).replace('NAME', corpus)} (e.g. {path})"
         for reason, clips, path in counts.sort("clips", "reason", descending=[True, False]).iter_rows()
     )
     if refused >= total:

@@ -3,7 +3,9 @@
 import hashlib
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,7 +88,9 @@ def scan(
     """
     files = media_files(options) if files is None else files
     broken, taken, found = reader_of(options).broken, dict[str, str](), []
-    spelt = _as_on_disk(files)
+    spelt = defaultdict(list)  # as the disk has names in composed Unicode, maybe in both forms
+    for path in sorted(files):
+        spelt[nfc(path)].append(path)
     for entry in _entries_of(options, spelt):
         clip_id = printable(entry.clip.clip_id if entry.clip else without_extension(entry.path))
         if shard is None or shard_of(clip_id, options.shards) == shard:
@@ -95,17 +99,9 @@ def scan(
     return found
 
 
-def _as_on_disk(files: Iterable[str]) -> dict[str, list[str]]:
-    """Return how the disk spells each name in composed Unicode; in several ways where a disk has both forms of it."""
-    spelt: dict[str, list[str]] = {}
-    for path in sorted(files):
-        spelt.setdefault(nfc(path), []).append(path)
-    return spelt
-
-
 def _entries_of(options: CorpusOptions, files: Mapping[str, object]) -> list[Entry]:
     """Return what the reader makes of the files, of the wanted speakers, in a fixed order."""
-    entries = sorted(reader_of(options).entries(options, sorted(files)), key=_place)
+    entries = reader_of(options).entries(options, sorted(files))
     if not entries:
         raise UserError(f"{options.path}: {_what_is_missing(files, options)}")
     here = {entry.clip.speaker for entry in entries if entry.clip is not None} - {None}
@@ -113,13 +109,13 @@ def _entries_of(options: CorpusOptions, files: Mapping[str, object]) -> list[Ent
         if speaker not in here:
             fix = f"{nearest(speaker, map(str, here))}; correct corpora.NAME.speakers"
             raise UserError(f"{options.path}: no clip is of the speaker {speaker!r}{fix}")
+    entries.sort(key=_place)
     if options.speakers is None:
         return entries
     return [entry for entry in entries if entry.clip is None or entry.clip.speaker in options.speakers]
 
 
 def _place(entry: Entry) -> tuple[str, float, str]:
-    """Return what entries are sorted by: the file, then the start in it."""
     clip = entry.clip
     return (entry.path, clip.start_s or 0.0, clip.clip_id) if clip else (entry.path, 0.0, "")
 
@@ -186,16 +182,11 @@ def fingerprints(files: Iterable[ClipFile], shards: int, times: bool = True) -> 
     """
     lines: list[list[str]] = [[] for _ in range(shards)]
     for file in files:
-        lines[shard_of(file.clip_id, shards)].append(_line(file, file.mtime_ns if times else 0))
+        clip, time_ns = file.clip, file.mtime_ns if times else 0
+        # Of a refused file, a change that leaves it refused counts for nothing.
+        read = (file.size_bytes, time_ns, clip.speaker, clip.start_s, clip.end_s) if clip else (file.refusal,)
+        lines[shard_of(file.clip_id, shards)].append(repr((file.path, file.clip_id, *read)))
     return [digest(sorted(entries)) for entries in lines]
-
-
-def _line(file: ClipFile, time_ns: int) -> str:
-    """Return what a fingerprint is made of; of a refused file, a change that leaves it refused counts for nothing."""
-    if file.clip is None:
-        return repr((file.path, file.clip_id, file.refusal))
-    clip = file.clip
-    return repr((file.path, file.clip_id, file.size_bytes, time_ns, clip.speaker, clip.start_s, clip.end_s))
 
 
 def digest(lines: Sequence[str]) -> str:
@@ -218,19 +209,14 @@ def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
         for entry in _entries(place):
             if entry.name.startswith("."):
                 continue
-            if _is_folder(entry):
+            is_folder = False
+            with suppress(OSError):  # a link that leads round to itself
+                is_folder = entry.is_dir()
+            if is_folder:
                 folders.append((f"{prefix}{entry.name}/", entry.path))
             elif is_media(entry.name):
                 yield prefix + entry.name, entry
         waiting.extend(sorted(folders, reverse=True))
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Tell whether an entry is a folder or leads to one; a link that leads round to itself does not."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
 
 
 def _entries(place: str) -> list[os.DirEntry[str]]:

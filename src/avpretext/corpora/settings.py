@@ -51,16 +51,13 @@ def settings_of(options: CorpusOptions) -> list[Setting]:
     if "finetune" not in options.use:
         return []
     check_protocol(options)
-    return [
-        Setting(
-            target,
-            kind_of(options, target),
-            target_name(options, target),
-            options.protocol.name,
-            source_of(options, target).kind == "votes",
-        )
-        for target in targets_of(options)
-    ]
+    return [_setting(options, target) for target in targets_of(options)]
+
+
+def _setting(options: CorpusOptions, target: str) -> Setting:
+    source = source_of(options, target)
+    kind = kind_from(source, target)
+    return Setting(target, kind, target_name(options, target, kind), options.protocol.name, source.kind == "votes")
 
 
 PUBLISHED = ("chou", "hicmae", "emobox")
@@ -132,13 +129,17 @@ def source_of(options: CorpusOptions, target: str) -> Source:
 
 def kind_of(options: CorpusOptions, target: str) -> Kind:
     """Return what the label of a clip is under a target."""
-    source, form = source_of(options, target), split_target(target)[1]
-    return form or ("attribute" if source.kind == "attribute" else "hard")
+    return kind_from(source_of(options, target), target)
 
 
-def target_name(options: CorpusOptions, target: str) -> str:
+def kind_from(source: Source, target: str) -> Kind:
+    """Return what the label of a clip is under a target that is read from this source."""
+    return split_target(target)[1] or ("attribute" if source.kind == "attribute" else "hard")
+
+
+def target_name(options: CorpusOptions, target: str, kind: Kind | None = None) -> str:
     """Return the target with the name of its label map: `mapped` for one that the configuration spells out."""
-    if options.label_map is None or kind_of(options, target) == "attribute":
+    if options.label_map is None or (kind or kind_of(options, target)) == "attribute":
         return target
     if not isinstance(options.label_map, str):
         return f"{target}-mapped"

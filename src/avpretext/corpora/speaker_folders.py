@@ -117,7 +117,6 @@ def of_people(column: str) -> bool:
 
 @functools.cache
 def _words(kind: str) -> frozenset[str]:
-    """Return what folders of a kind are called."""
     words: dict[str, list[str]] = yaml.safe_load(files("avpretext.corpora").joinpath(WORDS).read_text("utf-8"))
     return frozenset(words[kind])
 
@@ -149,10 +148,7 @@ def _not_people(names: Collection[str | None], values: Set[str]) -> str:
 
 
 def _narrowed(
-    left: Sequence[int],
-    names: Mapping[int, Collection[str | None]],
-    paths: Sequence[str],
-    labels: Mapping[str, str],
+    left: Sequence[int], names: Mapping[int, Collection[str | None]], paths: Sequence[str], labels: Mapping[str, str]
 ) -> list[int]:
     """Return the levels that may be the speaker: the one named like people, else all that nothing speaks against."""
     whole = {level: {key(name) for name in names[level] if name is not None} for level in left}

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora.label_maps import LabelMap, check_complete, label_map_of, unmatched_keys
-from avpretext.corpora.settings import Kind, kind_of, source_of, target_name
+from avpretext.corpora.reader import Source
+from avpretext.corpora.settings import Kind, kind_from, source_of, target_name
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
@@ -41,6 +42,8 @@ class Targets:
     votes
         (N, K): how many raters chose each class, after the label map; None where the labels come of no votes. Of a
         clip that nobody rated all are 0. Votes for what is no class, since no clip is labelled so, are left out.
+    notes
+        What readers of results must know, as sentences.
     """
 
     kind: Kind
@@ -49,6 +52,7 @@ class Targets:
     values: Floats
     ties: int = 0
     votes: Floats | None = None
+    notes: Sequence[str] = ()
 
 
 def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path) -> None:
@@ -73,23 +77,26 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
         No clip has a label; all have the same; a label is not in the label map; the source has a clip twice.
     """
     index = shards.read(clips, ["clip_id", "speaker", "label", "recording"]).sort("clip_id")
-    label_map, known = _label_map_of(corpus, target), _known_of(corpus, target, index)
-    found = _targets_of(corpus, target, known, index["label"].to_list())
+    found = read_targets(corpus, target, index)
     check_learnable(found, target)
-    notes = unmatched_keys(corpus, label_map, _labels_in(corpus, target, known)) if label_map else []
-    for note in notes:
+    for note in found.notes:
         print(f"targets: warning: {target}: {note}", file=sys.stderr)
     labelled = known_rows(found.values)
     made_by = provenance(
         "targets",
-        {"reader": corpus.reader, "parts": corpus.parts, "ties": corpus.ties, "label_map": label_map},
+        {
+            "reader": corpus.reader,
+            "parts": corpus.parts,
+            "ties": corpus.ties,
+            "label_map": None if found.kind == "attribute" else label_map_of(corpus),
+        },
         kind=found.kind,
         classes=found.classes,
-        target=target_name(corpus, target),
+        target=target_name(corpus, target, found.kind),
         clips=len(index),
         labelled=int(labelled.sum()),
         ties=found.ties,
-        notes=notes,
+        notes=found.notes,
     )
     columns = {
         "clip_id": index["clip_id"],
@@ -114,16 +121,19 @@ def read_targets(corpus: CorpusOptions, target: str, index: pl.DataFrame) -> Tar
     UserError
         The source contradicts itself on a clip, or knows none of the clips; a label is not in the label map.
     """
-    return _targets_of(corpus, target, _known_of(corpus, target, index), index["label"].to_list())
-
-
-def _label_map_of(corpus: CorpusOptions, target: str) -> LabelMap | None:
-    return label_map_of(corpus) if kind_of(corpus, target) != "attribute" else None
-
-
-def _known_of(corpus: CorpusOptions, target: str, index: pl.DataFrame) -> pl.DataFrame:
-    """Return the columns of `Source.read` but clip_id for each clip; segments have what is known of their recording."""
     source = source_of(corpus, target)
+    kind, known = kind_from(source, target), _known_of(corpus, target, source, index)
+    if kind == "attribute":
+        return from_attribute(known["value"].cast(pl.Float64).to_list(), target)
+    label_map = label_map_of(corpus)
+    acted = index["label"].to_list() if corpus.ties == "acted" else None
+    found = _classes_of(known, source, kind, label_map, acted)
+    labels = known.columns if source.kind == "votes" else known["label"].unique().to_list()
+    return replace(found, notes=unmatched_keys(corpus, label_map, labels) if label_map else [])
+
+
+def _known_of(corpus: CorpusOptions, target: str, source: Source, index: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns of `Source.read` but clip_id for each clip; segments have what is known of their recording."""
     if source.read is None:
         return index.select("label")
     table = source.read(corpus).unique(maintain_order=True)
@@ -145,16 +155,10 @@ def _known_of(corpus: CorpusOptions, target: str, index: pl.DataFrame) -> pl.Dat
     return keyed.join(table, on="clip_id", how="left", maintain_order="left").drop("clip_id")
 
 
-def _labels_in(corpus: CorpusOptions, target: str, known: pl.DataFrame) -> set[str | None]:
-    """Return the labels that a source has, before any label map."""
-    return set(known.columns) if source_of(corpus, target).kind == "votes" else set(known["label"])
-
-
-def _targets_of(corpus: CorpusOptions, target: str, known: pl.DataFrame, acted: Labels) -> Targets:
-    """Return the targets of clips from what is known of them, and from the emotions that their names tell."""
-    source, kind, label_map = source_of(corpus, target), kind_of(corpus, target), _label_map_of(corpus, target)
-    if source.kind == "attribute":
-        return from_attribute(known["value"].cast(pl.Float64).to_list(), target)
+def _classes_of(
+    known: pl.DataFrame, source: Source, kind: Kind, label_map: LabelMap | None, acted: Labels | None
+) -> Targets:
+    """Return the targets of clips from what is known of them; `acted`, the emotions of their names, decide ties."""
     if source.kind == "label":
         return from_labels(mapped_labels(known["label"].to_list(), label_map))
     votes = known.with_columns(pl.all().cast(pl.Float64).fill_null(0.0))
@@ -163,8 +167,7 @@ def _targets_of(corpus: CorpusOptions, target: str, known: pl.DataFrame, acted: 
         return several_labels(classes, counts)
     if kind == "distribution":
         return distribution(classes, counts)
-    decisive = mapped_labels(acted, label_map, lenient=True) if corpus.ties == "acted" else None
-    return from_votes(classes, counts, decisive)
+    return from_votes(classes, counts, acted and mapped_labels(acted, label_map, lenient=True))
 
 
 def mapped_labels(labels: Labels, label_map: LabelMap | None, lenient: bool = False) -> Labels:

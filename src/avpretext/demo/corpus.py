@@ -7,11 +7,13 @@ import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import yaml
 from threadpoolctl import threadpool_limits
 
 from avpretext import shards
@@ -22,7 +24,6 @@ from avpretext.demo.clips import ClipPlan, Performance, perform, write_clip
 from avpretext.demo.face import Puppet
 from avpretext.demo.muscles import MOVEMENTS
 from avpretext.demo.portrait import Look, compose, load_portraits
-from avpretext.demo.sentences import EVERYDAY
 from avpretext.demo.speakers import draw_speaker
 from avpretext.demo.votes import FILE as VOTES
 from avpretext.demo.votes import write_votes
@@ -34,6 +35,9 @@ from avpretext.progress import progress
 
 CORPUS_VERSION = 2
 """Raised whenever the same options would give another corpus."""
+
+EVERYDAY: list[str] = yaml.safe_load(files("avpretext.demo").joinpath("sentences.yaml").read_text("utf-8"))
+"""What speakers of the unlabelled part say."""
 
 _MARKER = "complete.json"
 _FIRST_ACTOR = 1101
@@ -151,7 +155,6 @@ def _make_clips(
 
 
 def _make_clip(plan: ClipPlan, output: Path, options: DemoOptions, model: Path) -> Performance:
-    """Make one clip."""
     cv2.setNumThreads(1)
     with threadpool_limits(1):
         clip = perform(plan, options)
@@ -170,7 +173,6 @@ def _puppet(model: Path, look: Look, size: int) -> Puppet:
 
 
 def _write_demographics(path: Path, clips: Sequence[Performance]) -> None:
-    """Write CREMA-D's table of actors."""
     actors = {clip.plan.speaker.name: clip.plan.speaker for clip in clips}
     with shards.atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)

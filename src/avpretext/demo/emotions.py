@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from avpretext.demo.muscles import ACTION_UNITS, MOVEMENTS
@@ -14,18 +17,11 @@ Track = NDArray[np.float32]
 EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
 """CREMA-D's six emotions by their codes."""
 
-PROTOTYPES: Mapping[str, Mapping[str, float]] = {
-    "ANG": {"AU04": 0.95, "AU05": 0.45, "AU07": 0.75, "AU23": 0.85, "AU17": 0.2},
-    "DIS": {"AU09": 0.95, "AU10": 0.65, "AU15": 0.3, "AU17": 0.45, "AU04": 0.25, "AU07": 0.25},
-    "FEA": {"AU01": 0.85, "AU02": 0.65, "AU04": 0.5, "AU05": 0.85, "AU07": 0.15, "AU20": 0.8, "AU26": 0.35},
-    "HAP": {"AU06": 0.85, "AU12": 0.95, "AU25": 0.35},
-    "NEU": {},
-    "SAD": {"AU01": 0.85, "AU04": 0.6, "AU15": 0.9, "AU17": 0.45, "AU43": 0.15},
-}
-"""Action units of each emotion and their usual intensities, after EMFACS (Friesen & Ekman, 1983).
+TABLES: Mapping[str, Any] = yaml.safe_load(files("avpretext.demo").joinpath("emotions.yaml").read_text("utf-8"))
+"""What is known of them, as numbers."""
 
-AU24, lips pressed together, is anger's too; it is left out, since these faces speak.
-"""
+PROTOTYPES: Mapping[str, Mapping[str, float]] = TABLES["prototypes"]
+"""Action units of each emotion and their usual intensities."""
 
 _IMPOSSIBLE_IN_SPEECH = ("AU24",)
 
@@ -62,17 +58,8 @@ class Prosody:
     tremor: float
 
 
-PROSODY: Mapping[str, Prosody] = {
-    "ANG": Prosody(0.9, 6, 18, 0.10, 6.0, 2.0, 0.02, 0.02),
-    "DIS": Prosody(-0.1, -8, 2, -0.14, -0.5, 0.6, 0.05, 0.02),
-    "FEA": Prosody(0.5, 20, -6, 0.16, 1.0, 0.0, 0.16, 0.25),
-    "HAP": Prosody(0.7, 14, 26, 0.04, 3.5, 0.8, 0.04, 0.02),
-    "NEU": Prosody(-0.3, 0, 0, 0.0, 0.0, 0.0, 0.03, 0.0),
-    "SAD": Prosody(-0.8, -6, -20, -0.20, -4.0, -1.8, 0.14, 0.08),
-}
-"""Directions after Scherer (2003), "Vocal communication of emotion"."""
-
-SCATTER = Prosody(0.45, 10, 14, 0.10, 2.5, 1.0, 0.05, 0.06)
+PROSODY = {emotion: Prosody(*shifts) for emotion, shifts in TABLES["prosody"].items()}
+SCATTER = Prosody(*TABLES["scatter"])
 """Standard deviations from clip to clip."""
 
 
@@ -180,12 +167,7 @@ def draw_expression(
     return tracks
 
 
-_OPEN = {"a": 1.0, "ɑ": 1.0, "æ": 0.9, "ʌ": 0.75, "ɐ": 0.7, "ɔ": 0.8, "ɒ": 0.85, "ɛ": 0.65, "e": 0.55, "ɜ": 0.5,
-         "ə": 0.45, "ɚ": 0.4, "o": 0.6, "ɪ": 0.4, "i": 0.3, "ʊ": 0.35, "u": 0.3, "ᵻ": 0.35, "h": 0.4, "l": 0.35,
-         "ɹ": 0.3, "r": 0.3, "n": 0.2, "d": 0.2, "t": 0.2, "ɾ": 0.25, "s": 0.15, "z": 0.15, "k": 0.25, "ɡ": 0.25,
-         "ŋ": 0.25, "θ": 0.2, "ð": 0.2, "ʃ": 0.2, "ʒ": 0.2, "j": 0.25, "w": 0.15, "f": 0.05, "v": 0.05,
-         "m": 0.0, "b": 0.0, "p": 0.0}  # fmt: skip
-_ROUND = {"u": 0.9, "ʊ": 0.7, "o": 0.7, "ɔ": 0.5, "w": 1.0, "ʃ": 0.5, "ʒ": 0.5, "ɹ": 0.35, "ɒ": 0.3, "ɚ": 0.3}
+_OPEN, _ROUND = TABLES["open"], TABLES["round"]
 _SHUT = frozenset("mbp")
 
 

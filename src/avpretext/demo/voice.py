@@ -143,22 +143,22 @@ def _phonemes(marks: list[tuple[int, str]], samples: int) -> tuple[Phoneme, ...]
     )
 
 
-def tilt(samples: Samples, db_per_octave: float, pivot_hz: float = 500.0) -> Samples:
-    """Tilt the spectrum around `pivot_hz`: vocal effort lifts high frequencies, a slack voice loses them.
+def tilt(samples: Samples, db_per_octave: float) -> Samples:
+    """Tilt the spectrum around 500 Hz: vocal effort lifts high frequencies, a slack voice loses them.
 
     Frequencies under 80 Hz and above 8 kHz are treated as those.
     """
     padded = next_fast_len(len(samples) + RATE_HZ // 10, real=True)
     spectrum = np.fft.rfft(samples, padded)
     frequency = np.clip(np.fft.rfftfreq(padded, 1 / RATE_HZ), 80, 8000)
-    gain = 10 ** (db_per_octave * np.log2(frequency / pivot_hz) / 20)
+    gain = 10 ** (db_per_octave * np.log2(frequency / 500.0) / 20)
     tilted: Samples = np.fft.irfft(spectrum * gain, padded)[: len(samples)]
     return tilted
 
 
-def envelope(samples: Samples, width_s: float = 0.03) -> Samples:
-    """Root-mean-square of the sound in a sliding window, one value per sample."""
-    width = max(1, round(width_s * RATE_HZ))
+def envelope(samples: Samples) -> Samples:
+    """Root-mean-square of the sound in a sliding window of 30 ms, one value per sample."""
+    width = round(0.03 * RATE_HZ)
     power = np.convolve(samples**2, np.full(width, 1 / width), mode="same")
     return np.sqrt(np.maximum(power, 0))
 

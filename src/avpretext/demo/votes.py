@@ -8,7 +8,7 @@ votes are for the true emotion, 62 % of the viewers' and 80 % of those who do bo
 """
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.demo.clips import Performance
-from avpretext.demo.emotions import EMOTIONS, PROSODY, PROTOTYPES, SCATTER
+from avpretext.demo.emotions import EMOTIONS, PROSODY, PROTOTYPES, SCATTER, TABLES
 from avpretext.demo.muscles import ACTION_UNITS, MOVEMENTS
 
 FILE = "tabulatedVotes.csv"
@@ -36,24 +36,7 @@ DOUBT: Mapping[str, float] = {"voice": 3.0, "face": 0.5}
 SHOWN = 0.7
 """Mean intensity of an expression over a clip, of that of its prototype: onset, offset and the usual strength."""
 
-TAKEN_FOR: Mapping[str, Mapping[str, tuple[float, ...]]] = {
-    "voice": {
-        "ANG": (0.00, 0.45, 0.11, 0.04, 0.38, 0.02),
-        "DIS": (0.17, 0.00, 0.13, 0.04, 0.53, 0.13),
-        "FEA": (0.09, 0.09, 0.00, 0.04, 0.57, 0.21),
-        "HAP": (0.10, 0.11, 0.11, 0.00, 0.63, 0.05),
-        "NEU": (0.16, 0.25, 0.21, 0.09, 0.00, 0.29),
-        "SAD": (0.03, 0.09, 0.15, 0.02, 0.71, 0.00),
-    },
-    "face": {
-        "ANG": (0.00, 0.44, 0.11, 0.06, 0.33, 0.06),
-        "DIS": (0.18, 0.00, 0.22, 0.03, 0.13, 0.44),
-        "FEA": (0.16, 0.18, 0.00, 0.03, 0.38, 0.25),
-        "HAP": (0.07, 0.10, 0.07, 0.00, 0.70, 0.06),
-        "NEU": (0.15, 0.27, 0.15, 0.15, 0.00, 0.28),
-        "SAD": (0.05, 0.15, 0.18, 0.02, 0.60, 0.00),
-    },
-}
+TAKEN_FOR: Mapping[str, Mapping[str, Sequence[float]]] = TABLES["taken_for"]
 """What a missed emotion is taken for: of CREMA-D's votes that are not for the acted emotion, the share of each other.
 
 Raters who hear and see take the mean of both.

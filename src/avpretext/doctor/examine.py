@@ -76,7 +76,8 @@ def corpus(name: str, options: CorpusOptions) -> Check:
         return Check(f"corpus {name}", "missing", f"{folder}: no such folder", fix)
     if not any(folder.iterdir()):
         return Check(f"corpus {name}", "missing", f"{folder} is empty", f"correct corpora.{name}.path")
-    return Check(f"corpus {name}", "ok", f"{folder}, reader {options.reader}")
+    alone = "" if options.audio else ", faces alone (audio: false): no speech features, no training on it"
+    return Check(f"corpus {name}", "ok", f"{folder}, reader {options.reader}{alone}")
 
 
 def ffmpeg_program(name: str) -> Check:

@@ -36,22 +36,14 @@ def python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
     """Look at Python."""
     words = ".".join(map(str, version))
     if version < (3, 11):
-        return Check(
-            "Python",
-            "missing",
-            f"{words}; 3.11 or newer is needed",
-            f"{_environment()} PYTHON=python3.11",
-        )
+        fix = f"{checkout.make('environment')} PYTHON=python3.11"
+        return Check("Python", "missing", f"{words}; 3.11 or newer is needed", fix)
     return Check("Python", "ok", f"{words}, {sys.executable}")
 
 
-def _environment() -> str:
-    return checkout.make("environment")
-
-
-def packages(version_of: Callable[[str], str] = importlib.metadata.version, root: Path = checkout.ROOT) -> Check:
+def packages(version_of: Callable[[str], str] = importlib.metadata.version) -> Check:
     """Look at the main packages, and hold their versions against the lock."""
-    lock = root / "envs" / "avpretext.lock"
+    lock = checkout.ROOT / "envs" / "avpretext.lock"
     lines = lock.read_text("utf-8").splitlines() if lock.is_file() else []
     pins = dict(line.split("==") for line in lines if "==" in line)
     found, lost, other = [], [], []
@@ -65,7 +57,7 @@ def packages(version_of: Callable[[str], str] = importlib.metadata.version, root
         if pins.get(name, version) != version.partition("+")[0]:
             other.append(f"{name} {version} (pinned: {pins[name]})")
     if lost:
-        return Check("packages", "missing", f"not installed: {', '.join(lost)}", _environment())
+        return Check("packages", "missing", f"not installed: {', '.join(lost)}", checkout.make("environment"))
     if other:
         return Check("packages", "warning", f"other than tested: {', '.join(other)}", f"{PIP} -r {lock}")
     return Check("packages", "ok", ", ".join(found))
@@ -90,7 +82,9 @@ def workflow(root: Path = checkout.ROOT) -> Check:
     if not (root / "Snakefile").is_file():
         return Check("workflow", "missing", f"no Snakefile in {root}", "clone the repository and run make environment")
     if importlib.util.find_spec("snakemake_logger_plugin_avpretext") is None or not program.exists():
-        return Check("workflow", "missing", f"no {program}, or not its display of progress", _environment())
+        return Check(
+            "workflow", "missing", f"no {program}, or not its display of progress", checkout.make("environment")
+        )
     return Check("workflow", "ok", f"{root / 'Snakefile'}, run by {program}")
 
 
@@ -144,9 +138,8 @@ def gpu(wanted: list[str]) -> Check:
     needed = bool(wanted)
     why = f"; asked for by {', '.join(wanted)}" if wanted else "; none is needed"
     if not _driver():
-        return Check(
-            "GPU", "missing", f"no CUDA driver{why}", "; ".join(f"set {option}: cpu" for option in wanted), needed
-        )
+        fix = "; ".join(f"set {option}: cpu" for option in wanted)
+        return Check("GPU", "missing", f"no CUDA driver{why}", fix, needed)
     answer = _ask_torch()
     if answer == "False":
         words = f"there is a driver, but this torch cannot use it{why}"
@@ -175,7 +168,9 @@ def _ask_torch() -> str:
 def slurm() -> Check:
     """Look for Slurm; a workstation does without."""
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
-        return Check("Slurm", "missing", "Snakemake's plugin for it is not installed", _environment(), needed=False)
+        return Check(
+            "Slurm", "missing", "Snakemake's plugin for it is not installed", checkout.make("environment"), needed=False
+        )
     program = shutil.which("sbatch")
     if program is None:
         return Check("Slurm", "missing", "no sbatch: jobs run on this machine", needed=False)
@@ -189,11 +184,6 @@ def voices(needed: bool) -> Check:
     data, library = Path(espeakng_loader.get_data_path()), Path(espeakng_loader.get_library_path())
     count = len(list((data / "lang").rglob("en*"))) if data.is_dir() else 0
     if not library.is_file() or not count:
-        return Check(
-            "demo voices",
-            "missing",
-            f"no espeak-ng voices in {data}",
-            f"{PIP} --force-reinstall --no-deps espeakng-loader",
-            needed,
-        )
+        fix = f"{PIP} --force-reinstall --no-deps espeakng-loader"
+        return Check("demo voices", "missing", f"no espeak-ng voices in {data}", fix, needed)
     return Check("demo voices", "ok", f"espeak-ng, {count} English voices", needed=needed)

@@ -21,25 +21,13 @@ import polars as pl
 
 from avpretext.config import Config, Variant
 from avpretext.errors import UserError
-from avpretext.evaluation import formats, intervals, printed_ablation
+from avpretext.evaluation import formats, intervals, printed_ablation, scores
 from avpretext.evaluation.ablated import FACTORS, Ablated, measure_of, settings_compared, write_tables
 from avpretext.evaluation.kinds import within_bounds
 from avpretext.evaluation.metrics import Floats
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows, present
 from avpretext.evaluation.results import CO_OCCURRENCE_COLUMNS, by_system, co_occurrence_rows
-from avpretext.evaluation.scores import (
-    RESAMPLES,
-    Scored,
-    Task,
-    collect,
-    compare,
-    corrected,
-    known,
-    metric_rows,
-    read_test,
-    task_of,
-    trainings_of,
-)
+from avpretext.evaluation.scores import Scored, Task, known
 from avpretext.shards import PathLike
 from avpretext.systems import SCRATCH
 
@@ -90,7 +78,7 @@ class Grid:
     @property
     def trainings(self) -> int:
         """How many of the seeds are trainings of their own in all systems."""
-        return trainings_of(len(self.systems[self.reference].seeds), self.pretrainings)
+        return scores.trainings_of(len(self.systems[self.reference].seeds), self.pretrainings)
 
     @property
     def speakers(self) -> int:
@@ -98,8 +86,10 @@ class Grid:
         return len(self.systems[self.reference].speakers)
 
 
-def run(config: Config, output_dir: PathLike) -> None:
+def run(config: Config, output_dir: PathLike) -> list[Ablated]:
     """Write `ablation.csv`, `ablation_effects.csv`, `ablation_co_occurrence.csv`, `ablation.md` and `ablation.tex`.
+
+    What the first two hold is returned, rounded as they are.
 
     Parameters
     ----------
@@ -121,6 +111,7 @@ def run(config: Config, output_dir: PathLike) -> None:
     document = printed_ablation.document(found, run)
     formats.write_text(folder / "ablation.md", document.markdown())
     formats.write_text(folder / "ablation.tex", document.latex())
+    return [one.rounded() for one in found]
 
 
 def ablated(one: Evaluated, run: OpenRun) -> Ablated:
@@ -163,8 +154,11 @@ def read_grid(one: Evaluated, run: OpenRun) -> Grid:
         if not present([path]):
             raise UserError(f"{path}: no predictions of {levels.name}; run `snakemake ablation`, which makes them")
     beside = run.predictions_beside(one)
-    task = task_of([*files.values(), *beside])
-    systems = {levels: collect(levels.name, read_test([path], task.scoring), task) for levels, path in files.items()}
+    task = scores.task_of([*files.values(), *beside])
+    systems = {
+        levels: scores.collect(levels.name, scores.read_test([path], task.scoring), task)
+        for levels, path in files.items()
+    }
     reference = reference_of(list(systems), config.variant)
     _check_same_runs(systems, reference)
     return Grid(one, task, measure_of(one, config), systems, reference, _baselines(beside, task))
@@ -173,9 +167,9 @@ def read_grid(one: Evaluated, run: OpenRun) -> Grid:
 def _baselines(files: Sequence[str], task: Task) -> list[Scored]:
     found = []
     for path in files:
-        rows = read_test([path], task.scoring)
+        rows = scores.read_test([path], task.scoring)
         for name in rows["initialisation"].unique(maintain_order=True):
-            found.append(collect(name, rows.filter(pl.col("initialisation") == name), task))
+            found.append(scores.collect(name, rows.filter(pl.col("initialisation") == name), task))
     return found
 
 
@@ -204,14 +198,18 @@ def system_rows(grid: Grid, config: Config) -> Rows:
 
     P-values are corrected over all systems of the grid, and apart from them over the baselines.
     """
-    cells = by_system(metric_rows([*grid.systems.values(), *grid.baselines], grid.task, config.evaluate, config.seed))
+    cells = by_system(
+        scores.metric_rows([*grid.systems.values(), *grid.baselines], grid.task, config.evaluate, config.seed)
+    )
     reference = _row(grid, grid.reference._asdict(), "reference")
     rows = {grid.reference: reference | cells[grid.reference.name]}
     others = {levels: system for levels, system in grid.systems.items() if levels != grid.reference}
     compared = [_compared(grid, system, levels._asdict(), "system", config) for levels, system in others.items()]
-    rows |= {levels: row | cells[levels.name] for levels, row in zip(others, corrected(compared, "p"), strict=True)}
+    rows |= {
+        levels: row | cells[levels.name] for levels, row in zip(others, scores.corrected(compared, "p"), strict=True)
+    }
     beside = [_compared(grid, system, {FACTORS[0]: system.name}, "baseline", config) for system in grid.baselines]
-    below = [row | cells[row[FACTORS[0]]] for row in corrected(beside, "p")]
+    below = [row | cells[row[FACTORS[0]]] for row in scores.corrected(beside, "p")]
     return [*(rows[levels] for levels in grid.systems), *below]
 
 
@@ -220,9 +218,8 @@ def _row(grid: Grid, levels: dict[str, str], role: str) -> dict[str, Any]:
 
 
 def _compared(grid: Grid, system: Scored, levels: dict[str, str], role: str, config: Config) -> dict[str, Any]:
-    """Return the row of a system with its comparison with the reference."""
     reference = grid.systems[grid.reference]
-    found = compare(system, reference, grid.measure, grid.task.scoring, config.evaluate, config.seed)
+    found = scores.compare(system, reference, grid.measure, grid.task.scoring, config.evaluate, config.seed)
     names = {"difference": "difference", "ci_low": "difference_low", "ci_high": "difference_high", "p_value": "p",
              "df": "df"}  # fmt: skip
     return _row(grid, levels, role) | {new: found[old] for old, new in names.items()}
@@ -233,8 +230,8 @@ def effect_rows(grid: Grid, config: Config) -> Rows:
 
     P-values are corrected over the levels of all factors.
     """
-    weights = intervals.draw_resamples(grid.speakers, config.evaluate.bootstrap, [config.seed, RESAMPLES])
-    scores = {
+    weights = intervals.draw_resamples(grid.speakers, config.evaluate.bootstrap, [config.seed, scores.RESAMPLES])
+    of_systems = {
         levels: SeedScores(*(grid.statistic(intervals.pooled(system.sums, drawn)) for drawn in (None, weights)))
         for levels, system in grid.systems.items()
     }
@@ -242,17 +239,17 @@ def effect_rows(grid: Grid, config: Config) -> Rows:
     for factor in FACTORS:
         found = list(dict.fromkeys(getattr(levels, factor) for levels in grid.systems))
         if len(found) > 1:
-            rows += [_effect_row(grid, factor, level, found[0], scores, config) for level in found]
-    compared = iter(corrected([row for row in rows if row["level"] != row["against"]], "p"))
+            rows += [_effect_row(grid, factor, level, found[0], of_systems, config) for level in found]
+    compared = iter(scores.corrected([row for row in rows if row["level"] != row["against"]], "p"))
     return [row if row["level"] == row["against"] else next(compared) for row in rows]
 
 
 def _effect_row(
-    grid: Grid, factor: str, level: str, against: str, scores: dict[Levels, SeedScores], config: Config
+    grid: Grid, factor: str, level: str, against: str, of_systems: dict[Levels, SeedScores], config: Config
 ) -> dict[str, Any]:
     """Return score and effect of one level; the row of the first level has no effect."""
     pairs = partners(list(grid.systems), factor, level, against)
-    have, lack = ([scores[pair[side]] for pair in pairs] for side in (0, 1))
+    have, lack = ([of_systems[pair[side]] for pair in pairs] for side in (0, 1))
     value, difference = (_estimate(grid, have, minus) for minus in ([], lack))
     low, high = within_bounds(grid.measure, value.interval(config.evaluate.level))
     row = grid.one.named | {

@@ -1,60 +1,46 @@
-"""The ablation as rows: a row per system, a row per level of a factor; written to and read from its two tables."""
+"""The ablation as rows: a row per system, a row per level of a factor; written as its two tables."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from avpretext.config import Config
 from avpretext.corpora.settings import settings_of
 from avpretext.errors import UserError, nearest
 from avpretext.evaluation import formats
 from avpretext.evaluation.kinds import MEASURE_NAMES
-from avpretext.evaluation.open_run import Evaluated, Rows
+from avpretext.evaluation.open_run import NAMED, Evaluated, Rows
 from avpretext.evaluation.results import SCORE
 from avpretext.shards import PathLike
 
 FACTORS = ("initialisation", "loss", "aggregator")
 """What the systems of an ablation differ in."""
 
-_NAMED = ("corpus", "target", "protocol")
 _COMPARED = ("difference", "difference_low", "difference_high", "p", "p_holm", "df")
-_PLACES = 6
+PLACES = 6
 """Decimals of the tables: the page is made from them, and prints three."""
 
 COLUMNS = {
     "ablation": [
-        *_NAMED, *FACTORS, "role", "speakers", "clips", "runs", "seeds", "pretrainings", "measure", *_COMPARED,
+        *NAMED, *FACTORS, "role", "speakers", "clips", "runs", "seeds", "pretrainings", "measure", *_COMPARED,
         *(f"{measure}{part}" for measure in MEASURE_NAMES for part in SCORE),
     ],
     "ablation_effects": [
-        *_NAMED, "factor", "level", "against", "measure", "systems", "speakers", "seeds", "pretrainings", "value",
+        *NAMED, "factor", "level", "against", "measure", "systems", "speakers", "seeds", "pretrainings", "value",
         "value_low", "value_high",
         *_COMPARED,
     ],
 }  # fmt: skip
 """Columns of the two tables; `difference` and what follows are of `measure` alone."""
 
-_WORDS = {*_NAMED, *FACTORS, "role", "measure", "factor", "level", "against"}
-_COUNTS = {"speakers", "clips", "runs", "systems", "seeds", "pretrainings"}
-
 
 @dataclass(frozen=True)
 class Ablated:
-    """What the ablation found in one setting of a corpus.
+    """What the ablation found in one setting of a corpus; `measure` is what differences and tests are about.
 
-    Attributes
-    ----------
-    one
-        Corpus and setting.
-    measure
-        What differences and tests are about.
-    systems
-        Rows of `ablation.csv`; `role` is `reference`, `system`, or `baseline` for what is not of the grid.
-    effects
-        Rows of `ablation_effects.csv`: of each factor its first level, then the others against it.
+    `systems` are the rows of `ablation.csv`; `role` is `reference`, `system`, or `baseline` for what is not of the
+    grid. `effects` are those of `ablation_effects.csv`: of each factor its first level, then the others against it.
     """
 
     one: Evaluated
@@ -66,6 +52,15 @@ class Ablated:
     def reference(self) -> dict[str, Any]:
         """The system that the others are compared with."""
         return next(row for row in self.systems if row["role"] == "reference")
+
+    def rounded(self) -> "Ablated":
+        """Return the same with numbers as the tables have them; 0 has no minus."""
+        systems, effects = (
+            [{name: round(cell, PLACES) + 0.0 if isinstance(cell, float) else cell for name, cell in row.items()}
+             for row in rows]
+            for rows in (self.systems, self.effects)
+        )  # fmt: skip
+        return replace(self, systems=systems, effects=effects)
 
 
 def settings_compared(config: Config) -> list[Evaluated]:
@@ -101,32 +96,4 @@ def write_tables(found: Sequence[Ablated], folder: PathLike) -> None:
         "ablation_effects": [row for one in found for row in one.effects],
     }
     for name, table in rows.items():
-        formats.write_csv(Path(folder) / f"{name}.csv", COLUMNS[name], table, _PLACES)
-
-
-def read_tables(config: Config, folder: PathLike) -> list[Ablated]:
-    """Read back what `write_tables` wrote.
-
-    Raises
-    ------
-    UserError
-        A table is missing, or is not of this configuration.
-    """
-    systems, effects = (_read(Path(folder) / f"{name}.csv") for name in COLUMNS)
-    found = []
-    for one in settings_compared(config):
-        mine, its = ([row for row in rows if one.named.items() <= row.items()] for rows in (systems, effects))
-        if not mine:
-            raise UserError(
-                f"{Path(folder) / 'ablation.csv'}: has no rows of {one.heading}; run `snakemake ablation` again"
-            )
-        found.append(Ablated(one, mine[0]["measure"], mine, its))
-    return found
-
-
-def _read(path: Path) -> Rows:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run `snakemake ablation`, which makes it")
-    kinds = {name: pl.String if name in _WORDS else pl.Int64 if name in _COUNTS else pl.Float64
-             for name in COLUMNS[path.stem]}  # fmt: skip
-    return pl.read_csv(path, schema=kinds).with_columns(pl.col(pl.String).fill_null("")).to_dicts()
+        formats.write_csv(Path(folder) / f"{name}.csv", COLUMNS[name], table, PLACES)

@@ -16,8 +16,6 @@ from scipy.stats.contingency import association
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
 
-Floats = NDArray[np.float64]
-
 HIGH_LOW = {1: "high", 0: "low"}
 
 
@@ -54,20 +52,12 @@ class Agreement:
 
 
 def cramers_v(counts: NDArray[np.integer]) -> float:
-    """Return Cramér's V: sqrt(chi² / (n (min(rows, columns) - 1))), over the labels that there are (Cramér, 1946).
+    """Return Cramér's V of counts (R, C) (Cramér, 1946).
 
-    Parameters
-    ----------
-    counts
-        Shape (R, C).
+    V = sqrt(chi² / (n (min(rows, columns) - 1))), over the labels that there are: 0 where the labels are unrelated, 1
+    where one follows from the other; NaN where a task has one label only. Of a table of two by two it is the size of
+    the correlation (phi).
 
-    Returns
-    -------
-    0 where the labels are unrelated, 1 where one follows from the other; NaN where a task has one label only. Of a
-    table of two by two it is the size of the correlation (phi).
-
-    Examples
-    --------
     >>> cramers_v(np.array([[30, 10], [10, 30]])), cramers_v(np.array([[5, 5], [5, 5]]))
     (0.5, 0.0)
     """
@@ -79,19 +69,11 @@ def cramers_v(counts: NDArray[np.integer]) -> float:
 
 
 def cohens_kappa(counts: NDArray[np.integer]) -> float:
-    """Return Cohen's kappa: agreement beyond what the shares of the labels would give by chance (Cohen, 1960).
+    """Return Cohen's kappa of counts (K, K), labels in the same order on both sides (Cohen, 1960).
 
-    Parameters
-    ----------
-    counts
-        Shape (K, K), labels in the same order on both sides.
+    It is the agreement beyond what the shares of the labels would give by chance. 1: they always agree; 0: as by
+    chance; below 0: less than by chance; NaN where chance alone agrees always.
 
-    Returns
-    -------
-    1: they always agree; 0: as by chance; below 0: less than by chance; NaN where chance alone agrees always.
-
-    Examples
-    --------
     >>> cohens_kappa(np.array([[20, 5], [10, 15]]))
     0.4
     """

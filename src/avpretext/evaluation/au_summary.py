@@ -6,15 +6,13 @@ the frames.
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.columns import ACTION_UNITS
-from avpretext.labels.emotion import OUTCOMES, clip_intensities
+from avpretext.labels.emotion import OUTCOMES, clip_intensities, intensities
 
 Floats = NDArray[np.float64]
 
@@ -51,14 +49,9 @@ class Firing:
     histogram: NDArray[np.int64] = field(default_factory=lambda: np.zeros((len(ACTION_UNITS), BINS + 1), np.int64))
 
     def add(self, frames: Floats, clip: Floats) -> None:
-        """Count a clip.
+        """Count a clip: its frames (F, 20), 0..1, NaN in gaps and throughout where an action unit is unknown.
 
-        Parameters
-        ----------
-        frames
-            Shape (F, 20), 0..1; NaN in gaps, and throughout where an action unit is unknown.
-        clip
-            Shape (20,): the intensity over the clip by which its emotion is judged; NaN when not measured.
+        `clip` (20,) is the intensity over the clip by which its emotion is judged; NaN when not measured.
         """
         seen = np.isfinite(frames)
         known, active = seen.sum(axis=0), (seen & (frames >= ACTIVE)).sum(axis=0)
@@ -95,28 +88,23 @@ class Firing:
         return np.where(frames[:, 0] > 0, (below >= share * frames).argmax(axis=1) / BINS, np.nan)
 
 
-def action_unit_rows(run: OpenRun) -> tuple[Rows, Rows]:
-    """Count how action units fire in every corpus that has them.
+def action_unit_rows(run: OpenRun) -> tuple[Rows, Rows, dict[str, "Combinations"]]:
+    """Count how action units fire in every corpus that has them: the rows of `action_units` and of `au_combinations`.
 
-    Returns
-    -------
-    The rows of `action_units` (corpus, label, action_unit, clips, frames, active_frames, active_clips, mean,
-    quantile_90, clip_intensity; the label `all` for all clips, else an emotion, or why there is none) and of
-    `au_combinations` (corpus, rank, action_units, clips, share, labels).
+    The label `all` stands for all clips, another for an emotion, or why there is none. Besides, all combinations of
+    each corpus.
     """
     single: Rows = []
     together: Rows = []
+    of_corpus: dict[str, Combinations] = {}
     for corpus in run.config.corpora:
         firing, sets = _count(run, corpus)
-        for label in sorted(firing, key=_place):
+        of_corpus[corpus] = sets
+        # All clips first, then the emotions by name, then the clips without label.
+        for label in sorted(firing, key=lambda label: (0 if label == ALL else 1 + int(label in OUTCOMES), label)):
             single += [{"corpus": corpus, "label": label, **row} for row in firing[label].rows()]
         together += [{"corpus": corpus, **row} for row in combination_rows(sets)]
-    return single, together
-
-
-def _place(label: str) -> tuple[int, str]:
-    """Sort all clips first, then the emotions by name, then the clips without label."""
-    return (0 if label == ALL else 1 + int(label in OUTCOMES), label)
+    return single, together, of_corpus
 
 
 Combinations = dict[tuple[str, ...], Counter[str]]
@@ -124,7 +112,6 @@ Combinations = dict[tuple[str, ...], Counter[str]]
 
 
 def _count(run: OpenRun, corpus: str) -> tuple[dict[str, Firing], Combinations]:
-    """Read the shards of a corpus once."""
     labels = run.labels(corpus, "emotion", ["clip_id", "label", "outcome"])
     given = {} if labels is None else {clip: label or outcome for clip, label, outcome in labels.iter_rows()}
     firing: dict[str, Firing] = defaultdict(Firing)
@@ -136,33 +123,21 @@ def _count(run: OpenRun, corpus: str) -> tuple[dict[str, Firing], Combinations]:
         for group in (ALL, label) if label else (ALL,):
             firing[group].add(frames, clip)
         if np.isfinite(clip).any():
-            sets[active_units(clip)][label or "unlabelled"] += 1
+            active = tuple(unit for unit, value in zip(ACTION_UNITS, clip, strict=True) if value >= ACTIVE)
+            sets[active][label or "unlabelled"] += 1
     return firing, sets
-
-
-def intensities(rows: pa.Table) -> Floats:
-    """Return the action units of some rows of a shard, shape (F, 20); NaN for null."""
-    return np.stack([rows[unit].to_numpy().astype(np.float64) for unit in ACTION_UNITS], axis=1)
-
-
-def active_units(clip: Floats) -> tuple[str, ...]:
-    """Return the action units that are active over a clip, of shape (20,); NaN: not known."""
-    return tuple(unit for unit, value in zip(ACTION_UNITS, clip, strict=True) if value >= ACTIVE)
 
 
 def combination_rows(sets: Combinations) -> Rows:
     """Return the most frequent combinations: rank, action_units, clips, share of the measured clips, labels."""
     total = sum(labels.total() for labels in sets.values())
     ranked = sorted(sets.items(), key=lambda entry: (-entry[1].total(), entry[0]))[:COMBINATIONS]
-    return [_combination(rank, units, labels, total) for rank, (units, labels) in enumerate(ranked, start=1)]
+    return [
+        {"rank": rank, "action_units": "+".join(units) or "(none)", "clips": labels.total(),
+         "share": labels.total() / total, "labels": "; ".join(f"{label} {clips}" for label, clips in _ranked(labels))}
+        for rank, (units, labels) in enumerate(ranked, start=1)
+    ]  # fmt: skip
 
 
-def _combination(rank: int, units: tuple[str, ...], labels: Counter[str], total: int) -> dict[str, Any]:
-    given = sorted(labels.items(), key=lambda entry: (-entry[1], entry[0]))
-    return {
-        "rank": rank,
-        "action_units": "+".join(units) or "(none)",
-        "clips": labels.total(),
-        "share": labels.total() / total,
-        "labels": "; ".join(f"{label} {clips}" for label, clips in given),
-    }
+def _ranked(labels: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(labels.items(), key=lambda entry: (-entry[1], entry[0]))

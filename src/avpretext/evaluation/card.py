@@ -45,6 +45,7 @@ def run(
     rows = rows_of(metrics, description.initialisation)
     scores, classes = scores_of(rows)
     made_by = shards.read_provenance(metrics)
+    others = {name: CorpusOptions(path=".", use=[], reader=reader) for name, reader in (readers or {}).items()}
     said: dict[str, Any] = {
         "corpus": corpus,
         "synthetic": options.synthetic,
@@ -56,10 +57,7 @@ def run(
         "level": made_by["options"]["evaluate"]["level"],
         "scores": scores,
         "classes": classes,
-        "licences": {corpus: licence_of(options)}
-        | {
-            name: licence_of(CorpusOptions(path=".", use=[], reader=reader)) for name, reader in (readers or {}).items()
-        },
+        "licences": {name: licence_of(of) for name, of in {corpus: options, **others}.items()},
         "estimate": "The scores are of networks by the same recipe, tested on speakers that they were not trained on;"
         " the networks of this model were trained on all clips.",
     }
@@ -87,11 +85,6 @@ def scores_of(rows: pl.DataFrame) -> tuple[list[dict[str, Any]], dict[str, dict[
     return scores, classes
 
 
-def _pretrained(description: Description) -> str:
-    count = description.pretrainings
-    return f"{count} pre-trainings, the networks in turn" if count > 1 else "a pre-training"
-
-
 def licence_of(options: CorpusOptions) -> str:
     """Return the licence of the corpus, as its reader knows it."""
     published = reader_of(options).published
@@ -105,7 +98,8 @@ def as_markdown(said: dict[str, Any], description: Description) -> str:
     template = Environment(
         loader=PackageLoader("avpretext.evaluation"), undefined=StrictUndefined, keep_trailing_newline=True
     ).get_template("card.md")
-    start = description.initialisation
+    start, count = description.initialisation, description.pretrainings
+    pretrained = f"{count} pre-trainings, the networks in turn" if count > 1 else "a pre-training"
     by_speaker = description.model.normalise == "speaker"
     return template.render(
         **said,
@@ -113,7 +107,7 @@ def as_markdown(said: dict[str, Any], description: Description) -> str:
         names=MEASURE_NAMES,
         note=SCORINGS[description.kind].note,
         number=lambda value: formats.decimal(value, 3),
-        start="random weights" if start == SCRATCH else f"{_pretrained(description)}: {start.replace('-', ' + ')}",
+        start="random weights" if start == SCRATCH else f"{pretrained}: {start.replace('-', ' + ')}",
         heard=" and ".join(description.model.features),
         speakers_flag=" --speakers folder" if by_speaker else "",
         speakers_argument=', speaker="me"' if by_speaker else "",

@@ -83,10 +83,8 @@ def rows_of(run: OpenRun) -> list[dict[str, Any]]:
 def compare(first: Sequence[Path], second: Sequence[Path]) -> pl.DataFrame:
     """Compare two sets of shards of `action_units`.
 
-    Returns
-    -------
-    The columns `COLUMNS`, a row for each of `ACTION_UNITS`, then the mean over those that have a correlation. Null is
-    what cannot be said; `note` says why.
+    The columns are `COLUMNS`, with a row for each of `ACTION_UNITS`, then the mean over those that have a correlation.
+    Null is what cannot be said; `note` says why.
 
     Raises
     ------
@@ -119,16 +117,9 @@ def render(table: pl.DataFrame) -> Table:
 
 
 def matched(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
-    """Match the frames of the first with those of the second.
+    """Return the frames of the first that have a match in the second, in order; the AUs of the second end in `_second`.
 
-    Parameters
-    ----------
-    first, second
-        Columns clip_id, time_s and the action units, sorted by clip_id and time_s.
-
-    Returns
-    -------
-    The rows of the first that have a match, in order; the AUs of the second end in `_second`.
+    Both have clip_id, time_s and the action units, sorted by clip_id and time_s.
     """
     ours, theirs = (frames["clip_id"].unique().sort() for frames in (first, second))
     if not ours.is_in(theirs.implode()).any():
@@ -175,7 +166,6 @@ def _frame_s(frames: pl.DataFrame) -> float:
 
 
 def _agreement(unit: str, pairs: pl.DataFrame) -> dict[str, Any]:
-    """Return the row of one action unit."""
     both = pairs.select("clip_id", x=pl.col(unit).cast(pl.Float64), y=pl.col(unit + _SECOND).cast(pl.Float64))
     shared = both.drop_nulls()
     x, y = shared["x"].to_numpy(), shared["y"].to_numpy()

@@ -8,20 +8,9 @@ import polars as pl
 
 from avpretext import shards
 from avpretext.config import EvaluateOptions
-from avpretext.evaluation import intervals
+from avpretext.evaluation import intervals, scores
 from avpretext.evaluation.kinds import Scoring
-from avpretext.evaluation.scores import (
-    Rows,
-    Scored,
-    Task,
-    collect,
-    compare,
-    corrected,
-    known,
-    metric_rows,
-    read_test,
-    task_of,
-)
+from avpretext.evaluation.scores import Rows, Scored, Task, known
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.systems import SCRATCH, stands_beside
@@ -46,8 +35,8 @@ def run(predictions: Sequence[Path], options: EvaluateOptions, seed: int, output
     UserError
         There are no test predictions, or the files are of different targets.
     """
-    task = task_of(predictions)
-    scored = [collect(name, rows, task) for name, rows in _by_initialisation(predictions, task.scoring)]
+    task = scores.task_of(predictions)
+    scored = [scores.collect(name, rows, task) for name, rows in _by_initialisation(predictions, task.scoring)]
     made_by = provenance(
         "evaluate",
         {"evaluate": options.model_dump(mode="json"), "seed": seed},
@@ -56,21 +45,20 @@ def run(predictions: Sequence[Path], options: EvaluateOptions, seed: int, output
         target=task.target,
         setting=task.setting,
     )
-    folder = Path(output)
-    shards.write_table(
-        folder / "metrics.parquet", metric_rows(scored, task, options, seed), schema_of("evaluate.metrics"), made_by
-    )
-    shards.write_table(folder / "runs.parquet", run_rows(scored, task), schema_of("evaluate.runs"), made_by)
-    shards.write_table(folder / "seeds.parquet", seed_rows(scored, task.scoring), schema_of("evaluate.seeds"), made_by)
-    compared = comparison_rows(scored, task.scoring, options, seed)
-    shards.write_table(folder / "comparisons.parquet", compared, schema_of("evaluate.comparisons"), made_by)
-    confused = confusion_rows(scored, task.classes) if task.scoring.matrix else []
-    shards.write_table(folder / "confusion.parquet", confused, schema_of("evaluate.confusion"), made_by)
+    tables = {
+        "metrics": scores.metric_rows(scored, task, options, seed),
+        "runs": run_rows(scored, task),
+        "seeds": seed_rows(scored, task.scoring),
+        "comparisons": comparison_rows(scored, task.scoring, options, seed),
+        "confusion": confusion_rows(scored, task.classes) if task.scoring.matrix else [],
+    }
+    for name, rows in tables.items():
+        shards.write_table(output / f"{name}.parquet", rows, schema_of(f"evaluate.{name}"), made_by)
 
 
 def _by_initialisation(predictions: Sequence[Path], scoring: Scoring) -> list[tuple[str, pl.DataFrame]]:
     """Return the test predictions of each initialisation: scratch first, baselines last, else as the files come."""
-    rows = read_test(predictions, scoring)
+    rows = scores.read_test(predictions, scoring)
     names = rows["initialisation"].unique(maintain_order=True).to_list()
     names.sort(key=lambda name: (stands_beside(name), name != SCRATCH))
     return [(name, rows.filter(pl.col("initialisation") == name)) for name in names]
@@ -89,15 +77,15 @@ def run_rows(scored: Sequence[Scored], task: Task) -> Rows:
 
 def seed_rows(scored: Sequence[Scored], scoring: Scoring) -> Rows:
     """Return the rows of `seeds`: every measure of every seed on all test clips, and its difference to scratch."""
-    scores = {system.name: scoring.scores(intervals.pooled(system.sums)) for system in scored}
+    of_systems = {system.name: scoring.scores(intervals.pooled(system.sums)) for system in scored}
     scratch = next((system for system in scored if system.name == SCRATCH), None)
     beside = {seed: place for place, seed in enumerate(scratch.seeds)} if scratch else {}
     rows: Rows = []
     for system in scored:
-        for measure, values in scores[system.name].items():
+        for measure, values in of_systems[system.name].items():
             for seed, value in zip(system.seeds, values, strict=True):
                 paired = seed in beside and system is not scratch
-                difference = value - scores[SCRATCH][measure][beside[seed]] if paired else np.nan
+                difference = value - of_systems[SCRATCH][measure][beside[seed]] if paired else np.nan
                 rows.append(
                     {"initialisation": system.name, "seed": seed, "pretraining": system.pretraining(seed),
                      "measure": measure, "value": known(value), "difference": known(difference)}
@@ -122,8 +110,8 @@ def comparison_rows(scored: Sequence[Scored], scoring: Scoring, options: Evaluat
     rows = []
     for measure in scoring.measures:
         for family, systems in families.items():
-            compared = [compare(system, scratch, measure, scoring, options, seed) for system in systems]
-            rows += [row | {"family": family} for row in corrected(compared, "p_value")]
+            compared = [scores.compare(system, scratch, measure, scoring, options, seed) for system in systems]
+            rows += [row | {"family": family} for row in scores.corrected(compared, "p_value")]
     return rows
 
 

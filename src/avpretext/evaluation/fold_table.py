@@ -19,14 +19,10 @@ _LISTED = 20
 class Protocol(NamedTuple):
     """What a reader must know of the folds of a setting, in sentences.
 
-    Attributes
-    ----------
-    warnings
-        What a caption must say: speakers in test and in train or dev of the same fold (names that are `names.alike` are
-        of one), training on other corpora, and what else makes figures wrong.
-    notes
-        What stands below a table: the protocol, with the copies of test audio that were left out, how the folds depart
-        from it, and whether no fold has dev clips.
+    `warnings` are what a caption must say: speakers in test and in train or dev of the same fold (names that are
+    `names.alike` are of one), training on other corpora, and what else makes figures wrong. `notes` stand below a
+    table: the protocol, with the copies of test audio that were left out, how the folds depart from it, and whether no
+    fold has dev clips.
     """
 
     warnings: list[str]

@@ -106,24 +106,12 @@ def latex_text(text: str) -> str:
 def latex(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int, caption: str, label: str) -> str:
     """Return a LaTeX table in the style of the package booktabs."""
     columns = "l" * numbers + "r" * (len(header) - numbers)
-    body = [" & ".join(latex_text(cell) for cell in row) + r" \\" for row in rows]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            r"\footnotesize",
-            rf"\caption{{{latex_text(caption)}}}",
-            rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]', '-', label)}}}",
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            " & ".join(latex_text(cell) for cell in header) + r" \\",
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
+    top, *body = [" & ".join(latex_text(cell) for cell in row) + " \\\\\n" for row in (header, *rows)]
+    return (
+        "\\begin{table}\n\\centering\n\\footnotesize\n"
+        f"\\caption{{{latex_text(caption)}}}\n\\label{{tab:{re.sub('[^A-Za-z0-9-]', '-', label)}}}\n"
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{top}\\midrule\n{''.join(body)}"
+        "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
     )
 
 
@@ -136,14 +124,8 @@ def listed(sentences: Sequence[str]) -> str:
 class Table:
     """A table of cells, its first `names` columns names and the others numbers.
 
-    Attributes
-    ----------
-    label
-        Of LaTeX.
-    intro
-        A sentence before it in Markdown.
-    said
-        What its caption in LaTeX says after that of the section.
+    `label` is of LaTeX, `intro` a sentence before it in Markdown, `said` what its caption in LaTeX says after that of
+    the section.
     """
 
     header: Sequence[str]

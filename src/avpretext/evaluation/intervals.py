@@ -32,16 +32,9 @@ _BLOCK = 500
 class Estimate:
     """A score, or a difference of scores, and how sure it is.
 
-    Attributes
-    ----------
-    value
-        The mean over the seeds.
-    std_error
-        Its standard error over speakers and trainings; NaN where nothing can be said of it.
-    df
-        Degrees of freedom of the standard error.
-    spread
-        Standard deviation over the trainings; NaN of a single one.
+    `value` is the mean over the seeds, `std_error` its standard error over speakers and trainings (NaN where nothing
+    can be said of it) with `df` degrees of freedom, `spread` the standard deviation over the trainings (NaN of a single
+    one).
     """
 
     value: float
@@ -71,30 +64,16 @@ class Significance:
 
 
 def draw_resamples(speakers: int, resamples: int, seed: Sequence[int]) -> Floats:
-    """Draw speakers with replacement.
-
-    Returns
-    -------
-    Array, shape (resamples, speakers): how often each speaker is in each resample.
-    """
+    """Draw speakers with replacement; return how often each is in each resample, shape (resamples, speakers)."""
     generator = np.random.default_rng(list(seed))
     draws = generator.multinomial(speakers, np.full(speakers, 1 / speakers), size=resamples)
     return np.asarray(draws, dtype=np.float64)
 
 
 def pooled(sums: Floats, weights: Floats | None = None) -> Floats:
-    """Sum over speakers.
+    """Sum over the speakers of sums (speakers, seeds, ...): shape (seeds, ...), or (resamples, seeds, ...).
 
-    Parameters
-    ----------
-    sums
-        Shape (speakers, seeds, ...).
-    weights
-        Shape (resamples, speakers), or None: every speaker once.
-
-    Returns
-    -------
-    Array, shape (seeds, ...), or (resamples, seeds, ...).
+    `weights` are (resamples, speakers); None: every speaker once.
     """
     if weights is None:
         return np.asarray(sums.sum(axis=0), dtype=np.float64)
@@ -155,20 +134,12 @@ def _by_training(values: Floats, trainings: int) -> Floats:
 
 
 def interval(resampled: Floats, speakers: int, level: float) -> tuple[float, float]:
-    """Return the expanded percentile interval of bootstrap scores.
+    """Return the expanded percentile interval of bootstrap scores, for a level such as 0.95.
 
     Plain percentiles are too narrow for few speakers, by the factor that separates the normal from Student's t and N
     from N - 1; percentiles further out mend that (T. Hesterberg, "What teachers should know about the bootstrap", The
-    American Statistician 69, 2015, section 5.3). NaN for a single speaker, from whom nothing can be said.
-
-    Parameters
-    ----------
-    resampled
-        Score of each resample; resamples without a score (NaN) are left out.
-    speakers
-        Number of speakers that were resampled.
-    level
-        Level of the interval, such as 0.95.
+    American Statistician 69, 2015, section 5.3). NaN for a single speaker, from whom nothing can be said; resamples
+    without a score (NaN) are left out.
     """
     valid = resampled[~np.isnan(resampled)]
     if speakers < 2 or not valid.size:
@@ -185,20 +156,12 @@ def paired_test(
     """Test whether two systems, trained as they are, score differently on the same speakers, two-sided.
 
     Were they alike, exchanging their predictions for any speaker would change nothing but chance. All exchanges are
-    tried when they are no more than `permutations`, else that many are drawn. The smallest possible p of the exact
-    test is 2 ** (1 - speakers).
-
-    Parameters
-    ----------
-    first, second
-        Shape (speakers, seeds, ...), the same speakers in the same order.
-
-    Returns
-    -------
-    NaN for p where one of the systems has no score.
+    tried when they are no more than `permutations`, else that many are drawn. The smallest possible p of the exact test
+    is 2 ** (1 - speakers). Both sums are (speakers, seeds, ...), the same speakers in the same order; p is NaN where
+    one of the systems has no score.
     """
     observed = abs(float(score(first, statistic) - score(second, statistic)))
-    exact = is_exact(len(first), permutations)
+    exact = 1 << len(first) <= permutations
     test = "exact" if exact else "sampled"
     if np.isnan(observed):
         return Significance(float("nan"), test)
@@ -215,11 +178,6 @@ def _exchanged(first: Floats, second: Floats, kept: Floats, statistic: Statistic
     """Score `first` with the speakers that are not `kept` (resamples, speakers) replaced by those of `second`."""
     sums = pooled(first, kept) + pooled(second, 1 - kept)
     return np.asarray(statistic(sums).mean(axis=-1), dtype=np.float64)
-
-
-def is_exact(speakers: int, permutations: int) -> bool:
-    """Tell whether `paired_test` tries all exchanges of so many speakers."""
-    return 1 << speakers <= permutations
 
 
 def _all_choices(speakers: int) -> Iterator[Floats]:

@@ -59,7 +59,7 @@ class Scoring:
     matrix
         Whether the sums are confusion matrices.
     balance
-        From the targets of clips, and the classes, to how many clips have which; of shares, their sum.
+        From the classes, and the targets of clips, to how many clips have which; of shares, their sum.
     """
 
     measures: tuple[str, ...]
@@ -71,7 +71,7 @@ class Scoring:
     scores: Callable[[Floats], dict[str, Floats]]
     of_classes: Callable[[Floats], tuple[ClassScores, Floats]] | None
     matrix: bool
-    balance: Callable[[pl.DataFrame, Sequence[str]], dict[str, float]]
+    balance: Callable[[Sequence[str], pl.DataFrame], dict[str, float]]
 
     @property
     def main_name(self) -> str:
@@ -142,7 +142,6 @@ def _decisions_of_shares(sums: Floats) -> Floats:
 
 
 def _numbers(rows: pl.DataFrame, classes: Sequence[str]) -> Floats:
-    """Return the moments of each clip, shape (clips, 6)."""
     truth, predicted = _pairs(rows, classes)
     return metrics.moments(truth[:, 0].astype(np.float64), predicted[:, 0].astype(np.float64))
 
@@ -165,24 +164,22 @@ def _classes_of_shares(sums: Floats) -> tuple[ClassScores, Floats]:
     return _classes_of_decisions(_decisions_of_shares(sums))
 
 
-def _label_balance(rows: pl.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+def _label_balance(classes: Sequence[str], rows: pl.DataFrame) -> dict[str, float]:
     """Count the clips of each label that there is."""
     counts = rows["label"].drop_nulls().value_counts(sort=False).sort("label")
     return {str(label): count for label, count in counts.iter_rows()}
 
 
-def _share_balance(rows: pl.DataFrame, classes: Sequence[str]) -> dict[str, float]:
-    """Sum each class over the clips."""
+def _share_balance(classes: Sequence[str], rows: pl.DataFrame) -> dict[str, float]:
     total = _vectors(rows["values"], len(classes)).astype(np.float64).sum(axis=0)
     return {name: float(value) for name, value in zip(classes, total, strict=True)}
 
 
-def _class_balance(rows: pl.DataFrame, classes: Sequence[str]) -> dict[str, float]:
-    """Count the clips that have each class."""
-    return {name: round(value) for name, value in _share_balance(rows, classes).items()}
+def _class_balance(classes: Sequence[str], rows: pl.DataFrame) -> dict[str, float]:
+    return {name: round(value) for name, value in _share_balance(classes, rows).items()}
 
 
-def _number_balance(rows: pl.DataFrame, classes: Sequence[str]) -> dict[str, float]:
+def _number_balance(classes: Sequence[str], rows: pl.DataFrame) -> dict[str, float]:
     """Count the clips in ranges of equal width."""
     counts, edges = np.histogram(_vectors(rows["values"], 1).astype(np.float64), bins=_BINS)
     return {f"{low:.2f} to {high:.2f}": int(count) for low, high, count in zip(edges, edges[1:], counts, strict=False)}

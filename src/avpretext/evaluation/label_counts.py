@@ -8,7 +8,7 @@ from typing import Any, Literal
 import polars as pl
 
 from avpretext.evaluation.au_summary import ALL
-from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
+from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
 
 Parts = Sequence[tuple[dict[str, Any], pl.DataFrame]]
@@ -19,12 +19,9 @@ Count = Callable[[pl.DataFrame], Mapping[str, float]]
 
 
 def balance_rows(run: OpenRun) -> Rows:
-    """Count pseudo-labels per corpus and task, and the labels to learn per target.
+    """Count pseudo-labels per corpus and task, and the labels to learn per target; what has no label is counted too.
 
-    Returns
-    -------
-    Rows of corpus, task, target, label, count and share of the chunks or clips. What has no label is counted too.
-    Shares of a target of several labels per clip need not add up to 1.
+    Shares are of the chunks or clips; of a target of several labels per clip they need not add up to 1.
     """
     rows: Rows = []
     for corpus in run.config.corpora:
@@ -38,12 +35,10 @@ def balance_rows(run: OpenRun) -> Rows:
 
 
 def speaker_rows(run: OpenRun) -> Rows:
-    """Count the labels of each speaker (None: not known), of the clips that are kept.
+    """Count the labels of each speaker (None: not known) over the clips that are kept, as `balance_rows`.
 
-    Returns
-    -------
-    The rows of `balance_rows` with their speaker. Rows of the task `clips` count the clips, as a share of those of the
-    corpus. Targets that are numbers have no classes and no rows.
+    Rows of the task `clips` count the clips, as a share of those of the corpus. Targets that are numbers have no
+    classes and no rows.
     """
     rows: Rows = []
     for corpus in run.config.corpora:
@@ -68,11 +63,7 @@ def _counted(run: OpenRun, corpus: str, numbers: bool = True) -> Iterator[tuple[
         targets = run.targets(corpus, one.setting) if one.corpus == corpus else None
         if targets is not None and (numbers or one.setting.kind != "attribute"):
             named = {"corpus": corpus, "task": "target", "target": one.setting.target_name}
-            yield named, targets[0], partial(_balance, one, targets[1])
-
-
-def _balance(one: Evaluated, classes: Sequence[str], clips: pl.DataFrame) -> dict[str, float]:
-    return one.scoring.balance(clips, classes)
+            yield named, targets[0], partial(one.scoring.balance, targets[1])
 
 
 def chunks(labels: pl.DataFrame) -> dict[str, int]:

@@ -49,11 +49,7 @@ def places(values: Collection[object], names: Sequence[object]) -> NDArray[np.in
 
 
 def confusion(labels: Sequence[str], predicted: Sequence[str], classes: Sequence[str]) -> Floats:
-    """Count clips per true and predicted class.
-
-    Returns
-    -------
-    Array, shape (classes, classes): row = true, column = predicted.
+    """Count clips per true and predicted class, shape (classes, classes): row = true, column = predicted.
 
     >>> confusion(["a", "a", "b"], ["a", "b", "b"], ["a", "b"])
     array([[1., 1.],
@@ -74,13 +70,7 @@ class ClassScores:
 
 
 def class_scores(matrices: Floats) -> ClassScores:
-    """Score each class of confusion matrices.
-
-    Parameters
-    ----------
-    matrices
-        Shape (..., classes, classes); rows are true classes. Counts may be weighted, as in a bootstrap.
-    """
+    """Score each class of confusion matrices (..., classes, classes); counts may be weighted, as in a bootstrap."""
     right = np.diagonal(matrices, axis1=-2, axis2=-1)
     return _class_scores(right, matrices.sum(axis=-1), matrices.sum(axis=-2))
 
@@ -102,30 +92,19 @@ def overall_scores(matrices: Floats) -> dict[str, Floats]:
     >>> round(float(scores["war"]), 2), round(float(scores["uar"]), 4)
     (0.7, 0.7083)
     """
-    scores = class_scores(matrices)
-    recall = _mean_of_present(scores.recall)
-    total = matrices.sum(axis=(-2, -1))
+    macro, total = _macro(class_scores(matrices)), matrices.sum(axis=(-2, -1))
     war = _ratio(np.trace(matrices, axis1=-2, axis2=-1), total)
-    return {
-        "macro_precision": _mean_of_present(scores.precision),
-        "macro_recall": recall,
-        "macro_f1": _mean_of_present(scores.f1),
-        "uar": recall,
-        "war": np.where(total > 0, war, np.nan),
-    }
+    return macro | {"uar": macro["macro_recall"], "war": np.where(total > 0, war, np.nan)}
+
+
+def _macro(scores: ClassScores) -> dict[str, Floats]:
+    return {f"macro_{name}": _mean_of_present(getattr(scores, name)) for name in CLASS_MEASURES}
 
 
 def decisions(truth: Bools, found: Bools) -> Floats:
-    """Count, clip by clip, what is decided of each class.
+    """Count, clip by clip, what is decided of each class, shape (clips, classes, 2, 2): 1 at [there, found].
 
-    Parameters
-    ----------
-    truth, found
-        Whether a class is there, and whether it is predicted; shape (clips, classes).
-
-    Returns
-    -------
-    Array, shape (clips, classes, 2, 2): 1 at [there, found].
+    `truth` and `found` (clips, classes) are whether a class is there, and whether it is predicted.
 
     >>> decisions(np.array([[True]]), np.array([[False]]))[0, 0]
     array([[0., 0.],
@@ -146,14 +125,10 @@ def decision_scores(counts: Floats) -> dict[str, Floats]:
     `micro_f1` is over the decisions of all classes together; `hamming_accuracy` is the share of them that are right,
     one less the Hamming loss.
     """
-    scores = decision_class_scores(counts)
     right = counts[..., 1, 1].sum(axis=-1)
     wrong = counts[..., 0, 1].sum(axis=-1) + counts[..., 1, 0].sum(axis=-1)
     total = counts.sum(axis=(-3, -2, -1))
-    return {
-        "macro_precision": _mean_of_present(scores.precision),
-        "macro_recall": _mean_of_present(scores.recall),
-        "macro_f1": _mean_of_present(scores.f1),
+    return _macro(decision_class_scores(counts)) | {
         "micro_f1": np.where(total > 0, _ratio(2 * right, 2 * right + wrong), np.nan),
         "hamming_accuracy": np.where(total > 0, _ratio(total - wrong, total), np.nan),
     }
@@ -162,10 +137,7 @@ def decision_scores(counts: Floats) -> dict[str, Floats]:
 def kl_divergence(truth: Floats, predicted: Floats) -> Floats:
     """Return the Kullback-Leibler divergence of the truth from the prediction, in nats, shape (clips,).
 
-    Parameters
-    ----------
-    truth, predicted
-        Shares of the classes, shape (clips, classes); predicted ones count as at least `KL_FLOOR`.
+    Both are shares of the classes, shape (clips, classes); predicted ones count as at least `KL_FLOOR`.
 
     >>> kl_divergence(np.array([[0.5, 0.5]]), np.array([[0.25, 0.75]])).round(4)
     array([0.1438])

@@ -25,6 +25,9 @@ from avpretext.run.plan import Plan
 
 Rows = list[dict[str, Any]]
 
+NAMED = ("corpus", "target", "protocol")
+"""The columns that name a setting of a corpus in every table."""
+
 
 @dataclass(frozen=True)
 class Evaluated:
@@ -45,8 +48,8 @@ class Evaluated:
 
     @property
     def named(self) -> dict[str, Any]:
-        """The columns that name it in every table."""
-        return {"corpus": self.corpus, "target": self.setting.target_name, "protocol": self.setting.protocol}
+        """The columns `NAMED`."""
+        return dict(zip(NAMED, (self.corpus, self.setting.target_name, self.setting.protocol), strict=True))
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,9 @@ class OpenRun:
     def clips(
         self, corpus: str, artefact: str, columns: Sequence[str], wanted: Collection[str] | None = None
     ) -> Iterator[tuple[str, pa.Table]]:
-        """Yield (clip_id, its rows) of an artefact, a clip at a time.
+        """Yield (clip_id, its rows) of an artefact, a clip at a time: all, or those `wanted`.
 
-        Parameters
-        ----------
-        wanted
-            Only these clips; of shards without any, no more than the clip_ids are read. None: all clips.
+        Of shards without any wanted clip, no more than the clip_ids are read.
         """
         for path in self.files(corpus, artefact):
             if wanted is None or not set(wanted).isdisjoint(shards.rows_per_clip(path)):

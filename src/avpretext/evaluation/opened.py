@@ -45,6 +45,8 @@ class OpenedClip:
         rows = self.rows("split.audio")
         if rows.is_empty():
             raise UserError(f"{self.corpus}/{self.clip_id}: no audio; the clip was refused, or `split` has not run")
+        if not self.run.config.corpora[self.corpus].audio:
+            raise UserError(f"{self.corpus}/{self.clip_id}: no audio; its corpus has audio: false")
         samples, rate_hz = soundfile.read(io.BytesIO(rows["audio"][0]["bytes"]), dtype="float32")
         return samples, int(rate_hz)
 
@@ -84,7 +86,7 @@ class Run:
             audio = self._run.read(corpus, "split.audio", ["clip_id", "duration_s"])
             if listed is not None and kept is not None and audio is not None:
                 rows = listed.join(kept.select("clip_id"), on="clip_id", how="semi").join(audio, on="clip_id")
-                found.append(rows.select(pl.lit(corpus).alias("corpus"), pl.all()))
+                found.append(_named(rows, corpus=corpus))
         return _together(found, "clips")
 
     def rejects(self) -> pl.DataFrame:
@@ -109,7 +111,7 @@ class Run:
 
     def _of_corpora(self, artefact: str) -> pl.DataFrame:
         found = [(corpus, self._run.read(corpus, artefact)) for corpus in self.corpora]
-        tables = [rows.select(pl.lit(corpus).alias("corpus"), pl.all()) for corpus, rows in found if rows is not None]
+        tables = [_named(rows, corpus=corpus) for corpus, rows in found if rows is not None]
         return _together(tables, artefact)
 
     def clip(self, clip_id: str, corpus: str | None = None) -> OpenedClip:
@@ -144,9 +146,7 @@ class Run:
         for one in self._run.settings():
             for file in self._run.plan.predictions(one.corpus, one.setting.name):
                 if Path(file).is_file():
-                    rows = shards.read(file)
-                    named = {"corpus": one.corpus, "setting": one.setting.name}
-                    found.append(rows.select(*(pl.lit(text).alias(name) for name, text in named.items()), pl.all()))
+                    found.append(_named(shards.read(file), corpus=one.corpus, setting=one.setting.name))
         return _together(found, "predictions")
 
     def scores(self, table: str = "metrics") -> pl.DataFrame:
@@ -160,11 +160,16 @@ class Run:
         tables = STAGES["evaluate"].writes
         if table not in tables:
             raise UserError(f"scores: {table!r}: expected one of {', '.join(tables)}{nearest(table, tables)}")
-        found = []
-        for one in self._run.evaluated():
-            rows, named = self._run.scores(one, table), {"corpus": one.corpus, "setting": one.setting.name}
-            found.append(rows.select(*(pl.lit(text).alias(name) for name, text in named.items()), pl.all()))
+        found = [
+            _named(self._run.scores(one, table), corpus=one.corpus, setting=one.setting.name)
+            for one in self._run.evaluated()
+        ]
         return _together(found, "scores")
+
+
+def _named(rows: pl.DataFrame, **names: str) -> pl.DataFrame:
+    """Put columns that say where rows are from before the others."""
+    return rows.select(*(pl.lit(text).alias(name) for name, text in names.items()), pl.all())
 
 
 def _together(tables: Sequence[pl.DataFrame], what: str) -> pl.DataFrame:

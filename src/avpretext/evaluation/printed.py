@@ -104,10 +104,7 @@ def caption(one: Evaluated, rows: Rows, config: Config) -> str:
 def coverage(rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
     """Return what intervals and p cover, and of which systems they do not, as sentences.
 
-    Parameters
-    ----------
-    rows
-        Each system's name, and its row: `initialisation`, `speakers`, `seeds`, `pretrainings`.
+    Of each system there are its name and its row, with `initialisation`, `speakers`, `seeds`, `pretrainings`.
     """
     drawn = [(name, row) for name, row in rows if row["initialisation"] not in MACHINES]
     single = [name for name, row in drawn if row["seeds"] == 1]

@@ -121,12 +121,8 @@ def effect_caption(found: Ablated) -> str:
     return (
         f"What each factor does to {MEASURE_NAMES[found.measure]}: the mean over all systems with a level, and its"
         " difference to the first level of the factor, over partners that are alike in all else."
-        f"{_direction(found.measure)}"
+        + (" Less is better: a difference below zero is a gain." if found.measure in LESS_IS_BETTER else "")
     )
-
-
-def _direction(measure: str) -> str:
-    return " Less is better: a difference below zero is a gain." if measure in LESS_IS_BETTER else ""
 
 
 def system_caption(found: Ablated, config: Config, warnings: Sequence[str] = ()) -> str:

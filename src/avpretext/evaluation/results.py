@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from avpretext import shards
-from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
+from avpretext.evaluation.open_run import NAMED, Evaluated, OpenRun, Rows
 from avpretext.flow.tasks import TASKS
 from avpretext.systems import stands_beside
 
@@ -24,7 +24,9 @@ def main_rows(run: OpenRun, one: Evaluated) -> Rows:
         row = {**one.named, "initialisation": start, "baseline": stands_beside(start)}
         row |= {task: task in start.split("-") for task in TASKS} | cells
         for compared in comparisons:
-            row |= difference_cells(compared) if compared["initialisation"] == start else {}
+            if compared["initialisation"] == start:
+                values = (compared[name] for name in ("difference", "ci_low", "ci_high", "p_value", "p_holm"))
+                row |= {f"{compared['measure']}{part}": cell for part, cell in zip(DIFFERENCE, values, strict=True)}
         rows.append(row)
     return rows
 
@@ -42,15 +44,8 @@ def by_system(metrics: Rows) -> dict[str, dict[str, Any]]:
 
 def score_cells(row: dict[str, Any]) -> dict[str, Any]:
     """Return the cells of a measure: score, its interval, spread over runs and over trainings."""
-    measure = row["measure"]
-    values = (row["value"], row["ci_low"], row["ci_high"], row["mean"], row["std"], row["seed_std"])
-    return {f"{measure}{part}": value for part, value in zip(SCORE, values, strict=True)}
-
-
-def difference_cells(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the cells of a comparison: difference, its interval, p, p after correction."""
-    values = (row["difference"], row["ci_low"], row["ci_high"], row["p_value"], row["p_holm"])
-    return {f"{row['measure']}{part}": value for part, value in zip(DIFFERENCE, values, strict=True)}
+    values = (row[name] for name in ("value", "ci_low", "ci_high", "mean", "std", "seed_std"))
+    return {f"{row['measure']}{part}": value for part, value in zip(SCORE, values, strict=True)}
 
 
 def per_class_rows(run: OpenRun, one: Evaluated) -> Rows:
@@ -65,9 +60,7 @@ def per_class_rows(run: OpenRun, one: Evaluated) -> Rows:
     return rows
 
 
-CO_OCCURRENCE_COLUMNS = (
-    "corpus", "target", "protocol", "fold", "emotion", "with", "count", "frequency", "penalty"
-)  # fmt: skip
+CO_OCCURRENCE_COLUMNS = [*NAMED, "fold", "emotion", "with", "count", "frequency", "penalty"]
 """Of the table: how often raters name an emotion `with` another, in the training clips of a fold."""
 
 

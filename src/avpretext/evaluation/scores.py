@@ -28,16 +28,9 @@ RESAMPLES, PERMUTATIONS = 1, 2
 
 @dataclass(frozen=True)
 class Task:
-    """What was predicted.
+    """What was predicted: the kind of a clip's label, and its classes, sorted; of an attribute, its name.
 
-    Attributes
-    ----------
-    kind
-        What a clip's label is.
-    classes
-        Sorted; of an attribute, its name.
-    target, setting
-        Names of the target, and of target and protocol; None where the predictions don't tell.
+    `target` and `setting` are names of the target, and of target and protocol; None where the predictions don't tell.
     """
 
     kind: Kind
@@ -53,22 +46,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Scored:
-    """Test predictions of one initialisation.
+    """Test predictions of one initialisation, `name`.
 
-    Attributes
-    ----------
-    name
-        The initialisation.
-    sums
-        What the measures are made of, shape (speakers, seeds, ...); see `kinds`.
-    speakers, seeds
-        What the first axes stand for, each sorted.
-    runs
-        (fold, seed) -> the sums of that run, shape (...).
-    clips
-        Number of different clips tested.
-    pretrainings
-        How many pre-trainings its runs start from, seed i from number i modulo this; 0: none.
+    `sums` (speakers, seeds, ...) are what the measures are made of, see `kinds`; `speakers` and `seeds` are what its
+    first axes stand for, each sorted. `runs` has the sums of each (fold, seed). `clips` is the number of different
+    clips tested. The runs start from so many `pretrainings`, seed i from number i modulo this; 0: none.
     """
 
     name: str
@@ -259,14 +241,9 @@ def _paired(system: Scored, scratch: Scored) -> tuple[Floats, Floats]:
 
 
 def corrected(rows: Rows, p: str) -> Rows:
-    """Return comparisons of one family with `p_holm`, Holm's correction of their p-values.
+    """Return comparisons of one family with `p_holm`, Holm's correction of their p-values in the column `p`.
 
-    Parameters
-    ----------
-    rows
-        The family.
-    p
-        Column of the p-value: NaN where there is no score, which becomes None.
+    These are NaN where there is no score, which becomes None.
     """
     values = intervals.holm([row[p] for row in rows])
     return [row | {p: known(row[p]), "p_holm": known(value)} for row, value in zip(rows, values, strict=True)]

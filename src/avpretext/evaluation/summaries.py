@@ -2,17 +2,56 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from avpretext.corpora.settings import settings_of
-from avpretext.evaluation import sound_summary
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.artefacts import STAGES
 from avpretext.names import alike, quoted
 from avpretext.refusal import REASONS
+
+CLIPPED_SHARE = 0.001
+"""A clip counts as clipped when so many of its samples are at or beyond full scale: a loud syllable alone is not."""
+
+ODD_SOUND = {
+    "clipped": "clipped",
+    "silent_channel": "silent on one channel, which is left out",
+    "inverted": "inverted on one channel, which would cancel the other, and is turned over",
+    "no_speech_channel": "without speech on one channel, which is left out",
+}
+"""Column of `corpora.csv` to what its clips are."""
+
+SOUND = ("mix", "clipped")
+"""Columns of `split.audio` that tell it."""
+
+
+def odd_sounds(heard: pl.DataFrame | None) -> dict[str, int]:
+    """Count the clips whose sound is odd, by kind, from the columns `SOUND`; None before `split`."""
+    if heard is None:
+        return dict.fromkeys(ODD_SOUND, 0)
+    clipped = int((heard["clipped"] >= CLIPPED_SHARE).sum())
+    return {"clipped": clipped, **{way: int((heard["mix"] == way).sum()) for way in list(ODD_SOUND)[1:]}}
+
+
+def sound_sentences(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence for each corpus with odd clips, from rows of `corpora.csv`.
+
+    >>> sound_sentences([{"corpus": "mine", "clipped": 12, "silent_channel": 0, "inverted": 1, "no_speech_channel": 0}])
+    ['mine: 12 clips are clipped; 1 clip is inverted on one channel, which would cancel the other, and is turned over.']
+    """
+    found = []
+    for row in rows:
+        odd = [
+            f"{row[kind]:,} {'clip is' if row[kind] == 1 else 'clips are'} {ODD_SOUND[kind]}"
+            for kind in ODD_SOUND
+            if row[kind]
+        ]
+        if odd:
+            found.append(f"{row['corpus']}: {'; '.join(odd)}.")
+    return found
 
 
 def rejects_rows(run: OpenRun) -> Rows:
@@ -22,7 +61,9 @@ def rejects_rows(run: OpenRun) -> Rows:
 
 
 def corpora_rows(run: OpenRun) -> Rows:
-    """Describe each corpus: clips kept and refused, speakers, labelled clips, hours of speech kept, duplicates.
+    """Describe each corpus: clips kept and refused, speakers, labelled clips, hours kept, duplicates.
+
+    Hours are of speech, with `audio: false` of video.
 
     `unknown_speakers` are clips, `alike_speakers` names that are nearly equal.
 
@@ -37,7 +78,7 @@ def _corpus_row(run: OpenRun, name: str) -> dict[str, Any]:
     kept = run.kept(name)
     if kept is None:
         kept = pl.DataFrame(schema={"clip_id": pl.String, "speaker": pl.String})
-    audio = run.read(name, "split.audio", ["clip_id", "duration_s", "content", *sound_summary.COLUMNS])
+    audio = run.read(name, "split.audio", ["clip_id", "duration_s", "content", *SOUND])
     heard = None if audio is None else audio.join(kept, on="clip_id", how="semi")
     targets = run.targets(name, settings[0]) if settings else None
     lost = run.refused.filter(pl.col("corpus") == name).select("clip_id", "path").unique().height
@@ -47,6 +88,7 @@ def _corpus_row(run: OpenRun, name: str) -> dict[str, Any]:
         "reader": corpus.reader,
         "use": "+".join(corpus.use),
         "video": corpus.video,
+        "audio": corpus.audio,
         "synthetic": corpus.synthetic,
         "target": "+".join(setting.target_name for setting in settings) or None,
         "clips": kept.height,
@@ -56,7 +98,7 @@ def _corpus_row(run: OpenRun, name: str) -> dict[str, Any]:
         "alike_speakers": quoted(alike(kept["speaker"].unique()), most=20) or None,
         "hours": 0.0 if heard is None else float(heard["duration_s"].sum()) / 3600,
         "duplicates": 0 if heard is None else int(heard["content"].drop_nulls().is_duplicated().sum()),
-        **sound_summary.counts(heard),
+        **odd_sounds(heard),
         "refused": lost,
         "refused_share": lost / total if total else None,
     }
@@ -80,13 +122,7 @@ def _provenance_row(entry: Mapping[str, Any], way: Mapping[str, Any]) -> dict[st
 
 
 def machines(provenance: Rows) -> list[dict[str, Any]]:
-    """Return the machines that artefacts were made on, with versions of software, and how many files each made.
-
-    Parameters
-    ----------
-    provenance
-        From `provenance_rows`.
-    """
+    """Return the machines of `provenance_rows`, with versions of software, and how many files each made."""
     files: dict[str, int] = Counter()
     capability: dict[str, str] = {}
     for row in provenance:

@@ -12,37 +12,34 @@ from avpretext.evaluation import (
     fold_table,
     formats,
     label_counts,
+    label_warnings,
     printed,
     results,
-    sound_summary,
     summaries,
     truth,
 )
 from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.metrics import CLASS_MEASURES
-from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
+from avpretext.evaluation.open_run import NAMED, Evaluated, OpenRun, Rows
 from avpretext.evaluation.results import DIFFERENCE, SCORE
 from avpretext.flow.tasks import TASKS
 
-_NAMED = ("corpus", "target", "protocol")
-"""What names every result."""
-
 COLUMNS = {
     "main": [
-        *_NAMED, "initialisation", *TASKS, "speakers", "clips", "runs", "seeds", "pretrainings",
+        *NAMED, "initialisation", *TASKS, "speakers", "clips", "runs", "seeds", "pretrainings",
         *(f"{measure}{part}" for measure in MEASURE_NAMES for part in (*SCORE, *DIFFERENCE)), "warnings",
     ],
     "per_class": [
-        *_NAMED, "initialisation", "class", "clips",
+        *NAMED, "initialisation", "class", "clips",
         *(f"{measure}{part}" for measure in CLASS_MEASURES for part in SCORE),
     ],
     "significance": [
-        *_NAMED, "measure", "initialisation", "baseline", "difference", "ci_low", "ci_high", "p_value", "p_holm",
+        *NAMED, "measure", "initialisation", "baseline", "difference", "ci_low", "ci_high", "p_value", "p_holm",
         "family", "std_error", "df", "speakers", "seeds", "pretrainings",
     ],
-    "seeds": [*_NAMED, "initialisation", "pretraining", "seed", "measure", "value", "difference"],
-    "co_occurrence": list(results.CO_OCCURRENCE_COLUMNS),
-    "folds": [*_NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names", "lacks_classes"],
+    "seeds": [*NAMED, "initialisation", "pretraining", "seed", "measure", "value", "difference"],
+    "co_occurrence": results.CO_OCCURRENCE_COLUMNS,
+    "folds": [*NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names", "lacks_classes"],
     "label_balance": ["corpus", "task", "target", "label", "count", "share"],
     "label_speakers": ["corpus", "speaker", "task", "target", "label", "count", "share"],
     "label_agreement": [
@@ -50,20 +47,22 @@ COLUMNS = {
         "kappa",
     ],
     "corpora": [
-        "corpus", "reader", "use", "video", "synthetic", "target", "clips", "labelled", "speakers", "unknown_speakers",
-        "alike_speakers", "hours", "duplicates", *sound_summary.ODD, "refused", "refused_share",
+        "corpus", "reader", "use", "video", "audio", "synthetic", "target", "clips", "labelled", "speakers",
+        "unknown_speakers", "alike_speakers", "hours", "duplicates", *summaries.ODD_SOUND, "refused", "refused_share",
     ],
-    "copies": [*_NAMED, "fold", "clips_of", "clip_id", "copy_of"],
+    "copies": [*NAMED, "fold", "clips_of", "clip_id", "copy_of"],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],
     "rejects_clips": ["corpus", "clip_id", "path", "stage", "reason", "detail"],
     "action_units": [
         "corpus", "label", "action_unit", "clips", "frames", "active_frames", "active_clips", "mean", "quantile_90",
         "clip_intensity",
     ],
+    "label_warnings": ["corpus", "task", "clips", "of", "warning"],
     "au_combinations": ["corpus", "rank", "action_units", "clips", "share", "labels"],
     "compared_action_units": ["corpus", *compare_aus.COLUMNS],
     "truth": ["stage", "measure", "value"],
     "truth_action_units": ["action_unit", "pearson_r", "f1"],
+    "truth_confidence": ["confidence", "clips", "right"],
     "provenance": ["of", "stage", "files", "stage_version", "package_version", "models", "options", "machine"],
 }  # fmt: skip
 
@@ -94,7 +93,8 @@ def run(config: Config, output: Path) -> None:
         "rejects_clips": run.refused.to_dicts(),
         "provenance": summaries.provenance_rows(run),
     }
-    rows["action_units"], rows["au_combinations"] = au_summary.action_unit_rows(run)
+    rows["action_units"], rows["au_combinations"], together = au_summary.action_unit_rows(run)
+    rows["label_warnings"] = label_warnings.warning_rows(run, together)
     if config.report.compare_action_units is not None:
         rows["compared_action_units"] = compare_aus.rows_of(run)
     if config.finetune.loss == "penalty":
@@ -102,14 +102,16 @@ def run(config: Config, output: Path) -> None:
     if config.with_truth():
         rows["truth"] = truth.truth_rows(run)
         rows["truth_action_units"] = truth.action_unit_rows(run)
+        rows["truth_confidence"] = truth.confidence_rows(run)
     for name, table in rows.items():
         formats.write_csv(folder / f"{name}.csv", COLUMNS[name], table)
     main = printed.document(run)
     formats.write_text(folder / "main.md", main.markdown())
     formats.write_text(folder / "main.tex", main.latex())
-    formats.write_text(
-        folder / "provenance.json", json.dumps(_unfolded(rows["provenance"]), indent=2, allow_nan=False) + "\n"
-    )
+    unfolded = [
+        row | {name: json.loads(row[name]) for name in ("models", "options", "machine")} for row in rows["provenance"]
+    ]
+    formats.write_text(folder / "provenance.json", json.dumps(unfolded, indent=2, allow_nan=False) + "\n")
 
 
 def _main_rows(run: OpenRun, one: Evaluated) -> Rows:
@@ -119,15 +121,9 @@ def _main_rows(run: OpenRun, one: Evaluated) -> Rows:
 
 
 def _scores(name: str) -> Callable[[OpenRun, Evaluated], Rows]:
-    """Return what reads one of the tables of `evaluate`."""
     return lambda run, one: [one.named | row for row in run.scores(one, name).to_dicts()]
 
 
 def _of_all(rows: Callable[[OpenRun, Evaluated], Rows], run: OpenRun) -> Rows:
     """Return the rows of every corpus and setting that has scores."""
     return [row for one in run.evaluated() for row in rows(run, one)]
-
-
-def _unfolded(provenance: Rows) -> Rows:
-    """Turn the JSON within the rows into plain values."""
-    return [{**row, **{name: json.loads(row[name]) for name in ("models", "options", "machine")}} for row in provenance]

@@ -24,6 +24,7 @@ from scipy.stats import rankdata
 from avpretext.evaluation.open_run import OpenRun, Rows, read_present
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.tasks import LABELLED
+from avpretext.labels.calibration import calibration
 
 PRESENT = 0.3
 """An action unit counts as present at this intensity."""
@@ -49,8 +50,8 @@ def spearman(measured: NDArray[np.floating], true: NDArray[np.floating]) -> floa
     return pearson(rankdata(measured[known]), rankdata(true[known])) if known.any() else float("nan")
 
 
-def f1_of_presence(measured: NDArray[np.floating], true: NDArray[np.floating], present: float = PRESENT) -> float:
-    """Return the F1 score of "at least `present`" against the truth, over where both are known.
+def f1_of_presence(measured: NDArray[np.floating], true: NDArray[np.floating]) -> float:
+    """Return the F1 score of "at least `PRESENT`" against the truth, over where both are known.
 
     NaN where the truth never is that strong.
 
@@ -58,7 +59,7 @@ def f1_of_presence(measured: NDArray[np.floating], true: NDArray[np.floating], p
     0.5
     """
     known = np.isfinite(measured) & np.isfinite(true)
-    found, there = measured[known] >= present, true[known] >= present
+    found, there = measured[known] >= PRESENT, true[known] >= PRESENT
     if not there.any():
         return float("nan")
     return float(2 * (found & there).sum() / (found.sum() + there.sum()))
@@ -131,6 +132,16 @@ def action_unit_rows(run: OpenRun) -> Rows:
         scores = {"pearson_r": pearson(found, there), "f1": f1_of_presence(found, there)}
         rows.append({"action_unit": unit, **{name: _known(score) for name, score in scores.items()}})
     return rows
+
+
+def confidence_rows(run: OpenRun) -> Rows:
+    """Return how often emotion labels are right, by their confidence: confidence (the mean), clips, right (a share)."""
+    labels, clips = _gather(run, "labels_emotion", ["clip_id", "label", "confidence"]), run.truth("clips")
+    if labels is None or clips is None:
+        return []
+    both = labels.drop_nulls("label").join(clips.select("clip_id", "emotion"), on="clip_id", maintain_order="left")
+    right = (both["label"] == both["emotion"]).to_numpy()
+    return calibration(both["confidence"].cast(pl.Float64).to_numpy(), right).drop("from").to_dicts()
 
 
 def _known(score: float | None) -> float | None:

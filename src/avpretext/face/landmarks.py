@@ -24,6 +24,7 @@ from avpretext.face.blendshapes import BLENDSHAPES
 from avpretext.face.model_file import FACE_MODEL, verified
 from avpretext.face.points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
 from avpretext.face.preview import Preview, wanted_clips
+from avpretext.face.small_faces import larger_frames_help, smallest_face
 from avpretext.face.thumbnails import Strength, Thumbnails
 from avpretext.face.tracker import Face, FaceTracker
 from avpretext.flow.artefacts import landmarks_schema, schema_of
@@ -37,6 +38,9 @@ BLOCK = 512
 
 WAITING = 4 * BLOCK
 """Rows of a clip that wait in memory until it has ended: of a minute and a half, 12 MB."""
+
+_LARGER_FRAMES = "a larger split.height finds smaller ones if the video is taller"
+_CROP = "for smaller ones crop the video"
 
 Picture = NDArray[np.uint8]
 
@@ -149,7 +153,9 @@ class LandmarkWriter:
         if self._artefacts.thumbnails is not None:
             assert self._artefacts.strength is not None, "`thumbnails` needs `strength`"
             seen.thumbnails = Thumbnails(self._artefacts.strength)
-        with FaceTracker(self._model, self._options.max_faces, self._options.min_confidence, self._threads) as tracker:
+        options = self._options
+        tracking = FaceTracker(self._model, options.max_faces, options.min_confidence, self._threads, options.tiles)
+        with tracking as tracker:
             for frame, time_s, image in frames:
                 seen.add(frame, time_s, image, None if image is None else tracker.track(image, time_s))
         return seen
@@ -157,8 +163,7 @@ class LandmarkWriter:
     def keep(self, seen: "ClipSeen") -> None:
         """Write what was seen of a clip, or refuse it when too few of its frames show a face."""
         if seen.detected < max(self._options.min_face_fraction * seen.frames, 1):
-            limit = f"landmarks.min_face_fraction = {self._options.min_face_fraction}"
-            refusal = Refusal("no_face", f"a face in {seen.detected} of {seen.frames} frames; {limit}")
+            refusal = Refusal("no_face", faces_missed(seen, self._options))
             self._refused.append(reject_row(seen.clip_id, None, "landmarks", refusal))
             seen.close()
             return
@@ -184,6 +189,8 @@ class ClipSeen:
         Of the rows.
     folder
         Where the file is, which has no name and vanishes with the process.
+    size
+        Height and width of the frames, in pixels.
     frames, detected
         How many frames there were, and how many showed a face.
     preview, thumbnails
@@ -194,6 +201,7 @@ class ClipSeen:
     points: int
     schema: pa.Schema
     folder: Path
+    size: tuple[int, int] | None = None
     frames: int = 0
     detected: int = 0
     preview: Preview | None = None
@@ -205,6 +213,7 @@ class ClipSeen:
         """Note one frame."""
         height, width = (None, None) if image is None else image.shape[:2]
         row = {"clip_id": self.clip_id, "frame": frame, "time_s": time_s, "height": height, "width": width}
+        self.size = self.size if height is None or width is None else (height, width)
         self.frames += 1
         self.detected += face is not None
         self._waiting.append(row | _face_columns(face, self.points))
@@ -245,6 +254,20 @@ class ClipSeen:
         if self._aside is not None:
             self._aside.close()
             self._aside = None
+
+
+def faces_missed(seen: ClipSeen, options: LandmarkOptions) -> str:
+    """Return what was looked for in a clip that is refused for want of a face, and which option finds more."""
+    limit = f"landmarks.min_face_fraction = {options.min_face_fraction}"
+    parts = [f"a face in {seen.detected} of {seen.frames} frames", limit]
+    if seen.size is not None:
+        (height, width), least = seen.size, smallest_face(*seen.size, options.tiles)
+        parts.append(f"faces are found from {least} pixels ({least / height:.0%}) of the height on in {width}x{height}")
+        if options.tiles:
+            parts.append(_LARGER_FRAMES if larger_frames_help(height, width) else _CROP)
+        elif (found := smallest_face(height, width, tiles=True)) < least:
+            parts.append(f"with landmarks.tiles from {found} pixels ({found / height:.0%}) on")
+    return "; ".join(parts)
 
 
 def _face_columns(face: Face | None, points: int) -> dict[str, Any]:

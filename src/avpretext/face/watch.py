@@ -21,16 +21,17 @@ def run(
     options: LandmarkOptions,
     artefacts: Artefacts,
     threads: int = 1,
+    sound: split.Hearing = "read",
 ) -> None:
     """Decode the clips of one shard, and follow the face in them.
 
     Parameters
     ----------
-    index, folder, media, audio, rejects
+    index, folder, media, audio, rejects, sound
         See `split.run`.
     model, options, artefacts
         See `landmarks.run`.
     """
     clips = sorted(shards.read(index, ["clip_id"])["clip_id"])
     with LandmarkWriter(model, options, artefacts, clips) as writer:
-        split.run(index, folder, media, audio, None, rejects, threads, writer)
+        split.run(index, folder, media, audio, None, rejects, threads, writer, sound)

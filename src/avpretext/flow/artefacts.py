@@ -41,18 +41,18 @@ _CLIPS_OWN = {
 _AUDIO = "clip_id speaker label duration_s samples content audio video_frames fps mix clipped fingerprint"
 _AUDIO_OWN = {
     "label": Column(S, "as in `index`"),
-    "duration_s": Column(D, "length of the audio", "s"),
-    "samples": Column(L, "length of the audio, at 16 kHz", "samples"),
-    "content": Column(S, "hash of the samples: equal for equal audio"),
-    "audio": Column(MEDIA, "mono FLAC at 16 kHz: its bytes, and a name"),
+    "duration_s": Column(D, "length of the audio; with `audio: false` of the video", "s"),
+    "samples": Column(L, "the same in samples at 16 kHz", "samples"),
+    "content": Column(S, "hash of the samples: equal for equal audio; null: `audio: false`"),
+    "audio": Column(MEDIA, "mono FLAC at 16 kHz: its bytes, and a name; null: `audio: false`"),
     "video_frames": Column(I, "frames on the video grid; 0: no video was wanted", "count"),
     "fps": Column(D, "frames per second of the video grid", "Hz"),
     "mix": Column(
         S,
         "how channels became one: `mean`; `silent_channel`, `no_speech_channel`: without that one; `inverted`: one"
-        " turned over",
+        " turned over; null: `audio: false`",
     ),
-    "clipped": Column(F, "samples at or beyond full scale", "share, 0..1"),
+    "clipped": Column(F, "samples at or beyond full scale; null: `audio: false`", "share, 0..1"),
     "fingerprint": Column("uint32[]", "acoustic fingerprint, 24 bits for each 16 ms; 0: too quiet; null: not made"),
 }
 _OF_10_MS = {"time_s": Column(D, "middle of the frame, from the start of the clip", "s")}
@@ -85,16 +85,15 @@ def _labels_of(task: Task) -> Stage:
         columns = "clip_id chunk start_s end_s value label confidence threshold"
         own = {"label": Column("int8", "1 high, 0 low; null: in the dead zone, or not measured"), **value}
     else:
-        columns = "clip_id outcome label value confidence score_*"
+        columns = " ".join(["clip_id outcome label value confidence", *task.columns, "score_*"])
         own = {
             "outcome": Column(
-                S, "`labelled`, `none` (no class scored enough), `ambiguous` (two scored alike), `unmeasured`"
+                S, "`labelled`, `none` (no class is probable), `ambiguous` (two are alike), `unmeasured`"
             ),
             "label": Column(S, f"the {task.name}; null unless `labelled`"),
-            "confidence": Column(
-                F, "how far the best is ahead of the second, and of the least score that counts", "0..1"
-            ),
-            "score_*": Column(F, f"score of each {task.name} of the table", "0..1"),
+            "confidence": Column(F, "probability of the label", "0..1"),
+            "score_*": Column(F, f"probability of each {task.name} of the table; null: not to be told", "0..1"),
+            **task.columns,
             **value,
         }  # fmt: skip
     options = (f"labels.{task.name}", *(("chunks",) if task.unit == "chunk" else ()))
@@ -119,14 +118,14 @@ _ROWS = (
               "mtime_ns": Column(L, "when the file was changed", "ns"),
               "reason": Column(S, "why it is refused; null: it is a clip")})},
         _of_corpus("path", "reader", "parts", "table", "outside", "video", "shards", "speakers", "speaker_folder"),
-        refuses=True,
+        _of_corpus("audio"), refuses=True,
     ),
     Stage(
-        "segment", "avpretext.segment.cut", 5,
+        "segment", "avpretext.segment.cut", 6,
         "Cut long recordings into clips: fixed windows, or where someone speaks and one face is seen.",
         {"": Artefact("{corpus}/segment/{shard}.parquet", "clip, whole files or cut from them", _CLIPS, _CLIPS_OWN),
          "rejects": _rejects("segment")},
-        ("segment", *_of_corpus("video")), refuses=True,
+        ("segment", *_of_corpus("video")), _of_corpus("audio"), refuses=True,
     ),
     Stage(
         "split", "avpretext.media.split", 6, "Decode each video once, into audio and frames on one clock.",
@@ -134,12 +133,12 @@ _ROWS = (
          "frames": Artefact("{corpus}/split/frames/{shard}.parquet",
                             "video frame; removed once landmarks are found", _PICTURES),
          "rejects": _rejects("split")},
-        ("split",), but=("keep_frames",), refuses=True,
+        ("split",), _of_corpus("audio"), ("keep_frames",), refuses=True,
     ),
     Stage(
         "watch", "avpretext.face.watch", 1,
         "Decode each video once and follow the face meanwhile: `split` and `landmarks` without storing frames.",
-        {}, ("split", "landmarks"), but=("keep_frames", "jpeg_quality"), runs=("split", "landmarks"),
+        {}, ("split", "landmarks"), _of_corpus("audio"), ("keep_frames", "jpeg_quality"), runs=("split", "landmarks"),
         given=_EXPRESSIONS,
     ),
     Stage(
@@ -184,12 +183,12 @@ _ROWS = (
         {"": Artefact("tables/phone_scores.csv", "measure of the phones of a corpus")}, ("*",),
     ),
     Stage(
-        "landmarks", "avpretext.face.landmarks", 2, "Track the face with MediaPipe: landmarks, blendshapes, head pose.",
+        "landmarks", "avpretext.face.landmarks", 3, "Track the face with MediaPipe: landmarks, blendshapes, head pose.",
         {"": Artefact(
             "{corpus}/landmarks/{shard}.parquet", "video frame",
             "clip_id frame time_s detected faces landmarks blendshapes pitch_deg yaw_deg roll_deg width height",
             {"detected": Column(BOOL, "true where a face was found; what is measured of it is null elsewhere"),
-             "faces": Column("int16", "how many faces were seen", "count"),
+             "faces": Column("int16", "how many faces were seen, in the frame or in the tile of the face", "count"),
              "landmarks": Column(
                  "float[1434]", "x, y, z of each point in turn: 478 of MediaPipe, or dlib's 68", "pixels"),
              "blendshapes": Column("float[52]", "52 of ARKit, in MediaPipe's order", "0..1"),
@@ -214,16 +213,21 @@ _ROWS = (
         ("motion",),
     ),
     Stage(
-        "neutral", "avpretext.action_units.neutral", 2, "Estimate each speaker's resting face.",
+        "neutral", "avpretext.action_units.neutral", 3, "Estimate each speaker's resting face.",
         {"": Artefact(
-            "{corpus}/neutral/all.parquet", "person and measure", "group measure location spread frames",
+            "{corpus}/neutral/all.parquet", "person and measure",
+            "group measure location spread frames source seconds trust",
             {"measure": Column(S, "a blendshape or a distance of landmarks; see action-units.md"),
              "location": Column(D, "its value in the resting face", "the measure's"),
-             "spread": Column(D, "how it scatters around that", "the measure's")})},
-        ("action_units.calibration",),
+             "spread": Column(D, "how it scatters around that", "the measure's"),
+             "source": Column(S, "what the face rests on: speaker, neutral clips; of the group without a name, which"
+                              " stands for unknown people: corpus, people"),
+             "seconds": Column(D, "how long that face was seen", "seconds"),
+             "trust": Column(D, "mean weight of the person's own face beside that of people", "0..1")})},
+        ("action_units.calibration", "action_units.neutral_labels", "action_units.neutral_clips"),
     ),
     Stage(
-        "action_units", "avpretext.action_units.backends", 4,
+        "action_units", "avpretext.action_units.backends", 5,
         "Measure action unit intensities, by the backend that the configuration names.",
         {"": Artefact("{corpus}/action_units/{shard}.parquet", "video frame", "clip_id frame time_s AU*")},
         ("action_units",),

@@ -92,6 +92,9 @@ class Stage:
     options
         The parts of the configuration that shape its output, as dotted keys; `*`: all of it, since it shows what others
         made.
+    unless_default
+        More such options, which count only where they are not at their defaults: artefacts made before there was such
+        an option stay good.
     but
         Options among these that do not: in a dotted key's group, the names left out.
     runs
@@ -111,6 +114,7 @@ class Stage:
     summary: str
     writes: Mapping[str, Artefact] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    unless_default: tuple[str, ...] = ()
     but: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     fixed: bool = False

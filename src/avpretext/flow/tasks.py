@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from avpretext.flow.columns import Column, D, S
 from avpretext.options.base import Fraction, Location, Options
 
 Unit = Literal["chunk", "clip"]
@@ -46,16 +47,19 @@ class EmotionLabelOptions(Options):
     """Task 3: which emotion do the action units of a clip show?"""
 
     table: Annotated[str | None, Location()] = Field(
-        None, description="YAML file of action units per emotion; null: the shipped one"
+        None,
+        description="what shows which emotion; null: the shipped six classes; eight: with surprise and contempt; or a"
+        " YAML file, your own or written by `avpretext fit-emotions`",
     )
     upper_quantile: Fraction = Field(0.75, description="quantile over the frames of a clip, for brows, eyes and nose")
-    mouth_quantile: Fraction = Field(0.5, description="the same for the mouth, which speech moves too")
+    mouth_quantile: Fraction = Field(0.6, description="the same for the mouth, which speech moves too")
     min_coverage: Fraction = Field(
         0.5, description="clips with a face in a smaller share of frames are `unmeasured`, 0..1"
     )
-    neutral_below: Fraction = Field(0.3, description="clips without emotion are neutral if no AU is stronger, 0..1")
-    min_score: Fraction = Field(0.15, description="clips whose best emotion scores lower are `none`, 0..1")
-    min_margin: Fraction = Field(0.02, description="clips whose best two emotions are closer are `ambiguous`, 0..1")
+    min_confidence: Fraction = Field(0.0, description="clips whose best class is less probable are `none`, 0..1")
+    min_margin: Fraction = Field(
+        0.02, description="clips whose best two classes are closer in probability are `ambiguous`, 0..1"
+    )
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,13 @@ class Task:
     options
         Its group `labels.NAME` of the configuration.
     face
-        True: it needs video.
+        True: it needs video, and its labels no sound. False: it needs sound, and no video.
     value
         What its stage measures, and the unit.
     measures
         Title of the axis of that value by the option `measure`, or one under the empty name.
+    columns
+        Further columns of its labels.
     truth
         Column of the demo's known truth that its value should follow; empty: none.
     """
@@ -101,6 +107,7 @@ class Task:
     face: bool = True
     value: tuple[str, str] = ("", "")
     measures: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, Column] = field(default_factory=dict)
     truth: str = ""
 
     @property
@@ -154,10 +161,18 @@ TASKS = {
             "clip",
             ("#6a4bbf", "#a48bef"),
             module="avpretext.labels.emotion",
-            version=2,
+            version=3,
             summary="Task 3: label clips by the emotion that their action units show.",
             options=EmotionLabelOptions,
-            value=("score of the best emotion", "0..1"),
+            value=("probability of the best class", "0..1"),
+            columns={
+                "rest": Column(
+                    S,
+                    "what the resting face rests on: speaker, neutral clips, clip; null: on none of the corpus",
+                ),
+                "rest_s": Column(D, "how long that face was seen", "s"),
+                "rest_trust": Column(D, "weight of the person's own face beside that of people", "0..1"),
+            },
         ),
         Task("clusters", "Clusters", "chunk", ("#a8326b", "#e07fb0"), face=False),
     )

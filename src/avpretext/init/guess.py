@@ -4,15 +4,19 @@ import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import READERS, Reader, reader_of, scan
-from avpretext.corpora.headers import spread
+from avpretext.corpora.headers import have_no_sound, read_headers, spread
 from avpretext.corpora.reader import by_kind
 from avpretext.errors import UserError
 
 SAMPLE = 2000
 """Files whose names are tried on every reader."""
+
+OPENED = 24
+"""Files that are opened to see whether they have sound."""
 
 KNOWN = 0.5
 """A reader must know this share of the names, or the folder is one of the user's own (`folder`)."""
@@ -57,6 +61,11 @@ def guess_reader(files: Sequence[str]) -> tuple[str, bool]:
     return (best if shares[best] >= KNOWN else "folder"), video
 
 
+def has_sound(folder: Path, files: Sequence[str]) -> bool:
+    """Tell whether there is sound in any of some files, spread over all; of files that cannot be read, assume it."""
+    return not have_no_sound(read_headers(folder, spread(files, OPENED), threads=1).values())
+
+
 def _share(name: str, reader: Reader, files: Sequence[str], video: bool) -> float:
     """Return which share of what a reader would read of the files bears names that it knows."""
     options = CorpusOptions(path=".", reader=name, use=["pretrain"], video=video)
@@ -90,7 +99,7 @@ def _labels_of(options: CorpusOptions) -> list[str]:
 
 def uses(found: FoundCorpus) -> list[str]:
     """Return what a corpus can be used for: learning labels takes labels, and speakers for train, dev and test."""
-    can_tune = bool(found.labels) and len(found.speakers) >= FEWEST_FOLDS
+    can_tune = found.options.audio and bool(found.labels) and len(found.speakers) >= FEWEST_FOLDS
     return ["pretrain", "finetune"] if can_tune else ["pretrain"]
 
 

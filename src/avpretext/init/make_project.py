@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,41 +32,6 @@ PROFILES = ("default", "slurm")
 
 IGNORED = "results/\n.snakemake/\n"
 
-SNAKEFILE = """\
-# The workflow of avpretext, used in place: its rules and its package stay where they were installed.
-include: {snakefile}
-
-
-rule project: # what `snakemake` makes when nothing is named: all of it
-    default_target: True
-    input:
-        rules.all.input,
-    localrule: True
-"""
-
-README = """\
-# {name}
-
-Made by `avpretext init`. What is asked for is in `config.yaml`; every option, with its meaning:
-`{program} config config.yaml`.
-
-```sh
-# Is everything there? What would be done?
-{program} doctor
-{snakemake} --dry-run
-
-# Do it.
-{next}
-
-# Look at a clip: landmarks, signals and pseudo-labels in one picture.
-{program} inspect CLIP
-```
-
-Tables come to `results/tables/`, the report to `results/report.html`. After an edit of `config.yaml` the same command
-redoes what the edit touches, and nothing else. On a cluster:
-`{snakemake} --workflow-profile profiles/slurm` (edit that file first).
-"""
-
 FEWEST_VOICES = 2
 """Pre-training holds one speaker out."""
 
@@ -82,6 +48,7 @@ class Wishes:
     table: Path | None = None
     shards: int | None = None
     yes: bool = False
+    silent: bool | None = None
 
     def choose(self, given: Answer | None, question: str, default: Answer, check: Callable[[str], Answer]) -> Answer:
         """Return what is given, else the answer to a question; asked again until the answer passes the check."""
@@ -124,7 +91,7 @@ def run(folder: Path, wishes: Wishes) -> None:
     possible = guess.uses(found)
     if "finetune" not in possible:
         typer.echo(f"  {_why_not_tuned(found)}")
-    if found.voices < FEWEST_VOICES:
+    if found.options.audio and found.voices < FEWEST_VOICES:
         typer.echo("  pre-training needs two speakers, one held out: what can be made is pseudo-labels")
     name = wishes.choose(wishes.name, "Name of the corpus in tables and folders", _name_of(corpus), _checked_name)
     use = wishes.choose(wishes.use, "Use it for (pretrain, finetune)", list(possible), lambda text: _uses(text, found))
@@ -135,12 +102,16 @@ def run(folder: Path, wishes: Wishes) -> None:
     model = _model_at_hand() if found.options.video else None
     text = _config_text(_checked_name(name), found, use, shards, model)
     command = next_command(found)
-    readme = README.format(
+    readme = _template("project.md").format(
         name=folder.resolve().name, program=_program("avpretext"), snakemake=_program("snakemake"), next=command
     )
     _write(folder, text, readme)
     typer.echo(f"\nWrote {folder}: config.yaml, Snakefile, profiles/, README.md, .gitignore")
     typer.echo(f"Next:\n  cd {folder}\n  {_program('avpretext')} doctor\n  {command}")
+
+
+def _template(name: str) -> str:
+    return package_files("avpretext.init").joinpath(name).read_text("utf-8")
 
 
 def _checked_folder(text: str) -> Path:
@@ -156,18 +127,24 @@ def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
     if not files:
         raise UserError(f"{corpus}: no audio or video files there; name the folder that your recordings are in")
     reader, video = guess.guess_reader(files)
-    reader = wishes.choose(
-        wishes.reader,
-        f"How its names are read ({', '.join(READERS)})",
-        "folder" if wishes.table else reader,
-        _checked_reader,
-    )
+    question, default = f"How its names are read ({', '.join(READERS)})", "folder" if wishes.table else reader
+    reader = wishes.choose(wishes.reader, question, default, _checked_reader)
     has_video = wishes.choose(wishes.video, "Are there faces to look at (video)?", video, _yes) if video else False
     if wishes.video and not video:
         raise UserError(f"--video: {corpus} holds audio alone, such as {files[0]!r}")
     table = None if wishes.table is None else str(wishes.table.expanduser().absolute())
+    if wishes.silent and not has_video:
+        raise UserError("--silent: without video and without sound there is nothing to read")
+    heard = not wishes.silent if wishes.silent is not None else not has_video or guess.has_sound(corpus, files)
     return guess.look(
-        CorpusOptions(path=str(corpus), reader=_checked_reader(reader), use=["pretrain"], video=has_video, table=table)
+        CorpusOptions(
+            path=str(corpus),
+            reader=_checked_reader(reader),
+            use=["pretrain"],
+            video=has_video,
+            audio=heard,
+            table=table,
+        )
     )
 
 
@@ -203,7 +180,6 @@ def _checked_shards(text: str) -> int:
 
 
 def _uses(text: str, found: FoundCorpus) -> list[str]:
-    """Return what a corpus shall be used for, if it can be."""
     wanted = [word for word in re.split(r"[,+\s]+", text.strip()) if word]
     for word in wanted:
         if word not in ("pretrain", "finetune"):
@@ -216,6 +192,8 @@ def _uses(text: str, found: FoundCorpus) -> list[str]:
 
 
 def _why_not_tuned(found: FoundCorpus) -> str:
+    if not found.options.audio:
+        return "it has no sound, or none that is read, and models learn from speech: labels of its faces can be made"
     if not found.labels:
         return "no labels are known of it: it can be pre-trained on; labels come with a table (docs/corpora.md)"
     return (
@@ -231,7 +209,8 @@ def described(found: FoundCorpus) -> str:
     >>> print(described(FoundCorpus(options, 6, 1, ["s1"], 2, [])))
     /d: 6 clips with video, read as grid; 1 speaker, 2 clips of unknown speakers; 1 file refused
     """
-    kind = "clips with video" if found.options.video else "clips, audio alone"
+    options = found.options
+    kind = ("clips with video" if options.audio else "clips, video alone") if options.video else "clips, audio alone"
     speakers = f"{len(found.speakers)} speaker{'' if len(found.speakers) == 1 else 's'}"
     unknown = f", {found.anonymous} clips of unknown speakers" if found.anonymous else ""
     labels = f"; labels: {', '.join(found.labels)}" if found.labels else ""
@@ -242,7 +221,7 @@ def described(found: FoundCorpus) -> str:
 
 def next_command(found: FoundCorpus) -> str:
     """Return the command that runs the workflow: as far as the corpus goes."""
-    target = "" if found.voices >= FEWEST_VOICES else " pseudo_labels"
+    target = "" if found.voices >= FEWEST_VOICES or not found.options.audio else " pseudo_labels"
     return f"{_program('snakemake')} --cores {cores()}{target}"
 
 
@@ -261,7 +240,7 @@ def _config_text(name: str, found: FoundCorpus, use: list[str], shards: int, mod
     options = found.options
     chosen: dict[str, object] = {"path": options.path, "reader": options.reader, "use": use}
     chosen |= {"table": options.table} if options.table else {}
-    chosen |= {"video": options.video, "shards": shards}
+    chosen |= {"video": options.video} | ({} if options.audio else {"audio": False}) | {"shards": shards}
     chosen |= {"targets": [found.labels[0]]} if "finetune" in use else {}
     lines = [
         f"# yaml-language-server: $schema={checkout.ROOT}/workflow/schemas/config.schema.json",
@@ -286,14 +265,13 @@ def _config_text(name: str, found: FoundCorpus, use: list[str], shards: int, mod
     return "\n".join(lines) + "\n"
 
 
-def _model_at_hand(root: Path = checkout.ROOT) -> Path | None:
+def _model_at_hand() -> Path | None:
     """Return the folder of the face model if the checkout has it already, whole."""
-    file = root / "results" / "models" / FACE_MODEL
+    file = checkout.ROOT / "results" / "models" / FACE_MODEL
     return file.parent if file.is_file() and sha256(file) == FACE_MODEL_SHA256 else None
 
 
 def _refuse_to_overwrite(folder: Path) -> None:
-    """Raise where a file that a project has is there already."""
     taken = [name for name in ("config.yaml", "Snakefile", "README.md", ".gitignore") if (folder / name).exists()]
     taken += [f"profiles/{name}" for name in PROFILES if (folder / "profiles" / name).exists()]
     if folder.exists() and not folder.is_dir():
@@ -306,7 +284,7 @@ def _write(folder: Path, config: str, readme: str) -> None:
     """Write the files of a project, from the checkout that the package runs from; the configuration is checked."""
     files = {
         "config.yaml": config,
-        "Snakefile": SNAKEFILE.format(snakefile=json.dumps(str(checkout.part("Snakefile")))),
+        "Snakefile": _template("project.smk").format(snakefile=json.dumps(str(checkout.part("Snakefile")))),
         "README.md": readme,
         ".gitignore": IGNORED,
     }

@@ -41,15 +41,7 @@ def painted() -> Iterator[None]:
 
 
 class Sheet:
-    """A drawing of so many pixels; places are left, top, width, height, from the top left corner.
-
-    Parameters
-    ----------
-    width, height
-        In pixels.
-    scale
-        Pixels are drawn this many times as fine.
-    """
+    """A drawing of so many pixels, `scale` times as fine; places are left, top, width, height, from the top left."""
 
     def __init__(self, width: int, height: int, scale: float = 1.0) -> None:
         self.width, self.height, self.scale = width, height, scale
@@ -104,18 +96,8 @@ def draw(
 ) -> TimeAxis:  # fmt: skip
     """Draw panels one under the other, pressed together as much as the height asks.
 
-    Parameters
-    ----------
-    sheet
-        What is drawn on.
-    panels
-        From top to bottom.
-    place
-        Left, top, width, height, in pixels; names stand within its left `NAMES`.
-    duration_s
-        Of the clip: where the time axis ends.
-    marks_s
-        Times marked by a dotted line through all panels.
+    `place` is left, top, width, height, in pixels; names stand within its left `NAMES`. The time axis ends at
+    `duration_s`; `marks_s` are marked by a dotted line through all panels.
     """
     left, top, width, height = place
     wish = sum(panel.height - TITLE for panel in panels)

@@ -1,6 +1,5 @@
 """The pictures of a clip: kept frames, else the video itself decoded again, else what thumbnails there are."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,15 +65,7 @@ class Pictures:
         return np.full((self.size[1], self.size[0], 3), BLANK, np.uint8)
 
     def every(self, clip: Clip, wanted: set[int] | None = None) -> Iterator[tuple[int, Picture | None]]:
-        """Yield (number, RGB picture) of each frame in order, once; the picture is None where there is none.
-
-        Parameters
-        ----------
-        clip
-            The clip.
-        wanted
-            Only these frames; None: all.
-        """
+        """Yield number and RGB picture of each frame, or of those `wanted`, in order, once; None: there is none."""
         stored = iter(self.kept if self.decoded is None else self.decoded.images())
         for frame in range(clip.frames):
             jpeg = next(stored, None)
@@ -88,7 +79,6 @@ class Pictures:
         )
 
     def _picture(self, frame: int, jpeg: bytes | None, clip: Clip) -> Picture | None:
-        """Return one frame as people see it."""
         if jpeg:
             return _rgb(jpeg)
         if self.size is None:
@@ -150,9 +140,7 @@ def again(clip: Clip) -> Decoded | str:
     options = MediaOptions.model_validate({**known, "ffmpeg": config.split.ffmpeg})
     stretch = Stretch(clip.row["start_s"] or 0.0, clip.row["end_s"])
     try:
-        program = ffmpeg.program(options.ffmpeg)
-        with tempfile.TemporaryDirectory() as folder:
-            decoded = decode(source, program, options, True, Path(folder), stretch)
+        decoded = decode(source, ffmpeg.program(options.ffmpeg), options, True, stretch=stretch, sound=clip.heard)
     except UserError as error:
         return str(error)
     if isinstance(decoded, Refusal):

@@ -18,16 +18,7 @@ _COMPARED = 20_000
 
 
 def locate(config: Config, name: str, corpus: str | None = None) -> Clip:
-    """Find a clip by its clip_id, by `CORPUS/CLIP_ID`, or by the path of its file.
-
-    Parameters
-    ----------
-    config
-        Whose corpora and results are searched.
-    name
-        The clip.
-    corpus
-        Look only there.
+    """Find a clip by its clip_id, by `CORPUS/CLIP_ID`, or by the path of its file, in all corpora or in one alone.
 
     Raises
     ------
@@ -89,7 +80,6 @@ def _several(name: str, found: list[Clip]) -> str:
 
 
 def _unknown(run: OpenRun, corpora: list[str], name: str) -> str:
-    """Say that no clip bears a name, and which names come nearest."""
     listed = [rows for corpus in corpora if (rows := run.listed(corpus, ["clip_id"])) is not None]
     known = [clip_id for rows in listed for clip_id in sorted(rows["clip_id"])]
     where = ", ".join(corpora)

@@ -31,18 +31,9 @@ _READING = 26
 
 
 def write(path: Path, clip: Clip, pictures: Pictures, whole: bool, height: int) -> None:
-    """Write the mp4; frame k shows frame k of the video grid, its landmarks, and the cursor at k / fps.
+    """Write the mp4, whole or not at all; frame k shows frame k of the grid, its landmarks, and the cursor at k / fps.
 
-    Parameters
-    ----------
-    path
-        The file; it appears whole or not at all.
-    clip, pictures
-        What is drawn.
-    whole
-        True: whole frames; False: cut to where the face goes.
-    height
-        Of the film in pixels.
+    `whole`: whole frames, not cut to where the face goes. `height` is that of the film in pixels.
     """
     still, axis, view = background(clip, pictures, whole, height)
     films = _frames(still, axis, view, clip, pictures)

@@ -44,16 +44,8 @@ class View(NamedTuple):
 def view_of(size: tuple[int, int], points: NDArray[np.floating] | None, box: tuple[int, int], whole: bool) -> View:
     """Return what is shown of every picture of a clip, so that it fits a box: the same part of each.
 
-    Parameters
-    ----------
-    size
-        Width and height of the pictures.
-    points
-        Shape (frames, N, 3), NaN without a face: where the face goes in the clip.
-    box
-        Width and height to fit.
-    whole
-        True: all of the picture; False: cut to where the face goes, with room around it.
+    `size` and `box` are width and height; points (frames, N, 3), NaN without a face, are where the face goes in the
+    clip. `whole`: all of the picture; else it is cut to where the face goes, with room around it.
     """
     left, top, right, bottom = 0, 0, *size
     if not whole and points is not None and np.isfinite(points).any():
@@ -72,16 +64,9 @@ def _within(low: float, high: float, most: int) -> tuple[int, int]:
 
 
 def drawn(picture: Picture, points: NDArray[np.floating] | None, view: View) -> Picture:
-    """Return the part of a picture that is shown, enlarged, with the landmarks on it.
+    """Return the part of an RGB picture (height, width, 3) that is shown, enlarged, with the landmarks on it.
 
-    Parameters
-    ----------
-    picture
-        RGB, shape (height, width, 3).
-    points
-        Shape (N, 3), in pixels: 0 is the left edge of the first pixel, as MediaPipe counts; NaN or None: no face.
-    view
-        What is shown.
+    Points (N, 3) are in pixels: 0 is the left edge of the first pixel, as MediaPipe counts; NaN or None: no face.
     """
     cut = picture[view.top : view.top + view.height, view.left : view.left + view.width]
     method = cv2.INTER_CUBIC if view.scale > 1 else cv2.INTER_AREA

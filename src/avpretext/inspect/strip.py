@@ -91,7 +91,6 @@ def _scores(sheet: Sheet, clip: Clip, top: float) -> None:
 
 
 def _place(pixels: Picture, clip: Clip, pictures: Pictures, view: View, lefts: dict[int, float]) -> None:
-    """Put the frames of the strip where they belong."""
     top = round(HEAD * SCALE)
     for frame, picture in pictures.every(clip, set(lefts)):
         shown = pictures.drawn(clip, frame, picture, view)

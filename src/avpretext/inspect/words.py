@@ -27,6 +27,7 @@ def headline(clip: Clip) -> str:
         f"“{text}”" if text else (f"sentence {row['sentence']}" if row.get("sentence") else ""),
         f"{clip.duration_s:.2f} s",
         f"{clip.frames} frames at {clip.fps:g} per second",
+        "" if clip.heard else "sound not read (audio: false)",
     ]
     return " · ".join(word for word in words if word)
 
@@ -39,7 +40,7 @@ def emotion(clip: Clip) -> str:
     true = f"; true: {known}" if known else ""
     if row["label"] is None:
         return f"none, {WHY_NONE.get(row['outcome'], row['outcome'])}{true}"
-    units = ", ".join(entry.replace("|", " or ") for entry in clip.required)
+    units = ", ".join(entry.replace("|", " or ") for entry in clip.shown)
     shown = f", by {units}" if units else ""
     return f"{row['label']}{shown}, confidence {row['confidence']:.2f}{true}"
 
@@ -61,7 +62,7 @@ def summary(clip: Clip, pictures: str) -> str:
     lines = [f"{clip.clip_id}: {headline(clip)}"]
     if clip.refusals:
         lines.append(f"  {said(clip.refusals)}")
-    heard = [name for name in CHUNK_TASKS if not TASKS[name].face]
+    heard = [name for name in CHUNK_TASKS if not TASKS[name].face and clip.heard]
     seen = [name for name in CHUNK_TASKS if TASKS[name].face]
     rows = [*((name, chunks(clip.chunks(name))) for name in heard), ("pictures", pictures)]
     if clip.points is not None:

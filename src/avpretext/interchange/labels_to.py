@@ -35,8 +35,11 @@ def run(config: Config, corpus: str, form: Format, output: Path, audio: bool = T
     Raises
     ------
     UserError
-        The folder has something in it, or there is nothing to write yet.
+        The folder has something in it, or there is nothing to write yet; or a database, whose files are audio, is asked
+        for of a corpus with `audio: false`.
     """
+    if form == "audformat" and not config.corpora[corpus].audio:
+        raise UserError(f"{corpus} has audio: false, and the files of an audformat database are audio: use csv")
     tables = gather(config, corpus)
     with _new_folder(output) as folder:
         if form == "csv":

@@ -50,7 +50,6 @@ def _histories(results: Path) -> list[Path]:
 
 
 def _write(output: Path, run_name: Path, rows: pl.DataFrame) -> str:
-    """Write one run: its curves, sorted by epoch and name."""
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.summary_pb2 import Summary
     from tensorboardX.record_writer import RecordWriter

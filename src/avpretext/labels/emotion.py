@@ -1,20 +1,19 @@
 """Task 3: which emotion do the action units of a clip show?
 
-The action units of a clip are matched with a table of prototypes (`emotions.yaml`). The best match is the label, unless
-it is too weak (`none`), too close to the second (`ambiguous`), or the face was not seen for long enough (`unmeasured`).
-A clip that matches nothing since it shows next to nothing is neutral, where the table has that class.
+The action units of a clip are compared with what each emotion shows (`emotion_table.py`). The most probable class is
+the label, unless it is not probable enough (`none`), too close to the second (`ambiguous`), or the face was not seen
+for long enough (`unmeasured`). A clip that looks neutral is neutral where the table has that class, else `none`.
 
-Speech moves the mouth to and fro, while an expression stays: so the intensity of a mouth AU over the clip is its median
-(`mouth_quantile`), which open and closed mouth alike let through, while the other AUs count as what they reach in their
-upper frames (`upper_quantile`).
+Speech moves the mouth to and fro, while an expression stays: so the intensity of a mouth AU over the clip is near its
+median (`mouth_quantile`), which open and closed mouth alike let through, while the other AUs count as what they reach
+in their upper frames (`upper_quantile`).
 
-An action unit that is null throughout a clip is one that the backend does not know. What is required and unknown cannot
-be seen, so the emotion has no score (`labels/emotion_table.py`): a match on what is left would be an easier one, and
-would win against emotions that must show all of theirs. Unknown AUs among the optional and the excluding are ignored.
+An action unit that is null throughout a clip is one that the backend does not know; it is left out of the comparison.
+An emotion that the others cannot tell from neutral has no score.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from avpretext import shards
+from avpretext.action_units.formulas import FULL_MOVEMENT
+from avpretext.action_units.neutral import CLIP, LIKE_PEOPLE, own_weight, read_resting_faces
 from avpretext.config import EmotionLabelOptions
+from avpretext.corpora.who import named_speakers
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.provenance import provenance
 from avpretext.labels.chunk_labels import report_balance
-from avpretext.labels.emotion_table import EmotionTable, read_table, scores, strongest
+from avpretext.labels.emotion_table import EmotionTable, read_table
 from avpretext.progress import progress
 
 Floats = NDArray[np.float64]
@@ -53,11 +55,11 @@ class Verdict:
     label
         The class of a labelled clip, else None.
     value
-        Score of the best class, 0..1; NaN when not measured.
+        Probability of the best class, 0..1; NaN when not measured.
     confidence
-        0..1: how far the best score is ahead of the second and of the least score that counts; NaN without a label.
+        The same, of labelled clips alone; NaN without a label.
     scores
-        Class to score; NaN when not measured, or when an AU that the class requires is unknown.
+        Class to probability, 0..1; NaN when not measured, or when the known AUs cannot tell the class from neutral.
     """
 
     outcome: str
@@ -67,30 +69,85 @@ class Verdict:
     scores: dict[str, float]
 
 
-def run(action_units: Sequence[Path], options: EmotionLabelOptions, output: Path) -> None:
+def run(
+    action_units: Sequence[Path],
+    options: EmotionLabelOptions,
+    output: Path,
+    index: Sequence[Path] = (),
+    neutral: Path | None = None,
+) -> None:
     """Label the clips of a corpus by the emotion that their faces show.
 
     Parameters
     ----------
     output
         Where the artefact goes: one row per clip, whatever its outcome.
+    index, neutral
+        Artefacts that tell what resting face each clip was measured from; left out: not told.
     """
     table = read_table(options.table)
     made_by = provenance("labels_emotion", options.model_dump(mode="json"), table=table.model_dump(mode="json"))
+    rest_of = _rests(index, neutral)
     clips: dict[str, Floats] = {}
+    rests: dict[str, dict[str, Any]] = {}
     label = f"labels_emotion {output.parent.parent.name}"
     for path in progress(action_units, total=len(action_units), unit="shards", label=label):
-        for clip_id, rows in shards.iterate_clips(path, ACTION_UNITS):
-            clips[clip_id] = clip_intensities(_matrix(rows), options)
+        for clip_id, rows in shards.iterate_clips(path, ["time_s", *ACTION_UNITS]):
+            frames = intensities(rows)
+            clips[clip_id] = clip_intensities(frames, options)
+            rests[clip_id] = rest_of(clip_id, _seen_s(rows["time_s"].to_numpy(), frames))
+    if clips and not calibrated(action_units):
+        clips = dict(zip(clips, at_rest(np.stack(list(clips.values())), table), strict=True))
     verdicts = dict(zip(clips, judge(table, clips.values(), options), strict=True)) if clips else {}
-    rows_out = [_row(clip_id, verdicts[clip_id]) for clip_id in sorted(verdicts)]
+    rows_out = [_row(clip_id, verdicts[clip_id]) | rests[clip_id] for clip_id in sorted(verdicts)]
     shards.write_table(
         output, rows_out, schema_of("labels_emotion", {"score_*": [f"score_{name}" for name in table.classes]}), made_by
     )
     report(table, list(verdicts.values()))
 
 
-def _matrix(rows: pa.Table) -> Floats:
+def _rests(index: Sequence[Path], neutral: Path | None) -> Callable[[str, float], dict[str, Any]]:
+    """Return the function from a clip, and the seconds its face was seen, to what its resting face rests on."""
+    if neutral is None:
+        return lambda clip_id, seconds: {"rest": None, "rest_s": None, "rest_trust": None}
+    faces, speakers = read_resting_faces(neutral), named_speakers(index)
+    alone = float(own_weight(1)[np.isfinite(FULL_MOVEMENT)].mean())
+
+    def rest_of(clip_id: str, seconds: float) -> dict[str, Any]:
+        face = faces.get(speakers.get(clip_id) or "-")
+        told = (CLIP, seconds, alone) if face is None else (face.source, face.seconds, face.trust)
+        return dict(zip(("rest", "rest_s", "rest_trust"), told, strict=True))
+
+    return rest_of
+
+
+def _seen_s(time_s: Floats, frames: Floats) -> float:
+    """Return for how many seconds a face was measured."""
+    step = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.0
+    return step * int(np.isfinite(frames).any(axis=1).sum())
+
+
+def calibrated(action_units: Sequence[Path]) -> bool:
+    """Tell whether action units are measured from a person's resting face: those of the backend `blendshapes` are."""
+    made_by = [shards.read_provenance(path).get("options", {}) for path in action_units[:1]]
+    return all(options.get("backend", "blendshapes") == "blendshapes" for options in made_by)
+
+
+def at_rest(clips: Floats, table: EmotionTable) -> Floats:
+    """Lower action units that no resting face was taken from, shape (N, 20), by what most clips show of them.
+
+    Their median over the corpus becomes that of neutral clips in the table, where it is above it; of few clips, a part
+    of the way.
+    """
+    measured = clips[np.isfinite(clips).any(axis=1)]
+    if not len(measured):
+        return clips
+    usual = np.nan_to_num(np.nanmedian(np.where(np.isfinite(measured), measured, 0.0), axis=0))
+    weight = len(measured) / (len(measured) + LIKE_PEOPLE)
+    return np.asarray((clips - weight * np.maximum(usual - table.model.means[-1], 0.0)).clip(0, 1))
+
+
+def intensities(rows: pa.Table) -> Floats:
     """Return the action units of a clip's frames, shape (F, 20); NaN in gaps."""
     return np.stack([rows[unit].to_numpy().astype(np.float64) for unit in ACTION_UNITS], axis=1)
 
@@ -127,29 +184,21 @@ def judge(table: EmotionTable, clips: Iterable[Floats], options: EmotionLabelOpt
     clips
         Shape (20,) each: the action units of each clip; NaN for those that are unknown, all of them when not measured.
     """
-    intensities = np.stack(list(clips))
-    used = [ACTION_UNITS.index(unit) for unit in table.action_units]
-    shown = strongest(intensities[:, used])
-    return [_judge_clip(table, row, top, options) for row, top in zip(scores(table, intensities), shown, strict=True)]
+    return [_judge_clip(table, row, options) for row in table.model.probabilities(np.stack(list(clips)))]
 
 
-def _judge_clip(table: EmotionTable, row: Floats, shown: float, options: EmotionLabelOptions) -> Verdict:
-    named = dict(zip(table.emotions, row.tolist(), strict=True))
-    if table.neutral:
-        named[table.neutral] = float(1 - shown)
-    scored = np.sort(row[np.isfinite(row)])[::-1]
-    if not len(scored):
-        return Verdict("unmeasured", None, np.nan, np.nan, named)
-    best, second = float(scored[0]), float(scored[1]) if len(scored) > 1 else 0.0
-    if table.neutral and shown < options.neutral_below and best < options.min_score:
-        sureness = 1 - shown / options.neutral_below
-        return Verdict("labelled", table.neutral, float(1 - shown), float(sureness), named)
-    if best < options.min_score:
-        return Verdict("none", None, best, np.nan, named)
+def _judge_clip(table: EmotionTable, row: Floats, options: EmotionLabelOptions) -> Verdict:
+    classes = [*table.emotions, table.neutral]
+    scores = {name: float(value) for name, value in zip(classes, row, strict=True) if name is not None}
+    if not np.isfinite(row[-1]):
+        return Verdict("unmeasured", None, np.nan, np.nan, scores)
+    second, best = np.sort(np.nan_to_num(row, nan=0.0))[-2:].tolist()
+    label = classes[int(np.nanargmax(row))]
+    if label is None or best < options.min_confidence:
+        return Verdict("none", None, best, np.nan, scores)
     if best - second < options.min_margin:
-        return Verdict("ambiguous", None, best, np.nan, named)
-    ahead = (best - max(second, options.min_score)) / max(best, 1e-9)
-    return Verdict("labelled", list(table.emotions)[int(np.nanargmax(row))], best, float(ahead), named)
+        return Verdict("ambiguous", None, best, np.nan, scores)
+    return Verdict("labelled", label, best, best, scores)
 
 
 def _row(clip_id: str, verdict: Verdict) -> dict[str, Any]:
@@ -170,6 +219,6 @@ def report(table: EmotionTable, verdicts: Sequence[Verdict]) -> None:
         if unscored:
             print(
                 f"labels_emotion: warning: {name!r} has no score in {unscored} of {len(measured)} measured clips: the"
-                " action units hold none of those that it requires",
+                " known action units cannot tell it from neutral",
                 file=sys.stderr,
             )

@@ -1,37 +1,64 @@
-"""The table of action units per emotion: read from YAML, checked, and applied as a scored match."""
+"""What each emotion shows in the face: a table read from YAML, checked, and how probable it makes each emotion.
+
+The table holds the action units that each class shows on average over a clip, and how they vary around that together.
+Of a clip with the action units x, the probability of a class c with the profile m(c) is that of a normal distribution:
+
+    log p(c | x) = -(x - m(c))' S^-1 (x - m(c)) / 2 T + constant
+
+with one covariance S for all classes (linear discriminant analysis; Fisher, "The use of multiple measurements in
+taxonomic problems", Annals of Eugenics 7, 1936), so that emotions that need one action unit and emotions that need
+three are compared like with like. The temperature T makes the probabilities what they say (Guo et al., "On calibration
+of modern neural networks", ICML 2017).
+"""
 
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from avpretext.errors import UserError, nearest
 from avpretext.flow.columns import ACTION_UNITS
 
 Floats = NDArray[np.float64]
-Weight = Annotated[float, Field(ge=0, le=1)]
 
-SHIPPED = "labels/emotions.yaml"
+SHIPPED = {"six": "labels/emotions.yaml", "eight": "labels/emotions_eight.yaml"}
+"""The tables that come along, by the word that `labels.emotion.table` names them by."""
+
+REQUIRED, OPTIONAL = 0.3, 0.1
+"""Above neutral, a prototype shows so much of what it requires and of what is optional: as the posed emotions of the
+shipped table do on average."""
+
+SHOWN = 0.05
+"""A class shows the action units whose mean is this much above neutral."""
+
+TELLING = 0.25
+"""A class is scored where the known action units keep this share of its squared distance from neutral."""
+
+Unit = Annotated[float, Field(ge=-1, le=1)]
 
 
-class Prototype(BaseModel):
-    """Which action units show one emotion; an entry is an AU, or several joined by `|`: the strongest counts."""
+class Emotion(BaseModel):
+    """What shows one emotion: the mean of each action unit (`shows`), or a prototype by rules.
+
+    An entry of a prototype is an action unit, or several joined by `|`, any of which may be the one that is shown.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    required: list[str] = Field(min_length=1)
+    shows: dict[str, Unit] = {}
+    required: list[str] = []
     optional: list[str] = []
     excluding: list[str] = []
 
-    @field_validator("required", "optional", "excluding")
+    @field_validator("shows", "required", "optional", "excluding")
     @classmethod
-    def _are_action_units(cls, entries: list[str]) -> list[str]:
+    def _are_action_units(cls, entries: Any) -> Any:
         for entry in entries:
             for unit in entry.split("|"):
                 if unit not in ACTION_UNITS:
@@ -39,16 +66,40 @@ class Prototype(BaseModel):
                     raise ValueError(f"{unit!r} is no action unit{nearest(unit, ACTION_UNITS)}; expected of {known}")
         return entries
 
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if bool(self.shows) == bool(self.required):
+            raise ValueError("give either `shows` (the mean of each action unit) or `required` (a prototype)")
+        return self
+
 
 class EmotionTable(BaseModel):
-    """The whole table; see the comments in `labels/emotions.yaml`."""
+    """The whole table; see the comments in `labels/emotions.yaml`.
+
+    Attributes
+    ----------
+    neutral
+        The class of clips that show nothing; None: such clips are `none`.
+    emotions
+        The other classes.
+    rest
+        What neutral clips show.
+    spread
+        Standard deviation of each action unit within a class.
+    correlation
+        Shape (20, 20), in the order of `ACTION_UNITS`: how they vary together within a class.
+    temperature
+        What differences of the logarithm of probability are divided by.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    optional_weight: Weight = 0.5
-    excluding_weight: Weight = 0.5
     neutral: str | None = None
-    emotions: dict[str, Prototype] = Field(min_length=2)
+    emotions: dict[str, Emotion] = Field(min_length=2)
+    rest: dict[str, Unit] = {}
+    spread: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
+    correlation: list[list[Unit]] = []
+    temperature: float = Field(1.0, gt=0)
 
     @field_validator("neutral")
     @classmethod
@@ -57,33 +108,151 @@ class EmotionTable(BaseModel):
             raise ValueError("neutral: expected the name of a class, or null")
         return neutral
 
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        size = len(ACTION_UNITS)
+        parts = [bool(self.rest), bool(self.spread), bool(self.correlation)]
+        if any(parts) != all(parts):
+            raise ValueError("rest, spread and correlation go together: give all three or none")
+        if self.spread and set(self.spread) != set(ACTION_UNITS):
+            raise ValueError(f"spread: expected all of {', '.join(ACTION_UNITS)}")
+        if self.correlation and [len(row) for row in self.correlation] != [size] * size:
+            raise ValueError(f"correlation: expected {size} rows of {size} numbers")
+        if self.correlation and np.linalg.eigvalsh(np.array(self.correlation)).min() <= 0:
+            raise ValueError("correlation: these numbers are no correlations (not positive definite)")
+        return self
+
     @property
     def classes(self) -> list[str]:
         """All classes, neutral included, sorted."""
         return sorted({*self.emotions, *([self.neutral] if self.neutral else [])})
 
+    def shown_by(self, label: str) -> list[str]:
+        """Return what a class shows, the strongest first: action units, or several joined by `|`.
+
+        Nothing for the neutral class.
+        """
+        emotion = self.emotions.get(label)
+        if emotion is None or emotion.required:
+            return [] if emotion is None else emotion.required
+        above = {unit: emotion.shows.get(unit, 0.0) - self.rest.get(unit, 0.0) for unit in ACTION_UNITS}
+        return sorted((unit for unit in above if above[unit] >= SHOWN), key=lambda unit: -above[unit])
+
     @property
-    def action_units(self) -> list[str]:
-        """The action units that any emotion requires."""
-        used = {unit for emotion in self.emotions.values() for entry in emotion.required for unit in entry.split("|")}
-        return sorted(used)
+    def model(self) -> "Profiles":
+        """The profiles and their covariance; of a table without one, those of the shipped table."""
+        basis = self if self.correlation else read_table(None)
+        rest = _vector(basis.rest)
+        spread = _vector(basis.spread)
+        covariance = np.array(basis.correlation) * spread * spread[:, None]
+        profiles = [_profile(emotion, rest) for emotion in self.emotions.values()]
+        return Profiles(
+            np.stack([*profiles, rest]), covariance, self.temperature if self.correlation else basis.temperature
+        )
+
+
+def _vector(units: dict[str, float]) -> Floats:
+    return np.array([units.get(unit, 0.0) for unit in ACTION_UNITS])
+
+
+def _profile(emotion: Emotion, rest: Floats) -> Floats:
+    """Return the mean action units of an emotion, shape (20,)."""
+    if emotion.shows:
+        return _vector(emotion.shows)
+    profile = rest.copy()
+    for entries, amount in ((emotion.optional, OPTIONAL), (emotion.required, REQUIRED)):
+        for entry in entries:
+            units = [ACTION_UNITS.index(unit) for unit in entry.split("|")]
+            profile[units] = np.maximum(profile[units], rest[units] + amount / len(units) ** 0.5)
+    profile[[ACTION_UNITS.index(unit) for entry in emotion.excluding for unit in entry.split("|")]] = 0.0
+    return profile
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """The classes as normal distributions of one covariance.
+
+    Attributes
+    ----------
+    means
+        Shape (classes, 20): the emotions in the order of the table, neutral last.
+    covariance
+        Shape (20, 20).
+    temperature
+        See `EmotionTable`.
+    """
+
+    means: Floats
+    covariance: Floats
+    temperature: float
+
+    def log_odds(self, units: NDArray[np.floating]) -> Floats:
+        """Return how much likelier each emotion is than neutral.
+
+        Parameters
+        ----------
+        units
+            Shape (N, 20): the action units of clips or frames, 0..1; NaN: unknown.
+
+        Returns
+        -------
+        Shape (N, classes - 1): logarithm of the ratio, over the temperature. NaN for an emotion that the known action
+        units cannot tell from neutral, and for all where nothing is known.
+        """
+        units = np.asarray(units, dtype=np.float64)
+        found = np.full((len(units), len(self.means) - 1), np.nan)
+        patterns, which = np.unique(np.isfinite(units), axis=0, return_inverse=True)
+        for number, known in enumerate(patterns):
+            if known.any():
+                rows = np.flatnonzero(which.ravel() == number)
+                found[rows] = self._of_known(np.asarray(units[rows][:, known], np.float64), known)
+        return found
+
+    def _of_known(self, units: Floats, known: NDArray[np.bool_]) -> Floats:
+        away = self.means[:-1] - self.means[-1]
+        weights = np.linalg.solve(self.covariance[np.ix_(known, known)], away[:, known].T)
+        middle = (self.means[:-1, known] + self.means[-1, known]) / 2
+        odds = (units @ weights - np.einsum("ck,kc->c", middle, weights)) / self.temperature
+        distance = np.einsum("ck,kc->c", away[:, known], weights)
+        whole = np.einsum("ck,kc->c", away, np.linalg.solve(self.covariance, away.T))
+        return np.where(distance >= TELLING * whole, odds, np.nan)
+
+    def probabilities(self, units: NDArray[np.floating]) -> Floats:
+        """Return the probability of each class, shape (N, 20) to (N, classes), neutral last.
+
+        NaN for an emotion that cannot be told from neutral, and for all where no emotion can be told.
+        """
+        emotions = self.log_odds(units)
+        told = np.isfinite(emotions)
+        odds = np.concatenate([np.where(told, emotions, -np.inf), np.zeros((len(emotions), 1))], axis=1)
+        shares = np.exp(odds - odds.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        shares[:, :-1][~told] = np.nan
+        shares[~told.any(axis=1)] = np.nan
+        return np.asarray(shares)
+
+
+def own_table(path: str | None) -> str | None:
+    """Return the file that `labels.emotion.table` names; None for a table that is shipped."""
+    return None if path is None or path in SHIPPED else path
 
 
 def read_table(path: str | None) -> EmotionTable:
-    """Read a table of emotions; None for the one that is shipped.
+    """Read a table of emotions; None, `six` or `eight` for one that is shipped.
 
     Raises
     ------
     UserError
         The file is missing or not YAML, or an entry is wrong; the message names the nearest right one.
     """
-    source = path or SHIPPED
+    own = own_table(path)
+    source = own or SHIPPED[path or "six"]
     try:
-        text = Path(path).read_text("utf-8") if path else files("avpretext").joinpath(SHIPPED).read_text("utf-8")
+        text = Path(own).read_text("utf-8") if own else files("avpretext").joinpath(source).read_text("utf-8")
         content = yaml.safe_load(text)
     except OSError as error:
         raise UserError(
-            f"labels.emotion.table = {source!r}: cannot be read ({error.strerror}); null: the shipped one"
+            f"labels.emotion.table = {source!r}: cannot be read ({error.strerror}); shipped are {', '.join(SHIPPED)}"
         ) from None
     except yaml.YAMLError as error:
         raise UserError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
@@ -104,71 +273,12 @@ def _explain(source: str, entry: Any) -> str:
     """Put one validation error into words."""
     where = ".".join(str(part) for part in entry["loc"])
     if entry["type"] == "extra_forbidden":
-        known = list(Prototype.model_fields if len(entry["loc"]) > 1 else EmotionTable.model_fields)
+        if where in ("optional_weight", "excluding_weight"):
+            return f"{source}: {where}: no longer weighed by hand; leave it out (see docs/action-units.md)"
+        known = list(Emotion.model_fields if len(entry["loc"]) > 1 else EmotionTable.model_fields)
         return (
             f"{source}: unknown key {where!r}{nearest(str(entry['loc'][-1]), known)} (known here: {', '.join(known)})"
         )
     if entry["type"] == "value_error":
-        return f"{source}: {where}: {entry['ctx']['error']}"
+        return f"{source}: {where + ': ' if where else ''}{entry['ctx']['error']}"
     return f"{source}: {where}: {entry['msg']}"
-
-
-def strongest(values: NDArray[np.floating]) -> Floats:
-    """Return the largest known value of each row, shape (N, k) to (N,); NaN where none is known, or k is 0."""
-    known = np.where(np.isfinite(values), values, -np.inf).max(axis=1, initial=-np.inf)
-    return np.where(np.isfinite(known), known, np.nan)
-
-
-@dataclass(frozen=True)
-class _Intensities:
-    """Action units of clips, looked up by the entries of a table."""
-
-    values: Floats
-
-    def of(self, entry: str) -> Floats:
-        """Intensity of an entry in each clip: of several AUs joined by `|`, the strongest of those known."""
-        return strongest(self.values[:, [ACTION_UNITS.index(unit) for unit in entry.split("|")]])
-
-    def each(self, entries: list[str]) -> Floats:
-        """Intensities of several entries, shape (clips, entries); NaN where unknown."""
-        return np.stack([self.of(entry) for entry in entries], axis=1) if entries else np.empty((len(self.values), 0))
-
-
-def _mean_of_known(values: Floats) -> Floats:
-    """Return the mean of the known values of each row; 0 where none is known."""
-    known = np.isfinite(values)
-    return np.asarray(np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
-
-
-def scores(table: EmotionTable, intensities: NDArray[np.floating]) -> Floats:
-    """Score each emotion of the table in each clip.
-
-    Parameters
-    ----------
-    intensities
-        Shape (N, 20): the action units of each clip, 0..1, in the order of `ACTION_UNITS`; NaN: unknown.
-
-    Returns
-    -------
-    Shape (N, emotions), 0..1, in the order of ``table.emotions``: geometric mean of what is required, raised by the
-    mean of what is optional, lowered by the strongest of what excludes it. NaN where an AU that is required is unknown;
-    what else is unknown is left out.
-
-    Examples
-    --------
-    >>> table = EmotionTable(emotions={"HAP": Prototype(name="happiness", required=["AU12"]),
-    ...                                "SUR": Prototype(name="surprise", required=["AU01", "AU05|AU26"])})
-    >>> face = np.zeros((1, 20))
-    >>> face[0, ACTION_UNITS.index("AU01")], face[0, ACTION_UNITS.index("AU26")] = 0.9, 0.4
-    >>> scores(table, face).round(2)
-    array([[0. , 0.4]])
-    """
-    units = _Intensities(np.asarray(intensities, dtype=np.float64))
-    columns = []
-    for emotion in table.emotions.values():
-        required = units.each(emotion.required)
-        core = np.prod(required, axis=1) ** (1 / required.shape[1])
-        more = 1 + table.optional_weight * _mean_of_known(units.each(emotion.optional))
-        less = 1 - table.excluding_weight * np.nan_to_num(strongest(units.each(emotion.excluding)))
-        columns.append(core * more / (1 + table.optional_weight) * less)
-    return np.stack(columns, axis=1)

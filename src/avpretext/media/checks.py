@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from avpretext.config import MediaOptions
-from avpretext.media.container import end_of_pictures
+from avpretext.media.container import end_of_pictures, end_of_sound
 from avpretext.media.endings import MISSING_FRACTION, broken_off, is_cut_off_mp4
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import WHOLE, Stretch
@@ -15,12 +15,7 @@ from avpretext.refusal import Refusal
 MISSING_S = 0.25
 """A file is truncated when all of its streams end more than 0.25 s and 5 % before the duration that it declares."""
 
-TRUNCATION_SIGNS = (
-    "partial file",
-    "File ended prematurely",
-    "Truncating packet of size",
-    "Packet mismatch",
-)
+TRUNCATION_SIGNS = ("partial file", "File ended prematurely", "Truncating packet of size", "Packet mismatch")
 """What ffmpeg's demuxers say when a file breaks off."""
 
 MOST_JUMPS = 30
@@ -60,7 +55,7 @@ _CONSEQUENCES = (
 
 def decoded(
     source: Path, program: str, options: MediaOptions, video: bool, read: Callable[[FfmpegProcess], Read],
-    stretch: Stretch = WHOLE, gaps: bool = True, as_jpeg: bool = True, frames: bool | None = None,
+    stretch: Stretch = WHOLE, gaps: bool = True, as_jpeg: bool = True, frames: bool | None = None, sound: bool = True,
 ) -> Read | Refusal:  # fmt: skip
     """Decode a file, or a stretch of it, with one ffmpeg process.
 
@@ -77,30 +72,35 @@ def decoded(
         See `refuse_by_content`.
     frames
         Whether ffmpeg gives frames; None: where the file must have pictures.
+    sound
+        Whether the file must have sound, and ffmpeg gives it.
     """
     wanted = video if frames is None else frames
     if not stretch.is_valid:
         return Refusal("bad_segment", f"from {stretch.start_s} s to {stretch.end_s} s")
     found: Read | Refusal = Refusal("decode_error")
-    with FfmpegProcess(source, program, options, wanted, stretch, as_jpeg) as process:
-        refusal = refuse_by_header(source, process, options, video, stretch)
+    with FfmpegProcess(source, program, options, wanted, stretch, as_jpeg, sound) as process:
+        refusal = refuse_by_header(source, process, options, video, stretch, sound)
         if refusal is None:
             found = read(process)
-            refusal = refuse_by_content(source, found.video_s, process, options, stretch, gaps)
+            refusal = refuse_by_content(source, found.video_s, process, options, stretch, gaps, sound)
         if process.out_of_time:
             refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
     return refusal or found
 
 
 def refuse_by_header(
-    source: Path, process: FfmpegProcess, options: MediaOptions, video: bool, stretch: Stretch = WHOLE
-) -> Refusal | None:
+    source: Path, process: FfmpegProcess, options: MediaOptions, video: bool, stretch: Stretch = WHOLE,
+    sound: bool = True,
+) -> Refusal | None:  # fmt: skip
     """Return why a file is refused by what it declares, None if it may be decoded.
 
     Parameters
     ----------
     video
         Whether it must have pictures.
+    sound
+        Whether it must have sound.
     """
     header = process.header
     if header is None and not os.access(source, os.R_OK):
@@ -111,7 +111,7 @@ def refuse_by_header(
     # What comes before the break is good: a stretch with an end is held against what is decoded of it.
     if stretch.end_s is None and (how := broken_off(source)):
         return Refusal("truncated", how)
-    if not header.audio:
+    if sound and not header.audio:
         return Refusal("no_audio")
     if video and not header.video:
         return Refusal("no_video")
@@ -128,6 +128,7 @@ def refuse_by_content(
     options: MediaOptions,
     stretch: Stretch = WHOLE,
     gaps: bool = True,
+    sound: bool = True,
 ) -> Refusal | None:
     """Return why a file is refused by what came out of it, None if it is good.
 
@@ -137,6 +138,8 @@ def refuse_by_content(
         Length of the pictures that were decoded; None for no video wanted.
     gaps
         Whether gaps in the sound count as lost; in a long recording, which is cut into clips, they do not.
+    sound
+        Whether sound was wanted.
     """
     empty_stretch = not stretch.is_whole and any(text.startswith(EMPTY_STREAM) for text in process.errors())
     if process.wait() != 0 and not empty_stretch:
@@ -149,17 +152,33 @@ def refuse_by_content(
     # What an MPEG stream declares is the difference of its last and its first time stamp.
     declared_s = process.header.duration_s if process.header and not process.jumps else None
     expected_s, audio_s = stretch.length_s(declared_s), process.sound.seconds
+    if not sound:
+        return _refuse_silent(source, video_s or 0.0, declared_s, process.log(), options, stretch)
     if video_s is None and expected_s is not None and not _is_complete(audio_s, expected_s):
-        video_s = _pictures_s(source, expected_s, stretch)
+        video_s = _undecoded_s(end_of_pictures(source), expected_s, stretch)
     refusal = refuse_by_end(max(audio_s, video_s or 0), declared_s, stretch)
     refusal = refusal or refuse_by_length(audio_s, video_s, expected_s, process.log(), options)
     return refusal or refuse_by_sound(audio_s, process.sound.lost_s if gaps else 0.0, video_s)
 
 
-def _pictures_s(source: Path, longest_s: float, stretch: Stretch) -> float | None:
-    """Return how much of a stretch has pictures, which were not decoded; None for nothing."""
-    shown_s = min((end_of_pictures(source) or 0.0) - stretch.start_s, longest_s)
-    return shown_s if shown_s > 0 else None
+def _refuse_silent(
+    source: Path, video_s: float, declared_s: float | None, log: list[str], options: MediaOptions, stretch: Stretch
+) -> Refusal | None:
+    """Return why a file is refused of which pictures alone were decoded, None if it is good.
+
+    Sound may outlast the pictures, and a file declares the longer of the two.
+    """
+    expected_s, heard_s = stretch.length_s(declared_s), 0.0
+    if expected_s is not None and not _is_complete(video_s, expected_s):
+        heard_s = _undecoded_s(end_of_sound(source), expected_s, stretch) or 0.0
+    refusal = refuse_by_end(max(video_s, heard_s), declared_s, stretch)
+    return refusal or refuse_by_length(None, video_s, expected_s, log, options, heard_s)
+
+
+def _undecoded_s(end_s: float | None, longest_s: float, stretch: Stretch) -> float | None:
+    """Return how much of a stretch there is of what was not decoded and ends there in its file; None for nothing."""
+    length_s = min((end_s or 0.0) - stretch.start_s, longest_s)
+    return length_s if length_s > 0 else None
 
 
 def refuse_by_sound(audio_s: float, gaps_s: float, video_s: float | None) -> Refusal | None:
@@ -211,16 +230,19 @@ def _is_complete(decoded_s: float, expected_s: float) -> bool:
 
 
 def refuse_by_length(
-    audio_s: float, video_s: float | None, declared_s: float | None, log: list[str], options: MediaOptions
-) -> Refusal | None:
+    audio_s: float | None, video_s: float | None, declared_s: float | None, log: list[str], options: MediaOptions,
+    undecoded_s: float = 0.0,
+) -> Refusal | None:  # fmt: skip
     """Return why a decoded clip is refused by its length, None if it is good.
 
     Parameters
     ----------
     audio_s, video_s
-        What was decoded; None for no video wanted.
+        What was decoded; None for no audio, or no video, wanted. The clip is as long as its audio, if that is wanted.
     declared_s
         What the container declares, if anything, of the stretch that was decoded.
+    undecoded_s
+        How long that is which the file has and nobody wants.
 
     Examples
     --------
@@ -231,15 +253,16 @@ def refuse_by_length(
         return Refusal("no_audio", "its audio stream holds no sound")
     if video_s == 0:
         return Refusal("no_video", "its video stream holds no frames")
-    decoded_s = max(audio_s, video_s or 0)
+    decoded_s = max(audio_s or 0, video_s or 0)
     if decoded_s > options.max_duration_s:
         return Refusal("too_long", f"at least {decoded_s:.1f} s")
-    if declared_s is not None and not _is_complete(decoded_s, declared_s):
+    if declared_s is not None and not _is_complete(max(decoded_s, undecoded_s), declared_s):
         return Refusal("truncated", f"{decoded_s:.2f} s of the {declared_s:.2f} s that it declares")
     if sign := _sign_of_truncation(log):
         return Refusal("truncated", sign)
-    if audio_s < options.min_duration_s:
-        return Refusal("too_short", f"{audio_s:.3f} s")
+    length_s = decoded_s if audio_s is None else audio_s
+    if length_s < options.min_duration_s:
+        return Refusal("too_short", f"{length_s:.3f} s")
     return None
 
 

@@ -155,7 +155,6 @@ def steadied(packets: Iterable[Packet]) -> Iterator[Packet]:
 
 
 def _silence(samples: int, rate_hz: int) -> Iterator[Floats]:
-    """Yield so many zeros."""
     step = round(_SILENCE_S * rate_hz)
     for place in range(0, samples, step):
         yield np.zeros(min(step, samples - place))

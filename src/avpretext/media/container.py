@@ -39,7 +39,6 @@ def start_s(container: av.container.InputContainer) -> float:
 
 @contextmanager
 def _video_of(file: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream | None]]:
-    """Open a file; also give its first video stream."""
     with opened(file) as container:
         yield container, next((video for video in container.streams.video if not is_cover(video)), None)
 
@@ -49,8 +48,18 @@ def end_of_pictures(file: Path) -> float | None:
 
     All packets are read.
     """
+    return _end_of(file, "video")
+
+
+def end_of_sound(file: Path) -> float | None:
+    """Return the same of its sound."""
+    return _end_of(file, "audio")
+
+
+def _end_of(file: Path, kind: str) -> float | None:
     try:
-        with _video_of(file) as (container, stream):
+        with opened(file) as container:
+            stream = next((one for one in container.streams if one.type == kind and not is_cover(one)), None)
             ends = [
                 (packet.pts + (packet.duration or 0)) * packet.time_base
                 for packet in (container.demux(stream) if stream else ())

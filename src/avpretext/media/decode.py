@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
 from avpretext.media import checks
-from avpretext.media.clock import Sound
 from avpretext.media.filters import Samples
 from avpretext.media.mono import Way
 from avpretext.media.process import FfmpegProcess
@@ -44,9 +43,10 @@ class Decoded:
     Attributes
     ----------
     flac
-        16 kHz mono 16 bit FLAC.
+        16 kHz mono 16 bit FLAC; None: its sound was not read, so that `content`, `mix` and `clipped` are None too.
     samples
-        Number of its samples; sample 0 is the start of the container, or of the stretch decoded.
+        Number of its samples; sample 0 is the start of the container, or of the stretch decoded. Without sound: as many
+        as the pictures last.
     content
         Hash of its samples: equal for equal audio.
     spool
@@ -69,9 +69,9 @@ class Decoded:
         Share of its samples at or beyond full scale, 0..1.
     """
 
-    flac: bytes
+    flac: bytes | None
     samples: int
-    content: str
+    content: str | None
     spool: IO[bytes]
     frame_bytes: list[int]
     video_s: float | None
@@ -79,13 +79,19 @@ class Decoded:
     skipped_bytes: int = 0
     seen: Any = None
     looked_at: int = 0
-    mix: Way = "mean"
-    clipped: float = 0.0
+    mix: Way | None = "mean"
+    clipped: float | None = 0.0
 
     @property
     def video_frames(self) -> int:
         """How many frames the clip has."""
         return len(self.frame_bytes) + self.looked_at
+
+    def sound(self) -> Samples:
+        """Return its samples, shape (samples,); its sound must have been read."""
+        assert self.flac is not None
+        samples: Samples = soundfile.read(io.BytesIO(self.flac), dtype="int16")[0]
+        return samples
 
     def images(self) -> Generator[bytes]:
         """Yield the JPEG images in order, once; then they are gone."""
@@ -100,9 +106,10 @@ def decode(
     program: str,
     options: MediaOptions,
     video: bool,
-    temporary: Path,
+    temporary: Path | None = None,
     stretch: Stretch = WHOLE,
     look: Look | None = None,
+    sound: bool = True,
 ) -> Decoded | Refusal:
     """Decode a file, or a stretch of it, with one ffmpeg process.
 
@@ -111,42 +118,56 @@ def decode(
     video
         False: audio only; the file may lack pictures.
     temporary
-        Folder for the frames of long clips until they are written to their shard.
+        Folder for the frames of long clips until they are written to their shard; None: the system's.
     stretch
         Part of the file: sample 0 and frame 0 are its start, and the limits of duration apply to it.
     look
         Callback over the frames, which are not stored; it runs before the clip is checked.
+    sound
+        False: pictures alone, of which nothing is trimmed; the file may lack sound.
     """
     # Frames wait here until the whole clip is known to be good; a shard cannot take rows back.
-    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES, dir=str(temporary))  # noqa: SIM115
+    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES, dir=str(temporary) if temporary else None)  # noqa: SIM115
 
     def read(process: FfmpegProcess) -> Decoded:
         frames = _Frames(spool, look)
-        (flac, samples, content), _ = process.read(_encoded, frames.read)
+        (flac, samples, content), _ = process.read(lambda sound: encode_flac(sound.blocks(_BLOCK_SAMPLES)), frames.read)
         mono, video_s = process.sound.mono, frames.count / options.fps if video else None
+        if not sound:
+            return _silent(frames, spool, frames.count / options.fps)
         return Decoded(
             flac, samples, content, spool, frames.lengths, video_s, mono.silent,
             seen=frames.seen, looked_at=frames.looked_at, mix=mono.way, clipped=mono.clipped,
         )  # fmt: skip
 
-    clip = checks.decoded(source, program, options, video, read, stretch, as_jpeg=look is None)
+    clip = checks.decoded(source, program, options, video, read, stretch, as_jpeg=look is None, sound=sound)
     if isinstance(clip, Decoded) and clip.silent:
         clip = Refusal("silent", "all of its samples are the same, or nearly so")
     if isinstance(clip, Refusal):
         spool.close()
         return clip
-    return clip if options.trim_db is None else trimmed(clip, options.trim_db, options)
+    return clip if options.trim_db is None or not sound else trimmed(clip, options.trim_db, options)
+
+
+def _silent(frames: "_Frames", spool: IO[bytes], video_s: float) -> Decoded:
+    """Return a clip whose sound was not read."""
+    samples = round(video_s * SAMPLE_RATE_HZ)
+    return Decoded(
+        None, samples, None, spool, frames.lengths, video_s, silent=False,
+        seen=frames.seen, looked_at=frames.looked_at, mix=None, clipped=None,
+    )  # fmt: skip
 
 
 def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
     """Return a clip without the silence before and after its speech; see `trim.speech_span`."""
-    signal: NDArray[np.int16] = soundfile.read(io.BytesIO(clip.flac), dtype="int16")[0]
+    signal = clip.sound()
     span = speech_span(signal, below_db, options.fps, options.min_duration_s)
     flac, samples, content = encode_flac([signal[span.start : span.stop]])
     skipped, kept = clip.frame_bytes[: span.first], clip.frame_bytes[span.first : span.last]
+    video_s = None if clip.video_s is None else len(kept) / options.fps
     return replace(
-        clip, flac=flac, samples=samples, content=content, frame_bytes=kept, skipped_bytes=sum(skipped)
-    )  # fmt: skip
+        clip, flac=flac, samples=samples, content=content, frame_bytes=kept, skipped_bytes=sum(skipped), video_s=video_s
+    )
 
 
 class _Frames:
@@ -177,10 +198,6 @@ class _Frames:
         for picture in read_pictures(stream):
             self.looked_at += 1
             yield picture
-
-
-def _encoded(sound: Sound) -> tuple[bytes, int, str]:
-    return encode_flac(sound.blocks(_BLOCK_SAMPLES))
 
 
 def encode_flac(blocks: Iterable[Samples]) -> tuple[bytes, int, str]:

@@ -17,7 +17,7 @@ _REPEATABLE = {"fflags": "+bitexact", "flags:v": "+bitexact", "flags:a": "+bitex
 
 def write_mp4(
     path: Path, frames: Iterable[NDArray[np.uint8]], size: tuple[int, int], fps: float,
-    sound: NDArray[np.int16], rate_hz: int, lossless: bool = False,
+    sound: NDArray[np.int16] | None, rate_hz: int, lossless: bool = False,
 ) -> None:  # fmt: skip
     """Write an mp4, whole or not at all; frame k is shown from k / fps on, sample 0 is heard at 0.
 
@@ -28,7 +28,7 @@ def write_mp4(
     size
         Their width and height, even numbers.
     sound
-        Mono, 16 bit.
+        Mono, 16 bit; None: the film is silent.
     rate_hz
         Its samples per second.
     lossless
@@ -40,16 +40,18 @@ def write_mp4(
         ffmpeg ends before the film does.
     """
     with tempfile.NamedTemporaryFile(suffix=".s16") as pcm, atomic_path(path) as temporary:
-        pcm.write(sound.astype("<i2").tobytes())
-        pcm.flush()
+        if sound is not None:
+            pcm.write(sound.astype("<i2").tobytes())
+            pcm.flush()
         width, height = size
         picture = ffmpeg.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=f"{width}x{height}", r=fps)
-        voice = ffmpeg.input(pcm.name, format="s16le", ar=rate_hz, ac=1)
+        voice = [] if sound is None else [ffmpeg.input(pcm.name, format="s16le", ar=rate_hz, ac=1)]
         # one thread each: x264 with several cuts frames into other slices, so other bytes
         options = {"vcodec": "libx264", "preset": "veryfast", "crf": 20, "pix_fmt": "yuv420p"}
         coding = {"acodec": "flac"} if lossless else {"acodec": "aac", "audio_bitrate": "64k"}
+        coding = coding if voice else {}
         command = ffmpeg.output(
-            picture, voice, str(temporary), format="mp4", threads=1, **options, **coding, **_REPEATABLE
+            picture, *voice, str(temporary), format="mp4", threads=1, **options, **coding, **_REPEATABLE
         )
         command = command.overwrite_output().global_args("-loglevel", "error", "-nostdin")
         with command.run_async(cmd=imageio_ffmpeg.get_ffmpeg_exe(), pipe_stdin=True) as process:

@@ -45,6 +45,9 @@ containers are searched by; encoders put one every 10 s or more often."""
 JUMP = "timestamp discontinuity"
 """How ffmpeg begins to tell that it took the clock of an MPEG stream to begin anew."""
 
+END_OF_HEADER = ("Stream mapping:", "Output #0", "Press [q]")
+"""How lines begin with which ffmpeg has finished describing its input."""
+
 VERSION_LIMIT_S = 60.0
 """A program that does not tell its version within this time is none."""
 
@@ -125,6 +128,7 @@ def command(
     frames_pipe: int | None,
     stretch: Stretch = WHOLE,
     as_jpeg: bool = True,
+    sound: bool = True,
 ) -> list[str]:
     """Return the arguments that turn a source into audio on standard output and frames on another pipe.
 
@@ -142,6 +146,8 @@ def command(
         What of the source: its start is time 0 of the output.
     as_jpeg
         How frames are written: to be stored, as JPEG; to be looked at as they come, as PPM, which is RGB with its size.
+    sound
+        False: nothing is written to standard output; the file may lack sound.
     """
     part = part_of(stretch, source, options)
     inputs = ffmpeg.input(
@@ -153,12 +159,13 @@ def command(
         t=(part.start_s + part.length_s - part.seek_s if part else options.max_duration_s) + _EXTRA_S,
         **({"ss": part.seek_s} if part and part.seek_s else {}),
     )
-    outputs = [_audio(inputs, part.seek_s - part.zero_s if part else 0)]
+    outputs = [_audio(inputs, part.seek_s - part.zero_s if part else 0)] if sound else []
     if frames_pipe is not None:
         outputs.append(_frames(inputs, options, frames_pipe, part, as_jpeg))
-    elif is_mpeg_stream(source):
-        # Of these, ffmpeg takes the earliest start among the streams that it reads: pictures count, also unseen.
-        outputs.append(ffmpeg.output(inputs["V:0?"], "-", format="null", vcodec="copy"))
+    if is_mpeg_stream(source):
+        # Of these, ffmpeg takes the earliest start among the streams that it reads: what is not wanted counts too.
+        unread = [*([] if sound else ["a:0?"]), *(["V:0?"] if frames_pipe is None else [])]
+        outputs += [ffmpeg.output(inputs[stream], "-", format="null", codec="copy") for stream in unread]
     arguments = [] if part is None or part.zero_s else ["-copyts", "-start_at_zero"]
     arguments += ["-nostdin", "-hide_banner", "-nostats", "-loglevel", "level+info"]
     arguments += ["-max_error_rate", str(MAX_DECODE_ERRORS), "-filter_threads", "1"]
@@ -234,11 +241,6 @@ def level_and_text(line: str) -> tuple[str, str]:
     """
     match = _LINE.match(line)
     return (match[1], match[2].rstrip()) if match else ("", line.rstrip())
-
-
-def is_end_of_header(text: str) -> bool:
-    """Tell whether ffmpeg has finished describing its input."""
-    return text.startswith(("Stream mapping:", "Output #0", "Press [q]"))
 
 
 def length_declared(duration_s: float | None, start_s: float, container: str) -> float | None:

@@ -3,6 +3,7 @@
 The sums are plain loops of scipy, with the same result on every x86-64 processor.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 
@@ -71,7 +72,7 @@ def resampled(blocks: Iterable[Floats], rate_hz: int) -> Iterator[Floats]:
     around = -(-half // (up * down)) * down  # as many samples before and after a sample count, in whole steps of `down`
     skipped = (around * up + half) // down
     held, taken, given = np.zeros(around), 0, 0
-    for block in _with_end(blocks):
+    for block in itertools.chain(blocks, (None,)):
         taken += 0 if block is None else len(block)
         held = np.concatenate([held, np.zeros(down + around) if block is None else block])
         ready = (len(held) - 2 * around) // down
@@ -81,9 +82,3 @@ def resampled(blocks: Iterable[Floats], rate_hz: int) -> Iterator[Floats]:
             held = held[ready * down :]
             yield found if block is not None else found[: round(taken * up / down) - given]
             given += len(found)
-
-
-def _with_end(blocks: Iterable[Floats]) -> Iterator[Floats | None]:
-    """Yield the blocks, and None after the last."""
-    yield from blocks
-    yield None

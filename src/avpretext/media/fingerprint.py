@@ -31,6 +31,7 @@ LOUD_DB = -30.0
 
 _BLOCK_FRAMES = 2048
 _FLOOR = 1e-3
+_TAPER = np.asarray(np.hanning(WINDOW), dtype=np.float32)
 
 Words = NDArray[np.uint32]
 
@@ -51,14 +52,9 @@ def band_power(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     if len(sound) < WINDOW:
         return np.zeros((0, BITS + 1), np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(sound * np.float32(32768), WINDOW)[::HOP]
-    spectrum = scipy.fft.rfft(windows * _taper(), axis=1)[:, : len(_bands())]
+    spectrum = scipy.fft.rfft(windows * _TAPER, axis=1)[:, : len(_bands())]
     power: NDArray[np.float32] = (np.square(spectrum.real) + np.square(spectrum.imag)) @ _bands()
     return power
-
-
-@cache
-def _taper() -> NDArray[np.float32]:
-    return np.asarray(np.hanning(WINDOW), dtype=np.float32)
 
 
 @cache

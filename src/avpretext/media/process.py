@@ -54,13 +54,14 @@ class FfmpegProcess:
         video: bool,
         stretch: Stretch = WHOLE,
         as_jpeg: bool = True,
+        sound: bool = True,
     ) -> None:
         self.messages: deque[tuple[str, str]] = deque(maxlen=_MESSAGES)
         self.jumps = 0
         self.out_of_time = False
         self.frames: IO[bytes] | None = None
         self._timer: threading.Timer | None = None
-        self._process = self._start(source, program, options, video, stretch, as_jpeg)
+        self._process = self._start(source, program, options, video, stretch, as_jpeg, sound)
         assert self._process.stdout is not None
         self._audio: IO[bytes] = self._process.stdout
         part = ffmpeg.part_of(stretch, str(source), options)
@@ -74,11 +75,18 @@ class FfmpegProcess:
         self._allow(TIME_LIMIT_S + TIME_LIMIT_PER_SECOND * longest_s)
 
     def _start(
-        self, source: Path, program: str, options: MediaOptions, video: bool, stretch: Stretch, as_jpeg: bool
+        self,
+        source: Path,
+        program: str,
+        options: MediaOptions,
+        video: bool,
+        stretch: Stretch,
+        as_jpeg: bool,
+        sound: bool,
     ) -> subprocess.Popen[bytes]:
         """Start ffmpeg; frames come through a pipe of their own, beside the three that every process has."""
         receiving, sending = os.pipe() if video else (None, None)
-        arguments = ffmpeg.command(program, str(source), options, sending, stretch, as_jpeg)
+        arguments = ffmpeg.command(program, str(source), options, sending, stretch, as_jpeg, sound)
         try:
             process = subprocess.Popen(
                 arguments,
@@ -120,9 +128,8 @@ class FfmpegProcess:
         lines = []
         for line in self._process.stderr:
             lines.append(line.decode("utf-8", "replace"))
-            level_and_text = ffmpeg.level_and_text(lines[-1])
-            self.messages.append(level_and_text)
-            if ffmpeg.is_end_of_header(level_and_text[1]):
+            self.messages.append(ffmpeg.level_and_text(lines[-1]))
+            if self.messages[-1][1].startswith(ffmpeg.END_OF_HEADER):
                 break
         return lines
 
@@ -159,7 +166,6 @@ class FfmpegProcess:
             log.result()
 
     def _read_messages(self) -> None:
-        """Read the rest of the log."""
         assert self._process.stderr is not None
         for line in self._process.stderr:
             level, text = ffmpeg.level_and_text(line.decode("utf-8", "replace"))

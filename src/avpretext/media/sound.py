@@ -37,11 +37,6 @@ def listen(source: Path, program: str, options: MediaOptions) -> Generator[Sampl
         if refusal is None:
             yield plain
         return refusal
-    refusal = yield from _decoded(source, program, options)
-    return refusal
-
-
-def _decoded(source: Path, program: str, options: MediaOptions) -> Generator[Samples, None, Refusal | None]:
     with FfmpegProcess(source, program, options, video=False) as process:
         refusal = refuse_by_header(source, process, options, video=False)
         if refusal is None:

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
 from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
+from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import MEDIA, arrow_type
 from avpretext.flow.provenance import provenance
@@ -34,6 +35,9 @@ _AUDIO_BATCH_BYTES = 8 << 20
 
 Frame = tuple[int, float, Picture]
 """Number, time in seconds, and picture."""
+
+Hearing = Literal["read", "ignored"]
+"""What is done with the sound of a corpus."""
 
 
 class Watcher(Protocol):
@@ -55,6 +59,7 @@ def run(
     rejects: Path,
     threads: int = 1,
     watcher: Watcher | None = None,
+    sound: Hearing = "read",
 ) -> None:
     """Split the clips of one shard.
 
@@ -70,7 +75,17 @@ def run(
         `split.frames`, one row per frame; None for a corpus of which only audio is read, and with a watcher.
     watcher
         Gets the frames, which are then not stored.
+    sound
+        `ignored`: of a corpus with `audio: false`, whose files need no sound; a clip is as long as its pictures.
+
+    Raises
+    ------
+    UserError
+        Neither sound nor frames are asked for.
     """
+    video = frames is not None or watcher is not None
+    if sound == "ignored" and not video:
+        raise UserError("split: --sound ignored leaves frames alone to be read: name their shard by --frames")
     program = ffmpeg.program(options.ffmpeg)
     made_by = provenance("split", options.model_dump(), ffmpeg=ffmpeg.version(program))
     clips = shards.read(index).sort("clip_id").to_dicts()
@@ -81,8 +96,7 @@ def run(
         source = Path(folder) / clip["path"]
         stretch = Stretch(clip["start_s"] or 0.0, clip["end_s"])
         look = partial(_watched, watcher, clip["clip_id"], options.fps) if watcher else None
-        video = frames is not None or watcher is not None
-        return decode(source, program, options, video, Path(audio).parent, stretch, look)
+        return decode(source, program, options, video, Path(audio).parent, stretch, look, sound == "read")
 
     label = label_of("watch" if watcher else "split", index)
     with ExitStack() as stack:
@@ -102,7 +116,7 @@ def run(
                 refused.write([reject_row(clip["clip_id"], clip["path"], "split", result)])
                 continue
             waiting.append(_audio_row(clip, result, options.fps))
-            if sum(len(row["audio"]["bytes"]) for row in waiting) > _AUDIO_BATCH_BYTES:
+            if sum(len(row["audio"]["bytes"]) for row in waiting if row["audio"]) > _AUDIO_BATCH_BYTES:
                 written.write(waiting)
                 waiting = []
             for batch in frame_batches(clip["clip_id"], result, options.fps):
@@ -118,7 +132,6 @@ def _watched(watcher: Watcher, clip_id: str, fps: float, pictures: Iterator[Pict
 
 
 def _audio_row(clip: dict[str, Any], decoded: Decoded, fps: float) -> dict[str, Any]:
-    """Return the row of a clip in `split.audio`."""
     return {
         "clip_id": clip["clip_id"],
         "speaker": clip["speaker"],
@@ -126,12 +139,12 @@ def _audio_row(clip: dict[str, Any], decoded: Decoded, fps: float) -> dict[str, 
         "duration_s": decoded.samples / SAMPLE_RATE_HZ,
         "samples": decoded.samples,
         "content": decoded.content,
-        "audio": {"bytes": decoded.flac, "path": f"{clip['clip_id']}.flac"},
+        "audio": None if decoded.flac is None else {"bytes": decoded.flac, "path": f"{clip['clip_id']}.flac"},
         "video_frames": decoded.video_frames,
         "fps": fps,
         "mix": decoded.mix,
         "clipped": decoded.clipped,
-        "fingerprint": fingerprint_of(decoded.flac),
+        "fingerprint": None if decoded.flac is None else fingerprint_of(decoded.flac),
     }
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from avpretext.models.biases import Normalised
-from avpretext.models.heads import TOP_DEVIATION, draw_afresh
+from avpretext.models.network import TOP_DEVIATION, draw_afresh
 
 CONVOLUTIONS = ((1, 1), (1, 1), (2, 2), (2, 2), (4, 2), (4, 2), (4, 2))
 """Channels, as multiples of `width`, and stride of each 3x3 convolution."""

@@ -135,19 +135,10 @@ class BlstmEncoder(nn.Module):
 
 
 def sinusoids(steps: int, width: int, device: torch.device | None = None) -> Tensor:
-    """Return what tells the steps of a chunk apart, (steps, width): sines, then cosines, from fast to slow.
+    """Return what tells the steps of a chunk apart, (steps, width), width even: sines, then cosines, fast to slow.
 
     angle[j, i] = j / 10000^(2 i / width) for i < width / 2, as Vaswani et al., "Attention is all you need" (NeurIPS
     2017), section 3.5; sines and cosines stand side by side there, which is the same up to the order of the columns.
-
-    Parameters
-    ----------
-    steps
-        Number of steps.
-    width
-        Even.
-    device
-        Where to; None: the CPU.
     """
     rate = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(10_000.0) / width))
     angle = torch.arange(steps, device=device)[:, None] * rate

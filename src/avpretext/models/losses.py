@@ -19,10 +19,7 @@ EPSILON = 1e-8
 def masked_binary_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     """Return the weighted mean binary cross-entropy over what is labelled; 0 where nothing is.
 
-    Parameters
-    ----------
-    logits, labels, weights
-        Of one shape; labels are 1, 0 or `NO_LABEL`, weights are confidences from 0 up.
+    All three have one shape; labels are 1, 0 or `NO_LABEL`, weights are confidences from 0 up.
     """
     losses = functional.binary_cross_entropy_with_logits(logits, labels.clamp(min=0).to(logits.dtype), reduction="none")
     return _weighted_mean(losses, weights * (labels != NO_LABEL))
@@ -33,16 +30,9 @@ def masked_class_loss(
 ) -> Tensor:
     """Return the weighted mean cross-entropy over the clips that are labelled; 0 where none is.
 
-    Parameters
-    ----------
-    logits
-        (B, classes).
-    labels, weights
-        (B,) class numbers or `NO_LABEL`, and confidences from 0 up.
-    class_weights
-        (classes,); multiplies the weight of each clip by that of its class.
-    smoothing
-        Share of the target spread evenly over all classes, 0..1.
+    Logits are (B, classes), labels (B,) class numbers or `NO_LABEL`, weights (B,) confidences from 0 up.
+    `class_weights` (classes,) multiply the weight of each clip by that of its class; `smoothing` is the share of the
+    target spread evenly over all classes, 0..1.
     """
     labelled = labels != NO_LABEL
     target = labels.clamp(min=0)
@@ -54,18 +44,9 @@ def masked_class_loss(
 def balanced_class_weights(labels: Tensor, classes: int, weights: Tensor | None = None) -> Tensor:
     """Return (classes,) factors by which every class that occurs counts the same, with mean 1 over what is labelled.
 
-    Parameters
-    ----------
-    labels
-        (N,) class numbers or `NO_LABEL`.
-    classes
-        Number of classes.
-    weights
-        (N,) what each label counts already, such as its confidence: a class whose confidences are low needs a larger
-        factor to count the same. None: all count 1.
+    Labels are (N,) class numbers or `NO_LABEL`. `weights` (N,) are what each counts already, such as its confidence: a
+    class whose confidences are low needs a larger factor to count the same. None: all count 1.
 
-    Examples
-    --------
     >>> balanced_class_weights(torch.tensor([0, 0, 0, 1, -1]), 2)
     tensor([0.6667, 2.0000])
     >>> balanced_class_weights(torch.tensor([0, 1]), 2, torch.tensor([0.8, 0.2]))
@@ -80,10 +61,7 @@ def balanced_class_weights(labels: Tensor, classes: int, weights: Tensor | None 
 def balanced_weights(mass: Tensor) -> Tensor:
     """Return (K,) factors by which every class that occurs counts the same: w[c] = sum(mass) / (present * mass[c]).
 
-    Parameters
-    ----------
-    mass
-        (K,) what the clips of each class count together; a class of mass 0 is not present and gets factor 0.
+    `mass` (K,) is what the clips of each class count together; a class of mass 0 is not present and gets factor 0.
     """
     present = (mass > 0).sum().clamp(min=1)
     return torch.where(mass > 0, mass.sum() / (present * mass.clamp(min=1e-8)), torch.zeros(len(mass)))
@@ -94,15 +72,8 @@ def shares_loss(logits: Tensor, shares: Tensor, class_weights: Tensor | None = N
 
     loss = sum_i v[i] * (-sum_c t[i,c] log p[i,c]) / sum_i v[i], with v[i] = sum_c t[i,c] w[c]: weights belong to clips,
     not to the terms of a clip, so that the best prediction of every clip stays its own shares, whatever the weights.
-
-    Parameters
-    ----------
-    logits, shares
-        (N, K); shares add up to 1.
-    class_weights
-        (K,), w; None: all 1.
-    smoothing
-        Share of the target spread evenly over all classes, 0..1.
+    Logits and shares are (N, K), shares add up to 1; `class_weights` (K,) are w, None: all 1; `smoothing` is the share
+    of the target spread evenly over all classes, 0..1.
     """
     losses = functional.cross_entropy(logits, shares, reduction="none", label_smoothing=smoothing)
     return _weighted_mean(losses, torch.ones_like(losses) if class_weights is None else shares @ class_weights)
@@ -111,18 +82,10 @@ def shares_loss(logits: Tensor, shares: Tensor, class_weights: Tensor | None = N
 def multi_label_loss(
     logits: Tensor, labels: Tensor, positive_weights: Tensor | None = None, smoothing: float = 0.0
 ) -> Tensor:
-    """Return the mean binary cross-entropy over clips and classes.
+    """Return the mean binary cross-entropy over clips and classes, logits and labels (0 or 1) being (N, K).
 
-    loss = mean_ic (-w[c] t[i,c] log s[i,c] - (1 - t[i,c]) log(1 - s[i,c])), s = sigmoid(y).
-
-    Parameters
-    ----------
-    logits, labels
-        (N, K); labels are 0 or 1.
-    positive_weights
-        (K,), w, see `positive_weights`; None: all 1.
-    smoothing
-        Share of each target spread evenly over yes and no, 0..1.
+    loss = mean_ic (-w[c] t[i,c] log s[i,c] - (1 - t[i,c]) log(1 - s[i,c])), s = sigmoid(y), with w the
+    `positive_weights` (K,), None: all 1. `smoothing` is the share of each target spread evenly over yes and no, 0..1.
     """
     smooth = labels * (1 - smoothing) + smoothing / 2
     return functional.binary_cross_entropy_with_logits(logits, smooth, pos_weight=positive_weights)
@@ -140,21 +103,21 @@ def positive_weights(labels: Tensor) -> Tensor:
 
 
 def concordance(predicted: Tensor, actual: Tensor) -> Tensor:
-    """Return the concordance correlation coefficient (CCC) of two sets of N values, -1..1.
+    """Return the concordance correlation coefficient (CCC) of two sets of N values, -1..1; of each column of (N, K).
 
     CCC = 2 cov / (var_p + var_a + (mean_p - mean_a)^2 + EPSILON), with population moments (1/N) throughout, so that
     equal values have CCC 1 for any N (Lin, "A concordance correlation coefficient", Biometrics 1989). Where one of the
     two is constant, as in a batch of one clip, the covariance is 0, and so are CCC and its gradient.
     """
-    predicted_mean, actual_mean = predicted.mean(), actual.mean()
-    covariance = ((predicted - predicted_mean) * (actual - actual_mean)).mean()
-    variances = (predicted - predicted_mean).square().mean() + (actual - actual_mean).square().mean()
+    predicted_mean, actual_mean = predicted.mean(0), actual.mean(0)
+    covariance = ((predicted - predicted_mean) * (actual - actual_mean)).mean(0)
+    variances = (predicted - predicted_mean).square().mean(0) + (actual - actual_mean).square().mean(0)
     return 2 * covariance / (variances + (predicted_mean - actual_mean).square() + EPSILON)
 
 
 def concordance_loss(predicted: Tensor, actual: Tensor) -> Tensor:
     """Return 1 - CCC over a batch: 0 for equal values, 1 without agreement, 2 at worst."""
-    return 1 - concordance(predicted, actual)
+    return (1 - concordance(predicted, actual)).mean()
 
 
 def total_loss(losses: Mapping[str, Tensor], task_weights: Mapping[str, float]) -> Tensor:

@@ -10,13 +10,81 @@ from avpretext.errors import UserError
 from avpretext.flow.tasks import CHUNK_TASKS, CLUSTERS
 from avpretext.models.aggregators import AGGREGATORS
 from avpretext.models.encoders import ENCODERS
-from avpretext.models.heads import ChunkHead, ClipHead, ClusterHead
 from avpretext.own_code import resolve
 
+TOP_DEVIATION = 0.01
+"""Deviation of the weights of a fresh top layer (DeepEmoCluster, published code)."""
 
-def module_of(
-    name: str, known: Mapping[str, type[nn.Module]], option: str, current_folder: bool = True
-) -> type[nn.Module]:
+
+SHARPNESS = 3.0
+"""How sure `set_to_nearest` is of a vector that is at its centre; with 10 the demo corpus was learnt no better."""
+
+
+class ChunkHead(nn.Module):
+    """One logit per chunk: is the measured value high?"""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(width, 1)
+
+    def forward(self, chunks: Tensor) -> Tensor:
+        """Map (B, K, D) to logits (B, K)."""
+        logits: Tensor = self.fc(chunks).squeeze(-1)
+        return logits
+
+
+class ClusterHead(nn.Module):
+    """Logits of the clusters of a chunk: one layer, a fresh one whenever the clusters are made anew."""
+
+    def __init__(self, width: int, clusters: int) -> None:
+        super().__init__()
+        self.top = nn.Linear(width, clusters)
+
+    def forward(self, chunks: Tensor) -> Tensor:
+        """Map (B, K, D) to logits (B, K, clusters)."""
+        logits: Tensor = self.top(chunks)
+        return logits
+
+
+@torch.no_grad()
+def set_to_nearest(top: nn.Linear, centres: Tensor) -> None:
+    """Let a top layer name the nearest of the centres (k, D): logit_c = -s |v - c|^2 / 2 d^2, up to what all c share.
+
+    d^2 is the mean square distance of the centres from their mean, s is `SHARPNESS`.
+    """
+    mean = centres.mean(0)
+    apart = centres - mean
+    squares = apart.square().sum(1)
+    scale = SHARPNESS / squares.mean().clamp(min=1e-12)
+    top.weight.copy_(scale * apart)
+    top.bias.copy_(-scale * (apart @ mean + squares / 2))
+
+
+@torch.no_grad()
+def draw_afresh(top: nn.Linear, generator: torch.Generator) -> None:
+    """Give a top layer new weights, N(0, `TOP_DEVIATION`), and biases of 0: clusters keep no number from before."""
+    drawn = torch.empty(top.weight.shape).normal_(0.0, TOP_DEVIATION, generator=generator)
+    top.weight.copy_(drawn)
+    nn.init.zeros_(top.bias)
+
+
+class ClipHead(nn.Module):
+    """Logits of a clip's classes: a hidden layer with ReLU, then the output (`fc1`, `fc2` of the published code)."""
+
+    def __init__(self, width: int, classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, width)
+        self.relu = nn.ReLU()
+        self.dropout = nn.Dropout(dropout)
+        self.fc2 = nn.Linear(width, classes)
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Map (B, D) to logits (B, classes)."""
+        logits: Tensor = self.fc2(self.dropout(self.relu(self.fc1(clip))))
+        return logits
+
+
+def module_of(name: str, known: Mapping[str, type[nn.Module]], option: str, current_folder: bool) -> type[nn.Module]:
     """Return the class of this name: one of those known, or the user's own, `my_package.module:NAME`.
 
     Raises
@@ -44,12 +112,18 @@ class SpeechNetwork(nn.Module):
     tasks
         Name of each task and its number of classes. `energy` and `activation` are asked of every chunk (one logit,
         their number is not read), and so is `clusters`; every other task is asked of the clip.
+    origin
+        Where the options are from, if from elsewhere: then the user's own encoder or aggregator is taken from installed
+        packages alone, not from the current folder.
     """
 
-    def __init__(self, features: int, options: ModelOptions, tasks: Mapping[str, int]) -> None:
+    def __init__(
+        self, features: int, options: ModelOptions, tasks: Mapping[str, int], origin: str | None = None
+    ) -> None:
         super().__init__()
-        self.encoder = module_of(options.encoder, ENCODERS, "model.encoder")(features, options)
-        self.aggregator = module_of(options.aggregator, AGGREGATORS, "model.aggregator")(options.width)
+        section, here = f"{origin}: model" if origin else "model", origin is None
+        self.encoder = module_of(options.encoder, ENCODERS, f"{section}.encoder", here)(features, options)
+        self.aggregator = module_of(options.aggregator, AGGREGATORS, f"{section}.aggregator", here)(options.width)
         self.heads = nn.ModuleDict({name: _head(name, classes, options) for name, classes in tasks.items()})
 
     def forward(self, steps: Tensor, mask: Tensor) -> dict[str, Tensor]:
@@ -72,10 +146,6 @@ class SpeechNetwork(nn.Module):
         """Return the vectors of the chunks, (B, K, D), for steps (B, K, m, F) and mask (B, K, m)."""
         vectors: Tensor = self.encoder(steps.flatten(0, 1), mask.flatten(0, 1)).unflatten(0, steps.shape[:2])
         return vectors
-
-    def body(self) -> dict[str, Tensor]:
-        """Return the weights of encoder and aggregator, all that a new task can start from."""
-        return {name: value for name, value in self.state_dict().items() if not name.startswith("heads.")}
 
 
 def make_network(features: int, options: ModelOptions, tasks: Mapping[str, int], seed: int) -> SpeechNetwork:

@@ -73,10 +73,7 @@ class Terms(NamedTuple):
 def co_occurrences(votes: Tensor) -> Tensor:
     """Return in how many clips two classes were both named, (K, K); the diagonal: in how many each one was.
 
-    Parameters
-    ----------
-    votes
-        (N, K): how many raters chose each class; one is enough.
+    `votes` (N, K) are how many raters chose each class; one is enough.
 
     >>> co_occurrences(torch.tensor([[9, 0, 0], [1, 4, 0], [0, 2, 2]]))
     tensor([[2., 1., 0.],
@@ -109,14 +106,8 @@ def penalties(counts: Tensor) -> Tensor:
 def class_terms(logits: Tensor, shares: Tensor, clip_weights: Tensor, smoothing: float = 0.0) -> Terms:
     """Return the terms of the cross-entropy with a share of each class, as of `losses.shares_loss`.
 
-    Parameters
-    ----------
-    logits, shares
-        (N, K); shares add up to 1: one-hot for a single class.
-    clip_weights
-        (N,): what each clip counts.
-    smoothing
-        Share of the target spread evenly over all classes, 0..1.
+    Logits and shares are (N, K), shares add up to 1: one-hot for a single class. `clip_weights` (N,) are what each clip
+    counts; `smoothing` is the share of the target spread evenly over all classes, 0..1.
     """
     asked = shares * (1 - smoothing) + smoothing / shares.shape[1]
     log_yes = logits.log_softmax(1)
@@ -125,17 +116,7 @@ def class_terms(logits: Tensor, shares: Tensor, clip_weights: Tensor, smoothing:
 
 
 def label_terms(logits: Tensor, labels: Tensor, positive_weights: Tensor, smoothing: float = 0.0) -> Terms:
-    """Return the terms of the binary cross-entropies, as of `losses.multi_label_loss`.
-
-    Parameters
-    ----------
-    logits, labels
-        (N, K); labels are 0 or 1.
-    positive_weights
-        (K,): what a yes counts.
-    smoothing
-        Share of each target spread evenly over yes and no, 0..1.
-    """
+    """Return the terms of the binary cross-entropies, as of `losses.multi_label_loss`, whose arguments it takes."""
     asked = labels * (1 - smoothing) + smoothing / 2
     log_yes, log_no = functional.logsigmoid(logits), functional.logsigmoid(-logits)
     losses = -positive_weights * asked * log_yes - (1 - asked) * log_no
@@ -151,28 +132,12 @@ def _log_of_others(logits: Tensor) -> Tensor:
 
 
 def class_penalty(terms: Terms, penalty: Tensor) -> Tensor:
-    """Return the penalty as printed: sum_ijz P[j,z] L[i,j], a weight for each class.
-
-    Parameters
-    ----------
-    terms
-        Of a batch.
-    penalty
-        (K, K), P.
-    """
+    """Return the penalty of a batch as printed, with P (K, K): sum_ijz P[j,z] L[i,j], a weight for each class."""
     return terms.weights @ (terms.losses @ penalty.sum(1))
 
 
 def pair_penalty(terms: Terms, penalty: Tensor) -> Tensor:
-    """Return the penalty between target and prediction: sum_ijz P[j,z] tau[i,j] D(t[i,z], p[i,z]).
-
-    Parameters
-    ----------
-    terms
-        Of a batch.
-    penalty
-        (K, K), P.
-    """
+    """Return the penalty between target and prediction, with P (K, K): sum_ijz P[j,z] tau[i,j] D(t[i,z], p[i,z])."""
     costs = terms.shares @ penalty  # (N, K): what a too high probability of z costs
     return terms.weights @ (costs * excess(terms.asked, terms.log_yes, terms.log_no)).sum(1)
 
@@ -180,12 +145,7 @@ def pair_penalty(terms: Terms, penalty: Tensor) -> Tensor:
 def excess(asked: Tensor, log_yes: Tensor, log_no: Tensor) -> Tensor:
     """Return D(t, p) = t log(t / p) + (1 - t) log((1 - t) / (1 - p)) where p > t, else 0; in nats.
 
-    Parameters
-    ----------
-    asked
-        t, 0..1.
-    log_yes, log_no
-        log p and log(1 - p), of the same shape.
+    `asked` is t, 0..1; `log_yes` and `log_no` are log p and log(1 - p), of the same shape.
     """
     certain = torch.xlogy(asked, asked) + torch.xlogy(1 - asked, 1 - asked)
     divergence = certain - asked * log_yes - (1 - asked) * log_no

@@ -89,19 +89,11 @@ def published_names(network: SpeechNetwork, task: str) -> dict[str, str]:
 
 
 def load_published(network: SpeechNetwork, weights: Mapping[str, Tensor], task: str) -> None:
-    """Load published weights into a network, all of them and nothing else.
+    """Load published weights into a network of `published_options` with one head, all of them and nothing else.
 
     Those without effect are checked and left out: the bias of self-attention's keys, and in the published
-    self-attention all of queries and keys; see :mod:`avpretext.models.biases`.
-
-    Parameters
-    ----------
-    network
-        Of `published_options`, with one head.
-    weights
-        The state dict of one of the published classes.
-    task
-        Name of the head: one output for an attribute, one for each class else.
+    self-attention all of queries and keys; see :mod:`avpretext.models.biases`. The head named `task` has one output for
+    an attribute, one for each class else.
 
     Raises
     ------

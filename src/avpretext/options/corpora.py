@@ -1,8 +1,8 @@
 """Options of a corpus: where it lies, how it is read, which of its labels are learnt, on which folds."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from avpretext.names import nfc
 from avpretext.options.base import Count, Location, Options
@@ -62,6 +62,11 @@ class CorpusOptions(Options):
     )
     outside: bool = Field(False, description="true: paths in `table` may lead out of `path`, to any file")
     video: bool = Field(True, description="false: audio only, no landmarks and no stage that needs them")
+    audio: bool = Field(
+        True,
+        description="false: video only, its sound is not read: labels of faces, but none of energy, no speech features"
+        " and no training on it",
+    )
     segment: bool = Field(False, description="true: the files are long recordings, to be cut into clips; see `segment`")
     shards: Count = Field(1, le=10_000, description="number of parallel pieces; about one for 200 clips")
     targets: list[Name] = Field(
@@ -92,6 +97,17 @@ class CorpusOptions(Options):
         None, description="folder of the truth that the stages are scored against; demo only"
     )
     synthetic: bool = Field(False, description="true: the first line of the report marks the corpus as synthetic")
+
+    @model_validator(mode="after")
+    def _silent_faces_are_labelled_alone(self) -> Self:
+        if not self.audio and not self.video:
+            raise ValueError("audio: false and video: false leave nothing to read: set one of them to true")
+        if not self.audio and "finetune" in self.use:
+            raise ValueError(
+                "audio: false: fine-tuning learns from speech: set use: [pretrain] for labels of faces alone, or"
+                " audio: true if the files have sound"
+            )
+        return self
 
     def ablated(self, targets: list[str]) -> "CorpusOptions":
         """Return these options with other targets; with none, as they are."""

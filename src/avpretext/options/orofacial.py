@@ -40,10 +40,7 @@ class OrofacialOptions(LoopOptions):
     features: list[str] = Field(["speech"], description="per-frame input features", min_length=1)
     channels: list[str] = Field(["*"], description="input columns; * matches anything")
     context: int = Field(
-        0,
-        ge=0,
-        le=50,
-        description="10 ms input frames on each side of a video frame; 0: the mean over the video frame",
+        0, ge=0, le=50, description="10 ms input frames on each side of a video frame; 0: the mean over the video frame"
     )
     components: int = Field(
         8, ge=0, le=122, description="principal components of the movement to learn; 0: all coordinates"

@@ -60,10 +60,7 @@ class LoopOptions(Options):
     learning_rate: Positive = Field(0.003, description="AdamW's highest learning rate; cosine decay over the epochs")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
     averaging: float = Field(
-        0.98,
-        ge=0,
-        lt=1,
-        description="decay of the running mean of weights that is kept; 0: the last weights are kept",
+        0.98, ge=0, lt=1, description="decay of the running mean of weights that is kept; 0: the last weights are kept"
     )
     mixup: float = Field(0.4, ge=0, description="augmentation: clips are mixed in pairs, by Beta(mixup, mixup); 0: off")
     time_mask: float = Field(0.4, ge=0, lt=1, description="augmentation: longest stretch of a chunk silenced, 0..1")
@@ -117,8 +114,7 @@ class PretrainOptions(LoopOptions):
         description="columns of `speech` set to zero in the input, because they give away the energy of task 1",
     )
     hidden_from: list[str] = Field(
-        ["energy"],
-        description="tasks without the hidden columns; in a set with other tasks each clip comes twice",
+        ["energy"], description="tasks without the hidden columns; in a set with other tasks each clip comes twice"
     )
     keep: Literal["last", "best"] = Field(
         "last",

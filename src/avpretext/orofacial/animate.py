@@ -1,11 +1,8 @@
 """A mouth from any speech: a film of it, and blendshapes for an animator's rig."""
 
-import io
-import tempfile
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
@@ -75,12 +72,10 @@ def listen(source: Path, model: OrofacialModel) -> Samples:
     options = model.config.split.model_copy(
         update={"trim_db": None, "min_duration_s": 0.0, "max_duration_s": _LONGEST_S}
     )
-    with tempfile.TemporaryDirectory(prefix="avpretext-") as folder:
-        decoded = decode(source, ffmpeg.program(options.ffmpeg), options, False, Path(folder))
-        if not isinstance(decoded, Decoded):
-            raise UserError(f"{source}: {REASONS[decoded.reason]} ({decoded.detail}); expected a file with speech")
-        sound: Samples = soundfile.read(io.BytesIO(decoded.flac), dtype="int16")[0]
-    return sound
+    decoded = decode(source, ffmpeg.program(options.ffmpeg), options, False)
+    if not isinstance(decoded, Decoded):
+        raise UserError(f"{source}: {REASONS[decoded.reason]} ({decoded.detail}); expected a file with speech")
+    return decoded.sound()
 
 
 def animated(model: OrofacialModel, sound: Samples, where: str) -> Said:

@@ -1,7 +1,5 @@
 """Test clips on film: the video, the true lower face and the one that a model predicts from the speech, with sound."""
 
-import io
-import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -10,7 +8,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import polars as pl
-import soundfile
 from numpy.typing import NDArray
 
 from avpretext import shards
@@ -119,15 +116,11 @@ def film(clip: Predicted, config: Config, path: Path) -> None:
     rows = shards.read(listed, ["clip_id", "path", "start_s", "end_s"]).filter(pl.col("clip_id") == clip.clip_id)
     _, file, start_s, end_s = rows.row(0)
     source, stretch = Path(corpus.path) / file, Stretch(start_s or 0.0, end_s)
-    with tempfile.TemporaryDirectory(prefix="avpretext-") as folder:
-        decoded = decode(source, ffmpeg.program(split.ffmpeg), split, True, Path(folder), stretch)
-        if not isinstance(decoded, Decoded):
-            raise UserError(
-                f"{source}: cannot be decoded any more ({decoded.reason}); it was when landmarks were found"
-            )
-        sound, _ = soundfile.read(io.BytesIO(decoded.flac), dtype="int16")
-        pictures = _pictures(decoded, clip, f"{config.orofacial.film_system}, r {clip.aperture_r:.2f}")
-        write_mp4(path, pictures, (3 * SIZE, SIZE), split.fps, sound, SAMPLE_RATE_HZ)
+    decoded = decode(source, ffmpeg.program(split.ffmpeg), split, True, stretch=stretch)
+    if not isinstance(decoded, Decoded):
+        raise UserError(f"{source}: cannot be decoded any more ({decoded.reason}); it was when landmarks were found")
+    pictures = _pictures(decoded, clip, f"{config.orofacial.film_system}, r {clip.aperture_r:.2f}")
+    write_mp4(path, pictures, (3 * SIZE, SIZE), split.fps, decoded.sound(), SAMPLE_RATE_HZ)
 
 
 def _pictures(decoded: Decoded, clip: Predicted, title: str) -> Iterator[NDArray[np.uint8]]:

@@ -19,8 +19,7 @@ from avpretext.face.points import INNER_LIPS, OROFACIAL_POINTS
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.orofacial.resting_shape import RestingShape, aligned, mouth_blendshapes, read_shapes
-from avpretext.progress import progress
-from avpretext.writing import label_of
+from avpretext.writing import label_of, write_shard
 
 _UPPER, _LOWER = (int(np.flatnonzero(point == OROFACIAL_POINTS)[0]) for point in INNER_LIPS)
 
@@ -41,11 +40,12 @@ def run(landmarks: Path, index: Path, shape: Path, output: Path) -> None:
     names = {"points": OROFACIAL_POINTS.tolist(), "blendshapes": list(MOUTH_BLENDSHAPES)}
     total = len(shards.rows_per_clip(landmarks))
     label = label_of("lower_face", output)
-    with shards.ShardWriter(output, schema_of("lower_face"), provenance("lower_face", **names)) as writer:
-        for clip in progress(read_clips(landmarks, OROFACIAL_POINTS), total=total, unit="clips", label=label):
-            group = speakers.get(clip.clip_id) or clip.clip_id
-            if group in shapes:  # else no frame of the clip shows a face
-                writer.write(_rows(clip, shapes[group]))
+    # Of a group without a shape, no frame shows a face.
+    rows = (
+        _rows(clip, shapes[group]) if (group := speakers.get(clip.clip_id) or clip.clip_id) in shapes else None
+        for clip in read_clips(landmarks, OROFACIAL_POINTS)
+    )
+    write_shard(label, output, schema_of("lower_face"), provenance("lower_face", **names), rows, total)
 
 
 def aperture(moved: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -60,7 +60,7 @@ def _rows(clip: ClipLandmarks, rest: RestingShape) -> pa.Table:
     """Return the rows of a clip; what is not seen is null."""
     moved, shown = aligned(clip) - rest.points, mouth_blendshapes(clip.blendshapes) - rest.blendshapes
     columns = {
-        "clip_id": [clip.clip_id] * len(clip.frame), "frame": clip.frame, "time_s": clip.time_s,
+        **clip.keys,
         "movement": lists(moved.reshape(len(moved), -1).astype(np.float32)),
         "blendshapes": lists(shown.astype(np.float32)),
     }  # fmt: skip

@@ -176,11 +176,14 @@ def _read(
     if not clip_ids:
         raise UserError(f"{corpus}: all {len(heard)} clips are silent: there is no speech to learn from")
     speakers, groups, shapes = named_speakers(files.index), speaker_of_each(files.index), read_shapes(files.shape)
-    phones, emotions = _phones(files.phones), _emotions(files.emotions)
+    rows = shards.read(list(files.phones), ["clip_id", *_NO_PHONES.columns]) if files.phones else pl.DataFrame()
+    phones = rows.partition_by("clip_id", as_dict=True) if files.phones else {}
+    emotions = shards.read(files.emotions, ["clip_id", "label"]).drop_nulls() if files.emotions else pl.DataFrame()
+    emotion_of = dict(emotions.iter_rows())
     found = []
     for clip_id in clip_ids:
         movement, blendshapes = moved[clip_id]
-        seen = visemes.phones_on_grid(phones.get(clip_id, _NO_PHONES), len(movement), fps, names)
+        seen = visemes.phones_on_grid(phones.get((clip_id,), _NO_PHONES), len(movement), fps, names)
         found.append(
             MovedClip(
                 name=f"{corpus}/{clip_id}",
@@ -190,7 +193,7 @@ def _read(
                 blendshapes=blendshapes,
                 rest=shapes[speakers.get(clip_id) or clip_id].points.astype(np.float32),
                 visemes=seen,
-                emotion=emotions.get(clip_id),
+                emotion=emotion_of.get(clip_id),
             )
         )
     return found, stacked_names(store.channels, options.context)
@@ -208,20 +211,6 @@ def _movement(paths: Sequence[Path]) -> dict[str, tuple[Floats, Floats]]:
 
 
 _NO_PHONES = pl.DataFrame(schema={"start_s": pl.Float64, "end_s": pl.Float64, "viseme": pl.String})
-
-
-def _phones(paths: Sequence[Path]) -> dict[str, pl.DataFrame]:
-    """Return the phone intervals of each clip."""
-    if not paths:
-        return {}
-    rows = shards.read(list(paths), ["clip_id", *_NO_PHONES.columns])
-    return {str(clip_id): part for (clip_id,), part in rows.partition_by("clip_id", as_dict=True).items()}
-
-
-def _emotions(table: Path | None) -> dict[str, str]:
-    """Return the emotion of each clip that has one."""
-    rows = shards.read(table, ["clip_id", "label"]).drop_nulls() if table else pl.DataFrame()
-    return dict(rows.iter_rows())
 
 
 def on_video_grid(frames: Floats, count: int, fps: float, context: int) -> Floats:
@@ -311,7 +300,11 @@ def divide(speaker_of: Mapping[str, str], options: OrofacialOptions, seed: int) 
     if options.protocol == "leave_one_speaker_out":
         folds = leave_one_speaker_out(speakers, options.dev_speakers, seed)
     else:
-        _check(len(set(speakers)), options)
+        if (number := len(set(speakers))) < max(3, options.folds):
+            fix = f"folds to {number}" if number >= 3 else "protocol to leave_one_clip_out"
+            raise UserError(
+                f"orofacial: {number} speakers have clips; {options.folds} folds need as many: set orofacial.{fix}"
+            )
         dealt = [fold.test for fold in speaker_kfold(speakers, options.folds, seed)]
         folds = folds_by_test_speakers(speakers, dealt, options.dev_speakers, seed)
     return [_of_clips(fold, speaker_of) for fold in folds]
@@ -331,14 +324,7 @@ def speaker_leaks(folds: Sequence[Fold], speaker_of: Mapping[str, str]) -> bool:
     return any({speaker_of[name] for name in fold.train} & {speaker_of[name] for name in fold.test} for fold in folds)
 
 
-def _check(speakers: int, options: OrofacialOptions) -> None:
-    if speakers < max(3, options.folds):
-        fix = f"set orofacial.folds to {speakers}" if speakers >= 3 else "set orofacial.protocol to leave_one_clip_out"
-        raise UserError(f"orofacial: {speakers} speakers have clips; {options.folds} folds need as many: {fix}")
-
-
 def _of_clips(fold: Fold, speaker_of: Mapping[str, str]) -> Fold:
-    """Return a fold of speakers as one of clips."""
     train, dev, test = (
         tuple(sorted(name for name, speaker in speaker_of.items() if speaker in part))
         for part in map(set, (fold.train, fold.dev, fold.test))

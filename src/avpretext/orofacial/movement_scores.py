@@ -4,6 +4,7 @@ Sums of frames and clips are kept per speaker and seed, so that intervals and te
 `evaluation.intervals`). Movement is in inter-ocular distances from the person's rest, x and y of each point.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -94,26 +95,18 @@ class ClipSums:
 
     def _part(self, sums: Floats, name: str) -> Floats:
         """Return one of the parts above out of sums (..., S), in its own shape (..., *shape)."""
-        points, regions, visemes, emotions = (
-            len(OROFACIAL_POINTS),
-            len(OROFACIAL),
-            len(self.visemes),
-            len(self.emotions),
-        )
-        first = 0
-        for part, shape in {
+        points, visemes, emotions = len(OROFACIAL_POINTS), len(self.visemes), len(self.emotions)
+        shapes = {
             "moments": (points, 2, _MOMENTS),
-            "distances": (regions + 1, 2),
+            "distances": (len(REGIONS), 2),
             "aperture": (_MOMENTS,),
             "within": (2,),
             "viseme": (visemes, visemes),
             "emotion": (emotions, emotions),
-        }.items():
-            size = int(np.prod(shape))
-            if part == name:
-                return sums[..., first : first + size].reshape(*sums.shape[:-1], *shape)
-            first += size
-        raise ValueError(name)
+        }
+        ends = np.cumsum([0, *map(math.prod, shapes.values())])
+        place = list(shapes).index(name)
+        return sums[..., ends[place] : ends[place + 1]].reshape(*sums.shape[:-1], *shapes[name])
 
     def measures(self) -> dict[str, Statistic]:
         """Return every measure: from sums (..., S) to scores (...)."""
@@ -183,12 +176,8 @@ def _pearson(one: Floats, other: Floats) -> Floats:
 
 def _confusion(truth: Sequence[str | None], said: Sequence[str | None], classes: Sequence[str]) -> Floats:
     """Count true and predicted classes, (classes, classes), where both are known."""
-    place = {name: number for number, name in enumerate(classes)}
-    counts = np.zeros((len(classes), len(classes)))
-    for true, predicted in zip(truth, said, strict=True):
-        if true is not None and predicted is not None:
-            counts[place[true], place[predicted]] += 1
-    return counts
+    known = [pair for pair in zip(truth, said, strict=True) if None not in pair]
+    return metrics.confusion([str(true) for true, _ in known], [str(predicted) for _, predicted in known], classes)
 
 
 def _divided(part: Floats, whole: Floats) -> Floats:

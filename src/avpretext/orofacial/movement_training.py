@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from avpretext.config import Config, ModelOptions
 from avpretext.corpora.protocols import Fold
 from avpretext.errors import UserError
-from avpretext.models.losses import EPSILON, NO_LABEL, masked_class_loss, total_loss
+from avpretext.models.losses import NO_LABEL, concordance, masked_class_loss, total_loss
 from avpretext.models.network import SpeechNetwork
 from avpretext.options.orofacial import OrofacialOptions, OrofacialWeights
 from avpretext.orofacial.moved_clips import MovedClip, MovedClips
@@ -35,7 +36,7 @@ MovementLoss = Literal["mse", "ccc", "both"]
 def concordances(predicted: Tensor, actual: Tensor, counted: Tensor) -> Tensor:
     """Return the CCC of each of K outputs over the frames that count, (K,).
 
-    Lin's concordance, as `losses.concordance`, population moments; 0 where an output is constant.
+    See `losses.concordance`; 0 where an output is constant.
 
     Parameters
     ----------
@@ -44,13 +45,9 @@ def concordances(predicted: Tensor, actual: Tensor, counted: Tensor) -> Tensor:
     counted
         (B, T) bool.
     """
-    p, a = predicted[counted], actual[counted]  # (M, K)
-    if not len(p):
+    if not counted.any():
         return torch.zeros(predicted.shape[-1])
-    p_mean, a_mean = p.mean(0), a.mean(0)
-    covariance = ((p - p_mean) * (a - a_mean)).mean(0)
-    variances = (p - p_mean).square().mean(0) + (a - a_mean).square().mean(0)
-    return 2 * covariance / (variances + (p_mean - a_mean).square() + EPSILON)
+    return concordance(predicted[counted], actual[counted])  # of (M, K)
 
 
 def movement_loss(predicted: Tensor, target: Target, weights: Tensor, kind: MovementLoss = "mse") -> Tensor:
@@ -179,6 +176,7 @@ class Training(NamedTuple):
                 unfinished.keep(functools.partial(checkpoints.pack, state))
         network.load_state_dict(state.best)
         rest_of = {clip.speaker: clip.rest for clip in train}
+        rests = np.stack([rest_of[name] for name in sorted(rest_of)])
         model = OrofacialModel(
             network=network.cpu().eval(),
             classes=self.clips.classes,
@@ -186,9 +184,7 @@ class Training(NamedTuple):
             scale=scale,
             targets=targets,
             blendshapes=BlendshapeMap.of(movement, shown),
-            rest=np.stack([rest_of[name] for name in sorted(rest_of)])
-            .mean(axis=0, dtype=np.float64)
-            .astype(np.float32),
+            rest=rests.mean(axis=0, dtype=np.float64).astype(np.float32),
             config=self.config,
             trained_on={
                 "clips": len(train),
@@ -218,21 +214,11 @@ class Training(NamedTuple):
 
 def _padded(parts: Sequence[NDArray[np.generic]], fill: float) -> Tensor:
     """Return clips (T_i, ...) as one tensor (N, T, ...), filled up at their ends."""
-    longest = max(len(part) for part in parts)
-    whole = np.full((len(parts), longest, *parts[0].shape[1:]), fill, parts[0].dtype)
-    for row, part in enumerate(parts):
-        whole[row, : len(part)] = part
-    return torch.from_numpy(whole)
+    return pad_sequence([torch.from_numpy(part) for part in parts], batch_first=True, padding_value=fill)
 
 
 def _seen(clips: Sequence[MovedClip]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return movement and blendshapes of the frames of some clips that show a face.
-
-    Raises
-    ------
-    UserError
-        There are fewer than two.
-    """
+    """Return movement and blendshapes of the frames of some clips that show a face; fewer than two are an error."""
     movement = np.concatenate([clip.movement for clip in clips])
     shown = np.concatenate([clip.blendshapes for clip in clips])
     seen = np.isfinite(movement).all(axis=1) & np.isfinite(shown).all(axis=1)

@@ -41,6 +41,7 @@ RIDGE = 1e-2
 """Of the map to blendshapes, as a share of the mean variance of the movement: coordinates nearly repeat each other."""
 
 _SHAPING = ("seed", "speech", "log_mel", "orofacial")
+_PLACES = {name: {"checkpoint", "threads"} for name in _SHAPING[1:]}
 _AGAIN = "take the folder again from where it was made, or run `snakemake orofacial` again"
 
 
@@ -267,6 +268,8 @@ def write_model(model: OrofacialModel, folder: Path) -> None:
         tensors |= {f"{part}.{name}": value for name, value in getattr(model, part).tensors().items()}
     tensors["rest"] = torch.from_numpy(model.rest)
     checkpoints.write(folder / "weights.safetensors", tensors, {"format": FORMAT})
+    # A path of the machine that trained it says nothing elsewhere, and would be different bytes for the same model.
+    options = model.config.model_dump(mode="json", include={*_SHAPING}, exclude=_PLACES)
     description = {
         "format": FORMAT,
         "kind": KIND,
@@ -281,17 +284,10 @@ def write_model(model: OrofacialModel, folder: Path) -> None:
         "blendshapes": list(MOUTH_BLENDSHAPES),
         "channels": list(model.channels),
         "trained_on": dict(model.trained_on),
-        "options": {"split": {"fps": model.fps}} | {name: _plain(getattr(model.config, name)) for name in _SHAPING},
+        "options": {"split": {"fps": model.fps}} | {name: options[name] for name in _SHAPING},
     }
     with atomic_path(folder / "model.json") as temporary:
         temporary.write_text(json.dumps(description, indent=1, sort_keys=True, allow_nan=False) + "\n", "utf-8")
-
-
-def _plain(value: Any) -> Any:
-    if not hasattr(value, "model_dump"):
-        return value
-    # A path of the machine that trained it says nothing elsewhere, and would be different bytes for the same model.
-    return value.model_dump(mode="json", exclude={"checkpoint", "threads"})
 
 
 def read_model(folder: Path) -> OrofacialModel:

@@ -28,7 +28,8 @@ from avpretext.orofacial.orofacial_tables import (
     predictions_of,
     shown_of,
 )
-from avpretext.report import figures, page
+from avpretext.report import figures
+from avpretext.report import page as report_page
 from avpretext.report.figures import Mark
 from avpretext.report.theme import COLOURS, figure, inline, style
 
@@ -76,7 +77,7 @@ def render(config: Config, tables: Path) -> str:
     measures = shown_of(rows)
     facts: dict[str, Any] = {
         "version": __version__,
-        "synthetic": page.synthetic_sentence(config),
+        "synthetic": report_page.synthetic_sentence(config),
         "leaks": shards.read_provenance(found[shown]).get("speaker_leaks", False),
         "note": note(found[shown], config),
         "meanings": [(name, MEANINGS[name]) for name in (*options.systems, REST)],
@@ -97,7 +98,7 @@ def render(config: Config, tables: Path) -> str:
         "regions": [(name, ", ".join(map(str, points.tolist()))) for name, points in OROFACIAL.items()],
         "level": f"{100 * config.evaluate.level:g} %",
     }
-    return page.environment().get_template("orofacial.html").render(facts)
+    return report_page.environment().get_template("orofacial.html").render(facts)
 
 
 def tiles(rows: Rows, systems: Sequence[str], refused: Rows) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from avpretext.config import CorpusOptions
 from avpretext.corpora import target_name, targets_of
 from avpretext.corpora.settings import kind_of
 from avpretext.errors import UserError
@@ -38,7 +37,9 @@ class OrofacialPlan:
             No corpus has faces, or landmarks are too few.
         """
         if not self.corpora:
-            raise UserError("orofacial: no corpus has faces to move; it needs one with `use: [pretrain]` and video")
+            raise UserError(
+                "orofacial: no corpus has faces to move; it needs one with `use: [pretrain]`, video and sound"
+            )
         if self.config.landmarks.points != "all":
             raise UserError("orofacial: lips, jaw and cheeks need all landmarks: set landmarks.points: all")
         return self
@@ -67,7 +68,7 @@ class OrofacialPlan:
         return {
             corpus: [self.layout.path("targets", corpus=corpus, target=target_name(options, targets_of(options)[0]))]
             for corpus, options in ((name, self.config.corpora[name]) for name in self.corpora)
-            if "finetune" in options.use and _one_class(options)
+            if "finetune" in options.use and kind_of(options, targets_of(options)[0]) == "hard"
         }
 
     def of_systems(self, *parts: str) -> list[str]:
@@ -90,7 +91,3 @@ class OrofacialPlan:
         """Return the folder of films, as a list of none or one."""
         wanted = self.config.orofacial.films and self.config.orofacial.film_system in self.config.orofacial.systems
         return [str(Path(self.layout.path("film")))] if wanted else []
-
-
-def _one_class(options: CorpusOptions) -> bool:
-    return kind_of(options, targets_of(options)[0]) == "hard"

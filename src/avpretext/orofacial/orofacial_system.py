@@ -100,7 +100,6 @@ def _once(training: Training, finished: FinishedRuns, job: _Job) -> Run:
 
 
 def _cache_key(training: Training, folds: Sequence[Fold]) -> str:
-    """Return the cache key of this job."""
     clips, config, body = training.clips, training.config, dict(sorted(training.body.items()))
     said = {
         "system": training.system,
@@ -152,7 +151,6 @@ def _key(run: Run, clip: MovedClip) -> dict[str, Any]:
 
 
 def _frames(run: Run, clips: MovedClips) -> Iterator[pa.Table]:
-    """Yield the frames of each test clip of a run."""
     tested, said = _tested(run, clips)
     names, place = clips.classes[VISEME], 0
     for clip in tested:

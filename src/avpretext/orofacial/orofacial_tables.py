@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from avpretext import shards
@@ -13,7 +14,7 @@ from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.evaluation import formats, intervals
 from avpretext.evaluation.formats import decimal, probability
-from avpretext.evaluation.scores import PERMUTATIONS, RESAMPLES, Rows, Scored, known
+from avpretext.evaluation.scores import PERMUTATIONS, RESAMPLES, Rows, Scored, corrected, known
 from avpretext.face.landmark_shards import vectors
 from avpretext.face.points import OROFACIAL_POINTS
 from avpretext.flow.paths import Layout
@@ -83,7 +84,9 @@ def score(predictions: Mapping[str, Path]) -> tuple[ClipSums, list[Scored]]:
 def _collect(name: str, path: Path, sums: ClipSums) -> Scored:
     """Sum the predictions of a file; under the name `REST`, those of a face that stays at rest."""
     fps = float(shards.read_provenance(path)["fps"])
-    emotions = _emotions(path.with_name("clips.parquet")) if name != REST else {}
+    clip_keys = ["corpus", "clip_id", "seed", "emotion", "predicted"]
+    told = shards.read(path.with_name("clips.parquet"), clip_keys) if name != REST else pl.DataFrame()
+    emotions = {row[:3]: row[3:] for row in told.iter_rows()}  # true and predicted
     found: dict[tuple[str, int], Floats] = {}
     clips = set()
     for rows in clip_tables(path):
@@ -116,12 +119,6 @@ def clip_tables(path: Path) -> Iterator[Any]:
 def points_of(column: Any) -> Floats:
     """Return a column of movements as (T, P, 2), NaN where null."""
     return vectors(column).reshape(len(column), len(OROFACIAL_POINTS), 2).astype(np.float64)
-
-
-def _emotions(path: Path) -> dict[tuple[str, str, int], tuple[str | None, str | None]]:
-    """Return the true and the predicted emotion of each clip of each seed."""
-    rows = shards.read(path, ["corpus", "clip_id", "seed", "emotion", "predicted"])
-    return {(corpus, clip_id, seed): (true, said) for corpus, clip_id, seed, true, said in rows.iter_rows()}
 
 
 def metric_rows(scored: Sequence[Scored], sums: ClipSums, config: Config) -> Rows:
@@ -157,11 +154,7 @@ def comparison_rows(scored: Sequence[Scored], sums: ClipSums, config: Config) ->
     rows: Rows = []
     for measure, statistic in sums.measures().items():
         if measure in COMPARED:
-            family = [_compared(*pair, statistic, config) | {"measure": measure} for pair in pairs]
-            corrected = intervals.holm([row["p"] for row in family])
-            for row, value in zip(family, corrected, strict=True):
-                row |= {"p": known(row["p"]), "p_holm": known(value)}
-            rows += family
+            rows += corrected([_compared(*pair, statistic, config) | {"measure": measure} for pair in pairs], "p")
     return [row for row in rows if row["difference"] is not None]
 
 

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.errors import UserError, nearest
-from avpretext.orofacial.phone_intervals import Interval
-from avpretext.orofacial.visemes import PHONES, SILENCE
+from avpretext.orofacial.visemes import PHONES, SILENCE, Interval
 from avpretext.refusal import Refusal
 
 _APOSTROPHES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "`": "'"})
@@ -190,7 +189,6 @@ def refuse(signal: NDArray[np.int16]) -> Refusal | None:
 
 
 def _process(decoder: Any, signal: NDArray[np.int16]) -> None:
-    """Run a whole clip through a decoder."""
     decoder.start_utt()
     decoder.process_raw(signal.tobytes(), full_utt=True)
     decoder.end_utt()

@@ -1,26 +1,38 @@
-"""Times of phones or words that other tools wrote: TextGrid, CTM, and GRID's .align.
+"""Times of phones or words that other tools wrote (TextGrid, CTM, GRID's .align), and their names of phones.
 
 A clip's file is named like the clip_id, or like the clip's media file; of several, the one is taken that lies in
 folders of the same names (GRID has a `bbaf2n` of most speakers). A CTM may hold many clips; their ids are its first
-column.
+column. `phone_labels.yaml` has what phones are called elsewhere.
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
+import yaml
+
 from avpretext.errors import UserError
 from avpretext.names import nfc
-from avpretext.orofacial.phone_intervals import Interval
-from avpretext.orofacial.phone_labels import phones_of
+from avpretext.orofacial.visemes import PHONES, SILENCE, Interval
 from avpretext.refusal import Refusal
 
 EXTENSIONS = (".textgrid", ".ctm", ".align")
 GRID_HZ = 25_000
 """GRID's .align files count samples at 25 kHz, whatever the rate of the sound at hand."""
 
+_TABLES = yaml.safe_load(package_files("avpretext.orofacial").joinpath("phone_labels.yaml").read_text("utf-8"))
+SILENCES = frozenset(_TABLES["silence"])
+"""What silence, breath and noise are called, in small letters."""
+
+VARIANTS, IPA = (
+    {name: phones for phones, names in _TABLES[table].items() for name in names} for table in ("arpabet", "ipa")
+)
+"""Name: phones of `visemes.PHONES`; of ARPABET beyond CMUdict, and of IPA without stress marks."""
+
+_ARPABET = re.compile(r"([A-Za-z]+(?:-H|-h)?)[012]?(?:_[BIES])?")
 _TIER = re.compile(r'"IntervalTier"\s+"((?:[^"]|"")*)"\s+\S+\s+\S+\s+(\d+)\s+')
 _ENTRY = re.compile(r'(\S+)\s+(\S+)\s+"((?:[^"]|"")*)"\s*')
 _NUMBER_OR_TEXT = re.compile(r'"(?:[^"]|"")*"|<exists>|(?<![\w.+-])[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w.:\]])')
@@ -108,6 +120,26 @@ def track_of(files: Files, clip_id: str, path: str) -> Track | Refusal:
     return _read(found[shared.index(max(shared))])
 
 
+def phones_of(label: str) -> tuple[str, ...] | None:
+    """Return the phones of `visemes.PHONES` that a label means, or None.
+
+    >>> phones_of("AH0_B"), phones_of("sp"), phones_of("ˈɔːɹ"), phones_of("en"), phones_of("qu")
+    (('AH',), ('SIL',), ('AO', 'R'), ('AH', 'N'), None)
+    """
+    name = label.strip()
+    if name.lower() in SILENCES:
+        return (SILENCE,)
+    if name.lstrip("ˈˌ") in IPA:
+        return tuple(IPA[name.lstrip("ˈˌ")].split())
+    match = _ARPABET.fullmatch(name)
+    if match is None:
+        return None
+    phone = match[1].upper()
+    if phone in PHONES:
+        return (phone,)
+    return tuple(VARIANTS[phone].split()) if phone in VARIANTS else None
+
+
 def to_phones(labels: Iterable[Label]) -> list[Interval] | Refusal:
     """Return the intervals of labels; a label that means two phones is split into halves."""
     intervals = []
@@ -136,13 +168,7 @@ def _read(path: Path) -> Track | Refusal:
 
 
 def _textgrid(text: str) -> Track:
-    """Read a TextGrid of Praat, long or short: the tier of phones, else that of words, else the only one.
-
-    Raises
-    ------
-    ValueError
-        It has no such tier.
-    """
+    """Read a TextGrid of Praat, long or short: the tier of phones, else that of words, else the only one."""
     # Names of fields ("xmin =") and numbers of items ("intervals [1]:") are left out: what stays is the short form.
     plain = " ".join(match[0] for match in _NUMBER_OR_TEXT.finditer(text))
     tiers = {}
@@ -155,25 +181,18 @@ def _textgrid(text: str) -> Track:
             labels.append(Label(float(entry[1]), float(entry[2]), entry[3].replace('""', '"').strip()))
             at = entry.end()
         tiers[tier[1]] = labels
-    for name, labels in tiers.items():
-        if _PHONE_TIER.fullmatch(name):
-            return Track("phones", labels)
-    for name, labels in tiers.items():
-        if _WORD_TIER.fullmatch(name):
-            return Track("words", labels)
+    kinds: dict[Literal["phones", "words"], re.Pattern[str]] = {"phones": _PHONE_TIER, "words": _WORD_TIER}
+    for kind, named in kinds.items():
+        for name, labels in tiers.items():
+            if named.fullmatch(name):
+                return Track(kind, labels)
     if len(tiers) == 1:
         return _track(*tiers.values())
     raise ValueError(f"no tier 'phones' or 'words' among {', '.join(map(repr, tiers)) or 'none'}")
 
 
 def _align(text: str) -> Iterator[Label]:
-    """Read GRID's .align: first and last sample at 25 kHz, and a word, on each line.
-
-    Raises
-    ------
-    ValueError
-        A line is not like this.
-    """
+    """Read GRID's .align: first and last sample at 25 kHz, and a word, on each line."""
     for line in text.splitlines():
         if line.strip():
             start, end, word = line.split()
@@ -181,13 +200,7 @@ def _align(text: str) -> Iterator[Label]:
 
 
 def _ctm(path: Path) -> Iterator[tuple[str, Label]]:
-    """Yield clip and label of each row of a CTM: clip, channel, start and length in seconds, label, confidence or not.
-
-    Raises
-    ------
-    UserError
-        A row is not like this.
-    """
+    """Yield clip and label of each row of a CTM: clip, channel, start and length in seconds, label, confidence."""
     for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
         cells = line.split()
         if not cells or line.startswith(";;"):

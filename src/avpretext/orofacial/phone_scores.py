@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,8 +13,7 @@ from avpretext.errors import UserError
 from avpretext.evaluation import formats
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.orofacial.phone_files import Label, to_phones
-from avpretext.orofacial.phone_intervals import covering
-from avpretext.orofacial.visemes import PHONES, SILENCE, phones_on_grid
+from avpretext.orofacial.visemes import PHONES, SILENCE, covering, phones_on_grid
 from avpretext.refusal import Refusal
 
 FRAMES_HZ = 100.0
@@ -103,10 +101,9 @@ def true_intervals(rows: pl.DataFrame, duration_s: float) -> pl.DataFrame:
     """Return the true phonemes of a clip as intervals that cover it: `start_s`, `end_s`, `phone`."""
     intervals = to_phones(Label(*row) for row in rows.select("start_s", "end_s", "phoneme").iter_rows())
     if isinstance(intervals, Refusal):
-        raise ValueError(f"the truth has phonemes that orofacial/phone_labels.py lacks: {intervals.detail}")
+        raise ValueError(f"the truth has phonemes that orofacial/phone_labels.yaml lacks: {intervals.detail}")
     covered = covering(intervals, duration_s)
-    columns: dict[str, Any] = {name: [getattr(one, name) for one in covered] for name in ("start_s", "end_s", "phone")}
-    return pl.DataFrame(columns)
+    return pl.DataFrame([one[:3] for one in covered], ["start_s", "end_s", "phone"], orient="row")
 
 
 def boundary_errors(measured: pl.DataFrame, known: pl.DataFrame) -> NDArray[np.float64]:

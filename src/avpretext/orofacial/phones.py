@@ -24,9 +24,8 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.orofacial import phone_files, visemes
 from avpretext.orofacial.phone_aligner import Dictionary, Word, align, recognise
-from avpretext.orofacial.phone_files import Label
-from avpretext.orofacial.phone_intervals import Interval, clip_confidence, covering
-from avpretext.orofacial.phone_labels import SILENCES
+from avpretext.orofacial.phone_files import SILENCES, Label
+from avpretext.orofacial.visemes import Interval, clip_confidence, covering
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 from avpretext.sound.audio_shards import EncodedClip, read_clips
@@ -156,7 +155,6 @@ def _within(found: list[Word], said: list[Label]) -> Iterator[Interval]:
 
 
 def _from_truth(corpus: CorpusOptions) -> Finder:
-    """Return the backend that reads the truth of a synthetic corpus."""
     if corpus.truth is None:
         raise UserError("phones.backend = 'truth': only corpora with corpora.NAME.truth, the demo's, know their phones")
     rows = shards.read(Path(corpus.truth) / TRUTH, ["clip_id", "start_s", "end_s", "phoneme"])

@@ -1,6 +1,7 @@
 """From files to what the networks hear: sound, features, chunks; of clips whole, of recordings window by window."""
 
 import os
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -51,7 +52,7 @@ class Hearing:
     """Hears files as the clips were heard that a model was trained on; may be asked from several threads."""
 
     def __init__(self, description: Description) -> None:
-        self.grid = chunk_grid(description.chunks, description.model)
+        self.grid = chunk_grid(description.chunks, description.model.step_frames)
         self.channels = len(description.channels)
         self._options = MediaOptions(**description.media.model_dump())
         self._along = self._options.model_copy(update={"max_duration_s": LONGEST_S})
@@ -158,3 +159,32 @@ def _count(frames: Floats, moments: Moments | None) -> None:
     """Add the features of frames to the moments, where they are asked for."""
     if moments is not None:
         moments += moments_of(frames[:, :-1], np.array([0]))
+
+
+class Spool:
+    """Stores the chunks of files, and returns them in the same order, once."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        self._entries: list[tuple[int, Refusal | None]] = []
+
+    def put(self, place: int, heard: Heard | Refusal) -> None:
+        """Store chunks of the file of this place, or why it is refused."""
+        self._entries.append((place, heard if isinstance(heard, Refusal) else None))
+        if isinstance(heard, Heard):
+            for values in (heard.chunks.steps.numpy(), heard.chunks.mask.numpy(), *heard[1:]):
+                np.save(self._file, np.ascontiguousarray(values), allow_pickle=False)
+
+    def take(self) -> Iterator[tuple[int, Heard | Refusal]]:
+        """Yield everything that was stored."""
+        self._file.seek(0)
+        for place, refusal in self._entries:
+            if refusal is not None:
+                yield place, refusal
+                continue
+            steps, mask, *rest = (np.load(self._file, allow_pickle=False) for _ in range(5))
+            yield place, Heard(Chunks(torch.from_numpy(steps), torch.from_numpy(mask)), *rest)
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()

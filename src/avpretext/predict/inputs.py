@@ -1,11 +1,17 @@
-"""Which files are meant, and who speaks in them: arguments of the command line to lists."""
+"""Which files are meant, and who speaks in them: arguments of the command line to lists; sound given as numbers."""
 
 import csv
 import glob
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.corpora.reader import is_media
 from avpretext.errors import UserError
 from avpretext.names import EDGES, nfc
@@ -89,3 +95,36 @@ def _read_table(path: str) -> dict[str, str]:
     if not rows or not {"file", "speaker"} <= rows[0].keys():
         raise UserError(f"--speakers {path}: expected columns file, speaker, and a row for each file")
     return {nfc(row["file"].strip(EDGES)): nfc((row["speaker"] or "").strip(EDGES)) for row in rows if row["file"]}
+
+
+MAX_CHANNELS = 8
+RATES_HZ = (1000, 384_000)
+
+
+def write_sound(file: Path, samples: NDArray[Any], rate: int | None) -> Path:
+    """Write samples as a WAV file; of 16 kHz mono, rounded to 16 bit as ffmpeg does it.
+
+    They are (samples,) or (samples, channels), floating with full scale 1, or int16; `rate` is in samples per second.
+
+    Raises
+    ------
+    UserError
+        They are no sound.
+    """
+    if rate is None or not RATES_HZ[0] <= rate <= RATES_HZ[1]:
+        raise UserError(f"rate = {rate}: samples need their rate, in samples per second, such as 16000")
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[1] <= MAX_CHANNELS):
+        raise UserError(
+            f"samples of shape {samples.shape}: expected (samples,) or (samples, channels), at most"
+            f" {MAX_CHANNELS} channels; transpose (channels, samples)"
+        )
+    floating = np.issubdtype(samples.dtype, np.floating)
+    if not floating and samples.dtype != np.int16:
+        raise UserError(f"samples of type {samples.dtype}: expected floating numbers with full scale 1, or int16")
+    if floating and not np.isfinite(samples).all():
+        raise UserError("samples with NaN or infinite values: put silence, 0, in their place")
+    if floating and rate == SAMPLE_RATE_HZ and (samples.ndim == 1 or samples.shape[1] == 1):
+        samples = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    subtype = "PCM_16" if samples.dtype == np.int16 else "FLOAT"
+    soundfile.write(file, samples, int(rate), subtype, format="WAV")
+    return file

@@ -16,10 +16,9 @@ from avpretext.chunks import FRAME_S
 from avpretext.errors import RefusedFile, UserError
 from avpretext.pool import ordered_map
 from avpretext.predict import MIN_SPEECH
-from avpretext.predict.arrays import write_sound
-from avpretext.predict.hearing import Heard, Hearing, Moments, Source
+from avpretext.predict.hearing import Heard, Hearing, Moments, Source, Spool
+from avpretext.predict.inputs import write_sound
 from avpretext.predict.result import Prediction, Refused
-from avpretext.predict.spool import Spool
 from avpretext.predict.windows import AlongTime
 from avpretext.refusal import Refusal
 from avpretext.training import finite, model_folder
@@ -148,13 +147,13 @@ class Model:
         files = [os.fspath(source) for source in sources]
         along = None if along_time is None else self._checked(AlongTime(*along_time))
         if not self.by_speaker:
-            return _where_spoken(self._say_at_once(files, along, threads), min_speech)
+            return self._say_at_once(files, along, threads, min_speech)
         if speakers is None or len(speakers) != len(files):
             raise UserError(
                 f"{self.folder}: this model normalises each speaker by all of their clips: say who speaks in each file,"
                 " by --speakers one, folder, file or TABLE.csv, in Python by speaker= or speakers="
             )
-        return _where_spoken(self._say_by_speaker(files, along, list(speakers), threads), min_speech)
+        return self._say_by_speaker(files, along, list(speakers), threads, min_speech)
 
     def _checked(self, along: AlongTime) -> AlongTime:
         shortest_s = self._hearing.shortest_frames * FRAME_S
@@ -165,13 +164,15 @@ class Model:
             )
         return along
 
-    def _say_at_once(self, files: list[str], along: AlongTime | None, threads: int) -> Iterator[Prediction | Refused]:
+    def _say_at_once(
+        self, files: list[str], along: AlongTime | None, threads: int, least: float
+    ) -> Iterator[Prediction | Refused]:
         assert self._normalisation is not None
         for place, heard in self._hear(files, along, threads):
-            yield self._say(files[place], heard, self._normalisation)
+            yield self._say(files[place], heard, self._normalisation, least)
 
     def _say_by_speaker(
-        self, files: list[str], along: AlongTime | None, speakers: list[str], threads: int
+        self, files: list[str], along: AlongTime | None, speakers: list[str], threads: int, least: float
     ) -> Iterator[Prediction | Refused]:
         """Read all files first, for each speaker's mean and deviation; then predict, in the order of the files."""
         moments = [self._hearing.no_moments() for _ in files]
@@ -183,14 +184,10 @@ class Model:
                 known[speaker] += of_file
             for place, heard in spool.take():
                 normalisation = Normalisation(*mean_and_deviation(known[speakers[place]]))
-                yield self._say(files[place], heard, normalisation)
+                yield self._say(files[place], heard, normalisation, least)
 
     def _hear(
-        self,
-        files: list[str],
-        along: AlongTime | None,
-        threads: int,
-        moments: Sequence[Moments] | None = None,
+        self, files: list[str], along: AlongTime | None, threads: int, moments: Sequence[Moments] | None = None
     ) -> Iterator[tuple[int, Heard | Refusal]]:
         """Yield place and chunks of each file; the moments of its frames are added to those of its place."""
 
@@ -204,8 +201,10 @@ class Model:
             for heard in self._hearing.along(file, along, threads, moments[place] if moments else None):
                 yield place, heard
 
-    def _say(self, file: str, heard: Heard | Refusal, normalisation: Normalisation) -> Prediction | Refused:
-        """Return what the networks say of what was heard."""
+    def _say(
+        self, file: str, heard: Heard | Refusal, normalisation: Normalisation, least: float
+    ) -> Prediction | Refused:
+        """Return what the networks say of what was heard, where the share of speech is at least so large."""
         if isinstance(heard, Refusal):
             return Refused(file, heard.reason, heard.detail)
         steps = in_deviations(heard.chunks.steps, normalisation.mean, normalisation.deviation)
@@ -215,12 +214,8 @@ class Model:
         said = np.stack([outputs_of(self.description.kind, values, self._scale) for values in logits])
         mean = said.mean(0, dtype=np.float64).astype(np.float32)
         finite.check_values(mean, f"{self.folder}: what it says of {file}", "train the model again")
-        return Prediction(file, self.description.kind, self.names, heard.start_s, heard.end_s, mean, heard.speech)
-
-
-def _where_spoken(said: Iterable[Prediction | Refused], least: float) -> Iterator[Prediction | Refused]:
-    for part in said:
-        yield part.where_spoken(least) if isinstance(part, Prediction) else part
+        said_of = Prediction(file, self.description.kind, self.names, heard.start_s, heard.end_s, mean, heard.speech)
+        return said_of.where_spoken(least)
 
 
 @contextmanager

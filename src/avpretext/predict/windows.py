@@ -60,19 +60,10 @@ class WindowBatch(NamedTuple):
 
 
 def batches(pieces: Iterable[Floats], along: AlongTime, least: int) -> Iterator[WindowBatch]:
-    """Yield the windows of a recording whose frames come in pieces, as soon as they are complete.
+    """Yield the windows of a recording whose frames come in pieces (T, F), as soon as they are complete.
 
     Window k starts at frame ``k * hop``. The last is the first that reaches the end; it may be shorter, and is left out
     if it has fewer than `least` frames and is not the only one.
-
-    Parameters
-    ----------
-    pieces
-        (T, F) each.
-    along
-        Window and hop.
-    least
-        In frames.
     """
     window, hop = frames_of(along.window_s), frames_of(along.hop_s)
     held: Floats | None = None

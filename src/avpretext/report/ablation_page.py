@@ -9,16 +9,14 @@ from markupsafe import Markup
 from avpretext import __version__
 from avpretext.config import Config
 from avpretext.evaluation import ablate, formats, printed_ablation
-from avpretext.evaluation.ablated import FACTORS, Ablated, read_tables
+from avpretext.evaluation.ablated import FACTORS, Ablated
 from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.evaluation.printed import SIGNIFICANT
 from avpretext.evaluation.printed_ablation import level_name, shown_measures, system_name
 from avpretext.report import figures, page
-from avpretext.report.co_occurrence_chart import heat_map_of
 from avpretext.report.figures import Mark
-from avpretext.shards import PathLike
 
 LOSS_COLOURS = {"base": "accent", "penalty": "warm"}
 
@@ -43,13 +41,12 @@ def run(config: Config, output: Path, page: Path) -> None:
     UserError
         Predictions are missing, or are not of the same folds and seeds; see `ablate.run`.
     """
-    ablate.run(config, output)
-    formats.write_text(page, render(config, output))
+    formats.write_text(page, render(config, ablate.run(config, output)))
 
 
-def render(config: Config, tables: PathLike) -> str:
+def render(config: Config, found: Sequence[Ablated]) -> str:
     """Return the page as text."""
-    found, run = read_tables(config, tables), OpenRun(config)
+    run = OpenRun(config)
     facts: dict[str, Any] = {
         "version": __version__,
         "synthetic": page.synthetic_sentence(config),
@@ -62,7 +59,6 @@ def render(config: Config, tables: PathLike) -> str:
 
 
 def _levels(found: Sequence[Ablated], factor: str, config: Config) -> list[str]:
-    """Return the levels of a factor in any of the grids."""
     rows = [row for one in found for row in _grid(one)]
     return [level_name(level, config) for level in dict.fromkeys(row[factor] for row in rows)]
 
@@ -85,7 +81,7 @@ def _section(name: str, found: Ablated, run: OpenRun) -> dict[str, Any]:
         "effects": [(printed_ablation.effect_cells(row, config), _significant(row)) for row in found.effects],
         "effect_chart": _effect_chart(f"{name}-effects", found, config),
         "losses": [(level_name(loss, config), LOSS_COLOURS[loss]) for loss in _of(_grid(found), "loss")],
-        "co_occurrence": heat_map_of(run, found.one, f"{name}-together"),
+        "co_occurrence": figures.heat_maps(run.co_occurrence(found.one), f"{name}-together"),
         "panels": _panels(name, found, config),
         "header": printed_ablation.header(found),
         "systems": [_table_row(row, found, config) for row in found.systems],

@@ -21,17 +21,10 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class Choice:
-    """What is shown.
+    """What is shown: of all `total` clips, and of all refused ones (`refused_total`).
 
-    Attributes
-    ----------
-    clips
-        Corpus to the clips of it that are shown, sorted: clip_id, speaker, and of its emotion label outcome, label and
-        confidence (None where a corpus has none).
-    total
-        How many clips there are.
-    refused
-        The refused clips that are shown, and `refused_total`: how many there are.
+    `clips` has of each corpus those shown, sorted: clip_id, speaker, and of its emotion label outcome, label and
+    confidence (None where a corpus has none).
     """
 
     clips: dict[str, pl.DataFrame]
@@ -70,15 +63,7 @@ class Choice:
 
 
 def choose(run: OpenRun, wanted: Collection[Name] = ()) -> Choice:
-    """Choose the clips of the explorer.
-
-    Parameters
-    ----------
-    run
-        The run.
-    wanted
-        Clips that are shown in any case, such as those with a picture elsewhere on the page.
-    """
+    """Choose the clips of the explorer; those `wanted`, such as those pictured elsewhere on the page, in any case."""
     kept = {corpus: run.kept(corpus) for corpus in run.config.corpora}
     listed = {corpus: _with_emotions(run, corpus, rows) for corpus, rows in kept.items() if rows is not None}
     total, limit = sum(rows.height for rows in listed.values()), run.config.report.explorer_clips
@@ -131,7 +116,7 @@ def _by_hash(clips: list[Name]) -> list[Name]:
 
 
 def closely(run: OpenRun) -> Clip | None:
-    """Return the clip that is shown closely; None when no corpus has speech features.
+    """Return the clip that is shown closely; None when no corpus has speech features, or faces without sound.
 
     It has kept frames, and of those clips the surest emotion label, if not neutral.
     """

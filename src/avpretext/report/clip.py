@@ -12,7 +12,6 @@ import polars as pl
 import soundfile
 from numpy.typing import NDArray
 
-from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.face.points import dlib_points
 from avpretext.flow.columns import ACTION_UNITS
@@ -51,18 +50,16 @@ class PreviewFrame(NamedTuple):
     path: str
 
 
+MOST_SHOWN = 4
+"""So many action units are named as what shows an emotion."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """A clip; its files are read when they are asked for, and what is missing is empty.
 
-    Attributes
-    ----------
-    run, corpus, clip_id
-        Which clip.
-    row
-        What `index` or `segment` lists of it; empty for a file that never became a clip.
-    refusals
-        Stage, reason and detail of each refusal, as in `rejects`.
+    `row` is what `index` or `segment` lists of it; empty for a file that never became a clip. `refusals` are stage,
+    reason and detail of each refusal, as in `rejects`.
     """
 
     run: OpenRun
@@ -77,8 +74,13 @@ class Clip:
 
     @property
     def there(self) -> bool:
-        """Whether there is anything to draw: its speech was measured."""
-        return bool(len(self.energy.time_s) and self.audio)
+        """Whether there is anything to draw: its speech was measured, or was not to be."""
+        return bool((len(self.energy.time_s) or not self.heard) and self.audio)
+
+    @property
+    def heard(self) -> bool:
+        """Whether the sound of its corpus is read."""
+        return self.run.config.corpora[self.corpus].audio
 
     @cached_property
     def audio(self) -> dict[str, Any]:
@@ -102,8 +104,10 @@ class Clip:
         return float(self.audio["fps"])
 
     @cached_property
-    def sound(self) -> NDArray[np.int16]:
-        """The sound, 16 kHz mono."""
+    def sound(self) -> NDArray[np.int16] | None:
+        """The sound, 16 kHz mono; None where it is not read."""
+        if not self.heard:
+            return None
         rows = self.rows("split.audio", ["audio"])
         assert rows is not None
         sound: NDArray[np.int16] = soundfile.read(io.BytesIO(rows["audio"][0]["bytes"]), dtype="int16")[0]
@@ -112,7 +116,7 @@ class Clip:
     @cached_property
     def frames(self) -> int:
         """Frames of the video grid; of a corpus of which audio alone is read, as many as the sound lasts."""
-        seen = len(self.sound) * self.fps / SAMPLE_RATE_HZ if self.points is None else len(self.points)
+        seen = self.duration_s * self.fps if self.points is None else len(self.points)
         return int(self.audio["video_frames"] or max(1, round(seen)))
 
     @cached_property
@@ -158,15 +162,15 @@ class Clip:
         return emotion_table(self.run, self.corpus)
 
     @property
-    def required(self) -> list[str]:
-        """What the emotion that it is labelled with requires: an action unit each, or several joined by `|`."""
+    def shown(self) -> list[str]:
+        """What the emotion that it is labelled with shows: an action unit each, or several joined by `|`."""
         label = (self.emotion or {}).get("label")
-        return self.table.emotions[label].required if self.table is not None and label in self.table.emotions else []
+        return self.table.shown_by(label)[:MOST_SHOWN] if self.table is not None and label else []
 
     @property
     def prototype(self) -> list[str]:
-        """The action units that its emotion label is read off."""
-        return [unit for entry in self.required for unit in entry.split("|")]
+        """The action units that its emotion label is read off most."""
+        return [unit for entry in self.shown for unit in entry.split("|")]
 
     @cached_property
     def peaks(self) -> dict[str, float]:
@@ -264,12 +268,9 @@ def decibels(values: Any) -> Floats:
 
 
 def face_path(landmarks: Sequence[float] | None) -> str:
-    """Return the lines of a face as SVG path data, in pixels of the frame.
+    """Return the lines of a face as SVG path data, in pixels of the frame; nothing without a face.
 
-    Parameters
-    ----------
-    landmarks
-        x, y, z of 478 or 68 points, flat; None without a face.
+    `landmarks` are x, y, z of 478 or 68 points, flat.
     """
     if landmarks is None:
         return ""

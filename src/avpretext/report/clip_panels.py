@@ -24,34 +24,31 @@ class Panel:
 
 
 def panels_of(clip: Clip, units: int, closely: bool = False) -> list[Panel]:
-    """Return the panels of a clip, from top to bottom.
+    """Return the panels of a clip, from top to bottom; of its action units so many at most, those that reach highest.
 
-    Parameters
-    ----------
-    clip
-        What is drawn.
-    units
-        Action units shown, at most: those that reach highest.
-    closely
-        Whether titles count labels, the action units behind the emotion label are shown too, and the truth is drawn.
+    `closely`: titles count labels, the action units behind the emotion label are shown too, and the truth is drawn.
     """
     phonemes = clip.true_phonemes if closely else []
     spoken = ", with the true phonemes" if phonemes else ""
     energy = partial(_energy, clip=clip, phonemes=phonemes)
-    panels = [Panel(90, f"Energy, dB relative to full scale{spoken}", energy), *_lanes(clip, "energy", closely)]
+    lanes = {task: _lanes(clip, task, closely) for task in CHUNK_TASKS}
+    panels = [Panel(90, f"Energy, dB relative to full scale{spoken}", energy)] if clip.heard else []
+    panels += [lane for task, of_task in lanes.items() if not TASKS[task].face for lane in of_task]
     if len(clip.motion.time_s):
         motion = partial(_line, time_s=clip.motion.time_s, values=clip.motion.values["speed_face"], colour="activation")
         panels.append(Panel(90, "Face speed, inter-ocular distances per second", motion))
-    panels += _lanes(clip, "activation", closely)
-    for task in CHUNK_TASKS:
-        panels += _lanes(clip, task, closely) if task not in ("energy", "activation") else []
+    panels += [lane for task, of_task in lanes.items() if TASKS[task].face for lane in of_task]
     shown = units_of(clip, units, closely)
     if shown:
         bold, dashed = closely and bool(clip.prototype), closely and bool(clip.true_units.values)
         title = "Action units, 0 to 1: the strongest of this clip"
         title += f"{'; bold: those of its label' if bold else ''}{'; dashed: the truth' if dashed else ''}"
         panels.append(Panel(17 * len(shown) + 24, title, partial(_ridges, clip=clip, shown=shown, closely=closely)))
-    return panels
+    return panels or [Panel(40, "Nothing was measured: its sound is not read, and no face was followed", _nothing)]
+
+
+def _nothing(axes: Axes) -> None:
+    axes.set_yticks([])
 
 
 def units_of(clip: Clip, number: int, with_prototype: bool) -> list[str]:
@@ -72,8 +69,9 @@ def traces(clip: Clip, name: str, marks_s: Sequence[float]) -> Markup:
             mark(place, marks_s)
         axes[-1].set_xlabel("seconds")
         axes[-1].set_xlim(0, clip.duration_s)
-        drawn = "Energy, facial motion, action units and chunk labels" if len(clip.motion.time_s) else "Energy"
-        return inline(chart, name, f"{drawn} of {clip.clip_id}")
+        signals = ["energy"] if clip.heard else []
+        signals += ["facial motion", "action units and chunk labels"] if len(clip.motion.time_s) else []
+        return inline(chart, name, f"{', '.join(signals).capitalize()} of {clip.clip_id}")
 
 
 def mark(axes: Axes, times_s: Sequence[float]) -> None:

@@ -17,7 +17,6 @@ from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
 from avpretext.flow.tasks import TASKS
 from avpretext.report import figures
-from avpretext.report.co_occurrence_chart import heat_map_of
 from avpretext.systems import SCRATCH
 
 WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
@@ -39,7 +38,8 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
     for row in per_class:
         by_start[printed.start_name(row["initialisation"], config)][row["class"]] = row.get("f1")
     classes = sorted({row["class"] for row in per_class})
-    together = heat_map_of(run, one, f"{name}-together") if config.finetune.loss == "penalty" else None
+    tests = sorted(run.scores(one, "comparisons").to_dicts(), key=lambda row: row["measure"] != scoring.main)
+    counted = run.co_occurrence(one) if config.finetune.loss == "penalty" else None
     return {
         "heading": one.heading,
         "caption": printed.caption(one, rows, config),
@@ -56,15 +56,10 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
         "class_rows": [(start, [found.get(name) for name in classes]) for start, found in by_start.items() if classes],
         "matrices": _matrices(run.scores(one, "confusion"), config),
         "folds": fold_table.compact(fold_table.fold_rows(run, one)),
-        "tests": [_test(row, config) for row in tests_of(run, one)],
-        "co_occurrence": together,
+        "tests": [_test(row, config) for row in tests],
+        "co_occurrence": figures.heat_maps(counted, f"{name}-together"),
         "curves": _finetune_curves(name, one, run),
     }
-
-
-def tests_of(run: OpenRun, one: Evaluated) -> Rows:
-    """Return every test of a setting, the main measure first."""
-    return sorted(run.scores(one, "comparisons").to_dicts(), key=lambda row: row["measure"] != one.scoring.main)
 
 
 def _test(row: dict[str, Any], config: Config) -> dict[str, Any]:
@@ -87,7 +82,6 @@ def _table_row(row: dict[str, Any], scoring: Scoring, config: Config) -> tuple[s
 
 
 def _interval_charts(name: str, rows: Rows, scoring: Scoring) -> list[Markup]:
-    """Draw scores and differences with their intervals."""
     main, title = scoring.main, scoring.main_name[0].upper() + scoring.main_name[1:]
     charts = [figures.intervals(_marks(rows, main), f"{name}-score", title)]
     differences = _marks(rows, f"{main}_difference")
@@ -182,7 +176,6 @@ def pretrain_charts(run: OpenRun) -> list[tuple[str, list[Markup]]]:
 
 
 def _lines(parts: Mapping[tuple[Any, ...], pl.DataFrame]) -> tuple[dict[str, Line], dict[str, Line]]:
-    """Return the mean of each part over the runs, and its band."""
     found = {str(name): over_runs(part) for (name,), part in parts.items()}
     return {name: mean for name, (mean, _) in found.items()}, {name: band for name, (_, band) in found.items()}
 
@@ -223,10 +216,7 @@ def _counted(row: dict[str, Any]) -> str:
 
 def truth_chart(rows: Sequence[Mapping[str, str]]) -> Markup | None:
     """Draw how well each action unit is measured; None without rows."""
-    if not rows:
-        return None
-    numbers = [(row["action_unit"], _number(row["pearson_r"]), _number(row["f1"])) for row in rows]
-    return figures.units(numbers, "truth-action-units", "the true action units")
+    return figures.units(_numbers(rows), "truth-action-units", "the true action units") if rows else None
 
 
 def compared_charts(rows: Sequence[Mapping[str, str]], other: str) -> list[tuple[str, Markup]]:
@@ -234,13 +224,15 @@ def compared_charts(rows: Sequence[Mapping[str, str]], other: str) -> list[tuple
     charts = []
     for corpus in dict.fromkeys(row["corpus"] for row in rows):
         units = [row for row in rows if row["corpus"] == corpus and row["action_unit"] in ACTION_UNITS]
-        numbers = [(row["action_unit"], _number(row["pearson_r"]), _number(row["f1"])) for row in units]
-        charts.append((corpus, figures.units(numbers, f"{corpus}-compared-units", f"the action units of {other}")))
+        chart = figures.units(_numbers(units), f"{corpus}-compared-units", f"the action units of {other}")
+        charts.append((corpus, chart))
     return charts
 
 
-def _number(text: str) -> float | None:
-    return float(text) if text else None
+def _numbers(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, float | None, float | None]]:
+    """Return each action unit with its correlation and F1, None where a cell is empty."""
+    known = ([float(row[name]) if row[name] else None for row in rows] for name in ("pearson_r", "f1"))
+    return list(zip([row["action_unit"] for row in rows], *known, strict=True))
 
 
 def benchmark_rows(layout: Layout) -> Rows:

@@ -1,6 +1,6 @@
 """Charts of distributions: ridges of features, and the values behind the labels with their thresholds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +8,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from avpretext.report.distributions import Features, Histogram
-from avpretext.report.label_values import LabelValues
+from avpretext.report.distributions import Features, Histogram, LabelValues
 from avpretext.report.theme import COLOURS, figure, inline, style
 
 Floats = NDArray[np.float64]
@@ -67,23 +66,25 @@ def _energy_chart(corpora: Sequence[tuple[str, Histogram]]) -> Captioned:
     rows = [Ridge(name, found, f"{found.quantile(0.5):.0f} dB".replace("-", "−")) for name, found in corpora]
     height = 110 if len(rows) == 1 else 76
     title = "Energy, dB relative to full scale"
-    return ridges(rows, "features-energy", title, "energy", linear_height, height, "median"), ENERGY
+    return ridges(rows, "features-energy", title, "energy", height, "median"), ENERGY
 
 
 def _motion_chart(features: Features, name: str) -> Captioned:
-    rows = [Ridge(region, found, _short(found.quantile(0.5))) for region, found in features.motion.items()]
+    rows = [
+        Ridge(region, found, f"{found.quantile(0.5):.2g}" if found.total else "–")
+        for region, found in features.motion.items()
+    ]
     title = "Speed, inter-ocular distances per s"
-    return ridges(rows, name, title, "activation", linear_height, 46, "median"), MOTION
+    return ridges(rows, name, title, "activation", 46, "median"), MOTION
 
 
 def _unit_chart(features: Features, name: str) -> Captioned:
-    rows = [Ridge(unit, found, _often(found)) for unit, found in features.units.items()]
+    rows = [
+        Ridge(unit, found, f"{100 * found.above / found.total:.1f} %" if found.total else "–")
+        for unit, found in features.units.items()
+    ]
     title = "Intensity of the action units"
-    return ridges(rows, name, title, "emotion", logarithmic_height, 27, "at .5 +"), UNITS
-
-
-def _often(found: Histogram) -> str:
-    return f"{100 * found.above / found.total:.1f} %" if found.total else "–"
+    return ridges(rows, name, title, "emotion", 27, "at .5 +", logarithmic=True), UNITS
 
 
 ENERGY = (
@@ -103,15 +104,6 @@ UNITS = (
 )
 
 
-def _short(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.2g}"
-
-
-def linear_height(shares: Floats) -> Floats:
-    """Return heights in proportion to the shares."""
-    return shares
-
-
 def logarithmic_height(shares: Floats) -> Floats:
     """Return heights from 0 for `RAREST` to 1 for everything.
 
@@ -122,28 +114,14 @@ def logarithmic_height(shares: Floats) -> Floats:
 
 
 def ridges(
-    rows: Sequence[Ridge],
-    name: str,
-    title: str,
-    colour: str,
-    height_of: Callable[[Floats], Floats],
-    height: int,
-    number: str,
+    rows: Sequence[Ridge], name: str, title: str, colour: str, height: int, number: str, logarithmic: bool = False
 ) -> Markup:
-    """Draw distributions one below the other, on one axis and one scale.
+    """Draw distributions one below the other, on one axis and one scale; for name, title and colour see `figures`.
 
-    Parameters
-    ----------
-    name, title, colour
-        See `figures`.
-    height_of
-        From the shares of a row's bins to heights.
-    height
-        Of a row, in pixels.
-    number
-        What the numbers at the end are.
+    A row has `height` pixels; `number` says what the numbers at the end are. Heights are in proportion to the shares of
+    a row's bins, or `logarithmic_height`.
     """
-    heights = [height_of(row.histogram.shares) for row in rows]
+    heights = [logarithmic_height(row.histogram.shares) if logarithmic else row.histogram.shares for row in rows]
     largest = max([float(one.max()) for one in heights] + [1e-12])
     with style():
         chart, (axes,) = figure(430, height * len(rows) + 74)

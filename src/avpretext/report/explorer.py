@@ -44,14 +44,8 @@ GAP = 255
 def explore(run: OpenRun, choice: Choice, fastest: float) -> dict[str, Any] | None:
     """Gather what is known of the chosen clips; None where none is chosen.
 
-    Parameters
-    ----------
-    run
-        The run; with `report.pictures: false` there are no thumbnails.
-    choice
-        The clips.
-    fastest
-        Landmark speed at the top of the traces, in inter-ocular distances per second.
+    With `report.pictures: false` there are no thumbnails. `fastest` is the landmark speed at the top of the traces, in
+    inter-ocular distances per second.
     """
     if not choice.shown and not choice.refused.height:
         return None
@@ -82,7 +76,8 @@ def as_script(data: Mapping[str, Any]) -> Markup:
 def _clips(run: OpenRun, corpus: str, choice: Choice, fastest: float) -> list[dict[str, Any]]:
     """Return what is known of the chosen clips of a corpus, in the order of their names."""
     found: dict[str, dict[str, Any]] = {
-        row["clip_id"]: {"id": row["clip_id"], "corpus": corpus, "speaker": row["speaker"], **_emotion(row)}
+        row["clip_id"]: {"id": row["clip_id"], "corpus": corpus, "speaker": row["speaker"]}
+        | {"emotion": row["label"] or row["outcome"], "sure": _rounded(row["confidence"])}
         for row in choice.clips[corpus].iter_rows(named=True)
     }
     durations = run.read(corpus, "split.audio", ["clip_id", "duration_s"])
@@ -103,9 +98,8 @@ def _clips(run: OpenRun, corpus: str, choice: Choice, fastest: float) -> list[di
     return [_without_nulls(clip) for clip in found.values()]
 
 
-def _emotion(row: Mapping[str, Any]) -> dict[str, Any]:
-    sure = row["confidence"]
-    return {"emotion": row["label"] or row["outcome"], "sure": None if sure is None else round(float(sure), 2)}
+def _rounded(sure: float | None) -> float | None:
+    return None if sure is None else round(float(sure), 2)
 
 
 def _without_nulls(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,17 +132,10 @@ def _add_targets(found: dict[str, dict[str, Any]], run: OpenRun, corpus: str) ->
 
 
 def trace(values: Floats, bottom: float, top: float) -> str:
-    """Return a signal as it is drawn: means over at most `POINTS` stretches, one byte each, as base64.
+    """Return a signal (T,) as it is drawn: means over at most `POINTS` stretches, one byte each, as base64.
 
-    Parameters
-    ----------
-    values
-        Shape (T,); NaN where nothing was measured.
-    bottom, top
-        Values that become 0 and 254; what lies beyond is cut off. A stretch without any value becomes `GAP`.
+    `bottom` and `top` become 0 and 254, what lies beyond is cut off. A stretch without any value (NaN) becomes `GAP`.
 
-    Examples
-    --------
     >>> list(base64.b64decode(trace(np.array([0.0, 0.5, 1.0, np.nan]), 0.0, 1.0)))
     [0, 127, 254, 255]
     """

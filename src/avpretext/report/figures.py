@@ -5,20 +5,34 @@ come from top to bottom.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
+from avpretext import shards
 from avpretext.evaluation.formats import decimal
 from avpretext.report.theme import COLOURS, figure, inline, style
+from avpretext.training.co_occurrence import read_matrices
 
 _ROW_HEIGHT = 26
 """Pixels for a line of text beside its mark."""
 
 _MARK_HEIGHT = 38
 """Pixels for a mark with a line of text above it."""
+
+
+Matrix = NDArray[np.float64]
+
+_CELL, _MARGIN = 54, 76
+_DARKEST = 0.6
+"""Opacity of a cell that is 1; ink stays readable on it, in the light and in the dark."""
 
 
 class Mark(NamedTuple):
@@ -149,18 +163,10 @@ def curves(
     limits: tuple[float, float] | None = None,
     legend: bool = True,
 ) -> Markup:
-    """Draw values by epoch.
+    """Draw values by epoch: lines by name, each (epochs, values), in colours by name.
 
-    Parameters
-    ----------
-    lines
-        Name -> (epochs, values).
-    colours, bands
-        Name of a line -> its colour, and (lower, upper) drawn around it.
-    limits
-        Range of the values, so that figures side by side compare.
-    legend
-        Whether to name several lines within the figure.
+    `bands` are (lower, upper) drawn around a line. `limits` is the range of the values, so that figures side by side
+    compare. `legend`: whether to name several lines within the figure.
     """
     with style():
         named = legend and len(lines) > 1
@@ -216,3 +222,62 @@ def firing(rows: Sequence[tuple[str, float, float]], name: str) -> Markup:
         chart.legend(loc="outside upper left", ncols=2)
         spoken = "; ".join(f"{unit} {100 * clips:.0f} % of the clips" for unit, clips, _ in rows)
         return inline(chart, name, f"How often each action unit fires: {spoken}")
+
+
+def heat_maps(table: Path | None, name: str) -> Markup | None:
+    """Draw frequency and penalty of the first fold of `co_occurrence` side by side; None without the table."""
+    if table is None:
+        return None
+    classes: list[str] = shards.read_provenance(table)["classes"]
+    frequency, penalty = (read_matrices(table, classes, column) for column in ("frequency", "penalty"))
+    chosen = min(frequency)
+    shown = {
+        "Share of the clips of a column named so too": frequency[chosen],
+        "Penalty: target (row), predicted (column)": penalty[chosen],
+    }
+    with style():
+        chart = side_by_side(shown, classes)
+        return inline(chart, name, f"Co-occurrence of fold {chosen}: {_costs(penalty[chosen], classes)}")
+
+
+def side_by_side(matrices: Mapping[str, Matrix], classes: Sequence[str]) -> Figure:
+    """Draw matrices side by side, a title above each."""
+    side = _MARGIN + _CELL * len(classes)
+    chart, _ = figure(side * len(matrices), side)
+    chart.clear()
+    panels = chart.subplots(1, len(matrices), squeeze=False)[0]
+    for axes, (title, matrix) in zip(panels, matrices.items(), strict=True):
+        _heat_map(axes, matrix, classes, title)
+    return chart
+
+
+def _heat_map(axes: Axes, matrix: Matrix, classes: Sequence[str], title: str) -> None:
+    for (row, column), value in np.ndenumerate(matrix):
+        axes.add_patch(
+            Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, linewidth=0, facecolor=COLOURS["accent"],
+                      alpha=_DARKEST * float(value))
+        )  # fmt: skip
+        axes.annotate(f"{value:.2f}", (column, row), ha="center", va="center", color=COLOURS["ink"])
+    places = range(len(classes))
+    axes.set_xticks(places, classes)
+    axes.set_yticks(places, classes)
+    axes.tick_params(colors=COLOURS["ink"])
+    axes.xaxis.tick_top()
+    axes.set_xlim(-0.5, len(classes) - 0.5)
+    axes.set_ylim(len(classes) - 0.5, -0.5)
+    axes.set_aspect("equal")
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, color=COLOURS["ink"], fontweight="bold", pad=9)
+
+
+def _costs(penalty: Matrix, classes: Sequence[str]) -> str:
+    """Say which wrong prediction costs least and most."""
+    wrong = ~np.eye(len(classes), dtype=bool)
+    least = np.where(wrong, penalty, np.inf)
+    most = np.where(wrong, penalty, -np.inf)
+    said = []
+    for word, values, place in (("least", least, least.argmin()), ("most", most, most.argmax())):
+        target, predicted = divmod(int(place), len(classes))
+        value = values[target, predicted]
+        said.append(f"{classes[predicted]} for {classes[target]} costs {word}, {value:.2f}")
+    return "; ".join(said)

@@ -11,7 +11,7 @@ from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.tasks import CHUNK_TASKS, CLIP_TASKS, LABELLED
 from avpretext.report import distribution_charts
 from avpretext.report.contents import WITHOUT_LABEL
-from avpretext.report.label_values import label_values
+from avpretext.report.distributions import label_values
 
 SPEAKERS_SHOWN = 40
 """So many speakers of a corpus, those with most clips, have a row on the page; the table beside it has all."""

@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from avpretext import __version__
 from avpretext.config import Config
-from avpretext.evaluation import formats, printed, sound_summary, summaries
+from avpretext.corpora import silent
+from avpretext.evaluation import formats, label_warnings, printed, summaries
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.tasks import TASKS
 from avpretext.progress import duration
@@ -28,6 +29,9 @@ from avpretext.report import (
     explorer,
     label_page,
 )
+
+_HOURS = {"Speech": True, "Video alone": False}
+"""Title of a tile to whether the corpora whose hours it counts are heard."""
 
 _REFUSED_SHOWN = 200
 """So many refused clips are listed on the page; the table beside it lists all."""
@@ -114,23 +118,29 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "synthetic": synthetic_sentence(config),
         "demo": any(corpus.synthetic for corpus in config.corpora.values()),
         "corpora": corpora,
-        "sound": sound_summary.sentences(corpora),
-        "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "hours", "refused")},
+        "sound": summaries.sound_sentences(corpora),
+        "silent": silent.sentences(config),
+        "lacking": {name: silent.lacking(config, name) for name in config.corpora},
+        "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "refused")},
+        "hours": {
+            kind: sum(row["hours"] for row in corpora if row["audio"] == heard) for kind, heard in _HOURS.items()
+        },
         "refused": summaries.rejects_rows(run),
         "refused_clips": run.refused.head(_REFUSED_SHOWN).to_dicts(),
         "results": contents.found_results(run),
         "notes": printed.notes(config, run.evaluated()),
         "level": f"{100 * config.evaluate.level:g} %",
-        "tasks": list(TASKS),
         "pretrain": contents.pretrain_charts(run),
         "kept_epoch": config.pretrain.keep,
         "balance": contents.balance_charts(run),
         "thresholds": label_page.threshold_charts(run),
+        "label_warnings": label_warnings.sentences(run.table("label_warnings")),
         "agreement": label_page.agreement_tables(run),
         "speakers": label_page.speaker_tables(run),
         **_clip_facts(run),
         "unit_names": au_faces.NAMES,
         "truth": run.table("truth"),
+        "truth_confidence": run.table("truth_confidence"),
         "truth_units": contents.truth_chart(run.table("truth_action_units")),
         "compared": contents.compared_charts(run.table("compared_action_units"), other),
         "benchmarks": contents.benchmark_rows(run.layout),

@@ -2,8 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -61,11 +60,8 @@ _STYLE: Any = {
 }
 
 
-@contextmanager
-def style() -> Iterator[None]:
-    """Draw in the style of the page."""
-    with mpl.rc_context(_STYLE):
-        yield
+style = partial(mpl.rc_context, _STYLE)
+"""Context in which charts are drawn in the style of the page."""
 
 
 def figure(width: float, height: float, rows: int = 1, **grid: Any) -> tuple[Figure, list[Axes]]:
@@ -78,33 +74,19 @@ def figure(width: float, height: float, rows: int = 1, **grid: Any) -> tuple[Fig
 def inline(chart: Figure, name: str, description: str) -> Markup:
     """Return a figure as an SVG element to stand within HTML.
 
-    Parameters
-    ----------
-    chart
-        What was drawn.
-    name
-        Unique on the page: the SVG's identifiers are put under it.
-    description
-        What a screen reader says in its place.
+    Its identifiers are put under `name`, unique on the page; `description` is what a screen reader says in its place.
     """
     buffer = io.StringIO()
     chart.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    width = round(chart.get_figwidth() * _POINTS_PER_INCH)
-    opening = (
-        f'<svg viewBox="{_view_box(svg)}" style="max-width:{width}px" role="img" aria-label="{escape(description)}">'
-    )
+    width, box = round(chart.get_figwidth() * _POINTS_PER_INCH), re.search(r'viewBox="([^"]*)"', svg)
+    if box is None:
+        raise ValueError("the drawing has no viewBox")
+    opening = f'<svg viewBox="{box[1]}" style="max-width:{width}px" role="img" aria-label="{escape(description)}">'
     svg = opening + svg[svg.index(">") + 1 :]
     return Markup(_themed(_own_identifiers(svg, name)).strip())
-
-
-def _view_box(svg: str) -> str:
-    found = re.search(r'viewBox="([^"]*)"', svg)
-    if found is None:
-        raise ValueError("the drawing has no viewBox")
-    return found[1]
 
 
 def _own_identifiers(svg: str, name: str) -> str:

@@ -23,21 +23,12 @@ _held: list[IO[bytes]] = []
 
 
 def tidy(records: Path, results: Path) -> bool:
-    """Remove what killed runs left; from now on this process counts as a run that is at work.
+    """Remove what killed runs left; from now on this process counts as a run at work. Return whether no other run was.
 
-    Runs with other results folders may work side by side in one working directory: then Snakemake's marks stay, and
-    decide. So they do where the file system knows no locks.
-
-    Parameters
-    ----------
-    records
-        Snakemake's own folder, `.snakemake`: what is in `locks` is removed, if no other run is at work.
-    results
-        The results folder: half-written files in it are removed, if no process may still write them.
-
-    Returns
-    -------
-    Whether no other run was at work.
+    Of `records`, Snakemake's own folder `.snakemake`, what is in `locks` is removed, if no other run is at work; of
+    `results` the half-written files that no process may still write. Runs with other results folders may work side by
+    side in one working directory: then Snakemake's marks stay, and decide. So they do where the file system knows no
+    locks.
     """
     for left in results.rglob(f"{TEMPORARY[0]}*{TEMPORARY[1]}"):
         if is_abandoned(left):
@@ -55,12 +46,6 @@ def tidy(records: Path, results: Path) -> bool:
     if locks.hold(lock, shared=True):
         _held.append(lock)
     return alone
-
-
-def release() -> None:
-    """Count as a run at work no longer; the end of the process does the same."""
-    while _held:
-        _held.pop().close()
 
 
 def is_abandoned(path: Path) -> bool:

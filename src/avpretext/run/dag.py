@@ -46,16 +46,10 @@ class Job(Protocol):
 
 @dataclass
 class Compared:
-    """What a start found.
+    """What a start found: the recipe `wanted` of each artefact by its path, as Snakemake names it.
 
-    Attributes
-    ----------
-    wanted
-        Path of each artefact, as Snakemake names it: its recipe.
-    stale
-        Paths of artefacts that exist and were made otherwise.
-    fitting
-        Paths of artefacts that exist and are as they are wanted.
+    `stale` are the paths of artefacts that exist and were made otherwise, `fitting` of those that are as they are
+    wanted.
     """
 
     wanted: dict[str, Recipe] = field(default_factory=dict)
@@ -64,15 +58,7 @@ class Compared:
 
 
 class Recipes:
-    """The recipes of all artefacts of a configuration.
-
-    Parameters
-    ----------
-    config
-        The whole configuration.
-    clips
-        What tells the clips of a shard.
-    """
+    """The recipes of all artefacts of a configuration; `clips` tells the clips of a shard."""
 
     def __init__(self, config: Config, clips: Clips) -> None:
         self.results = Path(config.results)
@@ -97,23 +83,15 @@ class Recipes:
         return name if mark.only and not name.endswith(mark.only) else ""
 
     def of(self, levels: Iterable[Iterable[Job]]) -> dict[str, Recipe]:
-        """Return the recipe of each artefact by its path.
-
-        Parameters
-        ----------
-        levels
-            All jobs, those that make inputs before those that use them.
-        """
+        """Return the recipe of each artefact by its path; of the jobs, those that make inputs come first."""
         made: dict[str, Recipe] = {}
         for level in levels:
             for job in level:
                 options, (inputs, times) = self._options(job), self._inputs(job, made)
                 for path in job.output:
-                    made[str(path)] = Recipe(self._artefact(path), job.rule.name, options, inputs, times)
+                    artefact = Path(os.path.relpath(path, self.results)).as_posix()
+                    made[str(path)] = Recipe(artefact, job.rule.name, options, inputs, times)
         return made
-
-    def _artefact(self, path: str) -> str:
-        return Path(os.path.relpath(path, self.results)).as_posix()
 
     def _options(self, job: Job) -> dict[str, Any]:
         """Return version and options of a job: those of its rule's signature, which many jobs share."""
@@ -135,13 +113,10 @@ class Recipes:
         if isinstance(value, list):
             return [self._named_by_content(entry, code) for entry in value]
         if code and isinstance(value, str) and own_code.is_own(value):
-            return self._content_of_code(value)
+            if value not in self._code:
+                self._code[value] = f"{value} {own_code.digest(value)}"
+            return self._code[value]
         return self._contents.get(value, value) if isinstance(value, str) else value
-
-    def _content_of_code(self, name: str) -> str:
-        if name not in self._code:
-            self._code[name] = f"{name} {own_code.digest(name)}"
-        return self._code[name]
 
     def _inputs(self, job: Job, made: Mapping[str, Recipe]) -> tuple[dict[str, str], str]:
         """Return digests of the inputs, those of a folder together, and what times alone tell of them."""

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FILE_LIMIT = 64 << 20
 """Bytes of a file that is read whole."""
@@ -29,26 +29,25 @@ class Content(NamedTuple):
     times: str = ""
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file; an empty one where there is none."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 class Known:
     """What was read of files, by name and status: of artefacts their recipes, of other files their digests.
 
-    Parameters
-    ----------
-    path
-        The file that keeps it from one start to the next.
+    The file `path` keeps it from one start to the next.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._before = self._loaded()
+        self._before = read_object(path)
         self._now: dict[str, list[object]] = {}
-
-    def _loaded(self) -> dict[str, list[object]]:
-        try:
-            found = json.loads(self._path.read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
 
     def get(self, path: str, name: str) -> list[object] | None:
         """Return what was kept of a file under a name, if the file is still the same."""
@@ -84,14 +83,8 @@ def _status(path: str) -> str:
 def of(path: str, known: Known | None = None, only: Sequence[str] = ()) -> Content:
     """Return the digests of a file, or of the files below a folder; those of nothing for a missing one.
 
-    Parameters
-    ----------
-    path
-        File or folder.
-    known
-        What was read before.
-    only
-        Extensions of the files of a folder that count, in small letters; all by default. Hidden files never do.
+    `known` is what was read before; `only` are extensions of the files of a folder that count, in small letters, all by
+    default. Hidden files never do.
     """
     if os.path.isdir(path):
         return _of_folder(Path(path), known, only)

@@ -103,14 +103,6 @@ def _clear(file: IO[bytes], pid: int) -> None:
         file.truncate(0)
 
 
-def release() -> None:
-    """Hold nothing any longer; the end of the process does the same."""
-    while _held:
-        file = _held.pop()
-        file.truncate(0)
-        file.close()
-
-
 def begin_job(arguments: Sequence[str]) -> None:
     """Make a job of the workflow known until it ends; commands that are run by hand are none.
 
@@ -197,7 +189,6 @@ def _shows_life(path: Path, holder: Holder) -> bool:
 
 
 def _how_to_end(holders: Sequence[Holder]) -> str:
-    """Return the commands that end these processes."""
     jobs = sorted({holder.job for holder in holders if holder.job})
     commands = [f"scancel {' '.join(jobs)}"] if jobs else []
     for host in sorted({holder.host for holder in holders if not holder.job}):

@@ -17,18 +17,16 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.paths import Layout, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
-from avpretext.run.imports import fingerprint_of
-from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings
+from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings, check_silent
 from avpretext.systems import BEST, SCRATCH, ensembles_of
 
 TABLES = (
     "main.csv", "main.md", "main.tex", "provenance.csv", "provenance.json", "per_class.csv", "significance.csv",
-    "seeds.csv", "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "folds.csv", "copies.csv",
-    "corpora.csv",
-    "rejects.csv", "rejects_clips.csv", "action_units.csv", "au_combinations.csv",
+    "seeds.csv", "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "label_warnings.csv", "folds.csv",
+    "copies.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv", "action_units.csv", "au_combinations.csv",
 )  # fmt: skip
 ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")
-TRUTH_TABLES = ("truth.csv", "truth_action_units.csv")
+TRUTH_TABLES = ("truth.csv", "truth_action_units.csv", "truth_confidence.csv")
 
 Keyed = dict[str, list[str]]
 """Name on the command line, such as a corpus, to files."""
@@ -62,16 +60,15 @@ class Plan:
         self.settings = {
             name: {setting.name: setting for setting in settings_of(corpus)} for name, corpus in config.corpora.items()
         }
-        self.ablated = {name: self._ablated_of(corpus) for name, corpus in config.corpora.items()}
+        self.ablated = {
+            name: {setting.name: setting for setting in settings_of(corpus.ablated(config.ablation.targets))}
+            for name, corpus in config.corpora.items()
+        }
         self.targets = {name: self._targets_of(name) for name in config.corpora}
         check_penalty(config, self.settings, self.ablated)
         check_ensembles(config)
         check_pretrainings(config)
-
-    def _ablated_of(self, corpus: CorpusOptions) -> dict[str, Setting]:
-        """Return the settings of a corpus that the ablation looks at."""
-        chosen = corpus.ablated(self.config.ablation.targets)
-        return {setting.name: setting for setting in settings_of(chosen)}
+        check_silent(config)
 
     def _targets_of(self, corpus: str) -> dict[str, str]:
         """Return {name: target} of the label targets that anything is trained or tested on."""
@@ -109,7 +106,7 @@ class Plan:
         for corpus in self.config.corpora:
             for artefact in self.of_corpus(corpus):
                 yield Made(artefact, corpus, self.shards(corpus, artefact))
-        for copy in self._played():
+        for copy in dict.fromkeys(name for name, _ in self._features() if "@" in name):
             yield Made("speed", copy, self.shards(copy, "split.audio"))
         for corpus, artefact in self._features():
             yield Made(artefact, corpus, self.shards(corpus, artefact))
@@ -126,13 +123,17 @@ class Plan:
             *(("landmarks.preview", "landmarks.thumbnails", "action_units") if self.seen(corpus) else ()),
             *(("neutral",) if self.seen(corpus) and self._calibrates() else ()),
             *(("motion",) if self.seen(corpus) and "activation" in self.config.tasks_of(corpus) else ()),
-            *(LABELLED[task].stage for task in self.config.tasks_of(corpus) if task in LABELLED),
+            *self.label_stages(corpus),
         ]
+
+    def label_stages(self, corpus: str) -> list[str]:
+        """Return the stages that label a corpus for pre-training, also one that has no sound to train on."""
+        return [LABELLED[task].stage for task in self.config.tasks_of(corpus) if task in LABELLED]
 
     def _features(self) -> Iterator[tuple[str, str]]:
         """Yield corpus and artefact of what models hear, `speech` of whole corpora left out, which is made anyway."""
         heard: dict[tuple[str, str], None] = {}
-        for corpus in self.config.used_for("pretrain"):
+        for corpus in self.config.heard_for_pretraining():
             heard |= {(corpus, name): None for name in self._stage_features(corpus)}
         for corpus in self.config.used_for("finetune"):
             for name in self.heard("finetune", corpus):
@@ -152,14 +153,8 @@ class Plan:
         return [name for name in self.config.model.features if name not in own]
 
     def _vectors(self) -> list[str]:
-        """Return the vectors of the baseline, and what they are made from."""
         chosen = list(self.config.baseline.vectors)
         return [*chosen, *(self.config.statistics.features if "statistics" in chosen else ())]
-
-    def _played(self) -> list[str]:
-        """Return the copies at other speeds that are made for any training."""
-        heard = {name: None for name, _ in self._features() if "@" in name}
-        return list(heard)
 
     def _of_pretraining(self) -> Iterator[Made]:
         own = self.config.variant.aggregator
@@ -186,7 +181,6 @@ class Plan:
         yield from (Made("targets", name, [file]) for name, file in targets)
 
     def _of_setting(self, corpus: str, setting: str) -> list[str]:
-        """Return the artefacts of a setting of which there is one."""
         penalised = self.config.finetune.loss == "penalty" and self.setting(corpus, setting).votes
         return [
             "folds",
@@ -223,8 +217,9 @@ class Plan:
 
     def refusing(self, corpus: str) -> list[str]:
         """Return the stages that may refuse clips of a corpus."""
-        cut = self.config.corpora[corpus].segment
-        absent = [*(["segment"] if not cut else []), *(["landmarks"] if not self.seen(corpus) else [])]
+        options = self.config.corpora[corpus]
+        made = {"segment": options.segment, "landmarks": self.seen(corpus), "speech": options.audio}
+        absent = [name for name, is_made in made.items() if not is_made]
         return [name for name, stage in STAGES.items() if stage.refuses and name not in absent]
 
     def shards(self, corpus: str, artefact: str) -> list[str]:
@@ -254,13 +249,13 @@ class Plan:
         """
         learnt = self.config.learnt_from(corpus)
         if stage == "deepemocluster":
-            return list(dict.fromkeys([*self.config.used_for("pretrain"), *learnt]))
+            return list(dict.fromkeys([*self.config.heard_for_pretraining(), *learnt]))
         return [*learnt, *(copy for name in learnt for copy in self.copies(stage, name))]
 
     def _calibrates(self) -> bool:
-        """Tell whether action units are measured from each speaker's resting face."""
+        """Tell whether action units are measured from a resting face that the corpus shows."""
         options = self.config.action_units
-        return "neutral" in backends.needs(options.backend) and options.calibration == "speaker"
+        return "neutral" in backends.needs(options.backend) and options.calibration != "none"
 
     def action_unit_inputs(self, corpus: str, shard: str) -> dict[str, str]:
         """Return what the action units of a shard are measured from, by the name of the command's option."""
@@ -271,10 +266,16 @@ class Plan:
             if name in places and (name != "neutral" or self._calibrates())
         }
 
-    def imported_action_units(self) -> str | None:
-        """Return what changes when a file of imported action units is added, replaced or removed; None without any."""
-        options = self.config.action_units
-        return fingerprint_of(options.imports if options.backend == "import" else None, (".csv",))
+    def emotion_inputs(self, corpus: str) -> dict[str, str | list[str]]:
+        """Return what the emotion labels of a corpus are made from, by the name of the command's option."""
+        units = {"action_units": self.shards(corpus, "action_units")}
+        if not self._calibrates():
+            return {**units}
+        return {
+            **units,
+            "index": self.shards(corpus, self.clips(corpus)),
+            "neutral": self.layout.path("neutral", corpus=corpus),
+        }
 
     def phone_tables(self, corpus: str) -> list[str]:
         """Return the user's own files that the phones of a corpus are found by."""
@@ -284,10 +285,18 @@ class Plan:
         own = [file for file in (phones.dictionary, phones.visemes) if file is not None]
         return [*map(str, tables), *truth, *own]
 
-    def imported_phones(self) -> str | None:
-        """Return what changes when a file of imported phones is added, replaced or removed; None without any."""
-        options = self.config.phones
-        return fingerprint_of(options.imports if options.backend == "import" else None, (".textgrid", ".ctm", ".align"))
+    def phones(self) -> list[str]:
+        """Return the phones of every corpus that is heard.
+
+        Raises
+        ------
+        UserError
+            There is none.
+        """
+        heard = [name for name, corpus in self.config.corpora.items() if corpus.audio]
+        if not heard:
+            raise UserError("phones: no corpus has sound that is read: each has audio: false")
+        return [shard for name in heard for shard in self.shards(name, "phones")]
 
     def annotations(self, corpus: str) -> list[str]:
         """Return the files, beside its media, that labels and partitions of a corpus are read from."""
@@ -324,7 +333,7 @@ class Plan:
         """Return {corpus.task: pseudo-label table} of a set of tasks."""
         return {
             f"{corpus}.{task}": self.shards(corpus, LABELLED[task].stage)
-            for corpus in self.config.used_for("pretrain")
+            for corpus in self.config.heard_for_pretraining()
             for task in tasks.split("-")
             if task in LABELLED and task in self.config.tasks_of(corpus)
         }

@@ -50,6 +50,13 @@ def check_ensembles(config: Config) -> None:
             raise UserError(f"ensemble.members: {member!r} is none of {', '.join(trained)}{nearest(member, trained)}")
 
 
+def check_silent(config: Config) -> None:
+    """Raise where faces alone are to be read of a corpus that is not used for labels."""
+    for name, corpus in config.corpora.items():
+        if not corpus.audio and "pretrain" not in corpus.use:
+            raise UserError(f"corpora.{name}.audio: false: faces are labelled for pre-training: set use: [pretrain]")
+
+
 def check_pretrainings(config: Config) -> None:
     """Raise where the runs of a fold cannot start from each pre-training equally often."""
     counts = {"pretrain.seeds": config.pretrainings} if config.task_sets() else {}

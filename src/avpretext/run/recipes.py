@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from avpretext import machine, signing
+from avpretext.run.digests import read_object
 
 PathLike = str | os.PathLike[str]
 
@@ -93,12 +94,7 @@ def shortened(options: Mapping[str, Any]) -> dict[str, Any]:
 def write(wanted: Mapping[str, Recipe], results: Path) -> None:
     """Write the recipes of what a run may make, for its jobs: a file for each folder of artefacts.
 
-    Parameters
-    ----------
-    wanted
-        Path of an artefact, as the workflow names it: its recipe.
-    results
-        The results folder.
+    `wanted` has the recipe of each artefact by its path, as the workflow names it.
     """
     folders: dict[Path, dict[str, dict[str, Any]]] = defaultdict(dict)
     for recipe in wanted.values():
@@ -116,13 +112,7 @@ def _book(results: Path, folder: Path) -> Path:
     return results / OWN / "recipes" / folder / "recipes.json"
 
 
-@functools.cache
-def _entries(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        found: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found
+_entries = functools.cache(read_object)
 
 
 def wanted_of(path: PathLike) -> Recipe | None:
@@ -151,15 +141,7 @@ class Signer(signing.Signer):
         return {"machine": machine.as_line(), **({} if recipe is None else {"recipe": recipe.text})}
 
     def put_beside(self, target: Path, content: Path) -> None:
-        """Put the recipe of a file beside it, before the file itself takes its place.
-
-        Parameters
-        ----------
-        target
-            Where the file goes.
-        content
-            Where it is as yet: a temporary file beside it.
-        """
+        """Put the recipe of a file beside `target`, before the file, still at `content`, takes its place."""
         recipe = wanted_of(target)
         if recipe is None or (target.suffix == ".parquet" and not recipe.times):
             return
@@ -188,7 +170,7 @@ def recorded(path: Path) -> Recipe | None:
     if path.is_dir():
         found = [recorded(file) for file in sorted(path.iterdir()) if not file.name.startswith(".")]
         return found[0] if found and all(recipe == found[0] for recipe in found) else None
-    said = _said_beside(path)
+    said = read_object(beside(path))
     try:
         if path.suffix == ".parquet":
             text = _in_parquet(path)
@@ -197,14 +179,6 @@ def recorded(path: Path) -> Recipe | None:
         return Recipe(**said) if known else None
     except (OSError, KeyError, TypeError, ValueError):  # not to be read, or of another version
         return None
-
-
-def _said_beside(path: Path) -> dict[str, Any]:
-    try:
-        said: dict[str, Any] = json.loads(beside(path).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return said
 
 
 def _in_parquet(path: Path) -> str | None:
@@ -234,7 +208,6 @@ def differences(wanted: Recipe, found: Recipe | None) -> list[str]:
 
 
 def _keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the dotted keys whose values differ."""
     keys: list[str] = []
     for name in dict.fromkeys([*one, *other]):
         first, second = one.get(name), other.get(name)

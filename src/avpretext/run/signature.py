@@ -37,11 +37,17 @@ def options_of(stage: str, config: Config, corpus: str | None = None) -> dict[st
     if STAGES[stage].options == WHOLE:
         return settled(config)
     keys = [key.format(corpus=corpus) for key in STAGES[stage].options]
+    more = [key.format(corpus=corpus) for key in STAGES[stage].unless_default if corpus in config.corpora]
+    keys += [key for key in more if not _is_default(config, key)]
     return {key: _plain(_at(config, key), STAGES[stage].but) for key in keys}
 
 
+def _is_default(config: Config, key: str) -> bool:
+    group, _, name = key.rpartition(".")
+    return bool(_at(config, key) == type(_at(config, group)).model_fields[name].default)
+
+
 def _at(config: Config, key: str) -> Any:
-    """Return the value under a dotted key."""
     value: Any = config
     for part in key.split("."):
         value = value[part] if isinstance(value, dict) else getattr(value, part)

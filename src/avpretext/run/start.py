@@ -21,15 +21,7 @@ RECORDS = Path(".snakemake")
 
 
 class Start:
-    """One start of the workflow.
-
-    Parameters
-    ----------
-    config
-        The whole configuration.
-    clips
-        What tells the clips of a shard, see `dag.Clips`.
-    """
+    """One start of the workflow; `clips` tells the clips of a shard, see `dag.Clips`."""
 
     def __init__(self, config: Config, clips: dag.Clips) -> None:
         self.config, self.results = config, Path(config.results)
@@ -40,10 +32,7 @@ class Start:
     def join(self, asked: Callable[..., Any]) -> None:
         """Make Snakemake call `before_jobs_are_chosen`, where it looks for incomplete files that must be made again.
 
-        Parameters
-        ----------
-        asked
-            Calls a function, and turns a user's mistake into an error of Snakemake.
+        `asked` calls a function, and turns a user's mistake into an error of Snakemake.
         """
         from snakemake.dag import DAG
         from snakemake.io import _IOFile

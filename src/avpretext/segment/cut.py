@@ -5,7 +5,7 @@ probability of speech in each 32 ms and the number of faces in each picture. So 
 minute. The clips themselves are cut by `split`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,7 @@ from avpretext.media import checks, ffmpeg
 from avpretext.media.decode import split_jpegs
 from avpretext.media.filters import Samples
 from avpretext.media.process import FfmpegProcess
+from avpretext.media.split import Hearing
 from avpretext.media.stretches import Stretch
 from avpretext.media.voice_activity import BLOCK_SAMPLES, MODEL, VoiceActivity, model_file
 from avpretext.progress import progress
@@ -36,8 +37,8 @@ from avpretext.writing import label_of
 LONGEST_S = 24 * 3600.0
 """Longer recordings are refused: a damaged time stamp can make a small file last for years."""
 
-FACE_HEIGHT = 320
-"""Frames are scaled down to this before faces are counted, in pixels: MediaPipe's detector sees less than that."""
+FACE_HEIGHT = 480
+"""Frames are scaled down to this before faces are counted, in pixels: tiles of half of that find faces from 8 %."""
 
 _PIECE_BLOCKS = 256
 """Blocks whose probabilities are computed at once: 8 s of sound."""
@@ -50,24 +51,24 @@ class Measured:
     Attributes
     ----------
     samples
-        Number of its samples at 16 kHz.
+        Number of its samples at 16 kHz; None where its sound is not read.
     probabilities
         Shape (blocks,): of speech in each `rules.BLOCK_S`; empty where windows are wanted.
     faces
         Shape (pictures,): faces in each picture; None where they are not looked at.
     video_s
-        Length of the pictures, in seconds; None where they are not looked at.
+        Length of the pictures, in seconds; None where they are neither looked at nor counted.
     """
 
-    samples: int
+    samples: int | None
     probabilities: NDArray[np.float32]
     faces: NDArray[np.int16] | None
     video_s: float | None = None
 
     @property
     def duration_s(self) -> float:
-        """Its length."""
-        return self.samples / SAMPLE_RATE_HZ
+        """Its length: of the sound, or of the pictures where the sound is not read."""
+        return (self.video_s or 0.0) if self.samples is None else self.samples / SAMPLE_RATE_HZ
 
 
 def run(
@@ -79,6 +80,7 @@ def run(
     face_model: Path | None,
     output: Path,
     rejects: Path,
+    sound: Hearing = "read",
 ) -> None:
     """Find the clips in the recordings of one shard.
 
@@ -96,6 +98,8 @@ def run(
         `index`, one row per clip, sorted by clip_id; `recording` is the clip_id that the index has.
     rejects
         `rejects`: recordings that cannot be decoded, or of which nothing is left (`no_segments`).
+    sound
+        `ignored`: of a corpus with `audio: false`, which is cut by windows; a recording is as long as its pictures.
 
     Raises
     ------
@@ -113,7 +117,7 @@ def run(
     label = label_of("segment", Path(index))
     clips, refused = [], []
     for recording in progress(recordings, total=len(recordings), unit="recordings", label=label):
-        found = clips_of(recording, Path(folder), program, options, video, model)
+        found = clips_of(recording, Path(folder), program, options, video, model, sound)
         if isinstance(found, Refusal):
             refused.append(reject_row(recording["clip_id"], recording["path"], "segment", found))
         else:
@@ -135,8 +139,9 @@ def _made_by(options: SegmentOptions, program: str, model: Path | None) -> dict[
 
 
 def clips_of(
-    recording: dict[str, Any], folder: Path, program: str, options: SegmentOptions, video: bool, model: Path | None
-) -> list[dict[str, Any]] | Refusal:
+    recording: dict[str, Any], folder: Path, program: str, options: SegmentOptions, video: bool, model: Path | None,
+    sound: Hearing = "read",
+) -> list[dict[str, Any]] | Refusal:  # fmt: skip
     """Return the clips of a recording as rows of `index`, or why it has none.
 
     Parameters
@@ -147,9 +152,11 @@ def clips_of(
         Whether it must have pictures.
     model
         The file `face_landmarker.task`; None: faces are not counted.
+    sound
+        See `run`.
     """
     stretch = Stretch(recording["start_s"] or 0.0, recording["end_s"])
-    measured = measure(folder / recording["path"], program, options, video, model, stretch)
+    measured = measure(folder / recording["path"], program, options, video, model, stretch, sound)
     if isinstance(measured, Refusal):
         return measured
     found = find(measured, options)
@@ -196,26 +203,40 @@ def _why_none(measured: Measured, options: SegmentOptions) -> str:
 
 
 def measure(
-    source: Path, program: str, options: SegmentOptions, video: bool, model: Path | None, stretch: Stretch
-) -> Measured | Refusal:
+    source: Path, program: str, options: SegmentOptions, video: bool, model: Path | None, stretch: Stretch,
+    sound: Hearing = "read",
+) -> Measured | Refusal:  # fmt: skip
     """Listen to and look at a recording with one ffmpeg process, in memory that its length does not change.
 
     Parameters
     ----------
     model
         The file `face_landmarker.task`; None: faces are not counted.
+    sound
+        See `run`.
     """
+    heard = sound == "read"
     reading = MediaOptions(fps=options.face_fps, height=FACE_HEIGHT, min_duration_s=0, max_duration_s=LONGEST_S)
     voice = VoiceActivity() if options.by == "speech" else None
 
     def read(process: FfmpegProcess) -> Measured:
-        (samples, probabilities), faces = process.read(
+        (samples, probabilities), (pictures, faces) = process.read(
             lambda sound: listen(sound.blocks(BLOCK_SAMPLES * _PIECE_BLOCKS), voice),
-            lambda frames: None if model is None else count_faces(split_jpegs(frames), model, options.face_fps),
+            lambda frames: look(split_jpegs(frames), model, options.face_fps),
         )
-        return Measured(samples, probabilities, faces, None if faces is None else len(faces) / options.face_fps)
+        video_s = None if heard and faces is None else pictures / options.face_fps
+        return Measured(samples if heard else None, probabilities, faces, video_s)
 
-    return checks.decoded(source, program, reading, video, read, stretch, gaps=False, frames=model is not None)
+    frames = model is not None or not heard
+    return checks.decoded(source, program, reading, video, read, stretch, gaps=False, frames=frames, sound=heard)
+
+
+def look(pictures: Iterator[bytes], model: Path | None, fps: float) -> tuple[int, NDArray[np.int16] | None]:
+    """Return the number of pictures, and how many faces each shows; None without a model, which finds them."""
+    if model is None:
+        return sum(1 for _ in pictures), None
+    faces = count_faces(pictures, model, fps)
+    return len(faces), faces
 
 
 def listen(pieces: Iterable[Samples], voice: VoiceActivity | None) -> tuple[int, NDArray[np.float32]]:

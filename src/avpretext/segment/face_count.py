@@ -1,6 +1,7 @@
 """How many faces pictures show, by MediaPipe FaceLandmarker."""
 
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ MIN_CONFIDENCE = 0.5
 
 
 def count_faces(images: Iterable[bytes], model: Path, fps: float) -> NDArray[np.int16]:
-    """Return the number of faces in each of a recording's pictures, at most `MAX_FACES`.
+    """Return the number of faces in each of a recording's pictures, at most `MAX_FACES`; small ones in tiles.
 
     Parameters
     ----------
@@ -29,14 +30,23 @@ def count_faces(images: Iterable[bytes], model: Path, fps: float) -> NDArray[np.
     # MediaPipe takes seconds to load: only where faces are counted.
     import cv2
 
+    from avpretext.face.landmarker import FaceModel
     from avpretext.face.landmarks import decode
+    from avpretext.face.small_faces import SmallFaces
     from avpretext.face.tracker import FaceTracker
 
     cv2.setNumThreads(1)
     counts = []
-    with FaceTracker(model, MAX_FACES, MIN_CONFIDENCE) as tracker:
+    with (
+        FaceTracker(model, MAX_FACES, MIN_CONFIDENCE) as tracker,
+        closing(SmallFaces(FaceModel(model, MAX_FACES, MIN_CONFIDENCE))) as small,
+    ):
         for number, jpeg in enumerate(images):
             image = decode(jpeg)
-            face = None if image is None else tracker.track(image, number / fps)
-            counts.append(0 if face is None else face.faces)
+            if image is None:
+                counts.append(0)
+            elif (face := tracker.track(image, number / fps)) is not None:
+                counts.append(face.faces)
+            else:
+                counts.append(min(len(small.search(image)), MAX_FACES))
     return np.array(counts, dtype=np.int16)

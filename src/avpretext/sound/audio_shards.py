@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.chunks import FRAME_S, SAMPLES_PER_FRAME
+from avpretext.errors import UserError
 from avpretext.pool import ordered_map
 from avpretext.refusal import Refusal, reject_row
-from avpretext.writing import label_of, write_grouped
+from avpretext.writing import label_of, write_shard
 
 FULL_SCALE = 32767 / 32768
 """The largest sample of 16 bit audio; openSMILE's wrapper makes -1.0 of +1.0."""
@@ -62,8 +63,19 @@ class Piece(NamedTuple):
 
 
 def read_clips(audio: Path) -> Iterator[EncodedClip]:
-    """Yield the clips of an audio shard, in its order, with no more than a row group in memory."""
+    """Yield the clips of an audio shard, in its order, with no more than a row group in memory.
+
+    Raises
+    ------
+    UserError
+        It is of a corpus whose sound is not read.
+    """
     for clip_id, table in shards.iterate_clips(audio, ["clip_id", "audio"]):
+        if table["audio"].null_count:
+            raise UserError(
+                f"{audio}: the corpus has audio: false, so there are no speech features of it, nor anything made of"
+                " them: set audio: true if its files have sound"
+            )
         for encoded in stored(table["audio"]):
             yield EncodedClip(clip_id, encoded)
 
@@ -103,7 +115,7 @@ def write_frames(
     Parameters
     ----------
     output, schema, made_by
-        See `writing.write_grouped`.
+        See `writing.write_shard`.
     measure
         Measures a clip, or a piece of a clip of more than ten minutes, together with `margin_frames` on both sides.
     threads
@@ -132,7 +144,7 @@ def write_frames(
 
     described = map(kept, ordered_map(describe, read_pieces(audio), threads))
     label, total = label_of(stage, output), count_pieces(audio)
-    write_grouped(label, output, schema, made_by, described, total, ROWS_PER_GROUP)
+    write_shard(label, output, schema, made_by, described, total, ROWS_PER_GROUP)
 
 
 def count_pieces(audio: Path) -> int:

@@ -9,6 +9,7 @@ Between the ends the values are openSMILE's own, but for the RASTA-filtered ones
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,19 +41,7 @@ _LONG_WINDOWS = ("F0", "voicing", "jitter", "shimmer", "HNR", "zcr", "ogRelF0")
 
 # openSMILE's own configurations go on to compute functionals, a third of their time, even when only descriptors are
 # asked for. These read the same descriptors from the same files of the package, and stop there: the same bits.
-_CONFIGURATION = r"""
-[componentInstances:cComponentManager]
-instance[dataMemory].type=cDataMemory
-
-\{{\cm[source{{?}}:include external source]}}
-{includes}
-
-[componentInstances:cComponentManager]
-{instances}
-
-{concatenations}
-\{{\cm[sink{{?}}:include external sink]}}
-"""
+_CONFIGURATION = files("avpretext.sound").joinpath("descriptors.conf").read_text("utf-8")
 _CONCATENATION = """
 [{level}_all:cVectorConcat]
 reader.dmLevel = {parts}
@@ -87,8 +76,13 @@ class Descriptors:
         self._long = np.array([any(part in name for part in _LONG_WINDOWS) for name in self.names])
         self._loudness = self.names.index(loudness)
 
-    def compute(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the descriptors of a clip.
+    def compute(
+        self, signal: NDArray[np.float32], first: int = 0, last: int | None = None, frames: int | None = None
+    ) -> NDArray[np.float32]:
+        """Return the descriptors of a clip, or its rows from `first` to before `last`.
+
+        These are those of the whole clip, bit by bit, where `first` is a multiple of `PIECE_FRAMES` and the signal, of
+        `frames` frames, reaches `MARGIN_FRAMES` beyond on both sides, or to the ends of the clip.
 
         Parameters
         ----------
@@ -97,18 +91,11 @@ class Descriptors:
 
         Returns
         -------
-        float32 array, shape (T, descriptors), with T = max(1, samples // 160); no NaN: where openSMILE has no value
-        (digital silence) it is 0.
+        float32 array, shape (T, descriptors), of a whole clip with T = max(1, samples // 160); no NaN: where openSMILE
+        has no value (digital silence) it is 0.
         """
-        frames = frame_count(len(signal))
-        return self.compute_part(signal, 0, frames, frames)
-
-    def compute_part(self, signal: NDArray[np.float32], first: int, last: int, frames: int) -> NDArray[np.float32]:
-        """Return the rows from `first` to before `last` of `compute`, (last - first, descriptors).
-
-        They are those of the whole clip, bit by bit, where `first` is a multiple of `PIECE_FRAMES` and the signal, of
-        `frames` frames, reaches `MARGIN_FRAMES` beyond on both sides, or to the ends of the clip.
-        """
+        frames = frames or frame_count(len(signal))
+        last = frames if last is None else last
         pieces = [
             self._piece(signal, start, min(start + PIECE_FRAMES, last), frames)
             for start in range(first, last, PIECE_FRAMES)

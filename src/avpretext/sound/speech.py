@@ -37,7 +37,7 @@ def run(audio: Path, options: SpeechOptions, output: Path, rejects: Path, thread
 
 
 def described(descriptors: Descriptors, signal: Signal, first: int, stop: int, frames: int) -> Signal:
-    """Return energy, loudness and descriptors of a part of a signal, (T, 2 + descriptors); see `compute_part`."""
-    values = descriptors.compute_part(signal, first, stop, frames)
+    """Return energy, loudness and descriptors of a part of a signal, (T, 2 + descriptors)."""
+    values = descriptors.compute(signal, first, stop, frames)
     energy = frame_energy(signal)[first:stop]
     return np.concatenate([energy[:, None], descriptors.loudness(values)[:, None], values], axis=1)

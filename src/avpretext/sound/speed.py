@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -44,15 +45,11 @@ def run(audio: Path, speed: float, output: Path, threads: int = 1) -> None:
         `speech` refuses it.
     """
     made_by = provenance("speed", {"speed": speed})
-    played = ordered_map(lambda row: at_speed(row, speed), _rows(audio), threads)
+    rows = (clip.slice(row, 1) for _, clip in shards.iterate_clips(audio) for row in range(len(clip)))
+    played = ordered_map(lambda row: at_speed(row, speed), rows, threads)
     label = label_of(f"speed {speed:g}", audio.parent.parent / audio.name)
-    layout = {"compression": "none", "row_group": CLIPS_PER_GROUP}
+    layout: dict[str, Any] = {"compression": "none", "row_group": CLIPS_PER_GROUP}
     write_shard(label, output, schema_of("split.audio"), made_by, played, shards.count_rows(audio), **layout)
-
-
-def _rows(audio: Path) -> Iterator[pa.Table]:
-    for _, clip in shards.iterate_clips(audio):
-        yield from (clip.slice(row, 1) for row in range(len(clip)))
 
 
 def at_speed(row: pa.Table, speed: float) -> pa.Table | None:

@@ -5,7 +5,6 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from avpretext import shards
@@ -53,13 +52,9 @@ def run(features: Mapping[str, Path], options: StatisticsOptions, output: Path) 
 
 
 def _described(files: Mapping[str, Path], frames: Mapping[str, int], step_frames: int) -> Iterator[vectors.Vector]:
-    """Yield the vector of each clip."""
     for of_clip in zip(*(_clips(file, step_frames) for file in files.values()), strict=True):
-        clip_id = of_clip[0][0]
-        described = [values for _, values in of_clip]
-        yield vectors.Vector(
-            clip_id, np.append(np.concatenate(described), np.float32(np.log(frames[clip_id] * FRAME_S)))
-        )
+        clip_id, duration = of_clip[0][0], np.float32(np.log(frames[of_clip[0][0]] * FRAME_S))
+        yield vectors.Vector(clip_id, np.append(np.concatenate([values for _, values in of_clip]), duration))
 
 
 def _frames_of_each(files: Mapping[str, Path]) -> dict[str, int]:
@@ -83,12 +78,8 @@ def _clips(file: Path, step_frames: int) -> Iterator[tuple[str, Floats]]:
     """Yield clip_id and `statistics`, in steps, of each clip; what has no value counts as 0."""
     channels = _channels(file)
     for clip_id, parts in groupby(shards.iterate_parts(file, channels), key=lambda part: part[0]):
-        yield clip_id, statistics(_steps_of((_values(rows, channels) for _, rows in parts), step_frames))
-
-
-def _values(rows: pa.Table, channels: list[str]) -> Floats:
-    values: Floats = np.nan_to_num(np.column_stack([rows[name].to_numpy() for name in channels]))
-    return values
+        values = (np.nan_to_num(np.column_stack([rows[name].to_numpy() for name in channels])) for _, rows in parts)
+        yield clip_id, statistics(_steps_of(values, step_frames))
 
 
 def _steps_of(parts: Iterable[Floats], step_frames: int) -> Floats:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from avpretext.flow.artefacts import schema_of
-from avpretext.writing import label_of, write_grouped
+from avpretext.writing import label_of, write_shard
 
 CLIPS_PER_GROUP = 256
 """Clips that a reader of the shard holds at a time."""
@@ -23,11 +23,10 @@ class Vector(NamedTuple):
 
 
 def write(stage: str, output: Path, clips: Iterable[Vector | None], made_by: Mapping[str, Any], total: int) -> None:
-    """Write `functionals`, in the order of the clips; see `writing.write_grouped`."""
-    rows = (None if clip is None else _row(clip) for clip in clips)
-    write_grouped(label_of(stage, output), output, schema_of("functionals"), made_by, rows, total, CLIPS_PER_GROUP)
-
-
-def _row(clip: Vector) -> pa.Table:
+    """Write `functionals`, in the order of the clips; see `writing.write_shard`."""
     schema = schema_of("functionals")
-    return pa.table([pa.array([value], field.type) for value, field in zip(clip, schema, strict=True)], schema)
+    rows = (
+        clip and pa.table([pa.array([value], field.type) for value, field in zip(clip, schema, strict=True)], schema)
+        for clip in clips
+    )
+    write_shard(label_of(stage, output), output, schema, made_by, rows, total, CLIPS_PER_GROUP)

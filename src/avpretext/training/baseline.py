@@ -4,6 +4,7 @@ import itertools
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,13 @@ from avpretext import shards
 from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.paths import original_of
 from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
 from avpretext.systems import Kernel, Machine, Vectors
-from avpretext.training.described import DescribedClips, Floats, Rows, normalised, read_clips
-from avpretext.training.dev_scores import dev_measures
+from avpretext.training import finite
 from avpretext.training.fold_parts import Fold
+from avpretext.training.objectives import dev_measures
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
 
 COST_WITHOUT_DEV = 1e-4
@@ -42,6 +44,37 @@ SHARPNESS = tuple(2.0**power for power in range(-2, 8))
 """Tried as the factor of decision values; without dev clips it is `SHARPNESS_WITHOUT_DEV`."""
 
 SHARPNESS_WITHOUT_DEV = 4.0
+
+
+ROUNDING = 1e-7
+"""A column whose deviation is a smaller share of its mean is constant: float32 tells no more."""
+
+FARTHEST = 10.0
+"""Deviations at which values are cut, one in ten thousand of them. A functional that hardly varies among the clips
+learnt from can be thousands of deviations off in another, some are in copies at another speed, and hides the rest."""
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DescribedClips:
+    """Vectors (N, D) and classes (N,) of N clips, vectors in the units of their stage.
+
+    A name is `{corpus}/{clip_id}`, of a copy at another speed `{corpus}@{speed}/{clip_id}`; a speaker
+    `{corpus}/{speaker}`, a copy being of a speaker of its own. `originals` (N,) has the row of the clip that a row is a
+    copy of, or its own.
+    """
+
+    names: list[str]
+    speakers: NDArray[np.str_]
+    vectors: NDArray[np.float32]
+    labels: Rows
+    originals: Rows
+
+    def at_every_speed(self, rows: Rows) -> Rows:
+        """Return these rows and those of their copies, ascending."""
+        return np.flatnonzero(np.isin(self.originals, rows))
 
 
 def run(
@@ -96,7 +129,6 @@ def run(
 def _runs(
     vectors: Mapping[str, Mapping[Vectors, Sequence[Path]]], labelled: LabelledFolds, options: BaselineOptions
 ) -> Iterator[tuple[str, Run]]:
-    """Yield the name of each machine with each of its folds."""
     known, table = labelled
     for stage, machines in itertools.groupby(options.machines(), key=lambda machine: machine.vectors):
         clips = read_clips({name: of[stage] for name, of in vectors.items() if stage in of}, labelled, stage)
@@ -115,19 +147,8 @@ def predict_fold(
 ) -> list[Prediction]:
     """Choose C on dev, learn train and dev, predict test; see `run`.
 
-    Parameters
-    ----------
-    clips
-        All clips.
-    fold
-        Which of them learn, choose and are tested.
-    machine
-        Its kernel, and whether vectors are standardised by the clips that are learnt from, or by each speaker's own
-        clips in the fold.
-    classes
-        Number of classes.
-    options
-        `costs` and `class_balance`.
+    The vectors are standardised by the clips that are learnt from, or by each speaker's own clips in the fold, as
+    `machine` has it.
     """
     rows = fold.rows(clips.names)
     heard = {**rows, "train": clips.at_every_speed(rows["train"])}
@@ -139,13 +160,13 @@ def predict_fold(
         labels = {part: clips.labels[heard[part]] for part in ("train", "dev")}
         chosen, decided = choose(train, dev, labels, classes, machine.kernel, options)
         sharpness = choose_sharpness(decided, clips.labels[rows["dev"]])
-        predictions.append(_prediction("dev", rows["dev"], probabilities(decided, sharpness), clips.names))
+        predictions.append(Prediction.of("dev", rows["dev"], clips.names, probabilities(decided, sharpness)))
     learnt = np.sort(np.concatenate([rows["train"], rows["dev"]]))
     heard["train"] = clips.at_every_speed(learnt)
     train, test = _shown(clips, heard, learnt, "test", machine)
     fitted = fit(train, clips.labels[heard["train"]], chosen, machine.kernel, options)
     decided = decisions(fitted, test, classes)
-    return [*predictions, _prediction("test", rows["test"], probabilities(decided, sharpness), clips.names)]
+    return [*predictions, Prediction.of("test", rows["test"], clips.names, probabilities(decided, sharpness))]
 
 
 def _shown(
@@ -234,5 +255,77 @@ def fit(
     return machine
 
 
-def _prediction(split: str, rows: Rows, shares: NDArray[np.float32], names: list[str]) -> Prediction:
-    return Prediction(split, [names[row] for row in rows], shares)
+def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, stage: Vectors) -> DescribedClips:
+    """Read the vectors of the clips that the folds name, and of their copies at other speeds.
+
+    `vectors` has the shards of a corpus, or `{corpus}@{speed}`; `stage` made them, for messages.
+
+    Raises
+    ------
+    UserError
+        A corpus has none, or they are of other values than those of the rest, or not finite.
+    """
+    known, table = labelled
+    wanted = table.by_key
+    table.refuse_missing(vectors, stage)
+    sets = {tuple(shards.read_provenance(files[0])["names"]) for files in vectors.values()}
+    if len(sets) > 1:
+        raise UserError(f"{table.setting}: {stage} are of different feature sets; redo the stage {stage}")
+    found = {
+        f"{heard}/{clip_id}": values
+        for heard, files in vectors.items()
+        for clip_id, values in _vectors(files)
+        if f"{original_of(heard)}/{clip_id}" in wanted
+    }
+    names = sorted(found)
+    clips = [original_of(name) for name in names]
+    left_out = len(wanted) - len(set(names) & set(wanted))
+    if left_out == len(wanted):
+        raise UserError(f"{table.setting}: no clip of the folds has {stage}; redo the stage {stage}")
+    if left_out:
+        print(f"baseline: warning: {left_out} of {len(wanted)} clips have no {stage}: left out", file=sys.stderr)
+    for name in names:
+        fix = f"redo the stage {stage}, or look at the clip's sound"
+        finite.check_values(found[name], f"{table.setting}: {stage} of {name}", fix)
+    place = {name: row for row, name in enumerate(names)}
+    return DescribedClips(
+        names,
+        np.array([f"{name.partition('/')[0]}/{wanted[clip].speaker}" for name, clip in zip(names, clips, strict=True)]),
+        np.stack([found[name] for name in names]),
+        known.values_of(clips).argmax(1),
+        np.array([place.get(clip, -1) for clip in clips]),
+    )
+
+
+def _vectors(files: Sequence[Path]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    for file in files:
+        for clip_id, rows in shards.iterate_clips(file, ["values"]):
+            yield clip_id, rows["values"].combine_chunks().flatten().to_numpy()
+
+
+def normalised(clips: DescribedClips, rows: Mapping[str, Rows], learnt: Rows, by: str) -> Floats:
+    """Return vectors (N, D) in deviations: of the clips `learnt`, or of each speaker's own clips in the fold.
+
+    A copy at another speed is standardised as the clip itself would be, or by its own speaker's copies.
+
+    A speaker with a single clip, of which nothing would be left, is standardised by the clips learnt.
+    """
+    inputs = standardise(clips.vectors, clips.vectors[learnt])
+    if by == "train":
+        return inputs
+    used = np.concatenate(list(rows.values()))
+    for speaker in np.unique(clips.speakers[used]):
+        own = used[clips.speakers[used] == speaker]
+        if len(own) > 1:
+            inputs[own] = standardise(clips.vectors[own], clips.vectors[own])
+    return inputs
+
+
+def standardise(values: NDArray[np.float32], source: NDArray[np.float32]) -> Floats:
+    """Return values (N, D) in deviations from the mean of `source` (M, D), cut at `FARTHEST`; 0 if that is constant."""
+    mean, deviation = source.mean(0, dtype=np.float64), source.std(0, dtype=np.float64)
+    constant = deviation <= ROUNDING * np.abs(mean)
+    scaled: Floats = values - mean
+    scaled /= np.where(constant, 1.0, deviation)  # in place: a corpus of thousands of clips is hundreds of megabytes
+    scaled[:, constant] = 0
+    return np.clip(scaled, -FARTHEST, FARTHEST, out=scaled)

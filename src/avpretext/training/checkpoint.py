@@ -134,14 +134,9 @@ def unpack_random(tensors: Mapping[str, Tensor]) -> None:
 
 @dataclass(frozen=True)
 class Body:
-    """A pre-trained encoder and aggregator.
+    """A pre-trained encoder and aggregator: weights by their names in the network.
 
-    Attributes
-    ----------
-    weights
-        By their names in the network.
-    heard_all
-        False when channels were hidden from every task: then the weights that read them were never trained.
+    `heard_all` is False when channels were hidden from every task: then the weights that read them were never trained.
     """
 
     weights: Mapping[str, Tensor]

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from avpretext.config import PretrainOptions
 from avpretext.flow.tasks import CLUSTERS
-from avpretext.models.heads import set_to_nearest
 from avpretext.models.losses import NO_LABEL, balanced_class_weights
-from avpretext.models.network import SpeechNetwork
+from avpretext.models.network import SpeechNetwork, set_to_nearest
 from avpretext.training.clusters import Vectors, agreement, cluster, collapse, nearest, sizes
 from avpretext.training.loop import ClipSet, HistoryRow, Target, TrainingState
 
@@ -57,7 +56,8 @@ class ClusterLabels:
         the chunks of the held-out clips belong to the centre that is nearest.
         """
         count, epoch = self.options.clusters.count, state.epoch + 1
-        network = averaged_network(state)
+        network = state.averaged.module
+        assert isinstance(network, SpeechNetwork)
         vectors = self._vectors(network, self.learnt, self.asked)
         seed = int(np.random.SeedSequence([self.seed, epoch]).generate_state(1)[0])
         labels, centres = cluster(vectors, count, self.options.clusters.iterations, seed, "pretrain.clusters.count")
@@ -92,13 +92,6 @@ class ClusterLabels:
 def _write(target: Target, asked: Tensor, labels: Tensor, weights: Tensor) -> None:
     target.labels[asked] = labels.to(asked.device)
     target.weights[asked] = weights[labels].to(asked.device)
-
-
-def averaged_network(state: TrainingState) -> SpeechNetwork:
-    """Return the network with the running mean of the weights."""
-    network = state.averaged.module
-    assert isinstance(network, SpeechNetwork)
-    return network
 
 
 def renew_top(state: TrainingState, centres: Tensor) -> None:

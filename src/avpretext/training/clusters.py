@@ -29,23 +29,11 @@ class Clustering(NamedTuple):
 
 
 def cluster(vectors: Vectors, count: int, iterations: int, seed: int, option: str) -> Clustering:
-    """Return k-means clusters of vectors as they are: no PCA, no whitening, no scaling to length 1 (as published).
+    """Return k-means clusters of vectors (N, D) as they are: no PCA, no whitening, no scaling, as published.
 
-    Lloyd's algorithm from `count` vectors drawn at random. A centre that loses all its vectors is put on the vector
-    farthest from its own centre; where fewer than `count` vectors differ, some clusters stay empty.
-
-    Parameters
-    ----------
-    vectors
-        (N, D).
-    count
-        Clusters, k.
-    iterations
-        Of the algorithm at most; it stops before when no vector changes its cluster.
-    seed
-        Of the first centres.
-    option
-        Key of `count` in the configuration, for the error.
+    Lloyd's algorithm from `count` vectors drawn at random, for so many `iterations` at most. A centre that loses all
+    its vectors is put on the vector farthest from its own centre; where fewer than `count` vectors differ, some
+    clusters stay empty. `option` is the key of `count` in the configuration, for the error.
 
     Raises
     ------

@@ -21,6 +21,8 @@ from avpretext.training.fold_parts import Fold
 from avpretext.training.predictions import LabelledFolds
 from avpretext.training.target_rows import Targets
 
+Matrix = NDArray[np.float64]
+
 
 def run(targets: Mapping[str, Path], folds: Path, output: Path) -> None:
     """Write the co-occurrences of each fold, `co_occurrence`: a row for each pair of classes.
@@ -82,3 +84,25 @@ def _rows(fold: int, votes: NDArray[np.float32], classes: Sequence[str]) -> Iter
         for other, predicted in enumerate(classes):
             values = {name: float(matrix[place, other]) for name, matrix in columns.items()}
             yield {"fold": fold, "target": target, "predicted": predicted, **values}
+
+
+def read_matrices(path: Path, classes: Sequence[str], column: str = "penalty") -> dict[int, Matrix]:
+    """Return a column of `co_occurrence` by fold: a matrix (K, K) by target and prediction, in the order of `classes`.
+
+    Raises
+    ------
+    UserError
+        The table is of other classes.
+    """
+    found = shards.read_provenance(path).get("classes", [])
+    if sorted(found) != sorted(classes):
+        raise UserError(
+            f"{path}: is of the classes {', '.join(found)}, and the targets are {', '.join(classes)}; both must be of"
+            " one run: redo the stage co_occurrence"
+        )
+    places = {name: place for place, name in enumerate(classes)}
+    matrices: dict[int, Matrix] = {}
+    for fold, target, predicted, value in shards.read(path, ["fold", "target", "predicted", column]).iter_rows():
+        matrix = matrices.setdefault(fold, np.zeros((len(classes), len(classes))))
+        matrix[places[target], places[predicted]] = value
+    return matrices

@@ -64,10 +64,10 @@ class SpeechChunks:
         )
 
 
-def chunk_grid(chunks: ChunkOptions, model: ModelOptions) -> ChunkGrid:
-    """Return the grid that these options ask for, in 10 ms frames."""
+def chunk_grid(chunks: ChunkOptions, step_frames: int) -> ChunkGrid:
+    """Return the grid of chunks, in 10 ms frames, of which a step is the mean of so many."""
     length = frames_of(chunks.length_s)
-    return ChunkGrid(length, chunks.count, chunks.factor, chunks.method, min(model.step_frames, length))
+    return ChunkGrid(length, chunks.count, chunks.factor, chunks.method, min(step_frames, length))
 
 
 def hidden_channels(channels: Sequence[str], patterns: Sequence[str]) -> NDArray[np.bool_]:
@@ -87,16 +87,7 @@ def load_chunks(
 ) -> SpeechChunks:
     """Read the clips named in `speakers` from the per-frame features of a corpus and cut them into chunks.
 
-    Parameters
-    ----------
-    features
-        name: shards, or folders; put side by side, see :func:`avpretext.training.frames.read_frames`.
-    speakers
-        clip_id: speaker. Clips that are in no shard are left out.
-    patterns
-        Which columns to take, see :func:`avpretext.training.frames.choose_channels`.
-    grid
-        The grid of chunks.
+    Clips that are in no shard are left out; see :func:`avpretext.training.frames.read_frames`.
     """
     return cut(read_frames(features, speakers.keys(), patterns), speakers, grid)
 
@@ -109,16 +100,9 @@ def load_corpora(
 ) -> SpeechChunks:
     """Read and cut the clips of the corpora of `speakers`, in its order; see :func:`load_chunks`, :func:`concatenate`.
 
-    Parameters
-    ----------
-    features
-        corpus: name: shards.
-    speakers
-        corpus: clip_id: speaker.
-    chunks, model
-        The grid of chunks, and the channels.
+    `features` has shards by corpus and name, `speakers` the speaker by corpus and clip_id.
     """
-    grid = chunk_grid(chunks, model)
+    grid = chunk_grid(chunks, model.step_frames)
     return concatenate(
         {corpus: load_chunks(features[corpus], known, model.channels, grid) for corpus, known in speakers.items()}
     )
@@ -142,16 +126,11 @@ def cut(store: FrameStore, speakers: Mapping[str, str], grid: ChunkGrid) -> Spee
     frames, first, lengths = (torch.from_numpy(part) for part in (store.frames, store.offsets[:-1], store.lengths))
     for rows in store.blocks(BLOCK_FRAMES):
         mask[rows] = gather_chunks(frames, first[rows], lengths[rows], grid, out=steps[rows]).mask
-        moments[:, rows] = _moments(store, rows)
+        begin = store.offsets[rows]
+        moments[:, rows] = moments_of(store.frames[begin[0] : store.offsets[rows.stop]], begin - begin[0])
     return SpeechChunks(
         store.clip_ids, [speakers[clip_id] for clip_id in store.clip_ids], store.channels, steps, mask, moments
     )
-
-
-def _moments(store: FrameStore, rows: slice) -> NDArray[np.float64]:
-    """Return number, sum and sum of squares of the finite frames of the clips of a block, (3, clips, F)."""
-    begin = store.offsets[rows]
-    return moments_of(store.frames[begin[0] : store.offsets[rows.stop]], begin - begin[0])
 
 
 def moments_of(frames: NDArray[np.float32], begin: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -202,14 +181,7 @@ def mean_and_deviation(moments: NDArray[np.float64]) -> tuple[NDArray[np.float64
 def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str) -> SpeechChunks:
     """Return the chunks in deviations from the mean: NaN and padding 0, clipped to plus and minus 3.
 
-    Parameters
-    ----------
-    chunks
-        All clips.
-    train
-        Rows of the training clips.
-    by
-        `train`: mean and deviation over the frames of the training clips; `speaker`: over each speaker's own clips.
+    Mean and deviation are over the frames of the rows `train`, or, by `speaker`, over each speaker's own clips.
     """
     steps = torch.empty_like(chunks.steps)
     for rows, source in _normalisation_groups(chunks.speakers, train, by):

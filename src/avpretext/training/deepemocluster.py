@@ -26,13 +26,13 @@ from avpretext.systems import DEEPEMOCLUSTER
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finite
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
-from avpretext.training.data import SpeechChunks
+from avpretext.training.data import SpeechChunks, chunk_grid
 from avpretext.training.finished import FinishedRuns, State, UnfinishedRun, fingerprint
 from avpretext.training.fold_parts import Fold, FoldTable
 from avpretext.training.loop import HistoryRow, Target, network_seed, torch_device
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
-from avpretext.training.spectrograms import Rows, Sound, read_spectrograms, spectrogram_grid
+from avpretext.training.spectrograms import Rows, Sound, read_spectrograms
 
 TRUNK_RATE, ADAM_RATE, TOP_RATE = 1e-3, 5e-4, 0.05
 """Learning rates, as published: SGD and Adam of the trunk, SGD of the top layer of the clusters."""
@@ -81,7 +81,7 @@ def run(
     if missing := sorted(set(wanted) - set(features)):
         raise UserError(f"{table.setting}: no log_mel features of {missing[0]} are given; name their shards")
     options = config.deepemocluster
-    heard = read_spectrograms(features, wanted, spectrogram_grid(config.chunks, options.step_frames))
+    heard = read_spectrograms(features, wanted, chunk_grid(config.chunks, options.step_frames))
     shaping = {name: getattr(config, name).model_dump(mode="json") for name in ("chunks", "deepemocluster")}
     losses = {name: getattr(config.finetune, name) for name in ("class_balance", "label_smoothing")}
     made_from = {
@@ -110,7 +110,6 @@ def _runs(
     config: Config,
     finished: FinishedRuns,
 ) -> Iterator[tuple[str, Run]]:
-    """Yield the name of each system with one of its runs."""
     known, table = labelled
     values = np.zeros((len(heard.clip_ids), len(known.classes)), np.float32)
     rows_known = [row for row, name in enumerate(heard.clip_ids) if name in known.values]
@@ -131,19 +130,10 @@ def _runs(
 def unlabelled_rows(
     names: Sequence[str], unlabelled: Mapping[str, Mapping[str, str]], table: FoldTable, fold: Fold
 ) -> Rows:
-    """Return the rows of the clips that a fold hears without labels, ascending.
+    """Return the rows of the clips, named `{corpus}/{clip_id}`, that a fold hears without labels, ascending.
 
-    They are the training clips, and those of `unlabelled` whose speakers neither choose the epoch nor test. Corpora
-    that share a clip_id count as one folder under two names, whose speakers are the same.
-
-    Parameters
-    ----------
-    names
-        `{corpus}/{clip_id}` of each row.
-    unlabelled
-        corpus: clip_id: speaker.
-    table, fold
-        All folds, and the one in question.
+    They are the training clips, and those of `unlabelled` (corpus: clip_id: speaker) whose speakers neither choose the
+    epoch nor test. Corpora that share a clip_id count as one folder under two names, whose speakers are the same.
     """
     kept_apart = fold.parts["dev"] | fold.parts["test"]
     apart = {(clip.corpus, clip.speaker) for clip in table.clips if clip.key in kept_apart}
@@ -160,22 +150,10 @@ def unlabelled_rows(
 
 @dataclass(frozen=True)
 class FoldClips:
-    """The clips of a fold.
+    """The clips of a fold, by name `{corpus}/{clip_id}`, and the chunks of all, `sound`.
 
-    Attributes
-    ----------
-    sound
-        The chunks of all clips.
-    names
-        `{corpus}/{clip_id}` of each.
-    values
-        (N, C) targets; of clips without labels anything.
-    rows
-        train, dev, test: rows of the fold's clips.
-    unlabelled
-        Rows of the clips that are used without labels.
-    objective
-        Of the labels.
+    `values` (N, C) are targets, of clips without labels anything. `rows` are those of train, dev and test; `unlabelled`
+    those of the clips that are used without labels.
     """
 
     sound: Sound
@@ -197,17 +175,6 @@ class Learner:
     the labelled clips are clustered by themselves, and it learns to name cluster and label. In the published code,
     which this follows, the head of the labels takes part but never learns (`head_trained` False): the trunk learns to
     suit its random weights.
-
-    Parameters
-    ----------
-    clips
-        Of the fold.
-    fold, seed
-        Numbers of the run.
-    head_trained
-        Whether the head of the labels learns.
-    config
-        Read: `seed`, `deepemocluster`.
     """
 
     def __init__(self, clips: FoldClips, fold: int, seed: int, head_trained: bool, config: Config) -> None:
@@ -239,7 +206,7 @@ class Learner:
             unfinished.keep(self.pack)
         self.network.load_state_dict(self.best)
         predictions = [
-            Prediction(split, [clips.names[row] for row in rows], clips.objective.predictions(self.outputs(rows)))
+            Prediction.of(split, rows, clips.names, clips.objective.predictions(self.outputs(rows)))
             for split, rows in clips.rows.items()
             if split != "train" and len(rows)
         ]
@@ -247,7 +214,6 @@ class Learner:
         return Run(fold, seed, predictions, self.history)
 
     def _check(self) -> None:
-        """Raise an error where training has diverged."""
         where = f"{self.where}, epoch {self.epoch}"
         losses = {row.measure: row.value for row in self.history if row.epoch == self.epoch}
         finite.check_loss(losses["unlabelled_loss"] + losses["loss"], math.log(self.options.clusters), where, None)

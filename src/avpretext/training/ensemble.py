@@ -57,14 +57,7 @@ def run(predictions: Sequence[Path], options: EnsembleOptions, output: Path) -> 
 def ensemble_rows(members: Sequence[str], rows: pl.DataFrame, said: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of one ensemble, sorted by fold, split and clip.
 
-    Parameters
-    ----------
-    members
-        Names in the column `initialisation`.
-    rows
-        Predictions of all members, and of others.
-    said
-        `kind` and `classes` of the predictions.
+    `members` are names in the column `initialisation` of `rows`; `said` has `kind` and `classes` of the predictions.
     """
     known = rows["initialisation"].unique().sort().to_list()
     if unknown := [member for member in members if member not in known]:

@@ -22,14 +22,13 @@ from avpretext.systems import BEST, SCRATCH
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import model_folder
 from avpretext.training.checkpoint import Body
-from avpretext.training.co_occurrence import training_votes
+from avpretext.training.co_occurrence import Matrix, training_votes
 from avpretext.training.data import mean_and_deviation, normalise
 from avpretext.training.finetune import EVERY_CLIP, LabelledClips, RunSeeds, body_of_run, read_clips, train
 from avpretext.training.fold_parts import Fold
 from avpretext.training.loop import torch_device
 from avpretext.training.model_folder import Description, LearntFrom, MediaSettings, Normalisation
 from avpretext.training.objectives import Scale
-from avpretext.training.penalty_matrices import Matrix
 from avpretext.training.predictions import LabelledFolds
 from avpretext.training.run_pool import grid_map
 

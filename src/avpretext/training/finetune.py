@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,28 +12,20 @@ import torch
 from numpy.typing import NDArray
 
 from avpretext import own_code
-from avpretext.config import Config, FinetuneOptions, ModelOptions
+from avpretext.config import Config, ModelOptions
 from avpretext.corpora.settings import Kind
 from avpretext.flow.paths import original_of
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
+from avpretext.training import loop
 from avpretext.training.checkpoint import Body
+from avpretext.training.co_occurrence import Matrix, read_matrices
 from avpretext.training.data import SpeechChunks, load_corpora, normalise
 from avpretext.training.finished import FinishedRuns, UnfinishedRun, fingerprint
 from avpretext.training.fold_parts import Fold, FoldTable
-from avpretext.training.loop import (
-    ClipSet,
-    TrainingState,
-    epochs,
-    mixed_precision,
-    network_seed,
-    predict,
-    start,
-    torch_device,
-)
+from avpretext.training.loop import ClipSet, TrainingState
 from avpretext.training.objectives import TASK, Objective, make_objective
-from avpretext.training.penalty_matrices import Matrix, penalties_of
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
 from avpretext.training.run_pool import grid_map
 from avpretext.training.target_rows import has_classes
@@ -46,17 +38,10 @@ _SHAPING = ("chunks", "model", "finetune")
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """Clips and what is to be learnt of them.
+    """Clips and what is to be learnt of them: `values` (N, C) float32 of a kind and its classes, see `Targets`.
 
-    Attributes
-    ----------
-    chunks
-        N clips; from here on they are `{corpus}/{clip_id}` of `{corpus}/{speaker}`. Copies at other speeds are
-        `{corpus}@{speed}/{clip_id}`, of speakers of their own.
-    values
-        (N, C) float32; see `targets.Targets`.
-    kind, classes
-        What the values are, and of what.
+    From here on clips are `{corpus}/{clip_id}` of `{corpus}/{speaker}`; copies at other speeds are
+    `{corpus}@{speed}/{clip_id}`, of speakers of their own.
     """
 
     chunks: SpeechChunks
@@ -124,9 +109,10 @@ def run(
     clips = read_clips(features, labelled, config)
     bodies = [checkpoints.read_body(path, clips.chunks.channels, config) for path in starts or ()]
     warn_of_missing_classes(clips, table.folds)
-    penalties = penalties_of(co_occurrence, clips.classes, config.finetune)
-    device = torch_device(config.finetune.device)
-    mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
+    asked = co_occurrence is not None and config.finetune.loss == "penalty"
+    penalties = read_matrices(co_occurrence, clips.classes) if co_occurrence and asked else {}
+    device = loop.torch_device(config.finetune.device)
+    loop.mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
     finished = FinishedRuns(output, _made_from(clips, table, penalties, bodies, config))
 
     def once(job: _Job) -> Run:
@@ -134,7 +120,12 @@ def run(
         train = functools.partial(run_once, job.clips, job.fold, job.seed, body, config, job.penalty)
         return finished.once(f"{job.fold.number}-{job.seed}", train)
 
-    jobs = _jobs(clips, table.folds, penalties, config, device)
+    jobs = (
+        _Job(normalised, fold, seed, penalties.get(fold.number))
+        for fold in table.folds
+        for normalised in [clips_of_fold(clips, fold, config.model, device)]
+        for seed in range(config.finetune.seeds)
+    )
     label, total = f"finetune {table.setting} from {initialisation}", len(table.folds) * config.finetune.seeds
     runs = progress(grid_map(once, jobs, threads, device), total=total, unit="runs", label=label)
     named = [(initialisation, run) for run in runs]
@@ -156,7 +147,6 @@ def _shaping(config: Config) -> dict[str, Any]:
 def _made_from(
     clips: LabelledClips, table: FoldTable, penalties: Mapping[int, Matrix], bodies: Sequence[Body], config: Config
 ) -> str:
-    """Return the cache key of this job's runs."""
     weights = [entry for body in bodies for entry in sorted(body.weights.items())]
     said = {
         "options": list(_shaping(config).values()),
@@ -182,19 +172,6 @@ class _Job(NamedTuple):
 
     def __str__(self) -> str:
         return str(RunSeeds(self.seed, self.fold.number))
-
-
-def _jobs(
-    clips: LabelledClips,
-    folds: Sequence[Fold],
-    penalties: Mapping[int, Matrix],
-    config: Config,
-    device: torch.device,
-) -> Iterator[_Job]:
-    for fold in folds:
-        normalised = clips_of_fold(clips, fold, config.model, device)
-        for seed in range(config.finetune.seeds):
-            yield _Job(normalised, fold, seed, penalties.get(fold.number))
 
 
 def read_clips(
@@ -252,34 +229,17 @@ def run_once(
     """Train on one fold with one seed; the best dev epoch, or the last without dev, predicts dev and test.
 
     Runs of one fold and seed share head, order of batches and dropout, whatever they start from: they are pairs.
-
-    Parameters
-    ----------
-    clips
-        From `clips_of_fold`.
-    fold
-        Which of them train, choose and test.
-    seed
-        Number of the run.
-    body
-        What to start from; None from scratch.
-    config
-        Read: `seed`, `model`, `finetune`.
-    penalty
-        (K, K), the fold's, of the stage co_occurrence; needed by the penalty loss alone.
-    unfinished
-        Where the state is kept while it trains; None: nowhere.
+    `clips` are from `clips_of_fold`; without a `body` training starts from scratch; `penalty` is the fold's matrix (K,
+    K), for the penalty loss alone; `unfinished` keeps the state while it trains.
     """
     rows = fold.rows(clips.chunks.clip_ids)
     state, objective = train(clips, rows, RunSeeds(seed, fold.number), body, config, penalty, unfinished)
     predictions = [
-        Prediction(
-            split,
-            [clips.chunks.clip_ids[row] for row in rows[split]],
-            best_predictions(state, clip_set(clips, rows[split], objective), objective, config.finetune),
+        Prediction.of(
+            split, of_split, clips.chunks.clip_ids, best_predictions(state, clips, of_split, objective, config)
         )
-        for split in ("dev", "test")
-        if len(rows[split])
+        for split, of_split in rows.items()
+        if split != "train" and len(of_split)
     ]
     return Run(fold.number, seed, predictions, state.history)
 
@@ -306,10 +266,10 @@ def train(
 ) -> tuple[TrainingState, Objective]:
     """Train on the rows `train`, the epoch chosen by the rows `dev` if there are any; see `run_once`."""
     options = config.finetune
-    state = start(
-        initial_network(clips, body, config, network_seed(config.seed, seeds.run)),
+    state = loop.start(
+        initial_network(clips, body, config, loop.network_seed(config.seed, seeds.run)),
         options,
-        network_seed(config.seed, seeds.run, seeds.fold),
+        loop.network_seed(config.seed, seeds.run, seeds.fold),
         options.body_rate if body and body.heard_all else 1.0,
     )
     objective = make_objective(clips.kind, clips.values[rows["train"]], options, penalty)
@@ -317,7 +277,7 @@ def train(
     learnt = at_every_speed(clips, rows["train"], objective)
     if unfinished:
         unfinished.restore(functools.partial(checkpoints.unpack, state))
-    for _ in epochs(state, learnt, dev, objective.loss, objective.score, options, where=str(seeds)):
+    for _ in loop.epochs(state, learnt, dev, objective.loss, objective.score, options, where=str(seeds)):
         if unfinished:
             unfinished.keep(functools.partial(checkpoints.pack, state))
     return state, objective
@@ -347,9 +307,9 @@ def at_every_speed(clips: LabelledClips, rows: NDArray[np.int64], objective: Obj
 
 
 def best_predictions(
-    state: TrainingState, clips: ClipSet, objective: Objective, options: FinetuneOptions
+    state: TrainingState, clips: LabelledClips, rows: NDArray[np.int64], objective: Objective, config: Config
 ) -> NDArray[np.float32]:
-    """Return what the weights that were kept predict, (N, C)."""
+    """Return what the weights that were kept predict for these clips, (N, C)."""
     state.network.load_state_dict(state.best)
-    device = next(state.network.parameters()).device
-    return objective.predictions(predict(state.network, clips.to(device), options)[TASK])
+    asked = clip_set(clips, rows, objective).to(next(state.network.parameters()).device)
+    return objective.predictions(loop.predict(state.network, asked, config.finetune)[TASK])

@@ -29,16 +29,9 @@ State = tuple[Mapping[str, Tensor], Mapping[str, Any]]
 
 
 def fingerprint(stage: str, said: Mapping[str, Any], arrays: Iterable[Tensor | NDArray[Any]]) -> str:
-    """Return the cache key of a job's runs: a hash of code, text and numbers.
+    """Return the cache key of a job's runs: a hash of the stage's version and the package's, text and numbers.
 
-    Parameters
-    ----------
-    stage
-        The stage of the runs; its version and that of the package count.
-    said
-        Options, names, folds; plain values.
-    arrays
-        Input, targets, weights to start from, in a fixed order.
+    `said` are plain values: options, names, folds. `arrays` are input, targets and first weights, in a fixed order.
     """
     made_by = provenance(stage, said)
     digest = hashlib.blake2b(json.dumps(made_by, sort_keys=True, default=str, allow_nan=False).encode(), digest_size=16)
@@ -53,16 +46,8 @@ class UnfinishedRun:
     """The state of a run after one of its epochs, from which a killed job resumes it.
 
     By default it is not kept after each epoch: a state takes some ms to write, as long as an epoch of a small network,
-    and a run of two seconds is quicker trained anew.
-
-    Parameters
-    ----------
-    path
-        The file.
-    made_from
-        From `fingerprint`; a state of another run is not taken.
-    share
-        Maximum share of the run's time spent on keeping its state; None: `SHARE`; infinity: keep every epoch.
+    and a run of two seconds is quicker trained anew. `share` is the maximum share of the run's time spent on keeping
+    its state; None: `SHARE`; infinity: keep every epoch. A state made from another `fingerprint` is not taken.
     """
 
     def __init__(self, path: Path, made_from: str, share: float | None = None) -> None:
@@ -92,14 +77,9 @@ class UnfinishedRun:
 
 
 class FinishedRuns:
-    """The runs of one job: those that are done, and the states of those that are not.
+    """The runs of the job that writes to a folder: those that are done, and the states of those that are not.
 
-    Parameters
-    ----------
-    output
-        The folder that the job writes to.
-    made_from
-        From `fingerprint`; runs that are of another are not taken.
+    Runs that are made from another `fingerprint` are not taken.
     """
 
     def __init__(self, output: Path, made_from: str) -> None:

@@ -31,16 +31,9 @@ def not_finite(values: Values) -> float | None:
 
 
 def check_loss(loss: float, start: float, where: str, option: str | None) -> None:
-    """Raise an error where a loss is not finite, or far above the one at the start.
+    """Raise an error where the mean loss of an epoch is not finite, or far above the one at the start.
 
-    Parameters
-    ----------
-    loss, start
-        The mean of an epoch, and what it was in the beginning.
-    where
-        Stage, fold, seed, epoch.
-    option
-        The option of the learning rate, and its value; None where it is fixed.
+    `where` is stage, fold, seed, epoch; `option` the learning rate's key and value, None where it is fixed.
     """
     if math.isfinite(loss) and loss <= DIVERGED * max(start, 1.0):
         return
@@ -77,16 +70,8 @@ def check_rows(predictions: pl.DataFrame) -> None:
 def load_all(network: nn.Module, weights: Mapping[str, Tensor], path: Path, fix: str) -> None:
     """Load weights into a network, all of them and nothing else; those without effect may be there or not.
 
-    Parameters
-    ----------
-    network
-        On the device `meta`, so that a file of other shapes is refused before it takes memory, or any other.
-    weights
-        By their names in the network.
-    path
-        Their file.
-    fix
-        What to do about an error.
+    On the device `meta`, a file of other shapes is refused before it takes memory. `path` is the file, `fix` what to do
+    about an error.
 
     Raises
     ------

@@ -30,14 +30,9 @@ class Clip(NamedTuple):
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold.
+    """One fold, its number from 0; `parts` are names of the clips of train, dev (which may be empty) and test.
 
-    Attributes
-    ----------
-    number
-        From 0.
-    parts
-        train, dev, test: names of the clips, `{corpus}/{clip_id}`; dev may be empty.
+    A name is `{corpus}/{clip_id}`.
     """
 
     number: int
@@ -65,18 +60,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class FoldTable:
-    """All folds of a setting.
+    """All folds of a setting, such as `voice.chou`, by number.
 
-    Attributes
-    ----------
-    folds
-        By number.
-    clips
-        The clips that any fold uses, sorted by corpus and clip_id.
-    setting
-        Label target and protocol, such as `voice.chou`.
-    notes
-        What predictions repeat of the folds' provenance.
+    `clips` are those that any fold uses, sorted by corpus and clip_id; `notes` what predictions repeat of the folds'
+    provenance.
     """
 
     folds: list[Fold]

@@ -24,9 +24,7 @@ from avpretext import machine
 from avpretext.config import ChunkOptions, LogMelOptions, ModelOptions, Options, SpeechOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
-from avpretext.models.aggregators import AGGREGATORS
-from avpretext.models.encoders import ENCODERS
-from avpretext.models.network import SpeechNetwork, module_of
+from avpretext.models.network import SpeechNetwork
 from avpretext.options.base import Count
 from avpretext.shards import atomic_path
 from avpretext.training import checkpoint, finite
@@ -152,9 +150,6 @@ def read(folder: Path) -> TrainedModel:
         raise UserError(f"{folder / DESCRIPTION}: no settings of {missing[0]}, which the model hears; {_AGAIN}")
     if (description.kind == "attribute") != (description.scale is not None):
         raise UserError(f"{folder / DESCRIPTION}: scale = {description.scale} of a target that is {description.kind}")
-    # Installed packages alone: a folder from elsewhere may name code, but must not bring it.
-    module_of(description.model.encoder, ENCODERS, f"{folder / DESCRIPTION}: model.encoder", current_folder=False)
-    module_of(description.model.aggregator, AGGREGATORS, f"{folder / DESCRIPTION}: model.aggregator", False)
     tensors = _read_tensors(folder / WEIGHTS, description.weights_sha256)
     known = None
     if description.model.normalise == "train":
@@ -222,7 +217,9 @@ def _normalisation(tensors: Mapping[str, Tensor], channels: int, file: Path) -> 
 
 def _network(weights: Mapping[str, Tensor], description: Description, file: Path) -> SpeechNetwork:
     """Return a network with these weights; one of other shapes is refused before it takes memory."""
+    outputs = {TASK: len(description.classes)}
     with torch.device("meta"):
-        network = SpeechNetwork(len(description.channels), description.model, {TASK: len(description.classes)})
+        # A folder from elsewhere may name code, but must not bring it.
+        network = SpeechNetwork(len(description.channels), description.model, outputs, str(file.with_name(DESCRIPTION)))
     finite.load_all(network, weights, file, _AGAIN)
     return network.eval()

@@ -13,18 +13,9 @@ from torch.nn import functional
 from avpretext.config import FinetuneOptions
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
-from avpretext.models.losses import (
-    balanced_class_weights,
-    balanced_weights,
-    concordance,
-    concordance_loss,
-    masked_class_loss,
-    multi_label_loss,
-    positive_weights,
-    shares_loss,
-)
+from avpretext.models import losses
+from avpretext.models.losses import NO_LABEL
 from avpretext.models.penalty import Terms, class_penalty, class_terms, label_terms, pair_penalty
-from avpretext.training.dev_scores import dev_measures, label_macro_f1
 from avpretext.training.loop import Target
 from avpretext.training.target_rows import has_classes
 
@@ -90,15 +81,7 @@ class ClassObjective(Objective):
     """An objective of classes; with a matrix its loss is beta * its own + alpha * the penalty, see `models.penalty`.
 
     Dev clips are measured without balance, smoothing and penalty, so that the epoch is chosen alike whatever the loss.
-
-    Parameters
-    ----------
-    train
-        Targets of the training clips.
-    options
-        `penalty`, `class_balance` and `label_smoothing`.
-    penalty
-        (K, K), P of `models.penalty`; None: no penalty.
+    `train` are the targets of the training clips; `penalty` is P (K, K); None: no penalty.
     """
 
     def __init__(self, train: Values, options: FinetuneOptions, penalty: Matrix | None = None) -> None:
@@ -145,10 +128,10 @@ class Hard(ClassObjective):
         return Target(torch.from_numpy(values.argmax(1)), torch.ones(len(values)))
 
     def balance(self, train: Values) -> Tensor:
-        return balanced_class_weights(self.target(train).labels, train.shape[1])
+        return losses.balanced_class_weights(self.target(train).labels, train.shape[1])
 
     def batch_loss(self, logits: Tensor, target: Target, weights: Tensor | None = None, smoothing: float = 0) -> Tensor:
-        return masked_class_loss(logits, *target, weights, smoothing)
+        return losses.masked_class_loss(logits, *target, weights, smoothing)
 
     def terms(self, logits: Tensor, target: Target) -> Terms:
         labels = functional.one_hot(target.labels, len(self.weights)).to(logits.dtype)
@@ -167,10 +150,10 @@ class MultiLabel(ClassObjective):
     kind = "multi_label"
 
     def balance(self, train: Values) -> Tensor:
-        return positive_weights(torch.from_numpy(train))
+        return losses.positive_weights(torch.from_numpy(train))
 
     def batch_loss(self, logits: Tensor, target: Target, weights: Tensor | None = None, smoothing: float = 0) -> Tensor:
-        return multi_label_loss(logits, target.labels, weights, smoothing)
+        return losses.multi_label_loss(logits, target.labels, weights, smoothing)
 
     def terms(self, logits: Tensor, target: Target) -> Terms:
         return label_terms(logits, target.labels.to(logits.dtype), self.weights.to(logits), self.smoothing)
@@ -186,10 +169,10 @@ class Distribution(ClassObjective):
     kind = "distribution"
 
     def balance(self, train: Values) -> Tensor:
-        return balanced_weights(torch.from_numpy(train).sum(0))
+        return losses.balanced_weights(torch.from_numpy(train).sum(0))
 
     def batch_loss(self, logits: Tensor, target: Target, weights: Tensor | None = None, smoothing: float = 0) -> Tensor:
-        return shares_loss(logits, target.labels, weights, smoothing)
+        return losses.shares_loss(logits, target.labels, weights, smoothing)
 
     def terms(self, logits: Tensor, target: Target) -> Terms:
         shares = target.labels.to(logits.dtype)
@@ -218,11 +201,11 @@ class Attribute(Objective):
 
     def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> Tensor:
         """Return the loss of a batch."""
-        return concordance_loss(logits[TASK], targets[TASK].labels)
+        return losses.concordance_loss(logits[TASK], targets[TASK].labels)
 
     def score(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, float]:
         """Return loss and CCC over all dev clips, which is the same in any unit."""
-        ccc = float(concordance(logits[TASK].double(), targets[TASK].labels.double()))
+        ccc = float(losses.concordance(logits[TASK].double(), targets[TASK].labels.double()))
         return _scored(1 - ccc, {"ccc": ccc}, "ccc")
 
     def predictions(self, logits: Tensor) -> Values:
@@ -236,16 +219,8 @@ _OF_CLASSES: dict[Kind, type[ClassObjective]] = {kind.kind: kind for kind in (Ha
 def make_objective(kind: Kind, train: Values, options: FinetuneOptions, penalty: Matrix | None = None) -> Objective:
     """Return the objective of a kind of target.
 
-    Parameters
-    ----------
-    kind
-        What the label of a clip is.
-    train
-        Targets of the training clips, which say how classes are balanced and how an attribute is scaled.
-    options
-        `loss`, `penalty`, `class_balance` and `label_smoothing`.
-    penalty
-        (K, K), P of `models.penalty` for the training clips; read by the loss `penalty` alone.
+    The targets of the training clips say how classes are balanced and how an attribute is scaled. `penalty` is P (K, K)
+    of `models.penalty` for these clips, read by the loss `penalty` alone.
 
     Raises
     ------
@@ -273,3 +248,38 @@ def _scored(loss: float, measures: dict[str, float], chooses: str) -> dict[str, 
     """Return the measures with the score; one that is not defined on the dev clips counts 0."""
     value = 0.0 if np.isnan(measures[chooses]) else measures[chooses]
     return {"loss": loss, **measures, "score": value - 1e-3 * loss}
+
+
+def dev_measures(labels: Tensor, predicted: Tensor, classes: int) -> dict[str, float]:
+    """Return `uar` and `macro_f1` over what is labelled; classes without a label are left out of both.
+
+    Labels and predictions are class numbers of one shape, labels `NO_LABEL` where missing.
+
+    >>> dev_measures(torch.tensor([0, 0, 1, 1, -1]), torch.tensor([0, 0, 0, 1, 1]), 3)["uar"]
+    0.75
+    """
+    known = labels != NO_LABEL
+    pairs = torch.bincount(labels[known] * classes + predicted[known], minlength=classes**2)
+    matrix = pairs.view(classes, classes).double()  # row: label, column: predicted
+    hits, actual, guessed = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
+    present = actual > 0
+    if not present.any():
+        return {"uar": float("nan"), "macro_f1": float("nan")}
+    recall = hits / actual.clamp(min=1)
+    f1 = 2 * hits / (actual + guessed).clamp(min=1)
+    return {"uar": float(recall[present].mean()), "macro_f1": float(f1[present].mean())}
+
+
+def label_macro_f1(actual: Tensor, predicted: Tensor) -> float:
+    """Return the mean F1 over the classes that any clip has, from (N, K) bool; NaN where none has any.
+
+    F1 = 2 both / (actual + predicted), each a number of clips.
+
+    >>> actual, predicted = torch.tensor([[1, 1, 0], [1, 0, 0]]).bool(), torch.tensor([[1, 0, 0], [0, 0, 1]]).bool()
+    >>> round(label_macro_f1(actual, predicted), 4)
+    0.3333
+    """
+    both, of_class = (actual & predicted).sum(0).double(), actual.sum(0)
+    f1 = 2 * both / (of_class + predicted.sum(0)).clamp(min=1)
+    present = of_class > 0
+    return float(f1[present].mean()) if present.any() else float("nan")

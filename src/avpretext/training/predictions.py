@@ -1,6 +1,6 @@
 """What runs predict, as `predictions.parquet` and `history.parquet` hold it, whatever made it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -22,6 +22,11 @@ class Prediction(NamedTuple):
     split: str
     names: list[str]
     probabilities: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, split: str, rows: Iterable[int], names: Sequence[str], probabilities: NDArray[np.float32]) -> Self:
+        """Return the predictions of the clips of these rows, of which row i is that of names[i]."""
+        return cls(split, [names[row] for row in rows], probabilities)
 
 
 class Run(NamedTuple):
@@ -87,18 +92,9 @@ class LabelledFolds(NamedTuple):
         output: Path,
         pretrainings: int = 0,
     ) -> None:
-        """Write predictions and history of runs, by initialisation, in this order.
+        """Write predictions and history of runs, by initialisation, in this order, into a folder.
 
-        Parameters
-        ----------
-        runs
-            Initialisation and run.
-        stage, options
-            The stage that made them, and the options that shape it, for the provenance.
-        output
-            The folder to write.
-        pretrainings
-            How many pre-trainings the runs started from, in turn; 0: none.
+        `stage` and `options` are for the provenance. The runs started from so many `pretrainings`, in turn; 0: none.
         """
         made_by = provenance(stage, options, **self.provenance())
         predictions = [

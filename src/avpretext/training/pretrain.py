@@ -19,22 +19,15 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import CHECKPOINT
 from avpretext.flow.provenance import provenance
 from avpretext.flow.tasks import CHUNK_TASKS, CLUSTERS
-from avpretext.models.losses import NO_LABEL
+from avpretext.models.losses import NO_LABEL, balanced_class_weights, masked_binary_loss, masked_class_loss, total_loss
 from avpretext.models.network import make_network
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
+from avpretext.training import data
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
-from avpretext.training.data import (
-    SpeechChunks,
-    hidden_channels,
-    load_corpora,
-    mean_and_deviation,
-    normalise,
-    rows_of,
-)
 from avpretext.training.finished import State, UnfinishedRun, fingerprint
 from avpretext.training.loop import ClipSet, HistoryRow, Target, epochs, network_seed, start, torch_device
-from avpretext.training.pretext_objective import Objective
+from avpretext.training.objectives import dev_measures
 from avpretext.training.run_pool import grid_map
 
 RESUME = "resume.safetensors"
@@ -93,8 +86,6 @@ def run(
 
 
 class _Job(NamedTuple):
-    """A run to do."""
-
     tasks: tuple[str, ...]
     seed: int
 
@@ -103,7 +94,7 @@ class _Job(NamedTuple):
 
 
 def _run_once(
-    chunks: SpeechChunks,
+    chunks: data.SpeechChunks,
     targets: Mapping[str, Target],
     classes: Mapping[str, list[str]],
     config: Config,
@@ -112,25 +103,12 @@ def _run_once(
 ) -> list[HistoryRow]:
     """Train with one seed, from the start or from `RESUME`; write its checkpoint and return its history.
 
-    Parameters
-    ----------
-    chunks
-        All clips, not normalised.
-    targets
-        task: its labels and their weights, one row per clip.
-    classes
-        task: names of its classes; empty for a chunk task.
-    config
-        Read: `seed`, `chunks`, `model`, `pretrain`.
-    folder
-        The folder to write.
-    job
-        The run.
+    `chunks` are not normalised; `targets` have a row per clip, `classes` no names for a chunk task.
     """
     options, seed = config.pretrain, network_seed(config.seed, job.seed)
     learnt, held_out = hold_out_speakers(chunks.speakers, options.dev_fraction, seed)
-    hidden = hidden_channels(chunks.channels, options.hidden_channels)
-    normalised = normalise(chunks, learnt, config.model.normalise)
+    hidden = data.hidden_channels(chunks.channels, options.hidden_channels)
+    normalised = data.normalise(chunks, learnt, config.model.normalise)
     metadata = {**describe(chunks, classes, hidden, config), "seed": job.seed}
     outputs = {task: len(names) for task, names in classes.items()}
     state = start(make_network(len(chunks.channels), config.model, outputs, seed), options, seed)
@@ -165,7 +143,7 @@ def _run_once(
     for _ in progress(steps, total=options.epochs, unit="epochs", label=str(job)):
         unfinished.keep(pack)
         renew()
-    mean, deviation = (torch.from_numpy(part) for part in mean_and_deviation(chunks.moments[:, learnt]))
+    mean, deviation = (torch.from_numpy(part) for part in data.mean_and_deviation(chunks.moments[:, learnt]))
     tensors, counters = checkpoints.pack(state)
     channels = {"input.mean": mean, "input.deviation": deviation}
     checkpoints.write(folder / CHECKPOINT, {**tensors, **channels}, {**metadata, **counters})
@@ -185,10 +163,10 @@ def kept(tasks: Collection[str], options: PretrainOptions) -> Literal["last", "b
 
 def read_chunks(
     features: Mapping[str, Mapping[str, Sequence[Path]]], index: Mapping[str, Sequence[Path]], config: Config
-) -> SpeechChunks:
+) -> data.SpeechChunks:
     """Read the features of all corpora; see `who_speaks` for clips whose speaker is not known."""
     speakers = {corpus: speaker_of_each(index[corpus]) for corpus in sorted(features)}
-    return load_corpora(features, speakers, config.chunks, config.model)
+    return data.load_corpora(features, speakers, config.chunks, config.model)
 
 
 def read_classes(
@@ -210,7 +188,7 @@ def read_classes(
 
 
 def read_targets(
-    chunks: SpeechChunks,
+    chunks: data.SpeechChunks,
     tasks: Sequence[str],
     labels: Mapping[str, Mapping[str, Path]],
     classes: Mapping[str, list[str]],
@@ -243,39 +221,30 @@ def read_targets(
 
 
 def label_target(
-    chunks: SpeechChunks,
+    chunks: data.SpeechChunks,
     tables: Mapping[str, Path],
     classes: Sequence[str] | None,
     confidence: bool,
     min_confidence: float = 0.0,
 ) -> Target:
-    """Return labels and weights: class numbers (N,) of a clip task, 0 and 1 (N, K) of a chunk task.
+    """Return labels and weights from tables: class numbers (N,) of a clip task, 0 and 1 (N, K) of a chunk task.
 
-    Parameters
-    ----------
-    chunks
-        The clips.
-    tables
-        corpus: table of pseudo-labels.
-    classes
-        Names of the classes of a clip task; None: a chunk task.
-    confidence
-        True: a label's weight is its confidence; False: 1.
-    min_confidence
-        Labels of lower confidence, 0..1, are left out.
+    A chunk task has no `classes` (None). With `confidence` a label's weight is its confidence, else 1. Labels whose
+    confidence is below `min_confidence`, 0..1, are left out.
 
     Raises
     ------
     UserError
         The chunks of the table are not those of the grid.
     """
+    of_clips = classes is not None
     row = {clip_id: place for place, clip_id in enumerate(chunks.clip_ids)}
     number = {name: place for place, name in enumerate(classes or ())}
-    labels = np.full(chunks.mask.shape[: 1 if classes else 2], NO_LABEL, dtype=np.int64)
+    labels = np.full(chunks.mask.shape[: 1 if of_clips else 2], NO_LABEL, dtype=np.int64)
     weights = np.ones(labels.shape, dtype=np.float32)
     least = np.float32(min_confidence)  # as the table has it, so that a confidence of exactly that much is enough
     for corpus, table in tables.items():
-        columns = ["clip_id", "label", "confidence", *([] if classes else ["chunk"])]
+        columns = ["clip_id", "label", "confidence", *([] if of_clips else ["chunk"])]
         for clip_id, label, trust, *chunk in shards.read(table, columns).drop_nulls("label").iter_rows():
             if (place := row.get(f"{corpus}/{clip_id}")) is None or trust < least:
                 continue
@@ -283,7 +252,7 @@ def label_target(
                 raise UserError(
                     f"{table}: chunk {chunk[0]} of {clip_id}, but clips have {labels.shape[1]} chunks; redo the labels"
                 )
-            labels[place, *chunk] = number[label] if classes else label
+            labels[place, *chunk] = number[label] if of_clips else label
             weights[place, *chunk] = trust if confidence else 1.0
     return Target(torch.from_numpy(labels), torch.from_numpy(weights))
 
@@ -301,10 +270,10 @@ def hold_out_speakers(
     count = min(len(known) - 1, max(1, round(fraction * len(known))))
     held_out = np.random.default_rng([seed, 1]).permutation(known)[:count].tolist()
     rest = [speaker for speaker in known if speaker not in held_out]
-    return rows_of(speakers, rest), rows_of(speakers, held_out)
+    return data.rows_of(speakers, rest), data.rows_of(speakers, held_out)
 
 
-def clip_set(chunks: SpeechChunks, targets: Mapping[str, Target], rows: NDArray[np.int64]) -> ClipSet:
+def clip_set(chunks: data.SpeechChunks, targets: Mapping[str, Target], rows: NDArray[np.int64]) -> ClipSet:
     """Return input and targets of these clips."""
     chosen = {task: target.take(rows) for task, target in targets.items()}
     return ClipSet(chunks.steps[rows], chunks.mask[rows], chosen)
@@ -332,7 +301,7 @@ def hide(clips: ClipSet, hidden: NDArray[np.bool_], hidden_from: Sequence[str]) 
 
 
 def describe(
-    chunks: SpeechChunks, classes: Mapping[str, list[str]], hidden: NDArray[np.bool_], config: Config
+    chunks: data.SpeechChunks, classes: Mapping[str, list[str]], hidden: NDArray[np.bool_], config: Config
 ) -> dict[str, Any]:
     """Return the metadata of a checkpoint; a run resumes only if they are equal."""
     return {
@@ -352,3 +321,43 @@ def settings_of(config: Config) -> dict[str, Any]:
     for name in ("task_sets", "threads", "seeds"):
         settings["pretrain"].pop(name)
     return {"seed": config.seed, **settings}
+
+
+class Objective:
+    """The weighted sum of the tasks' losses; with `keep: best`, the dev epoch is chosen by that sum."""
+
+    def __init__(self, train: Mapping[str, Target], classes: Mapping[str, list[str]], options: PretrainOptions) -> None:
+        self.classes = {task: len(names) for task, names in classes.items()}
+        self.class_weights = {
+            task: balanced_class_weights(train[task].labels, count, train[task].weights)
+            for task, count in self.classes.items()
+            if task not in (*CHUNK_TASKS, CLUSTERS)
+        }
+        self.task_weights = {str(task): weight for task, weight in options.task_weights.items()}
+
+    def losses(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, Tensor]:
+        """Return the loss of each task."""
+        return {task: self._loss(task, logits[task], target) for task, target in targets.items()}
+
+    def _loss(self, task: str, logits: Tensor, target: Target) -> Tensor:
+        if task in CHUNK_TASKS:
+            return masked_binary_loss(logits, *target)
+        if task == CLUSTERS:
+            return masked_class_loss(logits.flatten(0, 1), target.labels.flatten(), target.weights.flatten())
+        return masked_class_loss(logits, *target, self.class_weights[task].to(logits.device))
+
+    def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> Tensor:
+        """Return the loss of a batch."""
+        return total_loss(self.losses(logits, targets), self.task_weights)
+
+    def score(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, float]:
+        """Return the measures of the dev clips: the loss, and loss, UAR and macro-F1 of each task."""
+        losses = self.losses(logits, targets)
+        measures = {"loss": float(total_loss(losses, self.task_weights))}
+        for task, target in targets.items():
+            binary = task in CHUNK_TASKS
+            predicted = (logits[task] > 0).long() if binary else logits[task].argmax(-1)
+            of_task = dev_measures(target.labels, predicted, 2 if binary else self.classes[task])
+            measures |= {f"{task}_{name}": value for name, value in of_task.items()}
+            measures[f"{task}_loss"] = float(losses[task])
+        return {**measures, "score": -measures["loss"]}

@@ -13,15 +13,8 @@ from torch import Tensor
 from avpretext.chunks import chunk_starts
 from avpretext.config import ChunkOptions, Config, ModelOptions, SpeechOptions
 from avpretext.errors import UserError
+from avpretext.models import published
 from avpretext.models.network import SpeechNetwork, make_network
-from avpretext.models.published import (
-    CHANNELS,
-    CHUNK_COUNT,
-    CHUNK_FRAMES,
-    aggregator_of,
-    load_published,
-    published_options,
-)
 from avpretext.sound.descriptors import open_descriptors
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finite
@@ -75,22 +68,17 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 def network_of(weights: dict[str, Tensor], options: ModelOptions | None = None) -> SpeechNetwork:
     """Return the network with these published weights, in evaluation mode; its head is named `objectives.TASK`.
 
-    Parameters
-    ----------
-    weights
-        From :func:`read_weights`.
-    options
-        Encoder and aggregator; None: the published ones, the aggregator as the weights' names have it.
+    `options` are encoder and aggregator; None: the published ones, the aggregator as the weights' names have it.
 
     Raises
     ------
     UserError
         The weights are not those of such a network.
     """
-    chosen = options or published_options(aggregator_of(weights))
+    chosen = options or published.published_options(published.aggregator_of(weights))
     outputs = len(weights["fc2.bias"]) if "fc2.bias" in weights else 1
-    network = make_network(CHANNELS, chosen, {TASK: outputs}, seed=0)
-    load_published(network, weights, TASK)
+    network = make_network(published.CHANNELS, chosen, {TASK: outputs}, seed=0)
+    published.load_published(network, weights, TASK)
     return network.eval()
 
 
@@ -123,12 +111,14 @@ def convert(
         The file cannot be read, or its weights do not fit the model, or the names are not 130.
     """
     weights = read_weights(path)
-    model = config.model if config else published_options(aggregator_of(weights))
+    model = config.model if config else published.published_options(published.aggregator_of(weights))
     if aggregator:
         model = model.model_copy(update={"aggregator": aggregator})
     names = list(channels or descriptors())
-    if len(names) != CHANNELS:
-        raise UserError(f"channels: {len(names)} names are given; the published model has {CHANNELS} inputs: name each")
+    if len(names) != published.CHANNELS:
+        raise UserError(
+            f"channels: {len(names)} names are given; the published model has {published.CHANNELS} inputs: name each"
+        )
     network = network_of(weights, model)
     metadata = {
         "tasks": [TASK],
@@ -181,6 +171,8 @@ def predict_attribute(
 @torch.no_grad()
 def _predict_clip(network: SpeechNetwork, normalised: NDArray[np.float64]) -> float:
     frames = np.clip(np.nan_to_num(normalised, nan=0.0), -CLIP, CLIP)
-    starts = chunk_starts(len(frames), CHUNK_FRAMES, CHUNK_COUNT, method="published")
-    steps = torch.from_numpy(frames[starts[:, None] + np.arange(CHUNK_FRAMES)]).float()[None]  # (1, 11, 62, 130)
+    starts = chunk_starts(len(frames), published.CHUNK_FRAMES, published.CHUNK_COUNT, method="published")
+    steps = torch.from_numpy(frames[starts[:, None] + np.arange(published.CHUNK_FRAMES)]).float()[
+        None
+    ]  # (1, 11, 62, 130)
     return float(network(steps, torch.ones(steps.shape[:3], dtype=torch.bool))[TASK])

@@ -128,7 +128,6 @@ def _killed(name: str, code: int | None) -> str:
 
 
 def _work(function: Callable[[Item], Any], item: Item, writer: Connection) -> None:
-    """Do one run in the forked process and send its result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the parent ends its children
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:

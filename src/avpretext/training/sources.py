@@ -139,14 +139,9 @@ class OwnSource(Source):
 
 
 def open_source(name: str, paths: Sequence[shards.PathLike]) -> Source:
-    """Return the features of a name, their columns checked.
+    """Return the features of a name (`speech`, `log_mel`, or the user's own), their columns checked.
 
-    Parameters
-    ----------
-    name
-        `speech`, `log_mel`, or a name of the user's own.
-    paths
-        Files, or folders of Parquet files.
+    `paths` are files, or folders of Parquet files.
 
     Raises
     ------

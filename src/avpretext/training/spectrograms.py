@@ -8,8 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avpretext.chunks import frames_of
-from avpretext.config import ChunkOptions
 from avpretext.models.chunking import ChunkGrid
 from avpretext.training.data import SpeechChunks, concatenate, cut, in_deviations, mean_and_deviation
 from avpretext.training.frames import read_frames
@@ -20,25 +18,12 @@ BANDS = "mel[*"
 Rows = NDArray[np.int64]
 
 
-def spectrogram_grid(chunks: ChunkOptions, step_frames: int) -> ChunkGrid:
-    """Return the grid of chunks, of which a step is the mean power of so many 10 ms frames."""
-    length = frames_of(chunks.length_s)
-    return ChunkGrid(length, chunks.count, chunks.factor, chunks.method, min(step_frames, length))
-
-
 def read_spectrograms(
     features: Mapping[str, Mapping[str, Sequence[Path]]], speakers: Mapping[str, Mapping[str, str]], grid: ChunkGrid
 ) -> SpeechChunks:
-    """Read natural-log mel power and cut it into chunks of mel power.
+    """Read natural-log mel power, corpus: {"log_mel": shards}, and cut it into chunks of mel power.
 
-    Parameters
-    ----------
-    features
-        corpus: {"log_mel": shards}.
-    speakers
-        corpus: clip_id: speaker, of the clips wanted; those without features are left out, with a warning.
-    grid
-        The grid of chunks.
+    `speakers` are by corpus and clip_id: the clips wanted; those without features are left out, with a warning.
     """
     parts = {}
     for corpus, clips in sorted(speakers.items()):
@@ -49,16 +34,10 @@ def read_spectrograms(
 
 
 class Sound:
-    """Chunks in deviations, made batch by batch, so that all folds share one array.
+    """Chunks in deviations, made batch by batch, so that all folds share one array, which is kept on the device.
 
-    Parameters
-    ----------
-    spectrograms
-        All clips, (N, K, m, bands) mel power.
-    train
-        Rows of the clips over whose frames mean and deviation are taken.
-    device
-        Where batches are wanted; all chunks are kept there.
+    Mean and deviation are taken over the frames of the clips of the rows `train`; spectrograms are mel power, (N, K, m,
+    bands).
     """
 
     def __init__(self, spectrograms: SpeechChunks, train: Rows, device: torch.device) -> None:

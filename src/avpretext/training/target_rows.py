@@ -69,7 +69,11 @@ def read_targets(tables: Mapping[str, Path]) -> Targets:
         The corpora's labels are of different kinds, or there are fewer than two classes.
     """
     made_by = {corpus: shards.read_provenance(tables[corpus]) for corpus in sorted(tables)}
-    kind = _common_kind({corpus: entry["kind"] for corpus, entry in made_by.items()})
+    kinds: dict[str, Kind] = {corpus: entry["kind"] for corpus, entry in made_by.items()}
+    if len(set(kinds.values())) > 1:
+        said = ", ".join(f"{corpus} {kind}" for corpus, kind in kinds.items())
+        raise UserError(f"targets: the labels of corpora learnt together are of one kind; these are: {said}")
+    kind = next(iter(kinds.values()))
     classes = sorted({name for entry in made_by.values() for name in entry["classes"]})
     if kind == "attribute" and len(classes) > 1:
         raise UserError(f"targets: {', '.join(classes)} are different attributes; choose the same one for each corpus")
@@ -91,13 +95,6 @@ def read_targets(tables: Mapping[str, Path]) -> Targets:
             if voted is not None:
                 votes[f"{corpus}/{clip_id}"] = _placed(voted, places, len(classes))
     return Targets(kind, classes, {corpus: entry["target"] for corpus, entry in made_by.items()}, labels, values, votes)
-
-
-def _common_kind(kinds: Mapping[str, Kind]) -> Kind:
-    if len(set(kinds.values())) > 1:
-        said = ", ".join(f"{corpus} {kind}" for corpus, kind in kinds.items())
-        raise UserError(f"targets: the labels of corpora learnt together are of one kind; these are: {said}")
-    return next(iter(kinds.values()))
 
 
 def _placed(known: Sequence[float], places: Sequence[int], count: int) -> NDArray[np.float32]:

@@ -1,0 +1,318 @@
+"""Fit a table of emotions to faces whose emotion is known: `avpretext fit-emotions`.
+
+Means and covariance are weighed so that every class, and every source of faces, counts alike. What comes out is judged
+on people who were left out of the fit, one fifth of them at a time; the temperature is chosen on these.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import confusion_matrix, recall_score
+from sklearn.model_selection import GroupKFold
+
+from avpretext import shards
+from avpretext.config import Config
+from avpretext.corpora import sheets
+from avpretext.corpora.who import speaker_of_each
+from avpretext.errors import UserError
+from avpretext.flow.columns import ACTION_UNITS
+from avpretext.flow.paths import Layout
+from avpretext.labels.calibration import calibration
+from avpretext.labels.emotion import clip_intensities, intensities
+from avpretext.labels.emotion_table import Emotion, EmotionTable, Profiles
+
+Floats = NDArray[np.float64]
+Names = NDArray[np.str_]
+
+SHRINK = 0.3
+"""Covariances between action units are lowered by this share: they are the less certain part."""
+
+LEAST_VARIANCE = 1e-4
+"""Added to each variance, so that an action unit that is never shown decides nothing."""
+
+FOLDS = 5
+FEWEST = 5
+"""So many clips of each class are the least that a table is fitted to."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Clips whose emotion is known.
+
+    Attributes
+    ----------
+    units
+        Shape (N, 20): action units over the clip, in the order of `ACTION_UNITS`; see `emotion.clip_intensities`.
+    labels, people, sources
+        Shape (N,) each: the class; who is seen; where the clip is from (each source counts alike).
+    """
+
+    units: Floats
+    labels: Names
+    people: Names
+    sources: Names
+
+    def of(self, rows: Any) -> "Faces":
+        """Return some of the clips."""
+        return Faces(self.units[rows], self.labels[rows], self.people[rows], self.sources[rows])
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How a table does on people who were not used to fit it.
+
+    Attributes
+    ----------
+    classes
+        All classes, sorted.
+    labels, sources
+        Shape (N,): what is true, and where each clip is from.
+    given, confidence
+        Shape (N,): the most probable class, and its probability.
+    """
+
+    classes: list[str]
+    labels: Names
+    sources: Names
+    given: Names
+    confidence: Floats
+
+
+def run(config: Config, corpora: Sequence[str], output: Path, neutral: str, labels: Path | None = None) -> None:
+    """Fit a table to corpora whose action units are measured, and write it, and beside it a page of results.
+
+    Parameters
+    ----------
+    labels
+        Table of clip_id and label; None: the label that `index` has of each clip.
+
+    Raises
+    ------
+    UserError
+        Action units or labels are missing, or too few for a table.
+    """
+    found = [_of_corpus(config, corpus, labels) for corpus in corpora]
+    faces = Faces(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    judged = validate(faces, neutral)
+    told = page(judged)
+    beside = output.with_suffix(".md")
+    table = text(fit(faces, neutral), _HEAD.format(", ".join(corpora), beside.name))
+    for file, content in ((beside, told), (output, table)):
+        with shards.atomic_path(file) as path:
+            path.write_text(content, "utf-8")
+    print(told)
+    print(f"{output}: name it as labels.emotion.table; judged on people who were left out, see above")
+
+
+_HEAD = """# What each emotion shows in the face, fitted to {} by `avpretext fit-emotions`.
+# How it does on people who were left out: {}.
+"""
+
+
+def _of_corpus(config: Config, corpus: str, labels: Path | None) -> tuple[Floats, Names, Names, Names]:
+    """Return action units, labels, people and source of the labelled clips of a corpus whose face was seen."""
+    layout, options = Layout(config.results), config.corpora[corpus]
+    clips, shown = (
+        [layout.path(stage, corpus=corpus, shard=number) for number in range(options.shards)]
+        for stage in (options.clips_stage, "action_units")
+    )
+    missing = [file for file in (*clips, *shown) if not Path(file).is_file()]
+    if missing:
+        raise UserError(
+            f"{missing[0]}: not there; run `snakemake` first, so that the action units of {corpus} are made"
+        )
+    people = speaker_of_each([Path(file) for file in clips])
+    known = _labels(clips, labels)
+    units = {
+        clip_id: clip_intensities(intensities(rows), config.labels.emotion)
+        for file in shown
+        for clip_id, rows in shards.iterate_clips(Path(file), ACTION_UNITS)
+        if clip_id in known
+    }
+    kept = [clip_id for clip_id in sorted(units) if np.isfinite(units[clip_id]).any()]
+    if not kept:
+        raise UserError(f"{corpus}: no clip has both a label and a face; give --labels FILE with clip_id and label")
+    names = (np.array([of[clip_id] for clip_id in kept]) for of in (known, people))
+    return (np.stack([units[clip_id] for clip_id in kept]), *names, np.array([corpus] * len(kept)))  # type: ignore[return-value]
+
+
+def _labels(clips: Sequence[str], file: Path | None) -> dict[str, str]:
+    """Return clip_id: label of the clips that have one."""
+    if file is None:
+        rows = shards.read([Path(name) for name in clips], ["clip_id", "label"])
+    else:
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; correct --labels")
+        rows = sheets.read(file)
+        sheets.need(rows.columns, ["clip_id", "label"], file, "a column clip_id names the clips, label their emotion")
+    return dict(rows.select("clip_id", "label").drop_nulls().iter_rows())
+
+
+def fit(faces: Faces, neutral: str, temperature: float | None = None) -> EmotionTable:
+    """Fit a table.
+
+    Parameters
+    ----------
+    neutral
+        Which class is the neutral one.
+    temperature
+        Given, or None: chosen by the likelihood of people who are left out.
+
+    Raises
+    ------
+    UserError
+        There is no neutral clip, fewer than two emotions, too few clips of a class, or too few people.
+    """
+    _check(faces, neutral)
+    known = np.isfinite(faces.units).all(axis=1)
+    faces = faces.of(known)
+    weights = _weights(faces)
+    classes = sorted(set(faces.labels.tolist()))
+    means = {
+        name: np.average(faces.units[faces.labels == name], axis=0, weights=weights[faces.labels == name])
+        for name in classes
+    }
+    away = faces.units - np.stack([means[name] for name in faces.labels.tolist()])
+    covariance = (away * weights[:, None]).T @ away / weights.sum()
+    spread = np.sqrt(np.diag(covariance) + LEAST_VARIANCE)
+    correlation = (1 - SHRINK) * covariance / spread / spread[:, None]
+    np.fill_diagonal(correlation, 1.0)
+    table = EmotionTable(
+        neutral=neutral,
+        emotions={name: Emotion(name=name, shows=_named(means[name])) for name in classes if name != neutral},
+        rest=_named(means[neutral]),
+        spread=_named(spread),
+        correlation=[[round(float(value), 3) for value in row] for row in correlation],
+        temperature=1.0 if temperature is None else temperature,
+    )
+    return table if temperature is not None else table.model_copy(update={"temperature": _temperature(faces, neutral)})
+
+
+def _check(faces: Faces, neutral: str) -> None:
+    names, counts = np.unique(faces.labels, return_counts=True)
+    if neutral not in names:
+        raise UserError(f"no clip is labelled {neutral!r}; labels are {', '.join(names)}; name the neutral one")
+    few = [f"{name} {count}" for name, count in zip(names, counts, strict=True) if count < FEWEST]
+    if len(names) < 3 or few:
+        raise UserError(
+            f"at least two emotions besides {neutral}, {FEWEST} clips each, are needed; too few: {', '.join(few)}"
+        )
+    if len(set(faces.people.tolist())) < FOLDS:
+        raise UserError(f"at least {FOLDS} people are needed, to judge the table on others than it is fitted to")
+
+
+def _weights(faces: Faces) -> Floats:
+    """Weigh clips so that within each source every class counts alike, and all sources do."""
+    weights = np.zeros(len(faces.labels))
+    for source in np.unique(faces.sources):
+        for name in np.unique(faces.labels):
+            rows = (faces.sources == source) & (faces.labels == name)
+            weights[rows] = 1 / max(rows.sum(), 1)
+    return weights
+
+
+def _named(values: Floats) -> dict[str, float]:
+    return {unit: round(float(value), 4) for unit, value in zip(ACTION_UNITS, values, strict=True)}
+
+
+def validate(faces: Faces, neutral: str) -> Judged:
+    """Fit to four fifths of the people, and judge on the rest; five times."""
+    _check(faces, neutral)
+    faces = faces.of(np.isfinite(faces.units).all(axis=1))
+    given, confidence = np.empty(len(faces.labels), dtype=object), np.empty(len(faces.labels))
+    for used, left in _folds(faces):
+        table = fit(faces.of(used), neutral)
+        classes = np.array([*table.emotions, neutral])
+        shares = table.model.probabilities(faces.units[left])
+        given[left], confidence[left] = classes[np.nanargmax(shares, axis=1)], np.nanmax(shares, axis=1)
+    return Judged(sorted(set(faces.labels.tolist())), faces.labels, faces.sources, given.astype(str), confidence)
+
+
+def _folds(faces: Faces) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    folds = GroupKFold(min(FOLDS, len(set(faces.people.tolist()))), shuffle=True, random_state=0)
+    every = np.arange(len(faces.labels))
+    return [(np.isin(every, used), np.isin(every, left)) for used, left in folds.split(every, groups=faces.people)]
+
+
+def _temperature(faces: Faces, neutral: str) -> float:
+    """Return the temperature at which people who are left out are likeliest, every class and source counting alike."""
+    weights, odds, place = _weights(faces), [], []
+    for used, left in _folds(faces):
+        table = fit(faces.of(used), neutral, temperature=1.0)
+        classes = [*table.emotions, neutral]
+        model: Profiles = table.model
+        odds.append(np.concatenate([model.log_odds(faces.units[left]), np.zeros((int(left.sum()), 1))], axis=1))
+        place.append((left, [classes.index(name) if name in classes else -1 for name in faces.labels[left].tolist()]))
+
+    def unlikeliness(log_temperature: float) -> float:
+        total = 0.0
+        for values, (left, true) in zip(odds, place, strict=True):
+            scaled = values / np.exp(log_temperature)
+            log_sum = np.logaddexp.reduce(scaled, axis=1)
+            total += float((weights[left] * (log_sum - scaled[np.arange(len(true)), true])).sum())
+        return total
+
+    found = minimize_scalar(unlikeliness, bounds=(-1.5, 3.0), method="bounded", options={"xatol": 0.01})
+    return round(float(np.exp(found.x)), 2)
+
+
+def text(table: EmotionTable, head: str = "") -> str:
+    """Return a table as YAML."""
+    content = table.model_dump(exclude_defaults=True)
+    rows = content.pop("correlation")
+    body: str = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=118)
+    return (
+        head
+        + body
+        + "correlation: # rows and columns in the order of spread\n"
+        + "".join(f"- [{', '.join(f'{value:g}' for value in row)}]\n" for row in rows)
+    )
+
+
+def page(judged: Judged) -> str:
+    """Return one page of Markdown: recall and confusion on people who were left out, and right against confidence."""
+    lines = [
+        "| faces | clips | right | mean recall of the classes |\n| --- | --- | --- | --- |",
+        *_per_source(judged),
+        "",
+        "Rows: what is true; columns: what was given, in percent of the row.",
+        "",
+        *_confusion(judged),
+        "",
+        "| confidence | clips | right |\n| --- | --- | --- |",
+        *calibration_rows(judged.confidence, judged.given == judged.labels),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _per_source(judged: Judged) -> list[str]:
+    lines = []
+    for source in np.unique(judged.sources):
+        rows = judged.sources == source
+        true, given = judged.labels[rows], judged.given[rows]
+        recall = recall_score(true, given, average="macro", labels=np.unique(true), zero_division=0)
+        lines.append(f"| {source} | {rows.sum()} | {np.mean(true == given):.2f} | {recall:.2f} |")
+    return lines
+
+
+def _confusion(judged: Judged) -> list[str]:
+    shares = confusion_matrix(judged.labels, judged.given, labels=judged.classes, normalize="true")
+    head = [f"| | {' | '.join(judged.classes)} |", f"| --- |{' --- |' * len(judged.classes)}"]
+    return head + [
+        f"| {name} | {' | '.join(f'{100 * value:.0f}' for value in row)} |"
+        for name, row in zip(judged.classes, shares, strict=True)
+    ]
+
+
+def calibration_rows(confidence: Floats, right: NDArray[np.bool_]) -> list[str]:
+    """Return `calibration` as rows of Markdown."""
+    return [
+        f"| {mean:.2f} | {clips} | {share:.2f} |"
+        for _, mean, clips, share in calibration(confidence, right).iter_rows()
+    ]

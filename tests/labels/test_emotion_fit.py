@@ -1,0 +1,110 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avpretext.errors import UserError
+from avpretext.flow.columns import ACTION_UNITS
+from avpretext.labels import emotion_fit
+from avpretext.labels.emotion_fit import Faces
+from avpretext.labels.emotion_table import read_table
+
+SMILE, FROWN = ACTION_UNITS.index("AU12"), ACTION_UNITS.index("AU04")
+
+
+def drawn(people: int = 12, seed: int = 0, apart: float = 0.5, source: str = "films") -> Faces:
+    """Each of some people calm, smiling and frowning, three times; what is shown varies by .1."""
+    rng = np.random.default_rng(seed)
+    labels = np.array(["NEU", "HAP", "ANG"] * 3 * people)
+    units = rng.normal(0.2, 0.1, size=(len(labels), len(ACTION_UNITS)))
+    units[labels == "HAP", SMILE] += apart
+    units[labels == "ANG", FROWN] += apart
+    of = np.repeat([f"p{number}" for number in range(people)], 9)
+    return Faces(units.clip(0, 1), labels, of, np.array([source] * len(labels)))
+
+
+def test_the_fit_finds_what_each_emotion_shows() -> None:
+    table = emotion_fit.fit(drawn(people=60), "NEU")
+    assert table.classes == ["ANG", "HAP", "NEU"]
+    assert table.emotions["HAP"].shows["AU12"] == pytest.approx(0.7, abs=0.03)
+    assert table.rest["AU12"] == pytest.approx(0.2, abs=0.03)
+    assert table.spread["AU12"] == pytest.approx(0.1, abs=0.02)
+    assert table.shown_by("HAP") == ["AU12"]
+    assert table.shown_by("ANG") == ["AU04"]
+
+
+def test_people_are_apart_and_chance_is_told_where_faces_show_nothing() -> None:
+    nothing = drawn(people=30, apart=0.0)
+    judged = emotion_fit.validate(nothing, "NEU")
+    assert np.mean(judged.given == judged.labels) == pytest.approx(1 / 3, abs=0.12)
+    clear = emotion_fit.validate(drawn(people=30), "NEU")
+    assert np.mean(clear.given == clear.labels) > 0.95
+
+
+def test_faces_of_a_person_help_nobody_else() -> None:
+    """Each person has a face of their own for each emotion: known people would be told, others are not."""
+    faces = drawn(people=10, apart=0.0)
+    rng = np.random.default_rng(1)
+    for number in range(10):
+        for label in ("NEU", "HAP", "ANG"):
+            rows = (faces.people == f"p{number}") & (faces.labels == label)
+            faces.units[rows] = rng.uniform(0, 1, len(ACTION_UNITS))
+    judged = emotion_fit.validate(faces, "NEU")
+    assert np.mean(judged.given == judged.labels) < 0.6
+
+
+def test_confidence_says_how_often_labels_are_right() -> None:
+    faces = drawn(people=200, apart=0.12)
+    table = emotion_fit.fit(faces, "NEU")
+    others = drawn(people=200, seed=5, apart=0.12)
+    shares = table.model.probabilities(others.units)
+    given = np.array([*table.emotions, "NEU"])[shares.argmax(axis=1)]
+    told = emotion_fit.calibration(shares.max(axis=1), given == others.labels)
+    many = told.filter(told["clips"] > 150)
+    assert len(many) > 2
+    assert (many["confidence"] - many["right"]).abs().max() < 0.08
+
+
+def test_sources_and_classes_count_alike() -> None:
+    large, small = drawn(people=50), drawn(people=5, seed=3, source="pictures")
+    small.units[small.labels == "HAP", SMILE] += 0.2
+    both = Faces(
+        *(
+            np.concatenate([getattr(large, name), getattr(small, name)])
+            for name in ("units", "labels", "people", "sources")
+        )
+    )
+    mean = emotion_fit.fit(both, "NEU").emotions["HAP"].shows["AU12"]
+    of = [faces.units[faces.labels == "HAP", SMILE].mean() for faces in (large, small)]
+    assert mean == pytest.approx(np.mean(of), abs=1e-3)
+
+
+def test_a_fitted_table_is_read_again_and_gives_the_same_probabilities(tmp_path: Path) -> None:
+    faces = drawn()
+    table = emotion_fit.fit(faces, "NEU")
+    (tmp_path / "mine.yaml").write_text(emotion_fit.text(table, "# mine\n"), "utf-8")
+    again = read_table(str(tmp_path / "mine.yaml"))
+    assert again == table
+    np.testing.assert_array_equal(again.model.probabilities(faces.units), table.model.probabilities(faces.units))
+
+
+def test_the_page_has_recall_confusion_and_calibration() -> None:
+    page = emotion_fit.page(emotion_fit.validate(drawn(people=30), "NEU"))
+    assert "| films | 270 |" in page
+    assert "| ANG | HAP | NEU |" in page
+    assert "| confidence | clips | right |" in page
+
+
+@pytest.mark.parametrize(
+    ("people", "kept", "said"),
+    [
+        (12, ("HAP", "ANG"), "no clip is labelled 'NEU'"),
+        (12, ("NEU", "HAP"), "at least two emotions"),
+        (1, ("NEU", "HAP", "ANG"), "too few: ANG 3"),
+        (3, ("NEU", "HAP", "ANG"), "at least 5 people"),
+    ],
+)
+def test_too_little_to_fit_is_said(people: int, kept: tuple[str, ...], said: str) -> None:
+    faces = drawn(people)
+    with pytest.raises(UserError, match=said):
+        emotion_fit.fit(faces.of(np.isin(faces.labels, kept)), "NEU")
