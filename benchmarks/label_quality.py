@@ -120,25 +120,26 @@ def sets(new: bool) -> dict[str, LabelSet]:
     """Return all sets of labels by their names; `new`: those of a later version too."""
     three, calibrated = ("energy", "activation"), "calibrated confidence"
     weights: dict[str, Any] = {"confidence": True}
-    sure, surer = ({"min_confidence": {"emotion": least}} for least in (0.5, 0.7))
+    likely, sure, surer = ({"min_confidence": {"emotion": least}} for least in (0.4, 0.5, 0.7))
     found = {
         "truth": LabelSet("true emotions", true),
-        "measured": LabelSet("as measured", measured),
+        "measured": LabelSet("earlier labels", measured),
         **{f"wrong{share}": LabelSet(f"{share} % made wrong", made_wrong(share / 100)) for share in (10, 25, 50, 75)},
         "pulled50": LabelSet(f"50 % made {ATTRACTOR}", pulled(0.5)),
-        "weighted": LabelSet("as measured, weights", measured, weights, "measured"),
-        "sure": LabelSet("as measured, at least .5", measured, sure, "measured"),
-        "three": LabelSet("as measured, all three tasks", measured, others=three),
-        "three_weighted": LabelSet("as measured, all three tasks, weights", measured, weights, "three", three),
+        "weighted": LabelSet("earlier labels, weights", measured, weights, "measured"),
+        "sure": LabelSet("earlier labels, at least .5", measured, sure, "measured"),
+        "three": LabelSet("earlier labels, all three tasks", measured, others=three),
+        "three_weighted": LabelSet("earlier labels, all three tasks, weights", measured, weights, "three", three),
         "told": LabelSet(calibrated, told),
         "told_weighted": LabelSet(f"{calibrated}, weights", told, weights, "told"),
         "told_sure": LabelSet(f"{calibrated}, at least .5", told, sure, "told"),
         "told_surer": LabelSet(f"{calibrated}, at least .7", told, surer, "told"),
     }
     later = {
-        "new": LabelSet("as measured by the new labelling", measured),
-        "new_weighted": LabelSet("new labelling, weights", measured, weights, "new"),
-        "new_sure": LabelSet("new labelling, at least .5", measured, sure, "new"),
+        "new": LabelSet("present labels", measured),
+        "new_weighted": LabelSet("present labels, weights", measured, weights, "new"),
+        "new_likely": LabelSet("present labels, at least .4", measured, likely, "new"),
+        "new_sure": LabelSet("present labels, at least .5", measured, sure, "new"),
     }
     return found | (later if new else {})
 
@@ -204,14 +205,14 @@ class Bench:
             finetune.run(name, starts, features, targets, folds, None, self.config, folder, self.threads)
         return folder / "predictions.parquet"
 
-    def quality(self, name: str, labels: LabelSet) -> tuple[float, float]:
+    def quality(self, name: str, labels: LabelSet) -> list[str]:
         """Return the share of clips that teach, and how many of their labels are right, mean over the draws."""
-        least = labels.options.get("min_confidence", {}).get("emotion", 0.0)
+        least = float(labels.options.get("min_confidence", {}).get("emotion", 0.0))
         drawn = [self.labels(name, labels, draw) for draw in range(self.seeds)]
         taught = [table.filter(pl.col("label").is_not_null(), pl.col("confidence") >= least) for table in drawn]
         right = [table.select((pl.col("label") == pl.col("emotion")).mean()).item() for table in taught]
         shares = [len(some) / len(table) for some, table in zip(taught, drawn, strict=True)]
-        return float(np.mean(shares)), float(np.mean(right))
+        return [decimal(float(np.mean(values)), 3) for values in (shares, right)]
 
 
 def chosen(config: Config, options: Mapping[str, Any]) -> Any:
@@ -254,13 +255,21 @@ def with_interval(row: Mapping[str, Any], key: str, sign: bool = True) -> str:
 def tables(bench: Bench, asked: Mapping[str, LabelSet], scored: Scores) -> Iterator[str]:
     """Yield the tables of label quality, against scratch and as measured, and of uses of the confidence."""
     plain = [name for name, one in asked.items() if one.beside == SCRATCH and name in QUALITIES]
-    used = [name for name, one in asked.items() if name not in plain]
+    used = [name for name, one in asked.items() if one.beside != SCRATCH]
+    besides = dict.fromkeys(asked[name].beside for name in used)
     first = ["none: from scratch", "", "", scored.score(SCRATCH), "", "", ""]
     yield rows_of(bench, asked, scored, plain, lambda _: SCRATCH, [first])
     if "measured" in plain:
         others = [name for name in plain if name != "measured"]
         yield rows_of(bench, asked, scored, others, lambda _: "measured")
-    yield rows_of(bench, asked, scored, used, lambda name: asked[name].beside)
+    yield rows_of(
+        bench,
+        asked,
+        scored,
+        used,
+        lambda name: asked[name].beside,
+        [[asked[name].title, *bench.quality(name, asked[name]), scored.score(name), "", "", ""] for name in besides],
+    )
 
 
 def rows_of(
@@ -275,7 +284,7 @@ def rows_of(
     header = ["labels", "clips that teach", "right", "macro-F1", "difference to", "p", "p (Holm)"]
     rows = []
     for name, (difference, *p_values) in scored.compared(names, beside).items():
-        quality = [decimal(value, 3) for value in bench.quality(name, asked[name])]
+        quality = bench.quality(name, asked[name])
         other = asked[beside(name)].title if beside(name) in asked else beside(name)
         rows.append([asked[name].title, *quality, scored.score(name), f"{other}: {difference}", *p_values])
     return markdown(header, [*first, *rows], numbers=1)

@@ -259,7 +259,12 @@ def sure_of(tiny: TinyCorpus, task: str, folder: Path) -> Path:
 @pytest.mark.parametrize("task", ["energy", "emotion"])
 @pytest.mark.parametrize(("least", "taught"), [(0.0, SURE), (0.2, SURE), (0.7, (0.7, 0.9)), (0.71, (0.9,))])
 def test_labels_below_the_least_confidence_do_not_teach(
-    tiny: TinyCorpus, tmp_path: Path, task: str, least: float, taught: tuple[float, ...]
+    tiny: TinyCorpus,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    task: str,
+    least: float,
+    taught: tuple[float, ...],
 ) -> None:
     chunks = pretrain.read_chunks(speech_of(tiny), {"tiny": tiny.index}, config())
     tables = {"tiny": {task: sure_of(tiny, task, tmp_path)}}
@@ -272,6 +277,8 @@ def test_labels_below_the_least_confidence_do_not_teach(
         assert ((labels != NO_LABEL).reshape(len(known), -1).numpy() == teaches[:, None]).all()
         expected = np.array(known, np.float32) if weighs else np.ones(len(known), np.float32)
         assert (weights.reshape(len(known), -1).numpy()[teaches] == expected[teaches, None]).all()
+        told = f"{int((labels == NO_LABEL).sum())} of {labels.numel()} labels are below confidence {least:g}"
+        assert (told in capsys.readouterr().err) == (not teaches.all())
 
 
 def test_confidence_weighs_losses_and_labels_left_out_give_none() -> None:

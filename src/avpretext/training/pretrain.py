@@ -243,10 +243,15 @@ def label_target(
     labels = np.full(chunks.mask.shape[: 1 if of_clips else 2], NO_LABEL, dtype=np.int64)
     weights = np.ones(labels.shape, dtype=np.float32)
     least = np.float32(min_confidence)  # as the table has it, so that a confidence of exactly that much is enough
+    found = left_out = 0
     for corpus, table in tables.items():
         columns = ["clip_id", "label", "confidence", *([] if of_clips else ["chunk"])]
         for clip_id, label, trust, *chunk in shards.read(table, columns).drop_nulls("label").iter_rows():
-            if (place := row.get(f"{corpus}/{clip_id}")) is None or trust < least:
+            if (place := row.get(f"{corpus}/{clip_id}")) is None:
+                continue
+            found += 1
+            if trust < least:
+                left_out += 1
                 continue
             if chunk and chunk[0] >= labels.shape[1]:
                 raise UserError(
@@ -254,6 +259,9 @@ def label_target(
                 )
             labels[place, *chunk] = number[label] if of_clips else label
             weights[place, *chunk] = trust if confidence else 1.0
+    if left_out:
+        where = ", ".join(map(str, tables.values()))
+        print(f"pretrain: {left_out} of {found} labels are below confidence {least:g} ({where})", file=sys.stderr)
     return Target(torch.from_numpy(labels), torch.from_numpy(weights))
 
 
