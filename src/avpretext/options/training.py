@@ -5,13 +5,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-<<<<<<< HEAD
-from avpretext.options.base import Aggregator, Count, Encoder, Location, Loss, Options, Place, Positive
-from avpretext.systems import BEST, Kernel, Machine, Normalisation
-=======
 from avpretext.options.base import Aggregator, Count, Encoder, Fraction, Location, Loss, Options, Place, Positive
-from avpretext.systems import BEST, Kernel, Machine, Normalisation, Vectors
->>>>>>> quality
+from avpretext.systems import BEST, Kernel, Machine, Normalisation
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
 
