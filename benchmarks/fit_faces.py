@@ -29,8 +29,9 @@ from scipy.spatial import Delaunay
 from avpretext.action_units import formulas, measures, neutral
 from avpretext.config import EmotionLabelOptions
 from avpretext.face import geometry
+from avpretext.face.landmarker import few_processors, quiet_stderr
 from avpretext.face.points import dlib_points
-from avpretext.face.tracker import FaceTracker, few_processors, quiet_stderr
+from avpretext.face.tracker import FaceTracker
 from avpretext.labels import emotion, emotion_fit
 
 Floats = NDArray[np.float64]
