@@ -25,8 +25,8 @@ LACKING = 0.01
 
 INTRO = "Published, not run here: other systems on the same corpus, label target and protocol."
 NOTE = (
-    "Published scores are as printed in their source: most are means over folds, as mean ± std is, where the first"
-    " column scores all test clips together. Their dev sets may be drawn otherwise."
+    "Their scores are as printed in the source, which may average over folds, as mean ± std does here, while the first"
+    " column scores all test clips together; dev sets may differ where the protocol leaves them open."
 )
 
 
@@ -96,9 +96,7 @@ PUBLISHED: Sequence[PublishedSetting] = [_setting(entry) for entry in yaml.safe_
 def rows_beside(run: OpenRun, one: Evaluated, rows: Rows) -> list[PublishedRow]:
     """Return the published results that may stand below the `rows` of the main table of a setting; most often none."""
     options = run.config.corpora[one.corpus]
-    fitting = (
-        [known for known in PUBLISHED if known.is_of(options, one) and all(map(known.is_tested, rows))] if rows else []
-    )
+    fitting = [known for known in PUBLISHED if known.is_of(options, one) and all(map(known.is_tested, rows))]
     return [row for known in fitting for row in known.rows]
 
 
