@@ -50,6 +50,9 @@ def heard(features: list[str], pool: str = "chunks", **model: Any) -> dict[str, 
             {"corpora": {"mine": {**CORPUS, "protocol": {"name": "cross_corpus", "train": ["mnie"]}}, "mine2": CORPUS}},
             "'mnie' is no other corpus of the configuration; did you mean 'mine2'",
         ),
+        ({"pretrain": {"min_confidence": {"emotions": 0.5}}}, "'emotions' is none of energy, activation, emotion"),
+        ({"pretrain": {"min_confidence": {"clusters": 0.5}}}, "'clusters' is none of energy, activation, emotion"),
+        ({"pretrain": {"min_confidence": {"emotion": 5}}}, "pretrain.min_confidence.emotion = 5"),
         ({"export": {"initialisations": ["besst"]}}, "'besst' is none of best, scratch, energy"),
         ({"finetune": {"checkpoints": {"best": "a.safetensors"}}}, "is not that of another system"),
         ({"segment": {"min_s": 6, "max_s": 10}}, "segment.max_s = 10: at least twice min_s = 6"),
@@ -124,10 +127,12 @@ def test_the_schema_file_is_the_one_generated_from_the_package() -> None:
     assert json.loads(file.read_text()) == json_schema(), "run: avpretext schema > " + str(file)
 
 
-@pytest.mark.parametrize("key", ["task_sets", "task_weights", "hidden_from"])
+@pytest.mark.parametrize("key", ["task_sets", "task_weights", "hidden_from", "min_confidence"])
 def test_an_editor_with_the_schema_sees_that_a_task_is_misspelt(key: str) -> None:
     def valid(task: str) -> bool:
-        value = {"task_sets": [[task]], "task_weights": {task: 1}, "hidden_from": [task]}[key]
+        value = {"task_sets": [[task]], "task_weights": {task: 1}, "hidden_from": [task], "min_confidence": {task: 1}}[
+            key
+        ]
         return checker.is_valid({"corpora": {"mine": CORPUS}, "pretrain": {key: value}})
 
     checker = jsonschema.Draft202012Validator(json_schema())

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from marked import replaced
 
-from avpretext.action_units.formulas import FORMULAS, Formula
+from avpretext.action_units.formulas import CODED, FORMULAS, Formula
 from avpretext.labels.emotion_table import EmotionTable, read_table
 
-HEADER = ("AU", "FACS name", "formula", "known weakness", "r, demo")
+HEADER = ("AU", "FACS name", "formula", "known weakness", "AUC, people", "r, demo")
 
 
 def formula_text(formula: Formula) -> str:
@@ -40,9 +40,13 @@ def formula_rows(correlations: Mapping[str, str] | None = None) -> list[tuple[st
     """
     known = correlations or {}
     return [
-        (unit, formula.name, f"`{formula_text(formula)}`", formula.weakness, known.get(unit) or "–")
+        (unit, formula.name, f"`{formula_text(formula)}`", formula.weakness, _coded(unit), known.get(unit) or "–")
         for unit, formula in FORMULAS.items()
     ]
+
+
+def _coded(unit: str) -> str:
+    return f"{CODED[unit]:.2f}" if unit in CODED else "–"
 
 
 def generated(correlations: Mapping[str, str] | None = None) -> dict[str, str]:

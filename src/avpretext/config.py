@@ -200,6 +200,12 @@ class Config(Options):
             for task in tasks:
                 if task not in TASKS:
                     raise ValueError(f"pretrain.{key}: {task!r} is none of {', '.join(TASKS)}{nearest(task, TASKS)}")
+        for task in self.pretrain.min_confidence:
+            if task not in LABELLED:
+                raise ValueError(
+                    f"pretrain.min_confidence: {task!r} is none of {', '.join(LABELLED)}, whose labels have a"
+                    f" confidence{nearest(task, LABELLED)}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -522,6 +528,7 @@ def json_schema() -> dict[str, Any]:
     pretrain["task_sets"]["anyOf"][0]["items"]["items"].update(names)
     pretrain["hidden_from"]["items"].update(names)
     pretrain["task_weights"]["propertyNames"] = names
+    pretrain["min_confidence"]["propertyNames"] = {"enum": list(LABELLED)}
     return schema
 
 

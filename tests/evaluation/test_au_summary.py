@@ -57,7 +57,7 @@ def corpus(tmp_path: Path) -> Config:
 
 
 def test_frames_clips_and_quantiles_of_each_unit_are_those_counted_by_hand(corpus: Config) -> None:
-    rows, _ = action_unit_rows(OpenRun(corpus))
+    rows, *_ = action_unit_rows(OpenRun(corpus))
     smile, brows, unknown = (
         next(row for row in rows if (row["label"], row["action_unit"]) == ("all", unit))
         for unit in ("AU12", "AU04", UNKNOWN)
@@ -68,8 +68,8 @@ def test_frames_clips_and_quantiles_of_each_unit_are_those_counted_by_hand(corpu
     assert smile["active_clips"] == pytest.approx(3 / 4)
     assert smile["mean"] == pytest.approx((4 * 0.8 + 2 * 0.6 + 2 * 0.4 + 2 * 1.0) / 14)
     assert smile["quantile_90"] == 1.0
-    # Clip intensities by the median: .8, .5, 0, 1; of AU04 by the upper quantile: (.2 + .75 * 3 frames) -> .3, 0, 0, 0.
-    assert smile["clip_intensity"] == pytest.approx((0.8 + 0.5 + 0 + 1.0) / 4)
+    # Clip intensities by the quantile .6: .8, .56 (of .4, .4, .6, .6), 0, 1; of AU04 by the upper quantile: (.2 + .75 * 3 frames) -> .3, 0, 0, 0.
+    assert smile["clip_intensity"] == pytest.approx((0.8 + 0.56 + 0 + 1.0) / 4)
     assert brows["clip_intensity"] == pytest.approx(np.quantile([0.6, 0.2, 0.2, 0.2], 0.75) / 4)
     # One frame in four is a quarter of the clip.
     assert brows["active_clips"] == pytest.approx(1 / 4)
@@ -78,18 +78,18 @@ def test_frames_clips_and_quantiles_of_each_unit_are_those_counted_by_hand(corpu
 
 
 def test_each_label_has_its_own_rows_with_the_intensity_that_it_was_made_of(corpus: Config) -> None:
-    rows, _ = action_unit_rows(OpenRun(corpus))
+    rows, *_ = action_unit_rows(OpenRun(corpus))
     assert list(dict.fromkeys(row["label"] for row in rows)) == ["all", "HAP", "NEU", "none", "unmeasured"]
     assert len(rows) == 5 * 20
     assert {row["corpus"] for row in rows} == {"one"}
     found = {row["label"]: (row["clips"], row["clip_intensity"]) for row in rows if row["action_unit"] == "AU12"}
-    assert found["HAP"] == (2, pytest.approx(0.65))
+    assert found["HAP"] == (2, pytest.approx((0.8 + 0.56) / 2))
     assert found["NEU"] == (1, 0.0)
     assert found["unmeasured"] == (1, None)
 
 
 def test_combinations_are_counted_over_measured_clips_with_the_labels_they_got(corpus: Config) -> None:
-    _, rows = action_unit_rows(OpenRun(corpus))
+    _, rows, _ = action_unit_rows(OpenRun(corpus))
     assert [(row["rank"], row["action_units"], row["clips"], row["share"], row["labels"]) for row in rows] == [
         (1, "AU12", 3, 0.75, "HAP 2; none 1"),
         (2, "(none)", 1, 0.25, "NEU 1"),
@@ -115,6 +115,6 @@ def test_quantiles_are_exact_to_half_a_step_however_many_frames() -> None:
 
 def test_a_corpus_without_labels_has_the_rows_of_all_clips(corpus: Config) -> None:
     Path(Layout(corpus.results).path("labels_emotion", corpus="one")).unlink()
-    rows, together = action_unit_rows(OpenRun(corpus))
+    rows, together, _ = action_unit_rows(OpenRun(corpus))
     assert {row["label"] for row in rows} == {"all"}
     assert together[0]["labels"] == "unlabelled 3"

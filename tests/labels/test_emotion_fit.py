@@ -1,10 +1,16 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
+from avpretext import shards
+from avpretext.config import Config
+from avpretext.config_file import parse
 from avpretext.errors import UserError
+from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.flow.paths import Layout
 from avpretext.labels import emotion_fit
 from avpretext.labels.emotion_fit import Faces
 from avpretext.labels.emotion_table import read_table
@@ -108,3 +114,57 @@ def test_too_little_to_fit_is_said(people: int, kept: tuple[str, ...], said: str
     faces = drawn(people)
     with pytest.raises(UserError, match=said):
         emotion_fit.fit(faces.of(np.isin(faces.labels, kept)), "NEU")
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Config:
+    """A corpus of one shard whose action units are those of `drawn`, labelled in the index."""
+    config = parse(
+        {"results": str(tmp_path / "results"), "corpora": {"one": {"path": ".", "use": ["pretrain"], "shards": 1}}}
+    )
+    faces, layout = drawn(), Layout(config.results)
+    names = [f"{who}/{number}" for number, who in enumerate(faces.people)]
+    index = [
+        dict.fromkeys(schema_of("index").names)
+        | {"clip_id": name, "path": name, "speaker": who, "label": label, "size_bytes": 1}
+        for name, who, label in zip(names, faces.people.tolist(), faces.labels.tolist(), strict=True)
+    ]
+    units = [
+        {"clip_id": name, "frame": frame, "time_s": frame / 25} | dict(zip(ACTION_UNITS, values, strict=True))
+        for name, values in sorted(zip(names, faces.units.tolist(), strict=True))
+        for frame in range(2)
+    ]
+    shards.write_table(layout.path("index", corpus="one", shard=0), index, schema_of("index"), {})
+    shards.write_table(layout.path("action_units", corpus="one", shard=0), units, schema_of("action_units"), {})
+    return config
+
+
+def test_a_corpus_becomes_a_table_and_a_page(
+    measured: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU")
+    table = read_table(str(tmp_path / "mine.yaml"))
+    assert table.shown_by("HAP")[0] == "AU12"
+    page = (tmp_path / "mine.md").read_text("utf-8")
+    assert "| one | 108 |" in page
+    assert page in capsys.readouterr().out
+
+
+def test_labels_may_come_from_a_table(measured: Config, tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    index = shards.read(Layout(measured.results).path("index", corpus="one", shard=0))
+    index.select("clip_id", label=pl.col("label").replace({"NEU": "calm"})).write_csv(file)
+    emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "calm", file)
+    assert read_table(str(tmp_path / "mine.yaml")).neutral == "calm"
+
+
+def test_what_is_missing_is_said(measured: Config, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.csv: no such file; correct --labels"):
+        emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU", tmp_path / "nowhere.csv")
+    (tmp_path / "other.csv").write_text("clip_id,label\nsomebody,NEU\n", "utf-8")
+    with pytest.raises(UserError, match="no clip has both a label and a face"):
+        emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU", tmp_path / "other.csv")
+    Path(Layout(measured.results).path("action_units", corpus="one", shard=0)).unlink()
+    with pytest.raises(UserError, match="run `snakemake` first"):
+        emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU")
+    assert not (tmp_path / "mine.yaml").exists()

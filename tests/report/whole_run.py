@@ -73,7 +73,7 @@ def build(folder: Path) -> Config:
         _write_setting(layout, config, corpus, target, protocol, leaks)
     _write_benchmarks(layout, config)
     _write_truth(layout)
-    units, together = au_summary.action_unit_rows(OpenRun(config))
+    units, together, _ = au_summary.action_unit_rows(OpenRun(config))
     for name, rows in (("action_units", units), ("au_combinations", together)):
         formats.write_csv(layout.path("tables", table=f"{name}.csv"), tables.COLUMNS[name], rows)
     return config

@@ -162,7 +162,8 @@ def test_action_units_are_measured_from_what_their_backend_reads() -> None:
         return list(asked.action_unit_inputs("talks", "0000"))
 
     assert inputs() == ["landmarks", "index", "neutral"]
-    assert inputs(calibration="clip") == ["landmarks", "index"]
+    assert inputs(calibration="clip") == ["landmarks", "index", "neutral"]
+    assert inputs(calibration="none") == ["landmarks", "index"]
     assert inputs(backend="pyfeat") == ["frames"]
     assert inputs(backend="import", imports="folder") == ["landmarks", "index"]
 

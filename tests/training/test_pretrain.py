@@ -1,10 +1,12 @@
 """Pre-training: resuming, determinism, what is hidden, and what is missing."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -238,6 +240,65 @@ def test_labels_stand_at_their_clip_and_chunk(tiny: TinyCorpus) -> None:
     assert emotion.weights.tolist() == [0.5] * len(chunks)
     elsewhere = pretrain.label_target(chunks, {"other": tiny.labels["energy"]}, None, confidence=True)
     assert (elsewhere.labels == NO_LABEL).all()
+
+
+SURE = (0.2, 0.7, 0.9)
+"""Confidences of the labels of `sure_of`, by speaker modulo 3."""
+
+
+def sure_of(tiny: TinyCorpus, task: str, folder: Path) -> Path:
+    """Write the labels of a task with the confidences of `SURE`; return the table."""
+    rows = shards.read(tiny.labels[task])
+    speakers = rows["clip_id"].str.extract(r"^s(\d+)_").cast(pl.Int64)
+    confidences = [SURE[speaker % 3] for speaker in speakers]
+    path = folder / f"{task}.parquet"
+    rows.with_columns(confidence=pl.Series(confidences, dtype=pl.Float32)).write_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("task", ["energy", "emotion"])
+@pytest.mark.parametrize(("least", "taught"), [(0.0, SURE), (0.2, SURE), (0.7, (0.7, 0.9)), (0.71, (0.9,))])
+def test_labels_below_the_least_confidence_do_not_teach(
+    tiny: TinyCorpus,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    task: str,
+    least: float,
+    taught: tuple[float, ...],
+) -> None:
+    chunks = pretrain.read_chunks(speech_of(tiny), {"tiny": tiny.index}, config())
+    tables = {"tiny": {task: sure_of(tiny, task, tmp_path)}}
+    names = {"energy": [], "emotion": ["angry", "happy", "sad"]}
+    known = [SURE[int(clip_id.split("/")[1][1 : clip_id.split("/")[1].index("_")]) % 3] for clip_id in chunks.clip_ids]
+    for weighs in (False, True):
+        options = PretrainOptions(min_confidence={task: least}, confidence=weighs)
+        labels, weights = pretrain.read_targets(chunks, [task], tables, names, options)[task]
+        teaches = np.isin(known, taught)
+        assert ((labels != NO_LABEL).reshape(len(known), -1).numpy() == teaches[:, None]).all()
+        expected = np.array(known, np.float32) if weighs else np.ones(len(known), np.float32)
+        assert (weights.reshape(len(known), -1).numpy()[teaches] == expected[teaches, None]).all()
+        told = f"{int((labels == NO_LABEL).sum())} of {labels.numel()} labels are below confidence {least:g}"
+        assert (told in capsys.readouterr().err) == (not teaches.all())
+
+
+def test_confidence_weighs_losses_and_labels_left_out_give_none() -> None:
+    """By hand: cross-entropies of two classes are log(1 + exp(-d)) for logits that are d ahead."""
+    logits = {"energy": torch.tensor([[2.0, -1.0, 3.0]])}
+    labels = torch.tensor([[1, 1, NO_LABEL]])
+    losses = [math.log(1 + math.exp(-2)), math.log(1 + math.exp(1))]
+    objective = pretrain.Objective({}, {}, PretrainOptions())
+    for weights, mean in (((1.0, 1.0), sum(losses) / 2), ((0.9, 0.1), 0.9 * losses[0] + 0.1 * losses[1])):
+        target = Target(labels, torch.tensor([[*weights, 5.0]]))
+        assert float(objective.loss(logits, {"energy": target})) == pytest.approx(mean)
+
+
+def test_the_least_confidence_of_a_task_is_its_own(tiny: TinyCorpus) -> None:
+    chunks = pretrain.read_chunks(speech_of(tiny), {"tiny": tiny.index}, config())
+    options = PretrainOptions(min_confidence={"emotion": 0.6})  # the labels of emotion have .5
+    targets = pretrain.read_targets(chunks, ["energy"], {"tiny": tiny.labels}, {}, options)
+    assert (targets["energy"].labels != NO_LABEL).all()
+    with pytest.raises(UserError, match=r"no clip with speech has a label of task 'emotion'.*pretrain.min_confidence"):
+        pretrain.read_targets(chunks, ["emotion"], {"tiny": tiny.labels}, {"emotion": ["sad"]}, options)
 
 
 def test_a_task_without_any_label_is_an_error(tiny: TinyCorpus, tmp_path: Path) -> None:

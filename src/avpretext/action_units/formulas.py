@@ -207,6 +207,13 @@ FORMULAS: dict[str, Formula] = {
 }
 """Action unit to formula, in the order of `ACTION_UNITS`."""
 
+CODED = {
+    "AU01": 0.97, "AU02": 0.98, "AU04": 0.87, "AU05": 0.98, "AU06": 0.97, "AU07": 0.82, "AU09": 0.87, "AU12": 0.98,
+    "AU15": 0.69, "AU17": 0.75, "AU20": 0.95, "AU23": 0.68, "AU24": 0.91, "AU25": 1.0, "AU26": 0.99,
+}  # fmt: skip
+"""How well each tells faces in which FACS coders saw it from the others: area under the curve, .5 is chance. 228 peaks
+of emotions of 91 people (CK+, 48x48 pixels); of the other action units fewer than nine have it."""
+
 
 def _matrix() -> tuple[Floats, Floats]:
     """Return the formulas as weights (AUs, M) and full-scale movements (AUs, M)."""

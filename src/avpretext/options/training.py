@@ -5,7 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from avpretext.options.base import Aggregator, Count, Encoder, Location, Loss, Options, Place, Positive
+from avpretext.options.base import Aggregator, Count, Encoder, Fraction, Location, Loss, Options, Place, Positive
 from avpretext.systems import BEST, Kernel, Machine, Normalisation
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
@@ -124,6 +124,10 @@ class PretrainOptions(LoopOptions):
     )
     confidence: bool = Field(
         False, description="true: pseudo-labels are weighted by confidence; false: equally, so that more of them teach"
+    )
+    min_confidence: dict[str, Fraction] = Field(
+        {"energy": 0.0, "activation": 0.0, "emotion": 0.0},
+        description="pseudo-labels of lower confidence do not teach their task, 0..1; 0: all teach",
     )
     dev_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.2, description="share of speakers held out to measure the tasks, 0..1; at least one speaker"

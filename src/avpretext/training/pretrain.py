@@ -209,21 +209,29 @@ def read_targets(
             targets[task] = unclustered(chunks.mask)
         else:
             names = None if task in CHUNK_TASKS else classes[task]
-            targets[task] = label_target(chunks, tables, names, options.confidence)
+            targets[task] = label_target(
+                chunks, tables, names, options.confidence, options.min_confidence.get(task, 0.0)
+            )
         if not (targets[task].labels != NO_LABEL).any():
             raise UserError(
                 f"no clip with speech has a label of task {task!r} ({len(chunks)} clips, tables:"
-                f" {', '.join(map(str, tables.values())) or 'none'}); see labels.{task} and results/*/rejects"
+                f" {', '.join(map(str, tables.values())) or 'none'}); see labels.{task}, pretrain.min_confidence and"
+                " results/*/rejects"
             )
     return targets
 
 
 def label_target(
-    chunks: data.SpeechChunks, tables: Mapping[str, Path], classes: Sequence[str] | None, confidence: bool
+    chunks: data.SpeechChunks,
+    tables: Mapping[str, Path],
+    classes: Sequence[str] | None,
+    confidence: bool,
+    min_confidence: float = 0.0,
 ) -> Target:
     """Return labels and weights from tables: class numbers (N,) of a clip task, 0 and 1 (N, K) of a chunk task.
 
-    A chunk task has no `classes` (None). With `confidence` a label's weight is its confidence, else 1.
+    A chunk task has no `classes` (None). With `confidence` a label's weight is its confidence, else 1. Labels whose
+    confidence is below `min_confidence`, 0..1, are left out.
 
     Raises
     ------
@@ -235,10 +243,16 @@ def label_target(
     number = {name: place for place, name in enumerate(classes or ())}
     labels = np.full(chunks.mask.shape[: 1 if of_clips else 2], NO_LABEL, dtype=np.int64)
     weights = np.ones(labels.shape, dtype=np.float32)
+    least = np.float32(min_confidence)  # as the table has it, so that a confidence of exactly that much is enough
+    found = left_out = 0
     for corpus, table in tables.items():
         columns = ["clip_id", "label", "confidence", *([] if of_clips else ["chunk"])]
         for clip_id, label, trust, *chunk in shards.read(table, columns).drop_nulls("label").iter_rows():
             if (place := row.get(f"{corpus}/{clip_id}")) is None:
+                continue
+            found += 1
+            if trust < least:
+                left_out += 1
                 continue
             if chunk and chunk[0] >= labels.shape[1]:
                 raise UserError(
@@ -246,6 +260,9 @@ def label_target(
                 )
             labels[place, *chunk] = number[label] if of_clips else label
             weights[place, *chunk] = trust if confidence else 1.0
+    if left_out:
+        where = ", ".join(map(str, tables.values()))
+        print(f"pretrain: {left_out} of {found} labels are below confidence {least:g} ({where})", file=sys.stderr)
     return Target(torch.from_numpy(labels), torch.from_numpy(weights))
 
 
