@@ -68,7 +68,8 @@ def test_frames_clips_and_quantiles_of_each_unit_are_those_counted_by_hand(corpu
     assert smile["active_clips"] == pytest.approx(3 / 4)
     assert smile["mean"] == pytest.approx((4 * 0.8 + 2 * 0.6 + 2 * 0.4 + 2 * 1.0) / 14)
     assert smile["quantile_90"] == 1.0
-    # Clip intensities by the quantile .6: .8, .56 (of .4, .4, .6, .6), 0, 1; of AU04 by the upper quantile: (.2 + .75 * 3 frames) -> .3, 0, 0, 0.
+    # Clip intensities by the quantile .6: .8, .56 (of .4, .4, .6, .6), 0, 1;
+    # of AU04 by the upper quantile: (.2 + .75 * 3 frames) -> .3, 0, 0, 0.
     assert smile["clip_intensity"] == pytest.approx((0.8 + 0.56 + 0 + 1.0) / 4)
     assert brows["clip_intensity"] == pytest.approx(np.quantile([0.6, 0.2, 0.2, 0.2], 0.75) / 4)
     # One frame in four is a quarter of the clip.
