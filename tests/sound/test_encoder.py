@@ -19,6 +19,7 @@ from avpretext.demo import random_encoder
 from avpretext.errors import UserError
 from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.sound import encoder, encoder_fetch, encoder_files
+from avpretext.sound.audio_shards import EncodedClip, read_clips
 from avpretext.sound.encoder_model import Batches, Rows, SpeechEncoder
 from avpretext.sound.encoder_pooling import means
 
@@ -187,6 +188,24 @@ def test_batches_give_what_single_clips_give(models: Path, kind: str, size: str,
     for batched, alone in zip(Batches(model, 60).rows(signals), model.rows_of_each(signals), strict=True):
         assert batched.times_s.tolist() == alone.times_s.tolist()
         assert batched.values == pytest.approx(alone.values, abs=2e-4)
+
+
+def test_batches_keep_the_order_of_clips_long_and_broken_ones_among_them(models: Path, tmp_path: Path):
+    clips = clips_of(0.9, 2.5, 0.3, 1.4, 0.9, 0.01)
+    audio = shard(tmp_path / "audio.parquet", clips)
+    given = [*read_clips(audio)]
+    given.insert(2, EncodedClip("broken", b"no FLAC"))
+    options = EncoderOptions(folder=str(models / "w2vbert"), window_s=1.0, batch_s=1.0)
+    model = SpeechEncoder(encoder_files.find("it", options), options)
+    batched = list(encoder.in_batches(model, options, iter(given)))
+    alone = list(encoder.encode_all(model, options, iter(given), threads=2))
+    assert [one.clip_id for one in batched] == [one.clip_id for one in alone] == [clip.clip_id for clip in given]
+    for one, other in zip(batched, alone, strict=True):
+        assert (one.rows is None) == (other.rows is None) == (one.clip_id == "broken")
+        if one.rows and other.rows:
+            assert one.frames == other.frames
+            assert one.rows.times_s == pytest.approx(other.rows.times_s)
+            assert one.rows.values == pytest.approx(other.rows.values, abs=2e-4)
 
 
 def test_a_full_gpu_halves_the_batch_and_says_so(models: Path, capsys: pytest.CaptureFixture[str]):
