@@ -31,9 +31,10 @@ from avpretext import shards
 from avpretext.action_units import formulas, from_landmarks, neutral
 from avpretext.action_units.measures import measure
 from avpretext.config import ActionUnitOptions, EmotionLabelOptions, LandmarkOptions, MediaOptions
+from avpretext.corpora.who import named_speakers
 from avpretext.evaluation.truth import emotion_scores, pearson
 from avpretext.face import watch
-from avpretext.face.landmark_shards import evenly, read_clips
+from avpretext.face.landmark_shards import read_clips
 from avpretext.face.landmarks import Artefacts
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
@@ -101,20 +102,18 @@ def labels(
     rest, units, labelled = (folder / f"{options.calibration}_{name}.parquet" for name in ("rest", "units", "labels"))
     neutral.run([faces], [index], options, rest)
     from_landmarks.run(faces, index, rest, options, units)
-    emotion.run([units], EmotionLabelOptions(), labelled)
+    emotion.run([units], EmotionLabelOptions(), labelled, [index], rest)
     verdicts = {row["clip_id"]: row for row in shards.read(labelled).to_dicts()}
-    intensities = {name: emotion.clip_intensities(matrix(rows), EmotionLabelOptions()) for name, rows in by_clip(units)}
+    intensities = {
+        name: emotion.clip_intensities(emotion.intensities(rows), EmotionLabelOptions())
+        for name, rows in by_clip(units)
+    }
     return [cells(verdicts.get(clip["clip_id"]), intensities.get(clip["clip_id"])) for clip in clips]
 
 
 def by_clip(units: Path) -> list[tuple[str, Any]]:
     """Return the rows of each clip of a shard."""
     return list(shards.iterate_clips(units, ACTION_UNITS))
-
-
-def matrix(rows: Any) -> Floats:
-    """Return the action units of a clip's frames, shape (F, 20)."""
-    return np.stack([rows[unit].to_numpy().astype(np.float64) for unit in ACTION_UNITS], axis=1)
 
 
 def cells(verdict: dict[str, Any] | None, units: Floats | None) -> str:
@@ -129,7 +128,7 @@ def cells(verdict: dict[str, Any] | None, units: Floats | None) -> str:
 
 def demo(results: Path, truth: Path) -> None:
     """Print how well the demo's action units and emotions are found, by how many clips a speaker is calibrated."""
-    speakers = neutral.read_speakers(sorted((results / "index").glob("0*.parquet")))
+    speakers = named_speakers(sorted((results / "index").glob("0*.parquet")))
     files = sorted((results / "landmarks").glob("0*.parquet"))
     clips = {clip.clip_id: measure(clip.points, clip.blendshapes) for file in files for clip in read_clips(file)}
     posed = {row["clip_id"]: row["emotion"] for row in shards.read(truth / "clips.parquet").to_dicts()}
@@ -164,7 +163,8 @@ def draws(by_speaker: dict[str, list[str]], posed: dict[str, str]) -> dict[str, 
 
 def calibrated(names: Sequence[str], clips: dict[str, Floats]) -> list[tuple[str, Floats]]:
     """Return the action units of some clips of one speaker, calibrated by these alone."""
-    rest = neutral.resting_face([clips[name][evenly(len(clips[name]), neutral.FRAMES_PER_CLIP)] for name in names])
+    faces = [face for name in names if (face := neutral.clip_face(clips[name])) is not None]
+    rest = neutral.resting_face(neutral.Person(faces, []))
     return [(name, formulas.intensities(clips[name], rest)) for name in names]
 
 
@@ -175,7 +175,7 @@ def summed(units: Floats) -> Floats:
 
 def columns(found: Sequence[tuple[str, Floats]], true: dict[str, Any]) -> list[tuple[Floats, Floats]]:
     """Return measured and true intensity over all frames, for each action unit that the truth shows."""
-    pairs = [(units[: true[name].num_rows], matrix(true[name])[: len(units)]) for name, units in found]
+    pairs = [(units[: true[name].num_rows], emotion.intensities(true[name])[: len(units)]) for name, units in found]
     measured, known = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
     return [(measured[:, k], known[:, k]) for k in range(len(ACTION_UNITS)) if np.ptp(known[:, k]) > 0]
 

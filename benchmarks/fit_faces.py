@@ -29,8 +29,9 @@ from scipy.spatial import Delaunay
 from avpretext.action_units import formulas, measures, neutral
 from avpretext.config import EmotionLabelOptions
 from avpretext.face import geometry
+from avpretext.face.landmarker import few_processors, quiet_stderr
 from avpretext.face.points import dlib_points
-from avpretext.face.tracker import FaceTracker, few_processors, quiet_stderr
+from avpretext.face.tracker import FaceTracker
 from avpretext.labels import emotion, emotion_fit
 
 Floats = NDArray[np.float64]
@@ -72,8 +73,9 @@ def people(clips: list[dict[str, str]], model: Path, output: Path) -> None:
         of_person[clip["person"]].append(Path(clip["path"]))
     slopes, turned = pose_slopes([files[0] for files in of_person.values()], model)
     measures.TURNED[:] = slopes
-    seen_of = [[neutral.known_frames(measured(file, model)) for file in files] for files in of_person.values()]
-    known = np.stack([neutral.usual_face(kept) for clips in seen_of if (kept := [clip for clip in clips if len(clip)])])
+    clips_of = [[neutral.clip_face(measured(file, model)) for file in files] for files in of_person.values()]
+    faces = [[face for face in clips if face is not None] for clips in clips_of]
+    known = np.stack([neutral.usual_face(clips) for clips in faces if clips])
     typical = np.median(known, axis=0)
     between = 1.4826 * np.median(np.abs(known - typical), axis=0)
     with output.open("w", encoding="utf-8", newline="") as file:
@@ -183,7 +185,7 @@ def pose_slopes(files: list[Path], model: Path) -> tuple[Floats, int]:
 
 def report_turns(before: Floats, change: Floats, rest: Floats, turns: list[tuple[int, int]]) -> None:
     """Print how far each action unit moves when a face is turned by 20 degrees."""
-    typical = neutral.RestingFace(np.median(before, axis=0), np.zeros(before.shape[1]), 0)
+    typical = neutral.RestingFace(np.median(before, axis=0), 0)
     print("| AU | turned by 20 degrees | after correction, by other people |\n|---|---|---|")
     at_rest = formulas.signed(before, typical)
     for unit, name in enumerate(formulas.FORMULAS):
@@ -304,7 +306,8 @@ def of_source(name: str, clips: list[dict[str, str]], model: Path) -> tuple[Floa
         by_person[clip["person"]].append(values)
     if rest is None:
         people = {
-            name: neutral.Seen([neutral.known_frames(clip) for clip in seen], []) for name, seen in by_person.items()
+            name: neutral.Person([face for clip in seen if (face := neutral.clip_face(clip)) is not None], [])
+            for name, seen in by_person.items()
         }
         prior = neutral.face_of_corpus(people.values(), [])
         faces = {name: neutral.resting_face(person, prior) for name, person in people.items()}
@@ -327,7 +330,7 @@ def rest_of_pictures(files: list[tuple[dict[str, str], Floats]]) -> neutral.Rest
     rest = usual["NEU"] if "NEU" in usual else np.median(list(usual.values()), axis=0)
     if "NEU" not in usual:
         rest[neutral.OPENINGS] = measures.TYPICAL_REST[neutral.OPENINGS]
-    return neutral.RestingFace(rest, np.zeros(len(rest)), 0)
+    return neutral.RestingFace(rest, 0)
 
 
 if __name__ == "__main__":

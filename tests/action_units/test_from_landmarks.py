@@ -19,7 +19,7 @@ from avpretext.face.blendshapes import BLENDSHAPES
 from avpretext.flow.artefacts import landmarks_schema, schema_of
 from avpretext.flow.columns import ACTION_UNITS
 
-REST = neutral.RestingFace(TYPICAL_REST, np.zeros(len(MEASURES)), 1)
+REST = neutral.RestingFace(TYPICAL_REST, 1)
 
 
 def moved(**by: float) -> NDArray[np.float64]:
@@ -49,7 +49,7 @@ def test_the_resting_face_shows_nothing_and_full_movement_all() -> None:
 
 
 def test_a_persons_own_rest_is_zero() -> None:
-    rest = neutral.RestingFace(moved(mouthSmile=0.4, corner_drop=-0.03)[0], np.zeros(len(MEASURES)), 1)
+    rest = neutral.RestingFace(moved(mouthSmile=0.4, corner_drop=-0.03)[0], 1)
     assert intensities(moved(mouthSmile=0.4, corner_drop=-0.03), rest).max() == 0
     assert intensities(moved(mouthSmile=0.9, corner_drop=-0.1), rest)[0, ACTION_UNITS.index("AU12")] > 0.4
 

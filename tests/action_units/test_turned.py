@@ -46,6 +46,6 @@ def changed_by_turning(fit_faces: Any, landmarker: Any, picture: Any, points: An
     seen = np.array([values for values, _ in turned])
     corrected = np.array([values - of @ measures.TURNED for values, of in turned])
     return tuple(
-        formulas.signed(values, neutral.RestingFace(rest, np.zeros(len(rest)), 0))
+        formulas.signed(values, neutral.RestingFace(rest, 0))
         for values, rest in ((seen, straight), (corrected, straight - basis @ measures.TURNED))
     )  # type: ignore[return-value]

@@ -292,7 +292,7 @@ def test_each_label_tells_what_resting_face_it_rests_on(tmp_path: Path) -> None:
         schema_of("index"),
         {},
     )
-    told = {"group": "anna", "location": 0.0, "spread": 0.0, "frames": 9, "source": "neutral clips", "seconds": 4.5}
+    told = {"group": "anna", "location": 0.0, "clips": 9, "source": "neutral clips", "seconds": 4.5}
     rows = [told | {"measure": name, "trust": 0.8} for name in MEASURES]
     shards.write_table(faces, rows, schema_of("neutral"), {})
     emotion.run([units], EmotionLabelOptions(), tmp_path / "all.parquet", [index], faces)

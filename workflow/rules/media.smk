@@ -18,7 +18,10 @@ rule segment:
         mem_mb=1000,
         runtime=240,
     params:
-        **stage("segment", lambda wildcards: f"--corpus {wildcards.corpus} {sound(wildcards)}"),
+        **stage(
+            "segment",
+            lambda wildcards: f"--corpus {wildcards.corpus} {sound(wildcards)}",
+        ),
         folder=folder_of,
     shell:
         COMMAND_IN_FOLDER

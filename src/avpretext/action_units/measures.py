@@ -127,14 +127,14 @@ FURTHEST = 30.0
 
 @dataclass(frozen=True)
 class RestingFace:
-    """What counts as zero, and how far the face strays from it.
+    """What counts as zero.
 
     Attributes
     ----------
-    location, spread
+    location
         Shape (M,), in the order of `MEASURES`.
-    frames
-        How many frames it was found in.
+    clips
+        In how many clips it was found.
     source
         What it rests on: `people` in general, people of the `corpus`, the `clip`, the `speaker`, `neutral clips`.
     seconds
@@ -144,8 +144,7 @@ class RestingFace:
     """
 
     location: Floats
-    spread: Floats
-    frames: int
+    clips: int
     source: str = "people"
     seconds: float = 0.0
     trust: float = 0.0

@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,24 +62,23 @@ NEUTRAL_NAMES = ("neu", "neutral", "neutrality", "n")
 EVERYBODY = ""
 """Group of the face that stands for people of the corpus who are not known."""
 
-TYPICAL = RestingFace(TYPICAL_REST, np.zeros(len(MEASURES)), 0)
+TYPICAL = RestingFace(TYPICAL_REST, 0)
 """The resting face of nobody in particular, for `calibration: none`."""
 
 
+class ClipFace(NamedTuple):
+    """The face of one clip: the median of each measure, (M,), and the measures of an opening mouth of each frame."""
+
+    usual: Floats
+    openings: Floats
+
+
 @dataclass
-class Seen:
-    """What was seen of one person.
+class Person:
+    """What was seen of one person: the faces of their clips, of those known to be neutral, and for how many seconds."""
 
-    Attributes
-    ----------
-    clips, neutral
-        Measures of the frames of their clips, shape (F, M) each; of those that are known to be neutral.
-    seconds, neutral_s
-        How long a face was seen.
-    """
-
-    clips: list[Floats]
-    neutral: list[Floats]
+    clips: list[ClipFace]
+    neutral: list[ClipFace]
     seconds: float = 0.0
     neutral_s: float = 0.0
 
@@ -107,29 +106,35 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], options: ActionUnitOpt
 
 def _look(
     landmarks: Sequence[Path], speakers: Mapping[str, str | None], neutral: set[str], corpus: str
-) -> tuple[dict[str, Seen], list[Floats]]:
+) -> tuple[dict[str, Person], list[Floats]]:
     """Return what is seen of each speaker, and the usual face of each clip of unknown people."""
-    people: dict[str, Seen] = defaultdict(lambda: Seen([], []))
+    people: dict[str, Person] = defaultdict(lambda: Person([], []))
     alone = []
     for path in progress(landmarks, total=len(landmarks), unit="shards", label=f"neutral {corpus}"):
         for clip in read_clips(path):
-            values = known_frames(measure(clip.points, clip.blendshapes)[evenly(len(clip.frame), FRAMES_PER_CLIP)])
-            if not len(values):
+            face = clip_face(measure(clip.points, clip.blendshapes))
+            if face is None:
                 continue
             if speaker := speakers.get(clip.clip_id):
-                _add(people[speaker], values, seen_s(clip), clip.clip_id in neutral)
+                _add(people[speaker], face, seen_s(clip), clip.clip_id in neutral)
             else:
-                alone.append(usual_face([values]))
+                alone.append(usual_face([face]))
     return people, alone
 
 
-def _add(person: Seen, values: Floats, seconds: float, neutral: bool) -> None:
-    held = values.astype(np.float32).astype(np.float64)
-    person.clips.append(held)
+def _add(person: Person, face: ClipFace, seconds: float, neutral: bool) -> None:
+    person.clips.append(face)
     person.seconds += seconds
     if neutral:
-        person.neutral.append(held)
+        person.neutral.append(face)
         person.neutral_s += seconds
+
+
+def clip_face(values: NDArray[np.floating]) -> ClipFace | None:
+    """Return the face of a clip from the measures of its frames, shape (F, M), NaN in gaps; None without any face."""
+    frames = values[evenly(len(values), FRAMES_PER_CLIP)]
+    seen = frames[np.isfinite(frames).all(axis=1)]
+    return ClipFace(np.median(seen, axis=0), seen[:, OPENINGS]) if len(seen) else None
 
 
 def seen_s(clip: ClipLandmarks) -> float:
@@ -165,25 +170,14 @@ def neutral_clips(index: Sequence[Path], options: ActionUnitOptions) -> set[str]
     return found
 
 
-def usual_face(clips: Sequence[Floats]) -> Floats:
-    """Return the usual face of a person, shape (M,): the median of the clips' medians; of openings, that of all frames.
-
-    Parameters
-    ----------
-    clips
-        Shape (F, M) each, in the order of `MEASURES`, without NaN; at least one frame each.
-    """
-    usual = np.median([np.median(clip, axis=0) for clip in clips], axis=0)
-    usual[OPENINGS] = np.quantile(np.concatenate(clips)[:, OPENINGS], SHUT_QUANTILE, axis=0)
+def usual_face(clips: Sequence[ClipFace]) -> Floats:
+    """Return the usual face of a person, shape (M,): the median of the clips; of an opening mouth a low quantile."""
+    usual = np.median([clip.usual for clip in clips], axis=0)
+    usual[OPENINGS] = np.quantile(np.concatenate([clip.openings for clip in clips]), SHUT_QUANTILE, axis=0)
     return np.asarray(usual)
 
 
-def known_frames(values: NDArray[np.floating]) -> Floats:
-    """Return the frames in which a face is found, shape (F, M)."""
-    return np.asarray(values[np.isfinite(values).all(axis=1)], dtype=np.float64)
-
-
-def face_of_corpus(people: Iterable[Seen], alone: Sequence[Floats]) -> RestingFace:
+def face_of_corpus(people: Iterable[Person], alone: Sequence[Floats]) -> RestingFace:
     """Return the face that stands for people of a corpus: the median of theirs, blended with that of people.
 
     Parameters
@@ -200,36 +194,20 @@ def face_of_corpus(people: Iterable[Seen], alone: Sequence[Floats]) -> RestingFa
         return TYPICAL
     weight = len(usual) / (len(usual) + LIKE_PEOPLE)
     location = TYPICAL_REST + weight * (np.median(usual, axis=0) - TYPICAL_REST)
-    return RestingFace(location, np.zeros(len(MEASURES)), 0, CORPUS if weight > 0.5 else PEOPLE)
+    return RestingFace(location, 0, CORPUS if weight > 0.5 else PEOPLE)
 
 
-def resting_face(person: Seen, prior: RestingFace = TYPICAL, source: str = SPEAKER) -> RestingFace:
-    """Find the resting face of one person.
-
-    Parameters
-    ----------
-    person
-        At least one frame.
-    prior
-        The face of people in general.
-
-    Returns
-    -------
-    RestingFace
-        `spread` is the median absolute deviation from the usual face, times 1.4826 (the standard deviation of a normal
-        distribution); `trust` the mean weight of the person's own face.
-    """
+def resting_face(person: Person, prior: RestingFace = TYPICAL, source: str = SPEAKER) -> RestingFace:
+    """Find the resting face of a person of whom at least one clip is seen, beside the face of people in general."""
     clips, strays, seconds = (
         (person.neutral, NEUTRAL_EXPRESSION, person.neutral_s)
         if person.neutral
         else (person.clips, EXPRESSION, person.seconds)
     )
-    frames = np.concatenate(clips)
-    own, weight = usual_face(clips), own_weight(len(clips), strays)
-    spread = 1.4826 * np.median(np.abs(frames - np.median(frames, axis=0)), axis=0)
-    location = prior.location + weight * (own - prior.location)
+    weight = own_weight(len(clips), strays)
+    location = prior.location + weight * (usual_face(clips) - prior.location)
     trust = float(weight[np.isfinite(FULL_MOVEMENT)].mean())
-    return RestingFace(location, spread, len(frames), NEUTRAL_CLIPS if person.neutral else source, seconds, trust)
+    return RestingFace(location, len(clips), NEUTRAL_CLIPS if person.neutral else source, seconds, trust)
 
 
 def own_weight(clips: int, strays: float = EXPRESSION) -> Floats:
@@ -255,8 +233,8 @@ def face_of_clip(clip: ClipLandmarks, values: NDArray[np.floating], prior: Resti
     values
         The measures of its frames, shape (F, M); NaN in gaps.
     """
-    frames = known_frames(values[evenly(len(values), FRAMES_PER_CLIP)])
-    return resting_face(Seen([frames], [], seen_s(clip)), prior, CLIP) if len(frames) else prior
+    face = clip_face(values)
+    return prior if face is None else resting_face(Person([face], [], seen_s(clip)), prior, CLIP)
 
 
 def read_resting_faces(neutral: Path) -> dict[str, RestingFace]:
@@ -266,18 +244,16 @@ def read_resting_faces(neutral: Path) -> dict[str, RestingFace]:
         if tuple(rows["measure"]) != MEASURES:
             raise ValueError(f"{neutral}: its measures are not those of this version; redo the stage neutral")
         told = rows.row(0, named=True)
-        faces[str(group)] = RestingFace(
-            rows["location"].to_numpy(), rows["spread"].to_numpy(), *(told[name] for name in _TOLD)
-        )
+        faces[str(group)] = RestingFace(rows["location"].to_numpy(), *(told[name] for name in _TOLD))
     return faces
 
 
-_TOLD = ("frames", "source", "seconds", "trust")
+_TOLD = ("clips", "source", "seconds", "trust")
 
 
 def _rows(group: str, face: RestingFace) -> list[dict[str, Any]]:
     told = {name: getattr(face, name) for name in _TOLD}
     return [
-        {"group": group, "measure": name, "location": location, "spread": spread, **told}
-        for name, location, spread in zip(MEASURES, face.location, face.spread, strict=True)
+        {"group": group, "measure": name, "location": location, **told}
+        for name, location in zip(MEASURES, face.location, strict=True)
     ]

@@ -228,10 +228,10 @@ _ROWS = (
         "neutral", "avpretext.action_units.neutral", 3, "Estimate each speaker's resting face.",
         {"": Artefact(
             "{corpus}/neutral/all.parquet", "person and measure",
-            "group measure location spread frames source seconds trust",
+            "group measure location clips source seconds trust",
             {"measure": Column(S, "a blendshape or a distance of landmarks; see action-units.md"),
              "location": Column(D, "its value in the resting face", "the measure's"),
-             "spread": Column(D, "how it scatters around that", "the measure's"),
+             "clips": Column(I, "in how many clips it was found", "count"),
              "source": Column(S, "what the face rests on: speaker, neutral clips; of the group without a name, which"
                               " stands for unknown people: corpus, people"),
              "seconds": Column(D, "how long that face was seen", "seconds"),
