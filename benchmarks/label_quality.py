@@ -53,15 +53,15 @@ class LabelSet:
         Of `pretrain`, beside the demo's.
     beside
         Name of the set that it is compared with.
-    others
-        Tasks that are learnt too, by the labels of RESULTS.
+    tasks
+        What is learnt; of other tasks than emotion, the labels of RESULTS.
     """
 
     title: str
     make: Make
     options: Mapping[str, Any] = field(default_factory=dict)
     beside: str = SCRATCH
-    others: Sequence[str] = ()
+    tasks: Sequence[str] = ("emotion",)
 
 
 QUALITIES = ("truth", "measured", "wrong10", "wrong25", "wrong50", "wrong75", "pulled50", "new")
@@ -118,7 +118,7 @@ def told(labels: pl.DataFrame, generator: np.random.Generator) -> pl.DataFrame:
 
 def sets(new: bool) -> dict[str, LabelSet]:
     """Return all sets of labels by their names; `new`: those of a later version too."""
-    three, calibrated = ("energy", "activation"), "calibrated confidence"
+    three, calibrated = ("energy", "activation", "emotion"), "calibrated confidence"
     weights: dict[str, Any] = {"confidence": True}
     likely, sure, surer = ({"min_confidence": {"emotion": least}} for least in (0.4, 0.5, 0.7))
     found = {
@@ -128,8 +128,13 @@ def sets(new: bool) -> dict[str, LabelSet]:
         "pulled50": LabelSet(f"50 % made {ATTRACTOR}", pulled(0.5)),
         "weighted": LabelSet("earlier labels, weights", measured, weights, "measured"),
         "sure": LabelSet("earlier labels, at least .5", measured, sure, "measured"),
-        "three": LabelSet("earlier labels, all three tasks", measured, others=three),
+        "three": LabelSet("earlier labels, all three tasks", measured, tasks=three),
         "three_weighted": LabelSet("earlier labels, all three tasks, weights", measured, weights, "three", three),
+        **{task: LabelSet(f"{task} alone", measured, tasks=[task]) for task in three[:2]},
+        **{
+            f"{task}_weighted": LabelSet(f"{task} alone, weights", measured, weights, task, [task])
+            for task in three[:2]
+        },
         "told": LabelSet(calibrated, told),
         "told_weighted": LabelSet(f"{calibrated}, weights", told, weights, "told"),
         "told_sure": LabelSet(f"{calibrated}, at least .5", told, sure, "told"),
@@ -137,6 +142,10 @@ def sets(new: bool) -> dict[str, LabelSet]:
     }
     later = {
         "new": LabelSet("present labels", measured),
+        "new_three": LabelSet("present labels, all three tasks", measured, tasks=three),
+        "new_three_weighted": LabelSet(
+            "present labels, all three tasks, weights", measured, weights, "new_three", three
+        ),
         "new_weighted": LabelSet("present labels, weights", measured, weights, "new"),
         "new_likely": LabelSet("present labels, at least .4", measured, likely, "new"),
         "new_sure": LabelSet("present labels, at least .5", measured, sure, "new"),
@@ -189,11 +198,11 @@ class Bench:
         folder.mkdir(parents=True, exist_ok=True)
         given = folder / "labels.parquet"
         self.labels(name, labels, draw).write_parquet(given)
-        tables = {task: Path(self.plan.labels(task)[f"{UNLABELLED}.{task}"][0]) for task in labels.others}
+        tables = {task: Path(self.plan.labels(task)[f"{UNLABELLED}.{task}"][0]) for task in labels.tasks}
         pretraining = chosen(self.config, {**labels.options, "seeds": 1})
         settings = self.config.model_copy(update={"seed": self.config.seed + draw, "pretrain": pretraining})
         shards = {stage: [Path(file) for file in self.plan.shards(UNLABELLED, stage)] for stage in ("speech", "index")}
-        return folder, settings, shards, {**tables, "emotion": given}
+        return folder, settings, shards, {**tables, **({"emotion": given} if "emotion" in tables else {})}
 
     def finetuned(self, name: str, starts: Sequence[Path]) -> Path:
         """Fine-tune from each pre-training on each fold, where it is not done; return the predictions."""
@@ -206,7 +215,9 @@ class Bench:
         return folder / "predictions.parquet"
 
     def quality(self, name: str, labels: LabelSet) -> list[str]:
-        """Return the share of clips that teach, and how many of their labels are right, mean over the draws."""
+        """Return the share of clips that teach emotion, and of right labels among them, means over the draws."""
+        if "emotion" not in labels.tasks:
+            return ["", ""]
         least = float(labels.options.get("min_confidence", {}).get("emotion", 0.0))
         drawn = [self.labels(name, labels, draw) for draw in range(self.seeds)]
         taught = [table.filter(pl.col("label").is_not_null(), pl.col("confidence") >= least) for table in drawn]

@@ -70,9 +70,9 @@ def numbers(cell: str) -> tuple[float, float, float]:
 def draw(scratch: float, points: Sequence[Point]) -> Figure:
     """Draw the points; a bar is the interval of the difference to scratch, so one off the line is a difference."""
     chart, (axes,) = figure(640, 380)
-    axes.axhline(scratch, color=COLOURS["muted"], linestyle="--", linewidth=1.2)
+    axes.axhline(scratch, color=COLOURS["muted"], linestyle="--", linewidth=1.2, zorder=0)
     axes.text(1.045, scratch, "from scratch", color=COLOURS["muted"], va="center", fontsize=10)
-    axes.axvline(1 / CLASSES, color=COLOURS["grid"])
+    axes.axvline(1 / CLASSES, color=COLOURS["grid"], zorder=0)
     axes.text(1 / CLASSES + 0.008, 0.98, "chance", color=COLOURS["muted"], fontsize=10, va="top",
               transform=axes.get_xaxis_transform())  # fmt: skip
     for place, point in enumerate(sorted(points, key=lambda point: point.right)):
@@ -88,6 +88,7 @@ def draw(scratch: float, points: Sequence[Point]) -> Figure:
             horizontalalignment="center",
             verticalalignment="bottom" if above else "top",
             fontsize=9,
+            zorder=1,
             bbox={"facecolor": COLOURS["raised"], "edgecolor": "none", "pad": 1.5},
         )
     axes.set(xlabel="Share of emotion labels that are right", ylabel="Macro-F1 after fine-tuning", xlim=(0.1, 1.04))

@@ -34,7 +34,8 @@ PRINTED = {
     "main.csv": "a row per system: of each measure its value, interval (`_low`, `_high`), `_mean` and `_std` over runs,"
     " `_seed_std` over trainings, `_difference` to scratch with interval, its p-value (`_p`) and that after Holm's"
     " correction (`_p_holm`)",
-    "main.md": "the same, for people",
+    "main.md": "the same, for people, with published results of the same corpus, target and protocol where there are"
+    " any",
     "main.tex": "the same, for a paper",
     "per_class.csv": "a row per system and class: precision, recall, F1 with intervals",
     "seeds.csv": "a row per system, seed and measure: its value on all test clips, and its difference to scratch",

@@ -16,6 +16,7 @@ from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import CorpusOptions
 from avpretext.corpora import READERS, folds
+from avpretext.corpora.msp_podcast import EMO_SUPERB
 from avpretext.corpora.reader import Reader
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
@@ -109,7 +110,8 @@ def parts_of(table: pl.DataFrame, fold: int = 0) -> dict[str, list[str]]:
 
 def with_partitions(monkeypatch: pytest.MonkeyPatch, **of_clip: str) -> None:
     table = pl.DataFrame({"clip_id": list(of_clip), "partition": list(of_clip.values())})
-    reader = Reader(lambda options, files: [], partitions=lambda options: table)
+    of_test = {"emo_superb": EMO_SUPERB}
+    reader = Reader(lambda options, files: [], partitions=lambda options: table, partition_protocols=of_test)
     monkeypatch.setitem(cast(dict[str, Reader], READERS), "parted", reader)
 
 
@@ -141,7 +143,7 @@ def test_rows_are_sorted_by_fold_part_and_clip(tmp_path) -> None:
     assert parts_of(table, 1)["test"] == ["a1", "a2"]
 
 
-@pytest.mark.parametrize(("name", "has_dev"), [("chou", True), ("hicmae", False)])
+@pytest.mark.parametrize(("name", "has_dev"), [("chou", True), ("emo_superb", True), ("hicmae", False)])
 def test_published_sessions_test_each_of_91_actors_once(tmp_path, name, has_dev) -> None:
     actors = [str(actor) for actor in range(1001, 1092)]
     write_corpus(tmp_path / "mine", [Made(f"{actor}_IEO_NEU_XX", actor) for actor in actors])
@@ -153,6 +155,8 @@ def test_published_sessions_test_each_of_91_actors_once(tmp_path, name, has_dev)
         made_by["sentence"]
         == {
             "chou": "protocol chou: 5 folds, as published; speakers: 54 to 55 train, 18 to 19 dev, 18 to 19 test",
+            "emo_superb": "protocol emo_superb: 5 folds, as published; speakers: 54 to 55 train, 18 to 19 dev, 18 to 19"
+            " test",
             "hicmae": "protocol hicmae: 5 folds, as published; speakers: 72 to 73 train, 0 dev, 18 to 19 test",
         }[name]
     )
@@ -188,6 +192,19 @@ def test_partitions_follow_the_recording_of_a_segment(tmp_path, monkeypatch) -> 
     assert parts_of(table) == {"train": ["r_1", "r_2"], "dev": ["t_1", "t_2"], "test": ["s_1", "s_2"]}
     with pytest.raises(UserError, match=r"the reader ravdess knows none; readers with partitions are .*parted"):
         run(tmp_path, {"name": "partitions"}, "ravdess")
+
+
+def test_emo_superb_of_msp_podcast_tests_its_first_two_test_partitions_together(tmp_path, monkeypatch) -> None:
+    with_partitions(monkeypatch, a1="train", a2="train", b1="dev", c1="Test1", c2="Test2", d1="Test3", d2="Test3")
+    write_corpus(tmp_path / "mine", clips_of("abcd"))
+    table, made_by = run(tmp_path, {"name": "emo_superb"}, "parted")
+    assert parts_of(table, 0) == {"train": ["a1", "a2"], "dev": ["b1"], "test": ["c1", "c2"]}
+    assert made_by["protocol"] == "emo_superb"
+    with_partitions(monkeypatch, a1="train", b1="dev", c1="Test1")
+    with pytest.raises(UserError, match="emo_superb: no clip is in Test2; partitions are Test1, dev, train: use a"):
+        run(tmp_path, {"name": "emo_superb"}, "parted")
+    with pytest.raises(UserError, match="'emo_superb' is published for crema_d, msp_podcast, parted, not for ravdess"):
+        run(tmp_path, {"name": "emo_superb"}, "ravdess")
 
 
 def test_partitions_that_share_a_speaker_are_refused_unless_that_is_wanted(tmp_path, monkeypatch, capsys) -> None:

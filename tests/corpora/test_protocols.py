@@ -98,6 +98,29 @@ def test_chou_trains_on_three_sessions_chooses_on_one_and_tests_one() -> None:
     assert division.needs_dev
 
 
+def test_emo_superb_tests_the_groups_of_chou_with_other_dev_actors_in_three_of_five_folds() -> None:
+    protocols = READERS["crema_d"].protocols
+    division = published_folds(ACTORS, protocols["emo_superb"], 2, seed=1, name="emo_superb")
+    # Test, dev and training actors of its labels_consensus_1.csv to labels_consensus_5.csv.
+    spans = [
+        ([(1001, 1018)], [(1019, 1036)], [(1037, 1091)]),
+        ([(1019, 1036)], [(1037, 1054)], [(1001, 1018), (1055, 1091)]),
+        ([(1037, 1054)], [(1055, 1072)], [(1001, 1036), (1073, 1091)]),
+        ([(1055, 1072)], [(1073, 1091)], [(1001, 1054)]),
+        ([(1073, 1091)], [(1001, 1018)], [(1019, 1072)]),
+    ]
+    for fold, parts in zip(division.folds, spans, strict=True):
+        for found, ranges in zip((fold.test, fold.dev, fold.train), parts, strict=True):
+            assert set(found) == {str(actor) for first, last in ranges for actor in range(first, last + 1)}
+        assert not set(fold.test) & set(fold.dev)
+        assert not set(fold.train) & {*fold.test, *fold.dev}
+    check_apart(division.folds, set(ACTORS))
+    assert division.needs_dev
+    chou = {frozenset(fold.test): fold.dev for fold in protocols["chou"]}
+    assert {frozenset(fold.test) for fold in protocols["emo_superb"]} == set(chou)
+    assert [chou[frozenset(fold.test)] == fold.dev for fold in protocols["emo_superb"]] == [False] * 3 + [True] * 2
+
+
 def test_hicmae_tests_each_actor_once_and_has_no_dev() -> None:
     division = published_folds(ACTORS, READERS["crema_d"].protocols["hicmae"], 2, seed=1, name="hicmae")
     assert sorted(speaker for fold in division.folds for speaker in fold.test) == ACTORS

@@ -45,6 +45,7 @@ def test_the_first_target_is_learnt_where_none_is_chosen() -> None:
         ("voice", "hard"),
         ("voice-multi_label", "multi_label"),
         ("voice-distribution", "distribution"),
+        ("voice-smoothed", "distribution"),
         ("arousal", "attribute"),
     ],
 )
@@ -54,6 +55,7 @@ def test_the_form_of_a_target_tells_its_kind(target: str, kind: str) -> None:
 
 def test_a_dash_that_is_no_form_is_part_of_the_name() -> None:
     assert split_target("voice-distribution") == ("voice", "distribution")
+    assert split_target("voice-smoothed") == ("voice", "smoothed")
     assert split_target("first-voice") == ("first-voice", None)
     assert split_target("first-voice-multi_label") == ("first-voice", "multi_label")
 

@@ -12,9 +12,17 @@ from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora import READERS, targets
 from avpretext.corpora.reader import Reader, Source
-from avpretext.corpora.targets import distribution, from_attribute, from_votes, mapped_votes, several_labels
+from avpretext.corpora.targets import (
+    distribution,
+    from_attribute,
+    from_votes,
+    mapped_votes,
+    several_labels,
+    smoothed,
+)
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
+from avpretext.training.target_rows import has_classes
 
 CLASSES = ["ANG", "HAP", "SAD"]
 # clear, tied by two, tied by all, no votes
@@ -79,6 +87,41 @@ def test_shares_sum_to_one_and_a_tie_has_shares_but_no_label() -> None:
     assert found.labels == ["ANG", None, None, None]
     np.testing.assert_allclose(found.values[:3], [[0.7, 0.2, 0.1], [0.5, 0.5, 0], [1 / 3, 1 / 3, 1 / 3]])
     assert np.isnan(found.values[3]).all()
+
+
+def test_smoothed_shares_are_those_of_emo_superb() -> None:
+    votes = np.array([[4, 6, 0, 0, 0, 0], [2, 1, 1, 3, 3, 0], [0, 10, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]], np.float64)
+    shares = smoothed(distribution(list("ABCDEF"), votes).values)
+    # The first two rows are its labels of 1037_IWL_HAP_XX and 1067_WSI_HAP_XX.
+    np.testing.assert_allclose(shares[0], [0.386, 0.574, 0.01, 0.01, 0.01, 0.01], atol=1e-9)
+    np.testing.assert_allclose(shares[1], [0.198, 0.104, 0.104, 0.292, 0.292, 0.01], atol=1e-9)
+    np.testing.assert_allclose(shares[2], [0.01, 0.95, 0.01, 0.01, 0.01, 0.01], atol=1e-9)
+    np.testing.assert_allclose(shares[3], [1 / 6] * 6, atol=1e-9)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-9)
+    # Of four classes, MSP-IMPROV-S01A-F02-R-FF01: three raters of five for the first, two for the third.
+    of_four = smoothed(np.array([[0.6, 0, 0.4, 0]]))
+    np.testing.assert_allclose(of_four, [[0.576667, 0.016667, 0.39, 0.016667]], atol=1e-6)
+
+
+def test_smoothing_keeps_the_classes_that_count_as_there() -> None:
+    votes = np.random.default_rng(0).multinomial(10, [0.3, 0.2, 0.2, 0.1, 0.1, 0.1], 500).astype(np.float64)
+    votes[0] = [5, 1, 0, 0, 0, 0]
+    shares = distribution(list("ABCDEF"), votes).values
+    before, after = (has_classes(values.astype(np.float32), "distribution") for values in (shares, smoothed(shares)))
+    assert before[0].tolist() == [True, True, False, False, False, False]
+    assert (before == after).all()
+
+
+def test_the_target_smoothed_keeps_labels_and_votes_as_they_are(tmp_path, monkeypatch) -> None:
+    make_reader(monkeypatch, voice=votes_of(a1=[7, 2, 1], a2=[5, 5, 0], b1=[0, 0, 0]))
+    rows = [index_row(name) for name in ("a1", "a2", "b1")]
+    table, made_by = run(tmp_path, rows, corpus(), "voice-smoothed")
+    plain, _ = run(tmp_path, rows, corpus(), "voice-distribution")
+    assert (made_by["kind"], made_by["target"]) == ("distribution", "voice-smoothed")
+    assert table.drop("values").equals(plain.drop("values"))
+    assert table["values"][0].to_list() == pytest.approx([0.6725, 0.21, 0.1175])
+    assert table["values"][1].to_list() == pytest.approx([0.4875, 0.4875, 0.025])
+    assert table["values"][2] is None
 
 
 def test_an_attribute_is_a_number_or_nothing() -> None:

@@ -9,9 +9,11 @@ from tests.report.whole_run import INITIALISATIONS
 
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.evaluation import printed, tables
+from avpretext.evaluation import printed, published_results, tables
 from avpretext.evaluation.kinds import SCORINGS
+from avpretext.evaluation.published_results import PublishedRow, PublishedSetting
 from avpretext.flow.columns import ACTION_UNITS
+from avpretext.report import page
 from avpretext.systems import ensemble_name
 
 
@@ -69,6 +71,41 @@ def test_twice_the_same_run_gives_the_same_bytes(results: Config, folder: Path, 
     assert written == sorted(path.name for path in tmp_path.iterdir())
     for name in written:
         assert (folder / name).read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def with_published(results: Config, monkeypatch: pytest.MonkeyPatch, **other: object) -> Config:
+    """Return the configuration of a run that is not synthetic, a setting of which has a published result."""
+    row = PublishedRow("Their <system>", "They & others 2020", {"macro_f1": 0.5, "war": 0.625})
+    known = {"reader": "crema_d", "target": "acted", "protocol": "speaker_kfold", "clips": 96, "speakers": 8}
+    monkeypatch.setattr(published_results, "PUBLISHED", [PublishedSetting(**{**known, **other}, rows=[row])])
+    real = results.corpora["demo_acted"].model_copy(update={"synthetic": False})
+    return results.model_copy(update={"corpora": results.corpora | {"demo_acted": real}})
+
+
+def test_published_results_stand_below_the_main_table_of_the_same_setting_alone(
+    results: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables.run(with_published(results, monkeypatch), tmp_path)
+    first, *others = (tmp_path / "main.md").read_text("utf-8").split("\n## ")[1:]
+    assert "| Published system | Source" in first
+    assert "They & others 2020" in first
+    assert "0.625" in first
+    assert first.index("Published system") > first.index("| Initialisation")
+    assert not any("Published system" in section for section in others)
+    tex = (tmp_path / "main.tex").read_text("utf-8")
+    assert tex.count("\\label{tab:published-") == 1
+    assert "They \\& others 2020" in tex
+    tables.run(with_published(results, monkeypatch, protocol="chou"), tmp_path)
+    assert "Published system" not in (tmp_path / "main.md").read_text("utf-8")
+
+
+@pytest.mark.usefixtures("plain_charts")
+def test_the_report_shows_published_results_with_their_source(results: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = page.render(with_published(results, monkeypatch))
+    assert text.count('<table class="published sortable">') == 1
+    assert "Their &lt;system&gt;" in text
+    assert "They &amp; others 2020" in text
+    assert '<table class="published' not in page.render(results)
 
 
 def test_label_balance_counts_every_chunk_and_clip(folder: Path) -> None:

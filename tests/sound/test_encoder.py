@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from avpretext import shards
 from avpretext.chunks import chunk_places
@@ -18,6 +19,7 @@ from avpretext.demo import random_encoder
 from avpretext.errors import UserError
 from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.sound import encoder, encoder_fetch, encoder_files
+from avpretext.sound.audio_shards import EncodedClip, read_clips
 from avpretext.sound.encoder_model import Batches, Rows, SpeechEncoder
 from avpretext.sound.encoder_pooling import means
 
@@ -188,6 +190,24 @@ def test_batches_give_what_single_clips_give(models: Path, kind: str, size: str,
         assert batched.values == pytest.approx(alone.values, abs=2e-4)
 
 
+def test_batches_keep_the_order_of_clips_long_and_broken_ones_among_them(models: Path, tmp_path: Path):
+    clips = clips_of(0.9, 2.5, 0.3, 1.4, 0.9, 0.01)
+    audio = shard(tmp_path / "audio.parquet", clips)
+    given = [*read_clips(audio)]
+    given.insert(2, EncodedClip("broken", b"no FLAC"))
+    options = EncoderOptions(folder=str(models / "w2vbert"), window_s=1.0, batch_s=1.0)
+    model = SpeechEncoder(encoder_files.find("it", options), options)
+    batched = list(encoder.in_batches(model, options, iter(given)))
+    alone = list(encoder.encode_all(model, options, iter(given), threads=2))
+    assert [one.clip_id for one in batched] == [one.clip_id for one in alone] == [clip.clip_id for clip in given]
+    for one, other in zip(batched, alone, strict=True):
+        assert (one.rows is None) == (other.rows is None) == (one.clip_id == "broken")
+        if one.rows and other.rows:
+            assert one.frames == other.frames
+            assert one.rows.times_s == pytest.approx(other.rows.times_s)
+            assert one.rows.values == pytest.approx(other.rows.values, abs=2e-4)
+
+
 def test_a_full_gpu_halves_the_batch_and_says_so(models: Path, capsys: pytest.CaptureFixture[str]):
     model = opened(models / "whisper")
     sizes, rows = [], model.rows
@@ -334,3 +354,47 @@ def test_a_model_of_the_hub_is_found_in_its_cache(models: Path, tmp_path: Path, 
 def test_the_chunks_of_a_clip_are_those_of_the_grid():
     found = encoder.chunk_edges(250, ChunkOptions())
     assert found.tolist() == [[0, 100], [38, 138], [75, 175], [113, 213], [150, 250]]
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [("wavlm", "wavlm."), ("wav2vec2", "wav2vec2."), ("hubert", "hubert.")])
+def test_weights_as_published_load_the_same(models: Path, kind: str, prefix: str, tmp_path: Path):
+    """Published ones are of models with a head, under names of earlier versions, some without what training needs."""
+    folder = Path(shutil.copytree(models / kind, tmp_path / kind))
+    renamed = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    state = {"lm_head.weight": torch.zeros(4, 16)}
+    for name, value in load_file(folder / "model.safetensors").items():
+        for new, old in renamed.items():
+            name = name.replace(new, old)
+        if name != "masked_spec_embed":
+            state[prefix + name] = value
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    signal = noise(1.0).astype(np.float32)
+    published, saved = (opened(place).rows([signal])[0].values for place in (folder, models / kind))
+    assert (published == saved).all()
+
+
+def test_weights_in_several_files_load_the_same(models: Path, tmp_path: Path):
+    transformers.AutoModel.from_pretrained(models / "wavlm").save_pretrained(tmp_path / "parts", max_shard_size="20KB")
+    shutil.copy(models / "wavlm" / "preprocessor_config.json", tmp_path / "parts")
+    files = encoder_files.look_at("it", tmp_path / "parts", "here")
+    assert len(files.weights) > 1
+    signal = noise(1.0).astype(np.float32)
+    parts, whole = (opened(place).rows([signal])[0].values for place in (tmp_path / "parts", models / "wavlm"))
+    assert (parts == whole).all()
+    files.weights[0].unlink()
+    with pytest.raises(UserError, match=rf"no {files.weights[0].name}, which model.safetensors.index.json names"):
+        opened(tmp_path / "parts")
+
+
+def test_the_fingerprint_is_that_of_the_content(models: Path, tmp_path: Path):
+    copy = Path(shutil.copytree(models / "wavlm", tmp_path / "copy"))
+    other = random_encoder.write("wavlm", tmp_path / "other", seed=1)
+    here, there, elsewhere = (encoder_files.look_at("it", folder, "x") for folder in (models / "wavlm", copy, other))
+    assert here.fingerprint() == there.fingerprint() != elsewhere.fingerprint()
+    large = copy / "model.safetensors"
+    large.write_bytes(bytes(3_000_000))
+    before = there.fingerprint()
+    with large.open("r+b") as file:
+        file.seek(1_200_000)
+        file.write(b"x" * 30_000)  # less than a tensor of a layer
+    assert there.fingerprint() != before

@@ -65,8 +65,9 @@ def test_the_model_predicts_with_the_encoder_and_its_card_says_so(heard: Project
 
 
 @pytest.mark.workflow
-def test_an_opened_run_has_its_hidden_states(heard: Project) -> None:
-    run = avpretext.open(heard.folder / "results")
+def test_an_opened_run_has_its_hidden_states(heard: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(heard.folder)
+    run = avpretext.open()
     rows = run.features("tiny", run.clips()["clip_id"][0])
     assert rows["frame"].to_list() == [0, 1, 2, 3, 4]
     assert rows["values"].to_numpy().shape == (5, 48)

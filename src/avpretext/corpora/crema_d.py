@@ -111,6 +111,11 @@ SESSIONS = {
 }
 """Five groups of actors (Chou, Lee & Busso, Interspeech 2022; HiCMAE, Sun et al., Information Fusion 2024)."""
 
+EMO_SUPERB = ((2, 5), (5, 1), (1, 4), (4, 3), (3, 2))
+"""Test and dev group of EMO-SUPERB's five partitions, in its order (Wu et al., "Open-Emotion: A Reproducible EMO-SUPERB
+for Speech Emotion Recognition Systems", SLT 2024). Read in the last column of its `labels_consensus_1..5.csv`,
+github.com/EMOsuperb/EMO-SUPERB-submission, data/CREMA-D/Primary, at 4167e30."""
+
 
 def _group(session: int) -> tuple[str, ...]:
     return tuple(str(actor) for actor in SESSIONS[session])
@@ -124,6 +129,7 @@ READER = Reader(
     protocols={
         "chou": tuple(SpeakerFold(_group(test), _group(dev)) for dev, test in ((4, 5), (5, 1), (1, 2), (2, 3), (3, 4))),
         "hicmae": tuple(SpeakerFold(_group(test), ()) for test in SESSIONS),
+        "emo_superb": tuple(SpeakerFold(_group(test), _group(dev)) for test, dev in EMO_SUPERB),
     },
     words=SENTENCES.get,
     broken=frozenset({"1076_MTI_NEU_XX", "1076_MTI_SAD_XX", "1064_TIE_SAD_XX", "1064_IEO_DIS_MD"}),

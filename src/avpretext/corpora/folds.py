@@ -195,6 +195,8 @@ def divide(options: CorpusOptions, clips: pl.DataFrame, learnable: pl.DataFrame,
         case "speakers":
             folds = protocols.folds_by_test_speakers(known, protocol.test_speakers, dev_speakers, seed)
             division = Division(folds, "test speakers as configured, dev speakers drawn")
+        case name if name in reader_of(options).partition_protocols:
+            return _published_partitions(options, _with_partitions(options, clips, learnable), seed)
         case name:
             published = reader_of(options).protocols[name]
             division = protocols.published_folds(known, published, dev_speakers, seed, name)
@@ -215,6 +217,22 @@ def _with_partitions(options: CorpusOptions, clips: pl.DataFrame, learnable: pl.
     keys = clips.select("clip_id", key.alias("key"))
     placed = keys.join(table, left_on="key", right_on="clip_id", how="left").select("clip_id", "partition")
     return _without_unknown(learnable).join(placed, on="clip_id", how="left", maintain_order="left")
+
+
+def _published_partitions(options: CorpusOptions, divided: pl.DataFrame, seed: int) -> Division:
+    """Return the fold of a published protocol on the corpus's own partitions; it is an error if one of them is absent.
+
+    `divided` has `clip_id`, `speaker`, `partition`.
+    """
+    name = options.protocol.name
+    test = reader_of(options).partition_protocols[name]
+    there = set(divided["partition"].drop_nulls())
+    if absent := sorted({"train", "dev", *test} - there):
+        raise UserError(
+            f"protocol {name}: no clip is in {', '.join(absent)}; partitions are {', '.join(sorted(there)) or 'none'}:"
+            " use a release that has these partitions, or protocol.name: partitions"
+        )
+    return protocols.partition_folds(divided, test, options.protocol.dev_speakers, seed)
 
 
 def _across(protocol: ProtocolOptions, learnable: pl.DataFrame, seed: int, tested: str) -> Division:

@@ -25,6 +25,10 @@ PARTS = ("labelled", "unlabelled")
 AUDIO = "Audios"
 EARLIER = "Previous_releases_information"
 _FIX = "copy the folder Labels of the release into the corpus folder"
+EMO_SUPERB = ("Test1", "Test2")
+"""Partitions that test together in EMO-SUPERB; Train and Development are the release's own (Wu et al., SLT 2024,
+supplement, A.5)."""
+
 LABELS = msp.LabelFiles(
     folders=("Labels", "labels", "label", "Labels/Labels", ""),
     consensus=("labels_consensus.csv", "labels_concensus.csv", "labels_consensus.json", "labels_concensus.json"),
@@ -64,5 +68,6 @@ READER = Reader(
     annotations=LABELS.annotations,
     tables=LABELS.tables,
     partitions=LABELS.partitions,
+    partition_protocols={"emo_superb": EMO_SUPERB},
     findings=LABELS.findings,
 )

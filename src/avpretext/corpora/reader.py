@@ -135,6 +135,8 @@ class Reader:
         From options to `clip_id`, `partition`: the corpus's own division (train, dev, test, or names of folds).
     protocols
         Published folds of speakers, by name.
+    partition_protocols
+        Published protocols on the corpus's own partitions: by name, the partitions that test together.
     published
         What is published of the corpus: for readers that come with the package, its row in `published.yaml`.
     broken
@@ -159,6 +161,7 @@ class Reader:
     elsewhere: Callable[[CorpusOptions], list[str]] = lambda options: []
     partitions: Callable[[CorpusOptions], pl.DataFrame] | None = None
     protocols: Mapping[str, tuple[SpeakerFold, ...]] = field(default_factory=dict)
+    partition_protocols: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     published: Published | None = None
     broken: frozenset[str] = frozenset()
     people: Callable[[CorpusOptions], Mapping[str, Person]] = lambda options: {}

@@ -1,14 +1,14 @@
 """What is learnt of a corpus and how it is tested: label target and protocol, their names in results, their checks."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import speaker_folders
-from avpretext.corpora.reader import Source
+from avpretext.corpora.reader import Reader, Source
 from avpretext.corpora.readers import READERS, reader_of
 from avpretext.corpora.scan import ClipFile
 from avpretext.corpora.transcripts import check_matched
@@ -19,8 +19,8 @@ Kind = Literal["hard", "multi_label", "distribution", "attribute"]
 """`hard`: one class; `multi_label`: any of the classes; `distribution`: a share of each; `attribute`: a number."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-FORMS: tuple[Kind, ...] = ("multi_label", "distribution")
-"""What votes can be learnt as, other than by their majority."""
+FORMS: Mapping[str, Kind] = {"multi_label": "multi_label", "distribution": "distribution", "smoothed": "distribution"}
+"""What votes can be learnt as, other than by their majority, and the kind that each form is."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def _setting(options: CorpusOptions, target: str) -> Setting:
     return Setting(target, kind, target_name(options, target, kind), options.protocol.name, source.kind == "votes")
 
 
-PUBLISHED = ("chou", "hicmae", "emobox")
-"""Protocols that are lists of one corpus's speakers."""
+PUBLISHED = ("chou", "hicmae", "emobox", "emo_superb")
+"""Protocols that are published for named corpora."""
 
 
 def check_protocol(options: CorpusOptions) -> None:
@@ -74,15 +74,20 @@ def check_protocol(options: CorpusOptions) -> None:
             f" {', '.join(fitting) or 'none'}: choose another protocol, such as speaker_kfold"
         )
     listed = name == "emobox" and options.protocol.lists is not None
-    if name not in PUBLISHED or name in reader.protocols or listed:
+    has = _published_protocols(reader)
+    if name not in PUBLISHED or name in has or listed:
         return
-    fitting = sorted(other for other, its in READERS.items() if name in its.protocols)
-    fix = f"; {options.reader} has {', '.join(sorted(reader.protocols))}" if reader.protocols else ""
+    fitting = sorted(other for other, its in READERS.items() if name in _published_protocols(its))
+    fix = f"; {options.reader} has {', '.join(sorted(has))}" if has else ""
     lists = ", or give protocol.lists" if name == "emobox" else ""
     raise UserError(
         f"protocol.name: {name!r} is published for {', '.join(fitting) or 'no corpus'}, not for {options.reader}{fix}:"
         f" choose another, such as speaker_kfold{lists}"
     )
+
+
+def _published_protocols(reader: Reader) -> set[str]:
+    return {*reader.protocols, *reader.partition_protocols}
 
 
 def targets_of(options: CorpusOptions) -> list[str]:
@@ -101,8 +106,8 @@ def targets_of(options: CorpusOptions) -> list[str]:
     return [next(iter(sources))]
 
 
-def split_target(target: str) -> tuple[str, Kind | None]:
-    """Return source and form of a target.
+def split_target(target: str) -> tuple[str, str | None]:
+    """Return source and form of a target, one of `FORMS` or None.
 
     >>> split_target("voice-multi_label"), split_target("acted")
     (('voice', 'multi_label'), ('acted', None))
@@ -134,7 +139,8 @@ def kind_of(options: CorpusOptions, target: str) -> Kind:
 
 def kind_from(source: Source, target: str) -> Kind:
     """Return what the label of a clip is under a target that is read from this source."""
-    return split_target(target)[1] or ("attribute" if source.kind == "attribute" else "hard")
+    form = split_target(target)[1]
+    return FORMS[form] if form else "attribute" if source.kind == "attribute" else "hard"
 
 
 def target_name(options: CorpusOptions, target: str, kind: Kind | None = None) -> str:

@@ -13,7 +13,7 @@ from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora.label_maps import LabelMap, check_complete, label_map_of, unmatched_keys
 from avpretext.corpora.reader import Source
-from avpretext.corpora.settings import Kind, kind_from, source_of, target_name
+from avpretext.corpora.settings import Kind, kind_from, source_of, split_target, target_name
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
@@ -23,6 +23,9 @@ Labels = list[str | None]
 
 JOIN = "+"
 """Between the names of a clip with several labels."""
+
+SMOOTHING = 0.05
+"""Part of each class's share that a smoothed target gives to the other classes."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ def read_targets(corpus: CorpusOptions, target: str, index: pl.DataFrame) -> Tar
     label_map = label_map_of(corpus)
     acted = index["label"].to_list() if corpus.ties == "acted" else None
     found = _classes_of(known, source, kind, label_map, acted)
+    if split_target(target)[1] == "smoothed":
+        found = replace(found, values=smoothed(found.values))
     labels = known.columns if source.kind == "votes" else known["label"].unique().to_list()
     return replace(found, notes=unmatched_keys(corpus, label_map, labels) if label_map else [])
 
@@ -248,6 +253,22 @@ def distribution(classes: list[str], counts: Floats) -> Targets:
     shares = np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
     labels, ties = majority(classes, counts)
     return Targets("distribution", classes, labels, shares, ties, counts)
+
+
+def smoothed(shares: Floats) -> Floats:
+    """Return shares (N, K) of which each class gives `SMOOTHING` to the K - 1 others in equal parts.
+
+    So EMO-SUPERB's labels are made (Wu et al., SLT 2024). Its code has no such step, for its tables of labels come
+    smoothed: of 4, 6 and 9 classes they have .95 for a class that all raters chose, .05 / (K - 1) for one that none
+    did, and what lies between for others (github.com/EMOsuperb/EMO-SUPERB-submission, data, at 4167e30). A share of 1/K
+    stays 1/K, so the same classes are there as without smoothing.
+
+    >>> smoothed(np.array([[1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])).round(3).tolist()
+    [[0.95, 0.01, 0.01, 0.01, 0.01, 0.01]]
+    """
+    others = max(1, shares.shape[1] - 1)
+    given: Floats = SMOOTHING * (1 - shares) / others
+    return (1 - SMOOTHING) * shares + given
 
 
 def from_attribute(values: Sequence[float | None], name: str) -> Targets:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from avpretext.config import Config
+from avpretext.evaluation import published_results
 from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.formats import Document, Section, Table, decimal, probability
 from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
@@ -206,7 +207,10 @@ def _section(run: OpenRun, one: Evaluated) -> Section:
         heading=one.heading,
         caption=" ".join([caption(one, rows, config), *protocol.warnings, coverage(named(rows, config))]),
         headline=[headline(rows, one.scoring, config)],
-        tables=[Table(header(one.scoring), cells, 1, f"main-{one.corpus}-{one.setting.name}")],
+        tables=[
+            Table(header(one.scoring), cells, 1, f"main-{one.corpus}-{one.setting.name}"),
+            *published_results.table(run, one, rows),
+        ],
         notes=protocol.notes,
     )
 

@@ -448,11 +448,11 @@ _ROWS = (
         ("*",),
     ),
     Stage(
-        "tables", "avpretext.evaluation.tables", 4, "Write the result tables: CSV, Markdown, LaTeX.",
+        "tables", "avpretext.evaluation.tables", 5, "Write the result tables: CSV, Markdown, LaTeX.",
         {"": Artefact("tables/{table}", "a result table")}, ("*",),
     ),
     Stage(
-        "report", "avpretext.report.page", 4, "Write the report: one self-contained HTML page.",
+        "report", "avpretext.report.page", 5, "Write the report: one self-contained HTML page.",
         {"": Artefact("report.html", "what was done, to what, and what came of it")}, ("*",),
     ),
 )  # fmt: skip

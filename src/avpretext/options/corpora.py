@@ -11,8 +11,9 @@ Name = Annotated[str, AfterValidator(nfc)]
 """A name as tables and folders of the corpus have it, in the one Unicode form that both are read in."""
 
 ProtocolName = Literal[
-    "speaker_kfold", "leave_one_speaker_out", "speakers", "partitions", "cross_corpus", "chou", "hicmae", "emobox"
-]
+    "speaker_kfold", "leave_one_speaker_out", "speakers", "partitions", "cross_corpus", "chou", "hicmae", "emobox",
+    "emo_superb",
+]  # fmt: skip
 
 
 class ProtocolOptions(Options):
@@ -21,7 +22,7 @@ class ProtocolOptions(Options):
     name: ProtocolName = Field(
         "speaker_kfold",
         description="speaker_kfold, leave_one_speaker_out; speakers: `test_speakers`; partitions: the corpus's"
-        " own; cross_corpus: train on `train`; published folds: chou, hicmae, emobox",
+        " own; cross_corpus: train on `train`; published folds: chou, hicmae, emobox, emo_superb",
     )
     folds: int = Field(4, ge=3, description="speaker_kfold: number of folds")
     test_speakers: list[list[Name]] | None = Field(
@@ -71,7 +72,8 @@ class CorpusOptions(Options):
     shards: Count = Field(1, le=10_000, description="number of parallel pieces; about one for 200 clips")
     targets: list[Name] = Field(
         [],
-        description="labels to learn, e.g. [voice, voice-multi_label, voice-distribution]; []: the reader's first",
+        description="labels to learn, e.g. [voice, voice-multi_label, voice-distribution, voice-smoothed]; []: the"
+        " reader's first",
     )
     ties: Literal["drop", "acted"] = Field(
         "drop", description="tied votes; drop: no label; acted: the acted emotion if it is among the winners"

@@ -8,7 +8,7 @@ import polars as pl
 from markupsafe import Markup
 
 from avpretext.config import Config
-from avpretext.evaluation import fold_table, label_counts, printed, results
+from avpretext.evaluation import fold_table, label_counts, printed, published_results, results
 from avpretext.evaluation.formats import decimal, probability
 from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows, read_csv
@@ -49,6 +49,7 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
         "headline": printed.headline(rows, scoring, config),
         "header": printed.header(scoring)[1:],
         "rows": [_table_row(row, scoring, config) for row in rows],
+        "published": published_results.table(run, one, rows),
         "measure": scoring.main_name,
         "chance": f"Guessing would give a UAR of {1 / len(classes):.3f}." if scoring.matrix else "",
         "charts": _interval_charts(name, rows, scoring),

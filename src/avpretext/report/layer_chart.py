@@ -30,7 +30,7 @@ def chart_of(run: OpenRun, one: Evaluated, name: str) -> Markup | None:
         axes.axhline(1 / len(of_start), color=COLOURS["muted"], linewidth=1, linestyle=(0, (3, 3)), zorder=0)
         axes.set_title(f"Weight of each layer of {rows[0]['encoder']}", fontweight="bold")
         axes.set_xlabel("layer (0: the input of the first)")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.15 * max(row["weight"] for row in rows))
         axes.grid(axis="y", linewidth=0.7)
         axes.xaxis.set_major_locator(MaxNLocator(13, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(4))

@@ -112,13 +112,17 @@ def encode_all(
     model: SpeechEncoder, options: EncoderOptions, clips: Iterator[EncodedClip], threads: int
 ) -> Iterator[Encoded]:
     """Yield each clip's rows, in order: on a CPU one clip per thread, on a GPU in batches of like lengths."""
-    window_s = model.window_s(options.window_s)
     if model.device.type == "cpu":
-        yield from ordered_map(lambda clip: next(_encode(model.rows_of_each, window_s, [clip])), clips, threads)
-        return
+        window_s = model.window_s(options.window_s)
+        return ordered_map(lambda clip: next(_encode(model.rows_of_each, window_s, [clip])), clips, threads)
+    return in_batches(model, options, clips)
+
+
+def in_batches(model: SpeechEncoder, options: EncoderOptions, clips: Iterator[EncodedClip]) -> Iterator[Encoded]:
+    """Yield each clip's rows, in order, computed in batches of pieces of like lengths."""
     batches = Batches(model, options.batch_s)
     for some in _gathered(clips, 4 * options.batch_s):
-        yield from _encode(batches.rows, window_s, some)
+        yield from _encode(batches.rows, model.window_s(options.window_s), some)
 
 
 def _gathered(clips: Iterator[EncodedClip], seconds: float) -> Iterator[list[EncodedClip]]:
