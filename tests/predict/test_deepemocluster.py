@@ -17,7 +17,7 @@ from avpretext.errors import RefusedFile, UserError
 from avpretext.media.sound import read_plain
 from avpretext.predict.result import Prediction
 from avpretext.sound.log_mel import mel_filters
-from avpretext.training.published_clusters import Wishes, convert
+from avpretext.training.cluster_models import Wishes, convert
 
 MakeWav = Callable[..., Path]
 Floats = NDArray[np.float64]

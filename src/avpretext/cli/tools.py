@@ -139,7 +139,7 @@ def convert(
 ) -> None:
     """Turn published weights into a checkpoint to fine-tune from (`finetune.checkpoints`), or a model for `predict`."""
     from avpretext.training import convert_weights
-    from avpretext.training.published_clusters import Wishes
+    from avpretext.training.cluster_models import Wishes
 
     settings = load(config) if config else None
     wishes = Wishes(statistics, normalise, attribute)

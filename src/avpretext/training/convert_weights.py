@@ -7,8 +7,8 @@ from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.models.published import is_chunk_model
 from avpretext.models.published_clusters import is_deepemocluster
-from avpretext.training import published_clusters, published_weights
-from avpretext.training.published_clusters import Wishes
+from avpretext.training import cluster_models, published_weights
+from avpretext.training.cluster_models import Wishes
 from avpretext.training.weight_files import read_weights
 
 
@@ -23,7 +23,7 @@ def run(
     """Convert a file; return in a few words what was written.
 
     Weights of the chunk framework become a checkpoint, see :func:`published_weights.convert`; those of DeepEmoCluster
-    a model folder, see :func:`published_clusters.convert`.
+    a model folder, see :func:`cluster_models.convert`.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def run(
     names = list(read_weights(file))
     if is_deepemocluster(names):
         _refuse(file, "DeepEmoCluster", {"--aggregator": aggregator, "--channel": channels, "--config": config})
-        return published_clusters.convert(file, output, wishes)
+        return cluster_models.convert(file, output, wishes)
     if not is_chunk_model(names):
         raise UserError(
             f"{file}: has weights of another network ({', '.join(names[:3])}, ...); expected those of the chunk"

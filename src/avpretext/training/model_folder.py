@@ -228,7 +228,11 @@ def read_description(folder: Path) -> Description:
 def _content(file: Path) -> dict[str, Any]:
     if not file.is_file():
         below = sorted([*file.parent.glob(f"*/{DESCRIPTION}"), *file.parent.glob(f"*/*/{DESCRIPTION}")])
-        hint = f"; did you mean {below[0].parent}?" if below else "; the stage 'export' makes such a folder"
+        hint = (
+            f"; did you mean {below[0].parent}?"
+            if below
+            else "; the stage 'export' makes such a folder, of DeepEmoCluster's weights `convert`"
+        )
         raise UserError(f"{file.parent}: no model of avpretext: it has no {DESCRIPTION}{hint}")
     try:
         content = json.loads(file.read_text("utf-8"))

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from avpretext.cli import app
 from avpretext.errors import UserError
 from avpretext.training import model_folder
+from avpretext.training.cluster_models import Wishes, convert, read_statistics
 from avpretext.training.convert_weights import run
-from avpretext.training.published_clusters import Wishes, convert, read_statistics
 from avpretext.training.weight_files import read_weights
 
 NAME = "Vgg16DeepEmoCluster_epoch50_batch64_10clusters_Act.pth.tar"
