@@ -71,6 +71,24 @@ def test_statistics_may_give_the_unit_alone(released: Path, statistics: Path, tm
     assert model.description.scale == (4.5, 0.75)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ('"chunk_frames": 62', '"chunk_frames": 90', "its weights are not those of the network"),
+        ('"clusters": 10', '"clusters": 0', r"deepemocluster\.clusters"),
+        ('"bands": 128', '"bands": 64', r"log_mel\.bands is not the number of channels"),
+    ],
+)
+def test_an_edited_description_is_refused(released: Path, tmp_path: Path, old: str, new: str, error: str) -> None:
+    convert(released, tmp_path / "model", Wishes())
+    file = tmp_path / "model/model.json"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    with pytest.raises(UserError, match=error):
+        model_folder.read(tmp_path / "model")
+
+
 def test_names_with_and_without_module_are_the_same_weights(released: Path, tmp_path: Path) -> None:
     weights = checkpoint()["state_dict"]
     torch.save({f"module.{name.replace('.module.', '.')}": value for name, value in weights.items()}, tmp_path / "bare")

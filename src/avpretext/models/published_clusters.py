@@ -61,9 +61,9 @@ def is_deepemocluster(names: Iterable[str]) -> bool:
     return any(name.startswith(("cnn_features.", "emo_regressor.")) for name in names)
 
 
-def clip_network(clusters: int, width: int, task: str) -> ClipNetwork:
-    """Return a published network for one attribute, of random weights, with so many clusters."""
-    return ClipNetwork(DeepEmoCluster(CHUNK_FRAMES, BANDS, width, clusters, 1), task).eval()
+def clip_network(clusters: int, width: int, task: str, steps: int = CHUNK_FRAMES, bands: int = BANDS) -> ClipNetwork:
+    """Return a network for one attribute, of random weights; see :class:`DeepEmoCluster` for its sizes."""
+    return ClipNetwork(DeepEmoCluster(steps, bands, width, clusters, 1), task).eval()
 
 
 def load_published(weights: Mapping[str, Tensor], task: str, where: str) -> ClipNetwork:

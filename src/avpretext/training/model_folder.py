@@ -195,6 +195,8 @@ def read(folder: Path) -> TrainedModel:
     missing = [name for name in heard if getattr(description, name) is None]
     if missing:
         raise UserError(f"{folder / DESCRIPTION}: no settings of {missing[0]}, which the model hears; {_AGAIN}")
+    if description.deepemocluster and description.log_mel and description.log_mel.bands != len(description.channels):
+        raise UserError(f"{folder / DESCRIPTION}: log_mel.bands is not the number of channels; {_AGAIN}")
     if (description.kind == "attribute") != (description.scale is not None):
         raise UserError(f"{folder / DESCRIPTION}: scale = {description.scale} of a target that is {description.kind}")
     tensors = _read_tensors(folder / WEIGHTS, description.weights_sha256)
@@ -272,7 +274,8 @@ def _network(weights: Mapping[str, Tensor], description: Description, file: Path
     network: SpeechNetwork | ClipNetwork
     with torch.device("meta"):
         if (published := description.deepemocluster) is not None:
-            network = clip_network(published.clusters, published.width, TASK)
+            sizes = published.chunk_frames, len(description.channels)
+            network = clip_network(published.clusters, published.width, TASK, *sizes)
             finite.load_all(network, weights, file, _AGAIN)
             return network.eval()
         # A folder from elsewhere may name code, but must not bring it.
