@@ -25,7 +25,7 @@ from avpretext.flow.provenance import provenance
 from avpretext.orofacial.movement_training import read_trunk
 from avpretext.orofacial.orofacial_model import read_model, write_model
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import export, finite, model_folder, published_weights
+from avpretext.training import export, finite, model_folder, weight_files
 from avpretext.training.deepemocluster import Optimisers
 from avpretext.training.predictions import Prediction, Run
 
@@ -205,7 +205,7 @@ def test_an_orofacial_model_is_checked_when_it_is_read(tmp_path: Path, harm: Har
 def test_published_weights_with_nan_are_refused(tmp_path: Path) -> None:
     torch.save(with_nan({"fc1.weight": torch.ones(2, 3)}), tmp_path / "w.pth.tar")
     with pytest.raises(UserError, match=r"w\.pth\.tar: fc1\.weight holds nan"):
-        published_weights.read_weights(tmp_path / "w.pth.tar")
+        weight_files.read_weights(tmp_path / "w.pth.tar")
 
 
 def test_vectors_with_nan_name_their_clip(tmp_path: Path) -> None:

@@ -111,16 +111,39 @@ def _other(text: str, video: bool) -> CorpusOptions:
 
 @app.command(rich_help_panel=TOOL)
 def convert(
-    file: Annotated[Path, typer.Argument(help="Published PyTorch weights of the chunk framework, e.g. X.pth.tar.")],
-    output: Annotated[Path, typer.Argument(help="Checkpoint to write, e.g. X.safetensors.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Published PyTorch weights, e.g. X.pth.tar, of the chunk framework or DeepEmoCluster."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Argument(help="Checkpoint to write, e.g. X.safetensors; of DeepEmoCluster a model folder for `predict`."),
+    ],
     aggregator: Annotated[str | None, typer.Option(help="Aggregator, if not told from the weights' names.")] = None,
     channel: Annotated[list[str] | None, typer.Option(help="Name of each input, in order; repeatable.")] = None,
     config: Annotated[Path | None, typer.Option(help="Configuration whose model and chunks it is to fit.")] = None,
+    statistics: Annotated[
+        Path | None, typer.Option(help="DeepEmoCluster: the published folder NormTerm, means and deviations (.mat).")
+    ] = None,
+    normalise: Annotated[
+        Literal["train", "speaker"] | None,
+        typer.Option(
+            help="DeepEmoCluster: by --statistics (train), or by the files themselves, see `predict --speakers`"
+            " (speaker). Default: train if there are statistics."
+        ),
+    ] = None,
+    attribute: Annotated[
+        Literal["arousal", "dominance", "valence"] | None,
+        typer.Option(help="DeepEmoCluster: what is predicted, if not told from _Act, _Dom, _Val in the file's name."),
+    ] = None,
 ) -> None:
-    """Turn published weights into a checkpoint that fine-tuning can start from (`finetune.checkpoints`)."""
-    from avpretext.training import published_weights
+    """Turn published weights into a checkpoint to fine-tune from (`finetune.checkpoints`), or a model for `predict`."""
+    from avpretext.training import convert_weights
+    from avpretext.training.cluster_models import Wishes
 
-    published_weights.convert(file, output, load(config) if config else None, aggregator, channel)
+    settings = load(config) if config else None
+    wishes = Wishes(statistics, normalise, attribute)
+    print(convert_weights.run(file, output, settings, aggregator, channel, wishes))
 
 
 @app.command(rich_help_panel=TOOL)

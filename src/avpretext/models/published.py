@@ -51,6 +51,15 @@ def published_options(aggregator: str, width: int = CHANNELS, layers: int = 2) -
     return options.model_copy(update={"aggregator": aggregator})
 
 
+def is_chunk_model(names: Iterable[str]) -> bool:
+    """Return whether names of weights are like those of the published chunk-level model.
+
+    >>> is_chunk_model(["lstm.weight_ih_l0", "fc1.weight"]), is_chunk_model(["cnn_features.0.weight"])
+    (True, False)
+    """
+    return any(name.startswith(tuple(PREFIXES)) for name in names)
+
+
 def aggregator_of(names: Iterable[str]) -> str:
     """Return the aggregator, a key of `AGGREGATORS`, that these published names belong to.
 

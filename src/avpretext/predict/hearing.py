@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Generator, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from avpretext.chunks import FRAME_S, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
-from avpretext.config import MediaOptions
+from avpretext.config import LogMelOptions, MediaOptions
 from avpretext.errors import UserError
 from avpretext.media import ffmpeg
 from avpretext.media.sound import listen
 from avpretext.media.trim import speech_span
-from avpretext.models.chunking import Chunks, gather_chunks
+from avpretext.models.chunking import ChunkGrid, Chunks, gather_chunks
 from avpretext.pool import ordered_map
 from avpretext.predict.speech_share import spoken
 from avpretext.predict.windows import AlongTime, WindowBatch, batches
@@ -24,8 +25,9 @@ from avpretext.refusal import Refusal
 from avpretext.sound import encoder_live
 from avpretext.sound.encoder_live import LiveEncoder
 from avpretext.sound.live import SCALE, LiveFeatures, Part, Samples, parts
+from avpretext.sound.mel_power import MelPower
 from avpretext.training.data import chunk_grid, moments_of
-from avpretext.training.model_folder import ENCODER, Description
+from avpretext.training.model_folder import ENCODER, ClusterDescription, Description
 
 LONGEST_S = 86_400.0
 """A recording that is heard along time may last a day: a few kilobytes can declare any length."""
@@ -60,7 +62,8 @@ class Hearing:
         self._options = MediaOptions(**description.media.model_dump())
         self._along = self._options.model_copy(update={"max_duration_s": LONGEST_S})
         self._program = ffmpeg.program(self._options.ffmpeg)
-        per_frame = [] if description.encoder else description.channels
+        whole = description.encoder is not None or description.deepemocluster is not None
+        per_frame = [] if whole else description.channels
         self._features = LiveFeatures(description.speech, description.log_mel, per_frame)
 
     def close(self) -> None:
@@ -90,8 +93,7 @@ class Hearing:
         self._count(frames, moments)
         whole = np.array([0]), np.array([len(frames)])
         begin_s, end_s = start / SAMPLE_RATE_HZ, (start + len(samples)) / SAMPLE_RATE_HZ
-        chunks = self._chunks_of_clip(samples, frames)
-        self._count_chunks(chunks, moments)
+        chunks = self._chunks_of_clip(samples, frames, moments)
         return Heard(chunks, np.array([begin_s]), np.array([end_s]), _speech(frames, *whole))
 
     def _frames(self, part: Part) -> Floats:
@@ -121,26 +123,31 @@ class Hearing:
 
         least = max(self.shortest_frames, round(self._options.min_duration_s / FRAME_S))
         for batch in batches(features(), along, least):
-            for heard in self._windows(batch, threads):
-                self._count_chunks(heard.chunks, moments)
-                yield heard
+            yield from self._windows(batch, threads, moments)
         if ended[0] is not None:
             yield ended[0]
 
-    def _windows(self, batch: WindowBatch, threads: int) -> Iterator[Heard]:
+    def _windows(self, batch: WindowBatch, threads: int, moments: Moments | None) -> Iterator[Heard]:
         for place in range(0, len(batch.first), BATCH):
             some = slice(place, place + BATCH)
             within = batch.first[some], batch.lengths[some]
-            chunks, speech = self._chunks(batch.frames, *within, threads), _speech(batch.frames, *within)
+            chunks, speech = self._chunks(batch.frames, *within, threads, moments), _speech(batch.frames, *within)
             ends = batch.start[some] + batch.lengths[some]
             yield Heard(chunks, _seconds(batch.start[some]), _seconds(ends), speech)
 
-    def _chunks(self, frames: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64], threads: int = 1) -> Chunks:
-        """Return the chunks of windows of frames (T, F + 1)."""
+    def _chunks(
+        self,
+        frames: Floats,
+        first: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        threads: int = 1,
+        moments: Moments | None = None,
+    ) -> Chunks:
+        """Return the chunks of windows of frames (T, F + 1); `moments` are of frames, and counted there."""
         features = torch.from_numpy(frames)[:, :-1]
         return gather_chunks(features, torch.from_numpy(first), torch.from_numpy(lengths), self.grid)
 
-    def _chunks_of_clip(self, samples: Samples, frames: Floats) -> Chunks:
+    def _chunks_of_clip(self, samples: Samples, frames: Floats, moments: Moments | None) -> Chunks:
         """Return the chunks of a clip, (1, K, m, F)."""
         return self._chunks(frames, np.array([0]), np.array([len(frames)]))
 
@@ -149,17 +156,20 @@ class Hearing:
         if moments is not None:
             moments += moments_of(frames[:, :-1], np.array([0]))
 
-    def _count_chunks(self, chunks: Chunks, moments: Moments | None) -> None:
-        """Add the features of chunks to the moments, of models whose moments are not those of frames."""
+
+class Steps(NamedTuple):
+    """Of a clip or window: its chunks, (K, m, F) or (K, L, F), and the rows (T, F) or (K, L F) to normalise by."""
+
+    chunks: Floats
+    counted: Floats
 
 
-class EncoderHearing(Hearing):
-    """Hears files by a pre-trained encoder: frames are the samples themselves, encoded window by window."""
+class SampleHearing(Hearing, ABC):
+    """Hears files whose frames are the samples themselves: features are those of a clip or window as a whole."""
 
-    def __init__(self, description: Description, encoder: LiveEncoder) -> None:
-        super().__init__(description)
-        self.channels = len(description.channels) * description.layers
-        self._encoder = encoder
+    @abstractmethod
+    def steps(self, signal: Floats) -> Steps:
+        """Return the features of a clip or window (samples,), full scale 1."""
 
     def _frames(self, part: Part) -> Floats:
         """Return the samples of each frame of a part, and whether somebody speaks: (T, 161)."""
@@ -168,21 +178,58 @@ class EncoderHearing(Hearing):
         samples = whole.reshape(-1, SAMPLES_PER_FRAME).astype(np.float32) * SCALE
         return np.concatenate([samples, spoken(part)[:, None]], axis=1)
 
-    def _chunks(self, frames: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64], threads: int = 1) -> Chunks:
+    def _chunks(
+        self,
+        frames: Floats,
+        first: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        threads: int = 1,
+        moments: Moments | None = None,
+    ) -> Chunks:
         windows = [frames[start : start + length, :-1].ravel() for start, length in zip(first, lengths, strict=True)]
-        vectors = torch.from_numpy(np.stack(list(ordered_map(self._encoder.vectors, windows, threads))))
-        return Chunks(vectors, torch.ones(vectors.shape[:3], dtype=torch.bool))
+        return self._stacked(list(ordered_map(self.steps, windows, threads)), moments)
 
-    def _chunks_of_clip(self, samples: Samples, frames: Floats) -> Chunks:
-        vectors = torch.from_numpy(self._encoder.vectors(samples.astype(np.float32) * SCALE)[None])
-        return Chunks(vectors, torch.ones(vectors.shape[:3], dtype=torch.bool))
+    def _chunks_of_clip(self, samples: Samples, frames: Floats, moments: Moments | None) -> Chunks:
+        return self._stacked([self.steps(samples.astype(np.float32) * SCALE)], moments)
+
+    def _stacked(self, windows: Sequence[Steps], moments: Moments | None) -> Chunks:
+        if moments is not None:
+            for window in windows:
+                moments += moments_of(window.counted, np.array([0]))
+        chunks = torch.from_numpy(np.stack([window.chunks for window in windows]))
+        return Chunks(chunks, torch.ones(chunks.shape[:3], dtype=torch.bool))
 
     def _count(self, frames: Floats, moments: Moments | None) -> None:
-        """Frames are samples here: their chunks are counted."""
+        """Frames are samples here: what is made of them is counted."""
 
-    def _count_chunks(self, chunks: Chunks, moments: Moments | None) -> None:
-        if moments is not None:
-            moments += moments_of(chunks.steps.flatten(2).flatten(0, 1).numpy(), np.array([0]))
+
+class EncoderHearing(SampleHearing):
+    """Hears files by a pre-trained encoder, window by window."""
+
+    def __init__(self, description: Description, encoder: LiveEncoder) -> None:
+        super().__init__(description)
+        self.channels = len(description.channels) * description.layers
+        self._encoder = encoder
+
+    def steps(self, signal: Floats) -> Steps:
+        """Return the vectors of the chunks, layer by layer."""
+        vectors = self._encoder.vectors(signal)
+        return Steps(vectors, vectors.reshape(len(vectors), -1))
+
+
+class ClusterHearing(SampleHearing):
+    """Hears files for a published network of DeepEmoCluster: mel power every 16 ms, cut by the published formula."""
+
+    def __init__(self, description: Description, published: ClusterDescription) -> None:
+        super().__init__(description)
+        self._power = MelPower(description.log_mel or LogMelOptions(), published.hop_samples)
+        self._cut = ChunkGrid(published.chunk_frames, published.chunks, method="published")
+
+    def steps(self, signal: Floats) -> Steps:
+        """Return the chunks of the spectrogram, and all of its frames."""
+        power = self._power.of(signal)
+        rows, first, length = torch.from_numpy(power), torch.tensor([0]), torch.tensor([len(power)])
+        return Steps(gather_chunks(rows, first, length, self._cut).steps[0].numpy(), power)
 
 
 def open_hearing(description: Description, folder: Path, encoder: Path | None) -> Hearing:
@@ -207,7 +254,8 @@ def open_hearing(description: Description, folder: Path, encoder: Path | None) -
             raise UserError(
                 f"--encoder {encoder}: {folder} hears {' and '.join(description.model.features)}, no encoder"
             )
-        return Hearing(description)
+        published = description.deepemocluster
+        return Hearing(description) if published is None else ClusterHearing(description, published)
     files = encoder_live.find(by.name, by.kind, by.hub, folder / ENCODER, encoder)
     options = by.options.model_copy(update={"layers": by.layers})
     return EncoderHearing(description, LiveEncoder(files, options, description.chunks, by.digests))

@@ -25,6 +25,7 @@ from avpretext.config import ChunkOptions, LogMelOptions, ModelOptions, Options,
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
+from avpretext.models.published_clusters import ClipNetwork, clip_network
 from avpretext.options.base import Count
 from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.shards import atomic_path
@@ -78,6 +79,22 @@ class EncoderDescription(Options):
     weights: list[float] = Field(default_factory=list)
 
 
+class ClusterDescription(Options):
+    """A published network of DeepEmoCluster, converted: its sizes, its input, and the file that it came from.
+
+    The waveform is divided by its largest absolute value; frames of mel power, by the window and bands of `log_mel`,
+    come every `hop_samples` at 16 kHz; `chunk_frames` of them are a chunk, and there are `chunks`.
+    """
+
+    clusters: Count
+    width: Count
+    hop_samples: Count
+    chunk_frames: Count
+    chunks: Count
+    source: str
+    source_sha256: str
+
+
 class Description(Options):
     """The content of `model.json`.
 
@@ -105,6 +122,7 @@ class Description(Options):
     speech: SpeechOptions | None
     log_mel: LogMelOptions | None
     encoder: EncoderDescription | None = None
+    deepemocluster: ClusterDescription | None = None
     channels: list[str]
     chunks: ChunkOptions
     model: ModelOptions
@@ -131,7 +149,7 @@ class TrainedModel:
     """What a folder holds; `normalisation` is None for a model that normalises each speaker by their own clips."""
 
     description: Description
-    networks: list[SpeechNetwork]
+    networks: list[SpeechNetwork | ClipNetwork]
     normalisation: Normalisation | None
 
     @property
@@ -177,6 +195,8 @@ def read(folder: Path) -> TrainedModel:
     missing = [name for name in heard if getattr(description, name) is None]
     if missing:
         raise UserError(f"{folder / DESCRIPTION}: no settings of {missing[0]}, which the model hears; {_AGAIN}")
+    if description.deepemocluster and description.log_mel and description.log_mel.bands != len(description.channels):
+        raise UserError(f"{folder / DESCRIPTION}: log_mel.bands is not the number of channels; {_AGAIN}")
     if (description.kind == "attribute") != (description.scale is not None):
         raise UserError(f"{folder / DESCRIPTION}: scale = {description.scale} of a target that is {description.kind}")
     tensors = _read_tensors(folder / WEIGHTS, description.weights_sha256)
@@ -210,7 +230,11 @@ def read_description(folder: Path) -> Description:
 def _content(file: Path) -> dict[str, Any]:
     if not file.is_file():
         below = sorted([*file.parent.glob(f"*/{DESCRIPTION}"), *file.parent.glob(f"*/*/{DESCRIPTION}")])
-        hint = f"; did you mean {below[0].parent}?" if below else "; the stage 'export' makes such a folder"
+        hint = (
+            f"; did you mean {below[0].parent}?"
+            if below
+            else "; the stage 'export' makes such a folder, of DeepEmoCluster's weights `convert`"
+        )
         raise UserError(f"{file.parent}: no model of avpretext: it has no {DESCRIPTION}{hint}")
     try:
         content = json.loads(file.read_text("utf-8"))
@@ -244,10 +268,16 @@ def _normalisation(tensors: Mapping[str, Tensor], channels: int, file: Path) -> 
     return Normalisation(values[0], values[1])
 
 
-def _network(weights: Mapping[str, Tensor], description: Description, file: Path) -> SpeechNetwork:
+def _network(weights: Mapping[str, Tensor], description: Description, file: Path) -> SpeechNetwork | ClipNetwork:
     """Return a network with these weights; one of other shapes is refused before it takes memory."""
     outputs = {TASK: len(description.classes)}
+    network: SpeechNetwork | ClipNetwork
     with torch.device("meta"):
+        if (published := description.deepemocluster) is not None:
+            sizes = published.chunk_frames, len(description.channels)
+            network = clip_network(published.clusters, published.width, TASK, *sizes)
+            finite.load_all(network, weights, file, _AGAIN)
+            return network.eval()
         # A folder from elsewhere may name code, but must not bring it.
         network = SpeechNetwork(
             len(description.channels),

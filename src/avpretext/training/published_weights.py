@@ -1,13 +1,11 @@
 """Weights that Lin & Busso published: read safely, converted to our checkpoints, used to predict an attribute."""
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor
 
 from avpretext.chunks import chunk_starts
@@ -17,9 +15,9 @@ from avpretext.models import published
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.sound.descriptors import open_descriptors
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import finite
 from avpretext.training.data import CLIP
 from avpretext.training.objectives import TASK
+from avpretext.training.weight_files import read_weights
 
 CHUNKS = ChunkOptions(method="published", length_s=1.0, count=11)
 """The published grid in time: 11 chunks of about 1 s. Their frames come every 16 ms, ours every 10 ms."""
@@ -33,36 +31,6 @@ def descriptors() -> list[str]:
     """
     with open_descriptors(SpeechOptions(feature_set="ComParE_2016", deltas=True)) as compare:
         return compare.names
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the state dict in a published `.pth.tar` file, on the CPU.
-
-    Nothing in the file is run: PyTorch's reader takes tensors and plain containers alone (`weights_only`).
-
-    Raises
-    ------
-    UserError
-        The file is missing, holds anything but named tensors, or numbers that are not finite.
-    """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected published weights, such as LSTM_..._RnnAttenVec_Act.pth.tar")
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(
-            f"{path}: holds code or objects beside tensors, which are not loaded; expected a state dict, as torch.save"
-            " writes it"
-        ) from None
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path}: not a file of PyTorch weights alone ({reason}); expected a state dict, as torch.save writes it"
-        ) from None
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise UserError(f"{path}: holds more than named tensors; expected a state dict, as torch.save writes it")
-    finite.check_weights(weights, str(path), "take the file again from where it was published")
-    return dict(weights)
 
 
 def network_of(weights: dict[str, Tensor], options: ModelOptions | None = None) -> SpeechNetwork:
@@ -89,7 +57,7 @@ def convert(
     aggregator: str | None = None,
     channels: Sequence[str] | None = None,
 ) -> None:
-    """Write published weights as a checkpoint that fine-tuning can start from.
+    """Write published weights of the chunk framework as a checkpoint that fine-tuning can start from.
 
     Parameters
     ----------
