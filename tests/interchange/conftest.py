@@ -68,8 +68,8 @@ def write_corpus(folder: Path, name: str) -> Config:
     emotion = [
         dict(zip(emotion_schema.names, row, strict=True))
         for row in (
-            ("anna/one", "labelled", "ANG", 0.75, 0.5, 0.75, 0.25),
-            ("anna/two", "unmeasured", None, None, None, None, None),
+            ("anna/one", "labelled", "ANG", 0.75, 0.5, "speaker", 9.0, 0.8, 0.75, 0.25),
+            ("anna/two", "unmeasured", None, None, None, "clip", 0.0, 0.4, None, None),
         )
     ]
     shards.write_table(layout.path("labels_emotion", corpus=name), emotion, emotion_schema, {})
