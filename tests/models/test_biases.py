@@ -85,7 +85,8 @@ def idle(name: str, change: Callable[[nn.Module], nn.Module] = lambda network: n
     for seed in range(6):
         network = change(NETWORKS[name](seed).double()).train()
         generator = torch.Generator().manual_seed(seed)
-        for _ in range(3):
+        torch.manual_seed(seed)  # of dropout, which with ReLU may silence a unit in all of a few batches
+        for _ in range(6):
             network.zero_grad()
             loss_of(outputs_of(network, name, generator), generator).backward()  # type: ignore[no-untyped-call]
             for parameter, value in network.named_parameters():
