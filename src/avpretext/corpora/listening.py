@@ -32,7 +32,7 @@ from avpretext.media.stretches import Stretch
 from avpretext.media.voice_activity import VoiceActivity
 from avpretext.pool import ordered_map
 from avpretext.progress import progress
-from avpretext.segment.face_count import count_faces
+from avpretext.segment.face_count import FACE_HEIGHT, count_faces
 
 Which = Literal["sample", "all", "none"]
 """Which files are opened, or clips listened to."""
@@ -44,7 +44,6 @@ LOOKED_AT = 24
 LONGEST_S = 60.0
 LOOKED_AT_S = 10.0
 FACE_FPS = 2.0
-FACE_HEIGHT = 480
 
 SPEECH_PROBABILITY = 0.5
 ZEROS_S = 0.1
@@ -132,7 +131,7 @@ def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model:
 
 
 def look(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model: Path | None) -> list[Finding]:
-    """Return the clips of a corpus whose sound is not read in which too few faces are found; see `listen`."""
+    """Return the findings about faces in a corpus whose sound is not read; see `listen`."""
     chosen = _chosen(clips, which)
     looked_at = chosen if which == "all" else chosen[:LOOKED_AT]
     faces = _faces(root, looked_at, ffmpeg.program("bundled"), model) if model else {}

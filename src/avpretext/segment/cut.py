@@ -31,14 +31,11 @@ from avpretext.media.voice_activity import BLOCK_SAMPLES, MODEL, VoiceActivity, 
 from avpretext.progress import progress
 from avpretext.refusal import Refusal, reject_row
 from avpretext.segment import rules
-from avpretext.segment.face_count import count_faces
+from avpretext.segment.face_count import FACE_HEIGHT, count_faces
 from avpretext.writing import label_of
 
 LONGEST_S = 24 * 3600.0
 """Longer recordings are refused: a damaged time stamp can make a small file last for years."""
-
-FACE_HEIGHT = 480
-"""Frames are scaled down to this before faces are counted, in pixels: tiles of half of that find faces from 8 %."""
 
 _PIECE_BLOCKS = 256
 """Blocks whose probabilities are computed at once: 8 s of sound."""
