@@ -15,13 +15,7 @@ from avpretext.corpora import targets
 from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_label
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
-from avpretext.corpora.headers import (
-    Lengths,
-    duration,
-    lengths_of,
-    read_headers,
-    spread,
-)
+from avpretext.corpora.headers import Lengths, duration, lengths_of, read_headers, spread
 from avpretext.corpora.leaks import equal_names
 from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, look, sound_of
 from avpretext.corpora.overview import Comparison, CorpusCheck, FoldFacts, Overview, TargetFacts

@@ -27,10 +27,10 @@ def refused(
     declared = [(path, refuse_by_header(header, clips[path], options.video, heard)) for path, header in opened.items()]
     sampled = f" (of {len(opened):,} files opened, of {len(clips):,}; --headers all opens every one)"
     looked_at = sampled if len(opened) < len(clips) else ""
-    none = [path for (path, refusal) in declared if refusal is None] if silent else []
+    mute = [path for path, refusal in declared if refusal is None] if silent else []
     return [
         *_by_reason(scanned, ""),
-        *counted("no_sound", f"no file has an audio stream: all will be refused{looked_at}", none, wrong=True),
+        *counted("no_sound", f"no file has an audio stream: all will be refused{looked_at}", mute, wrong=True),
         *_by_reason(declared, looked_at),
     ]
 
