@@ -222,10 +222,10 @@ def missed(size: tuple[int, int] | None, **options: bool) -> str:
 def test_a_refusal_names_the_height_that_was_looked_for_and_the_option_that_finds_more() -> None:
     assert missed(SIZE) == (
         "a face in 0 of 50 frames; landmarks.min_face_fraction = 0.3;"
-        " faces are found from 38 pixels (8%) of the height on in 854x480; for smaller ones crop the video"
+        " in 854x480 a face must be about 38 pixels high (8%); for smaller ones crop the video"
     )
-    assert "from 120 pixels (25%) of the height on" in missed(SIZE, tiles=False)
-    assert missed(SIZE, tiles=False).endswith("with landmarks.tiles from 38 pixels (8%) on")
+    assert "about 120 pixels high (25%)" in missed(SIZE, tiles=False)
+    assert missed(SIZE, tiles=False).endswith("landmarks.tiles: true finds faces from 38 pixels (8%)")
     assert missed((360, 480)).endswith("a larger split.height finds smaller ones if the video is taller")
     assert missed(None) == "a face in 0 of 50 frames; landmarks.min_face_fraction = 0.3"
 

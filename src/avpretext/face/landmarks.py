@@ -262,11 +262,11 @@ def faces_missed(seen: ClipSeen, options: LandmarkOptions) -> str:
     parts = [f"a face in {seen.detected} of {seen.frames} frames", limit]
     if seen.size is not None:
         (height, width), least = seen.size, smallest_face(*seen.size, options.tiles)
-        parts.append(f"faces are found from {least} pixels ({least / height:.0%}) of the height on in {width}x{height}")
+        parts.append(f"in {width}x{height} a face must be about {least} pixels high ({least / height:.0%})")
         if options.tiles:
             parts.append(_LARGER_FRAMES if larger_frames_help(height, width) else _CROP)
         elif (found := smallest_face(height, width, tiles=True)) < least:
-            parts.append(f"with landmarks.tiles from {found} pixels ({found / height:.0%}) on")
+            parts.append(f"landmarks.tiles: true finds faces from {found} pixels ({found / height:.0%})")
     return "; ".join(parts)
 
 

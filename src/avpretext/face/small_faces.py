@@ -1,8 +1,9 @@
 """Faces that are too small in the whole frame: found in overlapping tiles, then followed in a tile around the face.
 
-MediaPipe's detector scales whatever it is given to 128 x 128 pixels, so a face is found if it is large enough beside
-the longer side of the picture; the number of pixels hardly matters. A tile is a smaller picture. A picture without a
-face takes about a fifth of the time of one with a face, so a few tiles cost less than the face that they find.
+MediaPipe's detector scales each picture to 128 x 128 pixels. So it finds a face that is large enough as a share of the
+longer side of the picture; the number of pixels hardly matters. In a tile, a smaller picture, that share is larger. A
+picture without a face takes about a fifth of the time of one with a face, so a few tiles cost less than the face that
+they find.
 """
 
 from collections.abc import Iterable
@@ -29,10 +30,10 @@ CONFIDENCE = 0.7
 """Minimum detection confidence in tiles: at .5, 7 of 108 pictures without faces show one; at .7, none."""
 
 FACE_HEIGHTS = (1.5, 3.0)
-"""Size of the tile around a face: minimum, and where the frame has room."""
+"""Size of the tile around a face, in heights of the face: the minimum, and that where the frame has room."""
 
 HOLD_S = 1.0
-"""A face followed until then is looked for in its place alone for so long, so that nobody else takes over."""
+"""A lost face is looked for only in its own place for this time, so that nobody else takes over."""
 
 TILES_PER_FRAME = 2
 """Tiles looked at per frame, on average, while no face is followed: less work than a frame with a face."""
@@ -41,10 +42,11 @@ TILES_BESIDE = 1
 """The same while a face is followed in its tile: another, clearly larger one may appear."""
 
 SMALLEST = 0.14
-"""Height of a face that is found nine times in ten, of the longer side of the frame, at `min_confidence` .5."""
+"""Height of a face that is found nine times in ten, as a share of the longer side of the frame; measured at
+`landmarks.min_confidence` .5."""
 
 SMALLEST_IN_TILE = 0.16
-"""The same of a tile, at `CONFIDENCE`."""
+"""The same in a tile; measured at `CONFIDENCE`."""
 
 
 class Tile(NamedTuple):

@@ -86,7 +86,7 @@ class FaceTracker:
         number = choose_face(boxes, self._followed) if len(faces) > 1 else 0
         chosen, self._followed = faces[number], boxes[number]
         if self._small is not None:
-            self._small.follow(chosen.box, time_s)
+            self._small.follow(boxes[number], time_s)
         height, width = image.shape[:2]
         scale = np.array([width, height, width], dtype=np.float32)
         return Face(chosen.landmarks * scale, chosen.blendshapes, min(len(faces), self._model.max_faces))
