@@ -1,9 +1,11 @@
 """Published results beside those of a run: only where corpus, label target and protocol are the same.
 
-They are rows of `published_results.yaml`. A setting of the run is the same where all this holds: reader, parts, target,
-protocol and test partitions are those published; the corpus is no synthetic one, and neither a label map, chosen
-speakers, cutting into clips, other lists nor another rule for ties changes who or what is tested; as many speakers are
-tested as published, and as many clips, but for a hundredth, since copies of a corpus hold a few broken files.
+They are rows of `published_results.yaml`, shown where all this holds:
+
+- Reader, parts, target, protocol and test partitions are those published.
+- The corpus is not synthetic. No label map, chosen speakers, cutting into clips, lists of test clips or rule for ties
+  changes who or what is tested.
+- As many speakers are tested as published, and at least 99 % of the clips: copies of a corpus hold a few broken files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +23,7 @@ from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
 
 LACKING = 0.01
-"""Part of the published test clips that a copy may lack."""
+"""Share of the published test clips that a copy may lack."""
 
 INTRO = "Published, not run here: other systems on the same corpus, label target and protocol."
 NOTE = (

@@ -15,7 +15,7 @@ from avpretext.face.small_faces import SmallFaces
 Floats = NDArray[np.float32]
 
 UNSMOOTHED = 1_000_000
-"""MediaPipe is told that so many times as much time passes. When it looks for one face alone it smooths the landmarks
+"""Factor on the times of frames that MediaPipe is given. When it looks for one face alone it smooths the landmarks
 over time, which blurs what moves fast: on the demo, lips and lids correlate .03 to .05 less with the truth. Its filter
 (one-euro) trusts a picture that comes long after the last. Nothing else in it looks at the time."""
 
