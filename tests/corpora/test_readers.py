@@ -126,6 +126,8 @@ def test_ravdess_takes_the_chosen_parts_of_one_modality():
     assert chosen("ravdess", everything, audio=False, use=["pretrain"]) == silent[:1]
     assert chosen("ravdess", videos + sounds, audio=False, use=["pretrain"]) == videos[:1]
     assert chosen("ravdess", videos + sounds[:1], video=False, parts=["speech", "song"]) == [videos[1], sounds[0]]
+    more = "Actor_12/01-01-06-02-01-01-12.mp4"
+    assert chosen("ravdess", [more, *videos, *silent], audio=False, use=["pretrain"]) == [more, silent[0]]
     with pytest.raises(UserError, match=r"parts: 'songs' of the reader 'ravdess'.*did you mean 'song'"):
         chosen("ravdess", everything, parts=["songs"])
 

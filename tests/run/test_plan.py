@@ -154,6 +154,15 @@ def test_what_cannot_be_is_said_before_anything_runs() -> None:
         plan(ravdess=corpus(targets=["actd"]))
 
 
+def test_labels_that_are_smooth_are_not_smoothed_again() -> None:
+    smooth = corpus("crema_d", targets=["voice-smoothed"])
+    with pytest.raises(
+        UserError, match=r"label_smoothing = 0\.1: the target 'voice-smoothed' of films .*label_smoothing: 0"
+    ):
+        plan(films=smooth)
+    assert plan({"finetune": {"label_smoothing": 0}}, films=smooth).settings["films"]
+
+
 def test_action_units_are_measured_from_what_their_backend_reads() -> None:
     talks = {"talks": {"path": "p", "use": ["pretrain"]}}
 

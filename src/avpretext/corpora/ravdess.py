@@ -40,8 +40,9 @@ def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
     for part in parts_of(options, PARTS):
         files = by_kind((path for path, (_, channel) in codes.items() if channel == CHANNELS[part]), options.video)
         modality = "03" if not options.video else "01" if options.audio else "02"
-        there = any(codes[path][0] == modality for path in files)
-        chosen += [path for path in files if codes[path][0] == (modality if there else "01")]
+        wanted = [path for path in files if codes[path][0] == modality]
+        there = {stem(path)[2:] for path in wanted}
+        chosen += wanted + [path for path in files if codes[path][0] == "01" and stem(path)[2:] not in there]
     return sorted(chosen)
 
 

@@ -98,7 +98,7 @@ PUBLISHED: Sequence[PublishedSetting] = [_setting(entry) for entry in yaml.safe_
 def rows_beside(run: OpenRun, one: Evaluated, rows: Rows) -> list[PublishedRow]:
     """Return the published results that may stand below the `rows` of the main table of a setting; most often none."""
     options = run.config.corpora[one.corpus]
-    fitting = [known for known in PUBLISHED if known.is_of(options, one) and all(map(known.is_tested, rows))]
+    fitting = [known for known in PUBLISHED if rows and known.is_of(options, one) and all(map(known.is_tested, rows))]
     return [row for known in fitting for row in known.rows]
 
 

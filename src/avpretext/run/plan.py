@@ -17,7 +17,7 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.paths import Layout, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
-from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings, check_silent
+from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings, check_silent, check_smoothing
 from avpretext.sound import encoder_files
 from avpretext.sound.encoder_files import EncoderFiles
 from avpretext.systems import BEST, SCRATCH, ensembles_of
@@ -68,6 +68,7 @@ class Plan:
         }
         self.targets = {name: self._targets_of(name) for name in config.corpora}
         check_penalty(config, self.settings, self.ablated)
+        check_smoothing(config, self.settings, self.ablated)
         check_ensembles(config)
         check_pretrainings(config)
         check_silent(config)

@@ -29,6 +29,16 @@ def check_penalty(config: Config, settings: Settings, ablated: Settings) -> None
             )
 
 
+def check_smoothing(config: Config, settings: Settings, ablated: Settings) -> None:
+    """Raise where labels that are smooth already would be smoothed again."""
+    for corpus, _, setting, _ in _trained(config, settings, ablated):
+        if setting.target.endswith("-smoothed") and config.finetune.label_smoothing:
+            raise UserError(
+                f"finetune.label_smoothing = {config.finetune.label_smoothing:g}: the target {setting.target!r} of"
+                f" {corpus} is smooth already: set finetune.label_smoothing: 0"
+            )
+
+
 def _trained(
     config: Config, settings: Settings, ablated: Settings
 ) -> Iterator[tuple[str, str, Setting, list[Variant]]]:
