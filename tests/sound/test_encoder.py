@@ -309,6 +309,14 @@ def test_pickles_that_hold_more_than_weights_are_not_opened(broken: Path):
     assert not (broken / "model.safetensors").exists()
 
 
+def test_pickles_without_weights_are_not_converted(broken: Path):
+    (broken / "model.safetensors").unlink()
+    for content in (torch.zeros(1), {"epoch": 1}):
+        torch.save(content, broken / "pytorch_model.bin")
+        with pytest.raises(UserError, match="holds no weights by name"):
+            encoder_fetch.to_safetensors(broken)
+
+
 def test_an_encoder_that_cannot_be_fetched_is_told_of_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", _no_network)
