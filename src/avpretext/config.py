@@ -158,8 +158,7 @@ class Config(Options):
         if not self.corpora:
             raise ValueError("corpora: at least one corpus is needed; see the README, 'Your own corpus'")
         for name in self.corpora:
-            letters = name.replace("_", "").replace("-", "").isalnum()
-            if not letters or name.startswith("-") or name in RESERVED_NAMES:
+            if not _is_plain(name) or name in RESERVED_NAMES:
                 raise ValueError(
                     f"corpora.{name}: a name has letters, digits, - and _, starts with no -, and is none of"
                     f" {RESERVED_NAMES}"
@@ -274,11 +273,10 @@ class Config(Options):
     @model_validator(mode="after")
     def _encoders_have_names_of_their_own(self) -> Self:
         for name in self.encoders:
-            letters = name.replace("_", "").replace("-", "").isalnum()
-            if not letters or name in (*TAKEN, *STAGES) or name.endswith(("_rbf", "_speaker")):
+            if not _is_plain(name) or name in (*TAKEN, *STAGES) or name.endswith(("_rbf", "_speaker")):
                 raise ValueError(
-                    f"encoders.{name}: a name has letters, digits, - and _, is none of the stages and of"
-                    f" {', '.join(TAKEN)}, and does not end in _rbf or _speaker"
+                    f"encoders.{name}: a name has letters, digits, - and _, starts with no -, is none of the stages"
+                    f" and of {', '.join(TAKEN)}, and does not end in _rbf or _speaker"
                 )
         return self
 
@@ -325,10 +323,10 @@ class Config(Options):
         for corpus, options in self.corpora.items():
             for name in options.features:
                 taken = ("speech", "log_mel", *self.encoders)
-                if not name.replace("_", "").replace("-", "").isalnum() or name in taken:
+                if not _is_plain(name) or name in taken:
                     raise ValueError(
-                        f"corpora.{corpus}.features: {name!r}: a name has letters, digits, - and _ and is none of"
-                        f" {', '.join(taken)}"
+                        f"corpora.{corpus}.features: {name!r}: a name has letters, digits, - and _, starts with no -,"
+                        f" and is none of {', '.join(taken)}"
                     )
         return self
 
@@ -500,6 +498,11 @@ class Config(Options):
         """Return the initialisations that the ablation compares."""
         chosen = self.ablation.initialisations
         return [name for name in self.initialisations() if not chosen or name in chosen]
+
+
+def _is_plain(name: str) -> bool:
+    """Return whether a name has letters, digits, - and _ alone, and does not start with -, as an option would."""
+    return name.replace("_", "").replace("-", "").isalnum() and not name.startswith("-")
 
 
 def _check_known(option: str, name: str, known: Collection[str], of: str = "", fix: str = "") -> None:
