@@ -6,6 +6,7 @@ from here.
 """
 
 import itertools
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, create_model, model_validator
@@ -157,8 +158,7 @@ class Config(Options):
         if not self.corpora:
             raise ValueError("corpora: at least one corpus is needed; see the README, 'Your own corpus'")
         for name in self.corpora:
-            letters = name.replace("_", "").replace("-", "").isalnum()
-            if not letters or name.startswith("-") or name in RESERVED_NAMES:
+            if not _is_plain(name) or name in RESERVED_NAMES:
                 raise ValueError(
                     f"corpora.{name}: a name has letters, digits, - and _, starts with no -, and is none of"
                     f" {RESERVED_NAMES}"
@@ -198,14 +198,9 @@ class Config(Options):
         }
         for key, tasks in named.items():
             for task in tasks:
-                if task not in TASKS:
-                    raise ValueError(f"pretrain.{key}: {task!r} is none of {', '.join(TASKS)}{nearest(task, TASKS)}")
+                _check_known(f"pretrain.{key}", task, TASKS)
         for task in self.pretrain.min_confidence:
-            if task not in LABELLED:
-                raise ValueError(
-                    f"pretrain.min_confidence: {task!r} is none of {', '.join(LABELLED)}, whose labels have a"
-                    f" confidence{nearest(task, LABELLED)}"
-                )
+            _check_known("pretrain.min_confidence", task, LABELLED, ", whose labels have a confidence")
         return self
 
     @model_validator(mode="after")
@@ -239,21 +234,14 @@ class Config(Options):
     @model_validator(mode="after")
     def _ablation_compares_what_there_is(self) -> Self:
         for name in self.ablation.initialisations:
-            if name not in self.initialisations():
-                raise ValueError(
-                    f"ablation.initialisations: {name!r} is none of {', '.join(self.initialisations())}"
-                    f"{nearest(name, self.initialisations())}; sets of tasks are chosen in pretrain.task_sets"
-                )
+            chosen = "; sets of tasks are chosen in pretrain.task_sets"
+            _check_known("ablation.initialisations", name, self.initialisations(), fix=chosen)
         return self
 
     @model_validator(mode="after")
     def _exported_is_what_there_is(self) -> Self:
-        known = [BEST, *self.initialisations()]
         for name in self.export.initialisations:
-            if name not in known:
-                raise ValueError(
-                    f"export.initialisations: {name!r} is none of {', '.join(known)}{nearest(name, known)}"
-                )
+            _check_known("export.initialisations", name, [BEST, *self.initialisations()])
         return self
 
     @model_validator(mode="after")
@@ -285,11 +273,10 @@ class Config(Options):
     @model_validator(mode="after")
     def _encoders_have_names_of_their_own(self) -> Self:
         for name in self.encoders:
-            letters = name.replace("_", "").replace("-", "").isalnum()
-            if not letters or name in (*TAKEN, *STAGES) or name.endswith(("_rbf", "_speaker")):
+            if not _is_plain(name) or name in (*TAKEN, *STAGES) or name.endswith(("_rbf", "_speaker")):
                 raise ValueError(
-                    f"encoders.{name}: a name has letters, digits, - and _, is none of the stages and of"
-                    f" {', '.join(TAKEN)}, and does not end in _rbf or _speaker"
+                    f"encoders.{name}: a name has letters, digits, - and _, starts with no -, is none of the stages"
+                    f" and of {', '.join(TAKEN)}, and does not end in _rbf or _speaker"
                 )
         return self
 
@@ -321,10 +308,9 @@ class Config(Options):
 
     @model_validator(mode="after")
     def _vectors_are_there(self) -> Self:
-        known = [*VECTORS, *self.encoders]
         for name in self.baseline.vectors:
-            if name not in known and self.corpora_in_full:
-                raise ValueError(f"baseline.vectors: {name!r} is none of {', '.join(known)}{nearest(name, known)}")
+            if self.corpora_in_full:
+                _check_known("baseline.vectors", name, [*VECTORS, *self.encoders])
             if name in self.encoders and not self.pooled(name):
                 raise ValueError(
                     f"baseline.vectors: {name!r} has encoders.{name}.pool: frames; one vector per clip is needed: set"
@@ -337,10 +323,10 @@ class Config(Options):
         for corpus, options in self.corpora.items():
             for name in options.features:
                 taken = ("speech", "log_mel", *self.encoders)
-                if not name.replace("_", "").replace("-", "").isalnum() or name in taken:
+                if not _is_plain(name) or name in taken:
                     raise ValueError(
-                        f"corpora.{corpus}.features: {name!r}: a name has letters, digits, - and _ and is none of"
-                        f" {', '.join(taken)}"
+                        f"corpora.{corpus}.features: {name!r}: a name has letters, digits, - and _, starts with no -,"
+                        f" and is none of {', '.join(taken)}"
                     )
         return self
 
@@ -348,13 +334,8 @@ class Config(Options):
     def _features_are_there(self) -> Self:
         for name in self.model.features:
             for corpus in {*self.heard_for_pretraining(), *self.used_for("finetune")}:
-                known = ["speech", "log_mel", *self.encoders, *self.corpora[corpus].features]
-                if name not in known:
-                    raise ValueError(
-                        f"model.features: {name!r} is none of {', '.join(known)} of corpora.{corpus}"
-                        f"{nearest(name, known)}; name a pre-trained encoder in encoders, or its folder in"
-                        f" corpora.{corpus}.features"
-                    )
+                fix = f"; name a pre-trained encoder in encoders, or its folder in corpora.{corpus}.features"
+                _check_known("model.features", name, self.features_of(corpus), f" of corpora.{corpus}", fix)
         return self
 
     @model_validator(mode="after")
@@ -375,12 +356,7 @@ class Config(Options):
                     f" movement of a face needs one per frame: set encoders.{name}.pool: frames"
                 )
             for corpus in self.orofacial_corpora():
-                known = ["speech", "log_mel", *self.encoders, *self.corpora[corpus].features]
-                if name not in known:
-                    raise ValueError(
-                        f"orofacial.features: {name!r} is none of {', '.join(known)} of corpora.{corpus}"
-                        f"{nearest(name, known)}"
-                    )
+                _check_known("orofacial.features", name, self.features_of(corpus), f" of corpora.{corpus}")
         return self
 
     @model_validator(mode="after")
@@ -409,6 +385,10 @@ class Config(Options):
     def corpora_in_full(self) -> bool:
         """Whether the corpora are those of a configuration file: a stage's own options leave their use out."""
         return any(corpus.use for corpus in self.corpora.values())
+
+    def features_of(self, corpus: str) -> list[str]:
+        """Return the names of the features that a corpus has."""
+        return ["speech", "log_mel", *self.encoders, *self.corpora[corpus].features]
 
     def pooled(self, encoder: str) -> bool:
         """Tell whether an encoder's hidden states are stored as means per chunk or clip."""
@@ -518,6 +498,17 @@ class Config(Options):
         """Return the initialisations that the ablation compares."""
         chosen = self.ablation.initialisations
         return [name for name in self.initialisations() if not chosen or name in chosen]
+
+
+def _is_plain(name: str) -> bool:
+    """Return whether a name has letters, digits, - and _ alone, and does not start with -, as an option would."""
+    return name.replace("_", "").replace("-", "").isalnum() and not name.startswith("-")
+
+
+def _check_known(option: str, name: str, known: Collection[str], of: str = "", fix: str = "") -> None:
+    """Raise where an option has a name that is not known; `of` and `fix` complete the message."""
+    if name not in known:
+        raise ValueError(f"{option}: {name!r} is none of {', '.join(known)}{of}{nearest(name, known)}{fix}")
 
 
 def json_schema() -> dict[str, Any]:

@@ -161,15 +161,23 @@ def test_chosen_layers_are_those_of_all(models: Path, tmp_path: Path):
 def test_a_long_clip_is_encoded_in_equal_pieces(models: Path, tmp_path: Path):
     signal = noise(5.0)
     pieces = encoder.cut(signal.astype(np.float32), 2.0)
-    assert [len(piece) for piece in pieces] == [26560, 26880, 26560]
+    assert [len(piece) for piece in pieces] == [26880, 26560, 26560]
     whole = run(tmp_path, {"c0": signal}, folder=str(models / "wavlm"), pool="frames", window_s=2.0, dtype="float32")
     alone = run(
-        tmp_path / "b", {"c0": signal[26560:53440]}, folder=str(models / "wavlm"), pool="frames", dtype="float32"
+        tmp_path / "b", {"c0": signal[26880:53440]}, folder=str(models / "wavlm"), pool="frames", dtype="float32"
     )
     times = shards.read(whole)["time_s"].to_numpy()
-    inside = np.flatnonzero((times >= 1.66) & (times < 3.34))
+    inside = np.flatnonzero((times >= 1.68) & (times < 3.34))
     assert (np.diff(times) > 0).all()
     assert values_of(whole, "c0")[inside] == pytest.approx(values_of(alone, "c0"), abs=1e-5)
+
+
+@pytest.mark.parametrize("window_s", [1e-6, 0.03, 1.01, 30.0])
+def test_no_piece_is_longer_than_the_window_and_none_is_empty(window_s: float):
+    longest = max(320, window_s * RATE)
+    for samples in (*range(1, 5000, 7), 3 * round(longest) - 288, 3 * round(longest) + 1):
+        pieces = [len(piece) for piece in encoder.cut(np.zeros(samples, np.float32), window_s)]
+        assert (sum(pieces), min(pieces) > 0, max(pieces) <= longest) == (samples, True, True)
 
 
 @pytest.mark.parametrize(
@@ -208,8 +216,21 @@ def test_batches_keep_the_order_of_clips_long_and_broken_ones_among_them(models:
             assert one.rows.values == pytest.approx(other.rows.values, abs=2e-4)
 
 
-def test_a_full_gpu_halves_the_batch_and_says_so(models: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_batch_of_whisper_counts_the_silence_up_to_30_s(models: Path):
     model = opened(models / "whisper")
+    sizes, rows = [], model.rows
+
+    def counted(signals: list[np.ndarray]) -> list[Rows]:
+        sizes.append(len(signals))
+        return rows(signals)
+
+    model.rows = counted  # type: ignore[method-assign]
+    Batches(model, 60).rows([noise(1.0).astype(np.float32)] * 5)
+    assert sizes == [2, 2, 1]
+
+
+def test_a_full_gpu_halves_the_batch_and_says_so(models: Path, capsys: pytest.CaptureFixture[str]):
+    model = opened(models / "w2vbert")
     sizes, rows = [], model.rows
 
     def limited(signals: list[np.ndarray]) -> list[Rows]:
@@ -286,6 +307,14 @@ def test_pickles_that_hold_more_than_weights_are_not_opened(broken: Path):
         encoder_fetch.to_safetensors(broken)
     assert not Path("evil").exists()
     assert not (broken / "model.safetensors").exists()
+
+
+def test_pickles_without_weights_are_not_converted(broken: Path):
+    (broken / "model.safetensors").unlink()
+    for content in (torch.zeros(1), {"epoch": 1}):
+        torch.save(content, broken / "pytorch_model.bin")
+        with pytest.raises(UserError, match="holds no weights by name"):
+            encoder_fetch.to_safetensors(broken)
 
 
 def test_an_encoder_that_cannot_be_fetched_is_told_of_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

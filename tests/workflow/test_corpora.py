@@ -24,6 +24,24 @@ def labelled_clips(corpus_folder: Path) -> list[Path]:
     return sorted((corpus_folder / "labelled").rglob("*.mp4"))
 
 
+def copied_clips(corpus_folder: Path, folder: Path) -> list[Path]:
+    """Copy the labelled clips of the small demo corpus into `clips`, without their folders; return the originals."""
+    (folder / "clips").mkdir()
+    clips = labelled_clips(corpus_folder)
+    for clip in clips:
+        shutil.copy2(clip, folder / "clips" / clip.name)
+    return clips
+
+
+def own_corpus(corpus_folder: Path, folder: Path) -> dict[str, Any]:
+    """Write a corpus with votes and fixed partitions, heard and not looked at; return its options."""
+    write_csv(folder / "clips.csv", own_table(copied_clips(corpus_folder, folder)))
+    return {
+        "path": "clips", "reader": "folder", "table": "clips.csv", "use": ["pretrain", "finetune"], "video": False,
+        "shards": 2, "targets": ["seen"], "protocol": {"name": "partitions"}, "synthetic": True,
+    }  # fmt: skip
+
+
 def rows_of(table: Path) -> list[dict[str, str]]:
     with table.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -51,10 +69,7 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 def own(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path) -> Project:
     """A finished run on a folder of clips with a table of their labels."""
     folder = tmp_path_factory.mktemp("own")
-    (folder / "clips").mkdir()
-    clips = labelled_clips(corpus_folder)
-    for clip in clips:
-        shutil.copy2(clip, folder / "clips" / clip.name)
+    clips = copied_clips(corpus_folder, folder)
     rows = own_table(clips)
     write_csv(folder / "clips.csv", [*rows, {**rows[0], "path": "gone.mp4"}])
     shutil.copy2(clips[0], folder / "clips" / "nobody knows.mp4")

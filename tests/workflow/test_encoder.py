@@ -9,26 +9,17 @@ import avpretext
 from avpretext.demo import random_encoder
 from avpretext.training import model_folder
 from tests.workflow.project import Project, small_config
-from tests.workflow.test_corpora import labelled_clips, own_table, rows_of, write_csv
+from tests.workflow.test_corpora import own_corpus, rows_of
 
 
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path) -> Project:
     """A finished run on sound alone, heard by a tiny WavLM with random weights."""
     folder = tmp_path_factory.mktemp("encoder")
-    (folder / "clips").mkdir()
-    clips = labelled_clips(corpus_folder)
-    for clip in clips:
-        shutil.copy2(clip, folder / "clips" / clip.name)
-    write_csv(folder / "clips.csv", own_table(clips))
     random_encoder.write("wavlm", folder / "wavlm")
-    mine = {
-        "path": "clips", "reader": "folder", "table": "clips.csv", "use": ["pretrain", "finetune"], "video": False,
-        "shards": 2, "targets": ["seen"], "protocol": {"name": "partitions"}, "synthetic": True,
-    }  # fmt: skip
     config = {
         "results": "results",
-        "corpora": {"mine": mine},
+        "corpora": {"mine": own_corpus(corpus_folder, folder)},
         "encoders": {"tiny": {"folder": "wavlm"}},
         "model": {"features": ["tiny"], "width": 8},
         "pretrain": {"task_sets": [["energy", "clusters"]], "epochs": 2, "seeds": 1, "clusters": {"count": 3}},

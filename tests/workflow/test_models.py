@@ -1,6 +1,5 @@
 """The models of the field side by side, in small: every stage that a configuration has to ask for, and the ablation."""
 
-import shutil
 import statistics
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from avpretext import shards
 from tests.workflow.project import Project, small_config
-from tests.workflow.test_corpora import labelled_clips, own_table, rows_of, write_csv
+from tests.workflow.test_corpora import own_corpus, rows_of
 
 TRAINED = {"energy", "clusters"}
 BESIDE = {
@@ -21,18 +20,9 @@ BESIDE = {
 def compared(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path) -> Project:
     """A finished run, and its ablation, on clips with votes, their silence cut off, heard at two speeds."""
     folder = tmp_path_factory.mktemp("models")
-    (folder / "clips").mkdir()
-    clips = labelled_clips(corpus_folder)
-    for clip in clips:
-        shutil.copy2(clip, folder / "clips" / clip.name)
-    write_csv(folder / "clips.csv", own_table(clips))
-    mine = {
-        "path": "clips", "reader": "folder", "table": "clips.csv", "use": ["pretrain", "finetune"], "video": False,
-        "shards": 2, "targets": ["seen"], "protocol": {"name": "partitions"}, "synthetic": True,
-    }  # fmt: skip
     config = {
         "results": "results",
-        "corpora": {"mine": mine},
+        "corpora": {"mine": own_corpus(corpus_folder, folder)},
         "split": {"trim_db": 30},
         "log_mel": {"bands": 16},
         "model": {"features": ["speech", "log_mel"], "encoder": "conv", "width": 8},

@@ -356,10 +356,14 @@ def memory(base_mb, per_mb, at_once=1):
 
 
 def encoder_memory(wildcards, input):
-    """Return a resource: the model, twice while it is opened; 30 s of hidden states per thread; the audio."""
+    """Return a resource: the model, twice while it is opened; hidden states; the audio.
+
+    The hidden states are those of 30 s per thread; on a GPU those of four batches, 0.6 % of the weights per second.
+    """
+    options = CONFIG.encoders[wildcards.encoder]
     model_mb = asked(PLAN.encoder_files, wildcards.encoder).megabytes
-    threads = CONFIG.encoders[wildcards.encoder].threads
-    return memory(1000 + 2 * model_mb + 500 * threads, 2.5)(wildcards, input)
+    states_mb = 500 * options.threads if options.device == "cpu" else 500 + 4 * options.batch_s * 0.006 * model_mb
+    return memory(1000 + 2 * model_mb + states_mb, 2.5)(wildcards, input)
 
 
 def baseline_memory(wildcards, input):

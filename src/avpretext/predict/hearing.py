@@ -129,27 +129,22 @@ class Hearing:
 
     def _windows(self, batch: WindowBatch, threads: int, moments: Moments | None) -> Iterator[Heard]:
         for place in range(0, len(batch.first), BATCH):
-            some = slice(place, place + BATCH)
-            within = batch.first[some], batch.lengths[some]
-            chunks, speech = self._chunks(batch.frames, *within, threads, moments), _speech(batch.frames, *within)
-            ends = batch.start[some] + batch.lengths[some]
-            yield Heard(chunks, _seconds(batch.start[some]), _seconds(ends), speech)
+            some = WindowBatch(batch.frames, *(part[place : place + BATCH] for part in batch[1:]))
+            starts, ends = _seconds(some.start), _seconds(some.start + some.lengths)
+            speech = _speech(some.frames, some.first, some.lengths)
+            yield Heard(self._chunks(some, threads, moments), starts, ends, speech)
 
-    def _chunks(
-        self,
-        frames: Floats,
-        first: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        threads: int = 1,
-        moments: Moments | None = None,
-    ) -> Chunks:
+    def _chunks(self, windows: WindowBatch, threads: int, moments: Moments | None) -> Chunks:
         """Return the chunks of windows of frames (T, F + 1); `moments` are of frames, and counted there."""
-        features = torch.from_numpy(frames)[:, :-1]
-        return gather_chunks(features, torch.from_numpy(first), torch.from_numpy(lengths), self.grid)
+        return self._gathered(windows.frames, windows.first, windows.lengths)
 
     def _chunks_of_clip(self, samples: Samples, frames: Floats, moments: Moments | None) -> Chunks:
         """Return the chunks of a clip, (1, K, m, F)."""
-        return self._chunks(frames, np.array([0]), np.array([len(frames)]))
+        return self._gathered(frames, np.array([0]), np.array([len(frames)]))
+
+    def _gathered(self, frames: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64]) -> Chunks:
+        features = torch.from_numpy(frames)[:, :-1]
+        return gather_chunks(features, torch.from_numpy(first), torch.from_numpy(lengths), self.grid)
 
     def _count(self, frames: Floats, moments: Moments | None) -> None:
         """Add the features of frames to the moments, where they are asked for."""
@@ -178,16 +173,10 @@ class SampleHearing(Hearing, ABC):
         samples = whole.reshape(-1, SAMPLES_PER_FRAME).astype(np.float32) * SCALE
         return np.concatenate([samples, spoken(part)[:, None]], axis=1)
 
-    def _chunks(
-        self,
-        frames: Floats,
-        first: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        threads: int = 1,
-        moments: Moments | None = None,
-    ) -> Chunks:
-        windows = [frames[start : start + length, :-1].ravel() for start, length in zip(first, lengths, strict=True)]
-        return self._stacked(list(ordered_map(self.steps, windows, threads)), moments)
+    def _chunks(self, windows: WindowBatch, threads: int, moments: Moments | None) -> Chunks:
+        places = zip(windows.first, windows.lengths, strict=True)
+        signals = [windows.frames[first : first + length, :-1].ravel() for first, length in places]
+        return self._stacked(list(ordered_map(self.steps, signals, threads)), moments)
 
     def _chunks_of_clip(self, samples: Samples, frames: Floats, moments: Moments | None) -> Chunks:
         return self._stacked([self.steps(samples.astype(np.float32) * SCALE)], moments)

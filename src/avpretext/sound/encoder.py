@@ -35,7 +35,7 @@ _UNREADABLE = "cannot be read back and are left out; redo the stage split"
 _NOT_FINITE = "have hidden states that are not finite and are left out"
 
 _STEP = 320
-"""Samples that the pieces of a long clip are a multiple of: the distance of two rows."""
+"""Samples that the pieces of a long clip, all but the last, are a multiple of: the distance of two rows."""
 
 
 class Encoded(NamedTuple):
@@ -168,10 +168,11 @@ def _encode(
 
 
 def cut(signal: Floats, window_s: float) -> list[Floats]:
-    """Return a signal in pieces of about equal length, none longer than a window; a short one as it is."""
-    window = round(window_s * SAMPLE_RATE_HZ)
+    """Return a signal in pieces of about equal length, none longer than a window (of 20 ms at least)."""
+    window = max(1, int(window_s * SAMPLE_RATE_HZ) // _STEP) * _STEP
     count = max(1, -(-len(signal) // window))
-    edges = [round(place * len(signal) / count / _STEP) * _STEP for place in range(count)] + [len(signal)]
+    # Rounded up: rounded otherwise, the last piece may be longer than the window, and Whisper would cut its end off.
+    edges = [-(-place * len(signal) // (count * _STEP)) * _STEP for place in range(count)] + [len(signal)]
     return [signal[start:stop] for start, stop in itertools.pairwise(edges)]
 
 

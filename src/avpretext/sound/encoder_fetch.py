@@ -104,9 +104,12 @@ def to_safetensors(folder: Path) -> None:
     if not file.is_file():
         raise UserError(f"{file}: no such file; --convert reads pickled weights of this name")
     try:
-        state: Mapping[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError):
         raise UserError(f"{file}: holds more than weights, or is damaged, and is not opened; fetch it again") from None
-    tensors = {name: value.contiguous().clone() for name, value in state.items() if isinstance(value, torch.Tensor)}
+    entries = state.items() if isinstance(state, Mapping) else ()
+    tensors = {name: value.contiguous().clone() for name, value in entries if isinstance(value, torch.Tensor)}
+    if not tensors:
+        raise UserError(f"{file}: holds no weights by name; fetch it again")
     with atomic_path(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary, {"format": "pt"})

@@ -52,7 +52,7 @@ class LiveEncoder:
             )
         self._options, self._chunks = options, chunks
         with one_thread():
-            self._model = SpeechEncoder(files, options)
+            self._model = SpeechEncoder(files, options, found)
 
     def vectors(self, signal: Floats) -> Floats:
         """Return the means of a signal, (K, L, D), rounded to the type in which they are stored.

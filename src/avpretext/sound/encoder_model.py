@@ -6,7 +6,7 @@ code of a model's own is run.
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +50,8 @@ class SpeechEncoder:
         Its files.
     options
         Layers and device.
+    digests
+        SHA-256 of each file, where they are computed already.
 
     Attributes
     ----------
@@ -64,8 +66,8 @@ class SpeechEncoder:
         The folder holds no speech model, or weights of another model.
     """
 
-    def __init__(self, files: EncoderFiles, options: EncoderOptions) -> None:
-        self.files, self.digests = files, files.sha256()
+    def __init__(self, files: EncoderFiles, options: EncoderOptions, digests: Mapping[str, str] | None = None) -> None:
+        self.files, self.digests = files, digests or files.sha256()
         encoder_files.check_sha256(files, self.digests, options.sha256, f"encoders.{files.name}.sha256")
         self.device = _device(options.device)
         self._extractor, self._model = _load(files)
@@ -73,27 +75,31 @@ class SpeechEncoder:
         self._timing = _timing(self._extractor, self._model.config)
         self._whole = hasattr(self._extractor, "nb_max_frames")
         self._padding = "max_length" if self._whole else True
-        known = self._probe()
+        self.layers: list[int] = []
+        count, self.size = self._probe()
+        known = list(range(count))
         self.layers = known if options.layers == "all" else list(options.layers)
         if absent := [layer for layer in self.layers if layer not in known]:
             raise UserError(f"encoders.{files.name}.layers: {absent[0]} is none of its layers, 0 to {known[-1]}")
 
-    def _probe(self) -> list[int]:
-        """Return the numbers of all layers; a model without rows along time is refused."""
-        self.layers = []
-        self.layers = list(range(self._states([np.zeros(SHORTEST, np.float32)])[0].shape[0]))
-        counts = [len(self.rows([np.zeros(seconds * SAMPLE_RATE_HZ, np.float32)])[0].times_s) for seconds in (1, 2)]
+    def _probe(self) -> tuple[int, int]:
+        """Return the number of all layers and the length of a row; a model without rows along time is refused."""
+        one, two = (self.rows([np.zeros(seconds * SAMPLE_RATE_HZ, np.float32)])[0] for seconds in (1, 2))
+        counts = len(one.times_s), len(two.times_s)
         if not (ROWS_PER_S[0] <= counts[0] <= ROWS_PER_S[1] and counts[1] >= 1.5 * counts[0]):
             raise UserError(
                 f"{self.files.folder}: a model of type {self.files.kind!r} with {counts[0]} rows for 1 s and"
                 f" {counts[1]} for 2 s: its rows do not follow time; name another"
             )
-        self.size = int(self.rows([np.zeros(SHORTEST, np.float32)])[0].values.shape[2])
-        return self.layers
+        return one.values.shape[1], one.values.shape[2]
 
     def window_s(self, asked: float) -> float:
         """Return the longest signal that is encoded at once, in seconds: Whisper takes 30 s, whatever is asked."""
         return min(asked, self._extractor.n_samples / SAMPLE_RATE_HZ) if self._whole else asked
+
+    def computed(self, samples: int) -> int:
+        """Return the samples that are computed for a signal of so many: Whisper's are always those of 30 s."""
+        return int(self._extractor.n_samples) if self._whole else max(samples, SHORTEST)
 
     @property
     def pads(self) -> bool:
@@ -235,9 +241,7 @@ def _timing(extractor: Any, config: Any) -> Timing:
     if hasattr(config, "conv_kernel") and hasattr(config, "conv_stride"):
         span, step = _receptive(config)
         return functools.partial(_regular, first=span / 2, step=step)
-    if hasattr(extractor, "stride") and hasattr(
-        extractor, "num_mel_bins"
-    ):  # w2v-BERT: filterbanks of 25 ms every 10 ms
+    if hasattr(extractor, "stride") and hasattr(extractor, "num_mel_bins"):  # w2v-BERT: 25 ms every 10 ms, stacked
         middle = 200 + 160 * (extractor.stride - 1) / 2
         return functools.partial(_regular, first=middle, step=160 * extractor.stride)
     return lambda rows, samples: (np.arange(rows) + 0.5) * samples / rows / SAMPLE_RATE_HZ
@@ -301,7 +305,7 @@ class Batches:
         batch: list[int] = []
         for place in order:
             length = len(signals[place])
-            full = batch and (len(batch) + 1) * max(length, SHORTEST) > self._samples
+            full = batch and (len(batch) + 1) * self._encoder.computed(length) > self._samples
             if full or (length != first and not self._encoder.pads):
                 break
             batch.append(place)
@@ -315,7 +319,7 @@ class Batches:
                 f"encoder {name}: the GPU's memory does not hold {longest / SAMPLE_RATE_HZ:.0f} s of speech: lower"
                 f" encoders.{name}.window_s, or set device: cpu"
             )
-        self._samples = count // 2 * max(longest, SHORTEST)
+        self._samples = count // 2 * self._encoder.computed(longest)
         print(
             f"encoder {name}: the GPU's memory is full: batches of {self._samples / SAMPLE_RATE_HZ:.0f} s from now on"
             f" ({count // 2} clips where there were {count})",

@@ -309,13 +309,10 @@ def _vectors(files: Sequence[Path]) -> Iterator[tuple[str, NDArray[np.float32]]]
     for file in files:
         size = shards.read_provenance(file).get("size")
         for clip_id, rows in shards.iterate_clips(file, ["values"]):
-            if size is None:
-                yield clip_id, rows["values"].combine_chunks().flatten().to_numpy()
-            else:
-                yield (
-                    clip_id,
-                    pooled.flat(rows["values"]).reshape(-1, size).mean(0, dtype=np.float64).astype(np.float32),
-                )
+            values = pooled.flat(rows["values"])
+            if size is not None:
+                values = values.reshape(-1, size).mean(0, dtype=np.float64).astype(np.float32)
+            yield clip_id, values
 
 
 def normalised(clips: DescribedClips, rows: Mapping[str, Rows], learnt: Rows, by: str) -> Floats:

@@ -141,9 +141,11 @@ def _numbers(file: Path, count: int, positive: bool) -> Floats:
         values = np.asarray(loadmat(str(file))["normal_para"], np.float64).ravel()
     except Exception:  # whatever a broken file makes of the reader
         raise UserError(f"{file}: no MATLAB file with the variable normal_para; take it from NormTerm again") from None
-    if values.shape != (count,) or not np.isfinite(values).all() or (positive and not (values > 0).all()):
+    if values.shape != (count,):
+        raise UserError(f"{file}: {count} numbers are expected, it has {len(values)}; take it from NormTerm again")
+    if not np.isfinite(values).all() or (positive and not (values > 0).all()):
         kind = "above 0" if positive else "finite"
-        raise UserError(f"{file}: {count} numbers {kind} are expected, it has {len(values)}; take it again")
+        raise UserError(f"{file}: not all numbers are {kind}; take it from NormTerm again")
     return values
 
 

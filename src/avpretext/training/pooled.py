@@ -31,7 +31,7 @@ class PooledClips:
     values
         (N, K, L, D) float16 or float32, as stored: K chunks, or 1 with `pool: clip`, of L layers.
     frames
-        (N,) 10 ms frames of each clip.
+        (N,) 10 ms frames of each clip; with `chunks.method: published` those up to the end of its last chunk.
     provenance
         Of the shards.
     """
@@ -91,9 +91,8 @@ def _filled(paths: Sequence[Any], clip_ids: list[str], rows: int, said: Mapping[
         if (row := place.get(clip_id)) is not None:
             values[row] = flat(table["values"]).reshape(shape[1:])
             times = table["time_s"].to_numpy()
-            frames[row] = round(
-                (times[0] + times[-1]) / FRAME_S
-            )  # the first and the last chunk are as far from the ends
+            # The middle of the last chunk is as far from the end as that of the first one from the start.
+            frames[row] = round((times[0] + times[-1]) / FRAME_S)
     return PooledClips(clip_ids, values, frames, said)
 
 
