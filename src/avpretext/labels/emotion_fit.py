@@ -196,7 +196,8 @@ def whole(faces: Faces) -> Faces:
     if not rows.any():
         raise UserError(f"each clip lacks one of {names}, which others have; fit to corpora of one backend at a time")
     if not rows.all():
-        print(f"fit-emotions: warning: {(~rows).sum()} of {len(rows)} clips left out: without {names}", file=sys.stderr)
+        count = f"{int((~rows).sum())} of {rows.size}"
+        print(f"fit-emotions: warning: {count} clips left out: without {names}", file=sys.stderr)
     unknown = ", ".join(np.array(ACTION_UNITS)[~known.any(axis=0)])
     if unknown:
         print(f"fit-emotions: warning: no clip has {unknown}: the table does without", file=sys.stderr)
