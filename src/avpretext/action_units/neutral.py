@@ -16,6 +16,7 @@ Where clips are known to be neutral (`action_units.neutral_labels`, `neutral_cli
 At rest a mouth is shut, though people are seen talking: of its opening a low quantile over all frames counts.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -161,7 +162,12 @@ def neutral_clips(index: Sequence[Path], options: ActionUnitOptions) -> set[str]
             raise UserError(f"{file}: no such file; correct action_units.neutral_clips")
         table = sheets.read(file)
         sheets.need(table.columns, ["clip_id"], file, "name the clips in a column clip_id")
-        found |= set(table["clip_id"].drop_nulls())
+        listed = set(table["clip_id"].drop_nulls())
+        if not listed & set(shards.read(list(index), ["clip_id"])["clip_id"]):
+            print(
+                f"neutral: warning: {file} lists no clip of this corpus (action_units.neutral_clips)", file=sys.stderr
+            )
+        found |= listed
     if not found and (options.neutral_labels or options.neutral_clips):
         raise UserError(
             "action_units.neutral_labels, neutral_clips: no clip of the corpus is named neutral (labels"
