@@ -5,13 +5,14 @@ import polars as pl
 import pytest
 
 from avpretext import shards
-from avpretext.config import Config
+from avpretext.config import Config, EmotionLabelOptions
 from avpretext.config_file import parse
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
-from avpretext.labels import emotion_fit
+from avpretext.flow.provenance import provenance
+from avpretext.labels import emotion, emotion_fit
 from avpretext.labels.emotion_fit import Faces
 from avpretext.labels.emotion_table import read_table
 
@@ -227,3 +228,20 @@ def test_what_is_missing_is_said(measured: Config, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `snakemake` first"):
         emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU")
     assert not (tmp_path / "mine.yaml").exists()
+
+
+def test_a_table_labels_as_it_was_judged_where_action_units_have_no_resting_face(
+    measured: Config, tmp_path: Path
+) -> None:
+    """Most clips smile: were that subtracted, as with the shipped table, smiles would be neutral."""
+    file = Path(Layout(measured.results).path("action_units", corpus="one", shard=0))
+    index = shards.read(Layout(measured.results).path("index", corpus="one", shard=0))
+    others = index.filter(pl.col("label") != "HAP")["clip_id"].to_list()
+    gone = [clip_id for place, clip_id in enumerate(others) if place % 6 < 4]
+    units = shards.read(file).filter(~pl.col("clip_id").is_in(gone))
+    shards.write_table(file, units.to_dicts(), schema_of("action_units"), provenance("x", {"backend": "import"}))
+    emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU")
+    assert read_table(str(tmp_path / "mine.yaml")).backend == "import"
+    emotion.run([file], EmotionLabelOptions(table=str(tmp_path / "mine.yaml")), tmp_path / "all.parquet")
+    found = shards.read(tmp_path / "all.parquet").join(index.select("clip_id", true="label"), on="clip_id")
+    assert (found["label"] == found["true"]).mean() > 0.9  # type: ignore[operator]

@@ -26,7 +26,7 @@ from avpretext.errors import UserError
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
 from avpretext.labels.calibration import calibration
-from avpretext.labels.emotion import clip_intensities, intensities
+from avpretext.labels.emotion import CALIBRATED, clip_intensities, intensities, measured_by
 from avpretext.labels.emotion_table import Emotion, EmotionTable, Profiles
 
 Floats = NDArray[np.float64]
@@ -109,12 +109,22 @@ def run(config: Config, corpora: Sequence[str], output: Path, neutral: str, labe
     faces = whole(Faces(*(np.concatenate(parts) for parts in zip(*found, strict=True))))
     judged = validate(faces, neutral)
     told = page(judged)
-    table = text(fit(faces, neutral), _HEAD.format(", ".join(corpora), beside.name))
+    fitted = fit(faces, neutral).model_copy(update={"backend": _backend(config, corpora)})
+    table = text(fitted, _HEAD.format(", ".join(corpora), beside.name))
     for file, content in ((beside, told), (output, table)):
         with shards.atomic_path(file) as path:
             path.write_text(content, "utf-8")
     print(told)
     print(f"{output}: name it as labels.emotion.table; judged on people who were left out, see above")
+
+
+def _backend(config: Config, corpora: Sequence[str]) -> str | None:
+    """Return by what the action units were measured, None where that knows resting faces."""
+    layout = Layout(config.results)
+    found = {measured_by([Path(layout.path("action_units", corpus=corpus, shard=0))]) for corpus in corpora}
+    if len(found) > 1:
+        raise UserError(f"action units of {' and '.join(sorted(found))} differ in scale; fit to one backend at a time")
+    return None if found == {CALIBRATED} else found.pop()
 
 
 _HEAD = """# What each emotion shows in the face, fitted to {} by `avpretext fit-emotions`.

@@ -91,6 +91,9 @@ class EmotionTable(BaseModel):
     temperature
         What differences of the logarithm of probability are divided by; None: that of the shipped table, or 1
         beside a `correlation`.
+    backend
+        By which action units were measured that the table is fitted to: such ones are compared as they are. None: they
+        were measured from a resting face.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -101,6 +104,7 @@ class EmotionTable(BaseModel):
     spread: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
     correlation: list[list[Unit]] = []
     temperature: Annotated[float, Field(gt=0)] | None = None
+    backend: str | None = None
 
     @field_validator("neutral")
     @classmethod
