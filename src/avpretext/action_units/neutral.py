@@ -97,12 +97,26 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], options: ActionUnitOpt
     rows: list[dict[str, Any]] = []
     if options.calibration != "none":
         speakers = named_speakers(index) if options.calibration == "speaker" else {}
-        people, alone = _look(landmarks, speakers, neutral_clips(index, options), output.parent.parent.name)
+        calm = neutral_clips(index, options)
+        _tell_unused(calm, named_speakers(index), speakers)
+        people, alone = _look(landmarks, speakers, calm, output.parent.parent.name)
         prior = face_of_corpus(people.values(), alone)
         rows += _rows(EVERYBODY, prior)
         for speaker in sorted(people):
             rows += _rows(speaker, resting_face(people[speaker], prior))
     shards.write_table(output, rows, schema_of("neutral"), made_by)
+
+
+def _tell_unused(calm: set[str], corpus: Mapping[str, Any], speakers: Mapping[str, str | None]) -> None:
+    """Warn of neutral clips of the corpus that are nobody's resting face."""
+    here = calm & set(corpus)
+    unused = sum(not speakers.get(clip_id) for clip_id in here)
+    if unused:
+        print(
+            f"neutral: warning: {unused} of {len(here)} neutral clips have no effect: they need a speaker, and"
+            " action_units.calibration: speaker",
+            file=sys.stderr,
+        )
 
 
 def _look(
