@@ -290,7 +290,7 @@ def emotions(clips: list[dict[str, str]], model: Path, output: Path) -> None:
     for clip in clips:
         sources[clip["source"]].append(clip)
     found = [of_source(name, listed, model) for name, listed in sources.items()]
-    faces = emotion_fit.Faces(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    faces = emotion_fit.whole(emotion_fit.Faces(*(np.concatenate(parts) for parts in zip(*found, strict=True))))
     table = emotion_fit.fit(faces, neutral="NEU")
     output.write_text(emotion_fit.text(table), "utf-8")
     print(emotion_fit.page(emotion_fit.validate(faces, neutral="NEU")))

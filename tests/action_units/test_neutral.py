@@ -209,3 +209,26 @@ def test_neutral_clips_that_are_not_there_are_said(tmp_path: Path, corpus: tuple
     (tmp_path / "other.csv").write_text("clip\na\n", "utf-8")
     with pytest.raises(UserError, match="no column 'clip_id'"):
         neutral.neutral_clips(index, ActionUnitOptions(neutral_clips=str(tmp_path / "other.csv")))
+
+
+def test_a_table_of_neutral_clips_of_other_corpora_is_told(
+    tmp_path: Path, corpus: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "calm.csv"
+    for listed, told in (("a2\nelsewhere", False), ("a2.mp4", True)):
+        table.write_text(f"clip_id\n{listed}\n", "utf-8")
+        neutral.neutral_clips(corpus[1], ActionUnitOptions(neutral_clips=str(table)))
+        assert ("calm.csv lists no clip of this corpus" in capsys.readouterr().err) == told
+
+
+def test_neutral_clips_without_a_speaker_are_told(
+    tmp_path: Path, corpus: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "calm.csv"
+    table.write_text("clip_id\na1\na2\nelsewhere\n", "utf-8")
+    for calibration, told in (("speaker", ""), ("clip", "2 of 2 neutral clips have no effect")):
+        options = ActionUnitOptions(neutral_clips=str(table), calibration=calibration)
+        neutral.run(*corpus, options, tmp_path / "all.parquet")
+        said = capsys.readouterr().err
+        assert told in said
+        assert ("no effect" in said) == bool(told)

@@ -100,6 +100,18 @@ def test_each_stage_is_scored_against_what_is_known(run: OpenRun) -> None:
     assert rows[("labels_emotion", "labelled_share")] == 0.75
 
 
+def test_clips_without_a_true_emotion_are_left_out(run: OpenRun) -> None:
+    assert truth.confidence_rows(run) == [{"confidence": 1.0, "clips": 3, "right": pytest.approx(2 / 3)}]
+    file = f"{run.config.corpora['known'].truth}/clips.parquet"
+    known = [row for row in shards.read(file).to_dicts() if row["clip_id"] != "c"]
+    shards.write_table(file, known, schema_of("truth.clips"), {})
+    again = OpenRun(run.config)
+    assert truth.confidence_rows(again) == [{"confidence": 1.0, "clips": 2, "right": 1.0}]
+    rows = {(row["stage"], row["measure"]): row["value"] for row in truth.truth_rows(again)}
+    assert rows[("labels_emotion", "agreement")] == 1.0
+    assert rows[("labels_emotion", "labelled_share")] == pytest.approx(2 / 3)
+
+
 def test_each_action_unit_is_scored_and_those_never_shown_are_not(run: OpenRun) -> None:
     rows = {row["action_unit"]: row for row in truth.action_unit_rows(run)}
     assert list(rows) == list(ACTION_UNITS)

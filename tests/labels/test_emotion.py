@@ -40,7 +40,7 @@ def test_the_shipped_table_knows_the_textbook_faces(name: str) -> None:
 
 TWO = EmotionTable(
     neutral="N",
-    emotions={"A": Emotion(name="a", shows={"AU01": 0.5}), "B": Emotion(name="b", shows={"AU12": 0.8})},
+    emotions={"A": Emotion(name="a", shows={"AU01": 0.5}), "B": Emotion(name="b", shows={"AU01": 0, "AU12": 0.8})},
     rest={"AU01": 0.1},
     spread=dict.fromkeys(ACTION_UNITS, 0.5),
     correlation=np.eye(20).tolist(),
@@ -213,6 +213,26 @@ def test_the_users_own_table_is_used(tmp_path: Path) -> None:
 TWO_PROTOTYPES = "emotions: {A: {name: a, required: [AU01]}, B: {name: b, required: [AU12]}}"
 
 
+def own(tmp_path: Path, text: str) -> EmotionTable:
+    (tmp_path / "mine.yaml").write_text(text, "utf-8")
+    return read_table(str(tmp_path / "mine.yaml"))
+
+
+def test_action_units_that_an_own_table_does_not_name_are_as_at_rest(tmp_path: Path) -> None:
+    table = own(tmp_path, "emotions: {A: {name: a, shows: {AU05: 0.2}}, B: {name: b, shows: {AU12: 0.7}}}")
+    shipped = read_table(None).model
+    away = table.model.means[:2] - shipped.means[-1]
+    assert [ACTION_UNITS[k] for k in np.flatnonzero(away[1])] == ["AU12"]
+    assert table.shown_by("B") == ["AU12"]
+    assert table.shown_by("A") == []  # neutral clips show .19
+    assert table.model.temperature == shipped.temperature
+
+
+def test_the_temperature_of_an_own_table_counts_without_a_covariance(tmp_path: Path) -> None:
+    table = own(tmp_path, f"temperature: 1.0\n{TWO_PROTOTYPES}")
+    assert table.model.temperature == 1.0
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -225,6 +245,21 @@ TWO_PROTOTYPES = "emotions: {A: {name: a, required: [AU01]}, B: {name: b, requir
         (
             f"correlation: [[1]]\nrest: {{AU01: 0.1}}\nspread: {{AU01: 0.1}}\n{TWO_PROTOTYPES}",
             "spread: expected all of",
+        ),
+        (
+            f"correlation: {np.full((20, 20), 0.1).tolist()}\nrest: {{AU01: 0.1}}\n"
+            f"spread: {dict.fromkeys(ACTION_UNITS, 0.1)}\n{TWO_PROTOTYPES}",
+            "1 from corner to corner",
+        ),
+        (
+            f"correlation: {(np.eye(20) + np.eye(20, k=1) / 5).tolist()}\nrest: {{AU01: 0.1}}\n"
+            f"spread: {dict.fromkeys(ACTION_UNITS, 0.1)}\n{TWO_PROTOTYPES}",
+            "both halves alike",
+        ),
+        (
+            f"correlation: {np.eye(20).tolist()}\nrest: {{AU01: 0.1}}\n"
+            f"spread: {dict.fromkeys(ACTION_UNITS[::-1], 0.1)}\n{TWO_PROTOTYPES}",
+            "in ascending order",
         ),
         ("emotions: {A: {name: a, required: [AU01]}}", "emotions"),
         ("emotion: {}", "did you mean 'emotions'?"),

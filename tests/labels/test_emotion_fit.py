@@ -5,13 +5,14 @@ import polars as pl
 import pytest
 
 from avpretext import shards
-from avpretext.config import Config
+from avpretext.config import Config, EmotionLabelOptions
 from avpretext.config_file import parse
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
-from avpretext.labels import emotion_fit
+from avpretext.flow.provenance import provenance
+from avpretext.labels import emotion, emotion_fit
 from avpretext.labels.emotion_fit import Faces
 from avpretext.labels.emotion_table import read_table
 
@@ -107,13 +108,49 @@ def test_the_page_has_recall_confusion_and_calibration() -> None:
         (12, ("HAP", "ANG"), "no clip is labelled 'NEU'"),
         (12, ("NEU", "HAP"), "at least two emotions"),
         (1, ("NEU", "HAP", "ANG"), "too few: ANG 3"),
-        (3, ("NEU", "HAP", "ANG"), "at least 5 people"),
+        (9, ("NEU", "HAP", "ANG"), "at least 10 people"),
     ],
 )
 def test_too_little_to_fit_is_said(people: int, kept: tuple[str, ...], said: str) -> None:
     faces = drawn(people)
     with pytest.raises(UserError, match=said):
         emotion_fit.fit(faces.of(np.isin(faces.labels, kept)), "NEU")
+
+
+def test_ten_people_are_enough() -> None:
+    assert np.mean((judged := emotion_fit.validate(drawn(10), "NEU")).given == judged.labels) > 0.9
+
+
+def test_a_class_of_one_person_is_refused_for_nobody_could_judge_it() -> None:
+    faces = drawn()
+    faces.labels[(faces.people == "p0") & (faces.labels != "NEU")] = "DIS"
+    with pytest.raises(UserError, match="so few people show DIS"):
+        emotion_fit.fit(faces, "NEU")
+    with pytest.raises(UserError, match="so few people show DIS"):
+        emotion_fit.validate(faces, "NEU")
+
+
+def test_a_backend_without_some_action_units_is_fitted_without_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """Action units that are unknown decide nothing, also where they are known later; clips that lack others are out."""
+    faces, lacking = drawn(), [ACTION_UNITS.index(unit) for unit in ("AU11", "AU24")]
+    faces.units[:, lacking] = np.nan
+    faces.units[0, SMILE] = np.nan
+    kept = emotion_fit.whole(faces)
+    table = emotion_fit.fit(kept, "NEU")
+    others = drawn(seed=5).units
+    without = others.copy()
+    without[:, lacking] = 0.0
+    np.testing.assert_allclose(table.model.probabilities(others), table.model.probabilities(without), atol=1e-6)
+    said = capsys.readouterr().err
+    assert "no clip has AU11, AU24" in said
+    assert "1 of 108 clips left out: without AU12" in said
+
+
+def test_backends_that_share_no_whole_clip_are_refused() -> None:
+    faces = drawn()
+    faces.units[::2, SMILE], faces.units[1::2, FROWN] = np.nan, np.nan
+    with pytest.raises(UserError, match="each clip lacks one of AU04, AU12"):
+        emotion_fit.whole(faces)
 
 
 @pytest.fixture
@@ -158,7 +195,30 @@ def test_labels_may_come_from_a_table(measured: Config, tmp_path: Path) -> None:
     assert read_table(str(tmp_path / "mine.yaml")).neutral == "calm"
 
 
+def test_blank_labels_are_none_and_two_for_a_clip_are_refused(measured: Config, tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv"
+    given = shards.read(Layout(measured.results).path("index", corpus="one", shard=0)).select("clip_id", "label")
+    blank = given.with_columns(label=pl.when(pl.col("clip_id") == "p0/0").then(pl.lit("")).otherwise("label"))
+    pl.concat([blank, blank[5:6]]).write_csv(file, quote_style="always")
+    emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU", file)
+    assert read_table(str(tmp_path / "mine.yaml")).classes == ["ANG", "HAP", "NEU"]
+    assert "| one | 107 |" in (tmp_path / "mine.md").read_text("utf-8")
+    pl.concat([given, given[:1].with_columns(label=pl.lit("ANG"))]).write_csv(file)
+    with pytest.raises(UserError, match="'p0/0' has several labels"):
+        emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU", file)
+
+
+def test_clips_without_a_speaker_are_told(measured: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = Layout(measured.results).path("index", corpus="one", shard=0)
+    rows = shards.read(file).with_columns(speaker=pl.lit(None, pl.String)).to_dicts()
+    shards.write_table(file, rows, schema_of("index"), {})
+    emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU")
+    assert "108 of 108 clips have no speaker" in capsys.readouterr().err
+
+
 def test_what_is_missing_is_said(measured: Config, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"name the table \.yaml"):
+        emotion_fit.run(measured, ["one"], tmp_path / "mine.md", "NEU")
     with pytest.raises(UserError, match=r"nowhere\.csv: no such file; correct --labels"):
         emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU", tmp_path / "nowhere.csv")
     (tmp_path / "other.csv").write_text("clip_id,label\nsomebody,NEU\n", "utf-8")
@@ -168,3 +228,20 @@ def test_what_is_missing_is_said(measured: Config, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `snakemake` first"):
         emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU")
     assert not (tmp_path / "mine.yaml").exists()
+
+
+def test_a_table_labels_as_it_was_judged_where_action_units_have_no_resting_face(
+    measured: Config, tmp_path: Path
+) -> None:
+    """Most clips smile: were that subtracted, as with the shipped table, smiles would be neutral."""
+    file = Path(Layout(measured.results).path("action_units", corpus="one", shard=0))
+    index = shards.read(Layout(measured.results).path("index", corpus="one", shard=0))
+    others = index.filter(pl.col("label") != "HAP")["clip_id"].to_list()
+    gone = [clip_id for place, clip_id in enumerate(others) if place % 6 < 4]
+    units = shards.read(file).filter(~pl.col("clip_id").is_in(gone))
+    shards.write_table(file, units.to_dicts(), schema_of("action_units"), provenance("x", {"backend": "import"}))
+    emotion_fit.run(measured, ["one"], tmp_path / "mine.yaml", "NEU")
+    assert read_table(str(tmp_path / "mine.yaml")).backend == "import"
+    emotion.run([file], EmotionLabelOptions(table=str(tmp_path / "mine.yaml")), tmp_path / "all.parquet")
+    found = shards.read(tmp_path / "all.parquet").join(index.select("clip_id", true="label"), on="clip_id")
+    assert (found["label"] == found["true"]).mean() > 0.9  # type: ignore[operator]

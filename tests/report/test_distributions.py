@@ -114,6 +114,17 @@ def test_emotions_are_shown_by_their_two_decisions(tmp_path: Path) -> None:
     assert lead.groups["ambiguous"].quantile(0.5) == pytest.approx(0.02, abs=0.03)
 
 
+def test_a_neutral_class_without_a_name_counts_among_the_probabilities(tmp_path: Path) -> None:
+    """It has what the emotions leave: this clip is `none` for it is neutral by .8, .65 ahead of the next."""
+    row = {"clip_id": "a", "outcome": "none", "value": 0.8, "score_anger": 0.15, "score_joy": 0.05}
+    schema = schema_of("labels_emotion", {"score_*": ["score_anger", "score_joy"]})
+    limits = {"min_confidence": 0.35, "min_margin": 0.05}
+    run = labelled(tmp_path, "emotion", [row], schema, options=limits, table={**TABLE, "neutral": None})
+    best, lead = distributions.of_emotions(run, "one")
+    assert best.groups["none"].quantile(0.5) == pytest.approx(0.8, abs=0.04)
+    assert lead.groups["none"].quantile(0.5) == pytest.approx(0.65, abs=0.04)
+
+
 def test_speakers_have_a_column_for_each_label_and_few_speakers_a_row(results: Config) -> None:
     tables = speaker_tables(OpenRun(results))
     talk = tables["demo_talk"]

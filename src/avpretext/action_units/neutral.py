@@ -16,6 +16,7 @@ Where clips are known to be neutral (`action_units.neutral_labels`, `neutral_cli
 At rest a mouth is shut, though people are seen talking: of its opening a low quantile over all frames counts.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,12 +97,26 @@ def run(landmarks: Sequence[Path], index: Sequence[Path], options: ActionUnitOpt
     rows: list[dict[str, Any]] = []
     if options.calibration != "none":
         speakers = named_speakers(index) if options.calibration == "speaker" else {}
-        people, alone = _look(landmarks, speakers, neutral_clips(index, options), output.parent.parent.name)
+        calm = neutral_clips(index, options)
+        _tell_unused(calm, named_speakers(index), speakers)
+        people, alone = _look(landmarks, speakers, calm, output.parent.parent.name)
         prior = face_of_corpus(people.values(), alone)
         rows += _rows(EVERYBODY, prior)
         for speaker in sorted(people):
             rows += _rows(speaker, resting_face(people[speaker], prior))
     shards.write_table(output, rows, schema_of("neutral"), made_by)
+
+
+def _tell_unused(calm: set[str], corpus: Mapping[str, Any], speakers: Mapping[str, str | None]) -> None:
+    """Warn of neutral clips of the corpus that are nobody's resting face."""
+    here = calm & set(corpus)
+    unused = sum(not speakers.get(clip_id) for clip_id in here)
+    if unused:
+        print(
+            f"neutral: warning: {unused} of {len(here)} neutral clips have no effect: they need a speaker, and"
+            " action_units.calibration: speaker",
+            file=sys.stderr,
+        )
 
 
 def _look(
@@ -161,7 +176,12 @@ def neutral_clips(index: Sequence[Path], options: ActionUnitOptions) -> set[str]
             raise UserError(f"{file}: no such file; correct action_units.neutral_clips")
         table = sheets.read(file)
         sheets.need(table.columns, ["clip_id"], file, "name the clips in a column clip_id")
-        found |= set(table["clip_id"].drop_nulls())
+        listed = set(table["clip_id"].drop_nulls())
+        if not listed & set(shards.read(list(index), ["clip_id"])["clip_id"]):
+            print(
+                f"neutral: warning: {file} lists no clip of this corpus (action_units.neutral_clips)", file=sys.stderr
+            )
+        found |= listed
     if not found and (options.neutral_labels or options.neutral_clips):
         raise UserError(
             "action_units.neutral_labels, neutral_clips: no clip of the corpus is named neutral (labels"

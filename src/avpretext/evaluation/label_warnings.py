@@ -59,7 +59,7 @@ def _short_rest(given: pl.DataFrame) -> Rows:
     short = given.filter(pl.col("rest_s") < LEAST_REST_S).height
     words = (
         f"{{}} emotion labels are measured from a resting face that was seen for less than {LEAST_REST_S:g} s:"
-        " name the speakers, or neutral clips (action_units.neutral_clips)."
+        " name the speakers, and neutral clips of theirs (action_units.neutral_clips)."
     )
     return [_row(short, given.height, words)] if short else []
 

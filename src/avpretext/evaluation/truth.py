@@ -139,7 +139,7 @@ def confidence_rows(run: OpenRun) -> Rows:
     labels, clips = _gather(run, "labels_emotion", ["clip_id", "label", "confidence"]), run.truth("clips")
     if labels is None or clips is None:
         return []
-    both = labels.drop_nulls("label").join(clips.select("clip_id", "emotion"), on="clip_id", maintain_order="left")
+    both = _with_truth(labels.drop_nulls("label"), clips)
     right = (both["label"] == both["emotion"]).to_numpy()
     return calibration(both["confidence"].cast(pl.Float64).to_numpy(), right).drop("from").to_dicts()
 
@@ -175,5 +175,12 @@ def _emotion_scores(run: OpenRun, clips: pl.DataFrame) -> dict[str, float]:
     labels = _gather(run, "labels_emotion", ["clip_id", "label"])
     if labels is None:
         return {}
-    both = labels.join(clips.select("clip_id", "emotion"), on="clip_id", maintain_order="left")
-    return emotion_scores(both["label"].to_list(), both["emotion"].to_list())
+    both = _with_truth(labels, clips)
+    return {} if both.is_empty() else emotion_scores(both["label"].to_list(), both["emotion"].to_list())
+
+
+def _with_truth(labels: pl.DataFrame, clips: pl.DataFrame) -> pl.DataFrame:
+    """Return the labels of the clips whose true emotion is known, with a column `emotion`."""
+    return labels.join(
+        clips.select("clip_id", "emotion").drop_nulls(), on="clip_id", how="inner", maintain_order="left"
+    )

@@ -41,6 +41,9 @@ MOUTH_UNITS = (
 )  # fmt: skip
 """Action units that speech moves too."""
 
+CALIBRATED = "blendshapes"
+"""The backend whose action units are measured from a person's resting face."""
+
 OUTCOMES = ("labelled", "none", "ambiguous", "unmeasured")
 
 
@@ -96,7 +99,7 @@ def run(
             frames = intensities(rows)
             clips[clip_id] = clip_intensities(frames, options)
             rests[clip_id] = rest_of(clip_id, _seen_s(rows["time_s"].to_numpy(), frames))
-    if clips and not calibrated(action_units):
+    if clips and measured_by(action_units) not in (CALIBRATED, table.backend):
         clips = dict(zip(clips, at_rest(np.stack(list(clips.values())), table), strict=True))
     verdicts = dict(zip(clips, judge(table, clips.values(), options), strict=True)) if clips else {}
     rows_out = [_row(clip_id, verdicts[clip_id]) | rests[clip_id] for clip_id in sorted(verdicts)]
@@ -127,10 +130,10 @@ def _seen_s(time_s: Floats, frames: Floats) -> float:
     return step * int(np.isfinite(frames).any(axis=1).sum())
 
 
-def calibrated(action_units: Sequence[Path]) -> bool:
-    """Tell whether action units are measured from a person's resting face: those of the backend `blendshapes` are."""
+def measured_by(action_units: Sequence[Path]) -> str:
+    """Return the backend that measured action units."""
     made_by = [shards.read_provenance(path).get("options", {}) for path in action_units[:1]]
-    return all(options.get("backend", "blendshapes") == "blendshapes" for options in made_by)
+    return str(made_by[0].get("backend", CALIBRATED)) if made_by else CALIBRATED
 
 
 def at_rest(clips: Floats, table: EmotionTable) -> Floats:

@@ -4,12 +4,14 @@ Means and covariance are weighed so that every class, and every source of faces,
 on people who were left out of the fit, one fifth of them at a time; the temperature is chosen on these.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import yaml
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
@@ -19,12 +21,12 @@ from sklearn.model_selection import GroupKFold
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.corpora import sheets
-from avpretext.corpora.who import speaker_of_each
+from avpretext.corpora.who import speaker_of_each, who_speaks
 from avpretext.errors import UserError
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
 from avpretext.labels.calibration import calibration
-from avpretext.labels.emotion import clip_intensities, intensities
+from avpretext.labels.emotion import CALIBRATED, clip_intensities, intensities, measured_by
 from avpretext.labels.emotion_table import Emotion, EmotionTable, Profiles
 
 Floats = NDArray[np.float64]
@@ -39,6 +41,9 @@ LEAST_VARIANCE = 1e-4
 FOLDS = 5
 FEWEST = 5
 """So many clips of each class are the least that a table is fitted to."""
+
+FEWEST_PEOPLE = 10
+"""Of fewer people too few are left, after a fifth was left out, to choose the temperature on others again."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +102,29 @@ def run(config: Config, corpora: Sequence[str], output: Path, neutral: str, labe
     UserError
         Action units or labels are missing, or too few for a table.
     """
+    beside = output.with_suffix(".md")
+    if beside == output:
+        raise UserError(f"{output}: the page of results goes there; name the table .yaml")
     found = [_of_corpus(config, corpus, labels) for corpus in corpora]
-    faces = Faces(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    faces = whole(Faces(*(np.concatenate(parts) for parts in zip(*found, strict=True))))
     judged = validate(faces, neutral)
     told = page(judged)
-    beside = output.with_suffix(".md")
-    table = text(fit(faces, neutral), _HEAD.format(", ".join(corpora), beside.name))
+    fitted = fit(faces, neutral).model_copy(update={"backend": _backend(config, corpora)})
+    table = text(fitted, _HEAD.format(", ".join(corpora), beside.name))
     for file, content in ((beside, told), (output, table)):
         with shards.atomic_path(file) as path:
             path.write_text(content, "utf-8")
     print(told)
     print(f"{output}: name it as labels.emotion.table; judged on people who were left out, see above")
+
+
+def _backend(config: Config, corpora: Sequence[str]) -> str | None:
+    """Return by what the action units were measured, None where that knows resting faces."""
+    layout = Layout(config.results)
+    found = {measured_by([Path(layout.path("action_units", corpus=corpus, shard=0))]) for corpus in corpora}
+    if len(found) > 1:
+        raise UserError(f"action units of {' and '.join(sorted(found))} differ in scale; fit to one backend at a time")
+    return None if found == {CALIBRATED} else found.pop()
 
 
 _HEAD = """# What each emotion shows in the face, fitted to {} by `avpretext fit-emotions`.
@@ -127,8 +144,7 @@ def _of_corpus(config: Config, corpus: str, labels: Path | None) -> tuple[Floats
         raise UserError(
             f"{missing[0]}: not there; run `snakemake` first, so that the action units of {corpus} are made"
         )
-    people = speaker_of_each([Path(file) for file in clips])
-    known = _labels(clips, labels)
+    people, known = speaker_of_each([Path(file) for file in clips]), _labels(clips, labels)
     units = {
         clip_id: clip_intensities(intensities(rows), config.labels.emotion)
         for file in shown
@@ -138,8 +154,21 @@ def _of_corpus(config: Config, corpus: str, labels: Path | None) -> tuple[Floats
     kept = [clip_id for clip_id in sorted(units) if np.isfinite(units[clip_id]).any()]
     if not kept:
         raise UserError(f"{corpus}: no clip has both a label and a face; give --labels FILE with clip_id and label")
+    _tell_unknown(corpus, [Path(file) for file in clips], kept)
     names = (np.array([of[clip_id] for clip_id in kept]) for of in (known, people))
     return (np.stack([units[clip_id] for clip_id in kept]), *names, np.array([corpus] * len(kept)))  # type: ignore[return-value]
+
+
+def _tell_unknown(corpus: str, clips: Sequence[Path], kept: Sequence[str]) -> None:
+    """Warn that people who are not known by name may be on both sides of the fit."""
+    speakers = who_speaks(clips)
+    count = speakers.filter(pl.col("clip_id").is_in(kept), ~pl.col("known")).height
+    if count:
+        print(
+            f"fit-emotions: warning: {corpus}: {count} of {len(kept)} clips have no speaker; each file of them counts"
+            " as a person, so the results flatter if files show the same people",
+            file=sys.stderr,
+        )
 
 
 def _labels(clips: Sequence[str], file: Path | None) -> dict[str, str]:
@@ -151,7 +180,38 @@ def _labels(clips: Sequence[str], file: Path | None) -> dict[str, str]:
             raise UserError(f"{file}: no such file; correct --labels")
         rows = sheets.read(file)
         sheets.need(rows.columns, ["clip_id", "label"], file, "a column clip_id names the clips, label their emotion")
-    return dict(rows.select("clip_id", "label").drop_nulls().iter_rows())
+    given = rows.select("clip_id", "label").drop_nulls().filter(pl.col("label").str.strip_chars() != "").unique()
+    twice = given.filter(pl.col("clip_id").is_duplicated())["clip_id"].sort()
+    if len(twice):
+        raise UserError(f"{file or clips[0]}: clip {twice[0]!r} has several labels; keep one")
+    return dict(given.iter_rows())
+
+
+def whole(faces: Faces) -> Faces:
+    """Return the clips of which all action units are known.
+
+    Action units that no clip has, since a backend does not know them, are 0 throughout, so that they tell nothing.
+    Clips that lack others are left out, and that is said.
+
+    Raises
+    ------
+    UserError
+        No clip has all the action units that some clip has.
+    """
+    known = np.isfinite(faces.units)
+    units = np.where(known.any(axis=0), faces.units, 0.0)
+    rows = np.isfinite(units).all(axis=1)
+    lacking = np.array(ACTION_UNITS)[(~known & known.any(axis=0)).any(axis=0)]
+    names = ", ".join(lacking)
+    if not rows.any():
+        raise UserError(f"each clip lacks one of {names}, which others have; fit to corpora of one backend at a time")
+    if not rows.all():
+        count = f"{int((~rows).sum())} of {rows.size}"
+        print(f"fit-emotions: warning: {count} clips left out: without {names}", file=sys.stderr)
+    unknown = ", ".join(np.array(ACTION_UNITS)[~known.any(axis=0)])
+    if unknown:
+        print(f"fit-emotions: warning: no clip has {unknown}: the table does without", file=sys.stderr)
+    return Faces(units, faces.labels, faces.people, faces.sources).of(rows)
 
 
 def fit(faces: Faces, neutral: str, temperature: float | None = None) -> EmotionTable:
@@ -159,6 +219,8 @@ def fit(faces: Faces, neutral: str, temperature: float | None = None) -> Emotion
 
     Parameters
     ----------
+    faces
+        Their action units are all known; see `whole`.
     neutral
         Which class is the neutral one.
     temperature
@@ -170,8 +232,10 @@ def fit(faces: Faces, neutral: str, temperature: float | None = None) -> Emotion
         There is no neutral clip, fewer than two emotions, too few clips of a class, or too few people.
     """
     _check(faces, neutral)
-    known = np.isfinite(faces.units).all(axis=1)
-    faces = faces.of(known)
+    return _fitted(faces, neutral, temperature)
+
+
+def _fitted(faces: Faces, neutral: str, temperature: float | None) -> EmotionTable:
     weights = _weights(faces)
     classes = sorted(set(faces.labels.tolist()))
     means = {
@@ -203,8 +267,19 @@ def _check(faces: Faces, neutral: str) -> None:
         raise UserError(
             f"at least two emotions besides {neutral}, {FEWEST} clips each, are needed; too few: {', '.join(few)}"
         )
-    if len(set(faces.people.tolist())) < FOLDS:
-        raise UserError(f"at least {FOLDS} people are needed, to judge the table on others than it is fitted to")
+    if len(set(faces.people.tolist())) < FEWEST_PEOPLE:
+        raise UserError(f"at least {FEWEST_PEOPLE} people are needed, to judge on others than are fitted to")
+
+
+def _to_others(faces: Faces, used: NDArray[np.bool_], neutral: str, temperature: float | None = None) -> EmotionTable:
+    """Fit to some of the clips, which are to show every class that all of them show."""
+    gone = sorted(set(faces.labels.tolist()) - set(faces.labels[used].tolist()))
+    if gone:
+        raise UserError(
+            f"so few people show {', '.join(gone)} that none is left to fit to while a fifth of the people is left"
+            " out; label more people, or leave the class out"
+        )
+    return _fitted(faces.of(used), neutral, temperature)
 
 
 def _weights(faces: Faces) -> Floats:
@@ -224,10 +299,9 @@ def _named(values: Floats) -> dict[str, float]:
 def validate(faces: Faces, neutral: str) -> Judged:
     """Fit to four fifths of the people, and judge on the rest; five times."""
     _check(faces, neutral)
-    faces = faces.of(np.isfinite(faces.units).all(axis=1))
     given, confidence = np.empty(len(faces.labels), dtype=object), np.empty(len(faces.labels))
     for used, left in _folds(faces):
-        table = fit(faces.of(used), neutral)
+        table = _to_others(faces, used, neutral)
         classes = np.array([*table.emotions, neutral])
         shares = table.model.probabilities(faces.units[left])
         given[left], confidence[left] = classes[np.nanargmax(shares, axis=1)], np.nanmax(shares, axis=1)
@@ -235,7 +309,7 @@ def validate(faces: Faces, neutral: str) -> Judged:
 
 
 def _folds(faces: Faces) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    folds = GroupKFold(min(FOLDS, len(set(faces.people.tolist()))), shuffle=True, random_state=0)
+    folds = GroupKFold(FOLDS, shuffle=True, random_state=0)
     every = np.arange(len(faces.labels))
     return [(np.isin(every, used), np.isin(every, left)) for used, left in folds.split(every, groups=faces.people)]
 
@@ -244,11 +318,11 @@ def _temperature(faces: Faces, neutral: str) -> float:
     """Return the temperature at which people who are left out are likeliest, every class and source counting alike."""
     weights, odds, place = _weights(faces), [], []
     for used, left in _folds(faces):
-        table = fit(faces.of(used), neutral, temperature=1.0)
+        table = _to_others(faces, used, neutral, temperature=1.0)
         classes = [*table.emotions, neutral]
         model: Profiles = table.model
         odds.append(np.concatenate([model.log_odds(faces.units[left]), np.zeros((int(left.sum()), 1))], axis=1))
-        place.append((left, [classes.index(name) if name in classes else -1 for name in faces.labels[left].tolist()]))
+        place.append((left, [classes.index(name) for name in faces.labels[left].tolist()]))
 
     def unlikeliness(log_temperature: float) -> float:
         total = 0.0

@@ -43,7 +43,7 @@ Unit = Annotated[float, Field(ge=-1, le=1)]
 
 
 class Emotion(BaseModel):
-    """What shows one emotion: the mean of each action unit (`shows`), or a prototype by rules.
+    """What shows one emotion: the mean of action units (`shows`; the others are as in neutral clips), or a prototype.
 
     An entry of a prototype is an action unit, or several joined by `|`, any of which may be the one that is shown.
     """
@@ -89,7 +89,11 @@ class EmotionTable(BaseModel):
     correlation
         Shape (20, 20), in the order of `ACTION_UNITS`: how they vary together within a class.
     temperature
-        What differences of the logarithm of probability are divided by.
+        What differences of the logarithm of probability are divided by; None: that of the shipped table, or 1
+        beside a `correlation`.
+    backend
+        By which action units were measured that the table is fitted to: such ones are compared as they are. None: they
+        were measured from a resting face.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -99,7 +103,8 @@ class EmotionTable(BaseModel):
     rest: dict[str, Unit] = {}
     spread: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
     correlation: list[list[Unit]] = []
-    temperature: float = Field(1.0, gt=0)
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    backend: str | None = None
 
     @field_validator("neutral")
     @classmethod
@@ -118,6 +123,10 @@ class EmotionTable(BaseModel):
             raise ValueError(f"spread: expected all of {', '.join(ACTION_UNITS)}")
         if self.correlation and [len(row) for row in self.correlation] != [size] * size:
             raise ValueError(f"correlation: expected {size} rows of {size} numbers")
+        if self.spread and list(self.spread) != list(ACTION_UNITS):
+            raise ValueError("spread: name the action units in ascending order, as rows and columns of correlation are")
+        if self.correlation and not _symmetric(np.array(self.correlation)):
+            raise ValueError("correlation: expected 1 from corner to corner, and both halves alike")
         if self.correlation and np.linalg.eigvalsh(np.array(self.correlation)).min() <= 0:
             raise ValueError("correlation: these numbers are no correlations (not positive definite)")
         return self
@@ -135,20 +144,28 @@ class EmotionTable(BaseModel):
         emotion = self.emotions.get(label)
         if emotion is None or emotion.required:
             return [] if emotion is None else emotion.required
-        above = {unit: emotion.shows.get(unit, 0.0) - self.rest.get(unit, 0.0) for unit in ACTION_UNITS}
+        rest = self._basis.rest
+        above = {unit: mean - rest.get(unit, 0.0) for unit, mean in emotion.shows.items()}
         return sorted((unit for unit in above if above[unit] >= SHOWN), key=lambda unit: -above[unit])
 
     @property
+    def _basis(self) -> "EmotionTable":
+        """The table whose rest, spread and correlation count: this one, or the shipped one if it has none."""
+        return self if self.correlation else read_table(None)
+
+    @property
     def model(self) -> "Profiles":
-        """The profiles and their covariance; of a table without one, those of the shipped table."""
-        basis = self if self.correlation else read_table(None)
+        """The profiles and their covariance; of a table without one, that of the shipped table."""
+        basis = self._basis
         rest = _vector(basis.rest)
         spread = _vector(basis.spread)
         covariance = np.array(basis.correlation) * spread * spread[:, None]
         profiles = [_profile(emotion, rest) for emotion in self.emotions.values()]
-        return Profiles(
-            np.stack([*profiles, rest]), covariance, self.temperature if self.correlation else basis.temperature
-        )
+        return Profiles(np.stack([*profiles, rest]), covariance, self.temperature or basis.temperature or 1.0)
+
+
+def _symmetric(correlation: Floats) -> bool:
+    return np.allclose(correlation, correlation.T) and np.allclose(np.diag(correlation), 1)
 
 
 def _vector(units: dict[str, float]) -> Floats:
@@ -156,9 +173,9 @@ def _vector(units: dict[str, float]) -> Floats:
 
 
 def _profile(emotion: Emotion, rest: Floats) -> Floats:
-    """Return the mean action units of an emotion, shape (20,)."""
+    """Return the mean action units of an emotion, shape (20,): those that it does not name are as in neutral clips."""
     if emotion.shows:
-        return _vector(emotion.shows)
+        return np.array([emotion.shows.get(unit, at_rest) for unit, at_rest in zip(ACTION_UNITS, rest, strict=True)])
     profile = rest.copy()
     for entries, amount in ((emotion.optional, OPTIONAL), (emotion.required, REQUIRED)):
         for entry in entries:

@@ -198,6 +198,8 @@ def of_emotions(run: OpenRun, corpus: str) -> list[LabelValues]:
     if rows.is_empty():
         return []
     scores = rows.select(pl.col("^score_.*$").cast(pl.Float64).fill_null(0.0)).to_numpy()
+    if not neutral:  # the class without a name has what the others leave
+        scores = np.concatenate([scores, 1 - scores.sum(axis=1, keepdims=True)], axis=1)
     second, best = np.sort(scores, axis=1)[:, -2:].T
     kind = pl.when(pl.col("label") == (neutral or "")).then(pl.lit("neutral")).otherwise(pl.col("outcome"))
     outcome = rows.select(kind).to_series().replace("labelled", "an emotion").to_numpy()
