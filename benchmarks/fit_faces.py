@@ -9,14 +9,17 @@ not part of the project; benchmarks/action-units.md says which ones were used.
 
 - people: the face that people have while they talk, how far they stray from it, and what turning a face does to each
   measure: one frame of each person is turned as a textured mesh, and measured again.
+- choices: how labelled clips of `--judged` come out by other quantiles, and when these are chosen without each person.
 - emotions: the action units of each emotion, `avpretext fit-emotions` on several sources; prints figures on people that
   were left out.
 """
 
 import argparse
 import csv
+import itertools
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import mediapipe
@@ -33,6 +36,7 @@ from avpretext.face.landmarker import few_processors, quiet_stderr
 from avpretext.face.points import dlib_points
 from avpretext.face.tracker import FaceTracker
 from avpretext.labels import emotion, emotion_fit
+from avpretext.labels.emotion_table import EmotionTable
 
 Floats = NDArray[np.float64]
 PICTURES = (".jpg", ".jpeg", ".png", ".tiff")
@@ -50,19 +54,25 @@ DISTANCES = len(measures.GEOMETRY)
 def main() -> None:
     """Measure, and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["people", "emotions"])
+    parser.add_argument("what", choices=["people", "emotions", "choices"])
     parser.add_argument("--model", type=Path, required=True, help="the file face_landmarker.task")
     parser.add_argument("--clips", type=Path, required=True, help="table of the clips")
-    parser.add_argument("--output", type=Path, required=True, help="people.csv, or the table of emotions")
+    parser.add_argument("--output", type=Path, help="people.csv, or the table of emotions")
+    parser.add_argument("--judged", type=Path, help="choices: table of the clips to judge by")
     parser.add_argument("--leave-out", nargs="*", default=[], help="emotions that are left out")
     arguments = parser.parse_args()
     with arguments.clips.open(encoding="utf-8") as table:
         clips = list(csv.DictReader(table))
     if arguments.what == "people":
         people(clips, arguments.model, arguments.output)
-    else:
-        kept = [clip for clip in clips if clip["emotion"] not in arguments.leave_out]
+        return
+    kept = [clip for clip in clips if clip["emotion"] not in arguments.leave_out]
+    if arguments.what == "emotions":
         emotions(kept, arguments.model, arguments.output)
+        return
+    with arguments.judged.open(encoding="utf-8") as table:
+        judged = [clip for clip in csv.DictReader(table) if clip["emotion"] not in arguments.leave_out]
+    choices(kept, judged, arguments.model)
 
 
 # ---------------------------------------------------------------------------------------------------------- people
@@ -143,6 +153,12 @@ def detector(model: Path) -> FaceLandmarker:
         with quiet_stderr(), few_processors(1):
             _DETECTORS[model] = FaceLandmarker.create_from_options(options)
     return _DETECTORS[model]
+
+
+def close_detectors() -> None:
+    """Close them: one that is open when the interpreter ends keeps it waiting for ever."""
+    while _DETECTORS:
+        _DETECTORS.popitem()[1].close()
 
 
 def detect(landmarker: FaceLandmarker, picture: NDArray[np.uint8]) -> tuple[Floats, Floats] | None:
@@ -286,20 +302,37 @@ def draw(
 # -------------------------------------------------------------------------------------------------------- emotions
 def emotions(clips: list[dict[str, str]], model: Path, output: Path) -> None:
     """Write a table of emotions, and print how it does on people that were left out."""
-    sources: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for clip in clips:
-        sources[clip["source"]].append(clip)
-    found = [of_source(name, listed, model) for name, listed in sources.items()]
-    faces = emotion_fit.whole(emotion_fit.Faces(*(np.concatenate(parts) for parts in zip(*found, strict=True))))
+    faces = faces_of(by_source(clips, model), EmotionLabelOptions())
     table = emotion_fit.fit(faces, neutral="NEU")
     output.write_text(emotion_fit.text(table), "utf-8")
     print(emotion_fit.page(emotion_fit.validate(faces, neutral="NEU")))
 
 
-def of_source(name: str, clips: list[dict[str, str]], model: Path) -> tuple[Floats, NDArray[np.str_], ...]:  # type: ignore[type-arg]
-    """Return action units, emotions, people and source of the clips in which a face was found."""
-    files = [(clip, measured(Path(clip["path"]), model)) for clip in clips]
-    files = [(clip, values) for clip, values in files if np.isfinite(values).all(axis=1).any()]
+Measured = list[tuple[dict[str, str], Floats]]
+"""Clips of one source in which a face was found, with their measures."""
+
+
+def by_source(clips: list[dict[str, str]], model: Path) -> dict[str, Measured]:
+    """Measure the clips of each source."""
+    found: dict[str, Measured] = defaultdict(list)
+    for clip in clips:
+        values = measured(Path(clip["path"]), model)
+        if np.isfinite(values).all(axis=1).any():
+            found[clip["source"]].append((clip, values))
+    for name, files in found.items():
+        of = [clip for clip in clips if clip["source"] == name]
+        print(f"{name}: {len(files)} of {len(of)} clips, {len({clip['person'] for clip, _ in files})} people")
+    return found
+
+
+def faces_of(sources: dict[str, Measured], options: EmotionLabelOptions) -> emotion_fit.Faces:
+    """Return what `emotion_fit` fits to."""
+    found = [of_source(name, files, options) for name, files in sources.items()]
+    return emotion_fit.whole(emotion_fit.Faces(*(np.concatenate(parts) for parts in zip(*found, strict=True))))
+
+
+def of_source(name: str, files: Measured, options: EmotionLabelOptions) -> tuple[NDArray[Any], ...]:
+    """Return action units, emotions, people and source of clips that are calibrated together."""
     rest = rest_of_pictures(files) if all(len(values) == 1 for _, values in files) else None
     by_person: dict[str, list[Floats]] = defaultdict(list)
     for clip, values in files:
@@ -314,11 +347,70 @@ def of_source(name: str, clips: list[dict[str, str]], model: Path) -> tuple[Floa
         frames = [formulas.intensities(values, faces[clip["person"]]) for clip, values in files]
     else:
         frames = [formulas.intensities(values, rest) for _, values in files]
-    units = np.stack([emotion.clip_intensities(each, EmotionLabelOptions()) for each in frames])
+    units = np.stack([emotion.clip_intensities(each, options) for each in frames])
     labels = np.array([clip["emotion"] for clip, _ in files])
     people = np.array([f"{name} {clip['person']}" for clip, _ in files])
-    print(f"{name}: {len(files)} of {len(clips)} clips, {len(set(people.tolist()))} people")
     return units, labels, people, np.array([name] * len(files))
+
+
+# --------------------------------------------------------------------------------------------------------- choices
+def choices(clips: list[dict[str, str]], judged: list[dict[str, str]], model: Path) -> None:
+    """Print how clips come out by each of 18 choices, and by the choice that is best on all other people.
+
+    Chosen are the quantiles over a clip and how far expressions move a face from clip to clip. `judged` has the columns
+    of `clips`; without an emotion the share of the most frequent one is told, which may be a quarter at most.
+    """
+    sources, others = by_source(clips, model), by_source(judged, model)
+    found: dict[tuple[float, ...], dict[str, list[tuple[str, str, str]]]] = {}
+    for chosen in itertools.product((0.5, 0.6, 0.75), (0.5, 0.6, 0.7), (0.25, 0.5)):
+        options = EmotionLabelOptions(upper_quantile=chosen[0], mouth_quantile=chosen[1])
+        neutral.EXPRESSION = chosen[2]
+        table = emotion_fit.fit(faces_of(sources, options), neutral="NEU", temperature=2.0)
+        found[chosen] = {name: labelled(table, name, files, options) for name, files in others.items()}
+        print(f"| {' | '.join(map(str, chosen))} | {' | '.join(map(told, found[chosen].values()))} |")
+    right = [
+        one
+        for person in sorted({who for rows in found[chosen].values() for who, true, _ in rows if true})
+        for one in of_person(found[max(found, key=lambda each: fitness(found[each], person))], person)
+    ]
+    print(
+        "chosen without the person:",
+        {name: told([row for row in right if row[0].startswith(f"{name} ")]) for name in others},
+    )
+
+
+def labelled(
+    table: EmotionTable, name: str, files: Measured, options: EmotionLabelOptions
+) -> list[tuple[str, str, str]]:
+    """Return person, true emotion and label, or outcome, of each clip of a source."""
+    units, true, people, _ = of_source(name, files, options)
+    verdicts = emotion.judge(table, units, options)
+    given = [verdict.label or verdict.outcome for verdict in verdicts]
+    return list(zip(people.tolist(), true.tolist(), given, strict=True))
+
+
+def told(rows: list[tuple[str, str, str]]) -> str:
+    """Return how many labels are right, or how often the most frequent emotion is given."""
+    known = [true == given for _, true, given in rows if true]
+    return f"{sum(known)} of {len(known)}" if known else f"{most_frequent(rows):.0%}"
+
+
+def most_frequent(rows: list[tuple[str, str, str]]) -> float:
+    """Return the share of the most frequent emotion, neutral left out, of the labels."""
+    given = [label for _, _, label in rows if label.isupper()]
+    return max((given.count(label) for label in set(given) - {"NEU"}), default=0) / max(len(given), 1)
+
+
+def of_person(found: dict[str, list[tuple[str, str, str]]], person: str) -> list[tuple[str, str, str]]:
+    """Return the clips of a person."""
+    return [row for rows in found.values() for row in rows if row[0] == person]
+
+
+def fitness(found: dict[str, list[tuple[str, str, str]]], person: str) -> tuple[bool, float]:
+    """Return how good a choice is on all but one person."""
+    shares = [most_frequent(rows) for rows in found.values() if not any(true for _, true, _ in rows)]
+    right = [true == given for rows in found.values() for who, true, given in rows if true and who != person]
+    return max(shares, default=0) <= 0.25, float(np.mean(right))
 
 
 def rest_of_pictures(files: list[tuple[dict[str, str], Floats]]) -> neutral.RestingFace:
@@ -334,4 +426,7 @@ def rest_of_pictures(files: list[tuple[dict[str, str], Floats]]) -> neutral.Rest
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        close_detectors()

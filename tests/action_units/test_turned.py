@@ -19,6 +19,7 @@ def fit_faces(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import fit_faces
 
     yield fit_faces
+    fit_faces.close_detectors()
     sys.modules.pop("fit_faces")
 
 
