@@ -362,7 +362,11 @@ def encoder_memory(wildcards, input):
     """
     options = CONFIG.encoders[wildcards.encoder]
     model_mb = asked(PLAN.encoder_files, wildcards.encoder).megabytes
-    states_mb = 500 * options.threads if options.device == "cpu" else 500 + 4 * options.batch_s * 0.006 * model_mb
+    states_mb = (
+        500 * options.threads
+        if options.device == "cpu"
+        else 500 + 4 * options.batch_s * 0.006 * model_mb
+    )
     return memory(1000 + 2 * model_mb + states_mb, 2.5)(wildcards, input)
 
 
