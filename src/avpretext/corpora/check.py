@@ -62,25 +62,12 @@ def check(
     model: Path | None = None,
     others: Sequence[CorpusOptions] = (),
 ) -> CorpusCheck:
-    """Find out what a copy of a corpus holds and what is wrong with it.
+    """Find out what a copy of a corpus holds and what is wrong with it; a missing or empty one is an error.
 
-    Parameters
-    ----------
-    options
-        Where it lies, and how it is read.
-    headers
-        Which files are opened for their length and streams: `sample`, up to 2,000 spread evenly; all; none.
-    listened
-        Which clips are listened to: `sample`, 100 spread over speakers; all; none.
-    model
-        The file `face_landmarker.task`, if faces are to be looked for.
-    others
-        Corpora of the same run, whose speakers and sound are held against these.
-
-    Raises
-    ------
-    UserError
-        The corpus is missing or empty.
+    `headers` chooses the files that are opened for length and streams: `sample`, up to 2,000 spread evenly; all; none.
+    `listened` chooses the clips that are listened to: `sample`, 100 spread over speakers; all; none. Faces are looked
+    for with `model`, the file `face_landmarker.task`. Speakers and sound are compared with those of the `others` of the
+    run.
     """
     reader, media = reader_of(options), media_files(options)
     files = scan(options, files=media)

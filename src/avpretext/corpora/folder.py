@@ -72,7 +72,6 @@ def findings(options: CorpusOptions) -> list[Finding]:
 
 
 def tables(options: CorpusOptions) -> list[str]:
-    """Return the table, if one is named."""
     return [str(_file(options))] if options.table else []
 
 

@@ -29,7 +29,7 @@ _CONFIDENCE = 1.96
 
 @dataclass(frozen=True)
 class FileHeader(Header):
-    """What a file declares, and in few words how it is shorter than that, if it is seen to be."""
+    """What a file declares, and in a few words how it is shorter than that, if it is."""
 
     broken_off: str | None = None
 

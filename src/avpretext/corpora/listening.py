@@ -106,18 +106,10 @@ class HeardClip:
 
 
 def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model: Path | None) -> tuple[HeardClip, ...]:
-    """Listen to clips of a corpus; those that cannot be decoded are left out, since `split` refuses them.
+    """Listen to clips of a corpus, by file; those that cannot be decoded are left out, since `split` refuses them.
 
-    Parameters
-    ----------
-    root
-        Folder of the corpus.
-    clips
-        By file.
-    which
-        All, or `SAMPLE` of them, spread evenly over speakers and drawn by a fixed seed.
-    model
-        The file `face_landmarker.task`; None: faces are not looked for.
+    A sample is `SAMPLE` clips, spread evenly over speakers and drawn by a fixed seed. Without `model`, the file
+    `face_landmarker.task`, faces are not looked for.
     """
     chosen = _chosen(clips, which)
     program = ffmpeg.program("bundled")
@@ -318,7 +310,7 @@ def copies_between(heard: Sequence[HeardClip], theirs: Sequence[HeardClip], othe
 
 
 def sound_of(heard: Sequence[HeardClip], clips: int) -> str:
-    """Return how the clips sound and look, in words; empty where none were listened to."""
+    """Return in words how the clips sound and look; empty where none were listened to."""
     if not heard:
         return ""
     levels = sorted(_speaker_levels(heard).values())

@@ -88,7 +88,6 @@ class LabelFiles:
         return self.rows(options).select("clip_id", partition=partition).drop_nulls("partition")
 
     def tables(self, options: CorpusOptions) -> list[str]:
-        """Return the file of the consensus, where it is."""
         return present(options, self.folders, self.consensus)
 
     def annotations(self, options: CorpusOptions) -> list[str]:
@@ -96,7 +95,6 @@ class LabelFiles:
         return self.tables(options) + present(options, self.folders, self.detailed)
 
     def findings(self, options: CorpusOptions) -> list[Finding]:
-        """Return what must be known of the cells of the consensus."""
         return [found for file in self.tables(options) for found in sheets.cleaned(_consensus_table(Path(file)))[1]]
 
 
@@ -145,7 +143,6 @@ def _json(file: Path) -> Any:
 
 
 def with_clip_ids(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with `clip_id`, the name of the file without its extension."""
     return rows.with_columns(clip_id=pl.Series([stem(name) for name in rows["FileName"]], dtype=pl.String))
 
 

@@ -314,7 +314,6 @@ def _blocks(rows: Mapping[str, Sequence[int]], titles: Sequence[str], width: int
 
 
 def _widths(rows: Mapping[str, Sequence[int]], titles: Sequence[str]) -> list[int]:
-    """Return the width of each column: the speaker's and those of the numbers."""
     names = max(len("speaker"), *(Text(name).cell_len for name in rows))
     columns = zip(*rows.values(), strict=True)
     return [names, *(max(len(title), len(f"{max(column):,}")) for title, column in zip(titles, columns, strict=True))]
@@ -339,7 +338,6 @@ def _divisions(found: CorpusCheck) -> Table:
 
 
 def _findings(findings: Sequence[Finding], style: str) -> Table:
-    """Return each finding: how many and what, then examples, then what to do."""
     grid = Table.grid(Column(justify="right", no_wrap=True), Column(overflow="fold"), padding=(0, 1))
     for entry in findings:
         what = Text(entry.reason, style).append(f": {visible(entry.meaning)}", "default not bold")

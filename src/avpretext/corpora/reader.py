@@ -205,12 +205,11 @@ def named(
 
 
 def acted(options: CorpusOptions) -> Mapping[str, Source]:
-    """Return the emotion that the clips' names tell: `Reader.sources` of a corpus of acted emotions."""
     return {"acted": Source("label")}
 
 
 def parts_of(options: CorpusOptions, parts: Sequence[str]) -> tuple[str, ...]:
-    """Return the parts of a corpus that are read: those chosen, or the first; one that it has not is an error."""
+    """Return the chosen parts of a corpus, else its first; a part that it does not have is an error."""
     for part in options.parts:
         if part not in parts:
             raise UserError(
@@ -226,7 +225,6 @@ def within(paths: Iterable[str], folder: str) -> list[str]:
 
 
 def stem(path: str) -> str:
-    """Return the file's name without folder and extension."""
     return without_extension(path.rpartition("/")[2])
 
 

@@ -61,18 +61,10 @@ class Targets:
 def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path) -> None:
     """Write the table of one label target of a corpus, `targets`, one row per clip, sorted by clip_id.
 
-    Parameters
-    ----------
-    corpus
-        Read: where it lies, its reader, `segment`, `ties`, `label_map`.
-    target
-        As the configuration names it, such as `voice-distribution`.
-    clips
-        All shards of `index`, or of `segment` for long recordings.
-    output
-        The table; `votes` is null for a clip that nobody rated, and where the labels come of no votes. Its provenance
-        has `kind`, `classes`, `target` (with the name of the label map), `clips`, `labelled` and `ties`, the numbers
-        of clips, and `notes`, what readers of results must know.
+    `clips` are all shards of `index`, or of `segment` for long recordings. In the table, `votes` is null for a clip
+    that nobody rated, and where the labels come of no votes. Its provenance has `kind`, `classes`, `target` (with the
+    name of the label map), `clips`, `labelled` and `ties`, the numbers of clips, and `notes`, what readers of results
+    must know.
 
     Raises
     ------
@@ -119,10 +111,8 @@ def lists_of(values: Floats, known: NDArray[np.bool_]) -> list[list[float] | Non
 def read_targets(corpus: CorpusOptions, target: str, index: pl.DataFrame) -> Targets:
     """Return what is learnt of the clips of `index`, `clip_id`, `label`, `recording`.
 
-    Raises
-    ------
-    UserError
-        The source contradicts itself on a clip, or knows none of the clips; a label is not in the label map.
+    It is an error if the source contradicts itself on a clip or knows none of the clips, or if a label is not in the
+    map.
     """
     source = source_of(corpus, target)
     kind, known = kind_from(source, target), _known_of(corpus, target, source, index)
