@@ -154,7 +154,7 @@ def _targets(
 
 
 def _facts_of(name: str, source: Source, found: targets.Targets) -> TargetFacts:
-    """Return what there is to say of a target, whether it can be learnt or not."""
+    """Return the facts of a target, whether it can be learnt or not."""
     problem = None
     try:
         targets.check_learnable(found, name)
@@ -211,7 +211,7 @@ def _comparisons(
     speakers: Mapping[str | None, object],
     lengths: Lengths | None,
 ) -> tuple[Comparison, ...]:
-    """Hold what is here against what is published; nothing of a corpus whose speakers were chosen."""
+    """Compare this copy with what is published; not for a corpus whose speakers were chosen."""
     if published is None or options.speakers is not None:
         return ()
     found = []

@@ -1,7 +1,7 @@
 """EmoBox's lists of a corpus (Ma et al., Interspeech 2024; github.com/emo-box/EmoBox, folder `data/NAME`).
 
 Files are `fold_1/NAME_train_fold_1.jsonl`, `..._test_...` and, for some corpora, `..._valid_...`, or the same in
-`.json`. An entry has a key and the path of a file, `wav`; its label is not used: `targets` says what is learnt.
+`.json`. An entry has a key and the path of a file, `wav`; its label is not used: `targets` names what is learnt.
 """
 
 import json

@@ -21,7 +21,7 @@ from avpretext.refusal import Refusal
 
 _OF_LIBSNDFILE = (".wav", ".flac")
 _UNKNOWN_FRAMES = 2**63 - 1
-"""What libsndfile says of FLAC that was written to a pipe."""
+"""libsndfile's number of frames for FLAC that was written to a pipe."""
 
 _CONFIDENCE = 1.96
 """Of a normal distribution, 95 % lies within so many standard errors."""

@@ -20,10 +20,17 @@ def run(
     listing: Path | None = None,
     fingerprint: str | None = None,
 ) -> None:
-    """Write the clips of one shard of a corpus, `index`, sorted by clip_id, and the refused files, `rejects`.
+    """Write the clips of one shard of a corpus, sorted by clip_id, and the files refused.
 
-    The label is the acted one, where the name tells it. A `listing` spares the scan of the corpus if the shard has this
-    `fingerprint` in it.
+    Parameters
+    ----------
+    shard
+        Which of the shards, from 0.
+    output, rejects
+        Clips, `index`; refused files, `rejects`. The label is the acted one, where the name tells it.
+    listing, fingerprint
+        A listing of the corpus, and the fingerprint that the shard must have in it; without them, or where they do not
+        fit together, the corpus is scanned.
     """
     files = None
     if listing is not None and fingerprint is not None:

@@ -80,18 +80,10 @@ Samples = NDArray[np.int16]
 class HeardClip:
     """What a clip sounds and looks like.
 
-    Attributes
-    ----------
-    level_db
-        Root mean square about the mean, below full scale.
-    zeros, speech
-        Share of its time that is exactly 0, in stretches; in which somebody speaks.
-    above_db
-        Power above 4.9 kHz, relative to that of the voice; sound that was once sampled at 8 kHz has none.
-    fingerprint
-        See `media.fingerprint`.
-    faces
-        Share of its pictures that show a face; None: not looked at.
+    `level_db` is the root mean square about the mean, below full scale. `zeros` and `speech` are shares of its time:
+    exactly 0, in stretches; in which somebody speaks. `above_db` is the power above 4.9 kHz, relative to that of the
+    voice: sound that was once sampled at 8 kHz has none. `faces` is the share of its pictures that show a face; None:
+    not looked at.
     """
 
     clip: Clip

@@ -105,7 +105,7 @@ def present(options: CorpusOptions, folders: Sequence[str], names: Sequence[str]
 
 
 def needed(options: CorpusOptions, folders: Sequence[str], names: Sequence[str], fix: str) -> Path:
-    """Return the file that `present` finds; it is an error if there is none, and `fix` says what to do."""
+    """Return the file that `present` finds; it is an error if there is none; `fix` is the remedy."""
     for file in present(options, folders, names):
         return Path(file)
     raise UserError(f"{Path(options.path) / folders[0] / names[0]}: no such file; {fix}")
@@ -147,7 +147,7 @@ def with_clip_ids(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def speaker() -> pl.Expr:
-    """Return the speaker of each row; null where the corpus says Unknown."""
+    """Return the speaker of each row; null where it is Unknown."""
     name = pl.col("SpkrID").str.strip_chars().str.strip_prefix("Speaker_")
     return pl.when(name.str.to_lowercase() != "unknown").then(name)
 

@@ -36,18 +36,8 @@ _HEADING, _QUIET, _WRONG, _NOTE, _GOOD = "bold", "dim", "bold red", "yellow", "g
 class TargetFacts:
     """A label target of the corpus, as its clips here have it.
 
-    Attributes
-    ----------
-    clips
-        How many clips have it.
-    counts
-        Clips of each class; of votes, by their majority.
-    ties
-        How many clips' votes tie.
-    numbers
-        Least, mean and largest value of an attribute.
-    problem
-        Why it cannot be learnt; None if it can.
+    `clips` have it; `counts` are clips of each class, of votes by their majority; `ties` are clips whose votes tie;
+    `numbers` are least, mean and largest value of an attribute; `problem` is why it cannot be learnt.
     """
 
     name: str
@@ -87,8 +77,6 @@ class CorpusCheck:
 
     Attributes
     ----------
-    options, parts, published
-        How it was read, the parts chosen, and what is published of it, if anything is.
     media, read
         Number of media files there by extension, and of those that are read.
     clips, size_bytes
@@ -97,10 +85,8 @@ class CorpusCheck:
         Hours; None where no header was read.
     speakers
         Clips of each speaker by label of the first target; None stands for unknown speakers and labels.
-    targets, partitions, protocols, shared_speakers
-        What can be learnt; how the clips are divided, and speakers that are in several partitions.
-    comparisons, findings
-        Beside what is published; what is wrong or worth knowing.
+    shared_speakers
+        Speakers that are in several partitions.
     sound
         How the clips sound and look that were listened to, in words; empty where none were.
     """

@@ -17,11 +17,19 @@ EARLY = ("index", "segment")
 
 
 def run(clips: Sequence[Path], rejects: Sequence[Path], corpus: str, options: RejectsOptions, output: Path) -> None:
-    """Gather the refused clips of all stages of a corpus, `rejects`, sorted by clip_id and path.
+    """Gather the refused clips of all stages of a corpus.
 
-    `clips` are the shards of `segment` where recordings are cut into clips, else of `index`; `rejects` are those of
-    every stage that can refuse. It is an error if all clips are refused, or more than `max_reject_fraction`: the
-    message counts the reasons and names the fix.
+    It is an error if all clips are refused, or more than `max_reject_fraction`: the message counts the reasons and
+    names the fix.
+
+    Parameters
+    ----------
+    clips
+        All shards that list the clips: those of `segment` where recordings are cut into clips, else of `index`.
+    rejects
+        All shards of the rejects of `index`, `split` and every later stage that can refuse.
+    output
+        `rejects`, sorted by clip_id and path.
     """
     table = with_paths(shards.read(rejects), shards.read(clips, ["clip_id", "path"])).sort("clip_id", "path", "stage")
     refused_early = table.filter(pl.col("stage").is_in(EARLY)).height

@@ -22,16 +22,9 @@ from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse
 class ClipFile:
     """A clip and its file, or what is refused of a corpus.
 
-    Attributes
-    ----------
-    path
-        Relative to the corpus folder, posix.
-    clip_id
-        As the reader names it; for names that it refuses, the path without extension.
-    clip, refusal
-        What name and table say, or why it is no clip: one of them is None.
-    size_bytes, mtime_ns
-        As the file system has them; -1 for what cannot be read as a file (a broken link, a pipe).
+    `path` is relative to the corpus folder, posix; `clip_id` is as the reader names it, or the path without extension
+    of names that it refuses. Either `clip` or `refusal` is None. `size_bytes` and `mtime_ns` are -1 for what cannot be
+    read as a file (a broken link, a pipe).
     """
 
     path: str

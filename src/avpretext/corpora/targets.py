@@ -61,15 +61,19 @@ class Targets:
 def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path) -> None:
     """Write the table of one label target of a corpus, `targets`, one row per clip, sorted by clip_id.
 
-    `clips` are all shards of `index`, or of `segment` for long recordings. In the table, `votes` is null for a clip
-    that nobody rated, and where the labels come of no votes. Its provenance has `kind`, `classes`, `target` (with the
-    name of the label map), `clips`, `labelled` and `ties`, the numbers of clips, and `notes`, what readers of results
-    must know.
+    It is an error if no clip has a label, if all have the same, if a label is not in the label map, or if the source
+    has a clip twice.
 
-    Raises
-    ------
-    UserError
-        No clip has a label; all have the same; a label is not in the label map; the source has a clip twice.
+    Parameters
+    ----------
+    target
+        As the configuration names it, such as `voice-distribution`.
+    clips
+        All shards of `index`, or of `segment` for long recordings.
+    output
+        The table; `votes` is null for a clip that nobody rated, and where the labels come of no votes. Its provenance
+        has `kind`, `classes`, `target` (with the name of the label map), `clips`, `labelled` and `ties`, the numbers
+        of clips, and `notes`, what readers of results must know.
     """
     index = shards.read(clips, ["clip_id", "speaker", "label", "recording"]).sort("clip_id")
     found = read_targets(corpus, target, index)

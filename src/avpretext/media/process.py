@@ -36,14 +36,10 @@ class FfmpegProcess:
     ----------
     header
         What the file declares of itself; None where ffmpeg could not open it.
-    messages
-        The last lines of its log, as (level, text).
     sound, frames
         Sound on the clock, and the pipe to read images from; both at the same time, or ffmpeg waits for ever.
     jumps
-        How often ffmpeg found the clock of an MPEG stream to begin anew, as where files were joined.
-    out_of_time
-        Whether the time limit ended it.
+        How often the clock of an MPEG stream begins anew, as where files were joined.
     """
 
     def __init__(
@@ -134,12 +130,10 @@ class FfmpegProcess:
         return lines
 
     def read(self, hear: Callable[[Sound], Heard], see: Callable[[IO[bytes] | None], Seen]) -> tuple[Heard, Seen]:
-        """Read sound, pictures and log at the same time, to their ends; ffmpeg waits for ever for the one not read.
+        """Read sound, pictures and log at the same time, to their ends; return the results of callbacks over sound and
+        frames.
 
-        Parameters
-        ----------
-        hear, see
-            Callbacks over `sound` and `frames`; their results are returned.
+        ffmpeg waits for ever for one that is not read.
         """
         with ThreadPoolExecutor(2) as pool:
             log = pool.submit(self._read_messages)
@@ -184,11 +178,9 @@ class FfmpegProcess:
         return self._process.wait()
 
     def log(self) -> list[str]:
-        """Return the last lines of the log."""
         return [text for _, text in self.messages]
 
     def errors(self) -> list[str]:
-        """Return what the log calls errors."""
         return [text for level, text in self.messages if level in ("error", "fatal", "panic")]
 
     def __enter__(self) -> Self:
