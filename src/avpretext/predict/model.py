@@ -31,15 +31,7 @@ Windows = tuple[float, float]
 
 
 class Model:
-    """A trained model; `avpretext.load` makes one of its folder.
-
-    Attributes
-    ----------
-    folder
-        Where it lies.
-    description
-        All that `model.json` says of it.
-    """
+    """A trained model; `avpretext.load` makes one of its folder. `description` is the content of `model.json`."""
 
     def __init__(self, folder: str | os.PathLike[str], encoder: str | os.PathLike[str] | None = None) -> None:
         self.folder = Path(folder)
@@ -71,7 +63,8 @@ class Model:
         speaker: str | None = None,
         min_speech: float = MIN_SPEECH,
     ) -> Prediction:
-        """Return what the model says of a clip, or along the time of a recording.
+        """Return the prediction for a clip, or along the time of a recording; see `predict_many` for more of the
+        parameters.
 
         Parameters
         ----------
@@ -80,13 +73,9 @@ class Model:
             int16.
         rate
             Samples per second; for samples.
-        along_time
-            Window and hop, in seconds: a row for each window; None: one row for all of it.
         speaker
-            For a model that normalises by speaker: any name, to say that one person speaks in all of it. To normalise
+            For a model that normalises by speaker: any name, to tell that one person speaks in all of it. To normalise
             over several files of a person, see `predict_many`.
-        min_speech
-            Rows with a smaller share of speech have no prediction: NaN, and no label.
 
         Raises
         ------
@@ -118,20 +107,18 @@ class Model:
         min_speech: float = MIN_SPEECH,
         threads: int = 1,
     ) -> Iterator[Prediction | Refused]:
-        """Yield what the model says of each file, in their order; of one that cannot be heard, why.
+        """Yield the prediction for each file, in their order; of a file that cannot be read, the reason.
 
-        Along time a file comes in several predictions, one after another, while it is being heard; one that turns out
-        to be broken ends with why. The memory held does not grow with the length of a recording.
+        Along time a file comes in several predictions, one after another, while it is being read; one that turns out to
+        be broken ends with why. The memory held does not grow with the length of a recording.
 
         Parameters
         ----------
-        sources
-            Files.
         along_time
             Window and hop, in seconds; None: one row for each file.
         speakers
-            For a model that normalises by speaker: who speaks in each file. Nothing is said then before all files have
-            been heard; what was heard waits in a temporary file.
+            For a model that normalises by speaker: who speaks in each file. Predictions then come after all files have
+            been read; meanwhile the features wait in a temporary file.
         min_speech
             Rows with a smaller share of speech have no prediction: NaN, and no label.
         threads
@@ -147,7 +134,10 @@ class Model:
         files = [os.fspath(source) for source in sources]
         along = None if along_time is None else self._checked(AlongTime(*along_time))
         if not self.by_speaker:
-            return self._say_at_once(files, along, threads, min_speech)
+            known = self._normalisation
+            assert known is not None
+            heard = self._hear(files, along, threads)
+            return (self._say(files[place], found, known, min_speech) for place, found in heard)
         if speakers is None or len(speakers) != len(files):
             raise UserError(
                 f"{self.folder}: this model normalises each speaker by all of their clips: say who speaks in each file,"
@@ -163,13 +153,6 @@ class Model:
                 f" {shortest_s:g} s at least"
             )
         return along
-
-    def _say_at_once(
-        self, files: list[str], along: AlongTime | None, threads: int, least: float
-    ) -> Iterator[Prediction | Refused]:
-        assert self._normalisation is not None
-        for place, heard in self._hear(files, along, threads):
-            yield self._say(files[place], heard, self._normalisation, least)
 
     def _say_by_speaker(
         self, files: list[str], along: AlongTime | None, speakers: list[str], threads: int, least: float
@@ -204,7 +187,7 @@ class Model:
     def _say(
         self, file: str, heard: Heard | Refusal, normalisation: Normalisation, least: float
     ) -> Prediction | Refused:
-        """Return what the networks say of what was heard, where the share of speech is at least so large."""
+        """Return the mean prediction of the networks, where the share of speech is at least so large."""
         if isinstance(heard, Refusal):
             return Refused(file, heard.reason, heard.detail)
         steps = in_deviations(heard.chunks.steps, normalisation.mean, normalisation.deviation)

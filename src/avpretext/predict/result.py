@@ -1,4 +1,4 @@
-"""What a model says of a file."""
+"""The prediction for a file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from avpretext.training.target_rows import in_words
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model says of a clip, one row, or along the time of a recording, a row for each window.
+    """The prediction for a clip, one row, or along the time of a recording, a row for each window.
 
     Attributes
     ----------
