@@ -21,31 +21,23 @@ from avpretext.report.figures import Mark
 LOSS_COLOURS = {"base": "accent", "penalty": "warm"}
 
 Cell = tuple[str, float | None]
-"""What a cell says, and the number that it is sorted by."""
+"""The text of a cell, and the number that it is sorted by."""
 
 
 def run(config: Config, output: Path, page: Path) -> None:
-    """Compare initialisations, losses and aggregators: write the tables and the page.
+    """Compare initialisations, losses and aggregators.
 
     Parameters
     ----------
-    config
-        The whole configuration.
     output
         Folder for the tables, see `ablate.run`.
     page
         The HTML file.
-
-    Raises
-    ------
-    UserError
-        Predictions are missing, or are not of the same folds and seeds; see `ablate.run`.
     """
     formats.write_text(page, render(config, ablate.run(config, output)))
 
 
 def render(config: Config, found: Sequence[Ablated]) -> str:
-    """Return the page as text."""
     run = OpenRun(config)
     facts: dict[str, Any] = {
         "version": __version__,
@@ -68,7 +60,7 @@ def _grid(found: Ablated) -> Rows:
 
 
 def _section(name: str, found: Ablated, run: OpenRun) -> dict[str, Any]:
-    """Return what the template says of one setting; `name` is unique on the page."""
+    """Return what the template shows of one setting; `name` is unique on the page."""
     protocol, config = protocol_of(run, found.one), run.config
     return {
         "heading": found.one.heading,

@@ -23,12 +23,11 @@ WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
 
 
 def found_results(run: OpenRun) -> list[dict[str, Any]]:
-    """Return what the template says of each corpus and setting that was evaluated."""
+    """Return what the template shows of each corpus and setting that was evaluated."""
     return [_result(f"result-{number}", one, run) for number, one in enumerate(run.evaluated())]
 
 
 def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
-    """Gather a result; `name` is unique on the page."""
     rows, scoring, config = results.main_rows(run, one), one.scoring, run.config
     protocol = fold_table.protocol_of(run, one)
     for row in rows:

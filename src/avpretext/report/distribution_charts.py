@@ -118,8 +118,8 @@ def ridges(
 ) -> Markup:
     """Draw distributions one below the other, on one axis and one scale; for name, title and colour see `figures`.
 
-    A row has `height` pixels; `number` says what the numbers at the end are. Heights are in proportion to the shares of
-    a row's bins, or `logarithmic_height`.
+    A row has `height` pixels; `number` is the heading of the numbers at the end. Heights are in proportion to the
+    shares of a row's bins, or `logarithmic_height`.
     """
     heights = [logarithmic_height(row.histogram.shares) if logarithmic else row.histogram.shares for row in rows]
     largest = max([float(one.max()) for one in heights] + [1e-12])
