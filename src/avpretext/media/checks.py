@@ -73,21 +73,18 @@ def decoded(
         return Refusal("bad_segment", f"from {stretch.start_s} s to {stretch.end_s} s")
     found: Read | Refusal = Refusal("decode_error")
     with FfmpegProcess(source, program, options, wanted, stretch, as_jpeg, sound) as process:
-        refusal = refuse_by_header(source, process, options, video, stretch, sound)
+        refusal = refuse_by_header(process, video)
         if refusal is None:
             found = read(process)
-            refusal = refuse_by_content(source, found.video_s, process, options, stretch, gaps, sound)
+            refusal = refuse_by_content(process, found.video_s, gaps)
         if process.out_of_time:
             refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
     return refusal or found
 
 
-def refuse_by_header(
-    source: Path, process: FfmpegProcess, options: MediaOptions, video: bool, stretch: Stretch = WHOLE,
-    sound: bool = True,
-) -> Refusal | None:  # fmt: skip
+def refuse_by_header(process: FfmpegProcess, video: bool) -> Refusal | None:
     """Return why a file is refused by what it declares, None if it may be decoded; see `decoded`."""
-    header = process.header
+    source, header, stretch = process.source, process.header, process.stretch
     if header is None and not os.access(source, os.R_OK):
         return Refusal("unreadable", _most_telling(process.errors()))
     if header is None:
@@ -96,33 +93,26 @@ def refuse_by_header(
     # What comes before the break is good: a stretch with an end is held against what is decoded of it.
     if stretch.end_s is None and (how := broken_off(source)):
         return Refusal("truncated", how)
-    if sound and not header.audio:
+    if process.wants_sound and not header.audio:
         return Refusal("no_audio")
     if video and not header.video:
         return Refusal("no_video")
     declared_s = stretch.length_s(header.duration_s)
-    if declared_s is not None and declared_s > options.max_duration_s:
+    if declared_s is not None and declared_s > process.options.max_duration_s:
         return Refusal("too_long", f"it declares {declared_s:.1f} s" if stretch.is_whole else f"{declared_s:.1f} s")
     return None
 
 
-def refuse_by_content(
-    source: Path,
-    video_s: float | None,
-    process: FfmpegProcess,
-    options: MediaOptions,
-    stretch: Stretch = WHOLE,
-    gaps: bool = True,
-    sound: bool = True,
-) -> Refusal | None:
+def refuse_by_content(process: FfmpegProcess, video_s: float | None, gaps: bool = True) -> Refusal | None:
     """Return why a file is refused by what came out of it, None if it is good.
 
     `video_s` is the length of the pictures that were decoded; None for no video wanted. `gaps`: whether gaps in the
-    sound count as lost; in a long recording, which is cut into clips, they do not. `sound`: whether sound was wanted.
+    sound count as lost; in a long recording, which is cut into clips, they do not.
     """
+    stretch, log = process.stretch, process.log()
     empty_stretch = not stretch.is_whole and any(text.startswith(EMPTY_STREAM) for text in process.errors())
     if process.wait() != 0 and not empty_stretch:
-        reason = "truncated" if _sign_of_truncation(process.log()) else "decode_error"
+        reason = "truncated" if _sign_of_truncation(log) else "decode_error"
         return Refusal(reason, _most_telling(process.errors()))
     if process.jumps > MOST_JUMPS or (process.jumps and process.sound.lost_s > MISSING_S):
         return Refusal(
@@ -131,27 +121,25 @@ def refuse_by_content(
     # What an MPEG stream declares is the difference of its last and its first time stamp.
     declared_s = process.header.duration_s if process.header and not process.jumps else None
     expected_s, audio_s = stretch.length_s(declared_s), process.sound.seconds
-    if not sound:
-        return _refuse_silent(source, video_s or 0.0, declared_s, process.log(), options, stretch)
+    if not process.wants_sound:
+        return _refuse_silent(process, video_s or 0.0, declared_s)
     if video_s is None and expected_s is not None and not _is_complete(audio_s, expected_s):
-        video_s = _undecoded_s(end_of("video", source), expected_s, stretch)
+        video_s = _undecoded_s(end_of("video", process.source), expected_s, stretch)
     refusal = refuse_by_end(max(audio_s, video_s or 0), declared_s, stretch)
-    refusal = refusal or refuse_by_length(audio_s, video_s, expected_s, process.log(), options)
+    refusal = refusal or refuse_by_length(audio_s, video_s, expected_s, log, process.options)
     return refusal or refuse_by_sound(audio_s, process.sound.lost_s if gaps else 0.0, video_s)
 
 
-def _refuse_silent(
-    source: Path, video_s: float, declared_s: float | None, log: list[str], options: MediaOptions, stretch: Stretch
-) -> Refusal | None:
+def _refuse_silent(process: FfmpegProcess, video_s: float, declared_s: float | None) -> Refusal | None:
     """Return why a file is refused of which pictures alone were decoded, None if it is good.
 
     Sound may outlast the pictures, and a file declares the longer of the two.
     """
-    expected_s, heard_s = stretch.length_s(declared_s), 0.0
+    expected_s, heard_s = process.stretch.length_s(declared_s), 0.0
     if expected_s is not None and not _is_complete(video_s, expected_s):
-        heard_s = _undecoded_s(end_of("audio", source), expected_s, stretch) or 0.0
-    refusal = refuse_by_end(max(video_s, heard_s), declared_s, stretch)
-    return refusal or refuse_by_length(None, video_s, expected_s, log, options, heard_s)
+        heard_s = _undecoded_s(end_of("audio", process.source), expected_s, process.stretch) or 0.0
+    refusal = refuse_by_end(max(video_s, heard_s), declared_s, process.stretch)
+    return refusal or refuse_by_length(None, video_s, expected_s, process.log(), process.options, heard_s)
 
 
 def _undecoded_s(end_s: float | None, longest_s: float, stretch: Stretch) -> float | None:

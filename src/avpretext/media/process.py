@@ -52,12 +52,13 @@ class FfmpegProcess:
         as_jpeg: bool = True,
         sound: bool = True,
     ) -> None:
+        self.source, self.options, self.stretch, self.wants_sound = source, options, stretch, sound
         self.messages: deque[tuple[str, str]] = deque(maxlen=_MESSAGES)
         self.jumps = 0
         self.out_of_time = False
         self.frames: IO[bytes] | None = None
         self._timer: threading.Timer | None = None
-        self._process = self._start(source, program, options, video, stretch, as_jpeg, sound)
+        self._process = self._start(program, video, as_jpeg)
         assert self._process.stdout is not None
         self._audio: IO[bytes] = self._process.stdout
         part = ffmpeg.part_of(stretch, str(source), options)
@@ -70,19 +71,11 @@ class FfmpegProcess:
         longest_s = min(options.max_duration_s, declared_s or options.max_duration_s)
         self._allow(TIME_LIMIT_S + TIME_LIMIT_PER_SECOND * longest_s)
 
-    def _start(
-        self,
-        source: Path,
-        program: str,
-        options: MediaOptions,
-        video: bool,
-        stretch: Stretch,
-        as_jpeg: bool,
-        sound: bool,
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, program: str, video: bool, as_jpeg: bool) -> subprocess.Popen[bytes]:
         """Start ffmpeg; frames come through a pipe of their own, beside the three that every process has."""
         receiving, sending = os.pipe() if video else (None, None)
-        arguments = ffmpeg.command(program, str(source), options, sending, stretch, as_jpeg, sound)
+        source = str(self.source)
+        arguments = ffmpeg.command(program, source, self.options, sending, self.stretch, as_jpeg, self.wants_sound)
         try:
             process = subprocess.Popen(
                 arguments,

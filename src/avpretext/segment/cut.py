@@ -150,7 +150,6 @@ def clips_of(
 
 
 def _row(recording: dict[str, Any], start_s: float, end_s: float) -> dict[str, Any]:
-    """Return the row of a clip, with its times in whole milliseconds."""
     clip_id = f"{recording['clip_id']}_{round(start_s * 1000):08d}"
     times = {"start_s": round(start_s, 3), "end_s": round(end_s, 3)}
     return {**recording, "clip_id": clip_id, "sentence": None, "recording": recording["clip_id"], **times}
