@@ -40,8 +40,7 @@ class Faces:
 
 
 def parse_faces(table: Mapping[str, Any]) -> Faces:
-    """Return the faces of a Fex table: name of a column to its values, (N,); any `COLUMNS` of a data frame or a
-    dictionary.
+    """Return the faces of a Fex table, a data frame or a dictionary with any `COLUMNS`, each (N,).
 
     py-feat writes a frame without a face as one row of empty values: it is left out, and so is a face that is not
     certain (`MIN_SCORE`), or whose action units are not all there. Missing columns, and values that are no numbers, are

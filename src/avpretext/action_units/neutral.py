@@ -153,9 +153,7 @@ def seen_s(clip: ClipLandmarks) -> float:
 
 
 def neutral_clips(index: Sequence[Path], options: ActionUnitOptions) -> set[str]:
-    """Return the clips that the corpus or a table names neutral; it is an error if they are asked for and none is
-    found.
-    """
+    """Return the clips that the corpus or a table names neutral; it is an error if none is found of those asked for."""
     found: set[str] = set()
     if options.neutral_labels:
         rows = shards.read(list(index), ["clip_id", "label"])

@@ -100,10 +100,10 @@ def located(options: PyFeatOptions) -> dict[str, str]:
 
 
 def verify(path: Path) -> None:
-    """Compare a file of the cache with its checksum there, which the hub's client gives it as its name; it is an error
-    if they differ.
+    """Compare a file of the cache with its checksum there, its name; it is an error if they differ.
 
-    Large files are named by their SHA-256, small ones by git's SHA-1. A copy without such a name is not checked.
+    The hub's client names large files by their SHA-256, small ones by git's SHA-1. A copy without such a name is not
+    checked.
     """
     file = path.resolve()
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", file.name):

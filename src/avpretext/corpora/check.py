@@ -184,7 +184,6 @@ def _partitions_of(options: CorpusOptions, reader: Reader) -> pl.DataFrame | Non
 
 
 def _partitions(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[tuple[FoldFacts, ...], tuple[str, ...]]:
-    """Return the partitions, and the speakers that are in several."""
     if known is None or index.is_empty():
         return (), ()
     divided = index.join(known, on="clip_id", how="left")
@@ -196,7 +195,6 @@ def _partitions(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[tuple[
 
 
 def _protocols(reader: Reader, index: pl.DataFrame) -> Iterable[FoldFacts]:
-    """Yield the published protocols, with how many of their clips and speakers are here."""
     for name, folds in reader.protocols.items():
         tested = {speaker for fold in folds for speaker in fold.test}
         here = index.filter(pl.col("speaker").is_in(sorted(tested)))

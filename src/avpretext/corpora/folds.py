@@ -98,9 +98,7 @@ def _told_apart(learnable: pl.DataFrame, corpus: str, targets: Mapping[str, Path
 def _apart(
     division: Division, learnable: pl.DataFrame, protocol: ProtocolOptions
 ) -> tuple[pl.DataFrame, list[str], list[str]]:
-    """Return the clips of all folds, each person and recording in one part, and warnings of shared speakers and of
-    copies.
-    """
+    """Return the clips of all folds, each person and recording in one part, and warnings of leaks and of copies."""
     rows = pl.concat([protocols.assign(fold, learnable) for fold in division.folds])
     leaks = speaker_leaks(rows.with_columns(speaker="person"), protocol.allow_speaker_leaks)
     rows, copies = without_duplicates(rows, protocol.duplicates)
@@ -133,10 +131,10 @@ def _check_corpora(corpus: str, protocol: ProtocolOptions, targets: Mapping[str,
 
 
 def _read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Sequence[Path]) -> pl.DataFrame:
-    """Return `corpus`, `clip_id`, `speaker`, `known`, `person` (the speaker), `content`, `fingerprint` of clips to
-    learn from.
+    """Return the clips with values and audio, sorted by clip_id.
 
-    They have values and audio, and are sorted by clip_id; see `who_speaks` for `known`.
+    The columns are `corpus`, `clip_id`, `speaker`, `known` (see `who_speaks`), `person` (the speaker), `content` and
+    `fingerprint`.
     """
     table = shards.read(targets, ["clip_id", "values"]).filter(pl.col("values").is_not_null())
     heard = shards.read(audio, ["clip_id", "content", "fingerprint"])

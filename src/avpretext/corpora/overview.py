@@ -163,7 +163,6 @@ def _lines(lines: Iterable[list[Segment]]) -> Iterable[Segment]:
 
 
 def _facts(found: CorpusCheck) -> Table:
-    """Return where the corpus lies, what it was read as, and how much it is."""
     grid = Table.grid(Column(style=_QUIET, min_width=_KEY_WIDTH), Column(overflow="fold"), padding=(0, _GAP))
     wanted = ("video" if found.options.audio else "video alone") if found.options.video else "audio"
     grid.add_row("folder", visible(found.options.path))
@@ -183,7 +182,6 @@ def _facts(found: CorpusCheck) -> Table:
 
 
 def _files(found: CorpusCheck) -> str:
-    """Return the files by kind, and how many of each are read."""
     kinds = [f"{number:,} {kind}" for kind, number in found.media.items()]
     if dict(found.media) == dict(found.read):
         return ", ".join(kinds)

@@ -83,9 +83,7 @@ class Puppet:
         return lines
 
     def render(self, activity: NDArray[np.float32], head: HeadMotion) -> NDArray[np.uint8]:
-        """Draw the frames of a clip, RGB, (frames, size, size, 3), by the intensity of each movement, (frames,
-        movements).
-        """
+        """Draw the RGB frames of a clip, (frames, size, size, 3), by intensities of movements, (frames, movements)."""
         fields = [activity @ band.fields for band in self._bands]
         lines = {
             name: at + (activity @ moves).reshape(len(activity), -1, 2) for name, (at, moves) in self._lines.items()

@@ -36,8 +36,7 @@ _DOWN = np.array([0.0, 1.0], np.float32)
 
 
 def displacements(face: Face, pixels: Field, layer: Layer) -> Field:
-    """Return how far each movement at intensity 1 carries the skin at points (N, 2) of the image, on one side of the
-    slits.
+    """Return how far each movement at intensity 1 carries points (N, 2) of the image, on one side of the slits.
 
     They are in pixels, (movements, N, 2), in the order of `MOVEMENTS`.
     """

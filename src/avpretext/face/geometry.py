@@ -36,8 +36,7 @@ x to the right of the picture, y down, z away from the camera; the unit is the d
 
 
 def similarity(points: Floats, reference: Floats) -> tuple[Floats, Floats, Floats]:
-    """Find the rotation, scale and shift that lay point sets (F, N, D) over a reference (N, D), in the least-squares
-    sense.
+    """Find the least-squares rotation, scale and shift that lay point sets (F, N, D) over a reference (N, D).
 
     After Umeyama, "Least-squares estimation of transformation parameters between two point patterns" (IEEE TPAMI 13(4),
     1991), equations 40-42; reflections are excluded.
@@ -119,9 +118,7 @@ def _angles(to_upright: Floats) -> Floats:
 
 
 def usual_size(landmarks: NDArray[np.floating]) -> float:
-    """Return the median over the frames of the eye distance of the upright face, see `upright`; 1 where no face is
-    found.
-    """
+    """Return the median over the frames of the eye distance of the upright face; 1 where no face is found."""
     starts = range(0, max(1, len(landmarks)), BLOCK)
     sizes = np.concatenate([eye_distance(upright(landmarks[start : start + BLOCK])) for start in starts])
     return float(np.nanmedian(sizes)) if np.isfinite(sizes).any() else 1.0
@@ -144,10 +141,9 @@ def runs(seen: NDArray[np.bool_]) -> list[slice]:
 
 
 def smooth(values: NDArray[np.floating], width: int) -> Floats:
-    """Average each frame of (F, ...) with its neighbours in a window of `width` frames, odd; windows shrink at the
-    edges.
+    """Average each frame of (F, ...) with its neighbours, within stretches without gaps; windows shrink at the edges.
 
-    A frame with NaN is a gap: it stays one, and no window reaches over it.
+    A window has `width` frames, odd. A frame with NaN is a gap and stays one.
 
     >>> smooth(np.array([0.0, 3, 0, np.nan, 5]), 3)
     array([1.5, 1. , 1.5, nan, 5. ])

@@ -123,10 +123,9 @@ class FfmpegProcess:
         return lines
 
     def read(self, hear: Callable[[Sound], Heard], see: Callable[[IO[bytes] | None], Seen]) -> tuple[Heard, Seen]:
-        """Read sound, pictures and log at the same time, to their ends; return the results of callbacks over sound and
-        frames.
+        """Read sound, pictures and log at the same time; return the results of callbacks over sound and frames.
 
-        ffmpeg waits for ever for one that is not read.
+        ffmpeg waits for ever for one that is not read to its end.
         """
         with ThreadPoolExecutor(2) as pool:
             log = pool.submit(self._read_messages)

@@ -24,12 +24,11 @@ class Span(NamedTuple):
 
 
 def speech_span(signal: NDArray[np.int16], below_db: float, fps: float, least_s: float) -> Span:
-    """Return the stretch of (samples,) from the first to the last sound that is loud enough, with a margin, on the
-    video grid.
+    """Return the stretch of (samples,) from the first to the last loud sound, with a margin, on the video grid.
 
-    A window of 32 ms is loud enough if its power is at most `below_db` below that of the loudest. The stretch starts
-    with a video frame, so that frame k of what is kept and its sample k * 16000 / fps are the same instant. If less
-    than `least_s` would be kept, all is.
+    A window of 32 ms is loud if its power is at most `below_db` below that of the loudest. The stretch starts with a
+    video frame, so that frame k of what is kept and its sample k * 16000 / fps are the same instant. If less than
+    `least_s` would be kept, all is.
     """
     power = _power(signal)
     loud = np.flatnonzero(power >= power.max(initial=0.0) * 10 ** (-below_db / 10))

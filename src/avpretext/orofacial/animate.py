@@ -80,9 +80,7 @@ def animated(model: OrofacialModel, sound: Samples, where: str) -> Said:
 
 
 def features_of(model: OrofacialModel, sound: Samples) -> NDArray[np.float32]:
-    """Return the features that a model reads of sound, (T, F) every 10 ms, as the stages `speech` and `log_mel` compute
-    them.
-    """
+    """Return the features that a model reads, (T, F) every 10 ms, as the stages `speech` and `log_mel` compute them."""
     chosen = model.config.orofacial
     # Of a context the names are those of every 10 ms frame; the columns are the same for all of them.
     channels = list(dict.fromkeys(name.rpartition("@")[0] if chosen.context else name for name in model.channels))

@@ -34,17 +34,14 @@ MovementLoss = Literal["mse", "ccc", "both"]
 
 
 def concordances(predicted: Tensor, actual: Tensor, counted: Tensor) -> Tensor:
-    """Return the CCC of each of K outputs (B, T, K) over the frames (B, T) that count, (K,); 0 where an output is
-    constant.
-    """
+    """Return the CCC (K,) of outputs (B, T, K) over the frames (B, T) that count; 0 where an output is constant."""
     if not counted.any():
         return torch.zeros(predicted.shape[-1])
     return concordance(predicted[counted], actual[counted])  # of (M, K)
 
 
 def movement_loss(predicted: Tensor, target: Target, weights: Tensor, kind: MovementLoss = "mse") -> Tensor:
-    """Return the error of the movement (B, T, K), in deviations, each output by its weight (K,), over frames with a
-    face.
+    """Return the error of the movement (B, T, K), in deviations, over frames with a face, outputs weighed by (K,).
 
     The squared error did best on dev (docs/orofacial.md); 1 - CCC rewards movement that a squared error shrinks towards
     the mean where speech does not tell it, over the batch; `both` is their sum. The target has labels (B, T, K) and

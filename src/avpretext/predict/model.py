@@ -63,8 +63,7 @@ class Model:
         speaker: str | None = None,
         min_speech: float = MIN_SPEECH,
     ) -> Prediction:
-        """Return the prediction for a clip, or along the time of a recording; see `predict_many` for more of the
-        parameters.
+        """Return the prediction for a clip, or along the time of a recording; see `predict_many`.
 
         Parameters
         ----------
@@ -74,8 +73,7 @@ class Model:
         rate
             Samples per second; for samples.
         speaker
-            For a model that normalises by speaker: any name, to tell that one person speaks in all of it. To normalise
-            over several files of a person, see `predict_many`.
+            For a model that normalises by speaker: any name, to tell that one person speaks in all of it.
 
         Raises
         ------

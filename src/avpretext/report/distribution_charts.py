@@ -8,6 +8,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from avpretext.flow.tasks import TASKS
 from avpretext.report.distributions import Features, Histogram, LabelValues
 from avpretext.report.theme import COLOURS, figure, inline, style
 
@@ -178,7 +179,7 @@ def of_labels(values: LabelValues, name: str) -> Markup:
             below = below + histogram.counts
         _draw_threshold(axes, values)
         axes.set_title(values.title, fontweight="bold", fontsize=11)
-        axes.set_ylabel("chunks" if values.task != "emotion" else "clips")
+        axes.set_ylabel(f"{TASKS[values.task].unit}s")
         axes.grid(axis="y", linewidth=0.7)
         axes.set_axisbelow(True)
         axes.margins(x=0)

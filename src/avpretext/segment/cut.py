@@ -188,9 +188,7 @@ def measure(
     source: Path, program: str, options: SegmentOptions, video: bool, model: Path | None, stretch: Stretch,
     sound: Hearing = "read",
 ) -> Measured | Refusal:  # fmt: skip
-    """Listen to and look at a recording with one ffmpeg process, in memory that its length does not change; see
-    `clips_of`.
-    """
+    """Measure a recording with one ffmpeg process, in memory that its length does not change; see `clips_of`."""
     heard = sound == "read"
     reading = MediaOptions(fps=options.face_fps, height=FACE_HEIGHT, min_duration_s=0, max_duration_s=LONGEST_S)
     voice = VoiceActivity() if options.by == "speech" else None
@@ -216,8 +214,7 @@ def look(pictures: Iterator[bytes], model: Path | None, fps: float) -> tuple[int
 
 
 def listen(pieces: Iterable[Samples], voice: VoiceActivity | None) -> tuple[int, NDArray[np.float32]]:
-    """Return the number of 16 kHz mono samples and the probabilities of speech; without `voice`, samples are only
-    counted.
+    """Return the number of 16 kHz mono samples and the probabilities of speech; empty without `voice`.
 
     All pieces but the last are multiples of `BLOCK_SAMPLES`.
     """

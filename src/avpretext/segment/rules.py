@@ -28,8 +28,7 @@ def windows(duration_s: float, options: SegmentOptions) -> list[tuple[float, flo
 
 
 def speech(probabilities: NDArray[np.float32], duration_s: float, options: SegmentOptions) -> list[tuple[float, float]]:
-    """Return (start, end) of the stretches of speech, in seconds, from the probabilities (blocks,), 0..1, of each
-    `BLOCK_S`.
+    """Return (start, end) in seconds of the stretches of speech, from probabilities (blocks,), 0..1, of each `BLOCK_S`.
 
     Blocks above `speech_probability` are speech; pauses shorter than `pause_s` are bridged; `margin_s` is kept on both
     sides, at most up to the middle of a pause; stretches over `max_s` are cut, and those under `min_s` are left out.
