@@ -26,10 +26,8 @@ NAMED: dict[int | str, type[BaseModel]] = {"corpora": CorpusOptions, "encoders":
 def load(path: str | Path) -> Config:
     """Read and check a configuration file.
 
-    Raises
-    ------
-    UserError
-        The file is missing or not YAML, or a key or value is wrong; the message names the nearest right key.
+    It is an error if the file is missing or not YAML, or if a key or value is wrong; the message names the nearest
+    right key.
     """
     file = Path(path)
     if not file.is_file():
