@@ -59,9 +59,13 @@ SourceKind = Literal["label", "votes", "attribute"]
 class Source:
     """Something that a corpus knows of its clips and that can be learnt.
 
-    By kind, `label`: one class; `votes`: how many raters chose each class; `attribute`: a number, such as arousal.
-    `read` turns the corpus's options into a table: `clip_id` and, by kind, `label` (null: none); one column of counts
-    per class; `value` (null: none). It is None for the labels that the index has, from the clips' names.
+    Attributes
+    ----------
+    kind
+        `label`: one class; `votes`: how many raters chose each class; `attribute`: a number, such as arousal.
+    read
+        From the corpus's options to a table: `clip_id` and, by kind, `label` (null: none); one column of counts per
+        class; `value` (null: none). None for the labels that the index has, from the clips' names.
     """
 
     kind: SourceKind

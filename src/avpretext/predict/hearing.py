@@ -221,10 +221,21 @@ class ClusterHearing(SampleHearing):
 
 
 def open_hearing(description: Description, folder: Path, encoder: Path | None) -> Hearing:
-    """Return what reads files for a model.
+    """Return what hears files for a model.
 
-    The pre-trained encoder that it reads is in the folder `encoder`, else in `encoder` below the model's folder; it is
-    an error if it is nowhere, or another one.
+    Parameters
+    ----------
+    description
+        Of the model.
+    folder
+        Of the model; the pre-trained encoder that it hears may lie in `encoder` below it.
+    encoder
+        Folder of the pre-trained encoder, if that is said.
+
+    Raises
+    ------
+    UserError
+        The encoder is nowhere, or another one.
     """
     if (by := description.encoder) is None:
         if encoder is not None:

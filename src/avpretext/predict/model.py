@@ -132,10 +132,7 @@ class Model:
         files = [os.fspath(source) for source in sources]
         along = None if along_time is None else self._checked(AlongTime(*along_time))
         if not self.by_speaker:
-            known = self._normalisation
-            assert known is not None
-            heard = self._hear(files, along, threads)
-            return (self._say(files[place], found, known, min_speech) for place, found in heard)
+            return self._say_at_once(files, along, threads, min_speech)
         if speakers is None or len(speakers) != len(files):
             raise UserError(
                 f"{self.folder}: this model normalises each speaker by all of their clips: say who speaks in each file,"
@@ -151,6 +148,13 @@ class Model:
                 f" {shortest_s:g} s at least"
             )
         return along
+
+    def _say_at_once(
+        self, files: list[str], along: AlongTime | None, threads: int, least: float
+    ) -> Iterator[Prediction | Refused]:
+        assert self._normalisation is not None
+        for place, heard in self._hear(files, along, threads):
+            yield self._say(files[place], heard, self._normalisation, least)
 
     def _say_by_speaker(
         self, files: list[str], along: AlongTime | None, speakers: list[str], threads: int, least: float
@@ -185,7 +189,7 @@ class Model:
     def _say(
         self, file: str, heard: Heard | Refusal, normalisation: Normalisation, least: float
     ) -> Prediction | Refused:
-        """Return the mean prediction of the networks, where the share of speech is at least so large."""
+        """Return what the networks say of what was heard, where the share of speech is at least so large."""
         if isinstance(heard, Refusal):
             return Refused(file, heard.reason, heard.detail)
         steps = in_deviations(heard.chunks.steps, normalisation.mean, normalisation.deviation)

@@ -21,7 +21,7 @@ from avpretext.report.figures import Mark
 LOSS_COLOURS = {"base": "accent", "penalty": "warm"}
 
 Cell = tuple[str, float | None]
-"""The text of a cell, and the number that it is sorted by."""
+"""What a cell says, and the number that it is sorted by."""
 
 
 def run(config: Config, output: Path, page: Path) -> None:
@@ -38,6 +38,7 @@ def run(config: Config, output: Path, page: Path) -> None:
 
 
 def render(config: Config, found: Sequence[Ablated]) -> str:
+    """Return the page as text."""
     run = OpenRun(config)
     facts: dict[str, Any] = {
         "version": __version__,
@@ -60,7 +61,7 @@ def _grid(found: Ablated) -> Rows:
 
 
 def _section(name: str, found: Ablated, run: OpenRun) -> dict[str, Any]:
-    """Return what the template shows of one setting; `name` is unique on the page."""
+    """Return what the template says of one setting; `name` is unique on the page."""
     protocol, config = protocol_of(run, found.one), run.config
     return {
         "heading": found.one.heading,
