@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 UNLABELLED = -1
 """Stands for `null` in arrays of labels."""
@@ -59,7 +59,7 @@ def _members(groups: NDArray[np.generic]) -> list[NDArray[np.int64]]:
 
 def _rank_distance(values: NDArray[np.floating], high: NDArray[np.bool_], quantile: float) -> NDArray[np.float64]:
     """Distance of each value's rank from the quantile, as a share of the ranks on its side; 0..1."""
-    rank = (rankdata(values) - 0.5) / len(values)
+    rank = (pl.Series(values).rank("average").to_numpy() - 0.5) / len(values)
     above = (rank - quantile) / max(1 - quantile, 1e-12)
     below = (quantile - rank) / max(quantile, 1e-12)
     return np.asarray(np.where(high, above, below).clip(0, 1))
