@@ -206,3 +206,22 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path: Path)
     nothing = configuration(tmp_path, encoders={}, model={}, upstreams={})
     with pytest.raises(UserError, match=r"nothing to compare: name a pre-trained encoder in `encoders`"):
         run(nothing, tmp_path / "tables")
+
+
+def test_one_test_speaker_gives_no_test_and_the_sentences_say_so(tmp_path: Path) -> None:
+    config = configuration(tmp_path)
+    write(config, {key: right[:1] for key, right in TEACHING.items()})
+    run(config, tmp_path / "tables")
+    said = told(tmp_path / "tables")
+    assert "No gain can be tested. lld: the best of 2 sets of tasks is energy, +0.300: not tested." in said
+    assert "wavlm alone: 0.800, a difference of +0.350: not tested." in said
+    assert "significant" not in said.partition("| Upstream |")[0]
+
+
+def test_names_of_upstreams_are_printed_as_they_are(tmp_path: Path) -> None:
+    named = {"lld": {"model": {"features": ["speech"]}}, "wavlm-base": {}}
+    config = configuration(tmp_path, upstreams=named, pretrain={"task_sets": [["energy", "clusters"]]})
+    starts = {"energy": "energy-clusters", "scratch": "scratch"}
+    write(config, {(name, starts[start]): right for (name, start), right in TEACHING.items() if start in starts})
+    run(config, tmp_path / "tables")
+    assert "| wavlm-base | energy + clusters |" in told(tmp_path / "tables")

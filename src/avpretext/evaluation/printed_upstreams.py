@@ -61,7 +61,9 @@ def _sure(row: dict[str, Any], p: str) -> bool:
 
 
 def _judged(row: dict[str, Any], p: str, p_holm: str) -> str:
-    """Say whether a difference is significant, with both p."""
+    """Say whether a difference is significant, with both p; there is none of one test speaker."""
+    if row.get(p_holm) is None:
+        return "not tested"
     said = "significant" if _sure(row, p_holm) else "not significant"
     return f"{said} (Holm p = {probability(row.get(p_holm))}; uncorrected {probability(row.get(p))})"
 
@@ -81,9 +83,10 @@ def _about_upstreams(found: Ablated) -> str:
 
 def _about_gains(found: Ablated, config: Config) -> list[str]:
     """Say which upstream gains from which tasks, first over all of them, then the best of each."""
-    tested = [row for row in _systems(found) if row.get("gain_p_holm") is not None]
-    if not tested:
-        return ["No upstream has a set of pretext tasks with a score to compare with it alone."]
+    gains = [row for row in _systems(found) if row.get("gain") is not None]
+    tested = [row for row in gains if row.get("gain_p_holm") is not None]
+    if not gains:
+        return ["No upstream has a set of pretext tasks to compare with it alone."]
     corrected = f"corrected for {counted(len(tested), 'comparison')} (Holm)"
     sure = [row for row in tested if _sure(row, "gain_p_holm")]
     said = [
@@ -97,8 +100,10 @@ def _about_gains(found: Ablated, config: Config) -> list[str]:
             for row in sure
         )
         said = [f"Significant changes of {MEASURE_NAMES[found.measure]}, {corrected}: {listed}."]
-    upstreams = dict.fromkeys(row["upstream"] for row in tested)
-    best = [_best_of(name, [row for row in tested if row["upstream"] == name], found, config) for name in upstreams]
+    if not tested:
+        said = ["No gain can be tested."]
+    upstreams = dict.fromkeys(row["upstream"] for row in gains)
+    best = [_best_of(name, [row for row in gains if row["upstream"] == name], found, config) for name in upstreams]
     return [*said, " ".join([*best, "The best of several sets is partly the luckiest: on new speakers, expect less."])]
 
 
