@@ -441,7 +441,7 @@ class Config(Options):
         heard = [name for name in self.encoders if name in features and self.pooled(name)]
         if "encoder" not in own.model and bool(heard) != (model["encoder"] == LAYERS):
             del model["encoder"]  # the default of its kind
-        if heard and "channels" not in own.model:
+        if features != self.model.features and "channels" not in own.model:
             model["channels"] = ["*"]
         if any(self.encoders[name].pool == "clip" for name in heard) and "task_sets" not in own.pretrain:
             sets = [tasks.split("-") for tasks in self.task_sets()]

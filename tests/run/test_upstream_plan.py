@@ -7,6 +7,7 @@ import pytest
 from avpretext.config import Variant
 from avpretext.config_file import parse
 from avpretext.errors import UserError
+from avpretext.run import upstream_plan
 from avpretext.run.plan import Plan
 from avpretext.run.signature import signature
 from avpretext.run.upstream_plan import UpstreamPlan
@@ -81,9 +82,10 @@ def test_encoder_and_channels_follow_the_features_unless_they_are_named() -> Non
     assert [asked.of(variant).config.model.encoder for variant in asked.variants.values()] == [
         "blstm", "conv", "layers",
     ]  # fmt: skip
-    own = planned({"lld": {}, "wavlm": WAVLM}, model={"encoder": "conv", "channels": ["F0*"]})
+    mel = {"model": {"features": ["log_mel"]}}
+    own = planned({"lld": {}, "wavlm": WAVLM, "mel": mel}, model={"encoder": "conv", "channels": ["F0*"]})
     chosen = [own.of(variant).config.model for variant in own.variants.values()]
-    assert [(one.encoder, one.channels) for one in chosen] == [("conv", ["F0*"]), ("layers", ["*"])]
+    assert [(one.encoder, one.channels) for one in chosen] == [("conv", ["F0*"]), ("layers", ["*"]), ("conv", ["*"])]
 
 
 def test_wildcards_are_all_that_any_upstream_has() -> None:
@@ -121,6 +123,19 @@ def test_nothing_to_compare_stops_the_target_alone() -> None:
         asked.predictions()
     with pytest.raises(UserError, match=r"upstreams\.a\.b: a name has letters"):
         planned({"a.b": {}})
+
+
+def test_default_upstreams_that_cannot_be_leave_other_targets_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise UserError("upstreams.speech: of no use")
+
+    monkeypatch.setattr(upstream_plan, "as_upstream", refuse)
+    asked = planned()
+    assert (asked.variants, asked.initialisations()) == ({}, ["scratch", "energy", "clusters"])
+    with pytest.raises(UserError, match=r"upstreams\.speech: of no use"):
+        asked.predictions()
+    with pytest.raises(UserError, match=r"upstreams\.speech: of no use"):
+        planned({"wavlm": WAVLM})
 
 
 def test_a_variant_is_named_by_its_upstream() -> None:
