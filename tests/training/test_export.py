@@ -45,7 +45,7 @@ def said_of(trained: TrainedModel, tiny: TinyCorpus, kind: str = "hard") -> tupl
     heard = Chunks(steps * clips.chunks.mask.unsqueeze(-1), clips.chunks.mask)
     with torch.no_grad():
         logits = [network(*heard)[TASK] for network in trained.networks]
-    said = np.mean([outputs_of(trained.description.kind, values, trained.scale) for values in logits], axis=0)
+    said = np.mean([outputs_of(trained.description.kind, values, trained.scales) for values in logits], axis=0)
     return said, clips.values
 
 
@@ -94,7 +94,7 @@ def test_every_kind_of_target_can_be_taken_away(tiny: TinyCorpus, tmp_path: Path
     assert trained.description.kind == kind
     if kind == "attribute":
         assert trained.description.classes == ["arousal"]
-        assert trained.scale == (15.0, pytest.approx(np.std([10, 15, 20])))
+        assert trained.scales == ((15.0, pytest.approx(np.std([10, 15, 20]))),)
         assert np.corrcoef(said[:, 0], truth[:, 0])[0, 1] > 0.9
         assert said.mean() == pytest.approx(15, abs=1.5), "in the unit of the target"
     else:

@@ -69,6 +69,21 @@ COLUMNS = {
 }  # fmt: skip
 
 
+JOINT = ("ccc", "pearson", "rmse", "mae")
+"""Measures of each of several attributes."""
+
+ONLY_JOINT = "mae"
+"""Measure of several attributes alone."""
+
+
+def columns_of(run: OpenRun) -> dict[str, list[str]]:
+    """Return `COLUMNS`; those of several attributes only where they are learnt together."""
+    if any(one.setting.kind == "attributes" for one in run.settings()):
+        of_each = [f"{measure}{part}" for measure in JOINT for part in SCORE]
+        return {**COLUMNS, "per_class": [*COLUMNS["per_class"], *of_each]}
+    return {**COLUMNS, "main": [name for name in COLUMNS["main"] if name.partition("_")[0] != ONLY_JOINT]}
+
+
 def run(config: Config, output: Path) -> None:
     """Write every result table.
 
@@ -107,8 +122,9 @@ def run(config: Config, output: Path) -> None:
         rows["truth"] = truth.truth_rows(run)
         rows["truth_action_units"] = truth.action_unit_rows(run)
         rows["truth_confidence"] = truth.confidence_rows(run)
+    columns = columns_of(run)
     for name, table in rows.items():
-        formats.write_csv(folder / f"{name}.csv", COLUMNS[name], table)
+        formats.write_csv(folder / f"{name}.csv", columns[name], table)
     main = printed.document(run)
     formats.write_text(folder / "main.md", main.markdown())
     formats.write_text(folder / "main.tex", main.latex())
