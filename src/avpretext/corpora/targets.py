@@ -287,7 +287,7 @@ def from_attributes(names: Sequence[str], values: Floats) -> Targets:
     if some := int((finite.any(axis=1) & ~whole).sum()):
         lacking = zip(names, (finite.any(axis=1, keepdims=True) & ~finite).sum(axis=0), strict=True)
         said = ", ".join(f"{name} {count}" for name, count in lacking if count)
-        notes = [f"{some} clips have some of the attributes and not all, and are left out; missing: {said}"]
+        notes = [f"clips with some of the attributes and not all, which are left out: {some}; missing: {said}"]
     known = np.where(whole[:, None], values, np.nan)
     return Targets("attributes", list(names), [None] * len(values), known, notes=notes)
 

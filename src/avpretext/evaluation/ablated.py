@@ -9,7 +9,7 @@ from avpretext.config import Config
 from avpretext.corpora.settings import settings_of
 from avpretext.errors import UserError, nearest
 from avpretext.evaluation import formats
-from avpretext.evaluation.kinds import MEASURE_NAMES
+from avpretext.evaluation.kinds import measure_columns
 from avpretext.evaluation.open_run import NAMED, Evaluated, Rows
 from avpretext.evaluation.results import SCORE
 from avpretext.shards import PathLike
@@ -24,7 +24,6 @@ PLACES = 6
 COLUMNS = {
     "ablation": [
         *NAMED, *FACTORS, "role", "speakers", "clips", "runs", "seeds", "pretrainings", "measure", *_COMPARED,
-        *(f"{measure}{part}" for measure in MEASURE_NAMES for part in SCORE),
     ],
     "ablation_effects": [
         *NAMED, "factor", "level", "against", "measure", "systems", "speakers", "seeds", "pretrainings", "value",
@@ -32,7 +31,7 @@ COLUMNS = {
         *_COMPARED,
     ],
 }  # fmt: skip
-"""Columns of the two tables; `difference` and what follows are of `measure` alone."""
+"""Columns of the two tables; `difference` and what follows are of `measure` alone. The first has every measure too."""
 
 
 @dataclass(frozen=True)
@@ -95,5 +94,8 @@ def write_tables(found: Sequence[Ablated], folder: PathLike) -> None:
         "ablation": [row for one in found for row in one.systems],
         "ablation_effects": [row for one in found for row in one.effects],
     }
+    measures = measure_columns(one.one.setting.kind for one in found)
+    scores = {"ablation": [f"{measure}{part}" for measure in measures for part in SCORE]}
     for name, table in rows.items():
-        formats.write_csv(Path(folder) / f"{name}.csv", COLUMNS[name], table, PLACES)
+        columns = [*COLUMNS[name], *scores.get(name, [])]
+        formats.write_csv(Path(folder) / f"{name}.csv", columns, table, PLACES)

@@ -4,7 +4,7 @@ Each kind turns a clip into an array whose sum over clips says all that its meas
 can be pooled, weighted and exchanged, and intervals and tests are the same for every kind.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -273,9 +273,8 @@ SCORINGS: Mapping[Kind, Scoring] = {
         measures=("ccc", "pearson", "rmse", "mae"),
         main="ccc",
         shown=("pearson", "rmse", "mae"),
-        note="Several attributes: each measure is the mean of theirs, which per_class.csv has. CCC is the concordance"
-        " correlation coefficient (Lin, 1989), with population moments; RMSE and MAE are in units of the target, and"
-        " less is better.",
+        note="Several attributes: each measure is the mean of theirs. CCC is the concordance correlation coefficient"
+        " (Lin, 1989), with population moments; RMSE and MAE are in units of the target, and less is better.",
         known=pl.col("truth").is_not_null(),
         tally=_several_numbers,
         scores=_mean_of_numbers,
@@ -286,3 +285,13 @@ SCORINGS: Mapping[Kind, Scoring] = {
     ),
 }
 """The five kinds of `corpora.settings`."""
+
+
+def measure_columns(kinds: Iterable[Kind] = ()) -> list[str]:
+    """Return the measures that a table of settings of these kinds has columns for.
+
+    Those of every kind but `attributes` are always there, so that a table has the same columns whatever it is of.
+    """
+    shown = dict.fromkeys(kind for kind in SCORINGS if kind != "attributes" or kind in set(kinds))
+    known = {measure for kind in shown for measure in SCORINGS[kind].measures}
+    return [name for name in MEASURE_NAMES if name in known]
