@@ -7,11 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.corpora.made import corpus as options_of
+from tests.corpora.made import touch
 from tests.corpora.test_msp import HEADER, ROWS, write
 
 from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora import folder, msp_podcast, targets
+from avpretext.corpora.check import check
 from avpretext.corpora.settings import kind_of, settings_of, source_of
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
@@ -113,6 +115,15 @@ def test_without_a_clip_that_has_all_it_is_told_what_is_missing(tmp_path: Path) 
     found = found_in(options_of(tmp_path, table="clips.csv"), "attributes")
     with pytest.raises(UserError, match=r"none of the 4 clips .* missing: arousal 1, valence 2"):
         targets.check_learnable(found, "attributes")
+
+
+def test_the_check_of_a_corpus_lists_them(mine: CorpusOptions, tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "b.wav", "c.wav", "d.wav")
+    plain = mine.model_copy(update={"video": False, "targets": []})
+    *others, entry = check(plain, "none", "none").targets
+    assert [other.name for other in others] == ["emotion", "valence", "arousal", "age"]
+    assert (entry.name, entry.kind, entry.clips) == ("attributes", "attributes", 2)
+    assert entry.of == ("age", "arousal", "valence")
 
 
 def test_podcast_has_the_three_of_its_challenges(tmp_path: Path) -> None:

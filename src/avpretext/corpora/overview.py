@@ -46,6 +46,8 @@ class TargetFacts:
         How many clips' votes tie.
     numbers
         Least, mean and largest value of an attribute.
+    of
+        The attributes that are learnt together.
     problem
         Why it cannot be learnt; None if it can.
     """
@@ -56,6 +58,7 @@ class TargetFacts:
     counts: Mapping[str, int] | None = None
     ties: int = 0
     numbers: tuple[float, float, float] | None = None
+    of: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -229,7 +232,7 @@ def _labels(found: CorpusCheck, width: int) -> Table:
     columns = [(entry.name, entry.kind, f"{entry.clips:,}") for entry in found.targets]
     room = width - sum(max(map(len, column)) + _GAP for column in zip(*columns, strict=True))
     for entry, (name, kind, clips) in zip(found.targets, columns, strict=True):
-        if entry.counts is None and entry.numbers is None:
+        if entry.counts is None and entry.numbers is None and not entry.of:
             # What to do is told below, of those that are to be learnt.
             problem = (entry.problem or "nothing is known").partition(";")[0].replace(f"{found.options.path}/", "")
             grid.add_row(name, kind, "", Text(visible(problem), _NOTE))
@@ -239,6 +242,8 @@ def _labels(found: CorpusCheck, width: int) -> Table:
 
 
 def _values(entry: TargetFacts, width: int) -> str:
+    if entry.of:
+        return filled(entry.of, width)
     if entry.numbers is not None:
         least, mean, largest = entry.numbers
         return f"{least:g} to {largest:g}, mean {mean:.2f}"
