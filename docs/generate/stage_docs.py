@@ -38,7 +38,8 @@ PRINTED = {
     "main.md": "the same, for people, with published results of the same corpus, target and protocol where there are"
     " any",
     "main.tex": "the same, for a paper",
-    "per_class.csv": "a row per system and class: precision, recall, F1 with intervals",
+    "per_class.csv": "a row per system and class: precision, recall, F1 with intervals; of several attributes CCC,"
+    " Pearson, RMSE, MAE",
     "seeds.csv": "a row per system, seed and measure: its value on all test clips, and its difference to scratch",
     "significance.csv": "a row per system and measure: difference, interval, p-values",
     "folds.csv": "a row per fold and part: clips, and who speaks in them",

@@ -11,6 +11,7 @@ import polars as pl
 
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.protocols import PARTS
+from avpretext.corpora.settings import NUMBERS
 from avpretext.corpora.speaker_folders import CONFIGURED, SpeakerFolder
 from avpretext.names import alike, quoted
 
@@ -129,6 +130,6 @@ def _of_folds(classes: Mapping[str, list[str]]) -> str:
 
 def labels_of(corpus: str, table: pl.DataFrame, classes: Sequence[str], kind: str) -> pl.DataFrame:
     """Return `corpus`, `clip_id`, `class` of each class that a clip has, from `targets`."""
-    rows = table.filter(pl.col("values").is_not_null() & pl.lit(kind != "attribute")).select("clip_id", "values")
+    rows = table.filter(pl.col("values").is_not_null() & pl.lit(kind not in NUMBERS)).select("clip_id", "values")
     exploded = rows.with_columns(pl.lit([*classes]).alias("class")).explode("values", "class")
     return exploded.filter(pl.col("values") > 0).select(pl.lit(corpus).alias("corpus"), "clip_id", "class")

@@ -16,6 +16,7 @@ from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_labe
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
 from avpretext.corpora.headers import Lengths, duration, lengths_of, read_headers, spread
+from avpretext.corpora.joint import ALL, with_joint
 from avpretext.corpora.leaks import equal_names
 from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, look, sound_of
 from avpretext.corpora.overview import Comparison, CorpusCheck, FoldFacts, Overview, TargetFacts
@@ -78,7 +79,7 @@ def check(
     heard = listen(Path(options.path), clips, listened, model if options.video else None) if options.audio else ()
     rows = [(clip.clip_id, clip.speaker, clip.label, None, path) for path, found in clips.items() for clip in found]
     index = pl.DataFrame(rows, dict.fromkeys(_INDEX_COLUMNS, pl.String), orient="row").sort("clip_id")
-    sources = reader.sources(options)
+    sources = with_joint(reader.sources(options), ALL)
     facts, known = _targets(options, sources, index)
     learns = "finetune" in options.use and sources
     chosen = [split_target(target)[0] for target in targets_of(options)] if learns else []
@@ -164,6 +165,9 @@ def _facts_of(name: str, source: Source, found: targets.Targets) -> TargetFacts:
         known = found.values[np.isfinite(found.values)]
         numbers = (float(known.min()), float(known.mean()), float(known.max())) if len(known) else None
         return TargetFacts(name, source.kind, len(known), numbers=numbers, problem=problem)
+    if source.kind == "attributes":
+        clips = int(targets.known_rows(found.values).sum())
+        return TargetFacts(name, source.kind, clips, of=tuple(found.classes), problem=problem)
     counts = Counter(label for label in found.labels if label is not None)
     by_class = {label: counts[label] for label in found.classes}
     return TargetFacts(name, source.kind, counts.total(), by_class, found.ties, problem=problem)

@@ -33,7 +33,10 @@ OTHER = "other"
 """What raters chose who chose none of these, most with a word of their own."""
 
 ATTRIBUTES = {"arousal": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}
-"""Means over the raters, from 1 to 7."""
+"""Means over the raters, within `RANGE`."""
+
+RANGE = (1.0, 7.0)
+"""Least and largest value of an attribute: the raters' scale."""
 
 PARTITIONS = {"Train": "train", "Development": "dev", "Validation": "dev", "Test": "test"}
 """Other partitions, such as Test1, keep their names."""
@@ -163,13 +166,20 @@ def _labels(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
 
 
 def _attribute(rows: pl.DataFrame, name: str, file: Path) -> pl.DataFrame:
-    """Return `clip_id`, `value` of the rows of the consensus; what is no number is an error."""
+    """Return `clip_id`, `value` of the rows of the consensus; what is no number of `RANGE` is an error."""
     column = ATTRIBUTES[name]
     values = rows.select("clip_id", "FileName", text=column, value=pl.col(column).cast(pl.Float64, strict=False))
     wrong = values.filter(pl.col("value").is_null() & pl.col("text").is_not_null())
     if not wrong.is_empty():
         raise UserError(f"{file}: {wrong['FileName'][0]}: {column} {wrong['text'][0]!r} is no number: correct the row")
-    return values.select("clip_id", pl.col("value").fill_nan(None))
+    known = values.with_columns(pl.col("value").fill_nan(None))
+    outside = known.filter(pl.col("value").is_between(*RANGE).not_())
+    if not outside.is_empty():
+        raise UserError(
+            f"{file}: {outside['FileName'][0]}: {column} {outside['text'][0]!r}; expected {RANGE[0]:g} to {RANGE[1]:g}:"
+            " correct the row, or leave the cell empty"
+        )
+    return known.select("clip_id", "value")
 
 
 def _votes(file: Path) -> pl.DataFrame:

@@ -37,7 +37,8 @@ class TargetFacts:
     """A label target of the corpus, as its clips here have it.
 
     `clips` have it; `counts` are clips of each class, of votes by their majority; `ties` are clips whose votes tie;
-    `numbers` are least, mean and largest value of an attribute; `problem` is why it cannot be learnt.
+    `numbers` are least, mean and largest value of an attribute; `of` are the attributes that are learnt together;
+    `problem` is why it cannot be learnt.
     """
 
     name: str
@@ -46,6 +47,7 @@ class TargetFacts:
     counts: Mapping[str, int] | None = None
     ties: int = 0
     numbers: tuple[float, float, float] | None = None
+    of: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -213,7 +215,7 @@ def _labels(found: CorpusCheck, width: int) -> Table:
     columns = [(entry.name, entry.kind, f"{entry.clips:,}") for entry in found.targets]
     room = width - sum(max(map(len, column)) + _GAP for column in zip(*columns, strict=True))
     for entry, (name, kind, clips) in zip(found.targets, columns, strict=True):
-        if entry.counts is None and entry.numbers is None:
+        if entry.counts is None and entry.numbers is None and not entry.of:
             # What to do is told below, of those that are to be learnt.
             problem = (entry.problem or "nothing is known").partition(";")[0].replace(f"{found.options.path}/", "")
             grid.add_row(name, kind, "", Text(visible(problem), _NOTE))
@@ -223,6 +225,8 @@ def _labels(found: CorpusCheck, width: int) -> Table:
 
 
 def _values(entry: TargetFacts, width: int) -> str:
+    if entry.of:
+        return filled(entry.of, width)
     if entry.numbers is not None:
         least, mean, largest = entry.numbers
         return f"{least:g} to {largest:g}, mean {mean:.2f}"

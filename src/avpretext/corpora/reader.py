@@ -52,7 +52,7 @@ class Entry:
     refusal: Refusal | None = None
 
 
-SourceKind = Literal["label", "votes", "attribute"]
+SourceKind = Literal["label", "votes", "attribute", "attributes"]
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,12 @@ class Source:
     Attributes
     ----------
     kind
-        `label`: one class; `votes`: how many raters chose each class; `attribute`: a number, such as arousal.
+        `label`: one class; `votes`: how many raters chose each class; `attribute`: a number, such as arousal;
+        `attributes`: several numbers, see `joint.together`.
     read
         From the corpus's options to a table: `clip_id` and, by kind, `label` (null: none); one column of counts per
-        class; `value` (null: none). None for the labels that the index has, from the clips' names.
+        class; `value` (null: none); one column of numbers per attribute. None for the labels that the index has, from
+        the clips' names.
     """
 
     kind: SourceKind

@@ -10,7 +10,7 @@ from avpretext.config import Config
 from avpretext.corpora.settings import settings_of
 from avpretext.errors import UserError, nearest
 from avpretext.evaluation import formats
-from avpretext.evaluation.kinds import MEASURE_NAMES
+from avpretext.evaluation.kinds import measure_columns
 from avpretext.evaluation.open_run import NAMED, Evaluated, Rows
 from avpretext.evaluation.results import SCORE
 from avpretext.shards import PathLike
@@ -30,19 +30,18 @@ PLACES = 6
 """Decimals of the tables: the page is made from them, and prints three."""
 
 _SIZES = ("speakers", "clips", "runs", "seeds", "pretrainings")
-_MEASURED = tuple(f"{measure}{part}" for measure in MEASURE_NAMES for part in SCORE)
 _EFFECT = (
     "measure", "systems", "speakers", "seeds", "pretrainings", "value", "value_low", "value_high", *_COMPARED,
 )  # fmt: skip
 
 COLUMNS = {
-    "ablation": [*NAMED, *FACTORS, "role", *_SIZES, "measure", *_COMPARED, *_MEASURED],
+    "ablation": [*NAMED, *FACTORS, "role", *_SIZES, "measure", *_COMPARED],
     "ablation_effects": [*NAMED, "factor", "level", "against", *_EFFECT],
 }
-"""Columns of the two tables; `difference` and what follows are of `measure` alone."""
+"""Columns of the two tables; `difference` and what follows are of `measure` alone. The first has every measure too."""
 
 UPSTREAM_COLUMNS = {
-    "upstreams": [*NAMED, *UPSTREAM_FACTORS, "role", *_SIZES, "measure", *_GAINED, *_COMPARED, *_MEASURED],
+    "upstreams": [*NAMED, *UPSTREAM_FACTORS, "role", *_SIZES, "measure", *_GAINED, *_COMPARED],
     "upstreams_effects": [*NAMED, "factor", "initialisation", "level", "against", *_EFFECT],
 }
 """The same of `snakemake upstreams`; `gain` is the difference to the upstream alone."""
@@ -108,6 +107,12 @@ def write_tables(
     found: Sequence[Ablated], folder: PathLike, columns: Mapping[str, Sequence[str]] = MappingProxyType(COLUMNS)
 ) -> None:
     """Write the table of systems and that of effects, such as `ablation.csv` and `ablation_effects.csv`."""
-    rows = ([row for one in found for row in one.systems], [row for one in found for row in one.effects])
-    for (name, of_table), table in zip(columns.items(), rows, strict=True):
-        formats.write_csv(Path(folder) / f"{name}.csv", of_table, table, PLACES)
+    systems, effects = columns
+    measures = measure_columns(one.one.setting.kind for one in found)
+    scored = [*columns[systems], *(f"{measure}{part}" for measure in measures for part in SCORE)]
+    tables = (
+        (systems, scored, [row for one in found for row in one.systems]),
+        (effects, columns[effects], [row for one in found for row in one.effects]),
+    )
+    for name, of_table, rows in tables:
+        formats.write_csv(Path(folder) / f"{name}.csv", of_table, rows, PLACES)

@@ -37,13 +37,13 @@ class Model:
         self.folder = Path(folder)
         trained = model_folder.read(self.folder)
         self.description: Description = trained.description
-        self._networks, self._scale, self._normalisation = trained.networks, trained.scale, trained.normalisation
+        self._networks, self._scales, self._normalisation = trained.networks, trained.scales, trained.normalisation
         self._hearing = open_hearing(self.description, self.folder, None if encoder is None else Path(encoder))
         weakref.finalize(self, self._hearing.close)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The classes, or the attribute, in the order of `Prediction.probabilities`."""
+        """The classes, or the attributes, in the order of `Prediction.probabilities`."""
         return tuple(self.description.classes)
 
     @property
@@ -196,7 +196,7 @@ class Model:
         steps *= heard.chunks.mask.unsqueeze(-1)
         with torch.inference_mode(), _one_thread():
             logits = [network(steps, heard.chunks.mask)[TASK] for network in self._networks]
-        said = np.stack([outputs_of(self.description.kind, values, self._scale) for values in logits])
+        said = np.stack([outputs_of(self.description.kind, values, self._scales) for values in logits])
         mean = said.mean(0, dtype=np.float64).astype(np.float32)
         finite.check_values(mean, f"{self.folder}: what it says of {file}", "train the model again")
         said_of = Prediction(file, self.description.kind, self.names, heard.start_s, heard.end_s, mean, heard.speech)
