@@ -8,8 +8,7 @@ import torch
 
 from avpretext.training import finished
 from avpretext.training.finished import FinishedRuns, Run, UnfinishedRun, fingerprint
-from avpretext.training.loop import HistoryRow
-from avpretext.training.predictions import Prediction
+from avpretext.training.predictions import HistoryRow, Prediction
 
 DEV = Prediction("dev", ["it/a"], np.array([[0.25, 0.75]], np.float32))
 TEST = Prediction("test", ["it/b", "it/c"], np.array([[0.1, 0.9], [1.0, 0.0]], np.float32))

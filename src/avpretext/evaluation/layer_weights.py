@@ -4,7 +4,7 @@ import polars as pl
 
 from avpretext.config import LAYERS, Config
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
-from avpretext.training.loop import LAYER
+from avpretext.training.predictions import LAYER
 
 COLUMNS = ("initialisation", "encoder", "layer", "weight", "std", "runs")
 """Beside what names every result: mean and deviation of a layer's weight over the runs."""

@@ -26,8 +26,8 @@ from avpretext.systems import OrofacialSystem
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finite
 from avpretext.training.finished import UnfinishedRun
-from avpretext.training.loop import ClipSet, HistoryRow, Logits, Target, epochs, network_seed, start
-from avpretext.training.predictions import Prediction
+from avpretext.training.loop import ClipSet, Logits, Target, epochs, network_seed, start
+from avpretext.training.predictions import HistoryRow, Prediction
 
 HELPERS = (VISEME, EMOTION)
 MovementLoss = Literal["mse", "ccc", "both"]

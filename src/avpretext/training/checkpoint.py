@@ -19,7 +19,8 @@ from avpretext.models.network import SpeechNetwork
 from avpretext.shards import atomic_path
 from avpretext.training import finite
 from avpretext.training.data import EncodedBy
-from avpretext.training.loop import HistoryRow, TrainingState
+from avpretext.training.loop import TrainingState
+from avpretext.training.predictions import HistoryRow
 
 _METADATA_KEY = "avpretext"
 

@@ -12,7 +12,8 @@ from avpretext.flow.tasks import CLUSTERS
 from avpretext.models.losses import NO_LABEL, balanced_class_weights
 from avpretext.models.network import SpeechNetwork, set_to_nearest
 from avpretext.training.clusters import Vectors, agreement, cluster, collapse, nearest, sizes
-from avpretext.training.loop import ClipSet, HistoryRow, Target, TrainingState
+from avpretext.training.loop import ClipSet, Target, TrainingState
+from avpretext.training.predictions import HistoryRow
 
 BEFORE = "clusters.before"
 """Name of the last clusters in the checkpoint from which a run is taken up again."""

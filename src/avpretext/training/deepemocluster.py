@@ -29,9 +29,9 @@ from avpretext.training.clusters import Labels, agreement, cluster, collapse, si
 from avpretext.training.data import SpeechChunks, chunk_grid
 from avpretext.training.finished import FinishedRuns, State, UnfinishedRun, fingerprint
 from avpretext.training.fold_parts import Fold, FoldTable
-from avpretext.training.loop import HistoryRow, Target, network_seed, torch_device
+from avpretext.training.loop import Target, network_seed, torch_device
 from avpretext.training.objectives import TASK, Objective, make_objective
-from avpretext.training.predictions import LabelledFolds, Prediction, Run
+from avpretext.training.predictions import HistoryRow, LabelledFolds, Prediction, Run
 from avpretext.training.spectrograms import Rows, Sound, read_spectrograms
 
 TRUNK_RATE, ADAM_RATE, TOP_RATE = 1e-3, 5e-4, 0.05

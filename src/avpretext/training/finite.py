@@ -4,20 +4,21 @@ import math
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from avpretext.errors import UserError
+
+if TYPE_CHECKING:  # tables are checked without the second that torch takes to start
+    from torch import Tensor, nn
 
 DIVERGED = 100.0
 """A mean loss so many times as large as that of the first batch, and as 1, is of a training that has diverged."""
 
-Values = Tensor | NDArray[Any]
+Values: TypeAlias = "Tensor | NDArray[Any]"
 
 
 def not_finite(values: Values) -> float | None:
@@ -26,7 +27,7 @@ def not_finite(values: Values) -> float | None:
     >>> not_finite(np.array([1.0, np.inf])), not_finite(np.array([1, 2]))
     (inf, None)
     """
-    wrong = ~(torch.isfinite(values) if isinstance(values, Tensor) else np.isfinite(values))
+    wrong = ~(np.isfinite(values) if isinstance(values, np.ndarray) else values.isfinite())
     return float(values[wrong][0]) if bool(wrong.any()) else None
 
 
@@ -41,7 +42,7 @@ def check_loss(loss: float, start: float, where: str, option: str | None) -> Non
     raise UserError(f"{where}: training has diverged, the loss is {loss:g} (at the start {start:g}); {fix}")
 
 
-def check_weights(tensors: Mapping[str, Tensor], where: str, fix: str) -> None:
+def check_weights(tensors: "Mapping[str, Tensor]", where: str, fix: str) -> None:
     """Raise an error that names the first tensor with a NaN or an infinity."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and (value := not_finite(tensor)) is not None:
@@ -67,7 +68,7 @@ def check_rows(predictions: pl.DataFrame) -> None:
         )
 
 
-def load_all(network: nn.Module, weights: Mapping[str, Tensor], path: Path, fix: str) -> None:
+def load_all(network: "nn.Module", weights: "Mapping[str, Tensor]", path: Path, fix: str) -> None:
     """Load weights into a network, all of them and nothing else; those without effect may be there or not.
 
     On the device `meta`, a file of other shapes is refused before it takes memory. `path` is the file, `fix` what to do

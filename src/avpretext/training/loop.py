@@ -16,9 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from avpretext.config import LoopOptions
 from avpretext.training import finite
-
-LAYER = "layer"
-"""Measures of a history that are the weights of a pre-trained encoder's layers: `layer[0]`, `layer[1]`, ..."""
+from avpretext.training.predictions import LAYER, HistoryRow
 
 LAYER_SCORES = "encoder.scores"
 """Parameter of a network whose softmax they are."""
@@ -83,15 +81,6 @@ class ClipSet(NamedTuple):
         versions = None if self.versions is None else self.versions.to(device)
         steps, mask = (part.to(device, non_blocking=True) for part in (self.steps, self.mask))
         return ClipSet(steps, mask, targets, versions)
-
-
-class HistoryRow(NamedTuple):
-    """One measured value: `split` is train or dev."""
-
-    epoch: int
-    split: str
-    measure: str
-    value: float
 
 
 def layer_rows(state: "TrainingState", layers: Sequence[int]) -> list[HistoryRow]:

@@ -12,8 +12,19 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.training import finite
 from avpretext.training.fold_parts import FoldTable, read_folds
-from avpretext.training.loop import HistoryRow
 from avpretext.training.target_rows import Targets, in_words, read_targets
+
+LAYER = "layer"
+"""Measures of a history that are the weights of a pre-trained encoder's layers: `layer[0]`, `layer[1]`, ..."""
+
+
+class HistoryRow(NamedTuple):
+    """One measured value: `split` is train or dev."""
+
+    epoch: int
+    split: str
+    measure: str
+    value: float
 
 
 class Prediction(NamedTuple):

@@ -27,8 +27,9 @@ from avpretext.training import checkpoint as checkpoints
 from avpretext.training import data
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
 from avpretext.training.finished import State, UnfinishedRun, fingerprint
-from avpretext.training.loop import ClipSet, HistoryRow, Target, epochs, layer_rows, network_seed, start, torch_device
+from avpretext.training.loop import ClipSet, Target, epochs, layer_rows, network_seed, start, torch_device
 from avpretext.training.objectives import dev_measures
+from avpretext.training.predictions import HistoryRow
 from avpretext.training.run_pool import grid_map
 
 RESUME = "resume.safetensors"
