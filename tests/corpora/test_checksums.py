@@ -12,6 +12,7 @@ from avpretext.corpora import checksums, crema_d, index
 from avpretext.corpora.check import check
 from avpretext.corpora.checksums import Checked, equal_files, of_equal_files
 from avpretext.corpora.findings import Finding
+from avpretext.evaluation.summaries import altered
 
 NAMES = ("1001_DFA_ANG_XX", "1001_DFA_SAD_XX", "1002_DFA_ANG_XX")
 
@@ -99,10 +100,12 @@ def test_the_index_says_how_many_files_are_not_as_published(tmp_path: Path) -> N
     index.run(options, 0, tmp_path / "clips.parquet", tmp_path / "rejects.parquet")
     made_by = shards.read_provenance(tmp_path / "clips.parquet")
     assert made_by["checksums"] == {"known": 2, "altered": 1}
+    assert altered([str(tmp_path / "clips.parquet")] * 2) == 2
     (tmp_path / f"corpus/AudioWAV/{NAMES[0]}.wav").unlink()
     (tmp_path / f"corpus/AudioWAV/{NAMES[1]}.wav").unlink()
     index.run(options, 0, tmp_path / "clips.parquet", tmp_path / "rejects.parquet")
     assert "checksums" not in shards.read_provenance(tmp_path / "clips.parquet")
+    assert altered([str(tmp_path / "clips.parquet")]) is None
 
 
 def test_equal_files_are_found_among_those_of_equal_size(tmp_path: Path) -> None:

@@ -457,6 +457,16 @@ def test_equal_audio_with_equal_labels_or_with_shares_is_no_contradiction(tmp_pa
     assert {"a8", "a9"} <= set(run(tmp_path, {"name": "speaker_kfold"})[0]["clip_id"])
 
 
+@pytest.mark.parametrize("reader", ["emobox", "audformat"])
+def test_people_of_a_reader_of_any_corpus_are_those_of_one_corpus_alone(tmp_path, reader: str) -> None:
+    for name in ("mine", "other"):
+        write_corpus(tmp_path / name, clips_of("abc"), reader=reader)
+    protocol = {"name": "cross_corpus", "train": ["other"], "dev_speakers": 1}
+    _, made_by = run(tmp_path, protocol, corpora=("mine", "other"))
+    assert not made_by["speaker_leaks"]
+    assert any("3 speakers of mine and other have the same name" in note for note in made_by["warnings"])
+
+
 def test_a_run_on_the_names_of_another_corpus_says_so(tmp_path) -> None:
     names = [f"03-01-0{emotion}-01-01-01-{actor:02}" for emotion in (1, 2) for actor in range(1, 5)]
     write_corpus(tmp_path / "mine", [Made(name, name[-2:], "xy"[name[7] == "2"]) for name in names])

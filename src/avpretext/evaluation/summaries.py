@@ -100,16 +100,16 @@ def _corpus_row(run: OpenRun, name: str) -> dict[str, Any]:
         "alike_speakers": quoted(alike(kept["speaker"].unique()), most=20) or None,
         "hours": 0.0 if heard is None else float(heard["duration_s"].sum()) / 3600,
         "duplicates": 0 if heard is None else int(heard["content"].drop_nulls().is_duplicated().sum()),
-        "altered": _altered(run, name),
+        "altered": altered(run.files(name, "index")),
         **odd_sounds(heard),
         "refused": lost,
         "refused_share": lost / total if total else None,
     }
 
 
-def _altered(run: OpenRun, name: str) -> int | None:
-    """Return how many files are not those published; None where no checksums are."""
-    made_by = (shards.read_provenance(path) for path in run.files(name, "index"))
+def altered(index: Sequence[str]) -> int | None:
+    """Return how many files of a corpus are not those published, by the shards of `index`; None: none is published."""
+    made_by = (shards.read_provenance(path) for path in index)
     compared = [found["checksums"]["altered"] for found in made_by if "checksums" in found]
     return sum(compared) if compared else None
 
