@@ -48,6 +48,28 @@ def test_its_own_names_are_no_warning(name):
     assert likely.findings(corpus(".", name), sorted(NAMES[name])) == []
 
 
+OF_OTHERS = [
+    "Audio/actor_36/03-01-09-01-06-36-02-02-01-39.wav", "05Angry/a5-02-01-01-33.wav", "anger/a03 (3).wav",
+    "Peur/Fort/12-P-2-5.wav", "f/sessj/10a02Ja.wav", "JL(wav+txt)/male2_concerned_6b_1.wav", "Anger_F_A_tarde.wav",
+    "m3.s_trzymaj_5.wav", "Calm/1984_sk_eger.wav", "F_10_FAHMEE_S_6_FEAR_5.wav", "jenie_Amused/amused_57-84_0057.wav",
+]  # fmt: skip
+"""Names of ASVP-ESD, ASED, AESDD, CaFE, Oreau, JL, MESD, Polish, TurEV-DB, SUBESCO, EmoV-DB in EmoBox's lists."""
+
+
+@pytest.mark.parametrize("reader", BY_NAME)
+def test_names_of_corpora_without_a_reader_are_refused(reader):
+    assert known(reader, OF_OTHERS) == []
+
+
+def test_a_database_is_known_by_its_header(tmp_path):
+    (tmp_path / "db.yaml").write_text("tables: {files: {type: filewise, columns: {}}}\n")
+    (tmp_path / "db.files.csv").write_text("file\nwav/03a01Fa.wav\nother.wav\n")
+    files = ["other.wav", "wav/03a01Fa.wav"]
+    assert guess_reader(files, tmp_path) == ("audformat", False)
+    for reader in ("audformat", "emodb"):
+        assert likely.findings(corpus(tmp_path, reader, video=False), files) == []
+
+
 def test_banglaser_and_ravdess_share_names_with_other_meanings():
     both = set(known("ravdess", NAMES["banglaser"]))
     # 5 emotions, 2 texts, 2 repetitions, 24 actors; RAVDESS's neutral and BanglaSER's happy have normal intensity both.

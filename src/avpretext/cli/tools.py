@@ -65,7 +65,9 @@ def corpus(
         bool, typer.Option("--silent", help="Look for faces alone, as with `audio: false`: files need no sound.")
     ] = False,
     part: Annotated[list[str] | None, typer.Option(help="Part of the corpus; repeatable.")] = None,
-    table: Annotated[str | None, typer.Option(help="CSV or Parquet of clips, for the reader folder.")] = None,
+    table: Annotated[
+        str | None, typer.Option(help="Reader folder: CSV or Parquet of clips; emobox: its folder.")
+    ] = None,
     outside: Annotated[
         bool, typer.Option("--outside", help="Let paths in the table lead out of the folder, as with `outside: true`.")
     ] = False,

@@ -16,6 +16,10 @@ ANY = ("folder", "emobox")
 """Readers that take files of any name."""
 
 
+DATABASE = "audformat"
+"""A reader that lists the files of a database: it says nothing against the reader of their names."""
+
+
 def known_names(files: Sequence[str], path: str, video: bool) -> dict[str, int]:
     """Return how many of some files, evenly spread, each reader knows by name, with the tables at `path`; none is 0.
 
@@ -36,10 +40,11 @@ def known_names(files: Sequence[str], path: str, video: bool) -> dict[str, int]:
 
 def findings(options: CorpusOptions, files: Sequence[str]) -> list[Finding]:
     """Return that names are those of another corpus: wrong where it has more of them than the chosen one."""
-    if options.reader not in READERS or options.reader in ANY:
+    if options.reader not in READERS or options.reader in (*ANY, DATABASE):
         return []
     video = options.video and bool(by_kind(files, True))
     known = known_names(files, options.path, video)
+    known.pop(DATABASE, None)
     own, looked_at = known.pop(options.reader, 0), len(by_kind(spread(files, SAMPLE), video))
     found = []
     for name, number in sorted(known.items(), key=lambda entry: (-entry[1], entry[0])):
