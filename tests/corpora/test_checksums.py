@@ -8,6 +8,7 @@ import pytest
 from tests.corpora.made import corpus
 
 from avpretext import shards
+from avpretext.corpora import check as checking
 from avpretext.corpora import checksums, crema_d, index
 from avpretext.corpora.check import check
 from avpretext.corpora.checksums import Checked, equal_files, of_equal_files
@@ -127,7 +128,14 @@ def test_equal_files_with_different_labels_are_wrong_unless_so_published() -> No
     assert not contradictions.wrong
 
 
-def test_the_check_of_any_corpus_finds_equal_files(tmp_path: Path) -> None:
+def test_files_of_equal_size_are_told_apart_by_the_middle_and_by_the_whole(tmp_path: Path) -> None:
+    long = "x" * 20_000
+    for name, text in {"a": long, "b": long, "c": f"y{long[1:]}", "d": f"{long[:10_000]}y{long[10_001:]}"}.items():
+        (tmp_path / name).write_text(text)
+    assert equal_files(tmp_path, dict.fromkeys("abcd", 20_000)) == [["a", "b"]]
+
+
+def test_the_check_of_any_corpus_finds_equal_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "clips.csv").write_text("path,speaker,emotion\n1.wav,a,sad\n2.wav,a,glad\n3.wav,b,sad\n4.wav,c,glad\n")
     for number, text in enumerate(("same", "same", "else", "more"), start=1):
         (tmp_path / f"{number}.wav").write_text(text)
@@ -135,3 +143,6 @@ def test_the_check_of_any_corpus_finds_equal_files(tmp_path: Path) -> None:
     (found,) = [one for one in check(options, "sample").findings if one.reason == "contradictions"]
     assert (found.examples, found.wrong) == (("1.wav (sad) = 2.wav (glad)",), True)
     assert not [one for one in check(options, "none").findings if one.reason == "contradictions"]
+    monkeypatch.setattr(checking, "EQUAL_AMONG", 3)
+    assert not [one for one in check(options, "sample").findings if one.reason == "contradictions"]
+    assert [one for one in check(options, "all").findings if one.reason == "contradictions"]

@@ -28,6 +28,9 @@ from avpretext.corpora.settings import split_target, targets_of
 from avpretext.errors import UserError
 
 SAMPLE = 2000
+EQUAL_AMONG = 10_000
+"""Equal files are looked for among so many; among more of them with `headers` all."""
+
 HOURS_TOLERANCE = 0.05
 """Publications round, and count pauses or not: hours differ only from 5 % on."""
 
@@ -89,6 +92,7 @@ def check(
     opened = read_headers(Path(options.path), chosen_files, min(_THREADS, os.cpu_count() or 1))
     lengths = lengths_of(clips, opened) if headers != "none" else None
     heard = listen(Path(options.path), clips, listened, model if options.video else None) if options.audio else ()
+    compared_files = {"sample": EQUAL_AMONG, "all": len(clips), "none": -1}
     compared = checksums.check(Path(options.path), chosen_files, reader.checksums())
     rows = [(clip.clip_id, clip.speaker, clip.label, None, path) for path, found in clips.items() for clip in found]
     index = pl.DataFrame(rows, dict.fromkeys(_INDEX_COLUMNS, pl.String), orient="row").sort("clip_id")
@@ -123,7 +127,7 @@ def check(
             *refused(files, clips, opened, options),
             *likely.findings(options, sorted(media)),
             *checksums.findings(compared),
-            *(_equal(options, reader, files, index, known, chosen) if headers != "none" else []),
+            *(_equal(options, reader, files, index, known, chosen) if len(clips) <= compared_files[headers] else []),
             *counted("leads_outside", "links lead out of the corpus folder", linked),
             *counted("no_speaker", "nothing tells who speaks", nobody),
             *_of_names(options, reader, [file.path for file in files], index, known, chosen, known_partitions),

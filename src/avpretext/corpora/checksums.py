@@ -8,7 +8,7 @@ import functools
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,6 +20,7 @@ from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.reader import extension
 
 _BLOCK = 1 << 20
+_MIDDLE = 4096
 
 
 @dataclass(frozen=True)
@@ -74,18 +75,32 @@ def check(root: Path, paths: Iterable[str], known: Mapping[str, tuple[int, int]]
 
 
 def equal_files(root: Path, sizes: Mapping[str, int]) -> list[list[str]]:
-    """Return groups of files that are equal, byte by byte; only files of equal size are read.
+    """Return groups of files that are equal, byte by byte.
 
-    `sizes` has the size of each file, by its path below the folder.
+    Of files of equal size a block in the middle is read, and those whose blocks are equal are read whole. `sizes` has
+    the size of each file, by its path below the folder.
     """
-    of_size: dict[int, list[str]] = defaultdict(list)
-    for path, size in sizes.items():
-        of_size[size].append(path)
-    of_content: dict[str, list[str]] = defaultdict(list)
-    for path in (path for paths in of_size.values() if len(paths) > 1 for path in paths):
-        with suppress(OSError):
-            of_content[sha256(root / path)].append(path)
-    return sorted(sorted(paths) for paths in of_content.values() if len(paths) > 1)
+    groups = _groups([[*sizes]], sizes.__getitem__)
+    groups = _groups(groups, lambda path: _middle(root / path, sizes[path]))
+    return sorted(map(sorted, _groups(groups, lambda path: sha256(root / path))))
+
+
+def _groups(groups: Iterable[Sequence[str]], key: Callable[[str], Hashable]) -> list[list[str]]:
+    """Return the groups parted by a key of their files; files alone, and those that cannot be read, are left out."""
+    found = []
+    for paths in groups:
+        parted: dict[Hashable, list[str]] = defaultdict(list)
+        for path in paths:
+            with suppress(OSError):
+                parted[key(path)].append(path)
+        found += [some for some in parted.values() if len(some) > 1]
+    return found
+
+
+def _middle(file: Path, size: int) -> bytes:
+    with file.open("rb") as opened:
+        opened.seek(size // 2)
+        return opened.read(_MIDDLE)
 
 
 def of_equal_files(
