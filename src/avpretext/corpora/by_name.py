@@ -1,7 +1,10 @@
-"""Corpora whose file names tell all of a clip: each is a row of `by_name.yaml`, with its sources.
+"""Corpora whose file names tell all of a clip: each is a row of `by_name.yaml`.
 
-EmoDB, SAVEE, TESS, EMOVO, ESD, nEMO, BanglaSER, URDU, BAVED, ShEMO, CASIA, eNTERFACE'05. docs/corpora.md says which of
-them were seen on real files.
+EmoDB, SAVEE, TESS, EMOVO, ESD, nEMO, BanglaSER, URDU, BAVED, ShEMO, CASIA, eNTERFACE'05.
+
+Sources: the corpora's own pages, named in each row; the lists of names and the programs that read them in EmoBox,
+github.com/emo-box/EmoBox at 08280f2, and nkululeko, github.com/felixbur/nkululeko at a1e2bd1. Every name in these lists
+is read, with the label that the list has. `published.yaml` says which corpora were seen on real files.
 """
 
 import re
