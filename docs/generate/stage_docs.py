@@ -22,10 +22,11 @@ HEADER = """\
 
 One word names a stage's rule, command, folder and configuration key. All paths are below `results/`. Words in CAPITALS
 vary: `CORPUS` is a name of the configuration, `SHARD` is `0000`, `0001`, ...; `SETTING` is a label target and a
-protocol, such as `voice.chou`; `VARIANT` is a loss and an aggregator, such as `base.mean`. Each Parquet file names in
-its schema metadata, under the key `avpretext`, the stage that made it, its version, options and model files
-([how to read it](other-tools.md#where-a-file-comes-from)). Null means: not known. An edit of the options named here
-redoes the stage and what follows.
+protocol, such as `voice.chou`; `VARIANT` is a loss and an aggregator, such as `base.mean`, `NETWORK` an aggregator;
+both end in the name of the upstream if it is not the configuration's own. Each Parquet file names in its schema
+metadata, under the key `avpretext`, the stage that made it, its version, options and model files ([how to read
+it](other-tools.md#where-a-file-comes-from)). Null means: not known. An edit of the options named here redoes the stage
+and what follows.
 
 This page is generated (`python docs/generate/stage_docs.py docs/stages.md`).
 """
@@ -37,7 +38,8 @@ PRINTED = {
     "main.md": "the same, for people, with published results of the same corpus, target and protocol where there are"
     " any",
     "main.tex": "the same, for a paper",
-    "per_class.csv": "a row per system and class: precision, recall, F1 with intervals",
+    "per_class.csv": "a row per system and class: precision, recall, F1 with intervals; of several attributes CCC,"
+    " Pearson, RMSE, MAE",
     "seeds.csv": "a row per system, seed and measure: its value on all test clips, and its difference to scratch",
     "significance.csv": "a row per system and measure: difference, interval, p-values",
     "folds.csv": "a row per fold and part: clips, and who speaks in them",

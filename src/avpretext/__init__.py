@@ -21,7 +21,7 @@ except PackageNotFoundError:  # run from a source tree that was never installed
 
 
 def load(folder: str | os.PathLike[str], encoder: str | os.PathLike[str] | None = None) -> "Model":
-    """Open a trained model, a folder that the stage `export` has written.
+    """Open a trained model, a folder that the stage `export` has written; docs/predict.md has examples.
 
     Parameters
     ----------
@@ -35,10 +35,6 @@ def load(folder: str | os.PathLike[str], encoder: str | os.PathLike[str] | None 
     ------
     avpretext.errors.UserError
         A file of the folder is missing, changed or of a newer format, or the encoder is not there or another one.
-
-    Examples
-    --------
-    See docs/predict.md, whose examples are run by the tests.
     """
     from avpretext.predict.model import Model
 
@@ -46,21 +42,9 @@ def load(folder: str | os.PathLike[str], encoder: str | os.PathLike[str] | None 
 
 
 def open(folder: str | os.PathLike[str] = "results") -> "Run":
-    """Open a finished run: its clips, labels, features, predictions and scores as polars frames.
+    """Open a finished run by its results folder: clips, labels, features, predictions and scores as polars frames.
 
-    Parameters
-    ----------
-    folder
-        The results folder.
-
-    Raises
-    ------
-    avpretext.errors.UserError
-        The workflow has not finished there.
-
-    Examples
-    --------
-    See docs/open.md, whose examples are run by the tests.
+    An unfinished run is an `avpretext.errors.UserError`; docs/open.md has examples.
     """
     from pathlib import Path
 

@@ -10,13 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def part(name: str, root: Path = ROOT) -> Path:
-    """Return a file or folder of the checkout.
-
-    Raises
-    ------
-    UserError
-        It is not there: the package was installed without its checkout.
-    """
+    """Return a file or folder of the checkout; it is an error if the package was installed without its checkout."""
     path = root / name
     if not path.exists():
         raise UserError(

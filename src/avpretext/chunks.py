@@ -47,7 +47,8 @@ def chunk_places(
 
     `published` is the formula of Lin & Busso's code, ``start[k] = k * floor((frames - length) / (factor * count - 1))``
     with chunks of `length`, its flaws kept: the floor leaves frames at the end unread, clips little longer than a chunk
-    become copies of their first chunk, long clips have gaps.
+    become copies of their first chunk, long clips have gaps. It has no value for a clip shorter than a chunk and for a
+    single chunk: an error.
 
     Parameters
     ----------
@@ -57,17 +58,10 @@ def chunk_places(
         Nominal frames of a chunk, at least 1.
     count, factor
         A clip becomes ``factor * count`` chunks.
-    method
-        `exact` or `published`.
 
     Returns
     -------
     starts (B, factor * count) and spans (B,), int64, in 10 ms frames.
-
-    Raises
-    ------
-    UserError
-        With `published`, for a clip shorter than a chunk and for a single chunk: its formula has no value there.
     """
     _check(frames, length, count, factor, method)
     chunks = factor * count

@@ -56,6 +56,7 @@ from avpretext.options.training import (
     StatisticsOptions,
     Variant,
 )
+from avpretext.options.upstreams import GROUPS, UpstreamOptions, changed
 from avpretext.systems import BEST, SCRATCH, VECTORS, stands_beside
 
 LAYERS = "layers"
@@ -143,6 +144,10 @@ class Config(Options):
     finetune: FinetuneOptions = FinetuneOptions()
     export: ExportOptions = ExportOptions()
     ablation: AblationOptions = AblationOptions()
+    upstreams: dict[str, UpstreamOptions] = Field(
+        {},
+        description="name: what `snakemake upstreams` compares, the reference first; {}: speech, each pooled encoder",
+    )
     deepemocluster: DeepEmoClusterOptions = DeepEmoClusterOptions()
     functionals: FunctionalOptions = FunctionalOptions()
     statistics: StatisticsOptions = StatisticsOptions()
@@ -281,6 +286,13 @@ class Config(Options):
         return self
 
     @model_validator(mode="after")
+    def _upstreams_have_names(self) -> Self:
+        for name in self.upstreams:
+            if not _is_plain(name):
+                raise ValueError(f"upstreams.{name}: a name has letters, digits, - and _, and starts with no -")
+        return self
+
+    @model_validator(mode="after")
     def _pooled_features_stand_alone(self) -> Self:
         pooled = [name for name in self.model.features if name in self.encoders and self.pooled(name)]
         if pooled and len(self.model.features) > 1:
@@ -399,6 +411,41 @@ class Config(Options):
         if self.encoders[encoder].pool == "chunks":
             return self
         return self.model_copy(update={"chunks": ChunkOptions()})
+
+    def compared_upstreams(self) -> dict[str, UpstreamOptions]:
+        """Return what `snakemake upstreams` compares: what is named, else speech and each pooled encoder."""
+        pooled = [name for name in self.encoders if self.pooled(name)]
+        if self.upstreams or not pooled:
+            return self.upstreams
+        return {name: UpstreamOptions(model={"features": [name]}) for name in ("speech", *pooled)}
+
+    def as_upstream(self, name: str) -> "Config":
+        """Return this configuration with the options of an upstream, and nothing to be made beside its trainings.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            The options are none of these groups, or do not fit together.
+        """
+        own = self.compared_upstreams()[name]
+        content = self.model_dump() | {group: changed(getattr(self, group), getattr(own, group)) for group in GROUPS}
+        content |= {"upstreams": {}, "export": {"initialisations": []}, "ensemble": {}}
+        content["ablation"]["initialisations"] = []
+        self._fit_to_features(content, own)
+        return Config.model_validate(content)
+
+    def _fit_to_features(self, content: dict[str, Any], own: UpstreamOptions) -> None:
+        """Let encoder, channels and sets of tasks be of the kind of the features, unless the upstream names them."""
+        model, pretrain = content["model"], content["pretrain"]
+        features = model["features"] if isinstance(model["features"], list) else []  # else refused below
+        heard = [name for name in self.encoders if name in features and self.pooled(name)]
+        if "encoder" not in own.model and bool(heard) != (model["encoder"] == LAYERS):
+            del model["encoder"]  # the default of its kind
+        if features != self.model.features and "channels" not in own.model:
+            model["channels"] = ["*"]
+        if any(self.encoders[name].pool == "clip" for name in heard) and "task_sets" not in own.pretrain:
+            sets = [tasks.split("-") for tasks in self.task_sets()]
+            pretrain["task_sets"] = [tasks for tasks in sets if not set(tasks) & set(CHUNK_TASKS)]
 
     def used_for(self, use: str) -> list[str]:
         """Return the names of the corpora used for `pretrain` or `finetune`."""
@@ -520,6 +567,9 @@ def json_schema() -> dict[str, Any]:
     pretrain["hidden_from"]["items"].update(names)
     pretrain["task_weights"]["propertyNames"] = names
     pretrain["min_confidence"]["propertyNames"] = {"enum": list(LABELLED)}
+    of_upstream = schema["$defs"]["UpstreamOptions"]["properties"]
+    for group, options in GROUPS.items():
+        of_upstream[group]["$ref"] = f"#/$defs/{options.__name__}"
     return schema
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError, nearest
 from avpretext.options.pretrained_encoders import EncoderOptions
+from avpretext.options.upstreams import UpstreamOptions
 
 HEADER = """\
 # yaml-language-server: $schema=workflow/schemas/config.schema.json
@@ -19,17 +21,17 @@ HEADER = """\
 # `avpretext config FILE` prints all keys of a configuration like this.
 """
 
-NAMED: dict[int | str, type[BaseModel]] = {"corpora": CorpusOptions, "encoders": EncoderOptions}
+NAMED: dict[int | str, type[BaseModel]] = {
+    "corpora": CorpusOptions, "encoders": EncoderOptions, "upstreams": UpstreamOptions,
+}  # fmt: skip
 """Keys of the first level that hold groups of options by names of the user's own."""
 
 
 def load(path: str | Path) -> Config:
     """Read and check a configuration file.
 
-    Raises
-    ------
-    UserError
-        The file is missing or not YAML, or a key or value is wrong; the message names the nearest right key.
+    It is an error if the file is missing or not YAML, or if a key or value is wrong; the message names the nearest
+    right key.
     """
     file = Path(path)
     if not file.is_file():
@@ -43,8 +45,29 @@ def load(path: str | Path) -> Config:
 
 def parse(content: dict[str, Any], source: str = "config") -> Config:
     """Check the content of a configuration file; see `load`."""
+    with _explained(source):
+        config = Config.model_validate(content)
+    for name in config.upstreams:
+        as_upstream(config, name, f"{source}: ")
+    return config
+
+
+def as_upstream(config: Config, name: str, source: str = "") -> Config:
+    """Return the configuration of an upstream, see `Config.as_upstream`.
+
+    Raises
+    ------
+    UserError
+        A key or value is wrong, or does not fit the others; the message names the upstream.
+    """
+    with _explained(f"{source}upstreams.{name}"):
+        return config.as_upstream(name)
+
+
+@contextmanager
+def _explained(source: str) -> Iterator[None]:
     try:
-        return Config.model_validate(content)
+        yield
     except ValidationError as error:
         raise UserError("; ".join(_explain(source, entry) for entry in error.errors())) from None
 
@@ -59,8 +82,8 @@ def _explain(source: str, entry: Any) -> str:
     if entry["type"] == "missing":
         return f"{source}: {where!r} is missing"
     if entry["type"] == "value_error":
-        # Options of a corpus do not know its name; other groups name themselves.
-        of = f"{where}: " if entry["loc"][:1] == ("corpora",) else ""
+        # Options of a corpus or an upstream do not know its name; other groups name themselves.
+        of = f"{where}: " if entry["loc"][:1] in (("corpora",), ("upstreams",)) else ""
         return f"{source}: {of}{entry['ctx']['error']}"
     return f"{source}: {where} = {entry['input']!r}: {entry['msg']}"
 

@@ -9,16 +9,9 @@ PathLike = str | os.PathLike[str]
 
 
 def hold(file: IO[bytes], *, shared: bool = False, wait: bool = False) -> bool | None:
-    """Lock an open file until it is closed.
+    """Lock an open file until it is closed; it is open for reading and writing.
 
-    Parameters
-    ----------
-    file
-        Open for reading and writing.
-    shared
-        Others may hold it too, if they share it.
-    wait
-        Until the others have closed it; else the answer comes at once.
+    `shared`: others may hold it too, if they share it. `wait`: until the others have closed it.
 
     Returns
     -------

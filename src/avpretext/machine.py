@@ -49,7 +49,6 @@ def _system() -> str:
 
 
 def _cpu(info: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the model of the processor."""
     try:
         lines = info.read_text("utf-8", "replace").splitlines()
     except OSError:

@@ -63,12 +63,7 @@ def quoted(groups: Iterable[tuple[str, ...]], most: int = 3) -> str:
 def on_disk(root: Path, path: str) -> str | None:
     """Return the path of a file below a folder as the disk spells it, whatever its Unicode form; None for no file.
 
-    Parameters
-    ----------
-    root
-        The folder.
-    path
-        Relative to it, posix, composed.
+    `path` is relative to the folder, posix, composed.
     """
     if os.path.isfile(root / path):
         return path

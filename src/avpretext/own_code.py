@@ -24,21 +24,9 @@ def is_own(name: str) -> bool:
 
 
 def resolve(name: str, option: str, current_folder: bool = True) -> Any:
-    """Import the object that `my_package.module:NAME` names.
+    """Import the object that `my_package.module:NAME` names, from the `current_folder` too.
 
-    Parameters
-    ----------
-    name
-        Module and name.
-    option
-        The option that holds it, for the error.
-    current_folder
-        True: the module may also lie in the current folder.
-
-    Raises
-    ------
-    UserError
-        There is no such module, whatever it raises while it is imported, or it has no such name.
+    It is an error, which names the `option`, if there is no such module or name, or if the import fails.
 
     >>> resolve("math:pi", "an.option")
     3.141592653589793

@@ -38,19 +38,7 @@ def describe(label: str, done: int, total: int, unit: str, elapsed_s: float) -> 
 
 
 def progress(items: Iterable[T], *, total: int, unit: str = "clips", label: str = "") -> Iterator[T]:
-    """Yield the items, and tell how far the stage is on standard error.
-
-    Parameters
-    ----------
-    items
-        What is worked on.
-    total
-        How many there are.
-    unit
-        What an item is called, in the plural.
-    label
-        Which work this is: stage, corpus and shard.
-    """
+    """Yield the items, `total` of them, and tell on standard error how far the stage is; `unit` is in the plural."""
     live = sys.stderr.isatty()
     begin = last = time.monotonic()
     for done, item in enumerate(items, start=1):
@@ -70,7 +58,7 @@ def show(line: str, live: bool, end: str) -> None:
 
 
 def last_progress(log: Path) -> str | None:
-    """Return what the last line of progress in a log says, without its label; None if there is none yet."""
+    """Return the last line of progress in a log, without its label; None if there is none yet."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 4096))

@@ -35,13 +35,7 @@ _NO_SPACE = {
 
 
 def _opened(path: PathLike) -> pq.ParquetFile:
-    """Open a Parquet file for reading.
-
-    Raises
-    ------
-    UserError
-        It is missing, or no Parquet file.
-    """
+    """Open a Parquet file for reading; it is an error if it is missing, or no Parquet file."""
     try:
         return pq.ParquetFile(path)
     except FileNotFoundError:
@@ -74,12 +68,7 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
     """Give a temporary file in the folder of `path`; on success it is synced and renamed to `path`, else removed.
 
     It is locked until then, so that nobody takes it for one that a killed process has left. Where the file cannot carry
-    its recipe itself, the recipe is put beside it.
-
-    Raises
-    ------
-    UserError
-        The folder cannot be written to, or there is no space left.
+    its recipe itself, the recipe is put beside it. A folder that cannot be written to, or a full disk, is an error.
     """
     target = Path(path)
     temporary = _temporary_beside(target)
@@ -104,7 +93,7 @@ _AGAIN = "and run the same command again: what is finished is kept"
 
 @contextmanager
 def explained(folder: PathLike) -> Iterator[None]:
-    """Turn what keeps a folder from being written to into a user's error, which says the fix."""
+    """Turn an OSError of writing to a folder into a user's error with the fix."""
     try:
         yield
     except OSError as error:
@@ -113,7 +102,6 @@ def explained(folder: PathLike) -> Iterator[None]:
 
 
 def _temporary_beside(target: Path) -> Path:
-    """Make an empty file beside `target`."""
     with explained(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         prefix = f"{TEMPORARY[0]}{locks.host()}-{os.getpid()}-"
@@ -123,7 +111,7 @@ def _temporary_beside(target: Path) -> Path:
 
 
 def check_writable(folder: PathLike) -> None:
-    """Raise a user's error, which says the fix, where no file can be made in a folder."""
+    """Raise a user's error with the fix where no file can be made in a folder."""
     _temporary_beside(Path(folder) / "any").unlink()
 
 
@@ -132,8 +120,6 @@ class ShardWriter:
 
     Parameters
     ----------
-    path
-        Where the shard goes.
     schema
         Its columns (see `flow.artefacts.schema_of`).
     made_by
@@ -224,23 +210,13 @@ def write_table(
 
 
 def read(paths: PathLike | Sequence[PathLike], columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Read one or more shards of a stage as one data frame, in the order of the paths.
-
-    Parameters
-    ----------
-    paths
-        One file, or several with the same columns.
-    columns
-        Which columns to read; all by default.
-    """
+    """Read one or more shards of a stage as one data frame, in the order of the paths; all columns by default."""
     files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    frames = [pl.from_arrow(_read_one(file, columns)) for file in files]
-    return pl.concat([frame for frame in frames if isinstance(frame, pl.DataFrame)])
-
-
-def _read_one(path: PathLike, columns: Sequence[str] | None) -> pa.Table:
-    with _opened(path) as file:
-        return file.read(columns=list(columns) if columns else None)
+    frames = []
+    for path in files:
+        with _opened(path) as file:
+            frames.append(pl.DataFrame(file.read(columns=list(columns) if columns else None)))
+    return pl.concat(frames)
 
 
 def columns_of(path: PathLike) -> list[str]:
@@ -319,10 +295,7 @@ def _may_hold(group: pq.RowGroupMetaData, clip_id: str) -> bool:
 
 def rows_per_clip(path: PathLike) -> dict[str, int]:
     """Return the number of rows of each clip of a shard, in its order, without reading more than their clip_ids."""
-    counts: dict[str, int] = {}
-    for clip_id, rows in iterate_parts(path, []):
-        counts[clip_id] = counts.get(clip_id, 0) + len(rows)
-    return counts
+    return dict(read(path, ["clip_id"]).group_by("clip_id", maintain_order=True).len().iter_rows())
 
 
 def in_groups(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:

@@ -1,6 +1,6 @@
-"""Who signs the files that this process writes: nobody, until a command of the package says so.
+"""The signer of the files that this process writes: none, until a command of the package sets one.
 
-`shards` asks here, and so knows nothing of runs and recipes.
+So `shards` depends on no runs and recipes.
 """
 
 import os

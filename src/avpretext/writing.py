@@ -23,20 +23,10 @@ def write_shard(
     label: str, output: Path, schema: pa.Schema, made_by: Mapping[str, Any], clips: Iterable[Any], total: int,
     group: int | None = None, **layout: Any,
 ) -> None:  # fmt: skip
-    """Write the rows of one clip after another; the shard appears whole or not at all.
+    """Write the rows of one clip after another, of `total` clips; the shard appears whole or not at all.
 
-    Parameters
-    ----------
-    label
-        For progress; see `label_of`.
-    output, schema, made_by, layout
-        See `shards.ShardWriter`.
-    clips
-        The rows of each clip, as `shards.ShardWriter.write` takes them; None: nothing is written of it.
-    total
-        Number of clips.
-    group
-        Rows of clips, Arrow tables, are joined to row groups of so many; None: as they come.
+    The rows of a clip are as `shards.ShardWriter.write` takes them; None: nothing is written of it. With `group`, they
+    are Arrow tables, joined to row groups of so many rows.
     """
     known = (rows for rows in progress(clips, total=total, label=label) if rows is not None)
     layout |= {"row_group": group} if group else {}

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from avpretext.action_units import au_match
 from avpretext.action_units.au_csv import OUT_OF_ORDER, UNCOUNTED, UNTIMED_ROWS, Track, openface_track, pyfeat_track
 from avpretext.action_units.au_match import match
-from avpretext.action_units.from_files import duration_s, resample
+from avpretext.action_units.from_files import resample
 from avpretext.config import MediaOptions
+from avpretext.face.landmark_shards import frame_s
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.media.container import Pictures, pictures_of
 from avpretext.media.decode import Decoded, decode
@@ -83,7 +84,7 @@ def table_of(values: Floats, rows: NDArray[np.int64] | None = None) -> Track:
 def imported(track: Track, file: Path, frames: int, stretch: Stretch = WHOLE, of_file: bool = False) -> Floats:
     """Return the first action unit on the frames of a clip."""
     grid = np.arange(frames) / 25
-    found = match(track, lambda: pictures_of(file), stretch, duration_s(grid), of_file)
+    found = match(track, lambda: pictures_of(file), stretch, len(grid) * frame_s(grid), of_file)
     return resample(found.time_s, found.values, found.step_s, grid, found.lost)[:, 0]
 
 

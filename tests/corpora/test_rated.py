@@ -8,6 +8,7 @@ from tests.corpora.made import corpus, touch
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import Clip, reader_of, scan
+from avpretext.corpora.settings import source_of
 from avpretext.corpora.transcripts import transcripts_of
 from avpretext.errors import UserError
 
@@ -75,6 +76,9 @@ def test_what_raters_say_of_iemocap_is_read(iemocap: CorpusOptions) -> None:
         row["clip_id"]: {name: n for name, n in row.items() if name != "clip_id" and n} for row in table.to_dicts()
     }
     assert counts == {first: {"neutral": 2, "sad": 1}, second: {"happy": 1, "other": 1}, third: {"excited": 1}}
+    joint = source_of(iemocap, "attributes").read(iemocap)
+    assert joint.columns == ["clip_id", "arousal", "dominance", "valence"]
+    assert joint.row(0) == (first, 2.0, 3.0, 2.5)
     assert dict(reader_of(iemocap).partitions(iemocap).rows()) == {first: "Ses01", second: "Ses01", third: "Ses05"}
     index = scan(iemocap)
     assert len(index) == 3
@@ -126,7 +130,7 @@ def test_msp_improv_has_consensus_attributes_votes_and_the_intended_emotion(msp_
         Clip(first, "F01", "angry"), Clip(second, "M06", "happy", sentence="20"),
     ]  # fmt: skip
     assert list(reader_of(msp_improv).sources(msp_improv)) == [
-        "emotion", "arousal", "valence", "dominance", "naturalness", "votes", "intended",
+        "emotion", "arousal", "valence", "dominance", "votes", "intended",
     ]  # fmt: skip
     assert values(msp_improv, "emotion") == {first: ("neutral",), second: (None,)}
     assert values(msp_improv, "arousal") == {first: (2.866667,), second: (None,)}

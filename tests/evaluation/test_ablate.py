@@ -124,7 +124,7 @@ def test_table_has_a_row_for_each_system_in_reading_order_and_the_reference_is_s
     systems, _ = run(config, tmp_path / "tables")
     named = [(row["initialisation"], row["loss"], row["aggregator"]) for row in systems]
     starts, losses, aggregators = ["scratch", "energy"], ["base", "penalty"], ["mean", "gated"]
-    assert named == grid == list(itertools.product(starts, losses, aggregators))
+    assert named == [tuple(levels[:3]) for levels in grid] == list(itertools.product(starts, losses, aggregators))
     assert [row["role"] for row in systems] == ["reference", *["system"] * 7]
     assert {(row["speakers"], row["clips"], row["runs"]) for row in systems} == {("7", "63", "4")}
     assert systems[0]["p"] == systems[0]["difference"] == ""
@@ -193,7 +193,10 @@ def test_effect_is_estimated_from_the_mean_over_its_systems_of_each_seed(tmp_pat
     config = configuration(tmp_path)
     row = next(row for row in ablate.effect_rows(grid, config) if row["level"] == "gated")
     gains = np.mean(
-        [rights["scratch", loss, "gated"] - rights["scratch", loss, "mean"] for loss in ("base", "penalty")],  # type: ignore[index]
+        [
+            rights[Levels("scratch", loss, "gated")] - rights[Levels("scratch", loss, "mean")]
+            for loss in ("base", "penalty")
+        ],
         axis=0,
     )
     weights = intervals.draw_resamples(5, config.evaluate.bootstrap, [config.seed, 1])

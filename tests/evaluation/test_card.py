@@ -18,7 +18,7 @@ from avpretext.flow.provenance import provenance
 def metrics(path: Path, initialisation: str = "energy", kind: str = "hard") -> Path:
     """Write scores of a setting: .5 over all classes, less for one of them."""
     counted = {"mean": 0.5, "std": 0.1, "runs": 12, "speakers": 9, "clips": 90}
-    measures = {"hard": ["macro_f1", "uar"], "attribute": ["ccc", "rmse"]}[kind]
+    measures = {"hard": ["macro_f1", "uar"], "attribute": ["ccc", "rmse"], "attributes": ["ccc", "mae"]}[kind]
     rows: list[dict[str, Any]] = [
         {"initialisation": initialisation, "measure": name, "class": None, "value": 0.5 + place / 8, "ci_low": 0.4,
          "ci_high": None if place else 0.6, **counted}
@@ -26,6 +26,8 @@ def metrics(path: Path, initialisation: str = "energy", kind: str = "hard") -> P
     ]  # fmt: skip
     for measure in ("precision", "recall", "f1") if kind == "hard" else ():
         rows.append({**rows[0], "measure": measure, "class": "angry", "value": 0.25})
+    for measure in ("ccc", "pearson", "rmse", "mae") if kind == "attributes" else ():
+        rows.append({**rows[0], "measure": measure, "class": "arousal", "value": 0.125})
     rows += [{**row, "initialisation": "scratch", "value": 0.1} for row in rows]
     made_by = provenance("evaluate", {"evaluate": {"level": 0.9}, "seed": 1})
     shards.write_table(path, rows, schema_of("evaluate.metrics"), made_by)
@@ -45,6 +47,15 @@ def carded(
         folder / "model.json", metrics(tmp_path / "metrics.parquet", kind=kind), "mine", corpus, readers or {}, folder
     )
     return (folder / "README.md").read_text(), json.loads((folder / "card.json").read_text())
+
+
+def test_several_attributes_are_told_one_by_one(tmp_path: Path) -> None:
+    scales = {"classes": ["arousal", "valence"], "scale": [(4.0, 1.0), (3.0, 0.5)]}
+    page, said = carded(tmp_path, kind="attributes", **scales)
+    assert "Hears speech and tells arousal, valence, each a number (label target" in page
+    assert "| arousal | 0.125 | 0.125 | 0.125 | 0.125 |" in page
+    assert "each measure is the mean of theirs" in page
+    assert said["classes"] == {"arousal": {"ccc": 0.125, "pearson": 0.125, "rmse": 0.125, "mae": 0.125}}
 
 
 def test_it_repeats_the_scores_of_its_own_start_with_intervals(tmp_path: Path) -> None:

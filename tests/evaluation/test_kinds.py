@@ -165,6 +165,50 @@ def test_balance_says_how_many_clips_have_what() -> None:
     found = SCORINGS["attribute"].balance(["arousal"], numbers)
     assert next(iter(found.items())) == ("1.00 to 2.00", 2)
     assert sum(found.values()) == 3
+    several = rows([[1.0, 2.0], [1.5, 3.0], [7.0, 2.0]], [None] * 3)
+    both = SCORINGS["attributes"].balance(["arousal", "valence"], several)
+    assert both == {f"arousal {name}": count for name, count in found.items()} | {
+        name: count for name, count in both.items() if name.startswith("valence ")
+    }
+    assert both["valence 2.00 to 2.17"] == 2
+
+
+def test_each_of_several_attributes_is_scored_and_the_mean_of_them(tmp_path: Path) -> None:
+    truth = np.array([[1, 10], [2, 30], [3, 20], [2, 20]], np.float64)
+    said = np.array([[2, 10], [2, 30], [5, 20], [3, 20]], np.float64)
+    # of the first: means 2 and 3, variances 1/2 and 3/2, covariance 3/4, so CCC 1.5 / (1/2 + 3/2 + 1) = 1/2
+    rows = [
+        {"initialisation": "scratch", "fold": 0, "seed": 0, "split": "test", "clip_id": f"c{number}",
+         "speaker": f"s{number}", "label": None, "predicted": None, "truth": true, "probabilities": found}
+        for number, (true, found) in enumerate(zip(truth.tolist(), said.tolist(), strict=True))
+    ]  # fmt: skip
+    made_by = provenance("finetune", {}, kind="attributes", classes=["arousal", "valence"])
+    shards.write_table(tmp_path / "p.parquet", rows, schema_of("finetune.predictions"), made_by)
+    found = scored([tmp_path / "p.parquet"], tmp_path)
+    measured = {(row["class"], row["measure"]): row["value"] for row in found.iter_rows(named=True)}
+    assert [measured["arousal", name] for name in ("ccc", "mae", "rmse")] == pytest.approx([0.5, 1.0, 1.5**0.5])
+    assert measured["arousal", "pearson"] == pytest.approx(0.75 / (0.5 * 1.5) ** 0.5)
+    assert [measured["valence", name] for name in ("ccc", "pearson", "mae", "rmse")] == pytest.approx([1, 1, 0, 0])
+    for name in ("ccc", "pearson", "mae", "rmse"):
+        assert measured[None, name] == pytest.approx((measured["arousal", name] + measured["valence", name]) / 2)
+    assert set(found["clips"]) == {4}
+
+
+def test_a_constant_prediction_of_one_of_several_attributes_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"initialisation": "scratch", "fold": 0, "seed": 0, "split": "test", "clip_id": f"c{number}",
+         "speaker": f"s{number}", "label": None, "predicted": None, "truth": [number, number % 2],
+         "probabilities": [float(number), 0.5]}
+        for number in range(4)
+    ]  # fmt: skip
+    made_by = provenance("finetune", {}, kind="attributes", classes=["arousal", "valence"])
+    shards.write_table(tmp_path / "p.parquet", rows, schema_of("finetune.predictions"), made_by)
+    scored([tmp_path / "p.parquet"], tmp_path)
+    said = capsys.readouterr().err
+    assert "scratch predicts the same valence for all test clips in 1 of 1 runs" in said
+    assert "same arousal" not in said
 
 
 def test_every_measure_has_a_printed_name() -> None:

@@ -152,13 +152,6 @@ def test_the_first_streams_count_and_a_cover_is_no_video(make, flash_and_beep, f
     assert decoded(song, ffmpeg, options, video=False).samples == pytest.approx(16_000, abs=800)
 
 
-def test_clipped_sound_stays_below_full_scale(make, ffmpeg, options):
-    source = make("loud.wav", "-f", "lavfi", "-i", "aevalsrc='if(gt(sin(2*PI*100*t),0),1,-1)':s=16000:d=1")
-    samples, _ = soundfile.read(io.BytesIO(decoded(source, ffmpeg, options, video=False).flac))
-    assert samples.max() == 32767 / 32768
-    assert samples.min() == -1
-
-
 def test_same_file_same_bytes(flash_and_beep, ffmpeg, options):
     source = flash_and_beep("a.mp4", *H264)
     one, two = decoded(source, ffmpeg, options), decoded(source, ffmpeg, options)
@@ -176,27 +169,11 @@ def test_frames_of_long_clips_wait_in_a_file_that_vanishes(flash_and_beep, ffmpe
     assert os.listdir(source.parent) == ["a.mp4"]
 
 
-def test_bad_files_are_refused_with_their_reason(make, flash_and_beep, ffmpeg, options):
+def test_a_missing_file_and_a_length_out_of_bounds_are_refused(flash_and_beep, ffmpeg, options):
     whole = flash_and_beep("whole.mp4", *H264)
-    fast = make("fast.mp4", "-i", whole, "-c", "copy", "-movflags", "+faststart")
-    folder = whole.parent
-
-    def put(name: str, content: bytes) -> Path:
-        (folder / name).write_bytes(content)
-        return folder / name
-
-    assert refused(put("text.mp4", b"this is no video\n" * 20), ffmpeg, options) == "not_media"
-    assert refused(put("empty.mp4", b""), ffmpeg, options) == "not_media"
-    assert refused(folder / "missing.mp4", ffmpeg, options) == "unreadable"
-    assert refused(make("mute.mp4", "-i", whole, "-an", "-c", "copy"), ffmpeg, options) == "no_audio"
-    assert refused(make("blind.mp4", "-i", whole, "-vn", "-c", "copy"), ffmpeg, options) == "no_video"
+    assert refused(whole.with_name("missing.mp4"), ffmpeg, options) == "unreadable"
     assert refused(whole, ffmpeg, MediaOptions(min_duration_s=4)) == "too_short"
     assert refused(whole, ffmpeg, MediaOptions(max_duration_s=2)) == "too_long"
-    for share in (10, 50, 90):
-        for file in (whole, fast):
-            content = file.read_bytes()
-            cut = put(f"cut {share} {file.name}", content[: len(content) * share // 100])
-            assert refused(cut, ffmpeg, options) == "truncated", cut
 
 
 def test_an_mp4_is_cut_off_wherever_it_ends_early(flash_and_beep, tmp_path):
@@ -208,14 +185,6 @@ def test_an_mp4_is_cut_off_wherever_it_ends_early(flash_and_beep, tmp_path):
     for other in (content, b"this is no video" * 9, b"", b"\0\0\0\x08moov"):
         cut.write_bytes(other)
         assert not is_cut_off_mp4(cut)
-
-
-def test_a_matroska_file_that_breaks_off_is_truncated(flash_and_beep, ffmpeg, options):
-    whole = flash_and_beep("whole.mkv", "-c:v", "libx264", "-c:a", "libopus", "-ar", 48000)
-    content = whole.read_bytes()
-    for share in (50, 90):
-        (whole.parent / "cut.mkv").write_bytes(content[: len(content) * share // 100])
-        assert refused(whole.parent / "cut.mkv", ffmpeg, options) == "truncated"
 
 
 def test_much_garbage_is_a_decode_error_and_a_little_is_not(make, ffmpeg, options, tmp_path):

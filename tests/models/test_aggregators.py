@@ -5,6 +5,7 @@ import torch
 
 from avpretext.models.aggregators import (
     AGGREGATORS,
+    AttentiveStatisticsAggregator,
     GatedAggregator,
     MeanAggregator,
     PublishedSelfAttentionAggregator,
@@ -119,6 +120,20 @@ def test_chunks_see_each_other_in_self_attention_and_not_in_the_published_one() 
     alone = torch.stack([published(clip[:, [chunk]]) for chunk in range(CHUNKS)]).mean(0)
     torch.testing.assert_close(published(clip), alone)
     assert not torch.allclose(ours(clip), alone, atol=1e-2)
+
+
+def test_attentive_statistics_are_weighted_mean_and_deviation() -> None:
+    torch.manual_seed(2)
+    module = AttentiveStatisticsAggregator(WIDTH)
+    w = weights(module)
+    expected = []
+    for clip in chunk_vectors().double().numpy():
+        hidden = np.tanh(clip @ w["pool.score.0.weight"].T + w["pool.score.0.bias"])
+        shares = softmax(hidden @ w["pool.score.2.weight"][0])
+        mean = shares @ clip
+        deviation = np.sqrt(shares @ (clip - mean) ** 2 + 1e-5)
+        expected.append(w["out.weight"] @ np.concatenate([mean, deviation]))
+    assert_matches(module, expected)
 
 
 def test_no_aggregator_mixes_clips() -> None:

@@ -49,7 +49,7 @@ def test_speakers_by_a_table_of_paths_or_names(tmp_path: Path) -> None:
     table = tmp_path / "who.csv"
     table.write_text("speaker,file\nann,a/1.wav\nbob,2.wav\n")
     assert speakers_of(["a/1.wav", "b/2.wav"], str(table)) == ["ann", "bob"]
-    with pytest.raises(UserError, match=r"says not who speaks in c/3\.wav; add a row"):
+    with pytest.raises(UserError, match=r"no speaker for c/3\.wav; add a row"):
         speakers_of(["c/3.wav"], str(table))
     table.write_text("who,file\nann,a/1.wav\n")
     with pytest.raises(UserError, match="expected columns file, speaker"):

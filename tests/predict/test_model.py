@@ -61,7 +61,7 @@ def by_the_stages(folder: Path, files: list[Path], speakers: list[str], work: Pa
         steps = steps * chunks.mask.unsqueeze(-1)
     with torch.no_grad():
         logits = [network(steps, chunks.mask)[TASK] for network in trained.networks]
-    return np.mean([outputs_of(said.kind, values, trained.scale) for values in logits], axis=0)
+    return np.mean([outputs_of(said.kind, values, trained.scales) for values in logits], axis=0)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS, MOTION_REGIONS
 from avpretext.flow.paths import Layout
 from avpretext.report import distributions
-from avpretext.report.distributions import Histogram, fastest, feature_distributions, histogram_of, unit_histogram
+from avpretext.report.distributions import Histogram, fastest, feature_distributions, histogram_of
 from avpretext.report.label_page import SPEAKERS_SHOWN, agreement_tables, speaker_tables
 
 
@@ -30,7 +30,7 @@ def test_histogram_counts_edges_upwards_and_what_lies_beyond_at_the_ends() -> No
 
 
 def test_values_that_are_edges_of_narrow_bins_fall_into_the_bin_that_they_begin() -> None:
-    histogram = unit_histogram()
+    histogram = Histogram(0, 1, 50)
     histogram.add(np.arange(50) / 50)
     assert histogram.counts.tolist() == [1] * 50
 

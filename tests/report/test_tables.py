@@ -9,8 +9,9 @@ from tests.report.whole_run import INITIALISATIONS
 
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.evaluation import printed, published_results, tables
+from avpretext.evaluation import printed, published_results, results, tables
 from avpretext.evaluation.kinds import SCORINGS
+from avpretext.evaluation.open_run import OpenRun
 from avpretext.evaluation.published_results import PublishedRow, PublishedSetting
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.report import page
@@ -134,7 +135,7 @@ def test_refused_clips_are_counted_by_reason_and_listed(folder: Path) -> None:
 def test_corpora_table_names_the_targets_counts_segments_and_duplicates(folder: Path) -> None:
     corpora = {row["corpus"]: row for row in read(folder / "corpora.csv")}
     assert [corpora[name]["target"] for name in ("demo_talk", "demo_acted", "demo_rated")] == [
-        "", "acted+voice-distribution", "arousal",
+        "", "acted, voice-distribution", "arousal",
     ]  # fmt: skip
     assert (corpora["demo_rated"]["clips"], corpora["demo_rated"]["labelled"]) == ("72", "71")
     assert [corpora[name]["duplicates"] for name in ("demo_talk", "demo_acted", "demo_rated")] == ["0", "2", "0"]
@@ -268,3 +269,20 @@ def test_empty_results_give_empty_tables_with_their_columns(tmp_path: Path) -> N
     tables.run(config, tmp_path)
     assert read(tmp_path / "main.csv") == []
     assert (tmp_path / "rejects.csv").read_text("utf-8") == "corpus,stage,reason,clips,meaning\n"
+
+
+def test_columns_of_several_attributes_are_there_only_where_they_are_learnt(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("path,speaker,arousal,valence\na.wav,ann,1,2\n")
+
+    def columns(target: str) -> dict[str, list[str]]:
+        corpus = {"path": str(tmp_path), "reader": "folder", "table": "clips.csv", "use": ["finetune"]}
+        return tables.columns_of(OpenRun(parse({"corpora": {"mine": {**corpus, "targets": [target]}}})))
+
+    alone, together = columns("arousal"), columns("arousal+valence")
+    assert alone == tables.COLUMNS
+    assert "rmse" in alone["main"]
+    assert [name for name in together["main"] if name not in alone["main"]] == [
+        f"mae{part}" for part in (*results.SCORE, *results.DIFFERENCE)
+    ]
+    assert {"f1", "ccc", "ccc_low", "mae_seed_std"} <= set(together["per_class"])
+    assert "ccc" not in alone["per_class"]

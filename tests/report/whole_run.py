@@ -68,7 +68,7 @@ def build(folder: Path) -> Config:
     for corpus, speakers in (("demo_talk", 10), ("demo_acted", 8), ("demo_rated", 6)):
         _write_corpus(layout, corpus, _clips(corpus, speakers), rng)
     for tasks in config.task_sets():
-        _write_pretrain_history(layout, config.variant.aggregator, tasks, rng)
+        _write_pretrain_history(layout, config.variant.network, tasks, rng)
     for corpus, target, protocol, leaks in SETTINGS:
         _write_setting(layout, config, corpus, target, protocol, leaks)
     _write_benchmarks(layout, config)
@@ -242,7 +242,7 @@ def _curve(epochs: int, start: float, end: float, rng: np.random.Generator) -> I
         yield epoch, float(end + (start - end) * np.exp(-epoch / 6) + rng.normal(0, 0.012))
 
 
-def _write_pretrain_history(layout: Layout, aggregator: str, tasks: str, rng: np.random.Generator) -> None:
+def _write_pretrain_history(layout: Layout, network: str, tasks: str, rng: np.random.Generator) -> None:
     ends = [("train", "loss", 1.1, 0.5), ("dev", "loss", 1.1, 0.58)]
     ends += [("dev", f"{task}_uar", 0.3, 0.72) for task in tasks.split("-")]
     rows = [
@@ -252,7 +252,7 @@ def _write_pretrain_history(layout: Layout, aggregator: str, tasks: str, rng: np
         for epoch, value in _curve(24, begin, end, rng)
     ]
     shards.write_table(
-        layout.path("pretrain.history", aggregator=aggregator, tasks=tasks), rows, schema_of("pretrain.history"),
+        layout.path("pretrain.history", network=network, tasks=tasks), rows, schema_of("pretrain.history"),
         provenance("pretrain"),
     )  # fmt: skip
 

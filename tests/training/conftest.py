@@ -23,8 +23,10 @@ VALUES: dict[str, dict[str, list[float]]] = {
     "multi_label": {"angry": [1, 0, 0], "happy": [1, 1, 0], "sad": [0, 0, 1]},
     "distribution": {"angry": [0.75, 0.25, 0], "happy": [0, 0.75, 0.25], "sad": [0, 0.25, 0.75]},
     "attribute": {"angry": [10], "happy": [15], "sad": [20]},
+    "attributes": {"angry": [10, 3, 7], "happy": [15, 2, 4], "sad": [20, 1, 1]},
 }
 """What each label is as a target of each kind."""
+NAMES = {"attribute": ["arousal"], "attributes": ["arousal", "dominance", "valence"]}
 FOLDS = 3
 SMALL: dict[str, Any] = {
     "corpora": {"tiny": {"path": ".", "use": []}},
@@ -76,11 +78,10 @@ class TinyCorpus:
         """Write the targets of a kind; `values` are other ones for single labels."""
         known = {**VALUES[kind], **values}
         rows = [
-            {**row, "label": None if kind == "attribute" else row["label"], "values": known.get(row["label"])}
+            {**row, "label": None if kind in NAMES else row["label"], "values": known.get(row["label"])}
             for row in sorted(self.rows, key=lambda row: row["clip_id"])
         ]
-        names = ["arousal"] if kind == "attribute" else list(classes)
-        made_by = provenance("targets", {}, kind=kind, classes=names, target=f"of {self.name}")
+        made_by = provenance("targets", {}, kind=kind, classes=NAMES.get(kind, list(classes)), target=f"of {self.name}")
         shards.write_table(self.targets(kind), rows, schema_of("targets"), made_by)
 
     def fold_rows(self) -> list[dict[str, Any]]:

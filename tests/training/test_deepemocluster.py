@@ -19,7 +19,7 @@ from avpretext.training.data import SpeechChunks, chunk_grid
 from avpretext.training.deepemocluster import Optimisers, unlabelled_rows
 from avpretext.training.fold_parts import read_folds
 from avpretext.training.loop import Target
-from avpretext.training.objectives import Attribute
+from avpretext.training.objectives import Attributes
 from avpretext.training.spectrograms import Sound, read_spectrograms
 
 from .conftest import CLASSES, TinyCorpus, config
@@ -127,9 +127,9 @@ def network_and_batch() -> tuple[Any, torch.Tensor, torch.Tensor]:
     return network, torch.randn(12, 10, BANDS, dtype=torch.float64), torch.arange(12) % 3
 
 
-def attribute() -> tuple[Attribute, Target]:
+def attribute() -> tuple[Attributes, Target]:
     values = np.random.default_rng(0).normal(size=(12, 1)).astype(np.float32)
-    objective = Attribute(values)
+    objective = Attributes(values)
     return objective, objective.target(values)
 
 

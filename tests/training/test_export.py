@@ -20,7 +20,7 @@ from avpretext.training.model_folder import TrainedModel
 from avpretext.training.objectives import TASK, outputs_of
 from avpretext.training.predictions import LabelledFolds
 
-from .conftest import CLASSES, TinyCorpus, config
+from .conftest import CLASSES, NAMES, TinyCorpus, config
 
 EASY = {"epochs": 20, "batch_size": 4, "learning_rate": 0.02, "mixup": 0, "time_mask": 0}
 
@@ -45,7 +45,7 @@ def said_of(trained: TrainedModel, tiny: TinyCorpus, kind: str = "hard") -> tupl
     heard = Chunks(steps * clips.chunks.mask.unsqueeze(-1), clips.chunks.mask)
     with torch.no_grad():
         logits = [network(*heard)[TASK] for network in trained.networks]
-    said = np.mean([outputs_of(trained.description.kind, values, trained.scale) for values in logits], axis=0)
+    said = np.mean([outputs_of(trained.description.kind, values, trained.scales) for values in logits], axis=0)
     return said, clips.values
 
 
@@ -87,16 +87,21 @@ def test_it_is_normalised_by_all_clips(tiny: TinyCorpus, tmp_path: Path) -> None
     assert [part.tolist() for part in mean_and_deviation(clips)] == [[5.0, 3.0], [pytest.approx(0.4**0.5), 1.0]]
 
 
-@pytest.mark.parametrize("kind", ["multi_label", "distribution", "attribute"])
+@pytest.mark.parametrize("kind", ["multi_label", "distribution", "attribute", "attributes"])
 def test_every_kind_of_target_can_be_taken_away(tiny: TinyCorpus, tmp_path: Path, kind: str) -> None:
     trained = run(tiny, tmp_path, kind=kind, finetune={**EASY, "epochs": 30}, export={"networks": 2})
     said, truth = said_of(trained, tiny, kind)
     assert trained.description.kind == kind
     if kind == "attribute":
         assert trained.description.classes == ["arousal"]
-        assert trained.scale == (15.0, pytest.approx(np.std([10, 15, 20])))
+        assert trained.scales == ((15.0, pytest.approx(np.std([10, 15, 20]))),)
         assert np.corrcoef(said[:, 0], truth[:, 0])[0, 1] > 0.9
         assert said.mean() == pytest.approx(15, abs=1.5), "in the unit of the target"
+    elif kind == "attributes":
+        assert trained.description.classes == NAMES[kind]
+        assert [scale.mean for scale in trained.scales] == pytest.approx([15, 2, 4])
+        assert [np.corrcoef(said[:, place], truth[:, place])[0, 1] > 0.9 for place in range(3)] == [True] * 3
+        assert said.mean(0) == pytest.approx([15, 2, 4], abs=1.5), "each in its own unit"
     else:
         assert np.corrcoef(said.ravel(), truth.ravel())[0, 1] > 0.8
     if kind == "distribution":

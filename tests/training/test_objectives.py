@@ -37,6 +37,16 @@ def test_hard_is_scored_by_uar_and_between_equals_by_loss() -> None:
     assert measures["score"] == pytest.approx(0.75 - 1e-3 * loss)
 
 
+def test_balanced_classes_are_the_weighted_cross_entropy_of_the_podcast_challenges() -> None:
+    """Their baseline: clips / (classes * clips of the class) as weights of `torch.nn.CrossEntropyLoss`."""
+    train = values(*[[1, 0, 0]] * 6, *[[0, 1, 0]] * 3, [0, 0, 1])
+    objective = make_objective("hard", train, FinetuneOptions(class_balance=True, label_smoothing=0))
+    logits = torch.randn(10, 3, generator=torch.Generator().manual_seed(0))
+    published = torch.nn.CrossEntropyLoss(weight=torch.tensor([10 / (3 * 6), 10 / (3 * 3), 10 / (3 * 1)]))
+    found = objective.loss({TASK: logits}, {TASK: objective.target(train)})
+    torch.testing.assert_close(found, published(logits, torch.from_numpy(train.argmax(1))))
+
+
 def test_sets_of_labels_are_scored_by_macro_f1_at_one_half() -> None:
     objective = make_objective("multi_label", values([1, 0], [0, 1]), OPTIONS)
     target = {TASK: objective.target(values([1, 1], [1, 0]))}

@@ -55,8 +55,8 @@ def own_table(clips: list[Path]) -> list[dict[str, Any]]:
         votes = {f"seen.{name}": 3 if name == emotion else int(name == "NEU") for name in EMOTIONS}
         part = {0: "test", 1: "dev"}.get(int(speaker) % 4, "train")
         rows.append(
-            {"path": clip.name, "speaker": speaker, "mood": emotion, "arousal": EMOTIONS.index(emotion) / 5, **votes,
-             "fold": part}
+            {"path": clip.name, "speaker": speaker, "mood": emotion, "arousal": EMOTIONS.index(emotion) / 5,
+             "valence": len(rows) % 5, **votes, "fold": part}
         )  # fmt: skip
     return rows
 
@@ -75,7 +75,8 @@ def own(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path) -> Projec
     shutil.copy2(clips[0], folder / "clips" / "nobody knows.mp4")
     mine = {
         "path": "clips", "reader": "folder", "table": "clips.csv", "use": ["finetune"], "video": False, "shards": 1,
-        "targets": ["mood", "seen-distribution", "arousal"], "protocol": {"name": "partitions"}, "synthetic": True,
+        "targets": ["mood", "seen-distribution", "arousal", "arousal+valence"], "protocol": {"name": "partitions"},
+        "synthetic": True,
     }  # fmt: skip
     project = Project(folder, {**QUICK, "corpora": {"mine": mine}, "export": {"initialisations": []}})
     project.snakemake()
@@ -87,12 +88,17 @@ def test_the_targets_and_the_protocol_are_in_the_name_of_every_result(own: Proje
     rows = rows_of(own.folder / "results/tables/main.csv")
     assert {(row["target"], row["protocol"]) for row in rows} == {
         ("mood", "partitions"), ("seen-distribution", "partitions"), ("arousal", "partitions"),
+        ("arousal+valence", "partitions"),
     }  # fmt: skip
     assert [row["initialisation"] for row in rows if row["target"] == "mood"] == ["scratch", "svm"]
     scored = {row["target"]: row for row in rows if row["initialisation"] == "scratch"}
     assert scored["arousal"]["ccc"]
     assert not scored["arousal"]["macro_f1"]
     assert scored["mood"]["macro_f1"]
+    of_each = rows_of(own.folder / "results/tables/per_class.csv")
+    numbers = {row["class"]: float(row["ccc"]) for row in of_each if row["target"] == "arousal+valence"}
+    assert list(numbers) == ["arousal", "valence"]
+    assert float(scored["arousal+valence"]["ccc"]) == pytest.approx(sum(numbers.values()) / 2, abs=1e-4)
     assert (
         own.folder / "results/mine/finetune/seen-distribution.partitions/base.mean/scratch/predictions.parquet"
     ).is_file()
@@ -112,7 +118,7 @@ def test_an_edited_label_decodes_nothing_again(own: Project, tmp_path: Path) -> 
     changed = pl.when(pl.col("path") == first).then(pl.lit("HAP")).otherwise("mood").alias("mood")
     table.with_columns(changed).write_csv(project.folder / "clips.csv")
     runs = project.snakemake("--dry-run").would_run()
-    assert runs["targets"] == 3
+    assert runs["targets"] == 4
     assert {"folds", "finetune", "baseline", "evaluate", "tables"} <= set(runs)
     assert not {"index", "watch", "split_audio", "speech", "functionals"} & set(runs)
 

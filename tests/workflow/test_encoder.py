@@ -26,9 +26,13 @@ def heard(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path) -> Proj
         "finetune": {"seeds": 2, "epochs": 2},
         "baseline": {"vectors": ["tiny"], "costs": {"linear": [0.1]}},
         "evaluate": small_config()["evaluate"],
+        "upstreams": {
+            "lld": {"model": {"features": ["speech"], "step_frames": 20}, "pretrain": {"task_sets": [["energy"]]}},
+            "alone": {},
+        },
     }
     project = Project(folder, config)
-    project.snakemake()
+    project.snakemake("all", "upstreams")
     return project
 
 
@@ -85,3 +89,47 @@ def test_what_is_missing_is_said_before_anything_runs(heard: Project) -> None:
 def test_an_edit_of_the_chunks_redoes_the_means_of_chunks(heard: Project) -> None:
     again = heard.snakemake("-n", chunks={"count": 4}).would_run()
     assert {"encoder", "labels_energy"} <= set(again)
+
+
+@pytest.mark.workflow
+def test_upstreams_are_compared_and_what_the_main_table_has_is_trained_once(heard: Project) -> None:
+    rows = rows_of(heard.folder / "results/tables/upstreams.csv")
+    assert [(row["upstream"], row["initialisation"]) for row in rows] == [
+        ("lld", "scratch"), ("lld", "energy"), ("alone", "scratch"), ("alone", "energy-clusters"),
+        ("", "svm_tiny"),
+    ]  # fmt: skip
+    main = {row["initialisation"]: row for row in rows_of(heard.folder / "results/tables/main.csv")}
+    for row in rows[2:4]:
+        assert float(row["uar"]) == pytest.approx(float(main[row["initialisation"]]["uar"]), abs=1e-4)
+    gain = float(main["energy-clusters"]["macro_f1_difference"])
+    assert float(rows[3]["gain"]) == pytest.approx(gain, abs=1e-4)
+    made = {path.name for path in (heard.folder / "results/mine/finetune/seen.partitions").iterdir()}
+    assert made == {"base.mean", "base.mean.lld"}
+    pretrained = {f"{path.parent.name}/{path.name}" for path in (heard.folder / "results/pretrain").glob("*/*")}
+    assert pretrained == {"mean/energy-clusters", "mean.lld/energy"}
+    page = (heard.folder / "results/upstreams.html").read_text()
+    assert "What do pretext tasks add to each upstream?" in page
+
+
+@pytest.mark.workflow
+def test_an_edit_of_an_upstream_redoes_that_upstream_alone(heard: Project) -> None:
+    assert heard.snakemake("upstreams", "-n").would_run() == {}
+    own = heard.config["upstreams"]
+    slower = {**own, "slow": {"finetune": {"learning_rate": 0.0001}}}
+    added = heard.snakemake("upstreams", "-n", upstreams=slower).would_run()
+    assert added == {"finetune": 2, "upstreams": 1}, "it starts from the pre-trainings that there are"
+    wider = {**own, "lld": {**own["lld"], "model": {**own["lld"]["model"], "width": 6}}}
+    run = heard.snakemake("upstreams", "-n", upstreams=wider)
+    assert run.would_run() == {"pretrain": 1, "finetune": 2, "upstreams": 1}
+    assert "base.mean.lld" in run.text
+
+
+@pytest.mark.workflow
+def test_weights_that_an_upstream_lacks_are_named_before_anything_runs(heard: Project) -> None:
+    more = {**heard.config["encoders"], "other": {"folder": "nowhere"}}
+    run = heard.snakemake("upstreams", "-n", check=False, encoders=more, upstreams={})
+    assert run.status != 0
+    assert "nowhere" in run.text
+    assert not heard.snakemake("-n", encoders=more).would_run().keys() & {"encoder", "pretrain", "finetune"}
+    none = heard.snakemake("upstreams", "-n", check=False, encoders={}, upstreams={}, model={}, baseline={})
+    assert "upstreams: nothing to compare: name a pre-trained encoder in `encoders`" in none.text

@@ -75,15 +75,6 @@ def test_a_new_clip_redoes_its_shard_alone(finished: Project, tmp_path: Path) ->
     assert "split_audio" not in runs
 
 
-@pytest.mark.workflow
-def test_the_same_run_again_gives_the_same_tables(finished: Project, tmp_path: Path) -> None:
-    project = finished.copy(tmp_path / "again")
-    for made in ("labelled", "tables"):
-        shutil.rmtree(project.results / made)
-    project.snakemake()
-    assert project.artefacts() == finished.artefacts()
-
-
 def test_frames_that_are_to_be_kept_are_stored_and_looked_at_again(finished: Project) -> None:
     runs = finished.snakemake("--dry-run", split={"keep_frames": True}).would_run()
     assert (runs["split"], runs["landmarks"]) == (2, 2)

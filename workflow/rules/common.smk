@@ -23,7 +23,8 @@ from avpretext.run.digests import Content
 from avpretext.errors import UserError
 from avpretext.action_units import backends, from_frames
 from avpretext.options.base import places
-from avpretext.run.plan import ABLATION_TABLES, Plan
+from avpretext.run.plan import ABLATION_TABLES, UPSTREAM_TABLES, Plan
+from avpretext.run.upstream_plan import UpstreamPlan
 from avpretext.labels.emotion_table import own_table
 from avpretext.orofacial.orofacial_plan import SHOWN, OrofacialPlan
 from avpretext.run.recipes import RESULTS
@@ -46,12 +47,14 @@ CONFIG = asked(
 )
 PLAN = asked(Plan, CONFIG)
 FILES = PLAN.layout
+UPSTREAMS = asked(UpstreamPlan, PLAN)
 OROFACIAL = OrofacialPlan(PLAN)
 UNLABELLED = CONFIG.heard_for_pretraining()
 WITH_VIDEO = CONFIG.with_video()
 WITH_AUDIO = [name for name, corpus in CONFIG.corpora.items() if corpus.audio]
-TASK_SETS = CONFIG.task_sets()
-VARIANTS = {variant.name: variant for variant in [CONFIG.variant, *CONFIG.ablated()]}
+COMPARED = [CONFIG.variant, *CONFIG.ablated(), *UPSTREAMS.variants.values()]
+VARIANTS = {variant.name: variant for variant in COMPARED}
+NETWORKS = {variant.network: variant for variant in reversed(COMPARED)}
 ENVIRONMENT = "../../envs/avpretext.yaml"
 PYFEAT = (
     CONFIG.action_units.pyfeat.python
@@ -146,13 +149,13 @@ onsuccess:
 
 
 wildcard_constraints:
-    corpus=rf"({one_of(CONFIG.corpora)})(@({one_of(PLAN.speeds())}))?",
-    speed=one_of(PLAN.speeds()),
+    corpus=rf"({one_of(CONFIG.corpora)})(@({one_of(UPSTREAMS.speeds())}))?",
+    speed=one_of(UPSTREAMS.speeds()),
     shard=r"\d{4}",
-    tasks=one_of(TASK_SETS),
-    initialisation=one_of(CONFIG.initialisations()),
+    tasks=one_of(UPSTREAMS.task_sets()),
+    initialisation=one_of(UPSTREAMS.initialisations()),
     exported=one_of(CONFIG.export.initialisations),
-    aggregator=one_of({variant.aggregator for variant in VARIANTS.values()}),
+    network=one_of(NETWORKS),
     variant=one_of(VARIANTS),
     setting=one_of(PLAN.setting_names()),
     encoder=one_of(CONFIG.encoders),
@@ -234,9 +237,21 @@ def sound(wildcards):
     return "" if CONFIG.corpora[wildcards.corpus].audio else "--sound ignored"
 
 
+def variant_of(wildcards):
+    """Return the variant of what a job trains, or the first that starts from it; that of the main table for others."""
+    variant = VARIANTS.get(getattr(wildcards, "variant", None), CONFIG.variant)
+    return NETWORKS.get(getattr(wildcards, "network", None), variant)
+
+
+def plan_of(wildcards):
+    """Return the plan by whose options a job trains: that of its upstream."""
+    return UPSTREAMS.of(variant_of(wildcards))
+
+
 def start(wildcards):
     """Return an input: the checkpoints that an initialisation starts from; none from scratch."""
-    return PLAN.start(VARIANTS[wildcards.variant], wildcards.initialisation)
+    variant = VARIANTS[wildcards.variant]
+    return UPSTREAMS.of(variant).start(variant, wildcards.initialisation)
 
 
 def co_occurrence(wildcards):
@@ -287,9 +302,7 @@ def stage(name, words="", folder=False, **more):
     """
 
     def options(wildcards):
-        variant = VARIANTS.get(getattr(wildcards, "variant", None), CONFIG.variant)
-        aggregator = getattr(wildcards, "aggregator", variant.aggregator)
-        chosen = CONFIG.as_variant(variant._replace(aggregator=aggregator))
+        chosen = plan_of(wildcards).config.as_variant(variant_of(wildcards))
         encoder = getattr(wildcards, "encoder", None)
         chosen = chosen.as_encoder(encoder) if encoder else chosen
         return asked(

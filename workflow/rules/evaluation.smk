@@ -104,6 +104,21 @@ rule ablate:
         COMMAND
 
 
+rule upstreams:
+    input:
+        lambda wildcards: asked(UPSTREAMS.predictions),
+    output:
+        PLAN.named_tables(UPSTREAM_TABLES),
+        page=path("upstreams.page"),
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        **stage("upstreams", TO_TABLES),
+    shell:
+        COMMAND
+
+
 rule tables:
     input:
         path("manifest"),

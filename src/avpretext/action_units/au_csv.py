@@ -34,7 +34,7 @@ PRESENCE = {"AU28": "AU28_c"}
 MAX_INTENSITY = 5.0
 
 MIN_CONFIDENCE = 0.5
-"""Frames of which OpenFace is less sure are failures, whatever `success` says.
+"""Frames of which OpenFace is less sure are failures, whatever their `success`.
 
 OpenFace 2 itself sets `success` where the confidence is above .725 (`validation_boundary` in
 LandmarkDetectorParameters.cpp), so this only bites where that check was switched off or lowered.
@@ -90,17 +90,13 @@ class Track:
 
     @property
     def frames(self) -> int:
-        """How many pictures the video has at least."""
         return int(self.looked_at[-1]) + 1 if len(self.looked_at) else 0
 
 
 def tool_of(path: Path) -> str | None:
     """Return which tool wrote a file, by its columns: `OpenFace` or `py-feat`; None for a file without columns.
 
-    Raises
-    ------
-    UserError
-        The columns are of neither.
+    Columns of neither are an error.
     """
     columns = _header(path)
     if not columns:
@@ -116,13 +112,7 @@ def tool_of(path: Path) -> str | None:
 
 
 def read_track(path: Path) -> Track | None:
-    """Read a file of either tool; None if it has no rows.
-
-    Raises
-    ------
-    UserError
-        It is of neither tool, or cannot be read.
-    """
+    """Read a file of either tool, None if it has no rows; one of neither tool, or not readable, is an error."""
     tool = tool_of(path)
     if tool is None:
         return None
@@ -136,15 +126,10 @@ def read_track(path: Path) -> Track | None:
 
 
 def openface_track(table: dict[str, Floats]) -> Track:
-    """Return the face of a table of OpenFace.
+    """Return the face of a table of OpenFace: column to numbers (N,), NaN where the file has none.
 
     Several faces: the one found in the most frames, of equals the one it is surest of. Where no frame shows two at once
-    they count as one, which was lost and found again under a new number.
-
-    Parameters
-    ----------
-    table
-        Column to numbers, shape (N,); NaN where the file has none. AUs without column are unknown.
+    they count as one, which was lost and found again under a new number. AUs without column are unknown.
     """
     values = np.column_stack([_intensity(table, unit) for unit in ACTION_UNITS])
     known = np.isfinite(values).any(axis=0)
@@ -242,7 +227,6 @@ def _main_face(face: Floats, confidence: Floats) -> float:
 
 
 def _intensity(table: dict[str, Floats], unit: str) -> Floats:
-    """Return an action unit of OpenFace, 0..1; NaN where it does not know it."""
     if INTENSITY[unit] in table:
         return np.clip(table[INTENSITY[unit]] / MAX_INTENSITY, 0, 1)
     unknown = np.full(len(table[fex.FRAME]), np.nan)

@@ -46,8 +46,6 @@ class Matched:
         From one picture to the next.
     lost
         Whether pictures between one and the one before have no row, shape (N,).
-    oddities
-        What a user should know about the table.
     """
 
     time_s: Floats
@@ -60,16 +58,11 @@ class Matched:
 def match(
     track: Track, read: Callable[[], Pictures | None], stretch: Stretch, clip_s: float, of_file: bool = False
 ) -> Matched:
-    """Return when the rows of a table were; none of a table that cannot be of the clip.
+    """Return when the rows of a table were; none of a table that cannot be of the clip, whose frames last `clip_s`.
 
-    Parameters
-    ----------
-    read
-        Gives the pictures of the clip's file, None where they cannot be told; not called for a table with a clock.
-    clip_s
-        How long the frames of the clip last.
-    of_file
-        The table is known to be that of the whole file; else it is if it has as many rows, or that of the stretch.
+    `read` gives the pictures of the clip's file, None where they cannot be told; it is not called for a table with a
+    clock. `of_file`: the table is known to be that of the whole file; else it is if it has as many rows, or that of the
+    stretch.
     """
     several = [SEVERAL_FACES] if track.faces > 1 else []
     if track.trouble:

@@ -55,15 +55,12 @@ class Inputs:
 def run(inputs: Inputs, options: ActionUnitOptions, output: Path) -> None:
     """Measure the action units in every frame of a shard.
 
+    It is an error if an input that the backend needs is not given, or if the user's own backend cannot be imported.
+
     Parameters
     ----------
     output
         `action_units`, null in gaps.
-
-    Raises
-    ------
-    UserError
-        An input that the backend needs is not given, the user's own backend cannot be imported, or the backend fails.
     """
     needed = needs(options.backend)
     for name in needed:
@@ -75,10 +72,7 @@ def run(inputs: Inputs, options: ActionUnitOptions, output: Path) -> None:
 def needs(backend: str) -> tuple[str, ...]:
     """Return the names of the `Inputs` that a backend takes, in the order of its parameters.
 
-    Raises
-    ------
-    UserError
-        The user's own backend cannot be imported, or names an input that there is not.
+    It is an error if the user's own backend cannot be imported, or names an unknown input.
     """
     if backend in BACKENDS:
         return BACKENDS[backend][1]

@@ -21,21 +21,11 @@ CLOSED_EYES = ("AU43", 0.5)
 
 
 def strength(points: NDArray[np.floating], blendshapes: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return how far the face of each frame goes in each of `DIRECTIONS`.
+    """Return how far the face of each frame goes in each of `DIRECTIONS`, (F, directions).
 
-    The person's resting face is not known yet: zero is the face of people at rest. Within a clip that changes the order
-    of the frames little.
-
-    Parameters
-    ----------
-    points
-        Shape (F, 68, 3), in pixels, dlib's order.
-    blendshapes
-        Shape (F, 52), 0..1.
-
-    Returns
-    -------
-    Shape (F, directions): the sum of the action units, less the closing of the eyes.
+    It is the sum of the action units, less the closing of the eyes, from points (F, 68, 3), in pixels, dlib's order,
+    and blendshapes (F, 52), 0..1. The person's resting face is not known yet: zero is the face of people at rest.
+    Within a clip that changes the order of the frames little.
     """
     units = formulas.intensities(measure(points, blendshapes), TYPICAL)
     closing, weight = CLOSED_EYES

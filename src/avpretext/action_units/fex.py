@@ -30,14 +30,8 @@ COLUMNS = (FRAME, *BOX, SCORE, *ACTION_UNITS)
 class Faces:
     """The faces that py-feat found in some frames, one row each, frames in order.
 
-    Attributes
-    ----------
-    frame
-        Number of the frame, shape (N,), rising.
-    boxes
-        Left, top, right, bottom in pixels, shape (N, 4).
-    units
-        Action units in the order of `ACTION_UNITS`, shape (N, 20), 0..1.
+    `frame` (N,) is the number of the frame, rising; `boxes` (N, 4) are left, top, right, bottom in pixels; `units` (N,
+    20), 0..1, are in the order of `ACTION_UNITS`.
     """
 
     frame: NDArray[np.int64]
@@ -45,23 +39,12 @@ class Faces:
     units: Floats
 
 
-def parse_faces(table: Mapping[str, Any], min_score: float = MIN_SCORE) -> Faces:
-    """Return the faces of a Fex table.
+def parse_faces(table: Mapping[str, Any]) -> Faces:
+    """Return the faces of a Fex table, a data frame or a dictionary with any `COLUMNS`, each (N,).
 
     py-feat writes a frame without a face as one row of empty values: it is left out, and so is a face that is not
-    certain, or whose action units are not all there.
-
-    Parameters
-    ----------
-    table
-        From the name of a column to its values, shape (N,); any `COLUMNS` of a data frame or a dictionary.
-    min_score
-        Faces whose detector is less certain are left out, 0..1.
-
-    Raises
-    ------
-    UserError
-        Columns are missing, or a value is no number.
+    certain (`MIN_SCORE`), or whose action units are not all there. Missing columns, and values that are no numbers, are
+    errors.
     """
     missing = [name for name in COLUMNS if name not in table]
     if missing:
@@ -72,21 +55,16 @@ def parse_faces(table: Mapping[str, Any], min_score: float = MIN_SCORE) -> Faces
     frame, score = _numbers(table, FRAME), _numbers(table, SCORE)
     boxes = np.column_stack([_numbers(table, name) for name in BOX])
     units = np.column_stack([_numbers(table, name) for name in ACTION_UNITS])
-    kept = np.isfinite(np.column_stack([frame, boxes, units])).all(axis=1) & (score >= min_score)
+    kept = np.isfinite(np.column_stack([frame, boxes, units])).all(axis=1) & (score >= MIN_SCORE)
     order = np.argsort(frame[kept], kind="stable")
     boxes[:, 2:] += boxes[:, :2]
     return Faces(frame[kept][order].astype(np.int64), boxes[kept][order], np.clip(units[kept][order], 0, 1))
 
 
 def follow(faces: Faces, followed: Floats | None = None) -> NDArray[np.int64]:
-    """Return the rows of one face, at most one per frame, in order.
+    """Return the rows of one face in consecutive frames, at most one per frame, in order.
 
-    Parameters
-    ----------
-    faces
-        All faces of consecutive frames of a clip.
-    followed
-        The box of the face chosen last in the frames before; None at the start of a clip. See `choose_face`.
+    `followed` is the box of the face chosen last in the frames before; None at the start of a clip. See `choose_face`.
     """
     rows = []
     for number in np.unique(faces.frame):
@@ -99,10 +77,8 @@ def follow(faces: Faces, followed: Floats | None = None) -> NDArray[np.int64]:
 def on_frames(faces: Faces, rows: NDArray[np.int64], frame: NDArray[np.integer[Any]]) -> Floats:
     """Return the action units of the chosen rows on the given frames, shape (F, 20); NaN where there is no face."""
     values = np.full((len(frame), len(ACTION_UNITS)), np.nan)
-    at = {int(number): row for number, row in zip(faces.frame[rows], rows, strict=True)}
-    for place, number in enumerate(frame):
-        if int(number) in at:
-            values[place] = faces.units[at[int(number)]]
+    _, here, there = np.intersect1d(frame, faces.frame[rows], return_indices=True)
+    values[here] = faces.units[rows[there]]
     return values
 
 

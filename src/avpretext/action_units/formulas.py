@@ -27,15 +27,11 @@ class Formula:
 
     Attributes
     ----------
-    name
-        What FACS calls it.
     evidence
         Measure to (weight, movement at full intensity). A negative movement shrinks the measure; a negative weight
         makes the movement speak against the AU.
     sees
         What the measures see of it.
-    weakness
-        Where it goes wrong.
     source
         Where in the literature it comes from: FACS says what the AU does to the face, the others how it is measured.
     """
@@ -228,29 +224,16 @@ def _matrix() -> tuple[Floats, Floats]:
 _WEIGHTS, _SCALES = _matrix()
 
 
-def _full_movement() -> Floats:
-    """Return how far each measure moves at full intensity: the mean over the AUs that weigh it, NaN for none."""
-    used = np.where(_WEIGHTS != 0, np.abs(_SCALES), 0.0)
-    return np.asarray(np.where(used.any(axis=0), used.sum(axis=0) / np.maximum((used > 0).sum(axis=0), 1), np.nan))
-
-
-FULL_MOVEMENT = _full_movement()
-"""Shape (M,): how far an expression at full intensity moves each measure; NaN for measures that no AU is made of."""
+_USED = np.where(_WEIGHTS != 0, np.abs(_SCALES), 0.0)
+FULL_MOVEMENT = np.where(_USED.any(axis=0), _USED.sum(axis=0) / np.maximum((_USED > 0).sum(axis=0), 1), np.nan)
+"""Shape (M,): how far an expression at full intensity moves each measure, the mean over the AUs that weigh it; NaN for
+measures that no AU is made of."""
 
 
 def intensities(values: NDArray[np.floating], rest: RestingFace) -> Floats:
-    """Turn the measures of frames into action units.
+    """Turn the measures of frames, (F, M), into action units, (F, 20), 0..1, by a resting face that counts as zero.
 
-    Parameters
-    ----------
-    values
-        Shape (F, M), in the order of `MEASURES`; NaN where no face is found.
-    rest
-        What counts as zero.
-
-    Returns
-    -------
-    Shape (F, 20), 0..1, in the order of `ACTION_UNITS`; NaN where no face is found.
+    NaN stands for frames where no face is found.
     """
     return np.asarray(signed(values, rest).clip(0, 1))
 

@@ -10,7 +10,7 @@ What a CSV does not know is null: AUs that its tool lacks, pictures without row,
 
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,7 @@ from avpretext.action_units.au_csv import ROUNDING_S, read_track, tool_of
 from avpretext.action_units.au_match import match
 from avpretext.config import ActionUnitOptions
 from avpretext.errors import UserError
+from avpretext.face.landmark_shards import frame_s
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import is_outside
 from avpretext.media.container import pictures_of
@@ -45,14 +46,8 @@ correlate .93 with the truth, from every second .99."""
 class Found:
     """The CSV files of some clips.
 
-    Attributes
-    ----------
-    files
-        Clip to file.
-    of_recording
-        Those of them whose file is of the recording that they are a stretch of.
-    missing, ambiguous
-        Clips without a file, and those that several files could be meant for.
+    `of_recording` are clips whose file is of the recording that they are a stretch of; `ambiguous` are clips that
+    several files could be meant for.
     """
 
     files: dict[str, Path]
@@ -62,23 +57,11 @@ class Found:
 
 
 def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, output: Path) -> None:
-    """Bring the action units of other tools to the frames of a shard.
+    """Bring the action units of other tools to the frames of a shard, a row for every row of `landmarks`.
 
-    Parameters
-    ----------
-    landmarks
-        Shard of `landmarks`; only its grid is read: clip_id, frame, time_s.
-    index
-        The shard that lists the clips: whole files, or stretches of them.
-    corpus
-        Folder that their paths are relative to; the files are read for the times of their pictures.
-    output
-        Where the shard goes: a row for every row of `landmarks`.
-
-    Raises
-    ------
-    UserError
-        The folder is not named or not there, none of the clips has a CSV in it, or a CSV is of neither tool.
+    Of `landmarks` only the grid is read: clip_id, frame, time_s. `index` lists the clips: whole files, or stretches of
+    files below `corpus`, which are read for the times of their pictures. It is an error if the folder of CSV files is
+    not named or not there, if none of the clips has a CSV in it, or if a CSV is of neither tool.
     """
     folder = folder_of(options)
     clip_ids = shards.read(landmarks, ["clip_id"])["clip_id"].unique(maintain_order=True).to_list()
@@ -87,7 +70,8 @@ def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, 
     found = find_files(folder, clip_ids, recordings)
     if clip_ids and not found.files:
         raise UserError(_nothing_found(folder, found))
-    counts = {"missing": len(found.missing), "ambiguous": len(found.ambiguous), **tools_of(found.files.values())}
+    tools = Counter(tool_of(path) or "empty" for path in found.files.values())
+    counts = {"missing": len(found.missing), "ambiguous": len(found.ambiguous), **dict(sorted(tools.items()))}
     # Of a file once for all of its clips that follow each other.
     track_of, times_of = lru_cache(1)(read_track), lru_cache(1)(pictures_of)
     odd: dict[str, list[str]] = defaultdict(list)
@@ -101,7 +85,8 @@ def run(landmarks: Path, index: Path, corpus: Path, options: ActionUnitOptions, 
             track = track_of(found.files[clip_id]) if clip_id in found.files else None
             if track is not None:
                 source, of_file = sources[clip_id], clip_id in found.of_recording
-                matched = match(track, partial(times_of, source.path), source.stretch, duration_s(grid), of_file)
+                clip_s = len(grid) * frame_s(grid)
+                matched = match(track, partial(times_of, source.path), source.stretch, clip_s, of_file)
                 values = resample(matched.time_s, matched.values, matched.step_s, grid, matched.lost)
                 for oddity in matched.oddities:
                     odd[oddity].append(clip_id)
@@ -133,7 +118,7 @@ def _sources(index: Path, corpus: Path) -> dict[str, _Source]:
 
 
 def folder_of(options: ActionUnitOptions) -> Path:
-    """Return the folder of the CSV files, or raise an error that says how to name it."""
+    """Return the folder of the CSV files, or raise an error that names the option."""
     if options.imports is None:
         raise UserError(
             "action_units.imports = null: the backend 'import' needs the folder of the CSV files of OpenFace 2 or"
@@ -148,10 +133,7 @@ def folder_of(options: ActionUnitOptions) -> Path:
 def find_files(folder: Path, clip_ids: Sequence[str], recordings: Mapping[str, str] = MappingProxyType({})) -> Found:
     """Find the CSV of each clip below a folder.
 
-    Parameters
-    ----------
-    recordings
-        Of clips that are stretches of a file, the name of the file: its table serves them all.
+    `recordings` names the file of each clip that is a stretch of one: the table of the file serves them all.
     """
     named: dict[str, list[Path]] | None = None
     found = Found({}, set(), [], [])
@@ -174,7 +156,6 @@ def find_files(folder: Path, clip_ids: Sequence[str], recordings: Mapping[str, s
 
 
 def _named(folder: Path, name: str) -> Path | None:
-    """Return the CSV of exactly this name, if there is one."""
     # A table names its clips as it likes: "../a" and "/a" are no names of files in the folder.
     path = folder / f"{name}.csv"
     return path if not is_outside(name) and path.is_file() else None
@@ -187,16 +168,6 @@ def _by_stem(folder: Path) -> dict[str, list[Path]]:
     return named
 
 
-def tools_of(files: Iterable[Path]) -> dict[str, int]:
-    """Count the files of each tool, and empty ones, by their first line; a file of neither tool is an error."""
-    return dict(sorted(Counter(tool_of(path) or "empty" for path in files).items()))
-
-
-def duration_s(grid: Floats) -> float:
-    """Return how long the frames of a clip last, in seconds; 0 for fewer than two."""
-    return float(len(grid) * np.median(np.diff(grid))) if len(grid) > 1 else 0.0
-
-
 def resample(
     time_s: NDArray[np.floating],
     values: NDArray[np.floating],
@@ -204,27 +175,21 @@ def resample(
     grid: NDArray[np.floating],
     lost: NDArray[np.bool_] | None = None,
 ) -> Floats:
-    """Interpolate linearly between neighbours that are at most `MAX_GAP_S` apart, or `MAX_LOST_S`.
+    """Interpolate values (N, K) linearly at the times of a grid (F,), between neighbours at most `MAX_GAP_S` apart.
 
     Parameters
     ----------
     time_s
         When the face was found, rising, shape (N,).
-    values
-        Shape (N, K).
     step_s
         From one frame of the source to the next: each speaks for the half of it before and after. NaN: for its instant.
-    grid
-        Times wanted, shape (F,).
     lost
-        Whether nobody looked at pictures between one and the one before, shape (N,); None: nowhere.
+        Whether nobody looked at pictures between one and the one before, (N,); `MAX_LOST_S` counts there.
 
     Returns
     -------
     Shape (F, K); NaN in gaps.
 
-    Examples
-    --------
     >>> resample(np.array([0.0, 0.1, 0.9]), np.array([[0.0], [1.0], [0.5]]), 0.1, np.array([0.05, 0.5, 0.9])).ravel()
     array([0.5, nan, 0.5])
     """
@@ -254,7 +219,6 @@ def _nothing_found(folder: Path, found: Found) -> str:
 
 
 def _report(folder: Path, found: Found, counts: Mapping[str, int], share: float, odd: Mapping[str, list[str]]) -> None:
-    """Tell how much was found, and of clips about which something is odd."""
     parts = [f"{count} {name}" for name, count in counts.items() if count]
     print(f"action_units: CSV files: {', '.join(parts)}; {share:.1%} of the frames measured", file=sys.stderr)
     warn_of("action_units", f"have no CSV below {folder}: all of them is a gap", found.missing)

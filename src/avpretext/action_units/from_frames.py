@@ -36,17 +36,9 @@ PLACE_ONLY = {"python", "weights"}
 
 
 def run(frames: Path, all_options: ActionUnitOptions, output: Path) -> None:
-    """Measure the action units in every frame of a shard.
+    """Measure the action units in every frame of a shard by the options `pyfeat`.
 
-    Parameters
-    ----------
-    all_options
-        Of which `pyfeat` counts: detector, its models, the weights' folder, batch size and device.
-
-    Raises
-    ------
-    UserError
-        Weights are missing, py-feat cannot be imported, or there is no such device.
+    It is an error if weights are missing, py-feat cannot be imported, or there is no such device.
     """
     options = all_options.pyfeat
     weights = pyfeat_weights.located(options)
@@ -184,12 +176,9 @@ IMPORTABLE = "import importlib.util, sys; sys.exit(importlib.util.find_spec('fea
 
 
 def check(options: PyFeatOptions) -> None:
-    """Find out, before anything is run, whether py-feat's environment and the weights are there; some .1 s.
+    """Check, before anything is run, that py-feat's Python, the package and the weights are there; some .1 s.
 
-    Raises
-    ------
-    UserError
-        There is no such Python, it has no py-feat, or weights are missing; the message says the fix.
+    What is missing is an error that names the fix.
     """
     python = pyfeat_weights.python_of(options)
     if subprocess.run([str(python), "-c", IMPORTABLE], capture_output=True, check=False).returncode:

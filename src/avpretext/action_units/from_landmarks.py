@@ -23,10 +23,7 @@ AT_A_TIME = 2000
 def run(landmarks: Path, index: Path, neutral_faces: Path | None, options: ActionUnitOptions, output: Path) -> None:
     """Measure the action units in every frame of a shard.
 
-    Parameters
-    ----------
-    neutral_faces
-        Artefact of `neutral`; needed with `calibration: speaker` only.
+    `neutral_faces`, the artefact of `neutral`, is needed with `calibration: speaker` only.
     """
     rest_of = resting_faces(index, neutral_faces, options)
     measured = ((clip.keys, from_blendshapes(clip, rest_of(clip.clip_id))) for clip in read_clips(landmarks))
@@ -41,10 +38,7 @@ Rest = tuple[RestingFace, bool]
 def resting_faces(index: Path, neutral_faces: Path | None, options: ActionUnitOptions) -> Callable[[str], Rest]:
     """Return the function from a clip to the resting face it is calibrated by.
 
-    Raises
-    ------
-    UserError
-        Calibration is by speaker and the artefact of `neutral` is not given.
+    Calibration by speaker without the artefact of `neutral` is an error.
     """
     if options.calibration == "none":
         return lambda clip_id: (neutral.TYPICAL, False)
@@ -62,15 +56,7 @@ def resting_faces(index: Path, neutral_faces: Path | None, options: ActionUnitOp
 
 
 def from_blendshapes(clip: ClipLandmarks, rest: Rest) -> Floats:
-    """Return the action units of a clip, shape (F, 20), 0..1, NaN in gaps; see `formulas`.
-
-    Parameters
-    ----------
-    clip
-        Its landmarks and blendshapes.
-    rest
-        The face that counts as zero, and whether the clip's own face is to be blended with it.
-    """
+    """Return the action units of a clip, shape (F, 20), 0..1, NaN in gaps; see `formulas`."""
     values = measure(clip.points, clip.blendshapes)
     face = neutral.face_of_clip(clip, values, rest[0]) if rest[1] else rest[0]
     return np.concatenate([formulas.intensities(values[part], face) for part in blocks(len(values), AT_A_TIME)])

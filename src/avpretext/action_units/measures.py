@@ -1,7 +1,7 @@
 """What is measured in a face before action units are made of it: distances between landmarks, and blendshapes.
 
 Distances are taken on the upright face (see `geometry`), in distances between the outer eye corners. Heights are
-positive upwards from the line through the corners of the eyes, or as their description says. They follow the geometric
+positive upwards from the line through the corners of the eyes, or as described. They follow the geometric
 features of Tian, Kanade & Cohn, "Recognizing action units for facial expression analysis" (IEEE TPAMI 23(2), 2001),
 tables 1 and 2, taken from dlib's 68 points. Blendshapes are the mean of left and right, or the stronger side
 (`ONE_SIDED`). MediaPipe's depths are not exact enough for distances to stay when a face turns, and lids droop to an eye
@@ -41,15 +41,7 @@ def _apart(face: Floats, *pairs: tuple[int, int]) -> Floats:
 
 @dataclass(frozen=True)
 class Distance:
-    """A measure on the landmarks.
-
-    Attributes
-    ----------
-    description
-        What it is.
-    of
-        The measure itself: from an upright face, shape (F, 68, 3), in eye distances, to shape (F,).
-    """
+    """A measure on the landmarks: from an upright face, shape (F, 68, 3), in eye distances, to shape (F,)."""
 
     description: str
     of: Callable[[Floats], Floats]
@@ -104,7 +96,6 @@ PEOPLE = "action_units/people.csv"
 
 
 def _of_people(*columns: str) -> Floats:
-    """Return some columns of `PEOPLE`, shape (columns, M)."""
     with files("avpretext").joinpath(PEOPLE).open(encoding="utf-8") as table:
         rows = {row["measure"]: row for row in csv.DictReader(table)}
     return np.array([[float(rows[name][column]) for name in MEASURES] for column in columns])
@@ -127,14 +118,12 @@ FURTHEST = 30.0
 
 @dataclass(frozen=True)
 class RestingFace:
-    """What counts as zero.
+    """The face that counts as zero.
 
     Attributes
     ----------
     location
         Shape (M,), in the order of `MEASURES`.
-    clips
-        In how many clips it was found.
     source
         What it rests on: `people` in general, people of the `corpus`, the `clip`, the `speaker`, `neutral clips`.
     seconds
@@ -151,18 +140,9 @@ class RestingFace:
 
 
 def measure(points: NDArray[np.floating], blendshapes: NDArray[np.floating]) -> Floats:
-    """Measure the face of each frame; what the pose of the head adds is taken out.
+    """Measure the face of each frame, (F, M); what the pose of the head adds is taken out, and NaN stands for no face.
 
-    Parameters
-    ----------
-    points
-        Shape (F, 68, 3), in pixels, dlib's order; NaN where no face is found.
-    blendshapes
-        Shape (F, 52), 0..1, MediaPipe's order.
-
-    Returns
-    -------
-    Shape (F, M), one column for each of `MEASURES`; NaN where no face is found.
+    `points` (F, 68, 3) are in pixels, dlib's order; `blendshapes` (F, 52), 0..1, in MediaPipe's.
     """
     size = geometry.usual_size(points)
     measured = np.empty((len(points), len(MEASURES)))

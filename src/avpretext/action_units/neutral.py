@@ -33,7 +33,7 @@ from avpretext.config import ActionUnitOptions
 from avpretext.corpora import sheets
 from avpretext.corpora.who import named_speakers
 from avpretext.errors import UserError
-from avpretext.face.landmark_shards import ClipLandmarks, evenly, read_clips
+from avpretext.face.landmark_shards import ClipLandmarks, evenly, frame_s, read_clips
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
@@ -87,11 +87,7 @@ class Person:
 def run(landmarks: Sequence[Path], index: Sequence[Path], options: ActionUnitOptions, output: Path) -> None:
     """Find the resting face of every speaker of a corpus.
 
-    Parameters
-    ----------
-    options
-        With `calibration: none` there is nothing to find, and the artefact is empty; with `clip` it has the face of the
-        corpus alone.
+    With `calibration: none` the artefact is empty; with `clip` it has the face of the corpus alone.
     """
     made_by = provenance("neutral", options.model_dump(mode="json"))
     rows: list[dict[str, Any]] = []
@@ -146,7 +142,6 @@ def _add(person: Person, face: ClipFace, seconds: float, neutral: bool) -> None:
 
 
 def clip_face(values: NDArray[np.floating]) -> ClipFace | None:
-    """Return the face of a clip from the measures of its frames, shape (F, M), NaN in gaps; None without any face."""
     frames = values[evenly(len(values), FRAMES_PER_CLIP)]
     seen = frames[np.isfinite(frames).all(axis=1)]
     return ClipFace(np.median(seen, axis=0), seen[:, OPENINGS]) if len(seen) else None
@@ -154,18 +149,11 @@ def clip_face(values: NDArray[np.floating]) -> ClipFace | None:
 
 def seen_s(clip: ClipLandmarks) -> float:
     """Return for how many seconds of a clip a face is seen."""
-    step = float(np.median(np.diff(clip.time_s))) if len(clip.time_s) > 1 else 0.0
-    return step * int(np.isfinite(clip.blendshapes).all(axis=1).sum())
+    return frame_s(clip.time_s) * int(np.isfinite(clip.blendshapes).all(axis=1).sum())
 
 
 def neutral_clips(index: Sequence[Path], options: ActionUnitOptions) -> set[str]:
-    """Return the clips that the corpus or a table names neutral.
-
-    Raises
-    ------
-    UserError
-        They are asked for, and none is found.
-    """
+    """Return the clips that the corpus or a table names neutral; it is an error if none is found of those asked for."""
     found: set[str] = set()
     if options.neutral_labels:
         rows = shards.read(list(index), ["clip_id", "label"])
@@ -200,12 +188,8 @@ def usual_face(clips: Sequence[ClipFace]) -> Floats:
 def face_of_corpus(people: Iterable[Person], alone: Sequence[Floats]) -> RestingFace:
     """Return the face that stands for people of a corpus: the median of theirs, blended with that of people.
 
-    Parameters
-    ----------
-    people
-        Those who are known; where neutral clips are known of some, these alone count.
-    alone
-        The usual face of each clip of people who are not known.
+    Where neutral clips are known of some of the people, these alone count; `alone` has the usual face of each clip of
+    people who are not known.
     """
     known = list(people)
     calm = [usual_face(person.neutral) for person in known if person.neutral]
@@ -231,14 +215,9 @@ def resting_face(person: Person, prior: RestingFace = TYPICAL, source: str = SPE
 
 
 def own_weight(clips: int, strays: float = EXPRESSION) -> Floats:
-    """Return the weight of a person's own face in each measure, shape (M,), 0..1; see the head of this file.
+    """Return the weight of a person's own face of some clips in each measure, (M,), 0..1; see the head of this file.
 
-    Parameters
-    ----------
-    clips
-        How many of the person are seen.
-    strays
-        How far expressions move a measure from clip to clip, as a share of its full movement.
+    `strays` is how far expressions move a measure from clip to clip, as a share of its full movement.
     """
     full = np.where(np.isfinite(FULL_MOVEMENT), FULL_MOVEMENT, 1.0)
     between = BETWEEN_PEOPLE**2
@@ -246,13 +225,7 @@ def own_weight(clips: int, strays: float = EXPRESSION) -> Floats:
 
 
 def face_of_clip(clip: ClipLandmarks, values: NDArray[np.floating], prior: RestingFace) -> RestingFace:
-    """Return the resting face of somebody who is known from one clip alone.
-
-    Parameters
-    ----------
-    values
-        The measures of its frames, shape (F, M); NaN in gaps.
-    """
+    """Return the resting face of somebody who is known from one clip alone, by its measures (F, M), NaN in gaps."""
     face = clip_face(values)
     return prior if face is None else resting_face(Person([face], [], seen_s(clip)), prior, CLIP)
 

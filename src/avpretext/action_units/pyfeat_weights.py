@@ -20,7 +20,7 @@ from avpretext.face import model_file
 from avpretext.options.pyfeat import PyFeatOptions
 
 REVISION = "main"
-"""What py-feat 2.1.5 asks for, of every repository; the commit it stood for is kept in the cache."""
+"""The revision that py-feat 2.1.5 downloads of every repository; its commit is kept in the cache."""
 FETCH = "avpretext models --pyfeat"
 SETUP = "make pyfeat"
 NOT_IN_REPOSITORY = ("EntryNotFoundError", "RemoteEntryNotFoundError")
@@ -86,10 +86,7 @@ def locate(folder: Path, file: WeightFile) -> Path | None:
 def located(options: PyFeatOptions) -> dict[str, str]:
     """Return, by file, the hub's checksum of the weights that are there: what made an artefact.
 
-    Raises
-    ------
-    UserError
-        One is missing; the message names all that are, and the command that fetches them.
+    A missing file is an error; the message names all that are missing, and the command that fetches them.
     """
     folder = folder_of(options)
     found = {file: locate(folder, file) for file in needed(options)}
@@ -103,14 +100,10 @@ def located(options: PyFeatOptions) -> dict[str, str]:
 
 
 def verify(path: Path) -> None:
-    """Compare a file of the cache with its checksum there, which the hub's client gives it as its name.
+    """Compare a file of the cache with its checksum there, its name; it is an error if they differ.
 
-    Large files are named by their SHA-256, small ones by git's SHA-1. A copy without such a name is not checked.
-
-    Raises
-    ------
-    UserError
-        They differ.
+    The hub's client names large files by their SHA-256, small ones by git's SHA-1. A copy without such a name is not
+    checked.
     """
     file = path.resolve()
     if not re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", file.name):
@@ -124,13 +117,7 @@ def verify(path: Path) -> None:
 
 
 def fetch(options: PyFeatOptions) -> None:
-    """Fill the folder of the weights from the hub, in py-feat's environment, which has the hub's client.
-
-    Raises
-    ------
-    UserError
-        The environment is missing, or the hub does not answer, or a file is not what it should be.
-    """
+    """Fill the folder of the weights from the hub, in py-feat's environment, which has the hub's client."""
     python = python_of(options)
     source = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONPATH": source}
@@ -143,7 +130,6 @@ def fetch(options: PyFeatOptions) -> None:
 
 
 def python_of(options: PyFeatOptions) -> Path:
-    """Return the Python of py-feat's environment, or raise an error that says how it is made."""
     python = Path(options.python).expanduser()
     if not os.access(python, os.X_OK) or not python.is_file():
         raise UserError(
@@ -154,13 +140,7 @@ def python_of(options: PyFeatOptions) -> Path:
 
 
 def fetch_files(options: PyFeatOptions, download: Callable[..., str]) -> None:
-    """Download what the chosen detector needs, check it, and say where it is.
-
-    Parameters
-    ----------
-    download
-        The hub client's `hf_hub_download`.
-    """
+    """Download what the chosen detector needs by the hub client's `hf_hub_download`, and check it."""
     folder = folder_of(options)
     for file in needed(options):
         path = locate(folder, file) or _first(folder, file, download)
@@ -185,7 +165,7 @@ def _first(folder: Path, file: WeightFile, download: Callable[..., str]) -> Path
 
 
 def one_line(error: Exception | None) -> str:
-    """Return the first line of an error that says anything."""
+    """Return the first line of an error that is not empty."""
     lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".")[:200] if lines else type(error).__name__
 

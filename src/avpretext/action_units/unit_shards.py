@@ -18,13 +18,7 @@ Units = tuple[Mapping[str, Any], NDArray[np.floating]]
 
 
 def write(output: Path, clips: Iterable[Units], total: int, options: Mapping[str, Any], **made_of: Any) -> None:
-    """Write `action_units`.
-
-    Parameters
-    ----------
-    options, made_of
-        For the provenance; see `flow.provenance.provenance`.
-    """
+    """Write `action_units`; for options and what it is made of see `flow.provenance.provenance`."""
     made_by = provenance("action_units", options, **made_of)
     rows = (
         {**keys, **{unit: shards.nullable(values[:, k]) for k, unit in enumerate(ACTION_UNITS)}}

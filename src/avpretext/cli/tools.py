@@ -181,7 +181,10 @@ def predict(
         float, typer.Option(min=0, max=1, help="Share of a row that must be speech, or it has no prediction.")
     ] = MIN_SPEECH,
     format: Annotated[
-        Literal["table", "json", "csv"] | None, typer.Option(help="Default: by the name of --output, else table.")
+        Literal["table", "json", "csv", "submission"] | None,
+        typer.Option(
+            help="submission: for the hidden test set of MSP-Podcast. Default: by the name of --output, else table."
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write, whole or not at all.")] = None,
     encoder: Annotated[

@@ -11,6 +11,7 @@ import polars as pl
 
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.protocols import PARTS
+from avpretext.corpora.settings import NUMBERS
 from avpretext.corpora.speaker_folders import CONFIGURED, SpeakerFolder
 from avpretext.names import alike, quoted
 
@@ -24,14 +25,9 @@ Lacking = dict[str, dict[str, list[str]]]
 
 
 def caveats(clips: pl.DataFrame, labels: pl.DataFrame, folder: SpeakerFolder | None) -> list[Finding]:
-    """Return what must be known of the clips of a setting and their labels, whatever its folds are.
+    """Return what a reader of results must know of the clips of a setting and their labels, whatever its folds are.
 
-    Parameters
-    ----------
-    clips, labels
-        See the module's description.
-    folder
-        Which folder named the speakers; None where they are named otherwise.
+    `folder` names the speakers; None where they are named otherwise.
     """
     known, found = clips.filter("known"), []
     if unknown := len(clips) - len(known):
@@ -82,12 +78,7 @@ def one_label(clips: pl.DataFrame, labels: pl.DataFrame, folder: SpeakerFolder |
 def coverage(rows: pl.DataFrame, labels: pl.DataFrame) -> tuple[Lacking, list[Finding]]:
     """Return which classes the parts of folds lack: what no clip teaches is not learnt, what none shows not tested.
 
-    Parameters
-    ----------
-    rows
-        `fold`, `name`, `part`, `corpus`, `clip_id`; parts other than train, dev and test count for nothing.
-    labels
-        Of all the clips.
+    `rows` has `fold`, `name`, `part`, `corpus`, `clip_id`; parts other than train, dev and test count for nothing.
     """
     used = rows.filter(pl.col("part").is_in(PARTS)).select("fold", "name", "part", "corpus", "clip_id")
     tested = used.filter(pl.col("part") == "test")["corpus"].unique()
@@ -139,6 +130,6 @@ def _of_folds(classes: Mapping[str, list[str]]) -> str:
 
 def labels_of(corpus: str, table: pl.DataFrame, classes: Sequence[str], kind: str) -> pl.DataFrame:
     """Return `corpus`, `clip_id`, `class` of each class that a clip has, from `targets`."""
-    rows = table.filter(pl.col("values").is_not_null() & pl.lit(kind != "attribute")).select("clip_id", "values")
+    rows = table.filter(pl.col("values").is_not_null() & pl.lit(kind not in NUMBERS)).select("clip_id", "values")
     exploded = rows.with_columns(pl.lit([*classes]).alias("class")).explode("values", "class")
     return exploded.filter(pl.col("values") > 0).select(pl.lit(corpus).alias("corpus"), "clip_id", "class")

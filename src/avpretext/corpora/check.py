@@ -16,6 +16,7 @@ from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_labe
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
 from avpretext.corpora.headers import Lengths, duration, lengths_of, read_headers, spread
+from avpretext.corpora.joint import ALL, with_joint
 from avpretext.corpora.leaks import equal_names
 from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, look, sound_of
 from avpretext.corpora.overview import Comparison, CorpusCheck, FoldFacts, Overview, TargetFacts
@@ -65,25 +66,12 @@ def check(
     model: Path | None = None,
     others: Sequence[CorpusOptions] = (),
 ) -> CorpusCheck:
-    """Find out what a copy of a corpus holds and what is wrong with it.
+    """Find out what a copy of a corpus holds and what is wrong with it; a missing or empty one is an error.
 
-    Parameters
-    ----------
-    options
-        Where it lies, and how it is read.
-    headers
-        Which files are opened for their length and streams: `sample`, up to 2,000 spread evenly; all; none.
-    listened
-        Which clips are listened to: `sample`, 100 spread over speakers; all; none.
-    model
-        The file `face_landmarker.task`, if faces are to be looked for.
-    others
-        Corpora of the same run, whose speakers and sound are held against these.
-
-    Raises
-    ------
-    UserError
-        The corpus is missing or empty.
+    `headers` chooses the files that are opened for length and streams: `sample`, up to 2,000 spread evenly; all; none.
+    `listened` chooses the clips that are listened to: `sample`, 100 spread over speakers; all; none. Faces are looked
+    for with `model`, the file `face_landmarker.task`. Speakers and sound are compared with those of the `others` of the
+    run.
     """
     reader, media = reader_of(options), media_files(options)
     files = scan(options, files=media)
@@ -96,7 +84,7 @@ def check(
     compared = checksums.check(Path(options.path), chosen_files, reader.checksums())
     rows = [(clip.clip_id, clip.speaker, clip.label, None, path) for path, found in clips.items() for clip in found]
     index = pl.DataFrame(rows, dict.fromkeys(_INDEX_COLUMNS, pl.String), orient="row").sort("clip_id")
-    sources = reader.sources(options)
+    sources = with_joint(reader.sources(options), ALL)
     facts, known = _targets(options, sources, index)
     learns = "finetune" in options.use and sources
     chosen = [split_target(target)[0] for target in targets_of(options)] if learns else []
@@ -175,7 +163,7 @@ def _targets(
 
 
 def _facts_of(name: str, source: Source, found: targets.Targets) -> TargetFacts:
-    """Return what there is to say of a target, whether it can be learnt or not."""
+    """Return the facts of a target, whether it can be learnt or not."""
     problem = None
     try:
         targets.check_learnable(found, name)
@@ -185,6 +173,9 @@ def _facts_of(name: str, source: Source, found: targets.Targets) -> TargetFacts:
         known = found.values[np.isfinite(found.values)]
         numbers = (float(known.min()), float(known.mean()), float(known.max())) if len(known) else None
         return TargetFacts(name, source.kind, len(known), numbers=numbers, problem=problem)
+    if source.kind == "attributes":
+        clips = int(targets.known_rows(found.values).sum())
+        return TargetFacts(name, source.kind, clips, of=tuple(found.classes), problem=problem)
     counts = Counter(label for label in found.labels if label is not None)
     by_class = {label: counts[label] for label in found.classes}
     return TargetFacts(name, source.kind, counts.total(), by_class, found.ties, problem=problem)
@@ -205,7 +196,6 @@ def _partitions_of(options: CorpusOptions, reader: Reader) -> pl.DataFrame | Non
 
 
 def _partitions(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[tuple[FoldFacts, ...], tuple[str, ...]]:
-    """Return the partitions, and the speakers that are in several."""
     if known is None or index.is_empty():
         return (), ()
     divided = index.join(known, on="clip_id", how="left")
@@ -217,7 +207,6 @@ def _partitions(known: pl.DataFrame | None, index: pl.DataFrame) -> tuple[tuple[
 
 
 def _protocols(reader: Reader, index: pl.DataFrame) -> Iterable[FoldFacts]:
-    """Yield the published protocols, with how many of their clips and speakers are here."""
     for name, folds in reader.protocols.items():
         tested = {speaker for fold in folds for speaker in fold.test}
         here = index.filter(pl.col("speaker").is_in(sorted(tested)))
@@ -232,7 +221,7 @@ def _comparisons(
     speakers: Mapping[str | None, object],
     lengths: Lengths | None,
 ) -> tuple[Comparison, ...]:
-    """Hold what is here against what is published; nothing of a corpus whose speakers were chosen."""
+    """Compare this copy with what is published; not for a corpus whose speakers were chosen."""
     if published is None or options.speakers is not None:
         return ()
     found = []

@@ -91,7 +91,7 @@ def clips_of(table: pl.DataFrame, overlaps: bool = False) -> pl.DataFrame:
 
     `table` has `path`, and any of `clip_id`, `speaker`, `sentence`, `level`, `start_s`, `end_s` (text or numbers). A
     `clip_id` that it lacks is the path without extension and, for a stretch of a file, `_` and its start in ms. `WRONG`
-    says what is wrong with the stretch, null if nothing; start and end are null then. Unless clips of a file may
+    tells what is wrong with the stretch, null if nothing; start and end are null then. Unless clips of a file may
     overlap, the later one is wrong.
     """
     timed = _with_wrong(_with_times(table))

@@ -98,12 +98,10 @@ def people(options: CorpusOptions) -> dict[str, Person]:
 
 
 def sources(options: CorpusOptions) -> dict[str, Source]:
-    """Return the acted emotion and the votes of the three groups of raters."""
     return {"acted": Source("label"), **{raters: Source("votes", votes(raters)) for raters in _VOTE_IDS}}
 
 
 def annotations(options: CorpusOptions) -> list[str]:
-    """Return the file of votes, where it is."""
     file = Path(options.path) / VOTES
     return [str(file)] if file.is_file() else []
 

@@ -2,7 +2,7 @@
 
 Files are `fold_1/NAME_train_fold_1.jsonl`, `..._test_...` and, for some corpora, `..._valid_...`, or the same in
 `.json`. An entry has a key, the path of a file, `wav` (`audio` in some), and a label, `emo` (`label`), which the reader
-`emobox` alone uses: elsewhere `targets` says what is learnt.
+`emobox` alone uses: elsewhere `targets` names what is learnt.
 """
 
 import json
@@ -43,21 +43,12 @@ class Listed:
 
 
 def listed_folds(folder: Path, clips: pl.DataFrame, learnable: pl.DataFrame, dev_speakers: int, seed: int) -> Division:
-    """Return the folds that lists make; where a fold has no valid list, `dev_speakers` are drawn from its train list.
+    """Return the folds that the lists in `folder`, EmoBox's folder of the corpus, make.
 
-    Parameters
-    ----------
-    folder
-        EmoBox's folder of the corpus.
-    clips
-        `clip_id`, `path`, `start_s` of all clips of the corpus, so that refused clips do not count as unmatched.
-    learnable
-        `clip_id`, `speaker` of those that can be learnt from.
-
-    Raises
-    ------
-    UserError
-        Lists are missing or cannot be read, most entries match no clip, or some name several channels of one file.
+    Where a fold has no valid list, `dev_speakers` are drawn from its train list. `clips` has `clip_id`, `path`,
+    `start_s` of all clips of the corpus, so that refused clips do not count as unmatched; `learnable` has `clip_id`,
+    `speaker`. It is an error if lists are missing or cannot be read, if most entries match no clip, or if some name
+    several channels of one file.
     """
     matcher = Matcher(clips)
     able = set(learnable["clip_id"])

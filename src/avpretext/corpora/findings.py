@@ -21,18 +21,8 @@ MEANINGS: Mapping[str, str] = _TEXTS["meanings"]
 class Finding:
     """Something that is wrong with a corpus, or worth knowing.
 
-    Attributes
-    ----------
-    reason
-        One of `FIXES`.
-    meaning
-        What was seen, and what is made of it.
-    count
-        How many clips, cells or names; 0 where there is nothing to count.
-    examples
-        Some of them, with what was seen.
-    wrong
-        False for what a sound copy has too.
+    `reason` is one of `FIXES`; `count` is of clips, cells or names, 0 where there is nothing to count; `wrong` is False
+    for what a sound copy has too.
     """
 
     reason: str
@@ -43,12 +33,10 @@ class Finding:
 
     @property
     def fix(self) -> str:
-        """Return what to do."""
         return FIXES[self.reason]
 
     @property
     def sentence(self) -> str:
-        """Return it as a sentence."""
         return f"{self.count:,} {self.meaning}" if self.count else f"{self.meaning[:1].upper()}{self.meaning[1:]}"
 
 

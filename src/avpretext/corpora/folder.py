@@ -1,4 +1,4 @@
-"""Any tree of media files: one of the folders above a file is its speaker; with a table, what the table says.
+"""Any tree of media files: one of the folders above a file is its speaker, or a table lists the clips.
 
 The table, `corpora.NAME.table`, is a CSV file with a header or a Parquet file. Its name is as seen from where the
 workflow runs; if there is no such file, as seen from the corpus folder. docs/corpora.md has its columns and a worked
@@ -72,7 +72,6 @@ def findings(options: CorpusOptions) -> list[Finding]:
 
 
 def tables(options: CorpusOptions) -> list[str]:
-    """Return the table, if one is named."""
     return [str(_file(options))] if options.table else []
 
 

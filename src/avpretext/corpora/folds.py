@@ -43,22 +43,18 @@ def run(
 ) -> None:
     """Write the folds of a setting, `folds`, sorted by fold, part, corpus and clip_id.
 
-    Only clips with values in `targets` and a row in `audio` are in a fold. For the speaker of a clip stands, where he
-    is not known, the path of its file, so that clips of a recording stay together.
+    Only clips with values in `targets` and a row in `audio` are in a fold. Where the speaker of a clip is not known,
+    the path of its file stands for him, so that clips of a recording stay together.
 
     Parameters
     ----------
-    corpus
-        Name of the tested corpus.
-    options
-        Its options; read: path, reader, parts, table, segment, protocol.
+    corpus, options
+        The tested corpus; read: path, reader, parts, table, segment, protocol.
     setting
         Name of label target and protocol, such as `voice.chou`.
     clips, targets, audio
         By name of corpus: shards of `index` or `segment`, the table of the label target, shards of `split`'s audio; of
         the tested corpus and, for cross_corpus, of those that it is trained on.
-    seed
-        What speakers are drawn by.
     output
         The table. Its provenance has `setting`, `protocol`, `folds` (their number), `speaker_leaks` (whether a speaker
         is in several parts of a fold), `duplicates` (the number of clips dropped), `sentence`, for people, `warnings`,
@@ -68,8 +64,8 @@ def run(
     Raises
     ------
     UserError
-        The protocol does not fit the corpus; it is not told which folder is the speaker; a speaker, or a recording, is
-        in several parts of a fold; a part is empty.
+        The protocol does not fit the corpus; the speaker's folder is not known; a speaker, or a recording, is in
+        several parts of a fold; a part is empty.
     """
     check_protocol(options)
     protocol, across = options.protocol, options.protocol.name == "cross_corpus"
@@ -114,7 +110,7 @@ def _told_apart(learnable: pl.DataFrame, corpus: str, targets: Mapping[str, Path
 def _apart(
     division: Division, learnable: pl.DataFrame, protocol: ProtocolOptions
 ) -> tuple[pl.DataFrame, list[str], list[str]]:
-    """Return the clips of all folds, no speaker and no recording in two parts, and warnings of speakers and copies."""
+    """Return the clips of all folds, each person and recording in one part, and warnings of leaks and of copies."""
     rows = pl.concat([protocols.assign(fold, learnable) for fold in division.folds])
     leaks = speaker_leaks(rows.with_columns(speaker="person"), protocol.allow_speaker_leaks)
     rows, copies = without_duplicates(rows, protocol.duplicates)
@@ -149,7 +145,7 @@ def _check_corpora(corpus: str, protocol: ProtocolOptions, targets: Mapping[str,
 def _read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Sequence[Path]) -> pl.DataFrame:
     """Return the clips with values and audio, sorted by clip_id.
 
-    Its columns are `corpus`, `clip_id`, `speaker`, `known` (see `who_speaks`), `person` (the speaker), `content`,
+    The columns are `corpus`, `clip_id`, `speaker`, `known` (see `who_speaks`), `person` (the speaker), `content` and
     `fingerprint`.
     """
     table = shards.read(targets, ["clip_id", "values"]).filter(pl.col("values").is_not_null())
@@ -165,25 +161,15 @@ def _read_learnable(corpus: str, targets: Path, audio: Sequence[Path], clips: Se
 
 
 def _read_labels(corpus: str, targets: Path) -> pl.DataFrame:
-    """Return `corpus`, `clip_id`, `class` of each class that a clip has."""
     made_by = shards.read_provenance(targets)
     return labels_of(corpus, shards.read(targets, ["clip_id", "values"]), made_by["classes"], made_by["kind"])
 
 
 def divide(options: CorpusOptions, clips: pl.DataFrame, learnable: pl.DataFrame, seed: int, corpus: str) -> Division:
-    """Return the folds that a corpus's protocol makes.
+    """Return the folds that the protocol of the tested `corpus` makes; draws are seeded.
 
-    Parameters
-    ----------
-    options, corpus
-        Of the tested corpus; its name.
-    clips
-        All its clips, as in `index` or `segment`: `clip_id`, `path`, `recording`, `start_s`.
-    learnable
-        Those with label and audio: `clip_id`, `speaker`, `known`; for cross_corpus those of the other corpora too, told
-        apart by `corpus`.
-    seed
-        What is drawn is drawn by.
+    `clips` are all its clips, with `clip_id`, `path`, `recording`, `start_s`. `learnable` are those with label and
+    audio, with `clip_id`, `speaker`, `known`; for cross_corpus those of the other corpora too, told apart by `corpus`.
     """
     protocol, dev_speakers = options.protocol, options.protocol.dev_speakers
     known = learnable.filter("known")["speaker"].to_list()
@@ -216,7 +202,6 @@ def divide(options: CorpusOptions, clips: pl.DataFrame, learnable: pl.DataFrame,
 
 
 def _without_unknown(learnable: pl.DataFrame) -> pl.DataFrame:
-    """Return clips whose `speaker` is null where it is not known."""
     return learnable.with_columns(pl.when("known").then("speaker").alias("speaker"))
 
 
@@ -248,7 +233,6 @@ def _published_partitions(options: CorpusOptions, divided: pl.DataFrame, seed: i
 
 
 def _across(protocol: ProtocolOptions, learnable: pl.DataFrame, seed: int, tested: str) -> Division:
-    """Return the fold that tests all clips of one corpus and trains on the others."""
     others = pl.col("corpus") != tested
     known = learnable.filter(others & pl.col("known"))["speaker"]
     test = learnable.filter(~others)["speaker"]

@@ -21,7 +21,7 @@ from avpretext.refusal import Refusal
 
 _OF_LIBSNDFILE = (".wav", ".flac")
 _UNKNOWN_FRAMES = 2**63 - 1
-"""What libsndfile says of FLAC that was written to a pipe."""
+"""libsndfile's number of frames for FLAC that was written to a pipe."""
 
 _CONFIDENCE = 1.96
 """Of a normal distribution, 95 % lies within so many standard errors."""
@@ -29,7 +29,7 @@ _CONFIDENCE = 1.96
 
 @dataclass(frozen=True)
 class FileHeader(Header):
-    """What a file declares, and in few words how it is shorter than that, if it is seen to be."""
+    """What a file declares, and in a few words how it is shorter than that, if it is."""
 
     broken_off: str | None = None
 

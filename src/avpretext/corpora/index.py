@@ -27,8 +27,6 @@ def run(
 
     Parameters
     ----------
-    corpus
-        Where it lies, how it is read, and into how many shards it is split.
     shard
         Which of the shards, from 0.
     output, rejects

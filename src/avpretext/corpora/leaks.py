@@ -29,12 +29,8 @@ _FIRST = ("test", "dev", "train")
 def speaker_leaks(rows: pl.DataFrame, allowed: bool) -> list[str]:
     """Return a warning for each fold with a speaker, or a file of unknown speakers, in more than one part.
 
-    Names that differ only in what `names.key` leaves out are of one speaker.
-
-    Raises
-    ------
-    UserError
-        There is such a speaker, and it is not `allowed` (`protocol.allow_speaker_leaks`).
+    Names that differ only in what `names.key` leaves out are of one speaker. Without `allowed`
+    (`protocol.allow_speaker_leaks`) such a speaker is an error.
     """
     used = rows.filter(pl.col("part").is_in(PARTS))
     people = {name: key(name) for name in used.filter("known")["speaker"].unique()}
@@ -134,12 +130,8 @@ def without_contradictions(
 def without_duplicates(rows: pl.DataFrame, duplicates: str) -> tuple[pl.DataFrame, list[str]]:
     """Return the rows, copies of test audio in train or dev, and of dev audio in train, being `dropped`; and warnings.
 
-    The column `copy_of` names the original of each copy, as `corpus/clip_id`; it is null for all else.
-
-    Raises
-    ------
-    UserError
-        There is a copy, and `duplicates` is `error`; names both clips.
+    The column `copy_of` names the original of each copy, as `corpus/clip_id`; it is null for all else. With
+    `duplicates: error` a copy is an error.
     """
     rank = pl.col("part").replace_strict({part: place for place, part in enumerate(_FIRST)}, return_dtype=pl.Int8)
     audio = pl.coalesce("content", pl.format("{}/{}", "corpus", "clip_id"))

@@ -80,18 +80,10 @@ Samples = NDArray[np.int16]
 class HeardClip:
     """What a clip sounds and looks like.
 
-    Attributes
-    ----------
-    level_db
-        Root mean square about the mean, below full scale.
-    zeros, speech
-        Share of its time that is exactly 0, in stretches; in which somebody speaks.
-    above_db
-        Power above 4.9 kHz, relative to that of the voice; sound that was once sampled at 8 kHz has none.
-    fingerprint
-        See `media.fingerprint`.
-    faces
-        Share of its pictures that show a face; None: not looked at.
+    `level_db` is the root mean square about the mean, below full scale. `zeros` and `speech` are shares of its time:
+    exactly 0, in stretches; in which somebody speaks. `above_db` is the power above 4.9 kHz, relative to that of the
+    voice: sound that was once sampled at 8 kHz has none. `faces` is the share of its pictures that show a face; None:
+    not looked at.
     """
 
     clip: Clip
@@ -106,18 +98,10 @@ class HeardClip:
 
 
 def listen(root: Path, clips: Mapping[str, Sequence[Clip]], which: Which, model: Path | None) -> tuple[HeardClip, ...]:
-    """Listen to clips of a corpus; those that cannot be decoded are left out, since `split` refuses them.
+    """Listen to clips of a corpus, by file; those that cannot be decoded are left out, since `split` refuses them.
 
-    Parameters
-    ----------
-    root
-        Folder of the corpus.
-    clips
-        By file.
-    which
-        All, or `SAMPLE` of them, spread evenly over speakers and drawn by a fixed seed.
-    model
-        The file `face_landmarker.task`; None: faces are not looked for.
+    A sample is `SAMPLE` clips, spread evenly over speakers and drawn by a fixed seed. Without `model`, the file
+    `face_landmarker.task`, faces are not looked for.
     """
     chosen = _chosen(clips, which)
     program = ffmpeg.program("bundled")
@@ -318,7 +302,7 @@ def copies_between(heard: Sequence[HeardClip], theirs: Sequence[HeardClip], othe
 
 
 def sound_of(heard: Sequence[HeardClip], clips: int) -> str:
-    """Return how the clips sound and look, in words; empty where none were listened to."""
+    """Return in words how the clips sound and look; empty where none were listened to."""
     if not heard:
         return ""
     levels = sorted(_speaker_levels(heard).values())

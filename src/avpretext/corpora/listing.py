@@ -36,19 +36,7 @@ def write(files: Sequence[ClipFile], options: CorpusOptions, path: Path) -> None
 
 
 def shard_from(path: Path, options: CorpusOptions, shard: int, expected: str) -> list[ClipFile] | None:
-    """Return the clips of one shard, as `scan` does, or None for a listing that does not count.
-
-    Parameters
-    ----------
-    path
-        The listing.
-    options
-        The corpus's options.
-    shard
-        Which shard.
-    expected
-        The fingerprint that its clips must have.
-    """
+    """Return the clips of one shard, as `scan` does; None unless they have the `expected` fingerprint."""
     files = _read(path, options, shard)
     return files if files is not None and fingerprints(files, options.shards)[shard] == expected else None
 

@@ -33,7 +33,10 @@ OTHER = "other"
 """What raters chose who chose none of these, most with a word of their own."""
 
 ATTRIBUTES = {"arousal": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}
-"""Means over the raters, from 1 to 7."""
+"""Means over the raters, within `RANGE`."""
+
+RANGE = (1.0, 7.0)
+"""Least and largest value of an attribute: the raters' scale."""
 
 PARTITIONS = {"Train": "train", "Development": "dev", "Validation": "dev", "Test": "test"}
 """Other partitions, such as Test1, keep their names."""
@@ -88,7 +91,6 @@ class LabelFiles:
         return self.rows(options).select("clip_id", partition=partition).drop_nulls("partition")
 
     def tables(self, options: CorpusOptions) -> list[str]:
-        """Return the file of the consensus, where it is."""
         return present(options, self.folders, self.consensus)
 
     def annotations(self, options: CorpusOptions) -> list[str]:
@@ -96,7 +98,6 @@ class LabelFiles:
         return self.tables(options) + present(options, self.folders, self.detailed)
 
     def findings(self, options: CorpusOptions) -> list[Finding]:
-        """Return what must be known of the cells of the consensus."""
         return [found for file in self.tables(options) for found in sheets.cleaned(_consensus_table(Path(file)))[1]]
 
 
@@ -107,7 +108,7 @@ def present(options: CorpusOptions, folders: Sequence[str], names: Sequence[str]
 
 
 def needed(options: CorpusOptions, folders: Sequence[str], names: Sequence[str], fix: str) -> Path:
-    """Return the file that `present` finds; it is an error if there is none, and `fix` says what to do."""
+    """Return the file that `present` finds; it is an error if there is none; `fix` is the remedy."""
     for file in present(options, folders, names):
         return Path(file)
     raise UserError(f"{Path(options.path) / folders[0] / names[0]}: no such file; {fix}")
@@ -145,12 +146,11 @@ def _json(file: Path) -> Any:
 
 
 def with_clip_ids(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with `clip_id`, the name of the file without its extension."""
     return rows.with_columns(clip_id=pl.Series([stem(name) for name in rows["FileName"]], dtype=pl.String))
 
 
 def speaker() -> pl.Expr:
-    """Return the speaker of each row; null where the corpus says Unknown."""
+    """Return the speaker of each row; null where it is Unknown."""
     name = pl.col("SpkrID").str.strip_chars().str.strip_prefix("Speaker_")
     return pl.when(name.str.to_lowercase() != "unknown").then(name)
 
@@ -166,13 +166,20 @@ def _labels(rows: pl.DataFrame, file: Path) -> pl.DataFrame:
 
 
 def _attribute(rows: pl.DataFrame, name: str, file: Path) -> pl.DataFrame:
-    """Return `clip_id`, `value` of the rows of the consensus; what is no number is an error."""
+    """Return `clip_id`, `value` of the rows of the consensus; what is no number of `RANGE` is an error."""
     column = ATTRIBUTES[name]
     values = rows.select("clip_id", "FileName", text=column, value=pl.col(column).cast(pl.Float64, strict=False))
     wrong = values.filter(pl.col("value").is_null() & pl.col("text").is_not_null())
     if not wrong.is_empty():
         raise UserError(f"{file}: {wrong['FileName'][0]}: {column} {wrong['text'][0]!r} is no number: correct the row")
-    return values.select("clip_id", pl.col("value").fill_nan(None))
+    known = values.with_columns(pl.col("value").fill_nan(None))
+    outside = known.filter(pl.col("value").is_between(*RANGE).not_())
+    if not outside.is_empty():
+        raise UserError(
+            f"{file}: {outside['FileName'][0]}: {column} {outside['text'][0]!r}; expected {RANGE[0]:g} to {RANGE[1]:g}:"
+            " correct the row, or leave the cell empty"
+        )
+    return known.select("clip_id", "value")
 
 
 def _votes(file: Path) -> pl.DataFrame:

@@ -7,7 +7,8 @@ kind of turn (P between takes, R read, S improvised around the target, T the tar
     UTD-IMPROV-S01A-F01-P-FM01.avi; N; A:2.866667; V:2.933333; D:3.000000 ; N:4.200000;
     WORKER01; Neutral; Neutral,Concerned; A:3.000000; V:3.000000; D:3.000000; N:5.000000;
 
-that is consensus (A H N S, O other, X no agreement), activation, valence, dominance, naturalness, from 1 to 5.
+that is consensus (A H N S, O other, X no agreement), activation, valence, dominance, from 1 to 5, and how natural it
+is, which is not read.
 
 Sources: Busso et al., IEEE Transactions on Affective Computing 8, 67-80 (2017),
 https://doi.org/10.1109/TAFFC.2016.2515617; the corpus's readers in github.com/Strong-AI-Lab/emotion,
@@ -28,7 +29,7 @@ from avpretext.errors import UserError
 LABEL_FILES = ("Evalution.txt", "Evaluation.txt")
 EMOTIONS = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
 CLASSES = (*EMOTIONS.values(), msp.OTHER)
-ATTRIBUTES = ("arousal", "valence", "dominance", "naturalness")
+ATTRIBUTES = ("arousal", "valence", "dominance")
 _FIX = "copy it from the corpus, beside the folders of the sessions"
 _NAME = re.compile(r"MSP-IMPROV-S(0[1-9]|1\d|20)([AHNS])-([FM]0[1-6])-([PRST])-(?:FM|MF)0[1-6]")
 _VALUE = r"\s*(\d+\.?\d*|NaN)\s*"
@@ -67,7 +68,7 @@ def clips(options: CorpusOptions) -> Iterator[Rated]:
         lines = (_RATER.match(line.strip()) for line in block.splitlines()[1:])
         raters = {found[1]: found[2] for found in lines if found}
         votes = Counter(word.lower() for word in raters.values())
-        yield Rated(name, EMOTIONS.get(match[2]), [*map(float, match.group(3, 4, 5, 6))], votes)
+        yield Rated(name, EMOTIONS.get(match[2]), [*map(float, match.group(3, 4, 5))], votes)
 
 
 def annotations(options: CorpusOptions) -> list[str]:

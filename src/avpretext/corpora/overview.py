@@ -36,18 +36,9 @@ _HEADING, _QUIET, _WRONG, _NOTE, _GOOD = "bold", "dim", "bold red", "yellow", "g
 class TargetFacts:
     """A label target of the corpus, as its clips here have it.
 
-    Attributes
-    ----------
-    clips
-        How many clips have it.
-    counts
-        Clips of each class; of votes, by their majority.
-    ties
-        How many clips' votes tie.
-    numbers
-        Least, mean and largest value of an attribute.
-    problem
-        Why it cannot be learnt; None if it can.
+    `clips` have it; `counts` are clips of each class, of votes by their majority; `ties` are clips whose votes tie;
+    `numbers` are least, mean and largest value of an attribute; `of` are the attributes that are learnt together;
+    `problem` is why it cannot be learnt.
     """
 
     name: str
@@ -56,6 +47,7 @@ class TargetFacts:
     counts: Mapping[str, int] | None = None
     ties: int = 0
     numbers: tuple[float, float, float] | None = None
+    of: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -87,8 +79,6 @@ class CorpusCheck:
 
     Attributes
     ----------
-    options, parts, published
-        How it was read, the parts chosen, and what is published of it, if anything is.
     media, read
         Number of media files there by extension, and of those that are read.
     clips, size_bytes
@@ -97,10 +87,8 @@ class CorpusCheck:
         Hours; None where no header was read.
     speakers
         Clips of each speaker by label of the first target; None stands for unknown speakers and labels.
-    targets, partitions, protocols, shared_speakers
-        What can be learnt; how the clips are divided, and speakers that are in several partitions.
-    comparisons, findings
-        Beside what is published; what is wrong or worth knowing.
+    shared_speakers
+        Speakers that are in several partitions.
     sound
         How the clips sound and look that were listened to, in words; empty where none were.
     """
@@ -177,7 +165,6 @@ def _lines(lines: Iterable[list[Segment]]) -> Iterable[Segment]:
 
 
 def _facts(found: CorpusCheck) -> Table:
-    """Return where the corpus lies, what it was read as, and how much it is."""
     grid = Table.grid(Column(style=_QUIET, min_width=_KEY_WIDTH), Column(overflow="fold"), padding=(0, _GAP))
     wanted = ("video" if found.options.audio else "video alone") if found.options.video else "audio"
     grid.add_row("folder", visible(found.options.path))
@@ -197,7 +184,6 @@ def _facts(found: CorpusCheck) -> Table:
 
 
 def _files(found: CorpusCheck) -> str:
-    """Return the files by kind, and how many of each are read."""
     kinds = [f"{number:,} {kind}" for kind, number in found.media.items()]
     if dict(found.media) == dict(found.read):
         return ", ".join(kinds)
@@ -229,7 +215,7 @@ def _labels(found: CorpusCheck, width: int) -> Table:
     columns = [(entry.name, entry.kind, f"{entry.clips:,}") for entry in found.targets]
     room = width - sum(max(map(len, column)) + _GAP for column in zip(*columns, strict=True))
     for entry, (name, kind, clips) in zip(found.targets, columns, strict=True):
-        if entry.counts is None and entry.numbers is None:
+        if entry.counts is None and entry.numbers is None and not entry.of:
             # What to do is told below, of those that are to be learnt.
             problem = (entry.problem or "nothing is known").partition(";")[0].replace(f"{found.options.path}/", "")
             grid.add_row(name, kind, "", Text(visible(problem), _NOTE))
@@ -239,6 +225,8 @@ def _labels(found: CorpusCheck, width: int) -> Table:
 
 
 def _values(entry: TargetFacts, width: int) -> str:
+    if entry.of:
+        return filled(entry.of, width)
     if entry.numbers is not None:
         least, mean, largest = entry.numbers
         return f"{least:g} to {largest:g}, mean {mean:.2f}"
@@ -314,7 +302,6 @@ def _blocks(rows: Mapping[str, Sequence[int]], titles: Sequence[str], width: int
 
 
 def _widths(rows: Mapping[str, Sequence[int]], titles: Sequence[str]) -> list[int]:
-    """Return the width of each column: the speaker's and those of the numbers."""
     names = max(len("speaker"), *(Text(name).cell_len for name in rows))
     columns = zip(*rows.values(), strict=True)
     return [names, *(max(len(title), len(f"{max(column):,}")) for title, column in zip(titles, columns, strict=True))]
@@ -339,7 +326,6 @@ def _divisions(found: CorpusCheck) -> Table:
 
 
 def _findings(findings: Sequence[Finding], style: str) -> Table:
-    """Return each finding: how many and what, then examples, then what to do."""
     grid = Table.grid(Column(justify="right", no_wrap=True), Column(overflow="fold"), padding=(0, 1))
     for entry in findings:
         what = Text(entry.reason, style).append(f": {visible(entry.meaning)}", "default not bold")

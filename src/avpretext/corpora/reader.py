@@ -23,17 +23,11 @@ AUDIO_EXTENSIONS = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What the name of a file, or a row of the corpus's table, says of a clip.
+    """What the name of a file, or a row of the corpus's table, tells of a clip; None where it is not known.
 
-    Attributes
-    ----------
-    clip_id
-        Unique in the corpus.
-    speaker, label, sentence, level
-        Who speaks, the emotion acted, what is said, how strongly; None where it is not known. The label is that of
-        the name alone: labels of tables are read by `targets`, so that an edit of them decodes no video again.
-    start_s, end_s
-        Where in the file the clip lies; None for the start and the end of the file.
+    `clip_id` is unique in the corpus; `label` is the emotion acted, `level` how strongly. The label is that of the name
+    alone: labels of tables are read by `targets`, so that an edit of them decodes no video again. `start_s` and `end_s`
+    are where in the file the clip lies; None for the start and the end of the file.
     """
 
     clip_id: str
@@ -58,7 +52,7 @@ class Entry:
     refusal: Refusal | None = None
 
 
-SourceKind = Literal["label", "votes", "attribute"]
+SourceKind = Literal["label", "votes", "attribute", "attributes"]
 
 
 @dataclass(frozen=True)
@@ -68,10 +62,12 @@ class Source:
     Attributes
     ----------
     kind
-        `label`: one class; `votes`: how many raters chose each class; `attribute`: a number, such as arousal.
+        `label`: one class; `votes`: how many raters chose each class; `attribute`: a number, such as arousal;
+        `attributes`: several numbers, see `joint.together`.
     read
         From the corpus's options to a table: `clip_id` and, by kind, `label` (null: none); one column of counts per
-        class; `value` (null: none). None for the labels that the index has, from the clips' names.
+        class; `value` (null: none); one column of numbers per attribute. None for the labels that the index has, from
+        the clips' names.
     """
 
     kind: SourceKind
@@ -134,7 +130,7 @@ class Reader:
     tables
         The files that `entries` reads: what lists clips.
     elsewhere
-        The paths outside of the corpus's folder that its tables name; asked for where `outside` allows them.
+        The paths outside of the corpus's folder that its tables name; called where `outside` allows them.
     partitions
         From options to `clip_id`, `partition`: the corpus's own division (train, dev, test, or names of folds).
     protocols
@@ -212,12 +208,11 @@ def named(
 
 
 def acted(options: CorpusOptions) -> Mapping[str, Source]:
-    """Return the emotion that the clips' names tell: `Reader.sources` of a corpus of acted emotions."""
     return {"acted": Source("label")}
 
 
 def parts_of(options: CorpusOptions, parts: Sequence[str]) -> tuple[str, ...]:
-    """Return the parts of a corpus that are read: those chosen, or the first; one that it has not is an error."""
+    """Return the chosen parts of a corpus, else its first; a part that it does not have is an error."""
     for part in options.parts:
         if part not in parts:
             raise UserError(
@@ -233,14 +228,13 @@ def within(paths: Iterable[str], folder: str) -> list[str]:
 
 
 def stem(path: str) -> str:
-    """Return the file's name without folder and extension."""
     return without_extension(path.rpartition("/")[2])
 
 
 def without_extension(path: str) -> str:
     """Return the path without the file's extension.
 
-    Plain string work: a scan asks this of every file of a corpus, and `pathlib` would take most of its time.
+    Plain string work: a scan calls it for every file of a corpus, and `pathlib` would take most of its time.
 
     >>> without_extension("a.b/take 1.x.mp4"), without_extension("a.b/take")
     ('a.b/take 1.x', 'a.b/take')

@@ -54,13 +54,7 @@ READERS: Mapping[str, Reader] = {
 
 
 def reader_of(options: CorpusOptions) -> Reader:
-    """Return the reader that the config names.
-
-    Raises
-    ------
-    UserError
-        No reader has this name; a reader of the user's own, `my_package.module:NAME`, cannot be imported.
-    """
+    """Return the reader that the config names; an unknown name, or one that cannot be imported, is an error."""
     name = options.reader
     if name in READERS:
         return READERS[name]

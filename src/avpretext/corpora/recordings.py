@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from avpretext.media.fingerprint import BITS
 
 COMMON_WORD = 200
-"""A word that more frames have than this says little, and proposes nothing."""
+"""A word that more frames have than this proposes no pair."""
 
 PROPOSED_BY = 2
 """Words that two clips must share at the same time shift."""

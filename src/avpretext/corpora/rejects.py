@@ -19,21 +19,17 @@ EARLY = ("index", "segment")
 def run(clips: Sequence[Path], rejects: Sequence[Path], corpus: str, options: RejectsOptions, output: Path) -> None:
     """Gather the refused clips of all stages of a corpus.
 
+    It is an error if all clips are refused, or more than `max_reject_fraction`: the message counts the reasons and
+    names the fix.
+
     Parameters
     ----------
     clips
         All shards that list the clips: those of `segment` where recordings are cut into clips, else of `index`.
     rejects
         All shards of the rejects of `index`, `split` and every later stage that can refuse.
-    corpus, options
-        The corpus, for the message; how many may be refused.
     output
         `rejects`, sorted by clip_id and path.
-
-    Raises
-    ------
-    UserError
-        More than `max_reject_fraction` of the clips are refused, or all: with how often which reason, and the fix.
     """
     table = with_paths(shards.read(rejects), shards.read(clips, ["clip_id", "path"])).sort("clip_id", "path", "stage")
     refused_early = table.filter(pl.col("stage").is_in(EARLY)).height
@@ -58,7 +54,6 @@ def with_paths(refused: pl.DataFrame, clips: pl.DataFrame) -> pl.DataFrame:
 
 
 def _message(table: pl.DataFrame, refused: int, total: int, corpus: str, options: RejectsOptions) -> str:
-    """Say which reasons refused how many clips, with one example each, and what can be done."""
     counts = table.group_by("reason").agg(pl.len().alias("clips"), pl.col("path").min())
     reasons = "; ".join(
         f"{clips} x {reason}: {REASONS.get(reason, reason).replace('NAME', corpus)} (e.g. {path})"

@@ -22,16 +22,9 @@ from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse
 class ClipFile:
     """A clip and its file, or what is refused of a corpus.
 
-    Attributes
-    ----------
-    path
-        Relative to the corpus folder, posix.
-    clip_id
-        As the reader names it; for names that it refuses, the path without extension.
-    clip, refusal
-        What name and table say, or why it is no clip: one of them is None.
-    size_bytes, mtime_ns
-        As the file system has them; -1 for what cannot be read as a file (a broken link, a pipe).
+    `path` is relative to the corpus folder, posix; `clip_id` is as the reader names it, or the path without extension
+    of names that it refuses. Either `clip` or `refusal` is None. `size_bytes` and `mtime_ns` are -1 for what cannot be
+    read as a file (a broken link, a pipe).
     """
 
     path: str
@@ -66,25 +59,12 @@ def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
 def scan(
     options: CorpusOptions, shard: int | None = None, files: Mapping[str, MediaFile] | None = None
 ) -> list[ClipFile]:
-    """Find the clips of a corpus and what is refused of it, sorted by path and start.
+    """Find the clips of a corpus, or of one shard, and what is refused of it, sorted by path and start.
 
     The first valid file keeps a clip_id. Files are not opened, but for those short enough to be Git LFS pointers:
     `split` finds what else is wrong with them. Readers see all names in composed Unicode, as tables have them; `path`
-    stays as the disk spells it.
-
-    Parameters
-    ----------
-    options
-        Where the corpus lies and how it is read.
-    shard
-        Only the clips of this shard; all by default.
-    files
-        What `media_files` found, where it is at hand.
-
-    Raises
-    ------
-    UserError
-        The folder is missing, or holds no clips; the message says what it holds instead.
+    stays as the disk spells it. `files` is what `media_files` found, where it is at hand. A folder that is missing, or
+    holds no clips, is an error; the message names what it holds instead.
     """
     files = media_files(options) if files is None else files
     broken, taken, found = reader_of(options).broken, dict[str, str](), []
@@ -241,7 +221,6 @@ def _size_and_mtime(file: MediaFile | None) -> tuple[int, int]:
 
 
 def _what_is_missing(entries: Mapping[str, object], options: CorpusOptions) -> str:
-    """Say what an empty corpus holds, and what to do."""
     kind = "video" if options.video else "audio or video"
     if not entries:
         return f"no {kind} files there{_fix(Path(options.path), 'correct corpora.NAME.path')}"

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from avpretext.config import CorpusOptions
 from avpretext.corpora import speaker_folders
 from avpretext.corpora.emobox import lists_of
+from avpretext.corpora.joint import with_joint
 from avpretext.corpora.reader import Reader, Source
 from avpretext.corpora.readers import READERS, reader_of
 from avpretext.corpora.scan import ClipFile
@@ -16,10 +17,13 @@ from avpretext.corpora.transcripts import check_matched
 from avpretext.errors import UserError, nearest
 from avpretext.names import nfc
 
-Kind = Literal["hard", "multi_label", "distribution", "attribute"]
-"""`hard`: one class; `multi_label`: any of the classes; `distribution`: a share of each; `attribute`: a number."""
+Kind = Literal["hard", "multi_label", "distribution", "attribute", "attributes"]
+"""`hard`: one class; `multi_label`: any of the classes; `distribution`: a share of each; `attribute`: a number;
+`attributes`: several numbers, learnt by one network."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+NUMBERS: tuple[Kind, ...] = ("attribute", "attributes")
+"""The kinds of labels that are no classes."""
 FORMS: Mapping[str, Kind] = {"multi_label": "multi_label", "distribution": "distribution", "smoothed": "distribution"}
 """What votes can be learnt as, other than by their majority, and the kind that each form is."""
 
@@ -119,8 +123,8 @@ def split_target(target: str) -> tuple[str, str | None]:
 
 def source_of(options: CorpusOptions, target: str) -> Source:
     """Return where a target is read from; see `settings_of` for the errors."""
-    sources = reader_of(options).sources(options)
     name, form = split_target(target)
+    sources = with_joint(reader_of(options).sources(options), name)
     if name not in sources:
         known = f"one of {', '.join(sources)}" if sources else "none: the corpus has no labels"
         raise UserError(
@@ -141,12 +145,12 @@ def kind_of(options: CorpusOptions, target: str) -> Kind:
 def kind_from(source: Source, target: str) -> Kind:
     """Return what the label of a clip is under a target that is read from this source."""
     form = split_target(target)[1]
-    return FORMS[form] if form else "attribute" if source.kind == "attribute" else "hard"
+    return FORMS[form] if form else next((kind for kind in NUMBERS if kind == source.kind), "hard")
 
 
 def target_name(options: CorpusOptions, target: str, kind: Kind | None = None) -> str:
     """Return the target with the name of its label map: `mapped` for one that the configuration spells out."""
-    if options.label_map is None or (kind or kind_of(options, target)) == "attribute":
+    if options.label_map is None or (kind or kind_of(options, target)) in NUMBERS:
         return target
     if not isinstance(options.label_map, str):
         return f"{target}-mapped"

@@ -13,7 +13,7 @@ from avpretext import shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora.label_maps import LabelMap, check_complete, label_map_of, unmatched_keys
 from avpretext.corpora.reader import Source
-from avpretext.corpora.settings import Kind, kind_from, source_of, split_target, target_name
+from avpretext.corpora.settings import NUMBERS, Kind, kind_from, source_of, split_target, target_name
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
@@ -35,11 +35,11 @@ class Targets:
     Attributes
     ----------
     classes
-        Names of the K values, sorted; of an attribute, its own name alone.
+        Names of the K values, sorted; of attributes, their own names.
     labels
         Names of the N labels; None where there is none, or none wins.
     values
-        (N, K): one-hot, 0 or 1, shares, or the number; NaN throughout a row of which nothing is known.
+        (N, K): one-hot, 0 or 1, shares, or the numbers; NaN throughout a row of which nothing is known.
     ties
         Number of clips whose votes tie.
     votes
@@ -61,10 +61,11 @@ class Targets:
 def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path) -> None:
     """Write the table of one label target of a corpus, `targets`, one row per clip, sorted by clip_id.
 
+    It is an error if no clip has a label, if all have the same, if a label is not in the label map, or if the source
+    has a clip twice.
+
     Parameters
     ----------
-    corpus
-        Read: where it lies, its reader, `segment`, `ties`, `label_map`.
     target
         As the configuration names it, such as `voice-distribution`.
     clips
@@ -73,11 +74,6 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
         The table; `votes` is null for a clip that nobody rated, and where the labels come of no votes. Its provenance
         has `kind`, `classes`, `target` (with the name of the label map), `clips`, `labelled` and `ties`, the numbers
         of clips, and `notes`, what readers of results must know.
-
-    Raises
-    ------
-    UserError
-        No clip has a label; all have the same; a label is not in the label map; the source has a clip twice.
     """
     index = shards.read(clips, ["clip_id", "speaker", "label", "recording"]).sort("clip_id")
     found = read_targets(corpus, target, index)
@@ -91,7 +87,7 @@ def run(corpus: CorpusOptions, target: str, clips: Sequence[Path], output: Path)
             "reader": corpus.reader,
             "parts": corpus.parts,
             "ties": corpus.ties,
-            "label_map": None if found.kind == "attribute" else label_map_of(corpus),
+            "label_map": None if found.kind in NUMBERS else label_map_of(corpus),
         },
         kind=found.kind,
         classes=found.classes,
@@ -119,15 +115,15 @@ def lists_of(values: Floats, known: NDArray[np.bool_]) -> list[list[float] | Non
 def read_targets(corpus: CorpusOptions, target: str, index: pl.DataFrame) -> Targets:
     """Return what is learnt of the clips of `index`, `clip_id`, `label`, `recording`.
 
-    Raises
-    ------
-    UserError
-        The source contradicts itself on a clip, or knows none of the clips; a label is not in the label map.
+    It is an error if the source contradicts itself on a clip or knows none of the clips, or if a label is not in the
+    map.
     """
     source = source_of(corpus, target)
     kind, known = kind_from(source, target), _known_of(corpus, target, source, index)
     if kind == "attribute":
         return from_attribute(known["value"].cast(pl.Float64).to_list(), target)
+    if kind == "attributes":
+        return from_attributes(known.columns, known.cast(pl.Float64).to_numpy())
     label_map = label_map_of(corpus)
     acted = index["label"].to_list() if corpus.ties == "acted" else None
     found = _classes_of(known, source, kind, label_map, acted)
@@ -277,6 +273,19 @@ def from_attribute(values: Sequence[float | None], name: str) -> Targets:
     return Targets("attribute", [name], [None] * len(numbers), np.where(np.isfinite(numbers), numbers, np.nan))
 
 
+def from_attributes(names: Sequence[str], values: Floats) -> Targets:
+    """Return several numbers (N, K) per clip; of a clip that lacks one nothing counts as known, and a note tells."""
+    finite = np.asarray(np.isfinite(values))
+    whole = np.asarray(finite.all(axis=1))
+    notes = []
+    if some := int((finite.any(axis=1) & ~whole).sum()):
+        lacking = zip(names, (finite.any(axis=1, keepdims=True) & ~finite).sum(axis=0), strict=True)
+        said = ", ".join(f"{name} {count}" for name, count in lacking if count)
+        notes = [f"clips with some of the attributes and not all, which are left out: {some}; missing: {said}"]
+    known = np.where(whole[:, None], values, np.nan)
+    return Targets("attributes", list(names), [None] * len(values), known, notes=notes)
+
+
 def known_rows(values: Floats) -> NDArray[np.bool_]:
     """Return of which clips something is known, (N,), from their values (N, K)."""
     return np.asarray(np.isfinite(values).all(axis=1) & (values.shape[1] > 0))
@@ -286,14 +295,17 @@ def check_learnable(found: Targets, target: str) -> None:
     """Raise UserError where there is nothing to learn: no clip has a label, or all have the same."""
     known = found.values[known_rows(found.values)]
     if not len(known):
-        ties = f" (votes that tie: {found.ties})" if found.ties else ""
+        ties = f" (votes that tie: {found.ties})" if found.ties else "".join(f" ({note})" for note in found.notes)
         raise UserError(
             f"targets: none of the {len(found.labels)} clips of the corpus has a label for {target!r}{ties}; choose"
             " other targets, or take finetune out of the corpus's `use`"
         )
-    if found.kind == "attribute":
-        if len(np.unique(known)) < 2:
-            raise UserError(f"targets: {target!r} is {known[0, 0]:g} for every clip; at least two values are needed")
+    if found.kind in NUMBERS:
+        for name, column in zip(found.classes, known.T, strict=True):
+            if len(np.unique(column)) < 2:
+                of = repr(target) if found.kind == "attribute" else f"{name!r} of {target!r}"
+                fix = "" if found.kind == "attribute" else ": name the other attributes as the target, joined by +"
+                raise UserError(f"targets: {of} is {column[0]:g} for every clip; at least two values are needed{fix}")
         return
     occurring = [name for name, highest in zip(found.classes, known.max(axis=0), strict=True) if highest > 0]
     if len(occurring) < 2:

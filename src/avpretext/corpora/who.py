@@ -9,15 +9,10 @@ from avpretext import shards
 
 
 def who_speaks(clips: Sequence[Path]) -> pl.DataFrame:
-    """Return `clip_id`, `speaker`, `known` (whether the speaker is) of each clip.
+    """Return `clip_id`, `speaker`, `known` (whether the speaker is) of each clip of `index` or `segment`.
 
     A clip of unknown speaker is of the one whom all other clips of its file are of, if there is one; else the path of
     the file stands for the speaker, so that clips of a recording stay together.
-
-    Parameters
-    ----------
-    clips
-        All shards of `index` or `segment`.
     """
     rows = shards.read(clips, ["clip_id", "speaker", "path"])
     named = pl.col("speaker").drop_nulls()

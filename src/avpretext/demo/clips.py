@@ -20,18 +20,8 @@ from avpretext.media.filters import resampled, to_16_bit
 class ClipPlan:
     """What a clip is to show.
 
-    Attributes
-    ----------
-    corpus
-        `labelled` or `unlabelled`.
-    clip_id
-        As the corpus's reader names the clip.
-    path
-        Relative to the folder of the demo corpus, with `/`.
-    emotion, sentence, text
-        The emotion, the sentence's code and its words.
-    seed
-        Seeds the clip's own random numbers: it looks the same whatever else is made.
+    `corpus` is `labelled` or `unlabelled`; `path` is relative to the folder of the demo corpus, with `/`; `sentence` is
+    a code, `text` its words. The `seed` is of the clip's own random numbers: it looks the same whatever else is made.
     """
 
     corpus: str
@@ -48,20 +38,8 @@ class ClipPlan:
 class Performance:
     """A clip before it is drawn: sound, movements, and the truth about both.
 
-    Attributes
-    ----------
-    plan
-        What it shows.
-    sound
-        Full scale 1, at `voice.RATE_HZ`, exactly as long as the frames.
-    movements
-        (frames, movements) in the order of `muscles.MOVEMENTS`.
-    head
-        Where the head is.
-    phonemes
-        With times from the start of the clip.
-    prosody
-        How it is said: the emotion's own, and the clip's.
+    `sound` has full scale 1, at `voice.RATE_HZ`, and is exactly as long as the frames; `movements` (frames, movements)
+    are in the order of `muscles.MOVEMENTS`; times of phonemes are from the start of the clip.
     """
 
     plan: ClipPlan

@@ -44,23 +44,10 @@ _FIRST_ACTOR = 1101
 
 
 def run(output: Path, options: DemoOptions, model: Path, threads: int = 1) -> None:
-    """Make the demo corpus, unless it is there already, made with the same options.
+    """Make the demo corpus, unless it is there already, made with the same options; an older one is replaced.
 
-    Parameters
-    ----------
-    output
-        Its folder; an older demo corpus in it is replaced.
-    options
-        How large and how hard it is.
-    model
-        The file face_landmarker.task.
-    threads
-        Number of processes.
-
-    Raises
-    ------
-    UserError
-        The model file is missing, or `output` holds something else.
+    `model` is the file face_landmarker.task, `threads` the number of processes. It is an error if the model file is
+    missing, or if `output` holds something else.
     """
     votes = output / "labelled" / VOTES
     if is_complete(output, options):
@@ -106,7 +93,7 @@ def _clear(output: Path) -> None:
 
 
 def plan_corpus(options: DemoOptions) -> list[ClipPlan]:
-    """Decide who says what with which emotion, in both parts; no speaker is in both."""
+    """Plan speakers, sentences and emotions of both parts; no speaker is in both."""
     return [*_plan_labelled(options), *_plan_unlabelled(options)]
 
 

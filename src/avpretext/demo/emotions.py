@@ -66,16 +66,8 @@ SCATTER = Prosody(*TABLES["scatter"])
 def draw_prosody(emotion: str, arousal: float, overlap: float, rng: np.random.Generator) -> Prosody:
     """Draw how one clip is said.
 
-    Parameters
-    ----------
-    emotion
-        One of `EMOTIONS`.
-    arousal
-        How far the clip is above (positive) or under its emotion's usual arousal, in standard deviations.
-    overlap
-        Factor on the scatter of the clips; at 0 every clip of an emotion is said alike.
-    rng
-        Source of the scatter.
+    `arousal` is how far the clip is above (positive) or under its emotion's usual arousal, in standard deviations;
+    `overlap` is a factor on the scatter of the clips: at 0 every clip of an emotion is said alike.
     """
     usual = PROSODY[emotion]
     noise = rng.standard_normal(7) * overlap
@@ -129,27 +121,10 @@ def _blinks(count: int, fps: float, rng: np.random.Generator) -> Track:
 def draw_expression(
     emotion: str, gain: float, emphasis: Track, fps: float, flicker: float, rng: np.random.Generator
 ) -> dict[str, Track]:
-    """Draw the course of each action unit through a clip, speech left out.
+    """Draw the course of each action unit through a clip, speech left out: (frames,) intensities 0..1 by action unit.
 
-    Parameters
-    ----------
-    emotion
-        One of `EMOTIONS`.
-    gain
-        How strongly the face shows it.
-    emphasis
-        What voice and face have in common from moment to moment, mean 0, deviation 1; (frames,).
-    fps
-        Frames per second.
-    flicker
-        Noise of the intensities, in units of intensity.
-    rng
-        Source of the noise.
-
-    Returns
-    -------
-    dict
-        (frames,) intensities 0..1 by action unit.
+    `gain` is how strongly the face shows the emotion; `emphasis` (frames,) is what voice and face have in common from
+    moment to moment, mean 0, deviation 1; `flicker` is the noise of the intensities, in units of intensity.
     """
     count = len(emphasis)
     course = _envelope(count, fps, rng) * (1 + 0.15 * emphasis)
@@ -196,21 +171,9 @@ def articulate(phonemes: tuple[Phoneme, ...], count: int, fps: float) -> tuple[T
 
 
 def combine(expression: Mapping[str, Track], openness: Track, roundness: Track, effort: float) -> Track:
-    """Add speech to an expression: what the puppet does in each frame.
+    """Add the speaking mouth to an expression: (frames, movements) in the order of `muscles.MOVEMENTS`.
 
-    Parameters
-    ----------
-    expression
-        Intensities by action unit.
-    openness, roundness
-        The speaking mouth.
-    effort
-        How wide the mouth opens in speech; about 1.
-
-    Returns
-    -------
-    ndarray
-        (frames, movements) in the order of `muscles.MOVEMENTS`.
+    `effort` is how wide the mouth opens in speech; about 1.
     """
     moves = np.zeros((len(openness), len(MOVEMENTS)), np.float32)
     for name, track in expression.items():

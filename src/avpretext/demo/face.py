@@ -37,13 +37,7 @@ class _Band(NamedTuple):
 
 
 class Puppet:
-    """One speaker's face, ready to be moved.
-
-    Parameters
-    ----------
-    face
-        The face at rest.
-    """
+    """One speaker's face, ready to be moved."""
 
     def __init__(self, face: Face) -> None:
         self.face = face
@@ -89,20 +83,7 @@ class Puppet:
         return lines
 
     def render(self, activity: NDArray[np.float32], head: HeadMotion) -> NDArray[np.uint8]:
-        """Draw the frames of a clip.
-
-        Parameters
-        ----------
-        activity
-            Intensity of each movement in each frame, (frames, movements), in the order of `MOVEMENTS`.
-        head
-            Where the head is.
-
-        Returns
-        -------
-        ndarray
-            RGB images, (frames, size, size, 3).
-        """
+        """Draw the RGB frames of a clip, (frames, size, size, 3), by intensities of movements, (frames, movements)."""
         fields = [activity @ band.fields for band in self._bands]
         lines = {
             name: at + (activity @ moves).reshape(len(activity), -1, 2) for name, (at, moves) in self._lines.items()

@@ -36,21 +36,9 @@ _DOWN = np.array([0.0, 1.0], np.float32)
 
 
 def displacements(face: Face, pixels: Field, layer: Layer) -> Field:
-    """How far each movement at intensity 1 carries the skin at some points.
+    """Return how far each movement at intensity 1 carries points (N, 2) of the image, on one side of the slits.
 
-    Parameters
-    ----------
-    face
-        The face at rest.
-    pixels
-        Points of the image, (N, 2).
-    layer
-        Which side of the slits the points are taken to be on.
-
-    Returns
-    -------
-    ndarray
-        Displacements in pixels, (movements, N, 2), in the order of `MOVEMENTS`.
+    They are in pixels, (movements, N, 2), in the order of `MOVEMENTS`.
     """
     skin = _Skin(to_face_units(face, face.points), face.depth, to_face_units(face, pixels), layer)
     fields = {**skin.brows(), **skin.eyes_and_nose(), **skin.mouth(), **skin.turns()}

@@ -110,7 +110,6 @@ def load_portraits(model: Path) -> Portraits:
 
 
 def _locate(photograph: Image, model: Path) -> Portrait:
-    """Find the landmarks of the one face in a photograph."""
     image = np.ascontiguousarray(photograph)
     with FaceTracker(model, max_faces=1, min_confidence=0.5) as tracker:
         face = tracker.track(image, time_s=0)

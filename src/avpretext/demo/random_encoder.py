@@ -24,18 +24,8 @@ NORMALISING = {"wav2vec2", "hubert", "data2vec"}
 def write(kind: str, folder: Path, size: str = "tiny", seed: int = 0, **options: Any) -> Path:
     """Write a model and its feature extractor as `save_pretrained` does.
 
-    Parameters
-    ----------
-    kind
-        wav2vec2, hubert, data2vec, wavlm, whisper, w2vbert; or bert, a text model.
-    folder
-        Where to.
-    size
-        A key of `SIZES`.
-    seed
-        Of the weights.
-    options
-        Other options of the model's configuration.
+    `kind` is wav2vec2, hubert, data2vec, wavlm, whisper, w2vbert, or bert, a text model; `size` is a key of `SIZES`;
+    other options are of the model's configuration.
     """
     import transformers as imported
 

@@ -24,14 +24,8 @@ class Speaker:
     ----------
     name
         Unique over both parts of the corpus.
-    sex
-        `Male` or `Female`: of the voice.
-    age
-        In years; in name only.
-    look
-        The face at rest.
-    delivery
-        The voice, and its usual pitch and rate.
+    sex, age
+        `Male` or `Female`: of the voice; in years, in name only.
     expressiveness
         Factor on everything that the face does for an emotion.
     room_s, noise_db

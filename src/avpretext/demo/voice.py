@@ -42,16 +42,10 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a sentence is said: espeak-ng's own scales.
+    """How a sentence is said, in espeak-ng's own scales.
 
-    Attributes
-    ----------
-    voice
-        espeak-ng voice and variant, such as ``"en-us+m3"``.
-    pitch, pitch_range
-        0 to 99; 50 is the voice's own.
-    words_per_minute
-        80 to 450; 175 is usual.
+    `voice` is a voice and its variant, such as ``"en-us+m3"``; pitch and range are 0 to 99, 50 is the voice's own;
+    words per minute are 80 to 450, 175 is usual.
     """
 
     voice: str

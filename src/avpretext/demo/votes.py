@@ -56,14 +56,7 @@ Shares = NDArray[np.float64]
 def write_votes(path: Path, clips: Iterable[Performance], seed: int) -> None:
     """Write the table of votes of these clips: listeners, then viewers, then those who did both.
 
-    Parameters
-    ----------
-    path
-        The table.
-    clips
-        What was performed.
-    seed
-        Of the demo corpus; the votes on a clip do not depend on the other clips.
+    By the seed of the demo corpus; the votes on a clip do not depend on the other clips.
     """
     voted = [(clip.plan.clip_id, votes_on(clip, seed)) for clip in clips]
     with shards.atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
@@ -106,16 +99,9 @@ def _log_likelihood(measured: Shares, usual: Shares, deviations: Shares) -> Shar
 
 
 def named(emotion: str, believed: Shares, group: str) -> Shares:
-    """Return the probability (6,) that a rater names each emotion.
+    """Return the probability (6,) that a rater names each emotion, by what an observer of the group believes, (6,).
 
-    Parameters
-    ----------
-    emotion
-        The true one.
-    believed
-        What an observer believes; for the true emotion, the clarity of the clip.
-    group
-        `voice`, `face` or `both`.
+    What is believed of the true emotion is the clarity of the clip.
     """
     tables = TAKEN_FOR.values() if group == "both" else [TAKEN_FOR[group]]
     missed = np.mean([table[emotion] for table in tables], axis=0)

@@ -70,7 +70,7 @@ def configuration(file: Path) -> tuple[Config, Check]:
 
 
 def corpus(name: str, options: CorpusOptions) -> Check:
-    """Look whether a corpus is where the configuration says; what is in it, `avpretext corpus` tells."""
+    """Check that a corpus is in its configured place; `avpretext corpus` checks its content."""
     folder = Path(options.path)
     if not folder.is_dir():
         demo = "data/demo" in folder.as_posix()

@@ -11,7 +11,7 @@ Two questions, each with its own family of tests, corrected by Holm over all com
    the same ones in all systems: `intervals.estimate`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,16 +33,17 @@ from avpretext.systems import SCRATCH
 
 
 class Levels(NamedTuple):
-    """Which level of each factor a system has."""
+    """Which level of each factor a system has; empty where a comparison does not vary it."""
 
     initialisation: str
-    loss: str
-    aggregator: str
+    loss: str = ""
+    aggregator: str = ""
+    upstream: str = ""
 
     @property
     def name(self) -> str:
         """As messages have it."""
-        return ", ".join(self)
+        return ", ".join(filter(None, (self.upstream, self.initialisation, self.loss, self.aggregator)))
 
 
 class SeedScores(NamedTuple):
@@ -56,7 +57,8 @@ class SeedScores(NamedTuple):
 class Grid:
     """The systems of one setting, in reading order, all tested on the same speakers with the same seeds.
 
-    `reference` is the system that the others are compared with by `measure`; `baselines` are not of the grid.
+    `reference` is the system that the others are compared with by `measure`; `baselines` are not of the grid. `factors`
+    are what the systems differ in.
     """
 
     one: Evaluated
@@ -65,6 +67,7 @@ class Grid:
     systems: dict[Levels, Scored]
     reference: Levels
     baselines: list[Scored]
+    factors: Sequence[str] = FACTORS
 
     def statistic(self, sums: Floats) -> Floats:
         """Return the tested measure of sums."""
@@ -134,34 +137,56 @@ def levels_of(one: Evaluated, config: Config) -> list[Levels]:
             f"ablation.losses: [penalty] for {one.heading}, which has no votes to take the penalty from; add base, or"
             " name targets with votes in ablation.targets"
         )
-    return [Levels(start, *variant) for start in config.ablated_starts() for variant in variants]
+    return [
+        Levels(start, variant.loss, variant.aggregator) for start in config.ablated_starts() for variant in variants
+    ]
 
 
 def reference_of(grid: Sequence[Levels], own: Variant) -> Levels:
     """Return what the systems of a grid are compared with: scratch with the main table's variant, else the first."""
-    wanted = Levels(SCRATCH, *own)
+    wanted = Levels(SCRATCH, own.loss, own.aggregator)
     return wanted if wanted in grid else grid[0]
 
 
 def read_grid(one: Evaluated, run: OpenRun) -> Grid:
-    """Read the predictions of every system, a file at a time, down to sums per speaker and seed."""
-    config = run.config
+    """Read the predictions of every system, see `grid_of`."""
     files = {
         levels: run.predictions(one, f"{levels.loss}.{levels.aggregator}", levels.initialisation)
-        for levels in levels_of(one, config)
+        for levels in levels_of(one, run.config)
     }
+    return grid_of(one, run, files, reference_of(list(files), run.config.variant), "ablation")
+
+
+def grid_of(
+    one: Evaluated,
+    run: OpenRun,
+    files: Mapping[Levels, str],
+    reference: Levels,
+    target: str,
+    factors: Sequence[str] = FACTORS,
+    clips: pl.Expr | None = None,
+) -> Grid:
+    """Read the predictions of systems, a file at a time, down to sums per speaker and seed.
+
+    `target` is the target of the workflow that makes them, `clips` which test clips count: all by default.
+
+    Raises
+    ------
+    UserError
+        Predictions are missing, or are not of the same folds and seeds.
+    """
     for levels, path in files.items():
         if not present([path]):
-            raise UserError(f"{path}: no predictions of {levels.name}; run `snakemake ablation`, which makes them")
+            raise UserError(f"{path}: no predictions of {levels.name}; run `snakemake {target}`, which makes them")
     beside = run.predictions_beside(one)
     task = scores.task_of([*files.values(), *beside])
+    counted = pl.lit(value=True) if clips is None else clips
     systems = {
-        levels: scores.collect(levels.name, scores.read_test([path], task.scoring), task)
+        levels: scores.collect(levels.name, scores.read_test([path], task.scoring).filter(counted), task)
         for levels, path in files.items()
     }
-    reference = reference_of(list(systems), config.variant)
-    _check_same_runs(systems, reference)
-    return Grid(one, task, measure_of(one, config), systems, reference, _baselines(beside, task))
+    _check_same_runs(systems, reference, target)
+    return Grid(one, task, measure_of(one, run.config), systems, reference, _baselines(beside, task), factors)
 
 
 def _baselines(files: Sequence[str], task: Task) -> list[Scored]:
@@ -173,7 +198,7 @@ def _baselines(files: Sequence[str], task: Task) -> list[Scored]:
     return found
 
 
-def _check_same_runs(systems: dict[Levels, Scored], reference: Levels) -> None:
+def _check_same_runs(systems: dict[Levels, Scored], reference: Levels, target: str) -> None:
     """Raise where a system was not tested on the speakers, clips, folds and seeds of the others."""
     expected = systems[reference]
     for levels, system in systems.items():
@@ -184,8 +209,8 @@ def _check_same_runs(systems: dict[Levels, Scored], reference: Levels) -> None:
         )
         if not same:
             raise UserError(
-                f"{levels.name}: {_extent(system)}, but {_extent(expected)} of {reference.name}; all systems of an"
-                " ablation need the same folds and seeds: run `snakemake ablation` again"
+                f"{levels.name}: {_extent(system)}, but {_extent(expected)} of {reference.name}; systems that are"
+                f" compared need the same folds and seeds: run `snakemake {target}` again"
             )
 
 
@@ -193,17 +218,18 @@ def _extent(system: Scored) -> str:
     return f"{len(system.runs)} runs on {system.clips} clips of {len(system.speakers)} speakers"
 
 
-def system_rows(grid: Grid, config: Config) -> Rows:
+def system_rows(grid: Grid, config: Config, tested: Callable[[Levels], bool] = lambda levels: True) -> Rows:
     """Return a row per system, then a row per baseline: every measure, and the tested one against the reference.
 
-    P-values are corrected over all systems of the grid, and apart from them over the baselines.
+    P-values are corrected over all systems of the grid that are `tested`, and apart from them over the baselines.
     """
     cells = by_system(
         scores.metric_rows([*grid.systems.values(), *grid.baselines], grid.task, config.evaluate, config.seed)
     )
     reference = _row(grid, grid.reference._asdict(), "reference")
-    rows = {grid.reference: reference | cells[grid.reference.name]}
-    others = {levels: system for levels, system in grid.systems.items() if levels != grid.reference}
+    rows = {levels: _row(grid, levels._asdict(), "system") | cells[levels.name] for levels in grid.systems}
+    rows[grid.reference] = reference | cells[grid.reference.name]
+    others = {levels: one for levels, one in grid.systems.items() if levels != grid.reference and tested(levels)}
     compared = [_compared(grid, system, levels._asdict(), "system", config) for levels, system in others.items()]
     rows |= {
         levels: row | cells[levels.name] for levels, row in zip(others, scores.corrected(compared, "p"), strict=True)
@@ -214,15 +240,32 @@ def system_rows(grid: Grid, config: Config) -> Rows:
 
 
 def _row(grid: Grid, levels: dict[str, str], role: str) -> dict[str, Any]:
-    return grid.one.named | dict.fromkeys(FACTORS, "") | levels | {"role": role, "measure": grid.measure}
+    return (
+        grid.one.named | dict.fromkeys((*FACTORS, *grid.factors), "") | levels | {"role": role, "measure": grid.measure}
+    )
 
 
 def _compared(grid: Grid, system: Scored, levels: dict[str, str], role: str, config: Config) -> dict[str, Any]:
-    reference = grid.systems[grid.reference]
-    found = scores.compare(system, reference, grid.measure, grid.task.scoring, config.evaluate, config.seed)
-    names = {"difference": "difference", "ci_low": "difference_low", "ci_high": "difference_high", "p_value": "p",
-             "df": "df"}  # fmt: skip
-    return _row(grid, levels, role) | {new: found[old] for old, new in names.items()}
+    return _row(grid, levels, role) | difference(grid, system, grid.systems[grid.reference], "difference", "", config)
+
+
+def difference(
+    grid: Grid, system: Scored, other: Scored, name: str, before: str, config: Config
+) -> dict[str, float | None]:
+    """Return the cells of a system beside another: difference `name` and its interval; `p` and `df` after `before`."""
+    found = scores.compare(system, other, grid.measure, grid.task.scoring, config.evaluate, config.seed)
+    names = {"difference": name, "ci_low": f"{name}_low", "ci_high": f"{name}_high", "p_value": f"{before}p",
+             "df": f"{before}df"}  # fmt: skip
+    return {new: found[old] for old, new in names.items()}
+
+
+def seed_scores(grid: Grid, config: Config) -> dict[Levels, SeedScores]:
+    """Return the scores of every system of each seed, on all speakers and in each resample of them."""
+    weights = intervals.draw_resamples(grid.speakers, config.evaluate.bootstrap, [config.seed, scores.RESAMPLES])
+    return {
+        levels: SeedScores(*(grid.statistic(intervals.pooled(system.sums, drawn)) for drawn in (None, weights)))
+        for levels, system in grid.systems.items()
+    }
 
 
 def effect_rows(grid: Grid, config: Config) -> Rows:
@@ -230,16 +273,17 @@ def effect_rows(grid: Grid, config: Config) -> Rows:
 
     P-values are corrected over the levels of all factors.
     """
-    weights = intervals.draw_resamples(grid.speakers, config.evaluate.bootstrap, [config.seed, scores.RESAMPLES])
-    of_systems = {
-        levels: SeedScores(*(grid.statistic(intervals.pooled(system.sums, drawn)) for drawn in (None, weights)))
-        for levels, system in grid.systems.items()
-    }
+    of_systems = seed_scores(grid, config)
     rows: Rows = []
-    for factor in FACTORS:
+    for factor in grid.factors:
         found = list(dict.fromkeys(getattr(levels, factor) for levels in grid.systems))
         if len(found) > 1:
             rows += [_effect_row(grid, factor, level, found[0], of_systems, config) for level in found]
+    return corrected_effects(rows)
+
+
+def corrected_effects(rows: Rows) -> Rows:
+    """Return effects of one family with `p_holm`, where they are no first level, which has no p."""
     compared = iter(scores.corrected([row for row in rows if row["level"] != row["against"]], "p"))
     return [row if row["level"] == row["against"] else next(compared) for row in rows]
 
@@ -250,19 +294,34 @@ def _effect_row(
     """Return score and effect of one level; the row of the first level has no effect."""
     pairs = partners(list(grid.systems), factor, level, against)
     have, lack = ([of_systems[pair[side]] for pair in pairs] for side in (0, 1))
-    value, difference = (_estimate(grid, have, minus) for minus in ([], lack))
-    low, high = within_bounds(grid.measure, value.interval(config.evaluate.level))
+    row = level_row(grid, factor, level, against, have, lack, config)
+    low, high = within_bounds(grid.measure, (row["value_low"], row["value_high"]))
+    return row | {"value_low": known(low), "value_high": known(high)}
+
+
+def level_row(
+    grid: Grid,
+    factor: str,
+    level: str,
+    against: str,
+    have: Sequence[SeedScores],
+    lack: Sequence[SeedScores],
+    config: Config,
+) -> dict[str, Any]:
+    """Return the mean of what has a level and, where it is not the first, its difference to what lacks it."""
+    value, gap = (_estimate(grid, have, minus) for minus in ([], lack))
+    low, high = value.interval(config.evaluate.level)
     row = grid.one.named | {
-        "factor": factor, "level": level, "against": against, "measure": grid.measure, "systems": len(pairs),
+        "factor": factor, "level": level, "against": against, "measure": grid.measure, "systems": len(have),
         "speakers": grid.speakers, "seeds": grid.trainings, "pretrainings": min(grid.pretrainings, default=None),
-        "value": known(value.value), "value_low": known(low), "value_high": known(high),
+        "value": known(value.value), "value_low": low, "value_high": high,
     }  # fmt: skip
     if level == against:
         return row
-    low, high = difference.interval(config.evaluate.level)
+    low, high = gap.interval(config.evaluate.level)
     return row | {
-        "difference": known(difference.value), "difference_low": known(low), "difference_high": known(high),
-        "p": difference.p_value, "df": known(difference.df),
+        "difference": known(gap.value), "difference_low": known(low), "difference_high": known(high),
+        "p": gap.p_value, "df": known(gap.df),
     }  # fmt: skip
 
 
@@ -278,8 +337,11 @@ def _estimate(grid: Grid, plus: Sequence[SeedScores], minus: Sequence[SeedScores
 def partners(grid: Sequence[Levels], factor: str, level: str, against: str) -> list[tuple[Levels, Levels]]:
     """Return the systems with a level of a factor, each with the one that differs from it in having another level.
 
+    Systems without such a partner are left out: an upstream may have fewer sets of tasks than another.
+
     >>> grid = [Levels("scratch", loss, "mean") for loss in ("base", "penalty")]
     >>> partners(grid, "loss", "penalty", "base") == [(grid[1], grid[0])]
     True
     """
-    return [(one, one._replace(**{factor: against})) for one in grid if getattr(one, factor) == level]
+    pairs = [(one, one._replace(**{factor: against})) for one in grid if getattr(one, factor) == level]
+    return [(one, partner) for one, partner in pairs if partner in grid]

@@ -74,7 +74,7 @@ def rows_of(metrics: Path, initialisation: str) -> pl.DataFrame:
 
 
 def scores_of(rows: pl.DataFrame) -> tuple[list[dict[str, Any]], dict[str, dict[str, float]]]:
-    """Return every measure over all classes with its interval, and precision, recall and F1 by class."""
+    """Return every measure over all classes with its interval, and those of each class or attribute."""
     over_all = rows.filter(pl.col("class").is_null())
     named = {"measure": "measure", "value": "value", "ci_low": "low", "ci_high": "high"}
     counted = {name: name for name in ("speakers", "clips", "runs")}

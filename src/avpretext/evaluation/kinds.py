@@ -1,10 +1,10 @@
-"""How predictions are scored, by what the label of a clip is: one class, several, shares of classes, or a number.
+"""How predictions are scored, by what the label of a clip is: one class, several, shares of classes, or numbers.
 
 Each kind turns a clip into an array whose sum over clips says all that its measures need. So sums per speaker and seed
 can be pooled, weighted and exchanged, and intervals and tests are the same for every kind.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 
 from avpretext.corpora.settings import Kind
 from avpretext.evaluation import metrics
-from avpretext.evaluation.metrics import CLASS_MEASURES, ClassScores, Floats, places
+from avpretext.evaluation.metrics import Floats, places
 from avpretext.training.target_rows import has_classes
 
 MEASURE_NAMES = {
     "macro_precision": "macro-precision", "macro_recall": "macro-recall", "macro_f1": "macro-F1", "uar": "UAR",
     "war": "WAR", "micro_f1": "micro-F1", "hamming_accuracy": "Hamming accuracy", "kl_divergence": "KL divergence",
-    "ccc": "CCC", "pearson": "Pearson", "rmse": "RMSE",
+    "ccc": "CCC", "pearson": "Pearson", "rmse": "RMSE", "mae": "MAE",
 }  # fmt: skip
 """Every measure over all classes, as it is printed."""
 
-LESS_IS_BETTER = ("kl_divergence", "rmse")
+LESS_IS_BETTER = ("kl_divergence", "rmse", "mae")
 """Of all other measures, more is."""
 
-_BOUNDS = {"kl_divergence": (0.0, np.inf), "rmse": (0.0, np.inf), "ccc": (-1.0, 1.0), "pearson": (-1.0, 1.0)}
+_BOUNDS = dict.fromkeys(LESS_IS_BETTER, (0.0, np.inf)) | {"ccc": (-1.0, 1.0), "pearson": (-1.0, 1.0)}
 """Least and largest value of measures that are not of 0 to 1."""
 
 _BINS = 6
@@ -54,8 +54,10 @@ class Scoring:
     scores
         From sums, shape (..., what a clip has), to each of `measures`, shape (...).
     of_classes
-        From sums to precision, recall and F1 of each class, and the clips that have it, shape (..., classes);
-        None for a kind without classes.
+        From sums to the measures of each class or attribute, such as precision, recall and F1, and the clips that have
+        it, shape (..., classes); None for a single number.
+    of_class
+        Which of these the report shows.
     matrix
         Whether the sums are confusion matrices.
     balance
@@ -69,9 +71,10 @@ class Scoring:
     known: pl.Expr
     tally: Callable[[pl.DataFrame, Sequence[str]], Floats]
     scores: Callable[[Floats], dict[str, Floats]]
-    of_classes: Callable[[Floats], tuple[ClassScores, Floats]] | None
+    of_classes: Callable[[Floats], tuple[Mapping[str, Floats], Floats]] | None
     matrix: bool
     balance: Callable[[Sequence[str], pl.DataFrame], dict[str, float]]
+    of_class: str = "f1"
 
     @property
     def main_name(self) -> str:
@@ -86,13 +89,12 @@ class Scoring:
         if self.of_classes is None:
             return scores
         of_classes, _ = self.of_classes(sums)
-        for measure in CLASS_MEASURES:
-            values = getattr(of_classes, measure)
+        for measure, values in of_classes.items():
             scores |= {(measure, name): values[..., place] for place, name in enumerate(classes)}
         return scores
 
     def support(self, sums: Floats) -> Floats | None:
-        """Return how many clips have each class, shape (..., classes); None for a kind without classes."""
+        """Return how many clips have each class, shape (..., classes); None for a single number."""
         return None if self.of_classes is None else self.of_classes(sums)[1]
 
 
@@ -146,21 +148,43 @@ def _numbers(rows: pl.DataFrame, classes: Sequence[str]) -> Floats:
     return metrics.moments(truth[:, 0].astype(np.float64), predicted[:, 0].astype(np.float64))
 
 
+def _several_numbers(rows: pl.DataFrame, classes: Sequence[str]) -> Floats:
+    """Return moments and the distance of each attribute and clip, shape (clips, attributes, 7)."""
+    truth, predicted = (values.astype(np.float64) for values in _pairs(rows, classes))
+    return np.concatenate([metrics.moments(truth, predicted), np.abs(truth - predicted)[..., None]], axis=-1)
+
+
+def _scores_of_numbers(sums: Floats) -> dict[str, Floats]:
+    """Return the measures of each attribute, shape (..., attributes)."""
+    clips = sums[..., 0]
+    distance = np.divide(sums[..., -1], clips, out=np.full(clips.shape, np.nan), where=clips > 0)
+    return metrics.number_scores(sums[..., :-1]) | {"mae": distance}
+
+
+def _mean_of_numbers(sums: Floats) -> dict[str, Floats]:
+    """Return the mean of each measure over the attributes; NaN where it is not known of one."""
+    return {name: np.asarray(values.mean(axis=-1)) for name, values in _scores_of_numbers(sums).items()}
+
+
+def _classes_of_numbers(sums: Floats) -> tuple[Mapping[str, Floats], Floats]:
+    return _scores_of_numbers(sums), sums[..., 0]
+
+
 def _share_scores(sums: Floats) -> dict[str, Floats]:
     clips = sums[..., -1]
     divergence = np.divide(sums[..., -2], clips, out=np.full(clips.shape, np.nan), where=clips > 0)
     return metrics.decision_scores(_decisions_of_shares(sums)) | {"kl_divergence": divergence}
 
 
-def _classes_of_confusions(sums: Floats) -> tuple[ClassScores, Floats]:
-    return metrics.class_scores(sums), sums.sum(axis=-1)
+def _classes_of_confusions(sums: Floats) -> tuple[Mapping[str, Floats], Floats]:
+    return vars(metrics.class_scores(sums)), sums.sum(axis=-1)
 
 
-def _classes_of_decisions(sums: Floats) -> tuple[ClassScores, Floats]:
-    return metrics.decision_class_scores(sums), sums[..., 1, :].sum(axis=-1)
+def _classes_of_decisions(sums: Floats) -> tuple[Mapping[str, Floats], Floats]:
+    return vars(metrics.decision_class_scores(sums)), sums[..., 1, :].sum(axis=-1)
 
 
-def _classes_of_shares(sums: Floats) -> tuple[ClassScores, Floats]:
+def _classes_of_shares(sums: Floats) -> tuple[Mapping[str, Floats], Floats]:
     return _classes_of_decisions(_decisions_of_shares(sums))
 
 
@@ -180,9 +204,14 @@ def _class_balance(classes: Sequence[str], rows: pl.DataFrame) -> dict[str, floa
 
 
 def _number_balance(classes: Sequence[str], rows: pl.DataFrame) -> dict[str, float]:
-    """Count the clips in ranges of equal width."""
-    counts, edges = np.histogram(_vectors(rows["values"], 1).astype(np.float64), bins=_BINS)
-    return {f"{low:.2f} to {high:.2f}": int(count) for low, high, count in zip(edges, edges[1:], counts, strict=False)}
+    """Count the clips in ranges of equal width, of each attribute; of several its name stands before a range."""
+    found: dict[str, float] = {}
+    for name, column in zip(classes, _vectors(rows["values"], len(classes)).astype(np.float64).T, strict=True):
+        counts, edges = np.histogram(column, bins=_BINS)
+        of = f"{name} " if len(classes) > 1 else ""
+        ranges = zip(edges, edges[1:], counts, strict=False)
+        found |= {f"{of}{low:.2f} to {high:.2f}": int(count) for low, high, count in ranges}
+    return found
 
 
 _MACRO = ("macro_precision", "macro_recall", "macro_f1")
@@ -240,5 +269,29 @@ SCORINGS: Mapping[Kind, Scoring] = {
         matrix=False,
         balance=_number_balance,
     ),
+    "attributes": Scoring(
+        measures=("ccc", "pearson", "rmse", "mae"),
+        main="ccc",
+        shown=("pearson", "rmse", "mae"),
+        note="Several attributes: each measure is the mean of theirs. CCC is the concordance correlation coefficient"
+        " (Lin, 1989), with population moments; RMSE and MAE are in units of the target, and less is better.",
+        known=pl.col("truth").is_not_null(),
+        tally=_several_numbers,
+        scores=_mean_of_numbers,
+        of_classes=_classes_of_numbers,
+        matrix=False,
+        balance=_number_balance,
+        of_class="ccc",
+    ),
 }
-"""The four kinds of `corpora.settings`."""
+"""The five kinds of `corpora.settings`."""
+
+
+def measure_columns(kinds: Iterable[Kind] = ()) -> list[str]:
+    """Return the measures that a table of settings of these kinds has columns for.
+
+    Those of every kind but `attributes` are always there, so that a table has the same columns whatever it is of.
+    """
+    shown = dict.fromkeys(kind for kind in SCORINGS if kind != "attributes" or kind in set(kinds))
+    known = {measure for kind in shown for measure in SCORINGS[kind].measures}
+    return [name for name in MEASURE_NAMES if name in known]

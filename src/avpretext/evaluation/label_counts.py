@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from avpretext.corpora.settings import NUMBERS
 from avpretext.evaluation.au_summary import ALL
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
@@ -61,7 +62,7 @@ def _counted(run: OpenRun, corpus: str, numbers: bool = True) -> Iterator[tuple[
             yield {"corpus": corpus, "task": task}, labels, chunks if task in CHUNK_TASKS else emotions
     for one in run.settings():
         targets = run.targets(corpus, one.setting) if one.corpus == corpus else None
-        if targets is not None and (numbers or one.setting.kind != "attribute"):
+        if targets is not None and (numbers or one.setting.kind not in NUMBERS):
             named = {"corpus": corpus, "task": "target", "target": one.setting.target_name}
             yield named, targets[0], partial(one.scoring.balance, targets[1])
 

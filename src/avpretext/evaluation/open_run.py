@@ -207,9 +207,8 @@ class OpenRun:
 
     def pretrain_history(self, tasks: str) -> pl.DataFrame | None:
         """Return the curves of the pre-trainings on a set of tasks."""
-        return read_present(
-            [self.layout.path("pretrain.history", aggregator=self.config.variant.aggregator, tasks=tasks)]
-        )
+        network = self.config.variant.network
+        return read_present([self.layout.path("pretrain.history", network=network, tasks=tasks)])
 
     def finetune_history(self, one: Evaluated, start: str) -> pl.DataFrame | None:
         """Return the curves of the fine-tunings from an initialisation."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from avpretext.config import Config
 from avpretext.evaluation import printed
-from avpretext.evaluation.ablated import FACTORS, Ablated
+from avpretext.evaluation.ablated import FACTORS, GAIN, UPSTREAM_FACTORS, Ablated
 from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.formats import Document, Section, Table, probability
 from avpretext.evaluation.kinds import LESS_IS_BETTER, MEASURE_NAMES
@@ -17,14 +17,17 @@ EFFECT_HEADER = ("Factor", "Level", "mean of its systems", "difference to the fi
 _WORDS = {"rnn_attention": "RNN attention", "self_attention": "self-attention"}
 
 
-def level_name(level: str, config: Config) -> str:
-    """Return an initialisation, a loss or an aggregator as people read it."""
+def level_name(level: str, config: Config, factor: str = "") -> str:
+    """Return an initialisation, a loss or an aggregator as people read it; an upstream has the user's name."""
+    if factor in ("upstream", GAIN):
+        return level
     return _WORDS.get(level) or printed.start_name(level, config)
 
 
 def system_name(row: dict[str, Any], config: Config) -> str:
     """Return a row's system as people read it: `energy + emotion, penalty, gated`; a baseline by its name."""
-    return ", ".join(level_name(row[factor], config) for factor in FACTORS if row[factor])
+    factors = dict.fromkeys((*UPSTREAM_FACTORS, *FACTORS))
+    return ", ".join(level_name(row[factor], config, factor) for factor in factors if row.get(factor))
 
 
 def shown_measures(found: Ablated) -> list[str]:
@@ -56,10 +59,11 @@ def cells(row: dict[str, Any], found: Ablated, config: Config) -> list[str]:
 
 def effect_cells(row: dict[str, Any], config: Config) -> list[str]:
     """Return the cells of `EFFECT_HEADER` for a level of a factor."""
+    of_tasks = f" from {level_name(row['initialisation'], config)}" if row["factor"] == GAIN else ""
     return [
-        row["factor"],
-        level_name(row["level"], config),
-        with_interval(row, "value"),
+        row["factor"] + of_tasks,
+        level_name(row["level"], config, row["factor"]),
+        with_interval(row, "value", sign=row["factor"] == GAIN),
         "first level" if row["level"] == row["against"] else with_interval(row, "difference", sign=True),
         probability(row.get("p")),
         probability(row.get("p_holm")),
@@ -77,7 +81,7 @@ def _about_factors(found: Ablated, config: Config) -> list[str]:
     if not compared:
         return []
     plain = [row for row in compared if row["p_holm"] < SIGNIFICANT]
-    corrected = f"corrected for {_counted(len(compared), 'comparison')} (Holm)"
+    corrected = f"corrected for {counted(len(compared), 'comparison')} (Holm)"
     said = [f"No level of a factor differs significantly from the first, averaged over all else and {corrected}."]
     if plain:
         listed = "; ".join(
@@ -102,17 +106,18 @@ def _about_systems(found: Ablated, config: Config) -> list[str]:
     sign = -1 if main in LESS_IS_BETTER else 1
     best = max(others, key=lambda row: sign * float(row["difference"]))
     if sign * best["difference"] <= 0:
-        return [f"{said}; none of the {_counted(len(others), 'other system')} is better."]
+        return [f"{said}; none of the {counted(len(others), 'other system')} is better."]
     judged = "significant" if best["p_holm"] < SIGNIFICANT else "not significant"
     return [
-        f"{said}. Of {_counted(len(others), 'other system')}, {system_name(best, config)} is best, at"
+        f"{said}. Of {counted(len(others), 'other system')}, {system_name(best, config)} is best, at"
         f" {with_interval(best, main)}, a difference of {with_interval(best, 'difference', sign=True)}: {judged} at the"
         f" 5 % level (Holm p = {probability(best['p_holm'])}; uncorrected {probability(best['p'])}). The best of many"
         " is partly the luckiest: on new speakers, expect less.",
     ]
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """Return a number of things, such as `1 comparison`, `8 comparisons`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 

@@ -49,7 +49,7 @@ def score_cells(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def per_class_rows(run: OpenRun, one: Evaluated) -> Rows:
-    """Return a row per initialisation and class: precision, recall and F1; none for a target without classes."""
+    """Return a row per initialisation and class or attribute, with its measures; none for a single attribute."""
     metrics = run.scores(one, "metrics").filter(pl.col("class").is_not_null())
     rows: Rows = []
     for (start, label), part in metrics.group_by("initialisation", "class", maintain_order=True):

@@ -11,7 +11,7 @@ import polars as pl
 
 from avpretext import shards
 from avpretext.config import EvaluateOptions
-from avpretext.corpora.settings import Kind
+from avpretext.corpora.settings import NUMBERS, Kind
 from avpretext.errors import UserError
 from avpretext.evaluation import intervals
 from avpretext.evaluation.kinds import SCORINGS, Scoring, within_bounds
@@ -28,7 +28,7 @@ RESAMPLES, PERMUTATIONS = 1, 2
 
 @dataclass(frozen=True)
 class Task:
-    """What was predicted: the kind of a clip's label, and its classes, sorted; of an attribute, its name.
+    """What was predicted: the kind of a clip's label, and its classes, sorted; of attributes, their names.
 
     `target` and `setting` are names of the target, and of target and protocol; None where the predictions don't tell.
     """
@@ -124,16 +124,26 @@ def read_test(predictions: Sequence[PathLike], scoring: Scoring) -> pl.DataFrame
 
 def _tell_constant(name: str, rows: pl.DataFrame, task: Task) -> None:
     """Warn of runs that predict one and the same for all test clips, which differ."""
-    said, true = ("probabilities", "truth") if task.kind == "attribute" else ("predicted", "label")
-    varied = rows.group_by("fold", "seed").agg(pl.col(said).n_unique(), pl.col(true).n_unique().alias("true"))
-    constant = varied.filter(pl.col(said) == 1, pl.col("true") > 1).sort("fold", "seed")
-    if constant.height:
-        first = constant.row(0, named=True)
-        print(
-            f"evaluate: warning: {name} predicts the same for all test clips in {constant.height} of {varied.height}"
-            f" runs, such as fold {first['fold']}, seed {first['seed']}: it has learnt nothing there",
-            file=sys.stderr,
-        )
+    for of, said, true in _said_and_true(task):
+        varied = rows.group_by("fold", "seed").agg(said.n_unique().alias("said"), true.n_unique().alias("true"))
+        constant = varied.filter(pl.col("said") == 1, pl.col("true") > 1).sort("fold", "seed")
+        if constant.height:
+            first = constant.row(0, named=True)
+            print(
+                f"evaluate: warning: {name} predicts the same{of} for all test clips in {constant.height} of"
+                f" {varied.height} runs, such as fold {first['fold']}, seed {first['seed']}: it has learnt nothing"
+                " there",
+                file=sys.stderr,
+            )
+
+
+def _said_and_true(task: Task) -> list[tuple[str, pl.Expr, pl.Expr]]:
+    """Return of what, the prediction and the truth: of several attributes one by one."""
+    if task.kind not in NUMBERS:
+        return [("", pl.col("predicted"), pl.col("label"))]
+    told = [f" {name}" for name in task.classes] if task.kind == "attributes" else [""]
+    said, true = pl.col("probabilities").list, pl.col("truth").list
+    return [(of, said.get(place), true.get(place)) for place, of in enumerate(told)]
 
 
 def collect(name: str, rows: pl.DataFrame, task: Task) -> Scored:

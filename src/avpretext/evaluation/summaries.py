@@ -92,7 +92,7 @@ def _corpus_row(run: OpenRun, name: str) -> dict[str, Any]:
         "video": corpus.video,
         "audio": corpus.audio,
         "synthetic": corpus.synthetic,
-        "target": "+".join(setting.target_name for setting in settings) or None,
+        "target": ", ".join(setting.target_name for setting in settings) or None,
         "clips": kept.height,
         "labelled": 0 if targets is None else targets[0].join(kept, on="clip_id", how="semi").height,
         "speakers": kept["speaker"].drop_nulls().n_unique(),

@@ -1,7 +1,7 @@
 """The stage `tables`: every result table as CSV, the main table also as Markdown and LaTeX."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from avpretext.config import Config
@@ -19,17 +19,21 @@ from avpretext.evaluation import (
     summaries,
     truth,
 )
-from avpretext.evaluation.kinds import MEASURE_NAMES
+from avpretext.evaluation.kinds import SCORINGS, measure_columns
 from avpretext.evaluation.metrics import CLASS_MEASURES
 from avpretext.evaluation.open_run import NAMED, Evaluated, OpenRun, Rows
 from avpretext.evaluation.results import DIFFERENCE, SCORE
 from avpretext.flow.tasks import TASKS
 
+
+def _main_columns(measures: Iterable[str]) -> list[str]:
+    counts = ("speakers", "clips", "runs", "seeds", "pretrainings")
+    scores = (f"{measure}{part}" for measure in measures for part in (*SCORE, *DIFFERENCE))
+    return [*NAMED, "initialisation", *TASKS, *counts, *scores, "warnings"]
+
+
 COLUMNS = {
-    "main": [
-        *NAMED, "initialisation", *TASKS, "speakers", "clips", "runs", "seeds", "pretrainings",
-        *(f"{measure}{part}" for measure in MEASURE_NAMES for part in (*SCORE, *DIFFERENCE)), "warnings",
-    ],
+    "main": _main_columns(measure_columns()),
     "per_class": [
         *NAMED, "initialisation", "class", "clips",
         *(f"{measure}{part}" for measure in CLASS_MEASURES for part in SCORE),
@@ -70,6 +74,15 @@ COLUMNS = {
 }  # fmt: skip
 
 
+def columns_of(run: OpenRun) -> dict[str, list[str]]:
+    """Return `COLUMNS`, with those of several attributes where any are learnt together."""
+    kinds = {one.setting.kind for one in run.settings()}
+    together = SCORINGS["attributes"].measures if "attributes" in kinds else ()
+    of_each = [f"{measure}{part}" for measure in together for part in SCORE]
+    main = _main_columns(measure_columns(kinds))
+    return {**COLUMNS, "main": main, "per_class": [*COLUMNS["per_class"], *of_each]}
+
+
 def run(config: Config, output: Path) -> None:
     """Write every result table.
 
@@ -108,8 +121,9 @@ def run(config: Config, output: Path) -> None:
         rows["truth"] = truth.truth_rows(run)
         rows["truth_action_units"] = truth.action_unit_rows(run)
         rows["truth_confidence"] = truth.confidence_rows(run)
+    columns = columns_of(run)
     for name, table in rows.items():
-        formats.write_csv(folder / f"{name}.csv", COLUMNS[name], table)
+        formats.write_csv(folder / f"{name}.csv", columns[name], table)
     main = printed.document(run)
     formats.write_text(folder / "main.md", main.markdown())
     formats.write_text(folder / "main.tex", main.latex())

@@ -12,24 +12,11 @@ SWITCH_RATIO = 1.5
 
 
 def choose_face(boxes: Sequence[Floats] | Floats, followed: Floats | None) -> int:
-    """Choose the face of the clip among those of a frame.
+    """Return the place of the clip's face among the boxes (left, top, right, bottom, in any unit) of a frame.
 
-    The largest face at first; then the one nearest to the face followed so far, until another is clearly larger
+    The largest face at first; then the one nearest to the box followed so far, until another is clearly larger
     (`SWITCH_RATIO`), so that a passer-by neither takes over for a frame nor is followed for ever.
 
-    Parameters
-    ----------
-    boxes
-        Left, top, right, bottom of each face, in any unit.
-    followed
-        The box of the face chosen in the frame before, or None.
-
-    Returns
-    -------
-    The index of the face.
-
-    Examples
-    --------
     >>> boxes = [np.array([0.0, 0, 1, 1]), np.array([5.0, 0, 6.2, 1.2])]
     >>> choose_face(boxes, None), choose_face(boxes, boxes[0])
     (1, 0)

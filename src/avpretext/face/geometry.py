@@ -36,17 +36,10 @@ x to the right of the picture, y down, z away from the camera; the unit is the d
 
 
 def similarity(points: Floats, reference: Floats) -> tuple[Floats, Floats, Floats]:
-    """Find the rotation, scale and shift that lay point sets over a reference, in the least-squares sense.
+    """Find the least-squares rotation, scale and shift that lay point sets (F, N, D) over a reference (N, D).
 
     After Umeyama, "Least-squares estimation of transformation parameters between two point patterns" (IEEE TPAMI 13(4),
     1991), equations 40-42; reflections are excluded.
-
-    Parameters
-    ----------
-    points
-        Shape (F, N, D).
-    reference
-        Shape (N, D).
 
     Returns
     -------
@@ -67,8 +60,8 @@ def similarity(points: Floats, reference: Floats) -> tuple[Floats, Floats, Float
 def upright(landmarks: NDArray[np.floating], points: NDArray[np.floating] | None = None) -> Floats:
     """Remove position, size and rotation of the head from each frame.
 
-    The points that move with the skull (`points.STABLE`) are laid over those of one canonical head; the other
-    points go along.
+    The points that move with the skull (`points.STABLE`) are laid over those of one canonical head; the other points go
+    along.
 
     Parameters
     ----------
@@ -102,19 +95,13 @@ def upright_and_pose(
 
 
 def head_pose(landmarks: NDArray[np.floating]) -> Floats:
-    """Measure how the head is turned: the rotation that lays the canonical head over this one, by the skull's points.
+    """Return pitch, yaw and roll in degrees, (F, 3), of landmarks (F, 68, 3) in pixels, dlib's order.
 
-    Parameters
-    ----------
-    landmarks
-        Shape (F, 68, 3), in pixels, dlib's order.
-
-    Returns
-    -------
-    Shape (F, 3), pitch, yaw and roll in degrees, of the rotation ``Rz(roll) @ Ry(yaw) @ Rx(pitch)`` about the axes x to
-    the right of the picture, y up, z towards the camera. Pitch is positive when the face looks down, yaw when the nose
-    turns to the picture's right, roll when the head tilts counter-clockwise in the picture. MediaPipe's own matrix,
-    which costs it 8 % of its speed, differs by about 1 degree in yaw and roll and 1.5 in pitch.
+    They are those of the rotation ``Rz(roll) @ Ry(yaw) @ Rx(pitch)`` that lays the canonical head over this one, by the
+    skull's points, about the axes x to the right of the picture, y up, z towards the camera. Pitch is positive when the
+    face looks down, yaw when the nose turns to the picture's right, roll when the head tilts counter-clockwise in the
+    picture. MediaPipe's own matrix, which costs it 8 % of its speed, differs by about 1 degree in yaw and roll and 1.5
+    in pitch.
     """
     to_upright, _, _ = similarity(np.asarray(landmarks, dtype=np.float64)[:, STABLE], HEAD)
     return _angles(to_upright)
@@ -131,13 +118,7 @@ def _angles(to_upright: Floats) -> Floats:
 
 
 def usual_size(landmarks: NDArray[np.floating]) -> float:
-    """Return the median over the frames of the eye distance of the upright face; 1 where no face is found.
-
-    Parameters
-    ----------
-    landmarks
-        Shape (F, 68, 3), see `upright`.
-    """
+    """Return the median over the frames of the eye distance of the upright face; 1 where no face is found."""
     starts = range(0, max(1, len(landmarks)), BLOCK)
     sizes = np.concatenate([eye_distance(upright(landmarks[start : start + BLOCK])) for start in starts])
     return float(np.nanmedian(sizes)) if np.isfinite(sizes).any() else 1.0
@@ -160,17 +141,10 @@ def runs(seen: NDArray[np.bool_]) -> list[slice]:
 
 
 def smooth(values: NDArray[np.floating], width: int) -> Floats:
-    """Average each frame with its neighbours, within stretches without gaps; windows shrink at the edges.
+    """Average each frame of (F, ...) with its neighbours, within stretches without gaps; windows shrink at the edges.
 
-    Parameters
-    ----------
-    values
-        Shape (F, ...); a frame with NaN is a gap and stays one.
-    width
-        Frames of the window, odd; 1 changes nothing.
+    A window has `width` frames, odd. A frame with NaN is a gap and stays one.
 
-    Examples
-    --------
     >>> smooth(np.array([0.0, 3, 0, np.nan, 5]), 3)
     array([1.5, 1. , 1.5, nan, 5. ])
     """

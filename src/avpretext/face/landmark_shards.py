@@ -19,18 +19,14 @@ BLENDSHAPE_COUNT = 52
 
 @dataclass(frozen=True)
 class ClipLandmarks:
-    """The face of one clip.
+    """The F frames of one clip; NaN where no face is found.
 
     Attributes
     ----------
-    clip_id
-        Which clip.
-    frame, time_s
-        Shape (F,).
     points
-        Shape (F, 68, 3), in pixels, dlib's order; NaN where no face is found.
+        Shape (F, 68, 3), in pixels, dlib's order.
     blendshapes
-        Shape (F, 52), 0..1; NaN where no face is found.
+        Shape (F, 52), 0..1.
     chosen
         Shape (F, N, 3), in pixels: the points of MediaPipe that were asked for; N = 0 where none were.
     """
@@ -44,22 +40,13 @@ class ClipLandmarks:
 
     @property
     def keys(self) -> dict[str, Any]:
-        """Return the columns clip_id, frame and time_s."""
         return {"clip_id": [self.clip_id] * len(self.frame), "frame": self.frame, "time_s": self.time_s}
 
 
 def read_clips(path: Path, chosen: Sequence[int] | NDArray[np.integer] = ()) -> Iterator[ClipLandmarks]:
     """Yield the clips of a shard of `landmarks`, whichever set of points it holds.
 
-    Parameters
-    ----------
-    chosen
-        MediaPipe indices of further points that are wanted.
-
-    Raises
-    ------
-    UserError
-        Further points are wanted, and the shard holds dlib's 68 alone.
+    `chosen` are MediaPipe indices of further points that are wanted; it is an error if the shard holds dlib's 68 alone.
     """
     columns = ["frame", "time_s", "landmarks", "blendshapes"]
     lengths = shards.rows_per_clip(path)
@@ -112,6 +99,11 @@ def _arrays(rows: pa.Table, chosen: Sequence[int] | NDArray[np.integer], path: P
         vectors(rows["blendshapes"]),
         further,
     )
+
+
+def frame_s(time_s: NDArray[np.floating]) -> float:
+    """Return the time from one frame of a clip to the next; 0 for fewer than two."""
+    return float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.0
 
 
 def evenly(items: int, most: int) -> NDArray[np.int64]:

@@ -41,18 +41,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class FaceModel:
-    """The model file and how it is used.
+    """The model file `face_landmarker.task` and how it is used.
 
-    Attributes
-    ----------
-    path
-        The file `face_landmarker.task`.
-    max_faces
-        Maximum number of faces detected in a picture.
-    min_confidence
-        Of detection, presence and tracking, 0..1.
-    threads
-        Size of MediaPipe's pool of threads; it takes one per processor of the machine otherwise.
+    `min_confidence`, 0..1, is of detection, presence and tracking. `threads` is the size of MediaPipe's pool of
+    threads, which takes one per processor of the machine otherwise.
     """
 
     path: Path
@@ -64,10 +56,7 @@ class FaceModel:
 class Landmarker:
     """A FaceLandmarker for the frames of a video (each looked at with the last in mind) or for single pictures.
 
-    Parameters
-    ----------
-    least_detection
-        Detection confidence, 0..1, if that of the model's options is lower.
+    `least_detection` is the detection confidence, 0..1, if that of the model's options is lower.
     """
 
     def __init__(self, model: FaceModel, video: bool, least_detection: float = 0.0) -> None:
@@ -121,13 +110,11 @@ def detect(landmarker: FaceLandmarker, picture: mediapipe.Image, time_ms: int | 
 
 
 def _points(found: Any) -> Floats:
-    """Copy x, y and z of the landmarks of a face."""
     table = _structures(found.landmarks, found.landmarks_count, MpNormalizedLandmarkC)
     return np.stack([table[axis] for axis in "xyz"], axis=1)
 
 
 def _scores(found: Any) -> Floats:
-    """Copy the blendshapes of a face."""
     return np.array(_structures(found.categories, found.categories_count, MpCategoryC)["score"])
 
 

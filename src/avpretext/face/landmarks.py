@@ -74,13 +74,7 @@ class Artefacts:
 
 
 def run(frames: Path, model: Path, options: LandmarkOptions, artefacts: Artefacts, threads: int = 1) -> None:
-    """Find the face in every stored frame of a shard.
-
-    Parameters
-    ----------
-    threads
-        Size of MediaPipe's pool of threads.
-    """
+    """Find the face in every stored frame of a shard; `threads` is the size of MediaPipe's pool of threads."""
     clips = list(shards.rows_per_clip(frames))
     stored = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
     label = label_of("landmarks", artefacts.landmarks)
@@ -98,7 +92,6 @@ def decode(jpeg: bytes) -> Picture | None:
 
 
 def _stored_frames(parts: Iterable[tuple[str, pa.Table]]) -> Iterator[Frame]:
-    """Yield the frames of each row."""
     for _, rows in parts:
         columns = (rows[name].to_pylist() for name in ("frame", "time_s", "image"))
         for frame, time_s, image in zip(*columns, strict=True):
@@ -106,15 +99,7 @@ def _stored_frames(parts: Iterable[tuple[str, pa.Table]]) -> Iterator[Frame]:
 
 
 class LandmarkWriter:
-    """Follows the face through clips, and writes what it sees of a shard; a context manager.
-
-    Parameters
-    ----------
-    model, options, artefacts, threads
-        See `run`.
-    clips
-        The clips of the shard, in their order.
-    """
+    """Follows the face through clips, and writes what it sees of a shard of `clips`; a context manager."""
 
     def __init__(
         self, model: Path, options: LandmarkOptions, artefacts: Artefacts, clips: Sequence[str], threads: int = 1
@@ -179,22 +164,9 @@ class LandmarkWriter:
 class ClipSeen:
     """What was seen of one clip, until it is known whether it is kept: in memory while that is little, else in a file.
 
-    Attributes
-    ----------
-    clip_id
-        Which clip.
-    points
-        How many landmarks of each face are kept.
-    schema
-        Of the rows.
-    folder
-        Where the file is, which has no name and vanishes with the process.
-    size
-        Height and width of the frames, in pixels.
-    frames, detected
-        How many frames there were, and how many showed a face.
-    preview, thumbnails
-        Pictures for people to look at; None: not wanted.
+    `points` is the number of landmarks kept of each face; `folder` is where the file is, which has no name and vanishes
+    with the process; `size` is height and width of the frames, in pixels. Preview and thumbnails are None if not
+    wanted.
     """
 
     clip_id: str

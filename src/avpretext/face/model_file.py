@@ -35,19 +35,14 @@ _MAX_BYTES = 64 << 20
 
 
 def run(options: ModelFileOptions, output: Path) -> None:
-    """Put the face model at `output`.
+    """Put the face model at `output`, from the folder that the options name, else by a download.
+
+    It is an error if no source has the file with the right checksum; the message lists the sources and the fix.
 
     Parameters
     ----------
-    options
-        `folder` names a folder that holds the file; without it the file is downloaded.
     output
         Where the file goes; it appears whole and checked, or not at all.
-
-    Raises
-    ------
-    UserError
-        No source has the file with the right checksum; the message says what was tried and what to do.
     """
     if options.folder is not None:
         content = _from_folder(Path(options.folder))
@@ -64,13 +59,7 @@ def sha256(path: str | Path) -> str:
 
 
 def verified(path: str | Path) -> str:
-    """Return the SHA-256 of the face model that a stage is about to load.
-
-    Raises
-    ------
-    UserError
-        It is another file than `FACE_MODEL_SHA256` says.
-    """
+    """Return the SHA-256 of a face model file; another than `FACE_MODEL_SHA256` is an error."""
     found = sha256(path)
     if found != FACE_MODEL_SHA256:
         raise UserError(
@@ -99,7 +88,6 @@ def _from_folder(folder: Path) -> bytes:
 
 
 def _first_that_works(sources: dict[str, Callable[[], bytes]]) -> bytes:
-    """Return the content of the first source that has the right one."""
     problems = []
     for name, fetch in sources.items():
         print(f"models: fetching {FACE_MODEL} from {name}", file=sys.stderr)

@@ -45,9 +45,9 @@ def region_speeds(
     points
         Shape (F, 68, 3), in pixels, dlib's order; NaN where no face is found.
     frame, time_s
-        Shape (F,): number and time of each frame; a jump in the number is a gap.
+        Shape (F,): a jump in the number is a gap.
     smooth_s
-        Landmarks are first averaged over this window, in seconds; it never reaches over a gap.
+        Landmarks are first averaged over this window; it never reaches over a gap.
 
     Returns
     -------
@@ -72,7 +72,8 @@ def _moved(aligned: NDArray[np.float64], follows: NDArray[np.bool_], width: int)
     """Return how far each point moved since the frame before, (F, 68); NaN in gaps, after them, and at first."""
     follows = follows.copy()
     follows[:1] = False
-    smoothed = _smooth_between_gaps(aligned, follows, width)
+    stretches = np.split(aligned, np.flatnonzero(~follows)[1:])
+    smoothed = np.concatenate([geometry.smooth(stretch, width) for stretch in stretches])
     moved = np.asarray(np.linalg.norm(np.diff(smoothed, axis=0, prepend=np.nan), axis=-1))
     moved[~follows] = np.nan
     return moved
@@ -84,10 +85,3 @@ def _window(time_s: NDArray[np.floating], smooth_s: float) -> int:
         return 1
     half = smooth_s / float(np.median(np.diff(time_s))) / 2
     return 2 * int(half) + 1
-
-
-def _smooth_between_gaps(aligned: NDArray[np.float64], follows: NDArray[np.bool_], width: int) -> NDArray[np.float64]:
-    """Smooth each stretch of consecutive frames by itself."""
-    starts = np.flatnonzero(~follows)
-    stretches = np.split(aligned, starts[1:] if len(starts) else [])
-    return np.concatenate([geometry.smooth(stretch, width) for stretch in stretches])

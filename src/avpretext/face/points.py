@@ -75,17 +75,7 @@ INNER_LIPS = (13, 14)
 
 
 def dlib_points(landmarks: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the 68 points in dlib's order, out of 478 or of 68.
-
-    Parameters
-    ----------
-    landmarks
-        Shape (..., N, D) with N = 478 (MediaPipe's order) or 68 (dlib's).
-
-    Returns
-    -------
-    Shape (..., 68, D).
-    """
+    """Return the 68 points (..., 68, D) in dlib's order, out of MediaPipe's 478 or the same 68, (..., N, D)."""
     points = landmarks.shape[-2]
     if points == DLIB_POINTS:
         return landmarks

@@ -128,7 +128,6 @@ class SmallFaces:
         self._tile: Tile | None = None
 
     def close(self) -> None:
-        """Free memory."""
         if self._landmarker is not None:
             self._landmarker.close()
 

@@ -72,14 +72,9 @@ class Thumbnails:
 
 
 def cut_face(image: Picture, landmarks: NDArray[np.floating]) -> Picture:
-    """Return the square around the face, `PIXELS` wide; it stays within the picture.
+    """Return the square of an image (height, width, 3) around the face, `PIXELS` wide; it stays within the picture.
 
-    Parameters
-    ----------
-    image
-        Shape (height, width, 3).
-    landmarks
-        Shape (N, 3): x and y in pixels of it.
+    `landmarks` (N, 3) are in pixels.
     """
     left, top, side = face_square(image.shape, landmarks)
     cut = image[top : top + side, left : left + side]

@@ -24,15 +24,9 @@ over time, which blurs what moves fast: on the demo, lips and lids correlate .03
 class Face:
     """What MediaPipe sees in one frame.
 
-    Attributes
-    ----------
-    landmarks
-        Shape (478, 3): x to the right, y down, z away from the camera, all in pixels of the frame; z has the scale of
-        x and its zero at the middle of the head.
-    blendshapes
-        Shape (52,), 0..1, in the order of `blendshapes.BLENDSHAPES`.
-    faces
-        How many faces the frame shows; of a face found in a tile: the tile.
+    `landmarks` (478, 3) have x to the right, y down, z away from the camera, all in pixels of the frame; z has the
+    scale of x and its zero at the middle of the head. `blendshapes` (52,) are 0..1, in the order of
+    `blendshapes.BLENDSHAPES`. `faces` is the number of faces in the frame, or in the tile in which the face was found.
     """
 
     landmarks: Floats
@@ -43,16 +37,7 @@ class Face:
 class FaceTracker:
     """Follow one face through the frames of one clip; a context manager, one instance per clip.
 
-    Parameters
-    ----------
-    model
-        The file `face_landmarker.task`.
-    min_confidence
-        Of detection, presence and tracking, 0..1.
-    threads
-        Size of MediaPipe's pool of threads; it takes one per processor of the machine otherwise.
-    tiles
-        Whether a frame without a face is looked at again in tiles, see `SmallFaces`.
+    See `FaceModel` for most parameters; `tiles`: a frame without a face is looked at again in tiles, see `SmallFaces`.
     """
 
     def __init__(

@@ -27,9 +27,9 @@ def run(
 
     Parameters
     ----------
-    index, folder, media, audio, rejects, sound
+    index, folder, audio, rejects, sound
         See `split.run`.
-    model, options, artefacts
+    model
         See `landmarks.run`.
     """
     clips = sorted(shards.read(index, ["clip_id"])["clip_id"])

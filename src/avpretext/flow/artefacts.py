@@ -271,10 +271,10 @@ _ROWS = (
     Stage(
         "pretrain", "avpretext.training.pretrain", 4,
         "Pre-train the speech encoder on a set of pretext tasks, once for each seed.",
-        {"checkpoint": Artefact("pretrain/{aggregator}/{tasks}/{seed}/checkpoint.safetensors",
+        {"checkpoint": Artefact("pretrain/{network}/{tasks}/{seed}/checkpoint.safetensors",
                                 "the weights: what fine-tuning starts from"),
          "history": Artefact(
-             "pretrain/{aggregator}/{tasks}/history.parquet", "measure of an epoch", "seed epoch split measure value",
+             "pretrain/{network}/{tasks}/history.parquet", "measure of an epoch", "seed epoch split measure value",
              {"seed": Column(I, "number of the pre-training, from 0"),
               "split": Column(S, "`train`, or `dev`: the held-out speakers"),
               "measure": Column(S, "`loss`, `energy_uar`, ...")})},
@@ -445,6 +445,13 @@ _ROWS = (
         "Compare initialisations, losses and aggregators: tables and a page.",
         {"tables": Artefact("tables/{table}", "`ablation.csv`, `ablation.md`, `ablation.tex`, ..."),
          "page": Artefact("ablation.html", "a page of them")},
+        ("*",),
+    ),
+    Stage(
+        "upstreams", "avpretext.report.upstreams_page", 1,
+        "Compare what models hear, and what pretext tasks add to each: tables and a page.",
+        {"tables": Artefact("tables/{table}", "`upstreams.csv`, `upstreams.md`, `upstreams.tex`, ..."),
+         "page": Artefact("upstreams.html", "a page of them")},
         ("*",),
     ),
     Stage(

@@ -98,7 +98,7 @@ COMMON = {
     "count": Column(D, "how many", "count"),
     "predicted": Column(S, "the class that is predicted"),
     "probabilities": Column(
-        FLOATS, "of each class; of an attribute its predicted value; the classes are in the provenance", "0..1"
+        FLOATS, "of each class; of attributes their predicted values; the classes are in the provenance", "0..1"
     ),
 }
 """Columns that mean the same in most files."""

@@ -38,7 +38,7 @@ FEWEST_VOICES = 2
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the command line says; None is asked for, or, with `yes`, decided by what is found."""
+    """The options of the command line; None leads to a question, or, with `yes`, to what is found."""
 
     corpus: Path | None = None
     reader: str | None = None
@@ -76,10 +76,7 @@ def _said(value: object) -> str:
 def run(folder: Path, wishes: Wishes) -> None:
     """Make a project folder; where it is there already, none of the project's files may be.
 
-    Raises
-    ------
-    UserError
-        A file would be overwritten, the corpus is missing or empty, or a wish cannot be granted.
+    It is an error if a file would be overwritten, if the corpus is missing or empty, or if a wish cannot be granted.
     """
     _refuse_to_overwrite(folder)
     if wishes.corpus is None and wishes.yes:
@@ -122,7 +119,6 @@ def _checked_folder(text: str) -> Path:
 
 
 def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
-    """Find out how the corpus is to be read, and what is in it then."""
     files = sorted(media_files(CorpusOptions(path=str(corpus), use=["pretrain"])))
     if not files:
         raise UserError(f"{corpus}: no audio or video files there; name the folder that your recordings are in")

@@ -30,18 +30,13 @@ class Pictures:
 
     Attributes
     ----------
-    source
-        Where pictures are from; `thumbnails`: of some frames the face alone, `nothing`: sound only, or no pictures.
-    note
-        The same in words, for people.
+    source, note
+        Where pictures are from; `thumbnails`: of some frames the face alone, `nothing`: sound only, or no pictures. The
+        note is the same in words.
     size
         Width and height in which landmarks are measured; None: there are neither pictures nor landmarks.
-    kept
-        Of `frames`: each as JPEG.
-    decoded
-        Of `video`: the clip as it was decoded.
-    small
-        Of `thumbnails`: the face as JPEG by frame.
+    kept, decoded, small
+        JPEG of each frame, of `frames`; the decoded clip, of `video`; JPEG of the face by frame, of `thumbnails`.
     why
         Of `thumbnails`: why there is nothing better.
     """
@@ -56,7 +51,6 @@ class Pictures:
 
     @property
     def of_all(self) -> bool:
-        """Whether there is a picture of every frame."""
         return self.source in ("frames", "video")
 
     def blank(self) -> Picture:

@@ -20,11 +20,8 @@ _COMPARED = 20_000
 def locate(config: Config, name: str, corpus: str | None = None) -> Clip:
     """Find a clip by its clip_id, by `CORPUS/CLIP_ID`, or by the path of its file, in all corpora or in one alone.
 
-    Raises
-    ------
-    UserError
-        No clip bears that name (the message names those nearest to it), clips of several corpora do, or none is listed
-        yet.
+    It is an error if no clip has that name (the message names those nearest to it), if clips of several corpora do, or
+    if none is listed yet.
     """
     if corpus is not None and corpus not in config.corpora:
         raise UserError(f"no corpus {corpus!r} in the configuration{nearest(corpus, config.corpora)}")

@@ -17,21 +17,10 @@ def run(
     config: Config, name: str, corpus: str | None, output: Path | None, whole: bool, height: int,
     kind: Literal["png", "mp4"] = "png",
 ) -> Path:  # fmt: skip
-    """Draw a clip, say what is known of it, and return the file.
+    """Draw a clip, see `find.locate`, print what is known of it, and return the file.
 
-    Parameters
-    ----------
-    name, corpus
-        The clip, see `find.locate`.
-    output
-        A .png or an .mp4; None: a file of this `kind`, named after the clip, here.
-    whole, height
-        See `movie.write`.
-
-    Raises
-    ------
-    UserError
-        There is no such clip, or nothing to show of it; or the output has another ending.
+    The output is a .png or an .mp4; None: a file of this `kind`, named after the clip, here. For `whole` and `height`
+    see `movie.write`.
     """
     if output is not None and output.suffix.lower() not in KINDS:
         raise UserError(f"--output {output}: expected a file that ends in {' or '.join(KINDS)}")

@@ -70,8 +70,13 @@ def _time(seconds: pl.Series) -> pd.Series:
     return pd.Series(pd.to_timedelta(microseconds, unit="us"))
 
 
+def _new(db: audformat.Database, name: str, index: pd.Index, description: str) -> audformat.Table:
+    """Add a table about the audio, and return it."""
+    db[name] = audformat.Table(index, media_id="audio", description=description)
+    return db[name]
+
+
 def _fill(table: audformat.Table, column: str, scheme: str, values: Sequence[object] | pd.Series, rated: bool) -> None:
-    """Add a column to a table and fill it."""
     table[column] = audformat.Column(scheme_id=scheme, rater_id=RATER if rated else None)
     table[column].set(values)
 
@@ -95,8 +100,7 @@ def _add_speakers(db: audformat.Database, known: pl.DataFrame) -> None:
 
 
 def _add_clips(db: audformat.Database, clips: pl.DataFrame) -> None:
-    table = audformat.Table(_files(clips["clip_id"]), media_id="audio", description="what the corpus knows of a clip")
-    db["clips"] = table
+    table = _new(db, "clips", _files(clips["clip_id"]), "what the corpus knows of a clip")
     _fill(table, "speaker", "speaker", clips["speaker"].to_list(), rated=False)
     _fill(table, "duration", "duration", _time(clips["duration_s"]), rated=False)
     told = {
@@ -125,14 +129,10 @@ def _add_chunks(db: audformat.Database, task: str, rows: pl.DataFrame) -> None:
     db.schemes["confidence"] = audformat.Scheme("float", minimum=0, maximum=1, description="of a pseudo-label")
     files = [file_of(clip_id) for clip_id in rows["clip_id"]]
     index = audformat.segmented_index(files, _time(rows["start_s"]), _time(rows["end_s"]))
-    table = audformat.Table(index, media_id="audio", description=f"pretext task {task}, a row per chunk")
-    db[name] = table
+    table = _new(db, name, index, f"pretext task {task}, a row per chunk")
     _fill(table, task, name, rows["label"].to_list(), rated=True)
-    for column, scheme in (
-        ("value", f"{name}.value"),
-        ("confidence", "confidence"),
-        ("threshold", f"{name}.threshold"),
-    ):
+    schemes = {"value": f"{name}.value", "confidence": "confidence", "threshold": f"{name}.threshold"}
+    for column, scheme in schemes.items():
         _fill(table, column, scheme, _numbers(rows[column]), rated=True)
 
 
@@ -150,10 +150,7 @@ def _add_emotion(db: audformat.Database, rows: pl.DataFrame) -> None:
     )
     db.schemes["score"] = audformat.Scheme("float", description="how well action units fit an emotion, 0 to 1")
     db.schemes["confidence"] = audformat.Scheme("float", minimum=0, maximum=1, description="of a pseudo-label")
-    table = audformat.Table(
-        _files(rows["clip_id"]), media_id="audio", description="pretext task emotion, a row per clip"
-    )
-    db["pseudo.emotion"] = table
+    table = _new(db, "pseudo.emotion", _files(rows["clip_id"]), "pretext task emotion, a row per clip")
     _fill(table, "emotion", "pseudo.emotion", rows["label"].to_list(), rated=True)
     _fill(table, "outcome", "outcome", rows["outcome"].to_list(), rated=True)
     _fill(table, "confidence", "confidence", _numbers(rows["confidence"]), rated=True)
@@ -170,8 +167,7 @@ def _add_target(db: audformat.Database, name: str, target: TargetTable) -> None:
     else:
         what = "share of the votes" if target.kind == "distribution" else "number that is learnt"
         db.schemes[scheme] = audformat.Scheme("float", description=what)
-    table = audformat.Table(_files(target.rows["clip_id"]), media_id="audio", description=f"label target {name}")
-    db[scheme] = table
+    table = _new(db, scheme, _files(target.rows["clip_id"]), f"label target {name}")
     _fill_target(table, name, target, target.rows)
     voted = [column for column in target.rows.columns if column.startswith("votes.")]
     if voted:

@@ -45,10 +45,10 @@ class LabelTables:
         Task to clip_id, chunk, start_s, end_s (in the clip), value, label (`low`, `high`, null), confidence, threshold.
     emotion
         A row per clip, as the stage `labels_emotion` writes it; None if it has not run.
-    targets, folds
-        Name of a label target to its table; name of a setting to fold, name, part, clip_id of clips of this corpus.
-    audio, made_by
-        Shards of `split/audio`; stage to its provenance.
+    folds
+        Name of a setting to fold, name, part, clip_id of clips of this corpus.
+    made_by
+        Stage to its provenance.
     """
 
     corpus: str
@@ -116,6 +116,5 @@ def target_table(path: Path) -> TargetTable:
 
 
 def fold_table(path: Path, corpus: str) -> pl.DataFrame:
-    """Return who trains, chooses the epoch and tests, of this corpus."""
     rows = shards.read(path).filter(pl.col("corpus") == corpus)
     return rows.select("fold", "name", "part", "clip_id").sort("fold", "part", "clip_id")

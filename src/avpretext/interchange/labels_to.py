@@ -21,22 +21,9 @@ Format = Literal["audformat", "csv"]
 def run(config: Config, corpus: str, form: Format, output: Path, audio: bool = True) -> list[str]:
     """Write the labels of a corpus as a new folder, and return the names of its tables.
 
-    Parameters
-    ----------
-    config, corpus
-        The configuration that the workflow ran with, and which of its corpora.
-    form
-        `audformat`: a database, `db.yaml` and tables; `csv`: a file per table.
-    output
-        Folder to write; it must be new, or empty.
-    audio
-        Whether the audio that the labels are of is written too, as FLAC; audformat only.
-
-    Raises
-    ------
-    UserError
-        The folder has something in it, or there is nothing to write yet; or a database, whose files are audio, is asked
-        for of a corpus with `audio: false`.
+    As `audformat` it is a database, `db.yaml` and tables, and `audio`: the audio that the labels are of, as FLAC; as
+    `csv` a file per table. It is an error if the folder has something in it, if there is nothing to write yet, or if a
+    database, whose files are audio, is asked for of a corpus with `audio: false`.
     """
     if form == "audformat" and not config.corpora[corpus].audio:
         raise UserError(f"{corpus} has audio: false, and the files of an audformat database are audio: use csv")

@@ -69,23 +69,11 @@ def chunk_motion(
     end_s: NDArray[np.floating],
     min_coverage: float,
 ) -> NDArray[np.float64]:
-    """Mean speed over each chunk.
+    """Return the mean over each chunk of speed (F,), NaN in gaps; NaN where a chunk is not measured.
 
-    Parameters
-    ----------
-    time_s, speed
-        Shape (F,); speed is NaN in gaps.
-    start_s, end_s
-        Shape (chunks,): a frame belongs to a chunk when ``start_s <= time_s < end_s``.
-    min_coverage
-        A chunk is measured when at least this share of its frames, and at least one, has a speed.
+    A frame belongs to a chunk when ``start_s <= time_s < end_s``. A chunk is measured when at least `min_coverage` of
+    its frames, and at least one, has a speed.
 
-    Returns
-    -------
-    Shape (chunks,); NaN where not measured.
-
-    Examples
-    --------
     >>> starts, ends = np.array([0.0, 0.04]), np.array([0.04, 0.1])
     >>> chunk_motion(np.array([0, 0.04, 0.08]), np.array([np.nan, 1, 3]), starts, ends, 0.5)
     array([nan,  2.])

@@ -1,6 +1,4 @@
-"""Whether labels are as often right as their confidence says."""
-
-from collections.abc import Sequence
+"""Calibration of labels: how often they are right, against their confidence."""
 
 import numpy as np
 import polars as pl
@@ -11,14 +9,14 @@ Floats = NDArray[np.float64]
 BINS = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-def calibration(confidence: Floats, right: NDArray[np.bool_], bins: Sequence[float] = BINS) -> pl.DataFrame:
+def calibration(confidence: Floats, right: NDArray[np.bool_]) -> pl.DataFrame:
     """Return how often labels are right, by their confidence: from, confidence (the mean), clips, right (a share).
 
     >>> calibration(np.array([0.55, 0.95, 0.95]), np.array([False, True, True])).rows()
     [(0.5, 0.55, 1, 0.0), (0.9, 0.95, 2, 1.0)]
     """
-    start = np.searchsorted(bins, confidence, side="right") - 1
-    table = pl.DataFrame({"from": np.array(bins)[start], "confidence": confidence, "right": right})
+    start = np.searchsorted(BINS, confidence, side="right") - 1
+    table = pl.DataFrame({"from": np.array(BINS)[start], "confidence": confidence, "right": right})
     return (
         table.group_by("from")
         .agg(pl.col("confidence").mean(), clips=pl.len(), right=pl.col("right").mean())

@@ -27,6 +27,7 @@ from avpretext.action_units.formulas import FULL_MOVEMENT
 from avpretext.action_units.neutral import CLIP, LIKE_PEOPLE, own_weight, read_resting_faces
 from avpretext.config import EmotionLabelOptions
 from avpretext.corpora.who import named_speakers
+from avpretext.face.landmark_shards import frame_s
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.provenance import provenance
@@ -49,7 +50,7 @@ OUTCOMES = ("labelled", "none", "ambiguous", "unmeasured")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one clip.
+    """The decision on one clip.
 
     Attributes
     ----------
@@ -57,10 +58,8 @@ class Verdict:
         One of `OUTCOMES`.
     label
         The class of a labelled clip, else None.
-    value
-        Probability of the best class, 0..1; NaN when not measured.
-    confidence
-        The same, of labelled clips alone; NaN without a label.
+    value, confidence
+        Probability of the best class, 0..1; NaN when not measured; confidence is NaN without a label too.
     scores
         Class to probability, 0..1; NaN when not measured, or when the known AUs cannot tell the class from neutral.
     """
@@ -98,7 +97,8 @@ def run(
         for clip_id, rows in shards.iterate_clips(path, ["time_s", *ACTION_UNITS]):
             frames = intensities(rows)
             clips[clip_id] = clip_intensities(frames, options)
-            rests[clip_id] = rest_of(clip_id, _seen_s(rows["time_s"].to_numpy(), frames))
+            seen_s = frame_s(rows["time_s"].to_numpy()) * int(np.isfinite(frames).any(axis=1).sum())
+            rests[clip_id] = rest_of(clip_id, seen_s)
     if clips and measured_by(action_units) not in (CALIBRATED, table.backend):
         clips = dict(zip(clips, at_rest(np.stack(list(clips.values())), table), strict=True))
     verdicts = dict(zip(clips, judge(table, clips.values(), options), strict=True)) if clips else {}
@@ -124,14 +124,7 @@ def _rests(index: Sequence[Path], neutral: Path | None) -> Callable[[str, float]
     return rest_of
 
 
-def _seen_s(time_s: Floats, frames: Floats) -> float:
-    """Return for how many seconds a face was measured."""
-    step = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.0
-    return step * int(np.isfinite(frames).any(axis=1).sum())
-
-
 def measured_by(action_units: Sequence[Path]) -> str:
-    """Return the backend that measured action units."""
     made_by = [shards.read_provenance(path).get("options", {}) for path in action_units[:1]]
     return str(made_by[0].get("backend", CALIBRATED)) if made_by else CALIBRATED
 
@@ -156,12 +149,7 @@ def intensities(rows: pa.Table) -> Floats:
 
 
 def clip_intensities(frames: NDArray[np.floating], options: EmotionLabelOptions) -> Floats:
-    """Sum up the action units of a clip.
-
-    Parameters
-    ----------
-    frames
-        Shape (F, 20), 0..1, in the order of `ACTION_UNITS`; NaN in gaps, and throughout where an AU is unknown.
+    """Sum up the action units of a clip's frames, (F, 20), 0..1; NaN in gaps, and throughout where an AU is unknown.
 
     Returns
     -------
@@ -180,13 +168,7 @@ def clip_intensities(frames: NDArray[np.floating], options: EmotionLabelOptions)
 
 
 def judge(table: EmotionTable, clips: Iterable[Floats], options: EmotionLabelOptions) -> list[Verdict]:
-    """Decide on each clip.
-
-    Parameters
-    ----------
-    clips
-        Shape (20,) each: the action units of each clip; NaN for those that are unknown, all of them when not measured.
-    """
+    """Decide on each clip by its action units (20,); NaN for those that are unknown, all of them when not measured."""
     return [_judge_clip(table, row, options) for row in table.model.probabilities(np.stack(list(clips)))]
 
 

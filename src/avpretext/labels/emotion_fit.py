@@ -50,12 +50,8 @@ FEWEST_PEOPLE = 10
 class Faces:
     """Clips whose emotion is known.
 
-    Attributes
-    ----------
-    units
-        Shape (N, 20): action units over the clip, in the order of `ACTION_UNITS`; see `emotion.clip_intensities`.
-    labels, people, sources
-        Shape (N,) each: the class; who is seen; where the clip is from (each source counts alike).
+    `units` (N, 20) are the action units over the clip, see `emotion.clip_intensities`; `labels`, `people`, `sources`
+    (N,) are the class, who is seen, and where the clip is from (each source counts alike).
     """
 
     units: Floats
@@ -64,7 +60,6 @@ class Faces:
     sources: Names
 
     def of(self, rows: Any) -> "Faces":
-        """Return some of the clips."""
         return Faces(self.units[rows], self.labels[rows], self.people[rows], self.sources[rows])
 
 
@@ -72,14 +67,8 @@ class Faces:
 class Judged:
     """How a table does on people who were not used to fit it.
 
-    Attributes
-    ----------
-    classes
-        All classes, sorted.
-    labels, sources
-        Shape (N,): what is true, and where each clip is from.
-    given, confidence
-        Shape (N,): the most probable class, and its probability.
+    `classes` are sorted; `labels` and `sources` (N,) are the truth and where each clip is from; `given` and
+    `confidence` (N,) are the most probable class and its probability.
     """
 
     classes: list[str]
@@ -92,15 +81,8 @@ class Judged:
 def run(config: Config, corpora: Sequence[str], output: Path, neutral: str, labels: Path | None = None) -> None:
     """Fit a table to corpora whose action units are measured, and write it, and beside it a page of results.
 
-    Parameters
-    ----------
-    labels
-        Table of clip_id and label; None: the label that `index` has of each clip.
-
-    Raises
-    ------
-    UserError
-        Action units or labels are missing, or too few for a table.
+    `labels` is a table of clip_id and label; None: the label that `index` has of each clip. It is an error if action
+    units or labels are missing, or too few for a table.
     """
     beside = output.with_suffix(".md")
     if beside == output:
@@ -119,7 +101,6 @@ def run(config: Config, corpora: Sequence[str], output: Path, neutral: str, labe
 
 
 def _backend(config: Config, corpora: Sequence[str]) -> str | None:
-    """Return by what the action units were measured, None where that knows resting faces."""
     layout = Layout(config.results)
     found = {measured_by([Path(layout.path("action_units", corpus=corpus, shard=0))]) for corpus in corpora}
     if len(found) > 1:
@@ -172,7 +153,6 @@ def _tell_unknown(corpus: str, clips: Sequence[Path], kept: Sequence[str]) -> No
 
 
 def _labels(clips: Sequence[str], file: Path | None) -> dict[str, str]:
-    """Return clip_id: label of the clips that have one."""
     if file is None:
         rows = shards.read([Path(name) for name in clips], ["clip_id", "label"])
     else:
@@ -191,12 +171,7 @@ def whole(faces: Faces) -> Faces:
     """Return the clips of which all action units are known.
 
     Action units that no clip has, since a backend does not know them, are 0 throughout, so that they tell nothing.
-    Clips that lack others are left out, and that is said.
-
-    Raises
-    ------
-    UserError
-        No clip has all the action units that some clip has.
+    Clips that lack others are left out with a warning; it is an error if all do.
     """
     known = np.isfinite(faces.units)
     units = np.where(known.any(axis=0), faces.units, 0.0)
@@ -215,21 +190,10 @@ def whole(faces: Faces) -> Faces:
 
 
 def fit(faces: Faces, neutral: str, temperature: float | None = None) -> EmotionTable:
-    """Fit a table.
+    """Fit a table to faces whose action units are all known, see `whole`.
 
-    Parameters
-    ----------
-    faces
-        Their action units are all known; see `whole`.
-    neutral
-        Which class is the neutral one.
-    temperature
-        Given, or None: chosen by the likelihood of people who are left out.
-
-    Raises
-    ------
-    UserError
-        There is no neutral clip, fewer than two emotions, too few clips of a class, or too few people.
+    A temperature that is not given is chosen by the likelihood of people who are left out. It is an error if there is
+    no neutral clip, if there are fewer than two emotions, too few clips of a class, or too few people.
     """
     _check(faces, neutral)
     return _fitted(faces, neutral, temperature)
@@ -337,7 +301,6 @@ def _temperature(faces: Faces, neutral: str) -> float:
 
 
 def text(table: EmotionTable, head: str = "") -> str:
-    """Return a table as YAML."""
     content = table.model_dump(exclude_defaults=True)
     rows = content.pop("correlation")
     body: str = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=118)
@@ -385,7 +348,6 @@ def _confusion(judged: Judged) -> list[str]:
 
 
 def calibration_rows(confidence: Floats, right: NDArray[np.bool_]) -> list[str]:
-    """Return `calibration` as rows of Markdown."""
     return [
         f"| {mean:.2f} | {clips} | {share:.2f} |"
         for _, mean, clips, share in calibration(confidence, right).iter_rows()

@@ -80,12 +80,8 @@ class EmotionTable(BaseModel):
     ----------
     neutral
         The class of clips that show nothing; None: such clips are `none`.
-    emotions
-        The other classes.
-    rest
-        What neutral clips show.
-    spread
-        Standard deviation of each action unit within a class.
+    rest, spread
+        What neutral clips show; standard deviation of each action unit within a class.
     correlation
         Shape (20, 20), in the order of `ACTION_UNITS`: how they vary together within a class.
     temperature
@@ -125,9 +121,10 @@ class EmotionTable(BaseModel):
             raise ValueError(f"correlation: expected {size} rows of {size} numbers")
         if self.spread and list(self.spread) != list(ACTION_UNITS):
             raise ValueError("spread: name the action units in ascending order, as rows and columns of correlation are")
-        if self.correlation and not _symmetric(np.array(self.correlation)):
+        matrix = np.array(self.correlation or np.eye(size))
+        if not np.allclose(matrix, matrix.T) or not np.allclose(np.diag(matrix), 1):
             raise ValueError("correlation: expected 1 from corner to corner, and both halves alike")
-        if self.correlation and np.linalg.eigvalsh(np.array(self.correlation)).min() <= 0:
+        if np.linalg.eigvalsh(matrix).min() <= 0:
             raise ValueError("correlation: these numbers are no correlations (not positive definite)")
         return self
 
@@ -164,10 +161,6 @@ class EmotionTable(BaseModel):
         return Profiles(np.stack([*profiles, rest]), covariance, self.temperature or basis.temperature or 1.0)
 
 
-def _symmetric(correlation: Floats) -> bool:
-    return np.allclose(correlation, correlation.T) and np.allclose(np.diag(correlation), 1)
-
-
 def _vector(units: dict[str, float]) -> Floats:
     return np.array([units.get(unit, 0.0) for unit in ACTION_UNITS])
 
@@ -187,16 +180,9 @@ def _profile(emotion: Emotion, rest: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Profiles:
-    """The classes as normal distributions of one covariance.
+    """The classes as normal distributions of one covariance (20, 20).
 
-    Attributes
-    ----------
-    means
-        Shape (classes, 20): the emotions in the order of the table, neutral last.
-    covariance
-        Shape (20, 20).
-    temperature
-        See `EmotionTable`.
+    `means` (classes, 20) are the emotions in the order of the table, neutral last.
     """
 
     means: Floats
@@ -204,12 +190,7 @@ class Profiles:
     temperature: float
 
     def log_odds(self, units: NDArray[np.floating]) -> Floats:
-        """Return how much likelier each emotion is than neutral.
-
-        Parameters
-        ----------
-        units
-            Shape (N, 20): the action units of clips or frames, 0..1; NaN: unknown.
+        """Return how much likelier each emotion is than neutral, by action units (N, 20), 0..1, NaN where unknown.
 
         Returns
         -------
@@ -257,10 +238,7 @@ def own_table(path: str | None) -> str | None:
 def read_table(path: str | None) -> EmotionTable:
     """Read a table of emotions; None, `six` or `eight` for one that is shipped.
 
-    Raises
-    ------
-    UserError
-        The file is missing or not YAML, or an entry is wrong; the message names the nearest right one.
+    A file that is missing or not YAML, and a wrong entry, is an error; the message names the nearest right one.
     """
     own = own_table(path)
     source = own or SHIPPED[path or "six"]
@@ -287,7 +265,6 @@ def read_table(path: str | None) -> EmotionTable:
 
 
 def _explain(source: str, entry: Any) -> str:
-    """Put one validation error into words."""
     where = ".".join(str(part) for part in entry["loc"])
     if entry["type"] == "extra_forbidden":
         if where in ("optional_weight", "excluding_weight"):

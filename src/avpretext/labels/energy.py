@@ -56,14 +56,9 @@ def decibels(energy: NDArray[np.floating], floor_db: float) -> NDArray[np.float6
 def chunk_energy(
     energy_db: NDArray[np.floating], starts: NDArray[np.int64], ends: NDArray[np.int64], measure: str
 ) -> NDArray[np.float64]:
-    """Standard deviation (`deviation`) or mean (`mean`) of the energy over each chunk.
+    """Return the standard deviation (`deviation`) or mean (`mean`) of the energy over each chunk.
 
-    Parameters
-    ----------
-    energy_db
-        Shape (T,), decibels of each 10 ms frame.
-    starts, ends
-        Shape (chunks,): each chunk is frames ``start : end``.
+    `energy_db` (T,) is of each 10 ms frame; each chunk is frames ``start : end``.
     """
     chunks = [energy_db[start:end] for start, end in zip(starts, ends, strict=True)]
     return np.array([chunk.std() if measure == "deviation" else chunk.mean() for chunk in chunks])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from avpretext.config import MediaOptions
-from avpretext.media.container import end_of_pictures, end_of_sound
+from avpretext.media.container import end_of
 from avpretext.media.endings import MISSING_FRACTION, broken_off, is_cut_off_mp4
 from avpretext.media.process import FfmpegProcess
 from avpretext.media.stretches import WHOLE, Stretch
@@ -16,7 +16,7 @@ MISSING_S = 0.25
 """A file is truncated when all of its streams end more than 0.25 s and 5 % before the duration that it declares."""
 
 TRUNCATION_SIGNS = ("partial file", "File ended prematurely", "Truncating packet of size", "Packet mismatch")
-"""What ffmpeg's demuxers say when a file breaks off."""
+"""Messages of ffmpeg's demuxers about a file that breaks off."""
 
 MOST_JUMPS = 30
 """The clock of an MPEG stream begins anew where files were joined; ffmpeg tells that one to three times for each place,
@@ -24,7 +24,7 @@ and for every packet of sound where it cannot follow. Only what is joined withou
 """
 
 EMPTY_STREAM = ("Could not open encoder before EOF", "Nothing was written into output file")
-"""What ffmpeg says, the one or the other, and fails, where a stretch has no pictures."""
+"""Error messages of ffmpeg, one or the other, where a stretch has no pictures."""
 
 LOST_SOUND_S = 0.6
 LOST_SOUND_FRACTION = 0.1
@@ -35,8 +35,6 @@ Phones and browsers end the sound up to half a second before the pictures.
 
 
 class HasPictures(Protocol):
-    """What was read of a file."""
-
     @property
     def video_s(self) -> float | None:
         """Length of its pictures, in seconds; None where none were wanted."""
@@ -57,52 +55,36 @@ def decoded(
     source: Path, program: str, options: MediaOptions, video: bool, read: Callable[[FfmpegProcess], Read],
     stretch: Stretch = WHOLE, gaps: bool = True, as_jpeg: bool = True, frames: bool | None = None, sound: bool = True,
 ) -> Read | Refusal:  # fmt: skip
-    """Decode a file, or a stretch of it, with one ffmpeg process.
+    """Decode a file, or a stretch of it, with one ffmpeg process; see `FfmpegProcess` for most parameters.
 
     Parameters
     ----------
-    source, program, options, stretch, as_jpeg
-        See `FfmpegProcess`.
-    video
-        Whether the file must have pictures.
+    video, sound
+        Whether the file must have pictures, and sound.
     read
-        Reads what ffmpeg gives to its end. The attribute `video_s` of what it returns is the length of the pictures;
-        None where none are wanted.
+        Reads what ffmpeg gives to its end, and knows the length of the pictures.
     gaps
         See `refuse_by_content`.
     frames
         Whether ffmpeg gives frames; None: where the file must have pictures.
-    sound
-        Whether the file must have sound, and ffmpeg gives it.
     """
     wanted = video if frames is None else frames
     if not stretch.is_valid:
         return Refusal("bad_segment", f"from {stretch.start_s} s to {stretch.end_s} s")
     found: Read | Refusal = Refusal("decode_error")
     with FfmpegProcess(source, program, options, wanted, stretch, as_jpeg, sound) as process:
-        refusal = refuse_by_header(source, process, options, video, stretch, sound)
+        refusal = refuse_by_header(process, video)
         if refusal is None:
             found = read(process)
-            refusal = refuse_by_content(source, found.video_s, process, options, stretch, gaps, sound)
+            refusal = refuse_by_content(process, found.video_s, gaps)
         if process.out_of_time:
             refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
     return refusal or found
 
 
-def refuse_by_header(
-    source: Path, process: FfmpegProcess, options: MediaOptions, video: bool, stretch: Stretch = WHOLE,
-    sound: bool = True,
-) -> Refusal | None:  # fmt: skip
-    """Return why a file is refused by what it declares, None if it may be decoded.
-
-    Parameters
-    ----------
-    video
-        Whether it must have pictures.
-    sound
-        Whether it must have sound.
-    """
-    header = process.header
+def refuse_by_header(process: FfmpegProcess, video: bool) -> Refusal | None:
+    """Return why a file is refused by what it declares, None if it may be decoded; see `decoded`."""
+    source, header, stretch = process.source, process.header, process.stretch
     if header is None and not os.access(source, os.R_OK):
         return Refusal("unreadable", _most_telling(process.errors()))
     if header is None:
@@ -111,39 +93,26 @@ def refuse_by_header(
     # What comes before the break is good: a stretch with an end is held against what is decoded of it.
     if stretch.end_s is None and (how := broken_off(source)):
         return Refusal("truncated", how)
-    if sound and not header.audio:
+    if process.wants_sound and not header.audio:
         return Refusal("no_audio")
     if video and not header.video:
         return Refusal("no_video")
     declared_s = stretch.length_s(header.duration_s)
-    if declared_s is not None and declared_s > options.max_duration_s:
+    if declared_s is not None and declared_s > process.options.max_duration_s:
         return Refusal("too_long", f"it declares {declared_s:.1f} s" if stretch.is_whole else f"{declared_s:.1f} s")
     return None
 
 
-def refuse_by_content(
-    source: Path,
-    video_s: float | None,
-    process: FfmpegProcess,
-    options: MediaOptions,
-    stretch: Stretch = WHOLE,
-    gaps: bool = True,
-    sound: bool = True,
-) -> Refusal | None:
+def refuse_by_content(process: FfmpegProcess, video_s: float | None, gaps: bool = True) -> Refusal | None:
     """Return why a file is refused by what came out of it, None if it is good.
 
-    Parameters
-    ----------
-    video_s
-        Length of the pictures that were decoded; None for no video wanted.
-    gaps
-        Whether gaps in the sound count as lost; in a long recording, which is cut into clips, they do not.
-    sound
-        Whether sound was wanted.
+    `video_s` is the length of the pictures that were decoded; None for no video wanted. `gaps`: whether gaps in the
+    sound count as lost; in a long recording, which is cut into clips, they do not.
     """
+    stretch, log = process.stretch, process.log()
     empty_stretch = not stretch.is_whole and any(text.startswith(EMPTY_STREAM) for text in process.errors())
     if process.wait() != 0 and not empty_stretch:
-        reason = "truncated" if _sign_of_truncation(process.log()) else "decode_error"
+        reason = "truncated" if _sign_of_truncation(log) else "decode_error"
         return Refusal(reason, _most_telling(process.errors()))
     if process.jumps > MOST_JUMPS or (process.jumps and process.sound.lost_s > MISSING_S):
         return Refusal(
@@ -152,27 +121,25 @@ def refuse_by_content(
     # What an MPEG stream declares is the difference of its last and its first time stamp.
     declared_s = process.header.duration_s if process.header and not process.jumps else None
     expected_s, audio_s = stretch.length_s(declared_s), process.sound.seconds
-    if not sound:
-        return _refuse_silent(source, video_s or 0.0, declared_s, process.log(), options, stretch)
+    if not process.wants_sound:
+        return _refuse_silent(process, video_s or 0.0, declared_s)
     if video_s is None and expected_s is not None and not _is_complete(audio_s, expected_s):
-        video_s = _undecoded_s(end_of_pictures(source), expected_s, stretch)
+        video_s = _undecoded_s(end_of("video", process.source), expected_s, stretch)
     refusal = refuse_by_end(max(audio_s, video_s or 0), declared_s, stretch)
-    refusal = refusal or refuse_by_length(audio_s, video_s, expected_s, process.log(), options)
+    refusal = refusal or refuse_by_length(audio_s, video_s, expected_s, log, process.options)
     return refusal or refuse_by_sound(audio_s, process.sound.lost_s if gaps else 0.0, video_s)
 
 
-def _refuse_silent(
-    source: Path, video_s: float, declared_s: float | None, log: list[str], options: MediaOptions, stretch: Stretch
-) -> Refusal | None:
+def _refuse_silent(process: FfmpegProcess, video_s: float, declared_s: float | None) -> Refusal | None:
     """Return why a file is refused of which pictures alone were decoded, None if it is good.
 
     Sound may outlast the pictures, and a file declares the longer of the two.
     """
-    expected_s, heard_s = stretch.length_s(declared_s), 0.0
+    expected_s, heard_s = process.stretch.length_s(declared_s), 0.0
     if expected_s is not None and not _is_complete(video_s, expected_s):
-        heard_s = _undecoded_s(end_of_sound(source), expected_s, stretch) or 0.0
-    refusal = refuse_by_end(max(video_s, heard_s), declared_s, stretch)
-    return refusal or refuse_by_length(None, video_s, expected_s, log, options, heard_s)
+        heard_s = _undecoded_s(end_of("audio", process.source), expected_s, process.stretch) or 0.0
+    refusal = refuse_by_end(max(video_s, heard_s), declared_s, process.stretch)
+    return refusal or refuse_by_length(None, video_s, expected_s, process.log(), process.options, heard_s)
 
 
 def _undecoded_s(end_s: float | None, longest_s: float, stretch: Stretch) -> float | None:
@@ -184,17 +151,9 @@ def _undecoded_s(end_s: float | None, longest_s: float, stretch: Stretch) -> flo
 def refuse_by_sound(audio_s: float, gaps_s: float, video_s: float | None) -> Refusal | None:
     """Return why a clip is refused of which sound is lost, None if it is good.
 
-    Parameters
-    ----------
-    audio_s
-        From the start to the end of its sound.
-    gaps_s
-        How much within is missing.
-    video_s
-        How long it has pictures; None where that is not known.
+    Of sound that lasts `audio_s` from its start to its end, `gaps_s` are missing; pictures last `video_s`, if that is
+    known.
 
-    Examples
-    --------
     >>> refuse_by_sound(2.0, 0.0, 2.48), refuse_by_sound(2.0, 0.1, 3.0)
     (None, Refusal(reason='lost_sound', detail='1.10 s of 3.00 s'))
     """
@@ -210,8 +169,6 @@ def refuse_by_end(decoded_s: float, declared_s: float | None, stretch: Stretch) 
 
     Where the file declares to be long enough, and is not, it is the file that is at fault: `refuse_by_length`.
 
-    Examples
-    --------
     >>> refuse_by_end(1.5, 6.5, Stretch(5.0, 8.0))
     Refusal(reason='bad_segment', detail='it ends at 8.00 s, its file at 6.50 s')
     """
@@ -235,17 +192,10 @@ def refuse_by_length(
 ) -> Refusal | None:  # fmt: skip
     """Return why a decoded clip is refused by its length, None if it is good.
 
-    Parameters
-    ----------
-    audio_s, video_s
-        What was decoded; None for no audio, or no video, wanted. The clip is as long as its audio, if that is wanted.
-    declared_s
-        What the container declares, if anything, of the stretch that was decoded.
-    undecoded_s
-        How long that is which the file has and nobody wants.
+    `audio_s` and `video_s` were decoded; None for no audio, or no video, wanted. The clip is as long as its audio, if
+    that is wanted. `declared_s` is what the container declares, if anything, of the stretch that was decoded;
+    `undecoded_s` is the length of a stream of the file that is not wanted.
 
-    Examples
-    --------
     >>> refuse_by_length(1.5, 1.4, 3.0, [], MediaOptions())
     Refusal(reason='truncated', detail='1.50 s of the 3.00 s that it declares')
     """
@@ -271,6 +221,6 @@ def _sign_of_truncation(log: list[str]) -> str | None:
 
 
 def _most_telling(errors: list[str]) -> str:
-    """Return the last error that is not just ffmpeg saying that it stops."""
+    """Return the last error that is the cause, not the consequence."""
     telling = [text for text in errors if not text.startswith(_CONSEQUENCES)]
     return (telling or errors or [""])[-1]

@@ -34,8 +34,6 @@ class Sound:
     ----------
     samples
         How many have been given.
-    mono
-        How its channels became one, and what was odd about them.
     lost_s
         Seconds of silence among them in place of sound that the file lacks, between its first and its last.
     """
@@ -53,7 +51,6 @@ class Sound:
 
     @property
     def seconds(self) -> float:
-        """How long what has been given is."""
         return self.samples / SAMPLE_RATE_HZ
 
     def blocks(self, size: int) -> Iterator[Samples]:
@@ -132,8 +129,6 @@ def steadied(packets: Iterable[Packet]) -> Iterator[Packet]:
     How late a packet is, is its place less the number of samples before it. The neighbours are as many before as after,
     so that a gap stays where it is.
 
-    Examples
-    --------
     >>> two = np.zeros(2)
     >>> [packet.place for packet in steadied([Packet(0, two), Packet(3, two), Packet(4, two), Packet(9, two)])]
     [0, 2, 5, 9]

@@ -1,9 +1,9 @@
 """A media file opened in this process, by PyAV: what it declares, and when its pictures are shown."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -28,7 +28,6 @@ def opened(file: Path) -> av.container.InputContainer:
 
 
 def is_cover(stream: av.stream.Stream) -> bool:
-    """Tell whether a stream is a cover picture, which is no video."""
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
@@ -37,26 +36,11 @@ def start_s(container: av.container.InputContainer) -> float:
     return (container.start_time or 0) / av.time_base
 
 
-@contextmanager
-def _video_of(file: Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream | None]]:
-    with opened(file) as container:
-        yield container, next((video for video in container.streams.video if not is_cover(video)), None)
-
-
-def end_of_pictures(file: Path) -> float | None:
-    """Return when the last picture of a file ends, in seconds from its start; None where it has none, or none is read.
+def end_of(kind: Literal["video", "audio"], file: Path) -> float | None:
+    """Return when the last picture, or the sound, of a file ends, in seconds from its start; None where none is read.
 
     All packets are read.
     """
-    return _end_of(file, "video")
-
-
-def end_of_sound(file: Path) -> float | None:
-    """Return the same of its sound."""
-    return _end_of(file, "audio")
-
-
-def _end_of(file: Path, kind: str) -> float | None:
     try:
         with opened(file) as container:
             stream = next((one for one in container.streams if one.type == kind and not is_cover(one)), None)
@@ -74,12 +58,8 @@ def _end_of(file: Path, kind: str) -> float | None:
 class Pictures:
     """The pictures of a file, for tables of other tools, which count pictures.
 
-    Attributes
-    ----------
-    time_s
-        (N,) seconds from the start of the container, in the order in which they are shown.
-    rates_hz
-        The frame rates that programs take a file of this kind to have: on average, guessed, the least common one.
+    `time_s` (N,) counts seconds from the start of the container, in the order in which they are shown. `rates_hz` are
+    the frame rates that programs take a file of this kind to have: on average, guessed, the least common one.
     """
 
     time_s: NDArray[np.float64]
@@ -97,7 +77,8 @@ def pictures_of(source: Path) -> Pictures | None:
     Packets are decoded, since they are no pictures one by one: some hold two fields, a hidden picture, or two.
     """
     try:
-        with _video_of(source) as (container, stream):
+        with opened(source) as container:
+            stream = next((video for video in container.streams.video if not is_cover(video)), None)
             if stream is None:
                 return None
             stream.codec_context.options = _UNSEEN

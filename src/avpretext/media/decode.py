@@ -84,7 +84,6 @@ class Decoded:
 
     @property
     def video_frames(self) -> int:
-        """How many frames the clip has."""
         return len(self.frame_bytes) + self.looked_at
 
     def sound(self) -> Samples:
@@ -133,12 +132,14 @@ def decode(
         frames = _Frames(spool, look)
         (flac, samples, content), _ = process.read(lambda sound: encode_flac(sound.blocks(_BLOCK_SAMPLES)), frames.read)
         mono, video_s = process.sound.mono, frames.count / options.fps if video else None
-        if not sound:
-            return _silent(frames, spool, frames.count / options.fps)
-        return Decoded(
+        clip = Decoded(
             flac, samples, content, spool, frames.lengths, video_s, mono.silent,
             seen=frames.seen, looked_at=frames.looked_at, mix=mono.way, clipped=mono.clipped,
         )  # fmt: skip
+        if sound:
+            return clip
+        samples = round(frames.count / options.fps * SAMPLE_RATE_HZ)
+        return replace(clip, flac=None, samples=samples, content=None, silent=False, mix=None, clipped=None)
 
     clip = checks.decoded(source, program, options, video, read, stretch, as_jpeg=look is None, sound=sound)
     if isinstance(clip, Decoded) and clip.silent:
@@ -147,15 +148,6 @@ def decode(
         spool.close()
         return clip
     return clip if options.trim_db is None or not sound else trimmed(clip, options.trim_db, options)
-
-
-def _silent(frames: "_Frames", spool: IO[bytes], video_s: float) -> Decoded:
-    """Return a clip whose sound was not read."""
-    samples = round(video_s * SAMPLE_RATE_HZ)
-    return Decoded(
-        None, samples, None, spool, frames.lengths, video_s, silent=False,
-        seen=frames.seen, looked_at=frames.looked_at, mix=None, clipped=None,
-    )  # fmt: skip
 
 
 def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
@@ -181,11 +173,9 @@ class _Frames:
 
     @property
     def count(self) -> int:
-        """How many there are."""
         return len(self.lengths) + self.looked_at
 
     def read(self, stream: IO[bytes] | None) -> None:
-        """Read them to their end."""
         if self._look is None:
             self.lengths = [self._spool.write(image) for image in split_jpegs(stream)]
             return

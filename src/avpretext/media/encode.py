@@ -21,23 +21,9 @@ def write_mp4(
 ) -> None:  # fmt: skip
     """Write an mp4, whole or not at all; frame k is shown from k / fps on, sample 0 is heard at 0.
 
-    Parameters
-    ----------
-    frames
-        RGB, each (height, width, 3); they are taken one at a time.
-    size
-        Their width and height, even numbers.
-    sound
-        Mono, 16 bit; None: the film is silent.
-    rate_hz
-        Its samples per second.
-    lossless
-        Whether the sound is coded as FLAC, which gives back every sample.
-
-    Raises
-    ------
-    UserError
-        ffmpeg ends before the film does.
+    `frames` are RGB, each (height, width, 3), taken one at a time; `size` is width and height, even numbers. `sound` is
+    mono, 16 bit, None for a silent film; `lossless` codes it as FLAC. It is an error if ffmpeg ends before the film
+    does.
     """
     with tempfile.NamedTemporaryFile(suffix=".s16") as pcm, atomic_path(path) as temporary:
         if sound is not None:

@@ -1,6 +1,6 @@
-"""Does a file end where its container says? Read from the sizes that containers write, without decoding anything.
+"""Does a file end where its container declares? Read from the sizes in containers, without decoding anything.
 
-ffmpeg takes many a file that breaks off for a shorter one, and says nothing. Two kinds of containers tell the truth:
+ffmpeg takes many a file that breaks off for a shorter one, without an error. Two kinds of containers show it:
 those that write their size at their start (RIFF, which is WAV and AVI; Wave64; AIFF; ASF, which is WMV and WMA; MP4;
 Matroska, which is MKV and WebM; MP3 with a Xing or Info header), and those that are a row of packets, each with its
 size (Ogg, FLV, MPEG program and transport streams, AAC, MP3).
@@ -28,10 +28,10 @@ _MAX_BOXES = 1000
 
 
 def broken_off(source: Path) -> str | None:
-    """Say in few words how a file is shorter than its container declares; None where nothing speaks for it.
+    """Return in few words how a file is shorter than its container declares; None where it is not.
 
-    Of a file of packets that ends right after one nothing can be said, nor of raw video. At most the last 256 KB are
-    read, and what is at the start.
+    A file of packets that ends right after one is not known to be shorter, nor is raw video. At most the last 256 KB
+    are read, and what is at the start.
     """
     try:
         size = source.stat().st_size

@@ -1,4 +1,4 @@
-"""The ffmpeg program: which one, with which arguments, and what it says about a file.
+"""The ffmpeg program: which one, with which arguments, and what its log tells about a file.
 
 One process reads a source once and gives audio and frames at the same time, through two pipes. Sound comes with its
 time stamps, for `clock` to place: ffmpeg's own way, `aresample=async`, closes gaps of up to 0.1 s, and begins anew
@@ -26,7 +26,7 @@ PROTOCOLS = "file,pipe"
 """What ffmpeg may open: a playlist disguised as a video must not make it open a connection."""
 
 DEMUXERS = "aac,aiff,asf,avi,flac,flv,matroska,mov,mp3,mpeg,mpegts,mpegvideo,mxf,ogg,wav,w64"
-"""How ffmpeg may read a file, whatever its name says: no playlists, concat scripts, subtitles or image patterns."""
+"""How ffmpeg may read a file, whatever its name: no playlists, concat scripts, subtitles or image patterns."""
 
 MAX_DECODE_ERRORS = 0.1
 """Share of packets that may fail to decode before ffmpeg gives the clip up."""
@@ -43,13 +43,13 @@ STREAM_RUN_UP_S = 12.0
 containers are searched by; encoders put one every 10 s or more often."""
 
 JUMP = "timestamp discontinuity"
-"""How ffmpeg begins to tell that it took the clock of an MPEG stream to begin anew."""
+"""Start of the message that the clock of an MPEG stream begins anew."""
 
 END_OF_HEADER = ("Stream mapping:", "Output #0", "Press [q]")
-"""How lines begin with which ffmpeg has finished describing its input."""
+"""Starts of the lines after ffmpeg's description of its input."""
 
 VERSION_LIMIT_S = 60.0
-"""A program that does not tell its version within this time is none."""
+"""Time for a program to print its version."""
 
 _EXTRA_S = 1.0
 _FORMAT = re.compile(r"^Input #0, (.*), from '")
@@ -62,12 +62,8 @@ _LINE = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] *)*\[(\w+)\] ?(.*)", re.DOTALL)
 class Header:
     """What a file declares of itself; containers lie, so none of it is believed without decoding.
 
-    Attributes
-    ----------
-    duration_s
-        From its first packet on; None where the file declares none, or ffmpeg only guesses it from the bit rate.
-    audio, video
-        Whether there is such a stream; cover pictures are no video.
+    `duration_s` counts from the first packet on; None where the file declares none, or ffmpeg only guesses it from the
+    bit rate. Cover pictures are no video.
     """
 
     duration_s: float | None
@@ -138,8 +134,6 @@ def command(
 
     Parameters
     ----------
-    source
-        The file; `file:` before it keeps names with a colon from being taken for a protocol.
     frames_pipe
         File descriptor that frames are written to; None for audio alone.
     stretch

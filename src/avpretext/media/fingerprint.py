@@ -67,13 +67,7 @@ def _bands() -> NDArray[np.float32]:
 
 
 def fingerprint(power: NDArray[np.float32]) -> Words:
-    """Return a word of 24 bits for each frame, 0 where it is too quiet.
-
-    Parameters
-    ----------
-    power
-        Shape (frames, bands).
-    """
+    """Return a word of 24 bits for each frame of power (frames, bands), 0 where it is too quiet."""
     if len(power) <= LAG:
         return np.zeros(0, np.uint32)
     levels = np.log(power + np.float32(_FLOOR))

@@ -60,18 +60,9 @@ class Packet:
 
 @dataclass(frozen=True)
 class Mix:
-    """How channels become one.
+    """How channels become one: they are multiplied by `weights` (channels,) and added.
 
-    Attributes
-    ----------
-    weights
-        Shape (channels,): they are multiplied by these and added.
-    way
-        What was seen.
-    sounding
-        Shape (channels,): which are not silent.
-    offset
-        Mean of the mix, full scale 1.
+    `sounding` (channels,) are those that are not silent; `offset` is the mean of the mix, full scale 1.
     """
 
     weights: Floats
@@ -81,16 +72,9 @@ class Mix:
 
 
 def mix_of(sound: Floats, rate_hz: int, sounded: NDArray[np.bool_] | None = None) -> Mix:
-    """Decide how channels are mixed.
+    """Decide how the channels of sound (samples, channels), full scale 1, are mixed.
 
-    Parameters
-    ----------
-    sound
-        Shape (samples, channels), full scale 1.
-    rate_hz
-        Samples per second.
-    sounded
-        Shape (channels,): which have sounded before.
+    `sounded` (channels,) are those that have sounded before.
     """
     mean = sound.mean(axis=0, dtype=np.float64)
     centred = sound - mean.astype(np.float32)
@@ -134,7 +118,7 @@ def _speechless(pair: Floats, rate_hz: int) -> int | None:
 
 
 def _speech_share(sound: Floats, rate_hz: int) -> float:
-    """Return the share of a sound, shape (samples,), in which somebody speaks, 0..1."""
+    """Return the share of sound (samples,) in which somebody speaks, 0..1."""
     heard = np.concatenate(list(resampled([(sound - sound.mean()).astype(np.float64)], rate_hz)))
     found = VoiceActivity().probabilities(to_16_bit(heard))
     return float((found > 0.5).mean()) if len(found) else 0.0
@@ -143,12 +127,7 @@ def _speech_share(sound: Floats, rate_hz: int) -> float:
 class Mono:
     """Mixes the packets of a file to one channel, as each half minute of it decides.
 
-    Attributes
-    ----------
-    offset
-        Mean of the mix of the first half minute, full scale 1.
-    way
-        How the channels were mixed.
+    `offset` is the mean of the mix of the first half minute, full scale 1.
     """
 
     def __init__(self) -> None:

@@ -36,14 +36,10 @@ class FfmpegProcess:
     ----------
     header
         What the file declares of itself; None where ffmpeg could not open it.
-    messages
-        The last lines of its log, as (level, text).
     sound, frames
         Sound on the clock, and the pipe to read images from; both at the same time, or ffmpeg waits for ever.
     jumps
-        How often ffmpeg found the clock of an MPEG stream to begin anew, as where files were joined.
-    out_of_time
-        Whether the time limit ended it.
+        How often the clock of an MPEG stream begins anew, as where files were joined.
     """
 
     def __init__(
@@ -56,12 +52,13 @@ class FfmpegProcess:
         as_jpeg: bool = True,
         sound: bool = True,
     ) -> None:
+        self.source, self.options, self.stretch, self.wants_sound = source, options, stretch, sound
         self.messages: deque[tuple[str, str]] = deque(maxlen=_MESSAGES)
         self.jumps = 0
         self.out_of_time = False
         self.frames: IO[bytes] | None = None
         self._timer: threading.Timer | None = None
-        self._process = self._start(source, program, options, video, stretch, as_jpeg, sound)
+        self._process = self._start(program, video, as_jpeg)
         assert self._process.stdout is not None
         self._audio: IO[bytes] = self._process.stdout
         part = ffmpeg.part_of(stretch, str(source), options)
@@ -74,19 +71,11 @@ class FfmpegProcess:
         longest_s = min(options.max_duration_s, declared_s or options.max_duration_s)
         self._allow(TIME_LIMIT_S + TIME_LIMIT_PER_SECOND * longest_s)
 
-    def _start(
-        self,
-        source: Path,
-        program: str,
-        options: MediaOptions,
-        video: bool,
-        stretch: Stretch,
-        as_jpeg: bool,
-        sound: bool,
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, program: str, video: bool, as_jpeg: bool) -> subprocess.Popen[bytes]:
         """Start ffmpeg; frames come through a pipe of their own, beside the three that every process has."""
         receiving, sending = os.pipe() if video else (None, None)
-        arguments = ffmpeg.command(program, str(source), options, sending, stretch, as_jpeg, sound)
+        source = str(self.source)
+        arguments = ffmpeg.command(program, source, self.options, sending, self.stretch, as_jpeg, self.wants_sound)
         try:
             process = subprocess.Popen(
                 arguments,
@@ -134,12 +123,9 @@ class FfmpegProcess:
         return lines
 
     def read(self, hear: Callable[[Sound], Heard], see: Callable[[IO[bytes] | None], Seen]) -> tuple[Heard, Seen]:
-        """Read sound, pictures and log at the same time, to their ends; ffmpeg waits for ever for the one not read.
+        """Read sound, pictures and log at the same time; return the results of callbacks over sound and frames.
 
-        Parameters
-        ----------
-        hear, see
-            Callbacks over `sound` and `frames`; their results are returned.
+        ffmpeg waits for ever for one that is not read to its end.
         """
         with ThreadPoolExecutor(2) as pool:
             log = pool.submit(self._read_messages)
@@ -184,11 +170,9 @@ class FfmpegProcess:
         return self._process.wait()
 
     def log(self) -> list[str]:
-        """Return the last lines of the log."""
         return [text for _, text in self.messages]
 
     def errors(self) -> list[str]:
-        """Return what the log calls errors."""
         return [text for level, text in self.messages if level in ("error", "fatal", "panic")]
 
     def __enter__(self) -> Self:

@@ -38,10 +38,10 @@ def listen(source: Path, program: str, options: MediaOptions) -> Generator[Sampl
             yield plain
         return refusal
     with FfmpegProcess(source, program, options, video=False) as process:
-        refusal = refuse_by_header(source, process, options, video=False)
+        refusal = refuse_by_header(process, video=False)
         if refusal is None:
             yield from process.listen(BLOCK_SAMPLES)
-            refusal = refuse_by_content(source, None, process, options)
+            refusal = refuse_by_content(process, None)
         if process.out_of_time:
             refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
     return refusal

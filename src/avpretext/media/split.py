@@ -61,7 +61,7 @@ def run(
     watcher: Watcher | None = None,
     sound: Hearing = "read",
 ) -> None:
-    """Split the clips of one shard.
+    """Split the clips of one shard; it is an error if neither sound nor frames are asked for.
 
     Parameters
     ----------
@@ -77,11 +77,6 @@ def run(
         Gets the frames, which are then not stored.
     sound
         `ignored`: of a corpus with `audio: false`, whose files need no sound; a clip is as long as its pictures.
-
-    Raises
-    ------
-    UserError
-        Neither sound nor frames are asked for.
     """
     video = frames is not None or watcher is not None
     if sound == "ignored" and not video:

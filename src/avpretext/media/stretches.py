@@ -14,7 +14,6 @@ class Stretch:
 
     @property
     def is_whole(self) -> bool:
-        """Whether this is all of the file."""
         return self.start_s == 0 and self.end_s is None
 
     @property

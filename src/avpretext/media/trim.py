@@ -15,7 +15,7 @@ MARGIN_S = 0.1
 
 
 class Span(NamedTuple):
-    """What is kept: samples from `start` to before `stop`, video frames from `first` to before `last`."""
+    """What is kept: samples `start` to `stop`, video frames `first` to `last`; the ends are exclusive."""
 
     start: int
     stop: int
@@ -24,21 +24,11 @@ class Span(NamedTuple):
 
 
 def speech_span(signal: NDArray[np.int16], below_db: float, fps: float, least_s: float) -> Span:
-    """Return the stretch from the first to the last sound that is loud enough, with a margin, on the video grid.
+    """Return the stretch of (samples,) from the first to the last loud sound, with a margin, on the video grid.
 
-    A window of 32 ms is loud enough if its power is at most `below_db` below that of the loudest. The stretch starts
-    with a video frame, so that frame k of what is kept and its sample k * 16000 / fps are the same instant.
-
-    Parameters
-    ----------
-    signal
-        (samples,) at 16 kHz.
-    below_db
-        In dB.
-    fps
-        Frames per second of the video grid.
-    least_s
-        If less than this would be kept, all is.
+    A window of 32 ms is loud if its power is at most `below_db` below that of the loudest. The stretch starts with a
+    video frame, so that frame k of what is kept and its sample k * 16000 / fps are the same instant. If less than
+    `least_s` would be kept, all is.
     """
     power = _power(signal)
     loud = np.flatnonzero(power >= power.max(initial=0.0) * 10 ** (-below_db / 10))

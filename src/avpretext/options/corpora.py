@@ -76,8 +76,8 @@ class CorpusOptions(Options):
     shards: Count = Field(1, le=10_000, description="number of parallel pieces; about one for 200 clips")
     targets: list[Name] = Field(
         [],
-        description="labels to learn, e.g. [voice, voice-multi_label, voice-distribution, voice-smoothed]; []: the"
-        " reader's first",
+        description="labels to learn, e.g. [voice, voice-multi_label, voice-distribution, voice-smoothed,"
+        " arousal+valence]; []: the reader's first",
     )
     ties: Literal["drop", "acted"] = Field(
         "drop", description="tied votes; drop: no label; acted: the acted emotion if it is among the winners"

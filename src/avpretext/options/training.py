@@ -188,15 +188,26 @@ class ExportOptions(Options):
 
 
 class Variant(NamedTuple):
-    """What, beside the initialisation, an ablation tells systems apart by."""
+    """What, beside the initialisation, comparisons tell systems apart by.
+
+    `upstream` is the upstream whose options it is trained with, `pretrained` the one whose pre-trainings it starts
+    from; empty: those of the configuration itself.
+    """
 
     loss: Loss
     aggregator: Aggregator
+    upstream: str = ""
+    pretrained: str = ""
 
     @property
     def name(self) -> str:
-        """Its folder among the results, such as `base.mean`."""
-        return f"{self.loss}.{self.aggregator}"
+        """Its folder among the results, such as `base.mean`, `base.mean.wavlm`."""
+        return ".".join(filter(None, (self.loss, self.aggregator, self.upstream)))
+
+    @property
+    def network(self) -> str:
+        """The folder of its pre-trainings, such as `mean`, `mean.wavlm`."""
+        return ".".join(filter(None, (self.aggregator, self.pretrained)))
 
 
 class AblationOptions(Options):
@@ -209,7 +220,8 @@ class AblationOptions(Options):
     )
     targets: list[str] = Field([], description="targets of every corpus; []: those of the corpus")
     measure: str | None = Field(
-        None, description="measure of the paired tests; null: the main measure of the kind of target"
+        None,
+        description="measure of the paired tests; null: the main measure of the kind of target; also of `upstreams`",
     )
 
 

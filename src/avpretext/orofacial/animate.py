@@ -28,23 +28,10 @@ Samples = NDArray[np.int16]
 
 
 def run(folder: Path, source: Path, film: Path | None, blendshapes: Path | None) -> None:
-    """Animate a mouth from speech.
+    """Animate a mouth from speech: a film, and a CSV of blendshapes, where they are named.
 
-    Parameters
-    ----------
-    folder
-        Of the model, such as `results/orofacial/joint/model`.
-    source
-        Any file with sound that ffmpeg decodes.
-    film
-        The mp4 to write: the mouth, with the sound; None: none.
-    blendshapes
-        The CSV to write: `frame`, `time_s`, and a column for each of `MOUTH_BLENDSHAPES`, 0..1; None: none.
-
-    Raises
-    ------
-    UserError
-        The model or the file is none, or nothing is to be heard.
+    The model's folder is such as `results/orofacial/joint/model`; the source is any file with sound that ffmpeg
+    decodes. The CSV has `frame`, `time_s`, and a column for each of `MOUTH_BLENDSHAPES`, 0..1.
     """
     model = read_model(folder)
     sound = listen(source, model)
@@ -58,13 +45,7 @@ def run(folder: Path, source: Path, film: Path | None, blendshapes: Path | None)
 
 
 def listen(source: Path, model: OrofacialModel) -> Samples:
-    """Return the sound of a file, 16 kHz, mono.
-
-    Raises
-    ------
-    UserError
-        It has none, or cannot be decoded.
-    """
+    """Return the sound of a file, 16 kHz, mono; it is an error if it has none, or cannot be decoded."""
     if not source.is_file():
         raise UserError(f"{source}: no such file; expected a file with speech, such as a WAV")
     if (plain := read_plain(source)) is not None:
@@ -79,12 +60,10 @@ def listen(source: Path, model: OrofacialModel) -> Samples:
 
 
 def animated(model: OrofacialModel, sound: Samples, where: str) -> Said:
-    """Return what a model says of sound, 16 kHz, mono; `where` is for messages.
+    """Return what a model predicts from sound, 16 kHz, mono; `where` is for messages.
 
-    Raises
-    ------
-    UserError
-        Nothing is to be heard; or the model hears features of the user's own, which a file alone does not give.
+    It is an error if the sound is silent, or if the model reads features of the user's own, which a file alone does not
+    give.
     """
     if not sound.any():
         raise UserError(f"{where}: silent: every sample is zero, there is no speech to move a face; expected speech")
@@ -101,7 +80,7 @@ def animated(model: OrofacialModel, sound: Samples, where: str) -> Said:
 
 
 def features_of(model: OrofacialModel, sound: Samples) -> NDArray[np.float32]:
-    """Return what a model hears of sound, (T, F) every 10 ms, as the stages `speech` and `log_mel` compute it."""
+    """Return the features that a model reads, (T, F) every 10 ms, as the stages `speech` and `log_mel` compute them."""
     chosen = model.config.orofacial
     # Of a context the names are those of every 10 ms frame; the columns are the same for all of them.
     channels = list(dict.fromkeys(name.rpartition("@")[0] if chosen.context else name for name in model.channels))

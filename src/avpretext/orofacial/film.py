@@ -46,26 +46,18 @@ class Predicted(NamedTuple):
 
     @property
     def name(self) -> str:
-        """`{corpus}/{clip_id}`."""
         return f"{self.corpus}/{self.clip_id}"
 
 
 def run(config: Config, output: Path, clips: Sequence[str] = ()) -> None:
-    """Film test clips, one mp4 each.
+    """Film test clips, one mp4 each; it is an error if one was not tested, or if its video cannot be decoded any more.
 
     Parameters
     ----------
-    config
-        The whole configuration; read: results, corpora, split, orofacial.
     output
         The folder to write.
     clips
         `{corpus}/{clip_id}` of clips; none: `orofacial.films` of them, evenly spaced from badly to well predicted.
-
-    Raises
-    ------
-    UserError
-        A clip was not tested, or its video cannot be decoded any more.
     """
     predicted = read_predicted(config, config.orofacial.film_system)
     chosen = named(predicted, clips) if clips else spread(predicted, config.orofacial.films)
@@ -98,7 +90,6 @@ def spread(clips: Sequence[Predicted], count: int) -> list[Predicted]:
 
 
 def named(clips: Sequence[Predicted], wanted: Sequence[str]) -> list[Predicted]:
-    """Return the clips of these names."""
     by_name = {clip.name: clip for clip in clips}
     for name in wanted:
         if name not in by_name:
@@ -124,7 +115,6 @@ def film(clip: Predicted, config: Config, path: Path) -> None:
 
 
 def _pictures(decoded: Decoded, clip: Predicted, title: str) -> Iterator[NDArray[np.uint8]]:
-    """Yield each frame: the video, the face that was seen, the face that was predicted."""
     for image, truth, said in zip(decoded.images(), clip.truth, clip.said, strict=False):
         video = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB)
         yield np.hstack(

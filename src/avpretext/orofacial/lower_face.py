@@ -57,7 +57,6 @@ def aperture(moved: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _rows(clip: ClipLandmarks, rest: RestingShape) -> pa.Table:
-    """Return the rows of a clip; what is not seen is null."""
     moved, shown = aligned(clip) - rest.points, mouth_blendshapes(clip.blendshapes) - rest.blendshapes
     columns = {
         **clip.keys,

@@ -23,20 +23,9 @@ _SHIFT = 4
 
 
 def draw(shape: NDArray[np.floating], size: int, title: str = "") -> Picture:
-    """Draw a lower face.
+    """Return an RGB picture (size, size, 3) of a lower face, a title on top.
 
-    Parameters
-    ----------
-    shape
-        (P, 2) points of `OROFACIAL_POINTS` on the upright face, in inter-ocular distances; NaN: no face was found.
-    size
-        Width and height, in pixels.
-    title
-        Written on top.
-
-    Returns
-    -------
-    RGB, (size, size, 3).
+    The shape (P, 2) has `OROFACIAL_POINTS` on the upright face, in inter-ocular distances; NaN: no face was found.
     """
     picture = np.full((size, size, 3), _PAPER, np.uint8)
     _write(picture, title, (size // 30, size // 12), size / 620)

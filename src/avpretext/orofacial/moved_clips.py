@@ -69,16 +69,9 @@ class MovedClip(NamedTuple):
 
 @dataclass(frozen=True)
 class MovedClips:
-    """The clips of all corpora.
+    """The clips of all corpora, in the order of their names, corpus by corpus, with (F,) channels.
 
-    Attributes
-    ----------
-    clips
-        In the order of their names, corpus by corpus.
-    channels
-        (F,) names of the features.
-    classes
-        Task: names of its classes; none where nothing is known.
+    `classes` has the names of each task's classes; none where nothing is known.
     """
 
     clips: Sequence[MovedClip]
@@ -87,7 +80,6 @@ class MovedClips:
 
     @property
     def speaker_of(self) -> dict[str, str]:
-        """Return name: speaker of each clip."""
         return {clip.name: clip.speaker for clip in self.clips}
 
     def named(self, names: Sequence[str]) -> list[MovedClip]:
@@ -125,23 +117,10 @@ class OrofacialInputs:
 def read_corpora(
     corpora: Mapping[str, OrofacialInputs], options: OrofacialOptions, fps: float, viseme_names: Sequence[str]
 ) -> MovedClips:
-    """Read the clips of all corpora that have speech and a face.
+    """Read the clips of all corpora that have speech and a face, on the video grid of `fps`.
 
-    Parameters
-    ----------
-    corpora
-        name: files.
-    options
-        Read: channels, context.
-    fps
-        Of the video grid.
-    viseme_names
-        Viseme classes, in the order of their numbers.
-
-    Raises
-    ------
-    UserError
-        There are no clips, or the corpora have other channels.
+    `viseme_names` are in the order of their numbers. It is an error if there are no clips, or if corpora differ in
+    their channels.
     """
     clips: list[MovedClip] = []
     channels: list[str] = []
@@ -164,7 +143,6 @@ def read_corpora(
 def _read(
     corpus: str, files: OrofacialInputs, options: OrofacialOptions, fps: float, names: Sequence[str]
 ) -> tuple[list[MovedClip], list[str]]:
-    """Return the clips of a corpus and the names of their channels."""
     moved = _movement(files.movement)
     if not moved:
         raise UserError(f"{corpus}: no clip has a face that moves; see results/{corpus}/rejects")
@@ -214,19 +192,11 @@ _NO_PHONES = pl.DataFrame(schema={"start_s": pl.Float64, "end_s": pl.Float64, "v
 
 
 def on_video_grid(frames: Floats, count: int, fps: float, context: int) -> Floats:
-    """Bring 10 ms frames to the grid of the video, whose frame k stands at k / fps.
+    """Bring 10 ms frames (T, F), frame j at j * 10 ms, to the grid of the video, whose frame k stands at k / fps.
 
-    Parameters
-    ----------
-    frames
-        (T, F), frame j at j * 10 ms; NaN where a channel has no value.
-    count
-        Number of video frames.
-    fps
-        Of the video.
-    context
-        0: the mean over the 10 ms frames no further than half a video frame away. Else the 10 ms frame nearest to each
-        instant and so many on each side, one after the other; beyond the ends the last frame stands.
+    With context 0 it is the mean over the 10 ms frames no further than half a video frame away, NaN (no value) left
+    out. Else it is the 10 ms frame nearest to each instant and so many on each side, one after the other; beyond the
+    ends the last frame stands.
 
     Returns
     -------
@@ -270,24 +240,10 @@ def is_silent(frames: Floats) -> bool:
 
 
 def divide(speaker_of: Mapping[str, str], options: OrofacialOptions, seed: int) -> list[Fold]:
-    """Return the folds, of clips.
+    """Return the folds, of clips, drawn by the seed; too few speakers, or clips, are an error.
 
     speaker_kfold deals the speakers to groups of about equally many clips, each of which tests once; dev speakers are
     drawn from the others. leave_one_clip_out has no dev clips: all epochs are trained.
-
-    Parameters
-    ----------
-    speaker_of
-        name: speaker of each clip.
-    options
-        Read: protocol, folds, dev_speakers.
-    seed
-        Of the draws.
-
-    Raises
-    ------
-    UserError
-        There are too few speakers, or clips.
     """
     names, speakers = sorted(speaker_of), list(speaker_of.values())
     if options.protocol == "leave_one_clip_out":

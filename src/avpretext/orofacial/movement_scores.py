@@ -50,13 +50,7 @@ _MOMENTS = 6
 
 @dataclass(frozen=True)
 class ClipSums:
-    """The layout of the sums of a clip, one flat array, and the measures made of it.
-
-    Attributes
-    ----------
-    visemes, emotions
-        Names of the classes.
-    """
+    """The layout of the sums of a clip, one flat array, and the measures made of it."""
 
     visemes: Sequence[str]
     emotions: Sequence[str]
@@ -69,16 +63,9 @@ class ClipSums:
         visemes: tuple[Sequence[str | None], Sequence[str | None]],
         emotion: tuple[str | None, str | None],
     ) -> Floats:
-        """Return the sums of a clip.
+        """Return the sums of a clip of movement (T, P, 2); truth is NaN in frames without a face, which do not count.
 
-        Parameters
-        ----------
-        truth, predicted
-            (T, P, 2); truth is NaN in frames without a face, which do not count.
-        fps
-            Frames per second.
-        visemes, emotion
-            True and predicted; None where not known, or not predicted.
+        Of visemes and emotion the true and predicted names are given, None where not known, or not predicted.
         """
         seen = np.asarray(np.isfinite(truth).all(axis=(1, 2)), np.bool_)
         actual, said = truth[seen], predicted[seen]

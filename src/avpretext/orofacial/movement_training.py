@@ -34,38 +34,18 @@ MovementLoss = Literal["mse", "ccc", "both"]
 
 
 def concordances(predicted: Tensor, actual: Tensor, counted: Tensor) -> Tensor:
-    """Return the CCC of each of K outputs over the frames that count, (K,).
-
-    See `losses.concordance`; 0 where an output is constant.
-
-    Parameters
-    ----------
-    predicted, actual
-        (B, T, K).
-    counted
-        (B, T) bool.
-    """
+    """Return the CCC (K,) of outputs (B, T, K) over the frames (B, T) that count; 0 where an output is constant."""
     if not counted.any():
         return torch.zeros(predicted.shape[-1])
     return concordance(predicted[counted], actual[counted])  # of (M, K)
 
 
 def movement_loss(predicted: Tensor, target: Target, weights: Tensor, kind: MovementLoss = "mse") -> Tensor:
-    """Return the error of the movement, each output by its weight, over the frames that show a face.
+    """Return the error of the movement (B, T, K), in deviations, over frames with a face, outputs weighed by (K,).
 
     The squared error did best on dev (docs/orofacial.md); 1 - CCC rewards movement that a squared error shrinks towards
-    the mean where speech does not tell it.
-
-    Parameters
-    ----------
-    predicted
-        (B, T, K), in deviations.
-    target
-        Labels (B, T, K) and weights (B, T), 0 where no face is found.
-    weights
-        (K,), mean 1.
-    kind
-        Mean squared error, 1 - CCC over the batch, or their sum.
+    the mean where speech does not tell it, over the batch; `both` is their sum. The target has labels (B, T, K) and
+    weights (B, T), 0 where no face is found.
     """
     counted = target.weights > 0
     if not counted.any():
@@ -81,14 +61,8 @@ def movement_loss(predicted: Tensor, target: Target, weights: Tensor, kind: Move
 class OrofacialObjective:
     """Loss and score of an orofacial network.
 
-    Attributes
-    ----------
-    outputs
-        (K,) how much each output of the movement counts.
-    weights
-        Of the tasks.
-    kind
-        See `movement_loss`.
+    `outputs` (K,) is how much each output of the movement counts, mean 1; `weights` are of the tasks; for `kind` see
+    `movement_loss`.
     """
 
     outputs: Tensor
@@ -123,16 +97,8 @@ class OrofacialObjective:
 class Training(NamedTuple):
     """What all folds and seeds of a system share.
 
-    Attributes
-    ----------
-    system
-        `single`, `joint` or `cascade`.
-    clips
-        Of all folds.
-    config
-        Read: `seed`, `split.fps`, `orofacial`.
-    body
-        Weights that the trunk starts from, see `read_trunk`.
+    Of the configuration `seed`, `split.fps` and `orofacial` are read; the trunk starts from the weights `body`, see
+    `read_trunk`.
     """
 
     system: OrofacialSystem
@@ -145,12 +111,7 @@ class Training(NamedTuple):
     ) -> tuple[OrofacialModel, list[HistoryRow]]:
         """Train on one fold with one seed; return the model of the best dev epoch, or of the last, and the history.
 
-        Parameters
-        ----------
-        fold, seed
-            Of the run.
-        unfinished
-            Keeps the state of the run while it trains; None: it is not kept.
+        `unfinished` keeps the state of the run while it trains; None: it is not kept.
         """
         options, seeds = self.config.orofacial, (self.config.seed, seed)
         train, dev = self.clips.named(fold.train), self.clips.named(fold.dev)
@@ -244,12 +205,8 @@ def predictions(model: OrofacialModel, clips: Sequence[MovedClip]) -> list[Predi
 def read_trunk(path: Path, channels: Sequence[str], options: OrofacialOptions) -> dict[str, Tensor]:
     """Return the weights of a pretext checkpoint's encoder, by the names they have in an orofacial network.
 
-    Further layers of the trunk stay as they were drawn.
-
-    Raises
-    ------
-    UserError
-        It is no checkpoint of `pretrain`, its encoder is another, or its channels or sizes are not those of the trunk.
+    Further layers of the trunk stay as they were drawn. It is an error if the file is no checkpoint of `pretrain`, if
+    its encoder is another, or if its channels or sizes are not those of the trunk.
     """
     tensors, metadata = checkpoints.read(path)
     then = metadata.get("config", {}).get("model", {})

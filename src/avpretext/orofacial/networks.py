@@ -82,18 +82,9 @@ class AloneHead(nn.Module):
 class OrofacialNetwork(nn.Module):
     """Speech in; movement of the lower face, visemes and emotion out.
 
-    Parameters
-    ----------
-    features
-        Number of features of a step.
-    options
-        Sizes.
-    system
-        `single`: a network for each task, which share nothing; `joint`: three heads on one trunk; `cascade`: the
-        movement head sees what the others make of the trunk as well.
-    outputs
-        Of each task how many values: coordinates or components of movement, visemes, emotions. A helper task with none
-        is left out.
+    `single` has a network for each task, which share nothing; `joint` has three heads on one trunk; in `cascade` the
+    movement head reads what the others make of the trunk as well. `outputs` is the number of values of each task:
+    coordinates or components of movement, visemes, emotions. A helper task with none is left out.
     """
 
     def __init__(

@@ -50,16 +50,13 @@ class _Arrays:
 
     @classmethod
     def names(cls) -> list[str]:
-        """Return the names of the arrays."""
         return [field.name for field in fields(cls)]  # type: ignore[arg-type]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the arrays by name."""
         return {name: torch.from_numpy(getattr(self, name)) for name in self.names()}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """Return the arrays that `tensors` gave."""
         return cls(*(tensors[name].numpy() for name in cls.names()))
 
 
@@ -142,10 +139,7 @@ class MovementScale(_Arrays):
 class BlendshapeMap(_Arrays):
     """A linear map from movement to mouth and jaw blendshapes, so that what a model predicts drives a rig.
 
-    Attributes
-    ----------
-    weight, bias
-        (D, B) and (B,): ``movement @ weight + bias``, cut to 0..1.
+    It is ``movement @ weight + bias``, cut to 0..1, of weight (D, B) and bias (B,).
     """
 
     weight: Floats
@@ -173,16 +167,9 @@ _PARTS: Mapping[str, type[_Arrays]] = {"scale": SpeechScale, "targets": Movement
 
 
 class Said(NamedTuple):
-    """The prediction for a clip.
+    """The prediction for a clip: movement (T, D) in inter-ocular distances from rest, and probabilities.
 
-    Attributes
-    ----------
-    movement
-        (T, D) in inter-ocular distances from rest.
-    viseme
-        (T, classes) probabilities; (T, 0) of a model without visemes.
-    emotion
-        (classes,) probabilities; (0,) of a model without emotion.
+    `viseme` is (T, classes), `emotion` (classes,); of a model without them (T, 0) and (0,).
     """
 
     movement: Floats
@@ -194,22 +181,8 @@ class Said(NamedTuple):
 class OrofacialModel:
     """A network with all that it needs to move a face.
 
-    Attributes
-    ----------
-    network
-        Which system it is, its tasks and the number of values of each, are its own attributes.
-    classes
-        Task: names of its classes.
-    channels
-        (F,) names of its input.
-    scale, targets, blendshapes
-        How speech is normalised, what the outputs mean, and the map to blendshapes.
-    rest
-        (P, 2) the mean resting shape of the training speakers, see `resting_shape`.
-    config
-        What it was trained with.
-    trained_on
-        Number of clips and speakers, names of corpora.
+    `channels` (F,) are the names of its input; `rest` (P, 2) is the mean resting shape of the training speakers, see
+    `resting_shape`; `trained_on` has the number of clips and speakers, and names of corpora.
     """
 
     network: OrofacialNetwork
@@ -268,7 +241,7 @@ def write_model(model: OrofacialModel, folder: Path) -> None:
         tensors |= {f"{part}.{name}": value for name, value in getattr(model, part).tensors().items()}
     tensors["rest"] = torch.from_numpy(model.rest)
     checkpoints.write(folder / "weights.safetensors", tensors, {"format": FORMAT})
-    # A path of the machine that trained it says nothing elsewhere, and would be different bytes for the same model.
+    # A path of the machine that trained it means nothing elsewhere, and would be different bytes for the same model.
     options = model.config.model_dump(mode="json", include={*_SHAPING}, exclude=_PLACES)
     description = {
         "format": FORMAT,
@@ -293,10 +266,8 @@ def write_model(model: OrofacialModel, folder: Path) -> None:
 def read_model(folder: Path) -> OrofacialModel:
     """Read a model's folder.
 
-    Raises
-    ------
-    UserError
-        It is no such folder, is of a later format, or its numbers are not those of its network, or not finite.
+    It is an error if it is no such folder, if it is of a later format, or if its numbers are not those of its network,
+    or not finite.
     """
     said, weights = _description(folder), folder / "weights.safetensors"
     tensors, _ = checkpoints.read(weights)

@@ -55,8 +55,6 @@ def run(config: Config, output: Path, page: Path) -> None:
 
     Parameters
     ----------
-    config
-        The whole configuration.
     output
         Folder of the tables, see `orofacial_tables.run`.
     page
@@ -67,7 +65,6 @@ def run(config: Config, output: Path, page: Path) -> None:
 
 
 def render(config: Config, tables: Path) -> str:
-    """Return the page as text."""
     options, found = config.orofacial, predictions_of(config)
     shown = options.film_system if options.film_system in found else options.systems[0]
     rows, compared, refused = (
@@ -113,7 +110,7 @@ def tiles(rows: Rows, systems: Sequence[str], refused: Rows) -> list[tuple[str, 
 
 
 def headline(compared: Rows) -> list[str]:
-    """Return what the tests say of the helper tasks, claiming no more than they allow."""
+    """Return the results of the tests on the helper tasks in words, claiming no more than they allow."""
     said = []
     for row in compared:
         if row["measure"] in HEADLINED and row["against"] == "single":

@@ -16,26 +16,14 @@ TABLES = ("orofacial.csv", "orofacial.md", "orofacial_comparisons.csv", "orofaci
 
 
 class OrofacialPlan:
-    """The orofacial artefacts of a configuration.
-
-    Parameters
-    ----------
-    plan
-        Of the whole configuration.
-    """
+    """The orofacial artefacts of a configuration."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.config, self.layout = plan, plan.config, plan.layout
         self.corpora = self.config.orofacial_corpora()
 
     def checked(self) -> "OrofacialPlan":
-        """Return this plan.
-
-        Raises
-        ------
-        UserError
-            No corpus has faces, or landmarks are too few.
-        """
+        """Return this plan; it is an error if no corpus has faces, or if landmarks are too few."""
         if not self.corpora:
             raise UserError(
                 "orofacial: no corpus has faces to move; it needs one with `use: [pretrain]`, video and sound"
@@ -72,7 +60,6 @@ class OrofacialPlan:
         }
 
     def of_systems(self, *parts: str) -> list[str]:
-        """Return files of every system."""
         return [
             self.layout.path(f"orofacial_system.{part}", system=system)
             for system in self.config.orofacial.systems
@@ -84,7 +71,6 @@ class OrofacialPlan:
         return {part: self.layout.path(f"orofacial_system.{part}") for part in STAGES["orofacial_system"].writes}
 
     def tables(self) -> list[str]:
-        """Return the tables."""
         return self.plan.named_tables(TABLES)
 
     def films(self) -> list[str]:

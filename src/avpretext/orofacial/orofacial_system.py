@@ -41,27 +41,19 @@ def run(
 
     The dev clips of a fold choose the epoch by the CCC of the movement; without dev all epochs are trained and the last
     is kept. All systems see the same clips, folds, seeds, order of batches and number of epochs. The model that is kept
-    is trained on all clips but those of its dev speakers.
+    is trained on all clips but those of its dev speakers. `threads` runs are worked on at a time, each with one CPU
+    thread. It is an error if there are no clips or too few speakers, or if the checkpoint does not fit.
 
     Parameters
     ----------
     system
         `single`, `joint` or `cascade`.
-    corpora
-        name: files.
     config
         Read: `seed`, `split.fps`, `phones.visemes`, `orofacial`, and `model` of a checkpoint to start from.
     output
         The folder to write.
-    threads
-        Runs at a time, each with one CPU thread.
     checkpoint
         Of `pretrain`, that the trunk starts from; None: from scratch.
-
-    Raises
-    ------
-    UserError
-        There are no clips, too few speakers, or the checkpoint does not fit.
     """
     torch.set_num_threads(1)
     options = config.orofacial
@@ -140,7 +132,6 @@ def write_results(runs: Sequence[Run], training: Training, folds: Sequence[Fold]
 
 
 def _tested(run: Run, clips: MovedClips) -> tuple[list[MovedClip], dict[str, Any]]:
-    """Return the test clips of a run, and its predictions by task."""
     values = {part.split: part.probabilities for part in run.predictions}
     return clips.named(run.predictions[0].names), values
 
@@ -170,7 +161,6 @@ def _frames(run: Run, clips: MovedClips) -> Iterator[pa.Table]:
 
 
 def _clip_rows(run: Run, clips: MovedClips) -> Iterator[dict[str, Any]]:
-    """Yield a row for each test clip of a run: the true emotion, and the predicted one."""
     tested, said = _tested(run, clips)
     names = clips.classes[EMOTION]
     for place, clip in enumerate(tested):

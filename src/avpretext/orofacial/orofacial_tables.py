@@ -29,15 +29,7 @@ REST = "rest"
 
 
 def run(config: Config, output: PathLike) -> None:
-    """Write the tables of the orofacial models.
-
-    Parameters
-    ----------
-    config
-        The whole configuration; what it names is read below its results folder.
-    output
-        Folder of the tables.
-    """
+    """Write the tables of the orofacial models, from the results that the whole configuration names, to a folder."""
     folder, found = Path(output), predictions_of(config)
     sums, scored = score(found)
     rows, compared = metric_rows(scored, sums, config), comparison_rows(scored, sums, config)
@@ -51,7 +43,6 @@ def run(config: Config, output: PathLike) -> None:
 
 
 def predictions_of(config: Config) -> dict[str, Path]:
-    """Return the predictions of each system."""
     layout = Layout(config.results)
     return {
         system: Path(layout.path("orofacial_system.predictions", system=system)) for system in config.orofacial.systems
@@ -61,12 +52,8 @@ def predictions_of(config: Config) -> dict[str, Path]:
 def score(predictions: Mapping[str, Path]) -> tuple[ClipSums, list[Scored]]:
     """Sum the test predictions of every system, and of a face that stays at rest, per speaker and seed.
 
-    `movement_scores.ClipSums` is the layout of the sums; sums of single runs are not kept.
-
-    Raises
-    ------
-    UserError
-        The systems were tested on different clips.
+    `movement_scores.ClipSums` is the layout of the sums; sums of single runs are not kept. Systems that were tested on
+    different clips are an error.
     """
     classes = shards.read_provenance(next(iter(predictions.values()))).get("classes", {})
     sums = ClipSums(classes.get("viseme", []), classes.get("emotion", []))
@@ -212,7 +199,6 @@ def note(predictions: Path, config: Config) -> str:
 
 
 def as_markdown(rows: Rows, compared: Rows, sentence: str) -> str:
-    """Return systems and comparisons as Markdown."""
     shown = shown_of(rows)
     header = ["system", *(MEASURE_NAMES[name] for name in shown)]
     systems = [[row["system"], *(interval_text(row, name) for name in shown)] for row in rows]

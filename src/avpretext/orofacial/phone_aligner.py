@@ -55,18 +55,10 @@ _LOOP = {"lw": 2.0, "pip": 0.3, "beam": 1e-20, "pbeam": 1e-20}
 
 
 class Dictionary:
-    """Words and how they are pronounced.
+    """Words and how they are pronounced: CMUdict, and a user's own dictionary in its format, if one is named.
 
-    Parameters
-    ----------
-    path
-        A user's own dictionary, in the format of CMUdict: a word and its phones on each line, stress or not. Its
-        pronunciations are added to those of CMUdict. None: CMUdict alone.
-
-    Raises
-    ------
-    UserError
-        The file is missing, or a line is no word with phones; the message names the line.
+    That has a word and its phones on each line, stress or not; its pronunciations are added. It is an error if the file
+    is missing, or if a line is no word with phones; the message names the line.
     """
 
     def __init__(self, path: str | None = None) -> None:
@@ -109,7 +101,6 @@ def _bundled() -> dict[str, list[str]]:
 
 
 def _own(path: str) -> Iterator[tuple[str, str]]:
-    """Yield word and phones of each line of a user's dictionary."""
     try:
         lines = Path(path).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -135,16 +126,9 @@ class Word(NamedTuple):
 
 
 def align(signal: NDArray[np.int16], words: Sequence[str], dictionary: Dictionary) -> list[Word] | Refusal:
-    """Return the words of a clip, in order, or why it does not align.
+    """Return the words of a clip, (samples,) at 16 kHz, in order, or why it does not align.
 
-    Parameters
-    ----------
-    signal
-        Shape (samples,), 16 kHz.
-    words
-        Of the sentence; all in the dictionary.
-    dictionary
-        Pronunciations; pocketsphinx chooses among those of a word.
+    All words of the sentence are in the dictionary; pocketsphinx chooses among the pronunciations of a word.
     """
     if refusal := refuse(signal):
         return refusal
@@ -166,7 +150,7 @@ def align(signal: NDArray[np.int16], words: Sequence[str], dictionary: Dictionar
 
 
 def recognise(signal: NDArray[np.int16]) -> list[Interval] | Refusal:
-    """Return the phones that pocketsphinx hears, without knowing what is said."""
+    """Return the phones that pocketsphinx finds without knowing what is spoken."""
     if refusal := refuse(signal):
         return refusal
     model = pocketsphinx.get_model_path(f"{MODEL}/{MODEL}-phone.lm.bin")
@@ -195,7 +179,6 @@ def _process(decoder: Any, signal: NDArray[np.int16]) -> None:
 
 
 def _phones(word: Iterable[Any]) -> Iterator[Interval]:
-    """Yield the phones of an aligned word with their times and confidences."""
     for entry in word:
         confidence = min(1.0, math.exp(SCORE * entry.score / max(entry.duration, 1)))
         yield Interval(_time(entry.start), _time(entry.start + entry.duration), _phone(entry.name), confidence)

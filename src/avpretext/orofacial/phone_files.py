@@ -56,15 +56,7 @@ class Track(NamedTuple):
 
 
 class Files(NamedTuple):
-    """The files of a folder.
-
-    Attributes
-    ----------
-    named
-        Files by their names without extension, in small letters.
-    ctm
-        Rows of all CTM files by clip.
-    """
+    """The files of a folder, by name without extension, in small letters, and the rows of all CTM files by clip."""
 
     named: Mapping[str, list[Path]]
     ctm: Mapping[str, list[Label]]
@@ -73,10 +65,7 @@ class Files(NamedTuple):
 def open_folder(folder: str | None) -> Files:
     """Find the files of a folder, and read its CTMs.
 
-    Raises
-    ------
-    UserError
-        The folder is not named, not there, or holds no such file; a CTM cannot be read.
+    It is an error if the folder is not named, not there, or holds no such file, or if a CTM cannot be read.
     """
     if folder is None:
         raise UserError(
@@ -96,15 +85,7 @@ def open_folder(folder: str | None) -> Files:
 
 
 def track_of(files: Files, clip_id: str, path: str) -> Track | Refusal:
-    """Return what the files say of a clip, or why nothing.
-
-    Parameters
-    ----------
-    files
-        See `open_folder`.
-    clip_id, path
-        The clip, and its media file relative to the corpus.
-    """
+    """Return the track of a clip, or why there is none; `path` is its media file relative to the corpus."""
     path = nfc(path)
     names = [PurePosixPath(clip_id).name, PurePosixPath(path).stem]
     for name in (clip_id, *names):

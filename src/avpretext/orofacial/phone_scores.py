@@ -23,17 +23,12 @@ FRAMES_HZ = 100.0
 def run(config: Config, output: Path) -> None:
     """Write how well the phones of each corpus with known truth are told: corpus, measure, value.
 
+    Truth without phonemes is an error.
+
     Parameters
     ----------
-    config
-        The whole configuration.
     output
         The CSV table.
-
-    Raises
-    ------
-    UserError
-        Truth has no phonemes.
     """
     opened, rows = OpenRun(config), Rows()
     true = opened.truth("phonemes")
@@ -48,16 +43,9 @@ def run(config: Config, output: Path) -> None:
 
 
 def scores(found: pl.DataFrame, true: pl.DataFrame, clips: int) -> dict[str, float]:
-    """Score the phones of all clips of a corpus.
+    """Score the phones of all clips of a corpus, `phones`, of `clips` clips.
 
-    Parameters
-    ----------
-    found
-        `phones`.
-    true
-        `clip_id`, `start_s`, `end_s`, `phoneme`: IPA of espeak-ng; nothing where nobody speaks.
-    clips
-        How many clips there are.
+    `true` has `clip_id`, `start_s`, `end_s`, `phoneme`: IPA of espeak-ng; nothing where nobody speaks.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Stage `phones`: from when to when each phone of a clip is spoken, and which viseme it is, by one of four backends.
 
-`align` knows what is said and finds when; `recognise` hears phones without knowing; `import` reads what another tool
-found; `truth` reads what the demo corpus knows of itself.
+`align` finds the times of known words; `recognise` finds phones without the words; `import` reads the files of another
+tool; `truth` reads the truth of the demo corpus.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ from avpretext.sound.audio_shards import EncodedClip, read_clips
 from avpretext.writing import label_of
 
 TRUTH = "phonemes.parquet"
-"""What a corpus of known truth says of phones."""
+"""The table of true phonemes of a corpus with known truth."""
 
 
 class Heard(NamedTuple):
@@ -51,25 +51,18 @@ Finder = Callable[[Heard], list[Interval] | Refusal]
 def run(audio: Path, index: Path, corpus: CorpusOptions, options: PhoneOptions, output: Path, rejects: Path) -> None:
     """Find the phones of one shard.
 
+    It is an error if a table, a dictionary or a folder is missing or wrong, or if the corpus has no truth.
+
     Parameters
     ----------
     audio
         The shard's `split.audio`.
     index
         The shard's `index`: paths and sentences.
-    corpus
-        Whose words and truth these are.
-    options
-        Backend and tables.
     output
         `phones`: the intervals of a clip follow each other from 0 to its end.
     rejects
         `rejects`: clips without phones.
-
-    Raises
-    ------
-    UserError
-        A table, a dictionary or a folder is missing or wrong; the corpus has no truth.
     """
     table, find = visemes.read_table(options.visemes), finder(corpus, options)
     clips = shards.read(index, ["clip_id", "path", "sentence"])

@@ -46,17 +46,11 @@ LEAST_FRAMES = 5
 
 @dataclass(frozen=True)
 class RestingShape:
-    """The lower face at rest.
+    """The lower face at rest, found in so many frames.
 
-    Attributes
-    ----------
-    points
-        Shape (P, 2): `points.OROFACIAL_POINTS` on the upright face, x to the right of the picture, y down, in
-        inter-ocular distances (between the outer eye corners).
-    blendshapes
-        Shape (B,), 0..1, in the order of `MOUTH_BLENDSHAPES`.
-    frames
-        How many frames it was found in.
+    `points` (P, 2) are `points.OROFACIAL_POINTS` on the upright face, x to the right of the picture, y down, in
+    inter-ocular distances (between the outer eye corners); `blendshapes` (B,), 0..1, are in the order of
+    `MOUTH_BLENDSHAPES`.
     """
 
     points: Floats
@@ -140,10 +134,7 @@ def resting_shape(
 def read_shapes(path: Path) -> dict[str, RestingShape]:
     """Return the resting shape of each speaker, or clip of nobody known, from the artefact of this stage.
 
-    Raises
-    ------
-    UserError
-        It holds other points or blendshapes than this version.
+    It is an error if it holds other points or blendshapes than this version.
     """
     found = {}
     for row in shards.read(path).iter_rows(named=True):

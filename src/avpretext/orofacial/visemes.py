@@ -29,16 +29,9 @@ SHORTEST_S = 1e-6
 
 
 def read_table(path: str | Path | None) -> dict[str, str]:
-    """Read a table of visemes; None for the one that is shipped.
+    """Read a table of viseme classes, {phone: class}, in its order; None for the shipped one.
 
-    Returns
-    -------
-    {phone: class} of all `PHONES`, in the order of the table: see `classes`.
-
-    Raises
-    ------
-    UserError
-        The file is missing or not YAML, or a phone is unknown, missing, or in two classes.
+    It is an error if the file is missing or not YAML, if a phone is unknown, in two classes or in none.
     """
     source = str(path or SHIPPED)
     content = _read(path, source)
@@ -82,29 +75,11 @@ def classes(table: dict[str, str]) -> list[str]:
 def phones_on_grid(
     intervals: pl.DataFrame, frames: int, fps: float, names: Sequence[str], column: str = "viseme"
 ) -> NDArray[np.int64]:
-    """Return the number of the class of each video frame.
+    """Return the number of the class of each of so many video frames, (frames,), by its place in `names`; -1 for none.
 
-    Frame k stands at the instant k / fps, as everywhere; it gets the interval that is under way then.
+    Frame k stands at the instant k / fps, as everywhere; it gets the interval that is under way then. `intervals` are
+    the rows of one clip of `phones`, in order: `start_s`, `end_s`, and the column, `viseme` or `phone`.
 
-    Parameters
-    ----------
-    intervals
-        Rows of one clip of `phones`, in order: `start_s`, `end_s`, and the column in question.
-    frames
-        How many frames the grid has.
-    fps
-        Frames per second.
-    names
-        The classes, in the order of their numbers.
-    column
-        `viseme`, or `phone` with names such as `PHONES`.
-
-    Returns
-    -------
-    Shape (frames,); -1 outside the intervals, and where the class is none of `names`.
-
-    Examples
-    --------
     >>> rows = pl.DataFrame({"start_s": [0.0, 0.1], "end_s": [0.1, 0.16], "viseme": ["SIL", "P"]})
     >>> phones_on_grid(rows, 5, 25.0, ["SIL", "P"])
     array([ 0,  0,  0,  1, -1])

@@ -1,4 +1,4 @@
-"""From files to what the networks hear: sound, features, chunks; of clips whole, of recordings window by window."""
+"""From files to the input of the networks: sound, features, chunks; of clips whole, of recordings by windows."""
 
 import os
 import tempfile
@@ -54,7 +54,7 @@ class Heard(NamedTuple):
 
 
 class Hearing:
-    """Hears files as the clips were heard that a model was trained on; may be asked from several threads."""
+    """Reads files as the clips were read that a model was trained on; may be called from several threads."""
 
     def __init__(self, description: Description) -> None:
         self.grid = chunk_grid(description.chunks, description.model.step_frames)
@@ -67,7 +67,6 @@ class Hearing:
         self._features = LiveFeatures(description.speech, description.log_mel, per_frame)
 
     def close(self) -> None:
-        """Remove temporary files."""
         self._features.close()
 
     def no_moments(self) -> Moments:
@@ -298,5 +297,4 @@ class Spool:
             yield place, Heard(Chunks(torch.from_numpy(steps), torch.from_numpy(mask)), *rest)
 
     def close(self) -> None:
-        """Remove the file."""
         self._file.close()

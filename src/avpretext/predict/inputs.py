@@ -24,11 +24,7 @@ def expand(arguments: Sequence[str]) -> list[str]:
     """Return the files that are meant: those named, those below folders, those that patterns match; each once.
 
     Files named are taken as they are, whatever their names; below a folder those with a name of audio or video, sorted.
-
-    Raises
-    ------
-    UserError
-        A folder holds no such file, or a pattern matches none.
+    It is an error if a folder holds no such file, or if a pattern matches none.
     """
     return list(dict.fromkeys(file for argument in arguments for file in _expand(argument)))
 
@@ -50,23 +46,12 @@ def _expand(argument: str) -> Iterator[str]:
 
 
 def speakers_of(files: Sequence[str], by: str) -> list[str]:
-    """Return who speaks in each file.
+    """Return who speaks in each file, as `expand` names them.
 
-    Parameters
-    ----------
-    files
-        As `expand` names them.
-    by
-        `one`: the same person in all; `folder`: the folder of a file is its speaker; `file`: another person in each; or
-        a CSV table with columns `file` and `speaker`, where a file is named as here, or by its name alone.
+    `one` is the same person in all; by `folder` the folder of a file is its speaker; by `file` it is another person in
+    each. Otherwise `by` is a CSV table with columns `file` and `speaker`, where a file is named as here, or by its name
+    alone; a table that lacks a file is an error.
 
-    Raises
-    ------
-    UserError
-        It is none of these, or the table lacks a file.
-
-    Examples
-    --------
     >>> speakers_of(["a/1.wav", "a/2.wav", "b/1.wav"], "folder")
     ['a', 'a', 'b']
     """
@@ -80,7 +65,7 @@ def speakers_of(files: Sequence[str], by: str) -> list[str]:
     speakers = [known.get(nfc(file), known.get(nfc(os.path.basename(file)))) for file in files]
     for file, speaker in zip(files, speakers, strict=True):
         if not speaker:
-            raise UserError(f"--speakers {by}: says not who speaks in {file}; add a row")
+            raise UserError(f"--speakers {by}: no speaker for {file}; add a row")
     return [speaker or "" for speaker in speakers]
 
 
@@ -105,11 +90,7 @@ def write_sound(file: Path, samples: NDArray[Any], rate: int | None) -> Path:
     """Write samples as a WAV file; of 16 kHz mono, rounded to 16 bit as ffmpeg does it.
 
     They are (samples,) or (samples, channels), floating with full scale 1, or int16; `rate` is in samples per second.
-
-    Raises
-    ------
-    UserError
-        They are no sound.
+    What is no sound is an error.
     """
     if rate is None or not RATES_HZ[0] <= rate <= RATES_HZ[1]:
         raise UserError(f"rate = {rate}: samples need their rate, in samples per second, such as 16000")

@@ -31,27 +31,19 @@ Windows = tuple[float, float]
 
 
 class Model:
-    """A trained model; `avpretext.load` makes one of its folder.
-
-    Attributes
-    ----------
-    folder
-        Where it lies.
-    description
-        All that `model.json` says of it.
-    """
+    """A trained model; `avpretext.load` makes one of its folder. `description` is the content of `model.json`."""
 
     def __init__(self, folder: str | os.PathLike[str], encoder: str | os.PathLike[str] | None = None) -> None:
         self.folder = Path(folder)
         trained = model_folder.read(self.folder)
         self.description: Description = trained.description
-        self._networks, self._scale, self._normalisation = trained.networks, trained.scale, trained.normalisation
+        self._networks, self._scales, self._normalisation = trained.networks, trained.scales, trained.normalisation
         self._hearing = open_hearing(self.description, self.folder, None if encoder is None else Path(encoder))
         weakref.finalize(self, self._hearing.close)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The classes, or the attribute, in the order of `Prediction.probabilities`."""
+        """The classes, or the attributes, in the order of `Prediction.probabilities`."""
         return tuple(self.description.classes)
 
     @property
@@ -71,7 +63,7 @@ class Model:
         speaker: str | None = None,
         min_speech: float = MIN_SPEECH,
     ) -> Prediction:
-        """Return what the model says of a clip, or along the time of a recording.
+        """Return the prediction for a clip, or along the time of a recording; see `predict_many`.
 
         Parameters
         ----------
@@ -80,13 +72,8 @@ class Model:
             int16.
         rate
             Samples per second; for samples.
-        along_time
-            Window and hop, in seconds: a row for each window; None: one row for all of it.
         speaker
-            For a model that normalises by speaker: any name, to say that one person speaks in all of it. To normalise
-            over several files of a person, see `predict_many`.
-        min_speech
-            Rows with a smaller share of speech have no prediction: NaN, and no label.
+            For a model that normalises by speaker: any name, to tell that one person speaks in all of it.
 
         Raises
         ------
@@ -118,20 +105,18 @@ class Model:
         min_speech: float = MIN_SPEECH,
         threads: int = 1,
     ) -> Iterator[Prediction | Refused]:
-        """Yield what the model says of each file, in their order; of one that cannot be heard, why.
+        """Yield the prediction for each file, in their order; of a file that cannot be read, the reason.
 
-        Along time a file comes in several predictions, one after another, while it is being heard; one that turns out
-        to be broken ends with why. The memory held does not grow with the length of a recording.
+        Along time a file comes in several predictions, one after another, while it is being read; one that turns out to
+        be broken ends with why. The memory held does not grow with the length of a recording.
 
         Parameters
         ----------
-        sources
-            Files.
         along_time
             Window and hop, in seconds; None: one row for each file.
         speakers
-            For a model that normalises by speaker: who speaks in each file. Nothing is said then before all files have
-            been heard; what was heard waits in a temporary file.
+            For a model that normalises by speaker: who speaks in each file. Predictions then come after all files have
+            been read; meanwhile the features wait in a temporary file.
         min_speech
             Rows with a smaller share of speech have no prediction: NaN, and no label.
         threads
@@ -211,7 +196,7 @@ class Model:
         steps *= heard.chunks.mask.unsqueeze(-1)
         with torch.inference_mode(), _one_thread():
             logits = [network(steps, heard.chunks.mask)[TASK] for network in self._networks]
-        said = np.stack([outputs_of(self.description.kind, values, self._scale) for values in logits])
+        said = np.stack([outputs_of(self.description.kind, values, self._scales) for values in logits])
         mean = said.mean(0, dtype=np.float64).astype(np.float32)
         finite.check_values(mean, f"{self.folder}: what it says of {file}", "train the model again")
         said_of = Prediction(file, self.description.kind, self.names, heard.start_s, heard.end_s, mean, heard.speech)

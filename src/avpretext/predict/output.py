@@ -7,10 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import IO, Any, Literal
 
-from avpretext.corpora.settings import Kind
+from avpretext.corpora.settings import NUMBERS, Kind
 from avpretext.predict.result import Prediction, Refused
 
-Format = Literal["table", "json", "csv"]
+Format = Literal["table", "json", "csv", "submission"]
+"""`submission`: see `predict.submission`; the name of a file never asks for it."""
 PLACES = 4
 """Decimals of probabilities: more would be noise."""
 
@@ -33,10 +34,14 @@ class Writer(ABC):
         """Write what comes last."""
         self.stream.flush()
 
+    def told(self) -> list[str]:
+        """Return what must be known of the rows beside them, when all are written."""
+        return []
+
     @property
     def in_words(self) -> bool:
-        """Whether there is a prediction in words: an attribute has none."""
-        return self.kind != "attribute"
+        """Whether there is a prediction in words: attributes have none."""
+        return self.kind not in NUMBERS
 
 
 class CsvWriter(Writer):

@@ -1,4 +1,4 @@
-"""What a model says of a file."""
+"""The prediction for a file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,20 +13,21 @@ from avpretext.training.target_rows import in_words
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model says of a clip, one row, or along the time of a recording, a row for each window.
+    """The prediction for a clip, one row, or along the time of a recording, a row for each window.
 
     Attributes
     ----------
     source
         The file as it was named; `array` for sound given as numbers.
     kind
-        `hard`: one class; `multi_label`: any of them; `distribution`: shares of them; `attribute`: a number.
+        `hard`: one class; `multi_label`: any of them; `distribution`: shares of them; `attribute`: a number;
+        `attributes`: several numbers.
     names
-        The C classes, or the attribute.
+        The C classes, or the attributes.
     start_s, end_s
         (W,) seconds from the start of the file.
     probabilities
-        (W, C) float32: probabilities that add up to 1; of `multi_label` each by itself; of `attribute` its value; NaN
+        (W, C) float32: probabilities that add up to 1; of `multi_label` each by itself; of attributes their values; NaN
         in rows without speech.
     speech
         (W,) float32: the share of each row in which somebody speaks, 0..1.
@@ -57,7 +58,7 @@ class Prediction:
     def labels(self) -> list[str | None]:
         """In words, for each row: the likeliest class, or those of at least .5 joined by +.
 
-        None of an attribute, and where nobody speaks.
+        None of attributes, and where nobody speaks.
         """
         rows = zip(self.probabilities, self.spoken, strict=True)
         return [in_words(row, self.names, self.kind) if spoken else None for row, spoken in rows]

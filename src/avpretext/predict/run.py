@@ -13,6 +13,7 @@ from avpretext.predict.inputs import expand, speakers_of
 from avpretext.predict.model import Model
 from avpretext.predict.output import WRITERS, Format, Writer, format_of, printable
 from avpretext.predict.result import Prediction, Refused
+from avpretext.predict.submission import SubmissionWriter
 from avpretext.predict.windows import AlongTime
 from avpretext.progress import LINE_EVERY_S, duration, progress, show
 from avpretext.shards import atomic_path
@@ -44,7 +45,8 @@ def run(
     min_speech
         Rows with a smaller share of speech have no prediction.
     format
-        `table`, `json` or `csv`; None: by the name of `output`.
+        `table`, `json`, `csv` or `submission`, which has a row for every file whatever `min_speech`; None: by the name
+        of `output`.
     output
         The file to write, which appears whole or not at all; None: standard output.
     threads
@@ -53,6 +55,10 @@ def run(
         Folder of the pre-trained encoder that the model hears, see `avpretext.load`.
     """
     along = None if along_time is None else AlongTime.parse(along_time)
+    if format == "submission":
+        if along is not None:
+            raise UserError("--format submission: a row for each file; leave out --along-time")
+        min_speech = 0.0
     files = expand(arguments)
     if not files:
         raise UserError("predict: no file is named; give files, folders or patterns")
@@ -61,9 +67,12 @@ def run(
     said = model.predict_many(files, along_time=along, speakers=who, min_speech=min_speech, threads=threads)
     if output is not None or not sys.stdout.isatty():  # else the rows themselves show how far it is
         said = progress(said, total=len(files), unit="files", label="predict") if along is None else _heard(said)
-    writing = WRITERS[format or format_of(output)]
+    writing = SubmissionWriter if format == "submission" else WRITERS[format or format_of(output)]
     with _stream(output) as stream:
-        refused, rows, silent = _write(said, writing(stream, model.description.kind, model.names), files)
+        writer = writing(stream, model.description.kind, model.names)
+        refused, rows, silent = _write(said, writer, files)
+    for text in writer.told():
+        print(f"predict: {text}", file=sys.stderr)
     if silent:
         told = f"have less than {min_speech:g} of speech (--min-speech), and so no prediction"
         print(f"predict: {silent} of {rows} rows {told}", file=sys.stderr)

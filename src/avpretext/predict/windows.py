@@ -33,13 +33,7 @@ class AlongTime(NamedTuple):
         return cls(float(window_s), float(hop_s or window_s)).checked()
 
     def checked(self) -> "AlongTime":
-        """Return the windows, both lengths being at least a frame.
-
-        Raises
-        ------
-        UserError
-            One is not.
-        """
+        """Return the windows, both lengths being at least a frame; other lengths are an error."""
         if not 0.01 <= min(self) <= max(self) <= 86_400:
             raise UserError(
                 f"windows of {self.window_s:g} s every {self.hop_s:g} s: each must be between 0.01 s and a day"

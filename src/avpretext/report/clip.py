@@ -69,12 +69,11 @@ class Clip:
     refusals: Rows = field(default_factory=list)
 
     def rows(self, artefact: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
-        """Return its rows of an artefact."""
         return self.run.clip(self.corpus, artefact, self.clip_id, columns)
 
     @property
     def there(self) -> bool:
-        """Whether there is anything to draw: its speech was measured, or was not to be."""
+        """Whether there is anything to draw: its speech was measured, or is not read."""
         return bool((len(self.energy.time_s) or not self.heard) and self.audio)
 
     @property
@@ -84,18 +83,16 @@ class Clip:
 
     @cached_property
     def audio(self) -> dict[str, Any]:
-        """What `split` says of it, without the sound."""
+        """Its row of `split.audio`, without the sound."""
         rows = self.rows("split.audio", ["speaker", "duration_s", "video_frames", "fps", "content"])
         return {} if rows is None else rows.row(0, named=True)
 
     @property
     def speaker(self) -> str | None:
-        """Who speaks."""
         return self.audio["speaker"] or self.row.get("speaker")
 
     @property
     def duration_s(self) -> float:
-        """How long it is."""
         return float(self.audio["duration_s"])
 
     @property
@@ -145,7 +142,6 @@ class Clip:
 
     @cached_property
     def emotion(self) -> dict[str, Any] | None:
-        """The row of its emotion label."""
         rows = self.rows("labels_emotion")
         return None if rows is None else rows.row(0, named=True)
 
@@ -217,13 +213,11 @@ class Clip:
         return self.run.true_clip(self.corpus, table, self.clip_id)
 
     def true_value(self, column: str) -> str | None:
-        """Return a column of the true `clips`."""
         rows = self.true("clips")
         return None if rows is None else rows[column][0]
 
     @cached_property
     def true_units(self) -> Signals:
-        """The true action units."""
         return signals(self.true("action_units"), ACTION_UNITS)
 
     @cached_property

@@ -20,7 +20,7 @@ class Panel:
 
     height: float
     title: str
-    draw: Callable[[Axes], None]
+    draw: Callable[[Axes], object]
 
 
 def panels_of(clip: Clip, units: int, closely: bool = False) -> list[Panel]:
@@ -44,11 +44,8 @@ def panels_of(clip: Clip, units: int, closely: bool = False) -> list[Panel]:
         title = "Action units, 0 to 1: the strongest of this clip"
         title += f"{'; bold: those of its label' if bold else ''}{'; dashed: the truth' if dashed else ''}"
         panels.append(Panel(17 * len(shown) + 24, title, partial(_ridges, clip=clip, shown=shown, closely=closely)))
-    return panels or [Panel(40, "Nothing was measured: its sound is not read, and no face was followed", _nothing)]
-
-
-def _nothing(axes: Axes) -> None:
-    axes.set_yticks([])
+    nothing = "Nothing was measured: its sound is not read, and no face was followed"
+    return panels or [Panel(40, nothing, lambda axes: axes.set_yticks([]))]
 
 
 def units_of(clip: Clip, number: int, with_prototype: bool) -> list[str]:

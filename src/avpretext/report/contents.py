@@ -23,12 +23,11 @@ WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
 
 
 def found_results(run: OpenRun) -> list[dict[str, Any]]:
-    """Return what the template says of each corpus and setting that was evaluated."""
+    """Return what the template shows of each corpus and setting that was evaluated."""
     return [_result(f"result-{number}", one, run) for number, one in enumerate(run.evaluated())]
 
 
 def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
-    """Gather a result; `name` is unique on the page."""
     rows, scoring, config = results.main_rows(run, one), one.scoring, run.config
     protocol = fold_table.protocol_of(run, one)
     for row in rows:
@@ -36,7 +35,7 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
     by_start: dict[str, dict[str, float | None]] = {row["name"]: {} for row in rows}
     per_class = results.per_class_rows(run, one)
     for row in per_class:
-        by_start[printed.start_name(row["initialisation"], config)][row["class"]] = row.get("f1")
+        by_start[printed.start_name(row["initialisation"], config)][row["class"]] = row.get(scoring.of_class)
     classes = sorted({row["class"] for row in per_class})
     tests = sorted(run.scores(one, "comparisons").to_dicts(), key=lambda row: row["measure"] != scoring.main)
     counted = run.co_occurrence(one) if config.finetune.loss == "penalty" else None
@@ -54,6 +53,8 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
         "chance": f"Guessing would give a UAR of {1 / len(classes):.3f}." if scoring.matrix else "",
         "charts": _interval_charts(name, rows, scoring),
         "classes": classes,
+        "of_class": MEASURE_NAMES.get(scoring.of_class, scoring.of_class.upper()),
+        "each": "attribute" if one.setting.kind == "attributes" else "class",
         "class_rows": [(start, [found.get(name) for name in classes]) for start, found in by_start.items() if classes],
         "matrices": _matrices(run.scores(one, "confusion"), config),
         "folds": fold_table.compact(fold_table.fold_rows(run, one)),

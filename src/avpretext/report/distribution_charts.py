@@ -8,6 +8,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from avpretext.flow.tasks import TASKS
 from avpretext.report.distributions import Features, Histogram, LabelValues
 from avpretext.report.theme import COLOURS, figure, inline, style
 
@@ -118,8 +119,8 @@ def ridges(
 ) -> Markup:
     """Draw distributions one below the other, on one axis and one scale; for name, title and colour see `figures`.
 
-    A row has `height` pixels; `number` says what the numbers at the end are. Heights are in proportion to the shares of
-    a row's bins, or `logarithmic_height`.
+    A row has `height` pixels; `number` is the heading of the numbers at the end. Heights are in proportion to the
+    shares of a row's bins, or `logarithmic_height`.
     """
     heights = [logarithmic_height(row.histogram.shares) if logarithmic else row.histogram.shares for row in rows]
     largest = max([float(one.max()) for one in heights] + [1e-12])
@@ -178,7 +179,7 @@ def of_labels(values: LabelValues, name: str) -> Markup:
             below = below + histogram.counts
         _draw_threshold(axes, values)
         axes.set_title(values.title, fontweight="bold", fontsize=11)
-        axes.set_ylabel("chunks" if values.task != "emotion" else "clips")
+        axes.set_ylabel(f"{TASKS[values.task].unit}s")
         axes.grid(axis="y", linewidth=0.7)
         axes.set_axisbelow(True)
         axes.margins(x=0)

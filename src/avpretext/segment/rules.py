@@ -28,17 +28,11 @@ def windows(duration_s: float, options: SegmentOptions) -> list[tuple[float, flo
 
 
 def speech(probabilities: NDArray[np.float32], duration_s: float, options: SegmentOptions) -> list[tuple[float, float]]:
-    """Return (start, end) of the stretches of speech, in seconds.
+    """Return (start, end) in seconds of the stretches of speech, from probabilities (blocks,), 0..1, of each `BLOCK_S`.
 
     Blocks above `speech_probability` are speech; pauses shorter than `pause_s` are bridged; `margin_s` is kept on both
     sides, at most up to the middle of a pause; stretches over `max_s` are cut, and those under `min_s` are left out.
-
-    Parameters
-    ----------
-    probabilities
-        Shape (blocks,), 0..1: that someone speaks in each block of `BLOCK_S`.
-    duration_s
-        Of the recording; its last block may reach beyond.
+    The last block may reach beyond the end of the recording.
     """
     spoken = bridged(geometry.runs(probabilities > options.speech_probability), options.pause_s / BLOCK_S)
     wide = widened([(first * BLOCK_S, end * BLOCK_S) for first, end in spoken], duration_s, options.margin_s)
@@ -98,19 +92,11 @@ def _long_enough(stretches: Sequence[tuple[float, float]], min_s: float) -> list
 
 
 def one_face_share(faces: NDArray[np.int16], fps: float, stretch: tuple[float, float]) -> float:
-    """Return in which share of the looked-at frames of a stretch exactly one face is seen.
+    """Return in which share of the looked-at frames of a stretch, (start, end) in seconds, exactly one face is seen.
 
-    Parameters
-    ----------
-    faces
-        Shape (frames,): faces in the frame at k / fps seconds; frames after the last show none.
-    fps
-        Frames looked at per second.
-    stretch
-        Start and end, in seconds; one shorter than a step is judged by the frame nearest to its middle.
+    `faces` (frames,) has the faces in the frame at k / fps seconds; frames after the last show none. A stretch shorter
+    than a step is judged by the frame nearest to its middle.
 
-    Examples
-    --------
     >>> one_face_share(np.array([1, 1, 2, 1], dtype=np.int16), 2.0, (0.0, 2.0))
     0.75
     """

@@ -5,9 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import normalized_mutual_info_score
 from threadpoolctl import threadpool_limits
 
 from avpretext.errors import UserError
@@ -44,6 +41,10 @@ def cluster(vectors: Vectors, count: int, iterations: int, seed: int, option: st
         raise UserError(f"{option} = {count}: there are only {len(vectors)} chunks to put in clusters; lower it")
     if not np.isfinite(vectors).all():
         raise UserError(f"{option}: the vectors of the chunks are no longer finite: training has diverged")
+    # Not with the module: pre-training on other tasks would wait two seconds for it.
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     means = KMeans(count, init="random", n_init=1, max_iter=iterations, tol=0.0, random_state=seed)
     with threadpool_limits(limits=1), warnings.catch_warnings():  # several threads add up centres in no fixed order
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer vectors differ: `sizes` shows it
@@ -90,6 +91,8 @@ def agreement(first: Labels, second: Labels) -> float:
     >>> agreement(np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0]))
     1.0
     """
+    from sklearn.metrics import normalized_mutual_info_score
+
     return float(normalized_mutual_info_score(first, second))
 
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from avpretext import shards
+from avpretext.corpora.settings import NUMBERS
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
@@ -44,7 +45,7 @@ def run(targets: Mapping[str, Path], folds: Path, output: Path) -> None:
     """
     labelled = LabelledFolds.read(targets, folds)
     known, table = labelled
-    if known.kind == "attribute":
+    if known.kind in NUMBERS:
         raise UserError(
             f"{table.setting}: finetune.loss: penalty needs classes, and {known.classes[0]!r} is a number; set"
             " finetune.loss to base"

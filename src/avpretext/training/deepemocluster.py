@@ -119,7 +119,7 @@ def _runs(
         rows = fold.rows(heard.clip_ids)
         sound = Sound(heard, rows["train"], torch_device(config.deepemocluster.device))
         without = unlabelled_rows(heard.clip_ids, unlabelled, table, fold)
-        objective = make_objective(known.kind, values[rows["train"]], plain)
+        objective = make_objective(known.kind, values[rows["train"]], plain, names=known.classes)
         clips = FoldClips(sound, heard.clip_ids, values, rows, without, objective)
         for seed in range(config.deepemocluster.seeds):
             for variant in config.deepemocluster.variants:

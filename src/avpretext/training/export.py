@@ -14,6 +14,7 @@ from torch import Tensor
 from avpretext import __version__, shards
 from avpretext.chunks import FRAME_S
 from avpretext.config import Config
+from avpretext.corpora.settings import NUMBERS
 from avpretext.errors import UserError
 from avpretext.flow.paths import original_of
 from avpretext.models.penalty import co_occurrences, penalties
@@ -105,10 +106,18 @@ def describe(
         channels=clips.chunks.channels,
         chunks=config.chunks,
         model=config.model,
-        scale=Scale.of(clips.values[learnt]) if clips.kind == "attribute" else None,
+        scale=scale_of(clips, learnt),
         media=MediaSettings(**{field: getattr(config.split, field) for field in MediaSettings.model_fields}),
         **origin,
     )
+
+
+def scale_of(clips: LabelledClips, learnt: NDArray[np.int64]) -> Scale | list[Scale] | None:
+    """Return mean and deviation of an attribute over these rows, of several attributes a list; None of classes."""
+    if clips.kind not in NUMBERS:
+        return None
+    scales = Scale.of_each(clips.values[learnt])
+    return scales[0] if clips.kind == "attribute" else list(scales)
 
 
 def encoder_of(chunks: SpeechChunks, networks: Sequence[Mapping[str, Tensor]]) -> EncoderDescription | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from avpretext import own_code
 from avpretext.config import Config, ModelOptions
-from avpretext.corpora.settings import Kind
+from avpretext.corpora.settings import NUMBERS, Kind
 from avpretext.flow.paths import original_of
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.progress import progress
@@ -195,7 +195,7 @@ def read_clips(
 
 def warn_of_missing_classes(clips: LabelledClips, folds: Sequence[Fold]) -> None:
     """Warn of each fold that has a class in its test clips but not in its training clips."""
-    if clips.kind == "attribute":
+    if clips.kind in NUMBERS:
         return
     has = has_classes(clips.values, clips.kind)
     for fold in folds:
@@ -273,7 +273,7 @@ def train(
         loop.network_seed(config.seed, seeds.run, seeds.fold),
         options.body_rate if body and body.heard_all else 1.0,
     )
-    objective = make_objective(clips.kind, clips.values[rows["train"]], options, penalty)
+    objective = make_objective(clips.kind, clips.values[rows["train"]], options, penalty, clips.classes)
     dev = clip_set(clips, rows["dev"], objective) if len(rows["dev"]) else None
     learnt = at_every_speed(clips, rows["train"], objective)
     if unfinished:

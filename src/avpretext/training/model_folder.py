@@ -22,7 +22,7 @@ from torch import Tensor
 
 from avpretext import machine
 from avpretext.config import ChunkOptions, LogMelOptions, ModelOptions, Options, SpeechOptions
-from avpretext.corpora.settings import Kind
+from avpretext.corpora.settings import NUMBERS, Kind
 from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
 from avpretext.models.published_clusters import ClipNetwork, clip_network
@@ -101,8 +101,8 @@ class Description(Options):
     `dev_scores` are those that the initialisation was chosen by, empty where it was named. The networks start from
     `pretrainings` pre-trainings in turn; 0: from random weights, or not known. `speech` and `log_mel` are
     null where the model does not hear them, `encoder` where it hears no pooled features. `scale` is mean and deviation
-    of an attribute. `normalisation` by `train` lies beside the weights. `speaker_leaks`: its protocol has speakers in
-    both train and test. `machine` is that which it was trained on, with versions.
+    of an attribute, or of each of several. `normalisation` by `train` lies beside the weights. `speaker_leaks`: its
+    protocol has speakers in both train and test. `machine` is that which it was trained on, with versions.
     """
 
     format: int
@@ -126,7 +126,7 @@ class Description(Options):
     channels: list[str]
     chunks: ChunkOptions
     model: ModelOptions
-    scale: tuple[float, float] | None
+    scale: tuple[float, float] | list[tuple[float, float]] | None
     machine: dict[str, str] = Field(default_factory=dict)
     weights_sha256: str = ""
 
@@ -153,9 +153,10 @@ class TrainedModel:
     normalisation: Normalisation | None
 
     @property
-    def scale(self) -> Scale | None:
-        """Mean and deviation of an attribute."""
-        return None if self.description.scale is None else Scale(*self.description.scale)
+    def scales(self) -> tuple[Scale, ...]:
+        """Mean and deviation of each attribute."""
+        known = self.description.scale
+        return tuple(Scale(*of) for of in (known if isinstance(known, list) else [known] if known else []))
 
 
 def write(
@@ -197,8 +198,6 @@ def read(folder: Path) -> TrainedModel:
         raise UserError(f"{folder / DESCRIPTION}: no settings of {missing[0]}, which the model hears; {_AGAIN}")
     if description.deepemocluster and description.log_mel and description.log_mel.bands != len(description.channels):
         raise UserError(f"{folder / DESCRIPTION}: log_mel.bands is not the number of channels; {_AGAIN}")
-    if (description.kind == "attribute") != (description.scale is not None):
-        raise UserError(f"{folder / DESCRIPTION}: scale = {description.scale} of a target that is {description.kind}")
     tensors = _read_tensors(folder / WEIGHTS, description.weights_sha256)
     known = None
     if description.model.normalise == "train":
@@ -207,7 +206,13 @@ def read(folder: Path) -> TrainedModel:
         _network(checkpoint.below(f"network.{place}", tensors), description, folder / WEIGHTS)
         for place in range(description.networks)
     ]
-    return TrainedModel(description, networks, known)
+    trained = TrainedModel(description, networks, known)
+    if len(trained.scales) != (len(description.classes) if description.kind in NUMBERS else 0):
+        raise UserError(
+            f"{folder / DESCRIPTION}: scale = {description.scale} of the target {', '.join(description.classes)},"
+            f" kind {description.kind}; {_AGAIN}"
+        )
+    return trained
 
 
 def read_description(folder: Path) -> Description:

@@ -1,7 +1,7 @@
 """The loss of fine-tuning, and the dev score that chooses the epoch, for every kind of target."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from avpretext.config import FinetuneOptions
-from avpretext.corpora.settings import Kind
+from avpretext.corpora.settings import NUMBERS, Kind
 from avpretext.errors import UserError
 from avpretext.models import losses
 from avpretext.models.losses import NO_LABEL
@@ -23,7 +23,7 @@ TASK = "ser"
 """Name of the head that is fine-tuned."""
 
 Values = NDArray[np.float32]
-"""(N, C) of clips: see `target_rows.Targets`; an attribute has C = 1."""
+"""(N, C) of clips: see `target_rows.Targets`; C is the number of classes, or of attributes."""
 
 Matrix = NDArray[np.float64]
 
@@ -35,20 +35,20 @@ class Scale(NamedTuple):
     deviation: float
 
     @classmethod
-    def of(cls, train: Values) -> Self:
-        """Return those of the values of clips."""
-        return cls(float(train.mean(dtype=np.float64)), float(train.std(dtype=np.float64)))
+    def of_each(cls, train: Values) -> tuple[Self, ...]:
+        """Return those of each of C attributes, from the values (N, C) of clips."""
+        return tuple(cls(float(of.mean(dtype=np.float64)), float(of.std(dtype=np.float64))) for of in train.T)
 
 
-def outputs_of(kind: Kind, logits: Tensor, scale: Scale | None = None) -> Values:
+def outputs_of(kind: Kind, logits: Tensor, scales: Sequence[Scale] = ()) -> Values:
     """Return the predictions of logits (N, C), (N, C).
 
     hard, distribution: probabilities or shares that add up to 1; multi_label: the probability 0..1 of each label;
-    attribute: its value in its own unit, by the scale that it was learnt in.
+    attributes: their values in their own units, by the scales that they were learnt in.
     """
-    if kind == "attribute":
-        assert scale is not None
-        outputs = logits.double() * scale.deviation + scale.mean
+    if kind in NUMBERS:
+        means, deviations = torch.tensor(scales, dtype=torch.float64).T
+        outputs = logits.double() * deviations + means
     else:
         outputs = logits.sigmoid() if kind == "multi_label" else logits.softmax(1)
     values: Values = outputs.float().numpy()
@@ -73,7 +73,7 @@ class Objective(ABC):
         """Return the measures of the dev clips; `score` chooses the epoch, between equals by the loss."""
 
     def predictions(self, logits: Tensor) -> Values:
-        """Return probabilities, or the value of an attribute, from logits of the same shape; see `outputs_of`."""
+        """Return probabilities, or the values of attributes, from logits of the same shape; see `outputs_of`."""
         return outputs_of(self.kind, logits)
 
 
@@ -179,24 +179,29 @@ class Distribution(ClassObjective):
         return class_terms(logits, shares, shares @ self.weights.to(logits), self.smoothing)
 
 
-class Attribute(Objective):
-    """A number: 1 - CCC over the batch, in deviations from the mean of the training clips; scored by CCC.
+class Attributes(Objective):
+    """Numbers: 1 - CCC over the batch, in deviations from the mean of the training clips; scored by CCC.
 
-    Class balance and label smoothing do not apply.
+    Of several attributes loss and CCC are the mean of theirs, as in the baseline of the challenges on MSP-Podcast,
+    whose loss is the sum (github.com/msplabresearch/MSP-Podcast_Challenge, train_ft_dim_ser.py). Class balance and
+    label smoothing do not apply. `names` are those of the attributes, for messages.
     """
 
-    kind = "attribute"
+    kind = "attributes"
 
-    def __init__(self, train: Values) -> None:
-        self.scale = Scale.of(train)
-        if self.scale.deviation < 1e-6 * max(1.0, abs(self.scale.mean)):
-            raise UserError(
-                f"all training clips have the value {self.scale.mean:g}; there is nothing to learn from them"
-            )
+    def __init__(self, train: Values, names: Sequence[str] = ()) -> None:
+        self.scales = Scale.of_each(train)
+        for place, scale in enumerate(self.scales):
+            if scale.deviation < 1e-6 * max(1.0, abs(scale.mean)):
+                of = f" of {names[place]!r}" if len(self.scales) > 1 and names else ""
+                raise UserError(
+                    f"all training clips have the value {scale.mean:g}{of}; there is nothing to learn from them"
+                )
 
     def target(self, values: Values) -> Target:
-        """Return deviations from the training clips' mean."""
-        deviations = (values - self.scale.mean) / self.scale.deviation
+        """Return deviations from the training clips' means."""
+        means, scales = np.array(self.scales, values.dtype).T
+        deviations = (values - means) / scales
         return Target(torch.from_numpy(deviations).float(), torch.ones(len(values)))
 
     def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> Tensor:
@@ -205,22 +210,24 @@ class Attribute(Objective):
 
     def score(self, logits: Mapping[str, Tensor], targets: Mapping[str, Target]) -> dict[str, float]:
         """Return loss and CCC over all dev clips, which is the same in any unit."""
-        ccc = float(losses.concordance(logits[TASK].double(), targets[TASK].labels.double()))
+        ccc = float(losses.concordance(logits[TASK].double(), targets[TASK].labels.double()).mean())
         return _scored(1 - ccc, {"ccc": ccc}, "ccc")
 
     def predictions(self, logits: Tensor) -> Values:
-        """Return values in the unit of the target."""
-        return outputs_of(self.kind, logits, self.scale)
+        """Return values in the units of the target."""
+        return outputs_of(self.kind, logits, self.scales)
 
 
 _OF_CLASSES: dict[Kind, type[ClassObjective]] = {kind.kind: kind for kind in (Hard, MultiLabel, Distribution)}
 
 
-def make_objective(kind: Kind, train: Values, options: FinetuneOptions, penalty: Matrix | None = None) -> Objective:
+def make_objective(
+    kind: Kind, train: Values, options: FinetuneOptions, penalty: Matrix | None = None, names: Sequence[str] = ()
+) -> Objective:
     """Return the objective of a kind of target.
 
-    The targets of the training clips say how classes are balanced and how an attribute is scaled. `penalty` is P (K, K)
-    of `models.penalty` for these clips, read by the loss `penalty` alone.
+    The targets of the training clips say how classes are balanced and how attributes are scaled. `penalty` is P (K, K)
+    of `models.penalty` for these clips, read by the loss `penalty` alone; `names` are those of classes or attributes.
 
     Raises
     ------
@@ -229,8 +236,8 @@ def make_objective(kind: Kind, train: Values, options: FinetuneOptions, penalty:
         no loss for the classes of a clip.
     """
     if options.loss != "penalty":
-        return Attribute(train) if kind == "attribute" else _OF_CLASSES[kind](train, options)
-    if kind == "attribute":
+        return Attributes(train, names) if kind in NUMBERS else _OF_CLASSES[kind](train, options)
+    if kind in NUMBERS:
         raise UserError("finetune.loss: penalty needs classes, and an attribute has none; set finetune.loss to base")
     if penalty is None:
         raise UserError(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.corpora.settings import Kind
+from avpretext.corpora.settings import NUMBERS, Kind
 from avpretext.corpora.targets import JOIN
 from avpretext.errors import UserError
 
@@ -25,13 +25,13 @@ class Targets:
     kind
         What the label of a clip is.
     classes
-        Names of the C values of a clip, sorted; of an attribute one, its own.
+        Names of the C values of a clip, sorted; of attributes their own.
     names
         corpus: the name of its target.
     labels
         The label in words; None where there is none, as in a tie.
     values
-        (C,) float32: one-hot, 0 and 1, shares that add up to 1, or the one number of an attribute.
+        (C,) float32: one-hot, 0 and 1, shares that add up to 1, or the numbers of the attributes.
     votes
         (C,) float32: how many raters chose each class; only of the clips that raters voted on.
     """
@@ -77,7 +77,12 @@ def read_targets(tables: Mapping[str, Path]) -> Targets:
     classes = sorted({name for entry in made_by.values() for name in entry["classes"]})
     if kind == "attribute" and len(classes) > 1:
         raise UserError(f"targets: {', '.join(classes)} are different attributes; choose the same one for each corpus")
-    if kind != "attribute" and len(classes) < 2:
+    if kind == "attributes" and (lacking := [name for name in made_by if len(made_by[name]["classes"]) < len(classes)]):
+        raise UserError(
+            f"targets: {lacking[0]} has not all of the attributes {', '.join(classes)}; choose the same ones for each"
+            " corpus, such as arousal+valence"
+        )
+    if kind not in NUMBERS and len(classes) < 2:
         raise UserError(
             f"targets: all labelled clips are {classes[0]!r}; at least two classes are needed"
             if classes
@@ -108,7 +113,7 @@ def has_classes(values: NDArray[np.float32], kind: Kind) -> NDArray[np.bool_]:
     """Return which classes a clip counts as having, shape (N, C), from values or probabilities of this shape.
 
     hard: the largest; multi_label: those of at least .5; distribution: those whose share is at least 1/C (Chou, Lee &
-    Busso, "Exploiting co-occurrence frequency of emotions", Interspeech 2022). An attribute has no classes.
+    Busso, "Exploiting co-occurrence frequency of emotions", Interspeech 2022). Attributes have no classes.
 
     >>> has_classes(np.array([[0.5, 0.25, 0.25, 0.0]], np.float32), "distribution")
     array([[ True,  True,  True, False]])
@@ -122,14 +127,14 @@ def has_classes(values: NDArray[np.float32], kind: Kind) -> NDArray[np.bool_]:
 
 
 def in_words(probabilities: NDArray[np.float32], classes: Sequence[str], kind: Kind) -> str | None:
-    """Return what a prediction of shape (C,) says, as a label is written; None for an attribute.
+    """Return what a prediction of shape (C,) says, as a label is written; None for attributes.
 
     One class for hard and distribution: the largest. For multi_label the classes joined by "+", "" for none.
 
     >>> in_words(np.array([0.6, 0.1, 0.5], np.float32), ["angry", "happy", "sad"], "multi_label")
     'angry+sad'
     """
-    if kind == "attribute":
+    if kind in NUMBERS:
         return None
     if kind == "multi_label":
         return JOIN.join(
