@@ -47,6 +47,16 @@ def test_a_missing_shard_is_said_so_with_the_fix(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_check_of_a_folder_tells_its_reader_by_the_names(tmp_path: Path) -> None:
+    for name in ("SM1_F10_A010", "SM2_F1_N01", "SF3_F2_S07"):
+        (tmp_path / f"{name}.wav").write_bytes(b"x")
+    done = CliRunner().invoke(app, ["corpus", str(tmp_path), "--headers", "none", "--listen", "none"])
+    assert "urdu, audio" in done.stdout
+    assert "3 of 400 published clips" in done.stdout
+    done = CliRunner().invoke(app, ["corpus", "urdu"])
+    assert "the folder of the corpus is missing: avpretext corpus urdu FOLDER" in str(done.exception)
+
+
 def test_a_misspelt_corpus_is_named(tmp_path: Path) -> None:
     done = avpretext("index", "--corpus", "demo_labeled", "--shard", "0", "--output", "o", "--rejects", "r")
     assert "no corpus 'demo_labeled' in the configuration; did you mean 'demo_labelled'?" in done.stderr

@@ -80,7 +80,8 @@ def test_both_formats_say_the_same(tmp_path) -> None:
     for suffix in ("json", "jsonl"):
         write_list(tmp_path, 1, "train", "a1 b1", suffix)
     files = sorted((tmp_path / "fold_1").iterdir())
-    expected = [Listed(f"made-{clip}", f"downloads/made/AudioWAV/{clip}") for clip in ("a1", "b1")]
+    place = "downloads/made/AudioWAV"
+    expected = [Listed(f"made-{clip}", f"{place}/{clip}", label="NEU") for clip in ("a1", "b1")]
     assert [read_list(file) for file in files] == [expected, expected]
 
 

@@ -167,7 +167,7 @@ def test_a_published_protocol_of_another_corpus_is_refused(tmp_path) -> None:
     with pytest.raises(UserError, match="'chou' is published for crema_d, not for ravdess; ravdess has emobox: choose"):
         run(tmp_path, {"name": "chou"}, "ravdess")
     with pytest.raises(
-        UserError, match=r"'emobox' is published for ravdess, not for folder: .* or give protocol.lists"
+        UserError, match=r"'emobox' is published for .*ravdess.*, not for folder: .* or give protocol.lists"
     ):
         run(tmp_path, {"name": "emobox"})
 
@@ -430,3 +430,45 @@ def test_a_run_stops_where_it_is_not_told_which_folder_is_the_speaker(tmp_path) 
     with pytest.raises(UserError, match=r"corpora.mine: it is not told which folder is the speaker"):
         run(tmp_path, {"name": "speaker_kfold"})
     run(tmp_path, {"name": "speaker_kfold"}, speaker_folder=-1)
+
+
+def test_clips_of_equal_audio_with_different_labels_are_all_left_out(tmp_path) -> None:
+    odd = [Made("a8", "a", "x", "same"), Made("a9", "a", "y", "same"), Made("d8", "d", "x", "same")]
+    write_corpus(tmp_path / "mine", [*clips_of("abcd"), Made("b9", "b", "y"), *odd])
+    table, made_by = run(tmp_path, {"name": "speaker_kfold"})
+    assert {"a8", "a9", "d8"}.isdisjoint(table["clip_id"])
+    assert {"a1", "a2", "b9"} <= set(table["clip_id"])
+    told = "clips of equal audio with different labels: 3, such as 'a8' (x) = 'a9' (y) = 'd8' (x): all are left out"
+    assert told in made_by["notes"]
+    with pytest.raises(
+        UserError, match=r"equal audio with different labels: 3, .*; take them out of the corpus, or set"
+    ):
+        run(tmp_path, {"name": "speaker_kfold", "duplicates": "error"})
+
+
+def test_equal_audio_with_equal_labels_or_with_shares_is_no_contradiction(tmp_path) -> None:
+    same = [Made("a8", "a", "x", "same"), Made("a9", "a", "x", "same")]
+    write_corpus(tmp_path / "mine", [*clips_of("abcd"), Made("b9", "b", "y"), *same])
+    table, made_by = run(tmp_path, {"name": "speaker_kfold"})
+    assert {"a8", "a9"} <= set(table["clip_id"])
+    assert not [note for note in made_by["notes"] if "equal audio" in note]
+    shares = [Made("a8", "a", "x", "same"), Made("a9", "a", "y", "same")]
+    write_corpus(tmp_path / "mine", [*clips_of("abcd"), Made("b9", "b", "y"), *shares], kind="distribution")
+    assert {"a8", "a9"} <= set(run(tmp_path, {"name": "speaker_kfold"})[0]["clip_id"])
+
+
+@pytest.mark.parametrize("reader", ["emobox", "audformat"])
+def test_people_of_a_reader_of_any_corpus_are_those_of_one_corpus_alone(tmp_path, reader: str) -> None:
+    for name in ("mine", "other"):
+        write_corpus(tmp_path / name, clips_of("abc"), reader=reader)
+    protocol = {"name": "cross_corpus", "train": ["other"], "dev_speakers": 1}
+    _, made_by = run(tmp_path, protocol, corpora=("mine", "other"))
+    assert not made_by["speaker_leaks"]
+    assert any("3 speakers of mine and other have the same name" in note for note in made_by["warnings"])
+
+
+def test_a_run_on_the_names_of_another_corpus_says_so(tmp_path) -> None:
+    names = [f"03-01-0{emotion}-01-01-01-{actor:02}" for emotion in (1, 2) for actor in range(1, 5)]
+    write_corpus(tmp_path / "mine", [Made(name, name[-2:], "xy"[name[7] == "2"]) for name in names])
+    _, made_by = run(tmp_path, {"name": "speaker_kfold"}, "ravdess")
+    assert any(note.startswith("of 8 names, banglaser knows 8 and ravdess 8") for note in made_by["notes"])

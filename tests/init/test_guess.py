@@ -21,6 +21,8 @@ CREMA_D = [f"AudioWAV/{actor}_DFA_{emotion}_XX.wav" for actor in (1001, 1002, 10
         (["s1/bbaf2n.mpg", "s2/lrwp9a.mpg", "notes/take 1.mpg"], ("grid", True)),
         (["wav/03a01Fa.wav", "wav/03a01Nc.wav"], ("emodb", False)),
         (["M003/video/front/angry/level_1/001.mp4", "M003/audio/angry/level_1/001.m4a"], ("mead", True)),
+        (["03-01-05-01-03-03-34.wav", "03-01-05-01-01-01-01.wav"], ("banglaser", False)),
+        (["train/Ses01F_impro01_F000.wav"], ("iemocap", False)),
         (["anna/hello.mp4", "bob/hello.mp4", "bob/1001_DFA_ANG_XX.mp4"], ("folder", True)),
     ],
 )
@@ -53,6 +55,30 @@ def test_all_speakers_of_a_published_protocol_bring_it(tmp_path: Path) -> None:
     actors = [f"Actor_{actor:02d}/03-01-05-02-01-01-{actor:02d}.wav" for actor in range(1, 25)]
     found = found_in(tmp_path, actors, reader="ravdess", video=False)
     assert guess.protocol_for(found) == {"name": "emobox"}
+
+
+def test_readers_that_need_tables_find_them_in_the_folder(tmp_path: Path) -> None:
+    head = "Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID\n"
+    for part in ("train", "dev", "test"):
+        (tmp_path / f"{part}_sent_emo.csv").write_text(f"{head}Hi,Ross,joy,positive,0,0\n")
+    files = ["train_splits/dia0_utt0.mp4", "dev_splits_complete/dia0_utt0.mp4"]
+    assert guess.guess_reader(sorted(files), tmp_path) == ("meld", True)
+    assert guess.guess_reader(sorted(files)) == ("folder", True)
+    found = found_in(tmp_path, files, reader="meld")
+    # Its partitions share speakers, so that they are no protocol to begin with.
+    assert (found.clips, found.refused, found.parted) == (2, 1, False)
+    assert guess.protocol_for(found)["name"] == "speaker_kfold"
+
+
+def test_partitions_that_share_no_speaker_are_the_protocol(tmp_path: Path) -> None:
+    names = [
+        f"MSP-IMPROV-S01{emotion}-{sex}0{pair}-T-FM0{pair}" for pair in (1, 2, 3) for sex in "FM" for emotion in "AN"
+    ]
+    (tmp_path / "Evaluation.txt").write_text(
+        "".join(f"UTD-{name[4:]}.avi; N; A:2.0; V:2.0; D:3.0 ; N:4.0;\n" for name in names)
+    )
+    found = found_in(tmp_path, [f"{name}.wav" for name in names], reader="msp_improv", video=False)
+    assert guess.protocol_for(found) == {"name": "partitions"}
 
 
 def test_a_table_brings_labels_to_a_folder(tmp_path: Path) -> None:

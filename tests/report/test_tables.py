@@ -169,6 +169,7 @@ def test_what_makes_figures_wrong_stands_in_the_tables(folder: Path) -> None:
     assert said["demo_rated", "arousal"].startswith("NOT speaker-independent: ")
     corpora = {row["corpus"]: row for row in read(folder / "corpora.csv")}
     assert {(row["unknown_speakers"], row["alike_speakers"]) for row in corpora.values()} == {("0", "")}
+    assert {row["altered"] for row in corpora.values()} == {""}  # no checksums are published of the demo
 
 
 def test_significance_corrects_pretext_tasks_and_baselines_apart(folder: Path) -> None:

@@ -55,14 +55,19 @@ def _fetch_face_model(config: Config, output: Path) -> None:
 
 @app.command(rich_help_panel=TOOL)
 def corpus(
-    name: Annotated[str, typer.Argument(help="Reader, e.g. crema_d; docs/corpora.md has all.")],
-    path: Annotated[Path, typer.Argument(help="Folder of the corpus, as it was downloaded.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="READER", help="E.g. crema_d, see docs/corpora.md; left out, the file names tell it."),
+    ],
+    path: Annotated[Path | None, typer.Argument(help="Folder of the corpus, as it was downloaded.")] = None,
     audio: Annotated[bool, typer.Option("--audio", help="Look for audio alone, as with `video: false`.")] = False,
     silent: Annotated[
         bool, typer.Option("--silent", help="Look for faces alone, as with `audio: false`: files need no sound.")
     ] = False,
     part: Annotated[list[str] | None, typer.Option(help="Part of the corpus; repeatable.")] = None,
-    table: Annotated[str | None, typer.Option(help="CSV or Parquet of clips, for the reader folder.")] = None,
+    table: Annotated[
+        str | None, typer.Option(help="Reader folder: CSV or Parquet of clips; emobox: its folder.")
+    ] = None,
     outside: Annotated[
         bool, typer.Option("--outside", help="Let paths in the table lead out of the folder, as with `outside: true`.")
     ] = False,
@@ -90,6 +95,9 @@ def corpus(
     """Say what is found in a corpus, per speaker and label, and what is wrong with it, before hours of work."""
     from avpretext.corpora import check
 
+    if path is None:
+        path, (name, has_video) = Path(name), _guessed(name)
+        audio |= not has_video
     options = {"path": str(path), "reader": name, "video": not audio, "audio": not silent, "table": table}
     options |= {"use": ["pretrain"] if silent else ["finetune"]}
     options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
@@ -98,6 +106,18 @@ def corpus(
     others = [_other(text, not audio) for text in beside or []]
     seen = face_model if model or face_model.is_file() else None
     raise typer.Exit(check.run(config.corpora["corpus"], headers, listen, seen, others))
+
+
+def _guessed(folder: str) -> tuple[str, bool]:
+    """Return the reader that the names of a folder's files tell, and whether there is video."""
+    from avpretext.corpora import READERS
+    from avpretext.corpora.scan import media_files
+    from avpretext.init.guess import guess_reader
+
+    if folder in READERS and not Path(folder).is_dir():
+        raise UserError(f"corpus {folder}: the folder of the corpus is missing: avpretext corpus {folder} FOLDER")
+    files = sorted(media_files(CorpusOptions(path=folder, use=["pretrain"])))
+    return guess_reader(files, folder)
 
 
 def _other(text: str, video: bool) -> CorpusOptions:

@@ -11,7 +11,7 @@ import polars as pl
 from rich.console import Console
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import targets
+from avpretext.corpora import checksums, likely, targets
 from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_label
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
@@ -29,6 +29,9 @@ from avpretext.corpora.settings import split_target, targets_of
 from avpretext.errors import UserError
 
 SAMPLE = 2000
+EQUAL_AMONG = 10_000
+"""Equal files are looked for among so many; among more of them with `headers` all."""
+
 HOURS_TOLERANCE = 0.05
 """Publications round, and count pauses or not: hours differ only from 5 % on."""
 
@@ -77,6 +80,8 @@ def check(
     opened = read_headers(Path(options.path), chosen_files, min(_THREADS, os.cpu_count() or 1))
     lengths = lengths_of(clips, opened) if headers != "none" else None
     heard = listen(Path(options.path), clips, listened, model if options.video else None) if options.audio else ()
+    compared_files = {"sample": EQUAL_AMONG, "all": len(clips), "none": -1}
+    compared = checksums.check(Path(options.path), chosen_files, reader.checksums())
     rows = [(clip.clip_id, clip.speaker, clip.label, None, path) for path, found in clips.items() for clip in found]
     index = pl.DataFrame(rows, dict.fromkeys(_INDEX_COLUMNS, pl.String), orient="row").sort("clip_id")
     sources = with_joint(reader.sources(options), ALL)
@@ -87,7 +92,7 @@ def check(
     known_partitions = _partitions_of(options, reader)
     partitions, shared_speakers = _partitions(known_partitions, index)
     parts = tuple(options.parts or reader.parts[:1])
-    comparisons = _comparisons(options, parts, reader.published, files, speakers, lengths)
+    comparisons = _comparisons(options, parts, reader.published, files, speakers, lengths) + _of_files(compared)
     lost = tuple(entry.words for entry in comparisons if entry.wrong)
     linked = [f"{path} ({place})" for path, place in leads_outside(options, media).items()]
     nobody = index.filter(pl.col("speaker").is_null())["path"].to_list()
@@ -108,6 +113,9 @@ def check(
         comparisons=comparisons,
         findings=(
             *refused(files, clips, opened, options),
+            *likely.findings(options, sorted(media)),
+            *checksums.findings(compared),
+            *(_equal(options, reader, files, index, known, chosen) if len(clips) <= compared_files[headers] else []),
             *counted("leads_outside", "links lead out of the corpus folder", linked),
             *counted("no_speaker", "nothing tells who speaks", nobody),
             *_of_names(options, reader, [file.path for file in files], index, known, chosen, known_partitions),
@@ -230,6 +238,29 @@ def _comparisons(
     if people is not None:
         found.append(_compared("speakers", len(speakers.keys() - {None}), round(people)))
     return tuple(found)
+
+
+def _equal(
+    options: CorpusOptions,
+    reader: Reader,
+    files: Sequence[ClipFile],
+    index: pl.DataFrame,
+    known: Mapping[str, targets.Targets],
+    chosen: Sequence[str],
+) -> list[Finding]:
+    """Return which files that are one clip are equal, and whether their labels, of the first target, are."""
+    whole = {file.path: file.size_bytes for file in files if file.clip is not None and file.clip.end_s is None}
+    learnt = next((known[name].labels for name in chosen if name in known), index["label"].to_list())
+    label_of = dict(zip(index["path"].to_list(), learnt, strict=True))
+    groups = checksums.equal_files(root := Path(options.path), whole)
+    compared = checksums.check(root, (path for paths in groups for path in paths), reader.checksums())
+    return checksums.of_equal_files(groups, label_of, compared.same)
+
+
+def _of_files(compared: checksums.Checked) -> tuple[Comparison, ...]:
+    """Say how many files are as published; `checksums.findings` tells of the others."""
+    words = f"{len(compared.same):,} of {len(compared.known):,} files have the published SHA-256"
+    return (Comparison(words, False),) if compared.known else ()
 
 
 def _published(numbers: Mapping[str, float], parts: Sequence[str]) -> float | None:

@@ -4,7 +4,9 @@ Names are `1001_DFA_ANG_XX`: actor, sentence, emotion, level. Video is read from
 folder, else from any video; audio from `AudioWAV`, else `AudioMP3`, else any audio, else the videos' own sound.
 
 Sources: Cao et al., IEEE Transactions on Affective Computing 2014; https://github.com/CheyneyComputerScience/CREMA-D;
-hours from EmoBox (Ma et al., Interspeech 2024). Checked on the corpus's tables and on 18 of its clips.
+hours from EmoBox (Ma et al., Interspeech 2024). Checked on the corpus's tables and on 18 of its clips. The sizes and
+SHA-256 of its 22,326 media files are those of the Git LFS pointers of the repository at 1658cd3, the first 32 bits of
+each: `crema_d_files.parquet`, 129 kB.
 """
 
 import re
@@ -14,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora import checksums
 from avpretext.corpora.reader import Clip, Person, Reader, Source, SpeakerFold, by_kind, named, stem, within
 from avpretext.errors import UserError
 
@@ -35,8 +38,11 @@ SENTENCES = {
     "WSI": "We'll stop in a couple of minutes.",
 }
 
-# One clip of the corpus, 1040_ITH_SAD, comes with level X in some copies.
-_NAME = re.compile(rf"(\d{{4}})_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(LO|MD|HI|XX?)")
+# One clip of the corpus, 1040_ITH_SAD, comes with level X in some copies. Actors are 1001 to 1091, in the demo 1101
+# and so on.
+_NAME = re.compile(
+    rf"(10(?:0[1-9]|[1-8]\d|9[01])|11\d\d)_({'|'.join(SENTENCES)})_({'|'.join(EMOTIONS)})_(LO|MD|HI|XX?)"
+)
 _VOTE_COLUMNS = {emotion[0]: emotion for emotion in EMOTIONS}
 _VOTE_IDS = {"voice": "1", "face": "2", "both": "3"}
 
@@ -130,5 +136,6 @@ READER = Reader(
         "emo_superb": tuple(SpeakerFold(_group(test), _group(dev)) for test, dev in EMO_SUPERB),
     },
     words=SENTENCES.get,
+    checksums=lambda: checksums.published("crema_d_files.parquet"),
     broken=frozenset({"1076_MTI_NEU_XX", "1076_MTI_SAD_XX", "1064_TIE_SAD_XX", "1064_IEO_DIS_MD"}),
 )

@@ -1,7 +1,8 @@
 """EmoBox's lists of a corpus (Ma et al., Interspeech 2024; github.com/emo-box/EmoBox, folder `data/NAME`).
 
 Files are `fold_1/NAME_train_fold_1.jsonl`, `..._test_...` and, for some corpora, `..._valid_...`, or the same in
-`.json`. An entry has a key and the path of a file, `wav`; its label is not used: `targets` names what is learnt.
+`.json`. An entry has a key, the path of a file, `wav` (`audio` in some), and a label, `emo` (`label`), which the reader
+`emobox` alone uses: elsewhere `targets` names what is learnt.
 """
 
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from avpretext.config import CorpusOptions
 from avpretext.corpora.protocols import Division, clip_fold
 from avpretext.corpora.reader import without_extension
 from avpretext.errors import UserError
@@ -21,7 +23,7 @@ from avpretext.names import nfc
 _NAME = re.compile(r"(.+)_(train|test|valid)_fold_(\d+)\.(jsonl|json)")
 _PARTS = {"train": "train", "valid": "dev", "test": "test"}
 _START_TOLERANCE_S = 0.01
-_ROOT = re.compile(r"^downloads/([^/]+/)?(?=.)")
+ROOT = re.compile(r"^downloads/([^/]+/)?(?=.)")
 """Where EmoBox's files are, before the paths of the corpus itself."""
 
 
@@ -29,13 +31,15 @@ _ROOT = re.compile(r"^downloads/([^/]+/)?(?=.)")
 class Listed:
     """An entry of a list: its key, such as `cremad-1040-TIE-NEU-XX`, and the file that it names, without extension.
 
-    `start_s` is where in the file it starts, None for the whole file; `channel` counts from 1.
+    `start_s` and `end_s` are where in the file it lies, None for the whole file; `channel` counts from 1.
     """
 
     key: str
     file: str
     start_s: float | None = None
     channel: int = 1
+    end_s: float | None = None
+    label: str | None = None
 
 
 def listed_folds(folder: Path, clips: pl.DataFrame, learnable: pl.DataFrame, dev_speakers: int, seed: int) -> Division:
@@ -63,6 +67,12 @@ def listed_folds(folder: Path, clips: pl.DataFrame, learnable: pl.DataFrame, dev
         }
         folds.append(clip_fold(place, str(number), learnable, parts, dev_speakers, seed))
     return Division(folds, "EmoBox's lists", tuple(_warnings(folder, clips, entries, matched, several)))
+
+
+def lists_of(options: CorpusOptions) -> Path | None:
+    """Return the folder of EmoBox's lists: `protocol.lists`, or of the reader `emobox` its table; None without."""
+    place = options.protocol.lists or (options.table if options.reader == "emobox" else None)
+    return None if place is None else Path(place).parent if Path(place).is_file() else Path(place)
 
 
 def check_channels(entries: Iterable[Listed]) -> None:
@@ -155,9 +165,10 @@ def read_list(file: Path) -> list[Listed]:
 
 
 def _entry(key: str, row: Mapping[str, object]) -> Listed:
-    start = row.get("start_time")
-    file = without_extension(str(row["wav"]).replace("\\", "/"))
-    return Listed(key, file, None if start is None else float(str(start)), int(str(row.get("channel", 1))))
+    start, end = (None if row.get(name) is None else float(str(row[name])) for name in ("start_time", "end_time"))
+    file = without_extension(str(row["wav"] if "wav" in row else row["audio"]).replace("\\", "/"))
+    label = row.get("emo", row.get("label"))
+    return Listed(key, file, start, int(str(row.get("channel", 1))), end, None if label is None else str(label))
 
 
 class Matcher:
@@ -181,7 +192,7 @@ class Matcher:
         """
         listed = nfc(entry.file)
         files = [tail for tail in _tails(listed) if tail in self.clips_of]
-        files = files[:1] or self.files_with.get(_ROOT.sub("", listed), [])
+        files = files[:1] or self.files_with.get(ROOT.sub("", listed), [])
         if len(files) == 1:
             return [
                 clip_id

@@ -9,10 +9,18 @@ import polars as pl
 
 from avpretext import shards
 from avpretext.config import CorpusOptions, ProtocolOptions
-from avpretext.corpora import protocols, speaker_folders
+from avpretext.corpora import likely, protocols, speaker_folders
 from avpretext.corpora.caveats import caveats, coverage, labels_of
-from avpretext.corpora.emobox import listed_folds
-from avpretext.corpora.leaks import DROPPED, check_parts, equal_names, of_several, speaker_leaks, without_duplicates
+from avpretext.corpora.emobox import listed_folds, lists_of
+from avpretext.corpora.leaks import (
+    DROPPED,
+    check_parts,
+    equal_names,
+    of_several,
+    speaker_leaks,
+    without_contradictions,
+    without_duplicates,
+)
 from avpretext.corpora.protocols import PARTS, Division
 from avpretext.corpora.readers import reader_of
 from avpretext.corpora.recordings import with_recordings
@@ -68,16 +76,20 @@ def run(
     folder = reader_of(options).speaker_folder(options, index["path"].to_list())
     speaker_folders.check(folder, corpus)
     learnable = pl.concat([_read_learnable(name, targets[name], audio[name], clips[name]) for name in needed])
+    labels = pl.concat([_read_labels(name, targets[name]) for name in needed])
+    contradictions: list[str] = []
+    if shards.read_provenance(targets[corpus])["kind"] in ("hard", "multi_label"):
+        learnable, contradictions = without_contradictions(learnable, labels, protocol.duplicates)
     if protocol.reencoded:
         learnable = with_recordings(learnable)
-    labels = pl.concat([_read_labels(name, targets[name]) for name in needed])
     told = caveats(learnable, labels.join(learnable, on=["corpus", "clip_id"], how="semi"), folder)
+    told += likely.findings(options, sorted(index["path"].unique()))
     learnable, names = _told_apart(learnable, corpus, targets) if across else (learnable, [])
     division = divide(options, index, learnable, seed, corpus)
     rows, leaks, copies = _apart(division, learnable, protocol)
     lacking, covered = coverage(rows, labels)
     warnings = [*(found.meaning for found in [*covered, *told] if found.wrong), *names]
-    notes = [*division.warnings, *(found.meaning for found in [*covered, *told] if not found.wrong)]
+    notes = [*contradictions, *division.warnings, *(found.meaning for found in [*covered, *told] if not found.wrong)]
     notes += [found.sentence for found in reader_of(options).findings(options)]
     notes += shards.read_provenance(targets[corpus]).get("notes", [])
     for warning in (*warnings, *notes, *leaks, *copies):
@@ -165,8 +177,8 @@ def divide(options: CorpusOptions, clips: pl.DataFrame, learnable: pl.DataFrame,
     match protocol.name:
         case "cross_corpus":
             return _across(protocol, learnable, seed, corpus)
-        case "emobox" if protocol.lists:
-            return listed_folds(Path(protocol.lists), clips, _without_unknown(learnable), dev_speakers, seed)
+        case "emobox" if (lists := lists_of(options)) is not None:
+            return listed_folds(lists, clips, _without_unknown(learnable), dev_speakers, seed)
         case "partitions":
             divided = _with_partitions(options, clips, learnable)
             return protocols.partition_folds(divided, protocol.test_partitions, dev_speakers, seed)

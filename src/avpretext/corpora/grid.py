@@ -24,7 +24,7 @@ _WORDS: tuple[dict[str, str], ...] = (
 """Of each letter of a name, the words; letters of the alphabet stand for themselves."""
 
 _NAME = re.compile("[blps][bgrw][abiw][a-vx-z][z1-9][anps]")
-_SPEAKER = re.compile(r"s\d{1,2}")
+_SPEAKER = re.compile(r"s([1-9]|[12]\d|3[0-4])")
 
 
 def read(path: str) -> Clip | None:

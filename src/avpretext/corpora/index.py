@@ -2,10 +2,13 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from avpretext import corpora
 from avpretext.config import CorpusOptions
+from avpretext.corpora import checksums
 from avpretext.corpora import listing as listings
+from avpretext.corpora.readers import reader_of
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.refusal import reject_row
@@ -27,7 +30,8 @@ def run(
     shard
         Which of the shards, from 0.
     output, rejects
-        Clips, `index`; refused files, `rejects`. The label is the acted one, where the name tells it.
+        Clips, `index`; refused files, `rejects`. The label is the acted one, where the name tells it. The provenance of
+        `index` has `checksums` where some are published: how many files were compared, and how many are `altered`.
     listing, fingerprint
         A listing of the corpus, and the fingerprint that the shard must have in it; without them, or where they do not
         fit together, the corpus is scanned.
@@ -43,8 +47,12 @@ def run(
         if file.clip is not None
     ]
     refused = [reject_row(file.clip_id, file.path, "index", file.refusal) for file in files if file.refusal is not None]
+    compared = checksums.check(Path(corpus.path), (str(clip["path"]) for clip in clips), reader_of(corpus).checksums())
+    told: dict[str, Any] = {}
+    if compared.known:
+        told["checksums"] = {"known": len(compared.known), "altered": len(compared.altered)}
     made_by = provenance(
-        "index", {"reader": corpus.reader, "parts": corpus.parts, "table": corpus.table, "video": corpus.video}
+        "index", {"reader": corpus.reader, "parts": corpus.parts, "table": corpus.table, "video": corpus.video}, **told
     )
     write_table(output, sorted(clips, key=lambda row: str(row["clip_id"])), schema_of("index"), made_by)
     write_table(rejects, sorted(refused, key=lambda row: (row["clip_id"], row["path"])), schema_of("rejects"), made_by)

@@ -18,8 +18,8 @@ from avpretext.names import key
 DROPPED = "dropped"
 """The part of clips that are left out since their audio is in a part that comes first."""
 
-ANY_READER = "folder"
-"""Reads folders of anybody's, whose names of speakers may be those of any other corpus."""
+ANY_READER = frozenset({"folder", "emobox", "audformat"})
+"""They read corpora of anybody's, whose names of speakers may be those of any other corpus."""
 
 _EXAMPLES = 3
 _FIRST = ("test", "dev", "train")
@@ -75,7 +75,7 @@ def equal_names(clips: pl.DataFrame, tested: str, readers: Mapping[str, str | No
     for other in sorted(people.keys() - {tested}):
         shared = [name for same, name in sorted(people.get(tested, {}).items()) if same in people[other]]
         apart = {readers.get(tested), readers.get(other)}
-        if shared and (len(apart) == 1 or apart & {None, ANY_READER}):
+        if shared and (len(apart) == 1 or apart & {None, *ANY_READER}):
             warnings.append(
                 f"{len(shared)} {'speaker' if len(shared) == 1 else 'speakers'} of {tested} and {other} have the same"
                 f" name, such as {shared[0]!r}: if they are the same people, figures are not of new speakers; leave"
@@ -89,11 +89,42 @@ def of_several(clips: pl.DataFrame, readers: Mapping[str, str | None]) -> pl.Dat
 
     A person of a published corpus is the same in all copies of it: there the reader stands in place of the corpus.
     """
-    published = {name: reader for name, reader in readers.items() if reader not in (None, ANY_READER)}
+    published = {name: reader for name, reader in readers.items() if reader not in (None, *ANY_READER)}
     known_as = pl.when("known").then(pl.col("corpus").replace(published)).otherwise("corpus")
     return clips.with_columns(
         pl.format("{}/{}", "corpus", "speaker").alias("speaker"), pl.format("{}/{}", known_as, "person").alias("person")
     )
+
+
+def without_contradictions(
+    clips: pl.DataFrame, labels: pl.DataFrame, duplicates: str
+) -> tuple[pl.DataFrame, list[str]]:
+    """Return the clips without those of equal audio and different labels, and a sentence that says so.
+
+    All of them are left out, from test too: nothing tells which label is right. Re-encoded copies do not count.
+
+    Parameters
+    ----------
+    clips
+        `corpus`, `clip_id`, `content`.
+    labels
+        `corpus`, `clip_id`, `class`: a row for each class of a clip.
+    duplicates
+        `error`: such clips are an error; both are named.
+    """
+    named = labels.group_by("corpus", "clip_id").agg(pl.col("class").sort().str.join("+"))
+    known = clips.drop_nulls("content").join(named, on=["corpus", "clip_id"], maintain_order="left")
+    wrong = known.filter(pl.col("class").n_unique().over("content") > 1).sort("content", "corpus", "clip_id")
+    if wrong.is_empty():
+        return clips, []
+    groups = [rows.select("clip_id", "class").rows() for _, rows in wrong.group_by("content", maintain_order=True)]
+    shown = "; ".join(
+        " = ".join(f"{name!r} ({label})" for name, label in group) for group in sorted(groups)[:_EXAMPLES]
+    )
+    told = f"clips of equal audio with different labels: {len(wrong)}, such as {shown}"
+    if duplicates == "error":
+        raise UserError(f"{told}; take them out of the corpus, or set protocol.duplicates to drop")
+    return clips.join(wrong, on=["corpus", "clip_id"], how="anti", maintain_order="left"), [f"{told}: all are left out"]
 
 
 def without_duplicates(rows: pl.DataFrame, duplicates: str) -> tuple[pl.DataFrame, list[str]]:

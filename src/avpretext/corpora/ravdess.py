@@ -18,7 +18,9 @@ from avpretext.corpora.reader import Clip, Person, Reader, SpeakerFold, acted, b
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 CHANNELS = {"speech": "01", "song": "02"}
 PARTS = tuple(CHANNELS)
-_NAME = re.compile(r"(0[123])-(0[12])-0([1-8])-0([12])-0([12])-0[12]-(\d\d)")
+_NAME = re.compile(r"(0[123])-(?!02-0[78]|..-01-02)(0[12])-0([1-8])-0([12])-0([12])-0[12]-(0[1-9]|1\d|2[0-4])")
+"""Songs have no disgust and no surprise, neutral has one intensity, and there are 24 actors."""
+
 _LEVELS = ("normal", "strong")
 _STATEMENTS = {"kids": "Kids are talking by the door.", "dogs": "Dogs are sitting by the door."}
 

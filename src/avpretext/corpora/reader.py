@@ -90,6 +90,7 @@ class Published:
     """What is published of a corpus, to hold a copy against.
 
     `clips`, `hours` and `speakers` are of each part, {part: number}, or under `all`; what is not published is left out.
+    `example` is a file, and `seen` what of the real corpus the reader was checked on.
     """
 
     name: str
@@ -99,6 +100,9 @@ class Published:
     clips: Mapping[str, int] = field(default_factory=dict)
     hours: Mapping[str, float] = field(default_factory=dict)
     speakers: Mapping[str, int] = field(default_factory=dict)
+    language: str = ""
+    example: str = ""
+    seen: str = ""
 
 
 class Person(NamedTuple):
@@ -147,6 +151,8 @@ class Reader:
         What must be known of the cells of its tables.
     speaker_folder
         Which folder of its clips' paths names the speaker; None where it is not read from folders.
+    checksums
+        The published sizes and checksums of its files, see `checksums.published`; empty where there are none.
     """
 
     entries: Callable[[CorpusOptions, Sequence[str]], list[Entry]]
@@ -165,6 +171,7 @@ class Reader:
     transcripts: Callable[[CorpusOptions], pl.DataFrame] | None = None
     findings: Callable[[CorpusOptions], list[Finding]] = lambda options: []
     speaker_folder: Callable[[CorpusOptions, Sequence[str]], SpeakerFolder | None] = lambda options, paths: None
+    checksums: Callable[[], Mapping[str, tuple[int, int]]] = dict
 
 
 def by_kind(paths: Iterable[str], video: bool) -> list[str]:

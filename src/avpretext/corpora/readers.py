@@ -9,7 +9,22 @@ import yaml
 
 from avpretext import own_code
 from avpretext.config import CorpusOptions
-from avpretext.corpora import crema_d, emodb, folder, grid, mead, msp_face, msp_podcast, ravdess
+from avpretext.corpora import (
+    by_name,
+    cmu_mosei,
+    crema_d,
+    folder,
+    from_audformat,
+    from_emobox,
+    grid,
+    iemocap,
+    mead,
+    meld,
+    msp_face,
+    msp_improv,
+    msp_podcast,
+    ravdess,
+)
 from avpretext.corpora.reader import Published, Reader
 from avpretext.errors import UserError, nearest
 
@@ -18,9 +33,15 @@ _READERS = {
     "ravdess": ravdess.READER,
     "msp_podcast": msp_podcast.READER,
     "msp_face": msp_face.READER,
-    "emodb": emodb.READER,
+    "msp_improv": msp_improv.READER,
+    "iemocap": iemocap.READER,
+    "meld": meld.READER,
+    "cmu_mosei": cmu_mosei.READER,
+    **by_name.READERS,
     "mead": mead.READER,
     "grid": grid.READER,
+    "emobox": from_emobox.READER,
+    "audformat": from_audformat.READER,
     "folder": folder.READER,
 }
 _PUBLISHED = yaml.safe_load(files("avpretext.corpora").joinpath("published.yaml").read_text("utf-8"))

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import speaker_folders
+from avpretext.corpora.emobox import lists_of
 from avpretext.corpora.joint import with_joint
 from avpretext.corpora.reader import Reader, Source
 from avpretext.corpora.readers import READERS, reader_of
@@ -77,7 +78,7 @@ def check_protocol(options: CorpusOptions) -> None:
             f"protocol.name: 'partitions': the reader {options.reader} knows none; readers with partitions are"
             f" {', '.join(fitting) or 'none'}: choose another protocol, such as speaker_kfold"
         )
-    listed = name == "emobox" and options.protocol.lists is not None
+    listed = name == "emobox" and lists_of(options) is not None
     has = _published_protocols(reader)
     if name not in PUBLISHED or name in has or listed:
         return

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from avpretext import shards
 from avpretext.corpora.settings import settings_of
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.artefacts import STAGES
@@ -67,7 +68,8 @@ def corpora_rows(run: OpenRun) -> Rows:
 
     `unknown_speakers` are clips, `alike_speakers` names that are nearly equal.
 
-    Clips are duplicates where another clip of the corpus has the same audio; all of them are counted.
+    Clips are duplicates where another clip of the corpus has the same audio; all of them are counted. Files are
+    `altered` that do not have the published SHA-256; null where none is published.
     """
     return [_corpus_row(run, name) for name in run.config.corpora]
 
@@ -98,10 +100,18 @@ def _corpus_row(run: OpenRun, name: str) -> dict[str, Any]:
         "alike_speakers": quoted(alike(kept["speaker"].unique()), most=20) or None,
         "hours": 0.0 if heard is None else float(heard["duration_s"].sum()) / 3600,
         "duplicates": 0 if heard is None else int(heard["content"].drop_nulls().is_duplicated().sum()),
+        "altered": altered(run.files(name, "index")),
         **odd_sounds(heard),
         "refused": lost,
         "refused_share": lost / total if total else None,
     }
+
+
+def altered(index: Sequence[str]) -> int | None:
+    """Return how many files of a corpus are not those published, by the shards of `index`; None: none is published."""
+    made_by = (shards.read_provenance(path) for path in index)
+    compared = [found["checksums"]["altered"] for found in made_by if "checksums" in found]
+    return sum(compared) if compared else None
 
 
 def provenance_rows(run: OpenRun) -> Rows:

@@ -54,7 +54,8 @@ COLUMNS = {
     ],
     "corpora": [
         "corpus", "reader", "use", "video", "audio", "synthetic", "target", "clips", "labelled", "speakers",
-        "unknown_speakers", "alike_speakers", "hours", "duplicates", *summaries.ODD_SOUND, "refused", "refused_share",
+        "unknown_speakers", "alike_speakers", "hours", "duplicates", "altered", *summaries.ODD_SOUND, "refused",
+        "refused_share",
     ],
     "copies": [*NAMED, "fold", "clips_of", "clip_id", "copy_of"],
     "rejects": ["corpus", "stage", "reason", "clips", "meaning"],

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import READERS, Reader, reader_of, scan
+from avpretext.corpora import likely, reader_of, scan
 from avpretext.corpora.headers import have_no_sound, read_headers, spread
-from avpretext.corpora.reader import by_kind
+from avpretext.corpora.reader import Clip, by_kind
 from avpretext.errors import UserError
-
-SAMPLE = 2000
-"""Files whose names are tried on every reader."""
 
 OPENED = 24
 """Files that are opened to see whether they have sound."""
@@ -30,7 +27,7 @@ class FoundCorpus:
     """What a reader finds in a corpus: clips, files that are none, and speakers whose names are known, sorted.
 
     The `use` of its options is what it can be used for; `anonymous` clips are of speakers that are not known; `labels`
-    are the targets that can be learnt, the default first.
+    are the targets that can be learnt, the default first. `parted`: it has partitions that share no speaker.
     """
 
     options: CorpusOptions
@@ -39,6 +36,7 @@ class FoundCorpus:
     speakers: Sequence[str]
     anonymous: int
     labels: Sequence[str]
+    parted: bool = False
 
     @property
     def voices(self) -> int:
@@ -46,35 +44,26 @@ class FoundCorpus:
         return len(self.speakers) + self.anonymous
 
 
-def guess_reader(files: Sequence[str]) -> tuple[str, bool]:
+def guess_reader(files: Sequence[str], folder: Path | str = ".") -> tuple[str, bool]:
     """Return reader and whether there is video, by the names of the media files (relative to the corpus, sorted).
+
+    Readers that need tables find them in the folder of the corpus.
 
     >>> guess_reader(["VideoFlash/1001_DFA_ANG_XX.flv", "AudioWAV/1001_DFA_ANG_XX.wav"])
     ('crema_d', True)
     >>> guess_reader(["anna/take1.wav", "bob/take1.wav"])
     ('folder', False)
     """
-    some = spread(files, SAMPLE)
+    some = spread(files, likely.SAMPLE)
     video = bool(by_kind(some, True))
-    shares = {name: _share(name, reader, some, video) for name, reader in READERS.items() if name != "folder"}
-    best = max(shares, key=lambda name: shares[name])
-    return (best if shares[best] >= KNOWN else "folder"), video
+    known = likely.known_names(some, str(folder), video)
+    best = max(known, key=lambda name: known[name], default="folder")
+    return (best if known.get(best, 0) >= KNOWN * len(by_kind(some, video)) else "folder"), video
 
 
 def has_sound(folder: Path, files: Sequence[str]) -> bool:
     """Tell whether there is sound in any of some files, spread over all; of files that cannot be read, assume it."""
     return not have_no_sound(read_headers(folder, spread(files, OPENED), threads=1).values())
-
-
-def _share(name: str, reader: Reader, files: Sequence[str], video: bool) -> float:
-    """Return which share of what a reader would read of the files bears names that it knows."""
-    options = CorpusOptions(path=".", reader=name, use=["pretrain"], video=video)
-    try:
-        entries = reader.entries(options, files)
-    except (UserError, OSError):  # it needs tables that are not in the folder
-        return 0.0
-    known = sum(entry.clip is not None for entry in entries)
-    return known / max(len(by_kind(files, video)), 1)
 
 
 def look(options: CorpusOptions) -> FoundCorpus:
@@ -83,7 +72,19 @@ def look(options: CorpusOptions) -> FoundCorpus:
     clips = [file.clip for file in files if file.clip is not None]
     speakers = sorted({clip.speaker for clip in clips if clip.speaker is not None})
     anonymous = sum(clip.speaker is None for clip in clips)
-    return FoundCorpus(options, len(clips), len(files) - len(clips), speakers, anonymous, _labels_of(options))
+    refused, parted = len(files) - len(clips), _keep_apart(options, clips)
+    return FoundCorpus(options, len(clips), refused, speakers, anonymous, _labels_of(options), parted)
+
+
+def _keep_apart(options: CorpusOptions, clips: Sequence[Clip]) -> bool:
+    """Tell whether the corpus has partitions, known of some of its clips, and no speaker is in two of them."""
+    partitions = reader_of(options).partitions
+    try:
+        known = dict(partitions(options).iter_rows()) if partitions is not None else {}
+    except UserError:
+        return False
+    pairs = {(clip.speaker, known[clip.clip_id]) for clip in clips if clip.speaker and clip.clip_id in known}
+    return bool(known) and len(pairs) == len({speaker for speaker, _ in pairs})
 
 
 def _labels_of(options: CorpusOptions) -> list[str]:
@@ -118,6 +119,6 @@ def protocol_for(found: FoundCorpus) -> dict[str, object]:
     for name, folds in reader.protocols.items():
         if {speaker for fold in folds for speaker in fold.test} <= set(found.speakers):
             return {"name": name}
-    if reader.partitions is not None and found.options.reader != "folder":
+    if found.parted and found.options.reader != "folder":
         return {"name": "partitions"}
     return {"name": "speaker_kfold", "folds": max(FEWEST_FOLDS, min(FOLDS, len(found.speakers)))}

@@ -122,7 +122,7 @@ def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
     files = sorted(media_files(CorpusOptions(path=str(corpus), use=["pretrain"])))
     if not files:
         raise UserError(f"{corpus}: no audio or video files there; name the folder that your recordings are in")
-    reader, video = guess.guess_reader(files)
+    reader, video = guess.guess_reader(files, corpus)
     question, default = f"How its names are read ({', '.join(READERS)})", "folder" if wishes.table else reader
     reader = wishes.choose(wishes.reader, question, default, _checked_reader)
     has_video = wishes.choose(wishes.video, "Are there faces to look at (video)?", video, _yes) if video else False

@@ -42,7 +42,9 @@ class ProtocolOptions(Options):
         False, description="true: a speaker may be in train and test; only for published splits that leak"
     )
     duplicates: Literal["drop", "error"] = Field(
-        "drop", description="train or dev clips whose audio is also in test; drop: left out; error: the run stops"
+        "drop",
+        description="train or dev clips whose audio is also in test, clips of equal audio with different labels; drop:"
+        " left out; error: the run stops",
     )
     reencoded: bool = Field(True, description="true: re-encoded copies are duplicates too; false: equal samples only")
 
@@ -59,7 +61,9 @@ class CorpusOptions(Options):
     )
     parts: list[str] = Field([], description="parts of the corpus, e.g. [speech, song]; []: the reader's first")
     table: Annotated[str | None, Location()] = Field(
-        None, description="CSV or Parquet of clips: path, speaker, labels, fold, start_s, end_s; reader folder only"
+        None,
+        description="reader folder: CSV or Parquet of clips: path, speaker, labels, fold, start_s, end_s; reader"
+        " emobox: EmoBox's folder of the corpus",
     )
     outside: bool = Field(False, description="true: paths in `table` may lead out of `path`, to any file")
     video: bool = Field(True, description="false: audio only, no landmarks and no stage that needs them")
