@@ -54,7 +54,7 @@ demo: environment ## make the demo corpus and run the workflow on it
 
 test: environment $(VENV)/.complete-dev $(VENV)/.complete-docs ## run the tests; TESTS=tests/labels: some of them; WORKERS=0: one after another
 	@$(PYTHON) envs/system_libraries.py
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: environment $(VENV)/.complete-dev ## check format, lint and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy src docs/generate && $(BIN)/snakefmt --check Snakefile workflow && $(BIN)/snakemake --lint

@@ -17,6 +17,11 @@ MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 """Takes a name and a function that fills a folder; returns the filled folder."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest files first, so that of several processes none works on alone in the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/workflow/"))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def signed_files() -> None:
     """Files that tests write in this process are signed as those of a command are."""

@@ -164,7 +164,7 @@ def test_one_corpus_is_trained_on_and_another_tested(finished: Project, tmp_path
             "synthetic": True,
         },
     }  # fmt: skip
-    project.snakemake(corpora=corpora, pretrain={})
+    project.snakemake("results/tables/main.csv", corpora=corpora, pretrain={})
     folds = shards.read(project.results / "second/folds/mood-mapped.cross_corpus.parquet")
     parts = {(part, corpus): names.height for (part, corpus), names in folds.group_by("part", "corpus") if names.height}
     assert parts["test", "second"] == 12
