@@ -214,6 +214,14 @@ def heard(training, artefacts):
     )
 
 
+def hears_sound(wildcards):
+    """Tell whether a fine-tuning, or the training of a model to export, hears sound: an encoder learns, or has."""
+    exported = getattr(wildcards, "exported", None)
+    name = "finetune" if exported is None else "export"
+    started = getattr(wildcards, "initialisation", None)
+    return PLAN.sound_encoder(name, started, exported) is not None
+
+
 def clips_shard(wildcards):
     """Return an input: the shard that lists the clips."""
     return path(PLAN.clips(wildcards.corpus), **dict(wildcards.items()))
@@ -290,8 +298,12 @@ def stage(name, words="", folder=False, **more):
         variant = VARIANTS.get(getattr(wildcards, "variant", None), CONFIG.variant)
         aggregator = getattr(wildcards, "aggregator", variant.aggregator)
         chosen = CONFIG.as_variant(variant._replace(aggregator=aggregator))
-        encoder = getattr(wildcards, "encoder", None)
+        told = dict(wildcards.items())
+        encoder = told.get("encoder")
         chosen = chosen.as_encoder(encoder) if encoder else chosen
+        encoder = encoder or PLAN.sound_encoder(
+            name, told.get("initialisation"), told.get("exported")
+        )
         return asked(
             signature, name, chosen, getattr(wildcards, "corpus", None), encoder
         )

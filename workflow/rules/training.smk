@@ -2,7 +2,9 @@
 
 # What a fine-tuning hears of every corpus that it learns from, at every speed.
 learnt_features = keyed(
-    lambda wildcards: PLAN.features(PLAN.heard("finetune", wildcards.corpus))
+    lambda wildcards: PLAN.features(
+        PLAN.heard("finetune", wildcards.corpus), hears_sound(wildcards)
+    )
 )
 unlabelled_clips = keyed(lambda wildcards: PLAN.of_corpora("clips", UNLABELLED))
 PRETRAIN_THREADS = min(CONFIG.pretrain.threads, CONFIG.pretrainings)
@@ -11,12 +13,17 @@ EXPORT_THREADS = min(CONFIG.finetune.threads, CONFIG.export.networks)
 
 rule pretrain:
     input:
-        features=keyed(lambda wildcards: PLAN.features(UNLABELLED)),
+        features=keyed(
+            lambda wildcards: PLAN.features(
+                UNLABELLED, CONFIG.hears_sound("pretrain")
+            )
+        ),
         index=unlabelled_clips,
         labels=keyed(lambda wildcards: PLAN.labels(wildcards.tasks)),
     output:
         history=path("pretrain.history"),
         checkpoints=PLAN.checkpoints("{aggregator}", "{tasks}"),
+        encoders=PLAN.learnt_encoders("{aggregator}", "{tasks}"),
     threads: PRETRAIN_THREADS
     resources:
         mem_mb=memory(1000, 4, PRETRAIN_THREADS),
