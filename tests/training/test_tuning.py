@@ -18,12 +18,13 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.media import split
 from avpretext.sound.audio_shards import decode, read_clips
-from avpretext.training import export, finetune, loop, model_folder
+from avpretext.training import encoder_front, export, finetune, loop, model_folder, tunable
 from avpretext.training.encoder_start import open_encoder
 from avpretext.training.finetune import EVERY_CLIP, RunSeeds
 from avpretext.training.finished import UnfinishedRun
 from avpretext.training.objectives import make_objective
 from avpretext.training.predictions import LabelledFolds
+from avpretext.training.tunable import TunableEncoder
 
 from . import sounding
 from .conftest import TinyCorpus
@@ -113,6 +114,21 @@ def test_every_weight_that_learns_moves_and_no_other(heard: Any, models: Path, k
     assert kept == {"front.mean", "front.deviation", *(f"front.learning.{name.replace('.', '/')}" for name in first)}
 
 
+def test_long_clips_are_heard_in_windows_as_the_stage_hears_them(heard: Any, models: Path, tmp_path: Path):
+    """Windows of 0.2 s, and parts of 0.1 s, of clips of 0.3 s and more."""
+    windows = {"window_s": 0.2}
+    frozen = sounding.learning(models / "wavlm", heard=windows)
+    files = sounding.encode(heard[1], frozen, tmp_path)
+    labelled = LabelledFolds.read({"tiny": heard[0].targets()}, heard[0].folds)
+    stored = finetune.read_clips({"tiny": {"tiny": files}}, labelled, frozen)
+    clips, _ = read(heard, sounding.learning(models / "wavlm", "lora", {"batch_s": 0.1}, heard=windows))
+    assert clips.chunks.steps.numpy() == pytest.approx(stored.chunks.steps.numpy(), abs=1e-5)
+    short = gradients(heard, models / "wavlm", "lora", {"batch_s": 0.1}, windows)
+    whole = gradients(heard, models / "wavlm", "lora", {}, windows)
+    for name, gradient in whole.items():
+        assert short[name].numpy() == pytest.approx(gradient.numpy(), rel=1e-3, abs=1e-6)
+
+
 def test_conv_front_end_learns_in_full_alone(models: Path):
     for tune, learns in (("full", True), ("last_n", False), ("lora", False)):
         settings = sounding.learning(models / "wav2vec2", tune)
@@ -126,8 +142,12 @@ def test_conv_front_end_learns_in_full_alone(models: Path):
     assert {name.split(".")[2] for name in names} == {"0"}
 
 
-def gradients(heard: Any, folder: Path, tune: str, **encoder: Any) -> dict[str, torch.Tensor]:
-    settings = sounding.learning(folder, tune, encoder, finetune={"mixup": 0.0, "noise": 0.0, "time_mask": 0.0})
+def gradients(
+    heard: Any, folder: Path, tune: str, encoder: dict[str, Any], windows: dict[str, Any] | None = None
+) -> dict[str, torch.Tensor]:
+    """Return the gradient of each weight, of all training clips as one batch."""
+    still = {"mixup": 0.0, "noise": 0.0, "time_mask": 0.0}
+    settings = sounding.learning(folder, tune, encoder, finetune=still, heard=windows or {})
     clips, labelled = read(heard, settings)
     fold = labelled.table.folds[0]
     rows = fold.rows(clips.chunks.clip_ids)
@@ -145,12 +165,46 @@ def gradients(heard: Any, folder: Path, tune: str, **encoder: Any) -> dict[str, 
 )
 def test_parts_and_checkpointing_change_no_gradient(heard: Any, models: Path, tune: str, changes: dict[str, Any]):
     folder = sounding.model("wavlm", models / "dropping", hidden_dropout=0.2, attention_dropout=0.2)
-    whole = gradients(heard, folder, tune)
-    parts = gradients(heard, folder, tune, **changes)
+    whole = gradients(heard, folder, tune, {})
+    parts = gradients(heard, folder, tune, changes)
     assert whole.keys() == parts.keys()
     assert any("front" in name for name in whole)
     for name, gradient in whole.items():
         assert parts[name].numpy() == pytest.approx(gradient.numpy(), rel=1e-3, abs=1e-6)
+
+
+def test_a_full_gpu_halves_the_parts_and_changes_no_gradient(
+    heard: Any, models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A GPU that holds three clips, in place of one that there may not be."""
+    whole = gradients(heard, models / "wavlm", "lora", {})
+    vectors, limit = TunableEncoder.vectors, [3]
+    computed: list[int] = []
+
+    def means(self: Any, part: list[int]) -> torch.Tensor:
+        if len(part) > limit[0]:
+            raise torch.OutOfMemoryError
+        computed.append(len(part))
+        return torch.cat([vectors(self.shared, [self.signals[place]]) for place in part])
+
+    monkeypatch.setattr(encoder_front._Batch, "_means", means)
+    halved = gradients(heard, models / "wavlm", "lora", {})
+    assert max(computed) <= 3
+    assert "the GPU's memory is full: parts of 30 s of speech from now on" in capsys.readouterr().err
+    for name, gradient in whole.items():
+        assert halved[name].numpy() == pytest.approx(gradient.numpy(), rel=1e-3, abs=1e-6)
+    limit[0] = 0
+    with pytest.raises(UserError, match=r"does not hold the training of an encoder on 0 s of speech: set encoder"):
+        gradients(heard, models / "wavlm", "lora", {})
+
+
+def test_a_stretch_of_the_sound_is_silenced():
+    torch.manual_seed(1)
+    for _ in range(20):
+        changed = encoder_front._silenced(np.ones(1000, np.float32), 0.4)
+        silent = np.flatnonzero(changed == 0)
+        assert len(silent) <= 400
+        assert np.array_equal(silent, np.arange(len(silent)) + (silent[0] if len(silent) else 0))
 
 
 def test_a_gradient_is_that_of_differences(heard: Any, models: Path):
@@ -276,11 +330,14 @@ def test_a_killed_run_ends_as_an_undisturbed_one(heard: Any, models: Path, tmp_p
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_what_cannot_be_is_said(heard: Any, models: Path, tmp_path: Path):
+def test_what_cannot_be_is_said(heard: Any, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(UserError, match=r"encoder.last: 3: encoders.tiny has 2 layers up to the highest that is kept"):
         run(heard, tmp_path, sounding.learning(models / "wavlm", "last_n", {"last": 3}))
     with pytest.raises(UserError, match=r"encoder.last: 1: encoders.tiny has 0 layers up to the highest"):
         run(heard, tmp_path, sounding.learning(models / "wavlm", "last_n", heard={"layers": [0]}))
+    monkeypatch.setattr(tunable, "_computing", lambda speech: ["feature_projection.projection"])
+    with pytest.raises(UserError, match=r"encoders.tiny: a model of type 'wavlm' has no linear layers that adapters"):
+        run(heard, tmp_path, sounding.learning(models / "wavlm", "lora"))
     corpus, _ = heard
     frozen = sounding.learning(models / "wavlm")
     stored = sounding.encode(sounding.write_audio(corpus, "again"), frozen, tmp_path)

@@ -347,9 +347,18 @@ def flags(option, named):
 # What a job needs.
 
 
-def gpus(device):
-    """Return a resource: how many GPUs a job asks a cluster for, by the device that it shall run on."""
-    return 0 if device == "cpu" else 1
+def gpus(device, tuning=None):
+    """Return a resource: how many GPUs a job asks a cluster for, by the device that it shall run on.
+
+    An encoder that learns, by these options, takes one for each of its processes.
+    """
+    wanted = tuning.processes if tuning and tuning.tuned else 1
+    return 0 if device == "cpu" else wanted
+
+
+def cores(options):
+    """Return the cores that a training of an encoder takes: one for each process."""
+    return options.encoder.processes if options.encoder.tuned else 1
 
 
 def memory(base_mb, per_mb, at_once=1):
@@ -380,6 +389,31 @@ def encoder_memory(wildcards, input):
         else 500 + 4 * options.batch_s * 0.006 * model_mb
     )
     return memory(1000 + 2 * model_mb + states_mb, 2.5)(wildcards, input)
+
+
+def training_memory(stage, options, at_once):
+    """Return a resource: the features of each run; where sound is heard, an encoder and what its training holds.
+
+    On a CPU a run holds the activations of `batch_s` (0.36 % of the weights' size for a millisecond, 0.3 of it with
+    checkpointing; measured), and what learns eight times: start, weights, gradients, optimiser, averages.
+    """
+
+    def of_job(wildcards, input):
+        told, tuning = dict(wildcards.items()), options.encoder
+        name = PLAN.sound_encoder(
+            stage, told.get("initialisation"), told.get("exported")
+        )
+        if name is None:
+            return memory(1000, 4, at_once)(wildcards, input)
+        model_mb = asked(PLAN.encoder_files, name).megabytes
+        held_mb = model_mb * (9 if tuning.tune in ("full", "last_n") else 2)
+        share = 0.11 if tuning.checkpointing else 0.36
+        learns_here = tuning.tuned and options.device == "cpu"
+        held_mb += share * model_mb * tuning.batch_s if learns_here else 0
+        runs = max(at_once, tuning.processes)
+        return memory(2000, 4)(wildcards, input) + math.ceil(runs * held_mb)
+
+    return of_job
 
 
 def baseline_memory(wildcards, input):

@@ -14,9 +14,7 @@ EXPORT_THREADS = min(CONFIG.finetune.threads, CONFIG.export.networks)
 rule pretrain:
     input:
         features=keyed(
-            lambda wildcards: PLAN.features(
-                UNLABELLED, CONFIG.hears_sound("pretrain")
-            )
+            lambda wildcards: PLAN.features(UNLABELLED, CONFIG.hears_sound("pretrain"))
         ),
         index=unlabelled_clips,
         labels=keyed(lambda wildcards: PLAN.labels(wildcards.tasks)),
@@ -24,11 +22,11 @@ rule pretrain:
         history=path("pretrain.history"),
         checkpoints=PLAN.checkpoints("{aggregator}", "{tasks}"),
         encoders=PLAN.learnt_encoders("{aggregator}", "{tasks}"),
-    threads: PRETRAIN_THREADS
+    threads: max(PRETRAIN_THREADS, cores(CONFIG.pretrain))
     resources:
-        mem_mb=memory(1000, 4, PRETRAIN_THREADS),
+        mem_mb=training_memory("pretrain", CONFIG.pretrain, PRETRAIN_THREADS),
         runtime=1440,
-        gpu=gpus(CONFIG.pretrain.device),
+        gpu=gpus(CONFIG.pretrain.device, CONFIG.pretrain.encoder),
     params:
         **stage("pretrain", "{tasks}", folder=True),
     shell:
@@ -46,11 +44,11 @@ rule finetune:
     output:
         predictions=path("finetune.predictions"),
         history=path("finetune.history"),
-    threads: CONFIG.finetune.threads
+    threads: max(CONFIG.finetune.threads, cores(CONFIG.finetune))
     resources:
-        mem_mb=memory(1000, 4, CONFIG.finetune.threads),
+        mem_mb=training_memory("finetune", CONFIG.finetune, CONFIG.finetune.threads),
         runtime=1440,
-        gpu=gpus(CONFIG.finetune.device),
+        gpu=gpus(CONFIG.finetune.device, CONFIG.finetune.encoder),
     params:
         **stage("finetune", "{initialisation}", folder=True),
     shell:
@@ -72,11 +70,11 @@ rule export:
     output:
         model=path("export.model"),
         weights=path("export.weights"),
-    threads: EXPORT_THREADS
+    threads: max(EXPORT_THREADS, cores(CONFIG.finetune))
     resources:
-        mem_mb=memory(1000, 4, EXPORT_THREADS),
+        mem_mb=training_memory("export", CONFIG.finetune, EXPORT_THREADS),
         runtime=1440,
-        gpu=gpus(CONFIG.finetune.device),
+        gpu=gpus(CONFIG.finetune.device, CONFIG.finetune.encoder),
     params:
         **stage("export", "{exported}", folder=True),
     shell:

@@ -84,6 +84,7 @@ def in_processes(options: Callable[[Any], TuningOptions]) -> Callable[[Callable[
                 run(**given)
                 return
             check_device(given["config"], tuning)
+            given["threads"] = 1  # runs at a time: those of a job that has a core for each process
             with _others(running, given, tuning.processes) as others:
                 _first(run, given, others)
 
