@@ -214,6 +214,7 @@ def test_two_processes_learn_what_one_does(heard: Any, weights: Path, tmp_path: 
         assert not torch.distributed.is_initialized()
     (one, checkpoint_one), (two, checkpoint_two) = found[1], found[2]
     assert two == pytest.approx(one, abs=1e-4)
+    assert set(shards.read_provenance(output / "predictions.parquet")["models"]) > {"config.json", "model.safetensors"}
     best = [name for name in checkpoint_one if name.startswith("best.")]
     assert any("lora_" in name for name in best)
     for name in best:

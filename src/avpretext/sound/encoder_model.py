@@ -6,7 +6,8 @@ code of a model's own is run.
 
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,13 +119,25 @@ class SpeechEncoder:
     def pads(self) -> bool:
         """Whether signals of unequal lengths can share a batch.
 
-        They cannot where a layer normalises over all of a signal, padding too (`feat_extract_norm: group`), or where
-        the model takes no mask.
+        They cannot where a layer normalises over all of a signal, padding too (`feat_extract_norm: group`), where the
+        model takes no mask, or where several convolutions follow one mask (data2vec's positions).
         """
         if self._whole:
             return True
+        if hasattr(self.model.config, "conv_pos_kernel_size"):
+            return False
         group = getattr(self.model.config, "feat_extract_norm", "layer") == "group"
         return not group and bool(getattr(self._extractor, "return_attention_mask", False))
+
+    @property
+    def cuts(self) -> bool:
+        """Whether signals of unequal lengths can share a batch after all, as `states` computes it.
+
+        What normalises over all of a signal is a convolutional front end; it computes one signal after another, and
+        the layers above it take a mask.
+        """
+        parts = all(hasattr(self.model, name) for name in ("feature_extractor", "feature_projection"))
+        return parts and not hasattr(self.model.config, "conv_pos_kernel_size")
 
     def rows(self, signals: Sequence[Floats]) -> list[Rows]:
         """Return the hidden states of signals, which are computed as one batch.
@@ -159,10 +172,14 @@ class SpeechEncoder:
 
     def _states(self, signals: Sequence[Floats]) -> list[torch.Tensor]:
         """Return the hidden states of each signal, (L, T, D), without the rows of padding."""
+        lengths = [len(signal) for signal in signals]
+        apart = len(set(lengths)) > 1 and not self.pads and self.cuts
+        asked = {"return_attention_mask": True} if apart else {}
         inputs = self._extractor(
-            list(signals), sampling_rate=SAMPLE_RATE_HZ, padding=self._padding, return_tensors="pt"
+            list(signals), sampling_rate=SAMPLE_RATE_HZ, padding=self._padding, return_tensors="pt", **asked
         ).to(self.device)
-        found = self.model(**_accepted(inputs, self.model), output_hidden_states=True).hidden_states
+        with _one_by_one(self.model.feature_extractor, lengths) if apart else nullcontext():
+            found = self.model(**_accepted(inputs, self.model), output_hidden_states=True).hidden_states
         chosen = torch.stack([found[layer] for layer in self.layers or range(len(found))], 1)  # (B, L, T, D)
         return [states[:, : self._row_count(inputs, place, states, signals)] for place, states in enumerate(chosen)]
 
@@ -177,6 +194,23 @@ class SpeechEncoder:
         if mask is not None and mask.shape[1] == states.shape[1]:
             return int(mask[place].sum())
         return round(states.shape[1] * len(signals[place]) / longest)
+
+
+@contextmanager
+def _one_by_one(front: Any, lengths: Sequence[int]) -> Iterator[None]:
+    """Let a convolutional front end compute each signal of a padded batch by itself, without its padding."""
+    plain = front.forward
+
+    def forward(values: torch.Tensor) -> torch.Tensor:
+        """Map (B, samples) to (B, D, T)."""
+        parts = [plain(values[place : place + 1, :length])[0].T for place, length in enumerate(lengths)]
+        return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True).transpose(1, 2)
+
+    front.forward = forward
+    try:
+        yield
+    finally:
+        del front.forward
 
 
 def _device(name: str) -> torch.device:

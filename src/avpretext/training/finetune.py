@@ -19,19 +19,11 @@ from avpretext.flow.paths import original_of
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import loop, together
+from avpretext.training import encoder_start, loop, together
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import Matrix, read_matrices
 from avpretext.training.data import SpeechChunks, load_corpora, normalise
-from avpretext.training.encoder_start import (
-    FOLDER,
-    EncoderStart,
-    Features,
-    encoded,
-    hears_sound,
-    load_sound,
-    open_encoder,
-)
+from avpretext.training.encoder_start import EncoderStart, Features
 from avpretext.training.finished import FinishedRuns, UnfinishedRun, fingerprint
 from avpretext.training.fold_parts import Fold, FoldTable
 from avpretext.training.loop import ClipSet, TrainingState
@@ -147,7 +139,8 @@ def run(
     runs = progress(grid_map(once, jobs, threads, device), total=total, unit="runs", label=label)
     named = [(initialisation, run) for run in runs]
     if together.is_first():
-        labelled.write(named, "finetune", {"seed": config.seed, **_shaping(config)}, output, len(bodies))
+        models = clips[0].chunks.encoder.digests if clips[0].start and clips[0].chunks.encoder else None
+        labelled.write(named, "finetune", {"seed": config.seed, **_shaping(config)}, output, len(bodies), models)
         finished.remove()
 
 
@@ -234,7 +227,7 @@ def read_starts(
     bodies
         One for each pre-training; none from scratch.
     """
-    if not hears_sound(features):
+    if not encoder_start.hears_sound(features):
         if config.finetune.encoder.tuned:
             raise UserError("finetune.encoder: the encoder learns from sound: give shards of split.audio as features")
         clips = read_clips(features, labelled, config)
@@ -242,20 +235,21 @@ def read_starts(
         bodies = [checkpoints.read_body(path, clips.chunks.channels, config, by) for path in starts]
         for path, body in zip(starts, bodies, strict=True):
             if body.front:
+                learnt, name = path.parent / encoder_start.FOLDER, config.model.features[0]
                 raise UserError(
                     f"{path} was pre-trained with pretrain.encoder.tune: {body.front.tuning.tune}: set that here too,"
-                    f" or name {path.parent / FOLDER} as the folder in encoders.{config.model.features[0]}"
+                    f" or name {learnt} as the folder in encoders.{name}"
                 )
         return [clips], bodies
     labelled.table.refuse_missing(features, "sound")
-    opened = open_encoder(config, config.finetune.encoder, loop.torch_device(config.finetune.device))
+    opened = encoder_start.open_encoder(config, config.finetune.encoder, loop.torch_device(config.finetune.device))
     bodies = [checkpoints.read_body(path, opened.channels, config, opened.by) for path in starts]
-    names, speakers, sounds = load_sound(features, speakers_of(features, labelled.table))
+    names, speakers, sounds = encoder_start.load_sound(features, speakers_of(features, labelled.table))
     changed = [body.front for body in bodies] if any(body.front for body in bodies) else [None]
     found = []
     for weights in changed:
         start = opened.start(weights)
-        chunks, heard = encoded(opened, start, names, speakers, sounds, threads)
+        chunks, heard = encoder_start.encoded(opened, start, names, speakers, sounds, threads)
         learns = config.finetune.encoder.tuned
         found.append(replace(with_targets(chunks, labelled), sounds=heard if learns else None, start=start))
     return found, bodies

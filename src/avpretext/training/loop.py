@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from avpretext.config import LoopOptions
 from avpretext.options.pretrained_encoders import TuningOptions
-from avpretext.training import finite
+from avpretext.training import finite, together
 from avpretext.training.sounds import Sounds
 
 LAYER = "layer"
@@ -207,6 +207,7 @@ def epochs(
         measures = {}
         if dev and dev_input:
             measures = score(predict(state.averaged, dev_input, options), dev.targets)
+            measures = together.as_the_first_says(measures, device)
             finite.check_values(np.array(measures["score"]), f"{where}, epoch {state.epoch}, dev score", _fix(options))
         state.history.append(HistoryRow(state.epoch, "train", "loss", mean_loss))
         state.history += [HistoryRow(state.epoch, "dev", *measure) for measure in measures.items()]
@@ -231,6 +232,7 @@ def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: Loop
         value = batch_loss(state.network, clips.take(clips.drawn(rows, state.batches)), loss, options)
         state.optimiser.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
+        together.agree(state.network)
         torch.nn.utils.clip_grad_norm_(weights, GRADIENT_NORM)
         state.optimiser.step()
         average()

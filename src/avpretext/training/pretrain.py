@@ -81,7 +81,8 @@ def run(
 
     jobs = [_Job(tuple(tasks), seed) for seed in range(config.pretrainings)]
     histories = list(grid_map(once, jobs, threads, torch_device(config.pretrain.device)))
-    made_by = provenance("pretrain", settings_of(config), tasks=list(tasks))
+    models = chunks.encoder.digests if heard.start and chunks.encoder else None
+    made_by = provenance("pretrain", settings_of(config), models, tasks=list(tasks))
     if not together.is_first():
         return
     history = [{"seed": seed, **row._asdict()} for seed, rows in enumerate(histories) for row in rows]

@@ -20,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from avpretext.errors import UserError
 from avpretext.options.pretrained_encoders import TuningOptions
@@ -67,6 +67,26 @@ def summed(values: Tensor) -> Tensor:
 
     total: Tensor = reduce(values, "sum")
     return total
+
+
+def agree(network: nn.Module) -> None:
+    """Give gradients of what each process computes for itself their mean, as GPUs may differ in the last digits."""
+    if processes() == 1:
+        return
+    named = network.named_parameters()
+    gradients = [one.grad for name, one in named if one.grad is not None and not name.startswith("front.")]
+    mean = summed(torch.cat([one.reshape(-1) for one in gradients])) / processes()
+    for gradient, part in zip(gradients, torch.split(mean, [one.numel() for one in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def as_the_first_says(measures: dict[str, float], device: torch.device) -> dict[str, float]:
+    """Return the measures of the first process, so that all of them choose the same epoch and stop together."""
+    if processes() == 1:
+        return measures
+    values = torch.tensor(list(measures.values()), dtype=torch.float64, device=device)
+    said = summed(values if is_first() else torch.zeros_like(values)).tolist()
+    return dict(zip(measures, said, strict=True))
 
 
 def in_processes(options: Callable[[Any], TuningOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -149,7 +149,7 @@ class TunableEncoder:
         """Yield the places of signals that are computed as one batch: on a CPU each by itself, as the stage does."""
         if self.speech.device.type == "cpu":
             yield from ([place] for place in range(len(lengths)))
-        elif self.speech.pads:
+        elif self.speech.pads or self.speech.cuts:
             yield list(range(len(lengths)))
         else:
             for length in dict.fromkeys(lengths):
