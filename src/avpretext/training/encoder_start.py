@@ -18,17 +18,16 @@ from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.options.base import settled
 from avpretext.options.pretrained_encoders import TuningOptions
 from avpretext.options.training import TunedLoopOptions
-from avpretext.pool import ordered_map
 from avpretext.shards import atomic_path
 from avpretext.sound import encoder_files
 from avpretext.sound.descriptors import frame_count
 from avpretext.sound.encoder_model import save
 from avpretext.training import sounds as sound_shards
-from avpretext.training import together
 from avpretext.training.checkpoint import front_weights
 from avpretext.training.data import EncodedBy, SpeechChunks, load_corpora, normalise
 from avpretext.training.encoder_front import EncoderFront, EncoderWeights
 from avpretext.training.loop import ClipSet, Target, mixed_precision, torch_device
+from avpretext.training.run_pool import grid_map
 from avpretext.training.sounds import Sounds
 from avpretext.training.tunable import TunableEncoder, open_tunable
 
@@ -36,7 +35,7 @@ FOLDER = "encoder"
 """Beside a checkpoint: the encoder that has learnt, as transformers opens it."""
 
 BLOCK = 32
-"""Clips that a GPU, or several processes, encode at a time before training."""
+"""Clips that are encoded as one piece of work before training."""
 
 Features = Mapping[str, Mapping[str, Sequence[Path]]]
 """corpus: name of features: their files."""
@@ -235,13 +234,18 @@ def save_learnt(start: EncoderStart, best: Mapping[str, Tensor], folder: Path) -
                 temporary.write_bytes(file.read_bytes())
 
 
-@torch.no_grad()
 def _means(start: EncoderStart, sounds: Sounds, threads: int) -> Tensor:
     shared = start.shared
     front = EncoderFront(shared, start.learning or {}, start.merged, torch.zeros(1), torch.ones(1)).eval()
-    if shared.speech.device.type == "cpu" and together.processes() == 1:
-        front.put()
-        one_by_one = (sounds.signal(place) for place in range(len(sounds)))
-        return torch.cat(list(ordered_map(lambda signal: shared.vectors([signal]), one_by_one, threads)))
     blocks = [slice(place, place + BLOCK) for place in range(0, len(sounds), BLOCK)]
-    return torch.cat([front.means(sounds[block]).cpu() for block in blocks])
+    # In forked processes, as the runs are: threads that computed before a fork may leave locks to its children.
+    device = shared.speech.device
+    found = grid_map(lambda block: _means_of(front, sounds[block]), blocks, threads, device)
+    return torch.from_numpy(np.concatenate(list(found)))
+
+
+@torch.no_grad()
+def _means_of(front: EncoderFront, sounds: Sounds) -> NDArray[np.float32]:
+    """Return the means of some clips as an array, which another process can send."""
+    means: NDArray[np.float32] = front.means(sounds).cpu().numpy()
+    return means
