@@ -1,6 +1,7 @@
 """The configuration: one description, in step with the file and the schema; mistakes are named with their fix."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 from avpretext import config_file
 from avpretext.config import Config, PenaltyOptions, Variant, json_schema
 from avpretext.errors import UserError
-from avpretext.options.base import places
+from avpretext.options.base import places, settled
 from avpretext.run.signature import PLACES, options_of, parse_signature, signature
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -155,6 +156,37 @@ def test_models_that_hear_pooled_features_mix_their_layers() -> None:
     assert parsed(**heard(["wavlm"], encoder="layers")).model.encoder == "layers"
     assert parsed(**heard(["speech", "wavlm"], pool="frames")).model.encoder == "blstm"
     assert parsed(encoders={"wavlm": {}}).model.encoder == "blstm"
+
+
+LORA = {"finetune": {"encoder": {"tune": "lora"}}}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (heard(["speech"]), "model.features: ['speech'] is no pre-trained encoder: name one of encoders there, alone"),
+        (heard(["speech", "wavlm"], pool="frames"), "model.features: ['speech', 'wavlm'] is no pre-trained encoder"),
+        (heard(["wavlm"], pool="frames"), "encoders.wavlm.pool: frames: set pool: chunks or clip, or tune: frozen"),
+        (heard(["wavlm"], normalise="speaker"), "model.normalise: speaker: an encoder that learns has no fixed mean"),
+    ],
+)
+def test_an_encoder_that_learns_is_heard_alone(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
+        parsed(**content, **LORA)
+
+
+def test_runs_in_parallel_or_processes_of_one() -> None:
+    both = {"finetune": {"threads": 2, "encoder": {"tune": "lora", "processes": 2}}}
+    with pytest.raises(UserError, match=r"finetune.encoder.processes: 2 share one run, and finetune.threads: 2 runs"):
+        parsed(**heard(["wavlm"]), **both)
+
+
+def test_a_frozen_encoder_leaves_the_options_as_they_were() -> None:
+    """Results made before an encoder could learn have the same recipe."""
+    frozen = parsed(finetune={"encoder": {"tune": "frozen", "rank": 3, "processes": 2}})
+    assert "encoder" not in frozen.finetune.model_dump()
+    assert "encoder" not in settled(frozen)["pretrain"]
+    assert settled(parsed(**heard(["wavlm"]), **LORA))["finetune"]["encoder"]["tune"] == "lora"
 
 
 def test_a_stage_is_told_where_the_encoder_lies_that_it_reads_and_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:

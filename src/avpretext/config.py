@@ -319,6 +319,31 @@ class Config(Options):
         return self
 
     @model_validator(mode="after")
+    def _an_encoder_that_learns_stands_alone(self) -> Self:
+        tuned = {"finetune": self.finetune.encoder.tuned, "pretrain": self.pretrain.encoder.tuned}
+        for group in [name for name, learns in tuned.items() if learns]:
+            (name, *others), where = self.model.features, f"{group}.encoder.tune"
+            if others or (self.corpora_in_full and name not in self.encoders):
+                raise ValueError(
+                    f"{where}: model.features: {self.model.features} is no pre-trained encoder: name one of encoders"
+                    " there, alone, or set tune: frozen"
+                )
+            if name in self.encoders and not self.pooled(name):
+                raise ValueError(f"{where}: encoders.{name}.pool: frames: set pool: chunks or clip, or tune: frozen")
+            if self.model.normalise != "train":
+                raise ValueError(
+                    f"{where}: model.normalise: {self.model.normalise}: an encoder that learns has no fixed mean of a"
+                    " speaker: set model.normalise: train, or tune: frozen"
+                )
+            options: PretrainOptions | FinetuneOptions = getattr(self, group)
+            if options.threads > 1 and options.encoder.processes > 1:
+                raise ValueError(
+                    f"{group}.encoder.processes: {options.encoder.processes} share one run, and {group}.threads:"
+                    f" {options.threads} runs are trained at a time: set one of them to 1"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _vectors_are_there(self) -> Self:
         for name in self.baseline.vectors:
             if self.corpora_in_full:
@@ -405,6 +430,15 @@ class Config(Options):
     def pooled(self, encoder: str) -> bool:
         """Tell whether an encoder's hidden states are stored as means per chunk or clip."""
         return self.encoders[encoder].pool != "frames"
+
+    def hears_sound(self, stage: str, start: str = SCRATCH) -> bool:
+        """Tell whether a training of `finetune` or `pretrain` hears the sound itself, by an encoder that learns or has.
+
+        A checkpoint of the user's own is taken for one of such an encoder wherever one learns.
+        """
+        if stage == "pretrain":
+            return self.pretrain.encoder.tuned
+        return self.finetune.encoder.tuned or (self.pretrain.encoder.tuned and start != SCRATCH)
 
     def as_encoder(self, encoder: str) -> "Config":
         """Return this configuration with default chunks where an encoder does not read them."""

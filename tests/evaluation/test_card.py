@@ -101,6 +101,17 @@ def test_a_model_by_speaker_says_that_it_must_know_who_speaks(tmp_path: Path) ->
     assert 'model.predict("clip.wav", speaker="me")' in page
 
 
+def test_it_says_how_a_pre_trained_encoder_has_learnt() -> None:
+    by = {"name": "tiny", "kind": "wavlm", "hub": None, "layers": [0], "size": 4, "digests": {}, "options": {}}
+    said = {
+        tune: card.how_it_learnt(describe(encoder={**by, "tuning": {"tune": tune, "rank": 3, "last": 2}}))
+        for tune in ("frozen", "last_n", "lora", "full")
+    }
+    assert said["lora"] == "with adapters of rank 3 that have learnt; what it has learnt is in `model.safetensors`"
+    assert said["last_n"].startswith("whose last layers (2) have learnt")
+    assert card.how_it_learnt(describe(encoder=by)) == "frozen"
+
+
 def test_an_attribute_has_no_classes(tmp_path: Path) -> None:
     page, said = carded(tmp_path, kind="attribute", classes=["arousal"], scale=(1.0, 2.0))
     assert "tells arousal, a number" in page

@@ -237,3 +237,33 @@ def test_every_target_of_a_corpus_is_planned() -> None:
 def test_kept_frames_are_planned() -> None:
     kept = plan({"split": {"keep_frames": True}}, crema=corpus("crema_d", use=["pretrain"], video=True))
     assert set(kept.shards("crema", "split.frames")) <= set(kept.files)
+
+
+def test_an_encoder_that_learns_hears_sound_and_its_stage_is_made_only_where_it_stays_frozen() -> None:
+    lora = {"encoder": {"tune": "lora"}}
+    heard: dict[str, Any] = {"encoders": {"wavlm": {}}, "model": {"features": ["wavlm"]}}
+    heard |= {"baseline": {"normalise": []}, "pretrain": {"task_sets": [["clusters"]]}}
+    corpora = {"talks": corpus(use=["pretrain"]), "crema": corpus(shards=1)}
+
+    def stored(more: dict[str, Any]) -> list[str]:
+        asked = plan({**heard, **more}, **corpora)
+        assert asked.encoders == ["wavlm"]
+        assert "speed" not in {one.artefact for one in asked.made}
+        return [one.of for one in asked.made if one.artefact == "encoder"]
+
+    learnt = {"pretrain": {**heard["pretrain"], **lora}}
+    assert stored({}) == ["talks/wavlm", "crema/wavlm"]
+    assert stored({"finetune": lora}) == ["talks/wavlm"]
+    assert stored(learnt) == ["crema/wavlm"]  # for scratch
+    assert stored({"finetune": lora, **learnt}) == []
+    both = plan({**heard, **learnt, "finetune": {**lora, "speeds": [0.9]}}, **corpora)
+    assert [one.of for one in both.made if one.artefact == "speed"] == ["crema@0.9"]
+    assert both.features(["crema@0.9"], sound=True) == {"crema@0.9.wavlm": ["r/crema@0.9/split/audio/0000.parquet"]}
+    assert next(one.files for one in both.made if one.artefact == "pretrain.encoder") == [
+        "r/pretrain/mean/clusters/0/encoder/model.safetensors"
+    ]
+    tuned = plan({**heard, **learnt}, **corpora)
+    assert [tuned.sound_encoder("finetune", start) for start in ("scratch", "clusters")] == [None, "wavlm"]
+    assert [tuned.sound_encoder("export", exported=name) for name in ("scratch", "best")] == [None, "wavlm"]
+    assert tuned.sound_encoder("pretrain") == "wavlm"
+    assert tuned.sound_encoder("labels_energy") is None

@@ -19,6 +19,7 @@ from avpretext.training import checkpoint as checkpoints
 from avpretext.training import pretrain
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
 from avpretext.training.data import SpeechChunks, hidden_channels, normalise
+from avpretext.training.encoder_start import Heard
 from avpretext.training.loop import ClipSet, Target, TrainingState, epochs, network_seed, start
 
 from .conftest import TinyCorpus, config
@@ -137,7 +138,7 @@ def test_hidden_channels_have_no_influence(tiny: TinyCorpus, tmp_path: Path) -> 
     path = run(tiny, tmp_path, settings=settings)
     _, metadata = checkpoints.read(path)
     assert metadata["hidden_channels"] == ["energy", "loudness", "pcm_RMSenergy_sma"]
-    chunks = pretrain.read_chunks(speech_of(tiny), {"tiny": tiny.index}, settings)
+    chunks = pretrain.read_clips(speech_of(tiny), {"tiny": tiny.index}, settings).chunks
     hidden = hidden_channels(chunks.channels, settings.pretrain.hidden_channels)
     rows = np.arange(len(chunks))
     louder = chunks.steps.clone()
@@ -145,7 +146,7 @@ def test_hidden_channels_have_no_influence(tiny: TinyCorpus, tmp_path: Path) -> 
     targets = pretrain.read_targets(chunks, ["energy"], {"tiny": tiny.labels}, {}, settings.pretrain)
 
     def heard(changed: SpeechChunks) -> torch.Tensor:
-        clips = pretrain.clip_set(normalise(changed, rows, "train"), targets, rows)
+        clips = Heard(normalise(changed, rows, "train")).set_of(targets, rows)
         return pretrain.hide(clips, hidden, ["energy"]).steps
 
     normal = heard(chunks)
@@ -230,7 +231,7 @@ def test_any_subset_of_the_tasks(tiny: TinyCorpus, tmp_path: Path, tasks: tuple[
 
 def test_labels_stand_at_their_clip_and_chunk(tiny: TinyCorpus) -> None:
     settings = config()
-    chunks = pretrain.read_chunks(speech_of(tiny), {"tiny": tiny.index}, settings)
+    chunks = pretrain.read_clips(speech_of(tiny), {"tiny": tiny.index}, settings).chunks
     table = shards.read(tiny.labels["energy"]).row(7, named=True)
     targets = pretrain.label_target(chunks, {"tiny": tiny.labels["energy"]}, None, confidence=True)
     place = chunks.clip_ids.index(f"tiny/{table['clip_id']}")
@@ -266,7 +267,7 @@ def test_labels_below_the_least_confidence_do_not_teach(
     least: float,
     taught: tuple[float, ...],
 ) -> None:
-    chunks = pretrain.read_chunks(speech_of(tiny), {"tiny": tiny.index}, config())
+    chunks = pretrain.read_clips(speech_of(tiny), {"tiny": tiny.index}, config()).chunks
     tables = {"tiny": {task: sure_of(tiny, task, tmp_path)}}
     names = {"energy": [], "emotion": ["angry", "happy", "sad"]}
     known = [SURE[int(clip_id.split("/")[1][1 : clip_id.split("/")[1].index("_")]) % 3] for clip_id in chunks.clip_ids]
@@ -293,7 +294,7 @@ def test_confidence_weighs_losses_and_labels_left_out_give_none() -> None:
 
 
 def test_the_least_confidence_of_a_task_is_its_own(tiny: TinyCorpus) -> None:
-    chunks = pretrain.read_chunks(speech_of(tiny), {"tiny": tiny.index}, config())
+    chunks = pretrain.read_clips(speech_of(tiny), {"tiny": tiny.index}, config()).chunks
     options = PretrainOptions(min_confidence={"emotion": 0.6})  # the labels of emotion have .5
     targets = pretrain.read_targets(chunks, ["energy"], {"tiny": tiny.labels}, {}, options)
     assert (targets["energy"].labels != NO_LABEL).all()

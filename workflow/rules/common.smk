@@ -217,6 +217,14 @@ def heard(training, artefacts):
     )
 
 
+def hears_sound(wildcards):
+    """Tell whether a fine-tuning, or the training of a model to export, hears sound: an encoder learns, or has."""
+    exported = getattr(wildcards, "exported", None)
+    name = "finetune" if exported is None else "export"
+    started = getattr(wildcards, "initialisation", None)
+    return plan_of(wildcards).sound_encoder(name, started, exported) is not None
+
+
 def clips_shard(wildcards):
     """Return an input: the shard that lists the clips."""
     return path(PLAN.clips(wildcards.corpus), **dict(wildcards.items()))
@@ -302,9 +310,13 @@ def stage(name, words="", folder=False, **more):
     """
 
     def options(wildcards):
-        chosen = plan_of(wildcards).config.as_variant(variant_of(wildcards))
-        encoder = getattr(wildcards, "encoder", None)
+        plan, told = plan_of(wildcards), dict(wildcards.items())
+        chosen = plan.config.as_variant(variant_of(wildcards))
+        encoder = told.get("encoder")
         chosen = chosen.as_encoder(encoder) if encoder else chosen
+        encoder = encoder or plan.sound_encoder(
+            name, told.get("initialisation"), told.get("exported")
+        )
         return asked(
             signature, name, chosen, getattr(wildcards, "corpus", None), encoder
         )
@@ -353,6 +365,31 @@ def gpus(device):
     return 0 if device == "cpu" else 1
 
 
+def options_of(group, wildcards):
+    """Return the options by which a job trains, of its upstream: `pretrain` or `finetune`."""
+    return getattr(plan_of(wildcards).config, group)
+
+
+def processes(options):
+    """Return the number of processes that share a run: of an encoder that learns."""
+    return options.encoder.processes if options.encoder.tuned else 1
+
+
+def training_threads(group, at_once):
+    """Return the threads of a training: one for each of so many runs at once, or for each process of one."""
+    return lambda wildcards: max(at_once, processes(options_of(group, wildcards)))
+
+
+def training_gpus(group):
+    """Return a resource: the GPUs of a training, one for each process."""
+
+    def of_job(wildcards):
+        options = options_of(group, wildcards)
+        return gpus(options.device) * processes(options)
+
+    return of_job
+
+
 def memory(base_mb, per_mb, at_once=1):
     """Return a resource: memory in MB, by the size of what a job reads, for each of so many runs at once.
 
@@ -381,6 +418,34 @@ def encoder_memory(wildcards, input):
         else 500 + 4 * options.batch_s * 0.006 * model_mb
     )
     return memory(1000 + 2 * model_mb + states_mb, 2.5)(wildcards, input)
+
+
+def training_memory(stage, at_once):
+    """Return a resource: the features of each run; where sound is heard, an encoder and what its training holds.
+
+    On a CPU a run holds the activations of `batch_s` (0.36 % of the weights' size for a millisecond, 0.3 of it with
+    checkpointing; measured), and what learns eight times: start, weights, gradients, optimiser, averages.
+    """
+
+    def of_job(wildcards, input):
+        options = options_of(
+            "pretrain" if stage == "pretrain" else "finetune", wildcards
+        )
+        told, tuning = dict(wildcards.items()), options.encoder
+        name = plan_of(wildcards).sound_encoder(
+            stage, told.get("initialisation"), told.get("exported")
+        )
+        if name is None:
+            return memory(1000, 4, at_once)(wildcards, input)
+        model_mb = asked(PLAN.encoder_files, name).megabytes
+        held_mb = model_mb * (9 if tuning.tune in ("full", "last_n") else 2)
+        share = 0.11 if tuning.checkpointing else 0.36
+        learns_here = tuning.tuned and options.device == "cpu"
+        held_mb += share * model_mb * tuning.batch_s if learns_here else 0
+        runs = max(at_once, tuning.processes)
+        return memory(2000, 4)(wildcards, input) + math.ceil(runs * held_mb)
+
+    return of_job
 
 
 def baseline_memory(wildcards, input):

@@ -3,31 +3,52 @@
 # What a fine-tuning hears of every corpus that it learns from, at every speed.
 learnt_features = keyed(
     lambda wildcards: plan_of(wildcards).features(
-        plan_of(wildcards).heard("finetune", wildcards.corpus)
+        plan_of(wildcards).heard("finetune", wildcards.corpus), hears_sound(wildcards)
     )
 )
 unlabelled_clips = keyed(lambda wildcards: PLAN.of_corpora("clips", UNLABELLED))
 PRETRAIN_THREADS = min(CONFIG.pretrain.threads, CONFIG.pretrainings)
+# Networks whose pre-trained encoder learns in pre-training.
+LEARNING = {
+    name
+    for name, variant in NETWORKS.items()
+    if UPSTREAMS.of(variant).config.pretrain.encoder.tuned
+}
 EXPORT_THREADS = min(CONFIG.finetune.threads, CONFIG.export.networks)
 
 
 rule pretrain:
     input:
-        features=keyed(lambda wildcards: plan_of(wildcards).features(UNLABELLED)),
+        features=keyed(
+            lambda wildcards: plan_of(wildcards).features(
+                UNLABELLED, plan_of(wildcards).config.hears_sound("pretrain")
+            )
+        ),
         index=unlabelled_clips,
         labels=keyed(lambda wildcards: PLAN.labels(wildcards.tasks)),
     output:
         history=path("pretrain.history"),
         checkpoints=PLAN.checkpoints("{network}", "{tasks}"),
-    threads: PRETRAIN_THREADS
+    wildcard_constraints:
+        network=one_of(set(NETWORKS) - LEARNING),
+    threads: training_threads("pretrain", PRETRAIN_THREADS)
     resources:
-        mem_mb=memory(1000, 4, PRETRAIN_THREADS),
+        mem_mb=training_memory("pretrain", PRETRAIN_THREADS),
         runtime=1440,
-        gpu=gpus(CONFIG.pretrain.device),
+        gpu=training_gpus("pretrain"),
     params:
         **stage("pretrain", "{tasks}", folder=True),
     shell:
         COMMAND
+
+
+use rule pretrain as pretrain_encoder with:
+    output:
+        history=path("pretrain.history"),
+        checkpoints=PLAN.checkpoints("{network}", "{tasks}"),
+        encoders=PLAN.learnt_encoders("{network}", "{tasks}"),
+    wildcard_constraints:
+        network=one_of(LEARNING),
 
 
 rule finetune:
@@ -41,11 +62,11 @@ rule finetune:
     output:
         predictions=path("finetune.predictions"),
         history=path("finetune.history"),
-    threads: CONFIG.finetune.threads
+    threads: training_threads("finetune", CONFIG.finetune.threads)
     resources:
-        mem_mb=memory(1000, 4, CONFIG.finetune.threads),
+        mem_mb=training_memory("finetune", CONFIG.finetune.threads),
         runtime=1440,
-        gpu=gpus(CONFIG.finetune.device),
+        gpu=training_gpus("finetune"),
     params:
         **stage("finetune", "{initialisation}", folder=True),
     shell:
@@ -67,11 +88,11 @@ rule export:
     output:
         model=path("export.model"),
         weights=path("export.weights"),
-    threads: EXPORT_THREADS
+    threads: training_threads("finetune", EXPORT_THREADS)
     resources:
-        mem_mb=memory(1000, 4, EXPORT_THREADS),
+        mem_mb=training_memory("export", EXPORT_THREADS),
         runtime=1440,
-        gpu=gpus(CONFIG.finetune.device),
+        gpu=training_gpus("finetune"),
     params:
         **stage("export", "{exported}", folder=True),
     shell:

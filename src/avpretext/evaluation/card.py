@@ -101,6 +101,20 @@ def heaviest_layers(description: Description, count: int = 3) -> str:
     return ", ".join(f"{layer} ({formats.decimal(weight, 2)})" for layer, weight in sorted_layers[:count])
 
 
+def how_it_learnt(description: Description) -> str:
+    """Return what of a pre-trained encoder has learnt, in words."""
+    if (by := description.encoder) is None or by.tuning is None:
+        return "frozen"
+    carried = "; what it has learnt is in `model.safetensors`"
+    ways = {
+        "frozen": "which has learnt in pre-training",
+        "last_n": f"whose last layers ({by.tuning.last}) have learnt",
+        "lora": f"with adapters of rank {by.tuning.rank} that have learnt",
+        "full": "all of which has learnt",
+    }
+    return ways[by.tuning.tune] + carried
+
+
 def as_markdown(said: dict[str, Any], description: Description) -> str:
     """Return the card as a page."""
     template = Environment(
@@ -117,6 +131,7 @@ def as_markdown(said: dict[str, Any], description: Description) -> str:
         number=lambda value: formats.decimal(value, 3),
         start="random weights" if start == SCRATCH else f"{pretrained}: {start.replace('-', ' + ')}",
         heaviest=heaviest_layers(description),
+        how_it_learnt=how_it_learnt(description),
         heard=" and ".join(description.model.features),
         encoder_flag=f" --encoder {said_of.name.upper()}" if (said_of := description.encoder) else "",
         encoder_argument=f', encoder="{said_of.name.upper()}"' if said_of else "",

@@ -182,7 +182,7 @@ def _known(run: OpenRun, artefact: str) -> str:
     """Return an artefact's name if the run made it of any corpus."""
     of_corpora = [one for one in run.plan.made if one.of in run.config.corpora]
     made = list(dict.fromkeys(one.artefact for one in of_corpora if one.files == run.plan.shards(one.of, one.artefact)))
-    made += run.plan.encoders
+    made += run.plan.stored_encoders
     if artefact not in made:
         raise UserError(f"{artefact!r}: not in this run, which has {', '.join(made)}{nearest(artefact, made)}")
     return artefact

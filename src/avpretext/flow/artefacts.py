@@ -273,6 +273,9 @@ _ROWS = (
         "Pre-train the speech encoder on a set of pretext tasks, once for each seed.",
         {"checkpoint": Artefact("pretrain/{network}/{tasks}/{seed}/checkpoint.safetensors",
                                 "the weights: what fine-tuning starts from"),
+         "encoder": Artefact("pretrain/{network}/{tasks}/{seed}/encoder/model.safetensors",
+                             "weights of a pre-trained encoder that learnt too, in a folder that `transformers` opens;"
+                             " with `pretrain.encoder.tune`"),
          "history": Artefact(
              "pretrain/{network}/{tasks}/history.parquet", "measure of an epoch", "seed epoch split measure value",
              {"seed": Column(I, "number of the pre-training, from 0"),

@@ -1,6 +1,7 @@
 """The whole network: chunk encoder, aggregator, one head per task."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -114,6 +115,8 @@ class SpeechNetwork(nn.Module):
         their number is not read), and so is `clusters`; every other task is asked of the clip.
     layers
         Number of the layers of a pre-trained encoder that the steps are; read with encoder `layers` alone.
+    front
+        What turns the sound of clips into steps, if the network hears sound: a pre-trained encoder that learns.
     origin
         Where the options are from, if from elsewhere: then the user's own encoder or aggregator is taken from installed
         packages alone, not from the current folder.
@@ -126,16 +129,19 @@ class SpeechNetwork(nn.Module):
         tasks: Mapping[str, int],
         layers: int = 1,
         origin: str | None = None,
+        front: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        if front is not None:
+            self.front = front
         section, here = f"{origin}: model" if origin else "model", origin is None
         kind = module_of(options.encoder, ENCODERS, f"{section}.encoder", here)
         self.encoder = kind(features, options, *([layers] if kind is LayersEncoder else []))
         self.aggregator = module_of(options.aggregator, AGGREGATORS, f"{section}.aggregator", here)(options.width)
         self.heads = nn.ModuleDict({name: _head(name, classes, options) for name, classes in tasks.items()})
 
-    def forward(self, steps: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Return the logits by task for steps (B, K, m, F) and mask (B, K, m).
+    def forward(self, steps: Any, mask: Tensor) -> dict[str, Tensor]:
+        """Return the logits by task for steps (B, K, m, F) and mask (B, K, m); with a `front` also for sound.
 
         (B, K) for a chunk task, (B, K, classes) for `clusters`, (B, classes) for a clip task.
         """
@@ -150,11 +156,17 @@ class SpeechNetwork(nn.Module):
             logits[name] = head(clip)
         return logits
 
-    def mixed(self, steps: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def steps_of(self, steps: Any) -> Tensor:
+        """Return steps as they are; what is none, such as the sound of clips, as the front makes steps of it."""
+        found: Tensor = steps if isinstance(steps, Tensor) else self.front(steps)
+        return found
+
+    def mixed(self, steps: Any, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return steps and mask with the layers of a pre-trained encoder mixed, where the steps are layers.
 
         What is linear and the same for all layers, such as noise and mixup, costs little on what is mixed.
         """
+        steps = self.steps_of(steps)
         if not isinstance(self.encoder, LayersEncoder) or self.encoder.weights is None:
             return steps, mask
         return self.encoder.mix(steps), mask[..., :1]
@@ -165,14 +177,20 @@ class SpeechNetwork(nn.Module):
         found = self.encoder.weights if isinstance(self.encoder, LayersEncoder) else None
         return [] if found is None else found.tolist()
 
-    def chunk_vectors(self, steps: Tensor, mask: Tensor) -> Tensor:
+    def chunk_vectors(self, steps: Any, mask: Tensor) -> Tensor:
         """Return the vectors of the chunks, (B, K, D), for steps (B, K, m, F) and mask (B, K, m)."""
+        steps = self.steps_of(steps)
         vectors: Tensor = self.encoder(steps.flatten(0, 1), mask.flatten(0, 1)).unflatten(0, steps.shape[:2])
         return vectors
 
 
 def make_network(
-    features: int, options: ModelOptions, tasks: Mapping[str, int], seed: int, layers: int = 1
+    features: int,
+    options: ModelOptions,
+    tasks: Mapping[str, int],
+    seed: int,
+    layers: int = 1,
+    front: nn.Module | None = None,
 ) -> SpeechNetwork:
     """Return a network whose weights depend on nothing but its shape and the seed; see `SpeechNetwork`.
 
@@ -180,7 +198,7 @@ def make_network(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = SpeechNetwork(features, options, {}, layers)
+        network = SpeechNetwork(features, options, {}, layers, front=front)
         for name, classes in tasks.items():
             torch.manual_seed(seed + 1 + sum(name.encode()))
             network.heads[name] = _head(name, classes, options)

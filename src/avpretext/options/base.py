@@ -79,6 +79,8 @@ def settled(options: BaseModel) -> dict[str, Any]:
     plain = options.model_dump(mode="json")
     for name, field in type(options).model_fields.items():
         value = getattr(options, name)
+        if name not in plain:
+            continue
         if isinstance(value, BaseModel):
             plain[name] = settled(value)
         elif named := _groups(value):

@@ -1,4 +1,4 @@
-"""Options of pre-trained speech encoders, which the stage `encoder` runs."""
+"""Options of pre-trained speech encoders, which the stage `encoder` runs, and of their training."""
 
 from typing import Annotated, Literal
 
@@ -48,3 +48,34 @@ class EncoderOptions(Options):
     threads: Annotated[Count, Place()] = Field(
         1, description="clips encoded in parallel, each on one CPU core; same bytes for any number"
     )
+
+
+class TuningOptions(Options):
+    """Training of the pre-trained encoder itself, together with what is learnt on it."""
+
+    tune: Literal["frozen", "last_n", "lora", "full"] = Field(
+        "frozen",
+        description="what of the encoder learns: frozen: nothing; last_n: its last layers; lora: low-rank adapters"
+        " (peft); full: everything",
+    )
+    last: Count = Field(2, description="last_n: number of layers, counted down from the highest that is kept")
+    rank: Count = Field(8, description="lora: rank of the adapters; the scale of their output is twice the rank")
+    learning_rate: Positive = Field(
+        1e-4, description="AdamW's highest learning rate for the encoder; typical: 1e-5 to 5e-5 for full, more for lora"
+    )
+    warm_up: float = Field(1.0, ge=0, description="epochs over which this learning rate rises from 0")
+    batch_s: Positive = Field(
+        60.0,
+        description="speech computed at a time, in seconds; a larger batch is computed in parts, with the same result",
+    )
+    checkpointing: bool = Field(
+        False, description="true: less memory, a third more time: activations are computed again in the backward pass"
+    )
+    processes: Annotated[Count, Place()] = Field(
+        1, description="processes that share each batch, each on a GPU of its own, or on a CPU core"
+    )
+
+    @property
+    def tuned(self) -> bool:
+        """Whether anything of the encoder learns."""
+        return self.tune != "frozen"

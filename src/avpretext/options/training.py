@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from avpretext.options.base import Aggregator, Count, Encoder, Fraction, Location, Loss, Options, Place, Positive
+from avpretext.options.pretrained_encoders import TuningOptions
 from avpretext.systems import BEST, Kernel, Machine, Normalisation
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
@@ -71,6 +72,13 @@ class LoopOptions(Options):
     precision: Literal["float32", "mixed"] = Field("float32", description="mixed: bfloat16 where safe, on a GPU only")
 
 
+class TunedLoopOptions(LoopOptions):
+    """The same where a pre-trained encoder may learn too."""
+
+    # Left out while frozen: results made before there was such an option stay good.
+    encoder: TuningOptions = Field(TuningOptions(), exclude_if=lambda options: not options.tuned)
+
+
 class ClusterOptions(Options):
     """The pretext task clusters: the k-means cluster of each chunk vector (DeepEmoCluster)."""
 
@@ -78,7 +86,7 @@ class ClusterOptions(Options):
     iterations: Count = Field(20, description="k-means iterations in each epoch")
 
 
-class PretrainOptions(LoopOptions):
+class PretrainOptions(TunedLoopOptions):
     """Pre-training on the pretext tasks."""
 
     threads: Annotated[Count, Place()] = Field(
@@ -146,7 +154,7 @@ class PenaltyOptions(Options):
     )
 
 
-class FinetuneOptions(LoopOptions):
+class FinetuneOptions(TunedLoopOptions):
     """Fine-tuning for speech emotion recognition."""
 
     threads: Annotated[Count, Place()] = Field(

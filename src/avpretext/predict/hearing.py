@@ -3,13 +3,14 @@
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from avpretext.chunks import FRAME_S, SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
 from avpretext.config import LogMelOptions, MediaOptions
@@ -20,6 +21,7 @@ from avpretext.media.trim import speech_span
 from avpretext.models.chunking import ChunkGrid, Chunks, gather_chunks
 from avpretext.pool import ordered_map
 from avpretext.predict.speech_share import spoken
+from avpretext.predict.tuned_encoder import TunedEncoder, tuned_encoders
 from avpretext.predict.windows import AlongTime, WindowBatch, batches
 from avpretext.refusal import Refusal
 from avpretext.sound import encoder_live
@@ -205,6 +207,24 @@ class EncoderHearing(SampleHearing):
         return Steps(vectors, vectors.reshape(len(vectors), -1))
 
 
+class TunedHearing(SampleHearing):
+    """Hears files by a pre-trained encoder that has learnt: as each network of a model does, one after another.
+
+    The steps of a chunk are the layers of the first network's encoder, of the second's, and so on, normalised.
+    """
+
+    def __init__(self, description: Description, encoders: Sequence[TunedEncoder]) -> None:
+        super().__init__(description)
+        self.channels = len(description.channels) * description.layers * len(encoders)
+        self._encoders = encoders
+
+    def steps(self, signal: Floats) -> Steps:
+        """Return the vectors of the chunks, layer by layer, network by network."""
+        with encoder_live.one_thread():
+            steps = np.concatenate([encoder.steps(signal) for encoder in self._encoders], axis=1)
+        return Steps(steps, steps.reshape(len(steps), -1))
+
+
 class ClusterHearing(SampleHearing):
     """Hears files for a published network of DeepEmoCluster: mel power every 16 ms, cut by the published formula."""
 
@@ -220,7 +240,9 @@ class ClusterHearing(SampleHearing):
         return Steps(gather_chunks(rows, first, length, self._cut).steps[0].numpy(), power)
 
 
-def open_hearing(description: Description, folder: Path, encoder: Path | None) -> Hearing:
+def open_hearing(
+    description: Description, folder: Path, encoder: Path | None, fronts: Sequence[Mapping[str, Tensor]] = ()
+) -> Hearing:
     """Return what hears files for a model.
 
     Parameters
@@ -231,6 +253,8 @@ def open_hearing(description: Description, folder: Path, encoder: Path | None) -
         Of the model; the pre-trained encoder that it hears may lie in `encoder` below it.
     encoder
         Folder of the pre-trained encoder, if that is said.
+    fronts
+        Of a model whose encoder has learnt: its weights, of each network.
 
     Raises
     ------
@@ -246,6 +270,9 @@ def open_hearing(description: Description, folder: Path, encoder: Path | None) -
         return Hearing(description) if published is None else ClusterHearing(description, published)
     files = encoder_live.find(by.name, by.kind, by.hub, folder / ENCODER, encoder)
     options = by.options.model_copy(update={"layers": by.layers})
+    if by.tuning:
+        encoders = tuned_encoders(files, options, description.chunks, by.tuning, by.digests, fronts)
+        return TunedHearing(description, encoders)
     return EncoderHearing(description, LiveEncoder(files, options, description.chunks, by.digests))
 
 

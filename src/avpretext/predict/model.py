@@ -38,7 +38,8 @@ class Model:
         trained = model_folder.read(self.folder)
         self.description: Description = trained.description
         self._networks, self._scales, self._normalisation = trained.networks, trained.scales, trained.normalisation
-        self._hearing = open_hearing(self.description, self.folder, None if encoder is None else Path(encoder))
+        place = None if encoder is None else Path(encoder)
+        self._hearing = open_hearing(self.description, self.folder, place, trained.fronts)
         weakref.finalize(self, self._hearing.close)
 
     @property
@@ -152,7 +153,6 @@ class Model:
     def _say_at_once(
         self, files: list[str], along: AlongTime | None, threads: int, least: float
     ) -> Iterator[Prediction | Refused]:
-        assert self._normalisation is not None
         for place, heard in self._hear(files, along, threads):
             yield self._say(files[place], heard, self._normalisation, least)
 
@@ -187,15 +187,23 @@ class Model:
                 yield place, heard
 
     def _say(
-        self, file: str, heard: Heard | Refusal, normalisation: Normalisation, least: float
+        self, file: str, heard: Heard | Refusal, normalisation: Normalisation | None, least: float
     ) -> Prediction | Refused:
-        """Return what the networks say of what was heard, where the share of speech is at least so large."""
+        """Return what the networks say of what was heard, where the share of speech is at least so large.
+
+        Without `normalisation` it comes normalised already, for each network apart, one beside the other.
+        """
         if isinstance(heard, Refusal):
             return Refused(file, heard.reason, heard.detail)
-        steps = in_deviations(heard.chunks.steps, normalisation.mean, normalisation.deviation)
-        steps *= heard.chunks.mask.unsqueeze(-1)
+        steps, mask = heard.chunks
+        if normalisation is None:
+            chunks = list(zip(*(part.chunk(len(self._networks), 2) for part in (steps, mask)), strict=True))
+        else:
+            steps = in_deviations(steps, normalisation.mean, normalisation.deviation)
+            steps *= mask.unsqueeze(-1)
+            chunks = [(steps, mask)] * len(self._networks)
         with torch.inference_mode(), _one_thread():
-            logits = [network(steps, heard.chunks.mask)[TASK] for network in self._networks]
+            logits = [network(*of)[TASK] for network, of in zip(self._networks, chunks, strict=True)]
         said = np.stack([outputs_of(self.description.kind, values, self._scales) for values in logits])
         mean = said.mean(0, dtype=np.float64).astype(np.float32)
         finite.check_values(mean, f"{self.folder}: what it says of {file}", "train the model again")

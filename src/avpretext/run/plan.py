@@ -113,6 +113,8 @@ class Plan:
         for copy in dict.fromkeys(name for name, _ in self._features() if "@" in name):
             yield Made("speed", copy, self.shards(copy, "split.audio"))
         for corpus, artefact in self._features():
+            if artefact == "split.audio":
+                continue  # of the corpus itself, or of a copy
             made = ("encoder", f"{corpus}/{artefact}") if artefact in self.config.encoders else (artefact, corpus)
             yield Made(*made, self.shards(corpus, artefact))
 
@@ -139,10 +141,10 @@ class Plan:
         """Yield corpus and artefact of what models hear, `speech` of whole corpora left out, which is made anyway."""
         heard: dict[tuple[str, str], None] = {}
         for corpus in self.config.heard_for_pretraining():
-            heard |= {(corpus, name): None for name in self._stage_features(corpus)}
+            heard |= {(corpus, name): None for name in self._heard_features("pretrain", corpus)}
         for corpus in self.config.used_for("finetune"):
             for name in self.heard("finetune", corpus):
-                heard |= {(name, feature): None for feature in self._stage_features(name)}
+                heard |= {(name, feature): None for feature in self._heard_features("finetune", name)}
             settings = self.settings[corpus]
             if any(self.has_baseline(corpus, setting) for setting in settings):
                 for name in self.heard("baseline", corpus):
@@ -152,6 +154,12 @@ class Plan:
         for corpus, name in heard:
             if name != "speech" or "@" in corpus:
                 yield corpus, name
+
+    def _heard_features(self, stage: str, corpus: str) -> list[str]:
+        """Return the artefacts that a training hears of a corpus: sound where a pre-trained encoder learns."""
+        starts = self.config.initialisations() if stage == "finetune" else [SCRATCH]
+        sound = {self.config.hears_sound(stage, start) for start in starts}
+        return [*(self._stage_features(corpus) if False in sound else ()), *(["split.audio"] if True in sound else ())]
 
     def _stage_features(self, corpus: str) -> list[str]:
         own = self._options_of(corpus).features
@@ -165,6 +173,8 @@ class Plan:
         own = self.config.variant.network
         for tasks in self.config.task_sets():
             yield Made("pretrain.checkpoint", tasks, self.checkpoints(own, tasks))
+            if self.config.pretrain.encoder.tuned:
+                yield Made("pretrain.encoder", tasks, self.learnt_encoders(own, tasks))
             yield Made("pretrain.history", tasks, [self.layout.path("pretrain.history", network=own, tasks=tasks)])
 
     def _of_settings(self) -> Iterator[Made]:
@@ -199,6 +209,13 @@ class Plan:
     @cached_property
     def encoders(self) -> list[str]:
         """The pre-trained encoders that anything is learnt from."""
+        learning = {"split.audio": self.config.model.features}
+        heard = {name for _, found in self._features() for name in learning.get(found, ())}
+        return [name for name in self.config.encoders if name in heard or name in self.stored_encoders]
+
+    @cached_property
+    def stored_encoders(self) -> list[str]:
+        """Those of them whose hidden states are stored."""
         heard = {name for _, name in self._features()}
         moved = self.config.orofacial.features if self.config.orofacial_corpora() else ()
         return [name for name in self.config.encoders if name in heard or name in moved]
@@ -363,8 +380,22 @@ class Plan:
             if task in LABELLED and task in self.config.tasks_of(corpus)
         }
 
-    def features(self, corpora: Iterable[str]) -> Keyed:
-        """Return {corpus.feature: all files} of what the model hears of corpora.
+    def sound_encoder(self, stage: str, start: str | None = None, exported: str | None = None) -> str | None:
+        """Return the encoder by which a training hears sound; None where it does not.
+
+        `start` is the initialisation, `exported` the name of a model to export.
+        """
+        if stage == "export":
+            starts = self.config.initialisations() if exported == BEST else [exported or SCRATCH]
+        elif stage in ("finetune", "pretrain"):
+            starts = [start or SCRATCH]
+        else:
+            return None
+        group = "pretrain" if stage == "pretrain" else "finetune"
+        return self.config.model.features[0] if any(self.config.hears_sound(group, one) for one in starts) else None
+
+    def features(self, corpora: Iterable[str], sound: bool = False) -> Keyed:
+        """Return {corpus.feature: all files} of what the model hears of corpora; with `sound` their sound itself.
 
         Raises
         ------
@@ -381,7 +412,8 @@ class Plan:
                     " set finetune.speeds: []"
                 )
             for name in self.config.model.features:
-                files = list(map(str, expand(own[name]))) if name in own else self.shards(corpus, name)
+                stage = "split.audio" if sound else name
+                files = list(map(str, expand(own[name]))) if name in own else self.shards(corpus, stage)
                 found[f"{corpus}.{name}"] = files
         return found
 
@@ -410,6 +442,11 @@ class Plan:
             self.layout.path("pretrain.checkpoint", network=network, tasks=tasks, seed=seed)
             for seed in range(self.config.pretrainings)
         ]
+
+    def learnt_encoders(self, network: str, tasks: str) -> list[str]:
+        """Return the weights of the pre-trained encoder after each of these, where it learns too."""
+        place = self.layout.path("pretrain.encoder", network=network, tasks=tasks)
+        return [place.replace("{seed}", str(seed)) for seed in range(self.config.pretrainings)]
 
     def start(self, variant: Variant, initialisation: str) -> list[str]:
         """Return the checkpoints that an initialisation starts from, one for each pre-training; none from scratch."""

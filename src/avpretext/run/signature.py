@@ -44,6 +44,7 @@ def options_of(stage: str, config: Config, corpus: str | None = None, encoder: s
     keys = [key.replace("encoders.{encoder}", named).format(corpus=corpus) for key in STAGES[stage].options]
     more = [key.format(corpus=corpus) for key in STAGES[stage].unless_default if corpus in config.corpora]
     keys += [key for key in more if not _is_default(config, key)]
+    keys += [] if encoder is None or named in keys else [named]
     return {key: _plain(_at(config, key), STAGES[stage].but) for key in keys}
 
 

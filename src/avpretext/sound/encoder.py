@@ -178,9 +178,14 @@ def cut(signal: Floats, window_s: float) -> list[Floats]:
 
 def joined(rows: Sequence[Rows], samples: Sequence[int]) -> Rows:
     """Return the rows of pieces of so many samples, one after another, on the clock of the whole."""
-    starts = np.cumsum([0, *samples[:-1]]) / SAMPLE_RATE_HZ
     values = rows[0].values if len(rows) == 1 else np.concatenate([part.values for part in rows])
-    return Rows(values, np.concatenate([part.times_s + start for part, start in zip(rows, starts, strict=True)]))
+    return Rows(values, on_one_clock([part.times_s for part in rows], samples))
+
+
+def on_one_clock(times_s: Sequence[NDArray[np.float64]], samples: Sequence[int]) -> NDArray[np.float64]:
+    """Return the times of the rows of pieces of so many samples, one after another, from the start of the whole."""
+    starts = np.cumsum([0, *samples[:-1]]) / SAMPLE_RATE_HZ
+    return np.concatenate([part + start for part, start in zip(times_s, starts, strict=True)])
 
 
 def _usable(clips: Iterator[Encoded]) -> Iterator[Encoded | None]:
@@ -202,11 +207,16 @@ def _usable(clips: Iterator[Encoded]) -> Iterator[Encoded | None]:
     warn_of("encoder", _NOT_FINITE, odd)
 
 
+def edges_of(frames: int, options: EncoderOptions, chunks: ChunkOptions) -> NDArray[np.int64]:
+    """Return start and end of each stretch of which a mean is kept, (K, 2), in 10 ms frames."""
+    return chunk_edges(frames, chunks) if options.pool == "chunks" else np.array([[0, frames]])
+
+
 def pooled(rows: Rows, frames: int, options: EncoderOptions, chunks: ChunkOptions) -> Rows:
     """Return the means of a clip of so many 10 ms frames, (K, L, D), and the middles of what they are over."""
     if options.pool == "frames":
         return rows
-    edges = chunk_edges(frames, chunks) if options.pool == "chunks" else np.array([[0, frames]])
+    edges = edges_of(frames, options, chunks)
     return Rows(means(rows.values, rows.times_s, edges), edges.sum(1) * FRAME_S / 2)
 
 

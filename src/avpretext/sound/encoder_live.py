@@ -44,12 +44,7 @@ class LiveEncoder:
     def __init__(
         self, files: EncoderFiles, options: EncoderOptions, chunks: ChunkOptions, digests: Mapping[str, str]
     ) -> None:
-        found = files.sha256()
-        if other := [name for name, digest in digests.items() if found.get(name) != digest]:
-            raise UserError(
-                f"{files.folder / other[0]}: not the file that the model was trained with: its SHA-256 is"
-                f" {found.get(other[0], 'none, it is missing')}, expected {digests[other[0]]}"
-            )
+        found = checked(files, digests)
         self._options, self._chunks = options, chunks
         with one_thread():
             self._model = SpeechEncoder(files, options, found)
@@ -67,6 +62,23 @@ class LiveEncoder:
             rows = joined(self._model.rows_of_each(pieces), [len(piece) for piece in pieces])
         means = pooled(rows, frame_count(len(signal)), self._options, self._chunks).values
         return stored(means, self._options).astype(np.float32).reshape(means.shape)
+
+
+def checked(files: EncoderFiles, digests: Mapping[str, str]) -> dict[str, str]:
+    """Return the SHA-256 of each file.
+
+    Raises
+    ------
+    UserError
+        One is not as it was in training.
+    """
+    found = files.sha256()
+    if other := [name for name, digest in digests.items() if found.get(name) != digest]:
+        raise UserError(
+            f"{files.folder / other[0]}: not the file that the model was trained with: its SHA-256 is"
+            f" {found.get(other[0], 'none, it is missing')}, expected {digests[other[0]]}"
+        )
+    return found
 
 
 def find(name: str, kind: str, hub: str | None, beside: Path, folder: Path | None) -> EncoderFiles:

@@ -6,7 +6,9 @@ code of a model's own is run.
 
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +43,13 @@ class Rows(NamedTuple):
     times_s: NDArray[np.float64]
 
 
+class States(NamedTuple):
+    """The same as a tensor (T, L, D), through which gradients may flow."""
+
+    values: torch.Tensor
+    times_s: NDArray[np.float64]
+
+
 class SpeechEncoder:
     """A pre-trained encoder, ready to compute; may be asked from several threads.
 
@@ -57,6 +66,10 @@ class SpeechEncoder:
     ----------
     layers, size
         The numbers of the layers that it returns, and the length of a row.
+    depth
+        Number of the layers that the model has.
+    model
+        That of transformers, in evaluation mode; of encoder and decoder the encoder.
     digests
         SHA-256 of each file.
 
@@ -70,14 +83,15 @@ class SpeechEncoder:
         self.files, self.digests = files, digests or files.sha256()
         encoder_files.check_sha256(files, self.digests, options.sha256, f"encoders.{files.name}.sha256")
         self.device = _device(options.device)
-        self._extractor, self._model = _load(files)
-        self._model.to(self.device)
-        self._timing = _timing(self._extractor, self._model.config)
+        self._extractor, whole = _load(files)
+        self.model = heard_by(whole)
+        self.model.to(self.device)
+        self._timing = _timing(self._extractor, self.model.config)
         self._whole = hasattr(self._extractor, "nb_max_frames")
         self._padding = "max_length" if self._whole else True
         self.layers: list[int] = []
         count, self.size = self._probe()
-        known = list(range(count))
+        self.depth, known = count - 1, list(range(count))
         self.layers = known if options.layers == "all" else list(options.layers)
         if absent := [layer for layer in self.layers if layer not in known]:
             raise UserError(f"encoders.{files.name}.layers: {absent[0]} is none of its layers, 0 to {known[-1]}")
@@ -105,13 +119,25 @@ class SpeechEncoder:
     def pads(self) -> bool:
         """Whether signals of unequal lengths can share a batch.
 
-        They cannot where a layer normalises over all of a signal, padding too (`feat_extract_norm: group`), or where
-        the model takes no mask.
+        They cannot where a layer normalises over all of a signal, padding too (`feat_extract_norm: group`), where the
+        model takes no mask, or where several convolutions follow one mask (data2vec's positions).
         """
         if self._whole:
             return True
-        group = getattr(self._model.config, "feat_extract_norm", "layer") == "group"
+        if hasattr(self.model.config, "conv_pos_kernel_size"):
+            return False
+        group = getattr(self.model.config, "feat_extract_norm", "layer") == "group"
         return not group and bool(getattr(self._extractor, "return_attention_mask", False))
+
+    @property
+    def cuts(self) -> bool:
+        """Whether signals of unequal lengths can share a batch after all, as `states` computes it.
+
+        What normalises over all of a signal is a convolutional front end; it computes one signal after another, and
+        the layers above it take a mask.
+        """
+        parts = all(hasattr(self.model, name) for name in ("feature_extractor", "feature_projection"))
+        return parts and not hasattr(self.model.config, "conv_pos_kernel_size")
 
     def rows(self, signals: Sequence[Floats]) -> list[Rows]:
         """Return the hidden states of signals, which are computed as one batch.
@@ -121,6 +147,12 @@ class SpeechEncoder:
         signals
             Shape (samples,) each, 16 kHz, full scale 1; of equal lengths unless `pads`.
         """
+        with torch.inference_mode():
+            found = self.states(signals)
+        return [Rows(np.ascontiguousarray(values.float().cpu().numpy()), times) for values, times in found]
+
+    def states(self, signals: Sequence[Floats]) -> list[States]:
+        """Return the same as tensors on the device of the model."""
         padded = [np.pad(signal, (0, max(0, SHORTEST - len(signal)))) for signal in signals]
         states = self._states(padded)
         return [
@@ -131,20 +163,23 @@ class SpeechEncoder:
         """Return the hidden states of signals, computed one after another, without padding."""
         return [self.rows([signal])[0] for signal in signals]
 
-    def _within(self, states: torch.Tensor, signal: Floats, padded: Floats) -> Rows:
+    def _within(self, states: torch.Tensor, signal: Floats, padded: Floats) -> States:
         """Return the rows (T, L, D) that lie within a signal, of states (L, T', D); at least one."""
         times = self._timing(states.shape[1], len(padded))
         count = max(1, int(np.searchsorted(times, len(signal) / SAMPLE_RATE_HZ)))
         count = min(count, states.shape[1])
-        return Rows(np.ascontiguousarray(states[:, :count].transpose(0, 1).float().cpu().numpy()), times[:count])
+        return States(states[:, :count].transpose(0, 1), times[:count])
 
-    @torch.inference_mode()
     def _states(self, signals: Sequence[Floats]) -> list[torch.Tensor]:
         """Return the hidden states of each signal, (L, T, D), without the rows of padding."""
+        lengths = [len(signal) for signal in signals]
+        apart = len(set(lengths)) > 1 and not self.pads and self.cuts
+        asked = {"return_attention_mask": True} if apart else {}
         inputs = self._extractor(
-            list(signals), sampling_rate=SAMPLE_RATE_HZ, padding=self._padding, return_tensors="pt"
+            list(signals), sampling_rate=SAMPLE_RATE_HZ, padding=self._padding, return_tensors="pt", **asked
         ).to(self.device)
-        found = self._model(**_accepted(inputs, self._model), output_hidden_states=True).hidden_states
+        with _one_by_one(self.model.feature_extractor, lengths) if apart else nullcontext():
+            found = self.model(**_accepted(inputs, self.model), output_hidden_states=True).hidden_states
         chosen = torch.stack([found[layer] for layer in self.layers or range(len(found))], 1)  # (B, L, T, D)
         return [states[:, : self._row_count(inputs, place, states, signals)] for place, states in enumerate(chosen)]
 
@@ -152,13 +187,30 @@ class SpeechEncoder:
         """Return how many rows of a signal in a batch are its own."""
         if len(signals) == 1 or self._whole:
             return int(states.shape[1])
-        if hasattr(self._model.config, "conv_kernel"):
-            return _conv_rows(len(signals[place]), self._model.config)
+        if hasattr(self.model.config, "conv_kernel"):
+            return _conv_rows(len(signals[place]), self.model.config)
         longest = max(len(signal) for signal in signals)
         mask = inputs.get("attention_mask")
         if mask is not None and mask.shape[1] == states.shape[1]:
             return int(mask[place].sum())
         return round(states.shape[1] * len(signals[place]) / longest)
+
+
+@contextmanager
+def _one_by_one(front: Any, lengths: Sequence[int]) -> Iterator[None]:
+    """Let a convolutional front end compute each signal of a padded batch by itself, without its padding."""
+    plain = front.forward
+
+    def forward(values: torch.Tensor) -> torch.Tensor:
+        """Map (B, samples) to (B, D, T)."""
+        parts = [plain(values[place : place + 1, :length])[0].T for place, length in enumerate(lengths)]
+        return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True).transpose(1, 2)
+
+    front.forward = forward
+    try:
+        yield
+    finally:
+        del front.forward
 
 
 def _device(name: str) -> torch.device:
@@ -204,8 +256,22 @@ def _load(files: EncoderFiles) -> tuple[Any, Any]:
     except Exception as error:  # whatever transformers makes of broken files
         raise UserError(f"{where}: transformers cannot open it: {_one_line(error)}; fetch the model again") from None
     _check_weights(found, model, where)
-    model.eval().requires_grad_(False)
-    return extractor, model.get_encoder() if config.is_encoder_decoder else model
+    return extractor, model.eval().requires_grad_(False)
+
+
+def heard_by(model: Any) -> Any:
+    """Return the part of a model that hears: of encoder and decoder the encoder."""
+    return model.get_encoder() if model.config.is_encoder_decoder else model
+
+
+def save(files: EncoderFiles, weights: Mapping[str, torch.Tensor], folder: Path) -> None:
+    """Write a model with some weights, by their names in `SpeechEncoder.model`, changed, as `save_pretrained` does."""
+    extractor, model = _load(files)
+    found = heard_by(model).load_state_dict(dict(weights), strict=False)
+    if found.unexpected_keys:
+        raise ValueError(f"{files.folder}: no weights {found.unexpected_keys[0]}")
+    model.save_pretrained(folder)
+    extractor.save_pretrained(folder)
 
 
 def _check_hears(kind: Any, mapping: Any, where: str) -> None:

@@ -17,25 +17,31 @@ def chunk_edges(frames: int, chunks: ChunkOptions) -> NDArray[np.int64]:
     return np.stack([starts[0], starts[0] + spans[0]], axis=1)
 
 
-def means(values: Floats, times_s: Times, edges: NDArray[np.int64]) -> Floats:
-    """Return the mean over the rows of each chunk, (K, L, D).
+def rows_of_chunks(times_s: Times, edges: NDArray[np.int64]) -> list[slice]:
+    """Return the rows of each chunk.
 
     A row belongs to the chunks that its middle lies in. A chunk that holds no middle takes the row nearest to its own.
 
     Parameters
     ----------
-    values
-        (T, L, D), T at least 1.
     times_s
-        (T,) middles of the rows, ascending.
+        (T,) middles of the rows, ascending, T at least 1.
     edges
         (K, 2) in 10 ms frames.
     """
-    found = np.empty((len(edges), *values.shape[1:]), np.float32)
-    for chunk, (start, end) in enumerate(edges * FRAME_S):
+    found = []
+    for start, end in edges * FRAME_S:
         first, stop = np.searchsorted(times_s, [start, end])
         if first == stop:
             first = int(np.abs(times_s - (start + end) / 2).argmin())
             stop = first + 1
-        found[chunk] = values[first:stop].mean(0, dtype=np.float64)
+        found.append(slice(int(first), int(stop)))
+    return found
+
+
+def means(values: Floats, times_s: Times, edges: NDArray[np.int64]) -> Floats:
+    """Return the mean over the rows of each chunk, (K, L, D), of (T, L, D); see `rows_of_chunks`."""
+    found = np.empty((len(edges), *values.shape[1:]), np.float32)
+    for chunk, rows in enumerate(rows_of_chunks(times_s, edges)):
+        found[chunk] = values[rows].mean(0, dtype=np.float64)
     return found

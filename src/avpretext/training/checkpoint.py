@@ -16,9 +16,11 @@ from avpretext import machine
 from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
+from avpretext.options.pretrained_encoders import TuningOptions
 from avpretext.shards import atomic_path
-from avpretext.training import finite
+from avpretext.training import finite, together
 from avpretext.training.data import EncodedBy
+from avpretext.training.encoder_front import EncoderWeights
 from avpretext.training.loop import TrainingState
 from avpretext.training.predictions import HistoryRow
 
@@ -28,6 +30,7 @@ _METADATA_KEY = "avpretext"
 def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Write tensors, metadata and the machine (`machine.facts`); the file appears whole or not at all.
 
+    Of processes that train together the first one writes.
     All metadata is one value, since the library writes several in no fixed order.
 
     Raises
@@ -36,6 +39,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
         A number is not finite.
     """
     finite.check_weights(tensors, str(path), "it is not written: training has diverged, lower its learning rate")
+    if not together.is_first():
+        return
     # A copy, since the library refuses tensors that share memory, as the shuffled weights of an LSTM do.
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     said = {**metadata, "machine": machine.facts()}
@@ -139,10 +144,12 @@ class Body:
     """A pre-trained encoder and aggregator: weights by their names in the network.
 
     `heard_all` is False when channels were hidden from every task: then the weights that read them were never trained.
+    `front` are the weights of a pre-trained encoder that learnt too.
     """
 
     weights: Mapping[str, Tensor]
     heard_all: bool
+    front: EncoderWeights | None = None
 
 
 def read_body(path: Path, channels: Sequence[str], config: Config, by: EncodedBy | None = None) -> Body:
@@ -180,11 +187,14 @@ def read_body(path: Path, channels: Sequence[str], config: Config, by: EncodedBy
                     f"{path} was pre-trained with {group}.{name} = {then.get(name)!r}, now it is {value!r};"
                     f" pre-train again, or set it back"
                 )
-    weights = {name: value for name, value in below("best", tensors).items() if not name.startswith("heads.")}
+    best = below("best", tensors)
+    weights = {name: value for name, value in best.items() if not name.startswith(("heads.", "front."))}
     with torch.device("meta"):
         network = SpeechNetwork(len(channels), config.model, {}, 1 if by is None else len(by.layers))
     finite.load_all(network, weights, path, "pre-train again, or name another checkpoint")
-    return Body(weights, heard_all=set(metadata["tasks"]) != set(metadata["hidden_from"]))
+    tuning = metadata["config"]["pretrain"].get("encoder")
+    front = None if tuning is None else front_weights(TuningOptions(**tuning), below("front", best))
+    return Body(weights, set(metadata["tasks"]) != set(metadata["hidden_from"]), front)
 
 
 def _check_encoder(path: Path, then: Mapping[str, Any] | None, now: EncodedBy | None) -> None:
@@ -197,6 +207,14 @@ def _check_encoder(path: Path, then: Mapping[str, Any] | None, now: EncodedBy | 
         what = f"on features of {then['name']} with other weights or options (layers {then['layers']})"
     if other:
         raise UserError(f"{path} was pre-trained {what}; pre-train again, or set model.features and encoders back")
+
+
+def front_weights(tuning: TuningOptions, tensors: Mapping[str, Tensor]) -> EncoderWeights:
+    """Return the weights of an encoder that learnt, of the tensors of a network's front."""
+    learning, merged = (
+        {key.replace("/", "."): value for key, value in below(part, tensors).items()} for part in ("learning", "merged")
+    )
+    return EncoderWeights(tuning, learning, merged)
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -276,13 +276,13 @@ def blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return np.array_split(rows, max(1, -(-len(rows) // BLOCK_CLIPS)))
 
 
-def in_deviations(steps: Tensor, mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> Tensor:
+def in_deviations(steps: Tensor, mean: NDArray[np.float64] | Tensor, deviation: NDArray[np.float64] | Tensor) -> Tensor:
     """Change float32 steps (..., F) in place to deviations from the mean (F,): NaN 0, clipped to plus and minus 3.
 
     Where the steps are layers, (..., L, F), mean and deviation are (L F,).
     """
     shift, scale = (
-        torch.from_numpy(values).float().reshape(-1, steps.shape[-1]).to(steps.device)
+        torch.as_tensor(values).float().reshape(-1, steps.shape[-1]).to(steps.device)
         for values in (mean, 1 / deviation)
     )
     return steps.sub_(shift).mul_(scale).nan_to_num_(0.0).clamp_(-CLIP, CLIP)

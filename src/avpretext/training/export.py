@@ -18,15 +18,15 @@ from avpretext.corpora.settings import NUMBERS
 from avpretext.errors import UserError
 from avpretext.flow.paths import original_of
 from avpretext.models.penalty import co_occurrences, penalties
-from avpretext.options.pretrained_encoders import EncoderOptions
+from avpretext.options.pretrained_encoders import EncoderOptions, TuningOptions
 from avpretext.progress import progress
 from avpretext.systems import BEST, SCRATCH
-from avpretext.training import checkpoint as checkpoints
-from avpretext.training import model_folder
+from avpretext.training import model_folder, together
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import Matrix, training_votes
 from avpretext.training.data import SpeechChunks, normalise
-from avpretext.training.finetune import EVERY_CLIP, LabelledClips, RunSeeds, body_of_run, read_clips, train
+from avpretext.training.encoder_front import EncoderFront
+from avpretext.training.finetune import EVERY_CLIP, LabelledClips, RunSeeds, body_of_run, read_starts, train
 from avpretext.training.fold_parts import Fold
 from avpretext.training.loop import LAYER_SCORES, torch_device
 from avpretext.training.model_folder import Description, EncoderDescription, LearntFrom, MediaSettings, Normalisation
@@ -35,6 +35,7 @@ from avpretext.training.predictions import LabelledFolds
 from avpretext.training.run_pool import grid_map
 
 
+@together.in_processes(lambda config: config.finetune.encoder)
 def run(
     name: str,
     features: Mapping[str, Mapping[str, Sequence[Path]]],
@@ -63,7 +64,8 @@ def run(
         initialisation: checkpoints, one for each pre-training. The networks start from them in turn, so that no
         pre-training has to be chosen. None: from scratch.
     config
-        Read: `seed`, `chunks`, `model`, `finetune`, `export`, and of `split` what shapes sound.
+        Read: `seed`, `chunks`, `model`, `finetune`, `export`, where sound is heard `encoders`, and of `split` what
+        shapes sound.
     output
         The folder to write.
     threads
@@ -71,13 +73,15 @@ def run(
     """
     torch.set_num_threads(1)
     labelled = LabelledFolds.read(targets, folds)
-    clips = read_clips(features, labelled, config)
     chosen, scores = choose(histories or {}) if name == BEST else (name, {})
-    bodies = bodies_of(chosen, starts or {}, clips.chunks, config)
+    heard, bodies = read_starts(features, labelled, checkpoints_of(chosen, starts or {}), config, threads)
+    clips = heard[0]
     rows = {"train": learnt_rows(clips), "dev": np.empty(0, np.int64)}
-    networks = trained(clips, rows, bodies, penalty_of(labelled, config), config, threads)
+    networks = trained(heard, rows, bodies, penalty_of(labelled, config), config, threads)
+    if not together.is_first():
+        return
     normalisation = None
-    if config.model.normalise == "train":
+    if config.model.normalise == "train" and clips.start is None:
         normalisation = Normalisation(*clips.chunks.mean_and_deviation(rows["train"]))
     origin: dict[str, Any] = {
         "initialisation": chosen,
@@ -85,7 +89,8 @@ def run(
         "pretrainings": min(len(bodies), len(networks)),
     }
     if clips.chunks.encoder is not None:
-        origin["encoder"] = encoder_of(clips.chunks, networks)
+        tuning = None if clips.start is None else config.finetune.encoder
+        origin["encoder"] = encoder_of(clips.chunks, networks, tuning)
     description = describe(labelled, clips, rows["train"], config, **origin, **feature_settings(features))
     model_folder.write(output, description, networks, normalisation)
 
@@ -120,29 +125,35 @@ def scale_of(clips: LabelledClips, learnt: NDArray[np.int64]) -> Scale | list[Sc
     return scales[0] if clips.kind == "attribute" else list(scales)
 
 
-def encoder_of(chunks: SpeechChunks, networks: Sequence[Mapping[str, Tensor]]) -> EncoderDescription | None:
-    """Return what is to be known of the pre-trained encoder of pooled features, and the mean weights of its layers."""
+def encoder_of(
+    chunks: SpeechChunks, networks: Sequence[Mapping[str, Tensor]], tuning: TuningOptions | None = None
+) -> EncoderDescription | None:
+    """Return what is to be known of the pre-trained encoder of pooled features, and the mean weights of its layers.
+
+    `tuning` says how it learnt, where the networks have weights of it that are not those of its files.
+    """
     if (by := chunks.encoder) is None:
         return None
     weights = [one[LAYER_SCORES].softmax(0).double() for one in networks if LAYER_SCORES in one]
     said = {name: getattr(by, name) for name in ("name", "kind", "hub", "layers", "digests")}
     mean = [round(value, 6) for value in torch.stack(weights).mean(0).tolist()] if weights else []
-    return EncoderDescription(**said, size=len(chunks.channels), options=EncoderOptions(**by.options), weights=mean)
+    options = EncoderOptions(**by.options)
+    return EncoderDescription(**said, size=len(chunks.channels), options=options, weights=mean, tuning=tuning)
 
 
-def bodies_of(start: str, starts: Mapping[str, Sequence[Path]], chunks: SpeechChunks, config: Config) -> list[Body]:
-    """Return the pre-trained bodies of an initialisation, none from scratch.
+def checkpoints_of(start: str, starts: Mapping[str, Sequence[Path]]) -> Sequence[Path]:
+    """Return the checkpoints of an initialisation, none from scratch.
 
     Raises
     ------
     UserError
-        Its checkpoints are not given, or are of another model.
+        They are not given.
     """
     if start == SCRATCH:
         return []
     if start not in starts:
         raise UserError(f"export {start}: its checkpoint is needed; name it: --starts {start}=FILE")
-    return [checkpoints.read_body(path, chunks.channels, config, chunks.encoder) for path in starts[start]]
+    return starts[start]
 
 
 def choose(histories: Mapping[str, Path]) -> tuple[str, dict[str, float]]:
@@ -158,6 +169,14 @@ def choose(histories: Mapping[str, Path]) -> tuple[str, dict[str, float]]:
         if len(best):
             scores[name] = float(best.to_numpy().mean())
     return max(scores, key=lambda name: scores[name], default=SCRATCH), scores
+
+
+def front_of(clips: LabelledClips, rows: NDArray[np.int64]) -> dict[str, Tensor]:
+    """Return what is to be kept of an encoder that has learnt in pre-training alone; nothing of any other."""
+    if clips.start is None or clips.sounds is not None:
+        return {}
+    front = EncoderFront(clips.start.shared, {}, clips.start.merged, *clips.chunks.mean_and_deviation(rows))
+    return {f"front.{name}": value for name, value in front.state_dict().items()}
 
 
 def learnt_rows(clips: LabelledClips) -> NDArray[np.int64]:
@@ -212,22 +231,28 @@ def penalty_of(labelled: LabelledFolds, config: Config) -> Matrix | None:
 
 
 def trained(
-    clips: LabelledClips,
+    heard: Sequence[LabelledClips],
     rows: Mapping[str, NDArray[np.int64]],
     bodies: Sequence[Body],
     penalty: Matrix | None,
     config: Config,
     threads: int,
 ) -> list[dict[str, Tensor]]:
-    """Return the weights of `export.networks` networks, each with a seed of its own."""
+    """Return the weights of `export.networks` networks, each with a seed of its own; `heard` are from `read_starts`."""
     device = torch_device(config.finetune.device)
-    normalised = normalise(clips.chunks, rows["train"], config.model.normalise)
-    resident = replace(clips, chunks=normalised.to(device))
+    resident = [
+        clips
+        if clips.sounds is not None
+        else replace(clips, chunks=normalise(clips.chunks, rows["train"], config.model.normalise).to(device))
+        for clips in heard
+    ]
 
     def weights_of(seeds: RunSeeds) -> dict[str, NDArray[Any]]:
         """Train one network; return its weights as arrays, which another process can send."""
-        state, _ = train(resident, rows, seeds, body_of_run(bodies, seeds.run), config, penalty)
-        return {name: value.detach().cpu().numpy() for name, value in state.best.items()}
+        place = seeds.run % len(resident)
+        state, _ = train(resident[place], rows, seeds, body_of_run(bodies, seeds.run), config, penalty)
+        weights = {**state.best, **front_of(heard[place], rows["train"])}
+        return {name: value.detach().cpu().numpy() for name, value in weights.items()}
 
     jobs = [RunSeeds(number, EVERY_CLIP) for number in range(config.export.networks)]
     done = progress(grid_map(weights_of, jobs, threads, device), total=len(jobs), unit="networks", label="export")

@@ -14,20 +14,23 @@ from numpy.typing import NDArray
 from avpretext import own_code
 from avpretext.config import Config, ModelOptions
 from avpretext.corpora.settings import NUMBERS, Kind
+from avpretext.errors import UserError
 from avpretext.flow.paths import original_of
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import loop
+from avpretext.training import encoder_start, loop, together
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import Matrix, read_matrices
 from avpretext.training.data import SpeechChunks, load_corpora, normalise
+from avpretext.training.encoder_start import EncoderStart, Features
 from avpretext.training.finished import FinishedRuns, UnfinishedRun, fingerprint
 from avpretext.training.fold_parts import Fold, FoldTable
 from avpretext.training.loop import ClipSet, TrainingState
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
 from avpretext.training.run_pool import grid_map
+from avpretext.training.sounds import Sounds
 from avpretext.training.target_rows import has_classes
 
 EVERY_CLIP = 1_000_000
@@ -40,6 +43,9 @@ _SHAPING = ("chunks", "model", "finetune")
 class LabelledClips:
     """Clips and what is to be learnt of them: `values` (N, C) float32 of a kind and its classes, see `Targets`.
 
+    Where the pre-trained encoder learns too, `sounds` are what the network hears, and `chunks` their means before
+    training; `start` is what it starts with, also where an earlier training alone has changed it.
+
     From here on clips are `{corpus}/{clip_id}` of `{corpus}/{speaker}`; copies at other speeds are
     `{corpus}@{speed}/{clip_id}`, of speakers of their own.
     """
@@ -48,6 +54,8 @@ class LabelledClips:
     values: NDArray[np.float32]
     kind: Kind
     classes: list[str]
+    sounds: Sounds | None = None
+    start: EncoderStart | None = None
 
     def versions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the row of each of these clips (M,) at every speed, (M, V); its own where there is no copy."""
@@ -63,6 +71,7 @@ class LabelledClips:
         return versions
 
 
+@together.in_processes(lambda config: config.finetune.encoder)
 def run(
     initialisation: str,
     starts: Sequence[Path] | None,
@@ -88,7 +97,8 @@ def run(
         number; none from scratch.
     features
         corpus that the folds name, or its copy at another speed, from which training clips alone are taken: name of
-        per-frame features: their shards, in the order of `model.features`.
+        per-frame features: their shards, in the order of `model.features`. Where a pre-trained encoder learns, or did
+        in pre-training: its name, and shards of `split.audio`.
     targets
         `targets` of each.
     folds
@@ -96,7 +106,7 @@ def run(
     co_occurrence
         `co_occurrence` of the same folds; needed by the penalty loss alone.
     config
-        Read: `seed`, `chunks`, `model`, `finetune`.
+        Read: `seed`, `chunks`, `model`, `finetune`; where sound is heard also `encoders`.
     output
         The folder to write.
     threads
@@ -106,11 +116,10 @@ def run(
     torch.set_num_threads(1)
     labelled = LabelledFolds.read(targets, folds)
     table = labelled.table
-    clips = read_clips(features, labelled, config)
-    bodies = [checkpoints.read_body(path, clips.chunks.channels, config, clips.chunks.encoder) for path in starts or ()]
-    warn_of_missing_classes(clips, table.folds)
+    clips, bodies = read_starts(features, labelled, starts or (), config, threads)
+    warn_of_missing_classes(clips[0], table.folds)
     asked = co_occurrence is not None and config.finetune.loss == "penalty"
-    penalties = read_matrices(co_occurrence, clips.classes) if co_occurrence and asked else {}
+    penalties = read_matrices(co_occurrence, clips[0].classes) if co_occurrence and asked else {}
     device = loop.torch_device(config.finetune.device)
     loop.mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
     finished = FinishedRuns(output, _made_from(clips, table, penalties, bodies, config))
@@ -121,16 +130,18 @@ def run(
         return finished.once(f"{job.fold.number}-{job.seed}", train)
 
     jobs = (
-        _Job(normalised, fold, seed, penalties.get(fold.number))
+        _Job(normalised[seed % len(normalised)], fold, seed, penalties.get(fold.number))
         for fold in table.folds
-        for normalised in [clips_of_fold(clips, fold, config.model, device)]
+        for normalised in [[clips_of_fold(heard, fold, config.model, device) for heard in clips]]
         for seed in range(config.finetune.seeds)
     )
     label, total = f"finetune {table.setting} from {initialisation}", len(table.folds) * config.finetune.seeds
     runs = progress(grid_map(once, jobs, threads, device), total=total, unit="runs", label=label)
     named = [(initialisation, run) for run in runs]
-    labelled.write(named, "finetune", {"seed": config.seed, **_shaping(config)}, output, len(bodies))
-    finished.remove()
+    if together.is_first():
+        models = clips[0].chunks.encoder.digests if clips[0].start and clips[0].chunks.encoder else None
+        labelled.write(named, "finetune", {"seed": config.seed, **_shaping(config)}, output, len(bodies), models)
+        finished.remove()
 
 
 def body_of_run(bodies: Sequence[Body], number: int) -> Body | None:
@@ -145,9 +156,15 @@ def _shaping(config: Config) -> dict[str, Any]:
 
 
 def _made_from(
-    clips: LabelledClips, table: FoldTable, penalties: Mapping[int, Matrix], bodies: Sequence[Body], config: Config
+    heard: Sequence[LabelledClips],
+    table: FoldTable,
+    penalties: Mapping[int, Matrix],
+    bodies: Sequence[Body],
+    config: Config,
 ) -> str:
+    clips = heard[0]
     weights = [entry for body in bodies for entry in sorted(body.weights.items())]
+    weights += [entry for body in bodies if body.front for entry in sorted(body.front.as_tensors().items())]
     said = {
         "options": list(_shaping(config).values()),
         "code": [own_code.digest(name) for name in (config.model.encoder, config.model.aggregator)],
@@ -158,7 +175,8 @@ def _made_from(
         "bodies": [[body.heard_all, *sorted(body.weights)] for body in bodies],
     }
     matrices = [matrix for _, matrix in sorted(penalties.items())]
-    numbers = [clips.chunks.steps, clips.chunks.mask, *(value for _, value in weights)]
+    steps = [one.chunks.steps for one in heard]
+    numbers = [*steps, clips.chunks.mask, *(value for _, value in weights)]
     return fingerprint("finetune", said, [*numbers, clips.values, *matrices])
 
 
@@ -184,13 +202,63 @@ def read_clips(
     UserError
         A corpus of the folds has no features, or a clip has no target.
     """
-    known, table = labelled
-    table.refuse_missing(features, "features")
-    corpora = [*table.corpora, *(other for other in features if "@" in other)]
-    speakers = {corpus: table.speakers_of(original_of(corpus)) for corpus in corpora}
-    chunks = load_corpora(features, speakers, config.chunks, config.model)
+    labelled.table.refuse_missing(features, "features")
+    return with_targets(
+        load_corpora(features, speakers_of(features, labelled.table), config.chunks, config.model), labelled
+    )
+
+
+def with_targets(chunks: SpeechChunks, labelled: LabelledFolds) -> LabelledClips:
+    """Return clips with what is to be learnt of them."""
+    known = labelled.known
     values = known.values_of([original_of(name) for name in chunks.clip_ids])
     return LabelledClips(chunks, values, known.kind, known.classes)
+
+
+def read_starts(
+    features: Features, labelled: LabelledFolds, starts: Sequence[Path], config: Config, threads: int
+) -> tuple[list[LabelledClips], list[Body]]:
+    """Read clips and the bodies of an initialisation.
+
+    Returns
+    -------
+    clips
+        One entry; where a pre-trained encoder learnt in pre-training, as each of these hears them.
+    bodies
+        One for each pre-training; none from scratch.
+    """
+    if not encoder_start.hears_sound(features):
+        if config.finetune.encoder.tuned:
+            raise UserError("finetune.encoder: the encoder learns from sound: give shards of split.audio as features")
+        clips = read_clips(features, labelled, config)
+        by = clips.chunks.encoder
+        bodies = [checkpoints.read_body(path, clips.chunks.channels, config, by) for path in starts]
+        for path, body in zip(starts, bodies, strict=True):
+            if body.front:
+                learnt, name = path.parent / encoder_start.FOLDER, config.model.features[0]
+                raise UserError(
+                    f"{path} was pre-trained with pretrain.encoder.tune: {body.front.tuning.tune}: set that here too,"
+                    f" or name {learnt} as the folder in encoders.{name}"
+                )
+        return [clips], bodies
+    labelled.table.refuse_missing(features, "sound")
+    opened = encoder_start.open_encoder(config, config.finetune.encoder, loop.torch_device(config.finetune.device))
+    bodies = [checkpoints.read_body(path, opened.channels, config, opened.by) for path in starts]
+    names, speakers, sounds = encoder_start.load_sound(features, speakers_of(features, labelled.table))
+    changed = [body.front for body in bodies] if any(body.front for body in bodies) else [None]
+    found = []
+    for weights in changed:
+        start = opened.start(weights)
+        chunks, heard = encoder_start.encoded(opened, start, names, speakers, sounds, threads)
+        learns = config.finetune.encoder.tuned
+        found.append(replace(with_targets(chunks, labelled), sounds=heard if learns else None, start=start))
+    return found, bodies
+
+
+def speakers_of(features: Features, table: FoldTable) -> dict[str, Mapping[str, str]]:
+    """Return {corpus: {clip_id: speaker}} of the clips that the folds name, and of their copies at other speeds."""
+    corpora = [*table.corpora, *(other for other in features if "@" in other)]
+    return {corpus: table.speakers_of(original_of(corpus)) for corpus in corpora}
 
 
 def warn_of_missing_classes(clips: LabelledClips, folds: Sequence[Fold]) -> None:
@@ -213,6 +281,8 @@ def clips_of_fold(
     rows = fold.rows(names)
     used = np.unique(np.concatenate([*rows.values(), clips.versions(rows["train"]).ravel()]))
     chunks = clips.chunks if len(used) == len(names) else clips.chunks.take(used)
+    if clips.sounds is not None:  # the network normalises what it makes of them
+        return replace(clips, chunks=chunks, values=clips.values[used], sounds=clips.sounds[used])
     normalised = normalise(chunks, fold.rows(chunks.clip_ids)["train"], model.normalise)
     return replace(clips, chunks=normalised.to(device), values=clips.values[used])
 
@@ -268,10 +338,11 @@ def train(
     """Train on the rows `train`, the epoch chosen by the rows `dev` if there are any; see `run_once`."""
     options = config.finetune
     state = loop.start(
-        initial_network(clips, body, config, loop.network_seed(config.seed, seeds.run)),
+        initial_network(clips, body, config, loop.network_seed(config.seed, seeds.run), rows["train"]),
         options,
         loop.network_seed(config.seed, seeds.run, seeds.fold),
         options.body_rate if body and body.heard_all else 1.0,
+        options.encoder,
     )
     objective = make_objective(clips.kind, clips.values[rows["train"]], options, penalty, clips.classes)
     dev = clip_set(clips, rows["dev"], objective) if len(rows["dev"]) else None
@@ -284,11 +355,18 @@ def train(
     return state, objective
 
 
-def initial_network(clips: LabelledClips, body: Body | None, config: Config, seed: int) -> SpeechNetwork:
-    """Return the network to fine-tune: encoder and aggregator from `body` if given, the head new."""
-    network = make_network(
-        len(clips.chunks.channels), config.model, {TASK: len(clips.classes)}, seed, clips.chunks.layers
-    )
+def initial_network(
+    clips: LabelledClips, body: Body | None, config: Config, seed: int, train: NDArray[np.int64] | None = None
+) -> SpeechNetwork:
+    """Return the network to fine-tune: encoder and aggregator from `body` if given, the head new.
+
+    In front of it, where it hears sound, is the pre-trained encoder, normalised by the clips of the rows `train`.
+    """
+    front = None
+    if clips.sounds is not None and clips.start is not None and train is not None:
+        front = clips.start.front(clips.chunks, train, seed, config.finetune)
+    outputs = {TASK: len(clips.classes)}
+    network = make_network(len(clips.chunks.channels), config.model, outputs, seed, clips.chunks.layers, front)
     if body:
         network.load_state_dict({**network.state_dict(), **body.weights})
     return network
@@ -296,7 +374,8 @@ def initial_network(clips: LabelledClips, body: Body | None, config: Config, see
 
 def clip_set(clips: LabelledClips, rows: NDArray[np.int64], objective: Objective) -> ClipSet:
     """Return input and target of these clips."""
-    return ClipSet(clips.chunks.steps[rows], clips.chunks.mask[rows], {TASK: objective.target(clips.values[rows])})
+    heard = clips.chunks.steps if clips.sounds is None else clips.sounds
+    return ClipSet(heard[rows], clips.chunks.mask[rows], {TASK: objective.target(clips.values[rows])})
 
 
 def at_every_speed(clips: LabelledClips, rows: NDArray[np.int64], objective: Objective) -> ClipSet:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from avpretext.config import LoopOptions
-from avpretext.training import finite
+from avpretext.options.pretrained_encoders import TuningOptions
+from avpretext.training import finite, together
 from avpretext.training.predictions import LAYER, HistoryRow
+from avpretext.training.sounds import Sounds
 
 LAYER_SCORES = "encoder.scores"
 """Parameter of a network whose softmax they are."""
@@ -45,12 +47,12 @@ class Target(NamedTuple):
 
 
 class ClipSet(NamedTuple):
-    """Input and targets of N clips: steps (N, K, m, F), mask (N, K, m), targets by task.
+    """Input and targets of N clips: steps (N, K, m, F) or their sound, mask (N, K, m), targets by task.
 
     `versions` (M, V), if given, are the rows of M clips at V speeds: an epoch takes one version of each, by chance.
     """
 
-    steps: Tensor
+    steps: Tensor | Sounds
     mask: Tensor
     targets: dict[str, Target]
     versions: Tensor | None = None
@@ -69,7 +71,8 @@ class ClipSet(NamedTuple):
 
     def take(self, rows: Tensor) -> "ClipSet":
         """Return the clips of these rows."""
-        return ClipSet(self.steps.index_select(0, rows), self.mask.index_select(0, rows), self.targets_of(rows))
+        steps: Tensor | Sounds = self.steps.index_select(0, rows)
+        return ClipSet(steps, self.mask.index_select(0, rows), self.targets_of(rows))
 
     def targets_of(self, rows: Tensor) -> dict[str, Target]:
         """Return the targets of these rows, by task."""
@@ -79,8 +82,8 @@ class ClipSet(NamedTuple):
         """Return the clips on a device."""
         targets = {task: target.to(device) for task, target in self.targets.items()}
         versions = None if self.versions is None else self.versions.to(device)
-        steps, mask = (part.to(device, non_blocking=True) for part in (self.steps, self.mask))
-        return ClipSet(steps, mask, targets, versions)
+        steps = self.steps.to(device, non_blocking=True)
+        return ClipSet(steps, self.mask.to(device, non_blocking=True), targets, versions)
 
 
 def layer_rows(state: "TrainingState", layers: Sequence[int]) -> list[HistoryRow]:
@@ -126,11 +129,13 @@ def network_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def start(network: nn.Module, options: LoopOptions, seed: int, body_rate: float = 1.0) -> TrainingState:
+def start(
+    network: nn.Module, options: LoopOptions, seed: int, body_rate: float = 1.0, tuning: TuningOptions | None = None
+) -> TrainingState:
     """Return the state before the first epoch: one seed, one order of batches and one dropout, whatever the weights.
 
     A network has the submodules `encoder`, `aggregator` and `heads`; encoder and aggregator learn at `body_rate` times
-    the learning rate of the heads.
+    the learning rate of the heads. A pre-trained encoder that learns, its `front`, learns as `tuning` says.
     """
     keep_freed_memory()
     device = torch_device(options.device)
@@ -139,6 +144,10 @@ def start(network: nn.Module, options: LoopOptions, seed: int, body_rate: float 
         [*network.get_submodule(name).parameters()] for name in ("encoder", "aggregator", "heads")
     )
     groups = [{"params": encoder + aggregator, "rate": body_rate}, {"params": heads, "rate": 1.0}]
+    if tuning and tuning.tuned:
+        learning = [one for one in network.get_submodule("front").parameters() if one.requires_grad]
+        rate = tuning.learning_rate / options.learning_rate
+        groups.append({"params": learning, "rate": rate, "warm_up": tuning.warm_up})
     optimiser = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
     torch.manual_seed(seed)
     averaged = AveragedModel(network, use_buffers=True)
@@ -187,6 +196,7 @@ def epochs(
         measures = {}
         if dev and dev_input:
             measures = score(predict(state.averaged, dev_input, options), dev.targets)
+            measures = together.as_the_first_says(measures, device)
             finite.check_values(np.array(measures["score"]), f"{where}, epoch {state.epoch}, dev score", _fix(options))
         state.history.append(HistoryRow(state.epoch, "train", "loss", mean_loss))
         state.history += [HistoryRow(state.epoch, "dev", *measure) for measure in measures.items()]
@@ -199,16 +209,19 @@ def epochs(
 
 def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: LoopOptions) -> tuple[float, float]:
     """Go once over the clips; return the mean loss, and that of the first batch."""
-    for group in state.optimiser.param_groups:
-        group["lr"] = group["rate"] * learning_rate(state.epoch, options)
+    highest = learning_rate(state.epoch, options)
     state.network.train()
     weights, average = list(state.network.parameters()), running_mean(state, options.averaging)
     total, first = torch.zeros((), device=clips.steps.device), None
     batches = shuffled_batches(clips.clips, options.batch_size, state.batches, clips.steps.device)
-    for rows in batches:
+    for step, rows in enumerate(batches, 1):
+        for group in state.optimiser.param_groups:
+            done = state.epoch - 1 + step / len(batches)
+            group["lr"] = group["rate"] * highest * min(1.0, done / (group.get("warm_up") or done))
         value = batch_loss(state.network, clips.take(clips.drawn(rows, state.batches)), loss, options)
         state.optimiser.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
+        together.agree(state.network)
         torch.nn.utils.clip_grad_norm_(weights, GRADIENT_NORM)
         state.optimiser.step()
         average()
@@ -242,6 +255,7 @@ def batch_loss(network: nn.Module, batch: ClipSet, loss: Loss, options: LoopOpti
     """
     mixed = mixed_precision(options.precision, batch.steps.device.type)
     mix = getattr(network, "mixed", None)
+    steps: Any
     steps, mask = (batch.steps, batch.mask) if mix is None else mix(batch.steps, batch.mask)
     steps = augment(steps, mask, options)
     if not options.mixup:
@@ -266,7 +280,7 @@ def mixed_precision(precision: str, device_type: str) -> bool:
     return precision == "mixed" and device_type == "cuda"
 
 
-def logits_of(network: nn.Module, steps: Tensor, mask: Tensor, mixed: bool) -> Logits:
+def logits_of(network: nn.Module, steps: Tensor | Sounds, mask: Tensor, mixed: bool) -> Logits:
     """Return the logits by task, always float32, so that losses are computed in full; `mixed`: by way of bfloat16."""
     with torch.autocast(steps.device.type, torch.bfloat16, enabled=mixed):
         logits: Logits = network(steps, mask)

@@ -8,7 +8,7 @@ the two lie `README.md` and `card.json`, the model's card, which `predict` does 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
 from avpretext.models.published_clusters import ClipNetwork, clip_network
 from avpretext.options.base import Count
-from avpretext.options.pretrained_encoders import EncoderOptions
+from avpretext.options.pretrained_encoders import EncoderOptions, TuningOptions
 from avpretext.shards import atomic_path
 from avpretext.training import checkpoint, finite
 from avpretext.training.objectives import TASK, Scale
@@ -66,7 +66,9 @@ class EncoderDescription(Options):
     """The pre-trained encoder that a model hears: what it is, and what is kept of its hidden states.
 
     `digests` are the SHA-256 of its files, `weights` those of its layers, the mean over the networks; empty for a
-    single layer. The files themselves are no part of the folder, unless they are put into `encoder` below it.
+    single layer. The files themselves are no part of the folder, unless they are put into `encoder` below it. `tuning`
+    says how the encoder has learnt in fine-tuning; then `model.safetensors` has the weights that are not those of its
+    files, of each network, also those that pre-training alone has changed (`tune: frozen`).
     """
 
     name: str
@@ -77,6 +79,7 @@ class EncoderDescription(Options):
     digests: dict[str, str]
     options: EncoderOptions
     weights: list[float] = Field(default_factory=list)
+    tuning: TuningOptions | None = Field(None, exclude_if=lambda tuning: tuning is None)
 
 
 class ClusterDescription(Options):
@@ -146,11 +149,17 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What a folder holds; `normalisation` is None for a model that normalises each speaker by their own clips."""
+    """What a folder holds.
+
+    `normalisation` is None for a model that normalises each speaker by their own clips, and where `fronts` have one for
+    each network. These are the tensors of `EncoderFront`, without those of the encoder's files; none where it is as in
+    its files.
+    """
 
     description: Description
     networks: list[SpeechNetwork | ClipNetwork]
     normalisation: Normalisation | None
+    fronts: list[dict[str, Tensor]] = field(default_factory=list)
 
     @property
     def scales(self) -> tuple[Scale, ...]:
@@ -199,20 +208,28 @@ def read(folder: Path) -> TrainedModel:
     if description.deepemocluster and description.log_mel and description.log_mel.bands != len(description.channels):
         raise UserError(f"{folder / DESCRIPTION}: log_mel.bands is not the number of channels; {_AGAIN}")
     tensors = _read_tensors(folder / WEIGHTS, description.weights_sha256)
-    known = None
-    if description.model.normalise == "train":
-        known = _normalisation(tensors, len(description.channels) * description.layers, folder / WEIGHTS)
-    networks = [
-        _network(checkpoint.below(f"network.{place}", tensors), description, folder / WEIGHTS)
-        for place in range(description.networks)
-    ]
-    trained = TrainedModel(description, networks, known)
+    known, numbers, fronts = None, len(description.channels) * description.layers, []
+    parts = [checkpoint.below(f"network.{place}", tensors) for place in range(description.networks)]
+    if description.encoder and description.encoder.tuning:
+        fronts = [_front(part, numbers, folder / WEIGHTS) for part in parts]
+    elif description.model.normalise == "train":
+        known = _normalisation(tensors, "normalisation", numbers, folder / WEIGHTS)
+    behind = [{name: value for name, value in part.items() if not name.startswith("front.")} for part in parts]
+    networks = [_network(part, description, folder / WEIGHTS) for part in behind]
+    trained = TrainedModel(description, networks, known, fronts)
     if len(trained.scales) != (len(description.classes) if description.kind in NUMBERS else 0):
         raise UserError(
             f"{folder / DESCRIPTION}: scale = {description.scale} of the target {', '.join(description.classes)},"
             f" kind {description.kind}; {_AGAIN}"
         )
     return trained
+
+
+def _front(tensors: Mapping[str, Tensor], numbers: int, file: Path) -> dict[str, Tensor]:
+    """Return the tensors of a network's front; the names of weights are checked where they are put into the encoder."""
+    found = checkpoint.below("front", tensors)
+    _normalisation(found, "", numbers, file)
+    return found
 
 
 def read_description(folder: Path) -> Description:
@@ -265,8 +282,8 @@ def _read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
     return tensors
 
 
-def _normalisation(tensors: Mapping[str, Tensor], channels: int, file: Path) -> Normalisation:
-    parts = [tensors.get(f"normalisation.{name}") for name in ("mean", "deviation")]
+def _normalisation(tensors: Mapping[str, Tensor], group: str, channels: int, file: Path) -> Normalisation:
+    parts = [tensors.get(f"{group}.{name}".lstrip(".")) for name in ("mean", "deviation")]
     values = [part.double().numpy() for part in parts if part is not None and part.shape == (channels,)]
     if len(values) < 2 or not np.isfinite(values).all() or not (values[1] > 0).all():
         raise UserError(f"{file}: has no mean and deviation of {channels} channels; {_AGAIN}")

@@ -102,12 +102,14 @@ class LabelledFolds(NamedTuple):
         options: Mapping[str, Any],
         output: Path,
         pretrainings: int = 0,
+        models: Mapping[str, str] | None = None,
     ) -> None:
         """Write predictions and history of runs, by initialisation, in this order, into a folder.
 
-        `stage` and `options` are for the provenance. The runs started from so many `pretrainings`, in turn; 0: none.
+        `stage`, `options` and `models`, SHA-256 of files by their names, are for the provenance. The runs started from
+        so many `pretrainings`, in turn; 0: none.
         """
-        made_by = provenance(stage, options, **self.provenance())
+        made_by = provenance(stage, options, models, **self.provenance())
         predictions = [
             {**row, "pretraining": run.seed % pretrainings if pretrainings else None}
             for name, run in runs

@@ -21,11 +21,11 @@ from avpretext.flow.paths import CHECKPOINT
 from avpretext.flow.provenance import provenance
 from avpretext.flow.tasks import CHUNK_TASKS, CLUSTERS
 from avpretext.models.losses import NO_LABEL, balanced_class_weights, masked_binary_loss, masked_class_loss, total_loss
-from avpretext.models.network import make_network
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import data
+from avpretext.training import data, together
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
+from avpretext.training.encoder_start import FOLDER, Features, Heard, hear, save_learnt
 from avpretext.training.finished import State, UnfinishedRun, fingerprint
 from avpretext.training.loop import ClipSet, Target, epochs, layer_rows, network_seed, start, torch_device
 from avpretext.training.objectives import dev_measures
@@ -36,9 +36,10 @@ RESUME = "resume.safetensors"
 """The state of a run after its last epoch, kept until the job is done; no output of the rule, so it survives a kill."""
 
 
+@together.in_processes(lambda config: config.pretrain.encoder)
 def run(
     tasks: Sequence[str],
-    features: Mapping[str, Mapping[str, Sequence[Path]]],
+    features: Features,
     index: Mapping[str, Sequence[Path]],
     labels: Mapping[str, Mapping[str, Path]] | None,
     config: Config,
@@ -56,13 +57,14 @@ def run(
     tasks
         Any of energy, activation, emotion, clusters.
     features
-        corpus: name of per-frame features: their shards, in the order of `model.features`.
+        corpus: name of per-frame features: their shards, in the order of `model.features`. Where a pre-trained
+        encoder learns: its name, and shards of `split.audio`; then `{seed}/encoder` is that encoder, for transformers.
     index
         The shards of each corpus.
     labels
         corpus: task: table of pseudo-labels; a corpus without it has no labels of the task. None: clusters alone.
     config
-        Read: `seed`, `chunks`, `model`, `pretrain`.
+        Read: `seed`, `chunks`, `model`, `pretrain`; where sound is heard also `encoders`.
     output
         The folder to write.
     threads
@@ -70,17 +72,20 @@ def run(
     """
     torch.set_num_threads(1)
     output.mkdir(parents=True, exist_ok=True)
-    chunks = read_chunks(features, index, config)
-    tables = labels or {}
+    heard = read_clips(features, index, config, threads)
+    chunks, tables = heard.chunks, labels or {}
     classes = read_classes(tasks, tables, config.pretrain)
     targets = read_targets(chunks, tasks, tables, classes, config.pretrain)
 
     def once(job: _Job) -> list[HistoryRow]:
-        return _run_once(chunks, targets, classes, config, output / str(job.seed), job)
+        return _run_once(heard, targets, classes, config, output / str(job.seed), job)
 
     jobs = [_Job(tuple(tasks), seed) for seed in range(config.pretrainings)]
     histories = list(grid_map(once, jobs, threads, torch_device(config.pretrain.device)))
-    made_by = provenance("pretrain", settings_of(config), tasks=list(tasks))
+    models = chunks.encoder.digests if heard.start and chunks.encoder else None
+    made_by = provenance("pretrain", settings_of(config), models, tasks=list(tasks))
+    if not together.is_first():
+        return
     history = [{"seed": seed, **row._asdict()} for seed, rows in enumerate(histories) for row in rows]
     shards.write_table(output / "history.parquet", history, schema_of("pretrain.history"), made_by)
     for job in jobs:
@@ -96,7 +101,7 @@ class _Job(NamedTuple):
 
 
 def _run_once(
-    chunks: data.SpeechChunks,
+    heard: Heard,
     targets: Mapping[str, Target],
     classes: Mapping[str, list[str]],
     config: Config,
@@ -105,18 +110,19 @@ def _run_once(
 ) -> list[HistoryRow]:
     """Train with one seed, from the start or from `RESUME`; write its checkpoint and return its history.
 
-    `chunks` are not normalised; `targets` have a row per clip, `classes` no names for a chunk task.
+    `heard` is not normalised; `targets` have a row per clip, `classes` no names for a chunk task.
     """
-    options, seed = config.pretrain, network_seed(config.seed, job.seed)
+    options, seed, chunks = config.pretrain, network_seed(config.seed, job.seed), heard.chunks
     learnt, held_out = hold_out_speakers(chunks.speakers, options.dev_fraction, seed)
     hidden = data.hidden_channels(chunks.channels, options.hidden_channels)
-    normalised = data.normalise(chunks, learnt, config.model.normalise)
+    normalised = heard.normalised(learnt, config.model.normalise)
     metadata = {**describe(chunks, classes, hidden, config), "seed": job.seed}
     outputs = {task: len(names) for task, names in classes.items()}
-    state = start(make_network(len(chunks.channels), config.model, outputs, seed, chunks.layers), options, seed)
+    network = heard.network(config.model, outputs, seed, learnt, options)
+    state = start(network, options, seed, tuning=options.encoder)
     objective = Objective({task: target.take(learnt) for task, target in targets.items()}, classes, options)
     learnt_set, dev_set = (
-        hide(clip_set(normalised, targets, rows), hidden, options.hidden_from) for rows in (learnt, held_out)
+        hide(normalised.set_of(targets, rows), hidden, options.hidden_from) for rows in (learnt, held_out)
     )
     learnt_set = learnt_set.to(torch_device(options.device))
     labels = ClusterLabels(learnt_set, dev_set, options, seed) if CLUSTERS in classes else None
@@ -148,6 +154,8 @@ def _run_once(
     mean, deviation = (torch.from_numpy(part) for part in chunks.mean_and_deviation(learnt))
     tensors, counters = checkpoints.pack(state)
     channels = {"input.mean": mean, "input.deviation": deviation}
+    if heard.start and together.is_first():
+        save_learnt(heard.start, state.best, folder / FOLDER)
     checkpoints.write(folder / CHECKPOINT, {**tensors, **channels}, {**metadata, **counters})
     return [*state.history, *layer_rows(state, chunks.encoder.layers if chunks.encoder else ())]
 
@@ -163,12 +171,10 @@ def kept(tasks: Collection[str], options: PretrainOptions) -> Literal["last", "b
     return options.keep
 
 
-def read_chunks(
-    features: Mapping[str, Mapping[str, Sequence[Path]]], index: Mapping[str, Sequence[Path]], config: Config
-) -> data.SpeechChunks:
-    """Read the features of all corpora; see `who_speaks` for clips whose speaker is not known."""
+def read_clips(features: Features, index: Mapping[str, Sequence[Path]], config: Config, threads: int = 1) -> Heard:
+    """Read the clips of all corpora; see `who_speaks` for clips whose speaker is not known."""
     speakers = {corpus: speaker_of_each(index[corpus]) for corpus in sorted(features)}
-    return data.load_corpora(features, speakers, config.chunks, config.model)
+    return hear(features, speakers, config, config.pretrain, threads)
 
 
 def read_classes(
@@ -283,20 +289,15 @@ def hold_out_speakers(
     return data.rows_of(speakers, rest), data.rows_of(speakers, held_out)
 
 
-def clip_set(chunks: data.SpeechChunks, targets: Mapping[str, Target], rows: NDArray[np.int64]) -> ClipSet:
-    """Return input and targets of these clips."""
-    chosen = {task: target.take(rows) for task, target in targets.items()}
-    return ClipSet(chunks.steps[rows], chunks.mask[rows], chosen)
-
-
 def hide(clips: ClipSet, hidden: NDArray[np.bool_], hidden_from: Sequence[str]) -> ClipSet:
     """Return the clips with the hidden channels at zero for the tasks of `hidden_from`.
 
     If channels are hidden from some of the tasks only, every clip comes twice, hidden and whole, each time with the
-    labels of its tasks alone. So the other tasks learn to use the channels, which fine-tuning does not hide.
+    labels of its tasks alone. So the other tasks learn to use the channels, which fine-tuning does not hide. Sound has
+    no channels.
     """
     kept_from = [task for task in clips.targets if task in hidden_from]
-    if not kept_from:
+    if not kept_from or not isinstance(clips.steps, Tensor):
         return clips
     silenced = clips.steps.clone()
     silenced[..., torch.from_numpy(hidden)] = 0.0

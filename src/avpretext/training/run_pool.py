@@ -129,7 +129,7 @@ def _killed(name: str, code: int | None) -> str:
 
 def _work(function: Callable[[Item], Any], item: Item, writer: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the parent ends its children
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         sent = pickle.dumps(function(item))
     except UserError as mistake:
@@ -140,7 +140,7 @@ def _work(function: Callable[[Item], Any], item: Item, writer: Connection) -> No
     writer.close()
 
 
-def _end_with_parent() -> NoReturn:
+def end_with_parent() -> NoReturn:
     """End this process when its parent is gone, which may have been killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -1,0 +1,218 @@
+"""Processes that train one network together, by accelerate: each has all weights and a share of every batch.
+
+A command that shall run in several starts the others as itself, with the same arguments (`in_processes`); it is the
+first of them, and alone writes what is made.
+"""
+
+import functools
+import inspect
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from avpretext.errors import UserError
+from avpretext.options.pretrained_encoders import TuningOptions
+from avpretext.training.run_pool import end_with_parent
+
+PROCESS = "AVPRETEXT_PROCESS"
+"""Environment variable: number of this process, from 0, and how many there are: `1/2`."""
+
+WAIT_S = 20.0
+"""Seconds for which the others may go on when the first process is done, or when one of them has failed."""
+
+
+def processes() -> int:
+    """Return the number of processes of this job."""
+    return int(os.environ.get(PROCESS, "0/1").partition("/")[2])
+
+
+def is_first() -> bool:
+    """Tell whether this process writes what is made: one of a job does."""
+    return place() == 0
+
+
+def place() -> int:
+    """Return the number of this process, from 0."""
+    return int(os.environ.get(PROCESS, "0/1").partition("/")[0])
+
+
+@functools.cache
+def accelerator(device_type: str, mixed: bool) -> Any:
+    """Return what knows of the processes of this job, and of the type in which they compute."""
+    from accelerate import Accelerator  # takes seconds, and only an encoder that learns needs it
+
+    threads = torch.get_num_threads()
+    found = Accelerator(cpu=device_type == "cpu", mixed_precision="bf16" if mixed else "no")
+    torch.set_num_threads(threads)  # it gives each process a share of the cores: sums would have other bits
+    return found
+
+
+def summed(values: Tensor) -> Tensor:
+    """Return the sum of a tensor over the processes of this job."""
+    if processes() == 1:
+        return values
+    from accelerate.utils import reduce
+
+    total: Tensor = reduce(values, "sum")
+    return total
+
+
+def agree(network: nn.Module) -> None:
+    """Give gradients of what each process computes for itself their mean, as GPUs may differ in the last digits."""
+    if processes() == 1:
+        return
+    named = network.named_parameters()
+    gradients = [one.grad for name, one in named if one.grad is not None and not name.startswith("front.")]
+    mean = summed(torch.cat([one.reshape(-1) for one in gradients])) / processes()
+    for gradient, part in zip(gradients, torch.split(mean, [one.numel() for one in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def as_the_first_says(measures: dict[str, float], device: torch.device) -> dict[str, float]:
+    """Return the measures of the first process, so that all of them choose the same epoch and stop together."""
+    if processes() == 1:
+        return measures
+    values = torch.tensor(list(measures.values()), dtype=torch.float64, device=device)
+    said = summed(values if is_first() else torch.zeros_like(values)).tolist()
+    return dict(zip(measures, said, strict=True))
+
+
+def in_processes(options: Callable[[Any], TuningOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator of a stage's `run`: it runs in as many processes as the options of its encoder say.
+
+    `options` finds these in the configuration, which the stage has as `config`.
+    """
+
+    def spread(run: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(run)
+        def running(*arguments: Any, **named: Any) -> None:
+            given = inspect.signature(run).bind(*arguments, **named).arguments
+            tuning = options(given["config"])
+            if not tuning.tuned or tuning.processes == 1 or PROCESS in os.environ:
+                run(**given)
+                return
+            check_device(given["config"], tuning)
+            given["threads"] = 1  # runs at a time: those of a job that has a core for each process
+            with _others(running, given, tuning.processes) as others:
+                _first(run, given, others)
+
+        return running
+
+    return spread
+
+
+def check_device(config: Any, tuning: TuningOptions) -> None:
+    """Raise where there are fewer GPUs than processes."""
+    for group in (config.finetune, config.pretrain):
+        gpus = torch.cuda.device_count() if group.encoder == tuning and group.device != "cpu" else 0
+        if gpus and tuning.processes > gpus:
+            raise UserError(f"encoder.processes: {tuning.processes}, and there are {gpus} GPUs: set {gpus}")
+
+
+class _Other(NamedTuple):
+    process: BaseProcess
+    reader: Connection
+
+
+def _first(run: Callable[..., None], given: dict[str, Any], others: list[_Other]) -> None:
+    """Run the first of the processes; where another one has failed, raise its error."""
+    try:
+        run(**given)
+    except UserError:
+        raise
+    except Exception:
+        # What breaks here is the connection: the error of the process at its other end is the cause.
+        for number, other in enumerate(others, 1):
+            other.process.join(WAIT_S)
+            if other.process.exitcode:
+                message, trace = other.reader.recv() if other.reader.poll() else ("was killed, perhaps for memory", "")
+                raise UserError(f"process {number} of this training: {message}{trace}") from None
+        raise
+
+
+@contextmanager
+def _others(running: Callable[..., None], given: dict[str, Any], count: int) -> Iterator[list[_Other]]:
+    """Start all processes but the first, which this one becomes; in the end they are gone."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    before = dict(os.environ)
+    context = multiprocessing.get_context("spawn")
+    others = []
+    try:
+        _become(0, count, port)
+        for number in range(1, count):
+            reader, writer = multiprocessing.Pipe(duplex=False)
+            process = context.Process(target=_work, args=(number, count, port, running, given, writer), daemon=True)
+            process.start()
+            writer.close()
+            others.append(_Other(process, reader))
+        yield others
+    finally:
+        _leave(others)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _become(number: int, count: int, port: str) -> None:
+    """Become one of the processes, as torch and accelerate know it."""
+    _forget()
+    os.environ[PROCESS] = f"{number}/{count}"
+    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(count)}
+    os.environ |= {"LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def _forget() -> None:
+    """Let accelerate look at the processes anew."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    accelerator.cache_clear()
+
+
+def _leave(others: list[_Other]) -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    for other in others:
+        other.process.join(WAIT_S if sys.exc_info()[0] is None else 0)
+        if other.process.is_alive():
+            other.process.kill()
+            other.process.join()
+        other.reader.close()
+    _forget()
+
+
+def _work(
+    number: int, count: int, port: str, running: Callable[..., None], given: dict[str, Any], writer: Connection
+) -> None:
+    """Run one of the other processes; the first one speaks for all."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    _become(number, count, port)
+    try:
+        running(**given)
+    except UserError as mistake:
+        writer.send((str(mistake), ""))
+        sys.exit(1)
+    except Exception as error:
+        writer.send((repr(error), f"\n{traceback.format_exc()}"))
+        sys.exit(1)
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
