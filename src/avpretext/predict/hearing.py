@@ -244,7 +244,7 @@ def open_hearing(description: Description, folder: Path, encoder: Path | None) -
             )
         published = description.deepemocluster
         return Hearing(description) if published is None else ClusterHearing(description, published)
-    files = encoder_live.find(by.name, by.kind, by.hub, folder / ENCODER, encoder)
+    files = encoder_live.find(by.name, by.kind, by.hub, folder / ENCODER, encoder, by.digests)
     options = by.options.model_copy(update={"layers": by.layers})
     return EncoderHearing(description, LiveEncoder(files, options, description.chunks, by.digests))
 
