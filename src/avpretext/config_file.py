@@ -82,8 +82,8 @@ def _explain(source: str, entry: Any) -> str:
     if entry["type"] == "missing":
         return f"{source}: {where!r} is missing"
     if entry["type"] == "value_error":
-        # Options of a corpus or an upstream do not know its name; other groups name themselves.
-        of = f"{where}: " if entry["loc"][:1] in (("corpora",), ("upstreams",)) else ""
+        # Options of a corpus, an encoder or an upstream do not know its name; other groups name themselves.
+        of = f"{where}: " if entry["loc"][:1] in (("corpora",), ("encoders",), ("upstreams",)) else ""
         return f"{source}: {of}{entry['ctx']['error']}"
     return f"{source}: {where} = {entry['input']!r}: {entry['msg']}"
 

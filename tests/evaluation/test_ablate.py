@@ -278,9 +278,11 @@ def test_chosen_measure_is_tested_where_the_kind_has_it_and_a_misspelt_one_is_re
     assert "less is better" in (tmp_path / "tables" / "ablation.md").read_text("utf-8").lower()
     hard = configuration(tmp_path, "voice", targets=["voice", "voice-distribution"], measure="kl_divergence")
     assert [ablated.measure_of(one, hard) for one in ablated.settings_compared(hard)] == ["macro_f1", "kl_divergence"]
-    wrong = configuration(tmp_path, measure="macro_f2")
-    with pytest.raises(UserError, match=r"ablation.measure: 'macro_f2' is none of .* did you mean 'macro_f1'"):
+    wrong = configuration(tmp_path, measure="ccc")
+    with pytest.raises(UserError, match=r"ablation.measure: 'ccc' is none of .*macro_f1"):
         ablated.measure_of(ablated.settings_compared(wrong)[0], wrong)
+    with pytest.raises(UserError, match=r"ablation\.measure = 'macro_f2': Input should be .*'macro_f1'"):
+        configuration(tmp_path, measure="macro_f2")
 
 
 def test_labels_without_votes_are_compared_without_the_penalty(tmp_path: Path) -> None:

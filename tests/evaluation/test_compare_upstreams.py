@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from avpretext import shards
@@ -178,8 +179,14 @@ def test_where_nothing_is_significant_the_sentences_say_so(tmp_path: Path) -> No
 
 def test_a_clip_without_the_features_of_every_upstream_counts_for_none(tmp_path: Path) -> None:
     config = configuration(tmp_path)
-    write(config, TEACHING, {"wavlm": "s0-9"})
+    made = write(config, TEACHING, {"wavlm": "s0-9"})
+    svm = shards.read(made["lld, scratch"]).with_columns(initialisation=pl.lit("svm"))
+    layout = Layout(config.results)
+    below = layout.path("baseline.predictions", corpus="crema", setting=SETTING)
+    made_by = provenance("baseline", kind="hard", classes=["anger", "fear"], target="acted", setting=SETTING)
+    shards.write_table(below, svm.to_dicts(), schema_of("baseline.predictions"), made_by)
     systems, _ = run(config, tmp_path / "tables")
+    assert [row["initialisation"] for row in systems if row["role"] == "baseline"] == ["svm"]
     assert {row["clips"] for row in systems} == {"59"}
     assert float(systems[0]["war"]) == pytest.approx(BASE.sum() / 2 / 59, abs=1e-6), "the clip was wrong everywhere"
     assert "1 test clip without the features of every upstream left out." in told(tmp_path / "tables")

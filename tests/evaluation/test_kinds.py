@@ -1,7 +1,7 @@
 """Targets of every kind, from prediction files to scores: numbers of scikit-learn, and worked out by hand."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from avpretext.evaluation import evaluate
 from avpretext.evaluation.kinds import MEASURE_NAMES, SCORINGS, places
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
+from avpretext.options.training import Measure
 
 OPTIONS = EvaluateOptions(bootstrap=300, permutations=500)
 CLASSES = ["anger", "fear", "neutral"]
@@ -219,3 +220,7 @@ def test_every_measure_has_a_printed_name() -> None:
 def test_value_among_no_names_is_an_error() -> None:
     with pytest.raises(ValueError, match="joy"):
         places(["anger", "joy"], CLASSES)
+
+
+def test_options_know_every_measure() -> None:
+    assert get_args(Measure) == tuple(MEASURE_NAMES)

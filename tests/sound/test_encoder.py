@@ -18,7 +18,7 @@ from avpretext.config_file import parse
 from avpretext.demo import random_encoder
 from avpretext.errors import UserError
 from avpretext.options.pretrained_encoders import EncoderOptions
-from avpretext.sound import encoder, encoder_fetch, encoder_files
+from avpretext.sound import encoder, encoder_fetch, encoder_files, encoder_live
 from avpretext.sound.audio_shards import EncodedClip, read_clips
 from avpretext.sound.encoder_model import Batches, Rows, SpeechEncoder
 from avpretext.sound.encoder_pooling import means
@@ -378,6 +378,27 @@ def test_a_model_of_the_hub_is_found_in_its_cache(models: Path, tmp_path: Path, 
     assert encoder_files.find("it", options).folder == place / "snapshots" / "abc"
     with pytest.raises(UserError, match="neither `folder` nor `hub` says where its weights are"):
         encoder_files.find("it", EncoderOptions())
+
+
+def test_a_trained_model_finds_its_revision_in_the_hubs_cache(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    place = tmp_path / "hub" / "models--some--model"
+    shutil.copytree(models / "wavlm", place / "snapshots" / "old")
+    digests = encoder_files.look_at("it", models / "wavlm", "here").sha256()
+
+    def found() -> Path:
+        return encoder_live.find("it", "wavlm", "some/model", tmp_path / "beside", None, digests).folder
+
+    assert found() == place / "snapshots" / "old", "fetched by its commit, there is no main"
+    random_encoder.write("wavlm", place / "snapshots" / "new", seed=1)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("new")
+    assert found() == place / "snapshots" / "old"
+    shutil.rmtree(place)
+    with pytest.raises(UserError, match="or in the hub's cache as some/model"):
+        found()
 
 
 def test_the_chunks_of_a_clip_are_those_of_the_grid():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -99,6 +100,10 @@ def test_the_targets_and_the_protocol_are_in_the_name_of_every_result(own: Proje
     numbers = {row["class"]: float(row["ccc"]) for row in of_each if row["target"] == "arousal+valence"}
     assert list(numbers) == ["arousal", "valence"]
     assert float(scored["arousal+valence"]["ccc"]) == pytest.approx(sum(numbers.values()) / 2, abs=1e-4)
+    printed = (own.folder / "results/tables/main.md").read_text("utf-8")
+    (cells,) = re.findall(r"\| Initialisation +\| +arousal +\| +valence +\|\n.*\n\| scratch +\|(.*)\|\n", printed)
+    of_cells = [float(cell.split()[0].replace("−", "-")) for cell in cells.split("|")]
+    assert of_cells == pytest.approx(list(numbers.values()), abs=1e-3)
     assert (
         own.folder / "results/mine/finetune/seen-distribution.partitions/base.mean/scratch/predictions.parquet"
     ).is_file()

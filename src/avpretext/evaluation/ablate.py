@@ -186,13 +186,13 @@ def grid_of(
         for levels, path in files.items()
     }
     _check_same_runs(systems, reference, target)
-    return Grid(one, task, measure_of(one, run.config), systems, reference, _baselines(beside, task), factors)
+    return Grid(one, task, measure_of(one, run.config), systems, reference, _baselines(beside, task, counted), factors)
 
 
-def _baselines(files: Sequence[str], task: Task) -> list[Scored]:
+def _baselines(files: Sequence[str], task: Task, counted: pl.Expr) -> list[Scored]:
     found = []
     for path in files:
-        rows = scores.read_test([path], task.scoring)
+        rows = scores.read_test([path], task.scoring).filter(counted)
         for name in rows["initialisation"].unique(maintain_order=True):
             found.append(scores.collect(name, rows.filter(pl.col("initialisation") == name), task))
     return found

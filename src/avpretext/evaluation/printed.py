@@ -9,7 +9,7 @@ from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.formats import Document, Section, Table, decimal, probability
 from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
-from avpretext.evaluation.results import main_rows
+from avpretext.evaluation.results import main_rows, per_class_rows
 from avpretext.systems import DEEPEMOCLUSTER, SCRATCH, TOGETHER, Machine, machine_of
 
 SIGNIFICANT = 0.05
@@ -209,10 +209,25 @@ def _section(run: OpenRun, one: Evaluated) -> Section:
         headline=[headline(rows, one.scoring, config)],
         tables=[
             Table(header(one.scoring), cells, 1, f"main-{one.corpus}-{one.setting.name}"),
+            *_of_each_attribute(run, one),
             *published_results.table(run, one, rows),
         ],
         notes=protocol.notes,
     )
+
+
+def _of_each_attribute(run: OpenRun, one: Evaluated) -> list[Table]:
+    """Return a table of the main measure of each attribute, where several are learnt together."""
+    if one.setting.kind != "attributes":
+        return []
+    found: dict[str, dict[str, str]] = {}
+    for row in per_class_rows(run, one):
+        name = start_name(row["initialisation"], run.config)
+        found.setdefault(name, {})[row["class"]] = with_interval(row, one.scoring.main)
+    attributes = sorted({name for cells in found.values() for name in cells})
+    rows = [[start, *(cells.get(name, "") for name in attributes)] for start, cells in found.items()]
+    said = f"{one.scoring.main_name} of each attribute; other measures are in per_class.csv."
+    return [Table(("Initialisation", *attributes), rows, 1, f"attributes-{one.corpus}-{one.setting.name}", said, said)]
 
 
 def named(rows: Rows, config: Config) -> list[tuple[str, dict[str, Any]]]:

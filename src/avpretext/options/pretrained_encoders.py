@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from avpretext.options.base import Count, Options, Place, Positive
 
@@ -48,6 +48,14 @@ class EncoderOptions(Options):
     threads: Annotated[Count, Place()] = Field(
         1, description="clips encoded in parallel, each on one CPU core; same bytes for any number"
     )
+
+    @field_validator("layers")
+    @classmethod
+    def _layers_once(cls, layers: str | list[int]) -> str | list[int]:
+        twice = [layer for place, layer in enumerate(layers) if layer in layers[:place]]
+        if isinstance(layers, list) and twice:
+            raise ValueError(f"{twice[0]} stands there twice; name each layer once")
+        return layers
 
 
 class TuningOptions(Options):

@@ -218,6 +218,13 @@ class Variant(NamedTuple):
         return ".".join(filter(None, (self.aggregator, self.pretrained)))
 
 
+Measure = Literal[
+    "macro_precision", "macro_recall", "macro_f1", "uar", "war", "micro_f1", "hamming_accuracy", "kl_divergence", "ccc",
+    "pearson", "rmse", "mae",
+]  # fmt: skip
+"""Measures over all classes or attributes, in the order of the tables."""
+
+
 class AblationOptions(Options):
     """Factors of `snakemake ablation`: every combination, on the folds and seeds of fine-tuning."""
 
@@ -227,7 +234,7 @@ class AblationOptions(Options):
         ["mean", "gated", "rnn_attention", "self_attention"], description="aggregators", min_length=1
     )
     targets: list[str] = Field([], description="targets of every corpus; []: those of the corpus")
-    measure: str | None = Field(
+    measure: Measure | None = Field(
         None,
         description="measure of the paired tests; null: the main measure of the kind of target; also of `upstreams`",
     )

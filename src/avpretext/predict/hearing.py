@@ -268,7 +268,7 @@ def open_hearing(
             )
         published = description.deepemocluster
         return Hearing(description) if published is None else ClusterHearing(description, published)
-    files = encoder_live.find(by.name, by.kind, by.hub, folder / ENCODER, encoder)
+    files = encoder_live.find(by.name, by.kind, by.hub, folder / ENCODER, encoder, by.digests)
     options = by.options.model_copy(update={"layers": by.layers})
     if by.tuning:
         encoders = tuned_encoders(files, options, description.chunks, by.tuning, by.digests, fronts)

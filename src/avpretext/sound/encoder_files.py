@@ -123,11 +123,32 @@ def cache_folder() -> Path:
 
 def cached(hub: str, revision: str) -> Path | None:
     """Return the folder of a model in the hub's cache; None if it is not there."""
-    place = cache_folder() / f"models--{hub.replace('/', '--')}"
+    place = _cached_place(hub)
     reference = place / "refs" / revision
     commit = reference.read_text("utf-8").strip() if reference.is_file() else revision
     folder = place / "snapshots" / commit
     return folder if folder.is_dir() else None
+
+
+def _cached_place(hub: str) -> Path:
+    return cache_folder() / f"models--{hub.replace('/', '--')}"
+
+
+def cached_as(hub: str, digests: Mapping[str, str]) -> Path | None:
+    """Return the folder of a model in the hub's cache whose files have these SHA-256, of whatever revision.
+
+    Where none has them it is that of revision `main`, or another; None if the model is not there.
+    """
+    main, others = cached(hub, "main"), sorted((_cached_place(hub) / "snapshots").glob("*/"))
+    folders = list(dict.fromkeys([*([main] if main else []), *others]))
+    if len(folders) < 2:
+        return next(iter(folders), None)
+    return next((folder for folder in folders if _holds(folder, digests)), folders[0])
+
+
+def _holds(folder: Path, digests: Mapping[str, str]) -> bool:
+    small = sorted(digests, key=lambda name: name.endswith(".safetensors"))  # weights last, they take long
+    return all((folder / name).is_file() and _sha256(folder / name) == digests[name] for name in small)
 
 
 def look_at(name: str, folder: Path, said: str) -> EncoderFiles:

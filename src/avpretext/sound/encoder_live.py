@@ -81,7 +81,9 @@ def checked(files: EncoderFiles, digests: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def find(name: str, kind: str, hub: str | None, beside: Path, folder: Path | None) -> EncoderFiles:
+def find(
+    name: str, kind: str, hub: str | None, beside: Path, folder: Path | None, digests: Mapping[str, str]
+) -> EncoderFiles:
     """Return the files of the encoder that a trained model hears.
 
     Parameters
@@ -92,6 +94,8 @@ def find(name: str, kind: str, hub: str | None, beside: Path, folder: Path | Non
         The folder in which it lies if it was put beside the model.
     folder
         Where it lies, if that is said.
+    digests
+        SHA-256 that its files must have, by which a revision in the hub's cache is chosen.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def find(name: str, kind: str, hub: str | None, beside: Path, folder: Path | Non
         return encoder_files.look_at(name, folder, "--encoder")
     if beside.is_dir():
         return encoder_files.look_at(name, beside, "encoder")
-    cached = None if hub is None else encoder_files.cached(hub, "main")
+    cached = None if hub is None else encoder_files.cached_as(hub, digests)
     if cached is not None:
         return encoder_files.look_at(name, cached, f"the hub's {hub}")
     where = f", or in the hub's cache as {hub}" if hub else ""
