@@ -10,7 +10,8 @@ licence was found in these sources.
 
 import re
 
-from avpretext.corpora.reader import Clip, Reader, acted, named, stem
+from avpretext.config import CorpusOptions
+from avpretext.corpora.reader import Clip, Person, Reader, acted, named, stem
 
 EMOTIONS = {
     "W": "angry",  # Wut, also Aerger
@@ -22,6 +23,18 @@ EMOTIONS = {
     "N": "neutral",
 }
 SENTENCES = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
+SPEAKERS = {
+    "03": Person("male", 31),
+    "08": Person("female", 34),
+    "09": Person("female", 21),
+    "10": Person("male", 32),
+    "11": Person("male", 26),
+    "12": Person("male", 30),
+    "13": Person("female", 32),
+    "14": Person("female", 35),
+    "15": Person("male", 25),
+    "16": Person("female", 31),
+}
 _NAME = re.compile(rf"(\d\d)({'|'.join(SENTENCES)})([{''.join(EMOTIONS)}])[a-z]?")
 
 
@@ -36,4 +49,9 @@ def read(path: str) -> Clip | None:
     return Clip(name, match[1], EMOTIONS[match[3]], match[2]) if match else None
 
 
-READER = Reader(entries=named(read), sources=acted)
+def people(options: CorpusOptions) -> dict[str, Person]:
+    """Return sex and age of the speakers, as the corpus's page lists them."""
+    return SPEAKERS
+
+
+READER = Reader(entries=named(read), sources=acted, people=people)
