@@ -70,7 +70,7 @@ class EvaluateOptions(Options):
     """Metrics, intervals and tests."""
 
     bootstrap: Count = Field(2000, description="resamplings of the speakers for intervals and tests")
-    permutations: Count = Field(5000, description="exchanges for the paired tests of orofacial systems")
+    permutations: Count = Field(5000, description="exchanges for the tests of orofacial systems and of sexes")
     level: Fraction = Field(0.95, description="level of the intervals, 0..1")
 
 

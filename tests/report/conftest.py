@@ -10,7 +10,7 @@ from tests.report.browser import Browser
 from tests.report.whole_run import build
 
 from avpretext.config import Config
-from avpretext.report import clip_panels, distribution_charts, figures, page
+from avpretext.report import clip_panels, distribution_charts, figures, page, trust_page
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def plain_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     def described(chart: Figure, name: str, description: str) -> Markup:
         return Markup(f'<svg role="img" aria-label="{escape(description)}"></svg>')
 
-    for module in (clip_panels, distribution_charts, figures):
+    for module in (clip_panels, distribution_charts, figures, trust_page):
         monkeypatch.setattr(module, "inline", described)
 
 

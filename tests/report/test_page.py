@@ -138,8 +138,8 @@ def test_page_is_readable_by_a_screen_reader(parsed: Outline) -> None:
 def test_every_section_is_there_with_captions(parsed: Outline) -> None:
     sections = {attributes.get("id") for tag, attributes in parsed.elements if tag == "section"}
     assert sections == {
-        "results", "confusions", "data", "features", "labels", "faces", "sample", "clips", "training", "truth", "cost",
-        "provenance",
+        "results", "confusions", "trust", "data", "features", "labels", "faces", "sample", "clips", "training", "truth",
+        "cost", "provenance",
     }  # fmt: skip
     figures = [tag for tag, _ in parsed.elements if tag in ("figure", "figcaption")]
     assert figures == ["figure", "figcaption"] * (len(figures) // 2)
@@ -160,6 +160,27 @@ def test_results_stand_in_a_section_for_each_corpus_and_setting(html: str, parse
     assert len(warnings) == 1
     assert html.index(warnings[0]) > html.index(rated)
     assert "Protocol partitions: 4 folds" in html
+
+
+def test_trust_shows_calibration_speakers_sexes_and_raters_of_the_settings_that_have_them(html: str) -> None:
+    section = html.split('<section id="trust">')[1].split("</section>")[0]
+    acted, shares, rated = section.split("<h3>")[1:]
+    for part in (acted, shares):
+        assert part.count('aria-label="Reliability of ') == 3
+        assert "<caption><span>Expected calibration error" in part
+        assert "female − male" in part
+    assert "Expected calibration error" not in rated
+    assert "By sex: not known, the reader <code>folder</code>" in rated
+    assert all(part.count('aria-label="Macro-F1 of each test speaker: scratch, 8 speakers') for part in (acted, shares))
+    assert [part.count("Confusion of single raters, recall: anger ") for part in (acted, shares, rated)] == [0, 1, 0]
+
+
+@pytest.mark.usefixtures("plain_charts")
+def test_a_run_before_the_stage_trust_has_no_section_on_it(results: Config, tmp_path: Path) -> None:
+    shutil.copytree(results.results, tmp_path, dirs_exist_ok=True)
+    for corpus in ("demo_acted", "demo_rated"):
+        shutil.rmtree(tmp_path / corpus / "trust")
+    assert "#trust" not in page.render(results.model_copy(update={"results": str(tmp_path)}))
 
 
 @pytest.mark.usefixtures("plain_charts")

@@ -188,6 +188,21 @@ def test_per_class_table_has_a_row_for_each_class_and_none_for_a_number(folder: 
     assert {row["target"] for row in rows} == {"acted", "voice-distribution"}
 
 
+def test_trust_tables_have_every_system_and_name_what_is_not_known(folder: Path) -> None:
+    calibration, sexes = read(folder / "calibration.csv"), read(folder / "by_sex.csv")
+    systems = [*INITIALISATIONS, "svm", "svm_speaker"]
+    assert [row["initialisation"] for row in calibration if row["measure"] == "ece"] == 2 * systems
+    assert {row["target"] for row in calibration} == {"acted", "voice-distribution"}
+    assert {row["sex"] for row in sexes if row["corpus"] == "demo_acted"} == {"female", "male", "female - male"}
+    assert {row["sex"] for row in sexes if row["corpus"] == "demo_rated"} == {"not known"}
+    speakers = read(folder / "by_speaker.csv")
+    assert len(speakers) == len(systems) * 2 * (8 + 8 + 6)
+    assert len(read(folder / "speaker_spread.csv")) == len(systems) * 2 * 3
+    raters = read(folder / "raters.csv")
+    assert {(row["target"], row["against"]) for row in raters} == {("voice-distribution", "other raters")}
+    assert len(raters) == 2 * (1 + len(systems))
+
+
 def test_provenance_repeats_versions_options_and_model_checksums(folder: Path) -> None:
     rows = json.loads((folder / "provenance.json").read_text("utf-8"))
     landmarks = next(row for row in rows if row["stage"] == "landmarks")
@@ -195,9 +210,9 @@ def test_provenance_repeats_versions_options_and_model_checksums(folder: Path) -
     assert landmarks["options"] == {"landmarks": {"option": 1}}
     assert landmarks["files"] == 6, "two shards, each with landmarks, preview and thumbnails"
     stages = [row["stage"] for row in rows]
+    others = {"speech", "landmarks", "motion", "action_units", "rejects", "labels_energy", "labels_activation"}
     assert {"index", "segment", "split", "labels_emotion", "pretrain", "targets", "folds", "finetune", "baseline",
-            "evaluate"} == {*stages} - {"speech", "landmarks", "motion", "action_units", "rejects", "labels_energy",
-                                        "labels_activation"}  # fmt: skip
+            "evaluate", "trust"} == {*stages} - others  # fmt: skip
     assert len(read(folder / "provenance.csv")) == len(rows)
 
 

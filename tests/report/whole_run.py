@@ -14,7 +14,7 @@ from avpretext import shards
 from avpretext.chunks import chunk_span, chunk_starts
 from avpretext.config import Config, Variant
 from avpretext.config_file import parse
-from avpretext.evaluation import au_summary, evaluate, formats, tables
+from avpretext.evaluation import au_summary, evaluate, formats, tables, trust
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.artefacts import landmarks_schema, schema_of, stage_of
 from avpretext.flow.columns import ACTION_UNITS, MOTION_REGIONS
@@ -46,7 +46,7 @@ def build(folder: Path) -> Config:
     """
     table = folder.parent / f"{folder.name}.csv"
     table.write_text("path,speaker,arousal\na.mp4,1100,3.5\nb.mp4,1101,4\n")
-    acted = {"reader": "crema_d", "targets": ["acted", "voice-distribution"]}
+    acted = {"reader": "crema_d", "targets": ["acted", "voice-distribution"], "path": str(_people(table))}
     rated = {"reader": "folder", "table": str(table), "segment": True, "protocol": {"name": "partitions"}}
     shared = {"path": "data", "use": ["finetune"], "shards": 2, "synthetic": True}
     config = parse(
@@ -77,6 +77,15 @@ def build(folder: Path) -> Config:
     for name, rows in (("action_units", units), ("au_combinations", together)):
         formats.write_csv(layout.path("tables", table=f"{name}.csv"), tables.COLUMNS[name], rows)
     return config
+
+
+def _people(beside: Path) -> Path:
+    """Write a corpus folder that knows the sex of its speakers, who are even and odd."""
+    folder = beside.with_suffix(".corpus")
+    folder.mkdir()
+    rows = [f"{1100 + number},30,{'Male' if number % 2 else 'Female'}" for number in range(8)]
+    (folder / "VideoDemographics.csv").write_text("\n".join(["ActorID,Age,Sex", *rows]))
+    return folder
 
 
 def _clips(corpus: str, speakers: int) -> list[dict[str, Any]]:
@@ -276,6 +285,8 @@ def _write_setting(layout: Layout, config: Config, corpus: str, target: str, pro
     truth = {clip["clip_id"]: _truth(kind, clip, rng) for clip in clips}
     told: dict[str, Any] = {"kind": kind, "classes": classes, "target": target}
     rows = [{**clip, "label": _name(kind, truth[clip["clip_id"]]), "values": truth[clip["clip_id"]]} for clip in clips]
+    if kind == "distribution":
+        rows = [{**row, "votes": [8 * share for share in row["values"]]} for row in rows]
     if kind != "hard":
         rows[0] |= {"label": None, "values": None}
     made_by = provenance("targets", {}, **told)
@@ -297,6 +308,14 @@ def _write_setting(layout: Layout, config: Config, corpus: str, target: str, pro
         config.evaluate,
         config.seed,
         Path(layout.path("evaluate.metrics", corpus=corpus, setting=setting)).parent,
+    )
+    trust.run(
+        files,
+        Path(layout.path("targets", corpus=corpus, target=target)),
+        config.corpora[corpus],
+        config.evaluate,
+        config.seed,
+        Path(layout.path("trust.calibration", corpus=corpus, setting=setting)).parent,
     )
     for variant in config.ablated(votes=target.startswith("voice")):
         for start in config.ablated_starts() if variant != own else []:

@@ -40,7 +40,7 @@ def with_options(**content: Any) -> Config:
         ({"export": {"networks": 2}}, {"export"}),
         ({"finetune": {"seeds": 2}}, {"finetune"}),
         ({"ablation": {"losses": ["base"]}}, set()),
-        ({"evaluate": {"bootstrap": 10}}, {"evaluate"}),
+        ({"evaluate": {"bootstrap": 10}}, {"evaluate", "trust"}),
         ({"finetune": {"threads": 8, "device": "cuda"}, "deepemocluster": {"device": "auto"}}, set()),
         ({"orofacial": {"threads": 4}}, set()),
         ({"action_units": {"pyfeat": {"device": "cuda", "weights": "w", "python": "p"}}}, set()),

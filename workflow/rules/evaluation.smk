@@ -47,6 +47,24 @@ rule evaluate:
         COMMAND
 
 
+rule trust:
+    input:
+        of_corpus(PLAN.annotations),
+        of_corpus(PLAN.people_files),
+        of_corpus(PLAN.label_map),
+        predictions=of_setting(PLAN.predictions),
+        targets=of_setting(PLAN.own_targets),
+    output:
+        [path(f"trust.{part}") for part in STAGES["trust"].writes],
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **stage("trust", "--corpus {corpus}", folder=True),
+    shell:
+        COMMAND
+
+
 rule card:
     input:
         model=path("export.model"),

@@ -88,10 +88,15 @@ def votes(raters: str) -> Callable[[CorpusOptions], pl.DataFrame]:
     return read_votes
 
 
+def people_files(options: CorpusOptions) -> list[str]:
+    file = Path(options.path) / PEOPLE
+    return [str(file)] if file.is_file() else []
+
+
 def people(options: CorpusOptions) -> dict[str, Person]:
     """Return sex and age of the actors, from `VideoDemographics.csv`; nobody without that file."""
-    file = Path(options.path) / PEOPLE
-    if not file.is_file():
+    file = next(iter(people_files(options)), None)
+    if file is None:
         return {}
     table = pl.read_csv(file, columns=["ActorID", "Age", "Sex"], schema_overrides={"ActorID": pl.String})
     return {actor: Person(sex.lower(), age) for actor, age, sex in table.select("ActorID", "Age", "Sex").iter_rows()}
@@ -129,6 +134,7 @@ READER = Reader(
     entries=named(read, select),
     sources=sources,
     people=people,
+    people_files=people_files,
     annotations=annotations,
     protocols={
         "chou": tuple(SpeakerFold(_group(test), _group(dev)) for dev, test in ((4, 5), (5, 1), (1, 2), (2, 3), (3, 4))),

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Reader, acted, by_kind, named, parts_of, within, without_extension
+from avpretext.corpora.reader import Clip, Person, Reader, acted, by_kind, named, parts_of, within, without_extension
 
 VIEWS = ("front", "left_30", "left_60", "right_30", "right_60", "down", "top")
 EMOTIONS = ("angry", "contempt", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
@@ -43,4 +43,10 @@ def select(files: Sequence[str], options: CorpusOptions) -> list[str]:
     return audio or [path for path, match in names if match is None or match[2] in views]
 
 
-READER = Reader(entries=named(read, select), parts=VIEWS, sources=acted)
+def people(options: CorpusOptions) -> dict[str, Person]:
+    """Return the sex of the actors, which is the letter of their names: M for men, W for women."""
+    sexes = {"M": "male", "W": "female"}
+    return {f"{letter}{number:03d}": Person(sex) for letter, sex in sexes.items() for number in range(1, 100)}
+
+
+READER = Reader(entries=named(read, select), parts=VIEWS, sources=acted, people=people)

@@ -142,7 +142,9 @@ class Reader:
     broken
         The clip_ids that the corpus is known to hold broken.
     people
-        What is known of the speakers, by their name; asked when labels are handed to other tools.
+        What is known of the speakers, by their name; asked by `trust`, and when labels are handed to other tools.
+    people_files
+        The files, beside the media, that `people` reads.
     words
         From `Clip.sentence` to the words that are said; None where they are not known.
     transcripts
@@ -167,6 +169,7 @@ class Reader:
     published: Published | None = None
     broken: frozenset[str] = frozenset()
     people: Callable[[CorpusOptions], Mapping[str, Person]] = lambda options: {}
+    people_files: Callable[[CorpusOptions], list[str]] = lambda options: []
     words: Callable[[str], str | None] = lambda sentence: None
     transcripts: Callable[[CorpusOptions], pl.DataFrame] | None = None
     findings: Callable[[CorpusOptions], list[Finding]] = lambda options: []

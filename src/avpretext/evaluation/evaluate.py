@@ -36,7 +36,7 @@ def run(predictions: Sequence[Path], options: EvaluateOptions, seed: int, output
         There are no test predictions, or the files are of different targets.
     """
     task = scores.task_of(predictions)
-    scored = [scores.collect(name, rows, task) for name, rows in _by_initialisation(predictions, task.scoring)]
+    scored = [scores.collect(name, rows, task) for name, rows in by_initialisation(predictions, task.scoring)]
     made_by = provenance(
         "evaluate",
         {"evaluate": options.model_dump(mode="json"), "seed": seed},
@@ -56,7 +56,7 @@ def run(predictions: Sequence[Path], options: EvaluateOptions, seed: int, output
         shards.write_table(output / f"{name}.parquet", rows, schema_of(f"evaluate.{name}"), made_by)
 
 
-def _by_initialisation(predictions: Sequence[Path], scoring: Scoring) -> list[tuple[str, pl.DataFrame]]:
+def by_initialisation(predictions: Sequence[Path], scoring: Scoring) -> list[tuple[str, pl.DataFrame]]:
     """Return the test predictions of each initialisation: scratch first, baselines last, else as the files come."""
     rows = scores.read_test(predictions, scoring)
     names = rows["initialisation"].unique(maintain_order=True).to_list()

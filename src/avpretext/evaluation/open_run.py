@@ -177,6 +177,10 @@ class OpenRun:
         """Return one of the tables of `evaluate`: metrics, runs, seeds, comparisons, confusion."""
         return shards.read(self.layout.path(f"evaluate.{name}", corpus=one.corpus, setting=one.setting.name))
 
+    def trust(self, one: Evaluated, name: str) -> pl.DataFrame | None:
+        """Return one of the tables of `trust`: calibration, reliability, speakers, spread, sexes, raters, ..."""
+        return read_present([self.layout.path(f"trust.{name}", corpus=one.corpus, setting=one.setting.name)])
+
     def targets(self, corpus: str, setting: Setting) -> tuple[pl.DataFrame, list[str]] | None:
         """Return clip_id, label and values of the clips that have a target, and its classes."""
         path = self.layout.path("targets", corpus=corpus, target=setting.target_name)

@@ -147,16 +147,19 @@ def _said_and_true(task: Task) -> list[tuple[str, pl.Expr, pl.Expr]]:
 
 
 def collect(name: str, rows: pl.DataFrame, task: Task) -> Scored:
+    """Sum the test predictions of one initialisation, see `sums_of`; warn of runs that have learnt nothing."""
+    _tell_constant(name, rows, task)
+    return sums_of(name, rows, task)
+
+
+def sums_of(name: str, rows: pl.DataFrame, task: Task) -> Scored:
     """Sum the test predictions of one initialisation per speaker and seed, and per run.
 
     A clip without a known speaker counts as a speaker of its own.
     """
-    _tell_constant(name, rows, task)
-    rows = rows.with_columns(pl.coalesce("speaker", pl.format("clip {}", "clip_id")).alias("speaker"))
-    speakers, seeds = sorted(rows["speaker"].unique()), sorted(rows["seed"].unique())
+    rows = with_speakers(rows)
     tally = task.scoring.tally(rows, task.classes)
-    sums = np.zeros((len(speakers), len(seeds), *tally.shape[1:]))
-    np.add.at(sums, (places(rows["speaker"], speakers), places(rows["seed"], seeds)), tally)
+    sums, speakers, seeds = summed(rows, tally)
     keys = list(zip(rows["fold"], rows["seed"], strict=True))
     runs = sorted(set(keys))
     totals = np.zeros((len(runs), *tally.shape[1:]))
@@ -164,6 +167,19 @@ def collect(name: str, rows: pl.DataFrame, task: Task) -> Scored:
     pretrainings = rows["pretraining"].drop_nulls().n_unique()
     by_run = dict(zip(runs, totals, strict=True))
     return Scored(name, sums, speakers, seeds, by_run, rows["clip_id"].n_unique(), pretrainings)
+
+
+def with_speakers(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return predictions in which a clip without a known speaker is of a speaker of its own."""
+    return rows.with_columns(pl.coalesce("speaker", pl.format("clip {}", "clip_id")).alias("speaker"))
+
+
+def summed(rows: pl.DataFrame, tally: Floats) -> tuple[Floats, list[str], list[int]]:
+    """Return the sums (speakers, seeds, ...) of what each prediction counts for, (rows, ...), and what the axes are."""
+    speakers, seeds = sorted(rows["speaker"].unique()), sorted(rows["seed"].unique())
+    sums = np.zeros((len(speakers), len(seeds), *tally.shape[1:]))
+    np.add.at(sums, (places(rows["speaker"], speakers), places(rows["seed"], seeds)), tally)
+    return sums, speakers, seeds
 
 
 def trainings_of(seeds: int, pretrainings: Iterable[int]) -> int:

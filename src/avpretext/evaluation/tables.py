@@ -23,6 +23,7 @@ from avpretext.evaluation.kinds import SCORINGS, measure_columns
 from avpretext.evaluation.metrics import CLASS_MEASURES
 from avpretext.evaluation.open_run import NAMED, Evaluated, OpenRun, Rows
 from avpretext.evaluation.results import DIFFERENCE, SCORE
+from avpretext.flow.artefacts import STAGES
 from avpretext.flow.tasks import TASKS
 
 
@@ -30,6 +31,10 @@ def _main_columns(measures: Iterable[str]) -> list[str]:
     counts = ("speakers", "clips", "runs", "seeds", "pretrainings")
     scores = (f"{measure}{part}" for measure in measures for part in (*SCORE, *DIFFERENCE))
     return [*NAMED, "initialisation", *TASKS, *counts, *scores, "warnings"]
+
+
+def _columns_of(name: str) -> list[str]:
+    return STAGES["trust"].writes[name].columns.split()
 
 
 COLUMNS = {
@@ -43,6 +48,13 @@ COLUMNS = {
         "family", "std_error", "df", "speakers", "seeds", "pretrainings",
     ],
     "seeds": [*NAMED, "initialisation", "pretraining", "seed", "measure", "value", "difference"],
+    "calibration": [*NAMED, *_columns_of("calibration")],
+    "reliability": [*NAMED, *_columns_of("reliability")],
+    "by_speaker": [*NAMED, *_columns_of("speakers")],
+    "speaker_spread": [*NAMED, *_columns_of("spread")],
+    "by_sex": [*NAMED, *_columns_of("sexes")],
+    "raters": [*NAMED, *_columns_of("raters")],
+    "rater_confusion": [*NAMED, *_columns_of("rater_confusion")],
     "co_occurrence": results.CO_OCCURRENCE_COLUMNS,
     "layer_weights": [*NAMED, *layer_weights.COLUMNS],
     "folds": [*NAMED, "fold", "name", "part", "clips_of", "speakers", "clips", "speaker_names", "lacks_classes"],
@@ -99,6 +111,13 @@ def run(config: Config, output: Path) -> None:
         "per_class": _of_all(results.per_class_rows, run),
         "seeds": _of_all(_scores("seeds"), run),
         "significance": _of_all(_scores("comparisons"), run),
+        "calibration": _of_all(_trust("calibration"), run),
+        "reliability": _of_all(_trust("reliability"), run),
+        "by_speaker": _of_all(_trust("speakers"), run),
+        "speaker_spread": _of_all(_trust("spread"), run),
+        "by_sex": [row | {"sex": row["sex"] or "not known"} for row in _of_all(_trust("sexes"), run)],
+        "raters": _of_all(_trust("raters"), run),
+        "rater_confusion": _of_all(_trust("rater_confusion"), run),
         "folds": [row for one in run.settings() for row in fold_table.fold_rows(run, one)],
         "copies": [row for one in run.settings() for row in fold_table.copy_rows(run, one)],
         "label_balance": label_counts.balance_rows(run),
@@ -141,6 +160,14 @@ def _main_rows(run: OpenRun, one: Evaluated) -> Rows:
 
 def _scores(name: str) -> Callable[[OpenRun, Evaluated], Rows]:
     return lambda run, one: [one.named | row for row in run.scores(one, name).to_dicts()]
+
+
+def _trust(name: str) -> Callable[[OpenRun, Evaluated], Rows]:
+    def rows(run: OpenRun, one: Evaluated) -> Rows:
+        found = run.trust(one, name)
+        return [] if found is None else [one.named | row for row in found.to_dicts()]
+
+    return rows
 
 
 def _of_all(rows: Callable[[OpenRun, Evaluated], Rows], run: OpenRun) -> Rows:

@@ -432,6 +432,72 @@ _ROWS = (
         ("seed", "evaluate"),
     ),
     Stage(
+        "trust", "avpretext.evaluation.trust", 1,
+        "Derive from predictions what a reviewer asks: calibration, speakers, sexes, the raters beside the systems.",
+        {"calibration": Artefact(
+            "{corpus}/trust/{setting}/calibration.parquet", "measure of a system",
+            "initialisation measure value ci_low ci_high seed_std seeds speakers clips",
+            {"measure": Column(S, "`ece`: expected calibration error; `brier`; `overconfidence`: mean probability less"
+                                  " the share that is right; `ece_by_chance`: the `ece` of a calibrated system"),
+             "seed_std": Column(D, "deviation over the trainings that `seeds` counts; null: a single one",
+                                "as `value`")}),
+         "reliability": Artefact(
+            "{corpus}/trust/{setting}/reliability.parquet", "bin of the forecasts of a system",
+            "initialisation bin probability outcome count",
+            {"bin": Column(I, "number of the bin, from 0, the least sure"),
+             "probability": Column(D, "mean of the forecasts", "0..1"),
+             "outcome": Column(D, "share of them that came true", "0..1"),
+             "count": Column(D, "forecasts, seeds averaged", "count")}),
+         "speakers": Artefact(
+            "{corpus}/trust/{setting}/speakers.parquet", "measure of a test speaker",
+            "initialisation speaker sex measure value clips",
+            {"sex": Column(S, "`female`, `male`; null: not known"),
+             "value": Column(D, "on the clips of the speaker, averaged over seeds", "0..1; CCC: -1..1")}),
+         "spread": Artefact(
+            "{corpus}/trust/{setting}/spread.parquet", "measure of a system",
+            "initialisation measure speakers mean std worst_speaker worst best_speaker best std_by_luck worst_by_luck"
+            " p_value",
+            {"mean": Column(D, "of the speakers' scores", "0..1; CCC: -1..1"),
+             "std": Column(D, "deviation over speakers", "as `mean`"),
+             "worst_speaker": Column(S, "who has the lowest score"), "worst": Column(D, "that score", "as `mean`"),
+             "best_speaker": Column(S, "who has the highest score"), "best": Column(D, "that score", "as `mean`"),
+             "std_by_luck": Column(D, "deviation if clips of a class were dealt to speakers at random; null: no"
+                                      " classes", "as `mean`"),
+             "worst_by_luck": Column(D, "lowest score in such deals, their mean", "as `mean`"),
+             "p_value": Column(D, "share of the deals whose deviation is as large", "0..1")}),
+         "sexes": Artefact(
+            "{corpus}/trust/{setting}/sexes.parquet", "measure of a sex",
+            "initialisation sex measure value ci_low ci_high speakers clips p_value p_holm test",
+            {"sex": Column(S, "`female`, `male`, `female - male`; null: not known"),
+             "value": Column(D, "on the clips of these speakers, averaged over seeds; or the difference",
+                             "0..1; CCC: -1..1"),
+             "p_value": Column(D, "of no difference, by permuting the sexes of the speakers", "0..1"),
+             "p_holm": Column(D, "the same, corrected for the number of systems (Holm)", "0..1"),
+             "test": Column(S, "`exact`: all permutations; `sampled`: some")}),
+         "raters": Artefact(
+            "{corpus}/trust/{setting}/raters.parquet", "measure of single raters, or of a system beside them",
+            "initialisation against measure value ci_low ci_high difference difference_low difference_high p_value"
+            " p_holm seeds speakers clips",
+            {"initialisation": Column(S, "`raters`: single raters; else the system"),
+             "against": Column(S, "`other raters`: their majority, without the rater in question; `label`: the label"
+                                  " learnt"),
+             "value": Column(D, "over the rated test clips, averaged over seeds", "0..1"),
+             "difference": Column(D, "`value` minus that of the raters", "as `value`"),
+             "difference_low": Column(D, "lower end of its interval", "as `value`"),
+             "difference_high": Column(D, "upper end of its interval", "as `value`"),
+             "p_value": Column(D, "of no difference, over speakers and trainings", "0..1"),
+             "p_holm": Column(D, "the same, corrected for the number of systems (Holm)", "0..1")}),
+         "rater_confusion": Artefact(
+            "{corpus}/trust/{setting}/rater_confusion.parquet", "class of the reference and answer",
+            "initialisation against label predicted count share",
+            {"initialisation": Column(S, "`raters`: single raters; else the system"),
+             "against": Column(S, "as in `raters`"), "label": Column(S, "the class of the reference"),
+             "predicted": Column(S, "the class that a rater names, or a system predicts"),
+             "count": Column(D, "clips, seeds averaged; the raters of a clip count as one", "clips"),
+             "share": Column(D, "of the clips of the class", "0..1")})},
+        ("seed", "evaluate", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "label_map")),
+    ),
+    Stage(
         "card", "avpretext.evaluation.card", 2,
         "Write what is to be known of an exported model: scores, intended use, limits, licences.",
         {"readme": Artefact("{corpus}/export/{setting}/{exported}/README.md", "what is to be known before it is used"),

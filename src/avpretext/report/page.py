@@ -28,6 +28,7 @@ from avpretext.report import (
     distributions,
     explorer,
     label_page,
+    trust_page,
 )
 
 _HOURS = {"Speech": True, "Video alone": False}
@@ -125,6 +126,7 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "refused": summaries.rejects_rows(run),
         "refused_clips": run.refused.head(_REFUSED_SHOWN).to_dicts(),
         "results": contents.found_results(run),
+        "trust": trust_page.found_trust(run),
         "notes": printed.notes(config, run.evaluated()),
         "level": f"{100 * config.evaluate.level:g} %",
         "pretrain": contents.pretrain_charts(run),

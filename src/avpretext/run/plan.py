@@ -25,7 +25,9 @@ from avpretext.systems import BEST, SCRATCH, ensembles_of
 TABLES = (
     "main.csv", "main.md", "main.tex", "provenance.csv", "provenance.json", "per_class.csv", "significance.csv",
     "seeds.csv", "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "label_warnings.csv", "folds.csv",
-    "copies.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv", "action_units.csv", "au_combinations.csv",
+    "copies.csv", "calibration.csv", "reliability.csv", "by_speaker.csv", "speaker_spread.csv", "by_sex.csv",
+    "raters.csv", "rater_confusion.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv", "action_units.csv",
+    "au_combinations.csv",
 )  # fmt: skip
 ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")
 UPSTREAM_TABLES = ("upstreams.csv", "upstreams.md", "upstreams.tex", "upstreams_effects.csv")
@@ -203,7 +205,7 @@ class Plan:
             *(self._beside(corpus, setting)),
             *(("deepemocluster.history",) if self.config.deepemocluster.variants else ()),
             *(("ensemble.predictions",) if self._has_ensembles(corpus, setting) else ()),
-            *(f"evaluate.{part}" for part in STAGES["evaluate"].writes),
+            *(f"{name}.{part}" for name in ("evaluate", "trust") for part in STAGES[name].writes),
         ]
 
     @cached_property
@@ -344,6 +346,15 @@ class Plan:
         """Return the files, beside its media, that labels and partitions of a corpus are read from."""
         options = self.config.corpora[corpus]
         return reader_of(options).annotations(options)
+
+    def people_files(self, corpus: str) -> list[str]:
+        """Return the files of a corpus that the sex of its speakers is read from."""
+        options = self.config.corpora[corpus]
+        return reader_of(options).people_files(options)
+
+    def own_targets(self, corpus: str, setting: str) -> str:
+        """Return the table of label targets of a setting."""
+        return self.target_tables(corpus, setting)[corpus][0]
 
     def label_map(self, corpus: str) -> list[str]:
         """Return the user's own file of the label map, if there is one."""
