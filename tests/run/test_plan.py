@@ -260,7 +260,7 @@ def test_an_encoder_that_learns_hears_sound_and_its_stage_is_made_only_where_it_
     assert [one.of for one in both.made if one.artefact == "speed"] == ["crema@0.9"]
     assert both.features(["crema@0.9"], sound=True) == {"crema@0.9.wavlm": ["r/crema@0.9/split/audio/0000.parquet"]}
     assert next(one.files for one in both.made if one.artefact == "pretrain.encoder") == [
-        "r/pretrain/mean/clusters/0/encoder/model.safetensors"
+        f"r/pretrain/mean/clusters/{seed}/encoder/model.safetensors" for seed in range(4)
     ]
     tuned = plan({**heard, **learnt}, **corpora)
     assert [tuned.sound_encoder("finetune", start) for start in ("scratch", "clusters")] == [None, "wavlm"]

@@ -12,7 +12,7 @@ from avpretext.demo import random_encoder
 from avpretext.run.recipes import recorded
 from avpretext.training import model_folder
 from tests.workflow.project import Project, small_config
-from tests.workflow.test_corpora import own_corpus
+from tests.workflow.test_corpora import own_corpus, rows_of
 
 LORA = {"tune": "lora", "rank": 2}
 TARGETS = (
@@ -69,6 +69,19 @@ def test_the_model_carries_what_it_has_learnt(learnt: Project) -> None:
 
 
 @pytest.mark.workflow
+def test_an_upstream_whose_encoder_stays_frozen_stands_beside_one_that_learns(learnt: Project, tmp_path: Path) -> None:
+    both = learnt.copy(tmp_path / "both")
+    frozen = {"encoder": {"tune": "frozen"}}
+    both.snakemake("upstreams", upstreams={"frozen": {"pretrain": frozen, "finetune": frozen}, "learnt": {}})
+    rows = rows_of(both.folder / "results/tables/upstreams.csv")
+    systems = [("frozen", "scratch"), ("frozen", "energy"), ("learnt", "scratch"), ("learnt", "energy")]
+    assert [(row["upstream"], row["initialisation"]) for row in rows] == systems
+    encoders = (both.folder / "results/pretrain").glob("*/energy/0/encoder/model.safetensors")
+    assert [path.parts[-5] for path in encoders] == ["mean"], "not of mean.frozen"
+    assert list((both.folder / "results/mine/encoder").rglob("*.parquet")), "what the frozen one hears"
+
+
+@pytest.mark.workflow
 def test_nothing_is_redone_but_what_an_edit_touches(learnt: Project) -> None:
     assert not learnt.snakemake("-n", *TARGETS).would_run()
     after = {"finetune": {"seeds": 1, "epochs": 1, "encoder": {**LORA, "processes": 1}}}
@@ -76,10 +89,10 @@ def test_nothing_is_redone_but_what_an_edit_touches(learnt: Project) -> None:
     edited = {"finetune": {"seeds": 1, "epochs": 1, "encoder": {**LORA, "rank": 3}}}
     again = learnt.snakemake("-n", *TARGETS, **edited).would_run()
     assert {"finetune", "export"} <= set(again)
-    assert not {"pretrain", "split"} & set(again)
+    assert not {"pretrain_encoder", "split"} & set(again)
     random_encoder.write("wavlm", learnt.folder / "other", seed=1)
     again = learnt.snakemake("-n", *TARGETS, encoders={"tiny": {"folder": "other"}}).would_run()
-    assert {"pretrain", "finetune", "export"} <= set(again)
+    assert {"pretrain_encoder", "finetune", "export"} <= set(again)
     assert not {"split", "labels_energy"} & set(again)
 
 
@@ -88,6 +101,6 @@ def test_a_frozen_fine_tuning_reads_sound_only_where_pre_training_changed_the_en
     frozen = {"finetune": {"seeds": 1, "epochs": 1}}
     again = learnt.snakemake("-n", *TARGETS, **frozen).would_run()
     assert {"finetune", "export"} <= set(again)
-    assert not {"encoder", "pretrain"} & set(again)
+    assert not {"encoder", "pretrain_encoder"} & set(again)
     scratch = TARGETS[0].replace("energy", "scratch")
     assert {"encoder", "finetune"} <= set(learnt.snakemake("-n", scratch, **frozen).would_run())
