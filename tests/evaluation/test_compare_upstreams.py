@@ -198,6 +198,7 @@ def test_an_upstream_with_fewer_sets_of_tasks_is_compared_by_those_it_has(tmp_pa
     write(config, {key: right for key, right in TEACHING.items() if key != ("wavlm", "energy")})
     systems, effects = run(config, tmp_path / "tables")
     assert len(systems) == 5
+    assert "Not on wavlm: energy." in told(tmp_path / "tables")
     by_level = {(row["factor"], row["initialisation"], row["level"]): row for row in effects}
     assert ("gain", "energy", "lld") not in by_level
     assert by_level["initialisation", "", "energy"]["systems"] == "1"

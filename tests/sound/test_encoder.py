@@ -326,8 +326,12 @@ def test_an_encoder_that_cannot_be_fetched_is_told_of_in_one_line(tmp_path: Path
         encoder_fetch.run("wavml", None, None, convert=False)
 
 
+class ConnectError(Exception):
+    """An error of an HTTP client, which is no OSError."""
+
+
 def _no_network(*_: Any, **__: Any) -> None:
-    raise OSError("no network")
+    raise ConnectError("no network")
 
 
 def test_weights_of_another_model_are_refused(broken: Path, models: Path, tmp_path: Path):

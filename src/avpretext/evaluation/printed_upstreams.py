@@ -147,9 +147,22 @@ def _about_gaps(found: Ablated, config: Config) -> list[str]:
 def caption(found: Ablated, config: Config, warnings: Sequence[str] = ()) -> str:
     """Return on what the table of systems was made."""
     said = system_caption(found, config, warnings)
+    for upstream, starts in _absent(found).items():
+        said += f" Not on {upstream}: {'; '.join(level_name(start, config) for start in starts)}."
     if found.left_out:
         said += f" {counted(found.left_out, 'test clip')} without the features of every upstream left out."
     return said
+
+
+def _absent(found: Ablated) -> dict[str, list[str]]:
+    """Return of each upstream the sets of tasks that others have: it is not trained on them, or cannot be."""
+    rows = _systems(found)
+    starts: dict[str, list[str]] = {}
+    for row in rows:
+        starts.setdefault(row["upstream"], []).append(row["initialisation"])
+    known = dict.fromkeys(row["initialisation"] for row in rows)
+    absent = {upstream: [start for start in known if start not in its] for upstream, its in starts.items()}
+    return {upstream: missing for upstream, missing in absent.items() if missing}
 
 
 def effect_caption(found: Ablated) -> str:
@@ -166,14 +179,15 @@ def notes(found: Sequence[Ablated], config: Config) -> list[str]:
     """Return what the reader of all tables must know, in sentences."""
     if not found:
         return ["No corpus is used for fine-tuning, so there is nothing to compare: add one with `use: [finetune]`."]
+    beside = any(row["role"] == "baseline" for one in found for row in one.systems)
     return [
         *printed.score_notes(config),
         "Alone: fine-tuned from scratch on the features of the upstream. Gain: the difference to it, with a paired"
         " test; Holm: corrected for all gains of the setting.",
         "Difference: the same test of the other upstreams against the first alone, corrected for their systems."
         " Effects: corrected for the levels of both factors; differences of gains for their own number.",
-        "What is no upstream stands below them, and is corrected as a family of its own.",
-        "All options but those named in `upstreams` are shared; none is tuned for an upstream.",
+        *(["Baselines stand below the upstreams, and are corrected as a family of their own."] if beside else []),
+        "Upstreams share all options but those that the configuration names for them; none is tuned for an upstream.",
         *dict.fromkeys(one.one.scoring.note for one in found),
         "Every measure with its interval is in upstreams.csv, the effects are in upstreams_effects.csv.",
     ]

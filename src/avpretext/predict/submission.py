@@ -48,8 +48,10 @@ class SubmissionWriter(Writer):
         """Write the header; two files of one name are an error."""
         name, count = Counter(map(_wav, files)).most_common(1)[0]
         if count > 1:
+            one, other = [printable(file) for file in files if _wav(file) == name][:2]
             raise UserError(
-                f"--format submission: {count} files are named {name!r}; name each file of the test set once"
+                f"--format submission: {count} files are named {name!r}, such as {one} and {other}; name each file of"
+                " the test set once"
             )
         self._csv = csv.writer(self.stream, lineterminator="\r\n")
         self._csv.writerow([_NAME, *(msp.ATTRIBUTES.values() if self._numbers else ["EmoClass"])])

@@ -4,6 +4,7 @@ It is the only place where files of an encoder are downloaded; no job does.
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,16 +67,17 @@ def _described(name: str, options: EncoderOptions, folder: Path, in_cache: bool)
 def _fetched(name: str, options: EncoderOptions, folder: Path | None) -> Path:
     """Download the files of an encoder into a folder, or into the hub's cache, and return where they are."""
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError
 
+    api = huggingface_hub.HfApi()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # else a warning for each attempt without network
     hub = encoder_files.hub_name(name, options)
     where: dict[str, Any] = {"repo_id": hub, "revision": options.revision, "local_dir": folder}
     try:
-        files = huggingface_hub.HfApi().list_repo_files(hub, revision=options.revision)
+        files = api.list_repo_files(hub, revision=options.revision)
         pickled = not any(file.endswith(".safetensors") for file in files)
         wanted = [*FETCHED, *(PICKLED[:1] if pickled else ())]
         return Path(huggingface_hub.snapshot_download(**where, allow_patterns=wanted))
-    except (OSError, HfHubHTTPError, ValueError, RuntimeError) as error:
+    except Exception as error:  # whatever the hub and its HTTP client raise, which changes between versions
         cached = None if folder else encoder_files.cached(hub, options.revision)
         if cached is not None and (cached / CONFIG).is_file():
             return cached
