@@ -106,8 +106,11 @@ def looking(folder: Path) -> dict[str, list[str]]:
         "ensemble": [*predictions, "--output=ensemble.parquet", whole],
         "evaluate": [*predictions, "--output=evaluate", whole],
         "trust": [
-            *predictions, f"--targets={layout.path('targets', corpus=of['corpus'], target='acted')}",
-            f"--corpus={of['corpus']}", "--output=trust", whole,
+            *predictions,
+            f"--targets={layout.path('targets', corpus=of['corpus'], target='acted')}",
+            f"--corpus={of['corpus']}",
+            "--output=trust",
+            whole,
         ],
         "tables": ["--output=tables", whole],
         "report": ["--output=report.html", whole],
