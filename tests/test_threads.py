@@ -105,6 +105,13 @@ def looking(folder: Path) -> dict[str, list[str]]:
     return {
         "ensemble": [*predictions, "--output=ensemble.parquet", whole],
         "evaluate": [*predictions, "--output=evaluate", whole],
+        "trust": [
+            *predictions,
+            f"--targets={layout.path('targets', corpus=of['corpus'], target='acted')}",
+            f"--corpus={of['corpus']}",
+            "--output=trust",
+            whole,
+        ],
         "tables": ["--output=tables", whole],
         "report": ["--output=report.html", whole],
         "ablate": ["--output=ablation", "--page=ablation.html", whole],
@@ -151,7 +158,7 @@ def seen(folder: Path) -> dict[str, Seen]:
 @pytest.mark.parametrize(
     "stage",
     ["speech", "log_mel", "functionals", "speed", "statistics", "pretrain", "finetune", "deepemocluster", "baseline",
-     "ensemble", "evaluate", "tables", "report", "ablate"],
+     "ensemble", "evaluate", "trust", "tables", "report", "ablate"],
 )  # fmt: skip
 def test_one_thread_declared_is_one_thread_that_works(seen: dict[str, Seen], stage: str) -> None:
     counted = [[entry for entry in threads if not entry[1].startswith(AT_REST)] for threads in seen[stage]]

@@ -49,6 +49,15 @@ def test_without_a_column_for_speakers_the_folder_speaks(corpus):
     assert {file.clip_id: file.clip.speaker for file in scan(options)} == {"2": None, "anna/1": "anna"}
 
 
+def test_a_column_of_the_table_tells_the_sex_of_the_speakers(corpus):
+    rows = "path,speaker,gender\na.mp4,anna,F\nb.mp4,anna,female\nc.mp4,bert,m\nd.mp4,carl,?\n"
+    options = corpus(rows, "a.mp4", "b.mp4", "c.mp4", "d.mp4")
+    told = {name: person.sex for name, person in folder.READER.people(options).items()}
+    assert told == {"anna": "female", "bert": "male"}
+    assert folder.READER.people_files(options) == folder.READER.tables(options)
+    assert folder.READER.people(corpus("path,speaker\na.mp4,anna\n")) == {}
+
+
 def test_stretches_are_named_by_file_and_start(corpus):
     options = corpus("path,start,end\na.mp4,0.5,1\na.mp4,1,2.25\na.mp4,2.25,\nb.mp4,,3\n", "a.mp4", "b.mp4")
     found = {file.clip_id: (file.clip.start_s, file.clip.end_s) for file in scan(options)}

@@ -45,6 +45,12 @@ def test_podcast_clips_are_the_rows_of_the_consensus(podcast):
     assert (missing.path, missing.refusal.reason) == ("Audios/MSP-PODCAST_0002_0002.wav", "missing_file")
 
 
+def test_podcast_tells_the_sex_of_known_speakers(podcast):
+    told = {name: person.sex for name, person in msp_podcast.READER.people(podcast).items()}
+    assert told == {"30": "male", "39": "male", "41": "female"}
+    assert msp_podcast.READER.people_files(podcast) == msp_podcast.READER.tables(podcast)
+
+
 def test_podcast_files_without_a_row_are_unlabelled(podcast):
     unlabelled = scan(podcast.model_copy(update={"parts": ["unlabelled"]}))
     assert [(file.clip_id, file.refusal) for file in unlabelled] == [("MSP-PODCAST_0009_0001", None)]

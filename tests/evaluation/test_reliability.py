@@ -111,4 +111,6 @@ def test_of_several_labels_every_class_is_a_forecast() -> None:
     found = values(calibrated(predictions(said, truth), "multi_label"))
     assert found["ece"] == pytest.approx((0.1 + 0.6 + 0.2 + 0.1 + 0.3 + 0.6) / 6)
     assert found["overconfidence"] == pytest.approx((2.9 - 3) / 6)
-    assert values(calibrated(predictions(said, truth), "distribution"))["ece_by_chance"] is None
+    shares = values(calibrated(predictions(said, truth), "distribution"))
+    assert shares["ece_by_chance"] is None
+    assert "overconfidence" not in shares, "shares sum to 1, in truth as in the forecast"

@@ -146,7 +146,7 @@ def test_an_edit_redoes_the_model_or_its_card_alone(project: Project) -> None:
     runs = project.snakemake("--dry-run", export={"networks": 2}).would_run()
     assert set(runs) - printed == {"export", "card"}
     runs = project.snakemake("--dry-run", evaluate={"bootstrap": 60, "permutations": 50}).would_run()
-    assert set(runs) - printed == {"evaluate", "card"}
+    assert set(runs) - printed == {"evaluate", "trust", "card"}
     runs = project.snakemake("--dry-run", export={"initialisations": ["best", "scratch"]}).would_run()
     assert {name: runs[name] for name in set(runs) - printed} == {"export": 1, "card": 1}
     assert not set(project.snakemake("--dry-run", export={"initialisations": []}).would_run()) - printed

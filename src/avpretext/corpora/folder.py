@@ -13,8 +13,9 @@ import polars as pl
 from avpretext.config import CorpusOptions
 from avpretext.corpora import clip_table, speaker_folders
 from avpretext.corpora.findings import Finding
-from avpretext.corpora.reader import Clip, Entry, Reader, Source, SourceKind, by_kind, without_extension
+from avpretext.corpora.reader import Clip, Entry, Person, Reader, Source, SourceKind, by_kind, without_extension
 from avpretext.corpora.speaker_folders import SpeakerFolder
+from avpretext.corpora.who import people_in
 from avpretext.errors import UserError
 from avpretext.flow.paths import is_outside
 
@@ -103,6 +104,13 @@ def partitions(options: CorpusOptions) -> pl.DataFrame:
     return _clips(rows).select("clip_id", partition="fold").drop_nulls("partition")
 
 
+def people(options: CorpusOptions) -> dict[str, Person]:
+    """Return the sex of the speakers, by the columns `speaker` and `sex` or `gender` of the table."""
+    rows = _table(options) if options.table else pl.DataFrame()
+    told = [name for name in ("sex", "gender") if name in rows.columns]
+    return people_in(rows.select("speaker", sex=told[0])) if told and "speaker" in rows.columns else {}
+
+
 def transcripts(options: CorpusOptions) -> pl.DataFrame:
     """Return the column `transcript` of the table; without one, nothing."""
     rows = _table(options) if options.table else pl.DataFrame()
@@ -134,6 +142,8 @@ READER = Reader(
     annotations=tables,
     tables=tables,
     elsewhere=elsewhere,
+    people=people,
+    people_files=tables,
     partitions=partitions,
     words=str,
     transcripts=transcripts,

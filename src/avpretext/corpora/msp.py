@@ -11,7 +11,8 @@ import polars as pl
 from avpretext.config import CorpusOptions
 from avpretext.corpora import sheets
 from avpretext.corpora.findings import Finding
-from avpretext.corpora.reader import Source, stem
+from avpretext.corpora.reader import Person, Source, stem
+from avpretext.corpora.who import people_in
 from avpretext.errors import UserError
 
 LETTERS: Mapping[str, str | None] = {
@@ -41,7 +42,7 @@ RANGE = (1.0, 7.0)
 PARTITIONS = {"Train": "train", "Development": "dev", "Validation": "dev", "Test": "test"}
 """Other partitions, such as Test1, keep their names."""
 
-_COLUMNS = ("FileName", "EmoClass", *ATTRIBUTES.values(), "SpkrID", "Split_Set")
+_COLUMNS = ("FileName", "EmoClass", *ATTRIBUTES.values(), "SpkrID", "Gender", "Split_Set")
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,9 @@ class LabelFiles:
     def rows(self, options: CorpusOptions) -> pl.DataFrame:
         """Read what raters agreed on, from CSV, or JSON as in older releases.
 
-        A row per clip, as text: `FileName`, `EmoClass`, `EmoAct`, `EmoVal`, `EmoDom`, `SpkrID`, `Split_Set` (null where
-        the file has no such column), and `clip_id`, the name without its extension. A missing or other file is an
-        error.
+        A row per clip, as text: `FileName`, `EmoClass`, `EmoAct`, `EmoVal`, `EmoDom`, `SpkrID`, `Gender`, `Split_Set`
+        (null where the file has no such column), and `clip_id`, the name without its extension. A missing or other file
+        is an error.
         """
         return with_clip_ids(sheets.cleaned(_consensus_table(self._agreed(options)))[0])
 
@@ -89,6 +90,10 @@ class LabelFiles:
         """Return `clip_id`, `partition`: train, dev and test, or as published."""
         partition = pl.col("Split_Set").str.strip_chars().replace(PARTITIONS)
         return self.rows(options).select("clip_id", partition=partition).drop_nulls("partition")
+
+    def people(self, options: CorpusOptions) -> dict[str, Person]:
+        """Return the sex of the speakers."""
+        return people_in(self.rows(options).select(speaker=speaker(), sex="Gender"))
 
     def tables(self, options: CorpusOptions) -> list[str]:
         return present(options, self.folders, self.consensus)

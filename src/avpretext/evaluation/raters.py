@@ -87,12 +87,13 @@ def beside(name: str, rows: pl.DataFrame, said: Sequence[str], votes: Votes, tra
     classes = sorted({*votes.classes, *rows["said"], *rows["label"].drop_nulls()})
     counts = np.zeros((len(votes.clip_ids), len(classes)))
     counts[:, places(votes.classes, classes)] = votes.counts
-    of_rows = counts[places(rows["clip_id"], votes.clip_ids)]
+    clip = places(rows["clip_id"], votes.clip_ids)
     predicted = np.eye(len(classes))[places(rows["said"], classes)]
-    answers = {OTHERS: against_others(of_rows)}
+    answers = {OTHERS: against_others(counts)[clip]}
     if not votes.own:
         label = np.eye(len(classes))[places(rows["label"], classes)]
-        answers[LABEL] = label[:, :, None] * (of_rows / of_rows.sum(axis=1, keepdims=True))[:, None, :]
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        answers[LABEL] = label[:, :, None] * shares[clip][:, None, :]
     found = []
     for against, of_raters in answers.items():
         of_system = of_raters.sum(axis=2)[:, :, None] * predicted[:, None, :]

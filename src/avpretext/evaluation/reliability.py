@@ -111,19 +111,24 @@ def by_chance(found: Forecasts, seeds: NDArray[np.int64]) -> float:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What `tally` sums to for one system, (speakers, seeds, 3 bins + 2), and the error expected by chance."""
+    """What `tally` sums to for one system, (speakers, seeds, 3 bins + 2), and the error expected by chance.
+
+    `shares`: whether shares are forecast, whose sum is 1 in truth as in the forecast, so that none is too sure.
+    """
 
     system: Scored
     sums: Floats
     by_chance: float
+    shares: bool
 
 
 def of_system(system: Scored, rows: pl.DataFrame, task: Task) -> Calibrated:
     """Return the calibration of a system on its test predictions; by chance is NaN where shares are forecast."""
     rows = scores.with_speakers(rows)
     found, seeds = forecasts(rows, task), places(rows["seed"], system.seeds)
-    chance = float("nan") if task.kind == "distribution" else by_chance(found, seeds)
-    return Calibrated(system, scores.summed(rows, tally(found, seeds))[0], chance)
+    shares = task.kind == "distribution"
+    chance = float("nan") if shares else by_chance(found, seeds)
+    return Calibrated(system, scores.summed(rows, tally(found, seeds))[0], chance, shares)
 
 
 def calibration_rows(found: Sequence[Calibrated], options: EvaluateOptions, seed: int) -> Rows:
@@ -135,7 +140,7 @@ def calibration_rows(found: Sequence[Calibrated], options: EvaluateOptions, seed
         trainings = scores.trainings_of(len(system.seeds), [system.pretrainings])
         values, drawn = (measures(intervals.pooled(one.sums, by)) for by in (None, weights))
         counts = {"seeds": trainings, "speakers": len(system.speakers), "clips": system.clips}
-        for name in MEASURES:
+        for name in MEASURES[:2] if one.shares else MEASURES:
             estimate = intervals.estimate(values[name], drawn[name], len(system.speakers), trainings)
             low, high = np.clip(estimate.interval(options.level), *_BOUNDS[name])
             rows.append(

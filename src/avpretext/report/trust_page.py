@@ -95,7 +95,10 @@ def calibration_cells(rows: pl.DataFrame, config: Config) -> Cells:
     found = []
     for name, part in _of_systems(rows):
         of = {row["measure"]: row for row in part.to_dicts()}
-        ece, brier, over = (_with_interval(of[measure], sign=measure == "overconfidence") for measure in CALIBRATION)
+        ece, brier, over = (
+            _with_interval(of[measure], sign=measure == "overconfidence") if measure in of else ""
+            for measure in CALIBRATION
+        )
         found.append([printed.start_name(name, config), ece, printed.number(of[CHANCE]["value"]), brier, over])
     return found
 
@@ -189,12 +192,14 @@ def _spoken(system: str, part: pl.DataFrame, by_system: dict[str, dict[str, Any]
 
 
 def spread_cells(rows: pl.DataFrame, config: Config) -> Cells:
-    """Return a row per system: mean, deviation, that by luck, p; worst and its speaker, worst by luck; best."""
+    """Return a row per system: mean, deviation, worst, best; where it is known, deviation and worst by luck, and p."""
+    luck = not rows.is_empty() and rows["std_by_luck"].null_count() == 0
     return [
-        [printed.start_name(row["initialisation"], config),
-         *(printed.number(row[name]) for name in ("mean", "std", "std_by_luck")), probability(row["p_value"]),
-         f"{printed.number(row['worst'])} ({row['worst_speaker']})", printed.number(row["worst_by_luck"]),
-         f"{printed.number(row['best'])} ({row['best_speaker']})"]
+        [printed.start_name(row["initialisation"], config), *map(printed.number, (row["mean"], row["std"])),
+         f"{printed.number(row['worst'])} ({row['worst_speaker']})",
+         f"{printed.number(row['best'])} ({row['best_speaker']})",
+         *([printed.number(row["std_by_luck"]), printed.number(row["worst_by_luck"]), probability(row["p_value"])]
+           if luck else [])]
         for row in rows.to_dicts()
     ]  # fmt: skip
 
