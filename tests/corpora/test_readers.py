@@ -392,11 +392,10 @@ def test_a_reader_that_is_not_there_is_named_with_what_is(project, name, words):
 @pytest.mark.parametrize(
     ("reader", "told"),
     [
-        (emodb, {"03": ("male", 31), "08": ("female", 34), "16": ("female", 31)}),
-        (mead, {"M003": ("male", None), "W009": ("female", None)}),
+        ("emodb", {"03": ("male", 31), "08": ("female", 34), "16": ("female", 31)}),
+        ("mead", {"M003": ("male", None), "W009": ("female", None)}),
     ],
-    ids=["emodb", "mead"],
 )
 def test_what_is_published_of_the_speakers_is_known(reader, told, tmp_path):
-    people = reader.READER.people(corpus(tmp_path))
+    people = READERS[reader].people(corpus(tmp_path))
     assert {name: tuple(people[name]) for name in told} == told
