@@ -25,7 +25,9 @@ import soundfile
 
 from avpretext import corpora
 from avpretext.config import CorpusOptions
-from avpretext.corpora import check, crema_d, index, listing
+from avpretext.corpora import index, listing
+from avpretext.corpora.checks import check
+from avpretext.corpora.readers import crema_d
 
 LINKS = 30_000
 """A file may have no more than 65,000 names on ext4."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.corpora import ravdess
 from avpretext.corpora.protocols import published_folds
+from avpretext.corpora.readers import ravdess
 from avpretext.progress import progress
 from avpretext.training.data import SpeechChunks, chunk_grid, concatenate, cut_clips
 from avpretext.training.finetune import LabelledClips, clips_of_fold, run_once

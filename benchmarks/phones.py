@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.config_file import load
-from avpretext.corpora import ravdess
+from avpretext.corpora.readers import ravdess
 from avpretext.corpora.transcripts import transcripts_of
 from avpretext.flow.paths import Layout, expand
 from avpretext.orofacial.phone_aligner import Dictionary, align, recognise

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 from matplotlib.axes import Axes
 
-from avpretext.corpora import crema_d
+from avpretext.corpora.readers import crema_d
 from avpretext.orofacial.phone_aligner import Dictionary, align
 from avpretext.orofacial.visemes import SILENCE, Interval, classes, clip_confidence, covering, read_table
 from avpretext.refusal import Refusal

@@ -16,7 +16,7 @@ from marked import replaced
 
 from avpretext import shards
 from avpretext.config import CorpusOptions
-from avpretext.corpora import crema_d
+from avpretext.corpora.readers import crema_d
 from avpretext.evaluation.formats import markdown, write_text
 from avpretext.models.penalty import co_occurrences, frequencies, penalties
 from avpretext.report.figures import Matrix, side_by_side

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import product
 
-from avpretext.corpora import crema_d
+from avpretext.corpora.readers import crema_d
 
 
 def _all(pattern: str, *codes: Sequence[object]) -> list[str]:

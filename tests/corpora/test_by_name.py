@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 from tests.corpora.made import corpus, touch
 
-from avpretext.corpora import READERS, Clip, by_name, reader_of, scan
+from avpretext.corpora import READERS, Clip, reader_of, scan
+from avpretext.corpora.readers import by_name
 
 
 @pytest.mark.parametrize(

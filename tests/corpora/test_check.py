@@ -16,14 +16,13 @@ from rich.console import Console
 from tests.corpora import made
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import check as checking
-from avpretext.corpora import crema_d
-from avpretext.corpora.check import check
+from avpretext.corpora.checks import check as checking
+from avpretext.corpora.checks.check import check
+from avpretext.corpora.checks.headers import FileHeader, read_header, refuse_by_header, spread
+from avpretext.corpora.checks.overview import CorpusCheck, FoldFacts, Overview
 from avpretext.corpora.findings import FIXES, Finding
-from avpretext.corpora.headers import FileHeader, read_header, refuse_by_header, spread
-from avpretext.corpora.overview import CorpusCheck, FoldFacts, Overview
 from avpretext.corpora.reader import Clip, Entry, Published, Reader, Source
-from avpretext.corpora.readers import READERS
+from avpretext.corpora.readers import READERS, crema_d
 from avpretext.refusal import REASONS, Refusal
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"

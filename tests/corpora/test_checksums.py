@@ -8,11 +8,13 @@ import pytest
 from tests.corpora.made import corpus
 
 from avpretext import shards
-from avpretext.corpora import check as checking
-from avpretext.corpora import checksums, crema_d, index
-from avpretext.corpora.check import check
-from avpretext.corpora.checksums import Checked, equal_files, of_equal_files
+from avpretext.corpora import index
+from avpretext.corpora.checks import check as checking
+from avpretext.corpora.checks import checksums
+from avpretext.corpora.checks.check import check
+from avpretext.corpora.checks.checksums import Checked, equal_files, of_equal_files
 from avpretext.corpora.findings import Finding
+from avpretext.corpora.readers import crema_d
 from avpretext.evaluation.summaries import altered
 
 NAMES = ("1001_DFA_ANG_XX", "1001_DFA_SAD_XX", "1002_DFA_ANG_XX")

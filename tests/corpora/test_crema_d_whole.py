@@ -9,7 +9,8 @@ import pytest
 
 from avpretext import shards
 from avpretext.config import CorpusOptions
-from avpretext.corpora import crema_d, folds, index, settings_of, targets
+from avpretext.corpora import folds, index, settings_of, targets
+from avpretext.corpora.readers import crema_d
 from avpretext.flow.artefacts import schema_of
 
 SHARDS = 2

@@ -8,7 +8,8 @@ from tests.corpora.made import corpus as options_of
 from tests.corpora.made import touch
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import Clip, folder, scan
+from avpretext.corpora import Clip, scan
+from avpretext.corpora.readers import folder
 from avpretext.errors import UserError
 
 

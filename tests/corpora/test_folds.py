@@ -16,8 +16,8 @@ from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import CorpusOptions
 from avpretext.corpora import READERS, folds
-from avpretext.corpora.msp_podcast import EMO_SUPERB
 from avpretext.corpora.reader import Reader
+from avpretext.corpora.readers.msp_podcast import EMO_SUPERB
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.media.fingerprint import fingerprint_of

@@ -12,8 +12,9 @@ from tests.corpora.test_msp import HEADER, ROWS, write
 
 from avpretext import shards
 from avpretext.config import CorpusOptions
-from avpretext.corpora import folder, msp_podcast, targets
-from avpretext.corpora.check import check
+from avpretext.corpora import targets
+from avpretext.corpora.checks.check import check
+from avpretext.corpora.readers import folder, msp_podcast
 from avpretext.corpora.settings import kind_of, settings_of, source_of
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of

@@ -12,10 +12,10 @@ from tests.media.voices import voice
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import CorpusOptions
-from avpretext.corpora import check as checking
-from avpretext.corpora.check import check
-from avpretext.corpora.listening import sample
-from avpretext.corpora.overview import CorpusCheck
+from avpretext.corpora.checks import check as checking
+from avpretext.corpora.checks.check import check
+from avpretext.corpora.checks.listening import sample
+from avpretext.corpora.checks.overview import CorpusCheck
 from avpretext.corpora.reader import Clip
 
 ABOUT_SOUND = {"no_speaker"}

@@ -5,7 +5,8 @@ import json
 import pytest
 from tests.corpora.made import corpus, touch
 
-from avpretext.corpora import Clip, msp, msp_face, msp_podcast, scan
+from avpretext.corpora import Clip, scan
+from avpretext.corpora.readers import msp, msp_face, msp_podcast
 from avpretext.errors import UserError
 
 HEADER = "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set\n"

@@ -4,8 +4,9 @@ import pytest
 from tests.corpora.made import corpus, touch
 from tests.corpora.names import NAMES
 
-from avpretext.corpora import READERS, likely
-from avpretext.corpora.check import check
+from avpretext.corpora import READERS
+from avpretext.corpora.checks import likely
+from avpretext.corpora.checks.check import check
 from avpretext.init.guess import guess_reader
 
 BY_NAME = [name for name in NAMES if name not in ("msp_podcast", "msp_face", "meld", "cmu_mosei")]

@@ -13,27 +13,11 @@ import pytest
 import yaml
 from tests.corpora.made import corpus, touch
 
-import avpretext.corpora as package
+import avpretext.corpora.readers as package
 from avpretext.config import CorpusOptions
-from avpretext.corpora import (
-    READERS,
-    Clip,
-    by_name,
-    cmu_mosei,
-    crema_d,
-    folder,
-    grid,
-    iemocap,
-    mead,
-    msp,
-    msp_improv,
-    ravdess,
-    reader_of,
-    scan,
-    settings_of,
-    targets_of,
-)
+from avpretext.corpora import READERS, Clip, reader_of, scan, settings_of, targets_of
 from avpretext.corpora.label_maps import shipped_maps
+from avpretext.corpora.readers import by_name, cmu_mosei, crema_d, folder, grid, iemocap, mead, msp, msp_improv, ravdess
 from avpretext.errors import UserError
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "corpora.md"

@@ -14,7 +14,7 @@ from tests.media.voices import SENTENCES, voice
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
-from avpretext.corpora.recordings import copies, groups, with_recordings
+from avpretext.corpora.checks.recordings import copies, groups, with_recordings
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.fingerprint import fingerprint, fingerprint_of
 

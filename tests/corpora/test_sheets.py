@@ -7,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from avpretext.corpora import clip_table, sheets
+from avpretext.corpora import sheets
+from avpretext.corpora.readers import clip_table
 from avpretext.errors import UserError
 
 PEOPLE = [("a.wav", "Jörg"), ("b.wav", "Zoë")]

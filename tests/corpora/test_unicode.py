@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import emobox, folder, index, scan
+from avpretext.corpora import emobox, index, scan
+from avpretext.corpora.readers import folder
 from avpretext.errors import UserError
 from avpretext.shards import read
 

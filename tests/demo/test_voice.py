@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from avpretext.corpora.crema_d import SENTENCES
+from avpretext.corpora.readers.crema_d import SENTENCES
 from avpretext.demo import voice
 from avpretext.demo.corpus import EVERYDAY
 from avpretext.demo.speakers import draw_speaker

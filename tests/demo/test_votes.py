@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from avpretext.config import CorpusOptions, DemoOptions
-from avpretext.corpora import crema_d
+from avpretext.corpora.readers import crema_d
 from avpretext.corpora.settings import settings_of
 from avpretext.demo import corpus, votes
 from avpretext.demo.clips import Performance, perform

@@ -10,7 +10,7 @@ from marked import marks, replaced
 from penalty_docs import GROUPS, crema_d_folds, crema_d_rated, generated, rated, write_picture
 from PIL import Image
 
-from avpretext.corpora import crema_d
+from avpretext.corpora.readers import crema_d
 
 DOCUMENTS = [Path(__file__).parents[2] / folder / "penalty.md" for folder in ("docs", "benchmarks")]
 COMMAND = "python docs/generate/penalty_docs.py docs/penalty.md benchmarks/penalty.md CREMA-D"

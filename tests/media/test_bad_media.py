@@ -17,7 +17,7 @@ from PIL import Image
 from avpretext import corpora, shards
 from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.corpora import index
-from avpretext.corpora.check import check
+from avpretext.corpora.checks.check import check
 from avpretext.media import split
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.stretches import Stretch

@@ -19,7 +19,7 @@ import torch
 from avpretext import cli, corpora, shards
 from avpretext.config import CorpusOptions, MediaOptions
 from avpretext.corpora import index
-from avpretext.corpora.headers import read_header
+from avpretext.corpora.checks.headers import read_header
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.media import ffmpeg as ffmpeg_command

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from avpretext.config import MediaOptions, SegmentOptions
-from avpretext.corpora.headers import FileHeader, read_header
+from avpretext.corpora.checks.headers import FileHeader, read_header
 from avpretext.media import sound
 from avpretext.media.decode import Decoded
 from avpretext.media.stretches import WHOLE

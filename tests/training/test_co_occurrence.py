@@ -11,8 +11,8 @@ import pytest
 
 from avpretext import shards
 from avpretext.config import CorpusOptions
-from avpretext.corpora import crema_d
 from avpretext.corpora import targets as targets_stage
+from avpretext.corpora.readers import crema_d
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance

@@ -93,7 +93,7 @@ def corpus(
     ] = None,
 ) -> None:
     """Say what is found in a corpus, per speaker and label, and what is wrong with it, before hours of work."""
-    from avpretext.corpora import check
+    from avpretext.corpora.checks import check
 
     if path is None:
         path, (name, has_video) = Path(name), _guessed(name)

@@ -9,8 +9,10 @@ import polars as pl
 
 from avpretext import shards
 from avpretext.config import CorpusOptions, ProtocolOptions
-from avpretext.corpora import likely, protocols, speaker_folders
+from avpretext.corpora import protocols, speaker_folders
 from avpretext.corpora.caveats import caveats, coverage, labels_of
+from avpretext.corpora.checks import likely
+from avpretext.corpora.checks.recordings import with_recordings
 from avpretext.corpora.emobox import listed_folds, lists_of
 from avpretext.corpora.leaks import (
     DROPPED,
@@ -23,7 +25,6 @@ from avpretext.corpora.leaks import (
 )
 from avpretext.corpora.protocols import PARTS, Division
 from avpretext.corpora.readers import reader_of
-from avpretext.corpora.recordings import with_recordings
 from avpretext.corpora.settings import check_protocol
 from avpretext.corpora.who import who_speaks
 from avpretext.errors import UserError

@@ -6,8 +6,8 @@ from typing import Any
 
 from avpretext import corpora
 from avpretext.config import CorpusOptions
-from avpretext.corpora import checksums
 from avpretext.corpora import listing as listings
+from avpretext.corpora.checks import checksums
 from avpretext.corpora.readers import reader_of
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance

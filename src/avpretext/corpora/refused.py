@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora.checks.headers import FileHeader, have_no_sound, refuse_by_header
 from avpretext.corpora.findings import Finding, counted
-from avpretext.corpora.headers import FileHeader, have_no_sound, refuse_by_header
 from avpretext.corpora.reader import Clip
 from avpretext.corpora.scan import ClipFile
 from avpretext.refusal import REASONS, Refusal

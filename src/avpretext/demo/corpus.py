@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from avpretext import shards
 from avpretext.config import DemoOptions
-from avpretext.corpora.crema_d import SENTENCES
+from avpretext.corpora.readers.crema_d import SENTENCES
 from avpretext.demo import emotions
 from avpretext.demo.clips import ClipPlan, Performance, perform, write_clip
 from avpretext.demo.face import Puppet

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import likely, reader_of, scan
-from avpretext.corpora.headers import have_no_sound, read_headers, spread
+from avpretext.corpora import reader_of, scan
+from avpretext.corpora.checks import likely
+from avpretext.corpora.checks.headers import have_no_sound, read_headers, spread
 from avpretext.corpora.reader import Clip, by_kind
 from avpretext.errors import UserError
 

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import IO
 
-from avpretext.corpora import msp
 from avpretext.corpora.reader import stem
+from avpretext.corpora.readers import msp
 from avpretext.corpora.settings import Kind
 from avpretext.errors import UserError
 from avpretext.predict.output import PLACES, Writer, printable

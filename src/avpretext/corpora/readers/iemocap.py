@@ -26,9 +26,9 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import rated
-from avpretext.corpora.rated import Rated
 from avpretext.corpora.reader import Clip, Person, Reader, SpeakerFold, by_kind, named, parts_of, stem, within
+from avpretext.corpora.readers import rated
+from avpretext.corpora.readers.rated import Rated
 from avpretext.errors import UserError
 
 PARTS = {"all": "", "improvised": "impro", "scripted": "script"}

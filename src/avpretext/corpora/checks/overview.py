@@ -13,8 +13,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora.checks.headers import Lengths, duration
 from avpretext.corpora.findings import Finding
-from avpretext.corpora.headers import Lengths, duration
 from avpretext.corpora.reader import Published
 
 LISTED_SPEAKERS = 100

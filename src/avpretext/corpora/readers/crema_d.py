@@ -16,7 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import checksums
+from avpretext.corpora.checks import checksums
 from avpretext.corpora.reader import Clip, Person, Reader, Source, SpeakerFold, by_kind, named, stem, within
 from avpretext.errors import UserError
 

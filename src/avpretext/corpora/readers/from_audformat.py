@@ -28,8 +28,8 @@ import polars as pl
 import yaml
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import clip_table
 from avpretext.corpora.reader import Entry, Person, Reader, Source, SourceKind, by_kind
+from avpretext.corpora.readers import clip_table
 from avpretext.corpora.speaker_folders import of_people
 from avpretext.errors import UserError, nearest
 

@@ -11,15 +11,16 @@ import polars as pl
 from rich.console import Console
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import checksums, likely, targets
+from avpretext.corpora import targets
 from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_label
+from avpretext.corpora.checks import checksums, likely
+from avpretext.corpora.checks.headers import Lengths, duration, lengths_of, read_headers, spread
+from avpretext.corpora.checks.listening import HeardClip, Which, copies_between, findings_of, listen, look, sound_of
+from avpretext.corpora.checks.overview import Comparison, CorpusCheck, FoldFacts, Overview, TargetFacts
 from avpretext.corpora.findings import Finding, counted
 from avpretext.corpora.folds import divide
-from avpretext.corpora.headers import Lengths, duration, lengths_of, read_headers, spread
 from avpretext.corpora.joint import ALL, with_joint
 from avpretext.corpora.leaks import equal_names
-from avpretext.corpora.listening import HeardClip, Which, copies_between, findings_of, listen, look, sound_of
-from avpretext.corpora.overview import Comparison, CorpusCheck, FoldFacts, Overview, TargetFacts
 from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
 from avpretext.corpora.readers import reader_of

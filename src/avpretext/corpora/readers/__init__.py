@@ -9,7 +9,8 @@ import yaml
 
 from avpretext import own_code
 from avpretext.config import CorpusOptions
-from avpretext.corpora import (
+from avpretext.corpora.reader import Published, Reader
+from avpretext.corpora.readers import (
     by_name,
     cmu_mosei,
     crema_d,
@@ -25,7 +26,6 @@ from avpretext.corpora import (
     msp_podcast,
     ravdess,
 )
-from avpretext.corpora.reader import Published, Reader
 from avpretext.errors import UserError, nearest
 
 _READERS = {
@@ -44,7 +44,7 @@ _READERS = {
     "audformat": from_audformat.READER,
     "folder": folder.READER,
 }
-_PUBLISHED = yaml.safe_load(files("avpretext.corpora").joinpath("published.yaml").read_text("utf-8"))
+_PUBLISHED = yaml.safe_load(files("avpretext.corpora.readers").joinpath("published.yaml").read_text("utf-8"))
 
 READERS: Mapping[str, Reader] = {
     name: replace(reader, published=Published(**_PUBLISHED[name])) if name in _PUBLISHED else reader

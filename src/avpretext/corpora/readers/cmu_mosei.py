@@ -19,8 +19,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import clip_table, msp, sheets
+from avpretext.corpora import sheets
 from avpretext.corpora.reader import Entry, Reader, Source, by_kind, stem
+from avpretext.corpora.readers import clip_table, msp
 from avpretext.errors import UserError
 
 LIST = "CMU_MOSEI_Labels.csv"

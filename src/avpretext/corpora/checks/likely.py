@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora.checks.headers import spread
 from avpretext.corpora.findings import Finding
-from avpretext.corpora.headers import spread
 from avpretext.corpora.reader import by_kind
 from avpretext.corpora.readers import READERS
 from avpretext.errors import UserError

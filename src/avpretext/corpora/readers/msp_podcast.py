@@ -18,8 +18,8 @@ from collections.abc import Sequence
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import clip_table, msp
 from avpretext.corpora.reader import Clip, Entry, Reader, by_kind, parts_of, stem, within
+from avpretext.corpora.readers import clip_table, msp
 
 PARTS = ("labelled", "unlabelled")
 AUDIO = "Audios"

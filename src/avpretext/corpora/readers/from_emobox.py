@@ -21,9 +21,10 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import clip_table, emobox, speaker_folders
+from avpretext.corpora import emobox, speaker_folders
 from avpretext.corpora.emobox import Listed, Matcher
 from avpretext.corpora.reader import Entry, Reader, Source, by_kind
+from avpretext.corpora.readers import clip_table
 from avpretext.corpora.speaker_folders import SpeakerFolder
 from avpretext.errors import UserError
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import clip_table, speaker_folders
+from avpretext.corpora import speaker_folders
 from avpretext.corpora.findings import Finding
 from avpretext.corpora.reader import Clip, Entry, Person, Reader, Source, SourceKind, by_kind, without_extension
+from avpretext.corpora.readers import clip_table
 from avpretext.corpora.speaker_folders import SpeakerFolder
 from avpretext.corpora.who import people_in
 from avpretext.errors import UserError

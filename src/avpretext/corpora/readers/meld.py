@@ -19,8 +19,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import clip_table, msp, sheets
+from avpretext.corpora import sheets
 from avpretext.corpora.reader import Entry, Reader, Source, by_kind, without_extension
+from avpretext.corpora.readers import clip_table, msp
 
 FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 """Partition to the folder of its files."""

@@ -116,7 +116,7 @@ def _reading(row: Row, speakers: Sequence[str]) -> Callable[[str], Clip | None]:
 
 _ROWS = {
     name: Row(**row)
-    for name, row in yaml.safe_load(files("avpretext.corpora").joinpath(FILE).read_text("utf-8")).items()
+    for name, row in yaml.safe_load(files("avpretext.corpora.readers").joinpath(FILE).read_text("utf-8")).items()
 }
 LABELS: Mapping[str, frozenset[str]] = {name: frozenset(row.labels.values()) for name, row in _ROWS.items()}
 """Reader to the labels that names of its corpus tell."""

@@ -21,9 +21,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import msp, rated
-from avpretext.corpora.rated import Rated
 from avpretext.corpora.reader import Clip, Person, Reader, Source, named, stem
+from avpretext.corpora.readers import msp, rated
+from avpretext.corpora.readers.rated import Rated
 from avpretext.errors import UserError
 
 LABEL_FILES = ("Evalution.txt", "Evaluation.txt")

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
+from avpretext.corpora.checks.recordings import copies
 from avpretext.corpora.findings import MEANINGS, Finding, counted
 from avpretext.corpora.reader import Clip
-from avpretext.corpora.recordings import copies
 from avpretext.media import ffmpeg
 from avpretext.media.clock import Sound
 from avpretext.media.decode import split_jpegs

@@ -39,7 +39,7 @@ class Checked:
 @functools.cache
 def published(name: str) -> Mapping[str, tuple[int, int]]:
     """Return a list: file name to size in bytes and the first 32 bits of its SHA-256."""
-    table = pl.read_parquet(io.BytesIO(files("avpretext.corpora").joinpath(name).read_bytes()))
+    table = pl.read_parquet(io.BytesIO(files("avpretext.corpora.checks").joinpath(name).read_bytes()))
     kinds = [column.removesuffix("_bytes") for column in table.columns if column.endswith("_bytes")]
     return {
         f"{stem}.{kind}": (size, digest)

@@ -21,8 +21,9 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import clip_table, msp, sheets
+from avpretext.corpora import sheets
 from avpretext.corpora.reader import VIDEO_EXTENSIONS, Entry, Reader, extension, parts_of, stem
+from avpretext.corpora.readers import clip_table, msp
 from avpretext.errors import UserError
 
 PARTS = ("labelled", "unlabelled")
