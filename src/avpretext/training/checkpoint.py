@@ -192,7 +192,7 @@ def read_body(path: Path, channels: Sequence[str], config: Config, by: EncodedBy
     with torch.device("meta"):
         network = SpeechNetwork(len(channels), config.model, {}, 1 if by is None else len(by.layers))
     finite.load_all(network, weights, path, "pre-train again, or name another checkpoint")
-    tuning = metadata["config"]["pretrain"].get("encoder")
+    tuning = metadata["config"].get("pretrain", {}).get("encoder")  # converted weights had none
     front = None if tuning is None else front_weights(TuningOptions(**tuning), below("front", best))
     return Body(weights, set(metadata["tasks"]) != set(metadata["hidden_from"]), front)
 
