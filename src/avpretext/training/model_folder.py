@@ -219,8 +219,8 @@ def read(folder: Path) -> TrainedModel:
     trained = TrainedModel(description, networks, known, fronts)
     if len(trained.scales) != (len(description.classes) if description.kind in NUMBERS else 0):
         raise UserError(
-            f"{folder / DESCRIPTION}: scale = {description.scale} of the target {', '.join(description.classes)},"
-            f" kind {description.kind}; {_AGAIN}"
+            f"{folder / DESCRIPTION}: scale = {description.scale} of a target that is {description.kind}:"
+            f" {', '.join(description.classes)}; {_AGAIN}"
         )
     return trained
 
