@@ -129,5 +129,5 @@ def test_several_attributes_are_said_along_time(make_model: MakeModel, make_wav:
 def test_a_model_whose_scales_are_not_those_of_its_attributes_is_refused(make_model: MakeModel) -> None:
     from avpretext.predict.model import Model
 
-    with pytest.raises(UserError, match=r"scale = .* of the target arousal, dominance, valence, kind attributes"):
+    with pytest.raises(UserError, match=r"scale = .* of a target that is attributes: arousal, dominance, valence"):
         Model(make_model(**{**JOINT, "scale": [(4.0, 1.0)]}))
