@@ -54,6 +54,7 @@ WITH_VIDEO = CONFIG.with_video()
 WITH_AUDIO = [name for name, corpus in CONFIG.corpora.items() if corpus.audio]
 COMPARED = [CONFIG.variant, *CONFIG.ablated(), *UPSTREAMS.variants.values()]
 VARIANTS = {variant.name: variant for variant in COMPARED}
+# Of several variants that start from the same pre-trainings, the first.
 NETWORKS = {variant.network: variant for variant in reversed(COMPARED)}
 ENVIRONMENT = "../../envs/avpretext.yaml"
 PYFEAT = (
@@ -143,9 +144,10 @@ onstart:
 
 
 onsuccess:
-    page, tables = FILES.path("report"), FILES.path("tables", table="")
-    if os.path.exists(page):
-        print(f"Report: {page}; tables: {tables}", file=sys.stderr)
+    pages = ("report", "ablate.page", "upstreams.page", "orofacial_tables.page")
+    if made := [page for page in map(FILES.path, pages) if os.path.exists(page)]:
+        tables = FILES.path("tables", table="")
+        print(f"Pages: {', '.join(made)}; tables: {tables}", file=sys.stderr)
 
 
 wildcard_constraints:
@@ -217,12 +219,29 @@ def heard(training, artefacts):
     )
 
 
-def hears_sound(wildcards):
-    """Tell whether a fine-tuning, or the training of a model to export, hears sound: an encoder learns, or has."""
-    exported = getattr(wildcards, "exported", None)
-    name = "finetune" if exported is None else "export"
-    started = getattr(wildcards, "initialisation", None)
-    return plan_of(wildcards).sound_encoder(name, started, exported) is not None
+def sound_encoder(name, wildcards):
+    """Return the encoder by which a job of a stage reads sound, because it learns or has learnt; None: features."""
+    told = dict(wildcards.items())
+    return plan_of(wildcards).sound_encoder(
+        name, told.get("initialisation"), told.get("exported")
+    )
+
+
+def features_of(name, corpora):
+    """Return an input: what a training stage reads of corpora, a function of wildcards: features, or their sound."""
+    return keyed(
+        lambda wildcards: plan_of(wildcards).features(
+            corpora(wildcards), sound_encoder(name, wildcards) is not None
+        )
+    )
+
+
+def learnt_features(name):
+    """Return an input: the same of every corpus that a fine-tuning learns from, at every speed."""
+    return features_of(
+        name,
+        lambda wildcards: plan_of(wildcards).heard("finetune", wildcards.corpus),
+    )
 
 
 def clips_shard(wildcards):
@@ -310,13 +329,10 @@ def stage(name, words="", folder=False, **more):
     """
 
     def options(wildcards):
-        plan, told = plan_of(wildcards), dict(wildcards.items())
-        chosen = plan.config.as_variant(variant_of(wildcards))
-        encoder = told.get("encoder")
+        chosen = plan_of(wildcards).config.as_variant(variant_of(wildcards))
+        encoder = getattr(wildcards, "encoder", None)
         chosen = chosen.as_encoder(encoder) if encoder else chosen
-        encoder = encoder or plan.sound_encoder(
-            name, told.get("initialisation"), told.get("exported")
-        )
+        encoder = encoder or sound_encoder(name, wildcards)
         return asked(
             signature, name, chosen, getattr(wildcards, "corpus", None), encoder
         )
@@ -421,20 +437,17 @@ def encoder_memory(wildcards, input):
 
 
 def training_memory(stage, at_once):
-    """Return a resource: the features of each run; where sound is heard, an encoder and what its training holds.
+    """Return a resource: the features of each run; where sound is read, also an encoder and what its training holds.
 
-    On a CPU a run holds the activations of `batch_s` (0.36 % of the weights' size for a millisecond, 0.3 of it with
-    checkpointing; measured), and what learns eight times: start, weights, gradients, optimiser, averages.
+    Of an encoder that learns, a run on a CPU holds .36 of the weights' size for each second of `batch_s` (.11 with
+    checkpointing; measured on base models). Weights that learn are held nine times (start, weights, gradients,
+    optimiser, averages; calculated). There are features for each pre-training that has changed the encoder.
     """
+    group = "pretrain" if stage == "pretrain" else "finetune"
 
     def of_job(wildcards, input):
-        options = options_of(
-            "pretrain" if stage == "pretrain" else "finetune", wildcards
-        )
-        told, tuning = dict(wildcards.items()), options.encoder
-        name = plan_of(wildcards).sound_encoder(
-            stage, told.get("initialisation"), told.get("exported")
-        )
+        options, name = options_of(group, wildcards), sound_encoder(stage, wildcards)
+        tuning = options.encoder
         if name is None:
             return memory(1000, 4, at_once)(wildcards, input)
         model_mb = asked(PLAN.encoder_files, name).megabytes
@@ -443,7 +456,10 @@ def training_memory(stage, at_once):
         learns_here = tuning.tuned and options.device == "cpu"
         held_mb += share * model_mb * tuning.batch_s if learns_here else 0
         runs = max(at_once, tuning.processes)
-        return memory(2000, 4)(wildcards, input) + math.ceil(runs * held_mb)
+        changed = 1
+        if stage != "pretrain" and options_of("pretrain", wildcards).encoder.tuned:
+            changed = CONFIG.pretrainings
+        return memory(2000, 4 * changed)(wildcards, input) + math.ceil(runs * held_mb)
 
     return of_job
 

@@ -1,11 +1,5 @@
 """Pre-training, fine-tuning, the models to take away, and what fine-tuning is compared with."""
 
-# What a fine-tuning hears of every corpus that it learns from, at every speed.
-learnt_features = keyed(
-    lambda wildcards: plan_of(wildcards).features(
-        plan_of(wildcards).heard("finetune", wildcards.corpus), hears_sound(wildcards)
-    )
-)
 unlabelled_clips = keyed(lambda wildcards: PLAN.of_corpora("clips", UNLABELLED))
 PRETRAIN_THREADS = min(CONFIG.pretrain.threads, CONFIG.pretrainings)
 # Networks whose pre-trained encoder learns in pre-training.
@@ -19,11 +13,7 @@ EXPORT_THREADS = min(CONFIG.finetune.threads, CONFIG.export.networks)
 
 rule pretrain:
     input:
-        features=keyed(
-            lambda wildcards: plan_of(wildcards).features(
-                UNLABELLED, plan_of(wildcards).config.hears_sound("pretrain")
-            )
-        ),
+        features=features_of("pretrain", lambda _: UNLABELLED),
         index=unlabelled_clips,
         labels=keyed(lambda wildcards: PLAN.labels(wildcards.tasks)),
     output:
@@ -54,7 +44,7 @@ use rule pretrain as pretrain_encoder with:
 rule finetune:
     input:
         learnt_rejects,
-        features=learnt_features,
+        features=learnt_features("finetune"),
         targets=keyed(targets_of),
         folds=path("folds"),
         co_occurrence=co_occurrence,
@@ -76,7 +66,7 @@ rule finetune:
 rule export:
     input:
         learnt_rejects,
-        features=learnt_features,
+        features=learnt_features("export"),
         targets=keyed(targets_of),
         folds=path("folds"),
         histories=keyed(
