@@ -55,8 +55,7 @@ class Inputs:
 def run(inputs: Inputs, options: ActionUnitOptions, output: Path) -> None:
     """Measure the action units in every frame of a shard.
 
-    It is an error if an input that the backend needs is not given, if the user's own backend cannot be imported, or if
-    the backend fails.
+    It is an error if an input that the backend needs is not given, or if the user's own backend cannot be imported.
 
     Parameters
     ----------
