@@ -432,7 +432,7 @@ class Config(Options):
         return self.encoders[encoder].pool != "frames"
 
     def hears_sound(self, stage: str, start: str = SCRATCH) -> bool:
-        """Tell whether a training of `finetune` or `pretrain` hears the sound itself, by an encoder that learns or has.
+        """Tell whether `finetune` or `pretrain` reads sound, not stored features: its encoder learns, or has learnt.
 
         A checkpoint of the user's own is taken for one of such an encoder wherever one learns.
         """

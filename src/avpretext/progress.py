@@ -38,7 +38,10 @@ def describe(label: str, done: int, total: int, unit: str, elapsed_s: float) -> 
 
 
 def progress(items: Iterable[T], *, total: int, unit: str = "clips", label: str = "") -> Iterator[T]:
-    """Yield the items, `total` of them, and tell on standard error how far the stage is; `unit` is in the plural."""
+    """Yield the items, `total` of them, and print the progress on standard error.
+
+    `unit` is the plural noun of an item; `label` names the work: stage, corpus and shard.
+    """
     live = sys.stderr.isatty()
     begin = last = time.monotonic()
     for done, item in enumerate(items, start=1):

@@ -26,7 +26,8 @@ def write_shard(
     """Write the rows of one clip after another, of `total` clips; the shard appears whole or not at all.
 
     The rows of a clip are as `shards.ShardWriter.write` takes them; None: nothing is written of it. With `group`, they
-    are Arrow tables, joined to row groups of so many rows.
+    are Arrow tables, joined to row groups of so many rows. For `layout` see `shards.ShardWriter`, for `label` see
+    `label_of`.
     """
     known = (rows for rows in progress(clips, total=total, label=label) if rows is not None)
     layout |= {"row_group": group} if group else {}

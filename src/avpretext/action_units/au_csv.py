@@ -90,6 +90,7 @@ class Track:
 
     @property
     def frames(self) -> int:
+        """Number of pictures that the video has at least."""
         return int(self.looked_at[-1]) + 1 if len(self.looked_at) else 0
 
 

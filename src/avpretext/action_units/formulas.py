@@ -233,7 +233,7 @@ measures that no AU is made of."""
 def intensities(values: NDArray[np.floating], rest: RestingFace) -> Floats:
     """Turn the measures of frames, (F, M), into action units, (F, 20), 0..1, by a resting face that counts as zero.
 
-    NaN stands for frames where no face is found.
+    Measures are in the order of `MEASURES`, action units in that of `ACTION_UNITS`; NaN where no face is found.
     """
     return np.asarray(signed(values, rest).clip(0, 1))
 

@@ -142,6 +142,7 @@ def _add(person: Person, face: ClipFace, seconds: float, neutral: bool) -> None:
 
 
 def clip_face(values: NDArray[np.floating]) -> ClipFace | None:
+    """Return the face of a clip from its measures (F, M), NaN in gaps; None without any face."""
     frames = values[evenly(len(values), FRAMES_PER_CLIP)]
     seen = frames[np.isfinite(frames).all(axis=1)]
     return ClipFace(np.median(seen, axis=0), seen[:, OPENINGS]) if len(seen) else None

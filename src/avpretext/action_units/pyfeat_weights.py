@@ -117,7 +117,10 @@ def verify(path: Path) -> None:
 
 
 def fetch(options: PyFeatOptions) -> None:
-    """Fill the folder of the weights from the hub, in py-feat's environment, which has the hub's client."""
+    """Fill the folder of the weights from the hub, in py-feat's environment, which has the hub's client.
+
+    It is an error if the environment is missing, the hub does not answer, or a file differs from its checksum.
+    """
     python = python_of(options)
     source = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONPATH": source}
@@ -130,6 +133,7 @@ def fetch(options: PyFeatOptions) -> None:
 
 
 def python_of(options: PyFeatOptions) -> Path:
+    """Return the Python of py-feat's environment; a missing one is an error that names the fix."""
     python = Path(options.python).expanduser()
     if not os.access(python, os.X_OK) or not python.is_file():
         raise UserError(

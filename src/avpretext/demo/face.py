@@ -83,7 +83,10 @@ class Puppet:
         return lines
 
     def render(self, activity: NDArray[np.float32], head: HeadMotion) -> NDArray[np.uint8]:
-        """Draw the RGB frames of a clip, (frames, size, size, 3), by intensities of movements, (frames, movements)."""
+        """Draw the RGB frames of a clip, (frames, size, size, 3).
+
+        `activity` (frames, movements) is the intensity of each movement, in the order of `MOVEMENTS`.
+        """
         fields = [activity @ band.fields for band in self._bands]
         lines = {
             name: at + (activity @ moves).reshape(len(activity), -1, 2) for name, (at, moves) in self._lines.items()

@@ -56,7 +56,7 @@ Shares = NDArray[np.float64]
 def write_votes(path: Path, clips: Iterable[Performance], seed: int) -> None:
     """Write the table of votes of these clips: listeners, then viewers, then those who did both.
 
-    By the seed of the demo corpus; the votes on a clip do not depend on the other clips.
+    `seed` is that of the demo corpus; the votes on a clip do not depend on the other clips.
     """
     voted = [(clip.plan.clip_id, votes_on(clip, seed)) for clip in clips]
     with shards.atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

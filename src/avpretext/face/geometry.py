@@ -118,7 +118,7 @@ def _angles(to_upright: Floats) -> Floats:
 
 
 def usual_size(landmarks: NDArray[np.floating]) -> float:
-    """Return the median over the frames of the eye distance of the upright face; 1 where no face is found."""
+    """Return the median eye distance of the upright face of landmarks (F, 68, 3), see `upright`; 1 without a face."""
     starts = range(0, max(1, len(landmarks)), BLOCK)
     sizes = np.concatenate([eye_distance(upright(landmarks[start : start + BLOCK])) for start in starts])
     return float(np.nanmedian(sizes)) if np.isfinite(sizes).any() else 1.0

@@ -40,6 +40,7 @@ class ClipLandmarks:
 
     @property
     def keys(self) -> dict[str, Any]:
+        """The columns clip_id, frame and time_s."""
         return {"clip_id": [self.clip_id] * len(self.frame), "frame": self.frame, "time_s": self.time_s}
 
 

@@ -128,6 +128,7 @@ class SmallFaces:
         self._tile: Tile | None = None
 
     def close(self) -> None:
+        """Free the memory of the model."""
         if self._landmarker is not None:
             self._landmarker.close()
 

@@ -30,7 +30,7 @@ def run(
     index, folder, audio, rejects, sound
         See `split.run`.
     model
-        See `landmarks.run`.
+        The file `face_landmarker.task`.
     """
     clips = sorted(shards.read(index, ["clip_id"])["clip_id"])
     with LandmarkWriter(model, options, artefacts, clips) as writer:

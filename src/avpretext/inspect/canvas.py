@@ -120,7 +120,7 @@ def draw(
 def scores(axes: Axes, clip: Clip) -> None:
     """Draw the score of each emotion for the clip, the label's in full colour.
 
-    Neutral comes last and in grey: it is the label where no emotion scores enough, not where it scores most.
+    Neutral comes last and in grey.
     """
     label = (clip.emotion or {}).get("label")
     neutral = clip.table.neutral if clip.table else None

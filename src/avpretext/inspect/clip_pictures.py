@@ -51,6 +51,7 @@ class Pictures:
 
     @property
     def of_all(self) -> bool:
+        """Whether there is a picture of every frame."""
         return self.source in ("frames", "video")
 
     def blank(self) -> Picture:

@@ -20,7 +20,8 @@ def run(
     """Draw a clip, see `find.locate`, print what is known of it, and return the file.
 
     The output is a .png or an .mp4; None: a file of this `kind`, named after the clip, here. For `whole` and `height`
-    see `movie.write`.
+    see `movie.write`. It is an error if there is no such clip, if nothing of it can be shown, or if the output ends
+    otherwise.
     """
     if output is not None and output.suffix.lower() not in KINDS:
         raise UserError(f"--output {output}: expected a file that ends in {' or '.join(KINDS)}")

@@ -35,6 +35,8 @@ Phones and browsers end the sound up to half a second before the pictures.
 
 
 class HasPictures(Protocol):
+    """A result that knows the length of its pictures."""
+
     @property
     def video_s(self) -> float | None:
         """Length of its pictures, in seconds; None where none were wanted."""
@@ -62,7 +64,7 @@ def decoded(
     video, sound
         Whether the file must have pictures, and sound.
     read
-        Reads what ffmpeg gives to its end, and knows the length of the pictures.
+        Reads the output of ffmpeg to its end; its result knows the length of the pictures.
     gaps
         See `refuse_by_content`.
     frames

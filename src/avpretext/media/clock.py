@@ -34,6 +34,8 @@ class Sound:
     ----------
     samples
         How many have been given.
+    mono
+        How the channels became one.
     lost_s
         Seconds of silence among them in place of sound that the file lacks, between its first and its last.
     """
@@ -51,6 +53,7 @@ class Sound:
 
     @property
     def seconds(self) -> float:
+        """Length of the samples given so far."""
         return self.samples / SAMPLE_RATE_HZ
 
     def blocks(self, size: int) -> Iterator[Samples]:

@@ -28,6 +28,7 @@ def opened(file: Path) -> av.container.InputContainer:
 
 
 def is_cover(stream: av.stream.Stream) -> bool:
+    """Tell whether a stream is a cover picture, which is no video."""
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 

@@ -84,6 +84,7 @@ class Decoded:
 
     @property
     def video_frames(self) -> int:
+        """Number of frames of the clip."""
         return len(self.frame_bytes) + self.looked_at
 
     def sound(self) -> Samples:

@@ -42,6 +42,7 @@ class HighPass:
         self._state = sosfilt_zi(self._sections) * offset
 
     def __call__(self, samples: Floats) -> Floats:
+        """Return the next samples, filtered."""
         filtered, self._state = sosfilt(self._sections, samples, zi=self._state)
         return np.asarray(filtered)
 

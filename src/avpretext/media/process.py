@@ -170,9 +170,11 @@ class FfmpegProcess:
         return self._process.wait()
 
     def log(self) -> list[str]:
+        """Return the last lines of the log."""
         return [text for _, text in self.messages]
 
     def errors(self) -> list[str]:
+        """Return those of the last lines of the log that are errors."""
         return [text for level, text in self.messages if level in ("error", "fatal", "panic")]
 
     def __enter__(self) -> Self:

@@ -4,7 +4,7 @@ Frames are stored as JPEG, or looked at as they come (stage `watch`); no later s
 read become rows in `rejects`, and the run goes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -104,22 +104,41 @@ def run(
         stored = None
         if frames is not None:
             stored = shard(frames, schema_of("split.frames"), compression="none", row_group=FRAMES_PER_GROUP)
-        waiting: list[dict[str, Any]] = []
         results = progress(ordered_map(work, clips, threads), total=len(clips), unit="clips", label=label)
-        for clip, result in zip(clips, results, strict=True):
-            if isinstance(result, Refusal):
-                refused.write([reject_row(clip["clip_id"], clip["path"], "split", result)])
-                continue
-            waiting.append(_audio_row(clip, result, options.fps))
-            if sum(len(row["audio"]["bytes"]) for row in waiting if row["audio"]) > _AUDIO_BATCH_BYTES:
-                written.write(waiting)
-                waiting = []
-            for batch in frame_batches(clip["clip_id"], result, options.fps):
-                if stored is not None:
-                    stored.write(batch)
-            if watcher is not None:
-                watcher.keep(result.seen)
-        written.write(waiting)
+        _store(_accepted(clips, results, refused), written, stored, watcher, options.fps)
+
+
+def _accepted(
+    clips: Iterable[dict[str, Any]], results: Iterable[Decoded | Refusal], refused: shards.ShardWriter
+) -> Iterator[tuple[dict[str, Any], Decoded]]:
+    """Yield the clips that were decoded; the others are written to `rejects`."""
+    for clip, result in zip(clips, results, strict=True):
+        if isinstance(result, Refusal):
+            refused.write([reject_row(clip["clip_id"], clip["path"], "split", result)])
+        else:
+            yield clip, result
+
+
+def _store(
+    accepted: Iterable[tuple[dict[str, Any], Decoded]],
+    written: shards.ShardWriter,
+    stored: shards.ShardWriter | None,
+    watcher: Watcher | None,
+    fps: float,
+) -> None:
+    """Write sound and frames of the clips, or give what was seen of them to the watcher."""
+    waiting: list[dict[str, Any]] = []
+    for clip, decoded in accepted:
+        waiting.append(_audio_row(clip, decoded, fps))
+        if sum(len(row["audio"]["bytes"]) for row in waiting if row["audio"]) > _AUDIO_BATCH_BYTES:
+            written.write(waiting)
+            waiting = []
+        for batch in frame_batches(clip["clip_id"], decoded, fps):
+            if stored is not None:
+                stored.write(batch)
+        if watcher is not None:
+            watcher.keep(decoded.seen)
+    written.write(waiting)
 
 
 def _watched(watcher: Watcher, clip_id: str, fps: float, pictures: Iterator[Picture]) -> Any:

@@ -14,6 +14,7 @@ class Stretch:
 
     @property
     def is_whole(self) -> bool:
+        """Whether this is all of the file."""
         return self.start_s == 0 and self.end_s is None
 
     @property

@@ -31,7 +31,8 @@ def run(folder: Path, source: Path, film: Path | None, blendshapes: Path | None)
     """Animate a mouth from speech: a film, and a CSV of blendshapes, where they are named.
 
     The model's folder is such as `results/orofacial/joint/model`; the source is any file with sound that ffmpeg
-    decodes. The CSV has `frame`, `time_s`, and a column for each of `MOUTH_BLENDSHAPES`, 0..1.
+    decodes. The CSV has `frame`, `time_s`, and a column for each of `MOUTH_BLENDSHAPES`, 0..1. It is an error if there
+    is no such model or file, or if the sound is silent.
     """
     model = read_model(folder)
     sound = listen(source, model)

@@ -46,6 +46,7 @@ class Predicted(NamedTuple):
 
     @property
     def name(self) -> str:
+        """`{corpus}/{clip_id}`."""
         return f"{self.corpus}/{self.clip_id}"
 
 
@@ -90,6 +91,7 @@ def spread(clips: Sequence[Predicted], count: int) -> list[Predicted]:
 
 
 def named(clips: Sequence[Predicted], wanted: Sequence[str]) -> list[Predicted]:
+    """Return the clips of these names; one that was not tested is an error."""
     by_name = {clip.name: clip for clip in clips}
     for name in wanted:
         if name not in by_name:

@@ -80,6 +80,7 @@ class MovedClips:
 
     @property
     def speaker_of(self) -> dict[str, str]:
+        """The speaker of each clip, by name."""
         return {clip.name: clip.speaker for clip in self.clips}
 
     def named(self, names: Sequence[str]) -> list[MovedClip]:

@@ -65,6 +65,7 @@ def run(config: Config, output: Path, page: Path) -> None:
 
 
 def render(config: Config, tables: Path) -> str:
+    """Return the page as HTML."""
     options, found = config.orofacial, predictions_of(config)
     shown = options.film_system if options.film_system in found else options.systems[0]
     rows, compared, refused = (

@@ -60,6 +60,7 @@ class OrofacialPlan:
         }
 
     def of_systems(self, *parts: str) -> list[str]:
+        """Return files of every system."""
         return [
             self.layout.path(f"orofacial_system.{part}", system=system)
             for system in self.config.orofacial.systems
@@ -71,6 +72,7 @@ class OrofacialPlan:
         return {part: self.layout.path(f"orofacial_system.{part}") for part in STAGES["orofacial_system"].writes}
 
     def tables(self) -> list[str]:
+        """Return the files of the tables."""
         return self.plan.named_tables(TABLES)
 
     def films(self) -> list[str]:

@@ -43,6 +43,7 @@ def run(config: Config, output: PathLike) -> None:
 
 
 def predictions_of(config: Config) -> dict[str, Path]:
+    """Return the predictions of each system."""
     layout = Layout(config.results)
     return {
         system: Path(layout.path("orofacial_system.predictions", system=system)) for system in config.orofacial.systems
@@ -199,6 +200,7 @@ def note(predictions: Path, config: Config) -> str:
 
 
 def as_markdown(rows: Rows, compared: Rows, sentence: str) -> str:
+    """Return systems and comparisons as Markdown."""
     shown = shown_of(rows)
     header = ["system", *(MEASURE_NAMES[name] for name in shown)]
     systems = [[row["system"], *(interval_text(row, name) for name in shown)] for row in rows]

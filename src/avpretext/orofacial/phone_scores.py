@@ -43,7 +43,7 @@ def run(config: Config, output: Path) -> None:
 
 
 def scores(found: pl.DataFrame, true: pl.DataFrame, clips: int) -> dict[str, float]:
-    """Score the phones of all clips of a corpus, `phones`, of `clips` clips.
+    """Score `found`, the rows of `phones` of a corpus of `clips` clips, against the truth.
 
     `true` has `clip_id`, `start_s`, `end_s`, `phoneme`: IPA of espeak-ng; nothing where nobody speaks.
 
