@@ -50,7 +50,7 @@ def configuration(folder: Path, **more: Any) -> Config:
 
 def write(config: Config, rights: Rights, left_out: Mapping[str, str] | None = None) -> dict[str, str]:
     """Write the predictions of systems; `left_out` has a clip that an upstream has no features of. Return the files."""
-    folders = {"lld": "base.mean.lld", "wavlm": "base.mean"}
+    folders = {"lld": "base.mean.lld", "wavlm": "base.mean", "more": "base.mean.more"}
     files = {}
     for (upstream, start), right in rights.items():
         rows = [
@@ -149,6 +149,25 @@ def test_gains_of_an_upstream_are_compared_with_those_of_the_first(tmp_path: Pat
         )
     corrected = intervals.holm([float(row["p"]) for row in effects[6::2]])
     assert [float(row["p_holm"]) for row in effects[6::2]] == pytest.approx(corrected, abs=1e-5)
+
+
+def test_an_upstream_that_is_another_from_scratch_is_compared_once(tmp_path: Path) -> None:
+    named = {"lld": {"model": {"features": ["speech"]}}, "wavlm": {}, "more": {"pretrain": {"clusters": {"count": 3}}}}
+    config = configuration(tmp_path, upstreams=named)
+    more = {("more", start): TEACHING["wavlm", start] + 1 for start in ("energy", "clusters")}
+    write(config, {**TEACHING, **more})
+    systems, _ = run(config, tmp_path / "tables")
+    by_name = {(row["upstream"], row["initialisation"]): row for row in systems}
+    again = by_name["more", "scratch"]
+    assert again["war"] == by_name["wavlm", "scratch"]["war"]
+    assert {again[name] for name in ("difference", "p", "p_holm")} == {""}
+    tested = [row for row in systems if row["p"]]
+    assert len(tested) == 5
+    corrected = intervals.holm([float(row["p"]) for row in tested])
+    assert [float(row["p_holm"]) for row in tested] == pytest.approx(corrected, abs=1e-5)
+    gain = (more["more", "clusters"] - BETTER).mean() / CLIPS
+    assert float(by_name["more", "clusters"]["gain"]) == pytest.approx(gain, abs=1e-6)
+    assert "more alone is trained as an upstream before it." in told(tmp_path / "tables")
 
 
 def test_sentences_name_what_is_significant(tmp_path: Path) -> None:

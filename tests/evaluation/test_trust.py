@@ -89,6 +89,15 @@ def test_raters_of_the_corpus_stand_beside_systems_that_learn_acted_emotions(
     assert energy["difference"].to_list() == pytest.approx([uar - 5 / 7] * 2)
 
 
+def test_what_a_machine_predicts_counts_not_its_highest_probability(tmp_path: Path, corpus: CorpusOptions) -> None:
+    files, targets = write(tmp_path)
+    rows = shards.read(files[0]).with_columns(predicted=pl.col("label"), probabilities=pl.lit([0.2, 0.2, 0.6]))
+    shards.write_table(files[0], rows, schema_of("finetune.predictions"), shards.read_provenance(files[0]))
+    trust.run(files[:1], targets, corpus, OPTIONS, 1, tmp_path)
+    found = read(tmp_path, "raters", initialisation="scratch", measure="uar", against="other raters")
+    assert found["value"].item() == 1, "the majority names the acted emotion"
+
+
 def test_labels_that_come_of_votes_are_held_against_the_other_raters_alone(
     tmp_path: Path, corpus: CorpusOptions
 ) -> None:

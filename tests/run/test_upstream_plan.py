@@ -48,17 +48,41 @@ def test_an_upstream_has_trainings_and_pre_trainings_of_its_own() -> None:
 def test_upstreams_that_differ_in_fine_tuning_alone_start_from_the_same_pre_trainings() -> None:
     asked = planned(
         {"wavlm": WAVLM, "slow": {**WAVLM, "finetune": {"learning_rate": 1e-4}},
-         "wide": {"model": {"features": ["wavlm"], "width": 8}}, "same": WAVLM}
+         "wide": {"model": {"features": ["wavlm"], "width": 8}}}
     )  # fmt: skip
-    wavlm, slow, wide, same = (asked.variants[name] for name in ("wavlm", "slow", "wide", "same"))
+    wavlm, slow, wide = (asked.variants[name] for name in ("wavlm", "slow", "wide"))
     assert (wavlm.network, slow.network, wide.network) == ("mean.wavlm", "mean.wavlm", "mean.wide")
-    assert (slow.name, same) == ("base.mean.slow", wavlm)
+    assert slow.name == "base.mean.slow"
     assert asked.of(slow).config.finetune.learning_rate == 1e-4
     named = planned({"own": {"finetune": {"checkpoints": {"mine": "a.safetensors"}}}})
     own = named.variants["own"]
     assert (own.name, own.network) == ("base.mean.own", "mean"), "its own checkpoints are not those of the main table"
     assert named.of(own).start(own, "mine") == ["a.safetensors"]
     assert "mine" in named.initialisations()
+
+
+@pytest.mark.parametrize(
+    "upstreams",
+    [
+        {"wavlm": WAVLM, "same": WAVLM},
+        {"wavlm": {}, "same": {"model": {"width": 64}}},
+        {"wavlm": {}, "same": {"pretrain": {"task_sets": [["energy"]]}}},
+    ],
+)
+def test_upstreams_that_are_trained_alike_are_refused(upstreams: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"upstreams\.same: trained as upstreams\.wavlm is.*; give it other options"):
+        planned(upstreams)
+
+
+def test_upstreams_that_differ_in_pre_training_alone_are_the_same_from_scratch() -> None:
+    more, wide = {"pretrain": {"clusters": {"count": 3}}}, {"model": {"width": 8}}
+    asked = planned({"wide": wide, "more": {**wide, **more}, "main": more}, encoders={})
+    trained = {system: variant.name for system, variant in asked.systems().items()}
+    assert trained["more", "scratch"] == trained["wide", "scratch"] == "base.mean.wide"
+    assert trained["more", "clusters"] == "base.mean.more"
+    assert trained["main", "scratch"] == "base.mean", "the main table's, which is not compared itself"
+    tuned = [file for file in asked.predictions() if "/finetune/" in file]
+    assert len(tuned) == len(set(tuned)) == len(trained) - 1
 
 
 def test_a_group_within_a_group_is_changed_where_it_is_named() -> None:

@@ -22,7 +22,7 @@ import polars as pl
 from avpretext.config import Config, Variant
 from avpretext.errors import UserError
 from avpretext.evaluation import formats, intervals, printed_ablation, scores
-from avpretext.evaluation.ablated import FACTORS, Ablated, measure_of, settings_compared, write_tables
+from avpretext.evaluation.ablated import COLUMNS, FACTORS, Ablated, measure_of, settings_compared, write_tables
 from avpretext.evaluation.kinds import within_bounds
 from avpretext.evaluation.metrics import Floats
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows, present
@@ -108,13 +108,9 @@ def run(config: Config, output_dir: PathLike) -> list[Ablated]:
     """
     run, folder = OpenRun(config), Path(output_dir)
     found = [ablated(one, run) for one in settings_compared(config)]
-    write_tables(found, folder)
     named_together = [row for one in found for row in co_occurrence_rows(run, one.one)]
     formats.write_csv(folder / "ablation_co_occurrence.csv", CO_OCCURRENCE_COLUMNS, named_together)
-    document = printed_ablation.document(found, run)
-    formats.write_text(folder / "ablation.md", document.markdown())
-    formats.write_text(folder / "ablation.tex", document.latex())
-    return [one.rounded() for one in found]
+    return write_tables(found, folder, COLUMNS, printed_ablation.document(found, run))
 
 
 def ablated(one: Evaluated, run: OpenRun) -> Ablated:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from avpretext.config import Config
 from avpretext.corpora.settings import settings_of
 from avpretext.errors import UserError, nearest
 from avpretext.evaluation import formats
+from avpretext.evaluation.formats import Document
 from avpretext.evaluation.kinds import measure_columns
 from avpretext.evaluation.open_run import NAMED, Evaluated, Rows
 from avpretext.evaluation.results import SCORE
@@ -104,9 +104,12 @@ def measure_of(one: Evaluated, config: Config) -> str:
 
 
 def write_tables(
-    found: Sequence[Ablated], folder: PathLike, columns: Mapping[str, Sequence[str]] = MappingProxyType(COLUMNS)
-) -> None:
-    """Write the table of systems and that of effects, such as `ablation.csv` and `ablation_effects.csv`."""
+    found: Sequence[Ablated], folder: PathLike, columns: Mapping[str, Sequence[str]], printed: Document
+) -> list[Ablated]:
+    """Write systems and effects, such as `ablation.csv` and `ablation_effects.csv`, and both as `ablation.md`, `.tex`.
+
+    Return what the first two hold, rounded as they are.
+    """
     systems, effects = columns
     measures = measure_columns(one.one.setting.kind for one in found)
     scored = [*columns[systems], *(f"{measure}{part}" for measure in measures for part in SCORE)]
@@ -116,3 +119,6 @@ def write_tables(
     )
     for name, of_table, rows in tables:
         formats.write_csv(Path(folder) / f"{name}.csv", of_table, rows, PLACES)
+    formats.write_text(Path(folder) / f"{systems}.md", printed.markdown())
+    formats.write_text(Path(folder) / f"{systems}.tex", printed.latex())
+    return [one.rounded() for one in found]

@@ -8,8 +8,7 @@ Four questions, each with its own family of tests, corrected by Holm over all co
 4. Does a set of tasks help more on one upstream than on the first? The difference of two gains.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import polars as pl
@@ -17,7 +16,7 @@ import polars as pl
 from avpretext import shards
 from avpretext.config import Config
 from avpretext.errors import UserError
-from avpretext.evaluation import ablate, formats, printed_upstreams, scores
+from avpretext.evaluation import ablate, printed_upstreams, scores
 from avpretext.evaluation.ablate import Grid, Levels, SeedScores
 from avpretext.evaluation.ablated import GAIN, UPSTREAM_COLUMNS, UPSTREAM_FACTORS, Ablated, write_tables
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows, present
@@ -43,27 +42,23 @@ def run(config: Config, output_dir: PathLike) -> list[Ablated]:
     UserError
         There is nothing to compare; predictions are missing, or are not of the same folds and seeds.
     """
-    run, folder = OpenRun(config), Path(output_dir)
+    run = OpenRun(config)
     plan = UpstreamPlan(run.plan)
     found = [compared(one, run, plan) for one in run.settings()]
-    write_tables(found, folder, UPSTREAM_COLUMNS)
-    document = printed_upstreams.document(found, run)
-    formats.write_text(folder / "upstreams.md", document.markdown())
-    formats.write_text(folder / "upstreams.tex", document.latex())
-    return [one.rounded() for one in found]
+    return write_tables(found, output_dir, UPSTREAM_COLUMNS, printed_upstreams.document(found, run))
 
 
 def compared(one: Evaluated, run: OpenRun, plan: UpstreamPlan) -> Ablated:
     """Score and compare the upstreams of one setting; the first, from scratch, is the reference."""
     files = {
         Levels(start, upstream=name): run.predictions(one, variant.name, start)
-        for name, variant in plan.compared().items()
-        for start in plan.starts(name)
+        for (name, start), variant in plan.systems().items()
     }
     shared, left_out = _shared_clips(files)
     grid = ablate.grid_of(one, run, files, next(iter(files)), "upstreams", UPSTREAM_FACTORS, shared)
     effects = [*ablate.effect_rows(grid, run.config), *gain_effects(grid, run.config)]
-    return Ablated(one, grid.measure, system_rows(grid, run.config), effects, left_out)
+    first_of_file = {path: levels for levels, path in reversed(files.items())}
+    return Ablated(one, grid.measure, system_rows(grid, run.config, first_of_file.values()), effects, left_out)
 
 
 def _shared_clips(files: Mapping[Levels, str]) -> tuple[pl.Expr, int]:
@@ -82,12 +77,14 @@ def _shared_clips(files: Mapping[Levels, str]) -> tuple[pl.Expr, int]:
     return pl.col("clip_id").is_in(sorted(shared)), len(known) - len(shared)
 
 
-def system_rows(grid: Grid, config: Config) -> Rows:
+def system_rows(grid: Grid, config: Config, distinct: Collection[Levels]) -> Rows:
     """Return the rows of `ablate.system_rows` with `gain`, the difference to the upstream alone, and its test.
 
-    Systems on the first upstream have the same difference as `gain` alone.
+    Systems on the first upstream have the same difference as `gain` alone. Of equal systems only the first, which is
+    `distinct`, is compared: the others would be comparisons of nothing new.
     """
-    rows = ablate.system_rows(grid, config, lambda levels: levels.upstream != grid.reference.upstream)
+    first = grid.reference.upstream
+    rows = ablate.system_rows(grid, config, lambda levels: levels.upstream != first and levels in distinct)
     gains = {
         levels: ablate.difference(grid, system, grid.systems[_alone(levels)], "gain", "gain_", config)
         for levels, system in grid.systems.items()

@@ -5,7 +5,7 @@ can be pooled, weighted and exchanged, and intervals and tests are the same for 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -217,6 +217,20 @@ def _number_balance(classes: Sequence[str], rows: pl.DataFrame) -> dict[str, flo
 _MACRO = ("macro_precision", "macro_recall", "macro_f1")
 _DECIDED = "; precision, recall and F1 of a class are those of its decisions, a class that no test clip has is left out"
 
+_ATTRIBUTE = Scoring(
+    measures=("ccc", "pearson", "rmse"),
+    main="ccc",
+    shown=("pearson", "rmse"),
+    note="CCC is the concordance correlation coefficient (Lin, 1989), with population moments; RMSE is in units of"
+    " the target, and less is better.",
+    known=pl.col("truth").is_not_null(),
+    tally=_numbers,
+    scores=metrics.number_scores,
+    of_classes=None,
+    matrix=False,
+    balance=_number_balance,
+)
+
 SCORINGS: Mapping[Kind, Scoring] = {
     "hard": Scoring(
         measures=(*_MACRO, "uar", "war"),
@@ -256,31 +270,16 @@ SCORINGS: Mapping[Kind, Scoring] = {
         matrix=False,
         balance=_share_balance,
     ),
-    "attribute": Scoring(
-        measures=("ccc", "pearson", "rmse"),
-        main="ccc",
-        shown=("pearson", "rmse"),
-        note="CCC is the concordance correlation coefficient (Lin, 1989), with population moments; RMSE is in units of"
-        " the target, and less is better.",
-        known=pl.col("truth").is_not_null(),
-        tally=_numbers,
-        scores=metrics.number_scores,
-        of_classes=None,
-        matrix=False,
-        balance=_number_balance,
-    ),
-    "attributes": Scoring(
+    "attribute": _ATTRIBUTE,
+    "attributes": replace(
+        _ATTRIBUTE,
         measures=("ccc", "pearson", "rmse", "mae"),
-        main="ccc",
         shown=("pearson", "rmse", "mae"),
         note="Several attributes: each measure is the mean of theirs. CCC is the concordance correlation coefficient"
         " (Lin, 1989), with population moments; RMSE and MAE are in units of the target, and less is better.",
-        known=pl.col("truth").is_not_null(),
         tally=_several_numbers,
         scores=_mean_of_numbers,
         of_classes=_classes_of_numbers,
-        matrix=False,
-        balance=_number_balance,
         of_class="ccc",
     ),
 }

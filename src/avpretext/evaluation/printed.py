@@ -1,6 +1,6 @@
 """The main table as people read it: a section per corpus and setting, as Markdown and LaTeX."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from avpretext.config import Config
@@ -38,6 +38,11 @@ def printed(row: dict[str, Any], scoring: Scoring, config: Config) -> list[str]:
         probability(row.get(f"{main}_p_holm")),
         *(number(row.get(measure)) for measure in scoring.shown),
     ]
+
+
+def is_sure(row: Mapping[str, Any], p: str = "p_holm") -> bool:
+    """Tell whether a difference is significant by its corrected p; it is not where there is none."""
+    return row.get(p) is not None and row[p] < SIGNIFICANT
 
 
 def spread(row: dict[str, Any], measure: str) -> str:

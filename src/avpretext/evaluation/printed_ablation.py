@@ -10,7 +10,7 @@ from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.formats import Document, Section, Table, probability
 from avpretext.evaluation.kinds import LESS_IS_BETTER, MEASURE_NAMES
 from avpretext.evaluation.open_run import OpenRun
-from avpretext.evaluation.printed import SIGNIFICANT, with_interval
+from avpretext.evaluation.printed import is_sure, with_interval
 
 EFFECT_HEADER = ("Factor", "Level", "mean of its systems", "difference to the first level", "p", "p (Holm)", "systems")
 
@@ -80,7 +80,7 @@ def _about_factors(found: Ablated, config: Config) -> list[str]:
     compared = [row for row in found.effects if row.get("p_holm") is not None]
     if not compared:
         return []
-    plain = [row for row in compared if row["p_holm"] < SIGNIFICANT]
+    plain = [row for row in compared if is_sure(row)]
     corrected = f"corrected for {counted(len(compared), 'comparison')} (Holm)"
     said = [f"No level of a factor differs significantly from the first, averaged over all else and {corrected}."]
     if plain:
@@ -107,7 +107,7 @@ def _about_systems(found: Ablated, config: Config) -> list[str]:
     best = max(others, key=lambda row: sign * float(row["difference"]))
     if sign * best["difference"] <= 0:
         return [f"{said}; none of the {counted(len(others), 'other system')} is better."]
-    judged = "significant" if best["p_holm"] < SIGNIFICANT else "not significant"
+    judged = "significant" if is_sure(best) else "not significant"
     return [
         f"{said}. Of {counted(len(others), 'other system')}, {system_name(best, config)} is best, at"
         f" {with_interval(best, main)}, a difference of {with_interval(best, 'difference', sign=True)}: {judged} at the"
@@ -159,17 +159,23 @@ def document(found: Sequence[Ablated], run: OpenRun) -> Document:
 
 
 def _section(found: Ablated, run: OpenRun) -> Section:
-    one, config, protocol = found.one, run.config, protocol_of(run, found.one)
-    named, said = f"{one.corpus}-{one.setting.name}", effect_caption(found)
+    systems = [cells(row, found, run.config) for row in found.systems]
+    tables = [
+        *effect_tables(found, run.config, "ablation", effect_caption(found)),
+        Table(header(found), systems, len(FACTORS), label_of(found, "ablation"), "Every system."),
+    ]
+    protocol = protocol_of(run, found.one)
+    caption = system_caption(found, run.config, protocol.warnings)
+    return Section(found.one.heading, caption, headline(found, run.config), tables, protocol.notes)
+
+
+def label_of(found: Ablated, subject: str) -> str:
+    """Return the LaTeX label of a table of one setting."""
+    return f"{subject}-{found.one.corpus}-{found.one.setting.name}"
+
+
+def effect_tables(found: Ablated, config: Config, subject: str, caption: str) -> list[Table]:
+    """Return the table of effects; none where no factor has several levels."""
     effects = [effect_cells(row, config) for row in found.effects]
-    systems = [cells(row, found, config) for row in found.systems]
-    return Section(
-        heading=one.heading,
-        caption=system_caption(found, config, protocol.warnings),
-        headline=headline(found, config),
-        tables=[
-            *([Table(EFFECT_HEADER, effects, 2, f"ablation-effects-{named}", said, said)] if effects else []),
-            Table(header(found), systems, len(FACTORS), f"ablation-{named}", "Every system."),
-        ],
-        notes=protocol.notes,
-    )
+    label = label_of(found, f"{subject}-effects")
+    return [Table(EFFECT_HEADER, effects, 2, label, caption, caption)] if effects else []

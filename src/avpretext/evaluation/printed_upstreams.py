@@ -10,11 +10,11 @@ from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.formats import Document, Section, Table, probability
 from avpretext.evaluation.kinds import LESS_IS_BETTER, MEASURE_NAMES
 from avpretext.evaluation.open_run import OpenRun, Rows
-from avpretext.evaluation.printed import SIGNIFICANT, with_interval
+from avpretext.evaluation.printed import is_sure, with_interval
 from avpretext.evaluation.printed_ablation import (
-    EFFECT_HEADER,
     counted,
-    effect_cells,
+    effect_tables,
+    label_of,
     level_name,
     shown_measures,
     system_caption,
@@ -56,15 +56,11 @@ def _systems(found: Ablated) -> Rows:
     return [row for row in found.systems if row["role"] != "baseline"]
 
 
-def _sure(row: dict[str, Any], p: str) -> bool:
-    return row.get(p) is not None and row[p] < SIGNIFICANT
-
-
 def _judged(row: dict[str, Any], p: str, p_holm: str) -> str:
     """Say whether a difference is significant, with both p; there is none of one test speaker."""
     if row.get(p_holm) is None:
         return "not tested"
-    said = "significant" if _sure(row, p_holm) else "not significant"
+    said = "significant" if is_sure(row, p_holm) else "not significant"
     return f"{said} (Holm p = {probability(row.get(p_holm))}; uncorrected {probability(row.get(p))})"
 
 
@@ -73,7 +69,11 @@ def _about_upstreams(found: Ablated) -> str:
     reference, measure = found.reference, MEASURE_NAMES[found.measure]
     said = [f"{reference['upstream']} alone has a {measure} of {with_interval(reference, found.measure)}."]
     for row in _systems(found):
-        if row["initialisation"] == SCRATCH and row is not reference:
+        if row["initialisation"] != SCRATCH or row is reference:
+            continue
+        if "difference" not in row:
+            said.append(f"{row['upstream']} alone is trained as an upstream before it.")
+        else:
             said.append(
                 f"{row['upstream']} alone: {with_interval(row, found.measure)}, a difference of"
                 f" {with_interval(row, 'difference', sign=True)}: {_judged(row, 'p', 'p_holm')}."
@@ -88,7 +88,7 @@ def _about_gains(found: Ablated, config: Config) -> list[str]:
     if not gains:
         return ["No upstream has a set of pretext tasks to compare with it alone."]
     corrected = f"corrected for {counted(len(tested), 'comparison')} (Holm)"
-    sure = [row for row in tested if _sure(row, "gain_p_holm")]
+    sure = [row for row in tested if is_sure(row, "gain_p_holm")]
     said = [
         f"No set of pretext tasks changes the {MEASURE_NAMES[found.measure]} of an upstream significantly, {corrected}."
     ]
@@ -136,7 +136,7 @@ def _about_gaps(found: Ablated, config: Config) -> list[str]:
         f"{level_name(row['initialisation'], config)} on {row['level']} {with_interval(row, 'difference', sign=True)},"
         f" p = {probability(row['p_holm'])}"
         for row in gaps
-        if _sure(row, "p_holm")
+        if is_sure(row)
     )
     first = found.reference["upstream"]
     if listed:
@@ -199,17 +199,11 @@ def document(found: Sequence[Ablated], run: OpenRun) -> Document:
 
 
 def _section(found: Ablated, run: OpenRun) -> Section:
-    one, config, protocol = found.one, run.config, protocol_of(run, found.one)
-    named, said = f"{one.corpus}-{one.setting.name}", effect_caption(found)
-    systems = [cells(row, found, config) for row in found.systems]
-    effects = [effect_cells(row, config) for row in found.effects]
-    return Section(
-        heading=one.heading,
-        caption=caption(found, config, protocol.warnings),
-        headline=headline(found, config),
-        tables=[
-            Table(header(found), systems, len(UPSTREAM_FACTORS), f"upstreams-{named}"),
-            *([Table(EFFECT_HEADER, effects, 2, f"upstreams-effects-{named}", said, said)] if effects else []),
-        ],
-        notes=protocol.notes,
-    )
+    systems = [cells(row, found, run.config) for row in found.systems]
+    tables = [
+        Table(header(found), systems, len(UPSTREAM_FACTORS), label_of(found, "upstreams")),
+        *effect_tables(found, run.config, "upstreams", effect_caption(found)),
+    ]
+    protocol = protocol_of(run, found.one)
+    said = caption(found, run.config, protocol.warnings)
+    return Section(found.one.heading, said, headline(found, run.config), tables, protocol.notes)

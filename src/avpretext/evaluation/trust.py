@@ -145,8 +145,14 @@ def _raters(
 ) -> dict[str, Rows]:
     pairs: list[tuple[Beside, Beside]] = []
     for system, rows in systems if votes is not None and classes else []:
-        said = np.array(classes)[np.array(rows["probabilities"].to_list()).argmax(axis=1)].tolist()
+        said = rows["predicted"].to_list() if task.kind == "hard" else _likeliest(rows, classes)
         trainings = scores.trainings_of(len(system.seeds), [system.pretrainings])
         found = raters.beside(system.name, rows, said, votes, trainings) if votes is not None else []
         pairs += zip(found[::2], found[1::2], strict=True)
     return {"raters": raters.rater_rows(pairs, options, seed), "rater_confusion": raters.confusion_rows(pairs)}
+
+
+def _likeliest(rows: pl.DataFrame, classes: Sequence[str]) -> list[str]:
+    """Return the class of each prediction with the highest probability."""
+    found: list[str] = np.array(classes)[np.array(rows["probabilities"].to_list()).argmax(axis=1)].tolist()
+    return found

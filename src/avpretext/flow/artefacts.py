@@ -65,6 +65,7 @@ _PREDICTIONS_OWN = {
     "truth": Column(FLOATS, "`values` of the target"),
 }
 _HISTORY = "initialisation fold seed epoch split measure value"
+_SEED_STD = Column(D, "deviation over the trainings that `seeds` counts; null: a single one", "as `value`")
 _EXPRESSIONS = {"strength": "avpretext.action_units.expressions:strength"}
 _LEARNT = ("seed", "chunks", "model", "finetune")
 
@@ -72,6 +73,14 @@ _LEARNT = ("seed", "chunks", "model", "finetune")
 def _predictions(stage: str, parts: str = "{setting}") -> Artefact:
     place = f"{{corpus}}/{stage}/{parts}/predictions.parquet"
     return Artefact(place, "clip of a run", _PREDICTIONS, _PREDICTIONS_OWN)
+
+
+def _scored(stage: str, tables: Mapping[str, tuple[str, str, Mapping[str, Column]]]) -> dict[str, Artefact]:
+    """Return the tables of what is found of the systems of a setting: row, columns and own columns of each."""
+    return {
+        name: Artefact(f"{{corpus}}/{stage}/{{setting}}/{name}.parquet", row, columns, own)
+        for name, (row, columns, own) in tables.items()
+    }
 
 
 def _history(stage: str, parts: str = "{setting}") -> Artefact:
@@ -397,25 +406,20 @@ _ROWS = (
     Stage(
         "evaluate", "avpretext.evaluation.evaluate", 3,
         "Score predictions: metrics, intervals, paired tests against scratch.",
-        {"metrics": Artefact(
-            "{corpus}/evaluate/{setting}/metrics.parquet", "measure of a system",
+        _scored("evaluate", {"metrics": ("measure of a system",
             "initialisation measure class value ci_low ci_high mean std seed_std runs seeds pretrainings speakers"
             " clips",
             {"value": Column(D, "over all test clips, folds pooled, averaged over seeds", "0..1; CCC and r: -1..1"),
              "mean": Column(D, "mean over runs", "as `value`"), "std": Column(D, "deviation over runs", "as `value`"),
-             "seed_std": Column(D, "deviation over the trainings that `seeds` counts; null: a single one",
-                                "as `value`")}),
-         "runs": Artefact("{corpus}/evaluate/{setting}/runs.parquet", "measure of a run",
-                          "initialisation fold seed pretraining measure class value"),
-         "seeds": Artefact(
-            "{corpus}/evaluate/{setting}/seeds.parquet", "measure of a seed",
+             "seed_std": _SEED_STD}),
+         "runs": ("measure of a run", "initialisation fold seed pretraining measure class value", {}),
+         "seeds": ("measure of a seed",
             "initialisation seed pretraining measure value difference",
             {"seed": Column(I, "number of the run within each fold, from 0"),
              "value": Column(D, "over all test clips, folds pooled", "0..1; CCC and r: -1..1"),
              "difference": Column(D, "`value` minus that of scratch with the same seed; null: it has no such seed",
                                   "as `value`")}),
-         "comparisons": Artefact(
-            "{corpus}/evaluate/{setting}/comparisons.parquet", "measure of a system beside another",
+         "comparisons": ("measure of a system beside another",
             "initialisation baseline measure difference ci_low ci_high p_value p_holm std_error df speakers seeds"
             " pretrainings family",
             {"baseline": Column(S, "what it is compared with"),
@@ -424,37 +428,31 @@ _ROWS = (
              "std_error": Column(D, "of the difference, over speakers and trainings", "as `value`"),
              "df": Column(D, "degrees of freedom of the standard error"),
              "family": Column(S, "`pretext`: sets of tasks; `baseline`: what stands beside")}),
-         "confusion": Artefact(
-            "{corpus}/evaluate/{setting}/confusion.parquet", "true and predicted class",
+         "confusion": ("true and predicted class",
             "initialisation label predicted count share",
             {"label": Column(S, "the true class"), "count": Column(D, "clips, seeds averaged", "clips"),
-             "share": Column(D, "of the clips of the true class", "0..1")})},
+             "share": Column(D, "of the clips of the true class", "0..1")})}),
         ("seed", "evaluate"),
     ),
     Stage(
         "trust", "avpretext.evaluation.trust", 1,
         "Derive from predictions what a reviewer asks: calibration, speakers, sexes, the raters beside the systems.",
-        {"calibration": Artefact(
-            "{corpus}/trust/{setting}/calibration.parquet", "measure of a system",
+        _scored("trust", {"calibration": ("measure of a system",
             "initialisation measure value ci_low ci_high seed_std seeds speakers clips",
             {"measure": Column(S, "`ece`: expected calibration error; `brier`; `overconfidence`: mean probability less"
                                   " the share that is right; `ece_by_chance`: the `ece` of a calibrated system"),
-             "seed_std": Column(D, "deviation over the trainings that `seeds` counts; null: a single one",
-                                "as `value`")}),
-         "reliability": Artefact(
-            "{corpus}/trust/{setting}/reliability.parquet", "bin of the forecasts of a system",
+             "seed_std": _SEED_STD}),
+         "reliability": ("bin of the forecasts of a system",
             "initialisation bin probability outcome count",
             {"bin": Column(I, "number of the bin, from 0, the least sure"),
              "probability": Column(D, "mean of the forecasts", "0..1"),
              "outcome": Column(D, "share of them that came true", "0..1"),
              "count": Column(D, "forecasts, seeds averaged", "count")}),
-         "speakers": Artefact(
-            "{corpus}/trust/{setting}/speakers.parquet", "measure of a test speaker",
+         "speakers": ("measure of a test speaker",
             "initialisation speaker sex measure value clips",
             {"sex": Column(S, "`female`, `male`; null: not known"),
              "value": Column(D, "on the clips of the speaker, averaged over seeds", "0..1; CCC: -1..1")}),
-         "spread": Artefact(
-            "{corpus}/trust/{setting}/spread.parquet", "measure of a system",
+         "spread": ("measure of a system",
             "initialisation measure speakers mean std worst_speaker worst best_speaker best std_by_luck worst_by_luck"
             " p_value",
             {"mean": Column(D, "of the speakers' scores", "0..1; CCC: -1..1"),
@@ -465,8 +463,7 @@ _ROWS = (
                                       " classes", "as `mean`"),
              "worst_by_luck": Column(D, "lowest score in such deals, their mean", "as `mean`"),
              "p_value": Column(D, "share of the deals whose deviation is as large", "0..1")}),
-         "sexes": Artefact(
-            "{corpus}/trust/{setting}/sexes.parquet", "measure of a sex",
+         "sexes": ("measure of a sex",
             "initialisation sex measure value ci_low ci_high speakers clips p_value p_holm test",
             {"sex": Column(S, "`female`, `male`, `female - male`; null: not known"),
              "value": Column(D, "on the clips of these speakers, averaged over seeds; or the difference",
@@ -474,8 +471,7 @@ _ROWS = (
              "p_value": Column(D, "of no difference, by permuting the sexes of the speakers", "0..1"),
              "p_holm": Column(D, "the same, corrected for the number of systems (Holm)", "0..1"),
              "test": Column(S, "`exact`: all permutations; `sampled`: some")}),
-         "raters": Artefact(
-            "{corpus}/trust/{setting}/raters.parquet", "measure of single raters, or of a system beside them",
+         "raters": ("measure of single raters, or of a system beside them",
             "initialisation against measure value ci_low ci_high difference difference_low difference_high p_value"
             " p_holm seeds speakers clips",
             {"initialisation": Column(S, "`raters`: single raters; else the system"),
@@ -487,14 +483,13 @@ _ROWS = (
              "difference_high": Column(D, "upper end of its interval", "as `value`"),
              "p_value": Column(D, "of no difference, over speakers and trainings", "0..1"),
              "p_holm": Column(D, "the same, corrected for the number of systems (Holm)", "0..1")}),
-         "rater_confusion": Artefact(
-            "{corpus}/trust/{setting}/rater_confusion.parquet", "class of the reference and answer",
+         "rater_confusion": ("class of the reference and answer",
             "initialisation against label predicted count share",
             {"initialisation": Column(S, "`raters`: single raters; else the system"),
              "against": Column(S, "as in `raters`"), "label": Column(S, "the class of the reference"),
              "predicted": Column(S, "the class that a rater names, or a system predicts"),
              "count": Column(D, "clips, seeds averaged; the raters of a clip count as one", "clips"),
-             "share": Column(D, "of the clips of the class", "0..1")})},
+             "share": Column(D, "of the clips of the class", "0..1")})}),
         ("seed", "evaluate", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "label_map")),
     ),
     Stage(

@@ -13,7 +13,7 @@ from avpretext.evaluation.ablated import FACTORS, Ablated
 from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.evaluation.open_run import OpenRun, Rows
-from avpretext.evaluation.printed import SIGNIFICANT
+from avpretext.evaluation.printed import is_sure
 from avpretext.evaluation.printed_ablation import level_name, shown_measures, system_name
 from avpretext.report import figures, page
 from avpretext.report.figures import Mark
@@ -106,18 +106,13 @@ def section(found: Ablated, run: OpenRun) -> dict[str, Any]:
         "warnings": protocol.warnings,
         "notes": protocol.notes,
         "effect_header": printed_ablation.EFFECT_HEADER,
-        "effects": [(printed_ablation.effect_cells(row, config), is_sure(row, "p_holm")) for row in found.effects],
+        "effects": [(printed_ablation.effect_cells(row, config), is_sure(row)) for row in found.effects],
     }
 
 
 def levels_in(rows: Rows, factor: str) -> list[str]:
     """Return the levels of a factor in reading order."""
     return list(dict.fromkeys(row[factor] for row in rows))
-
-
-def is_sure(row: Mapping[str, Any], p: str) -> bool:
-    """Tell whether a difference is significant by its corrected p."""
-    return row.get(p) is not None and row[p] < SIGNIFICANT
 
 
 def table_row(

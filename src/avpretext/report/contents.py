@@ -67,7 +67,7 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
 
 def _test(row: dict[str, Any], config: Config) -> dict[str, Any]:
     """Return a paired test; of each number its text, the value to sort by, and whether it stands out."""
-    sure = row["p_holm"] is not None and row["p_holm"] < printed.SIGNIFICANT
+    sure = printed.is_sure(row)
     texts = {name: decimal(row[name], 3, sign=True) for name in ("difference", "ci_low", "ci_high")}
     texts |= {name: probability(row[name]) for name in ("p_value", "p_holm")}
     return row | {

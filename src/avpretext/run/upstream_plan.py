@@ -1,7 +1,8 @@
 """The plan of `snakemake upstreams`: what each upstream is trained with, and which trainings several of them share.
 
 A training whose options are those of another is not done twice: an upstream with the options of the configuration
-itself has the main table's systems, and one that differs in its fine-tuning alone starts from the same pre-trainings.
+itself has the main table's systems, one that differs in its fine-tuning alone starts from the same pre-trainings, and
+one that differs in its pre-training alone is the same from scratch.
 """
 
 from avpretext.config import Config, Variant
@@ -9,6 +10,7 @@ from avpretext.config_file import as_upstream
 from avpretext.errors import UserError
 from avpretext.run.plan import Plan
 from avpretext.run.signature import signature
+from avpretext.systems import SCRATCH
 
 
 class UpstreamPlan:
@@ -22,7 +24,7 @@ class UpstreamPlan:
     Raises
     ------
     UserError
-        An upstream has options that do not fit together.
+        An upstream has options that do not fit together, or is trained as another is.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -34,7 +36,7 @@ class UpstreamPlan:
         """Name of an upstream: the variant that is trained for it."""
         try:
             for name in plan.config.compared_upstreams():
-                self.variants[name] = self._variant(name)
+                self.variants[name] = self._own(name, self._variant(name))
         except UserError as error:
             if plan.config.upstreams:
                 raise
@@ -55,6 +57,16 @@ class UpstreamPlan:
                 raise UserError(f"upstreams.{name}: {error}") from None
         return config.variant._replace(upstream=upstream, pretrained=pretrained)
 
+    def _own(self, name: str, variant: Variant) -> Variant:
+        """Return a variant unless another upstream has it: a system compared with itself counts as a comparison."""
+        for other, known in self.variants.items():
+            if known == variant:
+                raise UserError(
+                    f"upstreams.{name}: trained as upstreams.{other} is, so that its systems would be compared with"
+                    " themselves; give it other options, or leave it out"
+                )
+        return variant
+
     def of(self, variant: Variant) -> Plan:
         """Return the plan by whose options a variant is trained."""
         return self._plans[variant.upstream]
@@ -63,8 +75,8 @@ class UpstreamPlan:
         """Return the initialisations of an upstream: scratch, which is the upstream alone, and its sets of tasks."""
         return self._configs[name].initialisations()
 
-    def compared(self) -> dict[str, Variant]:
-        """Return the variant of each upstream, the reference first.
+    def systems(self) -> dict[tuple[str, str], Variant]:
+        """Return {(upstream, initialisation): the variant that is trained}, the reference first.
 
         Raises
         ------
@@ -77,7 +89,15 @@ class UpstreamPlan:
         )
         if not self.variants:
             raise UserError(self._wrong or nothing)
-        return self.variants
+        return {(name, start): self._trained(name, start) for name in self.variants for start in self.starts(name)}
+
+    def _trained(self, name: str, start: str) -> Variant:
+        """Return the variant of a system: from scratch that of the first upstream which is fine-tuned alike."""
+        if start != SCRATCH:
+            return self.variants[name]
+        own = _signed("finetune", self._configs[name])
+        first = next(other for other in ("", *self.variants) if _signed("finetune", self._configs[other]) == own)
+        return self.variants.get(first, self.plan.config.variant)
 
     def predictions(self) -> list[str]:
         """Return the predictions of every upstream and initialisation, and of what stands beside them.
@@ -87,16 +107,16 @@ class UpstreamPlan:
         UserError
             There is nothing to compare, or the files of an encoder are missing.
         """
-        variants = self.compared()
+        systems = self.systems()
         for name in sorted({name for plan in self._plans.values() for name in plan.encoders}):
             self.plan.encoder_files(name)
         found = []
         for corpus, settings in self.plan.settings.items():
             for setting in settings:
-                for name, variant in variants.items():
-                    found += self.plan.tuned(corpus, setting, variant, self.starts(name))
+                for (_, start), variant in systems.items():
+                    found += self.plan.tuned(corpus, setting, variant, [start])
                 found += self.plan.beside(corpus, setting)
-        return found
+        return list(dict.fromkeys(found))
 
     # What wildcards may be.
 
