@@ -35,7 +35,7 @@ from avpretext.training.predictions import LabelledFolds
 from avpretext.training.run_pool import grid_map
 
 
-@together.in_processes(lambda config: config.finetune.encoder)
+@together.in_processes(lambda config: config.finetune)
 def run(
     name: str,
     features: Mapping[str, Mapping[str, Sequence[Path]]],

@@ -71,7 +71,7 @@ class LabelledClips:
         return versions
 
 
-@together.in_processes(lambda config: config.finetune.encoder)
+@together.in_processes(lambda config: config.finetune)
 def run(
     initialisation: str,
     starts: Sequence[Path] | None,
