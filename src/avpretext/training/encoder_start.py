@@ -1,5 +1,6 @@
 """Training of a pre-trained encoder: its files opened, the sound of clips read, and the means that it starts with."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -231,7 +232,7 @@ def save_learnt(start: EncoderStart, best: Mapping[str, Tensor], folder: Path) -
         # The weights come last: where they are, the folder is whole.
         for file in sorted(Path(work).iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name)):
             with atomic_path(folder / file.name) as temporary:
-                temporary.write_bytes(file.read_bytes())
+                shutil.copyfile(file, temporary)
 
 
 def _means(start: EncoderStart, sounds: Sounds, threads: int) -> Tensor:
