@@ -20,7 +20,7 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.media import split
 from avpretext.sound.audio_shards import decode, read_clips
-from avpretext.training import encoder_front, export, finetune, loop, model_folder, together, tunable
+from avpretext.training import encoder_front, export, finetune, labelled_clips, loop, model_folder, together, tunable
 from avpretext.training.encoder_start import open_encoder
 from avpretext.training.finetune import EVERY_CLIP, RunSeeds
 from avpretext.training.finished import UnfinishedRun
@@ -49,10 +49,10 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyCorpus, list[Pa
     return corpus, sounding.write_audio(corpus)
 
 
-def read(heard: tuple[TinyCorpus, list[Path]], settings: Config) -> tuple[finetune.LabelledClips, LabelledFolds]:
+def read(heard: tuple[TinyCorpus, list[Path]], settings: Config) -> tuple[labelled_clips.LabelledClips, LabelledFolds]:
     corpus, audio = heard
     labelled = LabelledFolds.read({"tiny": corpus.targets()}, corpus.folds)
-    clips, _ = finetune.read_starts({"tiny": {"tiny": audio}}, labelled, [], settings, 1)
+    clips, _ = labelled_clips.read_starts({"tiny": {"tiny": audio}}, labelled, [], settings, 1)
     return clips[0], labelled
 
 
@@ -71,19 +71,19 @@ def test_untouched_weights_give_the_logits_of_the_frozen_features(
     frozen = sounding.learning(models / kind)
     shard_files = sounding.encode(audio, frozen, tmp_path)
     labelled = LabelledFolds.read({"tiny": corpus.targets()}, corpus.folds)
-    stored = finetune.read_clips({"tiny": {"tiny": shard_files}}, labelled, frozen)
+    stored = labelled_clips.read_clips({"tiny": {"tiny": shard_files}}, labelled, frozen)
     fold = labelled.table.folds[0]
-    expected = logits(finetune.clips_of_fold(stored, fold, frozen.model), fold, frozen)
+    expected = logits(labelled_clips.clips_of_fold(stored, fold, frozen.model), fold, frozen)
     for tune in ("lora",) if kind == "whisper" else ("last_n", "lora", "full"):  # Whisper always computes 30 s
         settings = sounding.learning(models / kind, tune)
         clips, _ = read(heard, settings)
         assert clips.chunks.clip_ids == stored.chunks.clip_ids
         assert clips.chunks.steps.numpy() == pytest.approx(stored.chunks.steps.numpy(), abs=1e-5)
-        found = logits(finetune.clips_of_fold(clips, fold, settings.model), fold, settings)
+        found = logits(labelled_clips.clips_of_fold(clips, fold, settings.model), fold, settings)
         assert found == pytest.approx(expected, abs=1e-4)
 
 
-def logits(clips: finetune.LabelledClips, fold: Any, settings: Config) -> np.ndarray:
+def logits(clips: labelled_clips.LabelledClips, fold: Any, settings: Config) -> np.ndarray:
     rows = fold.rows(clips.chunks.clip_ids)
     network = finetune.initial_network(clips, None, settings, 3, rows["train"])
     objective = make_objective(clips.kind, clips.values[rows["train"]], settings.finetune, None)
@@ -97,7 +97,7 @@ def test_every_weight_that_learns_moves_and_no_other(heard: Any, models: Path, k
     settings = sounding.learning(models / kind, tune, finetune={"epochs": 2, "mixup": 0.0})
     clips, labelled = read(heard, settings)
     fold = labelled.table.folds[0]
-    of_fold = finetune.clips_of_fold(clips, fold, settings.model)
+    of_fold = labelled_clips.clips_of_fold(clips, fold, settings.model)
     rows = fold.rows(of_fold.chunks.clip_ids)
     assert of_fold.start is not None
     encoder = of_fold.start.shared
@@ -122,7 +122,7 @@ def test_long_clips_are_heard_in_windows_as_the_stage_hears_them(heard: Any, mod
     frozen = sounding.learning(models / "wavlm", heard=windows)
     files = sounding.encode(heard[1], frozen, tmp_path)
     labelled = LabelledFolds.read({"tiny": heard[0].targets()}, heard[0].folds)
-    stored = finetune.read_clips({"tiny": {"tiny": files}}, labelled, frozen)
+    stored = labelled_clips.read_clips({"tiny": {"tiny": files}}, labelled, frozen)
     clips, _ = read(heard, sounding.learning(models / "wavlm", "lora", {"batch_s": 0.1}, heard=windows))
     assert clips.chunks.steps.numpy() == pytest.approx(stored.chunks.steps.numpy(), abs=1e-5)
     short = gradients(heard, models / "wavlm", "lora", {"batch_s": 0.1}, windows)

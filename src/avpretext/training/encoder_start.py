@@ -188,11 +188,15 @@ class Heard(NamedTuple):
     sounds: Sounds | None = None
     start: EncoderStart | None = None
 
+    @property
+    def input(self) -> Tensor | Sounds:
+        """Input of a network: sound, or steps (N, K, m, F)."""
+        return self.chunks.steps if self.sounds is None else self.sounds
+
     def set_of(self, targets: Mapping[str, Target], rows: NDArray[np.int64]) -> ClipSet:
         """Return input and targets of these clips."""
         chosen = {task: target.take(rows) for task, target in targets.items()}
-        steps = self.chunks.steps if self.sounds is None else self.sounds
-        return ClipSet(steps[rows], self.chunks.mask[rows], chosen)
+        return ClipSet(self.input[rows], self.chunks.mask[rows], chosen)
 
     def normalised(self, train: NDArray[np.int64], by: str) -> "Heard":
         """Return the clips normalised by the rows `train`; sound is by the network."""
