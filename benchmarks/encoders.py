@@ -27,10 +27,10 @@ from avpretext.demo import random_encoder
 from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.sound import encoder_files
 from avpretext.sound.encoder_model import SpeechEncoder
-from avpretext.training import finetune
+from avpretext.training import finetune, labelled_clips
 from avpretext.training.data import EncodedBy, SpeechChunks
-from avpretext.training.finetune import LabelledClips
 from avpretext.training.fold_parts import Fold
+from avpretext.training.labelled_clips import LabelledClips
 
 RATE = 16_000
 KINDS = {"base": ("wav2vec2", "wavlm", "whisper", "w2vbert"), "large": ("wav2vec2", "wavlm", "w2vbert")}
@@ -112,7 +112,7 @@ def training(arguments: argparse.Namespace) -> None:
         chosen = {name: frozenset(np.array(names)[np.array(part) == place]) for name, place in of_part.items()}
         fold = Fold(number, {**chosen, "train": frozenset(names) - chosen["test"] - chosen["dev"]})
         begin = time.process_time()
-        normalised = finetune.clips_of_fold(clips, fold, config.model)
+        normalised = labelled_clips.clips_of_fold(clips, fold, config.model)
         prepared = time.process_time() - begin
         for seed in range(arguments.seeds):
             begin = time.process_time()

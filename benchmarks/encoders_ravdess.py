@@ -21,8 +21,9 @@ from avpretext.corpora.protocols import published_folds
 from avpretext.corpora.readers import ravdess
 from avpretext.progress import progress
 from avpretext.training.data import SpeechChunks, chunk_grid, concatenate, cut_clips
-from avpretext.training.finetune import LabelledClips, clips_of_fold, run_once
+from avpretext.training.finetune import run_once
 from avpretext.training.fold_parts import Fold
+from avpretext.training.labelled_clips import LabelledClips, clips_of_fold
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 PUBLISHED = {"encoder": "lstm", "width": 130, "layers": 2, "dropout": 0.5, "head_dropout": 0.0, "step_frames": 2}

@@ -27,8 +27,9 @@ from avpretext.config import Config, FinetuneOptions, LoopOptions
 from avpretext.config_file import parse
 from avpretext.models.network import make_network
 from avpretext.training.data import SpeechChunks
-from avpretext.training.finetune import LabelledClips, run_once
+from avpretext.training.finetune import run_once
 from avpretext.training.fold_parts import Fold
+from avpretext.training.labelled_clips import LabelledClips
 from avpretext.training.loop import (
     ClipSet,
     Target,

@@ -68,6 +68,14 @@ def heard(features: list[str], pool: str = "chunks", **model: Any) -> dict[str, 
         (heard(["speech"], encoder="layers"), "'layers' does not fit model.features: ['speech']: set blstm"),
         (heard(["wavlm"], channels=["mfcc*"]), "all numbers of 'wavlm' are learnt from: ['*']"),
         (heard(["wavlm"], pool="clip"), "encoders.wavlm.pool: clip has no chunks, and the pretext task activation"),
+        (
+            {**heard(["wavlm"], pool="clip", aggregator="attentive_statistics"), "pretrain": {"task_sets": []}},
+            "attentive_statistics: encoders.wavlm.pool: clip gives one vector per clip, whose deviation is always 0",
+        ),
+        (
+            {"chunks": {"count": 1}, "model": {"aggregator": "attentive_statistics"}},
+            "attentive_statistics: chunks.count: 1 gives one vector per clip",
+        ),
         ({**heard(["speech"], pool="frames"), "baseline": {"vectors": ["wavlm"]}}, "set pool: chunks or clip"),
         (
             {**heard(["speech"]), "baseline": {"vectors": ["wavml"]}},

@@ -319,6 +319,18 @@ class Config(Options):
         return self
 
     @model_validator(mode="after")
+    def _a_deviation_needs_chunks(self) -> Self:
+        first = self.model.features[0]
+        clip = first in self.encoders and self.encoders[first].pool == "clip"
+        if self.model.aggregator == "attentive_statistics" and (clip or self.chunks.count == 1):
+            where = f"encoders.{first}.pool: clip" if clip else "chunks.count: 1"
+            raise ValueError(
+                f"model.aggregator: attentive_statistics: {where} gives one vector per clip, whose deviation is always"
+                " 0: use more chunks, or set aggregator: mean"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _an_encoder_that_learns_stands_alone(self) -> Self:
         tuned = {"finetune": self.finetune.encoder.tuned, "pretrain": self.pretrain.encoder.tuned}
         for group in [name for name, learns in tuned.items() if learns]:

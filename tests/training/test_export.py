@@ -15,7 +15,7 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.models.chunking import Chunks
 from avpretext.training import export, model_folder
 from avpretext.training.data import in_deviations, mean_and_deviation
-from avpretext.training.finetune import read_clips
+from avpretext.training.labelled_clips import read_clips
 from avpretext.training.model_folder import TrainedModel
 from avpretext.training.objectives import TASK, outputs_of
 from avpretext.training.predictions import LabelledFolds

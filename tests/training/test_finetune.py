@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -12,7 +13,7 @@ from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.models.losses import concordance
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import finetune, pretrain
+from avpretext.training import finetune, labelled_clips, pretrain
 from avpretext.training.loop import mixed_precision
 from avpretext.training.objectives import label_macro_f1
 from avpretext.training.predictions import LabelledFolds
@@ -47,9 +48,9 @@ def features(*corpora: TinyCorpus) -> dict[str, dict[str, list[Path]]]:
     return {corpus.name: {"speech": corpus.speech} for corpus in corpora}
 
 
-def read_clips(tiny: TinyCorpus) -> tuple[finetune.LabelledClips, LabelledFolds]:
+def read_clips(tiny: TinyCorpus) -> tuple[labelled_clips.LabelledClips, LabelledFolds]:
     labelled = LabelledFolds.read({tiny.name: tiny.targets()}, tiny.folds)
-    return finetune.read_clips(features(tiny), labelled, config()), labelled
+    return labelled_clips.read_clips(features(tiny), labelled, config()), labelled
 
 
 @pytest.fixture(scope="module")
@@ -264,8 +265,9 @@ def test_initialisations_are_pairs(tiny: TinyCorpus, checkpoint: Path) -> None:
     settings = config()
     clips, _ = read_clips(tiny)
     body = checkpoints.read_body(checkpoint, clips.chunks.channels, settings)
-    scratch = finetune.initial_network(clips, None, settings, 5).state_dict()
-    pretrained = finetune.initial_network(clips, body, settings, 5).state_dict()
+    every = np.arange(len(clips.chunks.clip_ids))
+    scratch = finetune.initial_network(clips, None, settings, 5, every).state_dict()
+    pretrained = finetune.initial_network(clips, body, settings, 5, every).state_dict()
     heads = [name for name in scratch if name.startswith("heads.")]
     assert heads
     assert all(torch.equal(scratch[name], pretrained[name]) for name in heads)
@@ -334,5 +336,5 @@ def test_a_class_that_only_test_speakers_show_is_warned_of(tmp_path: Path, capsy
     hard = {name: [0.0, *values] for name, values in VALUES["hard"].items()}
     corpus.write_targets("hard", ("bored", *CLASSES), **hard, bored=[1.0, 0, 0, 0])
     clips, labelled = read_clips(corpus)
-    finetune.warn_of_missing_classes(clips, labelled.table.folds)
+    labelled_clips.warn_of_missing_classes(clips, labelled.table.folds)
     assert capsys.readouterr().err.count("tests 'bored' and learns it from no clip") == 1

@@ -9,16 +9,18 @@ import polars as pl
 import pytest
 import soundfile
 import torch
+import transformers
 from safetensors.torch import load_file
 
 import avpretext
 from avpretext import shards
 from avpretext.config import Config, MediaOptions
+from avpretext.demo import random_encoder
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.media import split
 from avpretext.sound.audio_shards import decode, read_clips
-from avpretext.training import encoder_front, export, finetune, loop, model_folder, tunable
+from avpretext.training import encoder_front, export, finetune, labelled_clips, loop, model_folder, together, tunable
 from avpretext.training.encoder_start import open_encoder
 from avpretext.training.finetune import EVERY_CLIP, RunSeeds
 from avpretext.training.finished import UnfinishedRun
@@ -47,10 +49,10 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> tuple[TinyCorpus, list[Pa
     return corpus, sounding.write_audio(corpus)
 
 
-def read(heard: tuple[TinyCorpus, list[Path]], settings: Config) -> tuple[finetune.LabelledClips, LabelledFolds]:
+def read(heard: tuple[TinyCorpus, list[Path]], settings: Config) -> tuple[labelled_clips.LabelledClips, LabelledFolds]:
     corpus, audio = heard
     labelled = LabelledFolds.read({"tiny": corpus.targets()}, corpus.folds)
-    clips, _ = finetune.read_starts({"tiny": {"tiny": audio}}, labelled, [], settings, 1)
+    clips, _ = labelled_clips.read_starts({"tiny": {"tiny": audio}}, labelled, [], settings, 1)
     return clips[0], labelled
 
 
@@ -69,19 +71,19 @@ def test_untouched_weights_give_the_logits_of_the_frozen_features(
     frozen = sounding.learning(models / kind)
     shard_files = sounding.encode(audio, frozen, tmp_path)
     labelled = LabelledFolds.read({"tiny": corpus.targets()}, corpus.folds)
-    stored = finetune.read_clips({"tiny": {"tiny": shard_files}}, labelled, frozen)
+    stored = labelled_clips.read_clips({"tiny": {"tiny": shard_files}}, labelled, frozen)
     fold = labelled.table.folds[0]
-    expected = logits(finetune.clips_of_fold(stored, fold, frozen.model), fold, frozen)
+    expected = logits(labelled_clips.clips_of_fold(stored, fold, frozen.model), fold, frozen)
     for tune in ("lora",) if kind == "whisper" else ("last_n", "lora", "full"):  # Whisper always computes 30 s
         settings = sounding.learning(models / kind, tune)
         clips, _ = read(heard, settings)
         assert clips.chunks.clip_ids == stored.chunks.clip_ids
         assert clips.chunks.steps.numpy() == pytest.approx(stored.chunks.steps.numpy(), abs=1e-5)
-        found = logits(finetune.clips_of_fold(clips, fold, settings.model), fold, settings)
+        found = logits(labelled_clips.clips_of_fold(clips, fold, settings.model), fold, settings)
         assert found == pytest.approx(expected, abs=1e-4)
 
 
-def logits(clips: finetune.LabelledClips, fold: Any, settings: Config) -> np.ndarray:
+def logits(clips: labelled_clips.LabelledClips, fold: Any, settings: Config) -> np.ndarray:
     rows = fold.rows(clips.chunks.clip_ids)
     network = finetune.initial_network(clips, None, settings, 3, rows["train"])
     objective = make_objective(clips.kind, clips.values[rows["train"]], settings.finetune, None)
@@ -95,7 +97,7 @@ def test_every_weight_that_learns_moves_and_no_other(heard: Any, models: Path, k
     settings = sounding.learning(models / kind, tune, finetune={"epochs": 2, "mixup": 0.0})
     clips, labelled = read(heard, settings)
     fold = labelled.table.folds[0]
-    of_fold = finetune.clips_of_fold(clips, fold, settings.model)
+    of_fold = labelled_clips.clips_of_fold(clips, fold, settings.model)
     rows = fold.rows(of_fold.chunks.clip_ids)
     assert of_fold.start is not None
     encoder = of_fold.start.shared
@@ -120,7 +122,7 @@ def test_long_clips_are_heard_in_windows_as_the_stage_hears_them(heard: Any, mod
     frozen = sounding.learning(models / "wavlm", heard=windows)
     files = sounding.encode(heard[1], frozen, tmp_path)
     labelled = LabelledFolds.read({"tiny": heard[0].targets()}, heard[0].folds)
-    stored = finetune.read_clips({"tiny": {"tiny": files}}, labelled, frozen)
+    stored = labelled_clips.read_clips({"tiny": {"tiny": files}}, labelled, frozen)
     clips, _ = read(heard, sounding.learning(models / "wavlm", "lora", {"batch_s": 0.1}, heard=windows))
     assert clips.chunks.steps.numpy() == pytest.approx(stored.chunks.steps.numpy(), abs=1e-5)
     short = gradients(heard, models / "wavlm", "lora", {"batch_s": 0.1}, windows)
@@ -221,6 +223,53 @@ def test_a_full_gpu_halves_the_parts_and_changes_no_gradient(
     limit[0] = 0
     with pytest.raises(UserError, match=r"does not hold the training of an encoder on 0 s of speech: set encoder"):
         gradients(heard, models / "wavlm", "lora", {})
+
+
+def test_each_clip_is_computed_by_one_process_whatever_the_parts_of_each(
+    heard: Any, models: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The GPU of the second process was full, that of the first was not."""
+    settings = sounding.learning(models / "wavlm", "lora")
+    clips, _ = read(heard, settings)
+    assert clips.start is not None
+    assert clips.sounds is not None
+    front = clips.start.front(clips.chunks, np.arange(len(clips.sounds)), 1, settings.finetune)
+    monkeypatch.setattr(together, "processes", lambda: 2)
+    shares = []
+    for place, batch_s in ((0, 60.0), (1, 1.0)):
+        monkeypatch.setattr(together, "place", lambda place=place: place)
+        monkeypatch.setattr(front.shared, "batch_s", batch_s)
+        shares.append(encoder_front._Batch(front, clips.sounds).own)
+    assert [len(share) > 1 for share in shares] == [False, True]
+    assert sorted(np.concatenate([*shares[0], *shares[1]])) == list(range(len(clips.sounds)))
+
+
+def test_fewer_gpus_than_processes_are_refused_for_the_training_that_has_them(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+):
+    tuning = {"tune": "lora", "processes": 2}
+    groups = {"finetune": {"device": "cpu", "encoder": tuning}, "pretrain": {"device": "cuda", "encoder": tuning}}
+    settings = sounding.learning(models / "wavlm", **groups)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    together.check_device(settings.finetune)
+    with pytest.raises(UserError, match=r"encoder.processes: 2, and there are 1 GPUs: set 1"):
+        together.check_device(settings.pretrain)
+
+
+def test_batch_normalisation_keeps_the_statistics_of_the_files(heard: Any, tmp_path: Path):
+    """Those of a part would depend on how a batch is cut, and would be in no checkpoint."""
+    sizes = {**random_encoder.SIZES["tiny"], **random_encoder.CONV, "conv_depthwise_kernel_size": 3}
+    model = transformers.Wav2Vec2ConformerModel(transformers.Wav2Vec2ConformerConfig(**sizes))
+    model.save_pretrained(tmp_path)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    assert any(isinstance(module, torch.nn.BatchNorm1d) for module in model.modules())
+    settings = sounding.learning(tmp_path, "full")
+    encoder = open_encoder(settings, settings.finetune.encoder, CPU).shared
+    encoder.drop_out(True)
+    encoder.vectors([sounding.signal_of({"clip_id": "a", "label": "sad"}).astype(np.float32)])
+    assert encoder.speech.model.training
+    found = dict(encoder.speech.model.named_buffers())
+    assert all(torch.equal(value, found[name]) for name, value in model.named_buffers())
 
 
 def test_a_stretch_of_the_sound_is_silenced():

@@ -125,6 +125,7 @@ def _rests(index: Sequence[Path], neutral: Path | None) -> Callable[[str, float]
 
 
 def measured_by(action_units: Sequence[Path]) -> str:
+    """Return the backend that measured action units."""
     made_by = [shards.read_provenance(path).get("options", {}) for path in action_units[:1]]
     return str(made_by[0].get("backend", CALIBRATED)) if made_by else CALIBRATED
 

@@ -60,6 +60,7 @@ class Faces:
     sources: Names
 
     def of(self, rows: Any) -> "Faces":
+        """Return some of the clips."""
         return Faces(self.units[rows], self.labels[rows], self.people[rows], self.sources[rows])
 
 
@@ -301,6 +302,7 @@ def _temperature(faces: Faces, neutral: str) -> float:
 
 
 def text(table: EmotionTable, head: str = "") -> str:
+    """Return a table as YAML."""
     content = table.model_dump(exclude_defaults=True)
     rows = content.pop("correlation")
     body: str = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=118)
@@ -348,6 +350,7 @@ def _confusion(judged: Judged) -> list[str]:
 
 
 def calibration_rows(confidence: Floats, right: NDArray[np.bool_]) -> list[str]:
+    """Return `calibration` as rows of Markdown."""
     return [
         f"| {mean:.2f} | {clips} | {share:.2f} |"
         for _, mean, clips, share in calibration(confidence, right).iter_rows()

@@ -67,7 +67,7 @@ class TuningOptions(Options):
         " (peft); full: everything",
     )
     last: Count = Field(2, description="last_n: number of layers, counted down from the highest that is kept")
-    rank: Count = Field(8, description="lora: rank of the adapters; the scale of their output is twice the rank")
+    rank: Count = Field(8, description="lora: rank of the adapters; their alpha is twice the rank")
     learning_rate: Positive = Field(
         1e-4, description="AdamW's highest learning rate for the encoder; typical: 1e-5 to 5e-5 for full, more for lora"
     )

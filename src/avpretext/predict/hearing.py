@@ -69,6 +69,7 @@ class Hearing:
         self._features = LiveFeatures(description.speech, description.log_mel, per_frame)
 
     def close(self) -> None:
+        """Remove temporary files."""
         self._features.close()
 
     def no_moments(self) -> Moments:
@@ -324,4 +325,5 @@ class Spool:
             yield place, Heard(Chunks(torch.from_numpy(steps), torch.from_numpy(mask)), *rest)
 
     def close(self) -> None:
+        """Remove the file."""
         self._file.close()

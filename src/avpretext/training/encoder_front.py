@@ -116,7 +116,7 @@ class EncoderFront(nn.Module):
 
     def put(self) -> None:
         """Put the weights into the encoder, and set whether it drops out."""
-        self.shared.speech.model.train(self.training)
+        self.shared.drop_out(self.training)
         self.shared.put(self.weights)
 
 
@@ -163,15 +163,16 @@ class _Batch:
         self.device = self.shared.speech.device
         self.autocast = together.accelerator(self.device.type, front.mixed_precision).autocast
         self.seed = int(torch.randint(SEEDS, ())) if front.training else 0
-        parts = self._parts(list(range(len(self.signals))))
-        self.own = parts[together.place() :: together.processes()]
+        # Shared out before they are cut into parts: after one process has halved its parts, each clip is still in one.
+        order = sorted(range(len(self.signals)), key=lambda place: len(self.signals[place]))
+        self.own = self._parts(order[together.place() :: together.processes()])
         self.graphs: list[tuple[list[int], Tensor]] = []
 
     def _parts(self, places: Sequence[int]) -> list[list[int]]:
-        """Return the clips in parts of `batch_s` at most, the shortest first: alike ones are computed together."""
+        """Return clips, the shortest first, in parts of `batch_s` at most: alike ones are computed together."""
         parts: list[list[int]] = []
         held_s = 0.0
-        for place in sorted(places, key=lambda place: len(self.signals[place])):
+        for place in places:
             seconds = self.shared.seconds(len(self.signals[place]))
             if not parts or held_s + seconds > self.shared.batch_s:
                 parts.append([])

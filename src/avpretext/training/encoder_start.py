@@ -1,5 +1,6 @@
 """Training of a pre-trained encoder: its files opened, the sound of clips read, and the means that it starts with."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -187,11 +188,15 @@ class Heard(NamedTuple):
     sounds: Sounds | None = None
     start: EncoderStart | None = None
 
+    @property
+    def input(self) -> Tensor | Sounds:
+        """Input of a network: sound, or steps (N, K, m, F)."""
+        return self.chunks.steps if self.sounds is None else self.sounds
+
     def set_of(self, targets: Mapping[str, Target], rows: NDArray[np.int64]) -> ClipSet:
         """Return input and targets of these clips."""
         chosen = {task: target.take(rows) for task, target in targets.items()}
-        steps = self.chunks.steps if self.sounds is None else self.sounds
-        return ClipSet(steps[rows], self.chunks.mask[rows], chosen)
+        return ClipSet(self.input[rows], self.chunks.mask[rows], chosen)
 
     def normalised(self, train: NDArray[np.int64], by: str) -> "Heard":
         """Return the clips normalised by the rows `train`; sound is by the network."""
@@ -231,7 +236,7 @@ def save_learnt(start: EncoderStart, best: Mapping[str, Tensor], folder: Path) -
         # The weights come last: where they are, the folder is whole.
         for file in sorted(Path(work).iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name)):
             with atomic_path(folder / file.name) as temporary:
-                temporary.write_bytes(file.read_bytes())
+                shutil.copyfile(file, temporary)
 
 
 def _means(start: EncoderStart, sounds: Sounds, threads: int) -> Tensor:

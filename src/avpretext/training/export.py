@@ -26,8 +26,9 @@ from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import Matrix, training_votes
 from avpretext.training.data import SpeechChunks, normalise
 from avpretext.training.encoder_front import EncoderFront
-from avpretext.training.finetune import EVERY_CLIP, LabelledClips, RunSeeds, body_of_run, read_starts, train
+from avpretext.training.finetune import EVERY_CLIP, RunSeeds, body_of_run, train
 from avpretext.training.fold_parts import Fold
+from avpretext.training.labelled_clips import LabelledClips, read_starts
 from avpretext.training.loop import LAYER_SCORES, torch_device
 from avpretext.training.model_folder import Description, EncoderDescription, LearntFrom, MediaSettings, Normalisation
 from avpretext.training.objectives import Scale
@@ -35,7 +36,7 @@ from avpretext.training.predictions import LabelledFolds
 from avpretext.training.run_pool import grid_map
 
 
-@together.in_processes(lambda config: config.finetune.encoder)
+@together.in_processes(lambda config: config.finetune)
 def run(
     name: str,
     features: Mapping[str, Mapping[str, Sequence[Path]]],

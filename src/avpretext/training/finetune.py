@@ -1,9 +1,7 @@
 """Fine-tuning: every fold and seed of one setting and one initialisation in one job."""
 
 import functools
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,26 +10,20 @@ import torch
 from numpy.typing import NDArray
 
 from avpretext import own_code
-from avpretext.config import Config, ModelOptions
-from avpretext.corpora.settings import NUMBERS, Kind
-from avpretext.errors import UserError
-from avpretext.flow.paths import original_of
-from avpretext.models.network import SpeechNetwork, make_network
+from avpretext.config import Config
+from avpretext.models.network import SpeechNetwork
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import encoder_start, loop, together
+from avpretext.training import loop, together
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import Matrix, read_matrices
-from avpretext.training.data import SpeechChunks, load_corpora, normalise
-from avpretext.training.encoder_start import EncoderStart, Features
 from avpretext.training.finished import FinishedRuns, UnfinishedRun, fingerprint
 from avpretext.training.fold_parts import Fold, FoldTable
+from avpretext.training.labelled_clips import LabelledClips, clips_of_fold, read_starts, warn_of_missing_classes
 from avpretext.training.loop import ClipSet, TrainingState
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
 from avpretext.training.run_pool import grid_map
-from avpretext.training.sounds import Sounds
-from avpretext.training.target_rows import has_classes
 
 EVERY_CLIP = 1_000_000
 """Number of the fold in which every clip trains, for seeds: no protocol has so many."""
@@ -39,39 +31,7 @@ EVERY_CLIP = 1_000_000
 _SHAPING = ("chunks", "model", "finetune")
 
 
-@dataclass(frozen=True)
-class LabelledClips:
-    """Clips and what is to be learnt of them: `values` (N, C) float32 of a kind and its classes, see `Targets`.
-
-    Where the pre-trained encoder learns too, `sounds` are what the network hears, and `chunks` their means before
-    training; `start` is what it starts with, also where an earlier training alone has changed it.
-
-    From here on clips are `{corpus}/{clip_id}` of `{corpus}/{speaker}`; copies at other speeds are
-    `{corpus}@{speed}/{clip_id}`, of speakers of their own.
-    """
-
-    chunks: SpeechChunks
-    values: NDArray[np.float32]
-    kind: Kind
-    classes: list[str]
-    sounds: Sounds | None = None
-    start: EncoderStart | None = None
-
-    def versions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the row of each of these clips (M,) at every speed, (M, V); its own where there is no copy."""
-        names = self.chunks.clip_ids
-        place = {name: row for row, name in enumerate(names)}
-        heard = [corpus for corpus in dict.fromkeys(name.partition("/")[0] for name in names) if "@" in corpus]
-        versions = np.tile(rows[:, None], 1 + len(heard))
-        for number, copy in enumerate(heard, 1):
-            for clip, row in enumerate(rows.tolist()):
-                corpus, _, clip_id = names[row].partition("/")
-                if original_of(copy) == corpus:
-                    versions[clip, number] = place.get(f"{copy}/{clip_id}", row)
-        return versions
-
-
-@together.in_processes(lambda config: config.finetune.encoder)
+@together.in_processes(lambda config: config.finetune)
 def run(
     initialisation: str,
     starts: Sequence[Path] | None,
@@ -192,101 +152,6 @@ class _Job(NamedTuple):
         return str(RunSeeds(self.seed, self.fold.number))
 
 
-def read_clips(
-    features: Mapping[str, Mapping[str, Sequence[Path]]], labelled: LabelledFolds, config: Config
-) -> LabelledClips:
-    """Read features and targets of the clips that the folds name, and of their copies at other speeds.
-
-    Raises
-    ------
-    UserError
-        A corpus of the folds has no features, or a clip has no target.
-    """
-    labelled.table.refuse_missing(features, "features")
-    return with_targets(
-        load_corpora(features, speakers_of(features, labelled.table), config.chunks, config.model), labelled
-    )
-
-
-def with_targets(chunks: SpeechChunks, labelled: LabelledFolds) -> LabelledClips:
-    """Return clips with what is to be learnt of them."""
-    known = labelled.known
-    values = known.values_of([original_of(name) for name in chunks.clip_ids])
-    return LabelledClips(chunks, values, known.kind, known.classes)
-
-
-def read_starts(
-    features: Features, labelled: LabelledFolds, starts: Sequence[Path], config: Config, threads: int
-) -> tuple[list[LabelledClips], list[Body]]:
-    """Read clips and the bodies of an initialisation.
-
-    Returns
-    -------
-    clips
-        One entry; where a pre-trained encoder learnt in pre-training, as each of these hears them.
-    bodies
-        One for each pre-training; none from scratch.
-    """
-    if not encoder_start.hears_sound(features):
-        if config.finetune.encoder.tuned:
-            raise UserError("finetune.encoder: the encoder learns from sound: give shards of split.audio as features")
-        clips = read_clips(features, labelled, config)
-        by = clips.chunks.encoder
-        bodies = [checkpoints.read_body(path, clips.chunks.channels, config, by) for path in starts]
-        for path, body in zip(starts, bodies, strict=True):
-            if body.front:
-                learnt, name = path.parent / encoder_start.FOLDER, config.model.features[0]
-                raise UserError(
-                    f"{path} was pre-trained with pretrain.encoder.tune: {body.front.tuning.tune}: set that here too,"
-                    f" or name {learnt} as the folder in encoders.{name}"
-                )
-        return [clips], bodies
-    labelled.table.refuse_missing(features, "sound")
-    opened = encoder_start.open_encoder(config, config.finetune.encoder, loop.torch_device(config.finetune.device))
-    bodies = [checkpoints.read_body(path, opened.channels, config, opened.by) for path in starts]
-    names, speakers, sounds = encoder_start.load_sound(features, speakers_of(features, labelled.table))
-    changed = [body.front for body in bodies] if any(body.front for body in bodies) else [None]
-    found = []
-    for weights in changed:
-        start = opened.start(weights)
-        chunks, heard = encoder_start.encoded(opened, start, names, speakers, sounds, threads)
-        learns = config.finetune.encoder.tuned
-        found.append(replace(with_targets(chunks, labelled), sounds=heard if learns else None, start=start))
-    return found, bodies
-
-
-def speakers_of(features: Features, table: FoldTable) -> dict[str, Mapping[str, str]]:
-    """Return {corpus: {clip_id: speaker}} of the clips that the folds name, and of their copies at other speeds."""
-    corpora = [*table.corpora, *(other for other in features if "@" in other)]
-    return {corpus: table.speakers_of(original_of(corpus)) for corpus in corpora}
-
-
-def warn_of_missing_classes(clips: LabelledClips, folds: Sequence[Fold]) -> None:
-    """Warn of each fold that has a class in its test clips but not in its training clips."""
-    if clips.kind in NUMBERS:
-        return
-    has = has_classes(clips.values, clips.kind)
-    for fold in folds:
-        rows = fold.rows(clips.chunks.clip_ids)
-        for missing in np.flatnonzero(has[rows["test"]].any(0) & ~has[rows["train"]].any(0)):
-            name = clips.classes[missing]
-            print(f"finetune: warning: fold {fold.number} tests {name!r} and learns it from no clip", file=sys.stderr)
-
-
-def clips_of_fold(
-    clips: LabelledClips, fold: Fold, model: ModelOptions, device: torch.device | None = None
-) -> LabelledClips:
-    """Return the clips that a fold uses, normalised by what it may know, see `model.normalise`; input on a device."""
-    names = clips.chunks.clip_ids
-    rows = fold.rows(names)
-    used = np.unique(np.concatenate([*rows.values(), clips.versions(rows["train"]).ravel()]))
-    chunks = clips.chunks if len(used) == len(names) else clips.chunks.take(used)
-    if clips.sounds is not None:  # the network normalises what it makes of them
-        return replace(clips, chunks=chunks, values=clips.values[used], sounds=clips.sounds[used])
-    normalised = normalise(chunks, fold.rows(chunks.clip_ids)["train"], model.normalise)
-    return replace(clips, chunks=normalised.to(device), values=clips.values[used])
-
-
 def run_once(
     clips: LabelledClips,
     fold: Fold,
@@ -356,17 +221,13 @@ def train(
 
 
 def initial_network(
-    clips: LabelledClips, body: Body | None, config: Config, seed: int, train: NDArray[np.int64] | None = None
+    clips: LabelledClips, body: Body | None, config: Config, seed: int, train: NDArray[np.int64]
 ) -> SpeechNetwork:
     """Return the network to fine-tune: encoder and aggregator from `body` if given, the head new.
 
     In front of it, where it hears sound, is the pre-trained encoder, normalised by the clips of the rows `train`.
     """
-    front = None
-    if clips.sounds is not None and clips.start is not None and train is not None:
-        front = clips.start.front(clips.chunks, train, seed, config.finetune)
-    outputs = {TASK: len(clips.classes)}
-    network = make_network(len(clips.chunks.channels), config.model, outputs, seed, clips.chunks.layers, front)
+    network = clips.heard.network(config.model, {TASK: len(clips.classes)}, seed, train, config.finetune)
     if body:
         network.load_state_dict({**network.state_dict(), **body.weights})
     return network
@@ -374,8 +235,7 @@ def initial_network(
 
 def clip_set(clips: LabelledClips, rows: NDArray[np.int64], objective: Objective) -> ClipSet:
     """Return input and target of these clips."""
-    heard = clips.chunks.steps if clips.sounds is None else clips.sounds
-    return ClipSet(heard[rows], clips.chunks.mask[rows], {TASK: objective.target(clips.values[rows])})
+    return ClipSet(clips.heard.input[rows], clips.chunks.mask[rows], {TASK: objective.target(clips.values[rows])})
 
 
 def at_every_speed(clips: LabelledClips, rows: NDArray[np.int64], objective: Objective) -> ClipSet:

@@ -213,7 +213,7 @@ def read(folder: Path) -> TrainedModel:
     if description.encoder and description.encoder.tuning:
         fronts = [_front(part, numbers, folder / WEIGHTS) for part in parts]
     elif description.model.normalise == "train":
-        known = _normalisation(tensors, "normalisation", numbers, folder / WEIGHTS)
+        known = _normalisation(checkpoint.below("normalisation", tensors), numbers, folder / WEIGHTS)
     behind = [{name: value for name, value in part.items() if not name.startswith("front.")} for part in parts]
     networks = [_network(part, description, folder / WEIGHTS) for part in behind]
     trained = TrainedModel(description, networks, known, fronts)
@@ -228,7 +228,7 @@ def read(folder: Path) -> TrainedModel:
 def _front(tensors: Mapping[str, Tensor], numbers: int, file: Path) -> dict[str, Tensor]:
     """Return the tensors of a network's front; the names of weights are checked where they are put into the encoder."""
     found = checkpoint.below("front", tensors)
-    _normalisation(found, "", numbers, file)
+    _normalisation(found, numbers, file)
     return found
 
 
@@ -282,8 +282,8 @@ def _read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
     return tensors
 
 
-def _normalisation(tensors: Mapping[str, Tensor], group: str, channels: int, file: Path) -> Normalisation:
-    parts = [tensors.get(f"{group}.{name}".lstrip(".")) for name in ("mean", "deviation")]
+def _normalisation(tensors: Mapping[str, Tensor], channels: int, file: Path) -> Normalisation:
+    parts = [tensors.get(name) for name in ("mean", "deviation")]
     values = [part.double().numpy() for part in parts if part is not None and part.shape == (channels,)]
     if len(values) < 2 or not np.isfinite(values).all() or not (values[1] > 0).all():
         raise UserError(f"{file}: has no mean and deviation of {channels} channels; {_AGAIN}")

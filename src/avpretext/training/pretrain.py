@@ -36,7 +36,7 @@ RESUME = "resume.safetensors"
 """The state of a run after its last epoch, kept until the job is done; no output of the rule, so it survives a kill."""
 
 
-@together.in_processes(lambda config: config.pretrain.encoder)
+@together.in_processes(lambda config: config.pretrain)
 def run(
     tasks: Sequence[str],
     features: Features,

@@ -57,12 +57,6 @@ class Sounds:
         samples = self.signals[int(self.rows[place])]
         return samples.astype(np.float32) / np.float32(FULL_SCALE)
 
-    @classmethod
-    def of(cls, signals: Sequence[NDArray[np.float32]]) -> "Sounds":
-        """Return clips of full scale 1."""
-        kept = [np.clip(np.rint(one * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16) for one in signals]
-        return cls(kept, torch.arange(len(kept)), torch.device("cpu"))
-
 
 def are_sound(files: Sequence[Path]) -> bool:
     """Tell whether files are shards of `split.audio`, and not of an encoder's hidden states."""

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from avpretext.errors import UserError
-from avpretext.options.pretrained_encoders import TuningOptions
+from avpretext.options.training import TunedLoopOptions
 from avpretext.training.run_pool import end_with_parent
 
 PROCESS = "AVPRETEXT_PROCESS"
@@ -89,21 +89,22 @@ def as_the_first_says(measures: dict[str, float], device: torch.device) -> dict[
     return dict(zip(measures, said, strict=True))
 
 
-def in_processes(options: Callable[[Any], TuningOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def in_processes(options: Callable[[Any], TunedLoopOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator of a stage's `run`: it runs in as many processes as the options of its encoder say.
 
-    `options` finds these in the configuration, which the stage has as `config`.
+    `options` finds those of the training in the configuration, which the stage has as `config`.
     """
 
     def spread(run: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(run)
         def running(*arguments: Any, **named: Any) -> None:
             given = inspect.signature(run).bind(*arguments, **named).arguments
-            tuning = options(given["config"])
+            training = options(given["config"])
+            tuning = training.encoder
             if not tuning.tuned or tuning.processes == 1 or PROCESS in os.environ:
                 run(**given)
                 return
-            check_device(given["config"], tuning)
+            check_device(training)
             given["threads"] = 1  # runs at a time: those of a job that has a core for each process
             with _others(running, given, tuning.processes) as others:
                 _first(run, given, others)
@@ -113,12 +114,11 @@ def in_processes(options: Callable[[Any], TuningOptions]) -> Callable[[Callable[
     return spread
 
 
-def check_device(config: Any, tuning: TuningOptions) -> None:
+def check_device(options: TunedLoopOptions) -> None:
     """Raise where there are fewer GPUs than processes."""
-    for group in (config.finetune, config.pretrain):
-        gpus = torch.cuda.device_count() if group.encoder == tuning and group.device != "cpu" else 0
-        if gpus and tuning.processes > gpus:
-            raise UserError(f"encoder.processes: {tuning.processes}, and there are {gpus} GPUs: set {gpus}")
+    gpus = 0 if options.device == "cpu" else torch.cuda.device_count()
+    if gpus and options.encoder.processes > gpus:
+        raise UserError(f"encoder.processes: {options.encoder.processes}, and there are {gpus} GPUs: set {gpus}")
 
 
 class _Other(NamedTuple):
@@ -205,6 +205,8 @@ def _work(
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
     _become(number, count, port)
+    if number < torch.cuda.device_count():
+        torch.cuda.set_device(number)  # before the encoder is opened; the first process has the first GPU
     try:
         running(**given)
     except UserError as mistake:

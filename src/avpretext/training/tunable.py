@@ -80,12 +80,22 @@ class TunableEncoder:
         return len(edges_of(LONG, self.options, self.chunks)), len(self.speech.layers), self.speech.size
 
     def put(self, weights: Mapping[str, Tensor]) -> None:
-        """Put weights into the model, by the names of `plain`; those of the files where there is none."""
+        """Put weights into the model, by their names in it; where none is given, those of the files."""
         for name in [name for name in self._placed if name not in weights]:
             self._put(name, self._own[name])
         for name, value in weights.items():
             self._put(name, value)
         self._placed = frozenset(weights)
+
+    def drop_out(self, training: bool) -> None:
+        """Set whether the model drops out.
+
+        Batch normalisation goes by the statistics of the files: those of a part would depend on how a batch is cut.
+        """
+        self.speech.model.train(training)
+        for module in self.speech.model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.eval()
 
     def _put(self, name: str, value: Tensor) -> None:
         module, leaf = self._owner(name)
