@@ -21,7 +21,7 @@ import polars as pl
 from avpretext.config import CorpusOptions
 from avpretext.corpora import sheets
 from avpretext.corpora.reader import Entry, Reader, Source, by_kind, stem
-from avpretext.corpora.readers import clip_table, msp
+from avpretext.corpora.readers import clip_table
 from avpretext.errors import UserError
 
 LIST = "CMU_MOSEI_Labels.csv"
@@ -52,7 +52,7 @@ def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
 
 def listed(options: CorpusOptions) -> pl.DataFrame:
     """Return the list as text, with `clip_id`."""
-    file = msp.needed(options, ("",), (LIST,), _FIX)
+    file = sheets.needed(options, ("",), (LIST,), _FIX)
     rows = sheets.read_csv(file, separator=",", fix=_FIX)
     sheets.need(rows.columns, _COLUMNS, file, _FIX)
     unknown = rows.filter(pl.col("label6").is_in(list(EMOTIONS)).not_())
@@ -79,7 +79,7 @@ SOURCES = {
 READER = Reader(
     entries=entries,
     sources=lambda options: SOURCES,
-    annotations=lambda options: msp.present(options, ("",), (LIST,)),
-    tables=lambda options: msp.present(options, ("",), (LIST,)),
+    annotations=lambda options: sheets.present(options, ("",), (LIST,)),
+    tables=lambda options: sheets.present(options, ("",), (LIST,)),
     partitions=_partitions,
 )

@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora import sheets
 from avpretext.corpora.reader import Clip, Person, Reader, Source, named, stem
 from avpretext.corpora.readers import msp, rated
 from avpretext.corpora.readers.rated import Rated
@@ -58,7 +59,7 @@ def sources(options: CorpusOptions) -> dict[str, Source]:
 
 def clips(options: CorpusOptions) -> Iterator[Rated]:
     """Yield what is said of every clip; an unknown letter is an error, and that there is no file of labels."""
-    file = msp.needed(options, ("",), LABEL_FILES, _FIX)
+    file = sheets.needed(options, ("",), LABEL_FILES, _FIX)
     for block in re.split(r"\n(?=UTD-)", file.read_text("utf-8", "replace")):
         if (match := _CLIP.match(block)) is None:
             continue
@@ -73,7 +74,7 @@ def clips(options: CorpusOptions) -> Iterator[Rated]:
 
 def annotations(options: CorpusOptions) -> list[str]:
     """Return the file of labels, where it is."""
-    return msp.present(options, ("",), LABEL_FILES)
+    return sheets.present(options, ("",), LABEL_FILES)
 
 
 def _session(name: str) -> str:
