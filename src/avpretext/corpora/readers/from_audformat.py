@@ -4,7 +4,7 @@ Tables are read as CSV or Parquet, `db.TABLE.csv`; those that are pickled alone 
 `parts` are the tables to read; without, all. The rows of tables of files are the clips or, where all tables are
 segmented, their stretches; names of clips are as with the reader `folder`, or those of a column `clip_id`.
 
-A column is a label where its scheme lists labels, or is true or false; an attribute where it is a number. Columns
+A column is a label where its scheme lists labels; an attribute where it is a number, or true or false (1, 0). Columns
 `NAME.CLASS` are votes for, or shares of, the classes. A column or scheme named like people tells who speaks, one named
 transcription, transcript, sentence or text what is said. Columns that a machine rated are left out.
 
@@ -16,6 +16,7 @@ which makes the databases of the tests. The public EmoDB 2.0, https://zenodo.org
 hand.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -122,19 +123,24 @@ def database(options: CorpusOptions) -> Database:
 
 
 def _read(folder: Path, name: str) -> pl.DataFrame:
-    """Return a table with `file`, `start`, `end` in seconds (null: the file's), and its columns."""
+    """Return a table with `file`, `start`, `end` in seconds (null: the file's; NaN: no time), and its columns."""
+    rows = _stored(folder, name)
+    times = [_seconds(rows[place]).alias(place) if place in rows.columns else pl.lit(None, pl.Float64).alias(place)
+             for place in _PLACE[1:]]  # fmt: skip
+    return rows.with_columns(pl.col("file").cast(pl.String), *times)
+
+
+def _stored(folder: Path, name: str) -> pl.DataFrame:
+    """Return a table as it is stored, of files or any other; it is an error if it is pickled alone."""
     parquet, csv = (folder / f"db.{name}.{kind}" for kind in ("parquet", "csv"))
     try:
-        rows = pl.read_parquet(parquet) if parquet.is_file() else pl.read_csv(csv, infer_schema=False)
+        return pl.read_parquet(parquet) if parquet.is_file() else pl.read_csv(csv, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         pickled = " there is a pickled one;" if (folder / f"db.{name}.pkl").is_file() else ""
         raise UserError(
             f"{csv}: no table of CSV or Parquet ({type(error).__name__});{pickled} save the database with"
             " audformat's Database.save(..., storage_format='csv')"
         ) from None
-    times = [_seconds(rows[place]).alias(place) if place in rows.columns else pl.lit(None, pl.Float64).alias(place)
-             for place in _PLACE[1:]]  # fmt: skip
-    return rows.with_columns(pl.col("file").cast(pl.String), *times)
 
 
 def _seconds(column: pl.Series) -> pl.Series:
@@ -145,14 +151,16 @@ def _seconds(column: pl.Series) -> pl.Series:
 
 
 def _seconds_of(text: str | None) -> float | None:
-    """Return seconds; None for no time.
+    """Return seconds; None for the start or end of the file, NaN for text that is no time: its row is refused.
 
-    >>> _seconds_of("0 days 00:01:01.500000"), _seconds_of("0 days"), _seconds_of("NaT")
-    (61.5, 0.0, None)
+    >>> _seconds_of("0 days 00:01:01.500000"), _seconds_of("0 days"), _seconds_of("NaT"), _seconds_of("1,5")
+    (61.5, 0.0, None, nan)
     """
-    match = _TIME.fullmatch(text or "")
-    if match is None:
+    if text in (None, "", "NaT"):
         return None
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return math.nan
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return days * 86400 + hours * 3600 + minutes * 60 + seconds
 
@@ -286,16 +294,11 @@ def people(options: CorpusOptions) -> dict[str, Person]:
         if not of_people(name) or not labels:
             continue
         if isinstance(labels, str):
-            rows = _misc(db, labels)
+            rows = _stored(db.folder, labels)
             labels = dict(zip(rows[:, 0].cast(pl.String), rows.iter_rows(named=True), strict=True))
         if isinstance(labels, dict):
             found |= {str(code): _person(told) for code, told in labels.items() if isinstance(told, dict)}
     return found
-
-
-def _misc(db: Database, name: str) -> pl.DataFrame:
-    parquet, csv = (db.folder / f"db.{name}.{kind}" for kind in ("parquet", "csv"))
-    return pl.read_parquet(parquet) if parquet.is_file() else pl.read_csv(csv, infer_schema=False)
 
 
 def _person(told: Mapping[str, Any]) -> Person:
