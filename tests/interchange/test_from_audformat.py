@@ -126,6 +126,13 @@ def test_a_time_that_is_none_refuses_its_row(foreign: CorpusOptions) -> None:
     assert rows(foreign, "emotion") == {"wav/0_0": ("rage",), "wav/0_2000": ("rage",)}
 
 
+def test_a_cell_that_is_no_number_is_an_error(foreign: CorpusOptions) -> None:
+    file = Path(foreign.path) / "db.emotion.dev.csv"
+    file.write_text(file.read_text().replace(",0.5,", ",half,"))
+    with pytest.raises(UserError, match=r"table 'emotion.dev', column 'arousal': 'half' is no number"):
+        rows(foreign, "arousal")
+
+
 def test_speakers_in_a_pickle_are_an_error(exported: CorpusOptions, tmp_path: Path) -> None:
     for file in Path(exported.path).glob("db.*"):
         (tmp_path / file.name).write_bytes(file.read_bytes())

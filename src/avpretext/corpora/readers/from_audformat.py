@@ -165,7 +165,7 @@ def _seconds_of(text: str | None) -> float | None:
     return days * 86400 + hours * 3600 + minutes * 60 + seconds
 
 
-def _placed(table: pl.DataFrame, *columns: pl.Expr) -> pl.DataFrame:
+def _placed(table: pl.DataFrame, *columns: pl.Expr | pl.Series) -> pl.DataFrame:
     return table.select(*_PLACE, *columns)
 
 
@@ -231,18 +231,18 @@ def _reading(kind: SourceKind, columns: Columns) -> Callable[[CorpusOptions], pl
             return db.with_ids(pl.concat(each)).drop_nulls(value).unique(maintain_order=True)
         tables = defaultdict(list)
         for table, column in columns:
-            tables[table].append(_number(pl.col(column)).fill_null(0.0).alias(column.partition(".")[2]))
+            tables[table].append(_numbers(db, table, column).fill_null(0.0).alias(column.partition(".")[2]))
         each = [_placed(db.tables[table], *counts) for table, counts in tables.items()]
         return db.with_ids(pl.concat(each, how="diagonal")).unique(maintain_order=True)
 
     return read
 
 
-def _cell(db: Database, table: str, column: str) -> pl.Expr:
+def _cell(db: Database, table: str, column: str) -> pl.Expr | pl.Series:
     """Return what a column says: its numbers, or its labels; numbers that stand for labels in words become words."""
     scheme = db.scheme(db.columns(table)[column])
     if _kind(scheme) == "attribute":
-        return _number(pl.col(column))
+        return _numbers(db, table, column)
     labels = scheme["labels"]
     words = (
         {str(code): word for code, word in labels.items() if isinstance(word, str)} if isinstance(labels, dict) else {}
@@ -251,9 +251,17 @@ def _cell(db: Database, table: str, column: str) -> pl.Expr:
     return text.replace(words) if scheme.get("dtype") == "int" else text
 
 
-def _number(column: pl.Expr) -> pl.Expr:
-    text = column.cast(pl.String).str.to_lowercase().replace({"true": "1", "false": "0"})
-    return text.cast(pl.Float64, strict=False).fill_nan(None)
+def _numbers(db: Database, table: str, column: str) -> pl.Series:
+    """Return a column of numbers, true being 1; a cell that is no number is an error."""
+    text = db.tables[table][column].cast(pl.String).str.to_lowercase().replace({"true": "1", "false": "0"})
+    numbers = text.cast(pl.Float64, strict=False)
+    wrong = text.filter(numbers.is_null() & text.is_not_null())
+    if len(wrong):
+        raise UserError(
+            f"{db.folder}: table {table!r}, column {column!r}: {wrong[0]!r} is no number: correct it, or leave the cell"
+            " empty"
+        )
+    return numbers.fill_nan(None)
 
 
 def partitions(options: CorpusOptions) -> pl.DataFrame:
