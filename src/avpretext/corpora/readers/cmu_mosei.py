@@ -58,8 +58,11 @@ def listed(options: CorpusOptions) -> pl.DataFrame:
     unknown = rows.filter(pl.col("label6").is_in(list(EMOTIONS)).not_())
     if not unknown.is_empty():
         raise UserError(f"{file}: label6 {unknown['label6'][0]!r}; expected one of {', '.join(EMOTIONS)}: {_FIX}")
-    start = pl.col("start").cast(pl.Float64, strict=False)  # some begin half a second before their video
-    return rows.with_columns(clip_id=pl.format("{}_{}", "file", "index"), start=pl.max_horizontal(start, 0.0))
+    numbers = rows.select(pl.col("start", "end", "label7").cast(pl.Float64, strict=False).is_null()).sum()
+    if bad := [name for name, count in numbers.row(0, named=True).items() if count]:
+        raise UserError(f"{file}: cells of the column {bad[0]!r} are no numbers: {_FIX}")
+    start = pl.col("start").cast(pl.Float64).clip(0.0)  # some begin half a second before their video
+    return rows.with_columns(clip_id=pl.format("{}_{}", "file", "index"), start=start)
 
 
 def _partitions(options: CorpusOptions) -> pl.DataFrame:
