@@ -145,5 +145,12 @@ def test_speakers_in_a_pickle_are_an_error(exported: CorpusOptions, tmp_path: Pa
 
 def test_a_folder_without_header_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "a.wav")
-    with pytest.raises(UserError, match=r"db.yaml: not the header of an audformat database"):
+    for header in (None, "tables: [files]", "tables: {files: {columns: {}}}"):
+        if header is not None:
+            (tmp_path / "db.yaml").write_text(header)
+        with pytest.raises(UserError, match=r"db.yaml: not the header of an audformat database"):
+            scan(corpus(tmp_path, "audformat", video=False))
+    (tmp_path / "db.yaml").write_text("tables: {files: {type: filewise, columns: {}}}")
+    (tmp_path / "db.files.csv").write_text("name\na.wav\n")
+    with pytest.raises(UserError, match=r"the table 'files' names no files"):
         scan(corpus(tmp_path, "audformat", video=False))

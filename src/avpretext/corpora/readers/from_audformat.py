@@ -29,6 +29,7 @@ import polars as pl
 import yaml
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora import sheets
 from avpretext.corpora.reader import Entry, Person, Reader, Source, SourceKind, by_kind
 from avpretext.corpora.readers import clip_table
 from avpretext.corpora.speaker_folders import of_people
@@ -109,8 +110,8 @@ def database(options: CorpusOptions) -> Database:
     file = Path(options.path) / HEADER
     try:
         header = yaml.safe_load(file.read_text("utf-8"))
-        known = dict.fromkeys(header["tables"])
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        known = {name: told["type"] for name, told in header["tables"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise UserError(
             f"{file}: not the header of an audformat database ({type(error).__name__}); correct corpora.NAME.path"
         ) from None
@@ -125,6 +126,7 @@ def database(options: CorpusOptions) -> Database:
 def _read(folder: Path, name: str) -> pl.DataFrame:
     """Return a table with `file`, `start`, `end` in seconds (null: the file's; NaN: no time), and its columns."""
     rows = _stored(folder, name)
+    sheets.need(rows.columns, ["file"], folder / HEADER, f"the table {name!r} names no files: save the database again")
     times = [_seconds(rows[place]).alias(place) if place in rows.columns else pl.lit(None, pl.Float64).alias(place)
              for place in _PLACE[1:]]  # fmt: skip
     return rows.with_columns(pl.col("file").cast(pl.String), *times)
