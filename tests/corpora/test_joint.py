@@ -63,6 +63,17 @@ def test_attributes_are_all_columns_of_numbers(mine: CorpusOptions) -> None:
     assert list(folder.READER.sources(mine)) == ["emotion", "valence", "arousal", "age"], "no target changes the reader"
 
 
+def test_an_empty_column_is_no_attribute_and_the_check_tells(mine: CorpusOptions, tmp_path: Path) -> None:
+    header, *rows = TABLE.splitlines()
+    (tmp_path / "clips.csv").write_text("\n".join([f"{header},dominance", *(f"{row}," for row in rows)]))
+    touch(tmp_path, "a.wav", "b.wav", "c.wav", "d.wav")
+    assert found_in(mine, "attributes").classes == ["age", "arousal", "valence"]
+    (told,) = [one for one in folder.READER.findings(mine) if one.reason == "empty_column"]
+    assert told.sentence == "Empty columns of the table, which give no target: 'dominance'"
+    plain = mine.model_copy(update={"video": False, "targets": []})
+    assert told in check(plain, "none", "none").findings
+
+
 def test_a_column_called_attributes_stays_itself(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("path,attributes,arousal\na.wav,1,2\nb.wav,2,3\n")
     assert kind_of(options_of(tmp_path, table="clips.csv"), "attributes") == "attribute"

@@ -46,6 +46,7 @@ def iemocap(tmp_path: Path) -> CorpusOptions:
         "Session1/dialog/transcriptions/Ses01F_impro01.txt":
             "Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.\nF: [LAUGHTER]\n",
     })  # fmt: skip
+    (tmp_path / "Session1/dialog/EmoEvaluation/._Ses01F_impro01.txt").write_bytes(b"\x00\x05\x16\x07\xff")
     sentences = "Session{}/sentences/wav/{}/{}.wav"
     touch(
         tmp_path, sentences.format(1, "Ses01F_impro01", "Ses01F_impro01_F000"),
@@ -101,6 +102,9 @@ def test_labels_that_iemocap_does_not_use_are_an_error(iemocap: CorpusOptions, t
     file.write_text(IMPROVISED.replace("Happiness", "Joy"))
     with pytest.raises(UserError, match=r"a rater chose 'joy'; expected one of anger"):
         values(iemocap, "votes")
+    file.write_text(IMPROVISED.replace("neu\t[2.5000, 2.0000,", "neu\t[2.5000,"))
+    with pytest.raises(UserError, match=r"Ses01F_impro01_F000.*is not time, turn, emotion, three means"):
+        values(iemocap, "emotion")
     for path in tmp_path.glob("Session*/dialog/EmoEvaluation/*.txt"):
         path.unlink()
     with pytest.raises(UserError, match="EmoEvaluation: no files of labels there; copy the folders dialog"):
@@ -144,6 +148,12 @@ def test_msp_improv_without_labels_names_the_file(msp_improv: CorpusOptions, tmp
     (tmp_path / "Evalution.txt").write_text(EVALUATION.replace("; N; A", "; Q; A"))
     with pytest.raises(UserError, match="MSP-IMPROV-S01A-F01-P-FM01: 'Q'; expected A, H, N, S, O or X"):
         values(msp_improv, "emotion")
+    (tmp_path / "Evalution.txt").write_text(EVALUATION.replace("V:2.933333", "V:?"))
+    with pytest.raises(UserError, match=r"V:\?; .*is not as the line of a clip"):
+        values(msp_improv, "emotion")
+    (tmp_path / "Evalution.txt").write_text(EVALUATION.replace("Neutral; Neutral,Concerned", "Calm; Calm"))
+    with pytest.raises(UserError, match=r"WORKER00000001; Calm; .*is not as the line of a rater"):
+        values(msp_improv, "votes")
     (tmp_path / "Evalution.txt").unlink()
     with pytest.raises(UserError, match=r"Evalution.txt: no such file; copy it from the corpus"):
         values(msp_improv, "emotion")
@@ -217,3 +227,6 @@ def test_a_label_that_cmu_mosei_does_not_use_is_an_error(mosei: CorpusOptions, t
     file.write_text(text.replace(",5,0,3", ",9,0,3"))
     with pytest.raises(UserError, match="label6 '9'; expected one of 0, 1, 2, 3, 4, 5"):
         values(mosei, "emotion")
+    file.write_text(text.replace(",-0.4,", ",x,"))
+    with pytest.raises(UserError, match="cells of the column 'start' are no numbers"):
+        scan(mosei)

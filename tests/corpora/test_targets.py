@@ -125,11 +125,26 @@ def test_the_target_smoothed_keeps_labels_and_votes_as_they_are(tmp_path, monkey
 
 
 def test_an_attribute_is_a_number_or_nothing() -> None:
-    found = from_attribute([1.5, None, float("inf")], "arousal")
+    found = from_attribute([1.5, None, float("nan")], "arousal")
     assert found.values[0].tolist() == [1.5]
     assert np.isnan(found.values[1:]).all()
     assert found.classes == ["arousal"]
     assert found.labels == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (Source("attribute", lambda options: pl.DataFrame({"clip_id": ["a1", "b1"], "value": [2.0, -np.inf]})),
+         "the clip 'b1' has value -inf; expected a finite number"),
+        (votes_of(a1=[7.0, 2.0, 1.0], b1=[0.0, np.nan, 0.0]), "the clip 'b1' has HAP nan; expected 0 or more votes"),
+        (votes_of(a1=[7, 2, -1], b1=[0, 1, 0]), "the clip 'a1' has SAD -1; expected 0 or more votes"),
+    ],
+)  # fmt: skip
+def test_numbers_that_cannot_be_are_an_error(tmp_path, monkeypatch, source, said) -> None:
+    make_reader(monkeypatch, voice=source)
+    with pytest.raises(UserError, match=said):
+        run(tmp_path, [index_row("a1"), index_row("b1")], corpus(), "voice")
 
 
 def test_votes_of_labels_that_are_learnt_as_one_are_summed_before_they_are_counted() -> None:

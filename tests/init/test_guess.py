@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from avpretext.cli import app
 from avpretext.config import CorpusOptions
 from avpretext.errors import UserError
 from avpretext.init import guess
@@ -92,3 +94,12 @@ def test_a_table_brings_labels_to_a_folder(tmp_path: Path) -> None:
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no video files there"):
         guess.look(CorpusOptions(path=str(tmp_path), use=["pretrain"]))
+
+
+def test_a_table_is_read_whatever_the_names_of_the_files_tell(tmp_path: Path) -> None:
+    (tmp_path / "SM1_F10_A010.wav").write_bytes(b"x")
+    (tmp_path / "clips.csv").write_text("path,speaker,emotion\nSM1_F10_A010.wav,ann,joy\n")
+    asked = ["corpus", str(tmp_path), "--table", "clips.csv", "--headers", "none", "--listen", "none"]
+    shown = CliRunner().invoke(app, asked).stdout
+    assert "folder, audio" in shown
+    assert "joy 1" in shown

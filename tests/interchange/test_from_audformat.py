@@ -116,7 +116,41 @@ def test_pickles_are_not_opened(foreign: CorpusOptions) -> None:
         scan(foreign)
 
 
+def test_a_time_that_is_none_refuses_its_row(foreign: CorpusOptions) -> None:
+    file = Path(foreign.path) / "db.emotion.dev.csv"
+    text = file.read_text()
+    assert "0 days 00:00:02.500000" in text
+    file.write_text(text.replace("0 days 00:00:02.500000", "2.5 s"))
+    refused = {found.clip_id: found.refusal.reason for found in scan(foreign) if found.refusal}
+    assert refused == {"wav/1_1000": "bad_segment"}
+    assert rows(foreign, "emotion") == {"wav/0_0": ("rage",), "wav/0_2000": ("rage",)}
+
+
+def test_a_cell_that_is_no_number_is_an_error(foreign: CorpusOptions) -> None:
+    file = Path(foreign.path) / "db.emotion.dev.csv"
+    file.write_text(file.read_text().replace(",0.5,", ",half,"))
+    with pytest.raises(UserError, match=r"table 'emotion.dev', column 'arousal': 'half' is no number"):
+        rows(foreign, "arousal")
+
+
+def test_speakers_in_a_pickle_are_an_error(exported: CorpusOptions, tmp_path: Path) -> None:
+    for file in Path(exported.path).glob("db.*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    given = exported.model_copy(update={"path": str(tmp_path)})
+    assert reader_of(given).people(given)["anna"] == ("female", 51)
+    (tmp_path / "db.speaker.csv").rename(tmp_path / "db.speaker.pkl")
+    with pytest.raises(UserError, match=r"db.speaker.csv: no table .* there is a pickled one"):
+        reader_of(given).people(given)
+
+
 def test_a_folder_without_header_is_named(tmp_path: Path) -> None:
     touch(tmp_path, "a.wav")
-    with pytest.raises(UserError, match=r"db.yaml: not the header of an audformat database"):
+    for header in (None, "tables: [files]", "tables: {files: {columns: {}}}"):
+        if header is not None:
+            (tmp_path / "db.yaml").write_text(header)
+        with pytest.raises(UserError, match=r"db.yaml: not the header of an audformat database"):
+            scan(corpus(tmp_path, "audformat", video=False))
+    (tmp_path / "db.yaml").write_text("tables: {files: {type: filewise, columns: {}}}")
+    (tmp_path / "db.files.csv").write_text("name\na.wav\n")
+    with pytest.raises(UserError, match=r"the table 'files' names no files"):
         scan(corpus(tmp_path, "audformat", video=False))

@@ -97,7 +97,7 @@ def corpus(
 
     if path is None:
         path, (name, has_video) = Path(name), _guessed(name)
-        audio |= not has_video
+        name, audio = "folder" if table else name, audio or not has_video
     options = {"path": str(path), "reader": name, "video": not audio, "audio": not silent, "table": table}
     options |= {"use": ["pretrain"] if silent else ["finetune"]}
     options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}

@@ -12,14 +12,12 @@ import polars as pl
 
 from avpretext.corpora.caveats import ALIKE
 from avpretext.corpora.protocols import PARTS
+from avpretext.corpora.readers import ANY_CORPUS
 from avpretext.errors import UserError
 from avpretext.names import key
 
 DROPPED = "dropped"
 """The part of clips that are left out since their audio is in a part that comes first."""
-
-ANY_READER = frozenset({"folder", "emobox", "audformat"})
-"""They read corpora of anybody's, whose names of speakers may be those of any other corpus."""
 
 _EXAMPLES = 3
 _FIRST = ("test", "dev", "train")
@@ -75,7 +73,7 @@ def equal_names(clips: pl.DataFrame, tested: str, readers: Mapping[str, str | No
     for other in sorted(people.keys() - {tested}):
         shared = [name for same, name in sorted(people.get(tested, {}).items()) if same in people[other]]
         apart = {readers.get(tested), readers.get(other)}
-        if shared and (len(apart) == 1 or apart & {None, *ANY_READER}):
+        if shared and (len(apart) == 1 or apart & {None, *ANY_CORPUS}):
             warnings.append(
                 f"{len(shared)} {'speaker' if len(shared) == 1 else 'speakers'} of {tested} and {other} have the same"
                 f" name, such as {shared[0]!r}: if they are the same people, figures are not of new speakers; leave"
@@ -89,7 +87,7 @@ def of_several(clips: pl.DataFrame, readers: Mapping[str, str | None]) -> pl.Dat
 
     A person of a published corpus is the same in all copies of it: there the reader stands in place of the corpus.
     """
-    published = {name: reader for name, reader in readers.items() if reader not in (None, *ANY_READER)}
+    published = {name: reader for name, reader in readers.items() if reader not in (None, *ANY_CORPUS)}
     known_as = pl.when("known").then(pl.col("corpus").replace(published)).otherwise("corpus")
     return clips.with_columns(
         pl.format("{}/{}", "corpus", "speaker").alias("speaker"), pl.format("{}/{}", known_as, "person").alias("person")

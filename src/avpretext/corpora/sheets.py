@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from avpretext import shards
+from avpretext.config import CorpusOptions
 from avpretext.corpora.findings import Finding
 from avpretext.errors import UserError, nearest
 from avpretext.names import EDGES, nfc
@@ -55,6 +56,19 @@ def read(file: Path, option: str = "table") -> pl.DataFrame:
     if not file.is_file():
         raise UserError(f"{file}: no such file; correct corpora.NAME.{option}")
     return _read_parquet(file, option) if file.suffix.lower() == ".parquet" else read_csv(file)
+
+
+def present(options: CorpusOptions, folders: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the first of these files that is in one of these folders of the corpus; nothing if there is none."""
+    places = (Path(options.path) / folder / name for folder in folders for name in names)
+    return [str(place) for place in places if place.is_file()][:1]
+
+
+def needed(options: CorpusOptions, folders: Sequence[str], names: Sequence[str], fix: str) -> Path:
+    """Return the file that `present` finds; it is an error if there is none; `fix` is the remedy."""
+    for file in present(options, folders, names):
+        return Path(file)
+    raise UserError(f"{Path(options.path) / folders[0] / names[0]}: no such file; {fix}")
 
 
 def need(columns: Sequence[str], names: Sequence[str], file: Path, fix: str) -> None:

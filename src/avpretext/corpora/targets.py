@@ -115,8 +115,8 @@ def lists_of(values: Floats, known: NDArray[np.bool_]) -> list[list[float] | Non
 def read_targets(corpus: CorpusOptions, target: str, index: pl.DataFrame) -> Targets:
     """Return what is learnt of the clips of `index`, `clip_id`, `label`, `recording`.
 
-    It is an error if the source contradicts itself on a clip or knows none of the clips, or if a label is not in the
-    map.
+    It is an error if the source contradicts itself on a clip or knows none of the clips, if a label is not in the map,
+    if a number is infinite, or if votes are no counts.
     """
     source = source_of(corpus, target)
     kind, known = kind_from(source, target), _known_of(corpus, target, source, index)
@@ -144,6 +144,8 @@ def _known_of(corpus: CorpusOptions, target: str, source: Source, index: pl.Data
             f"targets: {target!r}: two different rows are of the clip {twice['clip_id'].sort()[0]!r}; correct the"
             " table so that each clip has one"
         )
+    if source.kind != "label":
+        _check_numbers(table, source.kind == "votes", target)
     key = pl.coalesce("recording", "clip_id") if corpus.segment else pl.col("clip_id")
     keyed = index.select(key.alias("clip_id"))
     if not index.is_empty() and not set(keyed["clip_id"]) & set(table["clip_id"]):
@@ -154,6 +156,20 @@ def _known_of(corpus: CorpusOptions, target: str, source: Source, index: pl.Data
             " corpus"
         )
     return keyed.join(table, on="clip_id", how="left", maintain_order="left").drop("clip_id")
+
+
+def _check_numbers(table: pl.DataFrame, votes: bool, target: str) -> None:
+    """Raise UserError where a number is infinite or, of votes, none or below 0; an attribute that is NaN is unknown."""
+    for name in table.columns:
+        if name == "clip_id":
+            continue
+        number = pl.col(name).cast(pl.Float64)
+        bad = number.is_finite().not_() | (number < 0) if votes else number.is_infinite()
+        for clip_id, value in table.filter(bad).select("clip_id", number).sort("clip_id").head(1).iter_rows():
+            raise UserError(
+                f"targets: {target!r}: the clip {clip_id!r} has {name} {value:g}; expected"
+                f" {'0 or more votes' if votes else 'a finite number'}: correct it where the corpus has its labels"
+            )
 
 
 def _classes_of(
@@ -268,9 +284,9 @@ def smoothed(shares: Floats) -> Floats:
 
 
 def from_attribute(values: Sequence[float | None], name: str) -> Targets:
-    """Return one number per clip; what is not finite counts as not known."""
+    """Return one number per clip; None and NaN are not known."""
     numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64).reshape(-1, 1)
-    return Targets("attribute", [name], [None] * len(numbers), np.where(np.isfinite(numbers), numbers, np.nan))
+    return Targets("attribute", [name], [None] * len(numbers), numbers)
 
 
 def from_attributes(names: Sequence[str], values: Floats) -> Targets:

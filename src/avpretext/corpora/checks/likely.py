@@ -6,18 +6,14 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora.checks.headers import spread
 from avpretext.corpora.findings import Finding
 from avpretext.corpora.reader import by_kind
-from avpretext.corpora.readers import READERS
+from avpretext.corpora.readers import ANY_CORPUS, READERS
 from avpretext.errors import UserError
 
 SAMPLE = 2000
 """Files whose names are tried on every reader."""
 
-ANY = ("folder", "emobox")
-"""Readers that take files of any name."""
-
-
-DATABASE = "audformat"
-"""A reader that lists the files of a database: it says nothing against the reader of their names."""
+ANY_NAME = "folder"
+"""The reader that takes files of any name."""
 
 
 def known_names(files: Sequence[str], path: str, video: bool) -> dict[str, int]:
@@ -29,7 +25,7 @@ def known_names(files: Sequence[str], path: str, video: bool) -> dict[str, int]:
     for name, reader in READERS.items():
         options = CorpusOptions(path=path, reader=name, use=["pretrain"], video=video, parts=list(reader.parts))
         try:
-            entries = [] if name in ANY else reader.entries(options, some)
+            entries = [] if name == ANY_NAME else reader.entries(options, some)
         except (UserError, OSError):  # it needs tables that are not in the folder
             continue
         named = {entry.path for entry in entries if entry.clip is not None and entry.refusal is None}
@@ -40,11 +36,11 @@ def known_names(files: Sequence[str], path: str, video: bool) -> dict[str, int]:
 
 def findings(options: CorpusOptions, files: Sequence[str]) -> list[Finding]:
     """Return that names are those of another corpus: wrong where it has more of them than the chosen one."""
-    if options.reader not in READERS or options.reader in (*ANY, DATABASE):
+    if options.reader not in READERS or options.reader in ANY_CORPUS:
         return []
     video = options.video and bool(by_kind(files, True))
-    known = known_names(files, options.path, video)
-    known.pop(DATABASE, None)
+    # A database lists files whatever their names are: that says nothing against the reader of these names.
+    known = {name: n for name, n in known_names(files, options.path, video).items() if name not in ANY_CORPUS}
     own, looked_at = known.pop(options.reader, 0), len(by_kind(spread(files, SAMPLE), video))
     found = []
     for name, number in sorted(known.items(), key=lambda entry: (-entry[1], entry[0])):

@@ -52,6 +52,9 @@ READERS: Mapping[str, Reader] = {
 }
 """Name to reader."""
 
+ANY_CORPUS = frozenset(name for name, reader in READERS.items() if reader.published is None)
+"""Readers of anybody's corpora: names of files and speakers may be those of any other corpus."""
+
 
 def reader_of(options: CorpusOptions) -> Reader:
     """Return the reader that the config names; an unknown name, or one that cannot be imported, is an error."""

@@ -54,7 +54,17 @@ def read(file: Path, outside: bool = False) -> tuple[pl.DataFrame, list[Finding]
     meant, findings = sheets.cleaned(table)
     # Spreadsheets leave empty rows at the end.
     rows = meant.with_row_index(ROW, offset=2).filter(pl.any_horizontal(pl.col(meant.columns).is_not_null()))
-    return _with_paths(rows, file, outside), findings
+    return _with_paths(rows, file, outside), findings + _empty_columns(rows)
+
+
+def _empty_columns(rows: pl.DataFrame) -> list[Finding]:
+    """Return that columns are empty: whether they were meant as numbers or as labels cannot be told."""
+    names = [
+        name for name in rows.columns
+        if name not in CLIP_COLUMNS and _SOURCE_NAME.fullmatch(name) and rows[name].is_null().all()
+    ]  # fmt: skip
+    meaning = f"empty columns of the table, which give no target: {', '.join(map(repr, names))}"
+    return [Finding("empty_column", meaning)] if names else []
 
 
 def _check_columns(names: Sequence[str], file: Path) -> None:

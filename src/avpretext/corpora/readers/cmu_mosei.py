@@ -21,7 +21,7 @@ import polars as pl
 from avpretext.config import CorpusOptions
 from avpretext.corpora import sheets
 from avpretext.corpora.reader import Entry, Reader, Source, by_kind, stem
-from avpretext.corpora.readers import clip_table, msp
+from avpretext.corpora.readers import clip_table
 from avpretext.errors import UserError
 
 LIST = "CMU_MOSEI_Labels.csv"
@@ -52,14 +52,17 @@ def entries(options: CorpusOptions, files: Sequence[str]) -> list[Entry]:
 
 def listed(options: CorpusOptions) -> pl.DataFrame:
     """Return the list as text, with `clip_id`."""
-    file = msp.needed(options, ("",), (LIST,), _FIX)
+    file = sheets.needed(options, ("",), (LIST,), _FIX)
     rows = sheets.read_csv(file, separator=",", fix=_FIX)
     sheets.need(rows.columns, _COLUMNS, file, _FIX)
     unknown = rows.filter(pl.col("label6").is_in(list(EMOTIONS)).not_())
     if not unknown.is_empty():
         raise UserError(f"{file}: label6 {unknown['label6'][0]!r}; expected one of {', '.join(EMOTIONS)}: {_FIX}")
-    start = pl.col("start").cast(pl.Float64, strict=False)  # some begin half a second before their video
-    return rows.with_columns(clip_id=pl.format("{}_{}", "file", "index"), start=pl.max_horizontal(start, 0.0))
+    numbers = rows.select(pl.col("start", "end", "label7").cast(pl.Float64, strict=False).is_null()).sum()
+    if bad := [name for name, count in numbers.row(0, named=True).items() if count]:
+        raise UserError(f"{file}: cells of the column {bad[0]!r} are no numbers: {_FIX}")
+    start = pl.col("start").cast(pl.Float64).clip(0.0)  # some begin half a second before their video
+    return rows.with_columns(clip_id=pl.format("{}_{}", "file", "index"), start=start)
 
 
 def _partitions(options: CorpusOptions) -> pl.DataFrame:
@@ -79,7 +82,7 @@ SOURCES = {
 READER = Reader(
     entries=entries,
     sources=lambda options: SOURCES,
-    annotations=lambda options: msp.present(options, ("",), (LIST,)),
-    tables=lambda options: msp.present(options, ("",), (LIST,)),
+    annotations=lambda options: sheets.present(options, ("",), (LIST,)),
+    tables=lambda options: sheets.present(options, ("",), (LIST,)),
     partitions=_partitions,
 )

@@ -4,7 +4,7 @@ Tables are read as CSV or Parquet, `db.TABLE.csv`; those that are pickled alone 
 `parts` are the tables to read; without, all. The rows of tables of files are the clips or, where all tables are
 segmented, their stretches; names of clips are as with the reader `folder`, or those of a column `clip_id`.
 
-A column is a label where its scheme lists labels, or is true or false; an attribute where it is a number. Columns
+A column is a label where its scheme lists labels; an attribute where it is a number, or true or false (1, 0). Columns
 `NAME.CLASS` are votes for, or shares of, the classes. A column or scheme named like people tells who speaks, one named
 transcription, transcript, sentence or text what is said. Columns that a machine rated are left out.
 
@@ -16,6 +16,7 @@ which makes the databases of the tests. The public EmoDB 2.0, https://zenodo.org
 hand.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ import polars as pl
 import yaml
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora import sheets
 from avpretext.corpora.reader import Entry, Person, Reader, Source, SourceKind, by_kind
 from avpretext.corpora.readers import clip_table
 from avpretext.corpora.speaker_folders import of_people
@@ -108,8 +110,8 @@ def database(options: CorpusOptions) -> Database:
     file = Path(options.path) / HEADER
     try:
         header = yaml.safe_load(file.read_text("utf-8"))
-        known = dict.fromkeys(header["tables"])
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        known = {name: told["type"] for name, told in header["tables"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise UserError(
             f"{file}: not the header of an audformat database ({type(error).__name__}); correct corpora.NAME.path"
         ) from None
@@ -122,19 +124,25 @@ def database(options: CorpusOptions) -> Database:
 
 
 def _read(folder: Path, name: str) -> pl.DataFrame:
-    """Return a table with `file`, `start`, `end` in seconds (null: the file's), and its columns."""
+    """Return a table with `file`, `start`, `end` in seconds (null: the file's; NaN: no time), and its columns."""
+    rows = _stored(folder, name)
+    sheets.need(rows.columns, ["file"], folder / HEADER, f"the table {name!r} names no files: save the database again")
+    times = [_seconds(rows[place]).alias(place) if place in rows.columns else pl.lit(None, pl.Float64).alias(place)
+             for place in _PLACE[1:]]  # fmt: skip
+    return rows.with_columns(pl.col("file").cast(pl.String), *times)
+
+
+def _stored(folder: Path, name: str) -> pl.DataFrame:
+    """Return a table as it is stored, of files or any other; it is an error if it is pickled alone."""
     parquet, csv = (folder / f"db.{name}.{kind}" for kind in ("parquet", "csv"))
     try:
-        rows = pl.read_parquet(parquet) if parquet.is_file() else pl.read_csv(csv, infer_schema=False)
+        return pl.read_parquet(parquet) if parquet.is_file() else pl.read_csv(csv, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         pickled = " there is a pickled one;" if (folder / f"db.{name}.pkl").is_file() else ""
         raise UserError(
             f"{csv}: no table of CSV or Parquet ({type(error).__name__});{pickled} save the database with"
             " audformat's Database.save(..., storage_format='csv')"
         ) from None
-    times = [_seconds(rows[place]).alias(place) if place in rows.columns else pl.lit(None, pl.Float64).alias(place)
-             for place in _PLACE[1:]]  # fmt: skip
-    return rows.with_columns(pl.col("file").cast(pl.String), *times)
 
 
 def _seconds(column: pl.Series) -> pl.Series:
@@ -145,19 +153,21 @@ def _seconds(column: pl.Series) -> pl.Series:
 
 
 def _seconds_of(text: str | None) -> float | None:
-    """Return seconds; None for no time.
+    """Return seconds; None for the start or end of the file, NaN for text that is no time: its row is refused.
 
-    >>> _seconds_of("0 days 00:01:01.500000"), _seconds_of("0 days"), _seconds_of("NaT")
-    (61.5, 0.0, None)
+    >>> _seconds_of("0 days 00:01:01.500000"), _seconds_of("0 days"), _seconds_of("NaT"), _seconds_of("1,5")
+    (61.5, 0.0, None, nan)
     """
-    match = _TIME.fullmatch(text or "")
-    if match is None:
+    if text in (None, "", "NaT"):
         return None
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return math.nan
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
     return days * 86400 + hours * 3600 + minutes * 60 + seconds
 
 
-def _placed(table: pl.DataFrame, *columns: pl.Expr) -> pl.DataFrame:
+def _placed(table: pl.DataFrame, *columns: pl.Expr | pl.Series) -> pl.DataFrame:
     return table.select(*_PLACE, *columns)
 
 
@@ -223,18 +233,18 @@ def _reading(kind: SourceKind, columns: Columns) -> Callable[[CorpusOptions], pl
             return db.with_ids(pl.concat(each)).drop_nulls(value).unique(maintain_order=True)
         tables = defaultdict(list)
         for table, column in columns:
-            tables[table].append(_number(pl.col(column)).fill_null(0.0).alias(column.partition(".")[2]))
+            tables[table].append(_numbers(db, table, column).fill_null(0.0).alias(column.partition(".")[2]))
         each = [_placed(db.tables[table], *counts) for table, counts in tables.items()]
         return db.with_ids(pl.concat(each, how="diagonal")).unique(maintain_order=True)
 
     return read
 
 
-def _cell(db: Database, table: str, column: str) -> pl.Expr:
+def _cell(db: Database, table: str, column: str) -> pl.Expr | pl.Series:
     """Return what a column says: its numbers, or its labels; numbers that stand for labels in words become words."""
     scheme = db.scheme(db.columns(table)[column])
     if _kind(scheme) == "attribute":
-        return _number(pl.col(column))
+        return _numbers(db, table, column)
     labels = scheme["labels"]
     words = (
         {str(code): word for code, word in labels.items() if isinstance(word, str)} if isinstance(labels, dict) else {}
@@ -243,9 +253,17 @@ def _cell(db: Database, table: str, column: str) -> pl.Expr:
     return text.replace(words) if scheme.get("dtype") == "int" else text
 
 
-def _number(column: pl.Expr) -> pl.Expr:
-    text = column.cast(pl.String).str.to_lowercase().replace({"true": "1", "false": "0"})
-    return text.cast(pl.Float64, strict=False).fill_nan(None)
+def _numbers(db: Database, table: str, column: str) -> pl.Series:
+    """Return a column of numbers, true being 1; a cell that is no number is an error."""
+    text = db.tables[table][column].cast(pl.String).str.to_lowercase().replace({"true": "1", "false": "0"})
+    numbers = text.cast(pl.Float64, strict=False)
+    wrong = text.filter(numbers.is_null() & text.is_not_null())
+    if len(wrong):
+        raise UserError(
+            f"{db.folder}: table {table!r}, column {column!r}: {wrong[0]!r} is no number: correct it, or leave the cell"
+            " empty"
+        )
+    return numbers.fill_nan(None)
 
 
 def partitions(options: CorpusOptions) -> pl.DataFrame:
@@ -286,16 +304,11 @@ def people(options: CorpusOptions) -> dict[str, Person]:
         if not of_people(name) or not labels:
             continue
         if isinstance(labels, str):
-            rows = _misc(db, labels)
+            rows = _stored(db.folder, labels)
             labels = dict(zip(rows[:, 0].cast(pl.String), rows.iter_rows(named=True), strict=True))
         if isinstance(labels, dict):
             found |= {str(code): _person(told) for code, told in labels.items() if isinstance(told, dict)}
     return found
-
-
-def _misc(db: Database, name: str) -> pl.DataFrame:
-    parquet, csv = (db.folder / f"db.{name}.{kind}" for kind in ("parquet", "csv"))
-    return pl.read_parquet(parquet) if parquet.is_file() else pl.read_csv(csv, infer_schema=False)
 
 
 def _person(told: Mapping[str, Any]) -> Person:

@@ -49,8 +49,9 @@ SESSIONS = tuple(f"Ses0{number}" for number in range(1, 6))
 _NAME = re.compile(r"(Ses0[1-5])[FM]_((?:impro0[1-8][ab]?|script0[1-3]_[1-3]b?))_([FM])(?:\d{3}|XX\d)")
 _CONSENSUS = re.compile(r"\[[\d.]+ - [\d.]+\]\t(\w+)\t(\w+)\t\[([\d.]+), ([\d.]+), ([\d.]+)\]")
 _TRANSCRIPT = re.compile(r"(Ses0\w+) \[[\d.]+-[\d.]+\]:\s*(.*)")
-_EVALUATIONS = "Session[1-5]/dialog/EmoEvaluation/*.txt"
-_TRANSCRIPTS = "Session[1-5]/dialog/transcriptions/*.txt"
+# A Mac leaves `._Ses01F_impro01.txt` beside a file, which is no text.
+_EVALUATIONS = "Session[1-5]/dialog/EmoEvaluation/Ses*.txt"
+_TRANSCRIPTS = "Session[1-5]/dialog/transcriptions/Ses*.txt"
 
 
 def read(path: str) -> Clip | None:
@@ -73,15 +74,18 @@ def select(paths: Sequence[str], options: CorpusOptions) -> list[str]:
 
 
 def turns(options: CorpusOptions) -> Iterator[Rated]:
-    """Yield what is said of every turn; what is no emotion is an error, and that there are no files of labels."""
+    """Yield what is said of every turn; other emotions and other lines are errors, and that there are no files."""
     found = annotations(options)
     if not found:
         place = Path(options.path) / "Session1/dialog/EmoEvaluation"
         raise UserError(f"{place}: no files of labels there; copy the folders dialog of IEMOCAP beside sentences")
     for file in found:
         for block in re.split(r"\n(?=\[)", Path(file).read_text("utf-8")):
+            if not block.startswith("["):
+                continue  # what stands above the first turn
             if (match := _CONSENSUS.match(block)) is None:
-                continue
+                line = block.partition("\n")[0]
+                raise UserError(f"{file}: {line!r} is not time, turn, emotion, three means, tabs between: correct it")
             if match[2] not in EMOTIONS:
                 raise UserError(f"{file}: {match[1]}: emotion {match[2]!r}; expected one of {', '.join(EMOTIONS)}")
             yield Rated(match[1], EMOTIONS[match[2]], [*map(float, match.group(3, 4, 5))], _votes_in(block, file))

@@ -21,7 +21,7 @@ import polars as pl
 from avpretext.config import CorpusOptions
 from avpretext.corpora import sheets
 from avpretext.corpora.reader import Entry, Reader, Source, by_kind, without_extension
-from avpretext.corpora.readers import clip_table, msp
+from avpretext.corpora.readers import clip_table
 
 FOLDERS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 """Partition to the folder of its files."""
@@ -58,7 +58,7 @@ def utterances(options: CorpusOptions) -> pl.DataFrame:
     """Return `clip_id`, `part`, `name`, `speaker`, and the columns of the lists; a missing list is an error."""
     listed = []
     for part in FOLDERS:
-        file = msp.needed(options, _PLACES, (f"{part}_sent_emo.csv",), _FIX)
+        file = sheets.needed(options, _PLACES, (f"{part}_sent_emo.csv",), _FIX)
         rows = sheets.read_csv(file, separator=",", fix=_FIX)
         sheets.need(rows.columns, _COLUMNS, file, _FIX)
         listed.append(rows.select(*_COLUMNS, part=pl.lit(part)))
@@ -75,7 +75,7 @@ def _source(column: str) -> Source:
 
 def tables(options: CorpusOptions) -> list[str]:
     """Return the lists, where they are."""
-    return [file for part in FOLDERS for file in msp.present(options, _PLACES, (f"{part}_sent_emo.csv",))]
+    return [file for part in FOLDERS for file in sheets.present(options, _PLACES, (f"{part}_sent_emo.csv",))]
 
 
 READER = Reader(

@@ -69,7 +69,7 @@ class LabelFiles:
         return with_clip_ids(sheets.cleaned(_consensus_table(self._agreed(options)))[0])
 
     def _agreed(self, options: CorpusOptions) -> Path:
-        return needed(options, self.folders, self.consensus, self.fix)
+        return sheets.needed(options, self.folders, self.consensus, self.fix)
 
     def sources(self, options: CorpusOptions) -> dict[str, Source]:
         """Return the raters' consensus on emotion, on three attributes, and their votes."""
@@ -78,7 +78,7 @@ class LabelFiles:
             return Source("attribute", lambda options: _attribute(self.rows(options), name, self._agreed(options)))
 
         def read_votes(options: CorpusOptions) -> pl.DataFrame:
-            return _votes(needed(options, self.folders, self.detailed, self.fix_votes))
+            return _votes(sheets.needed(options, self.folders, self.detailed, self.fix_votes))
 
         return {
             "emotion": Source("label", lambda options: _labels(self.rows(options), self._agreed(options))),
@@ -96,27 +96,14 @@ class LabelFiles:
         return people_in(self.rows(options).select(speaker=speaker(), sex="Gender"))
 
     def tables(self, options: CorpusOptions) -> list[str]:
-        return present(options, self.folders, self.consensus)
+        return sheets.present(options, self.folders, self.consensus)
 
     def annotations(self, options: CorpusOptions) -> list[str]:
         """Return the files of the consensus and of the single ratings, where they are."""
-        return self.tables(options) + present(options, self.folders, self.detailed)
+        return self.tables(options) + sheets.present(options, self.folders, self.detailed)
 
     def findings(self, options: CorpusOptions) -> list[Finding]:
         return [found for file in self.tables(options) for found in sheets.cleaned(_consensus_table(Path(file)))[1]]
-
-
-def present(options: CorpusOptions, folders: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return the first of these files that is in one of these folders of the corpus; nothing if there is none."""
-    places = (Path(options.path) / folder / name for folder in folders for name in names)
-    return [str(place) for place in places if place.is_file()][:1]
-
-
-def needed(options: CorpusOptions, folders: Sequence[str], names: Sequence[str], fix: str) -> Path:
-    """Return the file that `present` finds; it is an error if there is none; `fix` is the remedy."""
-    for file in present(options, folders, names):
-        return Path(file)
-    raise UserError(f"{Path(options.path) / folders[0] / names[0]}: no such file; {fix}")
 
 
 def _consensus_table(file: Path) -> pl.DataFrame:

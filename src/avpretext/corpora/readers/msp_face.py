@@ -71,7 +71,7 @@ def _segments(options: CorpusOptions) -> pl.DataFrame:
 
 def _list(options: CorpusOptions, names: Sequence[str], separator: str, columns: Sequence[str]) -> pl.DataFrame:
     """Read a list without header, every column as text."""
-    file = msp.needed(options, DOCUMENTS, names, _FIX)
+    file = sheets.needed(options, DOCUMENTS, names, _FIX)
     rows = sheets.read_csv(file, header=False, separator=separator, fix=_FIX)
     if len(rows.columns) != len(columns) or rows["column_1"].is_null().any():
         raise UserError(f"{file}: {len(rows.columns)} columns; expected {', '.join(columns)} in every row; {_FIX}")
@@ -93,7 +93,7 @@ def _placed(listed: pl.DataFrame, places: Mapping[str, str]) -> pl.DataFrame:
 
 def tables(options: CorpusOptions) -> list[str]:
     """Return the lists of clips and speakers and the file of the consensus, where they are."""
-    lists = [file for names in (SEGMENTS, SPEAKERS) for file in msp.present(options, DOCUMENTS, names)]
+    lists = [file for names in (SEGMENTS, SPEAKERS) for file in sheets.present(options, DOCUMENTS, names)]
     return lists + LABELS.tables(options)
 
 

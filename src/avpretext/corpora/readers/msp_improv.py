@@ -19,8 +19,10 @@ as there. Not checked on the corpus itself: no copy was at hand.
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora import sheets
 from avpretext.corpora.reader import Clip, Person, Reader, Source, named, stem
 from avpretext.corpora.readers import msp, rated
 from avpretext.corpora.readers.rated import Rated
@@ -57,23 +59,32 @@ def sources(options: CorpusOptions) -> dict[str, Source]:
 
 
 def clips(options: CorpusOptions) -> Iterator[Rated]:
-    """Yield what is said of every clip; an unknown letter is an error, and that there is no file of labels."""
-    file = msp.needed(options, ("",), LABEL_FILES, _FIX)
+    """Yield what is said of every clip; other letters and other lines are errors, and that there is no file."""
+    file = sheets.needed(options, ("",), LABEL_FILES, _FIX)
     for block in re.split(r"\n(?=UTD-)", file.read_text("utf-8", "replace")):
+        if not block.startswith("UTD-"):
+            continue  # what stands above the first clip
         if (match := _CLIP.match(block)) is None:
-            continue
+            line = block.partition("\n")[0]
+            raise UserError(f"{file}: {line!r} is not as the line of a clip: correct it")
         name = f"MSP-{match[1]}"
         if match[2] not in {*EMOTIONS, "O", "X"}:
             raise UserError(f"{file}: {name}: {match[2]!r}; expected A, H, N, S, O or X: correct the line")
-        lines = (_RATER.match(line.strip()) for line in block.splitlines()[1:])
-        raters = {found[1]: found[2] for found in lines if found}
-        votes = Counter(word.lower() for word in raters.values())
-        yield Rated(name, EMOTIONS.get(match[2]), [*map(float, match.group(3, 4, 5))], votes)
+        yield Rated(name, EMOTIONS.get(match[2]), [*map(float, match.group(3, 4, 5))], _votes_in(block, file))
+
+
+def _votes_in(block: str, file: Path) -> Counter[str]:
+    raters = {}
+    for line in filter(None, map(str.strip, block.splitlines()[1:])):
+        if (found := _RATER.match(line)) is None:
+            raise UserError(f"{file}: {line!r} is not as the line of a rater: correct it, or take it out")
+        raters[found[1]] = found[2].lower()
+    return Counter(raters.values())
 
 
 def annotations(options: CorpusOptions) -> list[str]:
     """Return the file of labels, where it is."""
-    return msp.present(options, ("",), LABEL_FILES)
+    return sheets.present(options, ("",), LABEL_FILES)
 
 
 def _session(name: str) -> str:
