@@ -23,7 +23,7 @@ from avpretext.flow.tasks import (
     ThresholdOptions,
 )
 from avpretext.options.base import Count, Fraction, Location, Options, Positive
-from avpretext.options.corpora import CorpusOptions, ProtocolOptions
+from avpretext.options.corpora import CorpusOptions, ProtocolOptions, with_clips_of_others
 from avpretext.options.media import (
     ActionUnitOptions,
     LandmarkOptions,
@@ -157,6 +157,12 @@ class Config(Options):
     evaluate: EvaluateOptions = EvaluateOptions()
     report: ReportOptions = ReportOptions()
     demo: DemoOptions = DemoOptions()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clips_may_be_tested_again(cls, content: Any) -> Any:
+        corpora = content.get("corpora") if isinstance(content, dict) else None
+        return {**content, "corpora": with_clips_of_others(corpora)} if isinstance(corpora, dict) else content
 
     @model_validator(mode="after")
     def _corpora_are_named_and_used(self) -> Self:
@@ -493,6 +499,14 @@ class Config(Options):
             sets = [tasks.split("-") for tasks in self.task_sets()]
             pretrain["task_sets"] = [tasks for tasks in sets if not set(tasks) & set(CHUNK_TASKS)]
 
+    def with_clips(self) -> list[str]:
+        """Return the names of the corpora with clips of their own: those without `of`."""
+        return [name for name, corpus in self.corpora.items() if corpus.of is None]
+
+    def clips_of(self, corpus: str) -> str:
+        """Return whose clips a corpus has: its own, or those of the corpus in `of`."""
+        return self.corpora[corpus].of or corpus
+
     def used_for(self, use: str) -> list[str]:
         """Return the names of the corpora used for `pretrain` or `finetune`."""
         return [name for name, corpus in self.corpora.items() if use in corpus.use]
@@ -521,7 +535,8 @@ class Config(Options):
             return one.path == other.path and not apart
 
         sources = [self.corpora[name] for name in self.heard_for_pretraining()]
-        return [name for name in self.used_for("finetune") if any(share(self.corpora[name], one) for one in sources)]
+        tested = dict.fromkeys(self.clips_of(name) for name in self.used_for("finetune"))
+        return [name for name in tested if any(share(self.corpora[name], one) for one in sources)]
 
     def with_truth(self) -> list[str]:
         """Return the corpora whose truth is known."""

@@ -51,7 +51,7 @@ UPSTREAMS = asked(UpstreamPlan, PLAN)
 OROFACIAL = OrofacialPlan(PLAN)
 UNLABELLED = CONFIG.heard_for_pretraining()
 WITH_VIDEO = CONFIG.with_video()
-WITH_AUDIO = [name for name, corpus in CONFIG.corpora.items() if corpus.audio]
+WITH_AUDIO = [name for name in CONFIG.with_clips() if CONFIG.corpora[name].audio]
 COMPARED = [CONFIG.variant, *CONFIG.ablated(), *UPSTREAMS.variants.values()]
 VARIANTS = {variant.name: variant for variant in COMPARED}
 # Of several variants that start from the same pre-trainings, the first.
@@ -124,7 +124,12 @@ if workflow.is_main_process:
     for name in PLAN.encoders if LISTS.isdisjoint(sys.argv) else ():
         asked(PLAN.encoder_files, name)
     for name in CONFIG.corpora if LISTS.isdisjoint(sys.argv) else ():
-        asked(corpora.check_before_run, name, CONFIG.corpora[name], files_of(name))
+        asked(
+            corpora.check_before_run,
+            name,
+            CONFIG.corpora[name],
+            files_of(CONFIG.clips_of(name)),
+        )
     # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.
     gc.freeze()
 
@@ -134,11 +139,11 @@ onstart:
     START.write(workflow.configfiles)
     for sentence in silent.sentences(CONFIG):
         print(sentence, file=sys.stderr)
-    for name, options in CONFIG.corpora.items():
+    for name in CONFIG.with_clips():
         asked(
             listing.write,
             files_of(name),
-            options,
+            CONFIG.corpora[name],
             Path(FILES.path("index.listing", corpus=name)),
         )
 
@@ -290,7 +295,8 @@ def co_occurrence(wildcards):
 def learnt_rejects(wildcards):
     """Return an input: proof that not too much was refused of any corpus that a fine-tuning reads."""
     return [
-        path("rejects", corpus=name) for name in CONFIG.learnt_from(wildcards.corpus)
+        path("rejects", corpus=CONFIG.clips_of(name))
+        for name in CONFIG.learnt_from(wildcards.corpus)
     ]
 
 

@@ -7,7 +7,7 @@ rule speed:
     output:
         output=path("speed"),
     wildcard_constraints:
-        corpus=one_of(CONFIG.corpora),
+        corpus=one_of(CONFIG.with_clips()),
     resources:
         mem_mb=1000,
         runtime=30,
@@ -71,7 +71,7 @@ rule phones:
         output=path("phones"),
         rejects=path("phones.rejects"),
     wildcard_constraints:
-        corpus=one_of(CONFIG.corpora),
+        corpus=one_of(CONFIG.with_clips()),
     resources:
         mem_mb=1500,
         runtime=60,

@@ -12,7 +12,7 @@ rule segment:
         rejects=path("segment.rejects"),
     wildcard_constraints:
         corpus=one_of(
-            [name for name in CONFIG.corpora if PLAN.clips(name) == "segment"]
+            [name for name in CONFIG.with_clips() if PLAN.clips(name) == "segment"]
         ),
     resources:
         mem_mb=1000,
@@ -51,7 +51,7 @@ use rule split as split_audio with:
         audio=path("split.audio"),
         rejects=path("split.rejects"),
     wildcard_constraints:
-        corpus=one_of([name for name in CONFIG.corpora if name not in WITH_VIDEO]),
+        corpus=one_of([name for name in CONFIG.with_clips() if name not in WITH_VIDEO]),
 
 
 rule watch:

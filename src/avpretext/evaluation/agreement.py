@@ -88,7 +88,7 @@ def cohens_kappa(counts: NDArray[np.integer]) -> float:
 def agreements(run: OpenRun) -> list[Agreement]:
     """Return the agreement of each pair of tasks that a corpus has labels of."""
     found = []
-    for corpus in run.config.corpora:
+    for corpus in run.config.with_clips():
         labels = {task: _labels(run, corpus, task) for task in LABELLED}
         known = {task: rows for task, rows in labels.items() if rows is not None}
         found += [_agreement(corpus, one, other, known) for one, other in itertools.combinations(known, 2)]

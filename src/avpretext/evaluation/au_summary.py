@@ -97,7 +97,7 @@ def action_unit_rows(run: OpenRun) -> tuple[Rows, Rows, dict[str, "Combinations"
     single: Rows = []
     together: Rows = []
     of_corpus: dict[str, Combinations] = {}
-    for corpus in run.config.corpora:
+    for corpus in run.config.with_clips():
         firing, sets = _count(run, corpus)
         of_corpus[corpus] = sets
         # All clips first, then the emotions by name, then the clips without label.

@@ -46,8 +46,9 @@ def speaker_rows(run: OpenRun) -> Rows:
         kept = run.kept(corpus)
         if kept is None:
             continue
-        named = {"corpus": corpus, "task": "clips"}
-        rows += _rows(named, _by_speaker(kept), lambda part: {ALL: part.height}, kept.height)
+        if corpus in run.config.with_clips():
+            named = {"corpus": corpus, "task": "clips"}
+            rows += _rows(named, _by_speaker(kept), lambda part: {ALL: part.height}, kept.height)
         for named, labels, count in _counted(run, corpus, numbers=False):
             parts = _by_speaker(labels.join(kept, on="clip_id", how="inner"))
             rows += _rows(named, parts, count, "clips" if named["task"] == "target" else "labels")
@@ -56,7 +57,7 @@ def speaker_rows(run: OpenRun) -> Rows:
 
 def _counted(run: OpenRun, corpus: str, numbers: bool = True) -> Iterator[tuple[dict[str, Any], pl.DataFrame, Count]]:
     """Yield what names each task and target of a corpus, the rows with its labels, and what counts them."""
-    for task in LABELLED:
+    for task in LABELLED if corpus in run.config.with_clips() else ():
         labels = run.labels(corpus, task, ["clip_id", "label", "value"] if task in CHUNK_TASKS else None)
         if labels is not None:
             yield {"corpus": corpus, "task": task}, labels, chunks if task in CHUNK_TASKS else emotions

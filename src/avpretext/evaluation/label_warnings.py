@@ -33,7 +33,7 @@ def warning_rows(run: OpenRun, together: Mapping[str, Combinations]) -> Rows:
         The sets of action units that the clips of each corpus show; see `au_summary`.
     """
     found: Rows = []
-    for corpus in run.config.corpora:
+    for corpus in run.config.with_clips():
         labels = run.labels(corpus, "emotion", ["label", "rest", "rest_s"])
         if labels is None:
             continue

@@ -136,7 +136,7 @@ class OpenRun:
         """Every refused clip: corpus, clip_id, path, stage, reason, detail; sorted."""
         columns = ["corpus", "clip_id", "path", "stage", "reason", "detail"]
         found = [pl.DataFrame(schema=dict.fromkeys(columns, pl.String))]
-        for corpus in self.config.corpora:
+        for corpus in self.config.with_clips():
             rows = self.read(corpus, "rejects")
             if rows is not None:
                 found.append(rows.with_columns(pl.lit(corpus).alias("corpus")).select(columns))
@@ -154,7 +154,7 @@ class OpenRun:
         """Return clip_id and speaker of the clips that no stage refused."""
         clips = self.listed(corpus)
         # What was refused before the clips were listed is not among them, and may bear the clip_id of one that is.
-        later = self.refused.filter(pl.col("corpus") == corpus, ~pl.col("stage").is_in(["index", "segment"]))
+        later = self.refused.filter(pl.col("corpus") == self.config.clips_of(corpus), ~pl.col("stage").is_in(["index", "segment"]))
         return None if clips is None else clips.join(later, on="clip_id", how="anti", maintain_order="left")
 
     def settings(self) -> list[Evaluated]:

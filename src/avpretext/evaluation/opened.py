@@ -75,8 +75,8 @@ class Run:
 
     @property
     def corpora(self) -> list[str]:
-        """The names of its corpora."""
-        return list(self.config.corpora)
+        """The names of its corpora that have clips of their own."""
+        return self.config.with_clips()
 
     def clips(self) -> pl.DataFrame:
         """Return the clips that no stage refused: corpus, clip_id, path, speaker, label, ..., duration_s."""

@@ -71,7 +71,7 @@ def corpora_rows(run: OpenRun) -> Rows:
     Clips are duplicates where another clip of the corpus has the same audio; all of them are counted. Files are
     `altered` that do not have the published SHA-256; null where none is published.
     """
-    return [_corpus_row(run, name) for name in run.config.corpora]
+    return [_corpus_row(run, name) for name in run.config.with_clips()]
 
 
 def _corpus_row(run: OpenRun, name: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def locate(config: Config, name: str, corpus: str | None = None) -> Clip:
     """
     if corpus is not None and corpus not in config.corpora:
         raise UserError(f"no corpus {corpus!r} in the configuration{nearest(corpus, config.corpora)}")
-    run, wanted = OpenRun(config), [corpus] if corpus else list(config.corpora)
+    run, wanted = OpenRun(config), [config.clips_of(corpus)] if corpus else config.with_clips()
     found = [clip for one in wanted for clip in _in_corpus(run, one, _names(config, one, name))]
     if len(found) > 1:
         raise UserError(_several(name, found))

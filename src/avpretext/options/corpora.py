@@ -1,9 +1,10 @@
 """Options of a corpus: where it lies, how it is read, which of its labels are learnt, on which folds."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from avpretext.errors import nearest
 from avpretext.names import nfc
 from avpretext.options.base import Count, Location, Options
 
@@ -52,6 +53,11 @@ class ProtocolOptions(Options):
 class CorpusOptions(Options):
     """One corpus: its folder, reader and use."""
 
+    of: str | None = Field(
+        None,
+        description="another corpus of this file, whose clips are tested again here with other `targets`, `label_map` or"
+        " `protocol`; it has no path of its own; null: a corpus with clips of its own",
+    )
     path: Annotated[str, Location()] = Field(description="folder of the corpus, as downloaded")
     reader: str = Field(
         "folder", description="reader of names and tables, e.g. crema_d, or my_package.module:NAME; see docs/corpora.md"
@@ -123,3 +129,41 @@ class CorpusOptions(Options):
     def clips_stage(self) -> str:
         """Return the stage whose shards list the clips: `segment` where recordings are cut into clips, else `index`."""
         return "segment" if self.segment else "index"
+
+
+TESTED_AGAIN = ("of", "use", "targets", "ties", "label_map", "protocol")
+"""The options that a corpus with the clips of another has of its own."""
+
+
+def with_clips_of_others(corpora: dict[str, Any]) -> dict[str, Any]:
+    """Return the corpora of a configuration file, those with `of` completed by the options of whose clips they have.
+
+    What is no group of options stays, for the checks of types.
+
+    Raises
+    ------
+    ValueError
+        `of` names no corpus with clips of its own, or an option is of the clips.
+    """
+    return {name: _completed(name, own, corpora) for name, own in corpora.items()}
+
+
+def _completed(name: str, own: Any, corpora: dict[str, Any]) -> Any:
+    if not isinstance(own, dict) or own.get("of") is None:
+        return own
+    others = {other: said for other, said in corpora.items() if isinstance(said, dict) and said.get("of") is None}
+    if own["of"] not in others:
+        raise ValueError(
+            f"corpora.{name}.of: {own['of']!r} is no corpus with clips of its own; these are"
+            f" {', '.join(others) or 'none'}{nearest(str(own['of']), others)}"
+        )
+    source = {key: value for key, value in others[own["of"]].items() if key not in TESTED_AGAIN}
+    for key, value in own.items():
+        if key in CorpusOptions.model_fields and key not in TESTED_AGAIN and value != source.get(key):
+            raise ValueError(
+                f"corpora.{name}.{key}: its clips are those of {own['of']}: set it there; own options are"
+                f" {', '.join(TESTED_AGAIN)}"
+            )
+    if "pretrain" in own.get("use", ()):
+        raise ValueError(f"corpora.{name}.use: pretrain: its clips teach as those of {own['of']}: set it there")
+    return {**source, "use": ["finetune"], **own}

@@ -28,7 +28,7 @@ def found_faces(run: OpenRun) -> list[dict[str, Any]]:
     """
     units, combinations = run.table("action_units"), run.table("au_combinations")
     found = []
-    for number, corpus in enumerate(run.config.corpora):
+    for number, corpus in enumerate(run.config.with_clips()):
         mine = [row for row in units if row["corpus"] == corpus]
         shown = list(emotion_pictures(run, corpus)) if run.config.report.pictures else []
         if mine or shown:

@@ -64,7 +64,7 @@ class Choice:
 
 def choose(run: OpenRun, wanted: Collection[Name] = ()) -> Choice:
     """Choose the clips of the explorer; those `wanted`, such as those pictured elsewhere on the page, in any case."""
-    kept = {corpus: run.kept(corpus) for corpus in run.config.corpora}
+    kept = {corpus: run.kept(corpus) for corpus in run.config.with_clips()}
     listed = {corpus: _with_emotions(run, corpus, rows) for corpus, rows in kept.items() if rows is not None}
     total, limit = sum(rows.height for rows in listed.values()), run.config.report.explorer_clips
     chosen = listed if total <= limit else _sample(listed, limit, wanted)
@@ -120,7 +120,7 @@ def closely(run: OpenRun) -> Clip | None:
 
     It has kept frames, and of those clips the surest emotion label, if not neutral.
     """
-    for corpus in (*run.config.used_for("pretrain"), *run.config.corpora):
+    for corpus in (*run.config.used_for("pretrain"), *run.config.with_clips()):
         found = (Clip(run, corpus, clip_id) for clip_id in _candidates(run, corpus))
         shown = next((clip for clip in found if clip.there), None)
         if shown is not None:

@@ -91,7 +91,7 @@ def feature_distributions(run: OpenRun) -> list[Features]:
 
     Energy is in bins of 1 dB; speeds from .001 to 10 inter-ocular distances per second, 20 bins to the decade.
     """
-    found = [_features(run, corpus) for corpus in run.config.corpora]
+    found = [_features(run, corpus) for corpus in run.config.with_clips()]
     return [one for one in found if one.energy or one.motion or one.units]
 
 
@@ -156,7 +156,7 @@ class LabelValues(NamedTuple):
 def label_values(run: OpenRun) -> dict[str, list[LabelValues]]:
     """Return, for each corpus with pseudo-labels, the values of each decision and its thresholds."""
     found = {}
-    for corpus in run.config.corpora:
+    for corpus in run.config.with_clips():
         charts = [chart for task in CHUNK_TASKS for chart in of_chunks(run, corpus, task)]
         charts += of_emotions(run, corpus)
         if charts:

@@ -109,7 +109,7 @@ class Plan:
     def _of_corpora(self) -> Iterator[Made]:
         if self.config.with_video():
             yield Made("models", "", [self.layout.path("models")])
-        for corpus in self.config.corpora:
+        for corpus in self.config.with_clips():
             for artefact in self.of_corpus(corpus):
                 yield Made(artefact, corpus, self.shards(corpus, artefact))
         for copy in dict.fromkeys(name for name, _ in self._features() if "@" in name):
@@ -153,9 +153,8 @@ class Plan:
                     heard |= {(name, vectors): None for vectors in self._vectors()}
             if self.config.deepemocluster.variants and settings:
                 heard |= {(name, "log_mel"): None for name in self.heard("deepemocluster", corpus)}
-        for corpus, name in heard:
-            if name != "speech" or "@" in corpus:
-                yield corpus, name
+        of_clips = dict.fromkeys((self._whose(corpus), name) for corpus, name in heard)
+        yield from ((corpus, name) for corpus, name in of_clips if name != "speech" or "@" in corpus)
 
     def _heard_features(self, stage: str, corpus: str) -> list[str]:
         """Return the artefacts that a training hears of a corpus: sound where a pre-trained encoder learns."""
@@ -264,13 +263,22 @@ class Plan:
         return [name for name, stage in STAGES.items() if stage.refuses and name not in absent]
 
     def shards(self, corpus: str, artefact: str) -> list[str]:
-        """Return all shards of an artefact, or of an encoder, of a corpus; or the one file that covers it."""
+        """Return all shards of an artefact, or of an encoder, of a corpus; or the one file that covers it.
+
+        A corpus with the clips of another has what is made of those.
+        """
+        corpus = self._whose(corpus)
         if artefact in self.config.encoders:
             place = self.layout.shards("encoder", corpus, self._options_of(corpus).shards)
             return [path.replace("{encoder}", artefact) for path in place]
         if "{shard}" not in ARTEFACTS[artefact].place:
             return [self.layout.path(artefact, corpus=corpus)]
         return self.layout.shards(artefact, corpus, self._options_of(corpus).shards)
+
+    def _whose(self, corpus: str) -> str:
+        """Return whose clips a corpus has; of a copy at another speed, the copy of that corpus."""
+        original, at, speed = corpus.partition("@")
+        return self.config.clips_of(original) + at + speed
 
     def _options_of(self, corpus: str) -> CorpusOptions:
         """Return the options of a corpus, or of the corpus that it is a faster or slower copy of."""
@@ -337,7 +345,7 @@ class Plan:
         UserError
             There is none.
         """
-        heard = [name for name, corpus in self.config.corpora.items() if corpus.audio]
+        heard = [name for name in self.config.with_clips() if self.config.corpora[name].audio]
         if not heard:
             raise UserError("phones: no corpus has sound that is read: each has audio: false")
         return [shard for name in heard for shard in self.shards(name, "phones")]
