@@ -65,6 +65,20 @@ rule trust:
         COMMAND
 
 
+rule overall:
+    input:
+        PLAN.scored_together(),
+    output:
+        output=path("overall"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        **stage("overall"),
+    shell:
+        COMMAND
+
+
 rule card:
     input:
         model=path("export.model"),

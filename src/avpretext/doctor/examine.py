@@ -44,7 +44,7 @@ def examine(config_file: Path) -> list[Check]:
         hardware.workflow(),
         ffmpeg_program(config.split.ffmpeg),
         planned,
-        *(corpus(name, options) for name, options in config.corpora.items()),
+        *(corpus(name, config.corpora[name]) for name in config.with_clips()),
         face_model(config),
         *(encoder(name, config) for name in config.encoders),
         hardware.disk(Path(config.results)),

@@ -110,22 +110,52 @@ def estimate(scores: Floats, resampled: Floats, speakers: int, trainings: int) -
     trainings
         K, how many of the seeds are trainings of their own: seeds with the same remainder share a pre-training.
     """
-    units = _by_training(scores, trainings)
-    value, several = float(scores.mean()), trainings > 1
+    return estimate_over([scores], [resampled], [speakers], trainings)
+
+
+def estimate_over(
+    scores: Sequence[Floats], resampled: Sequence[Floats], speakers: Sequence[int], trainings: int
+) -> Estimate:
+    """Return the same of the mean over several corpora, whose speakers were resampled apart.
+
+    Each argument but the last has an entry for each corpus. What a training does is shared by them; what their speakers
+    do is independent, so the covariances add up, with degrees of freedom after Satterthwaite.
+    """
+    units = _by_training(np.mean(scores, axis=0), trainings)
+    value, several = float(np.mean(scores, axis=0).mean()), trainings > 1
     spread = float(units.std(ddof=1)) if several else float("nan")
-    drawn = _by_training(resampled, trainings)
-    drawn = drawn[~np.isnan(drawn).any(axis=1)]
-    if speakers < 2 or len(drawn) < 2:
+    found = [_covariance(drawn, count, trainings) for drawn, count in zip(resampled, speakers, strict=True)]
+    known = [covariance for covariance in found if covariance is not None]
+    if len(known) < len(found):
         return Estimate(value, float("nan"), float("nan"), spread)
-    covariance = np.atleast_2d(np.cov(drawn, rowvar=False)) * speakers / (speakers - 1)
-    variance, df = float(covariance.mean()), speakers - 1.0
+    covariance = np.sum(known, axis=0) / len(known) ** 2
+    of_speakers = _pooled_df([float(one.mean()) for one in known], [count - 1.0 for count in speakers])
+    variance, df = float(covariance.mean()), of_speakers
     if several:
         apart = float(covariance[~np.eye(trainings, dtype=bool)].mean())
         by_training, by_speaker = spread**2 / trainings, max(apart, 0.0)
         if by_training + by_speaker > variance:
             variance = by_training + by_speaker
-            df = variance**2 / (by_training**2 / (trainings - 1) + by_speaker**2 / (speakers - 1))
+            df = variance**2 / (by_training**2 / (trainings - 1) + by_speaker**2 / of_speakers)
     return Estimate(value, float(np.sqrt(variance)) if variance > _SLACK**2 else 0.0, df, spread)
+
+
+def _covariance(resampled: Floats, speakers: int, trainings: int) -> Floats | None:
+    """Return the covariance of trainings that resampling speakers gives, (K, K); None where nothing can be said."""
+    drawn = _by_training(resampled, trainings)
+    drawn = drawn[~np.isnan(drawn).any(axis=1)]
+    if speakers < 2 or len(drawn) < 2:
+        return None
+    covariance: Floats = np.atleast_2d(np.cov(drawn, rowvar=False)) * speakers / (speakers - 1)
+    return covariance
+
+
+def _pooled_df(variances: Sequence[float], df: Sequence[float]) -> float:
+    """Return the degrees of freedom of a sum of variances (Satterthwaite)."""
+    total = sum(variances)
+    if len(df) == 1 or total <= 0:
+        return sum(df)
+    return total**2 / sum(variance**2 / own for variance, own in zip(variances, df, strict=True))
 
 
 def _by_training(values: Floats, trainings: int) -> Floats:

@@ -154,7 +154,9 @@ class OpenRun:
         """Return clip_id and speaker of the clips that no stage refused."""
         clips = self.listed(corpus)
         # What was refused before the clips were listed is not among them, and may bear the clip_id of one that is.
-        later = self.refused.filter(pl.col("corpus") == self.config.clips_of(corpus), ~pl.col("stage").is_in(["index", "segment"]))
+        later = self.refused.filter(
+            pl.col("corpus") == self.config.clips_of(corpus), ~pl.col("stage").is_in(["index", "segment"])
+        )
         return None if clips is None else clips.join(later, on="clip_id", how="anti", maintain_order="left")
 
     def settings(self) -> list[Evaluated]:
@@ -176,6 +178,10 @@ class OpenRun:
     def scores(self, one: Evaluated, name: str) -> pl.DataFrame:
         """Return one of the tables of `evaluate`: metrics, runs, seeds, comparisons, confusion."""
         return shards.read(self.layout.path(f"evaluate.{name}", corpus=one.corpus, setting=one.setting.name))
+
+    def overall(self) -> pl.DataFrame | None:
+        """Return the scores over several corpora; None where no two are tested alike."""
+        return read_present([self.layout.path("overall")]) if self.plan.groups else None
 
     def trust(self, one: Evaluated, name: str) -> pl.DataFrame | None:
         """Return one of the tables of `trust`: calibration, reliability, speakers, spread, sexes, raters, ..."""

@@ -15,6 +15,7 @@ from avpretext.evaluation import (
     label_warnings,
     layer_weights,
     printed,
+    printed_overall,
     results,
     summaries,
     truth,
@@ -48,6 +49,7 @@ COLUMNS = {
         "family", "std_error", "df", "speakers", "seeds", "pretrainings",
     ],
     "seeds": [*NAMED, "initialisation", "pretraining", "seed", "measure", "value", "difference"],
+    "overall": STAGES["overall"].writes[""].columns.split(),
     "calibration": [*NAMED, *_columns_of("calibration")],
     "reliability": [*NAMED, *_columns_of("reliability")],
     "by_speaker": [*NAMED, *_columns_of("speakers")],
@@ -128,12 +130,18 @@ def run(config: Config, output: Path) -> None:
         "rejects_clips": run.refused.to_dicts(),
         "provenance": summaries.provenance_rows(run),
     }
-    rows["action_units"], rows["au_combinations"], together = au_summary.action_unit_rows(run)
-    rows["label_warnings"] = label_warnings.warning_rows(run, together)
+    rows["action_units"], rows["au_combinations"], combinations = au_summary.action_unit_rows(run)
+    rows["label_warnings"] = label_warnings.warning_rows(run, combinations)
     if config.report.compare_action_units is not None:
         rows["compared_action_units"] = compare_aus.rows_of(run)
     if config.finetune.loss == "penalty":
         rows["co_occurrence"] = _of_all(results.co_occurrence_rows, run)
+    together = run.overall()
+    if together is not None:
+        rows["overall"] = [row | {"left_out": ", ".join(row["left_out"])} for row in together.to_dicts()]
+        over_all = printed_overall.document(run)
+        formats.write_text(folder / "overall.md", over_all.markdown())
+        formats.write_text(folder / "overall.tex", over_all.latex())
     if layer_weights.mixes(config):
         rows["layer_weights"] = _of_all(layer_weights.layer_rows, run)
     if config.with_truth():

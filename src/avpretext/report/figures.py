@@ -38,7 +38,8 @@ _DARKEST = 0.6
 class Mark(NamedTuple):
     """A score with its interval, of which low and high may be None.
 
-    `kind` is `pretext`, `scratch`, or `baseline` for what is no initialisation. Of `spans`, `line` is the line that the
+    `kind` is `pretext`, `scratch`, or `baseline` for what is no initialisation; `parts` are scores that it is the mean
+    of, drawn small. Of `spans`, `line` is the line that the
     score is on, which it may share with others, and `colour` its colour.
     """
 
@@ -47,6 +48,7 @@ class Mark(NamedTuple):
     low: float | None
     high: float | None
     kind: str = "pretext"
+    parts: Sequence[float] = ()
     line: str = ""
     colour: str = "accent"
 
@@ -91,6 +93,7 @@ def _draw_mark(axes: Axes, place: int, mark: Mark, number: str) -> None:
     if mark.low is not None and mark.high is not None:
         axes.plot([mark.low, mark.high], [place, place], color=colour, linewidth=2.2, alpha=0.4 if hollow else 0.65)
     face = COLOURS["raised"] if hollow else colour
+    axes.plot(mark.parts, [place] * len(mark.parts), "|", color=colour, markersize=9, alpha=0.8)
     axes.plot(mark.value, place, "D" if hollow else "o", color=colour, markersize=6 if hollow else 7,
               markerfacecolor=face)  # fmt: skip
     above: dict[str, Any] = {

@@ -28,6 +28,7 @@ from avpretext.report import (
     distributions,
     explorer,
     label_page,
+    overall_page,
     trust_page,
 )
 
@@ -125,6 +126,7 @@ def facts(run: OpenRun) -> dict[str, Any]:
         },
         "refused": summaries.rejects_rows(run),
         "refused_clips": run.refused.head(_REFUSED_SHOWN).to_dicts(),
+        "overall": overall_page.found_overall(run),
         "results": contents.found_results(run),
         "trust": trust_page.found_trust(run),
         "notes": printed.notes(config, run.evaluated()),

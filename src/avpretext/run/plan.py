@@ -11,7 +11,7 @@ from typing import NamedTuple
 from avpretext.action_units import backends
 from avpretext.config import LAYERS, Config, CorpusOptions, Variant
 from avpretext.corpora import emobox, label_maps, reader_of, settings_of, target_name, targets_of
-from avpretext.corpora.settings import Setting
+from avpretext.corpora.settings import Kind, Setting
 from avpretext.corpora.transcripts import transcript_files
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import ARTEFACTS, STAGES
@@ -43,6 +43,17 @@ class Made(NamedTuple):
     artefact: str
     of: str
     files: list[str]
+
+
+class Group(NamedTuple):
+    """What is scored over several corpora: settings with one kind of label, by whose clips are tested.
+
+    `tested` is `within`, trained on the corpus that is tested, or `across`, on others.
+    """
+
+    kind: Kind
+    tested: str
+    settings: dict[str, list[tuple[str, str]]]
 
 
 class Plan:
@@ -195,6 +206,8 @@ class Plan:
                         place = self.layout.path(artefact, corpus=corpus, setting=setting, exported=name)
                         yield Made(artefact, f"{corpus}/{setting}", [place])
         yield from (Made("targets", name, [file]) for name, file in targets)
+        if self.groups:
+            yield Made("overall", "", [self.layout.path("overall")])
 
     def _of_setting(self, corpus: str, setting: str) -> list[str]:
         penalised = self.config.finetune.loss == "penalty" and self.setting(corpus, setting).votes
@@ -519,6 +532,23 @@ class Plan:
 
     # What ends in tables.
 
+    @cached_property
+    def groups(self) -> list[Group]:
+        """What is scored over several corpora; none where no two are tested alike."""
+        found: dict[tuple[Kind, str], Group] = {}
+        for corpus in self.config.used_for("finetune"):
+            across = self.config.corpora[corpus].protocol.name == "cross_corpus"
+            for name, setting in self.settings[corpus].items():
+                key = (setting.kind, "across" if across else "within")
+                group = found.setdefault(key, Group(*key, {}))
+                group.settings.setdefault(self.config.clips_of(corpus), []).append((corpus, name))
+        return [group for group in found.values() if len(group.settings) > 1]
+
+    def scored_together(self) -> list[str]:
+        """Return the predictions that `overall` reads."""
+        members = [one for group in self.groups for of in group.settings.values() for one in of]
+        return [file for corpus, setting in members for file in self.predictions(corpus, setting)]
+
     def ablation(self) -> list[str]:
         """Return what the ablation compares: predictions of every system, of what stands beside, and raters' pairs."""
         starts, found = self.config.ablated_starts(), []
@@ -536,8 +566,9 @@ class Plan:
         known = any(corpus.truth for corpus in self.config.corpora.values())
         compared = ("compared_action_units.csv",) if self.config.report.compare_action_units else ()
         penalty = ("co_occurrence.csv",) if self.config.finetune.loss == "penalty" else ()
+        together = ("overall.csv", "overall.md", "overall.tex") if self.groups else ()
         layers = ("layer_weights.csv",) if self.config.model.encoder == LAYERS else ()
-        return self.named_tables((*TABLES, *compared, *penalty, *layers, *(TRUTH_TABLES if known else ())))
+        return self.named_tables((*TABLES, *together, *compared, *penalty, *layers, *(TRUTH_TABLES if known else ())))
 
     def named_tables(self, names: Iterable[str]) -> list[str]:
         """Return the paths of tables."""

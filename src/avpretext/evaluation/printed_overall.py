@@ -1,0 +1,147 @@
+"""The table over all corpora as people read it, as Markdown and LaTeX."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from avpretext.config import Config
+from avpretext.evaluation.formats import Document, Section, Table, probability
+from avpretext.evaluation.kinds import MEASURE_NAMES, SCORINGS, Scoring
+from avpretext.evaluation.open_run import OpenRun, Rows
+from avpretext.evaluation.printed import SIGNIFICANT, number, start_name, with_interval
+from avpretext.systems import SCRATCH
+
+TESTED = {"within": "trained and tested within each corpus", "across": "trained on other corpora than tested"}
+"""What a group is called."""
+
+
+@dataclass(frozen=True)
+class Overall:
+    """One group of `overall` by its main measure: a row for each system over all corpora, and on each of them."""
+
+    tested: str
+    scoring: Scoring
+    rows: Rows
+    of_corpora: dict[str, Rows]
+    others: dict[str, Rows]
+    """Rows over all corpora of the measures that the printed tables show beside the main one."""
+
+    @property
+    def heading(self) -> str:
+        """Its name, as people read it."""
+        return f"{len(self.of_corpora)} corpora, {TESTED[self.tested]}"
+
+
+def found_overall(run: OpenRun) -> list[Overall]:
+    """Return the groups that a run has scores of."""
+    table = run.overall()
+    return [] if table is None else [_group(part) for _, part in table.group_by("kind", "tested", maintain_order=True)]
+
+
+def _group(part: pl.DataFrame) -> Overall:
+    scoring = SCORINGS[part["kind"][0]]
+    of_all = part.filter(pl.col("corpus").is_null())
+    main = part.filter(pl.col("measure") == scoring.main, pl.col("corpus").is_not_null())
+    by_measure = {name: of_all.filter(pl.col("measure") == name).to_dicts() for name in (scoring.main, *scoring.shown)}
+    return Overall(
+        part["tested"][0],
+        scoring,
+        by_measure.pop(scoring.main),
+        {str(name): rows.to_dicts() for (name,), rows in main.group_by("corpus", maintain_order=True)},
+        by_measure,
+    )
+
+
+def document(run: OpenRun) -> Document:
+    """Return the tables over all corpora: a section per group."""
+    found = found_overall(run)
+    return Document("Results over all corpora", [section(one, run.config) for one in found], notes(run.config))
+
+
+def notes(config: Config) -> list[str]:
+    """Return what the reader of all these tables must know, in sentences."""
+    return [
+        "Each corpus counts the same; of several settings of one corpus, the mean counts.",
+        f"Brackets: {100 * config.evaluate.level:g} % interval for other speakers of these corpora and other trainings;"
+        " p (Holm): of the difference to scratch, corrected for the systems of its family. Support vector machines and"
+        " ensembles are a family of their own.",
+        "p, other corpora: Student's t over the corpora's differences, not corrected. It asks more than p (Holm):"
+        " whether the gain holds for corpora that are not here.",
+        "Scores of each corpus with intervals are in main.csv; every measure is in overall.csv.",
+    ]
+
+
+def section(one: Overall, config: Config) -> Section:
+    """Return what is printed of a group."""
+    return Section(
+        heading=one.heading,
+        caption=caption(one),
+        headline=[headline(one, config)],
+        tables=[Table(header(one), [cells(row, one, config) for row in one.rows], 1, f"overall-{one.tested}")],
+        notes=[],
+    )
+
+
+def caption(one: Overall) -> str:
+    """Return on what a table was made."""
+    row = one.rows[0]
+    left_out = row["left_out"]
+    said = (
+        f" Too few test speakers for a mean: {', '.join(left_out)}, whose scores are in main.csv." if left_out else ""
+    )
+    settings = f" in {row['settings']} settings" if row["settings"] > row["corpora"] else ""
+    return (
+        f"{one.heading}: {', '.join(one.of_corpora)}; {row['speakers']:,} test speakers{settings}."
+        f" {one.scoring.main_name} unless another measure is named.{said}"
+    )
+
+
+def headline(one: Overall, config: Config) -> str:
+    """Return what pre-training is worth, in a sentence that claims no more than the corrected test allows."""
+    compared = [row for row in one.rows if row["family"] == "pretext" and row["difference"] is not None]
+    if not compared:
+        return "There is nothing to compare: one of training from scratch and pre-training is missing."
+    best = max(compared, key=lambda row: float(row["difference"]))
+    name, gain = start_name(best["initialisation"], config), with_interval(best, "difference", sign=True)
+    if best["difference"] <= 0:
+        return f"No set of pretext tasks is better than scratch on average; the nearest is {name}: {gain}."
+    sure = best["p_holm"] is not None and best["p_holm"] < SIGNIFICANT
+    return (
+        f"Of {len(compared)} sets of pretext tasks {name} gains most over scratch, {gain}, on {best['higher']} of"
+        f" {best['corpora']} corpora; {'significant' if sure else 'not significant'} at the 5 % level (Holm p ="
+        f" {probability(best['p_holm'])}; for other corpora p = {probability(best['p_corpora']) or 'not known'})."
+    )
+
+
+def header(one: Overall) -> tuple[str, ...]:
+    """Return the header of the table."""
+    shown = [MEASURE_NAMES[name] for name in one.others]
+    tests = ("difference to scratch", "p (Holm)", "better on", "p, other corpora")
+    return ("Initialisation", "mean", *tests, *one.of_corpora, *shown)
+
+
+def cells(row: dict[str, Any], one: Overall, config: Config) -> list[str]:
+    """Return the cells of `header` for a system."""
+    name = row["initialisation"]
+    better = "" if row["higher"] is None else f"{row['higher']} of {row['corpora']}"
+    return [
+        start_name(name, config),
+        with_interval({**row, "value_low": row["ci_low"], "value_high": row["ci_high"]}, "value"),
+        with_interval(row, "difference", sign=True),
+        probability(row["p_holm"]),
+        better,
+        probability(row["p_corpora"]),
+        *(number(_of(name, rows)) for rows in one.of_corpora.values()),
+        *(number(_of(name, rows)) for rows in one.others.values()),
+    ]
+
+
+def _of(name: str, rows: Sequence[dict[str, Any]]) -> float | None:
+    return next((row["value"] for row in rows if row["initialisation"] == name), None)
+
+
+def style_of(row: dict[str, Any]) -> str:
+    """Return what a system is: `scratch`, `pretext` or `baseline`."""
+    return SCRATCH if row["initialisation"] == SCRATCH else str(row["family"])
