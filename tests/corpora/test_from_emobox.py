@@ -41,6 +41,13 @@ def test_listed_files_are_clips_with_labels_as_emobox_learns_them(made: CorpusOp
     assert dict(labels.rows()) == {"ann-a01": "Angry", "ben-a01": "Neutral", "ben-h02": "h"}
 
 
+@pytest.mark.parametrize(("content", "said"), [("{", "cannot be read as JSON"), ("[1]", "{name: ...} is expected")])
+def test_a_broken_map_of_labels_is_told_in_a_line(made: CorpusOptions, content: str, said: str) -> None:
+    (Path(str(made.table)) / "label_map.json").write_text(content)
+    with pytest.raises(UserError, match=said):
+        reader_of(made).sources(made)["emotion"].read(made)
+
+
 def test_speakers_are_told_by_a_folder_if_it_is_named(made: CorpusOptions) -> None:
     assert {file.clip.speaker for file in scan(made) if file.clip} == {None}
     named = made.model_copy(update={"speaker_folder": 1})

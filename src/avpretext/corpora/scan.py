@@ -39,6 +39,9 @@ MediaFile = os.DirEntry[str] | Path
 """A file of a corpus's folder, or one elsewhere that its table names."""
 
 
+_CORRECT = "correct the path, in a configuration corpora.NAME.path"
+
+
 def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
     """Return the media files of a corpus, by their path relative to its folder; posix, in no fixed order.
 
@@ -48,7 +51,7 @@ def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
     """
     root = Path(options.path)
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; a corpus is expected there{_fix(root, 'correct corpora.NAME.path')}")
+        raise UserError(f"{root}: no such folder; a corpus is expected there{_fix(root, _CORRECT)}")
     files: dict[str, MediaFile] = dict(_walk(root))
     for named in reader_of(options).elsewhere(options) if options.outside else []:
         if is_media(named) and (path := on_disk(root, named)):
@@ -223,7 +226,7 @@ def _size_and_mtime(file: MediaFile | None) -> tuple[int, int]:
 def _what_is_missing(entries: Mapping[str, object], options: CorpusOptions) -> str:
     kind = "video" if options.video else "audio or video"
     if not entries:
-        return f"no {kind} files there{_fix(Path(options.path), 'correct corpora.NAME.path')}"
+        return f"no {kind} files there{_fix(Path(options.path), _CORRECT)}"
     example = min(entries)
     found = f"none of its {len(entries)} media files (such as {example!r}) is a {kind} clip of {options.reader!r}"
     if options.video and not by_kind(entries, True):

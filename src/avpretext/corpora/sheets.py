@@ -3,9 +3,11 @@
 import codecs
 import csv
 import io
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -232,3 +234,14 @@ def _with_points(cells: pl.Series) -> tuple[pl.Series, list[Finding]]:
     meaning = f"cells of the column {cells.name!r} have decimal commas, such as {known.filter(commas)[0]!r}:"
     found = Finding("decimal_comma", f"{meaning} they are read as numbers", int(commas.sum()))
     return cells.str.replace(",", ".").zip_with(comma, cells), [found]
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return the object in a JSON file of a corpus; it is an error if there is none."""
+    try:
+        content = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read as JSON ({error}); copy it from the corpus again") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: {{name: ...}} is expected; copy the file from the corpus again")
+    return content

@@ -55,8 +55,8 @@ class CorpusOptions(Options):
 
     of: str | None = Field(
         None,
-        description="another corpus of this file, whose clips are learnt or tested here with other `targets`, `label_map`"
-        " or `protocol`; then without path and reader",
+        description="another corpus of this file, whose clips are learnt or tested here with other `targets`,"
+        " `label_map` or `protocol`; then without path and reader",
     )
     path: Annotated[str, Location()] = Field(description="folder of the corpus, as downloaded")
     reader: str = Field(

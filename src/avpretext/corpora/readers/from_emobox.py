@@ -13,7 +13,6 @@ corpus are read; ESD, M3ED, MEAD and MSP-Podcast have lists of folds alone. No a
 RAVDESS and URDU.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 import polars as pl
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora import emobox, speaker_folders
+from avpretext.corpora import emobox, sheets, speaker_folders
 from avpretext.corpora.emobox import Listed, Matcher
 from avpretext.corpora.reader import Entry, Reader, Source, by_kind
 from avpretext.corpora.readers import clip_table
@@ -92,7 +91,7 @@ def _labels(options: CorpusOptions) -> pl.DataFrame:
     names: Mapping[str, str] = {}
     for file in tables(options):
         if Path(file).name in LABEL_MAPS:
-            names = json.loads(Path(file).read_text("utf-8"))
+            names = sheets.read_json(Path(file))
     rows = [(_name(entry), names.get(entry.label or "", entry.label)) for entry in listed_in(options)]
     return pl.DataFrame(rows, {"clip_id": pl.String, "label": pl.String}, orient="row")
 

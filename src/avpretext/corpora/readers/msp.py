@@ -1,6 +1,5 @@
 """What the tables of MSP-Podcast and MSP-Face have in common: letters for emotions, attributes, raters, partitions."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,8 +106,11 @@ class LabelFiles:
 
 
 def _consensus_table(file: Path) -> pl.DataFrame:
-    rows = pl.DataFrame(list(_consensus_rows(_json(file), file)), schema=dict.fromkeys(_COLUMNS, pl.String)) \
-        if file.suffix == ".json" else sheets.read_csv(file)  # fmt: skip
+    if file.suffix == ".json":
+        found = list(_consensus_rows(sheets.read_json(file), file))
+        rows = pl.DataFrame(found, schema=dict.fromkeys(_COLUMNS, pl.String))
+    else:
+        rows = sheets.read_csv(file)
     sheets.need(rows.columns, _COLUMNS[:2], file, f"expected {', '.join(_COLUMNS)}: copy the file from the corpus")
     given = [name if name in rows.columns else pl.lit(None, pl.String).alias(name) for name in _COLUMNS]
     return rows.select(given)
@@ -125,16 +127,6 @@ def _consensus_rows(content: Any, file: Path) -> Iterator[dict[str, str | None]]
         texts = {key: None if cell is None else str(cell) for key, cell in row.items()}
         texts["EmoClass"] = texts.get("EmoClass", texts.get("EmoClass_Major"))
         yield {"FileName": name, **{column: texts.get(column) for column in _COLUMNS[1:]}}
-
-
-def _json(file: Path) -> Any:
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read as JSON ({error}); copy it from the corpus again") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{file}: a list of clips by name is expected; copy the file from the corpus again")
-    return content
 
 
 def with_clip_ids(rows: pl.DataFrame) -> pl.DataFrame:
@@ -176,7 +168,7 @@ def _attribute(rows: pl.DataFrame, name: str, file: Path) -> pl.DataFrame:
 
 def _votes(file: Path) -> pl.DataFrame:
     """Return `clip_id`, and how many raters chose each emotion, or something else, as the main one; CSV or JSON."""
-    ratings = pl.DataFrame(list(_json_ratings(_json(file))), ["FileName", "rating"], orient="row") \
+    ratings = pl.DataFrame(list(_json_ratings(sheets.read_json(file))), ["FileName", "rating"], orient="row") \
         if file.suffix == ".json" else _csv_ratings(file)  # fmt: skip
     word = pl.col("rating").str.strip_chars().str.to_lowercase()
     chosen = with_clip_ids(ratings).select(
