@@ -1,5 +1,6 @@
 """Commands made from the signature of a function: what is given on the command line reaches it as its types say."""
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from avpretext.cli import stages
 from avpretext.config import ChunkOptions, Config, CorpusOptions, SpeechOptions
 from avpretext.errors import UserError
+from avpretext.flow.artefacts import STAGES
 from avpretext.flow.registry import Stage
 
 GIVEN: dict[str, Any] = {}
@@ -143,3 +145,10 @@ def test_a_stage_without_options_needs_no_configuration(tmp_path: Path, monkeypa
         ["--audio", "a"], standalone_mode=False
     )
     assert {"audio": Path("a")} == GIVEN
+
+
+@pytest.mark.parametrize("stage", STAGES.values(), ids=lambda stage: stage.name)
+def test_every_option_of_a_stage_has_a_help(stage: Stage) -> None:
+    run = importlib.import_module(stage.module).run
+    said = {one.name: one.annotation.__metadata__[0].help for one in stages._parameters(run)}
+    assert [name for name, text in said.items() if not text] == []

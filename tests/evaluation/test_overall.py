@@ -28,7 +28,12 @@ def a_config(folder: Path) -> Config:
     three["one"] |= {"use": ["pretrain", "finetune"]}
 
     def by(tested: str, *train: str) -> dict[str, Any]:
-        return {"of": tested, "targets": ["mood"], "label_map": MAP, "protocol": {"name": "cross_corpus", "train": train}}
+        return {
+            "of": tested,
+            "targets": ["mood"],
+            "label_map": MAP,
+            "protocol": {"name": "cross_corpus", "train": train},
+        }
 
     across = {"one_by_two": by("one", "two"), "one_by_few": by("one", "few"), "two_by_one": by("two", "one")}
     content = {

@@ -37,7 +37,9 @@ def test_the_clips_are_made_once(config: Config) -> None:
 
 def test_labels_folds_and_scores_are_its_own(config: Config) -> None:
     plan = Plan(config)
-    own = {file.removeprefix("results/again/").split("/")[0] for file in plan.files if file.startswith("results/again/")}
+    own = {
+        file.removeprefix("results/again/").split("/")[0] for file in plan.files if file.startswith("results/again/")
+    }
     assert own == {"targets", "folds", "baseline", "finetune", "evaluate", "trust"}
     assert "acted-four.cross_corpus" in plan.settings["again"]
     assert plan.features(["again"])["again.speech"] == plan.shards("ravdess", "speech")
@@ -60,7 +62,10 @@ def test_the_full_file_of_a_configuration_is_read_again(config: Config, tmp_path
 @pytest.mark.parametrize(
     ("own", "said"),
     [
-        ({"of": "ravdes"}, "'ravdes' is no corpus with clips of its own; these are ravdess, urdu; did you mean 'ravdess'?"),
+        (
+            {"of": "ravdes"},
+            "'ravdes' is no corpus with clips of its own; these are ravdess, urdu; did you mean 'ravdess'?",
+        ),
         ({"of": "again"}, "'again' is no corpus with clips of its own"),
         ({"reader": "urdu"}, "corpora.again.reader: its clips are those of ravdess: set it there"),
         ({"shards": 4}, "corpora.again.shards: its clips are those of ravdess"),

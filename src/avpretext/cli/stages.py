@@ -32,7 +32,7 @@ from typer.core import TyperGroup
 from avpretext.cli.shared import CONFIG, STAGE, ConfigFile, Threads, config_of, corpus_options, limit_pools
 from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError
-from avpretext.flow.artefacts import STAGES
+from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.paths import expand
 from avpretext.flow.registry import Stage
 from avpretext.run.signature import parse_signature
@@ -169,7 +169,7 @@ def _parameter(name: str, kind: Any, default: Any, said: str) -> inspect.Paramet
     if required and (kind in (str, float) or _is_words(kind) or typing.get_origin(kind) is typing.Literal):
         told = str if _is_words(kind) else kind
         return _keyword(name, Annotated[told, typer.Argument(help=said)])
-    flag = f"--{name.replace('_', '-')}"
+    flag, said = f"--{name.replace('_', '-')}", said or _from_registry(name)
     if kind in (Path, int, str) or typing.get_origin(kind) is typing.Literal:
         option = typer.Option(flag, help=said)
         return _keyword(name, Annotated[kind if required else kind | None, option], default if required else None)
@@ -179,6 +179,17 @@ def _parameter(name: str, kind: Any, default: Any, said: str) -> inspect.Paramet
     if required:
         return _keyword(name, Annotated[list[str], option])
     return _keyword(name, Annotated[list[str] | None, option], None)
+
+
+def _from_registry(name: str) -> str:
+    """Return the help of files whose name says all: an artefact, or what is written.
+
+    >>> _from_registry("landmarks"), _from_registry("audio"), _from_registry("output")
+    ('Files of `landmarks`.', 'Files of `split.audio`.', 'The file to write.')
+    """
+    artefact = {"frames": "split.frames", "audio": "split.audio", "model": "models"}.get(name, name)
+    written = {"output": "The file to write.", "rejects": "The file to write refused clips to."}
+    return f"Files of `{artefact}`." if artefact in ARTEFACTS else written.get(name, "")
 
 
 def _is_words(kind: Any) -> bool:
