@@ -7,7 +7,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 DEMO := data/demo
 
-.PHONY: help demo test lint docs docs-serve environment locks pyfeat clean
+.PHONY: help demo benchmark test lint docs docs-serve environment locks pyfeat clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -51,6 +51,11 @@ demo: environment ## make the demo corpus and run the workflow on it
 	@echo "Tables:  results/tables/   (main.csv, main.md, main.tex, truth.csv, ...)"
 	@echo "Report:  results/report.html"
 	@echo "Model:   results/demo_labelled/export/acted.speaker_kfold/best   (avpretext predict FOLDER FILES)"
+
+benchmark: environment ## real speech in three languages, of the corpora in data/: docs/results.md
+	@test -d data/random-wavlm || $(BIN)/python -m avpretext.demo.random_encoder wavlm data/random-wavlm
+	@$(BIN)/snakemake --cores $(CORES) --configfile examples/real-speech.yaml
+	@cat results/real-speech/tables/overall.md
 
 test: environment $(VENV)/.complete-dev $(VENV)/.complete-docs ## run the tests; TESTS=tests/labels: some of them; WORKERS=0: one after another
 	@$(PYTHON) envs/system_libraries.py
