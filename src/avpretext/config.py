@@ -23,6 +23,7 @@ from avpretext.flow.tasks import (
     ThresholdOptions,
 )
 from avpretext.options.base import Count, Fraction, Location, Options, Positive
+from avpretext.options.conditions import ConditionName
 from avpretext.options.corpora import CorpusOptions, ProtocolOptions, with_clips_of_others
 from avpretext.options.media import (
     ActionUnitOptions,
@@ -72,6 +73,13 @@ class EvaluateOptions(Options):
     bootstrap: Count = Field(2000, description="resamplings of the speakers for intervals and tests")
     permutations: Count = Field(5000, description="exchanges for the tests of orofacial systems and of sexes")
     level: Fraction = Field(0.95, description="level of the intervals, 0..1")
+    # Left out while empty: results made before there was such an option stay good.
+    conditions: list[ConditionName] = Field(
+        [],
+        description="test clips are heard so too, without training for it: noise10 (pink, SNR in dB), telephone,"
+        " mp3_32 and opus_12 (kbit/s), room600 (RT60 in ms); e.g. [noise20, noise10, noise0, telephone]",
+        exclude_if=lambda conditions: not conditions,
+    )
 
 
 class ReportOptions(Options):
@@ -483,6 +491,7 @@ class Config(Options):
         content = self.model_dump() | {group: changed(getattr(self, group), getattr(own, group)) for group in GROUPS}
         content |= {"upstreams": {}, "export": {"initialisations": []}, "ensemble": {}}
         content["ablation"]["initialisations"] = []
+        content["evaluate"]["conditions"] = []  # of the main table's systems alone
         self._fit_to_features(content, own)
         return Config.model_validate(content)
 

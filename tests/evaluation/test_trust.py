@@ -1,5 +1,6 @@
 """The stage `trust`, from prediction files to its artefacts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from avpretext.evaluation import trust
 from avpretext.flow.artefacts import STAGES, schema_of
 
 OPTIONS = EvaluateOptions(bootstrap=100, permutations=500)
+IN_CONDITIONS = EvaluateOptions(bootstrap=100, permutations=500, conditions=["room600", "noise10", "telephone"])
 EMOTIONS = ["ANG", "HAP", "SAD"]
 CLIPS = {f"{1001 + actor}_{sentence}_{emotion}_XX": emotion
          for actor in range(4) for sentence in ("DFA", "IEO", "TSI") for emotion in EMOTIONS}  # fmt: skip
@@ -61,10 +63,20 @@ def read(folder: Path, name: str, **chosen: object) -> pl.DataFrame:
     return shards.read(folder / f"{name}.parquet").filter(**chosen)
 
 
+def degrade(file: Path, condition: str, *changes: pl.Expr, lacking: Sequence[str] = ()) -> None:
+    """Add predictions of the test clips in a condition to a file: those of the clean clips, changed."""
+    rows = shards.read(file)
+    more = rows.filter(pl.col("split") == "test", ~pl.col("clip_id").is_in(lacking))
+    more = more.with_columns(pl.lit(f"test@{condition}").alias("split"), *changes)
+    made_by = shards.read_provenance(file)
+    shards.write_table(file, pl.concat([rows, more]), schema_of("finetune.predictions"), made_by)
+
+
 def test_every_table_is_written_and_twice_the_same(tmp_path: Path, corpus: CorpusOptions) -> None:
     files, targets = write(tmp_path)
+    degrade(files[0], "noise10")
     for name in ("a", "b"):
-        trust.run(files, targets, corpus, OPTIONS, 1, tmp_path / name)
+        trust.run(files, targets, corpus, IN_CONDITIONS, 1, tmp_path / name)
     for name in STAGES["trust"].writes:
         first, second = (tmp_path / run / f"{name}.parquet" for run in ("a", "b"))
         assert shards.count_rows(first), name
@@ -141,3 +153,41 @@ def test_files_that_stand_for_speakers_are_none(tmp_path: Path, corpus: CorpusOp
     trust.run(files[:1], targets, corpus, OPTIONS, 1, tmp_path)
     assert read(tmp_path, "speakers").is_empty()
     assert read(tmp_path, "calibration").height == 4
+
+
+def test_scores_in_a_condition_are_held_against_the_same_clips_clean(tmp_path: Path, corpus: CorpusOptions) -> None:
+    files, targets = write(tmp_path)
+    left_out = sorted(CLIPS)[:4]
+    degrade(files[0], "room600", pl.col("label").alias("predicted"), lacking=left_out)
+    for file in files:
+        degrade(file, "telephone")
+    trust.run(files, targets, corpus, IN_CONDITIONS, 1, tmp_path)
+    found = read(tmp_path, "conditions", measure="uar")
+    known = [("scratch", "clean"), ("scratch", "room600"), ("scratch", "telephone"), ("energy", "clean"),
+             ("energy", "telephone")]  # fmt: skip
+    assert found.select("initialisation", "condition").rows() == known
+    rows = shards.read(files[0]).filter(split="test").with_columns(right=pl.col("label") == pl.col("predicted"))
+
+    def uar(rows: pl.DataFrame) -> float:
+        return float(rows.group_by("seed", "label").agg(pl.col("right").mean())["right"].mean())  # type: ignore[arg-type]
+
+    clean, room, telephone = found.filter(initialisation="scratch").to_dicts()
+    assert clean["value"] == pytest.approx(uar(rows))
+    assert (clean["difference"], clean["clips"], room["clips"]) == (None, 36, 32)
+    assert room["value"] == 1
+    assert room["difference"] == pytest.approx(1 - uar(rows.filter(~pl.col("clip_id").is_in(left_out))))
+    assert room["difference_low"] < room["difference"] < room["difference_high"]
+    assert telephone["value"] == clean["value"]
+    apart = ("difference", "difference_low", "difference_high")
+    assert [telephone[name] for name in apart] == pytest.approx([0, 0, 0]), "speakers are in pairs"
+
+
+def test_without_conditions_nothing_else_changes(tmp_path: Path, corpus: CorpusOptions) -> None:
+    files, targets = write(tmp_path)
+    trust.run(files, targets, corpus, OPTIONS, 1, tmp_path / "before")
+    degrade(files[0], "noise10", pl.col("label").alias("predicted"))
+    trust.run(files, targets, corpus, OPTIONS, 1, tmp_path / "after")
+    for name in STAGES["trust"].writes:
+        before, after = (tmp_path / when / f"{name}.parquet" for when in ("before", "after"))
+        assert before.read_bytes() == after.read_bytes()
+    assert read(tmp_path / "after", "conditions").is_empty()

@@ -173,6 +173,11 @@ def test_trust_shows_calibration_speakers_sexes_and_raters_of_the_settings_that_
     assert "By sex: not known, the reader <code>folder</code>" in rated
     assert all(part.count('aria-label="Macro-F1 of each test speaker: scratch, 8 speakers') for part in (acted, shares))
     assert [part.count("Confusion of single raters, recall: anger ") for part in (acted, shares, rated)] == [0, 1, 0]
+    assert [part.count("<h4>What is left of it in noise") for part in (acted, shares, rated)] == [1, 0, 0]
+    assert re.search(
+        r'aria-label="Macro-F1 by condition of the test clips: svm\w*: clean 0\.\d+, noise10 0\.\d+', acted
+    )
+    assert all(f'class="number">{name}</th>' in acted for name in ("clean", "noise10", "noise0", "telephone"))
 
 
 @pytest.mark.usefixtures("plain_charts")

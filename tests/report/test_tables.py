@@ -201,6 +201,11 @@ def test_trust_tables_have_every_system_and_name_what_is_not_known(folder: Path)
     raters = read(folder / "raters.csv")
     assert {(row["target"], row["against"]) for row in raters} == {("voice-distribution", "other raters")}
     assert len(raters) == 2 * (1 + len(systems))
+    conditions = read(folder / "conditions.csv")
+    assert [row["condition"] for row in conditions if row["measure"] == "uar"] == 2 * [
+        "clean", "noise10", "noise0", "telephone"
+    ]  # fmt: skip
+    assert all((row["difference"] == "") == (row["condition"] == "clean") for row in conditions)
 
 
 def test_provenance_repeats_versions_options_and_model_checksums(folder: Path) -> None:

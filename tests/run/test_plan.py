@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from avpretext.config_file import parse
+from avpretext.config_file import as_upstream, parse
 from avpretext.errors import UserError
 from avpretext.run.plan import Plan
 
@@ -225,6 +225,33 @@ def test_what_the_tables_rest_on_is_planned_whatever_lies_in_the_folder() -> Non
     without = plan(crema=corpus("crema_d"))
     assert not {one.artefact for one in without.made} & {"landmarks", "log_mel", "pretrain.history", *more}
     assert len(asked.files) == len(set(asked.files))
+
+
+def test_clips_are_put_into_conditions_where_they_are_tested_and_no_training_but_for_a_table_hears_them() -> None:
+    across = corpus("crema_d", protocol={"name": "cross_corpus", "train": ["other"]})
+    more: dict[str, Any] = {"evaluate": {"conditions": ["noise10", "telephone", "noise10"]}}
+    more |= {"finetune": {"speeds": [1.08]}, "deepemocluster": {"variants": ["head_trained"]}}
+    asked = plan(more, crema=across, other=corpus(use=["pretrain"]))
+    assert [one.of for one in asked.made if one.artefact == "degrade"] == ["crema@noise10", "crema@telephone"]
+    degraded = [one.artefact for one in asked.made if one.of == "crema@noise10"]
+    assert degraded == ["degrade", "speech", "functionals"], "what DeepEmoCluster hears is left out"
+    learnt = ["crema", "other", "crema@1.08", "other@1.08"]
+    assert asked.heard("finetune", "crema") == [*learnt, "crema@noise10", "crema@telephone"]
+    assert asked.heard("baseline", "crema") == ["crema", "other", "crema@noise10", "crema@telephone"]
+    assert asked.heard("export", "crema") == learnt
+    assert asked.heard("deepemocluster", "crema") == ["other", "crema"]
+    encoders = {"encoders": {"wavlm": {}}, "upstreams": {"speech": {}, "wavlm": {"model": {"features": ["wavlm"]}}}}
+    upstream = as_upstream(asked.config.model_validate({**asked.config.model_dump(), **encoders}), "wavlm")
+    assert upstream.evaluate.conditions == [], "they are for the main table"
+
+
+def test_your_own_features_cannot_be_had_in_a_condition() -> None:
+    own = corpus("crema_d", features={"mine": "features"})
+    asked = plan({"model": {"features": ["mine"]}, "evaluate": {"conditions": ["noise10"]}}, crema=own)
+    with pytest.raises(
+        UserError, match=r"evaluate\.conditions: 'mine' .* of other sound: set evaluate\.conditions: \[\]"
+    ):
+        asked.features(asked.heard("finetune", "crema"))
 
 
 def test_every_target_of_a_corpus_is_planned() -> None:

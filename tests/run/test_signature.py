@@ -41,6 +41,7 @@ def with_options(**content: Any) -> Config:
         ({"finetune": {"seeds": 2}}, {"finetune"}),
         ({"ablation": {"losses": ["base"]}}, set()),
         ({"evaluate": {"bootstrap": 10}}, {"evaluate", "trust"}),
+        ({"evaluate": {"conditions": ["noise10"]}}, {"evaluate", "trust"}),
         ({"finetune": {"threads": 8, "device": "cuda"}, "deepemocluster": {"device": "auto"}}, set()),
         ({"orofacial": {"threads": 4}}, set()),
         ({"action_units": {"pyfeat": {"device": "cuda", "weights": "w", "python": "p"}}}, set()),
@@ -60,6 +61,7 @@ def test_silence_touches_what_opens_files_and_options_at_their_defaults_are_in_n
     touched = {stage for stage in PARTIAL if signature(stage, heard, "mine") != signature(stage, mute, "mine")}
     assert touched == {"index", "segment", "split", "watch"}
     assert "audio" not in signature("watch", heard, "mine"), "what was made before there was the option stays good"
+    assert "conditions" not in signature("trust", heard, "mine"), "here too"
     assert not parse_signature(signature("watch", mute, "mine")).corpora["mine"].audio
 
 

@@ -417,3 +417,16 @@ def test_what_cannot_be_is_said(heard: Any, models: Path, tmp_path: Path, monkey
     stored = sounding.encode(sounding.write_audio(corpus, "again"), frozen, tmp_path)
     with pytest.raises(UserError, match=r"the encoder learns from sound: give shards of split.audio as features"):
         run((corpus, stored), tmp_path, sounding.learning(models / "wavlm", "lora"))
+
+
+def test_clips_in_a_condition_are_heard_by_the_encoder_that_has_learnt(
+    heard: tuple[TinyCorpus, list[Path]], models: Path, tmp_path: Path
+) -> None:
+    corpus, audio = heard
+    features, targets = {"tiny": {"tiny": audio}, "tiny@telephone": {"tiny": audio}}, {"tiny": corpus.targets()}
+    settings = sounding.learning(models / "wav2vec2", "lora", finetune={"epochs": 1})
+    finetune.run("scratch", None, features, targets, corpus.folds, None, settings, tmp_path, 1)
+    found = shards.read(tmp_path / "predictions.parquet").sort("fold", "clip_id")
+    clean, same = (found.filter(split=split).drop("split") for split in ("test", "test@telephone"))
+    assert same.equals(clean)
+    assert clean.height == len(corpus.rows)

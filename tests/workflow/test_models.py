@@ -32,7 +32,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path) -> P
         "deepemocluster": {"variants": ["head_trained"], "clusters": 3, "epochs": 2, "width": 4},
         "baseline": {"vectors": ["functionals", "statistics"], "kernels": ["linear", "rbf"], "speeds": [1.1]},
         "ensemble": {"members": [["scratch", "svm_statistics_rbf"]]},
-        "evaluate": small_config()["evaluate"],
+        "evaluate": {**small_config()["evaluate"], "conditions": ["noise0"]},
     }
     project = Project(folder, config)
     project.snakemake("all", "ablation")
@@ -101,6 +101,25 @@ def test_silence_is_cut_off_every_artefact_alike(compared: Project) -> None:
     ratio = lengths["mine"]["duration_s"] / lengths["mine@1.1"]["duration_s"]
     assert ratio.min() > 1.09
     assert ratio.max() < 1.11
+
+
+@pytest.mark.workflow
+def test_every_system_but_deepemocluster_is_tested_in_noise_and_another_condition_decodes_nothing_anew(
+    compared: Project,
+) -> None:
+    rows = [row for row in rows_of(compared.folder / "results/tables/conditions.csv") if row["measure"] == "uar"]
+    tested = {row["initialisation"] for row in rows if row["condition"] == "noise0"}
+    main = {row["initialisation"] for row in rows_of(compared.folder / "results/tables/main.csv")}
+    assert main - tested == {name for name in main if name.startswith("deepemocluster")} != set()
+    assert {row["condition"] for row in rows} == {"clean", "noise0"}
+    assert "by condition of the test clips: scratch: clean" in (compared.folder / "results/report.html").read_text()
+    more = {**compared.config["evaluate"], "conditions": ["noise0", "telephone"]}
+    again = compared.snakemake("--dry-run", evaluate=more).would_run()
+    assert {"degrade", "finetune", "baseline", "trust"} <= set(again)
+    assert not {"split_audio", "index", "pretrain", "folds", "export", "deepemocluster"} & set(again)
+    assert {"finetune", "trust"} <= set(
+        compared.snakemake("--dry-run", evaluate=small_config()["evaluate"]).would_run()
+    )
 
 
 @pytest.mark.workflow

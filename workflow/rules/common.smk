@@ -50,6 +50,7 @@ FILES = PLAN.layout
 UPSTREAMS = asked(UpstreamPlan, PLAN)
 OROFACIAL = OrofacialPlan(PLAN)
 UNLABELLED = CONFIG.heard_for_pretraining()
+CONDITIONS = CONFIG.evaluate.conditions
 WITH_VIDEO = CONFIG.with_video()
 WITH_AUDIO = [name for name in CONFIG.with_clips() if CONFIG.corpora[name].audio]
 COMPARED = [CONFIG.variant, *CONFIG.ablated(), *UPSTREAMS.variants.values()]
@@ -156,8 +157,9 @@ onsuccess:
 
 
 wildcard_constraints:
-    corpus=rf"({one_of(CONFIG.corpora)})(@({one_of(UPSTREAMS.speeds())}))?",
+    corpus=rf"({one_of(CONFIG.corpora)})(@({one_of(UPSTREAMS.speeds() + CONDITIONS)}))?",
     speed=one_of(UPSTREAMS.speeds()),
+    condition=one_of(CONDITIONS),
     shard=r"\d{4}",
     tasks=one_of(UPSTREAMS.task_sets()),
     initialisation=one_of(UPSTREAMS.initialisations()),
@@ -242,10 +244,10 @@ def features_of(name, corpora):
 
 
 def learnt_features(name):
-    """Return an input: the same of every corpus that a fine-tuning learns from, at every speed."""
+    """Return an input: the same of every corpus that a fine-tuning reads, at every speed and in every condition."""
     return features_of(
         name,
-        lambda wildcards: plan_of(wildcards).heard("finetune", wildcards.corpus),
+        lambda wildcards: plan_of(wildcards).heard(name, wildcards.corpus),
     )
 
 

@@ -17,6 +17,22 @@ rule speed:
         COMMAND
 
 
+rule degrade:
+    input:
+        audio=path("split.audio"),
+    output:
+        output=path("degrade"),
+    wildcard_constraints:
+        corpus=one_of(CONFIG.with_clips()),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        **stage("degrade", "{condition}"),
+    shell:
+        COMMAND
+
+
 rule speech:
     input:
         audio=path("split.audio"),

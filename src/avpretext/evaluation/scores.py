@@ -110,9 +110,7 @@ def read_test(predictions: Sequence[PathLike], scoring: Scoring) -> pl.DataFrame
     UserError
         There are none, or one is not finite.
     """
-    columns = ["initialisation", "fold", "seed", "pretraining", "split", "clip_id", "speaker", "label", "predicted",
-               "truth", "probabilities"]  # fmt: skip
-    rows = shards.read(predictions, columns).filter(pl.col("split") == "test", scoring.known)
+    rows = _read(predictions, scoring).filter(split="test")
     if rows.is_empty():
         raise UserError(
             f"{', '.join(str(path) for path in predictions)}: no test predictions; evaluate needs labelled clips with"
@@ -120,6 +118,19 @@ def read_test(predictions: Sequence[PathLike], scoring: Scoring) -> pl.DataFrame
         )
     finite.check_rows(rows)
     return rows
+
+
+def read_degraded(predictions: Sequence[PathLike], scoring: Scoring) -> pl.DataFrame:
+    """Return the predictions of test clips in conditions, `split` being `test@{condition}`, that have a target."""
+    rows = _read(predictions, scoring).filter(pl.col("split").str.starts_with("test@"))
+    finite.check_rows(rows)
+    return rows
+
+
+def _read(predictions: Sequence[PathLike], scoring: Scoring) -> pl.DataFrame:
+    columns = ["initialisation", "fold", "seed", "pretraining", "split", "clip_id", "speaker", "label", "predicted",
+               "truth", "probabilities"]  # fmt: skip
+    return shards.read(predictions, columns).filter(scoring.known)
 
 
 def _tell_constant(name: str, rows: pl.DataFrame, task: Task) -> None:

@@ -135,7 +135,7 @@ def sex_rows(
             continue
         weights = intervals.draw_resamples(len(own), options.bootstrap, [seed, RESAMPLES])
         for measure in measures_of(task.scoring):
-            value = _estimate(system, measure, task.scoring, [(own, weights)])
+            value = estimate(system, measure, task.scoring, [(own, weights)])
             low, high = within_bounds(measure, value.interval(options.level))
             found.append(
                 {"initialisation": system.name, "sex": sex or None, "measure": measure, "value": known(value.value),
@@ -162,7 +162,7 @@ def _differences(
     found = []
     both = np.concatenate(members)
     for measure in measures_of(scoring):
-        value = _estimate(system, measure, scoring, list(zip(members, drawn, strict=True)))
+        value = estimate(system, measure, scoring, list(zip(members, drawn, strict=True)))
         low, high = value.interval(options.level)
         p_value, test = permutation_test(system.sums[both], len(members[0]), scoring, measure, options, seed)
         found.append(
@@ -173,7 +173,7 @@ def _differences(
     return found
 
 
-def _estimate(
+def estimate(
     system: Scored, measure: str, scoring: Scoring, groups: Sequence[tuple[NDArray[np.int64], Floats]]
 ) -> intervals.Estimate:
     """Return the score of a group of speakers, or the first's less the second's, each resampled for itself.

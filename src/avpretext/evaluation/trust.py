@@ -1,4 +1,4 @@
-"""The stage `trust`: calibration of systems, their scores by speaker and by sex, and the raters beside them."""
+"""The stage `trust`: calibration of systems, their scores by speaker, by sex and in noise, the raters beside them."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from avpretext.corpora.readers import reader_of
 from avpretext.corpora.settings import NUMBERS
 from avpretext.corpora.targets import mapped_votes
 from avpretext.errors import UserError
-from avpretext.evaluation import raters, reliability, scores, subgroups
+from avpretext.evaluation import degraded, raters, reliability, scores, subgroups
 from avpretext.evaluation.evaluate import by_initialisation
 from avpretext.evaluation.raters import Beside, Votes
 from avpretext.evaluation.scores import Rows, Scored, Task
@@ -46,7 +46,7 @@ def run(
     corpus
         Options of the corpus, whose reader knows the sex of its speakers.
     options
-        Numbers of resamples and exchanges, and the level of intervals.
+        Numbers of resamples and exchanges, the level of intervals, and the conditions.
     seed
         Seed of all that is drawn.
     output
@@ -58,6 +58,7 @@ def run(
         **_calibration(systems, task, options, seed),
         **_groups(systems, task, corpus, options, seed),
         **_raters(systems, task, votes_of(targets, task, corpus), classes_of(predictions), options, seed),
+        "conditions": _conditions(systems, predictions, task, options, seed),
     }
     made_by = provenance(
         "trust",
@@ -69,6 +70,14 @@ def run(
     )
     for name in STAGES["trust"].writes:
         shards.write_table(output / f"{name}.parquet", tables[name], schema_of(f"trust.{name}"), made_by)
+
+
+def _conditions(
+    systems: Sequence[System], predictions: Sequence[Path], task: Task, options: EvaluateOptions, seed: int
+) -> Rows:
+    if not options.conditions:
+        return []
+    return degraded.condition_rows(systems, scores.read_degraded(predictions, task.scoring), task, options, seed)
 
 
 def classes_of(predictions: Sequence[Path]) -> list[str]:

@@ -60,7 +60,7 @@ _PICTURES = "clip_id frame time_s image"
 _VECTOR = {"values": Column(FLOATS, "vector of the clip; the names of its numbers are in the provenance")}
 _PREDICTIONS = "initialisation fold seed pretraining split clip_id speaker label predicted truth probabilities"
 _PREDICTIONS_OWN = {
-    "split": Column(S, "`dev` or `test`"),
+    "split": Column(S, "`dev`, `test`, or such as `test@noise10`: the test clips in a condition"),
     "label": Column(S, "the true class in words"),
     "truth": Column(FLOATS, "`values` of the target"),
 }
@@ -155,6 +155,12 @@ _ROWS = (
         "Play clips faster or slower, so that training hears more speakers than there are.",
         {"": Artefact("{corpus}@{speed}/split/audio/{shard}.parquet", "clip, played at another speed",
                       _AUDIO, _AUDIO_OWN)},
+    ),
+    Stage(
+        "degrade", "avpretext.sound.degrade", 1,
+        "Put clips into noise, a telephone, a codec or a room, to test models that heard them clean.",
+        {"": Artefact("{corpus}@{condition}/split/audio/{shard}.parquet", "clip, in a condition", _AUDIO, _AUDIO_OWN)},
+        ("seed",),
     ),
     Stage(
         "speech", "avpretext.sound.speech", 2, "Compute openSMILE low-level descriptors, energy and loudness.",
@@ -460,7 +466,7 @@ _ROWS = (
     ),
     Stage(
         "trust", "avpretext.evaluation.trust", 1,
-        "Derive from predictions what a reviewer asks: calibration, speakers, sexes, the raters beside the systems.",
+        "Derive from predictions what a reviewer asks: calibration, speakers, sexes, raters, noise.",
         _scored("trust", {"calibration": ("measure of a system",
             "initialisation measure value ci_low ci_high seed_std seeds speakers clips",
             {"measure": Column(S, "`ece`: expected calibration error; `brier`; `overconfidence`: mean probability less"
@@ -513,7 +519,15 @@ _ROWS = (
              "against": Column(S, "as in `raters`"), "label": Column(S, "the class of the reference"),
              "predicted": Column(S, "the class that a rater names, or a system predicts"),
              "count": Column(D, "clips, seeds averaged; the raters of a clip count as one", "clips"),
-             "share": Column(D, "of the clips of the class", "0..1")})}),
+             "share": Column(D, "of the clips of the class", "0..1")}),
+         "conditions": ("measure of a system in a condition",
+            "initialisation condition measure value ci_low ci_high difference difference_low difference_high seeds"
+            " speakers clips",
+            {"condition": Column(S, "`clean`: the test clips as they are; else one of `evaluate.conditions`"),
+             "value": Column(D, "on the test clips in the condition, averaged over seeds", "0..1; CCC: -1..1"),
+             "difference": Column(D, "`value` minus that of the same clips clean; null: `clean`", "as `value`"),
+             "difference_low": Column(D, "lower end of its interval, speakers paired", "as `value`"),
+             "difference_high": Column(D, "upper end of its interval", "as `value`")})}),
         ("seed", "evaluate", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "label_map")),
     ),
     Stage(

@@ -51,23 +51,33 @@ def expand(shards: str | Path) -> list[Path]:
     return [path]
 
 
-def copy_of(corpus: str, speed: float) -> str:
-    """Return the name of a corpus played at another speed.
+def copy_of(corpus: str, form: float | str) -> str:
+    """Return the name of a corpus played at another speed, or heard in a condition.
 
-    >>> copy_of("ravdess", 0.840)
-    'ravdess@0.84'
+    >>> copy_of("ravdess", 0.840), copy_of("ravdess", "noise10")
+    ('ravdess@0.84', 'ravdess@noise10')
     """
-    return f"{corpus}@{speed:g}"
+    return f"{corpus}@{form if isinstance(form, str) else f'{form:g}'}"
 
 
 def original_of(name: str) -> str:
-    """Return the name of a corpus, or of a clip `{corpus}/{clip_id}`, without the speed of a copy.
+    """Return the name of a corpus, or of a clip `{corpus}/{clip_id}`, without that which makes it a copy.
 
     >>> original_of("ravdess@0.84/x@y"), original_of("ravdess@0.84"), original_of("ravdess/x@y")
     ('ravdess/x@y', 'ravdess', 'ravdess/x@y')
     """
     corpus, slash, clip_id = name.partition("/")
     return corpus.partition("@")[0] + slash + clip_id
+
+
+def condition_of(name: str) -> str:
+    """Return in which condition a corpus, or a clip `{corpus}/{clip_id}`, is heard; empty: as it is, or at a speed.
+
+    >>> condition_of("ravdess@noise10/x@y"), condition_of("ravdess@0.84"), condition_of("ravdess/x@y")
+    ('noise10', '', '')
+    """
+    form = name.partition("/")[0].partition("@")[2]
+    return form if form[:1].isalpha() else ""
 
 
 class Layout:

@@ -1,6 +1,7 @@
-"""The report's section on trust: calibration, speakers, sexes, and the raters beside the systems."""
+"""The report's section on trust: calibration, speakers, sexes, the raters beside the systems, noise and the like."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from avpretext.evaluation.raters import LABEL, OTHERS, RATERS
 from avpretext.evaluation.reliability import CHANCE
 from avpretext.evaluation.reliability import MEASURES as CALIBRATION
 from avpretext.evaluation.subgroups import DIFFERENCE, SEXES
+from avpretext.options.conditions import CLEAN, Condition
 from avpretext.report import figures
 from avpretext.report.theme import COLOURS, figure, inline, style
 from avpretext.systems import SCRATCH, stands_beside
@@ -26,6 +28,9 @@ SPEAKERS_DRAWN = 300
 
 _MARKS = {"female": ("o", "warm"), "male": ("s", "accent"), None: ("D", "muted")}
 """Sex to the mark of a speaker and its colour."""
+
+_SERIES = ((COLOURS["ink"], "D"), (COLOURS["accent"], "o"), (COLOURS["warm"], "s"))
+"""Colour and mark of the systems of a chart, of which there are three at most."""
 
 Cells = list[list[str]]
 
@@ -43,6 +48,8 @@ def found_trust(run: OpenRun) -> list[dict[str, Any]]:
 def _section(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
     tables = {part: _table(run, one, part) for part in ("calibration", "reliability", "speakers", "spread", "sexes")}
     raters, confusion = _table(run, one, "raters"), _table(run, one, "rater_confusion")
+    conditions = _table(run, one, "conditions")
+    conditions = conditions if conditions.is_empty() else conditions.filter(measure=one.scoring.main)
     shown = shown_systems(run, one)
     sexes, main = tables["sexes"].filter(measure=one.scoring.main), one.scoring.main
     speakers = tables["speakers"].filter(measure=main)
@@ -58,6 +65,9 @@ def _section(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
         "raters": rater_cells(raters, run.config),
         "by_label": not raters.filter(against=LABEL).is_empty(),
         "confusions": confusion_charts(confusion, shown, name, run.config),
+        "heard": names_of(conditions),
+        "conditions": condition_cells(conditions, run.config),
+        "degraded": condition_chart(conditions, shown, name, one, run.config),
     }
 
 
@@ -254,3 +264,58 @@ def confusion_charts(rows: pl.DataFrame, shown: Sequence[str], name: str, config
 
 def _rater_name(system: str, config: Config) -> str:
     return "single raters" if system == RATERS else printed.start_name(system, config)
+
+
+def names_of(conditions: pl.DataFrame) -> list[str]:
+    """Return the conditions of a table in its order, clean first; none where nothing was tested in any."""
+    return [] if conditions.is_empty() else conditions["condition"].unique(maintain_order=True).to_list()
+
+
+def condition_cells(rows: pl.DataFrame, config: Config) -> Cells:
+    """Return a row per system: name, score clean, difference to it in each condition; empty where it has none."""
+    found = []
+    for name, part in _of_systems(rows):
+        of = {row["condition"]: row for row in part.to_dicts()}
+        apart = [_with_interval(of[one], "difference", sign=True) if one in of else "" for one in names_of(rows)[1:]]
+        found.append([printed.start_name(name, config), _with_interval(of[CLEAN]), *apart])
+    return found
+
+
+def condition_chart(
+    rows: pl.DataFrame, shown: Sequence[str], name: str, one: Evaluated, config: Config
+) -> Markup | None:
+    """Draw the score of systems in each condition with its interval; lines join degrees of one kind. None without."""
+    drawn = [(system, part) for system, part in _of_systems(rows.drop_nulls("value")) if system in shown]
+    if not drawn:
+        return None
+    conditions, spoken = names_of(rows), []
+    with style():
+        chart, (axes,) = figure(max(320, 90 * len(conditions)), 260)
+        for number, (system, part) in enumerate(drawn):
+            of = {row["condition"]: row for row in part.to_dicts()}
+            places = {one: place + 0.16 * (number - (len(drawn) - 1) / 2) for place, one in enumerate(conditions)}
+            _draw_conditions(axes, of, places, *_SERIES[number % len(_SERIES)], printed.start_name(system, config))
+            spoken.append(f"{system}: " + ", ".join(f"{one} {decimal(row['value'], 3)}" for one, row in of.items()))
+        axes.set_xticks(range(len(conditions)), conditions)
+        axes.set_xlim(-0.5, len(conditions) - 0.5)
+        axes.grid(axis="y", linewidth=0.7)
+        axes.set_axisbelow(True)
+        chart.legend(loc="outside lower left", ncols=3)
+        title = f"{one.scoring.main_name[0].upper()}{one.scoring.main_name[1:]} by condition of the test clips"
+        axes.set_title(title, fontweight="bold")
+        return inline(chart, f"{name}-conditions", f"{title}: " + "; ".join(spoken))
+
+
+def _draw_conditions(
+    axes: Axes, of: dict[str, dict[str, Any]], places: dict[str, float], colour: str, mark: str, label: str
+) -> None:
+    for condition, row in of.items():
+        if row["ci_low"] is not None:
+            ends = row["ci_low"], row["ci_high"]
+            axes.plot([places[condition]] * 2, ends, color=colour, linewidth=1.4, alpha=0.6)
+    for first, second in pairwise(name for name in of if name != CLEAN):
+        if Condition.of(first).kind == Condition.of(second).kind:
+            ends = of[first]["value"], of[second]["value"]
+            axes.plot([places[first], places[second]], ends, color=colour, linewidth=1.2)
+    values = [row["value"] for row in of.values()]
+    axes.plot([places[name] for name in of], values, mark, color=colour, markersize=6, label=label)

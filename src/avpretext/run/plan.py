@@ -15,7 +15,7 @@ from avpretext.corpora.settings import Kind, Setting
 from avpretext.corpora.transcripts import transcript_files
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import ARTEFACTS, STAGES
-from avpretext.flow.paths import Layout, copy_of, expand, original_of
+from avpretext.flow.paths import Layout, condition_of, copy_of, expand, original_of
 from avpretext.flow.tasks import LABELLED
 from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings, check_silent, check_smoothing
 from avpretext.sound import encoder_files
@@ -26,8 +26,8 @@ TABLES = (
     "main.csv", "main.md", "main.tex", "provenance.csv", "provenance.json", "per_class.csv", "significance.csv",
     "seeds.csv", "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "label_warnings.csv", "folds.csv",
     "copies.csv", "calibration.csv", "reliability.csv", "by_speaker.csv", "speaker_spread.csv", "by_sex.csv",
-    "raters.csv", "rater_confusion.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv", "action_units.csv",
-    "au_combinations.csv",
+    "raters.csv", "rater_confusion.csv", "conditions.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv",
+    "action_units.csv", "au_combinations.csv",
 )  # fmt: skip
 ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")
 UPSTREAM_TABLES = ("upstreams.csv", "upstreams.md", "upstreams.tex", "upstreams_effects.csv")
@@ -124,7 +124,7 @@ class Plan:
             for artefact in self.of_corpus(corpus):
                 yield Made(artefact, corpus, self.shards(corpus, artefact))
         for copy in dict.fromkeys(name for name, _ in self._features() if "@" in name):
-            yield Made("speed", copy, self.shards(copy, "split.audio"))
+            yield Made("degrade" if condition_of(copy) else "speed", copy, self.shards(copy, "split.audio"))
         for corpus, artefact in self._features():
             if artefact == "split.audio":
                 continue  # of the corpus itself, or of a copy
@@ -294,13 +294,18 @@ class Plan:
         return self.config.clips_of(original) + at + speed
 
     def _options_of(self, corpus: str) -> CorpusOptions:
-        """Return the options of a corpus, or of the corpus that it is a faster or slower copy of."""
+        """Return the options of a corpus, or of the corpus that it is a copy of."""
         return self.config.corpora[original_of(corpus)]
 
     def copies(self, stage: str, corpus: str) -> list[str]:
         """Return the names of a corpus played at the speeds that `finetune` or `baseline` hears too."""
-        speeds = self.config.finetune.speeds if stage == "finetune" else self.config.baseline.speeds
+        speeds = self.config.baseline.speeds if stage == "baseline" else self.config.finetune.speeds
         return [copy_of(corpus, speed) for speed in dict.fromkeys(speeds) if speed != 1]
+
+    def in_conditions(self, stage: str, corpus: str) -> list[str]:
+        """Return the names of a corpus in the conditions in which a training tests its clips; an export tests none."""
+        conditions = [] if stage == "export" else self.config.evaluate.conditions
+        return [copy_of(corpus, condition) for condition in dict.fromkeys(conditions)]
 
     def speeds(self) -> list[str]:
         """Return every speed, as paths name it, at which a corpus is played."""
@@ -308,14 +313,15 @@ class Plan:
         return [f"{speed:g}" for speed in sorted(asked) if speed != 1]
 
     def heard(self, stage: str, corpus: str) -> list[str]:
-        """Return the corpora that a training reads: those that it learns from, and their copies.
+        """Return the corpora that a training reads: those that it learns from, their copies, and what it is tested in.
 
         DeepEmoCluster reads those without labels too, and no copies.
         """
         learnt = self.config.learnt_from(corpus)
         if stage == "deepemocluster":
             return list(dict.fromkeys([*self.config.heard_for_pretraining(), *learnt]))
-        return [*learnt, *(copy for name in learnt for copy in self.copies(stage, name))]
+        copies = [copy for name in learnt for copy in self.copies(stage, name)]
+        return [*learnt, *copies, *self.in_conditions(stage, corpus)]
 
     def _calibrates(self) -> bool:
         """Tell whether action units are measured from a resting face that the corpus shows."""
@@ -432,16 +438,18 @@ class Plan:
         Raises
         ------
         UserError
-            The user's own features are asked for at another speed.
+            The user's own features are asked for at another speed or in a condition.
         """
         found = {}
         for corpus in corpora:
             own = self._options_of(corpus).features
             foreign = [name for name in self.config.model.features if name in own]
             if foreign and "@" in corpus:
+                key, form = ("finetune.speeds", "at another speed")
+                if condition_of(corpus):
+                    key, form = ("evaluate.conditions", "of other sound")
                 raise UserError(
-                    f"finetune.speeds: {foreign[0]!r} are features of your own, which cannot be had at another speed:"
-                    " set finetune.speeds: []"
+                    f"{key}: {foreign[0]!r} are features of your own, which cannot be had {form}: set {key}: []"
                 )
             for name in self.config.model.features:
                 stage = "split.audio" if sound else name

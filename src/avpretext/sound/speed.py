@@ -5,29 +5,19 @@ augmentation for speech recognition", Interspeech 2015). The copy is a corpus li
 which features are computed; only training clips are heard so.
 """
 
-import io
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import soundfile
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from avpretext import shards
 from avpretext.chunks import SAMPLE_RATE_HZ
-from avpretext.flow.artefacts import schema_of
-from avpretext.flow.columns import MEDIA, arrow_type
 from avpretext.flow.provenance import provenance
-from avpretext.pool import ordered_map
-from avpretext.sound.audio_shards import below_full_scale, stored
-from avpretext.writing import label_of, write_shard
-
-CLIPS_PER_GROUP = 64
-"""Rows that a reader of the shard holds at a time."""
+from avpretext.sound.audio_shards import below_full_scale
+from avpretext.sound.copies import write_copy
 
 BLOCK = 60 * SAMPLE_RATE_HZ
 """Samples that are resampled at a time: a minute, so that the length of a clip hardly changes the memory."""
@@ -45,41 +35,7 @@ def run(audio: Path, speed: float, output: Path, threads: int = 1) -> None:
         `speech` refuses it.
     """
     made_by = provenance("speed", {"speed": speed})
-    rows = (clip.slice(row, 1) for _, clip in shards.iterate_clips(audio) for row in range(len(clip)))
-    played = ordered_map(lambda row: at_speed(row, speed), rows, threads)
-    label = label_of(f"speed {speed:g}", audio.parent.parent / audio.name)
-    layout: dict[str, Any] = {"compression": "none", "row_group": CLIPS_PER_GROUP}
-    write_shard(label, output, schema_of("split.audio"), made_by, played, shards.count_rows(audio), **layout)
-
-
-def at_speed(row: pa.Table, speed: float) -> pa.Table | None:
-    """Return the row of a clip, a table of one row, at another speed; None if it cannot be read back."""
-    [original] = stored(row["audio"])
-    encoded = io.BytesIO()
-    try:
-        with (
-            soundfile.SoundFile(pa.BufferReader(original)) as clip,
-            soundfile.SoundFile(encoded, "w", SAMPLE_RATE_HZ, 1, "PCM_16", format="FLAC") as copy,
-        ):
-            for piece in play(_blocks(clip), speed):
-                copy.write(piece)
-            samples = copy.frames
-    except soundfile.LibsndfileError:
-        return None
-    [path] = (chunk.field("path") for chunk in row["audio"].chunks)
-    audio = pa.StructArray.from_arrays([_one_value(encoded), path], fields=list(arrow_type(MEDIA)))
-    changed = {"samples": [samples], "duration_s": [samples / SAMPLE_RATE_HZ], "audio": audio}
-    changed |= {"content": [None], "fingerprint": [None]}
-    for name, value in changed.items():
-        field = schema_of("split.audio").field(name)
-        row = row.set_column(row.schema.get_field_index(name), field, pa.chunked_array([pa.array(value, field.type)]))
-    return row
-
-
-def _one_value(encoded: io.BytesIO) -> pa.Array:
-    """Return a column of one value, which is not copied: of a clip of hours it has hundreds of MB."""
-    content = pa.py_buffer(encoded.getbuffer())
-    return pa.Array.from_buffers(pa.binary(), 1, [None, pa.py_buffer(np.array([0, content.size], np.int32)), content])
+    write_copy(f"speed {speed:g}", audio, output, made_by, lambda _, clip: play(_blocks(clip), speed), threads)
 
 
 def _blocks(clip: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:

@@ -20,7 +20,7 @@ from avpretext import shards
 from avpretext.config import BaselineOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
-from avpretext.flow.paths import original_of
+from avpretext.flow.paths import condition_of, original_of
 from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
 from avpretext.systems import Kernel, Machine
@@ -62,9 +62,9 @@ Rows = NDArray[np.int64]
 class DescribedClips:
     """Vectors (N, D) and classes (N,) of N clips, vectors in the units of their stage.
 
-    A name is `{corpus}/{clip_id}`, of a copy at another speed `{corpus}@{speed}/{clip_id}`; a speaker
-    `{corpus}/{speaker}`, a copy being of a speaker of its own. `originals` (N,) has the row of the clip that a row is a
-    copy of, or its own.
+    A name is `{corpus}/{clip_id}`, of a copy `{corpus}@{speed}/{clip_id}` or `{corpus}@{condition}/{clip_id}`; a
+    speaker `{corpus}/{speaker}`, a copy being of a speaker of its own. `originals` (N,) has the row of the clip that a
+    row is at another speed, or its own; -1 in a condition, for nothing is learnt there.
     """
 
     names: list[str]
@@ -74,7 +74,7 @@ class DescribedClips:
     originals: Rows
 
     def at_every_speed(self, rows: Rows) -> Rows:
-        """Return these rows and those of their copies, ascending."""
+        """Return these rows and those of their copies at other speeds, ascending."""
         return np.flatnonzero(np.isin(self.originals, rows))
 
 
@@ -100,8 +100,8 @@ def run(
     Parameters
     ----------
     vectors
-        {corpus: {stage or encoder: shards}} of each corpus that the folds name, and of its copies at other speeds,
-        which are learnt from wherever the clips themselves are.
+        {corpus: {stage or encoder: shards}} of each corpus that the folds name, and of its copies: at other speeds,
+        which are learnt from wherever the clips themselves are, and in conditions, of which test clips alone are used.
     targets
         `targets` of each; of kind hard.
     folds
@@ -151,32 +151,37 @@ def predict_fold(
     The vectors are standardised by the clips that are learnt from, or by each speaker's own clips in the fold, as
     `machine` has it.
     """
-    rows = fold.rows(clips.names)
-    heard = {**rows, "train": clips.at_every_speed(rows["train"])}
+    rows, degraded = fold.rows(clips.names), fold.degraded(clips.names)
+    heard = {**rows, **degraded, "train": clips.at_every_speed(rows["train"])}
     costs = options.costs[machine.kernel]
     chosen = COST_WITHOUT_DEV if COST_WITHOUT_DEV in costs else costs[0]
     sharpness, predictions = SHARPNESS_WITHOUT_DEV, []
     if len(rows["dev"]):
-        train, dev = _shown(clips, heard, rows["train"], "dev", machine)
+        train, [dev] = _shown(clips, heard, rows["train"], ["dev"], machine)
         labels = {part: clips.labels[heard[part]] for part in ("train", "dev")}
         chosen, decided = choose(train, dev, labels, classes, machine.kernel, options)
         sharpness = choose_sharpness(decided, clips.labels[rows["dev"]])
         predictions.append(Prediction.of("dev", rows["dev"], clips.names, probabilities(decided, sharpness)))
     learnt = np.sort(np.concatenate([rows["train"], rows["dev"]]))
     heard["train"] = clips.at_every_speed(learnt)
-    train, test = _shown(clips, heard, learnt, "test", machine)
+    tested = ["test", *degraded]
+    train, shown = _shown(clips, heard, learnt, tested, machine)
     fitted = fit(train, clips.labels[heard["train"]], chosen, machine.kernel, options)
-    decided = decisions(fitted, test, classes)
-    return [*predictions, Prediction.of("test", rows["test"], clips.names, probabilities(decided, sharpness))]
+    for split, of_split in zip(tested, shown, strict=True):
+        said = probabilities(decisions(fitted, of_split, classes), sharpness)
+        predictions.append(Prediction.of(split, heard[split], clips.names, said))
+    return predictions
 
 
 def _shown(
-    clips: DescribedClips, heard: Mapping[str, Rows], learnt: Rows, asked: str, machine: Machine
-) -> tuple[Floats, Floats]:
-    """Return what a machine is shown of train and of the part asked: vectors (N, D), or kernels with train (N, M)."""
+    clips: DescribedClips, heard: Mapping[str, Rows], learnt: Rows, asked: Sequence[str], machine: Machine
+) -> tuple[Floats, list[Floats]]:
+    """Return what a machine is shown of train and of the parts asked: vectors (N, D), or kernels with train (N, M)."""
     inputs = normalised(clips, heard, learnt, machine.normalise)
-    train, others = inputs[heard["train"]], inputs[heard[asked]]
-    return (train, others) if machine.kernel == "linear" else (kernel(train, train), kernel(others, train))
+    train, others = inputs[heard["train"]], [inputs[heard[part]] for part in asked]
+    if machine.kernel == "linear":
+        return train, others
+    return kernel(train, train), [kernel(part, train) for part in others]
 
 
 def kernel(inputs: Floats, others: Floats) -> Floats:
@@ -257,9 +262,9 @@ def fit(
 
 
 def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, stage: str) -> DescribedClips:
-    """Read the vectors of the clips that the folds name, and of their copies at other speeds.
+    """Read the vectors of the clips that the folds name, and of their copies.
 
-    `vectors` has the shards of a corpus, or `{corpus}@{speed}`; `stage` made them, for messages.
+    `vectors` has the shards of a corpus or a copy; `stage` made them, for messages.
 
     Raises
     ------
@@ -276,7 +281,7 @@ def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, s
         f"{heard}/{clip_id}": values
         for heard, files in vectors.items()
         for clip_id, values in _vectors(files)
-        if f"{original_of(heard)}/{clip_id}" in wanted
+        if f"{original_of(heard)}/{clip_id}" in (table.test_clips if condition_of(heard) else wanted)
     }
     names = sorted(found)
     clips = [original_of(name) for name in names]
@@ -294,7 +299,7 @@ def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, s
         np.array([f"{name.partition('/')[0]}/{wanted[clip].speaker}" for name, clip in zip(names, clips, strict=True)]),
         np.stack([found[name] for name in names]),
         known.values_of(clips).argmax(1),
-        np.array([place.get(clip, -1) for clip in clips]),
+        np.array([-1 if condition_of(name) else place.get(clip, -1) for name, clip in zip(names, clips, strict=True)]),
     )
 
 
@@ -318,7 +323,7 @@ def _vectors(files: Sequence[Path]) -> Iterator[tuple[str, NDArray[np.float32]]]
 def normalised(clips: DescribedClips, rows: Mapping[str, Rows], learnt: Rows, by: str) -> Floats:
     """Return vectors (N, D) in deviations: of the clips `learnt`, or of each speaker's own clips in the fold.
 
-    A copy at another speed is standardised as the clip itself would be, or by its own speaker's copies.
+    A copy is standardised as the clip itself would be, or by its own speaker's copies.
 
     A speaker with a single clip, of which nothing would be left, is standardised by the clips learnt.
     """

@@ -56,9 +56,10 @@ def run(
         Checkpoints to start from, one for each pre-training: run i of a fold starts from the one at i modulo their
         number; none from scratch.
     features
-        corpus that the folds name, or its copy at another speed, from which training clips alone are taken: name of
-        per-frame features: their shards, in the order of `model.features`. Where a pre-trained encoder learns, or did
-        in pre-training: its name, and shards of `split.audio`.
+        corpus that the folds name, its copy at another speed, of which training clips alone are heard, or in a
+        condition, of which test clips alone are: name of per-frame features: their shards, in the order of
+        `model.features`. Where a pre-trained encoder learns, or did in pre-training: its name, and shards of
+        `split.audio`.
     targets
         `targets` of each.
     folds
@@ -161,7 +162,7 @@ def run_once(
     penalty: Matrix | None = None,
     unfinished: UnfinishedRun | None = None,
 ) -> Run:
-    """Train on one fold with one seed; the best dev epoch, or the last without dev, predicts dev and test.
+    """Train on one fold with one seed; the best dev epoch, or the last without dev, predicts dev, test and conditions.
 
     Runs of one fold and seed share head, order of batches and dropout, whatever they start from: they are pairs.
     `clips` are from `clips_of_fold`; without a `body` training starts from scratch; `penalty` is the fold's matrix (K,
@@ -173,7 +174,7 @@ def run_once(
         Prediction.of(
             split, of_split, clips.chunks.clip_ids, best_predictions(state, clips, of_split, objective, config)
         )
-        for split, of_split in rows.items()
+        for split, of_split in {**rows, **fold.degraded(clips.chunks.clip_ids)}.items()
         if split != "train" and len(of_split)
     ]
     by = clips.chunks.encoder

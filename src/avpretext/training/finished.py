@@ -105,7 +105,7 @@ class FinishedRuns:
         tensors, said = checkpoints.read(path)
         if said.get("made_from") != self.made_from:
             return None
-        names = sorted(said["names"].items())  # dev, test
+        names = sorted(said["names"].items())  # dev, test, test@...
         parts = [Prediction(split, clips, tensors[split].numpy()) for split, clips in names]
         return Run(said["fold"], said["seed"], parts, checkpoints.read_history(said["history"]))
 

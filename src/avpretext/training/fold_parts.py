@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.corpora.protocols import PARTS
 from avpretext.errors import UserError
+from avpretext.flow.paths import condition_of, original_of
 
 
 class Clip(NamedTuple):
@@ -57,6 +58,14 @@ class Fold:
             )
         return rows
 
+    def degraded(self, names: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        """Return the rows of the test clips in each condition that names are of, ascending, by `test@{condition}`."""
+        found: dict[str, list[int]] = {}
+        for row, name in enumerate(names):
+            if (condition := condition_of(name)) and original_of(name) in self.parts["test"]:
+                found.setdefault(f"test@{condition}", []).append(row)
+        return {split: np.array(rows, np.int64) for split, rows in sorted(found.items())}
+
 
 @dataclass(frozen=True)
 class FoldTable:
@@ -93,14 +102,19 @@ class FoldTable:
             )
 
     def speakers_of(self, corpus: str) -> dict[str, str]:
-        """Return the speaker of each clip_id of a corpus."""
-        return {clip.clip_id: clip.speaker for clip in self.clips if clip.corpus == corpus}
+        """Return the speaker of each clip_id of a corpus or a copy; in a condition of those that are tested."""
+        asked = self.test_clips if condition_of(corpus) else self.by_key
+        own = [clip for clip in self.clips if clip.corpus == original_of(corpus)]
+        return {clip.clip_id: clip.speaker for clip in own if clip.key in asked}
+
+    @cached_property
+    def test_clips(self) -> frozenset[str]:
+        """Names of the clips that any fold tests."""
+        return frozenset().union(*(fold.parts["test"] for fold in self.folds))
 
     def tested(self) -> list[str]:
         """Return the corpora that are tested."""
-        return sorted(
-            {clip.corpus for clip in self.clips if any(clip.key in fold.parts["test"] for fold in self.folds)}
-        )
+        return sorted({clip.corpus for clip in self.clips if clip.key in self.test_clips})
 
 
 def read_folds(path: Path) -> FoldTable:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from avpretext.config import Config, ModelOptions
 from avpretext.corpora.settings import NUMBERS, Kind
 from avpretext.errors import UserError
-from avpretext.flow.paths import original_of
+from avpretext.flow.paths import condition_of, original_of
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import encoder_start, loop
 from avpretext.training.checkpoint import Body
@@ -31,8 +31,8 @@ class LabelledClips:
     Where the pre-trained encoder learns too, `sounds` are what the network hears, and `chunks` their means before
     training; `start` is what it starts with, also where an earlier training alone has changed it.
 
-    From here on clips are `{corpus}/{clip_id}` of `{corpus}/{speaker}`; copies at other speeds are
-    `{corpus}@{speed}/{clip_id}`, of speakers of their own.
+    From here on clips are `{corpus}/{clip_id}` of `{corpus}/{speaker}`; copies at other speeds and in conditions are
+    `{corpus}@{speed}/{clip_id}`, `{corpus}@{condition}/{clip_id}`, of speakers of their own.
     """
 
     chunks: SpeechChunks
@@ -51,7 +51,8 @@ class LabelledClips:
         """Return the row of each of these clips (M,) at every speed, (M, V); its own where there is no copy."""
         names = self.chunks.clip_ids
         place = {name: row for row, name in enumerate(names)}
-        copies = [corpus for corpus in dict.fromkeys(name.partition("/")[0] for name in names) if "@" in corpus]
+        corpora = dict.fromkeys(name.partition("/")[0] for name in names)
+        copies = [corpus for corpus in corpora if "@" in corpus and not condition_of(corpus)]
         versions = np.tile(rows[:, None], 1 + len(copies))
         for number, copy in enumerate(copies, 1):
             for clip, row in enumerate(rows.tolist()):
@@ -64,7 +65,7 @@ class LabelledClips:
 def read_clips(
     features: Mapping[str, Mapping[str, Sequence[Path]]], labelled: LabelledFolds, config: Config
 ) -> LabelledClips:
-    """Read features and targets of the clips that the folds name, and of their copies at other speeds.
+    """Read features and targets of the clips that the folds name, and of their copies.
 
     Raises
     ------
@@ -125,9 +126,9 @@ def read_starts(
 
 
 def speakers_of(features: Features, table: FoldTable) -> dict[str, Mapping[str, str]]:
-    """Return {corpus: {clip_id: speaker}} of the clips that the folds name, and of their copies at other speeds."""
+    """Return {corpus: {clip_id: speaker}} of the clips that the folds name, and of their copies."""
     corpora = [*table.corpora, *(other for other in features if "@" in other)]
-    return {corpus: table.speakers_of(original_of(corpus)) for corpus in corpora}
+    return {corpus: table.speakers_of(corpus) for corpus in corpora}
 
 
 def warn_of_missing_classes(clips: LabelledClips, folds: Sequence[Fold]) -> None:
@@ -148,7 +149,8 @@ def clips_of_fold(
     """Return the clips that a fold uses, normalised by what it may know, see `model.normalise`; input on a device."""
     names = clips.chunks.clip_ids
     rows = fold.rows(names)
-    used = np.unique(np.concatenate([*rows.values(), clips.versions(rows["train"]).ravel()]))
+    of_fold = [*rows.values(), *fold.degraded(names).values(), clips.versions(rows["train"]).ravel()]
+    used = np.unique(np.concatenate(of_fold))
     chunks = clips.chunks if len(used) == len(names) else clips.chunks.take(used)
     if clips.sounds is not None:  # the network normalises what it makes of them
         return replace(clips, chunks=chunks, values=clips.values[used], sounds=clips.sounds[used])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.flow.artefacts import schema_of
+from avpretext.flow.paths import original_of
 from avpretext.flow.provenance import provenance
 from avpretext.training import finite
 from avpretext.training.fold_parts import FoldTable, read_folds
@@ -83,15 +84,16 @@ class LabelledFolds(NamedTuple):
                 "its model has diverged, or its input is not finite",
             )
             for name, probabilities in zip(part.names, part.probabilities, strict=True):
-                clip = self.table.by_key[name]
+                original = original_of(name)
+                clip = self.table.by_key[original]
                 yield {
                     **key,
                     "split": part.split,
                     "clip_id": clip.clip_id,
                     "speaker": clip.speaker,
-                    "label": known.labels[name],
+                    "label": known.labels[original],
                     "predicted": in_words(probabilities, known.classes, known.kind),
-                    "truth": known.values[name].tolist(),
+                    "truth": known.values[original].tolist(),
                     "probabilities": probabilities.tolist(),
                 }
 
