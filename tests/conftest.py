@@ -19,7 +19,8 @@ MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest files first, so that of several processes none works on alone in the end."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/workflow/"))
+    long = {item.path for item in items if item.get_closest_marker("workflow")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(autouse=True, scope="session")

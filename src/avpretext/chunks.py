@@ -32,6 +32,15 @@ def frames_of(length_s: float) -> int:
     return max(1, round(length_s / FRAME_S))
 
 
+def frame_count(samples: int) -> int:
+    """Return how many 10 ms frames a clip has: one for every 160 samples, at least one.
+
+    >>> frame_count(16000), frame_count(159)
+    (100, 1)
+    """
+    return max(1, samples // SAMPLES_PER_FRAME)
+
+
 ChunkMethod = Literal["exact", "published"]
 
 

@@ -9,11 +9,12 @@ import pytest
 import soundfile
 
 from avpretext import shards
+from avpretext.chunks import frame_count
 from avpretext.config import SpeechOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.sound import speech
-from avpretext.sound.descriptors import LOUDNESS, frame_count, frame_energy, open_descriptors
+from avpretext.sound.descriptors import LOUDNESS, frame_energy, open_descriptors
 
 RATE = 16_000
 SETS = ["ComParE_2016", "eGeMAPSv02"]

@@ -1,7 +1,5 @@
 """A project folder in which the tests run Snakemake, and what a run said."""
 
-import functools
-import json
 import os
 import re
 import shutil
@@ -14,33 +12,9 @@ from typing import Any
 
 import yaml
 
+from tests.workflow import warm
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-SNAKEMAKE_READY = """
-import gc, json, os, sys, snakemake.cli
-gc.freeze()
-for line in sys.stdin:
-    request = json.loads(line)
-    if child := os.fork():
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-        continue
-    output, nothing = os.open(request["output"], os.O_WRONLY), os.open(os.devnull, os.O_RDONLY)
-    for old, new in ((nothing, 0), (output, 1), (output, 2)):
-        os.dup2(old, new)
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    os.chdir(request["folder"])
-    sys.argv = [snakemake.__file__.replace("__init__", "__main__"), *request["arguments"]]
-    sys.exit(snakemake.cli.main())
-"""
-"""A process that has loaded Snakemake and runs it in a copy of itself, once for each line that it reads."""
-
-
-@functools.cache
-def snakemake_ready() -> "subprocess.Popen[str]":
-    """Start the process of SNAKEMAKE_READY, once; it ends with ours, when it has nothing more to read."""
-    command = [sys.executable, "-c", SNAKEMAKE_READY]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
 
 
 def environment() -> dict[str, str]:
@@ -50,23 +24,20 @@ def environment() -> dict[str, str]:
 
 @dataclass
 class Project:
-    """A folder with a configuration, and Snakemake run in it."""
+    """A folder with a configuration, and Snakemake run in it; `warm` tells whether its jobs run in a warm Python."""
 
     folder: Path
     config: dict[str, Any]
+    warm: bool = True
 
     def snakemake(self, *arguments: str, check: bool = True, **changes: Any) -> "Run":
         """Run the workflow with the configuration, some of its top-level keys replaced."""
-        server = snakemake_ready()
-        assert server.stdin is not None
-        assert server.stdout is not None
+        python = warm.warm_python() if self.warm else Path(sys.executable)
+        words = self.arguments(*arguments, **changes)
         with NamedTemporaryFile(mode="r", encoding="utf-8") as output:
-            request = {
-                "arguments": self.arguments(*arguments, **changes), "environment": environment(),
-                "folder": str(Path.cwd()), "output": output.name,
-            }  # fmt: skip
-            print(json.dumps(request), file=server.stdin, flush=True)
-            run = Run(int(server.stdout.readline()), output.read())
+            status = warm.run("snakemake", *words, executable=python, environment=environment(), output=output.fileno())
+            output.seek(0)  # the run has written by the same open file
+            run = Run(status, output.read())
         assert not check or run.status == 0, run.text
         return run
 

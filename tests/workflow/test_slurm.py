@@ -66,7 +66,7 @@ def test_slurm_makes_the_bytes_of_a_local_run(finished: Project, tmp_path: Path,
     folder = tmp_path / "a project"
     shutil.copytree(finished.folder / "demo", folder / "demo")
     unlabelled = {"unlabelled": finished.config["corpora"]["unlabelled"]}
-    project = Project(folder, {**finished.config, "corpora": unlabelled})
+    project = Project(folder, {**finished.config, "corpora": unlabelled}, warm=False)
     some = [f"results/unlabelled/{made}.parquet" for made in ("labels_emotion/all", "speech/0001")]
     asked = project.snakemake(*some, "--dry-run").would_run()
     project.snakemake(*some, "--workflow-profile", str(PROFILE), *QUICK)

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from avpretext import shards
 from avpretext.evaluation.formats import decimal
 from avpretext.report.theme import COLOURS, figure, inline, style
-from avpretext.training.co_occurrence import read_matrices
 
 _ROW_HEIGHT = 26
 """Pixels for a line of text beside its mark."""
@@ -245,6 +244,9 @@ def heat_maps(table: Path | None, name: str) -> Markup | None:
     """Draw frequency and penalty of the first fold of `co_occurrence` side by side; None without the table."""
     if table is None:
         return None
+    # Here, since it imports torch, and loading that takes longer than the rest of most reports.
+    from avpretext.training.co_occurrence import read_matrices
+
     classes: list[str] = shards.read_provenance(table)["classes"]
     frequency, penalty = (read_matrices(table, classes, column) for column in ("frequency", "penalty"))
     chosen = min(frequency)

@@ -17,7 +17,7 @@ import numpy as np
 import opensmile
 from numpy.typing import NDArray
 
-from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, frame_count
 from avpretext.config import SpeechOptions
 from avpretext.errors import UserError
 from avpretext.sound.audio_shards import below_full_scale
@@ -154,15 +154,6 @@ def _configuration(feature_set: str) -> str:
         instances="\n".join(f"instance[{level}_all].type=cVectorConcat" for level in _LEVELS[feature_set]),
         concatenations=concatenations,
     )
-
-
-def frame_count(samples: int) -> int:
-    """Return how many 10 ms frames a clip has: one for every 160 samples, at least one.
-
-    >>> frame_count(16000), frame_count(159)
-    (100, 1)
-    """
-    return max(1, samples // SAMPLES_PER_FRAME)
 
 
 def mirror(signal: NDArray[np.float32], frames: int) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from avpretext import shards
-from avpretext.chunks import FRAME_S, SAMPLE_RATE_HZ
+from avpretext.chunks import FRAME_S, SAMPLE_RATE_HZ, frame_count
 from avpretext.config import ChunkOptions, Config
 from avpretext.errors import UserError, nearest
 from avpretext.flow.artefacts import schema_of
@@ -23,7 +23,6 @@ from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.pool import ordered_map
 from avpretext.sound import encoder_files
 from avpretext.sound.audio_shards import EncodedClip, decode, read_clips
-from avpretext.sound.descriptors import frame_count
 from avpretext.sound.encoder_model import Batches, Floats, Rows, SpeechEncoder
 from avpretext.sound.encoder_pooling import chunk_edges, means
 from avpretext.writing import label_of, warn_of, write_shard

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from avpretext.chunks import frame_count
 from avpretext.config import ChunkOptions
 from avpretext.errors import UserError
 from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.sound import encoder_files
-from avpretext.sound.descriptors import frame_count
 from avpretext.sound.encoder import cut, joined, pooled, stored
 from avpretext.sound.encoder_files import EncoderFiles
 from avpretext.sound.encoder_model import SpeechEncoder

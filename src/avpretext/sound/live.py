@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from avpretext.chunks import SAMPLES_PER_FRAME
+from avpretext.chunks import SAMPLES_PER_FRAME, frame_count
 from avpretext.config import LogMelOptions, SpeechOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
-from avpretext.sound.descriptors import MARGIN_FRAMES, PIECE_FRAMES, Descriptors, frame_count, open_descriptors
+from avpretext.sound.descriptors import MARGIN_FRAMES, PIECE_FRAMES, Descriptors, open_descriptors
 from avpretext.sound.log_mel import hann, log_mel, mel_filters, schema
 from avpretext.sound.speech import described
 

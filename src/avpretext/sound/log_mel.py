@@ -6,13 +6,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME
+from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, frame_count
 from avpretext.config import LogMelOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 from avpretext.sound.audio_shards import write_frames
-from avpretext.sound.descriptors import frame_count
 
 FLOOR = 1e-10
 """Added to the power before its logarithm: a fifth of what the rounding of 16 bit audio leaves in a band."""

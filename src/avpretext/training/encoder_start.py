@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avpretext.chunks import frame_count
 from avpretext.config import Config, LoopOptions, ModelOptions
 from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork, make_network
@@ -21,7 +22,6 @@ from avpretext.options.pretrained_encoders import TuningOptions
 from avpretext.options.training import TunedLoopOptions
 from avpretext.shards import atomic_path
 from avpretext.sound import encoder_files
-from avpretext.sound.descriptors import frame_count
 from avpretext.sound.encoder_model import save
 from avpretext.training import sounds as sound_shards
 from avpretext.training.checkpoint import front_weights

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avpretext.chunks import SAMPLE_RATE_HZ
+from avpretext.chunks import SAMPLE_RATE_HZ, frame_count
 from avpretext.config import ChunkOptions
 from avpretext.errors import UserError
 from avpretext.options.pretrained_encoders import EncoderOptions, TuningOptions
-from avpretext.sound.descriptors import frame_count
 from avpretext.sound.encoder import cut, edges_of, on_one_clock
 from avpretext.sound.encoder_files import EncoderFiles
 from avpretext.sound.encoder_model import Floats, SpeechEncoder, States
