@@ -102,8 +102,8 @@ rule landmarks:
         frames=path("split.frames"),
         model=path("models"),
     output:
-        output=path("landmarks"),
-        rejects=path("landmarks.rejects"),
+        landmarks=path("landmarks"),
+        faceless=path("landmarks.rejects"),
         preview=path("landmarks.preview"),
         thumbnails=path("landmarks.thumbnails"),
     wildcard_constraints:
