@@ -49,6 +49,7 @@ PRINTED = {
     "by_sex.csv": "a row per system and sex, and the difference with its test",
     "raters.csv": "single raters beside each system, by the majority of the other raters, and by the label",
     "rater_confusion.csv": "the confusions of both",
+    "conditions.csv": "a row per system and condition: noise, telephone, codec, room, and the difference to clean",
     "folds.csv": "a row per fold and part: clips, and who speaks in them",
     "label_balance.csv": "how often each label of each task and target is given",
     "label_speakers.csv": "how often each label is given to each speaker",

@@ -276,7 +276,8 @@ def condition_cells(rows: pl.DataFrame, config: Config) -> Cells:
     found = []
     for name, part in _of_systems(rows):
         of = {row["condition"]: row for row in part.to_dicts()}
-        apart = [_with_interval(of[one], "difference", sign=True) if one in of else "" for one in names_of(rows)[1:]]
+        drops = [of.get(one, {}).get("difference") for one in names_of(rows)[1:]]
+        apart = [printed.with_interval({"x": drop}, "x", sign=True) for drop in drops]
         found.append([printed.start_name(name, config), _with_interval(of[CLEAN]), *apart])
     return found
 
