@@ -32,7 +32,7 @@ class Project:
 
     def snakemake(self, *arguments: str, check: bool = True, **changes: Any) -> "Run":
         """Run the workflow with the configuration, some of its top-level keys replaced."""
-        python = warm.warm_python() if self.warm else Path(sys.executable)
+        python = (warm.warm_python() if self.warm else None) or Path(sys.executable)
         words = self.arguments(*arguments, **changes)
         with NamedTemporaryFile(mode="r", encoding="utf-8") as output:
             status = warm.run("snakemake", *words, executable=python, environment=environment(), output=output.fileno())

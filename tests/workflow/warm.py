@@ -54,22 +54,28 @@ with socket.socket(socket.AF_UNIX) as server:
 
 
 @functools.cache
-def warm_python() -> Path:
-    """Return the program of a warm Python, started once; it ends with our process."""
+def warm_python() -> Path | None:
+    """Return the program of a warm Python, started once; it ends with our process. None where it cannot be forked."""
     folder = Path(mkdtemp(prefix="python-"))
     server = subprocess.Popen(
         [sys.executable, "-P", __file__, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         env={**os.environ, **LIMITS},
     )  # fmt: skip
     assert server.stdout is not None
-    assert server.stdout.readline() == b"ready\n"
-    return folder / "python"
+    return folder / "python" if server.stdout.readline() == b"ready\n" else None
 
 
 def run(module: str, *arguments: str, executable: Path, environment: dict[str, str], output: int) -> int:
     """Run a module in a warm Python, whose output goes to an open file; `executable` is what it finds as its Python."""
+    warm = warm_python()
+    if warm is None:
+        words = [sys.executable, "-m", module, *arguments]
+        cold = subprocess.run(
+            words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment, check=False
+        )
+        return cold.returncode
     with socket.socket(socket.AF_UNIX) as server, open(os.devnull, "rb") as nothing:
-        server.connect(str(warm_python().with_name("socket")))
+        server.connect(str(warm.with_name("socket")))
         socket.send_fds(server, [b"!"], [nothing.fileno(), output, output])
         request = {
             "module": module, "arguments": arguments, "environment": environment, "folder": str(Path.cwd()),
@@ -89,7 +95,9 @@ def serve(folder: Path) -> None:
         for path in Path("/proc/self/task").glob("*/comm")
         if path.parent.name != str(os.getpid())
     }
-    assert all(name.startswith(AT_REST) for name in names), f"{names}: a fork would lack these threads"
+    if unknown := sorted(name for name in names if not name.startswith(AT_REST)):
+        print(f"{', '.join(unknown)}: a fork would lack these threads, so jobs start cold", file=sys.stderr)
+        return
     gc.freeze()
     client, place = folder / "python", folder / "socket"
     words = [sys.executable, "-IS", "-c", CLIENT, str(place), sys.executable]
