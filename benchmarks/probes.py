@@ -1,8 +1,8 @@
 """What can be read off each pre-trained encoder by a linear probe, on speakers that the probe has not heard.
 
 python benchmarks/probes.py CONFIG
-CONFIG is a configuration whose run is finished, such as examples/real-speech.yaml. The encoders stay as pre-training has
-left them. Beside them: the untrained network, and the mean of its input over the clip.
+CONFIG is a configuration whose run is finished, such as examples/real-speech.yaml. The encoders stay as pre-training
+has left them. Beside them: the untrained network, and the mean of its input over the clip.
 """
 
 import sys

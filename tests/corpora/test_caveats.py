@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from avpretext.corpora.caveats import coverage, labels_of, one_label
+from avpretext.corpora.caveats import coverage, label_by_speaker, labels_of, one_label
 from avpretext.corpora.findings import Finding
 
 
@@ -98,3 +98,15 @@ def test_speakers_with_several_labels_or_a_clip_each_are_as_they_should_be():
     assert one_label(speakers(a="1", b="1", c="2", d="2"), labels) == []
     assert one_label(speakers(a="1", b="2", c="3", d="4"), labels) == []
     assert one_label(speakers(a="1", b="1"), classes(a="sad", b="sad")) == []
+
+
+def test_most_clips_of_speakers_with_one_label_alone_are_told():
+    who = speakers(a="1", b="1", c="2", d="2", e="3", f="3", g="3")
+    (found,) = label_by_speaker(who, classes(a="sad", b="sad", c="happy", d="happy", e="sad", f="happy", g="calm"))
+    assert found.wrong
+    assert found.meaning.startswith("2 of 3 speakers of mine have clips of one label alone")
+    balanced = classes(a="sad", b="sad", c="happy", d="calm", e="sad", f="happy", g="calm")
+    assert label_by_speaker(who, balanced) == []
+    everyone = classes(a="sad", b="sad", c="happy", d="happy", e="calm", f="calm", g="calm")
+    assert label_by_speaker(who, everyone) == []  # `one_label` tells it
+    assert label_by_speaker(speakers(a="1", b="2", c="3", d="3"), classes(a="sad", b="sad", c="sad", d="calm")) == []

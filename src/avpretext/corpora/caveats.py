@@ -43,7 +43,7 @@ def caveats(clips: pl.DataFrame, labels: pl.DataFrame, folder: SpeakerFolder | N
     if groups := alike(labels["class"].unique()):
         meaning = f"labels {ALIKE} and are learnt as different classes: {quoted(groups)}"
         found.append(Finding("alike_labels", f"{meaning}; join them by corpora.NAME.label_map", wrong=True))
-    return found + one_label(clips, labels, folder)
+    return found + one_label(clips, labels, folder) + label_by_speaker(clips, labels)
 
 
 def alike_names(what: str, names: Sequence[str | None]) -> list[Finding]:
@@ -69,10 +69,32 @@ def one_label(clips: pl.DataFrame, labels: pl.DataFrame, folder: SpeakerFolder |
     others = " and each label one speaker" if one_to_one else ""
     meaning = (
         f"each of the {len(of_speaker)} speakers has one label only{others}, such as {speaker!r}: {label!r}; names of"
-        " labels may have been taken for those of people"
+        " labels may have been taken for those of people; `normalise: speaker` would take the labels away"
     )
     guessed = folder is not None and folder.why != CONFIGURED
     return [Finding("one_label", meaning, wrong=guessed or one_to_one)]
+
+
+def label_by_speaker(clips: pl.DataFrame, labels: pl.DataFrame) -> list[Finding]:
+    """Return that most clips are of speakers with one label alone, though not all, in any corpus.
+
+    Where each clip is compared with its speaker's own, as `normalise: speaker` does, the label goes with the speaker.
+    """
+    of_clip = clips.filter("known").join(labels, on=["corpus", "clip_id"])
+    of_speaker = of_clip.group_by("corpus", "speaker").agg(
+        pl.col("class").n_unique().alias("classes"), pl.col("clip_id").n_unique().alias("clips")
+    )
+    found = []
+    for (corpus,), people in of_speaker.sort("corpus").group_by("corpus", maintain_order=True):
+        one = people.filter(pl.col("classes") == 1, pl.col("clips") > 1)
+        if len(one) < len(people) and 2 * one["clips"].sum() > people["clips"].sum():
+            whole = f"{len(people)} speakers of {corpus}" if corpus else f"the {len(people)} speakers"
+            meaning = (
+                f"{len(one)} of {whole} have clips of one label alone: who speaks tells most"
+                " labels, and `normalise: speaker` takes them away, so that scores may be below chance"
+            )
+            found.append(Finding("label_by_speaker", meaning, wrong=True))
+    return found
 
 
 def coverage(rows: pl.DataFrame, labels: pl.DataFrame) -> tuple[Lacking, list[Finding]]:

@@ -310,7 +310,7 @@ _ROWS = (
         _of_corpus("path", "reader", "parts", "table", "outside", "segment", "ties", "label_map"),
     ),
     Stage(
-        "folds", "avpretext.corpora.folds", 4,
+        "folds", "avpretext.corpora.folds", 5,
         "Divide the clips into train, dev and test by a protocol, and check that nothing leaks.",
         {"": Artefact(
             "{corpus}/folds/{setting}.parquet", "clip in a fold", "fold name part corpus clip_id speaker copy_of",

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import targets
-from avpretext.corpora.caveats import alike_names, coverage, labels_of, one_label
+from avpretext.corpora.caveats import alike_names, coverage, label_by_speaker, labels_of, one_label
 from avpretext.corpora.checks import checksums, likely
 from avpretext.corpora.checks.headers import Lengths, duration, lengths_of, read_headers, spread
 from avpretext.corpora.checks.listening import HeardClip, Which, copies_between, findings_of, listen, look, sound_of
@@ -321,6 +321,7 @@ def _of_names(
         *(replace(one, wrong=name in chosen) for name, found in of_labels.items() for one in found),
         *(alike_names("partitions", partitions["partition"].to_list()) if partitions is not None else []),
         *one_label(clips, classes, folder),
+        *label_by_speaker(clips, classes),
         *_of_folds(options, reader, clips, classes),
     ]
 
