@@ -7,10 +7,12 @@ from typing import Any
 import polars as pl
 
 from avpretext.config import Config
+from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.formats import Document, Section, Table, probability
 from avpretext.evaluation.kinds import MEASURE_NAMES, SCORINGS, Scoring
-from avpretext.evaluation.open_run import OpenRun, Rows
+from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
 from avpretext.evaluation.printed import SIGNIFICANT, number, start_name, with_interval
+from avpretext.run.plan import Group
 from avpretext.systems import SCRATCH
 
 TESTED = {"within": "trained and tested within each corpus", "across": "trained on other corpora than tested"}
@@ -27,6 +29,8 @@ class Overall:
     of_corpora: dict[str, Rows]
     others: dict[str, Rows]
     """Rows over all corpora of the measures that the printed tables show beside the main one."""
+    warnings: list[str]
+    """What makes scores of its settings wrong."""
 
     @property
     def heading(self) -> str:
@@ -37,10 +41,24 @@ class Overall:
 def found_overall(run: OpenRun) -> list[Overall]:
     """Return the groups that a run has scores of."""
     table = run.overall()
-    return [] if table is None else [_group(part) for _, part in table.group_by("kind", "tested", maintain_order=True)]
+    if table is None:
+        return []
+    warned = {(group.kind, group.tested): _warnings(group, run) for group in run.plan.groups}
+    parts = table.group_by("kind", "tested", maintain_order=True)
+    return [_group(part, warned.get((str(kind), str(tested)), [])) for (kind, tested), part in parts]
 
 
-def _group(part: pl.DataFrame) -> Overall:
+def _warnings(group: Group, run: OpenRun) -> list[str]:
+    """Return what makes scores of a group's settings wrong, with the names of the settings."""
+    of: dict[str, list[str]] = {}
+    for corpus, name in [one for settings in group.settings.values() for one in settings]:
+        for warning in protocol_of(run, Evaluated(corpus, run.plan.setting(corpus, name))).warnings:
+            if not warning.startswith("Trained on "):  # the names of across settings tell it
+                of.setdefault(warning, []).append(corpus)
+    return [f"{', '.join(corpora)}: {warning}" for warning, corpora in of.items()]
+
+
+def _group(part: pl.DataFrame, warnings: list[str]) -> Overall:
     scoring = SCORINGS[part["kind"][0]]
     of_all = part.filter(pl.col("corpus").is_null())
     main = part.filter(pl.col("measure") == scoring.main, pl.col("corpus").is_not_null())
@@ -51,6 +69,7 @@ def _group(part: pl.DataFrame) -> Overall:
         by_measure.pop(scoring.main),
         {str(name): rows.to_dicts() for (name,), rows in main.group_by("corpus", maintain_order=True)},
         by_measure,
+        warnings,
     )
 
 
@@ -77,7 +96,7 @@ def section(one: Overall, config: Config) -> Section:
     """Return what is printed of a group."""
     return Section(
         heading=one.heading,
-        caption=caption(one),
+        caption=" ".join([caption(one), *one.warnings]),
         headline=[headline(one, config)],
         tables=[Table(header(one), [cells(row, one, config) for row in one.rows], 1, f"overall-{one.tested}")],
         notes=[],
@@ -94,7 +113,7 @@ def caption(one: Overall) -> str:
     settings = f" in {row['settings']} settings" if row["settings"] > row["corpora"] else ""
     return (
         f"{one.heading}: {', '.join(one.of_corpora)}; {row['speakers']:,} test speakers{settings}."
-        f" {one.scoring.main_name} unless another measure is named.{said}"
+        f" Scores are {one.scoring.main_name} unless another measure is named.{said}"
     )
 
 

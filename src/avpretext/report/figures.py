@@ -26,6 +26,9 @@ _ROW_HEIGHT = 26
 _MARK_HEIGHT = 38
 """Pixels for a mark with a line of text above it."""
 
+_LETTERS = 44
+"""So many letters of a name stand above a mark."""
+
 
 Matrix = NDArray[np.float64]
 
@@ -100,8 +103,13 @@ def _draw_mark(axes: Axes, place: int, mark: Mark, number: str) -> None:
         "color": COLOURS["muted" if hollow else "ink"],
         "bbox": {"facecolor": COLOURS["raised"], "edgecolor": "none", "pad": 1},
     }  # fmt: skip
-    axes.annotate(mark.name, (0, place), (0, 7), **above)
+    axes.annotate(_fitted(mark.name), (0, place), (0, 7), **above)
     axes.annotate(number, (1, place), (0, 7), ha="right", **above)
+
+
+def _fitted(name: str) -> str:
+    """Return a name that leaves room for the number beside it; tables have the whole of it."""
+    return name if len(name) <= _LETTERS else name[: _LETTERS - 1].rstrip(" ,;+") + "…"
 
 
 def spans(marks: Sequence[Mark], name: str, title: str, reference: float | None, limits: tuple[float, float]) -> Markup:

@@ -21,6 +21,7 @@ def _group(name: str, one: Overall, config: Config) -> dict[str, Any]:
     return {
         "heading": one.heading[0].upper() + one.heading[1:],
         "caption": printed_overall.caption(one),
+        "warnings": one.warnings,
         "headline": printed_overall.headline(one, config),
         "charts": _charts(name, one, config),
         "header": printed_overall.header(one)[1:],

@@ -286,7 +286,8 @@ def condition_chart(
     rows: pl.DataFrame, shown: Sequence[str], name: str, one: Evaluated, config: Config
 ) -> Markup | None:
     """Draw the score of systems in each condition with its interval; lines join degrees of one kind. None without."""
-    drawn = [(system, part) for system, part in _of_systems(rows.drop_nulls("value")) if system in shown]
+    known = rows if rows.is_empty() else rows.drop_nulls("value")
+    drawn = [(system, part) for system, part in _of_systems(known) if system in shown]
     if not drawn:
         return None
     conditions, spoken = names_of(rows), []
