@@ -637,6 +637,8 @@ def json_schema() -> dict[str, Any]:
     pretrain["hidden_from"]["items"].update(names)
     pretrain["task_weights"]["propertyNames"] = names
     pretrain["min_confidence"]["propertyNames"] = {"enum": list(LABELLED)}
+    corpus = schema["$defs"]["CorpusOptions"]
+    corpus["anyOf"] = [{"required": corpus.pop("required")}, {"required": ["of"]}]
     of_upstream = schema["$defs"]["UpstreamOptions"]["properties"]
     for group, options in GROUPS.items():
         of_upstream[group]["$ref"] = f"#/$defs/{options.__name__}"

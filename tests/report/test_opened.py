@@ -38,7 +38,7 @@ def test_clips_labels_and_scores_are_those_of_the_files(run: Run, folder: Path) 
     scores = run.scores("comparisons")
     files = sorted(folder.rglob("evaluate/*/comparisons.parquet"))
     assert scores.height == sum(len(pl.read_parquet(file)) for file in files)
-    assert set(run.predictions()["split"]) == {"test"}
+    assert set(run.predictions()["split"]) == {"test", "test@noise0", "test@noise10", "test@telephone"}
 
 
 def test_only_what_the_plan_has_is_in_the_manifest(run: Run, folder: Path) -> None:

@@ -141,7 +141,10 @@ class Run:
         return self.clip(clip_id, corpus).rows(artefact)
 
     def predictions(self) -> pl.DataFrame:
-        """Return the predictions of every system of the main table: corpus, setting, initialisation, fold, seed, ..."""
+        """Return the predictions of every system of the main table: corpus, setting, initialisation, fold, seed, ...
+
+        `split` is `dev`, `test`, or `test@noise10` of test clips in a condition.
+        """
         found = []
         for one in self._run.settings():
             for file in self._run.plan.predictions(one.corpus, one.setting.name):
