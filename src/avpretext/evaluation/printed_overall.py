@@ -43,7 +43,9 @@ def found_overall(run: OpenRun) -> list[Overall]:
     table = run.overall()
     if table is None:
         return []
-    warned = {(group.kind, group.tested): _warnings(group, run) for group in run.plan.groups}
+    warned: dict[tuple[str, str], list[str]] = {
+        (group.kind, group.tested): _warnings(group, run) for group in run.plan.groups
+    }
     parts = table.group_by("kind", "tested", maintain_order=True)
     return [_group(part, warned.get((str(kind), str(tested)), [])) for (kind, tested), part in parts]
 
