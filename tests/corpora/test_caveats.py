@@ -101,12 +101,17 @@ def test_speakers_with_several_labels_or_a_clip_each_are_as_they_should_be():
 
 
 def test_most_clips_of_speakers_with_one_label_alone_are_told():
-    who = speakers(a="1", b="1", c="2", d="2", e="3", f="3", g="3")
-    (found,) = label_by_speaker(who, classes(a="sad", b="sad", c="happy", d="happy", e="sad", f="happy", g="calm"))
+    of = {f"c{n}": str(n // 8) for n in range(40)}
+    alone = {name: ("sad", "calm")[int(who) % 2] for name, who in of.items()}
+    (found,) = label_by_speaker(speakers(**of), classes(**alone | {"c0": "angry"}))
     assert found.wrong
-    assert found.meaning.startswith("2 of 3 speakers of mine have clips of one label alone")
-    balanced = classes(a="sad", b="sad", c="happy", d="calm", e="sad", f="happy", g="calm")
-    assert label_by_speaker(who, balanced) == []
-    everyone = classes(a="sad", b="sad", c="happy", d="happy", e="calm", f="calm", g="calm")
-    assert label_by_speaker(who, everyone) == []  # `one_label` tells it
-    assert label_by_speaker(speakers(a="1", b="2", c="3", d="3"), classes(a="sad", b="sad", c="sad", d="calm")) == []
+    assert found.meaning.startswith("4 of 5 speakers of mine have clips of one label alone")
+    mixed = {name: ("sad", "calm")[n % 2] for n, name in enumerate(of)}
+    assert label_by_speaker(speakers(**of), classes(**mixed)) == []
+    assert label_by_speaker(speakers(**of), classes(**alone)) == []  # all have: `one_label` tells it
+
+
+def test_few_clips_of_a_frequent_label_are_of_one_label_by_chance():
+    of = {f"c{n}": str(n // 2) for n in range(40)}
+    often = {name: "neutral" if n % 10 else "sad" for n, name in enumerate(of)}
+    assert label_by_speaker(speakers(**of), classes(**often)) == []  # 16 of 20 speakers are neutral alone

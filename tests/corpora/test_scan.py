@@ -85,7 +85,9 @@ def test_a_missing_or_empty_corpus_says_the_fix(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="run `avpretext demo data/demo`"):
         scan(corpus(Path("data/demo/labelled")))
-    with pytest.raises(UserError, match=r"no such folder.*correct the path, in a configuration corpora\.NAME\.path"):
+    with pytest.raises(
+        UserError, match=r"no such folder.*correct the path \(in a configuration: corpora\.NAME\.path\)"
+    ):
         scan(corpus(Path("nowhere")))
     with pytest.raises(UserError, match="no video files there"):
         scan(corpus(tmp_path))

@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from avpretext import shards
-from avpretext.config import Config
+from avpretext.config import Config, EvaluateOptions
 from avpretext.config_file import parse
-from avpretext.evaluation import formats, intervals, overall, printed_overall
+from avpretext.evaluation import evaluate, formats, intervals, overall, printed_overall
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
@@ -95,7 +95,33 @@ def test_corpora_count_alike_and_settings_of_one_corpus_share_its_weight(scored:
     assert across["difference"] == pytest.approx(((0.3 + 0.1) / 2 + 0.1) / 2)
     assert (across["corpora"], across["settings"], across["speakers"]) == (2, 3, 12)
     assert row_of(scored, "across", "one")["difference"] == pytest.approx(0.2)
-    assert (within["higher"], within["p_corpora"]) == (2, None)
+    assert (within["better"], within["p_corpora"]) == (2, None)
+
+
+def test_a_corpus_with_one_setting_has_the_intervals_of_evaluate(scored: pl.DataFrame, tmp_path: Path) -> None:
+    config = a_config(tmp_path)
+    (setting,) = Plan(config).settings["two"]
+    files = [Path(file) for file in Plan(config).predictions("two", setting)]
+    evaluate.run(files, config.evaluate, config.seed, tmp_path / "two")
+    found = {"measure": "uar", "initialisation": "energy"}
+    own = row_of(scored, "within", "two")
+    metrics = shards.read(tmp_path / "two" / "metrics.parquet").filter(pl.col("class").is_null(), **found)
+    assert metrics.select("value", "ci_low", "ci_high").row(0) == (own["value"], own["ci_low"], own["ci_high"])
+    compared = shards.read(tmp_path / "two" / "comparisons.parquet").filter(**found).row(0, named=True)
+    pairs = {"difference": "difference", "ci_low": "difference_low", "ci_high": "difference_high", "p_holm": "p_holm"}
+    assert {name: compared[name] for name in pairs} == {name: own[other] for name, other in pairs.items()}
+
+
+def test_less_is_better_where_it_is_so() -> None:
+    corpora = [overall.TestedCorpus(name, [], ["a", "b", "c"]) for name in ("one", "two")]
+    lower = [overall.Drawn(np.array([value]), np.array([[value], [value]]), [0], 0) for value in (0.1, 0.3)]
+    higher = [overall.Drawn(np.array([0.2]), np.array([[0.2], [0.2]]), [0], 0)] * 2
+    named = {"measure": "kl_divergence"}
+    rows = overall._scope_rows({"scratch": higher, "energy": lower}, corpora, EvaluateOptions(), named)
+    assert rows[1]["better"] == 1
+    assert (
+        overall._scope_rows({"scratch": higher, "energy": higher}, corpora, EvaluateOptions(), named)[1]["better"] == 0
+    )
 
 
 def test_a_corpus_of_two_speakers_is_left_out_of_the_mean_and_named(scored: pl.DataFrame) -> None:
@@ -116,6 +142,8 @@ def test_printed_tables_name_every_corpus_and_claim_no_more_than_the_test(tmp_pa
     text = document.markdown()
     assert "No set of pretext tasks is better than scratch on average; the nearest is energy: −0.150" in text
     assert "Too few test speakers for a mean: few" in text
+    assert "one (mood), two (mood); 12 test speakers." in text
+    assert "one (mood-mapped), two (mood-mapped); 12 test speakers in 3 settings." in text
     assert document.sections[0].tables[0].header[6:8] == ("one", "two")
     assert formats.latex_text("−") in document.latex()
 

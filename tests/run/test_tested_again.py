@@ -71,6 +71,8 @@ def test_the_full_file_of_a_configuration_is_read_again(config: Config, tmp_path
         ({"shards": 4}, "corpora.again.shards: its clips are those of ravdess"),
         ({"use": ["pretrain"]}, "corpora.again.use: pretrain: its clips teach as those of ravdess"),
         ({"shard": 4}, "unknown key 'corpora.again.shard'"),
+        ({"of": ["ravdess"]}, "corpora.again.of = ['ravdess']: Input should be a valid string"),
+        ({"use": None}, "corpora.again.use = None: Input should be a valid list"),
     ],
 )
 def test_wrong_options_are_told(own: dict[str, Any], said: str) -> None:

@@ -58,13 +58,12 @@ def one_label(clips: pl.DataFrame, labels: pl.DataFrame, folder: SpeakerFolder |
     Folders of labels look so, and patients with their diagnoses. It is wrong where a folder was taken for a person, and
     where speakers and labels stand for each other, so that folds test what they never taught.
     """
-    of_clip = clips.filter("known").join(labels, on=["corpus", "clip_id"])
-    of_speaker = of_clip.group_by("speaker").agg(pl.col("class").unique(), pl.col("clip_id").n_unique().alias("clips"))
-    classes = of_clip["class"].n_unique()
+    of_speaker = _labels_of_speakers(clips, labels)
+    classes = of_speaker["class"].explode().n_unique()
     several = (of_speaker["class"].list.len() > 1).any()
     if len(of_speaker) < 2 or classes < 2 or several or of_speaker["clips"].max() == 1:
         return []
-    speaker, (label,), _ = of_speaker.sort("speaker").row(0)
+    _, speaker, (label,), _ = of_speaker.row(0)
     one_to_one = len(of_speaker) == classes
     others = " and each label one speaker" if one_to_one else ""
     meaning = (
@@ -79,22 +78,35 @@ def label_by_speaker(clips: pl.DataFrame, labels: pl.DataFrame) -> list[Finding]
     """Return that most clips are of speakers with one label alone, though not all, in any corpus.
 
     Where each clip is compared with its speaker's own, as `normalise: speaker` does, the label goes with the speaker.
+    Speakers with few clips, and a frequent label, look so by chance: it is told if more than half of the clips are of
+    such speakers, and more than twice what labels dealt at random would give.
     """
-    of_clip = clips.filter("known").join(labels, on=["corpus", "clip_id"])
-    of_speaker = of_clip.group_by("corpus", "speaker").agg(
-        pl.col("class").n_unique().alias("classes"), pl.col("clip_id").n_unique().alias("clips")
-    )
     found = []
-    for (corpus,), people in of_speaker.sort("corpus").group_by("corpus", maintain_order=True):
-        one = people.filter(pl.col("classes") == 1, pl.col("clips") > 1)
-        if len(one) < len(people) and 2 * one["clips"].sum() > people["clips"].sum():
-            whole = f"{len(people)} speakers of {corpus}" if corpus else f"the {len(people)} speakers"
+    for (corpus,), people in _labels_of_speakers(clips, labels).group_by("corpus", maintain_order=True):
+        one = people.filter(pl.col("class").list.len() == 1, pl.col("clips") > 1)
+        held, whole = int(one["clips"].sum()), int(people["clips"].sum())
+        if len(one) < len(people) and held > max(whole / 2, 2 * _by_chance(people, labels.filter(corpus=corpus))):
+            of = f"{len(people)} speakers of {corpus}" if corpus else f"the {len(people)} speakers"
             meaning = (
-                f"{len(one)} of {whole} have clips of one label alone: who speaks tells most"
-                " labels, and `normalise: speaker` takes them away, so that scores may be below chance"
+                f"{len(one)} of {of} have clips of one label alone: who speaks tells most labels, and `normalise:"
+                " speaker` takes them away, so that scores may be below chance"
             )
             found.append(Finding("label_by_speaker", meaning, wrong=True))
     return found
+
+
+def _by_chance(people: pl.DataFrame, labels: pl.DataFrame) -> float:
+    """Return how many clips would be of speakers with several clips of one label, were labels dealt at random."""
+    shares = labels["class"].value_counts(normalize=True)["proportion"].to_numpy()
+    clips = people.filter(pl.col("clips") > 1)["clips"].to_numpy()
+    return float((clips[:, None] * shares ** clips[:, None]).sum())
+
+
+def _labels_of_speakers(clips: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+    """Return `corpus`, `speaker`, `class`, a list of what the clips of a known speaker have, and `clips`, sorted."""
+    of_clip = clips.filter("known").join(labels, on=["corpus", "clip_id"])
+    several = pl.col("class").unique(), pl.col("clip_id").n_unique().alias("clips")
+    return of_clip.group_by("corpus", "speaker").agg(several).sort("corpus", "speaker")
 
 
 def coverage(rows: pl.DataFrame, labels: pl.DataFrame) -> tuple[Lacking, list[Finding]]:

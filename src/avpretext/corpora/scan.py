@@ -39,7 +39,7 @@ MediaFile = os.DirEntry[str] | Path
 """A file of a corpus's folder, or one elsewhere that its table names."""
 
 
-_CORRECT = "correct the path, in a configuration corpora.NAME.path"
+_CORRECT = "correct the path (in a configuration: corpora.NAME.path)"
 
 
 def media_files(options: CorpusOptions) -> dict[str, MediaFile]:

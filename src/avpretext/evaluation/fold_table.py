@@ -19,32 +19,40 @@ _LISTED = 20
 class Protocol(NamedTuple):
     """What a reader must know of the folds of a setting, in sentences.
 
-    `warnings` are what a caption must say: speakers in test and in train or dev of the same fold (names that are
-    `names.alike` are of one), training on other corpora, and what else makes figures wrong. `notes` stand below a
+    A caption must say `leaks`, speakers in test and in train or dev of the same fold (names that are `names.alike` are
+    of one), `trained`, training on other corpora, and `wrong`, what else makes figures wrong. `notes` stand below a
     table: the protocol, with the copies of test audio that were left out, how the folds depart from it, and whether no
     fold has dev clips.
     """
 
-    warnings: list[str]
+    leaks: list[str]
+    trained: list[str]
+    wrong: list[str]
     notes: list[str]
+
+    @property
+    def warnings(self) -> list[str]:
+        """All that a caption must say."""
+        return [*self.leaks, *self.trained, *self.wrong]
 
 
 def protocol_of(run: OpenRun, one: Evaluated) -> Protocol:
     """Return what is to be known of the folds of a setting; nothing before they are made."""
     found = run.folds(one)
     if found is None:
-        return Protocol([], [])
+        return Protocol([], [], [], [])
     rows, made_by = found
     warnings, notes = made_by.get("warnings", []), [made_by.get("sentence", ""), *made_by.get("notes", [])]
     trained = rows.filter(pl.col("part") == "train")["corpus"].unique().sort().to_list()
     # Of other corpora, only those are the same people whom `folds` has found to be.
     leaking = _leaking(rows).height if trained == [one.corpus] or made_by.get("speaker_leaks") else 0
     people = "1 speaker is" if leaking == 1 else f"{leaking:,} speakers are"
-    said = [f"NOT speaker-independent: {people} both in training and in test."] if leaking else []
-    said += [] if trained == [one.corpus] else [f"Trained on {' and '.join(trained)}."]
+    leaks = [f"NOT speaker-independent: {people} both in training and in test."] if leaking else []
+    others = [] if trained == [one.corpus] else [f"Trained on {' and '.join(trained)}."]
     if rows.filter(pl.col("part") == "dev").is_empty():
         notes.append("No clips are set aside to choose the epoch: the last one is kept")
-    return Protocol([*said, *map(_as_sentence, warnings)], [_as_sentence(note) for note in notes if note])
+    said = ([_as_sentence(text) for text in texts if text] for texts in (warnings, notes))
+    return Protocol(leaks, others, *said)
 
 
 def _as_sentence(text: str) -> str:

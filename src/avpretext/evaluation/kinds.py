@@ -26,6 +26,9 @@ MEASURE_NAMES = {
 LESS_IS_BETTER = ("kl_divergence", "rmse", "mae")
 """Of all other measures, more is."""
 
+IN_UNITS = ("rmse", "mae")
+"""Measures in the unit of the label, which corpora need not share."""
+
 _BOUNDS = dict.fromkeys(LESS_IS_BETTER, (0.0, np.inf)) | {"ccc": (-1.0, 1.0), "pearson": (-1.0, 1.0)}
 """Least and largest value of measures that are not of 0 to 1."""
 

@@ -20,13 +20,13 @@ from avpretext import shards
 from avpretext.config import Config, EvaluateOptions
 from avpretext.evaluation import intervals, scores
 from avpretext.evaluation.evaluate import by_initialisation
-from avpretext.evaluation.kinds import SCORINGS, Scoring, within_bounds
+from avpretext.evaluation.kinds import IN_UNITS, LESS_IS_BETTER, SCORINGS, Scoring, within_bounds
 from avpretext.evaluation.metrics import Floats
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.evaluation.scores import Scored, known
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
-from avpretext.run.plan import Group
+from avpretext.run.plan import ScoredTogether
 from avpretext.systems import SCRATCH, stands_beside
 
 LEAST_SPEAKERS = 3
@@ -34,7 +34,7 @@ LEAST_SPEAKERS = 3
 
 
 @dataclass(frozen=True)
-class Corpus:
+class TestedCorpus:
     """A tested corpus: for each of its settings the systems by name, and all its test speakers, sorted."""
 
     name: str
@@ -80,7 +80,7 @@ def run(config: Config, output: Path) -> None:
     shards.write_table(output, rows, schema_of("overall"), made_by)
 
 
-def group_rows(group: Group, run: OpenRun) -> Rows:
+def group_rows(group: ScoredTogether, run: OpenRun) -> Rows:
     """Return the rows of a group: every measure of every system that all its settings have."""
     scoring, config = SCORINGS[group.kind], run.config
     found = [_corpus(name, settings, run) for name, settings in group.settings.items()]
@@ -92,7 +92,7 @@ def group_rows(group: Group, run: OpenRun) -> Rows:
     drawn = {name: _drawn(name, corpora, scoring, config.evaluate, config.seed) for name in names}
     named = {"kind": group.kind, "tested": group.tested, "left_out": left_out}
     rows: Rows = []
-    for measure in scoring.measures:
+    for measure in [name for name in scoring.measures if name not in IN_UNITS]:
         of_measure = {name: [found[measure] for found in drawn[name]] for name in names}
         rows += _scope_rows(of_measure, corpora, config.evaluate, named | {"measure": measure, "corpus": None})
         for place, corpus in enumerate(corpora):
@@ -102,7 +102,7 @@ def group_rows(group: Group, run: OpenRun) -> Rows:
     return rows
 
 
-def _corpus(name: str, settings: Sequence[tuple[str, str]], run: OpenRun) -> Corpus:
+def _corpus(name: str, settings: Sequence[tuple[str, str]], run: OpenRun) -> TestedCorpus:
     systems = []
     for corpus, setting in settings:
         files = [Path(file) for file in run.plan.predictions(corpus, setting)]
@@ -110,18 +110,18 @@ def _corpus(name: str, settings: Sequence[tuple[str, str]], run: OpenRun) -> Cor
         found = by_initialisation(files, task.scoring)
         systems.append({start: scores.sums_of(start, rows, task) for start, rows in found})
     speakers = sorted({speaker for of in systems for one in of.values() for speaker in one.speakers})
-    return Corpus(name, systems, speakers)
+    return TestedCorpus(name, systems, speakers)
 
 
 def _drawn(
-    name: str, corpora: Sequence[Corpus], scoring: Scoring, options: EvaluateOptions, seed: int
+    name: str, corpora: Sequence[TestedCorpus], scoring: Scoring, options: EvaluateOptions, seed: int
 ) -> list[dict[str, Drawn]]:
-    """Return each measure of a system on each corpus."""
-    return [_on_corpus(name, corpus, scoring, options, [seed, scores.RESAMPLES, n]) for n, corpus in enumerate(corpora)]
+    """Return each measure of a system on each corpus, whose speakers are drawn as `evaluate` draws them."""
+    return [_on_corpus(name, corpus, scoring, options, [seed, scores.RESAMPLES]) for corpus in corpora]
 
 
 def _on_corpus(
-    name: str, corpus: Corpus, scoring: Scoring, options: EvaluateOptions, seed: Sequence[int]
+    name: str, corpus: TestedCorpus, scoring: Scoring, options: EvaluateOptions, seed: Sequence[int]
 ) -> dict[str, Drawn]:
     """Return each measure of a system on a corpus: the mean over its settings, speakers resampled together."""
     weights = intervals.draw_resamples(len(corpus.speakers), options.bootstrap, seed)
@@ -145,20 +145,24 @@ def _on_corpus(
 
 
 def _scope_rows(
-    drawn: Mapping[str, Sequence[Drawn]], corpora: Sequence[Corpus], options: EvaluateOptions, named: dict[str, Any]
+    drawn: Mapping[str, Sequence[Drawn]],
+    corpora: Sequence[TestedCorpus],
+    options: EvaluateOptions,
+    named: dict[str, Any],
 ) -> Rows:
     """Return a row for each system over these corpora, p-values corrected within its family."""
     rows = [_row(name, found, corpora, options, named) for name, found in drawn.items()]
     for family in ("pretext", "baseline") if SCRATCH in drawn else ():
         members = [row for row in rows if row["family"] == family and row["initialisation"] != SCRATCH]
-        compared = [_compared(drawn[row["initialisation"]], drawn[SCRATCH], corpora, options) for row in members]
+        sign = -1 if named["measure"] in LESS_IS_BETTER else 1
+        compared = [_compared(drawn[row["initialisation"]], drawn[SCRATCH], corpora, options, sign) for row in members]
         for row, cells in zip(members, scores.corrected(compared, "p_value"), strict=True):
             row |= cells
     return rows
 
 
 def _row(
-    name: str, found: Sequence[Drawn], corpora: Sequence[Corpus], options: EvaluateOptions, named: dict[str, Any]
+    name: str, found: Sequence[Drawn], corpora: Sequence[TestedCorpus], options: EvaluateOptions, named: dict[str, Any]
 ) -> dict[str, Any]:
     value, trainings = _estimate(found, corpora)
     low, high = within_bounds(named["measure"], value.interval(options.level))
@@ -172,20 +176,24 @@ def _row(
 
 
 def _compared(
-    system: Sequence[Drawn], scratch: Sequence[Drawn], corpora: Sequence[Corpus], options: EvaluateOptions
+    system: Sequence[Drawn],
+    scratch: Sequence[Drawn],
+    corpora: Sequence[TestedCorpus],
+    options: EvaluateOptions,
+    sign: int,
 ) -> dict[str, Any]:
-    """Return the cells of a system beside scratch; `p_value` is NaN without a score."""
+    """Return the cells of a system beside scratch; `p_value` is NaN without a score, `sign` -1 where less is better."""
     differences = [one.less(other) for one, other in zip(system, scratch, strict=True)]
     found, _ = _estimate(differences, corpora)
     low, high = found.interval(options.level)
     each = np.array([one.scores.mean() for one in differences])
     return {
         "difference": known(found.value), "difference_low": known(low), "difference_high": known(high),
-        "p_value": found.p_value, "higher": int((each > 0).sum()), "p_corpora": known(over_corpora(each)),
+        "p_value": found.p_value, "better": int((sign * each > 0).sum()), "p_corpora": known(over_corpora(each)),
     }  # fmt: skip
 
 
-def _estimate(drawn: Sequence[Drawn], corpora: Sequence[Corpus]) -> tuple[intervals.Estimate, int]:
+def _estimate(drawn: Sequence[Drawn], corpora: Sequence[TestedCorpus]) -> tuple[intervals.Estimate, int]:
     """Return the mean over the corpora, and how many trainings it is of."""
     trainings = scores.trainings_of(len(drawn[0].seeds), [one.pretrainings for one in drawn])
     speakers = [len(one.speakers) for one in corpora]

@@ -9,10 +9,10 @@ import polars as pl
 from avpretext.config import Config
 from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.formats import Document, Section, Table, probability
-from avpretext.evaluation.kinds import MEASURE_NAMES, SCORINGS, Scoring
+from avpretext.evaluation.kinds import IN_UNITS, MEASURE_NAMES, SCORINGS, Scoring
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
 from avpretext.evaluation.printed import SIGNIFICANT, number, start_name, with_interval
-from avpretext.run.plan import Group
+from avpretext.run.plan import ScoredTogether
 from avpretext.systems import SCRATCH
 
 TESTED = {"within": "trained and tested within each corpus", "across": "trained on other corpora than tested"}
@@ -29,6 +29,8 @@ class Overall:
     of_corpora: dict[str, Rows]
     others: dict[str, Rows]
     """Rows over all corpora of the measures that the printed tables show beside the main one."""
+    targets: dict[str, str]
+    """What is learnt of each corpus."""
     warnings: list[str]
     """What makes scores of its settings wrong."""
 
@@ -38,51 +40,57 @@ class Overall:
         return f"{len(self.of_corpora)} corpora, {TESTED[self.tested]}"
 
 
-def found_overall(run: OpenRun) -> list[Overall]:
+def groups_of(run: OpenRun) -> list[Overall]:
     """Return the groups that a run has scores of."""
     table = run.overall()
     if table is None:
         return []
-    warned: dict[tuple[str, str], list[str]] = {
-        (group.kind, group.tested): _warnings(group, run) for group in run.plan.groups
-    }
-    parts = table.group_by("kind", "tested", maintain_order=True)
-    return [_group(part, warned.get((str(kind), str(tested)), [])) for (kind, tested), part in parts]
+    parts = [(group, table.filter(kind=group.kind, tested=group.tested)) for group in run.plan.groups]
+    return [_overall(group, part, run) for group, part in parts if not part.is_empty()]
 
 
-def _warnings(group: Group, run: OpenRun) -> list[str]:
-    """Return what makes scores of a group's settings wrong, with the names of the settings."""
-    of: dict[str, list[str]] = {}
-    for corpus, name in [one for settings in group.settings.values() for one in settings]:
-        for warning in protocol_of(run, Evaluated(corpus, run.plan.setting(corpus, name))).warnings:
-            if not warning.startswith("Trained on "):  # the names of across settings tell it
-                of.setdefault(warning, []).append(corpus)
-    return [f"{', '.join(corpora)}: {warning}" for warning, corpora in of.items()]
-
-
-def _group(part: pl.DataFrame, warnings: list[str]) -> Overall:
-    scoring = SCORINGS[part["kind"][0]]
+def _overall(group: ScoredTogether, part: pl.DataFrame, run: OpenRun) -> Overall:
+    scoring = SCORINGS[group.kind]
+    shown = [name for name in (scoring.main, *scoring.shown) if name not in IN_UNITS]
     of_all = part.filter(pl.col("corpus").is_null())
-    main = part.filter(pl.col("measure") == scoring.main, pl.col("corpus").is_not_null())
-    by_measure = {name: of_all.filter(pl.col("measure") == name).to_dicts() for name in (scoring.main, *scoring.shown)}
+    by_measure = {name: of_all.filter(measure=name).to_dicts() for name in shown}
+    main = part.filter(pl.col("corpus").is_not_null(), measure=scoring.main)
     return Overall(
-        part["tested"][0],
+        group.tested,
         scoring,
         by_measure.pop(scoring.main),
         {str(name): rows.to_dicts() for (name,), rows in main.group_by("corpus", maintain_order=True)},
         by_measure,
-        warnings,
+        {name: _targets(of, run) for name, of in group.settings.items()},
+        _warnings(group, run),
     )
+
+
+def _targets(settings: Sequence[tuple[str, str]], run: OpenRun) -> str:
+    names = dict.fromkeys(run.plan.setting(corpus, name).target_name for corpus, name in settings)
+    return " and ".join(names)
+
+
+def _warnings(group: ScoredTogether, run: OpenRun) -> list[str]:
+    """Return what makes scores of a group's settings wrong, with the names of their corpora."""
+    of: dict[str, list[str]] = {}
+    for corpus, name in group.members:
+        protocol = protocol_of(run, Evaluated(corpus, run.plan.setting(corpus, name)))
+        for warning in (*protocol.leaks, *protocol.wrong):
+            of.setdefault(warning, []).append(corpus)
+    return [f"{', '.join(corpora)}: {warning}" for warning, corpora in of.items()]
 
 
 def document(run: OpenRun) -> Document:
     """Return the tables over all corpora: a section per group."""
-    found = found_overall(run)
-    return Document("Results over all corpora", [section(one, run.config) for one in found], notes(run.config))
+    found = groups_of(run)
+    return Document("Results over all corpora", [section(one, run.config) for one in found], notes(found, run.config))
 
 
-def notes(config: Config) -> list[str]:
+def notes(found: Sequence[Overall], config: Config) -> list[str]:
     """Return what the reader of all these tables must know, in sentences."""
+    if not found:
+        return ["There is no mean: fewer than two corpora that are tested alike have three test speakers."]
     return [
         "Each corpus counts the same; of several settings of one corpus, the mean counts.",
         f"Brackets: {100 * config.evaluate.level:g} % interval for other speakers of these corpora and other trainings;"
@@ -113,8 +121,9 @@ def caption(one: Overall) -> str:
         f" Too few test speakers for a mean: {', '.join(left_out)}, whose scores are in main.csv." if left_out else ""
     )
     settings = f" in {row['settings']} settings" if row["settings"] > row["corpora"] else ""
+    corpora = ", ".join(f"{name} ({one.targets[name]})" for name in one.of_corpora)
     return (
-        f"{one.heading}: {', '.join(one.of_corpora)}; {row['speakers']:,} test speakers{settings}."
+        f"{one.heading}: {corpora}; {row['speakers']:,} test speakers{settings}."
         f" Scores are {one.scoring.main_name} unless another measure is named.{said}"
     )
 
@@ -130,7 +139,7 @@ def headline(one: Overall, config: Config) -> str:
         return f"No set of pretext tasks is better than scratch on average; the nearest is {name}: {gain}."
     sure = best["p_holm"] is not None and best["p_holm"] < SIGNIFICANT
     return (
-        f"Of {len(compared)} sets of pretext tasks {name} gains most over scratch, {gain}, on {best['higher']} of"
+        f"Of {len(compared)} sets of pretext tasks {name} gains most over scratch, {gain}, on {best['better']} of"
         f" {best['corpora']} corpora; {'significant' if sure else 'not significant'} at the 5 % level (Holm p ="
         f" {probability(best['p_holm'])}; for other corpora p = {probability(best['p_corpora']) or 'not known'})."
     )
@@ -146,7 +155,7 @@ def header(one: Overall) -> tuple[str, ...]:
 def cells(row: dict[str, Any], one: Overall, config: Config) -> list[str]:
     """Return the cells of `header` for a system."""
     name = row["initialisation"]
-    better = "" if row["higher"] is None else f"{row['higher']} of {row['corpora']}"
+    better = "" if row["better"] is None else f"{row['better']} of {row['corpora']}"
     return [
         start_name(name, config),
         with_interval({**row, "value_low": row["ci_low"], "value_high": row["ci_high"]}, "value"),

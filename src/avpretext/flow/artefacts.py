@@ -446,7 +446,7 @@ _ROWS = (
         {"": Artefact(
             "overall.parquet", "measure of a system over corpora",
             "kind tested corpus initialisation measure value ci_low ci_high difference difference_low difference_high"
-            " p_value p_holm higher p_corpora family corpora settings speakers seeds pretrainings left_out",
+            " p_value p_holm better p_corpora family corpora settings speakers seeds pretrainings left_out",
             {"kind": Column(S, "of labels: `hard`, `multi_label`, `distribution`, `attribute`, `attributes`"),
              "tested": Column(S, "`within`: trained on the corpus that is tested; `across`: on others"),
              "corpus": Column(S, "the corpus tested; null: the mean over all"),
@@ -456,7 +456,7 @@ _ROWS = (
              "difference_high": Column(D, "upper end of its interval", "as `value`"),
              "p_value": Column(D, "of no difference, for other speakers of these corpora and other trainings", "0..1"),
              "p_holm": Column(D, "the same, corrected over the family (Holm)", "0..1"),
-             "higher": Column(I, "corpora on which the system is better than scratch", "count"),
+             "better": Column(I, "corpora on which the system is better than scratch", "count"),
              "p_corpora": Column(D, "of no difference, for other corpora; null: fewer than three", "0..1"),
              "family": Column(S, "`pretext`: sets of tasks; `baseline`: what stands beside"),
              "corpora": Column(I, "tested corpora", "count"),

@@ -149,13 +149,13 @@ def with_clips_of_others(corpora: dict[str, Any]) -> dict[str, Any]:
 
 
 def _completed(name: str, own: Any, corpora: dict[str, Any]) -> Any:
-    if not isinstance(own, dict) or own.get("of") is None:
-        return own
+    if not isinstance(own, dict) or not isinstance(own.get("of"), str):
+        return own  # its own, or refused for its type
     others = {other: said for other, said in corpora.items() if isinstance(said, dict) and said.get("of") is None}
     if own["of"] not in others:
         raise ValueError(
             f"corpora.{name}.of: {own['of']!r} is no corpus with clips of its own; these are"
-            f" {', '.join(others) or 'none'}{nearest(str(own['of']), others)}"
+            f" {', '.join(others) or 'none'}{nearest(own['of'], others)}"
         )
     source = {key: value for key, value in others[own["of"]].items() if key not in TESTED_AGAIN}
     for key, value in own.items():
@@ -164,6 +164,7 @@ def _completed(name: str, own: Any, corpora: dict[str, Any]) -> Any:
                 f"corpora.{name}.{key}: its clips are those of {own['of']}: set it there; own options are"
                 f" {', '.join(TESTED_AGAIN)}"
             )
-    if "pretrain" in own.get("use", ()):
+    use = own.get("use")
+    if isinstance(use, list) and "pretrain" in use:
         raise ValueError(f"corpora.{name}.use: pretrain: its clips teach as those of {own['of']}: set it there")
     return {**source, "use": ["finetune"], **own}

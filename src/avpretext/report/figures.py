@@ -26,7 +26,7 @@ _ROW_HEIGHT = 26
 _MARK_HEIGHT = 38
 """Pixels for a mark with a line of text above it."""
 
-_LETTERS = 44
+_LETTERS = 54
 """So many letters of a name stand above a mark."""
 
 

@@ -14,7 +14,7 @@ from avpretext.report import figures
 
 def found_overall(run: OpenRun) -> list[dict[str, Any]]:
     """Return what the template shows of each group of settings; nothing where no two corpora are tested alike."""
-    return [_group(f"overall-{n}", one, run.config) for n, one in enumerate(printed_overall.found_overall(run))]
+    return [_group(f"overall-{n}", one, run.config) for n, one in enumerate(printed_overall.groups_of(run))]
 
 
 def _group(name: str, one: Overall, config: Config) -> dict[str, Any]:

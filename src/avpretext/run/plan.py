@@ -45,7 +45,7 @@ class Made(NamedTuple):
     files: list[str]
 
 
-class Group(NamedTuple):
+class ScoredTogether(NamedTuple):
     """What is scored over several corpora: settings with one kind of label, by whose clips are tested.
 
     `tested` is `within`, trained on the corpus that is tested, or `across`, on others.
@@ -54,6 +54,11 @@ class Group(NamedTuple):
     kind: Kind
     tested: str
     settings: dict[str, list[tuple[str, str]]]
+
+    @property
+    def members(self) -> list[tuple[str, str]]:
+        """Every (corpus, setting) of it."""
+        return [one for of_clips in self.settings.values() for one in of_clips]
 
 
 class Plan:
@@ -541,20 +546,20 @@ class Plan:
     # What ends in tables.
 
     @cached_property
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[ScoredTogether]:
         """What is scored over several corpora; none where no two are tested alike."""
-        found: dict[tuple[Kind, str], Group] = {}
+        found: dict[tuple[Kind, str], ScoredTogether] = {}
         for corpus in self.config.used_for("finetune"):
             across = self.config.corpora[corpus].protocol.name == "cross_corpus"
             for name, setting in self.settings[corpus].items():
                 key = (setting.kind, "across" if across else "within")
-                group = found.setdefault(key, Group(*key, {}))
+                group = found.setdefault(key, ScoredTogether(*key, {}))
                 group.settings.setdefault(self.config.clips_of(corpus), []).append((corpus, name))
         return [group for group in found.values() if len(group.settings) > 1]
 
     def scored_together(self) -> list[str]:
         """Return the predictions that `overall` reads."""
-        members = [one for group in self.groups for of in group.settings.values() for one in of]
+        members = [one for group in self.groups for one in group.members]
         return [file for corpus, setting in members for file in self.predictions(corpus, setting)]
 
     def ablation(self) -> list[str]:
