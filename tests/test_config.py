@@ -34,6 +34,15 @@ def heard(features: list[str], pool: str = "chunks", **model: Any) -> dict[str, 
     ("content", "message"),
     [
         ({"sead": 1}, "unknown key 'sead'; did you mean 'seed'"),
+        ({"model": {"whole_corpora": ["mine"]}}, "model.whole_corpora is of use with model.normalise: speaker alone"),
+        ({"model": {"normalise": "speaker", "whole_corpora": ["mime"]}}, "model.whole_corpora: 'mime' is none of mine; did you mean 'mine'"),
+        (
+            {
+                "corpora": {"mine": CORPUS, "again": {"of": "mine", "use": []}},
+                "model": {"normalise": "speaker", "whole_corpora": ["mine"]},
+            },
+            "model.whole_corpora: again have the same clips: name them too",
+        ),
         ({"labels": {"energy": {"quantille": 0.3}}}, "unknown key 'labels.energy.quantille'; did you mean 'quantile'"),
         ({"split": {"fps": "fast"}}, "split.fps = 'fast'"),
         ({"labels": {"energy": {"quantile": 3}}}, "labels.energy.quantile = 3"),

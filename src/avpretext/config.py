@@ -402,6 +402,20 @@ class Config(Options):
         return self
 
     @model_validator(mode="after")
+    def _whole_corpora_are_told_in_full(self) -> Self:
+        whole = self.model.whole_corpora
+        if not self.corpora_in_full or not whole:
+            return self
+        if self.model.normalise != "speaker":
+            raise ValueError("model.whole_corpora is of use with model.normalise: speaker alone: set that, or leave it")
+        for name in whole:
+            _check_known("model.whole_corpora", name, self.corpora)
+        alike = [name for name in self.corpora if name not in whole and self.clips_of(name) in whole]
+        if alike:
+            raise ValueError(f"model.whole_corpora: {', '.join(alike)} have the same clips: name them too")
+        return self
+
+    @model_validator(mode="after")
     def _faces_are_there_to_move(self) -> Self:
         for name in self.orofacial.corpora:
             if name not in self.corpora:

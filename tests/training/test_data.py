@@ -7,7 +7,7 @@ import torch
 from avpretext.chunks import chunk_starts
 from avpretext.errors import UserError
 from avpretext.models.chunking import ChunkGrid
-from avpretext.training.data import cut_clips, hidden_channels, load_chunks, normalise
+from avpretext.training.data import concatenate, cut_clips, hidden_channels, load_chunks, normalise
 
 from .conftest import CHANNELS, TinyCorpus, frames_of
 
@@ -64,6 +64,23 @@ def test_normalisation_by_speaker_takes_each_speakers_own_frames() -> None:
     assert normal[0].tolist() == [-1.0, 1.0]
     frames = np.array([5, 7, 100, -100])
     np.testing.assert_allclose(normal[1].numpy(), (frames[:2] - frames.mean()) / frames.std(), rtol=1e-5)
+
+
+def test_a_whole_corpus_is_normalised_as_one_speaker_and_its_copy_as_another() -> None:
+    parts = {"ours": [[1.0]], "urdu": [[5.0], [9.0]], "urdu@0.9": [[1.0], [3.0]]}
+    chunks = concatenate(
+        {
+            name: cut_clips(
+                clips(*[[value] for value in values]),
+                {f"clip{number}": f"speaker{number}" for number in range(len(values))},
+                ["x"],
+                ChunkGrid(1, 1),
+            )
+            for name, values in parts.items()
+        }
+    )
+    normal = normalise(chunks, np.array([0]), "speaker", ["urdu"]).steps.flatten()
+    assert normal.tolist() == [0.0, -1.0, 1.0, -1.0, 1.0]
 
 
 def test_nan_and_padding_and_constants_become_zero() -> None:

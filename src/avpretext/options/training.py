@@ -38,6 +38,12 @@ class ModelOptions(Options):
         description="mean and deviation of a channel: over the training set, or over the speaker's own clips"
         " (without labels, test speakers too)",
     )
+    whole_corpora: list[str] = Field(
+        [],
+        description="with normalise: speaker: corpora normalised as one speaker; for those whose speakers have clips"
+        " of one label alone, since the speaker's own mean would take the label away",
+        exclude_if=lambda names: not names,
+    )
     encoder: Encoder = Field(
         "blstm",
         description="encoder of the steps of a chunk; lstm: the published one; my_package.module:NAME: your own class;"

@@ -182,7 +182,7 @@ def read_body(path: Path, channels: Sequence[str], config: Config, by: EncodedBy
     for group, now in (("model", config.model), ("chunks", config.chunks)):
         then = metadata["config"][group]
         for name, value in now.model_dump(mode="json").items():
-            if then.get(name) != value and name not in ("normalise", "dropout", "head_dropout"):
+            if then.get(name) != value and name not in ("normalise", "whole_corpora", "dropout", "head_dropout"):
                 raise UserError(
                     f"{path} was pre-trained with {group}.{name} = {then.get(name)!r}, now it is {value!r};"
                     f" pre-train again, or set it back"

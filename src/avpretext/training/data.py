@@ -1,6 +1,6 @@
 """Training data: from frames to chunks in memory, and from there to normalised input."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from avpretext import shards
 from avpretext.chunks import frames_of
 from avpretext.config import LAYERS, ChunkOptions, ModelOptions
 from avpretext.errors import UserError
+from avpretext.flow.paths import original_of
 from avpretext.models.chunking import ChunkGrid, gather_chunks
 from avpretext.training import pooled
 from avpretext.training.frames import FrameStore, matches, read_frames
@@ -257,13 +258,14 @@ def mean_and_deviation(moments: NDArray[np.float64]) -> tuple[NDArray[np.float64
     return mean, np.where(constant, 1.0, np.sqrt(np.maximum(variance, 1e-30)))
 
 
-def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str) -> SpeechChunks:
+def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str, whole: Collection[str] = ()) -> SpeechChunks:
     """Return the chunks in deviations from the mean: NaN and padding 0, clipped to plus and minus 3.
 
-    Mean and deviation are over the frames of the rows `train`, or, by `speaker`, over each speaker's own clips.
+    Mean and deviation are over the frames of the rows `train`, or, by `speaker`, over each speaker's own clips; over
+    all clips of a corpus that is named in `whole`.
     """
     steps = torch.empty_like(chunks.steps)
-    for rows, source in _normalisation_groups(chunks.speakers, train, by):
+    for rows, source in _normalisation_groups(chunks.speakers, train, by, whole):
         mean, deviation = chunks.mean_and_deviation(source)
         for block in blocks(rows):  # copies, changed in place: a corpus may be gigabytes
             steps[block] = in_deviations(chunks.steps[block].float(), mean, deviation).to(steps.dtype)
@@ -289,13 +291,15 @@ def in_deviations(steps: Tensor, mean: NDArray[np.float64] | Tensor, deviation: 
 
 
 def _normalisation_groups(
-    speakers: Sequence[str], train: NDArray[np.int64], by: str
+    speakers: Sequence[str], train: NDArray[np.int64], by: str, whole: Collection[str]
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Return pairs: rows to normalise, rows whose frames say how."""
     if by == "train":
         return [(np.arange(len(speakers)), train)]
-    names = np.array(speakers)
-    groups = [np.flatnonzero(names == name) for name in sorted(set(speakers))]
+    corpora = [name.partition("/")[0] for name in speakers]
+    pairs = zip(speakers, corpora, strict=True)
+    names = np.array([corpus if original_of(corpus) in whole else speaker for speaker, corpus in pairs])
+    groups = [np.flatnonzero(names == name) for name in np.unique(names)]
     return [(group, group) for group in groups]
 
 

@@ -198,9 +198,11 @@ class Heard(NamedTuple):
         chosen = {task: target.take(rows) for task, target in targets.items()}
         return ClipSet(self.input[rows], self.chunks.mask[rows], chosen)
 
-    def normalised(self, train: NDArray[np.int64], by: str) -> "Heard":
+    def normalised(self, train: NDArray[np.int64], model: ModelOptions) -> "Heard":
         """Return the clips normalised by the rows `train`; sound is by the network."""
-        return self if self.sounds is not None else Heard(normalise(self.chunks, train, by))
+        if self.sounds is not None:
+            return self
+        return Heard(normalise(self.chunks, train, model.normalise, model.whole_corpora))
 
     def network(
         self, model: ModelOptions, outputs: Mapping[str, int], seed: int, train: NDArray[np.int64], options: LoopOptions

@@ -24,7 +24,7 @@ from avpretext.systems import BEST, SCRATCH
 from avpretext.training import model_folder, together
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import Matrix, training_votes
-from avpretext.training.data import SpeechChunks, normalise
+from avpretext.training.data import SpeechChunks
 from avpretext.training.encoder_front import EncoderFront
 from avpretext.training.finetune import EVERY_CLIP, RunSeeds, body_of_run, train
 from avpretext.training.fold_parts import Fold
@@ -242,10 +242,9 @@ def trained(
     """Return the weights of `export.networks` networks, each with a seed of its own; `heard` are from `read_starts`."""
     device = torch_device(config.finetune.device)
     resident = [
-        clips
-        if clips.sounds is not None
-        else replace(clips, chunks=normalise(clips.chunks, rows["train"], config.model.normalise).to(device))
+        clips if clips.sounds is not None else replace(clips, chunks=chunks.to(device))
         for clips in heard
+        for chunks in [clips.heard.normalised(rows["train"], config.model).chunks]
     ]
 
     def weights_of(seeds: RunSeeds) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,7 @@ from avpretext.flow.paths import condition_of, original_of
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import encoder_start, loop
 from avpretext.training.checkpoint import Body
-from avpretext.training.data import SpeechChunks, load_corpora, normalise
+from avpretext.training.data import SpeechChunks, load_corpora
 from avpretext.training.encoder_start import EncoderStart, Features, Heard
 from avpretext.training.fold_parts import Fold, FoldTable
 from avpretext.training.predictions import LabelledFolds
@@ -154,5 +154,5 @@ def clips_of_fold(
     chunks = clips.chunks if len(used) == len(names) else clips.chunks.take(used)
     if clips.sounds is not None:  # the network normalises what it makes of them
         return replace(clips, chunks=chunks, values=clips.values[used], sounds=clips.sounds[used])
-    normalised = normalise(chunks, fold.rows(chunks.clip_ids)["train"], model.normalise)
+    normalised = Heard(chunks).normalised(fold.rows(chunks.clip_ids)["train"], model).chunks
     return replace(clips, chunks=normalised.to(device), values=clips.values[used])

@@ -115,7 +115,7 @@ def _run_once(
     options, seed, chunks = config.pretrain, network_seed(config.seed, job.seed), heard.chunks
     learnt, held_out = hold_out_speakers(chunks.speakers, options.dev_fraction, seed)
     hidden = data.hidden_channels(chunks.channels, options.hidden_channels)
-    normalised = heard.normalised(learnt, config.model.normalise)
+    normalised = heard.normalised(learnt, config.model)
     metadata = {**describe(chunks, classes, hidden, config), "seed": job.seed}
     outputs = {task: len(names) for task, names in classes.items()}
     network = heard.network(config.model, outputs, seed, learnt, options)
