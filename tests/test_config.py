@@ -35,7 +35,10 @@ def heard(features: list[str], pool: str = "chunks", **model: Any) -> dict[str, 
     [
         ({"sead": 1}, "unknown key 'sead'; did you mean 'seed'"),
         ({"model": {"whole_corpora": ["mine"]}}, "model.whole_corpora is of use with model.normalise: speaker alone"),
-        ({"model": {"normalise": "speaker", "whole_corpora": ["mime"]}}, "model.whole_corpora: 'mime' is none of mine; did you mean 'mine'"),
+        (
+            {"model": {"normalise": "speaker", "whole_corpora": ["mime"]}},
+            "model.whole_corpora: 'mime' is none of mine; did you mean 'mine'",
+        ),
         (
             {
                 "corpora": {"mine": CORPUS, "again": {"of": "mine", "use": []}},

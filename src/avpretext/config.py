@@ -63,7 +63,7 @@ from avpretext.systems import BEST, SCRATCH, VECTORS, stands_beside
 LAYERS = "layers"
 """The encoder of models that hear pooled features of a pre-trained encoder."""
 
-TAKEN = ("speech", "log_mel", "rbf", "speaker", "svm")
+TAKEN = ("speech", "log_mel", "rbf", "speaker", "svm", "lda")
 """Names that no encoder may have, as features and systems have them."""
 
 

@@ -1,7 +1,7 @@
 """What is compared, and how it is called: the column `initialisation` of predictions, scores and tables.
 
 `scratch`, sets of pretext tasks and checkpoints of the user's own are initialisations of fine-tuning. Beside them stand
-support vector machines, DeepEmoCluster, and ensembles of any of these.
+support vector machines, linear discriminants, DeepEmoCluster, and ensembles of any of these.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,17 @@ Kernel = Literal["linear", "rbf"]
 Normalisation = Literal["train", "speaker"]
 
 
+DISCRIMINANT: Literal["lda"] = "lda"
+
+Learner = Kernel | Literal["lda"]
+"""The kernel of a support vector machine, or linear discriminant analysis."""
+
+
 class Machine(NamedTuple):
-    """A support vector machine: on which vectors, with which kernel, standardised by whose clips."""
+    """What learns classes of one vector per clip: on which vectors, how, standardised by whose clips."""
 
     vectors: str
-    kernel: Kernel
+    learner: Learner
     normalise: Normalisation
 
     @property
@@ -32,24 +38,31 @@ class Machine(NamedTuple):
 
         >>> Machine("functionals", "linear", "train").name, Machine("wavlm", "rbf", "speaker").name
         ('svm', 'svm_wavlm_rbf_speaker')
+        >>> Machine("statistics", "lda", "train").name
+        'lda_statistics'
         """
-        return "_".join(["svm", *(part for part in self if part not in ("functionals", "linear", "train"))])
+        head = DISCRIMINANT if self.learner == DISCRIMINANT else "svm"
+        return "_".join([head, *(part for part in self if part not in ("functionals", "linear", "train", head))])
 
 
 def machine_of(name: str) -> Machine | None:
-    """Return the support vector machine of this name; None for another system.
+    """Return the machine of this name; None for another system.
 
     >>> machine_of("svm_wavlm_rbf"), machine_of("scratch")
-    (Machine(vectors='wavlm', kernel='rbf', normalise='train'), None)
+    (Machine(vectors='wavlm', learner='rbf', normalise='train'), None)
+    >>> machine_of("lda_speaker")
+    Machine(vectors='functionals', learner='lda', normalise='speaker')
     """
     head, _, rest = name.partition("_")
-    if head != "svm":
+    if head not in ("svm", DISCRIMINANT):
         return None
     whole = f"_{rest}" if rest else ""
     by_speaker = whole.removesuffix("_speaker")
     vectors = by_speaker.removesuffix("_rbf").removeprefix("_")
-    kernel: Kernel = "rbf" if by_speaker.endswith("_rbf") else "linear"
-    return Machine(vectors or "functionals", kernel, "speaker" if by_speaker != whole else "train")
+    learner: Learner = "rbf" if by_speaker.endswith("_rbf") else "linear"
+    if head == DISCRIMINANT:
+        learner = DISCRIMINANT
+    return Machine(vectors or "functionals", learner, "speaker" if by_speaker != whole else "train")
 
 
 DEEPEMOCLUSTER = {"head_trained": "deepemocluster", "as_published": "deepemocluster_as_published"}
@@ -73,7 +86,7 @@ def ensemble_name(members: Sequence[str]) -> str:
 
 
 def ensembles_of(ensembles: Sequence[Sequence[str]], kind: str) -> list[Sequence[str]]:
-    """Return the ensembles that a kind of target can have: support vector machines learn one class of each clip alone.
+    """Return the ensembles that a kind of target can have: machines learn one class of each clip alone.
 
     >>> ensembles_of([["scratch", "svm"], ["scratch", "energy"]], "distribution")
     [['scratch', 'energy']]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.covariance import ledoit_wolf
 from sklearn.svm import SVC, LinearSVC
 
 from avpretext import shards
@@ -145,6 +146,35 @@ def test_the_kernel_is_that_of_its_formula() -> None:
     by_hand = SVC(C=3.0, kernel="precomputed", class_weight="balanced").fit(kernel, labels)
     assert shown == pytest.approx(kernel, abs=1e-12)
     assert baseline.decisions(machine, shown, 3) == pytest.approx(by_hand.decision_function(kernel), abs=1e-3)
+
+
+def test_the_discriminant_is_that_of_its_formula() -> None:
+    rng = np.random.default_rng(5)
+    labels = rng.permutation(np.repeat([0, 1, 2], [10, 20, 30]))
+    inputs = rng.normal(size=(60, 4)) @ rng.normal(size=(4, 4)) + labels[:, None]
+    machine = baseline.fit(inputs, labels, 9, "lda", BaselineOptions())  # of 4 values, all are kept
+    rotated = machine[0].transform(inputs)
+    means = np.array([rotated[labels == label].mean(0) for label in range(3)])
+    spread = [rotated[labels == label].std(0) for label in range(3)]
+    shrunk = [
+        ledoit_wolf((rotated[labels == k] - means[k]) / spread[k])[0] * np.outer(spread[k], spread[k]) for k in range(3)
+    ]
+    weights = np.linalg.solve(
+        np.mean(shrunk, 0), means.T
+    ).T  # classes are equally likely, so their covariances count alike
+    expected = rotated @ weights.T - 0.5 * (weights * means).sum(1) + np.log(1 / 3)
+    assert baseline.decisions(machine, inputs, 3) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    assert (expected.argmax(1) == labels).mean() > 0.9
+
+
+def test_a_discriminant_is_a_row_of_its_own_and_keeps_at_most_as_many_components_as_there_are(
+    corpus: TinyCorpus, tmp_path: Path
+) -> None:
+    found = run(corpus, tmp_path / "out.parquet", normalise=["speaker"], discriminants=[1, 5, 500])
+    test = found.filter(split="test")
+    right = {name[0]: (rows["label"] == rows["predicted"]).mean() for name, rows in test.group_by("initialisation")}
+    assert set(right) == {"svm_speaker", "lda_speaker"}
+    assert right["lda_speaker"] > 0.85, "with 1 component of 8 it could not tell the classes"
 
 
 def test_every_combination_asked_for_is_a_baseline_of_its_own(corpus: TinyCorpus, tmp_path: Path) -> None:

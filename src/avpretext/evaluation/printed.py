@@ -10,7 +10,7 @@ from avpretext.evaluation.formats import Document, Section, Table, decimal, prob
 from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows
 from avpretext.evaluation.results import main_rows, per_class_rows
-from avpretext.systems import DEEPEMOCLUSTER, SCRATCH, TOGETHER, Machine, machine_of
+from avpretext.systems import DEEPEMOCLUSTER, DISCRIMINANT, SCRATCH, TOGETHER, Machine, machine_of
 
 SIGNIFICANT = 0.05
 """A corrected p below this is called significant."""
@@ -75,7 +75,10 @@ def _ensemble_name(members: Sequence[str], config: Config) -> str:
         return f"together: {'; '.join(start_name(member, config) for member in members)}"
     others = [start_name(member, config) for member in members if machine_of(member) is None]
     alike = all(machine.normalise == "speaker" for machine in machines)
-    named = f"{len(machines)} SVMs{', speaker-normalised' if alike else ''}"
+    discriminants = sum(machine.learner == DISCRIMINANT for machine in machines)
+    counted = {"SVMs": len(machines) - discriminants, "LDAs": discriminants}
+    named = " and ".join(f"{count} {kind}" for kind, count in counted.items() if count)
+    named += ", speaker-normalised" if alike else ""
     return f"together: {'; '.join([*others, named])}"
 
 
@@ -83,8 +86,8 @@ def _machine_name(machine: Machine, config: Config) -> str:
     functionals = f"{FEATURE_SETS[config.functionals.feature_set]} functionals"
     named = {"functionals": functionals, "statistics": "frame statistics"}
     vectors = named.get(machine.vectors, f"{machine.vectors} means")
-    kernel = "linear" if machine.kernel == "linear" else "RBF"
-    return f"{vectors} + {kernel} SVM{', speaker-normalised' if machine.normalise == 'speaker' else ''}"
+    learner = {"linear": "linear SVM", "rbf": "RBF SVM", DISCRIMINANT: "LDA"}[machine.learner]
+    return f"{vectors} + {learner}{', speaker-normalised' if machine.normalise == 'speaker' else ''}"
 
 
 def with_interval(row: dict[str, Any], name: str, sign: bool = False) -> str:
@@ -169,8 +172,8 @@ def notes(config: Config, shown: list[Evaluated]) -> list[str]:
     if not config.used_for("finetune"):
         return ["No corpus is used for fine-tuning, so there is nothing to score: add one with `use: [finetune]`."]
     baselines = [
-        "Support vector machines, DeepEmoCluster and ensembles are no initialisations: they are compared with scratch"
-        " too, but corrected as a family of their own."
+        "Support vector machines, linear discriminants (LDA), DeepEmoCluster and ensembles are no initialisations: they"
+        " are compared with scratch too, but corrected as a family of their own."
     ]
     return [
         *score_notes(config),

@@ -94,8 +94,8 @@ def notes(found: Sequence[Overall], config: Config) -> list[str]:
     return [
         "Each corpus counts the same; of several settings of one corpus, the mean counts.",
         f"Brackets: {100 * config.evaluate.level:g} % interval for other speakers of these corpora and other trainings;"
-        " p (Holm): of the difference to scratch, corrected for the systems of its family. Support vector machines and"
-        " ensembles are a family of their own.",
+        " p (Holm): of the difference to scratch, corrected for the systems of its family. Support vector machines,"
+        " linear discriminants (LDA) and ensembles are a family of their own.",
         "p, other corpora: Student's t over the corpora's differences, not corrected. It asks more than p (Holm):"
         " whether the gain holds for corpora that are not here.",
         "Scores of each corpus with intervals are in main.csv; every measure is in overall.csv.",

@@ -364,7 +364,7 @@ _ROWS = (
     ),
     Stage(
         "baseline", "avpretext.training.baseline", 4,
-        "Train support vector machines on one vector per clip: what the networks are compared with.",
+        "Train support vector machines and linear discriminants on one vector per clip, beside which networks stand.",
         {"predictions": _predictions("baseline")}, ("baseline",),
     ),
     Stage(

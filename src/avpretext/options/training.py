@@ -7,7 +7,7 @@ from pydantic import Field
 
 from avpretext.options.base import Aggregator, Count, Encoder, Fraction, Location, Loss, Options, Place, Positive
 from avpretext.options.pretrained_encoders import TuningOptions
-from avpretext.systems import BEST, Kernel, Machine, Normalisation
+from avpretext.systems import BEST, DISCRIMINANT, Kernel, Learner, Machine, Normalisation
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
 
@@ -252,7 +252,7 @@ class EnsembleOptions(Options):
     members: list[Annotated[list[str], Field(min_length=1)]] = Field(
         [],
         description="ensembles, e.g. [[scratch, svm_statistics_rbf]]; members (and their seeds) have equal"
-        " weight: initialisations, deepemocluster, svm_[statistics_][rbf_][speaker]",
+        " weight: initialisations, deepemocluster, svm_[statistics_][rbf_][speaker], lda_[statistics_][speaker]",
     )
 
 
@@ -300,7 +300,7 @@ class StatisticsOptions(Options):
 
 
 class BaselineOptions(Options):
-    """Support vector machines on one vector per clip; one for each combination of options."""
+    """Support vector machines and linear discriminants on one vector per clip; one for each combination of options."""
 
     vectors: list[str] = Field(
         ["functionals"],
@@ -321,8 +321,19 @@ class BaselineOptions(Options):
         {"linear": [1e-5, 1e-4, 1e-3, 1e-2], "rbf": [0.3, 1.0, 3.0, 10.0]},
         description="values of C per kernel; the best UAR on the dev clips is used",
     )
+    discriminants: list[Count] = Field(
+        [],
+        description="linear discriminant analysis too, of this many principal components, e.g. [50, 100, 200]; the"
+        " best UAR on the dev clips is used; []: none",
+        exclude_if=lambda sizes: not sizes,
+    )
     class_balance: bool = Field(True, description="true: every class has the same weight in the loss")
 
     def machines(self) -> list[Machine]:
         """Return every combination that is asked for."""
-        return [Machine(*parts) for parts in itertools.product(self.vectors, self.kernels, self.normalise)]
+        learners = [*self.kernels, *([DISCRIMINANT] if self.discriminants else [])]
+        return [Machine(*parts) for parts in itertools.product(self.vectors, learners, self.normalise)]
+
+    def tried(self, learner: Learner) -> list[float]:
+        """Return what dev chooses from: values of C, or numbers of components."""
+        return list(self.discriminants if learner == DISCRIMINANT else self.costs[learner])

@@ -1,4 +1,4 @@
-"""The baseline: support vector machines on one vector per clip, on the folds of fine-tuning."""
+"""The baseline: support vector machines and linear discriminants on one vector per clip, tested as the networks are."""
 
 import itertools
 import json
@@ -12,8 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import SVC, LinearSVC
 
 from avpretext import shards
@@ -23,7 +26,7 @@ from avpretext.flow.artefacts import schema_of
 from avpretext.flow.paths import condition_of, original_of
 from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
-from avpretext.systems import Kernel, Machine
+from avpretext.systems import DISCRIMINANT, Learner, Machine
 from avpretext.training import finite, pooled
 from avpretext.training.fold_parts import Fold
 from avpretext.training.objectives import dev_measures
@@ -33,7 +36,7 @@ COST_WITHOUT_DEV = 1e-4
 """Linear machines' C of a fold without dev clips, if it is tried: the usual one for some thousands of values."""
 
 SEED = 0
-"""Of the solver, which visits the clips in random order; there is one run per fold."""
+"""Of the solvers, which draw; there is one run per fold."""
 
 TOLERANCE = 1e-3
 """Of the solver: decision values are within 2e-4 of those at 1e-6, found in half the time (RAVDESS, C from 1e-4 on)."""
@@ -54,6 +57,7 @@ FARTHEST = 10.0
 """Deviations at which values are cut, one in ten thousand of them. A functional that hardly varies among the clips
 learnt from can be thousands of deviations off in another, some are in copies at another speed, and hides the rest."""
 
+Learnt = LinearSVC | SVC | Pipeline
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
@@ -87,15 +91,15 @@ def run(
 ) -> None:
     """Learn and test every fold; write the predictions.
 
-    A fold's machines, one for each C, learn its training clips; the UAR of its dev clips chooses C, between equals the
-    smaller. Then, as is usual, a machine with this C learns train and dev together and predicts test; the predictions
-    of dev are those of the machine that did not learn it. Without dev clips C is `COST_WITHOUT_DEV`, or the first of
-    `costs` if that is not tried. So the baseline learns from more clips than fine-tuning, whose dev clips only choose
-    the epoch.
+    A fold's machines, one for each C (of a discriminant: number of principal components), learn its training clips; the
+    UAR of its dev clips chooses C, between equals the smaller. Then, as is usual, a machine with this C learns train
+    and dev together and predicts test; the predictions of dev are those of the machine that did not learn it. Without
+    dev clips C is `COST_WITHOUT_DEV`, or the first that is tried if that is not among them. So the baseline learns from
+    more clips than fine-tuning, whose dev clips only choose the epoch.
 
-    A support vector machine has no probabilities: `probabilities` are softmax(s * decision values), with the s
-    of `SHARPNESS` under which dev is likeliest (Guo et al., "On calibration of modern neural networks", ICML 2017). The
-    class predicted is the machine's own.
+    A support vector machine has no probabilities, and those of a discriminant are too sure: `probabilities` are
+    softmax(s * decision values), with the s of `SHARPNESS` under which dev is likeliest (Guo et al., "On calibration of
+    modern neural networks", ICML 2017). The class predicted is the machine's own.
 
     Parameters
     ----------
@@ -153,20 +157,20 @@ def predict_fold(
     """
     rows, degraded = fold.rows(clips.names), fold.degraded(clips.names)
     heard = {**rows, **degraded, "train": clips.at_every_speed(rows["train"])}
-    costs = options.costs[machine.kernel]
+    costs = options.tried(machine.learner)
     chosen = COST_WITHOUT_DEV if COST_WITHOUT_DEV in costs else costs[0]
     sharpness, predictions = SHARPNESS_WITHOUT_DEV, []
     if len(rows["dev"]):
         train, [dev] = _shown(clips, heard, rows["train"], ["dev"], machine)
         labels = {part: clips.labels[heard[part]] for part in ("train", "dev")}
-        chosen, decided = choose(train, dev, labels, classes, machine.kernel, options)
+        chosen, decided = choose(train, dev, labels, classes, machine.learner, options)
         sharpness = choose_sharpness(decided, clips.labels[rows["dev"]])
         predictions.append(Prediction.of("dev", rows["dev"], clips.names, probabilities(decided, sharpness)))
     learnt = np.sort(np.concatenate([rows["train"], rows["dev"]]))
     heard["train"] = clips.at_every_speed(learnt)
     tested = ["test", *degraded]
     train, shown = _shown(clips, heard, learnt, tested, machine)
-    fitted = fit(train, clips.labels[heard["train"]], chosen, machine.kernel, options)
+    fitted = fit(train, clips.labels[heard["train"]], chosen, machine.learner, options)
     for split, of_split in zip(tested, shown, strict=True):
         said = probabilities(decisions(fitted, of_split, classes), sharpness)
         predictions.append(Prediction.of(split, heard[split], clips.names, said))
@@ -179,7 +183,7 @@ def _shown(
     """Return what a machine is shown of train and of the parts asked: vectors (N, D), or kernels with train (N, M)."""
     inputs = normalised(clips, heard, learnt, machine.normalise)
     train, others = inputs[heard["train"]], [inputs[heard[part]] for part in asked]
-    if machine.kernel == "linear":
+    if machine.learner != "rbf":
         return train, others
     return kernel(train, train), [kernel(part, train) for part in others]
 
@@ -198,14 +202,14 @@ def choose(
     dev: Floats,
     labels: Mapping[str, NDArray[np.int64]],
     classes: int,
-    kernel: Kernel,
+    learner: Learner,
     options: BaselineOptions,
 ) -> tuple[float, Floats]:
     """Return the C whose machine has the best UAR on dev, and its decision values (M, classes) there."""
     truth = torch.from_numpy(labels["dev"])
     tried = []
-    for cost in sorted(options.costs[kernel]):
-        machine = fit(train, labels["train"], cost, kernel, options)
+    for cost in sorted(options.tried(learner)):
+        machine = fit(train, labels["train"], cost, learner, options)
         decided = decisions(machine, dev, classes)
         uar = dev_measures(truth, torch.from_numpy(decided.argmax(1)), classes)["uar"]
         tried.append((uar, cost, decided))
@@ -213,7 +217,7 @@ def choose(
     return chosen, decided
 
 
-def decisions(machine: LinearSVC | SVC, shown: Floats, classes: int) -> Floats:
+def decisions(machine: Learnt, shown: Floats, classes: int) -> Floats:
     """Return decision values (N, classes); minus infinity for a class that was not learnt."""
     found = machine.decision_function(shown)
     values = np.full((len(shown), classes), -np.inf)
@@ -237,17 +241,17 @@ def choose_sharpness(decided: Floats, labels: NDArray[np.int64]) -> float:
     return max(SHARPNESS, key=likelihood)
 
 
-def fit(
-    shown: Floats, labels: NDArray[np.int64], cost: float, kernel: Kernel, options: BaselineOptions
-) -> LinearSVC | SVC:
+def fit(shown: Floats, labels: NDArray[np.int64], cost: float, learner: Learner, options: BaselineOptions) -> Learnt:
     """Return a machine that has learnt these clips, of vectors (N, D), or of their kernels with each other (N, N).
 
     A linear one, one class against the rest, minimises |w|^2 / 2 + C sum_i v[i] max(0, 1 - t[i] (w x[i] + b))^2 for
     each class (Fan et al., "LIBLINEAR", JMLR 2008), v being 1, or balanced: clips / (classes * clips of the class).
-    One with another kernel lets pairs of classes vote (Chang & Lin, "LIBSVM", 2011).
+    One with another kernel lets pairs of classes vote (Chang & Lin, "LIBSVM", 2011). A discriminant: `discriminant`.
     """
+    if learner == DISCRIMINANT:
+        return discriminant(shown, labels, int(cost), options.class_balance)
     weight = "balanced" if options.class_balance else None
-    if kernel == "rbf":
+    if learner == "rbf":
         return SVC(C=cost, kernel="precomputed", class_weight=weight).fit(shown, labels)
     machine = LinearSVC(C=cost, class_weight=weight, dual=True, random_state=SEED, tol=TOLERANCE, max_iter=ITERATIONS)
     with warnings.catch_warnings(record=True) as caught:
@@ -259,6 +263,20 @@ def fit(
             file=sys.stderr,
         )
     return machine
+
+
+def discriminant(vectors: Floats, labels: NDArray[np.int64], components: int, balanced: bool) -> Pipeline:
+    """Return linear discriminant analysis of the first principal components of vectors (N, D), fitted.
+
+    The covariance within the classes is shrunk by as much as it is uncertain (Ledoit & Wolf, "A well-conditioned
+    estimator for large-dimensional covariance matrices", 2004). `balanced`: every class is equally likely beforehand.
+    There are at most as many components as clips or values.
+    """
+    classes = len(np.unique(labels))
+    likely = np.full(classes, 1 / classes) if balanced else None
+    size = min(components, *vectors.shape)
+    analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=likely)
+    return make_pipeline(PCA(size, random_state=SEED), analysis).fit(vectors, labels)
 
 
 def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, stage: str) -> DescribedClips:
