@@ -139,7 +139,7 @@ def test_a_frozen_model_after_it_predicts_with_its_weights(heard: Any, weights: 
     said = []
     for number in (0, 1):
         normal = labelled_clips.normalise(clips[number].chunks, rows["train"], "train")
-        of_body = labelled_clips.replace(clips[number], chunks=normal)
+        of_body = labelled_clips.replace(clips[number], steps=normal)
         state, objective = finetune.train(of_body, rows, RunSeeds(number, EVERY_CLIP), bodies[number], settings)
         said.append(finetune.best_predictions(state, of_body, rows["train"], objective, settings))
     expected = np.mean(said, 0)

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from avpretext.config import LoopOptions
 from avpretext.options.pretrained_encoders import TuningOptions
 from avpretext.training import finite, together
+from avpretext.training.batches import NormalisedSteps, Rows
 from avpretext.training.predictions import LAYER, HistoryRow
 from avpretext.training.sounds import Sounds
 
@@ -46,14 +47,20 @@ class Target(NamedTuple):
         return Target(self.labels.to(device, non_blocking=True), self.weights.to(device, non_blocking=True))
 
 
+Input = Tensor | NormalisedSteps | Sounds
+"""What a network hears of clips, or what it is made from when a batch is taken."""
+
+
 class ClipSet(NamedTuple):
     """Input and targets of N clips: steps (N, K, m, F) or their sound, mask (N, K, m), targets by task.
+
+    A batch that is taken has tensors; of all clips they are on disk.
 
     `versions` (M, V), if given, are the rows of M clips at V speeds: an epoch takes one version of each, by chance.
     """
 
-    steps: Tensor | Sounds
-    mask: Tensor
+    steps: Input
+    mask: Tensor | Rows
     targets: dict[str, Target]
     versions: Tensor | None = None
 
@@ -66,24 +73,33 @@ class ClipSet(NamedTuple):
         """Return a row for each of these clips."""
         if self.versions is None:
             return clips
-        chosen = torch.randint(self.versions.shape[1], (len(clips),), generator=generator).to(clips.device)
+        chosen = torch.randint(self.versions.shape[1], (len(clips),), generator=generator)
         return self.versions[clips, chosen]
 
     def take(self, rows: Tensor) -> "ClipSet":
         """Return the clips of these rows."""
-        steps: Tensor | Sounds = self.steps.index_select(0, rows)
-        return ClipSet(steps, self.mask.index_select(0, rows), self.targets_of(rows))
+        steps, mask = (
+            values[rows] if isinstance(values, Tensor) else values.index_select(0, rows)
+            for values in (self.steps, self.mask)
+        )
+        return ClipSet(steps, mask, self.targets_of(rows))
+
+    def batches(self, parts: Sequence[Tensor]) -> Iterator["ClipSet"]:
+        """Yield the clips of the rows of each part; those of the next are read from disk meanwhile."""
+        for rows, following in zip(parts, [*parts[1:], None], strict=True):
+            if following is not None and isinstance(self.steps, NormalisedSteps):
+                self.steps.will_need(following)
+            yield self.take(rows)
 
     def targets_of(self, rows: Tensor) -> dict[str, Target]:
         """Return the targets of these rows, by task."""
         return {task: target.take(rows) for task, target in self.targets.items()}
 
     def to(self, device: torch.device) -> "ClipSet":
-        """Return the clips on a device."""
+        """Return the clips on a device, or to be put there when they are taken."""
         targets = {task: target.to(device) for task, target in self.targets.items()}
-        versions = None if self.versions is None else self.versions.to(device)
         steps = self.steps.to(device, non_blocking=True)
-        return ClipSet(steps, self.mask.to(device, non_blocking=True), targets, versions)
+        return ClipSet(steps, self.mask.to(device, non_blocking=True), targets, self.versions)
 
 
 def layer_rows(state: "TrainingState", layers: Sequence[int]) -> list[HistoryRow]:
@@ -213,12 +229,13 @@ def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: Loop
     state.network.train()
     weights, average = list(state.network.parameters()), running_mean(state, options.averaging)
     total, first = torch.zeros((), device=clips.steps.device), None
-    batches = shuffled_batches(clips.clips, options.batch_size, state.batches, clips.steps.device)
-    for step, rows in enumerate(batches, 1):
+    parts = shuffled_batches(clips.clips, options.batch_size, state.batches)
+    parts = [clips.drawn(rows, state.batches) for rows in parts]
+    for step, batch in enumerate(clips.batches(parts), 1):
         for group in state.optimiser.param_groups:
-            done = state.epoch - 1 + step / len(batches)
+            done = state.epoch - 1 + step / len(parts)
             group["lr"] = group["rate"] * highest * min(1.0, done / (group.get("warm_up") or done))
-        value = batch_loss(state.network, clips.take(clips.drawn(rows, state.batches)), loss, options)
+        value = batch_loss(state.network, batch, loss, options)
         state.optimiser.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         together.agree(state.network)
@@ -227,7 +244,7 @@ def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: Loop
         average()
         total += value.detach()
         first = float(total) if first is None else first
-    return float(total) / len(batches), first or 0.0
+    return float(total) / len(parts), first or 0.0
 
 
 def _check(state: TrainingState, mean_loss: float, first_loss: float, options: LoopOptions, where: str) -> None:
@@ -308,11 +325,9 @@ def running_mean(state: TrainingState, decay: float) -> Callable[[], None]:
     return average
 
 
-def shuffled_batches(
-    clips: int, batch_size: int, generator: torch.Generator, device: torch.device | None = None
-) -> list[Tensor]:
+def shuffled_batches(clips: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
     """Return the rows of each batch: every clip once, in random order, batches of sizes that differ by one at most."""
-    order = torch.randperm(clips, generator=generator).to(device)
+    order = torch.randperm(clips, generator=generator)
     return list(torch.tensor_split(order, math.ceil(clips / batch_size)))
 
 
@@ -326,9 +341,8 @@ def predict(network: nn.Module, clips: ClipSet, options: LoopOptions) -> Logits:
     """Return the logits of all clips by task, in evaluation mode, on the CPU."""
     network.eval()
     mixed = mixed_precision(options.precision, clips.steps.device.type)
-    size = 4 * options.batch_size
-    places = [slice(place, place + size) for place in range(0, len(clips.steps), size)]
-    parts = [logits_of(network, clips.steps[place], clips.mask[place], mixed) for place in places]
+    rows = torch.arange(len(clips.steps)).split(4 * options.batch_size)
+    parts = [logits_of(network, batch.steps, batch.mask, mixed) for batch in clips.batches(rows)]
     return {task: torch.cat([part[task] for part in parts]).cpu() for task in parts[0]}
 
 

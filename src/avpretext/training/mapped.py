@@ -1,0 +1,125 @@
+"""Arrays on disk, mapped into memory: what training reads, however many clips there are.
+
+Each lies in a file without a name, of this process and those forked from it. So nothing else can change or shorten it,
+and it is gone with the last of them, however they end.
+"""
+
+import ctypes
+import functools
+import math
+import mmap
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike, NDArray
+from torch import Tensor
+
+from avpretext import shards
+
+_folder = [Path(tempfile.gettempdir())]
+
+
+@contextmanager
+def lying_in(folder: Path) -> Iterator[Path]:
+    """Let the arrays that are made meanwhile lie in a folder; elsewhere it is the one for temporary files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _folder.append(folder)
+    try:
+        yield folder
+    finally:
+        _folder.pop()
+
+
+def empty(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
+    """Return an array of zeros on disk, where its whole space is taken at once.
+
+    Raises
+    ------
+    UserError
+        There is not so much space.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if not size:
+        return np.empty(shape, dtype)
+    with _file(f"{size / 1e6:.0f} MB of arrays") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+        return np.ndarray(shape, dtype, buffer=mmap.mmap(file.fileno(), size))
+
+
+@contextmanager
+def _file(content: str) -> Iterator[IO[bytes]]:
+    """Give a file without a name; errors tell its content."""
+    folder = _folder[-1]
+    with shards.explained(f"{content} in {folder}"), tempfile.TemporaryFile(dir=folder) as file:
+        yield file
+
+
+def empty_tensor(shape: Sequence[int], dtype: DTypeLike) -> Tensor:
+    """Return the same as a tensor."""
+    return torch.from_numpy(empty(shape, dtype))
+
+
+def joined(parts: Sequence[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
+    """Return the parts end to end on disk; one alone as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    shape = list(parts[0].shape)
+    shape[axis] = sum(part.shape[axis] for part in parts)
+    return np.concatenate(parts, axis, out=empty(shape, parts[0].dtype))
+
+
+def filled(count: int, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
+    """Return parts that come one after another, `count` rows in all, end to end on disk."""
+    place, found = 0, None
+    for part in parts:
+        if found is None:
+            found = empty((count, *part.shape[1:]), part.dtype)
+        found[place : place + len(part)] = part
+        place += len(part)
+    assert found is not None
+    return found
+
+
+def end_to_end(arrays: Iterable[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Return arrays of one type as views of one array on disk, each as it comes."""
+    lengths, found = [], np.empty(0)
+    with _file("arrays") as file:
+        for array in arrays:
+            lengths.append(len(array))
+            file.write(np.ascontiguousarray(array).data)
+            found = array
+        file.flush()
+        if sum(lengths):
+            found = np.ndarray(sum(lengths), found.dtype, buffer=mmap.mmap(file.fileno(), 0))
+    return np.split(found, np.cumsum(lengths)[:-1]) if lengths else []
+
+
+def will_need(stored: Tensor, rows: Tensor) -> None:
+    """Let the system read these rows of a contiguous tensor on disk meanwhile, and no more than them."""
+    advise = _advise()
+    if advise is None or not len(stored):
+        return
+    length = stored[0].numel() * stored.element_size()
+    for row in rows.tolist():
+        begin = stored.data_ptr() + row * length
+        page = begin - begin % mmap.PAGESIZE
+        advise(page, begin + length - page, mmap.MADV_WILLNEED)
+
+
+@functools.cache
+def _advise() -> Any:
+    if sys.platform != "linux":
+        return None
+    advise = ctypes.CDLL(None).madvise
+    advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return advise
