@@ -81,7 +81,7 @@ class DescribedClips:
         return np.flatnonzero(np.isin(self.originals, rows))
 
 
-@memory.bounded("baseline", "baseline", one_run=True)
+@memory.bounded("baseline", "baseline", one_run=True, single=True)
 def run(
     vectors: Mapping[str, Mapping[str, Sequence[Path]]],
     targets: Mapping[str, Path],

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from avpretext.errors import UserError
+from avpretext.training import mapped
 
 COLLAPSED_SHARE = 0.9
 """A cluster with more of the vectors than this is told of: hardly anything is left to tell apart."""
@@ -31,8 +32,6 @@ class Clustering(NamedTuple):
 def cluster(vectors: Vectors, count: int, iterations: int, seed: int, option: str) -> Clustering:
     """Return k-means clusters of vectors (N, D) as they are: no PCA, no whitening, no scaling, as published.
 
-    The last bits of the vectors are changed.
-
     Lloyd's algorithm from `count` vectors drawn at random, for so many `iterations` at most. A centre that loses all
     its vectors is put on the vector farthest from its own centre; where fewer than `count` vectors differ, some
     clusters stay empty. `option` is the key of `count` in the configuration, for the error.
@@ -50,7 +49,7 @@ def cluster(vectors: Vectors, count: int, iterations: int, seed: int, option: st
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    # In place, up to the last bits: the vectors may be gigabytes on disk.
+    vectors = mapped.filled(len(vectors), [vectors])  # shifted in place: they may be gigabytes on disk
     means = KMeans(count, init="random", n_init=1, max_iter=iterations, tol=0.0, random_state=seed, copy_x=False)
     with threadpool_limits(limits=1), warnings.catch_warnings():  # several threads add up centres in no fixed order
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer vectors differ: `sizes` shows it

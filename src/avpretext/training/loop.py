@@ -3,7 +3,9 @@
 import ctypes
 import math
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -85,7 +87,13 @@ class ClipSet(NamedTuple):
         return ClipSet(steps, mask, self.targets_of(rows))
 
     def batches(self, parts: Sequence[Tensor]) -> Iterator["ClipSet"]:
-        """Yield the clips of the rows of each part; those of the next are read from disk meanwhile."""
+        """Yield the clips of the rows of each part; those of the next are read meanwhile.
+
+        The system reads them for a CPU, which is busy; a thread reads and moves them for a GPU.
+        """
+        if self.steps.device.type != "cpu":
+            yield from ahead(self.take, parts)
+            return
         for rows, following in zip(parts, [*parts[1:], None], strict=True):
             if following is not None and isinstance(self.steps, NormalisedSteps):
                 self.steps.will_need(following)
@@ -100,6 +108,16 @@ class ClipSet(NamedTuple):
         targets = {task: target.to(device) for task, target in self.targets.items()}
         steps = self.steps.to(device, non_blocking=True)
         return ClipSet(steps, self.mask.to(device, non_blocking=True), targets, self.versions)
+
+
+def ahead(take: Callable[[Tensor], ClipSet], parts: Sequence[Tensor]) -> Iterator[ClipSet]:
+    """Yield take(part) of each part, in order; a thread is one part ahead."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque([thread.submit(take, part) for part in parts[:1]])
+        for part in [*parts[1:], None]:
+            if part is not None:
+                waiting.append(thread.submit(take, part))
+            yield waiting.popleft().result()
 
 
 def layer_rows(state: "TrainingState", layers: Sequence[int]) -> list[HistoryRow]:

@@ -27,12 +27,12 @@ _folder = [Path(tempfile.gettempdir())]
 
 
 @contextmanager
-def lying_in(folder: Path) -> Iterator[Path]:
+def lying_in(folder: Path) -> Iterator[None]:
     """Let the arrays that are made meanwhile lie in a folder; elsewhere it is the one for temporary files."""
     folder.mkdir(parents=True, exist_ok=True)
     _folder.append(folder)
     try:
-        yield folder
+        yield
     finally:
         _folder.pop()
 

@@ -65,10 +65,13 @@ def fix() -> str | None:
     return _jobs[-1].fix() if _jobs else None
 
 
-def bounded(stage: str, group: str, one_run: bool = False) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def bounded(
+    stage: str, group: str, one_run: bool = False, single: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator of a stage's `run`: its arrays lie beside its output, and want of memory is a user's error.
 
-    `group` is that of the options of its training. There are as many runs at a time as threads, or `one_run`.
+    `group` is that of the options of its training. There are as many runs at a time as threads, or `one_run`. The
+    output is a folder, or a `single` file.
     """
 
     def within(run: Callable[..., None]) -> Callable[..., None]:
@@ -79,7 +82,8 @@ def bounded(stage: str, group: str, one_run: bool = False) -> Callable[[Callable
             options = getattr(given["config"], group) if "config" in given else given["options"]
             runs = 1 if one_run else given["threads"]
             job = Job(stage, group, runs, getattr(options, "batch_size", 1))
-            with mapped.lying_in(output.parent if output.suffix else output) as folder, _told(job, folder / RUNNING):
+            folder = output.parent if single else output
+            with mapped.lying_in(folder), _told(job, folder / RUNNING):
                 run(**given)
 
         return running
