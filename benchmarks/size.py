@@ -1,7 +1,7 @@
 """Memory and time of training by the number of clips, and what each clip costs; two checkouts side by side.
 
     python benchmarks/size.py [--results results] [--clips 2000 8000] [--stages pretrain finetune ...] [--epochs 2]
-        [--against OTHER_CHECKOUT] [--work FOLDER]
+        [--against OTHER_CHECKOUT] [--work FOLDER] [--keep] [--model '{"encoder": "conv"}']
 
 The corpora are those of the finished demo (`make demo`), copied as often as it takes: every copy has speakers of its
 own, and its numbers are changed by a few percent, so that nothing is read twice from the same bytes. Clips last 2 s on
@@ -41,7 +41,7 @@ BANDS = 64
 def main() -> None:
     """Make corpora, train on them, and print tables."""
     if sys.argv[1:2] == ["train"]:
-        train(*sys.argv[2:4], Path(sys.argv[4]), Path(sys.argv[5]))
+        train(*sys.argv[2:5], Path(sys.argv[5]), Path(sys.argv[6]))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results"))
@@ -49,7 +49,9 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
     parser.add_argument("--epochs", default="2")
     parser.add_argument("--against", type=Path)
-    parser.add_argument("--work", type=Path)
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
+    parser.add_argument("--keep", action="store_true", help="keep the corpora in WORK/CLIPS, and use those there")
+    parser.add_argument("--model", default="{}", help="options of the group model, as JSON")
     arguments = parser.parse_args()
     checkouts = {"this": Path(__file__).resolve().parents[1]}
     if arguments.against:
@@ -59,10 +61,10 @@ def main() -> None:
     print("|---|---:|---|---:|---:|---:|---:|", flush=True)
     for clips in arguments.clips:
         with tempfile.TemporaryDirectory(dir=arguments.work) as work:
-            folder = Path(work)
+            folder = arguments.work / str(clips) if arguments.keep else Path(work)
             for stage, (name, checkout) in itertools.product(arguments.stages, checkouts.items()):
                 make(arguments.results, folder, clips, stage)
-                measured = in_process(checkout, stage, arguments.epochs, folder)
+                measured = in_process(checkout, stage, (arguments.epochs, arguments.model), folder)
                 found.setdefault((stage, name), []).append({**measured, "clips": clips})
                 row = [f"{measured[part]:.0f}" for part in ("memory", "resident")]
                 row += [f"{measured[part]:.1f}" for part in ("first", "epoch")]
@@ -83,10 +85,10 @@ def print_slopes(found: dict[tuple[str, str], list[dict[str, float]]]) -> None:
             print(f"| `{stage}` | {name} | {' | '.join(told)} |")
 
 
-def in_process(checkout: Path, stage: str, epochs: str, folder: Path) -> dict[str, float]:
+def in_process(checkout: Path, stage: str, options: tuple[str, str], folder: Path) -> dict[str, float]:
     """Train in a new process with the package of a checkout; return what it measured."""
     with tempfile.TemporaryDirectory(dir=folder) as output:
-        command = [sys.executable, str(Path(__file__).resolve()), "train", stage, epochs, str(folder), output]
+        command = [sys.executable, str(Path(__file__).resolve()), "train", stage, *options, str(folder), output]
         limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
         environment = {**os.environ, **limits, "PYTHONPATH": str(checkout / "src"), "THP_MEM_ALLOC_ENABLE": "1"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -170,7 +172,7 @@ def perturbed(table: pa.Table, copy: int) -> pa.Table:
     return table
 
 
-def train(stage: str, epochs: str, folder: Path, output: Path) -> None:
+def train(stage: str, epochs: str, model: str, folder: Path, output: Path) -> None:
     """Run a stage in this process, and print what it took."""
     from avpretext.config_file import parse
     from avpretext.training import baseline, deepemocluster, finetune, loop, pretrain
@@ -178,6 +180,7 @@ def train(stage: str, epochs: str, folder: Path, output: Path) -> None:
     count = int(epochs)
     options = {
         "corpora": {"c": {"path": ".", "use": ["pretrain"]}},
+        "model": json.loads(model),
         "pretrain": {"epochs": count, "patience": count, "seeds": 1},
         "finetune": {"epochs": count, "patience": count, "seeds": 1},
         "deepemocluster": {"epochs": count, "variants": ["head_trained"], "width": 8, "clusters": 10},

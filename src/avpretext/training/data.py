@@ -23,8 +23,8 @@ CLIP = 3.0
 BLOCK_CLIPS = 256
 """Clips whose numbers are added up at a time."""
 
-BLOCK_FRAMES = 100_000
-"""Frames that are cut into chunks at a time: with 65 channels 26 MB."""
+BLOCK_FRAMES = 20_000
+"""Frames that are cut into chunks at a time: with 65 channels 5 MB, and 30 MB where their squares are added up."""
 
 
 @dataclass(frozen=True)
@@ -239,13 +239,19 @@ def concatenate(parts: Mapping[str, SpeechChunks]) -> SpeechChunks:
             )
     return SpeechChunks(
         [f"{corpus}/{clip_id}" for corpus, part in parts.items() for clip_id in part.clip_ids],
-        [f"{corpus}/{speaker}" for corpus, part in parts.items() for speaker in part.speakers],
+        [name for corpus, part in parts.items() for name in _prefixed(corpus, part.speakers)],
         first.channels,
         torch.from_numpy(mapped.joined([part.steps.numpy() for part in parts.values()])),
         torch.from_numpy(mapped.joined([part.mask.numpy() for part in parts.values()])),
         mapped.joined([part.moments for part in parts.values()], axis=1),
         first.encoder,
     )
+
+
+def _prefixed(corpus: str, speakers: Sequence[str]) -> list[str]:
+    """Return `{corpus}/{speaker}` of each clip: one string for each speaker, of whom there are few."""
+    names = {speaker: f"{corpus}/{speaker}" for speaker in set(speakers)}
+    return [names[speaker] for speaker in speakers]
 
 
 def mean_and_deviation(moments: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

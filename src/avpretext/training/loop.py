@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from avpretext.config import LoopOptions
 from avpretext.options.pretrained_encoders import TuningOptions
-from avpretext.training import finite, together
+from avpretext.training import finite, mapped, together
 from avpretext.training.batches import NormalisedSteps, Rows
 from avpretext.training.predictions import LAYER, HistoryRow
 from avpretext.training.sounds import Sounds
@@ -40,9 +40,19 @@ class Target(NamedTuple):
     labels: Tensor
     weights: Tensor
 
-    def take(self, rows: Tensor | NDArray[np.int64]) -> "Target":
+    def take(self, rows: Tensor) -> "Target":
         """Return the targets of these rows."""
         return Target(self.labels[rows], self.weights[rows])
+
+    def of_clips(self, rows: NDArray[np.int64]) -> "Target":
+        """Return the targets of these rows, on disk."""
+        return Target(*(mapped.taken(part, rows) for part in self))
+
+    def followed_by(self, other: "Target") -> "Target":
+        """Return these targets and others, on disk."""
+        return Target(
+            *(torch.from_numpy(mapped.joined([one.numpy(), two.numpy()])) for one, two in zip(self, other, strict=True))
+        )
 
     def to(self, device: torch.device) -> "Target":
         """Return the targets on a device."""

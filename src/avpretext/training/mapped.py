@@ -23,14 +23,17 @@ from torch import Tensor
 
 from avpretext import shards
 
+SCRATCH = "AVPRETEXT_SCRATCH"
+"""Environment variable: a folder for the arrays of all jobs, such as the local disk of a node."""
+
 _folder = [Path(tempfile.gettempdir())]
 
 
 @contextmanager
 def lying_in(folder: Path) -> Iterator[None]:
-    """Let the arrays that are made meanwhile lie in a folder; elsewhere it is the one for temporary files."""
+    """Let the arrays that are made meanwhile lie in a folder, unless `SCRATCH` names another one for all."""
     folder.mkdir(parents=True, exist_ok=True)
-    _folder.append(folder)
+    _folder.append(Path(os.environ.get(SCRATCH, folder)))
     try:
         yield
     finally:
@@ -88,6 +91,12 @@ def filled(count: int, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
         place += len(part)
     assert found is not None
     return found
+
+
+def taken(stored: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    """Return these rows of a tensor on disk."""
+    found = np.take(stored.numpy(), rows, 0, empty((len(rows), *stored.shape[1:]), stored.numpy().dtype), "clip")
+    return torch.from_numpy(found)
 
 
 def end_to_end(arrays: Iterable[NDArray[Any]]) -> list[NDArray[Any]]:
