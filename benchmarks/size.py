@@ -41,7 +41,8 @@ BANDS = 64
 def main() -> None:
     """Make corpora, train on them, and print tables."""
     if sys.argv[1:2] == ["train"]:
-        train(*sys.argv[2:5], Path(sys.argv[5]), Path(sys.argv[6]))
+        part, epochs, model, files, output = sys.argv[2:]
+        train(part, epochs, model, Path(files), Path(output))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("results"))
@@ -197,7 +198,7 @@ def train(stage: str, epochs: str, model: str, folder: Path, output: Path) -> No
 
         return epochs_of
 
-    pretrain.epochs, loop.epochs = timed(pretrain.epochs), timed(loop.epochs)  # type: ignore[assignment]
+    pretrain.epochs = loop.epochs = timed(loop.epochs)  # type: ignore
     learn = deepemocluster.Learner.learn_clusters
 
     def learn_timed(self: Any, rng: Any) -> None:

@@ -164,7 +164,7 @@ def encoded(
     Clips whose means are not finite are left out, with a warning.
     """
     values = _means(start, sounds, threads)
-    fine = torch.cat([torch.isfinite(part).flatten(1).all(1) for part in values.split(BLOCK)]).numpy()
+    fine = torch.cat([torch.isfinite(part).flatten(1).all(1) for part in torch.split(values, BLOCK)]).numpy()
     if not fine.any():
         raise UserError("encoder: no clip has finite hidden states; use another model")
     if not fine.all():

@@ -63,10 +63,16 @@ Input = Tensor | NormalisedSteps | Sounds
 """What a network hears of clips, or what it is made from when a batch is taken."""
 
 
+class Batch(NamedTuple):
+    """Input and targets of clips that are learnt or asked together: steps (B, K, m, F) or sound, mask (B, K, m)."""
+
+    steps: Tensor | Sounds
+    mask: Tensor
+    targets: dict[str, Target]
+
+
 class ClipSet(NamedTuple):
     """Input and targets of N clips: steps (N, K, m, F) or their sound, mask (N, K, m), targets by task.
-
-    A batch that is taken has tensors; of all clips they are on disk.
 
     `versions` (M, V), if given, are the rows of M clips at V speeds: an epoch takes one version of each, by chance.
     """
@@ -88,15 +94,12 @@ class ClipSet(NamedTuple):
         chosen = torch.randint(self.versions.shape[1], (len(clips),), generator=generator)
         return self.versions[clips, chosen]
 
-    def take(self, rows: Tensor) -> "ClipSet":
-        """Return the clips of these rows."""
-        steps, mask = (
-            values[rows] if isinstance(values, Tensor) else values.index_select(0, rows)
-            for values in (self.steps, self.mask)
-        )
-        return ClipSet(steps, mask, self.targets_of(rows))
+    def take(self, rows: Tensor) -> Batch:
+        """Return the clips of these rows, read now."""
+        targets = {task: target.take(rows) for task, target in self.targets.items()}
+        return Batch(_taken(self.steps, rows), _taken(self.mask, rows), targets)
 
-    def batches(self, parts: Sequence[Tensor]) -> Iterator["ClipSet"]:
+    def batches(self, parts: Sequence[Tensor]) -> Iterator[Batch]:
         """Yield the clips of the rows of each part; those of the next are read meanwhile.
 
         The system reads them for a CPU, which is busy; a thread reads and moves them for a GPU.
@@ -109,10 +112,6 @@ class ClipSet(NamedTuple):
                 self.steps.will_need(following)
             yield self.take(rows)
 
-    def targets_of(self, rows: Tensor) -> dict[str, Target]:
-        """Return the targets of these rows, by task."""
-        return {task: target.take(rows) for task, target in self.targets.items()}
-
     def to(self, device: torch.device) -> "ClipSet":
         """Return the clips on a device, or to be put there when they are taken."""
         targets = {task: target.to(device) for task, target in self.targets.items()}
@@ -120,7 +119,11 @@ class ClipSet(NamedTuple):
         return ClipSet(steps, self.mask.to(device, non_blocking=True), targets, self.versions)
 
 
-def ahead(take: Callable[[Tensor], ClipSet], parts: Sequence[Tensor]) -> Iterator[ClipSet]:
+def _taken(values: Any, rows: Tensor) -> Any:
+    return values[rows] if isinstance(values, Tensor) else values.index_select(0, rows)
+
+
+def ahead(take: Callable[[Tensor], Batch], parts: Sequence[Tensor]) -> Iterator[Batch]:
     """Yield take(part) of each part, in order; a thread is one part ahead."""
     with ThreadPoolExecutor(1) as thread:
         waiting = deque([thread.submit(take, part) for part in parts[:1]])
@@ -293,7 +296,7 @@ def _fix(options: LoopOptions) -> str:
     return f"training has diverged: lower {_rate(options)}"
 
 
-def batch_loss(network: nn.Module, batch: ClipSet, loss: Loss, options: LoopOptions) -> Tensor:
+def batch_loss(network: nn.Module, batch: Batch, loss: Loss, options: LoopOptions) -> Tensor:
     """Return the loss of a batch, augmented; with `mixup`, of pairs of its clips, each label by its share.
 
     Zhang et al., "mixup: Beyond empirical risk minimization" (ICLR 2018).
@@ -309,7 +312,8 @@ def batch_loss(network: nn.Module, batch: ClipSet, loss: Loss, options: LoopOpti
     rows = torch.randperm(len(steps), device=steps.device)
     both = (share * steps).add_(steps.index_select(0, rows).mul_(1 - share))
     logits = logits_of(network, both, mask | mask[rows], mixed)
-    return share * loss(logits, batch.targets) + (1 - share) * loss(logits, batch.targets_of(rows))
+    others = {task: target.take(rows) for task, target in batch.targets.items()}
+    return share * loss(logits, batch.targets) + (1 - share) * loss(logits, others)
 
 
 @cache
@@ -369,7 +373,7 @@ def predict(network: nn.Module, clips: ClipSet, options: LoopOptions) -> Logits:
     """Return the logits of all clips by task, in evaluation mode, on the CPU."""
     network.eval()
     mixed = mixed_precision(options.precision, clips.steps.device.type)
-    rows = torch.arange(len(clips.steps)).split(4 * options.batch_size)
+    rows = torch.split(torch.arange(len(clips.steps)), 4 * options.batch_size)
     parts = [logits_of(network, batch.steps, batch.mask, mixed) for batch in clips.batches(rows)]
     return {task: torch.cat([part[task] for part in parts]).cpu() for task in parts[0]}
 
