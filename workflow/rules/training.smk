@@ -116,7 +116,7 @@ rule deepemocluster:
         history=path("deepemocluster.history"),
     threads: CONFIG.deepemocluster.threads
     resources:
-        mem_mb=memory(needs.TRAINING.of(0), needs.TRAINING.per_mb),
+        mem_mb=memory(needs.DEEPEMOCLUSTER.base_mb, needs.DEEPEMOCLUSTER.per_mb),
         runtime=1440,
         gpu=gpus(CONFIG.deepemocluster.device),
     params:

@@ -18,6 +18,9 @@ class Memory(NamedTuple):
 TRAINING = Memory(1000, 500, 0.05)
 """Networks on features. What they read lies on disk; in memory are names and a batch."""
 
+DEEPEMOCLUSTER = Memory(3000, 0, 0.05)
+"""The activations of a batch, of `deepemocluster.batch_size` clips: these are for the defaults."""
+
 BASELINE = Memory(1000, 0, 6)
 """Support vector machines: the solver of linear ones holds its clips in 16 bytes a value, and its input of 8 beside."""
 

@@ -1,7 +1,7 @@
 """Arrays on disk, mapped into memory: what training reads, however many clips there are.
 
-Each lies in a file without a name, of this process and those forked from it. So nothing else can change or shorten it,
-and it is gone with the last of them, however they end.
+Each lies in a file that loses its name as soon as it is mapped: this process has it, and those forked from it. So
+nothing else can change or shorten it, and it is gone with the last of them, however they end.
 """
 
 import ctypes
@@ -14,14 +14,14 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from avpretext import shards
+from avpretext import locks, shards
 
 SCRATCH = "AVPRETEXT_SCRATCH"
 """Environment variable: a folder for the arrays of all jobs, such as the local disk of a node."""
@@ -56,15 +56,27 @@ def empty(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
             os.posix_fallocate(file.fileno(), 0, size)
         else:
             file.truncate(size)
-        return np.ndarray(shape, dtype, buffer=mmap.mmap(file.fileno(), size))
+        return _mapped(file).view(dtype).reshape(shape)
 
 
 @contextmanager
-def _file(content: str) -> Iterator[IO[bytes]]:
-    """Give a file without a name; errors tell its content."""
-    folder = _folder[-1]
-    with shards.explained(f"{content} in {folder}"), tempfile.TemporaryFile(dir=folder) as file:
+def _file(content: str) -> Iterator[Any]:
+    """Give a file that has a name until it is closed, by which the next run finds it if this is killed before."""
+    folder, (prefix, suffix) = _folder[-1], shards.TEMPORARY
+    with (
+        shards.explained(f"{content} in {folder}"),
+        tempfile.NamedTemporaryFile(dir=folder, prefix=f"{prefix}{locks.host()}-{os.getpid()}-", suffix=suffix) as file,
+    ):
         yield file
+
+
+def _mapped(file: Any) -> NDArray[np.uint8]:
+    """Return the bytes of a file. Python's own mapping would hold it open, and open files are few."""
+    file.flush()
+    found: NDArray[np.uint8] = torch.from_file(
+        file.name, True, os.fstat(file.fileno()).st_size, dtype=torch.uint8
+    ).numpy()
+    return found
 
 
 def empty_tensor(shape: Sequence[int], dtype: DTypeLike) -> Tensor:
@@ -107,9 +119,8 @@ def end_to_end(arrays: Iterable[NDArray[Any]]) -> list[NDArray[Any]]:
             lengths.append(len(array))
             file.write(np.ascontiguousarray(array).data)
             found = array
-        file.flush()
         if sum(lengths):
-            found = np.ndarray(sum(lengths), found.dtype, buffer=mmap.mmap(file.fileno(), 0))
+            found = _mapped(file).view(found.dtype)
     return np.split(found, np.cumsum(lengths)[:-1]) if lengths else []
 
 

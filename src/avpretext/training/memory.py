@@ -4,6 +4,7 @@ import errno
 import functools
 import inspect
 import json
+import os
 import resource
 import sys
 from collections.abc import Callable, Iterator
@@ -46,8 +47,8 @@ class Job(NamedTuple):
             return (
                 f"{self.stage}: the GPU's memory is full; set {self.group}.batch_size: {fewer} (now {self.batch_size})"
             )
-        wanting = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
-        if wanting or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        told = ("can't allocate memory", os.strerror(errno.ENOMEM))
+        if isinstance(error, MemoryError) or any(words in str(error) for words in told):
             return f"{self.stage}: memory ran out; {self.fix()}"
         return None
 
