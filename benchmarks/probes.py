@@ -7,6 +7,7 @@ has left them. Beside them: the untrained network, and the mean of its input ove
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,9 @@ from avpretext.config_file import load
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.run.plan import Plan
 from avpretext.systems import SCRATCH
+from avpretext.training.batches import normalise
 from avpretext.training.checkpoint import read_body
-from avpretext.training.data import SpeechChunks, load_corpora, normalise
+from avpretext.training.data import SpeechChunks, load_corpora
 
 Vectors = NDArray[np.float32]
 PITCH, LOUDNESS = "F0final_sma", "loudness"
@@ -139,7 +141,8 @@ def main() -> None:
         known = known_of(plan, corpus)
         speakers = {corpus: dict(known.select("clip_id", "speaker").iter_rows())}
         chunks = load_corpora(plan_features(plan, corpus), speakers, config.chunks, config.model)
-        chunks = normalise(chunks, np.arange(len(chunks)), "speaker")
+        steps = normalise(chunks, np.arange(len(chunks)), "speaker").index_select(0, torch.arange(len(chunks)))
+        chunks = replace(chunks, steps=steps)
         order = pl.DataFrame({"clip_id": [name.partition("/")[2] for name in chunks.clip_ids]})
         probes = probes_of(order.join(known, on="clip_id", how="left", maintain_order="left"))
         if len(chunks) < 100:

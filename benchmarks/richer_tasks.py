@@ -9,7 +9,7 @@ scratch, run by run; `test` is shown, and nothing was chosen by it.
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -130,8 +130,9 @@ def teach(heard: Heard, trial: Trial, plan: Plan, config: Config, folder: Path) 
     """Pre-train once for each seed; return the checkpoints."""
     augmented = {"time_mask": trial.time_mask, "channel_dropout": trial.channel_dropout}
     options, chunks, files = config.pretrain.model_copy(update=augmented), heard.chunks, []
-    everyone = data.normalise(chunks, np.arange(len(chunks)), "speaker")
-    values = trial.targets(plan, everyone)
+    everyone = np.arange(len(chunks))
+    steps = heard.normalised(everyone, config.model).input.index_select(0, torch.from_numpy(everyone))
+    values = trial.targets(plan, replace(chunks, steps=steps))
     target = Target(torch.from_numpy(np.nan_to_num(values)), torch.from_numpy(np.isfinite(values)).float())
     hidden = data.hidden_channels(chunks.channels, options.hidden_channels) & trial.hidden
     for number in range(config.pretrainings):

@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,9 @@ _MACHINE_KEY = b"avpretext.machine"
 TEMPORARY = (".avpretext-", ".tmp")
 """How the names of half-written files begin and end; between are the machine and the process that write them."""
 
+ROW_GROUP = 65_536
+"""Rows that a reader must hold at a time, at most, where a stage does not set it."""
+
 _NO_SPACE = {
     errno.ENOSPC: "the disk is full; free some space, or set `results` to a folder on a larger disk",
     errno.EDQUOT: "your quota of the disk is used up; free some space, or set `results` to a folder on another disk",
@@ -46,6 +49,16 @@ def _opened(path: PathLike) -> pq.ParquetFile:
         raise UserError(
             f"{path}: not a Parquet file ({str(error).splitlines()[0]}); remove it and run its stage again"
         ) from None
+
+
+@contextmanager
+def _intact(path: PathLike) -> Iterator[None]:
+    """Turn what is said of rows that cannot be read into a user's error."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        told = str(error).splitlines()[0]
+        raise UserError(f"{path}: damaged, or cut short ({told}); remove it and run its stage again") from None
 
 
 def read_provenance(path: PathLike) -> dict[str, Any]:
@@ -137,7 +150,7 @@ class ShardWriter:
         made_by: Mapping[str, Any],
         *,
         compression: str = "zstd",
-        row_group: int = 65_536,
+        row_group: int = ROW_GROUP,
     ) -> None:
         signed = {f"avpretext.{name}": text for name, text in signing.signer.metadata(path).items()}
         self.schema = schema.with_metadata(
@@ -209,12 +222,22 @@ def write_table(
         writer.write(rows.to_arrow() if isinstance(rows, pl.DataFrame) else rows)
 
 
+def write_rows(
+    path: PathLike, rows: Iterable[Mapping[str, Any]], schema: pa.Schema, made_by: Mapping[str, Any]
+) -> None:
+    """Write an artefact row by row, holding no more than a row group of them; the same bytes as by `write_table`."""
+    remaining = iter(rows)
+    with ShardWriter(path, schema, made_by) as writer:
+        while group := list(itertools.islice(remaining, ROW_GROUP)):
+            writer.write(group)
+
+
 def read(paths: PathLike | Sequence[PathLike], columns: Sequence[str] | None = None) -> pl.DataFrame:
     """Read one or more shards of a stage as one data frame, in the order of the paths; all columns by default."""
     files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     frames = []
     for path in files:
-        with _opened(path) as file:
+        with _opened(path) as file, _intact(path):
             frames.append(pl.DataFrame(file.read(columns=list(columns) if columns else None)))
     return pl.concat(frames)
 
@@ -250,7 +273,9 @@ def iterate_groups(path: PathLike, columns: Sequence[str] | None = None) -> Iter
     """Yield a shard one row group at a time, whatever clips are in it: for what is counted over all rows."""
     with _opened(path) as file:
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, columns=None if columns is None else list(columns))
+            with _intact(path):
+                rows = file.read_row_group(group, columns=None if columns is None else list(columns))
+            yield rows
 
 
 def iterate_clips(path: PathLike, columns: Sequence[str] | None = None) -> Iterator[tuple[str, pa.Table]]:

@@ -23,7 +23,8 @@ from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.predict.model import Model
 from avpretext.sound import encoder
 from avpretext.training import model_folder
-from avpretext.training.data import SpeechChunks, in_deviations, load_pooled, normalise
+from avpretext.training.batches import normalise
+from avpretext.training.data import SpeechChunks, in_deviations, load_pooled
 from avpretext.training.model_folder import EncoderDescription, Normalisation
 from avpretext.training.objectives import TASK, outputs_of
 
@@ -81,7 +82,8 @@ def make_model(folder: Path, chunks: SpeechChunks, **model: Any) -> Path:
 def expected(folder: Path, chunks: SpeechChunks) -> np.ndarray:
     trained = model_folder.read(folder)
     if trained.normalisation is None:
-        steps = normalise(chunks, np.arange(len(chunks)), "speaker").steps.float()
+        rows = np.arange(len(chunks))
+        steps = normalise(chunks, rows, "speaker").index_select(0, torch.from_numpy(rows)).float()
     else:
         known = trained.normalisation
         steps = in_deviations(chunks.steps.float().clone(), known.mean, known.deviation)

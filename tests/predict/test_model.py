@@ -19,7 +19,8 @@ from avpretext.predict.model import Model
 from avpretext.predict.result import Prediction, Refused
 from avpretext.sound import log_mel, speech
 from avpretext.training import model_folder
-from avpretext.training.data import chunk_grid, in_deviations, load_chunks, normalise
+from avpretext.training.batches import normalise
+from avpretext.training.data import chunk_grid, in_deviations, load_chunks
 from avpretext.training.objectives import TASK, outputs_of
 
 from .conftest import CHANNELS, MEDIA, MakeModel, speechlike
@@ -54,8 +55,8 @@ def by_the_stages(folder: Path, files: list[Path], speakers: list[str], work: Pa
     order = [chunks.channels.index(name) for name in said.channels]
     assert order == sorted(order), "channels are in the order of the shards"
     if trained.normalisation is None:
-        chunks = normalise(chunks, np.arange(len(files)), "speaker")
-        steps = chunks.steps
+        rows = np.arange(len(files))
+        steps = normalise(chunks, rows, "speaker").index_select(0, torch.from_numpy(rows))
     else:
         steps = in_deviations(chunks.steps, trained.normalisation.mean, trained.normalisation.deviation)
         steps = steps * chunks.mask.unsqueeze(-1)

@@ -205,12 +205,15 @@ def test_a_class_that_was_not_learnt_has_probability_zero() -> None:
 def test_a_constant_functional_is_zero() -> None:
     source = np.array([[1, 0.1, 7], [3, 0.1, 7]], np.float32)
     asked = np.array([[5, 0.2, 9]], np.float32)
-    assert baseline.standardise(asked, source).tolist() == [[3.0, 0.0, 0.0]]
+    assert baseline.standardise(asked, source, np.arange(2)).tolist() == [[3.0, 0.0, 0.0]]
 
 
 def test_what_hardly_varies_in_training_is_cut_off_elsewhere() -> None:
     source = np.array([[-1.0], [1.0]], np.float32)
-    assert baseline.standardise(np.array([[9.0], [-12531.0]], np.float32), source).tolist() == [[9.0], [-10.0]]
+    assert baseline.standardise(np.array([[9.0], [-12531.0]], np.float32), source, np.arange(2)).tolist() == [
+        [9.0],
+        [-10.0],
+    ]
 
 
 def test_a_speaker_with_a_single_clip_is_standardised_by_the_training_clips() -> None:

@@ -7,7 +7,8 @@ import torch
 from avpretext.chunks import chunk_starts
 from avpretext.errors import UserError
 from avpretext.models.chunking import ChunkGrid
-from avpretext.training.data import concatenate, cut_clips, hidden_channels, load_chunks, normalise
+from avpretext.training.batches import normalise
+from avpretext.training.data import SpeechChunks, concatenate, cut_clips, hidden_channels, load_chunks
 
 from .conftest import CHANNELS, TinyCorpus, frames_of
 
@@ -16,6 +17,10 @@ GRID = ChunkGrid(20, 3)
 
 def clips(*values: list[list[float]]) -> dict[str, np.ndarray]:
     return {f"clip{row}": np.array(frames, dtype=np.float32) for row, frames in enumerate(values)}
+
+
+def normalised(chunks: SpeechChunks, train: list[int], by: str) -> torch.Tensor:
+    return normalise(chunks, np.array(train), by).index_select(0, torch.arange(len(chunks)))
 
 
 def test_shards_are_read_in_order_of_the_clips_whatever_the_order_of_the_shards(tiny: TinyCorpus) -> None:
@@ -48,7 +53,7 @@ def test_normalisation_knows_the_training_frames_only() -> None:
         clips([[1.0], [3.0]], [[5.0], [7.0]], [[100.0], [-100.0]]), {f"clip{row}": "s" for row in range(3)}, ["x"],
         ChunkGrid(2, 1),
     )  # fmt: skip
-    normal = normalise(chunks, np.array([0, 1]), "train").steps[:, 0, :, 0]
+    normal = normalised(chunks, [0, 1], "train")[:, 0, :, 0]
     # Frames 1, 3, 5, 7: mean 4, deviation sqrt(5); the third clip is far off and clipped to 3 deviations
     expected = np.array([[-3, -1], [1, 3]]) / np.sqrt(5)
     np.testing.assert_allclose(normal[:2].numpy(), expected, rtol=1e-6)
@@ -60,7 +65,7 @@ def test_normalisation_by_speaker_takes_each_speakers_own_frames() -> None:
         clips([[1.0], [3.0]], [[5.0], [7.0]], [[100.0], [-100.0]]), {"clip0": "a", "clip1": "b", "clip2": "b"}, ["x"],
         ChunkGrid(2, 1),
     )  # fmt: skip
-    normal = normalise(chunks, np.array([0]), "speaker").steps[:, 0, :, 0]
+    normal = normalised(chunks, [0], "speaker")[:, 0, :, 0]
     assert normal[0].tolist() == [-1.0, 1.0]
     frames = np.array([5, 7, 100, -100])
     np.testing.assert_allclose(normal[1].numpy(), (frames[:2] - frames.mean()) / frames.std(), rtol=1e-5)
@@ -79,7 +84,8 @@ def test_a_whole_corpus_is_normalised_as_one_speaker_and_its_copy_as_another() -
             for name, values in parts.items()
         }
     )
-    normal = normalise(chunks, np.array([0]), "speaker", ["urdu"]).steps.flatten()
+    steps = normalise(chunks, np.array([0]), "speaker", whole=["urdu"])
+    normal = steps.index_select(0, torch.arange(len(chunks))).flatten()
     assert normal.tolist() == [0.0, -1.0, 1.0, -1.0, 1.0]
 
 
@@ -87,7 +93,7 @@ def test_nan_and_padding_and_constants_become_zero() -> None:
     chunks = cut_clips(
         clips([[np.nan, 5.0], [2.0, 5.0], [4.0, 5.0]]), {"clip0": "a"}, ["x", "constant"], ChunkGrid(4, 1)
     )
-    normal = normalise(chunks, np.array([0]), "train").steps[0, 0]
+    normal = normalised(chunks, [0], "train")[0, 0]
     assert normal.tolist() == [[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]
 
 

@@ -16,7 +16,8 @@ from avpretext.options.base import settled
 from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.training import baseline, export, finetune, model_folder, pooled, pretrain
 from avpretext.training.baseline import read_clips
-from avpretext.training.data import load_pooled, normalise
+from avpretext.training.batches import normalise
+from avpretext.training.data import load_pooled
 from avpretext.training.frames import read_frames
 from avpretext.training.predictions import LabelledFolds
 
@@ -66,7 +67,7 @@ def test_each_layer_is_normalised_by_itself(tiny: TinyCorpus):
     assert mean == pytest.approx(raw.mean(0))
     assert deviation == pytest.approx(raw.std(0))
     expected = ((raw - raw.mean(0)) / raw.std(0)).clip(-3, 3)
-    found = normalise(chunks, train, "train").steps[train].numpy().reshape(expected.shape)
+    found = normalise(chunks, train, "train").index_select(0, torch.from_numpy(train)).numpy().reshape(expected.shape)
     assert found == pytest.approx(expected, abs=2e-3)
 
 

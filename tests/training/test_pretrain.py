@@ -17,8 +17,9 @@ from avpretext.models.losses import NO_LABEL
 from avpretext.models.network import make_network
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import pretrain
+from avpretext.training.batches import NormalisedSteps, Rows
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
-from avpretext.training.data import SpeechChunks, hidden_channels, normalise
+from avpretext.training.data import SpeechChunks, hidden_channels
 from avpretext.training.encoder_start import Heard
 from avpretext.training.loop import ClipSet, Target, TrainingState, epochs, network_seed, start
 
@@ -146,8 +147,8 @@ def test_hidden_channels_have_no_influence(tiny: TinyCorpus, tmp_path: Path) -> 
     targets = pretrain.read_targets(chunks, ["energy"], {"tiny": tiny.labels}, {}, settings.pretrain)
 
     def heard(changed: SpeechChunks) -> torch.Tensor:
-        clips = Heard(normalise(changed, rows, "train")).set_of(targets, rows)
-        return pretrain.hide(clips, hidden, ["energy"]).steps
+        clips = Heard(changed).normalised(rows, "train").set_of(targets, rows)
+        return pretrain.hide(clips, hidden, ["energy"]).take(torch.from_numpy(rows)).steps
 
     normal = heard(chunks)
     assert torch.equal(heard(replace(chunks, steps=louder)), normal)
@@ -175,18 +176,27 @@ def test_augmentation_does_not_bring_hidden_channels_back(tiny: TinyCorpus, tmp_
 
 
 def test_a_task_that_must_not_hear_a_channel_is_asked_only_without_it() -> None:
-    steps, mask = torch.ones(4, 3, 5, 2), torch.ones(4, 3, 5, dtype=torch.bool)
+    mask = torch.ones(4, 3, 5, dtype=torch.bool)
+    stored, plain, none = (
+        Rows.of_all(torch.ones(4, 3, 5, 2)),
+        torch.tensor([0.0, 1.0]),
+        torch.zeros(4, dtype=torch.bool),
+    )
+    scales = plain.view(2, 1, 1, 1).expand(2, 1, 1, 2)  # mean 0, deviation 1
+    steps = NormalisedSteps(stored, mask, torch.zeros(4, dtype=torch.int32), scales, torch.zeros(2).bool(), none)
     energy, emotion = (Target(torch.ones(size, dtype=torch.int64), torch.ones(size)) for size in ((4, 3), (4,)))
     hidden = np.array([True, False])
-    clips = pretrain.hide(ClipSet(steps, mask, {"energy": energy, "emotion": emotion}), hidden, ["energy"])
+    both = ClipSet(steps, Rows.of_all(mask), {"energy": energy, "emotion": emotion})
+    clips = pretrain.hide(both, hidden, ["energy"]).take(torch.arange(8))
+    assert clips.mask.all()
     hears = clips.steps[..., 0].flatten(1).any(1)
     assert hears.tolist() == [False] * 4 + [True] * 4
     assert clips.steps[..., 1].all()
     assert torch.equal((clips.targets["energy"].labels != NO_LABEL).all(1), ~hears)
     assert torch.equal((clips.targets["energy"].labels == NO_LABEL).all(1), hears)
     assert torch.equal(clips.targets["emotion"].labels != NO_LABEL, hears)
-    assert steps.all()
-    alone = pretrain.hide(ClipSet(steps, mask, {"emotion": emotion}), hidden, ["energy"])
+    assert both.take(torch.arange(4)).steps.all()
+    alone = pretrain.hide(ClipSet(steps, mask, {"emotion": emotion}), hidden, ["energy"]).take(torch.arange(4))
     assert alone.steps.all()
     assert len(alone.steps) == 4
 

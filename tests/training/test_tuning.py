@@ -181,7 +181,8 @@ def gradients(
     network = finetune.initial_network(clips, None, settings, 3, rows["train"]).train()
     objective = make_objective(clips.kind, clips.values[rows["train"]], settings.finetune, None)
     torch.manual_seed(5)
-    batch = finetune.clip_set(clips, rows["train"], objective)
+    learnt = finetune.clip_set(clips, rows["train"], objective)
+    batch = learnt.take(torch.arange(learnt.clips))
     loop.batch_loss(network, batch, objective.loss, settings.finetune).backward()
     return {name: value.grad for name, value in network.named_parameters() if value.grad is not None}
 
@@ -292,7 +293,8 @@ def test_a_gradient_is_that_of_differences(heard: Any, models: Path):
     rows = labelled.table.folds[0].rows(clips.chunks.clip_ids)
     network = finetune.initial_network(clips, None, settings, 3, rows["train"]).train()
     objective = make_objective(clips.kind, clips.values[rows["train"]], settings.finetune, None)
-    batch = finetune.clip_set(clips, rows["train"], objective)
+    learnt = finetune.clip_set(clips, rows["train"], objective)
+    batch = learnt.take(torch.arange(learnt.clips))
 
     def loss() -> torch.Tensor:
         torch.manual_seed(5)

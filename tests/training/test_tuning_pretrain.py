@@ -16,7 +16,7 @@ from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.sound.encoder_files import look_at
 from avpretext.sound.encoder_model import SpeechEncoder
-from avpretext.training import checkpoint, export, finetune, labelled_clips, pretrain
+from avpretext.training import batches, checkpoint, export, finetune, labelled_clips, pretrain
 from avpretext.training.encoder_start import open_encoder
 from avpretext.training.finetune import EVERY_CLIP, RunSeeds
 from avpretext.training.predictions import LabelledFolds
@@ -138,8 +138,8 @@ def test_a_frozen_model_after_it_predicts_with_its_weights(heard: Any, weights: 
     rows = {"train": export.learnt_rows(clips[0]), "dev": np.empty(0, np.int64)}
     said = []
     for number in (0, 1):
-        normal = labelled_clips.normalise(clips[number].chunks, rows["train"], "train")
-        of_body = labelled_clips.replace(clips[number], chunks=normal)
+        normal = batches.normalise(clips[number].chunks, rows["train"], "train")
+        of_body = labelled_clips.replace(clips[number], steps=normal)
         state, objective = finetune.train(of_body, rows, RunSeeds(number, EVERY_CLIP), bodies[number], settings)
         said.append(finetune.best_predictions(state, of_body, rows["train"], objective, settings))
     expected = np.mean(said, 0)

@@ -19,6 +19,7 @@ sys.path.insert(0, SOURCE)
 from avpretext import corpora, shards
 from avpretext.corpora import listing, silent
 from avpretext.config_file import parse as parse_config
+from avpretext.run import needs
 from avpretext.run.digests import Content
 from avpretext.errors import UserError
 from avpretext.action_units import backends, from_frames
@@ -445,11 +446,11 @@ def encoder_memory(wildcards, input):
 
 
 def training_memory(stage, at_once):
-    """Return a resource: the features of each run; where sound is read, also an encoder and what its training holds.
+    """Return a resource: that of each run; where sound is read, also an encoder and what its training holds.
 
     Of an encoder that learns, a run on a CPU holds .36 of the weights' size for each second of `batch_s` (.11 with
     checkpointing; measured on base models). Weights that learn are held nine times (start, weights, gradients,
-    optimiser, averages; calculated). There are features for each pre-training that has changed the encoder.
+    optimiser, averages; calculated).
     """
     group = "pretrain" if stage == "pretrain" else "finetune"
 
@@ -457,28 +458,26 @@ def training_memory(stage, at_once):
         options, name = options_of(group, wildcards), sound_encoder(stage, wildcards)
         tuning = options.encoder
         if name is None:
-            return memory(1000, 4, at_once)(wildcards, input)
+            base_mb = needs.TRAINING.of(0, at_once)
+            return memory(base_mb, needs.TRAINING.per_mb)(wildcards, input)
         model_mb = asked(PLAN.encoder_files, name).megabytes
         held_mb = model_mb * (9 if tuning.tune in ("full", "last_n") else 2)
         share = 0.11 if tuning.checkpointing else 0.36
         learns_here = tuning.tuned and options.device == "cpu"
         held_mb += share * model_mb * tuning.batch_s if learns_here else 0
         runs = max(at_once, tuning.processes)
-        changed = 1
-        if stage != "pretrain" and options_of("pretrain", wildcards).encoder.tuned:
-            changed = CONFIG.pretrainings
-        return memory(2000, 4 * changed)(wildcards, input) + math.ceil(runs * held_mb)
+        return memory(2000 + runs * held_mb, needs.TRAINING.per_mb)(wildcards, input)
 
     return of_job
 
 
 def baseline_memory(wildcards, input):
-    """Return a resource: the vectors, and with a Gaussian kernel 16 bytes for each pair of clips at every speed."""
-    needed_mb = memory(1000, 8)(wildcards, input)
+    """Return a resource: the vectors, and with a Gaussian kernel those of each pair of clips at every speed."""
+    needed_mb = memory(needs.BASELINE.base_mb, needs.BASELINE.per_mb)(wildcards, input)
     if "rbf" in CONFIG.baseline.kernels:
         versions = 1 + len(PLAN.copies("baseline", wildcards.corpus))
         clips = versions * sum(shards.count_rows(table) for table in input.targets)
-        needed_mb += math.ceil(16e-6 * clips**2)
+        needed_mb += math.ceil(needs.PAIR_MB * clips**2)
     return needed_mb
 
 

@@ -116,7 +116,7 @@ rule deepemocluster:
         history=path("deepemocluster.history"),
     threads: CONFIG.deepemocluster.threads
     resources:
-        mem_mb=memory(1000, 4),
+        mem_mb=memory(needs.DEEPEMOCLUSTER.base_mb, needs.DEEPEMOCLUSTER.per_mb),
         runtime=1440,
         gpu=gpus(CONFIG.deepemocluster.device),
     params:

@@ -1,5 +1,6 @@
 """Who speaks in each clip, as far as that is known; what stands for a speaker where it is not."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def who_speaks(clips: Sequence[Path]) -> pl.DataFrame:
 
 def speaker_of_each(clips: Sequence[Path]) -> dict[str, str]:
     """Return clip_id: speaker; see `who_speaks`."""
-    return dict(who_speaks(clips).select("clip_id", "speaker").iter_rows())
+    return {clip_id: sys.intern(speaker) for clip_id, speaker, _ in who_speaks(clips).iter_rows()}
 
 
 def named_speakers(clips: Iterable[Path]) -> dict[str, str | None]:

@@ -4,7 +4,7 @@ import itertools
 import json
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from avpretext.flow.paths import condition_of, original_of
 from avpretext.flow.provenance import provenance
 from avpretext.progress import progress
 from avpretext.systems import DISCRIMINANT, Learner, Machine
-from avpretext.training import finite, pooled
+from avpretext.training import finite, mapped, memory, pooled
 from avpretext.training.fold_parts import Fold
 from avpretext.training.objectives import dev_measures
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
@@ -57,6 +57,9 @@ FARTHEST = 10.0
 """Deviations at which values are cut, one in ten thousand of them. A functional that hardly varies among the clips
 learnt from can be thousands of deviations off in another, some are in copies at another speed, and hides the rest."""
 
+BLOCK = 256
+"""Vectors that are held in memory at a time, beside those that the machine learns."""
+
 Learnt = LinearSVC | SVC | Pipeline
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -82,6 +85,7 @@ class DescribedClips:
         return np.flatnonzero(np.isin(self.originals, rows))
 
 
+@memory.bounded("baseline", "baseline", one_run=True, single=True)
 def run(
     vectors: Mapping[str, Mapping[str, Sequence[Path]]],
     targets: Mapping[str, Path],
@@ -126,9 +130,10 @@ def run(
         raise UserError(f"{table.setting}: the baseline learns targets of kind hard, not {known.kind}; leave it out")
     total = len(options.machines()) * len(table.folds)
     runs = progress(_runs(vectors, labelled, options), total=total, unit="folds", label=f"baseline {table.setting}")
-    rows = [row for name, run in runs for row in labelled.rows(name, run)]
+    named = list(runs)
+    rows = (row for name, run in named for row in labelled.rows(name, run))
     made_by = provenance("baseline", options.model_dump(mode="json"), **labelled.provenance())
-    shards.write_table(output, rows, schema_of("baseline.predictions"), made_by)
+    shards.write_rows(output, rows, schema_of("baseline.predictions"), made_by)
 
 
 def _runs(
@@ -182,7 +187,10 @@ def _shown(
 ) -> tuple[Floats, list[Floats]]:
     """Return what a machine is shown of train and of the parts asked: vectors (N, D), or kernels with train (N, M)."""
     inputs = normalised(clips, heard, learnt, machine.normalise)
-    train, others = inputs[heard["train"]], [inputs[heard[part]] for part in asked]
+    train, *others = (
+        np.take(inputs, heard[part], 0, mapped.empty((len(heard[part]), inputs.shape[1]), "f8"), "clip")
+        for part in ("train", *asked)
+    )
     if machine.learner != "rbf":
         return train, others
     return kernel(train, train), [kernel(part, train) for part in others]
@@ -295,30 +303,46 @@ def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, s
     sets = {_kind_of(files[0]) for files in vectors.values()}
     if len(sets) > 1:
         raise UserError(f"{table.setting}: {stage} are of different feature sets; redo the stage {stage}")
-    found = {
-        f"{heard}/{clip_id}": values
-        for heard, files in vectors.items()
-        for clip_id, values in _vectors(files)
-        if f"{original_of(heard)}/{clip_id}" in (table.test_clips if condition_of(heard) else wanted)
-    }
-    names = sorted(found)
+    names = sorted(
+        {
+            f"{heard}/{clip_id}"
+            for heard, files in vectors.items()
+            for file in files
+            for clip_id in shards.rows_per_clip(file)
+            if f"{original_of(heard)}/{clip_id}" in (table.test_clips if condition_of(heard) else wanted)
+        }
+    )
     clips = [original_of(name) for name in names]
     left_out = len(wanted) - len(set(names) & set(wanted))
     if left_out == len(wanted):
         raise UserError(f"{table.setting}: no clip of the folds has {stage}; redo the stage {stage}")
     if left_out:
         print(f"baseline: warning: {left_out} of {len(wanted)} clips have no {stage}: left out", file=sys.stderr)
-    for name in names:
-        fix = f"redo the stage {stage}, or look at the clip's sound"
-        finite.check_values(found[name], f"{table.setting}: {stage} of {name}", fix)
     place = {name: row for row, name in enumerate(names)}
+    matrix = _matrix(vectors, place)
+    for name, values in zip(names, matrix, strict=True):
+        fix = f"redo the stage {stage}, or look at the clip's sound"
+        finite.check_values(values, f"{table.setting}: {stage} of {name}", fix)
     return DescribedClips(
         names,
         np.array([f"{name.partition('/')[0]}/{wanted[clip].speaker}" for name, clip in zip(names, clips, strict=True)]),
-        np.stack([found[name] for name in names]),
+        matrix,
         known.values_of(clips).argmax(1),
         np.array([-1 if condition_of(name) else place.get(clip, -1) for name, clip in zip(names, clips, strict=True)]),
     )
+
+
+def _matrix(vectors: Mapping[str, Sequence[Path]], place: Mapping[str, int]) -> NDArray[np.float32]:
+    """Return the vectors of the clips that have a row, (N, D), on disk."""
+    matrix: NDArray[np.float32] | None = None
+    for heard, files in vectors.items():
+        for clip_id, values in _vectors(files):
+            row = place.get(f"{heard}/{clip_id}")
+            if row is not None:
+                matrix = mapped.empty((len(place), len(values)), values.dtype) if matrix is None else matrix
+                matrix[row] = values
+    assert matrix is not None
+    return matrix
 
 
 def _kind_of(file: Path) -> str:
@@ -345,22 +369,35 @@ def normalised(clips: DescribedClips, rows: Mapping[str, Rows], learnt: Rows, by
 
     A speaker with a single clip, of which nothing would be left, is standardised by the clips learnt.
     """
-    inputs = standardise(clips.vectors, clips.vectors[learnt])
+    inputs = standardise(clips.vectors, clips.vectors, learnt)
     if by == "train":
         return inputs
     used = np.concatenate(list(rows.values()))
     for speaker in np.unique(clips.speakers[used]):
         own = used[clips.speakers[used] == speaker]
         if len(own) > 1:
-            inputs[own] = standardise(clips.vectors[own], clips.vectors[own])
+            inputs[own] = standardise(clips.vectors[own], clips.vectors, own)
     return inputs
 
 
-def standardise(values: NDArray[np.float32], source: NDArray[np.float32]) -> Floats:
-    """Return values (N, D) in deviations from the mean of `source` (M, D), cut at `FARTHEST`; 0 if that is constant."""
-    mean, deviation = source.mean(0, dtype=np.float64), source.std(0, dtype=np.float64)
+def standardise(values: NDArray[np.float32], source: NDArray[np.float32], rows: Rows) -> Floats:
+    """Return values (N, D) in deviations from the mean of these rows of `source`, cut at `FARTHEST`; 0 if constant.
+
+    They are on disk, and changed in place: those of thousands of clips are hundreds of megabytes.
+    """
+    mean = _mean(source, rows, lambda block: block)
+    deviation = np.sqrt(_mean(source, rows, lambda block: np.square(block - mean)))
     constant = deviation <= ROUNDING * np.abs(mean)
-    scaled: Floats = values - mean
-    scaled /= np.where(constant, 1.0, deviation)  # in place: a corpus of thousands of clips is hundreds of megabytes
+    scaled: Floats = np.subtract(values, mean, out=mapped.empty(values.shape, "f8"))
+    scaled /= np.where(constant, 1.0, deviation)
     scaled[:, constant] = 0
     return np.clip(scaled, -FARTHEST, FARTHEST, out=scaled)
+
+
+def _mean(source: NDArray[np.float32], rows: Rows, of: Callable[[Floats], Floats]) -> Floats:
+    """Return the mean over these rows, added up one after another, of what is computed of them in blocks."""
+    total = np.zeros((1, source.shape[1]))
+    for block in np.array_split(rows, len(rows) // BLOCK + 1):
+        total = np.concatenate([total, of(source[block].astype(np.float64))]).sum(0, keepdims=True)
+    mean: Floats = total[0] / len(rows)
+    return mean

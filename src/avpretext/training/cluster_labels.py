@@ -11,6 +11,7 @@ from avpretext.config import PretrainOptions
 from avpretext.flow.tasks import CLUSTERS
 from avpretext.models.losses import NO_LABEL, balanced_class_weights
 from avpretext.models.network import SpeechNetwork, set_to_nearest
+from avpretext.training import mapped
 from avpretext.training.clusters import Vectors, agreement, cluster, collapse, nearest, sizes
 from avpretext.training.loop import ClipSet, Target, TrainingState
 from avpretext.training.predictions import HistoryRow
@@ -81,13 +82,12 @@ class ClusterLabels:
         """Return the vectors (N, D) of the chunks that are asked about."""
         network.eval()
         device = next(network.parameters()).device
-        rows = torch.split(asked.any(1).nonzero().squeeze(1), 4 * self.options.batch_size)
-        parts = [
-            network.chunk_vectors(clips.steps[part].to(device), clips.mask[part].to(device))[asked[part].to(device)]
-            for part in rows
-        ]
-        vectors: Vectors = torch.cat(parts).float().cpu().numpy()
-        return vectors
+        rows = torch.split(asked.any(1).nonzero().squeeze(1).cpu(), 4 * self.options.batch_size)
+        parts = (
+            network.chunk_vectors(batch.steps, batch.mask)[asked[part].to(device)].float().cpu().numpy()
+            for part, batch in zip(rows, clips.to(device).batches(rows), strict=True)
+        )
+        return mapped.filled(int(asked.sum()), parts)
 
 
 def _write(target: Target, asked: Tensor, labels: Tensor, weights: Tensor) -> None:

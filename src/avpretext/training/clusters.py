@@ -8,9 +8,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from avpretext.errors import UserError
+from avpretext.training import mapped
 
 COLLAPSED_SHARE = 0.9
 """A cluster with more of the vectors than this is told of: hardly anything is left to tell apart."""
+
+BLOCK = 65_536
+"""Vectors whose distances are computed at a time."""
 
 Vectors = NDArray[np.float32]
 """(N, D)."""
@@ -39,13 +43,14 @@ def cluster(vectors: Vectors, count: int, iterations: int, seed: int, option: st
     """
     if len(vectors) < count:
         raise UserError(f"{option} = {count}: there are only {len(vectors)} chunks to put in clusters; lower it")
-    if not np.isfinite(vectors).all():
+    if not np.isfinite([vectors.min(), vectors.max()]).all():
         raise UserError(f"{option}: the vectors of the chunks are no longer finite: training has diverged")
     # Not with the module: pre-training on other tasks would wait two seconds for it.
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    means = KMeans(count, init="random", n_init=1, max_iter=iterations, tol=0.0, random_state=seed)
+    vectors = mapped.filled(len(vectors), [vectors])  # shifted in place: they may be gigabytes on disk
+    means = KMeans(count, init="random", n_init=1, max_iter=iterations, tol=0.0, random_state=seed, copy_x=False)
     with threadpool_limits(limits=1), warnings.catch_warnings():  # several threads add up centres in no fixed order
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer vectors differ: `sizes` shows it
         labels = means.fit_predict(vectors)
@@ -55,9 +60,9 @@ def cluster(vectors: Vectors, count: int, iterations: int, seed: int, option: st
 def nearest(vectors: Vectors, centres: Vectors) -> Labels:
     """Return the number of the centre (k, D) that is nearest to each vector (N, D); between equals the first."""
     shift = centres.mean(0, dtype=np.float64)
-    points, places = vectors - shift, centres - shift
-    labels: Labels = (points @ places.T - 0.5 * np.square(places).sum(1)).argmax(1)
-    return labels
+    places = centres - shift
+    blocks = np.array_split(vectors, len(vectors) // BLOCK + 1)
+    return np.concatenate([((one - shift) @ places.T - 0.5 * np.square(places).sum(1)).argmax(1) for one in blocks])
 
 
 def uniform_rows(labels: Labels, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
-"""Training data: from frames to chunks in memory, and from there to normalised input."""
+"""Training data: from the frames of clips to their chunks, which lie on disk."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,18 @@ from avpretext import shards
 from avpretext.chunks import frames_of
 from avpretext.config import LAYERS, ChunkOptions, ModelOptions
 from avpretext.errors import UserError
-from avpretext.flow.paths import original_of
 from avpretext.models.chunking import ChunkGrid, gather_chunks
-from avpretext.training import pooled
+from avpretext.training import mapped, pooled
 from avpretext.training.frames import FrameStore, matches, read_frames
 
 CLIP = 3.0
 """Normalised input is clipped to plus and minus this many deviations (Lin & Busso)."""
 
 BLOCK_CLIPS = 256
-"""Clips that are normalised at a time."""
+"""Clips whose numbers are added up at a time."""
 
-BLOCK_FRAMES = 100_000
-"""Frames that are cut into chunks at a time: with 65 channels 26 MB."""
+BLOCK_FRAMES = 20_000
+"""Frames that are cut into chunks at a time: with 65 channels 5 MB, and 30 MB where their squares are added up."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,8 @@ class SpeechChunks:
     channels
         (F,) names of the features.
     steps, mask
-        (N, K, m, F) float32 in the units of the features, and (N, K, m); see :mod:`avpretext.models.chunking`.
+        (N, K, m, F) float32 in the units of the features, and (N, K, m); see :mod:`avpretext.models.chunking`. They lie
+        on disk, as `moments` do; see :mod:`avpretext.training.mapped`.
     moments
         (3, N, F) float64: number, sum and sum of squares of each clip's frames that are not NaN.
     encoder
@@ -86,17 +86,13 @@ class SpeechChunks:
     def __len__(self) -> int:
         return len(self.clip_ids)
 
-    def to(self, device: torch.device | None) -> "SpeechChunks":
-        """Return the clips with `steps` and `mask` on a device."""
-        return replace(self, steps=self.steps.to(device), mask=self.mask.to(device))
-
     def take(self, rows: NDArray[np.int64]) -> "SpeechChunks":
         """Return the clips of these rows."""
         return SpeechChunks(
             [self.clip_ids[row] for row in rows],
             [self.speakers[row] for row in rows],
             self.channels,
-            self.steps[rows],
+            torch.from_numpy(mapped.filled(len(rows), (self.steps[block].numpy() for block in blocks(rows)))),
             self.mask[rows],
             self.moments[:, rows],
             self.encoder,
@@ -110,12 +106,19 @@ class SpeechChunks:
     def mean_and_deviation(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return mean and deviation over these clips: (F,) over their frames, of layers (L F,) over their chunks."""
         if self.encoder is None:
-            return mean_and_deviation(self.moments[:, rows])
+            return mean_and_deviation(self._total(rows)[:, None])
         total: NDArray[np.float64] = np.zeros((3, self.steps.shape[2] * self.steps.shape[3]))
         for block in blocks(rows):
             vectors = self.steps[block].flatten(2).flatten(0, 1).double()
             total += np.stack([np.full(total.shape[1], len(vectors)), vectors.sum(0), vectors.square_().sum(0)])
         return mean_and_deviation(total[:, None])
+
+    def _total(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the sum of the moments of these clips, (3, F), added up one after another."""
+        total = np.zeros((3, self.moments.shape[2]))
+        for block in blocks(rows):
+            total = np.concatenate([total[:, None], self.moments[:, block]], axis=1).sum(1)
+        return total
 
 
 def chunk_grid(chunks: ChunkOptions, step_frames: int) -> ChunkGrid:
@@ -176,10 +179,15 @@ def load_pooled(files: Sequence[shards.PathLike], speakers: Mapping[str, str], c
         [speakers[clip_id] for clip_id in found.clip_ids],
         [f"{encoder.name}[{place}]" for place in range(said["size"])],
         torch.from_numpy(found.values),
-        torch.ones(found.values.shape[:3], dtype=torch.bool),
+        everywhere(found.values.shape[:3]),
         found.frames[None, :, None].astype(np.float64),
         encoder,
     )
+
+
+def everywhere(shape: Sequence[int]) -> Tensor:
+    """Return a mask (N, K, m) that is True everywhere, in no memory."""
+    return torch.ones(1, dtype=torch.bool).expand(*shape)
 
 
 def cut_clips(
@@ -192,11 +200,11 @@ def cut_clips(
 def cut(store: FrameStore, speakers: Mapping[str, str], grid: ChunkGrid) -> SpeechChunks:
     """Cut all clips of a store into chunks.
 
-    Beside frames and chunks, what is held is that of a block of `BLOCK_FRAMES` frames.
+    What is held in memory is that of a block of `BLOCK_FRAMES` frames.
     """
     size = (len(store), grid.chunks, grid.steps)
-    steps, mask = torch.empty(*size, len(store.channels)), torch.empty(size, dtype=torch.bool)
-    moments = np.empty((3, len(store), len(store.channels)))
+    steps, mask = mapped.empty_tensor((*size, len(store.channels)), "f4"), mapped.empty_tensor(size, "?")
+    moments = mapped.empty((3, len(store), len(store.channels)), "f8")
     frames, first, lengths = (torch.from_numpy(part) for part in (store.frames, store.offsets[:-1], store.lengths))
     for rows in store.blocks(BLOCK_FRAMES):
         mask[rows] = gather_chunks(frames, first[rows], lengths[rows], grid, out=steps[rows]).mask
@@ -231,18 +239,19 @@ def concatenate(parts: Mapping[str, SpeechChunks]) -> SpeechChunks:
             )
     return SpeechChunks(
         [f"{corpus}/{clip_id}" for corpus, part in parts.items() for clip_id in part.clip_ids],
-        [f"{corpus}/{speaker}" for corpus, part in parts.items() for speaker in part.speakers],
+        [name for corpus, part in parts.items() for name in _prefixed(corpus, part.speakers)],
         first.channels,
-        _joined([part.steps for part in parts.values()]),
-        _joined([part.mask for part in parts.values()]),
-        np.concatenate([part.moments for part in parts.values()], axis=1),
+        torch.from_numpy(mapped.joined([part.steps.numpy() for part in parts.values()])),
+        torch.from_numpy(mapped.joined([part.mask.numpy() for part in parts.values()])),
+        mapped.joined([part.moments for part in parts.values()], axis=1),
         first.encoder,
     )
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    # One corpus alone, which may be gigabytes, is not copied.
-    return torch.cat(list(parts)) if len(parts) > 1 else parts[0]
+def _prefixed(corpus: str, speakers: Sequence[str]) -> list[str]:
+    """Return `{corpus}/{speaker}` of each clip: one string for each speaker, of whom there are few."""
+    names = {speaker: f"{corpus}/{speaker}" for speaker in set(speakers)}
+    return [names[speaker] for speaker in speakers]
 
 
 def mean_and_deviation(moments: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -258,21 +267,6 @@ def mean_and_deviation(moments: NDArray[np.float64]) -> tuple[NDArray[np.float64
     return mean, np.where(constant, 1.0, np.sqrt(np.maximum(variance, 1e-30)))
 
 
-def normalise(chunks: SpeechChunks, train: NDArray[np.int64], by: str, whole: Collection[str] = ()) -> SpeechChunks:
-    """Return the chunks in deviations from the mean: NaN and padding 0, clipped to plus and minus 3.
-
-    Mean and deviation are over the frames of the rows `train`, or, by `speaker`, over each speaker's own clips; over
-    all clips of a corpus that is named in `whole`.
-    """
-    steps = torch.empty_like(chunks.steps)
-    for rows, source in _normalisation_groups(chunks.speakers, train, by, whole):
-        mean, deviation = chunks.mean_and_deviation(source)
-        for block in blocks(rows):  # copies, changed in place: a corpus may be gigabytes
-            steps[block] = in_deviations(chunks.steps[block].float(), mean, deviation).to(steps.dtype)
-    steps *= chunks.mask.unsqueeze(-1)
-    return replace(chunks, steps=steps)
-
-
 def blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """Return rows in blocks of `BLOCK_CLIPS`."""
     return np.array_split(rows, max(1, -(-len(rows) // BLOCK_CLIPS)))
@@ -283,24 +277,20 @@ def in_deviations(steps: Tensor, mean: NDArray[np.float64] | Tensor, deviation: 
 
     Where the steps are layers, (..., L, F), mean and deviation are (L F,).
     """
-    shift, scale = (
-        torch.as_tensor(values).float().reshape(-1, steps.shape[-1]).to(steps.device)
-        for values in (mean, 1 / deviation)
-    )
-    return steps.sub_(shift).mul_(scale).nan_to_num_(0.0).clamp_(-CLIP, CLIP)
+    return standardise(steps, *(part.to(steps.device) for part in scales(mean, deviation, steps.shape[-1])))
 
 
-def _normalisation_groups(
-    speakers: Sequence[str], train: NDArray[np.int64], by: str, whole: Collection[str]
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Return pairs: rows to normalise, rows whose frames say how."""
-    if by == "train":
-        return [(np.arange(len(speakers)), train)]
-    corpora = [name.partition("/")[0] for name in speakers]
-    pairs = zip(speakers, corpora, strict=True)
-    names = np.array([corpus if original_of(corpus) in whole else speaker for speaker, corpus in pairs])
-    groups = [np.flatnonzero(names == name) for name in np.unique(names)]
-    return [(group, group) for group in groups]
+def scales(
+    mean: NDArray[np.float64] | Tensor, deviation: NDArray[np.float64] | Tensor, features: int
+) -> tuple[Tensor, Tensor]:
+    """Return mean and 1 / deviation as float32, (1, features), or (L, features) of L layers."""
+    mean, scale = (torch.as_tensor(values).float().reshape(-1, features) for values in (mean, 1 / deviation))
+    return mean, scale
+
+
+def standardise(steps: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+    """Change float32 steps in place to (steps - mean) * scale, of shapes that fit: NaN 0, clipped at `CLIP`."""
+    return steps.sub_(mean).mul_(scale).nan_to_num_(0.0).clamp_(-CLIP, CLIP)
 
 
 def rows_of(speakers: Sequence[str], chosen: Sequence[str]) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ from avpretext.models.cluster_network import DeepEmoCluster, make_deepemocluster
 from avpretext.progress import progress
 from avpretext.systems import DEEPEMOCLUSTER
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import finite
+from avpretext.training import finite, mapped, memory
 from avpretext.training.clusters import Labels, agreement, cluster, collapse, sizes, uniform_rows
 from avpretext.training.data import SpeechChunks, chunk_grid
 from avpretext.training.finished import FinishedRuns, State, UnfinishedRun, fingerprint
@@ -38,6 +38,7 @@ TRUNK_RATE, ADAM_RATE, TOP_RATE = 1e-3, 5e-4, 0.05
 """Learning rates, as published: SGD and Adam of the trunk, SGD of the top layer of the clusters."""
 
 
+@memory.bounded("deepemocluster", "deepemocluster", one_run=True)
 def run(
     features: Mapping[str, Mapping[str, Sequence[Path]]],
     index: Mapping[str, Sequence[Path]] | None,
@@ -183,7 +184,7 @@ class Learner:
         self.where = f"deepemocluster: fold {fold}, seed {seed}"
         steps, bands = clips.sound.steps.shape[2:]
         sizes = (steps, bands, self.options.width, self.options.clusters, clips.values.shape[1])
-        self.network = make_deepemocluster(*sizes, network_seed(config.seed, seed)).to(clips.sound.steps.device)
+        self.network = make_deepemocluster(*sizes, network_seed(config.seed, seed)).to(clips.sound.device)
         self.optimisers = Optimisers(self.network, head_trained)
         self.before: dict[str, Labels] = {}
         self.history: list[HistoryRow] = []
@@ -225,7 +226,7 @@ class Learner:
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         tensors |= {f"before.{part}": torch.from_numpy(labels) for part, labels in self.before.items()}
         tensors |= checkpoints.pack_optimiser(self.optimisers.adam)
-        tensors |= checkpoints.pack_random(self.clips.sound.steps.is_cuda)
+        tensors |= checkpoints.pack_random(self.clips.sound.device.type == "cuda")
         return tensors, {"epoch": self.epoch, "best_score": self.best_score, "history": self.history}
 
     def unpack(self, tensors: Mapping[str, Tensor], said: Mapping[str, Any]) -> None:
@@ -277,7 +278,7 @@ class Learner:
         A batch has `batch_size` clips' worth of chunks; of the clips, the place among `rows` is given.
         """
         sound = self.clips.sound
-        device, order = sound.steps.device, uniform_rows(labels, rng)
+        device, order = sound.device, uniform_rows(labels, rng)
         size = self.options.batch_size * sound.chunks
         for part in np.array_split(order, math.ceil(len(order) / size)):
             clips, places = np.divmod(part, sound.chunks)
@@ -289,12 +290,15 @@ class Learner:
 
     @torch.no_grad()
     def answers(self, ask: Callable[[Tensor], Tensor], rows: Rows) -> Tensor:
-        """Return the outputs of a network in evaluation mode for all chunks of these clips, (N, K, D), on the CPU."""
-        sound, parts = self.clips.sound, []
-        for part in np.array_split(rows, math.ceil(len(rows) / self.options.batch_size)):
-            clips, places = np.repeat(part, sound.chunks), np.tile(np.arange(sound.chunks), len(part))
-            parts.append(ask(sound.batch(clips, places)).float().cpu().view(len(part), sound.chunks, -1))
-        return torch.cat(parts)
+        """Return the outputs of a network in evaluation mode for all chunks of these clips, (N, K, D), on disk."""
+        sound = self.clips.sound
+        places = np.arange(sound.chunks)
+        parts = (
+            ask(sound.batch(np.repeat(part, sound.chunks), np.tile(places, len(part)))).float().cpu().numpy()
+            for part in np.array_split(rows, math.ceil(len(rows) / self.options.batch_size))
+        )
+        found = mapped.filled(len(rows) * sound.chunks, parts)
+        return torch.from_numpy(found).view(len(rows), sound.chunks, -1)
 
     def outputs(self, rows: Rows) -> Tensor:
         """Return the outputs for the labels of these clips, (N, C): the mean over their chunks."""

@@ -23,11 +23,13 @@ from avpretext.options.training import TunedLoopOptions
 from avpretext.shards import atomic_path
 from avpretext.sound import encoder_files
 from avpretext.sound.encoder_model import save
+from avpretext.training import mapped
 from avpretext.training import sounds as sound_shards
+from avpretext.training.batches import NormalisedSteps, Rows, normalise
 from avpretext.training.checkpoint import front_weights
-from avpretext.training.data import EncodedBy, SpeechChunks, load_corpora, normalise
+from avpretext.training.data import EncodedBy, SpeechChunks, everywhere, load_corpora
 from avpretext.training.encoder_front import EncoderFront, EncoderWeights
-from avpretext.training.loop import ClipSet, Target, mixed_precision, torch_device
+from avpretext.training.loop import ClipSet, Input, Target, mixed_precision, torch_device
 from avpretext.training.run_pool import grid_map
 from avpretext.training.sounds import Sounds
 from avpretext.training.tunable import TunableEncoder, open_tunable
@@ -162,7 +164,7 @@ def encoded(
     Clips whose means are not finite are left out, with a warning.
     """
     values = _means(start, sounds, threads)
-    fine = torch.isfinite(values).flatten(1).all(1).numpy()
+    fine = torch.cat([torch.isfinite(part).flatten(1).all(1) for part in torch.split(values, BLOCK)]).numpy()
     if not fine.any():
         raise UserError("encoder: no clip has finite hidden states; use another model")
     if not fine.all():
@@ -172,37 +174,40 @@ def encoded(
     rows = np.flatnonzero(fine)
     frames = np.array([frame_count(len(sounds.signals[row])) for row in range(len(sounds))], np.float64)
     chunks = SpeechChunks(
-        list(names), list(speakers), opened.channels, values, torch.ones(values.shape[:3], dtype=torch.bool),
+        list(names), list(speakers), opened.channels, values, everywhere(values.shape[:3]),
         frames[None, :, None], opened.by,
     )  # fmt: skip
     return (chunks, sounds) if fine.all() else (chunks.take(rows), sounds[rows])
 
 
 class Heard(NamedTuple):
-    """Clips that an encoder learns from: their means before training, their sound, and what it starts with.
+    """Clips that an encoder learns from, what a network hears of them, and what it starts with.
 
-    Of features that are stored there is no sound.
+    `sounds` is the sound by which a pre-trained encoder learns; `chunks` are then its means before training.
     """
 
     chunks: SpeechChunks
     sounds: Sounds | None = None
     start: EncoderStart | None = None
+    steps: NormalisedSteps | None = None
 
     @property
-    def input(self) -> Tensor | Sounds:
+    def input(self) -> Input:
         """Input of a network: sound, or steps (N, K, m, F)."""
-        return self.chunks.steps if self.sounds is None else self.sounds
+        found = self.sounds if self.steps is None else self.steps
+        return self.chunks.steps if found is None else found
 
     def set_of(self, targets: Mapping[str, Target], rows: NDArray[np.int64]) -> ClipSet:
-        """Return input and targets of these clips."""
-        chosen = {task: target.take(rows) for task, target in targets.items()}
-        return ClipSet(self.input[rows], self.chunks.mask[rows], chosen)
+        """Return these clips, with targets that are theirs."""
+        return ClipSet(self.input[rows], Rows.of_all(self.chunks.mask)[rows], dict(targets))
 
-    def normalised(self, train: NDArray[np.int64], model: ModelOptions) -> "Heard":
-        """Return the clips normalised by the rows `train`; sound is by the network."""
+    def normalised(
+        self, train: NDArray[np.int64], model: ModelOptions, used: NDArray[np.int64] | None = None
+    ) -> "Heard":
+        """Return the clips normalised by the rows `train`, see `normalise`; sound is by the network."""
         if self.sounds is not None:
             return self
-        return Heard(normalise(self.chunks, train, model.normalise, model.whole_corpora))
+        return self._replace(steps=normalise(self.chunks, train, model.normalise, used, model.whole_corpora))
 
     def network(
         self, model: ModelOptions, outputs: Mapping[str, int], seed: int, train: NDArray[np.int64], options: LoopOptions
@@ -248,7 +253,7 @@ def _means(start: EncoderStart, sounds: Sounds, threads: int) -> Tensor:
     # In forked processes, as the runs are: threads that computed before a fork may leave locks to its children.
     device = shared.speech.device
     found = grid_map(lambda block: _means_of(front, sounds[block]), blocks, threads, device)
-    return torch.from_numpy(np.concatenate(list(found)))
+    return torch.from_numpy(mapped.filled(len(sounds), found))
 
 
 @torch.no_grad()

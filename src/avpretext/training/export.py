@@ -21,7 +21,7 @@ from avpretext.models.penalty import co_occurrences, penalties
 from avpretext.options.pretrained_encoders import EncoderOptions, TuningOptions
 from avpretext.progress import progress
 from avpretext.systems import BEST, SCRATCH
-from avpretext.training import model_folder, together
+from avpretext.training import memory, model_folder, together
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import Matrix, training_votes
 from avpretext.training.data import SpeechChunks
@@ -37,6 +37,7 @@ from avpretext.training.run_pool import grid_map
 
 
 @together.in_processes(lambda config: config.finetune)
+@memory.bounded("export", "finetune")
 def run(
     name: str,
     features: Mapping[str, Mapping[str, Sequence[Path]]],
@@ -241,16 +242,17 @@ def trained(
 ) -> list[dict[str, Tensor]]:
     """Return the weights of `export.networks` networks, each with a seed of its own; `heard` are from `read_starts`."""
     device = torch_device(config.finetune.device)
-    resident = [
-        clips if clips.sounds is not None else replace(clips, chunks=chunks.to(device))
+    normalised = [
+        clips
+        if clips.sounds is not None
+        else replace(clips, steps=clips.heard.normalised(rows["train"], config.model).steps)
         for clips in heard
-        for chunks in [clips.heard.normalised(rows["train"], config.model).chunks]
     ]
 
     def weights_of(seeds: RunSeeds) -> dict[str, NDArray[Any]]:
         """Train one network; return its weights as arrays, which another process can send."""
-        place = seeds.run % len(resident)
-        state, _ = train(resident[place], rows, seeds, body_of_run(bodies, seeds.run), config, penalty)
+        place = seeds.run % len(normalised)
+        state, _ = train(normalised[place], rows, seeds, body_of_run(bodies, seeds.run), config, penalty)
         weights = {**state.best, **front_of(heard[place], rows["train"])}
         return {name: value.detach().cpu().numpy() for name, value in weights.items()}
 

@@ -14,7 +14,7 @@ from avpretext.config import Config
 from avpretext.models.network import SpeechNetwork
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import loop, together
+from avpretext.training import loop, memory, together
 from avpretext.training.checkpoint import Body
 from avpretext.training.co_occurrence import Matrix, read_matrices
 from avpretext.training.finished import FinishedRuns, UnfinishedRun, fingerprint
@@ -32,6 +32,7 @@ _SHAPING = ("chunks", "model", "finetune")
 
 
 @together.in_processes(lambda config: config.finetune)
+@memory.bounded("finetune", "finetune")
 def run(
     initialisation: str,
     starts: Sequence[Path] | None,
@@ -93,7 +94,7 @@ def run(
     jobs = (
         _Job(normalised[seed % len(normalised)], fold, seed, penalties.get(fold.number))
         for fold in table.folds
-        for normalised in [[clips_of_fold(heard, fold, config.model, device) for heard in clips]]
+        for normalised in [[clips_of_fold(heard, fold, config.model) for heard in clips]]
         for seed in range(config.finetune.seeds)
     )
     label, total = f"finetune {table.setting} from {initialisation}", len(table.folds) * config.finetune.seeds
@@ -236,7 +237,7 @@ def initial_network(
 
 def clip_set(clips: LabelledClips, rows: NDArray[np.int64], objective: Objective) -> ClipSet:
     """Return input and target of these clips."""
-    return ClipSet(clips.heard.input[rows], clips.chunks.mask[rows], {TASK: objective.target(clips.values[rows])})
+    return clips.heard.set_of({TASK: objective.target(clips.values[rows])}, rows)
 
 
 def at_every_speed(clips: LabelledClips, rows: NDArray[np.int64], objective: Objective) -> ClipSet:

@@ -1,4 +1,4 @@
-"""Frames of clips in memory: any number of per-frame features, side by side on the 10 ms clock, in one array."""
+"""Frames of clips on disk: any number of per-frame features, side by side on the 10 ms clock, in one array."""
 
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.errors import UserError, nearest
+from avpretext.training import mapped
 from avpretext.training.sources import Extent, Source, open_source
 
 _FEATURES = Mapping[str, Sequence[shards.PathLike]]
@@ -42,7 +43,7 @@ class FrameStore:
         """Return a store for clips of so many frames, by name, its frames not yet filled in."""
         clip_ids = sorted(lengths)
         offsets = np.cumsum([0, *(lengths[clip_id] for clip_id in clip_ids)], dtype=np.int64)
-        frames = np.empty((int(offsets[-1]), len(channels)), dtype=np.float32)
+        frames = mapped.empty((int(offsets[-1]), len(channels)), "f4")
         return cls(clip_ids, list(channels), frames, offsets)
 
     @classmethod
@@ -103,7 +104,7 @@ def read_frames(features: _FEATURES, wanted: Collection[str], patterns: Sequence
     """Read per-frame features of a corpus and put them side by side on the 10 ms clock.
 
     Features are read twice: their clip_ids and times to measure the clips, then the chosen columns into their place in
-    the one array, so that no more than this array and a row group is held.
+    the one array, so that no more than a row group is held in memory.
 
     Parameters
     ----------

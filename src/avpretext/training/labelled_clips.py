@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avpretext.config import Config, ModelOptions
@@ -15,6 +14,7 @@ from avpretext.errors import UserError
 from avpretext.flow.paths import condition_of, original_of
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import encoder_start, loop
+from avpretext.training.batches import NormalisedSteps
 from avpretext.training.checkpoint import Body
 from avpretext.training.data import SpeechChunks, load_corpora
 from avpretext.training.encoder_start import EncoderStart, Features, Heard
@@ -29,7 +29,8 @@ class LabelledClips:
     """Clips and what is to be learnt of them: `values` (N, C) float32 of a kind and its classes, see `Targets`.
 
     Where the pre-trained encoder learns too, `sounds` are what the network hears, and `chunks` their means before
-    training; `start` is what it starts with, also where an earlier training alone has changed it.
+    training; `start` is what it starts with, also where an earlier training alone has changed it. Else `steps` are what
+    the network hears of the clips that a fold uses; None before there is a fold.
 
     From here on clips are `{corpus}/{clip_id}` of `{corpus}/{speaker}`; copies at other speeds and in conditions are
     `{corpus}@{speed}/{clip_id}`, `{corpus}@{condition}/{clip_id}`, of speakers of their own.
@@ -41,11 +42,12 @@ class LabelledClips:
     classes: list[str]
     sounds: Sounds | None = None
     start: EncoderStart | None = None
+    steps: NormalisedSteps | None = None
 
     @property
     def heard(self) -> Heard:
         """What the network hears: stored features, or the sound by which the encoder learns."""
-        return Heard(self.chunks) if self.sounds is None else Heard(self.chunks, self.sounds, self.start)
+        return Heard(self.chunks, self.sounds, None if self.sounds is None else self.start, self.steps)
 
     def versions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the row of each of these clips (M,) at every speed, (M, V); its own where there is no copy."""
@@ -143,16 +145,12 @@ def warn_of_missing_classes(clips: LabelledClips, folds: Sequence[Fold]) -> None
             print(f"finetune: warning: fold {fold.number} tests {name!r} and learns it from no clip", file=sys.stderr)
 
 
-def clips_of_fold(
-    clips: LabelledClips, fold: Fold, model: ModelOptions, device: torch.device | None = None
-) -> LabelledClips:
-    """Return the clips that a fold uses, normalised by what it may know, see `model.normalise`; input on a device."""
+def clips_of_fold(clips: LabelledClips, fold: Fold, model: ModelOptions) -> LabelledClips:
+    """Return the clips, those that a fold uses normalised by what it may know, see `model.normalise`."""
+    if clips.sounds is not None:  # the network normalises what it makes of them
+        return clips
     names = clips.chunks.clip_ids
     rows = fold.rows(names)
     of_fold = [*rows.values(), *fold.degraded(names).values(), clips.versions(rows["train"]).ravel()]
     used = np.unique(np.concatenate(of_fold))
-    chunks = clips.chunks if len(used) == len(names) else clips.chunks.take(used)
-    if clips.sounds is not None:  # the network normalises what it makes of them
-        return replace(clips, chunks=chunks, values=clips.values[used], sounds=clips.sounds[used])
-    normalised = Heard(chunks).normalised(fold.rows(chunks.clip_ids)["train"], model).chunks
-    return replace(clips, chunks=normalised.to(device), values=clips.values[used])
+    return replace(clips, steps=clips.heard.normalised(rows["train"], model, used).steps)

@@ -3,7 +3,9 @@
 import ctypes
 import math
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -16,7 +18,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from avpretext.config import LoopOptions
 from avpretext.options.pretrained_encoders import TuningOptions
-from avpretext.training import finite, together
+from avpretext.training import finite, mapped, together
+from avpretext.training.batches import NormalisedSteps, Rows
 from avpretext.training.predictions import LAYER, HistoryRow
 from avpretext.training.sounds import Sounds
 
@@ -37,13 +40,35 @@ class Target(NamedTuple):
     labels: Tensor
     weights: Tensor
 
-    def take(self, rows: Tensor | NDArray[np.int64]) -> "Target":
+    def take(self, rows: Tensor) -> "Target":
         """Return the targets of these rows."""
         return Target(self.labels[rows], self.weights[rows])
+
+    def of_clips(self, rows: NDArray[np.int64]) -> "Target":
+        """Return the targets of these rows, on disk."""
+        return Target(*(mapped.taken(part, rows) for part in self))
+
+    def followed_by(self, other: "Target") -> "Target":
+        """Return these targets and others, on disk."""
+        return Target(
+            *(torch.from_numpy(mapped.joined([one.numpy(), two.numpy()])) for one, two in zip(self, other, strict=True))
+        )
 
     def to(self, device: torch.device) -> "Target":
         """Return the targets on a device."""
         return Target(self.labels.to(device, non_blocking=True), self.weights.to(device, non_blocking=True))
+
+
+Input = Tensor | NormalisedSteps | Sounds
+"""What a network hears of clips, or what it is made from when a batch is taken."""
+
+
+class Batch(NamedTuple):
+    """Input and targets of clips that are learnt or asked together: steps (B, K, m, F) or sound, mask (B, K, m)."""
+
+    steps: Tensor | Sounds
+    mask: Tensor
+    targets: dict[str, Target]
 
 
 class ClipSet(NamedTuple):
@@ -52,8 +77,8 @@ class ClipSet(NamedTuple):
     `versions` (M, V), if given, are the rows of M clips at V speeds: an epoch takes one version of each, by chance.
     """
 
-    steps: Tensor | Sounds
-    mask: Tensor
+    steps: Input
+    mask: Tensor | Rows
     targets: dict[str, Target]
     versions: Tensor | None = None
 
@@ -66,24 +91,46 @@ class ClipSet(NamedTuple):
         """Return a row for each of these clips."""
         if self.versions is None:
             return clips
-        chosen = torch.randint(self.versions.shape[1], (len(clips),), generator=generator).to(clips.device)
+        chosen = torch.randint(self.versions.shape[1], (len(clips),), generator=generator)
         return self.versions[clips, chosen]
 
-    def take(self, rows: Tensor) -> "ClipSet":
-        """Return the clips of these rows."""
-        steps: Tensor | Sounds = self.steps.index_select(0, rows)
-        return ClipSet(steps, self.mask.index_select(0, rows), self.targets_of(rows))
+    def take(self, rows: Tensor) -> Batch:
+        """Return the clips of these rows, read now."""
+        targets = {task: target.take(rows) for task, target in self.targets.items()}
+        return Batch(_taken(self.steps, rows), _taken(self.mask, rows), targets)
 
-    def targets_of(self, rows: Tensor) -> dict[str, Target]:
-        """Return the targets of these rows, by task."""
-        return {task: target.take(rows) for task, target in self.targets.items()}
+    def batches(self, parts: Sequence[Tensor]) -> Iterator[Batch]:
+        """Yield the clips of the rows of each part; those of the next are read meanwhile.
+
+        The system reads them for a CPU, which is busy; a thread reads and moves them for a GPU.
+        """
+        if self.steps.device.type != "cpu":
+            yield from ahead(self.take, parts)
+            return
+        for rows, following in zip(parts, [*parts[1:], None], strict=True):
+            if following is not None and isinstance(self.steps, NormalisedSteps):
+                self.steps.will_need(following)
+            yield self.take(rows)
 
     def to(self, device: torch.device) -> "ClipSet":
-        """Return the clips on a device."""
+        """Return the clips on a device, or to be put there when they are taken."""
         targets = {task: target.to(device) for task, target in self.targets.items()}
-        versions = None if self.versions is None else self.versions.to(device)
         steps = self.steps.to(device, non_blocking=True)
-        return ClipSet(steps, self.mask.to(device, non_blocking=True), targets, versions)
+        return ClipSet(steps, self.mask.to(device, non_blocking=True), targets, self.versions)
+
+
+def _taken(values: Any, rows: Tensor) -> Any:
+    return values[rows] if isinstance(values, Tensor) else values.index_select(0, rows)
+
+
+def ahead(take: Callable[[Tensor], Batch], parts: Sequence[Tensor]) -> Iterator[Batch]:
+    """Yield take(part) of each part, in order; a thread is one part ahead."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = deque([thread.submit(take, part) for part in parts[:1]])
+        for part in [*parts[1:], None]:
+            if part is not None:
+                waiting.append(thread.submit(take, part))
+            yield waiting.popleft().result()
 
 
 def layer_rows(state: "TrainingState", layers: Sequence[int]) -> list[HistoryRow]:
@@ -213,12 +260,13 @@ def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: Loop
     state.network.train()
     weights, average = list(state.network.parameters()), running_mean(state, options.averaging)
     total, first = torch.zeros((), device=clips.steps.device), None
-    batches = shuffled_batches(clips.clips, options.batch_size, state.batches, clips.steps.device)
-    for step, rows in enumerate(batches, 1):
+    parts = shuffled_batches(clips.clips, options.batch_size, state.batches)
+    parts = [clips.drawn(rows, state.batches) for rows in parts]
+    for step, batch in enumerate(clips.batches(parts), 1):
         for group in state.optimiser.param_groups:
-            done = state.epoch - 1 + step / len(batches)
+            done = state.epoch - 1 + step / len(parts)
             group["lr"] = group["rate"] * highest * min(1.0, done / (group.get("warm_up") or done))
-        value = batch_loss(state.network, clips.take(clips.drawn(rows, state.batches)), loss, options)
+        value = batch_loss(state.network, batch, loss, options)
         state.optimiser.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         together.agree(state.network)
@@ -227,7 +275,7 @@ def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: Loop
         average()
         total += value.detach()
         first = float(total) if first is None else first
-    return float(total) / len(batches), first or 0.0
+    return float(total) / len(parts), first or 0.0
 
 
 def _check(state: TrainingState, mean_loss: float, first_loss: float, options: LoopOptions, where: str) -> None:
@@ -248,7 +296,7 @@ def _fix(options: LoopOptions) -> str:
     return f"training has diverged: lower {_rate(options)}"
 
 
-def batch_loss(network: nn.Module, batch: ClipSet, loss: Loss, options: LoopOptions) -> Tensor:
+def batch_loss(network: nn.Module, batch: Batch, loss: Loss, options: LoopOptions) -> Tensor:
     """Return the loss of a batch, augmented; with `mixup`, of pairs of its clips, each label by its share.
 
     Zhang et al., "mixup: Beyond empirical risk minimization" (ICLR 2018).
@@ -264,7 +312,8 @@ def batch_loss(network: nn.Module, batch: ClipSet, loss: Loss, options: LoopOpti
     rows = torch.randperm(len(steps), device=steps.device)
     both = (share * steps).add_(steps.index_select(0, rows).mul_(1 - share))
     logits = logits_of(network, both, mask | mask[rows], mixed)
-    return share * loss(logits, batch.targets) + (1 - share) * loss(logits, batch.targets_of(rows))
+    others = {task: target.take(rows) for task, target in batch.targets.items()}
+    return share * loss(logits, batch.targets) + (1 - share) * loss(logits, others)
 
 
 @cache
@@ -308,11 +357,9 @@ def running_mean(state: TrainingState, decay: float) -> Callable[[], None]:
     return average
 
 
-def shuffled_batches(
-    clips: int, batch_size: int, generator: torch.Generator, device: torch.device | None = None
-) -> list[Tensor]:
+def shuffled_batches(clips: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
     """Return the rows of each batch: every clip once, in random order, batches of sizes that differ by one at most."""
-    order = torch.randperm(clips, generator=generator).to(device)
+    order = torch.randperm(clips, generator=generator)
     return list(torch.tensor_split(order, math.ceil(clips / batch_size)))
 
 
@@ -326,9 +373,8 @@ def predict(network: nn.Module, clips: ClipSet, options: LoopOptions) -> Logits:
     """Return the logits of all clips by task, in evaluation mode, on the CPU."""
     network.eval()
     mixed = mixed_precision(options.precision, clips.steps.device.type)
-    size = 4 * options.batch_size
-    places = [slice(place, place + size) for place in range(0, len(clips.steps), size)]
-    parts = [logits_of(network, clips.steps[place], clips.mask[place], mixed) for place in places]
+    rows = torch.split(torch.arange(len(clips.steps)), 4 * options.batch_size)
+    parts = [logits_of(network, batch.steps, batch.mask, mixed) for batch in clips.batches(rows)]
     return {task: torch.cat([part[task] for part in parts]).cpu() for task in parts[0]}
 
 

@@ -1,4 +1,4 @@
-"""Pooled hidden states of a pre-trained encoder in memory: a vector for each layer of each chunk, or of each clip."""
+"""Pooled hidden states of a pre-trained encoder: a vector for each layer of each chunk, or of each clip."""
 
 import os
 import sys
@@ -15,6 +15,7 @@ from avpretext.chunks import FRAME_S
 from avpretext.config import ChunkOptions
 from avpretext.errors import UserError
 from avpretext.flow.paths import expand
+from avpretext.training import mapped
 
 SHAPING = ("encoder", "kind", "hub", "layers", "size", "chunks", "models", "options")
 """Parts of the provenance that must be equal in all shards."""
@@ -29,7 +30,7 @@ class PooledClips:
     clip_ids
         (N,) their names.
     values
-        (N, K, L, D) float16 or float32, as stored: K chunks, or 1 with `pool: clip`, of L layers.
+        (N, K, L, D) float16 or float32, as stored, on disk: K chunks, or 1 with `pool: clip`, of L layers.
     frames
         (N,) 10 ms frames of each clip; with `chunks.method: published` those up to the end of its last chunk.
     provenance
@@ -45,7 +46,7 @@ class PooledClips:
 def read(files: Sequence[shards.PathLike], wanted: Collection[str], chunks: ChunkOptions | None = None) -> PooledClips:
     """Read the clips of these names.
 
-    Shards are read twice, so that no more than the one array and a row group is held.
+    Shards are read twice, so that no more than a row group is held in memory.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def read(files: Sequence[shards.PathLike], wanted: Collection[str], chunks: Chun
 
 def _filled(paths: Sequence[Any], clip_ids: list[str], rows: int, said: Mapping[str, Any]) -> PooledClips:
     shape = (len(clip_ids), rows, len(said["layers"]), said["size"])
-    values = np.empty(shape, np.dtype(said["options"]["dtype"]))
+    values = mapped.empty(shape, said["options"]["dtype"])
     frames = np.zeros(len(clip_ids), np.int64)
     place = {clip_id: row for row, clip_id in enumerate(clip_ids)}
     for clip_id, table in _clips(paths):

@@ -112,15 +112,15 @@ class LabelledFolds(NamedTuple):
         so many `pretrainings`, in turn; 0: none.
         """
         made_by = provenance(stage, options, models, **self.provenance())
-        predictions = [
+        predictions = (
             {**row, "pretraining": run.seed % pretrainings if pretrainings else None}
             for name, run in runs
             for row in self.rows(name, run)
-        ]
-        shards.write_table(output / "predictions.parquet", predictions, schema_of(f"{stage}.predictions"), made_by)
-        history = [
+        )
+        shards.write_rows(output / "predictions.parquet", predictions, schema_of(f"{stage}.predictions"), made_by)
+        history = (
             {"initialisation": name, "fold": run.fold, "seed": run.seed, **row._asdict()}
             for name, run in runs
             for row in run.history
-        ]
-        shards.write_table(output / "history.parquet", history, schema_of(f"{stage}.history"), made_by)
+        )
+        shards.write_rows(output / "history.parquet", history, schema_of(f"{stage}.history"), made_by)

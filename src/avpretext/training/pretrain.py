@@ -23,7 +23,8 @@ from avpretext.flow.tasks import CHUNK_TASKS, CLUSTERS
 from avpretext.models.losses import NO_LABEL, balanced_class_weights, masked_binary_loss, masked_class_loss, total_loss
 from avpretext.progress import progress
 from avpretext.training import checkpoint as checkpoints
-from avpretext.training import data, together
+from avpretext.training import data, mapped, memory, together
+from avpretext.training.batches import NormalisedSteps
 from avpretext.training.cluster_labels import ClusterLabels, unclustered
 from avpretext.training.encoder_start import FOLDER, Features, Heard, hear, save_learnt
 from avpretext.training.finished import State, UnfinishedRun, fingerprint
@@ -37,6 +38,7 @@ RESUME = "resume.safetensors"
 
 
 @together.in_processes(lambda config: config.pretrain)
+@memory.bounded("pretrain", "pretrain")
 def run(
     tasks: Sequence[str],
     features: Features,
@@ -120,9 +122,14 @@ def _run_once(
     outputs = {task: len(names) for task, names in classes.items()}
     network = heard.network(config.model, outputs, seed, learnt, options)
     state = start(network, options, seed, tuning=options.encoder)
-    objective = Objective({task: target.take(learnt) for task, target in targets.items()}, classes, options)
+    objective = Objective({task: target.of_clips(learnt) for task, target in targets.items()}, classes, options)
     learnt_set, dev_set = (
-        hide(normalised.set_of(targets, rows), hidden, options.hidden_from) for rows in (learnt, held_out)
+        hide(
+            normalised.set_of({task: target.of_clips(rows) for task, target in targets.items()}, rows),
+            hidden,
+            options.hidden_from,
+        )
+        for rows in (learnt, held_out)
     )
     learnt_set = learnt_set.to(torch_device(options.device))
     labels = ClusterLabels(learnt_set, dev_set, options, seed) if CLUSTERS in classes else None
@@ -248,8 +255,9 @@ def label_target(
     of_clips = classes is not None
     row = {clip_id: place for place, clip_id in enumerate(chunks.clip_ids)}
     number = {name: place for place, name in enumerate(classes or ())}
-    labels = np.full(chunks.mask.shape[: 1 if of_clips else 2], NO_LABEL, dtype=np.int64)
-    weights = np.ones(labels.shape, dtype=np.float32)
+    labels = mapped.empty(chunks.mask.shape[: 1 if of_clips else 2], "i8")
+    weights = mapped.empty(labels.shape, "f4")
+    labels[:], weights[:] = NO_LABEL, 1
     least = np.float32(min_confidence)  # as the table has it, so that a confidence of exactly that much is enough
     found = left_out = 0
     for corpus, table in tables.items():
@@ -297,18 +305,18 @@ def hide(clips: ClipSet, hidden: NDArray[np.bool_], hidden_from: Sequence[str]) 
     no channels.
     """
     kept_from = [task for task in clips.targets if task in hidden_from]
-    if not kept_from or not isinstance(clips.steps, Tensor):
+    if not kept_from or not isinstance(clips.steps, NormalisedSteps):
         return clips
-    silenced = clips.steps.clone()
-    silenced[..., torch.from_numpy(hidden)] = 0.0
+    silenced = clips.steps.hiding(torch.from_numpy(hidden))
     if len(kept_from) == len(clips.targets):
         return clips._replace(steps=silenced)
     targets = {}
     for task, target in clips.targets.items():
         unasked = Target(torch.full_like(target.labels, NO_LABEL), target.weights)
         halves = (target, unasked) if task in kept_from else (unasked, target)
-        targets[task] = Target(*(torch.cat(parts) for parts in zip(*halves, strict=True)))
-    return ClipSet(torch.cat([silenced, clips.steps]), torch.cat([clips.mask, clips.mask]), targets)
+        targets[task] = halves[0].followed_by(halves[1])
+    twice = torch.arange(len(clips.steps)).repeat(2)
+    return ClipSet(silenced.followed_by(clips.steps), clips.mask[twice], targets)
 
 
 def describe(

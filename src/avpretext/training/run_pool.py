@@ -1,7 +1,6 @@
 """Many small trainings at a time, each in a forked process: one thread each, data shared, results in order."""
 
 import multiprocessing
-import os
 import pickle
 import signal
 import sys
@@ -11,11 +10,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import torch
 
 from avpretext.errors import UserError
+from avpretext.training import memory
+from avpretext.training.together import end_with_parent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -119,10 +120,8 @@ class _Run(Generic[Item, Result]):
 
 def _killed(name: str, code: int | None) -> str:
     if code == -signal.SIGKILL:
-        return (
-            f"{name}: its process was killed, as the system does when memory runs out;"
-            " give the job more memory, or fewer threads, which are as many runs at a time"
-        )
+        fix = memory.fix() or "give the job more memory, or fewer threads, which are as many runs at a time"
+        return f"{name}: its process was killed, as the system does when memory runs out; {fix}"
     by = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit status {code}"
     return f"{name}: its process ended by {by} before the run was done; start the stage again, with --threads 1 to see"
 
@@ -135,14 +134,7 @@ def _work(function: Callable[[Item], Any], item: Item, writer: Connection) -> No
     except UserError as mistake:
         sent = pickle.dumps(_Failure(str(mistake)))
     except Exception as error:
-        sent = pickle.dumps(_Failure(repr(error), traceback.format_exc()))
+        wanting = memory.explain(error)
+        sent = pickle.dumps(_Failure(wanting) if wanting else _Failure(repr(error), traceback.format_exc()))
     writer.send_bytes(sent)
     writer.close()
-
-
-def end_with_parent() -> NoReturn:
-    """End this process when its parent is gone, which may have been killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)

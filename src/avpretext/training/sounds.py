@@ -14,6 +14,7 @@ from torch import Tensor
 from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.sound.audio_shards import EncodedClip, decode, read_clips
+from avpretext.training import mapped
 
 FULL_SCALE = 32_768
 """Samples are held as the 16 bit in which they are stored; divided by this they are those of `audio_shards.decode`."""
@@ -26,7 +27,7 @@ class Sounds:
     Attributes
     ----------
     signals
-        (samples,) int16 at 16 kHz of every clip that there is.
+        (samples,) int16 at 16 kHz of every clip that there is, on disk.
     rows
         (B,) which of them these clips are.
     device
@@ -71,13 +72,22 @@ def read(files: Sequence[Path], wanted: Mapping[str, str]) -> tuple[list[str], l
     UserError
         None of them is there.
     """
-    found = {}
+    names: list[str] = []
     lost = 0
-    for clip in _wanted(files, wanted):
-        try:
-            found[clip.clip_id] = np.rint(decode(clip) * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
-        except soundfile.LibsndfileError:
-            lost += 1
+
+    def signals() -> Iterator[NDArray[np.int16]]:
+        nonlocal lost
+        for clip in _wanted(files, wanted):
+            try:
+                samples = np.rint(decode(clip) * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+            except soundfile.LibsndfileError:
+                lost += 1
+                continue
+            names.append(clip.clip_id)
+            yield samples
+
+    held = mapped.end_to_end(signals())
+    found = dict(zip(names, held, strict=True))
     if not found:
         raise UserError(f"none of {len(wanted)} clips is in the audio shards ({files[0]}, ...); redo the stage split")
     if len(found) < len(wanted):

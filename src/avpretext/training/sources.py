@@ -32,6 +32,7 @@ SLACK_S = 0.25
 
 _KEYS = ("clip_id", "frame", "time_s")
 _VALUES = "values"
+_SHAPING = ("stage_version", "options")
 _NEEDED = "features of your own have columns clip_id, time_s and columns of numbers, or one column of lists, `values`"
 
 
@@ -156,7 +157,18 @@ def open_source(name: str, paths: Sequence[shards.PathLike]) -> Source:
     for file in files[1:]:
         if _channels(name, file) != channels:
             raise UserError(f"{file}: other columns than {files[0]}; write all files of {name} anew, with the same")
+    if name in STAGES:
+        _refuse_other_versions(name, files)
     return (Source if name in STAGES else OwnSource)(name, files, channels)
+
+
+def _refuse_other_versions(name: str, files: Sequence[Path]) -> None:
+    """Raise an error where shards of a stage were made by other versions of it, or with other options."""
+    first, *rest = ({part: shards.read_provenance(file).get(part) for part in _SHAPING} for file in files)
+    for file, said in zip(files[1:], rest, strict=True):
+        for part in _SHAPING:
+            if said[part] != first[part]:
+                raise UserError(f"{file}: other {part} than {files[0]}; redo the stage {name} of this corpus")
 
 
 def _channels(name: str, file: Path) -> list[str]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avpretext.models.chunking import ChunkGrid
-from avpretext.training.data import SpeechChunks, concatenate, cut, in_deviations, mean_and_deviation
+from avpretext.training.data import SpeechChunks, concatenate, cut, in_deviations
 from avpretext.training.frames import read_frames
 
 BANDS = "mel[*"
@@ -34,16 +34,15 @@ def read_spectrograms(
 
 
 class Sound:
-    """Chunks in deviations, made batch by batch, so that all folds share one array, which is kept on the device.
+    """Chunks in deviations, made batch by batch and put on a device, so that all folds share one array.
 
     Mean and deviation are taken over the frames of the clips of the rows `train`; spectrograms are mel power, (N, K, m,
     bands).
     """
 
     def __init__(self, spectrograms: SpeechChunks, train: Rows, device: torch.device) -> None:
-        self.mean, self.deviation = mean_and_deviation(spectrograms.moments[:, train])
-        self.steps = spectrograms.steps.to(device)
-        self.mask = spectrograms.mask.to(device)
+        self.mean, self.deviation = spectrograms.mean_and_deviation(train)
+        self.steps, self.mask, self.device = spectrograms.steps, spectrograms.mask, device
 
     @property
     def chunks(self) -> int:
@@ -52,5 +51,6 @@ class Sound:
 
     def batch(self, clips: Rows, places: Rows) -> Tensor:
         """Return chunk `places[i]` of clip `clips[i]`, (N, m, bands), in deviations: NaN and padding 0, clipped."""
-        at = torch.from_numpy(clips).to(self.steps.device), torch.from_numpy(places).to(self.steps.device)
-        return in_deviations(self.steps[at], self.mean, self.deviation) * self.mask[at].unsqueeze(-1)
+        at = torch.from_numpy(clips), torch.from_numpy(places)
+        steps, mask = (stored[at].to(self.device) for stored in (self.steps, self.mask))
+        return in_deviations(steps, self.mean, self.deviation) * mask.unsqueeze(-1)

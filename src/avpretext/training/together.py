@@ -15,16 +15,15 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from avpretext.errors import UserError
 from avpretext.options.training import TunedLoopOptions
-from avpretext.training.run_pool import end_with_parent
 
 PROCESS = "AVPRETEXT_PROCESS"
 """Environment variable: number of this process, from 0, and how many there are: `1/2`."""
@@ -218,3 +217,11 @@ def _work(
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def end_with_parent() -> NoReturn:
+    """End this process when its parent is gone, which may have been killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)

@@ -1,0 +1,28 @@
+"""Memory that jobs of training request, in MB; benchmarks/size.md compares it with what they were seen to hold."""
+
+from typing import NamedTuple
+
+
+class Memory(NamedTuple):
+    """What a job holds whatever it reads, for each further run at a time, and for each MB of what it reads."""
+
+    base_mb: float
+    run_mb: float = 0.0
+    per_mb: float = 0.0
+
+    def of(self, input_mb: float, runs: int = 1) -> float:
+        """Return what is requested by a job that reads so much and has so many runs at a time."""
+        return self.base_mb + self.run_mb * (runs - 1) + self.per_mb * input_mb
+
+
+TRAINING = Memory(1000, 500, 0.05)
+"""Networks on features. What they read lies on disk; in memory are names and a batch."""
+
+DEEPEMOCLUSTER = Memory(3000, 0, 0.05)
+"""The activations of a batch, of `deepemocluster.batch_size` clips: these are for the defaults."""
+
+BASELINE = Memory(1000, 0, 6)
+"""Support vector machines: the solver of linear ones holds its clips in 16 bytes a value, and its input of 8 beside."""
+
+PAIR_MB = 16e-6
+"""Of a machine with a Gaussian kernel, for each pair of clips."""

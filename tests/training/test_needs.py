@@ -1,0 +1,94 @@
+"""Memory of training: it does not grow with the clips, and is below what the rules request."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avpretext import shards
+from avpretext.flow.artefacts import schema_of
+from avpretext.run import needs
+from avpretext.training import data, finetune, pretrain
+
+from .conftest import TinyCorpus, config, processes
+
+FRAMES, CHANNELS = 60, [f"channel[{number}]" for number in range(80)]
+FEW, MANY = 20, 120
+"""Clips of each of six speakers."""
+
+
+class WideCorpus(TinyCorpus):
+    """Clips of noise in many channels: 59 kB of chunks each."""
+
+    @property
+    def speech(self) -> list[Path]:
+        """As large as those of a smaller corpus, of which there are fewer."""
+        return [self.folder / f"speech{shard}.parquet" for shard in range(self.clips_each // 10)]
+
+    def write(self) -> "WideCorpus":
+        super().write()
+        for shard, path in enumerate(self.speech):
+            clips = [row["clip_id"] for row in self.rows[shard :: len(self.speech)]]
+            rng, frames = np.random.default_rng(shard), np.tile(np.arange(FRAMES, dtype=np.int32), len(clips))
+            columns = {
+                name: rng.normal(size=len(frames)).astype(np.float32) for name in [*CHANNELS, "energy", "loudness"]
+            }
+            known = {"clip_id": np.repeat(clips, FRAMES), "frame": frames, "time_s": frames * 0.01}
+            # Row groups as many times smaller than those of a stage as the corpus is.
+            with shards.ShardWriter(path, schema_of("speech", {"DESCRIPTOR": CHANNELS}), {}, row_group=600) as writer:
+                writer.write(known | columns)
+        return self
+
+
+def train(stage: str, corpus: TinyCorpus, output: Path) -> None:
+    """Run a stage, and write the most anonymous memory that it held, in MB."""
+    held, done = [0.0], threading.Event()
+    data.BLOCK_FRAMES = 1000
+
+    def watch() -> None:
+        while not done.is_set():
+            _, resident, shared = Path("/proc/self/statm").read_text().split()[:3]
+            held[0] = max(held[0], (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE") / 1e6)
+            time.sleep(0.002)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    wide = {"chunks": {"length_s": 0.6, "count": 3}, "model": {"step_frames": 1}}
+    settings = config(**wide, pretrain={"epochs": 1, "seeds": 1}, finetune={"epochs": 1, "seeds": 1})
+    features = {corpus.name: {"speech": corpus.speech}}
+    if stage == "pretrain":
+        labels = {corpus.name: {task: corpus.labels[task] for task in ("energy", "emotion")}}
+        pretrain.run(("energy", "emotion"), features, {corpus.name: corpus.index}, labels, settings, output, 1)
+    else:
+        targets = {corpus.name: corpus.targets()}
+        finetune.run("scratch", [], features, targets, corpus.folds, None, settings, output, 1)
+    done.set()
+    watching.join()
+    (output / "held").write_text(str(held[0]))
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> list[TinyCorpus]:
+    return [WideCorpus(tmp_path_factory.mktemp("wide"), clips_each=count).write() for count in (FEW, MANY)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="anonymous memory is told by Linux")
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+def test_memory_does_not_grow_with_the_clips_and_is_what_the_rule_requests(
+    corpora: list[TinyCorpus], tmp_path: Path, stage: str
+) -> None:
+    held = []
+    for corpus in corpora:
+        output = tmp_path / str(len(corpus.rows))
+        process = processes().Process(target=train, args=(stage, corpus, output))
+        process.start()
+        process.join(120)
+        held.append(float((output / "held").read_text()))
+        read_mb = sum(path.stat().st_size for path in corpus.speech) / 1e6
+        assert held[-1] < needs.TRAINING.of(read_mb)
+    chunks_mb = 6 * (MANY - FEW) * 3 * 60 * 82 * 4 / 1e6
+    assert chunks_mb > 35
+    assert held[1] - held[0] < chunks_mb / 3
