@@ -140,7 +140,10 @@ def teach(heard: Heard, trial: Trial, plan: Plan, config: Config, folder: Path) 
         parts = pretrain.hold_out_speakers(chunks.speakers, options.dev_fraction, seed)
         asked = [rows[target.weights[rows].sum((1, 2)).numpy() > 0] for rows in parts]
         normalised = heard.normalised(parts[0], config.model)
-        sets = [pretrain.hide(normalised.set_of({CLUSTERS: target}, rows), hidden, [CLUSTERS]) for rows in asked]
+        sets = [
+            pretrain.hide(normalised.set_of({CLUSTERS: target.of_clips(rows)}, rows), hidden, [CLUSTERS])
+            for rows in asked
+        ]
         network = heard.network(config.model, {CLUSTERS: values.shape[-1]}, seed, parts[0], options)
         state = loop.start(network, options, seed)
         for _ in loop.epochs(state, *sets, error, lambda *of: {"score": -float(error(*of))}, options, "last"):

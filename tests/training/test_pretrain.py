@@ -147,7 +147,7 @@ def test_hidden_channels_have_no_influence(tiny: TinyCorpus, tmp_path: Path) -> 
     targets = pretrain.read_targets(chunks, ["energy"], {"tiny": tiny.labels}, {}, settings.pretrain)
 
     def heard(changed: SpeechChunks) -> torch.Tensor:
-        clips = Heard(changed).normalised(rows, "train").set_of(targets, rows)
+        clips = Heard(changed).normalised(rows, settings.model).set_of(targets, rows)
         return pretrain.hide(clips, hidden, ["energy"]).take(torch.from_numpy(rows)).steps
 
     normal = heard(chunks)
