@@ -14,7 +14,7 @@ from avpretext import shards
 from avpretext.config import CorpusOptions, MediaOptions, SegmentOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
-from avpretext.media import process
+from avpretext.media import bounds, effort
 from avpretext.media.split import Hearing
 from avpretext.media.voice_activity import VoiceActivity
 from avpretext.refusal import Refusal
@@ -215,8 +215,9 @@ def test_a_recording_without_speech_says_so(stage, make):
 
 def test_the_time_limit_is_kept(stage, flash_and_beep, monkeypatch):
     flash_and_beep("good.mp4", *H264)
-    monkeypatch.setattr(process, "TIME_LIMIT_PER_SECOND", 0.0)
-    monkeypatch.setattr(process, "TIME_LIMIT_S", 1e-6)
+    monkeypatch.setattr(effort, "POLL_S", 1e-3)
+    monkeypatch.setattr(bounds, "TIME_LIMIT_PER_SECOND", 0.0)
+    monkeypatch.setattr(bounds, "TIME_LIMIT_S", 1e-6)
     stage.run(SegmentOptions(by="windows"), {"clip_id": "good", "path": "good.mp4"})
     assert stage.refused["good.mp4"].reason == "timeout"
 

@@ -26,6 +26,7 @@ from avpretext.options.base import places
 from avpretext.run.plan import ABLATION_TABLES, UPSTREAM_TABLES, Plan
 from avpretext.run.upstream_plan import UpstreamPlan
 from avpretext.labels.emotion_table import own_table
+from avpretext.media.bounds import DECODER_MB, limit_s
 from avpretext.orofacial.orofacial_plan import SHOWN, OrofacialPlan
 from avpretext.run.recipes import RESULTS
 from avpretext.flow.artefacts import STAGES
@@ -382,6 +383,9 @@ def flags(option, named):
 
 
 # What a job needs.
+
+LONGEST_CLIP_MIN = math.ceil(limit_s(CONFIG.split.max_duration_s) / 60)
+"""Processor time that one clip may take to decode; `runtime` of what opens sources leaves room for it."""
 
 
 def gpus(device):

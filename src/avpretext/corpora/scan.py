@@ -5,14 +5,13 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora.reader import Clip, Entry, by_kind, is_media, without_extension
 from avpretext.corpora.readers import reader_of
-from avpretext.errors import UserError, nearest
+from avpretext.errors import UserError, nearest, raise_fault
 from avpretext.flow.paths import shard_of
 from avpretext.names import nfc, on_disk
 from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse_path
@@ -192,14 +191,19 @@ def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
         for entry in _entries(place):
             if entry.name.startswith("."):
                 continue
-            is_folder = False
-            with suppress(OSError):  # a link that leads round to itself
-                is_folder = entry.is_dir()
-            if is_folder:
+            if _is_folder(entry):
                 folders.append((f"{prefix}{entry.name}/", entry.path))
             elif is_media(entry.name):
                 yield prefix + entry.name, entry
         waiting.extend(sorted(folders, reverse=True))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:  # a link that leads round to itself
+        raise_fault(error, entry.path)
+    return False
 
 
 def _entries(place: str) -> list[os.DirEntry[str]]:
@@ -207,6 +211,7 @@ def _entries(place: str) -> list[os.DirEntry[str]]:
         with os.scandir(place) as entries:
             return list(entries)
     except OSError as error:
+        raise_fault(error, place)
         raise UserError(
             f"{place}: the folder cannot be listed ({error.strerror}); mend its permissions or move it out of the"
             " corpus"
@@ -216,7 +221,8 @@ def _entries(place: str) -> list[os.DirEntry[str]]:
 def _size_and_mtime(file: MediaFile | None) -> tuple[int, int]:
     try:
         status = file.stat() if file is not None else None
-    except OSError:
+    except OSError as error:
+        raise_fault(error, os.fspath(file or ""))
         status = None
     if status is None or not stat.S_ISREG(status.st_mode):
         return -1, -1

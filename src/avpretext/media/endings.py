@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from avpretext.errors import raise_fault
 from avpretext.media.packets import after_id3, at, mpeg_audio_packet, packets_of
 
 MISSING_FRACTION = 0.05
@@ -43,7 +44,9 @@ def broken_off(source: Path) -> str | None:
                     return f"{size} of the {declared} bytes that it declares"
             elif (end := packets_of(file, size)) is not None and end() > size:
                 return "it ends within a packet"
-    except (OSError, struct.error, IndexError):
+    except OSError as error:
+        raise_fault(error, source)
+    except (struct.error, IndexError):
         pass
     return None
 
@@ -148,6 +151,7 @@ def is_cut_off_mp4(source: Path) -> bool:
         size = source.stat().st_size
         with source.open("rb") as file:
             names, end = mp4_boxes(file, size)
-    except OSError:
+    except OSError as error:
+        raise_fault(error, source)
         return False
     return bool(names) and names[0] in _MP4_BOXES and (end > size or b"moov" not in names)
