@@ -10,7 +10,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "avpretext"
 
 ORDER = (
     {"errors"},
-    {"locks", "signing", "machine", "progress", "pool", "chunks", "refusal", "systems", "names", "own_code"},
+    {"locks", "signing", "machine", "progress", "pool", "chunks", "refusal", "systems", "names", "own_code", "strangers"},
     {"checkout"},
     {"shards"},
     {"writing", "options"},
