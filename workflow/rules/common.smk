@@ -16,7 +16,7 @@ from snakemake.exceptions import WorkflowError
 SOURCE = str(Path(workflow.current_basedir).resolve().parents[1] / "src")
 sys.path.insert(0, SOURCE)
 
-from avpretext import corpora, shards
+from avpretext import corpora, escapes, shards
 from avpretext.corpora import listing, silent
 from avpretext.config_file import parse as parse_config
 from avpretext.run.digests import Content
@@ -40,7 +40,7 @@ def asked(function, *arguments):
     try:
         return function(*arguments)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        raise WorkflowError(escapes.terminal(str(error))) from None
 
 
 CONFIG = asked(

@@ -7,7 +7,7 @@ from one line of JSON (`--options`) that holds just the part that the stage depe
 import os
 import sys
 
-from avpretext import signing
+from avpretext import escapes, signing
 from avpretext.cli import project, tools  # noqa: F401 (their commands are registered on import)
 from avpretext.cli.app import app
 from avpretext.errors import UserError
@@ -18,12 +18,13 @@ from avpretext.run.recipes import Signer
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit status 2."""
     try:
-        begin_job(sys.argv)
-        signing.sign_with(Signer())
-        app()
+        with escapes.plain_streams():
+            begin_job(sys.argv)
+            signing.sign_with(Signer())
+            app()
     except BrokenPipeError:  # whoever read our output, `head` perhaps, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except UserError as error:
-        print(f"avpretext: error: {error}", file=sys.stderr)
+        print(f"avpretext: error: {escapes.terminal(str(error))}", file=sys.stderr)
         sys.exit(2)
