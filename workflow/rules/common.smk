@@ -82,7 +82,13 @@ def files_of(corpus):
         found = listing.files_from(
             Path(FILES.path("index.listing", corpus=corpus)), options
         )
-    return asked(corpora.scan, options) if found is None else found
+    return asked(corpora.scan, options, None, media_of(corpus)) if found is None else found
+
+
+@functools.cache
+def media_of(corpus):
+    """Return the media files of a corpus, and which files are left out by their ending."""
+    return asked(corpora.media_files, CONFIG.corpora[corpus])
 
 
 @functools.cache
@@ -142,6 +148,8 @@ onstart:
     for sentence in silent.sentences(CONFIG):
         print(sentence, file=sys.stderr)
     for name in CONFIG.with_clips():
+        for left_out in corpora.left_out(media_of(name).left_out, CONFIG.corpora[name]):
+            print(f"{name}: {left_out.sentence}", file=sys.stderr)
         asked(
             listing.write,
             files_of(name),

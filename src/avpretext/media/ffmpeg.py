@@ -19,14 +19,15 @@ import imageio_ffmpeg
 
 from avpretext.config import MediaOptions
 from avpretext.errors import MachineFault, UserError, raise_fault
+from avpretext.media.formats import FORMATS
 from avpretext.media.packets import TS_PACKET_BYTES, transport_stride
 from avpretext.media.stretches import WHOLE, Stretch
 
 PROTOCOLS = "file,pipe"
 """What ffmpeg may open: a playlist disguised as a video must not make it open a connection."""
 
-DEMUXERS = "aac,aiff,asf,avi,flac,flv,matroska,mov,mp3,mpeg,mpegts,mpegvideo,mxf,ogg,wav,w64"
-"""How ffmpeg may read a file, whatever its name: no playlists, concat scripts, subtitles or image patterns."""
+DEMUXERS = ",".join(FORMATS)
+"""How ffmpeg may read a file, whatever its name."""
 
 MAX_DECODE_ERRORS = 0.1
 """Share of packets that may fail to decode before ffmpeg gives the clip up."""
