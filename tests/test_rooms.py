@@ -11,7 +11,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "avpretext"
 ORDER = (
     {"errors"},
     {"locks", "signing", "machine", "pool", "chunks", "refusal", "systems", "names", "own_code"},
-    {"strangers", "escapes"},
+    {"strangers", "escapes", "foreign"},
     {"progress"},
     {"checkout"},
     {"shards"},

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from avpretext.errors import MachineFault
-from avpretext.media.bounds import DECODER_MB, bound_memory
+from avpretext.media import bounds
 from avpretext.media.process import FfmpegProcess
 from avpretext.refusal import Refusal, check_readable
 
@@ -24,7 +24,9 @@ CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGIL
 DOUBTED = frozenset({"not_media", "truncated", "decode_error", "no_audio", "no_video", "timeout", "unreadable"})
 """Reasons that a disk or a memory that fails can feign."""
 
-_NO_MEMORY = os.strerror(errno.ENOMEM)
+_NO_MEMORY = (os.strerror(errno.ENOMEM), os.strerror(errno.EAGAIN))
+"""The second where a thread gets no memory."""
+
 _CONTROL_LIMIT_S = 120.0
 
 Read = TypeVar("Read")
@@ -55,8 +57,13 @@ class Ending(Generic[Read]):
     is_doubtful: bool
 
     def is_like(self, other: "Ending[Read]") -> bool:
-        """Tell whether two ended in the same way."""
-        return self._way == other._way
+        """Tell whether two ended in the same way; where exactly memory ends is left to chance."""
+        out_of_memory = {self.fault, other.fault} <= set(_NO_MEMORY)
+        return self._way == other._way or (out_of_memory and self._is_refused and other._is_refused)
+
+    @property
+    def _is_refused(self) -> bool:
+        return isinstance(self.result, Refusal)
 
     @property
     def _way(self) -> tuple[str, float, bool, str]:
@@ -84,8 +91,8 @@ def ending(process: FfmpegProcess, result: Read | Refusal, whole: bool) -> Endin
     crash = "" if by is None else by.name
     if crash:
         result = Refusal("decode_error", f"ffmpeg crashes ({crash})")
-    elif process.fault == _NO_MEMORY and isinstance(result, Refusal):
-        result = Refusal(result.reason, f"its decoder needs more than {DECODER_MB} MB of memory")
+    elif process.fault in _NO_MEMORY and isinstance(result, Refusal):
+        result = Refusal(result.reason, f"its decoder needs more than {bounds.DECODER_MB} MB of memory")
     feigned = isinstance(result, Refusal) and result.reason in DOUBTED and not process.is_spent
     return Ending(result, process.sound.seconds, process.fault, crash, feigned or bool(process.fault or crash))
 
@@ -115,7 +122,7 @@ def confirmed(
     second = attempt()
     if second.is_like(first):
         if (cause := second.fault or second.crash) and not has_memory(program):
-            raise MachineFault(source, f"{cause}, and ffmpeg does not get {DECODER_MB} MB of memory")
+            raise MachineFault(source, f"{cause}, and ffmpeg does not get {bounds.DECODER_MB} MB of memory")
         return second
     if again and not second.is_doubtful:
         return second
@@ -139,7 +146,7 @@ def has_memory(program: str) -> bool:
     except OSError:
         return False
     with control:
-        bound_memory(control.pid)
+        bounds.bound_memory(control.pid)
         try:
             return control.wait(_CONTROL_LIMIT_S) == 0
         except subprocess.TimeoutExpired:

@@ -1,5 +1,6 @@
 """A running ffmpeg: its two pipes, its log, and bounds on its time and memory."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -23,6 +24,9 @@ _STOPPED = "Exiting normally, received signal "
 """Start of what ffmpeg writes where it is asked to end; it then ends as after a shorter file."""
 
 _MESSAGES = 100
+_LACKS_MEMORY = ("get_buffer() failed", "Failed to allocate", "Out of memory")
+"""What decoders write of memory that they do not get, and no more."""
+
 _ERRORS = ("error", "fatal", "panic")
 _SHELL = 128
 """A shell whose command was ended by signal n ends with status 128 + n."""
@@ -47,7 +51,7 @@ class FfmpegProcess:
     is_spent
         Whether that was processor time, which is no matter of a disk that does not answer.
     fault
-        The first text of `FAULT_TEXTS` in its log; empty for none.
+        The first text of `FAULT_TEXTS` that its log tells; empty for none.
     is_described
         Whether it came to the end of its description of the source.
     """
@@ -140,6 +144,8 @@ class FfmpegProcess:
         self.messages.append((level, text))
         if level in _ERRORS and not self.fault:
             self.fault = next((words for words in FAULT_TEXTS if words in text), "")
+            if any(words in text for words in _LACKS_MEMORY):
+                self.fault = os.strerror(errno.ENOMEM)
         return text
 
     def read(self, hear: Callable[[Sound], Heard], see: Callable[[IO[bytes] | None], Seen]) -> tuple[Heard, Seen]:
