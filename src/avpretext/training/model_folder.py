@@ -10,7 +10,8 @@ import json
 import os
 import reprlib
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,7 @@ from avpretext.models.network import SpeechNetwork
 from avpretext.models.published_clusters import ClipNetwork, clip_network
 from avpretext.options.base import Count
 from avpretext.options.pretrained_encoders import EncoderOptions, Layer, TuningOptions
+from avpretext.own_code import is_own
 from avpretext.shards import atomic_path
 from avpretext.training import checkpoint, finite
 from avpretext.training.objectives import TASK, Scale
@@ -229,6 +231,7 @@ def read(folder: Path) -> TrainedModel:
         networks.append(_network(description, folder / WEIGHTS))
         finite.load_all(networks[-1], behind, folder / WEIGHTS, _AGAIN)
         networks[-1].eval()
+        _try_out(networks[-1], description, folder / WEIGHTS)
     trained = TrainedModel(description, networks, known, fronts)
     if len(trained.scales) != (len(description.classes) if description.kind in NUMBERS else 0):
         raise UserError(
@@ -313,17 +316,45 @@ def _normalisation(tensors: Mapping[str, Tensor], channels: int, file: Path) -> 
     values = [
         part.double().numpy()
         for part in parts
-        if part is not None and part.shape == (channels,) and part.is_floating_point()
+        if part is not None and part.shape == (channels,) and not part.is_complex()
     ]
     if len(values) < 2 or not np.isfinite(values).all() or not (values[1] > 0).all():
         raise UserError(f"{file}: has no mean and deviation of {channels} channels; {_AGAIN}")
     return Normalisation(values[0], values[1])
 
 
+@contextmanager
+def _of_own_code(description: Description, file: Path) -> Iterator[None]:
+    """Turn any error of a network that names somebody's own code into one line."""
+    own = [name for name in (description.model.encoder, description.model.aggregator) if is_own(name)]
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if not own:
+            raise
+        what = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
+        raise UserError(
+            f"{file.with_name(DESCRIPTION)}: {own[0]} is no part of this model ({what}); {_AGAIN}"
+        ) from None
+
+
+def _try_out(network: SpeechNetwork | ClipNetwork, description: Description, file: Path) -> None:
+    """Raise where own code cannot compute: it is asked once."""
+    if not (is_own(description.model.encoder) or is_own(description.model.aggregator)):
+        return
+    steps = torch.zeros(1, 2, 4, len(description.channels))
+    with torch.inference_mode(), _of_own_code(description, file):
+        found = network(steps, torch.ones(1, 2, 4, dtype=torch.bool))[TASK]
+        if found.shape != (1, len(description.classes)):
+            raise ValueError(f"it gives {tuple(found.shape)} numbers for {len(description.classes)} classes")
+
+
 def _network(description: Description, file: Path) -> SpeechNetwork | ClipNetwork:
     """Return a network without weights, which takes no memory."""
     outputs = {TASK: len(description.classes)}
-    with torch.device("meta"):
+    with torch.device("meta"), _of_own_code(description, file):
         if (published := description.deepemocluster) is not None:
             sizes = published.chunk_frames, len(description.channels)
             return clip_network(published.clusters, published.width, TASK, *sizes)
