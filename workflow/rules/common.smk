@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 # Of this file, not of the main Snakefile: a project's own may include ours from elsewhere.
 SOURCE = str(Path(workflow.current_basedir).resolve().parents[1] / "src")
@@ -82,7 +83,9 @@ def files_of(corpus):
         found = listing.files_from(
             Path(FILES.path("index.listing", corpus=corpus)), options
         )
-    return asked(corpora.scan, options, None, media_of(corpus)) if found is None else found
+    return (
+        asked(corpora.scan, options, None, media_of(corpus)) if found is None else found
+    )
 
 
 @functools.cache
@@ -148,7 +151,9 @@ onstart:
     for sentence in silent.sentences(CONFIG):
         print(sentence, file=sys.stderr)
     for name in CONFIG.with_clips():
-        for left_out in corpora.left_out(media_of(name).left_out, CONFIG.corpora[name]):
+        for left_out in corpora.left_out(
+            media_of(name).left_out, CONFIG.corpora[name]
+        ):
             print(f"{name}: {left_out.sentence}", file=sys.stderr)
         asked(
             listing.write,
@@ -509,8 +514,9 @@ def complete(of):
 
 
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.
+# No rule names a container or a module: --sdm apptainer and env-modules run the jobs as without.
 prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; "
-if not workflow.deployment_settings.deployment_method:
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
 # Not a param: another place of the same program redoes nothing.
 prefix += f"export ACTION_UNITS_PYTHON={shlex.quote(PYFEAT or 'python')}; "
