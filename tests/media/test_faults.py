@@ -95,11 +95,11 @@ def test_what_ffmpeg_says_of_disk_and_memory_is_tried_again(
     clip: Path, wrapped: Callable[..., str], tmp_path: Path, code: int
 ) -> None:
     said = f"print('[in#0 @ 0x1] [error] Error opening input: {os.strerror(code)}', file=sys.stderr); os._exit(1)"
-    for times in (1, 2):
+    for times in (1, 3):
         (tmp_path / "count").unlink(missing_ok=True)
         program = wrapped(said, times)
-        if times == 2:
-            # Twice the same: the file is at fault, unless ffmpeg has not its memory either.
+        if times == 3:
+            # Always the same: the file is at fault, unless ffmpeg has not its memory either.
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(faults, "has_memory", lambda program: False)
                 with pytest.raises(MachineFault, match=os.strerror(code)):

@@ -1,7 +1,7 @@
 """Whose fault it is that a file did not decode: its own, or that of the disk, the memory or the machine.
 
 Only content refuses a clip. What content could not have done alone raises a `MachineFault`; what either could have
-done is done once more, and refuses the clip only if it comes to the same end.
+done is done again, and refuses the clip only if it comes to the same end.
 """
 
 import errno
@@ -57,13 +57,8 @@ class Ending(Generic[Read]):
     is_doubtful: bool
 
     def is_like(self, other: "Ending[Read]") -> bool:
-        """Tell whether two ended in the same way; where exactly memory ends is left to chance."""
-        out_of_memory = {self.fault, other.fault} <= set(_NO_MEMORY)
-        return self._way == other._way or (out_of_memory and self._is_refused and other._is_refused)
-
-    @property
-    def _is_refused(self) -> bool:
-        return isinstance(self.result, Refusal)
+        """Tell whether two ended in the same way."""
+        return self._way == other._way
 
     @property
     def _way(self) -> tuple[str, float, bool, str]:
@@ -94,7 +89,10 @@ def ending(process: FfmpegProcess, result: Read | Refusal, whole: bool) -> Endin
     elif process.fault in _NO_MEMORY and isinstance(result, Refusal):
         result = Refusal(result.reason, f"its decoder needs more than {bounds.DECODER_MB} MB of memory")
     feigned = isinstance(result, Refusal) and result.reason in DOUBTED and not process.is_spent
-    return Ending(result, process.sound.seconds, process.fault, crash, feigned or bool(process.fault or crash))
+    # Where pictures fill the memory, it is left to chance how far the sound beside them has come.
+    by_chance = process.fault in _NO_MEMORY and process.frames is not None
+    heard_s = 0.0 if by_chance else process.sound.seconds
+    return Ending(result, heard_s, process.fault, crash, feigned or bool(process.fault or crash))
 
 
 def settled(source: Path, program: str, attempt: Callable[[], Ending[Read]]) -> Read | Refusal:
@@ -114,20 +112,23 @@ def settled(source: Path, program: str, attempt: Callable[[], Ending[Read]]) -> 
 def confirmed(
     source: Path, program: str, first: Ending[Read], attempt: Callable[[], Ending[Read]], again: bool = True
 ) -> Ending[Read]:
-    """Return the second of two endings, of which the first is in doubt; see `settled`.
+    """Return how a file ends whose first end is in doubt: once more, and twice where something told of a fault.
 
-    `again`: what the second attempt reads can be taken in place of the first.
+    `again`: what another attempt reads can be taken in place of the first. See `settled`.
     """
     check_readable(str(source))
-    second = attempt()
-    if second.is_like(first):
-        if (cause := second.fault or second.crash) and not has_memory(program):
-            raise MachineFault(source, f"{cause}, and ffmpeg does not get {bounds.DECODER_MB} MB of memory")
-        return second
-    if again and not second.is_doubtful:
-        return second
-    ends = " and ".join(_in_words(one) for one in (first, second))
-    raise MachineFault(source, f"decoded twice, it comes to different ends: {ends}")
+    last = first
+    for _ in range(2 if first.fault or first.crash else 1):
+        found = attempt()
+        if again and not found.is_doubtful:
+            return found
+        if not found.is_like(last):
+            ends = " and ".join(_in_words(one) for one in (last, found))
+            raise MachineFault(source, f"decoded again, it comes to another end: {ends}")
+        last = found
+    if (cause := last.fault or last.crash) and not has_memory(program):
+        raise MachineFault(source, f"{cause}, and ffmpeg does not get {bounds.DECODER_MB} MB of memory")
+    return last
 
 
 def _in_words(one: Ending[Read]) -> str:
