@@ -197,3 +197,31 @@ def test_a_checkpoint_from_elsewhere_is_refused_in_one_line(tmp_path: Path, meta
     os.truncate(file, 1 << 40)
     with pytest.raises(UserError, match="what describes it allows"):
         checkpoint.read_body(file, ["energy"], config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_hidden_layers": 1_000_000}, "num_hidden_layers = 1e+06: at most 1000"),
+        ({"hidden_size": 10**9}, "hidden_size = 1e+09: at most 10000000"),
+        ({"conv_dim": [512, 10**12]}, "conv_dim = 1e+12"),
+        ({"hidden_size": 100_000, "num_hidden_layers": 24}, "24 layers of width 100000 are more than its weights"),
+        ({"vocab_size": 1e300}, "vocab_size = 1e+300"),
+    ],
+)
+def test_an_encoder_far_larger_than_its_weights_is_not_built(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    from avpretext.sound import encoder_files
+
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "wavlm", "hidden_size": 4, **changes}))
+    (tmp_path / "preprocessor_config.json").write_text('{"sampling_rate": 16000}')
+    save_file({"a": torch.zeros(10)}, tmp_path / "model.safetensors")
+    with pytest.raises(UserError) as error:
+        encoder_files.look_at("it", tmp_path, "encoder")
+    assert message in str(error.value)
+    (tmp_path / "config.json").unlink()
+    (tmp_path / "config.json").touch()
+    os.truncate(tmp_path / "config.json", 1 << 40)
+    with pytest.raises(UserError, match="what describes it allows"):
+        encoder_files.look_at("it", tmp_path, "encoder")

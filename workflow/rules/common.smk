@@ -154,7 +154,8 @@ onstart:
         for left_out in corpora.left_out(
             media_of(name).left_out, CONFIG.corpora[name]
         ):
-            print(f"{name}: {left_out.sentence}", file=sys.stderr)
+            if left_out.wrong:
+                print(f"{name}: {left_out.sentence}", file=sys.stderr)
         asked(
             listing.write,
             files_of(name),

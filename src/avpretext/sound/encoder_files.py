@@ -194,7 +194,7 @@ def _check_sizes(file: Path, weights_bytes: int) -> None:
         for number in value if isinstance(value, list) else [value]:
             many = "layer" in key or "heads" in key or "groups" in key
             most = MOST_LAYERS if many else MOST_NUMBER
-            if isinstance(number, int | float) and not isinstance(number, bool) and not -1 <= number <= most:
+            if isinstance(number, int | float) and not isinstance(number, bool) and not abs(number) <= most:
                 raise UserError(f"{file}: {key} = {number:g}: at most {most} may be; name another model")
     width, layers = (_number(described, *keys) for keys in (("hidden_size", "d_model"), _LAYERS))
     if 4 * width * width * layers > 2 * weights_bytes:  # a layer's attention alone has 4 width^2 weights, of 2 bytes
