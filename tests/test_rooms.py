@@ -10,7 +10,9 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "avpretext"
 
 ORDER = (
     {"errors"},
-    {"locks", "signing", "machine", "progress", "pool", "chunks", "refusal", "systems", "names", "own_code"},
+    {"locks", "signing", "machine", "pool", "chunks", "refusal", "systems", "names", "own_code"},
+    {"strangers", "escapes", "foreign"},
+    {"progress"},
     {"checkout"},
     {"shards"},
     {"writing", "options"},

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError, nearest
+from avpretext.escapes import WILD
+from avpretext.options.base import locations
 from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.options.upstreams import UpstreamOptions
 
@@ -47,9 +49,20 @@ def parse(content: dict[str, Any], source: str = "config") -> Config:
     """Check the content of a configuration file; see `load`."""
     with _explained(source):
         config = Config.model_validate(content)
+    _check_names(config, source)
     for name in config.upstreams:
         as_upstream(config, name, f"{source}: ")
     return config
+
+
+def _check_names(config: Config, source: str) -> None:
+    """Raise where the name of a file of a rule has what Snakemake takes for a wildcard; those of a corpus may."""
+    for path, location in locations(config.model_copy(update={"corpora": {}})).items():
+        if not location.watched and any(letter in WILD or not letter.isprintable() for letter in path):
+            raise UserError(
+                f"{source}: the path {path!r} has one of {' '.join(WILD)}, which Snakemake takes for a wildcard, or a"
+                " character that cannot be seen; rename it, or name a link to it"
+            )
 
 
 def as_upstream(config: Config, name: str, source: str = "") -> Config:

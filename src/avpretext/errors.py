@@ -1,6 +1,8 @@
 """The one exception that is the user's to mend."""
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable
 
 
@@ -9,6 +11,41 @@ class UserError(Exception):
 
     The command line prints it as one line, without a traceback.
     """
+
+
+class MachineFault(UserError):
+    """A fault of the disk, the memory or the machine: nothing is refused for it, the job fails and is tried again."""
+
+    def __init__(self, what: object, cause: str) -> None:
+        super().__init__(
+            f"{what}: {cause}; this is a fault of the disk, the memory or the machine, and no file is refused for it:"
+            " mend it and run the same command again"
+        )
+
+
+_OF_THE_FILE = frozenset(
+    {
+        errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM,
+        errno.EINVAL, errno.EILSEQ, errno.ENXIO, errno.ESPIPE, errno.EEXIST, errno.ENOTEMPTY,
+    }
+)  # fmt: skip
+"""Errors that a name, its permissions or the kind of a file explain."""
+
+FAULT_TEXTS = tuple(
+    os.strerror(code)
+    for code in (
+        errno.EIO, errno.ESTALE, errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT,
+        errno.ENODEV, errno.EREMOTEIO, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH,
+        errno.ENETDOWN, errno.ENETUNREACH, errno.ECONNRESET, errno.EBADMSG, errno.EUCLEAN, errno.ENOLCK,
+    )
+)  # fmt: skip
+"""What programs write where disk, memory or machine fail; of some, a damaged file makes them write it too."""
+
+
+def raise_fault(error: OSError, what: object) -> None:
+    """Raise a `MachineFault` if an error is one of the machine; return if the file itself explains it."""
+    if error.errno is not None and error.errno not in _OF_THE_FILE:
+        raise MachineFault(what, error.strerror or os.strerror(error.errno)) from None
 
 
 class RefusedFile(UserError):

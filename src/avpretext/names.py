@@ -2,10 +2,13 @@
 
 import os
 import re
+import stat
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+
+from avpretext.errors import raise_fault
 
 _NO_WIDTH = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 EDGES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + _NO_WIDTH
@@ -65,7 +68,7 @@ def on_disk(root: Path, path: str) -> str | None:
 
     `path` is relative to the folder, posix, composed.
     """
-    if os.path.isfile(root / path):
+    if _is_file(root / path):
         return path
     spelt: list[str] = []
     for part in path.split("/"):
@@ -73,11 +76,22 @@ def on_disk(root: Path, path: str) -> str | None:
             part = next((name for name in _listed(root / "/".join(spelt)) if nfc(name) == part), part)
         spelt.append(part)
     found = "/".join(spelt)
-    return found if os.path.isfile(root / found) else None
+    return found if _is_file(root / found) else None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError as error:
+        raise_fault(error, path)
+    except ValueError:  # a name with bytes that are 0
+        pass
+    return False
 
 
 def _listed(folder: Path) -> list[str]:
     try:
         return sorted(os.listdir(folder))
-    except OSError:
+    except OSError as error:
+        raise_fault(error, folder)
         return []

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from avpretext import escapes
+
 T = TypeVar("T")
 LINE_EVERY_S = 5.0
 
@@ -55,8 +57,9 @@ def progress(items: Iterable[T], *, total: int, unit: str = "clips", label: str 
 
 def show(line: str, live: bool, end: str) -> None:
     """Overwrite the line in a terminal; elsewhere write one more line."""
-    text = f"\r\x1b[2K{line}{end}" if live else f"{line}\n"
-    sys.stderr.write(text)
+    plain = escapes.line(line)
+    text = f"\r\x1b[2K{plain}{end}" if live else f"{plain}\n"
+    escapes.raw(sys.stderr).write(text)
     sys.stderr.flush()
 
 

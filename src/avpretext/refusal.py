@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+from avpretext.errors import MachineFault, raise_fault
+
 REASONS = {
     "unknown_name": "the file name is not one that the corpus uses",
     "duplicate_clip_id": "another file of the corpus has the same clip_id",
@@ -17,7 +19,7 @@ REASONS = {
     "decode_error": "ffmpeg cannot decode the file",
     "too_short": "the clip is shorter than split.min_duration_s",
     "too_long": "the clip is longer than split.max_duration_s",
-    "timeout": "decoding took longer than its time limit",
+    "timeout": "decoding took more processor time than its limit, or stood still",
     "no_face": "no face is found in enough of the frames",
     "unreadable": "the file cannot be opened",
     "missing_file": "a row of the corpus's table names a file that is not there",
@@ -34,6 +36,7 @@ REASONS = {
 
 _LFS_POINTER = b"version https://git-lfs"
 _ANNEX_POINTER = b"/annex/objects/"
+_BLOCK_BYTES = 1 << 20
 _POINTER_BYTES = 1024
 """A pointer is shorter, by the specification of Git LFS, and by what git-annex writes."""
 
@@ -72,8 +75,12 @@ UNREADABLE = Refusal("unreadable", "not a file that can be read: a broken link, 
 
 
 def refuse_path(path: str, size_bytes: int | None = None) -> Refusal | None:
-    """Return why a file cannot be decoded, None if it may be; a size that is not given is asked of the disk."""
+    """Return why a file cannot be decoded, None if it may be; a size that is not given is asked of the disk.
+
+    A disk that fails is a `MachineFault`.
+    """
     if not os.access(path, os.R_OK) or (size_bytes is None and not os.path.isfile(path)):
+        status_of(path)
         if is_annexed(path):
             return Refusal("unreadable", _FETCH)
         return UNREADABLE if os.path.lexists(path) else Refusal("missing_file", "no such file")
@@ -85,11 +92,40 @@ def refuse_path(path: str, size_bytes: int | None = None) -> Refusal | None:
     return None
 
 
+def status_of(path: str) -> os.stat_result | None:
+    """Return what the disk tells of a file, links followed; None for no file. A disk that fails is a `MachineFault`."""
+    try:
+        return os.stat(path)
+    except OSError as error:
+        raise_fault(error, path)
+    return None
+
+
+def check_listed(path: str) -> None:
+    """Raise a `MachineFault` where a file that the index lists is gone: its disk may come back without it changed."""
+    if not os.path.lexists(path):
+        raise MachineFault(path, "the file was there when the corpus was listed, and is gone")
+
+
+def check_readable(path: str) -> None:
+    """Raise a `MachineFault` where a file that is there cannot be read from its start to its end."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while file.read(_BLOCK_BYTES):
+                pass
+    except OSError as error:
+        raise_fault(error, path)
+
+
 def is_annexed(path: str) -> bool:
     """Tell whether a link stands for content that git-annex keeps."""
     return os.path.islink(path) and os.fsencode(os.readlink(path)).find(_ANNEX_POINTER) >= 0
 
 
 def _start_of(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(max(len(_LFS_POINTER), len(_ANNEX_POINTER)))
+    try:
+        with open(path, "rb") as file:
+            return file.read(max(len(_LFS_POINTER), len(_ANNEX_POINTER)))
+    except OSError as error:
+        raise_fault(error, path)
+    return b""

@@ -4,6 +4,7 @@ import errno
 import itertools
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -35,6 +36,30 @@ _NO_SPACE = {
     errno.EDQUOT: "your quota of the disk is used up; free some space, or set `results` to a folder on another disk",
     errno.EFBIG: "the file is larger than files may be here (see `ulimit -f`); raise that limit",
 }
+
+
+_NO_SPACE_WORDS = re.compile(
+    "|".join(f"({os.strerror(code)}|os error {code}\\b|errno {code}\\b)" for code in _NO_SPACE), re.IGNORECASE
+)
+
+
+def of_disk(error: BaseException) -> str | None:
+    """Return what an error of reading or writing tells a user, in one line; None for any other error.
+
+    Libraries wrap that of the system in their own, as text.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        code = seen.errno if isinstance(seen, OSError) else None
+        if code not in _NO_SPACE and (found := _NO_SPACE_WORDS.search(str(seen))):
+            code = list(_NO_SPACE)[(found.lastindex or 1) - 1]
+        where = f"{seen.filename}: " if isinstance(seen, OSError) and seen.filename else ""
+        if code in _NO_SPACE:
+            return f"{where}{_NO_SPACE[code]}, {_AGAIN}"
+        if code is not None:
+            return f"{where}{seen.strerror if isinstance(seen, OSError) else seen}"
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 def _opened(path: PathLike) -> pq.ParquetFile:
@@ -96,8 +121,8 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
             temporary.replace(target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _NO_SPACE:
-            raise UserError(f"{path}: {_NO_SPACE[error.errno]}, {_AGAIN}") from None
+        if isinstance(error, Exception) and (said := of_disk(error)) and said.endswith(_AGAIN):
+            raise UserError(f"{path}: {said.removeprefix(f'{temporary}: ')}") from None
         raise
 
 

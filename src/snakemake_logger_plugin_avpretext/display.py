@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from avpretext.escapes import terminal
 from avpretext.progress import duration, last_progress
 
 HEARTBEAT_S = 20.0
@@ -63,7 +64,7 @@ class Board:
 
     def say(self, text: str, style: str = "") -> None:
         """Write a line that stays."""
-        self.console.print(Text(text, style=style), soft_wrap=True)
+        self.console.print(Text(terminal(text), style=style), soft_wrap=True)
 
     def stop(self) -> None:
         """End the display with the workflow."""

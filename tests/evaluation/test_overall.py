@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from avpretext import shards
+from avpretext import escapes, shards
 from avpretext.config import Config, EvaluateOptions
 from avpretext.config_file import parse
-from avpretext.evaluation import evaluate, formats, intervals, overall, printed_overall
+from avpretext.evaluation import evaluate, intervals, overall, printed_overall
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
@@ -145,7 +145,7 @@ def test_printed_tables_name_every_corpus_and_claim_no_more_than_the_test(tmp_pa
     assert "one (mood), two (mood); 12 test speakers." in text
     assert "one (mood-mapped), two (mood-mapped); 12 test speakers in 3 settings." in text
     assert document.sections[0].tables[0].header[6:8] == ("one", "two")
-    assert formats.latex_text("−") in document.latex()
+    assert escapes.latex("−") in document.latex()
 
 
 def test_the_standard_error_over_corpora_is_that_of_independent_means() -> None:

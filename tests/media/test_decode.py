@@ -13,8 +13,8 @@ from PIL import Image
 
 from avpretext.config import MediaOptions
 from avpretext.errors import UserError
+from avpretext.media import bounds, effort
 from avpretext.media import decode as decoding
-from avpretext.media import process
 from avpretext.media.checks import refuse_by_length
 from avpretext.media.decode import Decoded, decode, encode_flac, read_pictures, split_jpegs
 from avpretext.media.endings import is_cut_off_mp4
@@ -219,8 +219,8 @@ def test_a_decoder_that_hangs_is_ended(tmp_path, options, monkeypatch, speaks):
     script = tmp_path / "ffmpeg"
     script.write_text("#!/bin/sh\n" + (f"printf '{header}' >&2\n" if speaks else "") + "exec sleep 60\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(process, "TIME_LIMIT_S", 0.3)
-    monkeypatch.setattr(process, "TIME_LIMIT_PER_SECOND", 0.0)
+    monkeypatch.setattr(effort, "POLL_S", 0.05)
+    monkeypatch.setattr(bounds, "STALL_LIMIT_S", 0.3)
     assert refused(tmp_path / "x.mp4", str(script), options) == "timeout"
 
 

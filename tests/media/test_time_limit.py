@@ -10,8 +10,8 @@ from avpretext import shards
 from avpretext.config import CorpusOptions, MediaOptions
 from avpretext.corpora import index
 from avpretext.errors import UserError
+from avpretext.media import bounds, effort, split
 from avpretext.media import ffmpeg as program
-from avpretext.media import process, split
 from avpretext.media.process import FfmpegProcess
 
 HEADER = (
@@ -50,8 +50,10 @@ def test_a_program_that_hangs_is_a_refused_clip(
     for name in ("a.mp4", "b.mp4"):
         (Path(corpus.path) / name).write_bytes(b"video")
     index.run(corpus, 0, tmp_path / "index.parquet", tmp_path / "refused.parquet")
-    monkeypatch.setattr(process, "TIME_LIMIT_S", 0.3)
-    monkeypatch.setattr(process, "TIME_LIMIT_PER_SECOND", 0.1)
+    monkeypatch.setattr(effort, "POLL_S", 0.05)
+    monkeypatch.setattr(bounds, "STALL_LIMIT_S", 0.3)
+    monkeypatch.setattr(bounds, "TIME_LIMIT_S", 0.3)
+    monkeypatch.setattr(bounds, "TIME_LIMIT_PER_SECOND", 0.1)
     options = MediaOptions(ffmpeg=str(fake(tmp_path, does, seconds)), max_duration_s=1)
     audio, frames, rejects = (tmp_path / f"{part}.parquet" for part in ("audio", "frames", "rejects"))
     began = time.monotonic()

@@ -57,9 +57,9 @@ def test_an_attribute_has_its_value_and_no_words() -> None:
 def test_a_refused_file_is_a_row_with_its_reason() -> None:
     refused = Refused("bad\n.mp4", "truncated", "1.50 s of the 3.00 s")
     rows = list(csv.DictReader(io.StringIO(written("csv", refused, prediction()))))
-    assert (rows[0]["file"], rows[0]["reason"], rows[0]["angry"]) == ("bad?.mp4", "truncated", "")
+    assert (rows[0]["file"], rows[0]["reason"], rows[0]["angry"]) == ("bad\\n.mp4", "truncated", "")
     objects = json.loads(written("json", refused, prediction()))
-    assert objects[0] == {"file": "bad?.mp4", "reason": "truncated", "detail": "1.50 s of the 3.00 s"}
+    assert objects[0] == {"file": "bad\\n.mp4", "reason": "truncated", "detail": "1.50 s of the 3.00 s"}
     assert "truncated: 1.50 s of the 3.00 s" in written("table", refused)
 
 

@@ -121,3 +121,42 @@ def test_signs_of_life_are_given_all_the_time(tmp_path: Path, monkeypatch: pytes
     while lock.stat().st_mtime == 1 and time.monotonic() < until:
         time.sleep(0.01)
     assert time.time() - lock.stat().st_mtime < 60
+
+
+def pretend_slurm(folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    """Put a `squeue` first in PATH that answers so."""
+    folder.mkdir(exist_ok=True)
+    (folder / "squeue").write_text(f"#!/bin/sh\n{answer}\n")
+    (folder / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+NAMED_RUN = RUN.replace("print(", "occupancy.note_queue(Path(sys.argv[1]), 'a-name'); print(")
+
+
+def test_jobs_that_wait_in_slurm_after_their_run_was_killed_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = tmp_path / "results"
+    with at_work(NAMED_RUN, tmp_path / "here", str(results)) as process:
+        process.kill()
+        process.wait()
+    waiting = 'echo "$@" > asked; echo "7|PENDING|rule_watch_wildcards_mine_0001"; echo "8|COMPLETED|rule_index"'
+    pretend_slurm(tmp_path / "bin", monkeypatch, waiting)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"still in Slurm's queue: 7 \(watch mine_0001, pending\).*scancel 7\)"):
+        occupancy.claim(results, ["snakemake"])
+    assert "--name=a-name" in (tmp_path / "asked").read_text()
+    pretend_slurm(tmp_path / "bin", monkeypatch, "echo no controller >&2; exit 1")
+    with pytest.raises(UserError, match=r"Slurm does not say whether its jobs \(a-name\) have ended \(no controller\)"):
+        occupancy.claim(results, ["snakemake"])
+    pretend_slurm(tmp_path / "bin", monkeypatch, 'echo "7|CANCELLED|rule_watch"')
+    assert occupancy.claim(results, ["snakemake"])
+
+
+def test_a_run_that_has_ended_leaves_no_jobs_to_ask_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = tmp_path / "results"
+    with at_work(NAMED_RUN.replace("time.sleep(60)", ""), tmp_path / "here", str(results)) as process:
+        process.wait()
+    pretend_slurm(tmp_path / "bin", monkeypatch, "exit 1")
+    assert occupancy.claim(results, ["snakemake"])

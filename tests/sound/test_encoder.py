@@ -341,7 +341,7 @@ def test_weights_of_another_model_are_refused(broken: Path, models: Path, tmp_pa
     edit(broken / "config.json", hidden_size=32)
     assert "its weights are of another model" in refused(broken, tmp_path) or "cannot open" in refused(broken, tmp_path)
     (broken / "model.safetensors").write_bytes(b"nothing")
-    assert "transformers cannot open it" in refused(broken, tmp_path)
+    assert "are more than its weights of 7 bytes hold" in refused(broken, tmp_path)
 
 
 def test_weights_with_another_sha256_are_refused(models: Path, tmp_path: Path):

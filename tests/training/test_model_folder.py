@@ -112,7 +112,7 @@ def other_shapes(folder: Path) -> None:
 
 
 def enormous(folder: Path) -> None:
-    edit(folder, model={**describe().model.model_dump(), "width": 2_000_000})
+    edit(folder, model={**describe().model.model_dump(), "width": 8192})
 
 
 def too_few_networks(folder: Path) -> None:

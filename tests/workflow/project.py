@@ -65,7 +65,7 @@ class Project:
     def artefacts(self) -> dict[str, bytes]:
         """Return what the workflow has made, by its path, but for what tells the time or the run."""
         found = {path.relative_to(self.results) for path in self.results.rglob("*") if path.is_file()}
-        timed = {"logs", "benchmarks", "report.html", ".report.html.made", "runs.jsonl", ".avpretext"}
+        timed = {"logs", "benchmarks", "time.csv", ".report.html.made", "runs.jsonl", ".avpretext"}
         return {str(path): (self.results / path).read_bytes() for path in found if path.parts[0] not in timed}
 
     def copy(self, folder: Path) -> "Project":

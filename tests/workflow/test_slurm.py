@@ -3,12 +3,16 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests.workflow.project import REPOSITORY, Project
 
@@ -80,6 +84,38 @@ def test_slurm_makes_the_bytes_of_a_local_run(finished: Project, tmp_path: Path,
     assert {path.parts[2] for path in made} >= {"split", "speech", "landmarks", "action_units", "labels_emotion"}
     for path in made:
         assert (folder / path).read_bytes() == (finished.folder / path).read_bytes(), path
+
+
+@pytest.mark.workflow
+def test_after_a_dead_login_node_no_second_job_is_submitted(tmp_path: Path, slurm: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    for number in range(9):
+        soundfile.write(tmp_path / "corpus" / f"{number}.wav", np.sin(np.arange(16_000) / (9 + number)), 16_000)
+    mine = {"path": "corpus", "use": ["pretrain"], "video": False, "shards": 3}
+    project = Project(tmp_path, {"results": "results", "corpora": {"mine": mine}}, warm=False)
+    words = ("pseudo_labels", "--workflow-profile", str(PROFILE), *QUICK)
+    login = project.start(*words)
+    until = time.monotonic() + 60
+    while not queued() and time.monotonic() < until:
+        time.sleep(0.2)
+    os.killpg(login.pid, signal.SIGKILL)
+    login.communicate()
+    before = queued()
+    assert before
+    again = project.snakemake(*words, check=False)
+    assert again.status != 0
+    assert "jobs of a run that was killed are still in Slurm's queue" in again.text
+    assert queued() <= before, "no second job beside"
+    subprocess.run(["scancel", *before], check=True)
+    while queued():
+        time.sleep(0.2)
+    dry = project.snakemake("pseudo_labels", "--dry-run")
+    assert dry.status == 0
+
+
+def queued() -> set[str]:
+    """Return the numbers of the jobs that Slurm has and that have not ended."""
+    return set(subprocess.run(["squeue", "--noheader", "--format=%i"], capture_output=True, text=True).stdout.split())
 
 
 def asking(project: Project, **changes: Any) -> set[str]:

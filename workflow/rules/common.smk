@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 # Of this file, not of the main Snakefile: a project's own may include ours from elsewhere.
 SOURCE = str(Path(workflow.current_basedir).resolve().parents[1] / "src")
 sys.path.insert(0, SOURCE)
 
-from avpretext import corpora, shards
+from avpretext import corpora, escapes, shards
 from avpretext.corpora import listing, silent
 from avpretext.config_file import parse as parse_config
 from avpretext.run import needs
@@ -27,6 +28,7 @@ from avpretext.options.base import places
 from avpretext.run.plan import ABLATION_TABLES, UPSTREAM_TABLES, Plan
 from avpretext.run.upstream_plan import UpstreamPlan
 from avpretext.labels.emotion_table import own_table
+from avpretext.media.bounds import DECODER_MB, limit_s
 from avpretext.orofacial.orofacial_plan import SHOWN, OrofacialPlan
 from avpretext.run.recipes import RESULTS
 from avpretext.flow.artefacts import STAGES
@@ -40,7 +42,7 @@ def asked(function, *arguments):
     try:
         return function(*arguments)
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        raise WorkflowError(escapes.terminal(str(error))) from None
 
 
 CONFIG = asked(
@@ -82,7 +84,15 @@ def files_of(corpus):
         found = listing.files_from(
             Path(FILES.path("index.listing", corpus=corpus)), options
         )
-    return asked(corpora.scan, options) if found is None else found
+    return (
+        asked(corpora.scan, options, None, media_of(corpus)) if found is None else found
+    )
+
+
+@functools.cache
+def media_of(corpus):
+    """Return the media files of a corpus, and which files are left out by their ending."""
+    return asked(corpora.media_files, CONFIG.corpora[corpus])
 
 
 @functools.cache
@@ -142,6 +152,11 @@ onstart:
     for sentence in silent.sentences(CONFIG):
         print(sentence, file=sys.stderr)
     for name in CONFIG.with_clips():
+        for left_out in corpora.left_out(
+            media_of(name).left_out, CONFIG.corpora[name]
+        ):
+            if left_out.wrong:
+                print(f"{name}: {left_out.sentence}", file=sys.stderr)
         asked(
             listing.write,
             files_of(name),
@@ -384,6 +399,9 @@ def flags(option, named):
 
 # What a job needs.
 
+LONGEST_CLIP_MIN = math.ceil(limit_s(CONFIG.split.max_duration_s) / 60)
+"""Processor time that one clip may take to decode; `runtime` of what opens sources leaves room for it."""
+
 
 def gpus(device):
     """Return a resource: how many GPUs a job asks a cluster for, by the device that it shall run on."""
@@ -496,8 +514,9 @@ def complete(of):
 
 
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.
+# No rule names a container or a module: --sdm apptainer and env-modules run the jobs as without.
 prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; "
-if not workflow.deployment_settings.deployment_method:
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
 # Not a param: another place of the same program redoes nothing.
 prefix += f"export ACTION_UNITS_PYTHON={shlex.quote(PYFEAT or 'python')}; "

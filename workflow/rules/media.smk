@@ -1,4 +1,7 @@
-"""Videos to audio and frames: the only rules that open a source."""
+"""Videos to audio and frames: the only rules that open a source.
+
+A job that a fault of disk, memory or machine has ended is tried once more.
+"""
 
 
 rule segment:
@@ -14,8 +17,9 @@ rule segment:
         corpus=one_of(
             [name for name in CONFIG.with_clips() if PLAN.clips(name) == "segment"]
         ),
+    retries: 1
     resources:
-        mem_mb=1000,
+        mem_mb=500 + DECODER_MB,
         runtime=240,
     params:
         **stage(
@@ -36,9 +40,10 @@ rule split:
         frames=kept(path("split.frames")),
     wildcard_constraints:
         corpus=one_of(WITH_VIDEO if PLAN.stores_frames else []),
+    retries: 1
     resources:
-        mem_mb=1000,
-        runtime=120,
+        mem_mb=500 + DECODER_MB,
+        runtime=120 + LONGEST_CLIP_MIN,
     params:
         **stage("split", sound),
         folder=folder_of,
@@ -67,9 +72,10 @@ rule watch:
         thumbnails=path("landmarks.thumbnails"),
     wildcard_constraints:
         corpus=one_of([] if PLAN.stores_frames else WITH_VIDEO),
+    retries: 1
     resources:
-        mem_mb=1500,
-        runtime=240,
+        mem_mb=1000 + DECODER_MB,
+        runtime=240 + LONGEST_CLIP_MIN,
     params:
         **stage("watch", sound),
         folder=folder_of,

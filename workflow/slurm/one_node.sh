@@ -5,7 +5,7 @@
 #   workflow/slurm/one_node.sh install        the Debian packages it needs; as root
 #   workflow/slurm/one_node.sh start FOLDER   prints what the shell needs to use it: eval "$(... start FOLDER)"
 #   workflow/slurm/one_node.sh stop FOLDER    cancels its jobs and stops it; the folder stays
-set -euo pipefail
+set -eEuo pipefail
 
 readonly PACKAGES="slurmctld slurmd slurm-client munge"
 
@@ -99,10 +99,11 @@ start() {
 	fi
 	write_srun
 	write_configuration
-	munged --key-file="$folder/munge.key" --socket="$folder/munge.socket" --pid-file="$folder/munged.pid" \
-		--log-file="$folder/munged.log" --seed-file="$folder/munge.seed" --num-threads=2 --force >&2
-	slurmctld >&2
-	slurmd >&2
+	start_daemon munged --key-file="$folder/munge.key" --socket="$folder/munge.socket" \
+		--pid-file="$folder/munged.pid" --log-file="$folder/munged.log" --seed-file="$folder/munge.seed" \
+		--num-threads=2 --force
+	start_daemon slurmctld
+	start_daemon slurmd
 	local second
 	for second in $(seq 60); do
 		if [ "$(sinfo --noheader --format=%T 2>/dev/null)" = idle ]; then
@@ -115,12 +116,33 @@ start() {
 	give_up
 }
 
+# Keeps what a daemon says before it has a log.
+start_daemon() {
+	"$@" >"$folder/$1.out" 2>&1
+}
+
 # What the daemons said comes last: it is the reason.
 give_up() {
 	trap - ERR
+	local service state
+	state=$(timeout 5 sinfo --noheader --format='the node is %T: %E' 2>/dev/null || true)
+	[ -z "$state" ] || echo "$state" >&2
+	for service in munged slurmctld slurmd; do
+		is_running "$service" || echo "$service does not run: $(said_by "$service")" >&2
+	done
 	stop
-	grep -hiE 'fatal|error' "$folder"/*.log >&2 || true
 	exit 1
+}
+
+is_running() {
+	[ -s "$folder/$1.pid" ] && kill -0 "$(cat "$folder/$1.pid")" 2>/dev/null
+}
+
+# The errors of a daemon, or the end of its log.
+said_by() {
+	local said
+	said=$(cat "$folder/$1.log" "$folder/$1.out" 2>/dev/null || true)
+	{ grep -iE 'fatal|error' <<<"$said" || echo "${said:-it says nothing}"; } | tail -n 3 | paste -sd ';' -
 }
 
 stop() {

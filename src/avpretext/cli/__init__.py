@@ -7,23 +7,41 @@ from one line of JSON (`--options`) that holds just the part that the stage depe
 import os
 import sys
 
-from avpretext import signing
+from avpretext import escapes, signing
 from avpretext.cli import project, tools  # noqa: F401 (their commands are registered on import)
 from avpretext.cli.app import app
 from avpretext.errors import UserError
 from avpretext.run.occupancy import begin_job
 from avpretext.run.recipes import Signer
+from avpretext.shards import of_disk
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line on standard error and exit status 2."""
+    """Run the command line; an error of a user, a disk or memory is one line on standard error, not a traceback."""
     try:
-        begin_job(sys.argv)
-        signing.sign_with(Signer())
-        app()
+        with escapes.plain_streams():
+            begin_job(sys.argv)
+            signing.sign_with(Signer())
+            try:
+                app()
+            finally:
+                sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output, `head` perhaps, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except UserError as error:
-        print(f"avpretext: error: {error}", file=sys.stderr)
+        _tell(str(error))
         sys.exit(2)
+    except MemoryError:
+        _tell("the memory is used up; ask for more, or work on less at a time (--threads, more shards)")
+        sys.exit(1)
+    except Exception as error:
+        if (words := of_disk(error)) is None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _tell(words)
+        sys.exit(1)
+
+
+def _tell(words: str) -> None:
+    print(f"avpretext: error: {escapes.terminal(words)}", file=sys.stderr)

@@ -29,6 +29,7 @@ import typer
 from pydantic import BaseModel
 from typer.core import TyperGroup
 
+from avpretext import escapes
 from avpretext.cli.shared import CONFIG, STAGE, ConfigFile, Threads, config_of, corpus_options, limit_pools
 from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError
@@ -58,8 +59,21 @@ class Commands(TyperGroup):
             stage = STAGES[name]
             run = importlib.import_module(stage.module).run
             given = {parameter: _named(place) for parameter, place in stage.given.items()}
-            return name, _command(stage, _function(run, given)), args[1:]
-        return super().resolve_command(ctx, args)
+            return name, _plain(_command(stage, _function(run, given))), args[1:]
+        found, command, rest = super().resolve_command(ctx, args)
+        return found, _plain(command), rest
+
+
+def _plain(command: Any) -> Any:
+    """Return a command that prints no colours, which names may hold; its help does."""
+    invoke = command.invoke
+
+    def plainly(ctx: Any) -> Any:
+        escapes.without_colours()
+        return invoke(ctx)
+
+    command.invoke = plainly
+    return command
 
 
 def _command(stage: Stage, function: Callable[..., None]) -> Any:

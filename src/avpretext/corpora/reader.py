@@ -10,15 +10,8 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora.findings import Finding
 from avpretext.corpora.speaker_folders import SpeakerFolder
 from avpretext.errors import UserError, nearest
+from avpretext.media.formats import AUDIO_EXTENSIONS, SILENT_EXTENSIONS, VIDEO_EXTENSIONS
 from avpretext.refusal import Refusal
-
-VIDEO_EXTENSIONS = frozenset({
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".f4v", ".mpg", ".mpeg",
-    ".vob", ".wmv", ".asf", ".3gp", ".ts", ".mts", ".m2ts", ".ogv", ".mxf",
-})  # fmt: skip
-AUDIO_EXTENSIONS = frozenset({
-    ".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma", ".aiff", ".aif",
-})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +177,7 @@ def by_kind(paths: Iterable[str], video: bool) -> list[str]:
     (['a/x.mp4'], ['x.mp4'])
     """
     found = list(paths)
-    videos = [path for path in found if extension(path) in VIDEO_EXTENSIONS]
+    videos = [path for path in found if extension(path) in VIDEO_EXTENSIONS | SILENT_EXTENSIONS]
     if video:
         return videos
     return [path for path in found if extension(path) in AUDIO_EXTENSIONS] or videos
@@ -251,7 +244,7 @@ def extension(path: str) -> str:
     return path[len(without_extension(path)) :].lower()
 
 
-def is_media(name: str) -> bool:
-    """Tell by the extension whether a file may hold audio or video."""
+def is_media(name: str, silent: bool = False) -> bool:
+    """Tell by the extension whether a file may hold sound or a film; `silent`: pictures without sound count too."""
     kind = extension(name)
-    return kind in VIDEO_EXTENSIONS or kind in AUDIO_EXTENSIONS
+    return kind in VIDEO_EXTENSIONS or kind in AUDIO_EXTENSIONS or (silent and kind in SILENT_EXTENSIONS)

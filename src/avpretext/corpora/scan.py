@@ -5,15 +5,16 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from avpretext.config import CorpusOptions
-from avpretext.corpora.reader import Clip, Entry, by_kind, is_media, without_extension
+from avpretext.corpora.findings import Finding
+from avpretext.corpora.reader import Clip, Entry, by_kind, extension, is_media, without_extension
 from avpretext.corpora.readers import reader_of
-from avpretext.errors import UserError, nearest
+from avpretext.errors import UserError, nearest, raise_fault
 from avpretext.flow.paths import shard_of
+from avpretext.media.formats import SILENT_EXTENSIONS, in_words, is_media_elsewhere
 from avpretext.names import nfc, on_disk
 from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse_path
 
@@ -42,7 +43,13 @@ MediaFile = os.DirEntry[str] | Path
 _CORRECT = "correct the path (in a configuration: corpora.NAME.path)"
 
 
-def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
+class MediaFiles(dict[str, MediaFile]):
+    """Media files by their path; `left_out` has the endings of the other files beside them, one for each."""
+
+    left_out: list[str]
+
+
+def media_files(options: CorpusOptions) -> MediaFiles:
     """Return the media files of a corpus, by their path relative to its folder; posix, in no fixed order.
 
     They are those below the folder, and, where `outside` allows it, what its table names elsewhere. Hidden files and
@@ -52,9 +59,15 @@ def media_files(options: CorpusOptions) -> dict[str, MediaFile]:
     root = Path(options.path)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; a corpus is expected there{_fix(root, _CORRECT)}")
-    files: dict[str, MediaFile] = dict(_walk(root))
+    files = MediaFiles()
+    files.left_out = []
+    for name, entry in _walk(root):
+        if is_media(name, silent=not options.audio):
+            files[name] = entry
+        else:
+            files.left_out.append(extension(name))
     for named in reader_of(options).elsewhere(options) if options.outside else []:
-        if is_media(named) and (path := on_disk(root, named)):
+        if is_media(named, silent=not options.audio) and (path := on_disk(root, named)):
             files.setdefault(path, root / path)
     return files
 
@@ -125,6 +138,18 @@ def _clip_file(
     return ClipFile(path, clip_id, None if refusal else entry.clip, refusal, *size_and_mtime)
 
 
+def left_out(endings: Sequence[str], options: CorpusOptions) -> list[Finding]:
+    """Return what must be known of files that are left out by their ending; wrong where it is one of media."""
+    media = [ending for ending in endings if ending in SILENT_EXTENSIONS or is_media_elsewhere(ending)]
+    others = [ending for ending in endings if ending not in set(media)]
+    found = []
+    for those, reason in ((media, "media_left_out"), (others, "left_out")):
+        if those:
+            what = f"files are left out by their ending: {in_words(those)}"
+            found.append(Finding(reason, what, len(those), wrong=reason == "media_left_out"))
+    return found
+
+
 def leads_outside(options: CorpusOptions, files: Mapping[str, MediaFile]) -> dict[str, str]:
     """Return where links of a corpus lead that lead out of its folder: path below the folder: where.
 
@@ -178,7 +203,7 @@ def digest(lines: Sequence[str]) -> str:
 
 
 def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield (path relative to root, entry) of every file with a media extension, folders in sorted order."""
+    """Yield (path relative to root, entry) of every file that is not hidden, folders in sorted order."""
     visited = set()
     waiting = [("", str(root))]
     while waiting:
@@ -192,14 +217,19 @@ def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
         for entry in _entries(place):
             if entry.name.startswith("."):
                 continue
-            is_folder = False
-            with suppress(OSError):  # a link that leads round to itself
-                is_folder = entry.is_dir()
-            if is_folder:
+            if _is_folder(entry):
                 folders.append((f"{prefix}{entry.name}/", entry.path))
-            elif is_media(entry.name):
+            else:
                 yield prefix + entry.name, entry
         waiting.extend(sorted(folders, reverse=True))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:  # a link that leads round to itself
+        raise_fault(error, entry.path)
+    return False
 
 
 def _entries(place: str) -> list[os.DirEntry[str]]:
@@ -207,6 +237,7 @@ def _entries(place: str) -> list[os.DirEntry[str]]:
         with os.scandir(place) as entries:
             return list(entries)
     except OSError as error:
+        raise_fault(error, place)
         raise UserError(
             f"{place}: the folder cannot be listed ({error.strerror}); mend its permissions or move it out of the"
             " corpus"
@@ -216,7 +247,8 @@ def _entries(place: str) -> list[os.DirEntry[str]]:
 def _size_and_mtime(file: MediaFile | None) -> tuple[int, int]:
     try:
         status = file.stat() if file is not None else None
-    except OSError:
+    except OSError as error:
+        raise_fault(error, os.fspath(file or ""))
         status = None
     if status is None or not stat.S_ISREG(status.st_mode):
         return -1, -1

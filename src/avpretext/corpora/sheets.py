@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from avpretext import shards
+from avpretext import foreign
 from avpretext.config import CorpusOptions
 from avpretext.corpora.findings import Finding
 from avpretext.errors import UserError, nearest
@@ -137,10 +137,7 @@ def separator_of(text: str) -> str:
 
 def _read_parquet(file: Path, option: str) -> pl.DataFrame:
     """Read a Parquet file as `read_csv` does; whole numbers lose their `.0`."""
-    try:
-        table = shards.read(file)
-    except UserError:
-        raise UserError(f"{file}: not a Parquet file; correct corpora.NAME.{option}") from None
+    table = foreign.read(file, f"correct corpora.NAME.{option}")
     nested = [name for name, kind in table.schema.items() if kind.is_nested() or kind == pl.Binary]
     if nested:
         raise UserError(f"{file}: column {nested[0]!r} holds lists or bytes; texts and numbers are expected: drop it")

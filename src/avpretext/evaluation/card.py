@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from avpretext import shards
+from avpretext import escapes, shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora import reader_of
 from avpretext.errors import UserError
@@ -112,13 +113,16 @@ def how_it_learnt(description: Description) -> str:
         "lora": f"with adapters of rank {by.tuning.rank} that have learnt",
         "full": "all of which has learnt",
     }
-    return ways[by.tuning.tune] + carried
+    return Markup(ways[by.tuning.tune] + carried)
 
 
 def as_markdown(said: dict[str, Any], description: Description) -> str:
     """Return the card as a page."""
     template = Environment(
-        loader=PackageLoader("avpretext.evaluation"), undefined=StrictUndefined, keep_trailing_newline=True
+        loader=PackageLoader("avpretext.evaluation"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        finalize=lambda value: escapes.markdown(value) if type(value) is str else value,
     ).get_template("card.md")
     start, count = description.initialisation, description.pretrainings
     pretrained = f"{count} pre-trainings, the networks in turn" if count > 1 else "a pre-training"
@@ -127,7 +131,7 @@ def as_markdown(said: dict[str, Any], description: Description) -> str:
         **said,
         model=description,
         names=MEASURE_NAMES,
-        note=SCORINGS[description.kind].note,
+        note=Markup(SCORINGS[description.kind].note),
         number=lambda value: formats.decimal(value, 3),
         start="random weights" if start == SCRATCH else f"{pretrained}: {start.replace('-', ' + ')}",
         heaviest=heaviest_layers(description),

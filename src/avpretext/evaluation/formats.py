@@ -1,6 +1,5 @@
 """Tables as text: CSV for machines, Markdown and LaTeX for people; the same bytes for the same numbers."""
 
-import csv
 import io
 import math
 import re
@@ -8,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avpretext import shards
+from avpretext import escapes, shards
 from avpretext.shards import PathLike
 
 Row = Mapping[str, Any]
@@ -40,9 +39,9 @@ def probability(value: float | None) -> str:
 def write_csv(path: PathLike, columns: Sequence[str], rows: Sequence[Row], places: int = 4) -> None:
     """Write rows as CSV: floats with fixed decimals, true as 1, missing as empty."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row.get(column), places) for column in columns] for row in rows)
+    escapes.write_cells(text, columns)
+    for row in rows:
+        escapes.write_cells(text, [_cell(row.get(column), places) for column in columns])
     write_text(path, text.getvalue())
 
 
@@ -69,7 +68,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int)
     | :--- | --: |
     | a\\|b | 0.5 |
     """
-    lines = [[_markdown_text(cell) for cell in line] for line in (header, *rows)]
+    lines = [[escapes.markdown(cell) for cell in line] for line in (header, *rows)]
     widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(header))]
     rule = [
         ":" + "-" * (width - 1) if column < numbers else "-" * (width - 1) + ":" for column, width in enumerate(widths)
@@ -82,34 +81,13 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int)
     return "".join(f"| {' | '.join(line)} |\n" for line in (padded[0], rule, *padded[1:]))
 
 
-def _markdown_text(text: str) -> str:
-    """Escape what Markdown would take for markup; underscores within a word and brackets stay as they are."""
-    return re.sub(r"([\\|<*`]|(?<!\w)_|_(?!\w))", r"\\\1", text).replace("\n", " ")
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "±": r"$\pm$", "Δ": r"$\Delta$", "−": r"$-$",
-}  # fmt: skip
-
-
-def latex_text(text: str) -> str:
-    r"""Escape what LaTeX would take for a command.
-
-    >>> print(latex_text("crema_d & 5 %"))
-    crema\_d \& 5 \%
-    """
-    return "".join(_LATEX.get(character, character) for character in text)
-
-
 def latex(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int, caption: str, label: str) -> str:
     """Return a LaTeX table in the style of the package booktabs."""
     columns = "l" * numbers + "r" * (len(header) - numbers)
-    top, *body = [" & ".join(latex_text(cell) for cell in row) + " \\\\\n" for row in (header, *rows)]
+    top, *body = [" & ".join(escapes.latex(cell) for cell in row) + " \\\\\n" for row in (header, *rows)]
     return (
         "\\begin{table}\n\\centering\n\\footnotesize\n"
-        f"\\caption{{{latex_text(caption)}}}\n\\label{{tab:{re.sub('[^A-Za-z0-9-]', '-', label)}}}\n"
+        f"\\caption{{{escapes.latex(caption)}}}\n\\label{{tab:{re.sub('[^A-Za-z0-9-]', '-', label)}}}\n"
         f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{top}\\midrule\n{''.join(body)}"
         "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
     )

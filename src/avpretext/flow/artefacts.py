@@ -561,7 +561,7 @@ _ROWS = (
         {"": Artefact("tables/{table}", "a result table")}, ("*",),
     ),
     Stage(
-        "report", "avpretext.report.page", 5, "Write the report: one self-contained HTML page.",
+        "report", "avpretext.report.page", 6, "Write the report: one self-contained HTML page.",
         {"": Artefact("report.html", "what was done, to what, and what came of it")}, ("*",),
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-from avpretext import shards
+from avpretext import escapes, shards
 from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.interchange.label_tables import LabelTables, gather
@@ -70,7 +70,9 @@ def write_csv(tables: LabelTables, folder: Path) -> list[str]:
         if "clip_id" in rows.columns:
             told = rows.drop("speaker", strict=False).join(speakers, on="clip_id", how="left", maintain_order="left")
             told = told.select(*first, pl.exclude(first))
-        told.with_columns(pl.col(pl.Float32).cast(pl.Float64).round(7)).write_csv(folder / f"{name}.csv")
+        safe = pl.col(pl.String, pl.Categorical, pl.Enum).map_elements(escapes.cell, pl.String)
+        plain = told.with_columns(pl.col(pl.Float32).cast(pl.Float64).round(7), safe)
+        plain.rename(escapes.cell).write_csv(folder / f"{name}.csv")
     return list(named)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from avpretext.config import MediaOptions
+from avpretext.media import faults
 from avpretext.media.container import end_of
 from avpretext.media.endings import MISSING_FRACTION, broken_off, is_cut_off_mp4
 from avpretext.media.process import FfmpegProcess
@@ -64,7 +65,8 @@ def decoded(
     video, sound
         Whether the file must have pictures, and sound.
     read
-        Reads the output of ffmpeg to its end; its result knows the length of the pictures.
+        Reads the output of ffmpeg to its end; its result knows the length of the pictures. It is called once more where
+        the first end is in doubt (`faults.settled`).
     gaps
         See `refuse_by_content`.
     frames
@@ -73,15 +75,16 @@ def decoded(
     wanted = video if frames is None else frames
     if not stretch.is_valid:
         return Refusal("bad_segment", f"from {stretch.start_s} s to {stretch.end_s} s")
-    found: Read | Refusal = Refusal("decode_error")
-    with FfmpegProcess(source, program, options, wanted, stretch, as_jpeg, sound) as process:
-        refusal = refuse_by_header(process, video)
-        if refusal is None:
+
+    def attempt() -> faults.Ending[Read]:
+        with FfmpegProcess(source, program, options, wanted, stretch, as_jpeg, sound) as process:
+            refusal = refuse_by_header(process, video)
+            if refusal is not None:
+                return faults.ending(process, refusal, whole=False)
             found = read(process)
-            refusal = refuse_by_content(process, found.video_s, gaps)
-        if process.out_of_time:
-            refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
-    return refusal or found
+            return faults.ending(process, refuse_by_content(process, found.video_s, gaps) or found, whole=True)
+
+    return faults.settled(source, program, attempt)
 
 
 def refuse_by_header(process: FfmpegProcess, video: bool) -> Refusal | None:

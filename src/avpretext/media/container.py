@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.media.ffmpeg import DEMUXERS, PROTOCOLS
+from avpretext.refusal import check_readable
 
 _TIMEOUT_S = 30.0
 """For opening a file, and for each packet."""
@@ -52,6 +53,7 @@ def end_of(kind: Literal["video", "audio"], file: Path) -> float | None:
             ]
             return float(max(ends)) - start_s(container) if ends else None
     except _UNREADABLE:
+        check_readable(str(file))
         return None
 
 

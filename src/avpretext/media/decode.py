@@ -130,6 +130,8 @@ def decode(
     spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES, dir=str(temporary) if temporary else None)  # noqa: SIM115
 
     def read(process: FfmpegProcess) -> Decoded:
+        spool.seek(0)
+        spool.truncate()
         frames = _Frames(spool, look)
         (flac, samples, content), _ = process.read(lambda sound: encode_flac(sound.blocks(_BLOCK_SAMPLES)), frames.read)
         mono, video_s = process.sound.mono, frames.count / options.fps if video else None

@@ -2,15 +2,18 @@
 
 ffmpeg takes many a file that breaks off for a shorter one, without an error. Two kinds of containers show it:
 those that write their size at their start (RIFF, which is WAV and AVI; Wave64; AIFF; ASF, which is WMV and WMA; MP4;
-Matroska, which is MKV and WebM; MP3 with a Xing or Info header), and those that are a row of packets, each with its
-size (Ogg, FLV, MPEG program and transport streams, AAC, MP3).
+Matroska, which is MKV and WebM; MP3 with a Xing or Info header; CAF; AU; NIST SPHERE), and those that are a row of
+packets, each with its size (Ogg, FLV, WavPack, MPEG program and transport streams, AAC, MP3).
 """
 
+import math
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from avpretext.errors import raise_fault
 from avpretext.media.packets import after_id3, at, mpeg_audio_packet, packets_of
 
 MISSING_FRACTION = 0.05
@@ -43,7 +46,9 @@ def broken_off(source: Path) -> str | None:
                     return f"{size} of the {declared} bytes that it declares"
             elif (end := packets_of(file, size)) is not None and end() > size:
                 return "it ends within a packet"
-    except (OSError, struct.error, IndexError):
+    except OSError as error:
+        raise_fault(error, source)
+    except (struct.error, IndexError, KeyError, ValueError):
         pass
     return None
 
@@ -56,6 +61,12 @@ def _declared_by(start: bytes) -> Callable[[BinaryIO, int], int | None] | None:
         return lambda file, size: int(struct.unpack("<Q", at(file, 16, 8))[0])
     if start.startswith(_ASF):
         return _asf_size
+    if start.startswith(b"caff"):
+        return _caf_size
+    if start.startswith(b".snd"):
+        return _au_size
+    if start.startswith(b"NIST_1A"):
+        return _sphere_size
     if start.startswith(b"FORM"):
         return _aiff_size
     if start.startswith(_EBML):
@@ -97,6 +108,36 @@ def _matroska_size(file: BinaryIO, size: int) -> int | None:
             return None
         place += 4 + width + known
     return place
+
+
+def _caf_size(file: BinaryIO, size: int) -> int | None:
+    """Return where the last chunk of a Core Audio file ends (its specification, version 1); -1 is of unknown length."""
+    place = 8
+    for _ in range(_MAX_BOXES):
+        name, length = struct.unpack(">4sq", at(file, place, 12))
+        if length < 0:
+            return None
+        place += 12 + length
+        if name == b"data" or place >= size:
+            return int(place)
+    return None
+
+
+def _au_size(file: BinaryIO, size: int) -> int | None:
+    """Return where the sound of a Sun AU file ends: after its header and its data; of unknown length from a pipe."""
+    header, data = struct.unpack(">II", at(file, 4, 8))
+    return None if data == 0xFFFF_FFFF else int(header + data)
+
+
+def _sphere_size(file: BinaryIO, size: int) -> int | None:
+    """Return where the samples of a NIST SPHERE file end; None where they are compressed (Shorten)."""
+    header = int(at(file, 8, 8))
+    text = at(file, 16, min(header, 1 << 16)).decode("latin-1")
+    fields = dict(re.findall(r"(?m)^(sample_count|sample_n_bytes|channel_count|sample_coding) -\S+ (\S+)", text))
+    if "shorten" in fields.get("sample_coding", ""):
+        return None
+    numbers = [int(fields[name]) for name in ("sample_count", "sample_n_bytes", "channel_count")]
+    return header + math.prod(numbers)
 
 
 def _asf_size(file: BinaryIO, size: int) -> int | None:
@@ -148,6 +189,7 @@ def is_cut_off_mp4(source: Path) -> bool:
         size = source.stat().st_size
         with source.open("rb") as file:
             names, end = mp4_boxes(file, size)
-    except OSError:
+    except OSError as error:
+        raise_fault(error, source)
         return False
     return bool(names) and names[0] in _MP4_BOXES and (end > size or b"moov" not in names)

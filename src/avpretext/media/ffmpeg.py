@@ -18,15 +18,16 @@ import ffmpeg
 import imageio_ffmpeg
 
 from avpretext.config import MediaOptions
-from avpretext.errors import UserError
+from avpretext.errors import MachineFault, UserError, raise_fault
+from avpretext.media.formats import FORMATS
 from avpretext.media.packets import TS_PACKET_BYTES, transport_stride
 from avpretext.media.stretches import WHOLE, Stretch
 
 PROTOCOLS = "file,pipe"
 """What ffmpeg may open: a playlist disguised as a video must not make it open a connection."""
 
-DEMUXERS = "aac,aiff,asf,avi,flac,flv,matroska,mov,mp3,mpeg,mpegts,mpegvideo,mxf,ogg,wav,w64"
-"""How ffmpeg may read a file, whatever its name: no playlists, concat scripts, subtitles or image patterns."""
+DEMUXERS = ",".join(FORMATS)
+"""How ffmpeg may read a file, whatever its name."""
 
 MAX_DECODE_ERRORS = 0.1
 """Share of packets that may fail to decode before ffmpeg gives the clip up."""
@@ -111,6 +112,8 @@ def version(path: str) -> str:
         raise UserError(f"split.ffmpeg: {path} -version takes more than {VERSION_LIMIT_S:.0f} s; {fix}") from None
     except OSError as error:
         raise UserError(f"split.ffmpeg: {path} cannot be started ({error.strerror}); {fix}") from None
+    if answer.returncode < 0:
+        raise MachineFault(path, f"it was ended by signal {-answer.returncode}")
     words = answer.stdout.decode("utf-8", "replace").split()
     if answer.returncode or len(words) < 3 or words[:2] != ["ffmpeg", "version"]:
         raise UserError(f"split.ffmpeg: {path} is no ffmpeg program; {fix}")
@@ -197,7 +200,8 @@ def is_mpeg_stream(source: str) -> bool:
     try:
         with open(source, "rb") as file:
             start = file.read(3 * TS_PACKET_BYTES)
-    except OSError:
+    except OSError as error:
+        raise_fault(error, source)
         return False
     return start.startswith(b"\x00\x00\x01\xba") or transport_stride(start) is not None
 

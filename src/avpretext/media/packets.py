@@ -38,6 +38,7 @@ _MPEG1_HZ = (44100, 48000, 32000)
 
 _PACK = re.compile(rb"\x00\x00\x01\xba")
 _FRAME = re.compile(rb"\xff[\xe0-\xff]")
+_WAVPACK = re.compile(b"wvpk")
 _FLV_TAG = re.compile(rb"[\x08\x09\x12].{7}\0\0\0", re.DOTALL)
 
 LengthOf = Callable[[bytes], int]
@@ -56,6 +57,8 @@ def packets_of(file: BinaryIO, size: int) -> Callable[[], int] | None:
         return lambda: _end_of_row(file, size, program_packet, _PACK, 1)
     if start.startswith(b"FLV"):
         return lambda: _end_of_row(file, size, flv_packet, _FLV_TAG, _IN_A_ROW)
+    if start.startswith(b"wvpk"):
+        return lambda: _end_of_row(file, size, wavpack_packet, _WAVPACK, 1)
     if stride := transport_stride(start):
         return lambda: _end_of_transport(file, size, stride)
     start = at(file, after_id3(file), HEADER_BYTES)
@@ -153,6 +156,17 @@ def flv_packet(start: bytes) -> int:
     if not _FLV_TAG.match(start):
         return 0
     return 11 + int.from_bytes(start[1:4], "big") + 4
+
+
+def wavpack_packet(start: bytes) -> int:
+    """Return the length of a block of WavPack (its specification, 4), 0 for none.
+
+    >>> wavpack_packet(b"wvpk\\x10\\0\\0\\0\\x10\\x04"), wavpack_packet(b"RIFF....")
+    (24, 0)
+    """
+    if len(start) < 8:
+        return 8 if b"wvpk".startswith(start[:4]) else 0
+    return 8 + int.from_bytes(start[4:8], "little") if start.startswith(b"wvpk") else 0
 
 
 def aac_packet(start: bytes) -> int:

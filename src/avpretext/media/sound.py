@@ -11,6 +11,7 @@ import soundfile
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
+from avpretext.media import faults
 from avpretext.media.checks import refuse_by_content, refuse_by_header, refuse_by_length
 from avpretext.media.endings import broken_off
 from avpretext.media.filters import HighPass, Samples, to_16_bit
@@ -37,14 +38,29 @@ def listen(source: Path, program: str, options: MediaOptions) -> Generator[Sampl
         if refusal is None:
             yield plain
         return refusal
+    first = yield from _decoded(source, program, options)
+    if first.is_doubtful:
+        first = faults.confirmed(source, program, first, lambda: _drained(source, program, options), again=False)
+    return first.result
+
+
+def _decoded(source: Path, program: str, options: MediaOptions) -> Generator[Samples, None, faults.Ending[None]]:
     with FfmpegProcess(source, program, options, video=False) as process:
         refusal = refuse_by_header(process, video=False)
-        if refusal is None:
-            yield from process.listen(BLOCK_SAMPLES)
-            refusal = refuse_by_content(process, None)
-        if process.out_of_time:
-            refusal = Refusal("timeout", f"more than {process.limit_s:.0f} s")
-    return refusal
+        if refusal is not None:
+            return faults.ending(process, refusal, whole=False)
+        yield from process.listen(BLOCK_SAMPLES)
+        return faults.ending(process, refuse_by_content(process, None), whole=True)
+
+
+def _drained(source: Path, program: str, options: MediaOptions) -> faults.Ending[None]:
+    decoding = _decoded(source, program, options)
+    while True:
+        try:
+            next(decoding)
+        except StopIteration as end:
+            ended: faults.Ending[None] = end.value
+            return ended
 
 
 def read_plain(source: Path) -> Samples | None:

@@ -25,7 +25,7 @@ from avpretext.media.fingerprint import fingerprint_of
 from avpretext.media.stretches import Stretch
 from avpretext.pool import ordered_map
 from avpretext.progress import progress
-from avpretext.refusal import Refusal, reject_row
+from avpretext.refusal import Refusal, check_listed, reject_row
 from avpretext.writing import label_of
 
 FRAMES_PER_GROUP = 256
@@ -90,6 +90,7 @@ def run(
         """Decode one clip, or say why not."""
         source = Path(folder) / clip["path"]
         stretch = Stretch(clip["start_s"] or 0.0, clip["end_s"])
+        check_listed(str(source))
         look = partial(_watched, watcher, clip["clip_id"], options.fps) if watcher else None
         return decode(source, program, options, video, Path(audio).parent, stretch, look, sound == "read")
 

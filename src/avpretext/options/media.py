@@ -39,16 +39,19 @@ class SegmentOptions(Options):
 class MediaOptions(Options):
     """Decoding of videos to audio and frames."""
 
-    fps: Positive = Field(25.0, description="frames per second of the video grid of all sources")
-    height: int = Field(480, ge=32, description="maximum height of frames, in pixels; taller ones are scaled down")
+    fps: Positive = Field(25.0, le=1000, description="frames per second of the video grid of all sources")
+    height: int = Field(
+        480, ge=32, le=8192, description="maximum height of frames, in pixels; taller ones are scaled down"
+    )
     jpeg_quality: int = Field(3, ge=1, le=31, description="ffmpeg's q:v for stored frames; 2 is best, 31 smallest")
     keep_frames: bool = Field(False, description="true: frames are stored and kept after landmarks")
     trim_db: Positive | None = Field(
         None,
+        le=200,
         description="silence before and after speech, this many dB below the loudest sound, is cut off; null: kept",
     )
-    min_duration_s: float = Field(0.3, ge=0, description="shorter clips are refused, in seconds")
-    max_duration_s: Positive = Field(600.0, description="longer clips are refused, in seconds")
+    min_duration_s: float = Field(0.3, ge=0, le=86400, description="shorter clips are refused, in seconds")
+    max_duration_s: Positive = Field(600.0, le=86400, description="longer clips are refused, in seconds")
     ffmpeg: Annotated[str, Place()] = Field(
         "bundled", description="bundled: ffmpeg of the imageio-ffmpeg wheel; else a path or a program name"
     )

@@ -16,6 +16,8 @@ KNOWN = {
 }
 """Encoder of this name without `hub` and `folder`: the model on the hub that it is."""
 
+Layer = Annotated[int, Field(ge=0, le=1000)]
+
 Pool = Literal["chunks", "clip", "frames"]
 
 
@@ -32,7 +34,7 @@ class EncoderOptions(Options):
     sha256: Annotated[str | None, Place()] = Field(
         None, description="SHA-256 that the weights must have; null: any. It is in the provenance either way"
     )
-    layers: Literal["all"] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+    layers: Literal["all"] | Annotated[list[Layer], Field(min_length=1, max_length=1000)] = Field(
         "all", description="layers kept, e.g. [0, 6, 12]; 0: the input of the first layer; all: every layer"
     )
     pool: Pool = Field(
@@ -44,9 +46,9 @@ class EncoderOptions(Options):
         30.0, le=600, description="longer clips are encoded in equal pieces of at most this length, in seconds"
     )
     device: Annotated[Literal["cpu", "cuda", "auto"], Place()] = Field("cpu", description="auto: a GPU if there is one")
-    batch_s: Annotated[Positive, Place()] = Field(240.0, description="GPU: speech per batch, in seconds")
+    batch_s: Annotated[Positive, Place()] = Field(240.0, le=86400, description="GPU: speech per batch, in seconds")
     threads: Annotated[Count, Place()] = Field(
-        1, description="clips encoded in parallel, each on one CPU core; same bytes for any number"
+        1, le=4096, description="clips encoded in parallel, each on one CPU core; same bytes for any number"
     )
 
     @field_validator("layers")
@@ -66,21 +68,24 @@ class TuningOptions(Options):
         description="what of the encoder learns: frozen: nothing; last_n: its last layers; lora: low-rank adapters"
         " (peft); full: everything",
     )
-    last: Count = Field(2, description="last_n: number of layers, counted down from the highest that is kept")
-    rank: Count = Field(8, description="lora: rank of the adapters; their alpha is twice the rank")
+    last: Count = Field(2, le=1000, description="last_n: number of layers, counted down from the highest that is kept")
+    rank: Count = Field(8, le=4096, description="lora: rank of the adapters; their alpha is twice the rank")
     learning_rate: Positive = Field(
-        1e-4, description="AdamW's highest learning rate for the encoder; typical: 1e-5 to 5e-5 for full, more for lora"
+        1e-4,
+        le=10,
+        description="AdamW's highest learning rate for the encoder; typical: 1e-5 to 5e-5 for full, more for lora",
     )
-    warm_up: float = Field(1.0, ge=0, description="epochs over which this learning rate rises from 0")
+    warm_up: float = Field(1.0, ge=0, le=1e6, description="epochs over which this learning rate rises from 0")
     batch_s: Positive = Field(
         60.0,
+        le=86400,
         description="speech computed at a time, in seconds; a larger batch is computed in parts, with the same result",
     )
     checkpointing: bool = Field(
         False, description="true: less memory, a third more time: activations are computed again in the backward pass"
     )
     processes: Annotated[Count, Place()] = Field(
-        1, description="processes that share each batch, each on a GPU of its own, or on a CPU core"
+        1, le=1024, description="processes that share each batch, each on a GPU of its own, or on a CPU core"
     )
 
     @property

@@ -1,13 +1,16 @@
 """Options of chunks, models, trainings and the baseline."""
 
 import itertools
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from avpretext.options.base import Aggregator, Count, Encoder, Fraction, Location, Loss, Options, Place, Positive
 from avpretext.options.pretrained_encoders import TuningOptions
 from avpretext.systems import BEST, DISCRIMINANT, Kernel, Learner, Machine, Normalisation
+
+LONGEST_CHUNKS_S = 3600.0
+"""All chunks of a clip together: 190 MB of openSMILE's descriptors."""
 
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
 
@@ -19,9 +22,16 @@ class ChunkOptions(Options):
         "exact",
         description="exact: reads every frame of any clip; published: the formula of Lin & Busso with its flaws",
     )
-    length_s: Positive = Field(1.0, description="length of a chunk, in seconds; at least 0.01")
-    count: Count = Field(5, description="number of chunks, the same for every clip (C)")
-    factor: Count = Field(1, description="multiplies the number of chunks (n)")
+    length_s: Positive = Field(1.0, le=600, description="length of a chunk, in seconds; at least 0.01")
+    count: Count = Field(5, le=1000, description="number of chunks, the same for every clip (C)")
+    factor: Count = Field(1, le=100, description="multiplies the number of chunks (n)")
+
+    @model_validator(mode="after")
+    def _chunks_fit_into_memory(self) -> Self:
+        whole_s = self.length_s * self.count * self.factor
+        if whole_s > LONGEST_CHUNKS_S:
+            raise ValueError(f"the chunks of a clip last {whole_s:g} s together; at most {LONGEST_CHUNKS_S:g} s may be")
+        return self
 
 
 class ModelOptions(Options):
@@ -52,9 +62,11 @@ class ModelOptions(Options):
     aggregator: Aggregator = Field(
         "mean", description="from chunk vectors to a clip vector; or your own class, as in encoder"
     )
-    step_frames: Count = Field(4, description="10 ms frames averaged into one step of the encoder; published: 1")
-    width: int = Field(64, ge=2, multiple_of=2, description="size of a chunk vector; published: 130")
-    layers: Count = Field(1, description="layers of the encoder; published: 2")
+    step_frames: Count = Field(
+        4, le=1000, description="10 ms frames averaged into one step of the encoder; published: 1"
+    )
+    width: int = Field(64, ge=2, le=8192, multiple_of=2, description="size of a chunk vector; published: 130")
+    layers: Count = Field(1, le=64, description="layers of the encoder; published: 2")
     dropout: float = Field(0.3, ge=0, lt=1, description="dropout in the encoder, 0..1; published: 0.5")
     head_dropout: float = Field(0.3, ge=0, lt=1, description="dropout in the heads of clips, 0..1; published: 0")
 
@@ -279,8 +291,8 @@ class LogMelOptions(Options):
     """Log-mel spectrogram, on the 10 ms frames of `speech`."""
 
     bands: int = Field(64, ge=8, le=256, description="mel bands; DeepEmoCluster: 128")
-    window_s: Positive = Field(0.032, description="window, in seconds")
-    low_hz: float = Field(50.0, ge=0, description="lower end of the lowest band, in Hz")
+    window_s: Positive = Field(0.032, le=1, description="window, in seconds")
+    low_hz: float = Field(50.0, ge=0, le=8000, description="lower end of the lowest band, in Hz")
     high_hz: Positive = Field(8000.0, le=8000, description="upper end of the highest band, in Hz")
 
 

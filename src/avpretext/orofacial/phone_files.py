@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import yaml
 
-from avpretext.errors import UserError
+from avpretext.errors import UserError, raise_fault
 from avpretext.names import nfc
 from avpretext.orofacial.visemes import PHONES, SILENCE, Interval
 from avpretext.refusal import Refusal
@@ -145,6 +145,8 @@ def _read(path: Path) -> Track | Refusal:
         text = data.decode(encoding)
         return _textgrid(text) if path.suffix.lower() == ".textgrid" else Track("words", list(_align(text)))
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError):
+            raise_fault(error, path)
         return Refusal("no_phones", f"{path.name}: {error}")
 
 

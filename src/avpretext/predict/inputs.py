@@ -3,6 +3,7 @@
 import csv
 import glob
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
-from avpretext.corpora.reader import is_media
+from avpretext.corpora.reader import extension, is_media
 from avpretext.errors import UserError
+from avpretext.media.formats import in_words
 from avpretext.names import EDGES, nfc
 
 BY = ("one", "folder", "file")
@@ -31,9 +33,15 @@ def expand(arguments: Sequence[str]) -> list[str]:
 
 def _expand(argument: str) -> Iterator[str]:
     if os.path.isdir(argument):
-        found = sorted(str(path) for path in Path(argument).rglob("*") if is_media(path.name) and path.is_file())
+        files = sorted(path for path in Path(argument).rglob("*") if path.is_file())
+        found = [str(path) for path in files if is_media(path.name)]
+        others = [extension(path.name) for path in files if not is_media(path.name) and not path.name.startswith(".")]
+        said = f"{len(others)} files are left out by their ending: {in_words(others)}" if others else ""
         if not found:
-            raise UserError(f"{argument}: no audio or video file in this folder; name files, or another folder")
+            why = f" ({said})" if said else ""
+            raise UserError(f"{argument}: no audio or video file in this folder{why}; name files, or another folder")
+        if said:
+            print(f"predict: {argument}: {said}; name files to take them too", file=sys.stderr)
         yield from found
     elif os.path.lexists(argument) or glob.escape(argument) == argument:
         yield argument

@@ -1,12 +1,12 @@
 """Predictions as people and programs read them, written row by row: a table, CSV, JSON."""
 
-import csv
 import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import IO, Any, Literal
 
+from avpretext import escapes
 from avpretext.corpora.settings import NUMBERS, Kind
 from avpretext.predict.result import Prediction, Refused
 
@@ -49,21 +49,24 @@ class CsvWriter(Writer):
 
     def begin(self, files: Sequence[str]) -> None:
         """Write the header."""
-        self._csv = csv.writer(self.stream, lineterminator="\n")
         words = ["predicted"] if self.in_words else []
-        self._csv.writerow(["file", "start_s", "end_s", "speech", *words, *self.names, "reason", "detail"])
+        escapes.write_cells(
+            self.stream, ["file", "start_s", "end_s", "speech", *words, *self.names, "reason", "detail"]
+        )
 
     def write(self, said: Prediction | Refused) -> None:
         """Write the rows."""
         for row in said.rows():
             if isinstance(said, Refused):
                 empty = [""] * (3 + self.in_words + len(self.names))
-                self._csv.writerow([printable(row["file"]), *empty, row["reason"], printable(row["detail"])])
+                escapes.write_cells(
+                    self.stream, [printable(row["file"]), *empty, row["reason"], printable(row["detail"])]
+                )
                 continue
             words = [row["predicted"]] if self.in_words else []
             values = ["" if value is None else f"{value:.{PLACES}f}" for value in row["probabilities"].values()]
             times = [f"{row[name]:.2f}" for name in ("start_s", "end_s", "speech")]
-            self._csv.writerow([printable(row["file"]), *times, *words, *values, "", ""])
+            escapes.write_cells(self.stream, [printable(row["file"]), *times, *words, *values, "", ""])
 
 
 class JsonWriter(Writer):
@@ -141,8 +144,7 @@ def format_of(output: os.PathLike[str] | str | None) -> Format:
 
 def printable(text: str) -> str:
     """Return text that UTF-8 can hold, on one line."""
-    plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else "?" for letter in plain)
+    return escapes.line(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
 
 
 def _short(file: str) -> str:

@@ -5,12 +5,12 @@ Attributes: `FileName,EmoAct,EmoVal,EmoDom`, each within 1 to 7, as the baseline
 `FileName,EmoClass`, a letter; the baseline has no such file, that of several participants is the source.
 """
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import IO
 
+from avpretext import escapes
 from avpretext.corpora.reader import stem
 from avpretext.corpora.readers import msp
 from avpretext.corpora.settings import Kind
@@ -53,8 +53,8 @@ class SubmissionWriter(Writer):
                 f"--format submission: {count} files are named {name!r}, such as {one} and {other}; name each file of"
                 " the test set once"
             )
-        self._csv = csv.writer(self.stream, lineterminator="\r\n")
-        self._csv.writerow([_NAME, *(msp.ATTRIBUTES.values() if self._numbers else ["EmoClass"])])
+        header = [_NAME, *(msp.ATTRIBUTES.values() if self._numbers else ["EmoClass"])]
+        escapes.write_cells(self.stream, header, "\r\n")
 
     def write(self, said: Prediction | Refused) -> None:
         """Write the row of a file."""
@@ -62,7 +62,8 @@ class SubmissionWriter(Writer):
             self._refused.append(said)
             return
         self._rows += 1
-        self._csv.writerow([_wav(said.source), *(self._values(said) if self._numbers else [LETTERS[said.label or ""]])])
+        values = self._values(said) if self._numbers else [LETTERS[said.label or ""]]
+        escapes.write_cells(self.stream, [_wav(said.source), *values], "\r\n")
 
     def _values(self, said: Prediction) -> list[str]:
         """Return the values within `msp.RANGE`, in the order of the header."""

@@ -1,4 +1,4 @@
-"""Rows and charts of the report's sections on results, training, label balance, truth and cost."""
+"""Rows and charts of the report's sections on results, training, label balance and truth; time and memory."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -238,6 +238,10 @@ def _numbers(rows: Sequence[Mapping[str, str]]) -> list[tuple[str, float | None,
     return list(zip([row["action_unit"] for row in rows], *known, strict=True))
 
 
+MEASURED = ("stage", "jobs", "all_s", "longest_s", "memory_mb")
+"""Columns of `time.csv`."""
+
+
 def benchmark_rows(layout: Layout) -> Rows:
     """Sum up the workflow's benchmark files: jobs, seconds and the highest memory of each stage, in its order."""
     folder = layout.folder / "benchmarks"
@@ -247,12 +251,12 @@ def benchmark_rows(layout: Layout) -> Rows:
         stage = next((part for part in parts if part in STAGES), None)
         if stage is None:
             continue
-        row = found.setdefault(stage, {"stage": stage, "jobs": 0, "seconds": 0.0, "longest": 0.0, "memory_mb": 0.0})
+        row = found.setdefault(stage, {"stage": stage, "jobs": 0, "all_s": 0.0, "longest_s": 0.0, "memory_mb": 0.0})
         for line in read_csv(path, "\t"):
             seconds = _measured(line.get("s"))
             row["jobs"] += 1
-            row["seconds"] += seconds
-            row["longest"] = max(row["longest"], seconds)
+            row["all_s"] += seconds
+            row["longest_s"] = max(row["longest_s"], seconds)
             row["memory_mb"] = max(row["memory_mb"], _measured(line.get("max_rss")))
     return sorted(found.values(), key=lambda row: list(STAGES).index(row["stage"]))
 

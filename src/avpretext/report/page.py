@@ -17,6 +17,7 @@ from avpretext.config import Config
 from avpretext.corpora import silent
 from avpretext.evaluation import formats, label_warnings, printed, summaries
 from avpretext.evaluation.open_run import OpenRun
+from avpretext.flow.paths import Layout
 from avpretext.flow.tasks import TASKS
 from avpretext.progress import duration
 from avpretext.report import (
@@ -42,7 +43,8 @@ _REFUSED_SHOWN = 200
 def run(config: Config, output: Path) -> None:
     """Write the report; what is missing of the results is left out.
 
-    The same results give the same bytes, but for the section on time and memory, which the machine decides.
+    The same results give the same bytes. Time and memory, which the machine decides, go into `time.csv` beside it: as
+    Snakemake measured the jobs, all of a stage together, the longest one, and the highest memory of any.
 
     Parameters
     ----------
@@ -50,6 +52,8 @@ def run(config: Config, output: Path) -> None:
         The HTML file.
     """
     formats.write_text(output, render(config))
+    measured = contents.benchmark_rows(Layout(config.results))
+    formats.write_csv(output.with_name("time.csv"), contents.MEASURED, measured, places=1)
 
 
 def render(config: Config) -> str:
@@ -144,7 +148,6 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "truth_confidence": run.table("truth_confidence"),
         "truth_units": contents.truth_chart(run.table("truth_action_units")),
         "compared": contents.compared_charts(run.table("compared_action_units"), other),
-        "benchmarks": contents.benchmark_rows(run.layout),
         "provenance": (provenance := summaries.provenance_rows(run)),
         "machines": summaries.machines(provenance),
     }

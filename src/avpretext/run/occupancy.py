@@ -9,12 +9,14 @@ import atexit
 import json
 import os
 import shlex
+import shutil
+import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -34,12 +36,30 @@ SILENT_S = 120.0
 _GRACE_S = 3.0
 """Jobs that end with their run may take so long."""
 
+_ANSWER_S = 60.0
+"""Slurm may take so long to answer."""
+
+_UNENDED = (
+    "PENDING",
+    "CONFIGURING",
+    "RUNNING",
+    "COMPLETING",
+    "SUSPENDED",
+    "REQUEUED",
+    "RESIZING",
+    "STOPPED",
+    "SIGNALING",
+)
+
 _held: list[IO[bytes]] = []
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A process at work in a results folder; `run` is the run that it is or belongs to, `job` its number in Slurm."""
+    """A process at work in a results folder; `run` is the run that it is or belongs to, `job` its number in Slurm.
+
+    `queue` is what a run calls all of its jobs in Slurm.
+    """
 
     run: str
     host: str
@@ -47,10 +67,14 @@ class Holder:
     since: str
     command: str
     job: str = ""
+    queue: str = ""
 
     def __str__(self) -> str:
         number = f", Slurm job {self.job}" if self.job else ""
         return f"`{self.command}` on {self.host}, process {self.pid}{number}, since {self.since}"
+
+
+_claims: dict[Path, tuple[IO[bytes], Holder]] = {}
 
 
 def myself(run: str, arguments: Sequence[str]) -> Holder:
@@ -77,8 +101,15 @@ def claim(results: Path, arguments: Sequence[str]) -> str:
         raise
     holder = myself(uuid.uuid4().hex, arguments)
     _note(file, path, holder)
+    _claims[results] = (file, holder)
     atexit.register(_clear, file, os.getpid())
     return holder.run
+
+
+def note_queue(results: Path, queue: str) -> None:
+    """Note what the run that this process is calls its jobs in Slurm, before there are any."""
+    file, holder = _claims[results]
+    _write(file, replace(holder, queue=queue))
 
 
 def _check_that_nobody_is_at_work(file: IO[bytes], path: Path, results: Path) -> None:
@@ -89,12 +120,38 @@ def _check_that_nobody_is_at_work(file: IO[bytes], path: Path, results: Path) ->
             f"{results}: another run is at work there: {other or 'it has just begun'}; wait until it has ended, or set"
             " `results` to another folder"
         )
+    if other and (queued := _queued(other.queue, results)):
+        raise UserError(
+            f"{results}: jobs of a run that was killed are still in Slurm's queue: {', '.join(queued.values())}. Wait"
+            f" until they have ended, or cancel them (scancel {' '.join(queued)}), and give the command again"
+        )
     left = _left_behind(results)
     if left:
         raise UserError(
             f"{results}: jobs of a run that was killed are still at work there: {'; '.join(map(str, left))}. Wait until"
             f" they have ended, or end them ({_how_to_end(left)}), and give the command again"
         )
+
+
+def _queued(queue: str, results: Path) -> dict[str, str]:
+    """Return the jobs that Slurm has under this name and that have not ended: number, and what it is in words."""
+    if not queue or shutil.which("squeue") is None:
+        return {}
+    words = ["squeue", "--noheader", f"--name={queue}", "--format=%i|%T|%k"]
+    try:
+        told = subprocess.run(words, capture_output=True, text=True, check=True, timeout=_ANSWER_S).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        why = getattr(error, "stderr", None) or error
+        raise UserError(
+            f"{results}: a run was killed there, and Slurm does not say whether its jobs ({queue}) have ended"
+            f" ({' '.join(str(why).split())}): give the command again when it answers"
+        ) from None
+    jobs = [line.split("|", 2) for line in told.splitlines() if line.count("|") > 1]
+    return {
+        number: f"{number} ({comment.removeprefix('rule_').replace('_wildcards_', ' ')}, {state.lower()})"
+        for number, state, comment in jobs
+        if state in _UNENDED
+    }
 
 
 def _clear(file: IO[bytes], pid: int) -> None:
@@ -127,11 +184,15 @@ def begin_job(arguments: Sequence[str]) -> None:
 
 def _note(file: IO[bytes], path: Path, holder: Holder) -> None:
     """Say in a file who holds it, and give signs of life from now on."""
+    _write(file, holder)
+    _held.append(file)
+    threading.Thread(target=_beat, args=(file, path), daemon=True).start()
+
+
+def _write(file: IO[bytes], holder: Holder) -> None:
     file.truncate(0)
     file.write(json.dumps(asdict(holder)).encode())
     file.flush()
-    _held.append(file)
-    threading.Thread(target=_beat, args=(file, path), daemon=True).start()
 
 
 def _beat(file: IO[bytes], path: Path) -> None:

@@ -55,11 +55,24 @@ class Start:
             with shards.explained(self.results):
                 os.environ[occupancy.RUN] = occupancy.claim(self.results, occupancy.command())
             aftermath.tidy(RECORDS, self.results)
+            self._note_queue(workflow.executor_plugin)
         self._found = self._recipes.compare(graph.toposorted())
         if self._found.stale:
             print(dag.explained(self._found), file=sys.stderr)
             graph.forcefiles.update(self._found.stale)
         self._forget_times(graph)
+
+    def _note_queue(self, plugin: Any) -> None:
+        """Have it noted what Slurm's plugin calls the jobs of this run: they may wait there longer than it lives."""
+        if plugin.name != "slurm":
+            return
+        begin = plugin.executor.__post_init__
+
+        def begin_and_note(executor: Any, *words: Any, **named: Any) -> None:
+            begin(executor, *words, **named)
+            occupancy.note_queue(self.results, executor.run_uuid)
+
+        plugin.executor.__post_init__ = begin_and_note
 
     def _forget_times(self, graph: Any) -> None:
         """Let times count for nothing where Snakemake has no record: of jobs whose outputs fit, and of their inputs."""

@@ -29,7 +29,7 @@ from avpretext.media.split import Hearing
 from avpretext.media.stretches import Stretch
 from avpretext.media.voice_activity import BLOCK_SAMPLES, MODEL, VoiceActivity, model_file
 from avpretext.progress import progress
-from avpretext.refusal import Refusal, reject_row
+from avpretext.refusal import Refusal, check_listed, reject_row
 from avpretext.segment import rules
 from avpretext.segment.face_count import FACE_HEIGHT, count_faces
 from avpretext.writing import label_of
@@ -139,6 +139,7 @@ def clips_of(
     Of a recording whose row has a start and an end, only what is between is looked at. Without `model` faces are not
     counted.
     """
+    check_listed(str(folder / recording["path"]))
     stretch = Stretch(recording["start_s"] or 0.0, recording["end_s"])
     measured = measure(folder / recording["path"], program, options, video, model, stretch, sound)
     if isinstance(measured, Refusal):
@@ -191,9 +192,9 @@ def measure(
     """Measure a recording with one ffmpeg process, in memory that its length does not change; see `clips_of`."""
     heard = sound == "read"
     reading = MediaOptions(fps=options.face_fps, height=FACE_HEIGHT, min_duration_s=0, max_duration_s=LONGEST_S)
-    voice = VoiceActivity() if options.by == "speech" else None
 
     def read(process: FfmpegProcess) -> Measured:
+        voice = VoiceActivity() if options.by == "speech" else None
         (samples, probabilities), (pictures, faces) = process.read(
             lambda sound: listen(sound.blocks(BLOCK_SAMPLES * _PIECE_BLOCKS), voice),
             lambda frames: look(split_jpegs(frames), model, options.face_fps),

@@ -13,6 +13,7 @@ from typing import Any
 
 from avpretext.errors import UserError
 from avpretext.options.pretrained_encoders import KNOWN, EncoderOptions
+from avpretext.strangers import TEXT_BYTES, check_file
 
 SAMPLE_RATE_HZ = 16_000
 """As in `chunks`, which imports numpy: not before a command has set its limit of threads."""
@@ -21,6 +22,11 @@ CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 SAMPLES, BLOCK = 256, 4096
 """Places in a file that `EncoderFiles.fingerprint` reads, and bytes of each."""
+
+MOST_LAYERS, MOST_NUMBER = 1000, 10_000_000
+"""In the configuration of an encoder: layers, heads and groups of convolutions; any other number."""
+
+_LAYERS = ("num_hidden_layers", "encoder_layers")
 
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
@@ -176,7 +182,31 @@ def look_at(name: str, folder: Path, said: str) -> EncoderFiles:
     if (rate := extractor.get("sampling_rate", SAMPLE_RATE_HZ)) != SAMPLE_RATE_HZ:
         raise UserError(f"{where}: a model for sound at {rate} Hz; avpretext's is at {SAMPLE_RATE_HZ} Hz: name another")
     beside = [folder / file for file in (CONFIG, *PREPROCESSORS) if (folder / file).is_file()]
-    return EncoderFiles(name, folder, kind, _weights(folder, where, name), beside)
+    weights = _weights(folder, where, name)
+    _check_sizes(folder / CONFIG, sum(file.stat().st_size for file in weights))
+    return EncoderFiles(name, folder, kind, weights, beside)
+
+
+def _check_sizes(file: Path, weights_bytes: int) -> None:
+    """Raise where a model would be far larger than its weights: it is built before they are read."""
+    described = _json(file)
+    for key, value in described.items():
+        for number in value if isinstance(value, list) else [value]:
+            many = "layer" in key or "heads" in key or "groups" in key
+            most = MOST_LAYERS if many else MOST_NUMBER
+            if isinstance(number, int | float) and not isinstance(number, bool) and not abs(number) <= most:
+                raise UserError(f"{file}: {key} = {number:g}: at most {most} may be; name another model")
+    width, layers = (_number(described, *keys) for keys in (("hidden_size", "d_model"), _LAYERS))
+    if 4 * width * width * layers > 2 * weights_bytes:  # a layer's attention alone has 4 width^2 weights, of 2 bytes
+        raise UserError(
+            f"{file}: {layers} layers of width {width} are more than its weights of {weights_bytes} bytes hold; fetch"
+            " the model again"
+        )
+
+
+def _number(described: Mapping[str, Any], *keys: str) -> int:
+    found = next((described[key] for key in keys if key in described), 0)
+    return found if isinstance(found, int) else 0
 
 
 def _extractor(folder: Path) -> Mapping[str, Any] | None:
@@ -209,9 +239,10 @@ def _weights(folder: Path, where: str, name: str) -> list[Path]:
 
 
 def _json(file: Path) -> dict[str, Any]:
+    check_file(file, TEXT_BYTES, "fetch the model again")
     try:
         found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise UserError(f"{file}: cannot be read as JSON; fetch the model again")

@@ -2,17 +2,19 @@
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from avpretext import machine
+from avpretext import machine, strangers
 from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
@@ -57,21 +59,26 @@ def _in_json(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read(path: Path, most_bytes: int | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return the tensors and the metadata of a checkpoint.
 
     Raises
     ------
     UserError
-        The file is missing, is no safetensors file, is not one of ours, or has numbers that are not finite.
+        The file is missing, is larger than `most_bytes`, is no safetensors file, is not one of ours, or has numbers
+        that are not finite.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint; it is made by the stage 'pretrain': run that first")
+    if most_bytes is not None:
+        strangers.check_file(path, most_bytes, "name a checkpoint of the same model")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {})[_METADATA_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, json.JSONDecodeError):
+            if not isinstance(metadata, dict):
+                raise KeyError(_METADATA_KEY)
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError, RecursionError):
         raise UserError(f"{path}: not a checkpoint of avpretext; run the stage 'pretrain' again") from None
     finite.check_weights(tensors, str(path), "its training has diverged: train again with a lower learning rate")
     return tensors, metadata
@@ -171,40 +178,83 @@ def read_body(path: Path, channels: Sequence[str], config: Config, by: EncodedBy
     UserError
         Its channels, model or chunks are others than these, or its weights are not those of such a model.
     """
-    tensors, metadata = read(path)
-    _check_encoder(path, metadata.get("encoder"), by)
-    different = ", ".join(sorted(set(channels) ^ set(metadata["channels"]))[:5])
-    if list(channels) != metadata["channels"]:
+    with torch.device("meta"):
+        network = SpeechNetwork(len(channels), config.model, {}, 1 if by is None else len(by.layers))
+    tensors, metadata = read(path, _most_bytes(network, by))
+    told = _described(path, metadata)
+    _check_encoder(path, told.encoder, by)
+    different = ", ".join(sorted(set(channels) ^ set(told.channels))[:5])
+    if list(channels) != told.channels:
         raise UserError(
             f"{path} was pre-trained on other channels than the corpus has ({different or 'in another order'});"
             " use one `speech` and one `model.channels` for both, and pre-train again"
         )
     for group, now in (("model", config.model), ("chunks", config.chunks)):
-        then = metadata["config"][group]
+        then = getattr(told.config, group)
         for name, value in now.model_dump(mode="json").items():
             if then.get(name) != value and name not in ("normalise", "whole_corpora", "dropout", "head_dropout"):
                 raise UserError(
-                    f"{path} was pre-trained with {group}.{name} = {then.get(name)!r}, now it is {value!r};"
-                    f" pre-train again, or set it back"
+                    f"{path} was pre-trained with {group}.{name} = {reprlib.repr(then.get(name))}, now it is"
+                    f" {value!r}; pre-train again, or set it back"
                 )
     best = below("best", tensors)
     weights = {name: value for name, value in best.items() if not name.startswith(("heads.", "front."))}
-    with torch.device("meta"):
-        network = SpeechNetwork(len(channels), config.model, {}, 1 if by is None else len(by.layers))
     finite.load_all(network, weights, path, "pre-train again, or name another checkpoint")
-    tuning = metadata["config"].get("pretrain", {}).get("encoder")  # converted weights had none
-    front = None if tuning is None else front_weights(TuningOptions(**tuning), below("front", best))
-    return Body(weights, set(metadata["tasks"]) != set(metadata["hidden_from"]), front)
+    tuning = told.config.pretrain.encoder  # converted weights had none
+    front = None if tuning is None else front_weights(tuning, below("front", best))
+    return Body(weights, set(told.tasks) != set(told.hidden_from), front)
 
 
-def _check_encoder(path: Path, then: Mapping[str, Any] | None, now: EncodedBy | None) -> None:
+class _Pretraining(BaseModel):
+    encoder: TuningOptions | None = None
+
+
+class _Settings(BaseModel):
+    model: dict[str, Any]
+    chunks: dict[str, Any]
+    pretrain: _Pretraining = _Pretraining()
+
+
+class _Encoder(BaseModel):
+    name: str
+    layers: list[int]
+    digests: dict[str, str]
+    options: dict[str, Any]
+
+
+class _Told(BaseModel):
+    """What a checkpoint's metadata must hold."""
+
+    channels: list[str]
+    tasks: list[str]
+    hidden_from: list[str]
+    config: _Settings
+    encoder: _Encoder | None = None
+
+
+def _described(path: Path, metadata: Mapping[str, Any]) -> _Told:
+    try:
+        return _Told.model_validate(metadata)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise UserError(f"{path}: not a checkpoint of a pre-training ({where}); pre-train again") from None
+
+
+def _most_bytes(network: SpeechNetwork, by: EncodedBy | None) -> int:
+    """Return how large a checkpoint may be: weights, their mean, the best, two moments, heads, a front that learnt."""
+    numbers = sum(value.numel() for value in network.state_dict().values())
+    learnt = 0 if by is None else strangers.LARGEST_ENCODER_BYTES
+    return int(5 * (16 * numbers + learnt)) + strangers.SLACK_BYTES
+
+
+def _check_encoder(path: Path, then: _Encoder | None, now: EncodedBy | None) -> None:
     """Raise where a checkpoint was pre-trained on pooled features of another encoder, or of none."""
     if then is None or now is None:
         other = (then is None) != (now is None)
-        what = "without pooled features of `encoders`" if then is None else f"on those of {then['name']}"
+        what = "without pooled features of `encoders`" if then is None else f"on those of {then.name}"
     else:
-        other = any(then[part] != getattr(now, part) for part in ("layers", "digests", "options"))
-        what = f"on features of {then['name']} with other weights or options (layers {then['layers']})"
+        other = any(getattr(then, part) != getattr(now, part) for part in ("layers", "digests", "options"))
+        what = f"on features of {then.name} with other weights or options (layers {then.layers})"
     if other:
         raise UserError(f"{path} was pre-trained {what}; pre-train again, or set model.features and encoders back")
 

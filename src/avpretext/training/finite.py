@@ -77,9 +77,13 @@ def load_all(network: "nn.Module", weights: "Mapping[str, Tensor]", path: Path, 
     Raises
     ------
     UserError
-        Weights are missing, unknown, of other shapes, or not finite.
+        Weights are missing, unknown, of other shapes or types, or not finite.
     """
     check_weights(weights, str(path), fix)
+    known = network.state_dict()
+    for name, value in weights.items():
+        if name in known and value.dtype != known[name].dtype:
+            raise UserError(f"{path}: {name} holds {value.dtype}, expected {known[name].dtype}; {fix}")
     try:
         network.load_state_dict(weights, assign=True)
     except RuntimeError as error:

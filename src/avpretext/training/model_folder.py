@@ -7,10 +7,14 @@ the two lie `README.md` and `card.json`, the model's card, which `predict` does 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+import reprlib
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -20,14 +24,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 
-from avpretext import machine
+from avpretext import machine, strangers
 from avpretext.config import ChunkOptions, LogMelOptions, ModelOptions, Options, SpeechOptions
 from avpretext.corpora.settings import NUMBERS, Kind
 from avpretext.errors import UserError
 from avpretext.models.network import SpeechNetwork
 from avpretext.models.published_clusters import ClipNetwork, clip_network
 from avpretext.options.base import Count
-from avpretext.options.pretrained_encoders import EncoderOptions, TuningOptions
+from avpretext.options.pretrained_encoders import EncoderOptions, Layer, TuningOptions
+from avpretext.own_code import is_own
 from avpretext.shards import atomic_path
 from avpretext.training import checkpoint, finite
 from avpretext.training.objectives import TASK, Scale
@@ -45,21 +50,27 @@ ENCODER = "encoder"
 _AGAIN = "take the folder again from where it was made, or run the stage 'export' again"
 
 
+Many = Annotated[int, Field(ge=0, le=10**12)]
+Value = Annotated[float, Field(ge=-1e12, le=1e12)]
+Deviation = Annotated[float, Field(gt=0, le=1e12)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class MediaSettings(Options):
     """What of `split` shapes the sound of a clip, as the training clips had it."""
 
-    trim_db: float | None
-    fps: float
-    min_duration_s: float
-    max_duration_s: float
+    trim_db: Annotated[float, Field(gt=0, le=200)] | None
+    fps: float = Field(gt=0, le=1000)
+    min_duration_s: float = Field(ge=0, le=86400)
+    max_duration_s: float = Field(gt=0, le=86400)
 
 
 class LearntFrom(Options):
     """The clips of a corpus that a model was trained on."""
 
-    clips: int
-    speakers: int
-    hours: float
+    clips: Many
+    speakers: Many
+    hours: float = Field(ge=0, le=1e9)
 
 
 class EncoderDescription(Options):
@@ -74,11 +85,11 @@ class EncoderDescription(Options):
     name: str
     kind: str
     hub: str | None
-    layers: list[int]
-    size: int
-    digests: dict[str, str]
+    layers: list[Layer] = Field(min_length=1, max_length=1000)
+    size: int = Field(ge=1, le=1_000_000)
+    digests: dict[str, Digest]
     options: EncoderOptions
-    weights: list[float] = Field(default_factory=list)
+    weights: list[Value] = Field(default_factory=list, max_length=1000)
     tuning: TuningOptions | None = Field(None, exclude_if=lambda tuning: tuning is None)
 
 
@@ -89,11 +100,11 @@ class ClusterDescription(Options):
     come every `hop_samples` at 16 kHz; `chunk_frames` of them are a chunk, and there are `chunks`.
     """
 
-    clusters: Count
-    width: Count
-    hop_samples: Count
-    chunk_frames: Count
-    chunks: Count
+    clusters: Count = Field(le=100_000)
+    width: int = Field(ge=4, le=4096)
+    hop_samples: Count = Field(le=16_000)
+    chunk_frames: Count = Field(le=10_000)
+    chunks: int = Field(ge=2, le=1000)
     source: str
     source_sha256: str
 
@@ -108,28 +119,28 @@ class Description(Options):
     protocol has speakers in both train and test. `machine` is that which it was trained on, with versions.
     """
 
-    format: int
+    format: int = Field(ge=1, le=1_000_000)
     package_version: str
     setting: str
     target: str
     kind: Kind
-    classes: list[str]
+    classes: list[str] = Field(min_length=1, max_length=10_000)
     speaker_leaks: bool
     corpora: dict[str, LearntFrom]
     initialisation: str
-    dev_scores: dict[str, float]
-    seed: int
-    networks: Count
-    pretrainings: int = 0
+    dev_scores: dict[str, Value]
+    seed: int = Field(ge=-(2**63), lt=2**63)
+    networks: Count = Field(le=1000)
+    pretrainings: int = Field(0, ge=0, le=1_000_000)
     media: MediaSettings
     speech: SpeechOptions | None
     log_mel: LogMelOptions | None
     encoder: EncoderDescription | None = None
     deepemocluster: ClusterDescription | None = None
-    channels: list[str]
+    channels: list[str] = Field(min_length=1, max_length=100_000)
     chunks: ChunkOptions
     model: ModelOptions
-    scale: tuple[float, float] | list[tuple[float, float]] | None
+    scale: tuple[Value, Deviation] | Annotated[list[tuple[Value, Deviation]], Field(max_length=10_000)] | None
     machine: dict[str, str] = Field(default_factory=dict)
     weights_sha256: str = ""
 
@@ -207,15 +218,20 @@ def read(folder: Path) -> TrainedModel:
         raise UserError(f"{folder / DESCRIPTION}: no settings of {missing[0]}, which the model hears; {_AGAIN}")
     if description.deepemocluster and description.log_mel and description.log_mel.bands != len(description.channels):
         raise UserError(f"{folder / DESCRIPTION}: log_mel.bands is not the number of channels; {_AGAIN}")
-    tensors = _read_tensors(folder / WEIGHTS, description.weights_sha256)
     known, numbers, fronts = None, len(description.channels) * description.layers, []
+    tensors = _read_tensors(folder / WEIGHTS, description.weights_sha256, _most_bytes(description, folder / WEIGHTS))
     parts = [checkpoint.below(f"network.{place}", tensors) for place in range(description.networks)]
     if description.encoder and description.encoder.tuning:
         fronts = [_front(part, numbers, folder / WEIGHTS) for part in parts]
     elif description.model.normalise == "train":
         known = _normalisation(checkpoint.below("normalisation", tensors), numbers, folder / WEIGHTS)
-    behind = [{name: value for name, value in part.items() if not name.startswith("front.")} for part in parts]
-    networks = [_network(part, description, folder / WEIGHTS) for part in behind]
+    networks = []
+    for part in parts:
+        behind = {name: value for name, value in part.items() if not name.startswith("front.")}
+        networks.append(_network(description, folder / WEIGHTS))
+        finite.load_all(networks[-1], behind, folder / WEIGHTS, _AGAIN)
+        networks[-1].eval()
+        _try_out(networks[-1], description, folder / WEIGHTS)
     trained = TrainedModel(description, networks, known, fronts)
     if len(trained.scales) != (len(description.classes) if description.kind in NUMBERS else 0):
         raise UserError(
@@ -238,18 +254,21 @@ def read_description(folder: Path) -> Description:
     content = _content(file)
     if content.get("format", 0) != FORMAT:
         raise UserError(
-            f"{file}: is of format {content.get('format')!r}, and this avpretext reads format {FORMAT}: update"
-            " avpretext, or export the model with this one"
+            f"{file}: is of format {reprlib.repr(content.get('format'))}, and this avpretext reads format {FORMAT}:"
+            " update avpretext, or export the model with this one"
         )
     try:
         return Description.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise UserError(f"{file}: {where}: {first['msg']}; {_AGAIN}") from None
+        what = textwrap.shorten(f"{where}: {first['msg']}", 300)
+        raise UserError(f"{file}: {what}; {_AGAIN}") from None
 
 
 def _content(file: Path) -> dict[str, Any]:
+    if os.path.lexists(file):
+        strangers.check_file(file, strangers.TEXT_BYTES, _AGAIN)
     if not file.is_file():
         below = sorted([*file.parent.glob(f"*/{DESCRIPTION}"), *file.parent.glob(f"*/*/{DESCRIPTION}")])
         hint = (
@@ -267,8 +286,18 @@ def _content(file: Path) -> dict[str, Any]:
     return content
 
 
-def _read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
+def _most_bytes(description: Description, file: Path) -> int:
+    """Return how large the weights may be by the description: of networks, of the front of each, of their encoder."""
+    network = _network(description, file)
+    numbers = sum(value.numel() for value in network.state_dict().values())
+    numbers += 2 * len(description.channels) * description.layers
+    learnt = strangers.LARGEST_ENCODER_BYTES if description.encoder and description.encoder.tuning else 0
+    return int(description.networks * (8 * numbers + learnt)) + strangers.SLACK_BYTES
+
+
+def _read_tensors(file: Path, sha256: str, most_bytes: int) -> dict[str, Tensor]:
     """Return the tensors of the very bytes that were checked."""
+    strangers.check_file(file, most_bytes, _AGAIN)
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -277,36 +306,63 @@ def _read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
         raise UserError(f"{file}: is not the file that {DESCRIPTION} names: its SHA-256 is another; {_AGAIN}")
     try:
         tensors: dict[str, Tensor] = load_tensors(content)
-    except SafetensorError:
+    except (SafetensorError, KeyError, ValueError, RuntimeError, TypeError, RecursionError):
         raise UserError(f"{file}: is no safetensors file; {_AGAIN}") from None
     return tensors
 
 
 def _normalisation(tensors: Mapping[str, Tensor], channels: int, file: Path) -> Normalisation:
     parts = [tensors.get(name) for name in ("mean", "deviation")]
-    values = [part.double().numpy() for part in parts if part is not None and part.shape == (channels,)]
+    values = [
+        part.double().numpy()
+        for part in parts
+        if part is not None and part.shape == (channels,) and not part.is_complex()
+    ]
     if len(values) < 2 or not np.isfinite(values).all() or not (values[1] > 0).all():
         raise UserError(f"{file}: has no mean and deviation of {channels} channels; {_AGAIN}")
     return Normalisation(values[0], values[1])
 
 
-def _network(weights: Mapping[str, Tensor], description: Description, file: Path) -> SpeechNetwork | ClipNetwork:
-    """Return a network with these weights; one of other shapes is refused before it takes memory."""
+@contextmanager
+def _of_own_code(description: Description, file: Path) -> Iterator[None]:
+    """Turn any error of a network that names somebody's own code into one line."""
+    own = [name for name in (description.model.encoder, description.model.aggregator) if is_own(name)]
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if not own:
+            raise
+        what = textwrap.shorten(f"{type(error).__name__}: {error}", 200)
+        raise UserError(
+            f"{file.with_name(DESCRIPTION)}: {own[0]} is no part of this model ({what}); {_AGAIN}"
+        ) from None
+
+
+def _try_out(network: SpeechNetwork | ClipNetwork, description: Description, file: Path) -> None:
+    """Raise where own code cannot compute: it is asked once."""
+    if not (is_own(description.model.encoder) or is_own(description.model.aggregator)):
+        return
+    steps = torch.zeros(1, 2, 4, len(description.channels))
+    with torch.inference_mode(), _of_own_code(description, file):
+        found = network(steps, torch.ones(1, 2, 4, dtype=torch.bool))[TASK]
+        if found.shape != (1, len(description.classes)):
+            raise ValueError(f"it gives {tuple(found.shape)} numbers for {len(description.classes)} classes")
+
+
+def _network(description: Description, file: Path) -> SpeechNetwork | ClipNetwork:
+    """Return a network without weights, which takes no memory."""
     outputs = {TASK: len(description.classes)}
-    network: SpeechNetwork | ClipNetwork
-    with torch.device("meta"):
+    with torch.device("meta"), _of_own_code(description, file):
         if (published := description.deepemocluster) is not None:
             sizes = published.chunk_frames, len(description.channels)
-            network = clip_network(published.clusters, published.width, TASK, *sizes)
-            finite.load_all(network, weights, file, _AGAIN)
-            return network.eval()
+            return clip_network(published.clusters, published.width, TASK, *sizes)
         # A folder from elsewhere may name code, but must not bring it.
-        network = SpeechNetwork(
+        return SpeechNetwork(
             len(description.channels),
             description.model,
             outputs,
             description.layers,
             str(file.with_name(DESCRIPTION)),
         )
-    finite.load_all(network, weights, file, _AGAIN)
-    return network.eval()

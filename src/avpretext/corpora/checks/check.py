@@ -25,7 +25,7 @@ from avpretext.corpora.protocols import assign
 from avpretext.corpora.reader import Clip, Published, Reader, Source, extension
 from avpretext.corpora.readers import reader_of
 from avpretext.corpora.refused import refused
-from avpretext.corpora.scan import ClipFile, leads_outside, media_files, scan
+from avpretext.corpora.scan import ClipFile, leads_outside, left_out, media_files, scan
 from avpretext.corpora.settings import split_target, targets_of
 from avpretext.errors import UserError
 
@@ -114,6 +114,7 @@ def check(
         comparisons=comparisons,
         findings=(
             *refused(files, clips, opened, options),
+            *left_out(media.left_out, options),
             *likely.findings(options, sorted(media)),
             *checksums.findings(compared),
             *(_equal(options, reader, files, index, known, chosen) if len(clips) <= compared_files[headers] else []),

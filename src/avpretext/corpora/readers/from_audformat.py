@@ -28,6 +28,7 @@ from typing import Any
 import polars as pl
 import yaml
 
+from avpretext import foreign
 from avpretext.config import CorpusOptions
 from avpretext.corpora import sheets
 from avpretext.corpora.reader import Entry, Person, Reader, Source, SourceKind, by_kind
@@ -136,7 +137,9 @@ def _stored(folder: Path, name: str) -> pl.DataFrame:
     """Return a table as it is stored, of files or any other; it is an error if it is pickled alone."""
     parquet, csv = (folder / f"db.{name}.{kind}" for kind in ("parquet", "csv"))
     try:
-        return pl.read_parquet(parquet) if parquet.is_file() else pl.read_csv(csv, infer_schema=False)
+        if parquet.is_file():
+            return foreign.read(parquet, "save the database again")
+        return pl.read_csv(csv, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         pickled = " there is a pickled one;" if (folder / f"db.{name}.pkl").is_file() else ""
         raise UserError(

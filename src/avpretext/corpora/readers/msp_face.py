@@ -22,9 +22,10 @@ import polars as pl
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora import sheets
-from avpretext.corpora.reader import VIDEO_EXTENSIONS, Entry, Reader, extension, parts_of, stem
+from avpretext.corpora.reader import Entry, Reader, extension, parts_of, stem
 from avpretext.corpora.readers import clip_table, msp
 from avpretext.errors import UserError
+from avpretext.media.formats import VIDEO_EXTENSIONS
 
 PARTS = ("labelled", "unlabelled")
 DOCUMENTS = ("Doc", "doc", "MSP_Face/Doc", "")
