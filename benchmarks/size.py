@@ -7,7 +7,7 @@ The corpora are those of the finished demo (`make demo`), copied as often as it 
 own, and its numbers are changed by a few percent, so that nothing is read twice from the same bytes. Clips last 2 s on
 average: 110,000 of them are 60 hours. Each training is a process of its own with one thread. `memory` is the highest
 anonymous memory, which cannot be given back without swap; what is mapped from disk is not counted, for the system takes
-it back when it is needed elsewhere. `first` are the seconds until the first epoch, `epoch` those of the last one.
+it back when it is needed elsewhere. `first` are seconds of processor until the first epoch, `epoch` those of the last.
 `baseline` has no epochs. With `--against`, another checkout trains on the same files, in turns. Prints Markdown.
 """
 
@@ -187,13 +187,13 @@ def train(stage: str, epochs: str, model: str, folder: Path, output: Path) -> No
         "deepemocluster": {"epochs": count, "variants": ["head_trained"], "width": 8, "clusters": 10},
         "baseline": {"costs": {"linear": [1e-4], "rbf": [1.0]}},
     }
-    config, begin, ends = parse(options), time.monotonic(), []
+    config, begin, ends = parse(options), time.process_time(), []
 
     def timed(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
         def epochs_of(*arguments: Any, **named: Any) -> Iterator[Any]:
-            ends.append(time.monotonic())
+            ends.append(time.process_time())
             for state in function(*arguments, **named):
-                ends.append(time.monotonic())
+                ends.append(time.process_time())
                 yield state
 
         return epochs_of
@@ -202,9 +202,9 @@ def train(stage: str, epochs: str, model: str, folder: Path, output: Path) -> No
     learn = deepemocluster.Learner.learn_clusters
 
     def learn_timed(self: Any, rng: Any) -> None:
-        ends.append(time.monotonic())
+        ends.append(time.process_time())
         learn(self, rng)
-        ends.append(time.monotonic())
+        ends.append(time.process_time())
 
     deepemocluster.Learner.learn_clusters = learn_timed  # type: ignore[method-assign]
     corpus = folder / ("demo_unlabelled" if stage == "pretrain" else "demo_labelled")
@@ -223,7 +223,7 @@ def train(stage: str, epochs: str, model: str, folder: Path, output: Path) -> No
     else:
         vectors = {corpus.name: {"functionals": files["functionals"]}}
         baseline.run(vectors, targets, folds, config.baseline, output / "predictions.parquet")
-    ends = ends or [time.monotonic()]
+    ends = ends or [time.process_time()]
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     taken = {"first": ends[0] - begin, "epoch": ends[-1] - ends[-2] if len(ends) > 1 else 0.0}
     print(json.dumps({"memory": highest[0], "resident": resident, **taken}))

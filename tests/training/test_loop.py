@@ -9,9 +9,11 @@ from torch.nn import functional
 from avpretext.config import LoopOptions, ModelOptions
 from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.training.loop import (
+    Batch,
     ClipSet,
     Target,
     TrainingState,
+    ahead,
     augment,
     batch_loss,
     epochs,
@@ -245,3 +247,25 @@ def test_the_state_names_everything_that_training_goes_on_from() -> None:
         "best",
         "history",
     }
+
+
+def test_reading_ahead_gives_the_same_batches_in_their_order() -> None:
+    clips, parts = random_clips(), list(torch.split(torch.randperm(24), 5))
+    begun: list[int] = []
+
+    def take(rows: torch.Tensor) -> Batch:
+        begun.append(len(rows))
+        return clips.take(rows)
+
+    for number, (batch, rows) in enumerate(zip(ahead(take, parts), parts, strict=True), 1):
+        assert torch.equal(batch.steps, clips.steps[rows])
+        assert len(begun) <= number + 1
+    assert begun == [5, 5, 5, 5, 4]
+
+
+def test_an_error_of_reading_ahead_is_raised_where_the_batch_is_wanted() -> None:
+    def take(rows: torch.Tensor) -> Batch:
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(ahead(take, [torch.arange(2)]))

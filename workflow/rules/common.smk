@@ -476,15 +476,15 @@ def training_memory(stage, at_once):
         options, name = options_of(group, wildcards), sound_encoder(stage, wildcards)
         tuning = options.encoder
         if name is None:
-            base_mb = needs.TRAINING.of(0, at_once)
-            return memory(base_mb, needs.TRAINING.per_mb)(wildcards, input)
+            needed = needs.PRETRAIN if stage == "pretrain" else needs.FINETUNE
+            return memory(needed.of(0, at_once), needed.per_mb)(wildcards, input)
         model_mb = asked(PLAN.encoder_files, name).megabytes
         held_mb = model_mb * (9 if tuning.tune in ("full", "last_n") else 2)
         share = 0.11 if tuning.checkpointing else 0.36
         learns_here = tuning.tuned and options.device == "cpu"
         held_mb += share * model_mb * tuning.batch_s if learns_here else 0
         runs = max(at_once, tuning.processes)
-        return memory(2000 + runs * held_mb, needs.TRAINING.per_mb)(wildcards, input)
+        return memory(2000 + runs * held_mb, needs.FINETUNE.per_mb)(wildcards, input)
 
     return of_job
 

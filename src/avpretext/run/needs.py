@@ -15,14 +15,17 @@ class Memory(NamedTuple):
         return self.base_mb + self.run_mb * (runs - 1) + self.per_mb * input_mb
 
 
-TRAINING = Memory(1000, 500, 0.05)
+PRETRAIN = Memory(1000, 500, 0.02)
 """Networks on features. What they read lies on disk; in memory are names and a batch."""
+
+FINETUNE = Memory(1000, 500, 0.05)
+"""The same; labels, folds and predictions of each clip beside."""
 
 DEEPEMOCLUSTER = Memory(3000, 0, 0.05)
 """The activations of a batch, of `deepemocluster.batch_size` clips: these are for the defaults."""
 
 BASELINE = Memory(1000, 0, 6)
-"""Support vector machines: the solver of linear ones holds its clips in 16 bytes a value, and its input of 8 beside."""
+"""Support vector machines: the solver of linear ones holds its training clips, in 16 bytes a value."""
 
 PAIR_MB = 16e-6
 """Of a machine with a Gaussian kernel, for each pair of clips."""
