@@ -18,7 +18,7 @@ class Memory(NamedTuple):
 PRETRAIN = Memory(1000, 500, 0.02)
 """Networks on features. What they read lies on disk; in memory are names and a batch."""
 
-FINETUNE = Memory(1000, 500, 0.05)
+FINETUNE = Memory(1000, 500, 0.12)
 """The same; labels, folds and predictions of each clip beside."""
 
 DEEPEMOCLUSTER = Memory(3000, 0, 0.05)

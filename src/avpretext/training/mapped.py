@@ -125,7 +125,7 @@ def end_to_end(arrays: Iterable[NDArray[Any]]) -> list[NDArray[Any]]:
 
 
 def will_need(stored: Tensor, rows: Tensor) -> None:
-    """Let the system read these rows of a contiguous tensor on disk meanwhile, and no more than them."""
+    """Let the system read these rows of a contiguous tensor on disk meanwhile."""
     advise = _advise()
     if advise is None or not len(stored):
         return
