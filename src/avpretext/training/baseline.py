@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -60,7 +61,7 @@ learnt from can be thousands of deviations off in another, some are in copies at
 BLOCK = 256
 """Vectors that are held in memory at a time, beside those that the machine learns."""
 
-Learnt = LinearSVC | SVC | Pipeline
+Learnt: TypeAlias = LinearSVC | SVC | Pipeline
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
