@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from avpretext.shards import of_disk
+from avpretext.errors import of_disk
 
 LIMITED = (
     "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes}, {bytes}));"
@@ -24,7 +24,8 @@ def limited(folder: Path, *arguments: object, most_bytes: int = 2000, output: Pa
         done = subprocess.run(
             [sys.executable, "-c", LIMITED.format(bytes=most_bytes), *map(str, arguments)],
             cwd=folder, stdout=stream, stderr=subprocess.PIPE, check=False,
-            env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+            # Without a buffer Python itself loses what a full disk does not take.
+            env={**os.environ, "PYTHONPATH": ":".join(sys.path), "PYTHONUNBUFFERED": ""},
         )  # fmt: skip
     return done.returncode, done.stderr.decode()
 

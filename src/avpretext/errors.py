@@ -3,6 +3,7 @@
 import difflib
 import errno
 import os
+import re
 from collections.abc import Iterable
 
 
@@ -46,6 +47,39 @@ def raise_fault(error: OSError, what: object) -> None:
     """Raise a `MachineFault` if an error is one of the machine; return if the file itself explains it."""
     if error.errno is not None and error.errno not in _OF_THE_FILE:
         raise MachineFault(what, error.strerror or os.strerror(error.errno)) from None
+
+
+AGAIN = "and run the same command again: what is finished is kept"
+
+NO_SPACE = {
+    errno.ENOSPC: "the disk is full; free some space, or set `results` to a folder on a larger disk",
+    errno.EDQUOT: "your quota of the disk is used up; free some space, or set `results` to a folder on another disk",
+    errno.EFBIG: "the file is larger than files may be here (see `ulimit -f`); raise that limit",
+}
+
+
+_NO_SPACE_WORDS = re.compile(
+    "|".join(f"({os.strerror(code)}|os error {code}\\b|errno {code}\\b)" for code in NO_SPACE), re.IGNORECASE
+)
+
+
+def of_disk(error: BaseException) -> str | None:
+    """Return what an error of reading or writing tells a user, in one line; None for any other error.
+
+    Libraries wrap that of the system in their own, as text.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        code = seen.errno if isinstance(seen, OSError) else None
+        if code not in NO_SPACE and (found := _NO_SPACE_WORDS.search(str(seen))):
+            code = list(NO_SPACE)[(found.lastindex or 1) - 1]
+        where = f"{seen.filename}: " if isinstance(seen, OSError) and seen.filename else ""
+        if code in NO_SPACE:
+            return f"{where}{NO_SPACE[code]}, {AGAIN}"
+        if code is not None:
+            return f"{where}{seen.strerror if isinstance(seen, OSError) else seen}"
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 class RefusedFile(UserError):

@@ -1,10 +1,8 @@
 """The only code that reads or writes Parquet: schema, order, atomic write, provenance."""
 
-import errno
 import itertools
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from avpretext import locks, signing
-from avpretext.errors import UserError
+from avpretext.errors import AGAIN, NO_SPACE, UserError, of_disk
 
 PathLike = str | os.PathLike[str]
 _METADATA_KEY = b"avpretext"
@@ -30,36 +28,6 @@ TEMPORARY = (".avpretext-", ".tmp")
 
 ROW_GROUP = 65_536
 """Rows that a reader must hold at a time, at most, where a stage does not set it."""
-
-_NO_SPACE = {
-    errno.ENOSPC: "the disk is full; free some space, or set `results` to a folder on a larger disk",
-    errno.EDQUOT: "your quota of the disk is used up; free some space, or set `results` to a folder on another disk",
-    errno.EFBIG: "the file is larger than files may be here (see `ulimit -f`); raise that limit",
-}
-
-
-_NO_SPACE_WORDS = re.compile(
-    "|".join(f"({os.strerror(code)}|os error {code}\\b|errno {code}\\b)" for code in _NO_SPACE), re.IGNORECASE
-)
-
-
-def of_disk(error: BaseException) -> str | None:
-    """Return what an error of reading or writing tells a user, in one line; None for any other error.
-
-    Libraries wrap that of the system in their own, as text.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        code = seen.errno if isinstance(seen, OSError) else None
-        if code not in _NO_SPACE and (found := _NO_SPACE_WORDS.search(str(seen))):
-            code = list(_NO_SPACE)[(found.lastindex or 1) - 1]
-        where = f"{seen.filename}: " if isinstance(seen, OSError) and seen.filename else ""
-        if code in _NO_SPACE:
-            return f"{where}{_NO_SPACE[code]}, {_AGAIN}"
-        if code is not None:
-            return f"{where}{seen.strerror if isinstance(seen, OSError) else seen}"
-        seen = seen.__cause__ or seen.__context__
-    return None
 
 
 def _opened(path: PathLike) -> pq.ParquetFile:
@@ -121,12 +89,9 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
             temporary.replace(target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, Exception) and (said := of_disk(error)) and said.endswith(_AGAIN):
+        if isinstance(error, Exception) and (said := of_disk(error)) and said.endswith(AGAIN):
             raise UserError(f"{path}: {said.removeprefix(f'{temporary}: ')}") from None
         raise
-
-
-_AGAIN = "and run the same command again: what is finished is kept"
 
 
 @contextmanager
@@ -135,8 +100,8 @@ def explained(folder: PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        fix = _NO_SPACE.get(error.errno or 0, "make the folder writable, or set `results` to another one")
-        raise UserError(f"{folder}: cannot be written to ({error.strerror}); {fix}, {_AGAIN}") from None
+        fix = NO_SPACE.get(error.errno or 0, "make the folder writable, or set `results` to another one")
+        raise UserError(f"{folder}: cannot be written to ({error.strerror}); {fix}, {AGAIN}") from None
 
 
 def _temporary_beside(target: Path) -> Path:

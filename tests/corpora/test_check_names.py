@@ -11,7 +11,7 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora.checks.check import check
 from avpretext.corpora.findings import Finding
 from avpretext.corpora.readers.crema_d import EMOTIONS
-from avpretext.media.formats import AUDIO_EXTENSIONS
+from avpretext.media.extensions import AUDIO_EXTENSIONS
 
 ABOUT_NAMES = {
     "words_for_nothing", "decimal_comma", "speaker_folder", "speaker_column", "untold_speaker", "folders_are_labels",

@@ -23,7 +23,7 @@ from avpretext.media.decode import Decoded, decode
 from avpretext.refusal import REASONS, Refusal
 
 from .conftest import Make
-from .test_formats import SOUND
+from .test_extensions import SOUND
 from .test_truncated import FILM, FILMS, SOUNDS
 from .test_truncated import SOUND as TONE
 

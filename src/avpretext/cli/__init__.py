@@ -10,10 +10,9 @@ import sys
 from avpretext import escapes, signing
 from avpretext.cli import project, tools  # noqa: F401 (their commands are registered on import)
 from avpretext.cli.app import app
-from avpretext.errors import UserError
+from avpretext.errors import UserError, of_disk
 from avpretext.run.occupancy import begin_job
 from avpretext.run.recipes import Signer
-from avpretext.shards import of_disk
 
 
 def main() -> None:

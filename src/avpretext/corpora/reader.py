@@ -10,7 +10,7 @@ from avpretext.config import CorpusOptions
 from avpretext.corpora.findings import Finding
 from avpretext.corpora.speaker_folders import SpeakerFolder
 from avpretext.errors import UserError, nearest
-from avpretext.media.formats import AUDIO_EXTENSIONS, SILENT_EXTENSIONS, VIDEO_EXTENSIONS
+from avpretext.media.extensions import AUDIO_EXTENSIONS, SILENT_EXTENSIONS, VIDEO_EXTENSIONS
 from avpretext.refusal import Refusal
 
 

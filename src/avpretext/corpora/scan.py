@@ -14,7 +14,7 @@ from avpretext.corpora.reader import Clip, Entry, by_kind, extension, is_media, 
 from avpretext.corpora.readers import reader_of
 from avpretext.errors import UserError, nearest, raise_fault
 from avpretext.flow.paths import shard_of
-from avpretext.media.formats import SILENT_EXTENSIONS, in_words, is_media_elsewhere
+from avpretext.media.extensions import SILENT_EXTENSIONS, in_words, is_media_elsewhere
 from avpretext.names import nfc, on_disk
 from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse_path
 

@@ -19,7 +19,7 @@ import imageio_ffmpeg
 
 from avpretext.config import MediaOptions
 from avpretext.errors import MachineFault, UserError, raise_fault
-from avpretext.media.formats import FORMATS
+from avpretext.media.extensions import FORMATS
 from avpretext.media.packets import TS_PACKET_BYTES, transport_stride
 from avpretext.media.stretches import WHOLE, Stretch
 

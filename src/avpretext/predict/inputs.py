@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.corpora.reader import extension, is_media
 from avpretext.errors import UserError
-from avpretext.media.formats import in_words
+from avpretext.media.extensions import in_words
 from avpretext.names import EDGES, nfc
 
 BY = ("one", "folder", "file")

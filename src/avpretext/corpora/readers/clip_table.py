@@ -17,7 +17,7 @@ from avpretext.corpora.findings import Finding
 from avpretext.corpora.reader import Clip, Entry, SourceKind, extension, without_extension
 from avpretext.errors import UserError
 from avpretext.flow.paths import is_outside
-from avpretext.media.formats import AUDIO_EXTENSIONS
+from avpretext.media.extensions import AUDIO_EXTENSIONS
 from avpretext.names import EDGES, key, nfc
 from avpretext.refusal import Refusal
 

@@ -25,7 +25,7 @@ from avpretext.corpora import sheets
 from avpretext.corpora.reader import Entry, Reader, extension, parts_of, stem
 from avpretext.corpora.readers import clip_table, msp
 from avpretext.errors import UserError
-from avpretext.media.formats import VIDEO_EXTENSIONS
+from avpretext.media.extensions import VIDEO_EXTENSIONS
 
 PARTS = ("labelled", "unlabelled")
 DOCUMENTS = ("Doc", "doc", "MSP_Face/Doc", "")

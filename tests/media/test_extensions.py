@@ -15,7 +15,7 @@ from avpretext.corpora.reader import is_media
 from avpretext.errors import UserError
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.endings import broken_off
-from avpretext.media.formats import AUDIO_EXTENSIONS, FORMATS, NOT_MEANT, SILENT_EXTENSIONS, VIDEO_EXTENSIONS
+from avpretext.media.extensions import AUDIO_EXTENSIONS, FORMATS, NOT_MEANT, SILENT_EXTENSIONS, VIDEO_EXTENSIONS
 from avpretext.predict.inputs import expand
 from avpretext.refusal import Refusal
 
