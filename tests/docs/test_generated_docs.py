@@ -73,5 +73,8 @@ def test_a_key_is_told_with_its_values_default_and_meaning() -> None:
     text = config_docs.document()
     section = text.split("\n## split\n")[1].split("\n## ")[0]
     assert "Read by `split`" in section
-    assert "| `fps` | number, above 0, at most 1000 | `25.0` | frames per second of the video grid of all sources |" in section
+    assert (
+        "| `fps` | number, above 0, at most 1000 | `25.0` | frames per second of the video grid of all sources |"
+        in section
+    )
     assert "| `use` | list of `pretrain`, `finetune` | needed |" in text

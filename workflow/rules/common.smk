@@ -514,7 +514,7 @@ def complete(of):
 
 
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.
-# No rule names a container or a module: --sdm apptainer and env-modules run the jobs as without.
+# Neither containers nor modules are named by rules, so --sdm apptainer and env-modules run the jobs as without.
 prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; "
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
