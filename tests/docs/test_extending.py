@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from tests.workflow import warm
 from tests.workflow.conftest import corpus_folder as corpus_folder  # the fixture
 from tests.workflow.project import small_config
 
@@ -82,10 +83,13 @@ def root(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path, face_mod
     return copy
 
 
+def environment(root: Path) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])}
+
+
 def run(root: Path, *words: str) -> str:
-    environment = os.environ | {"PYTHONPATH": str(root / "src")}
     done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=root, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", *words], cwd=root, env=environment(root), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -94,8 +98,12 @@ def run(root: Path, *words: str) -> str:
 @pytest.fixture(scope="module")
 def results(root: Path) -> Path:
     """The results of the whole workflow, up to the report, and of the added stage."""
-    crossings = "results/labelled/crossings/0000.parquet"
-    run(root, "snakemake", "all", crossings, "--cores", "2", "--configfile", "mine.yaml", "--workflow-profile", "none")
+    words = ["all", "results/labelled/crossings/0000.parquet", "--cores", "2", "--workflow-profile", "none"]
+    words += ["--snakefile", str(root / "Snakefile"), "--directory", str(root), "--configfile", str(root / "mine.yaml")]
+    python = warm.warm_python() or Path(sys.executable)
+    with open(root / "said.txt", "wb") as said:
+        status = warm.run("snakemake", *words, executable=python, environment=environment(root), output=said.fileno())
+    assert status == 0, (root / "said.txt").read_text("utf-8")
     return root / "results"
 
 

@@ -12,7 +12,7 @@ import pytest
 from avpretext import shards
 from tests.workflow.project import Project
 
-KILLS = 4
+KILLS = 3
 PATIENCE_S = 300.0
 
 
