@@ -128,20 +128,22 @@ def test_pictures_without_sound_are_clips_of_a_corpus_without_sound(make: Make, 
     assert "1 files are left out by their ending: .gif 1" in {one.sentence for one in check(heard, "none").findings}
 
 
-def test_what_is_left_out_is_counted_and_named(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_left_out_is_counted_and_named_unless_it_is_a_document(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = make("a.wav", *TONE).parent
-    for name in ("b.gsm", "c.gsm", "d.txt", "noending", "e.TXT", ".hidden"):
+    for name in ("b.gsm", "c.gsm", "d.dat", "noending", "e.DAT", "f.txt", ".hidden"):
         (folder / name).touch()
     options = CorpusOptions(path=str(folder), use=["pretrain"], video=False)
     found = {one.reason: one for one in check(options, "none").findings}
     assert found["media_left_out"].wrong
     assert "gsm 2" in found["media_left_out"].meaning
     assert not found["left_out"].wrong
-    assert found["left_out"].meaning.endswith(".txt 2, without ending 1")
+    assert found["left_out"].meaning.endswith(": .dat 2, without ending 1")
     assert expand([str(folder)]) == [str(folder / "a.wav")]
-    assert "5 files are left out by their ending: .gsm 2, .txt 2, without ending 1" in capsys.readouterr().err
+    assert "5 files are left out by their ending: .dat 2, .gsm 2, without ending 1" in capsys.readouterr().err
     (folder / "a.wav").unlink()
-    with pytest.raises(UserError, match=r"no audio or video file in this folder \(5 files are left out"):
+    with pytest.raises(UserError, match=r"no audio or video file in this folder \(6 files are left out"):
         expand([str(folder)])
 
 

@@ -14,7 +14,7 @@ from avpretext.corpora.reader import Clip, Entry, by_kind, extension, is_media, 
 from avpretext.corpora.readers import reader_of
 from avpretext.errors import UserError, nearest, raise_fault
 from avpretext.flow.paths import shard_of
-from avpretext.media.extensions import SILENT_EXTENSIONS, in_words, is_media_elsewhere
+from avpretext.media.extensions import SILENT_EXTENSIONS, in_words, is_document, is_media_elsewhere
 from avpretext.names import nfc, on_disk
 from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse_path
 
@@ -44,7 +44,7 @@ _CORRECT = "correct the path (in a configuration: corpora.NAME.path)"
 
 
 class MediaFiles(dict[str, MediaFile]):
-    """Media files by their path; `left_out` has the endings of the other files beside them, one for each."""
+    """Media files by their path; `left_out` has the endings of others that are no documents, one for each."""
 
     left_out: list[str]
 
@@ -64,8 +64,8 @@ def media_files(options: CorpusOptions) -> MediaFiles:
     for name, entry in _walk(root):
         if is_media(name, silent=not options.audio):
             files[name] = entry
-        else:
-            files.left_out.append(extension(name))
+        elif not is_document(ending := extension(name)):
+            files.left_out.append(ending)
     for named in reader_of(options).elsewhere(options) if options.outside else []:
         if is_media(named, silent=not options.audio) and (path := on_disk(root, named)):
             files.setdefault(path, root / path)

@@ -79,6 +79,21 @@ _OTHER_MEDIA = frozenset(
 )
 
 
+_DOCUMENTS = frozenset(
+    {
+        ".csv", ".tsv", ".txt", ".md", ".rst", ".html", ".htm", ".xml", ".json", ".jsonl", ".yaml", ".yml", ".toml",
+        ".parquet", ".xls", ".xlsx", ".ods", ".doc", ".docx", ".rtf", ".pdf", ".bib", ".textgrid", ".lab", ".srt",
+        ".vtt", ".rttm", ".py", ".ipynb", ".m", ".r", ".sh",
+    }
+)  # fmt: skip
+"""Endings of labels and descriptions, which lie in most corpora and are no clips."""
+
+
+def is_document(ending: str) -> bool:
+    """Tell whether an ending is one of labels or descriptions, of which nothing need be told."""
+    return ending in _DOCUMENTS
+
+
 def is_media_elsewhere(ending: str) -> bool:
     """Tell whether an ending that is not among these is one of sound or film all the same."""
     kind = mimetypes.guess_type(f"a{ending}")[0] or ""

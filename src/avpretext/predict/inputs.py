@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.corpora.reader import extension, is_media
 from avpretext.errors import UserError
-from avpretext.media.extensions import in_words
+from avpretext.media.extensions import in_words, is_document
 from avpretext.names import EDGES, nfc
 
 BY = ("one", "folder", "file")
@@ -36,6 +36,7 @@ def _expand(argument: str) -> Iterator[str]:
         files = sorted(path for path in Path(argument).rglob("*") if path.is_file())
         found = [str(path) for path in files if is_media(path.name)]
         others = [extension(path.name) for path in files if not is_media(path.name) and not path.name.startswith(".")]
+        others = [ending for ending in others if not (found and is_document(ending))]
         said = f"{len(others)} files are left out by their ending: {in_words(others)}" if others else ""
         if not found:
             why = f" ({said})" if said else ""
