@@ -28,7 +28,7 @@ def finished(
 
     def run(folder: Path) -> None:
         shutil.copytree(corpus_folder, folder / "demo")
-        Project(folder, config, warm=False).snakemake()
+        Project(folder, config).snakemake()
 
     # Each process of tests has a copy of its own: a dry run leaves its configuration and what it read.
     return Project(made_once("a project", run), config).copy(tmp_path_factory.mktemp("finished") / "a project")
