@@ -407,12 +407,12 @@ class Config(Options):
         if not self.corpora_in_full or not whole:
             return self
         if self.model.normalise != "speaker":
-            raise ValueError("model.whole_corpora is of use with model.normalise: speaker alone: set that, or leave it")
+            raise ValueError("model.whole_corpora needs model.normalise: speaker: set that, or leave whole_corpora out")
         for name in whole:
             _check_known("model.whole_corpora", name, self.corpora)
         alike = [name for name in self.corpora if name not in whole and self.clips_of(name) in whole]
         if alike:
-            raise ValueError(f"model.whole_corpora: {', '.join(alike)} have the same clips: name them too")
+            raise ValueError(f"model.whole_corpora: name also {', '.join(alike)}, whose clips are the same")
         return self
 
     @model_validator(mode="after")

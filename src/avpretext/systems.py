@@ -5,7 +5,7 @@ support vector machines, linear discriminants, DeepEmoCluster, and ensembles of 
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 SCRATCH = "scratch"
 
@@ -19,10 +19,10 @@ Kernel = Literal["linear", "rbf"]
 Normalisation = Literal["train", "speaker"]
 
 
-DISCRIMINANT: Literal["lda"] = "lda"
-
 Learner = Kernel | Literal["lda"]
 """The kernel of a support vector machine, or linear discriminant analysis."""
+
+DISCRIMINANT: Final = "lda"
 
 
 class Machine(NamedTuple):
@@ -59,9 +59,8 @@ def machine_of(name: str) -> Machine | None:
     whole = f"_{rest}" if rest else ""
     by_speaker = whole.removesuffix("_speaker")
     vectors = by_speaker.removesuffix("_rbf").removeprefix("_")
-    learner: Learner = "rbf" if by_speaker.endswith("_rbf") else "linear"
-    if head == DISCRIMINANT:
-        learner = DISCRIMINANT
+    kernel: Kernel = "rbf" if by_speaker.endswith("_rbf") else "linear"
+    learner = DISCRIMINANT if head == DISCRIMINANT else kernel
     return Machine(vectors or "functionals", learner, "speaker" if by_speaker != whole else "train")
 
 

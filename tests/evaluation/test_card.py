@@ -99,6 +99,12 @@ def test_a_model_by_speaker_says_that_it_must_know_who_speaks(tmp_path: Path) ->
     page, _ = carded(tmp_path, model={"normalise": "speaker"})
     assert "--speakers folder" in page
     assert 'model.predict("clip.wav", speaker="me")' in page
+    learnt = {"mine": {"clips": 9, "speakers": 3, "hours": 0.1}}
+    whole = {"normalise": "speaker", "whole_corpora": ["mine"]}
+    (tmp_path / "whole").mkdir()
+    page, _ = carded(tmp_path / "whole", corpora=learnt, model=whole)
+    assert "--speakers" not in page
+    assert "normalised by all clips of a corpus: give it many files together" in page
 
 
 def test_it_says_how_a_pre_trained_encoder_has_learnt() -> None:

@@ -126,7 +126,7 @@ def test_a_damaged_file_is_right_or_refused(make: Make, ffmpeg: str, tmp_path: P
         compared += bool(others_s)
         # Each has flaws of its own: libsndfile gives up an MP2 at the first damage.
         assert not others_s or any(is_as_long(heard_s, other_s) for other_s in others_s), f"{said}: {others_s}"
-    assert kept <= CASES // 3
+    assert compared, "the damage leaves nothing to compare"
     print(f"{CASES // 3} files, {kept} kept, {compared} compared")
     peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     assert peak_mb < bounds.DECODER_MB + OWN_MB, peak_mb

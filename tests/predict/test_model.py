@@ -165,6 +165,19 @@ def test_a_window_says_what_a_file_cut_there_says_but_for_its_edges(make_model: 
     assert np.abs(along.probabilities - alone).max() < 0.15 * np.ptp(alone, axis=0).max()
 
 
+def test_a_model_of_whole_corpora_normalises_all_files_together_and_asks_for_no_speakers(
+    make_model: MakeModel, clips: list[Path], tmp_path: Path
+) -> None:
+    learnt = {"urdu": {"clips": 4, "speakers": 4, "hours": 0.1}}
+    model = {"normalise": "speaker", "whole_corpora": ["urdu"]}
+    folder = make_model(corpora=learnt, model=model)
+    said = [part.probabilities[0] for part in avpretext.load(folder).predict_many(clips)]
+    assert np.array(said) == pytest.approx(by_the_stages(folder, clips, ["one"] * 4, tmp_path), abs=1e-5)
+    mixed = make_model("mixed", corpora={**learnt, "ours": learnt["urdu"]}, model=model)
+    with pytest.raises(UserError, match="say who speaks"):
+        list(avpretext.load(mixed).predict_many(clips))
+
+
 def test_along_time_by_speaker_is_normalised_by_the_whole_recording(
     make_model: MakeModel, make_wav: MakeWav, tmp_path: Path
 ) -> None:

@@ -116,6 +116,15 @@ def how_it_learnt(description: Description) -> str:
     return Markup(ways[by.tuning.tune] + carried)
 
 
+def normalised_by(description: Description) -> str:
+    """Return whose clips the input is normalised by, in words."""
+    if description.as_one:
+        return "all clips of a corpus: give it many files together, of several speakers"
+    if description.by_speaker:
+        return "each speaker's own clips: whoever predicts must say who speaks"
+    return "the training clips"
+
+
 def as_markdown(said: dict[str, Any], description: Description) -> str:
     """Return the card as a page."""
     template = Environment(
@@ -126,7 +135,6 @@ def as_markdown(said: dict[str, Any], description: Description) -> str:
     ).get_template("card.md")
     start, count = description.initialisation, description.pretrainings
     pretrained = f"{count} pre-trainings, the networks in turn" if count > 1 else "a pre-training"
-    by_speaker = description.model.normalise == "speaker"
     return template.render(
         **said,
         model=description,
@@ -139,6 +147,7 @@ def as_markdown(said: dict[str, Any], description: Description) -> str:
         heard=" and ".join(description.model.features),
         encoder_flag=f" --encoder {said_of.name.upper()}" if (said_of := description.encoder) else "",
         encoder_argument=f', encoder="{said_of.name.upper()}"' if said_of else "",
-        speakers_flag=" --speakers folder" if by_speaker else "",
-        speakers_argument=', speaker="me"' if by_speaker else "",
+        normalised_by=normalised_by(description),
+        speakers_flag=" --speakers folder" if description.by_speaker else "",
+        speakers_argument=', speaker="me"' if description.by_speaker else "",
     )

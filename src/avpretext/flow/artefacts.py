@@ -364,7 +364,7 @@ _ROWS = (
     ),
     Stage(
         "baseline", "avpretext.training.baseline", 4,
-        "Train support vector machines and linear discriminants on one vector per clip, beside which networks stand.",
+        "Train support vector machines and linear discriminants on one vector per clip, to compare networks with.",
         {"predictions": _predictions("baseline")}, ("baseline",),
     ),
     Stage(

@@ -50,7 +50,7 @@ class Model:
     @property
     def by_speaker(self) -> bool:
         """Whether it normalises each speaker by their own clips, so that it must be told who speaks."""
-        return self.description.model.normalise == "speaker"
+        return self.description.by_speaker
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}: {self.description.setting}, {', '.join(self.names)})"
@@ -132,6 +132,8 @@ class Model:
             raise UserError(f"min_speech = {min_speech}: expected the share of a row that must be speech, 0 to 1")
         files = [os.fspath(source) for source in sources]
         along = None if along_time is None else self._checked(AlongTime(*along_time))
+        if self.description.as_one:
+            return self._say_by_speaker(files, along, [""] * len(files), threads, min_speech)
         if not self.by_speaker:
             return self._say_at_once(files, along, threads, min_speech)
         if speakers is None or len(speakers) != len(files):

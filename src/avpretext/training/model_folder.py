@@ -149,6 +149,16 @@ class Description(Options):
         """Number of layers that the steps of its input are; 1 of steps in time."""
         return 1 if self.encoder is None else len(self.encoder.layers)
 
+    @property
+    def by_speaker(self) -> bool:
+        """Whether each speaker is normalised by their own clips, so that it must be told who speaks."""
+        return self.model.normalise == "speaker" and not self.as_one
+
+    @property
+    def as_one(self) -> bool:
+        """Whether all clips are normalised together, as those of its corpora were (`model.whole_corpora`)."""
+        return bool(self.corpora) and self.corpora.keys() <= set(self.model.whole_corpora)
+
 
 @dataclass(frozen=True)
 class Normalisation:
