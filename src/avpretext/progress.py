@@ -1,8 +1,9 @@
 """Progress of a stage: a live bar in a terminal, plain lines when piped and in logs."""
 
+import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from avpretext import escapes
 
 T = TypeVar("T")
 LINE_EVERY_S = 5.0
+_LINE = re.compile(r"(/s|each), (.+ left|done in .+)$")
 
 
 def duration(seconds: float) -> str:
@@ -26,33 +28,60 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def describe(label: str, done: int, total: int, unit: str, elapsed_s: float) -> str:
+def describe(label: str, done: float, total: float | None, unit: str, elapsed_s: float) -> str:
     """Return one progress line: done, rate and time left; `last_progress` reads it back from the log.
+
+    A rate below one a second is given as the time that each takes. A total that is not known is left out.
 
     >>> describe("speech demo/0001", 50, 200, "clips", 10.0)
     'speech demo/0001: 50/200 clips, 5.0 clips/s, 30 s left'
+    >>> describe("finetune mine", 2, 16, "runs", 1500.0)
+    'finetune mine: 2/16 runs, 12 min 30 s each, 2 h 55 min left'
     """
     rate = done / elapsed_s if elapsed_s > 0 else 0.0
+    pace = f"{duration(1 / rate)} each" if 0 < rate < 1 else f"{rate:.1f} {unit}/s"
+    if total is None:
+        return f"{label}: {done:.0f} {unit}, {pace}, unknown time left"
+    counted = f"{label}: {done:.0f}/{total:.0f} {unit}, {pace}"
     if done >= total:
-        return f"{label}: {done}/{total} {unit}, {rate:.1f} {unit}/s, done in {duration(elapsed_s)}"
+        return f"{counted}, done in {duration(elapsed_s)}"
     left = duration((total - done) / rate) if rate else "unknown time"
-    return f"{label}: {done}/{total} {unit}, {rate:.1f} {unit}/s, {left} left"
+    return f"{counted}, {left} left"
 
 
-def progress(items: Iterable[T], *, total: int, unit: str = "clips", label: str = "") -> Iterator[T]:
-    """Yield the items, `total` of them, and print the progress on standard error.
+def progress(
+    items: Iterable[T], *, total: float | None, unit: str = "clips", label: str = "",
+    size: Callable[[T], float] | None = None, within: bool = False,
+) -> Iterator[T]:  # fmt: skip
+    """Yield the items and print the progress on standard error.
 
-    `unit` is the plural noun of an item; `label` names the work: stage, corpus and shard.
+    Parameters
+    ----------
+    total
+        Number of items, or the sum of their sizes; None if that is not known.
+    unit
+        The plural noun of an item, or of its size.
+    label
+        Names the work: stage, corpus and shard.
+    size
+        How much an item counts; None: 1.
+    within
+        The items are parts of an item of another progress: nothing is printed at their end, so that short ones are
+        silent.
     """
     live = sys.stderr.isatty()
     begin = last = time.monotonic()
-    for done, item in enumerate(items, start=1):
+    done = 0.0
+    for item in items:
         yield item
+        done += 1 if size is None else size(item)
         now = time.monotonic()
-        if done < total and now - last >= (0.2 if live else LINE_EVERY_S):
+        if (total is None or done < total) and now - last >= (0.2 if live and not within else LINE_EVERY_S):
             show(describe(label, done, total, unit, now - begin), live, end="")
             last = now
-    show(describe(label, total, total, unit, time.monotonic() - begin), live, end="\n")
+    if not within:
+        whole = done if total is None else total
+        show(describe(label, whole, whole, unit, time.monotonic() - begin), live, end="\n")
 
 
 def show(line: str, live: bool, end: str) -> None:
@@ -73,6 +102,6 @@ def last_progress(log: Path) -> str | None:
         return None
     for line in reversed(lines):
         _, colon, said = line.partition(": ")
-        if colon and "/s, " in said:
+        if colon and _LINE.search(said):
             return said
     return None

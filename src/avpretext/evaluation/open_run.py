@@ -20,6 +20,7 @@ from avpretext.config import Config
 from avpretext.corpora.settings import Setting, settings_of
 from avpretext.evaluation.kinds import SCORINGS, Scoring
 from avpretext.flow.paths import Layout, shard_of
+from avpretext.progress import progress
 from avpretext.run import manifest
 from avpretext.run.plan import Plan
 
@@ -91,7 +92,8 @@ class OpenRun:
 
     def groups(self, corpus: str, artefact: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the rows of an artefact, a row group at a time."""
-        for path in self.files(corpus, artefact):
+        files, label = self.files(corpus, artefact), f"reading {artefact} of {corpus}"
+        for path in progress(files, total=len(files), unit="shards", label=label, within=True):
             yield from shards.iterate_groups(path, columns)
 
     def clips(

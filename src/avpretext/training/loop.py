@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from avpretext.config import LoopOptions
 from avpretext.options.pretrained_encoders import TuningOptions
+from avpretext.progress import progress
 from avpretext.training import finite, mapped, together
 from avpretext.training.batches import NormalisedSteps, Rows
 from avpretext.training.predictions import LAYER, HistoryRow
@@ -227,7 +228,7 @@ def epochs(
     keep
         `last`: every epoch counts as the best so far, whatever its score, so that none of them is left out.
     where
-        Stage, fold and seed, for errors.
+        Stage, fold and seed, for errors and progress.
 
     Raises
     ------
@@ -238,13 +239,14 @@ def epochs(
     clips, dev_input = clips.to(device), dev.to(device) if dev else None
     while state.epoch < options.epochs and state.epoch - state.best_epoch < options.patience:
         state.epoch += 1
-        mean_loss, first_loss = _train_epoch(state, clips, loss, options)
-        _check(state, mean_loss, first_loss, options, f"{where}, epoch {state.epoch}")
+        now = f"{where}, epoch {state.epoch}"
+        mean_loss, first_loss = _train_epoch(state, clips, loss, options, now)
+        _check(state, mean_loss, first_loss, options, now)
         measures = {}
         if dev and dev_input:
             measures = score(predict(state.averaged, dev_input, options), dev.targets)
             measures = together.as_the_first_says(measures, device)
-            finite.check_values(np.array(measures["score"]), f"{where}, epoch {state.epoch}, dev score", _fix(options))
+            finite.check_values(np.array(measures["score"]), f"{now}, dev score", _fix(options))
         state.history.append(HistoryRow(state.epoch, "train", "loss", mean_loss))
         state.history += [HistoryRow(state.epoch, "dev", *measure) for measure in measures.items()]
         value = measures.get("score", -math.inf)
@@ -254,7 +256,9 @@ def epochs(
         yield state
 
 
-def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: LoopOptions) -> tuple[float, float]:
+def _train_epoch(
+    state: TrainingState, clips: ClipSet, loss: Loss, options: LoopOptions, where: str
+) -> tuple[float, float]:
     """Go once over the clips; return the mean loss, and that of the first batch."""
     highest = learning_rate(state.epoch, options)
     state.network.train()
@@ -262,7 +266,8 @@ def _train_epoch(state: TrainingState, clips: ClipSet, loss: Loss, options: Loop
     total, first = torch.zeros((), device=clips.steps.device), None
     parts = shuffled_batches(clips.clips, options.batch_size, state.batches)
     parts = [clips.drawn(rows, state.batches) for rows in parts]
-    for step, batch in enumerate(clips.batches(parts), 1):
+    batches = progress(clips.batches(parts), total=len(parts), unit="batches", label=where, within=True)
+    for step, batch in enumerate(batches, 1):
         for group in state.optimiser.param_groups:
             done = state.epoch - 1 + step / len(parts)
             group["lr"] = group["rate"] * highest * min(1.0, done / (group.get("warm_up") or done))
