@@ -343,7 +343,9 @@ class BaselineOptions(Options):
 
     def machines(self) -> list[Machine]:
         """Return every combination that is asked for."""
-        learners: list[Learner] = [*self.kernels, *([DISCRIMINANT] if self.discriminants else [])]
+        learners: list[Learner] = list(self.kernels)
+        if self.discriminants:
+            learners.append(DISCRIMINANT)
         return [Machine(*parts) for parts in itertools.product(self.vectors, learners, self.normalise)]
 
     def tried(self, learner: Learner) -> list[float]:
