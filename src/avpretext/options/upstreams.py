@@ -16,7 +16,7 @@ SHARED = ("seeds",)
 
 
 class UpstreamOptions(Options):
-    """What models hear and how they learn, for `snakemake upstreams`; the first is the reference."""
+    """Input and training of the models that `snakemake upstreams` compares; the first is the reference."""
 
     model: dict[str, Any] = Field(
         {}, description="options of model, e.g. {features: [wavlm]}; encoder and channels follow features unless named"
