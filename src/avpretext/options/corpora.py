@@ -169,5 +169,7 @@ def _completed(name: str, own: Any, corpora: dict[str, Any]) -> Any:
             )
     use = own.get("use")
     if isinstance(use, list) and "pretrain" in use:
-        raise ValueError(f"corpora.{name}.use: pretrain: its clips teach as those of {own['of']}: set it there")
+        raise ValueError(
+            f"corpora.{name}.use: pretrain: its clips are pre-trained on as those of {own['of']}: set it there"
+        )
     return {**source, "use": ["finetune"], **own}

@@ -58,7 +58,7 @@ class EncoderOptions(Options):
     def _layers_once(cls, layers: str | list[int]) -> str | list[int]:
         twice = [layer for place, layer in enumerate(layers) if layer in layers[:place]]
         if isinstance(layers, list) and twice:
-            raise ValueError(f"{twice[0]} stands there twice; name each layer once")
+            raise ValueError(f"layer {twice[0]} is named twice; name each layer once")
         return layers
 
 

@@ -30,7 +30,7 @@ class ChunkOptions(Options):
     def _chunks_fit_into_memory(self) -> Self:
         whole_s = self.length_s * self.count * self.factor
         if whole_s > LONGEST_CHUNKS_S:
-            raise ValueError(f"the chunks of a clip last {whole_s:g} s together; at most {LONGEST_CHUNKS_S:g} s may be")
+            raise ValueError(f"the chunks of a clip last {whole_s:g} s together; the maximum is {LONGEST_CHUNKS_S:g} s")
         return self
 
 

@@ -31,8 +31,7 @@ class UpstreamOptions(Options):
             placed = [name for name, field in fields.items() if any(isinstance(mark, Place) for mark in field.metadata)]
             for name in getattr(self, group):
                 if name in (*SHARED, *placed):
-                    why = "where a job runs" if name in placed else "how many runs are compared, one by one"
-                    raise ValueError(f"{group}.{name} says {why}, which all upstreams share: set it in {group} itself")
+                    raise ValueError(f"{group}.{name} must be the same for all upstreams: set it in {group} itself")
         return self
 
 
