@@ -76,7 +76,7 @@ class EvaluateOptions(Options):
     # Left out while empty: results made before there was such an option stay good.
     conditions: list[ConditionName] = Field(
         [],
-        description="test clips are heard so too, without training for it: noise10 (pink, SNR in dB), telephone,"
+        description="conditions in which test clips are also scored: noise10 (pink, SNR in dB), telephone,"
         " mp3_32 and opus_12 (kbit/s), room600 (RT60 in ms); e.g. [noise20, noise10, noise0, telephone]",
         exclude_if=lambda conditions: not conditions,
     )

@@ -322,7 +322,7 @@ def test_a_start_without_the_environment_says_how_to_make_it(tmp_path) -> None:
 
 
 def test_a_face_model_that_the_detector_lacks_is_refused() -> None:
-    with pytest.raises(ValueError, match="detector v2 knows retinaface alone"):
+    with pytest.raises(ValueError, match="detector v2 has only retinaface"):
         PyFeatOptions(face_model="img2pose")
 
 

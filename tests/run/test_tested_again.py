@@ -69,7 +69,7 @@ def test_the_full_file_of_a_configuration_is_read_again(config: Config, tmp_path
         ({"of": "again"}, "'again' is no corpus with clips of its own"),
         ({"reader": "urdu"}, "corpora.again.reader: its clips are those of ravdess: set it there"),
         ({"shards": 4}, "corpora.again.shards: its clips are those of ravdess"),
-        ({"use": ["pretrain"]}, "corpora.again.use: pretrain: its clips teach as those of ravdess"),
+        ({"use": ["pretrain"]}, "corpora.again.use: pretrain: its clips are pre-trained on as those of ravdess"),
         ({"shard": 4}, "unknown key 'corpora.again.shard'"),
         ({"of": ["ravdess"]}, "corpora.again.of = ['ravdess']: Input should be a valid string"),
         ({"use": None}, "corpora.again.use = None: Input should be a valid list"),

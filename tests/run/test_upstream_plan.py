@@ -130,8 +130,11 @@ def test_wildcards_are_all_that_any_upstream_has() -> None:
         ({"model": {"features": 3}}, r"upstreams\.own: model\.features = 3: Input should be a valid list"),
         ({"model": {"features": ["wavlm", "speech"]}}, r"upstreams\.own: model\.features: 'wavlm' .*stands alone"),
         ({"pretrain": {"clusters": {"count": 1}}}, r"upstreams\.own: pretrain\.clusters\.count = 1"),
-        ({"finetune": {"seeds": 2}}, r"upstreams\.own: finetune\.seeds says how many runs are compared"),
-        ({"finetune": {"device": "cuda"}}, r"upstreams\.own: finetune\.device says where a job runs.*set it in finet"),
+        (
+            {"finetune": {"seeds": 2}},
+            r"upstreams\.own: finetune\.seeds must be the same for all upstreams: set it in finetune itself",
+        ),
+        ({"finetune": {"device": "cuda"}}, r"upstreams\.own: finetune\.device must be the same.*set it in finet"),
         ({"finetune": {"loss": "penalty"}}, r"upstreams\.own: finetune\.loss: penalty needs raters' votes"),
     ],
 )

@@ -14,23 +14,21 @@ from avpretext.config_file import load
 def init(
     folder: Annotated[Path, typer.Argument(help="Project folder to make.", metavar="DIR")],
     corpus: Annotated[Path | None, typer.Option(help="Folder of your recordings, as they are.")] = None,
-    reader: Annotated[str | None, typer.Option(help="How names are read, e.g. crema_d; left out: guessed.")] = None,
-    name: Annotated[str | None, typer.Option(help="What the corpus is called in tables and folders.")] = None,
+    reader: Annotated[str | None, typer.Option(help="Reader, e.g. crema_d; default: detected from the names.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the corpus in tables and folders.")] = None,
     use: Annotated[list[str] | None, typer.Option(help="pretrain or finetune; repeatable.")] = None,
-    video: Annotated[bool | None, typer.Option("--video/--audio", help="Look at faces, or listen alone.")] = None,
+    video: Annotated[bool | None, typer.Option("--video/--audio", help="Use faces and sound, or sound only.")] = None,
     table: Annotated[Path | None, typer.Option(help="CSV or Parquet of clips with speakers and labels.")] = None,
-    shards: Annotated[int | None, typer.Option(min=1, max=10_000, help="Pieces worked on in parallel.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take what is found.")] = False,
+    shards: Annotated[int | None, typer.Option(min=1, max=10_000, help="Number of parallel pieces.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask no questions; use the detected values.")] = False,
     silent: Annotated[
         bool | None,
-        typer.Option(
-            "--silent/--sound", help="Look at faces alone, or listen too; left out: whether files have sound."
-        ),
+        typer.Option("--silent/--sound", help="Use faces only, or sound too; default: by the files."),
     ] = None,
 ) -> None:
-    """Make a project folder of your own: a configuration for your corpus, and what runs the workflow there.
+    """Make a project folder: a configuration for your corpus, and a Snakefile that runs the workflow.
 
-    The corpus is looked at first; what it says is the default of each question. Nothing is overwritten.
+    Values detected in the corpus are the defaults of the questions. Nothing is overwritten.
     """
     from avpretext.init import make_project
 
@@ -42,9 +40,9 @@ def doctor(
     config: ConfigFile = CONFIG,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say whether everything is there that a configuration needs, and how to mend what is not.
+    """Check that this machine has all that a configuration needs, and print how to fix what is missing.
 
-    The exit status is 1 only where something that the configuration needs is missing.
+    The exit status is 1 only if something that the configuration needs is missing.
     """
     from avpretext.doctor import examine
 
@@ -58,9 +56,9 @@ def inspect(
         Path | None, typer.Option("--output", "-o", help="File to write, .png or .mp4; left out: CLIP.png, here.")
     ] = None,
     film: Annotated[bool, typer.Option("--film", help="Without --output: CLIP.mp4.")] = False,
-    corpus: Annotated[str | None, typer.Option(help="Look in this corpus alone.")] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="Show whole frames, not just where the face goes.")] = False,
-    height: Annotated[int, typer.Option(min=480, max=2160, help="Of an .mp4, in pixels.")] = 720,
+    corpus: Annotated[str | None, typer.Option(help="Search this corpus only.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Show whole frames, not only the region of the face.")] = False,
+    height: Annotated[int, typer.Option(min=480, max=2160, help="Height of an .mp4, in pixels.")] = 720,
     config: ConfigFile = CONFIG,
 ) -> None:
     """Draw one clip: its frames with the landmarks, over energy, motion, action units and pseudo-labels.

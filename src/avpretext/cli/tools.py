@@ -21,10 +21,10 @@ def models(
         str | None, typer.Argument(help="Pre-trained encoder of the configuration, or wavlm, ...")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Argument(help="Where its files are, or go; the hub's cache if left out.")
+        Path | None, typer.Argument(help="Folder of its files, to check or to write; default: the hub's cache.")
     ] = None,
     convert: Annotated[bool, typer.Option("--convert", help="Turn its pickled weights into safetensors.")] = False,
-    output: Annotated[Path | None, typer.Option(help="Where the file face_landmarker.task goes.")] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write, face_landmarker.task.")] = None,
     pyfeat: Annotated[bool, typer.Option("--pyfeat", help="Fetch the weights of py-feat instead.")] = False,
     threads: Threads = 1,
     config: ConfigFile = CONFIG,
@@ -57,12 +57,14 @@ def _fetch_face_model(config: Config, output: Path) -> None:
 def corpus(
     name: Annotated[
         str,
-        typer.Argument(metavar="READER", help="E.g. crema_d, see docs/corpora.md; left out, the file names tell it."),
+        typer.Argument(
+            metavar="READER", help="E.g. crema_d, see docs/corpora.md; default: detected from the file names."
+        ),
     ],
     path: Annotated[Path | None, typer.Argument(help="Folder of the corpus, as it was downloaded.")] = None,
-    audio: Annotated[bool, typer.Option("--audio", help="Look for audio alone, as with `video: false`.")] = False,
+    audio: Annotated[bool, typer.Option("--audio", help="Check sound files, as with `video: false`.")] = False,
     silent: Annotated[
-        bool, typer.Option("--silent", help="Look for faces alone, as with `audio: false`: files need no sound.")
+        bool, typer.Option("--silent", help="Check video without sound, as with `audio: false`.")
     ] = False,
     part: Annotated[list[str] | None, typer.Option(help="Part of the corpus; repeatable.")] = None,
     table: Annotated[
@@ -75,11 +77,11 @@ def corpus(
         int | None, typer.Option(help="Reader folder: which folder is the speaker; 1 the outermost, -1 the innermost.")
     ] = None,
     headers: Annotated[
-        Literal["sample", "all", "none"], typer.Option(help="Which files are opened for length and streams.")
+        Literal["sample", "all", "none"], typer.Option(help="Files to open for length and streams; sample: 2,000.")
     ] = "sample",
     listen: Annotated[
         Literal["sample", "all", "none"],
-        typer.Option(help="Which clips are listened to: sample: 100, spread over speakers, the same each time."),
+        typer.Option(help="Clips to decode; sample: 100, spread over speakers, the same each time."),
     ] = "sample",
     model: Annotated[
         Path | None,
@@ -88,11 +90,12 @@ def corpus(
     beside: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="READER=PATH", help="Another corpus of the same run: people and sound of both; repeatable."
+            metavar="READER=PATH",
+            help="Another corpus of the same run, to find shared speakers and recordings; repeatable.",
         ),
     ] = None,
 ) -> None:
-    """Say what is found in a corpus, per speaker and label, and what is wrong with it, before hours of work."""
+    """Check a corpus: count clips per speaker and label, and report problems."""
     from avpretext.corpora.checks import check
 
     if path is None:
@@ -139,9 +142,9 @@ def convert(
         Path,
         typer.Argument(help="Checkpoint to write, e.g. X.safetensors; of DeepEmoCluster a model folder for `predict`."),
     ],
-    aggregator: Annotated[str | None, typer.Option(help="Aggregator, if not told from the weights' names.")] = None,
+    aggregator: Annotated[str | None, typer.Option(help="Aggregator; default: from the names of the weights.")] = None,
     channel: Annotated[list[str] | None, typer.Option(help="Name of each input, in order; repeatable.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Configuration whose model and chunks it is to fit.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration with the model and chunks to convert for.")] = None,
     statistics: Annotated[
         Path | None, typer.Option(help="DeepEmoCluster: the published folder NormTerm, means and deviations (.mat).")
     ] = None,
@@ -154,7 +157,7 @@ def convert(
     ] = None,
     attribute: Annotated[
         Literal["arousal", "dominance", "valence"] | None,
-        typer.Option(help="DeepEmoCluster: what is predicted, if not told from _Act, _Dom, _Val in the file's name."),
+        typer.Option(help="DeepEmoCluster: predicted attribute; default: from _Act, _Dom, _Val in the file name."),
     ] = None,
 ) -> None:
     """Turn published weights into a checkpoint to fine-tune from (`finetune.checkpoints`), or a model for `predict`."""
@@ -178,7 +181,7 @@ def predict(
         typer.Option(help="For models that normalise by speaker: one, folder, file, or a CSV with file, speaker."),
     ] = None,
     min_speech: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of a row that must be speech, or it has no prediction.")
+        float, typer.Option(min=0, max=1, help="Minimum share of speech in a row; below it there is no prediction.")
     ] = MIN_SPEECH,
     format: Annotated[
         Literal["table", "json", "csv", "submission"] | None,
@@ -188,13 +191,13 @@ def predict(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write, whole or not at all.")] = None,
     encoder: Annotated[
-        Path | None, typer.Option(help="Folder of the pre-trained encoder that the model hears, if it does.")
+        Path | None, typer.Option(help="Folder of the pre-trained encoder, for models that use one.")
     ] = None,
     threads: Threads = CORES,
 ) -> None:
-    """Tell the emotion of clips, or along the time of recordings, by an exported model.
+    """Predict the emotion of clips, or of windows along recordings, with an exported model.
 
-    Exit status: 0; 1 if nothing can be said of some of the files, whose rows have the reason; 2 for a mistake.
+    Exit status: 0; 1 if some files are unusable (their rows have the reason); 2 for a mistake.
     """
     limit_pools(1)
     from avpretext.predict.run import run
@@ -204,7 +207,7 @@ def predict(
 
 @app.command("fit-emotions", rich_help_panel=TOOL)
 def fit_emotions(
-    corpora: Annotated[list[str], typer.Argument(help="Corpora of the configuration, whose action units are there.")],
+    corpora: Annotated[list[str], typer.Argument(help="Corpora of the configuration, with measured action units.")],
     output: Annotated[Path, typer.Option(help="Table to write, e.g. emotions.yaml; beside it a page of results, .md.")],
     neutral: Annotated[str, typer.Option(help="Label of the neutral class.")] = "NEU",
     labels: Annotated[
@@ -212,7 +215,7 @@ def fit_emotions(
     ] = None,
     config: ConfigFile = CONFIG,
 ) -> None:
-    """Fit a table of emotions (`labels.emotion.table`) to faces whose emotion is known; judge it on other people."""
+    """Fit a table of emotions (`labels.emotion.table`) to faces with known emotions; score it on other people."""
     from avpretext.labels import emotion_fit
 
     settings = load(config)
@@ -271,7 +274,7 @@ def labels_to(
     audio: Annotated[bool, typer.Option(help="Write the audio too, as FLAC (audformat).")] = True,
     config: ConfigFile = CONFIG,
 ) -> None:
-    """Hand pseudo-labels, targets and folds of a corpus to other tools, with the audio that they speak of."""
+    """Export pseudo-labels, targets and folds of a corpus, with its audio, for other tools."""
     from avpretext.interchange import labels_to
 
     settings = load(config)
@@ -290,7 +293,7 @@ def animate(
     blendshapes: Annotated[
         Path | None, typer.Option(help="CSV of ARKit blendshapes to write; SPEECH.blendshapes.csv if left out.")
     ] = None,
-    no_film: Annotated[bool, typer.Option("--no-film", help="Write the blendshapes alone.")] = False,
+    no_film: Annotated[bool, typer.Option("--no-film", help="Write only the blendshapes.")] = False,
     threads: Threads = 1,
 ) -> None:
     """Move a mouth by any speech: a film of it, and blendshapes per frame for an animator's rig."""

@@ -252,7 +252,7 @@ def _config_text(name: str, found: FoundCorpus, use: list[str], shards: int, mod
         ),
     ]
     if "finetune" in use:
-        lines.append("    protocol: # which clips train, choose the epoch and test; docs/workflow.md has all")
+        lines.append("    protocol: # which clips train, choose the epoch and test; docs/protocols.md has all")
         lines += [f"      {key}: {json.dumps(value)}" for key, value in protocol_for(found).items()]
         if len(found.labels) > 1:
             lines.append(f"    # other targets here: {', '.join(found.labels[1:])}")

@@ -30,7 +30,7 @@ class ProtocolOptions(Options):
         None, description='speakers: the test speakers of each fold, e.g. [["01", "11"], ["04", "10"]]'
     )
     dev_speakers: Count = Field(
-        2, description="number of training speakers, drawn by seed, that are dev if the protocol names none"
+        2, description="number of dev speakers, drawn by seed from the training speakers, if the protocol names none"
     )
     test_partitions: list[Name] | None = Field(
         None, description="partitions: test partitions, e.g. [Test1]; null: all partitions named test"
@@ -44,8 +44,8 @@ class ProtocolOptions(Options):
     )
     duplicates: Literal["drop", "error"] = Field(
         "drop",
-        description="train or dev clips whose audio is also in test, clips of equal audio with different labels; drop:"
-        " left out; error: the run stops",
+        description="copies of test audio in train and dev, and clips of equal audio with different labels; drop:"
+        " they are left out; error: the run stops",
     )
     reencoded: bool = Field(True, description="true: re-encoded copies are duplicates too; false: equal samples only")
 
@@ -55,8 +55,8 @@ class CorpusOptions(Options):
 
     of: str | None = Field(
         None,
-        description="another corpus of this file, whose clips are learnt or tested here with other `targets`,"
-        " `label_map` or `protocol`; then without path and reader",
+        description="name of another corpus of this file, to use its clips with other `targets`, `label_map` or"
+        " `protocol`; then leave out path and reader",
     )
     path: Annotated[str, Location()] = Field(description="folder of the corpus, as downloaded")
     reader: str = Field(
@@ -71,12 +71,14 @@ class CorpusOptions(Options):
         description="reader folder: CSV or Parquet of clips: path, speaker, labels, fold, start_s, end_s; reader"
         " emobox: EmoBox's folder of the corpus",
     )
-    outside: bool = Field(False, description="true: paths in `table` may lead out of `path`, to any file")
-    video: bool = Field(True, description="false: audio only, no landmarks and no stage that needs them")
+    outside: bool = Field(False, description="true: paths in `table` may lead out of `path`, to media files anywhere")
+    video: bool = Field(
+        True, description="false: the pictures are not read; no landmarks, and no stage that needs them"
+    )
     audio: bool = Field(
         True,
-        description="false: video only, its sound is not read: labels of faces, but none of energy, no speech features"
-        " and no training on it",
+        description="false: the sound is not read; labels of faces only, no speech features, no training on these"
+        " clips",
     )
     segment: bool = Field(False, description="true: the files are long recordings, to be cut into clips; see `segment`")
     shards: Count = Field(1, le=10_000, description="number of parallel pieces; about one for 200 clips")
@@ -89,7 +91,8 @@ class CorpusOptions(Options):
         "drop", description="tied votes; drop: no label; acted: the acted emotion if it is among the winners"
     )
     label_map: Annotated[str | dict[str, str | None] | None, Location(only=(".yaml", ".yml"))] = Field(
-        None, description="new name of each label (null: dropped), or the name of a shipped map, or a YAML file"
+        None,
+        description="new name of each label (null: the label is dropped); or the name of a shipped map; or a YAML file",
     )
     protocol: ProtocolOptions = ProtocolOptions()
     speakers: list[Name] | None = Field(None, description="only these speakers; null: all")
@@ -106,7 +109,7 @@ class CorpusOptions(Options):
         description="CSV or Parquet of `clip_id` and `text`: spoken words for `phones`, if file names do not give them",
     )
     truth: Annotated[str | None, Location(watched=True)] = Field(
-        None, description="folder of the truth that the stages are scored against; demo only"
+        None, description="folder of the true values, to score the stages; demo only"
     )
     synthetic: bool = Field(False, description="true: the first line of the report marks the corpus as synthetic")
 
@@ -166,5 +169,7 @@ def _completed(name: str, own: Any, corpora: dict[str, Any]) -> Any:
             )
     use = own.get("use")
     if isinstance(use, list) and "pretrain" in use:
-        raise ValueError(f"corpora.{name}.use: pretrain: its clips teach as those of {own['of']}: set it there")
+        raise ValueError(
+            f"corpora.{name}.use: pretrain: its clips are pre-trained on as those of {own['of']}: set it there"
+        )
     return {**source, "use": ["finetune"], **own}

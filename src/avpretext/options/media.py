@@ -12,7 +12,9 @@ class SegmentOptions(Options):
     """Cutting of long recordings into clips."""
 
     by: Literal["speech", "windows"] = Field(
-        "speech", description="speech: where someone speaks; windows: fixed windows; both only where one face is seen"
+        "speech",
+        description="speech: stretches with speech; windows: fixed windows; both keep only segments with one face"
+        " (see one_face)",
     )
     window_s: Positive = Field(5.0, description="windows: length, in seconds")
     min_s: Positive = Field(1.0, description="shorter segments are dropped, in seconds")
@@ -48,7 +50,7 @@ class MediaOptions(Options):
     trim_db: Positive | None = Field(
         None,
         le=200,
-        description="silence before and after speech, this many dB below the loudest sound, is cut off; null: kept",
+        description="silence at both ends, this many dB below the loudest sound, is cut off; null: kept",
     )
     min_duration_s: float = Field(0.3, ge=0, le=86400, description="shorter clips are refused, in seconds")
     max_duration_s: Positive = Field(600.0, le=86400, description="longer clips are refused, in seconds")
@@ -86,13 +88,13 @@ class LandmarkOptions(Options):
     points: Literal["all", "dlib68"] = Field("all", description="all: 478 points; dlib68: 68 of them in dlib order")
     max_faces: Count = Field(
         2,
-        description="maximum number of faces detected in a frame, of which one is followed; 1: a sixth faster,"
-        " brows measured worse",
+        description="maximum number of faces detected in a frame; one is followed; 1: a sixth faster, but brows are"
+        " measured worse",
     )
     tiles: bool = Field(
         True,
-        description="true: a frame without a face is looked at again in overlapping tiles; finds faces from 8 % of its"
-        " height, in place of 25 % (16:9)",
+        description="true: frames without a face are searched again in overlapping tiles; finds faces from 8 % of"
+        " the frame's height, without tiles from 25 % (16:9)",
     )
     min_confidence: Fraction = Field(0.5, description="detection and tracking confidence, 0..1")
     min_face_fraction: Fraction = Field(
@@ -116,16 +118,16 @@ class ActionUnitOptions(Options):
     )
     calibration: Literal["speaker", "clip", "none"] = Field(
         "speaker",
-        description="blendshapes: resting face of the speaker (of the clip if unknown), of the clip, both blended"
-        " with the corpus's, or a typical one (none)",
+        description="blendshapes: resting face of the speaker (of the clip if the speaker is unknown) or of the"
+        " clip, blended with that of the corpus; none: a typical resting face",
     )
     neutral_labels: bool = Field(
         False,
-        description="true: clips that the corpus labels neutral are the speaker's resting face; a label of the corpus"
-        " then enters the pseudo-labels",
+        description="true: the resting face comes from clips that the corpus labels neutral; so labels of the corpus"
+        " enter the pseudo-labels",
     )
     neutral_clips: Annotated[str | None, Location()] = Field(
-        None, description="the same for the clips that a CSV or Parquet file lists in its column clip_id"
+        None, description="CSV or Parquet file with a column clip_id: the resting face comes from these clips"
     )
     imports: Annotated[str | None, Location(watched=True, only=(".csv",))] = Field(
         None, description="import: folder of OpenFace 2 or py-feat CSV files, one per clip, with the clip's name"

@@ -34,7 +34,8 @@ class OrofacialOptions(LoopOptions):
     )
     systems: list[OrofacialSystem] = Field(
         list(OROFACIAL_SYSTEMS),
-        description="single: movement, viseme, emotion each alone; joint: on one trunk; cascade: movement after both",
+        description="single: a network per task; joint: one trunk for all tasks; cascade: movement from the viseme"
+        " and emotion layers too",
         min_length=1,
     )
     features: list[str] = Field(["speech"], description="per-frame input features", min_length=1)

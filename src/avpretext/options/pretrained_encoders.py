@@ -28,11 +28,13 @@ class EncoderOptions(Options):
         None, description="folder with config.json and model.safetensors; null: the hub's cache"
     )
     hub: Annotated[str | None, Place()] = Field(
-        None, description="model on the Hugging Face hub, e.g. microsoft/wavlm-base-plus; null: known by its name here"
+        None,
+        description="model on the Hugging Face hub, e.g. microsoft/wavlm-base-plus; null: by the entry's name, e.g."
+        " wavlm",
     )
     revision: Annotated[str, Place()] = Field("main", description="branch, tag or commit of the model on the hub")
     sha256: Annotated[str | None, Place()] = Field(
-        None, description="SHA-256 that the weights must have; null: any. It is in the provenance either way"
+        None, description="required SHA-256 of the weights; null: any; the provenance has it in both cases"
     )
     layers: Literal["all"] | Annotated[list[Layer], Field(min_length=1, max_length=1000)] = Field(
         "all", description="layers kept, e.g. [0, 6, 12]; 0: the input of the first layer; all: every layer"
@@ -56,7 +58,7 @@ class EncoderOptions(Options):
     def _layers_once(cls, layers: str | list[int]) -> str | list[int]:
         twice = [layer for place, layer in enumerate(layers) if layer in layers[:place]]
         if isinstance(layers, list) and twice:
-            raise ValueError(f"{twice[0]} stands there twice; name each layer once")
+            raise ValueError(f"layer {twice[0]} is named twice; name each layer once")
         return layers
 
 
@@ -65,10 +67,10 @@ class TuningOptions(Options):
 
     tune: Literal["frozen", "last_n", "lora", "full"] = Field(
         "frozen",
-        description="what of the encoder learns: frozen: nothing; last_n: its last layers; lora: low-rank adapters"
-        " (peft); full: everything",
+        description="weights of the encoder that learn; frozen: none; last_n: its last layers; lora: low-rank"
+        " adapters (peft); full: all",
     )
-    last: Count = Field(2, le=1000, description="last_n: number of layers, counted down from the highest that is kept")
+    last: Count = Field(2, le=1000, description="last_n: number of layers that learn, from the highest kept layer down")
     rank: Count = Field(8, le=4096, description="lora: rank of the adapters; their alpha is twice the rank")
     learning_rate: Positive = Field(
         1e-4,

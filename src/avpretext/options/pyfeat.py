@@ -35,7 +35,7 @@ class PyFeatOptions(Options):
     def _detector_knows_the_face_model(self) -> Self:
         if self.detector == "v2" and self.face_model != "retinaface":
             raise ValueError(
-                f"action_units.pyfeat.face_model = '{self.face_model}': detector v2 knows retinaface alone; set"
+                f"action_units.pyfeat.face_model = '{self.face_model}': detector v2 has only retinaface; set"
                 " detector to v1, or face_model to retinaface"
             )
         return self

@@ -30,7 +30,7 @@ class ChunkOptions(Options):
     def _chunks_fit_into_memory(self) -> Self:
         whole_s = self.length_s * self.count * self.factor
         if whole_s > LONGEST_CHUNKS_S:
-            raise ValueError(f"the chunks of a clip last {whole_s:g} s together; at most {LONGEST_CHUNKS_S:g} s may be")
+            raise ValueError(f"the chunks of a clip last {whole_s:g} s together; the maximum is {LONGEST_CHUNKS_S:g} s")
         return self
 
 
@@ -50,17 +50,17 @@ class ModelOptions(Options):
     )
     whole_corpora: list[str] = Field(
         [],
-        description="with normalise: speaker: corpora normalised as one speaker; for those whose speakers have clips"
-        " of one label alone, since the speaker's own mean would take the label away",
+        description="normalise: speaker: corpora normalised as if they were one speaker; for corpora whose speakers"
+        " have one label each, because the speaker's mean would remove the label",
         exclude_if=lambda names: not names,
     )
     encoder: Encoder = Field(
         "blstm",
-        description="encoder of the steps of a chunk; lstm: the published one; my_package.module:NAME: your own class;"
-        " layers: the default, and the only one, for features of `encoders` that are pooled",
+        description="encoder of the steps of a chunk; lstm: the published one; my_package.module:NAME: your own"
+        " class; pooled features of `encoders` use layers only",
     )
     aggregator: Aggregator = Field(
-        "mean", description="from chunk vectors to a clip vector; or your own class, as in encoder"
+        "mean", description="combines chunk vectors to a clip vector; my_package.module:NAME: your own class"
     )
     step_frames: Count = Field(
         4, le=1000, description="10 ms frames averaged into one step of the encoder; published: 1"
@@ -80,7 +80,10 @@ class LoopOptions(Options):
     learning_rate: Positive = Field(0.003, description="AdamW's highest learning rate; cosine decay over the epochs")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
     averaging: float = Field(
-        0.98, ge=0, lt=1, description="decay of the running mean of weights that is kept; 0: the last weights are kept"
+        0.98,
+        ge=0,
+        lt=1,
+        description="decay of the running mean of the weights, which is saved; 0: the last weights are saved",
     )
     mixup: float = Field(0.4, ge=0, description="augmentation: clips are mixed in pairs, by Beta(mixup, mixup); 0: off")
     time_mask: float = Field(0.4, ge=0, lt=1, description="augmentation: longest stretch of a chunk silenced, 0..1")
@@ -112,9 +115,9 @@ class PretrainOptions(TunedLoopOptions):
     )
     seeds: Count | None = Field(
         None,
-        description="pre-trainings per set of tasks; run i of finetune.seeds starts from pre-training i modulo"
-        " this number; 1: intervals and tests do not cover the luck of pre-training; null: as many as"
-        " runs, 1 without fine-tuning",
+        description="pre-trainings per set of tasks; fine-tuning run i starts from pre-training i modulo this"
+        " number; 1: intervals and tests do not cover the luck of pre-training; null: finetune.seeds, or 1 without"
+        " fine-tuning",
     )
     task_sets: list[list[str]] | Literal["all"] = Field(
         "all", description="sets of tasks; all: every subset of energy, activation, emotion; and clusters alone"
@@ -138,10 +141,12 @@ class PretrainOptions(TunedLoopOptions):
             "slope*",
             "mel[*",
         ],
-        description="columns of `speech` set to zero in the input, because they give away the energy of task 1",
+        description="input columns set to zero for the tasks in hidden_from, because they reveal the energy",
     )
     hidden_from: list[str] = Field(
-        ["energy"], description="tasks without the hidden columns; in a set with other tasks each clip comes twice"
+        ["energy"],
+        description="tasks whose input has the hidden columns at zero; in a set with other tasks each clip is used"
+        " twice",
     )
     keep: Literal["last", "best"] = Field(
         "last",
@@ -149,11 +154,11 @@ class PretrainOptions(TunedLoopOptions):
         " clusters always last",
     )
     confidence: bool = Field(
-        False, description="true: pseudo-labels are weighted by confidence; false: equally, so that more of them teach"
+        False, description="true: pseudo-labels are weighted by confidence; false: all have the same weight"
     )
     min_confidence: dict[str, Fraction] = Field(
         {"energy": 0.0, "activation": 0.0, "emotion": 0.0},
-        description="pseudo-labels of lower confidence do not teach their task, 0..1; 0: all teach",
+        description="pseudo-labels of lower confidence are not learnt, per task, 0..1; 0: all are learnt",
     )
     dev_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.2, description="share of speakers held out to measure the tasks, 0..1; at least one speaker"
@@ -167,8 +172,8 @@ class PenaltyOptions(Options):
     beta: float = Field(1.0, ge=0, description="weight of the base loss; published: 1, or 0 with alpha 1")
     sum: Literal["pair", "class"] = Field(
         "pair",
-        description="pair: penalises probability of emotions that raters seldom name with the true one, the"
-        " intent; class: the formula as printed, one weight per class",
+        description="pair, the intent: penalises emotions that raters seldom name together with the true one; class:"
+        " the printed formula, one weight per class",
     )
 
 
@@ -191,8 +196,8 @@ class FinetuneOptions(TunedLoopOptions):
     seeds: Count = Field(4, description="runs per fold; a multiple of pretrain.seeds")
     body_rate: Annotated[float, Field(gt=0, le=1)] = Field(
         0.3,
-        description="share of learning_rate for a pre-trained encoder, 0..1; the head, and an encoder with hidden"
-        " channels in all its tasks, use learning_rate",
+        description="share of learning_rate for a pre-trained encoder, 0..1; the head, and an encoder pre-trained"
+        " with hidden columns only, use learning_rate itself",
     )
     class_balance: bool = Field(True, description="true: every class has the same weight in the loss")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of the target spread over all classes, 0..1")
@@ -254,7 +259,7 @@ class AblationOptions(Options):
     targets: list[str] = Field([], description="targets of every corpus; []: those of the corpus")
     measure: Measure | None = Field(
         None,
-        description="measure of the paired tests; null: the main measure of the kind of target; also of `upstreams`",
+        description="measure of the paired tests, also for `upstreams`; null: the main measure of the kind of target",
     )
 
 

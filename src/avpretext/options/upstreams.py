@@ -16,7 +16,7 @@ SHARED = ("seeds",)
 
 
 class UpstreamOptions(Options):
-    """What models hear and how they learn, for `snakemake upstreams`; the first is the reference."""
+    """Input and training of the models that `snakemake upstreams` compares; the first is the reference."""
 
     model: dict[str, Any] = Field(
         {}, description="options of model, e.g. {features: [wavlm]}; encoder and channels follow features unless named"
@@ -31,8 +31,7 @@ class UpstreamOptions(Options):
             placed = [name for name, field in fields.items() if any(isinstance(mark, Place) for mark in field.metadata)]
             for name in getattr(self, group):
                 if name in (*SHARED, *placed):
-                    why = "where a job runs" if name in placed else "how many runs are compared, one by one"
-                    raise ValueError(f"{group}.{name} says {why}, which all upstreams share: set it in {group} itself")
+                    raise ValueError(f"{group}.{name} must be the same for all upstreams: set it in {group} itself")
         return self
 
 

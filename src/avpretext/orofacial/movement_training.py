@@ -43,8 +43,8 @@ def concordances(predicted: Tensor, actual: Tensor, counted: Tensor) -> Tensor:
 def movement_loss(predicted: Tensor, target: Target, weights: Tensor, kind: MovementLoss = "mse") -> Tensor:
     """Return the error of the movement (B, T, K), in deviations, over frames with a face, outputs weighed by (K,).
 
-    The squared error did best on dev (docs/orofacial.md); 1 - CCC rewards movement that a squared error shrinks towards
-    the mean where speech does not tell it, over the batch; `both` is their sum. The target has labels (B, T, K) and
+    The squared error did best on dev (benchmarks/orofacial.md). It shrinks movement that speech does not determine
+    towards the mean; 1 - CCC, over the batch, does not. `both` is their sum. The target has labels (B, T, K) and
     weights (B, T), 0 where no face is found.
     """
     counted = target.weights > 0
