@@ -1,10 +1,11 @@
 """How long Snakemake takes to plan a large corpus: `snakemake --dry-run`, to pseudo-labels and pre-training.
 
-    python benchmarks/scheduling.py [--clips 100000] [--shards 512] [--repository .] [--against OTHER_CHECKOUT]
+    python benchmarks/scheduling.py [--clips 100000] [--shards 512] [--repository .] [--against OTHER_CHECKOUT | --bare]
 
 A corpus of empty videos (hard links to 2 kB of zeros) is made in a temporary folder, 50 in the folder of each speaker.
 Seconds are on the clock; memory is the highest that the process held. With `--against`, another checkout of this
-repository plans the same corpus with the same Python, in turn, so that both meet the same load.
+repository plans the same corpus with the same Python, in turn, so that both meet the same load. With `--bare`, plain
+Snakemake plans the same jobs, by rules without functions and without a corpus to scan: nothing plans them in less.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +25,45 @@ LINKS = 30_000
 """A file may have no more than 65,000 names on ext4."""
 
 CLIPS_PER_SPEAKER = 50
+
+PER_SHARD = {
+    "index": ([], ["index", "index_rejects"]),
+    "watch": (
+        ["index"],
+        ["audio", "split_rejects", "landmarks", "landmarks_rejects", "preview", "thumbnails"],
+    ),
+    "speech": (["audio"], ["speech", "speech_rejects"]),
+    "motion": (["landmarks"], ["motion"]),
+    "action_units": (["landmarks"], ["action_units"]),
+}
+"""Rules with a job for each shard: what they read and write."""
+
+OF_ALL = {
+    "neutral": (["landmarks", "index"], []),
+    "rejects": (["index", "index_rejects", "split_rejects", "landmarks_rejects", "speech_rejects"], []),
+    "labels_energy": (["speech", "index"], ["rejects"]),
+    "labels_activation": (["motion", "audio"], ["rejects"]),
+    "labels_emotion": (["action_units", "index"], ["rejects"]),
+    **{
+        f"pretrain_{number}": (["speech", "index"], ["rejects", "labels_energy", "labels_activation", "labels_emotion"])
+        for number in range(8)
+    },
+}
+"""Rules with one job: the shards and the single files that they read."""
+
+ALONE = {"watch": "models", "action_units": "neutral"}
+"""Single files that a job for each shard reads too."""
+
+BARE = """
+rule {name}:
+    input: {inputs}
+    output: {outputs}
+    log: "logs/{name}{of}.log"
+    benchmark: "benchmarks/{name}{of}.tsv"
+    resources: mem_mb=1000, runtime=10
+    params: options="none"
+    shell: "touch {{output}}"
+"""
 
 
 class Planned(NamedTuple):
@@ -40,13 +81,17 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=100_000)
     parser.add_argument("--shards", type=int, default=512)
     parser.add_argument("--repository", type=Path, default=Path(__file__).resolve().parents[1])
-    parser.add_argument("--against", type=Path)
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--against", type=Path)
+    other.add_argument("--bare", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         make_corpus(Path(folder) / "corpus", arguments.clips)
         checkouts = [checkout for checkout in (arguments.against, arguments.repository) if checkout is not None]
         planned = [plan(checkout.resolve(), Path(folder), arguments.shards) for checkout in checkouts]
-    report(arguments.clips, arguments.shards, planned)
+        if arguments.bare:
+            planned.insert(0, plan_bare(Path(folder) / "bare", arguments.shards))
+    report(arguments.clips, arguments.shards, planned, "bare" if arguments.bare else "before")
 
 
 def make_corpus(root: Path, clips: int) -> None:
@@ -67,9 +112,36 @@ def plan(checkout: Path, folder: Path, shards: int) -> Planned:
     corpus = {"path": str(folder / "corpus"), "reader": "folder", "use": ["pretrain"], "shards": shards}
     config = folder / "config.json"
     config.write_text(json.dumps({"results": str(folder / "results"), "corpora": {"large": corpus}}))
+    return dry_run(folder, checkout, "--configfile", str(config))
+
+
+def plan_bare(folder: Path, shards: int) -> Planned:
+    """Return what the same jobs take without our rules."""
+    folder.mkdir()
+    (folder / "Snakefile").write_text("".join(bare_rules(shards)))
+    return dry_run(folder, folder)
+
+
+def bare_rules(shards: int) -> Iterator[str]:
+    """Yield the rules of a workflow of the same jobs."""
+    every = [f"{number:04d}" for number in range(shards)]
+    yield f"SHARDS = {every}\nwildcard_constraints: shard=r'\\d{{4}}'\n"
+    yield f"rule all:\n    input: {[f'{name}.all' for name in OF_ALL]}\n"
+    yield BARE.format(name="models", inputs="[]", outputs="'models.all'", of="")
+    for name, (reads, writes) in PER_SHARD.items():
+        inputs = [*(f"{file}/{{shard}}.parquet" for file in reads), *([f"{ALONE[name]}.all"] if name in ALONE else [])]
+        outputs = [f"{file}/{{shard}}.parquet" for file in writes]
+        yield BARE.format(name=name, inputs=inputs, outputs=", ".join(map(repr, outputs)), of="/{shard}")
+    for name, (reads, alone) in OF_ALL.items():
+        inputs = f"expand('{{of}}/{{shard}}.parquet', of={reads}, shard=SHARDS), {[f'{file}.all' for file in alone]}"
+        yield BARE.format(name=name, inputs=inputs, outputs=repr(f"{name}.all"), of="")
+
+
+def dry_run(folder: Path, checkout: Path, *more: str) -> Planned:
+    """Return what a dry run in a folder takes, of the workflow of a checkout."""
     command = [
         sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", "--snakefile", str(checkout / "Snakefile"),
-        "--directory", str(folder), "--configfile", str(config),
+        "--directory", str(folder), *more,
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONPATH": str(checkout / "src")}
     begin = time.perf_counter()
@@ -81,22 +153,22 @@ def plan(checkout: Path, folder: Path, shards: int) -> Planned:
     said = log.read_text()
     if status:
         raise SystemExit(said[-2000:])
-    jobs = sum(line.startswith("would run") for line in said.splitlines())
+    jobs = sum(line.startswith(("would run", "rule ", "localrule ")) for line in said.splitlines())
     return Planned(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000, jobs)
 
 
-def report(clips: int, shards: int, planned: list[Planned]) -> None:
+def report(clips: int, shards: int, planned: list[Planned], first: str) -> None:
     """Print the machine, a row for each checkout, and the ratio of the last to the first."""
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, ", end="")
     print(f"snakemake {version('snakemake')}; {clips:,} clips, {shards:,} shards\n")
     print("| checkout | jobs | seconds | seconds of processor | memory, MB |\n|---|---:|---:|---:|---:|")
-    names = ["before", "after"] if len(planned) > 1 else ["this"]
+    names = [first, "this"] if len(planned) > 1 else ["this"]
     for name, run in zip(names, planned, strict=True):
         print(f"| {name} | {run.jobs:,} | {run.seconds:.1f} | {run.cpu_s:.1f} | {run.memory_mb:.0f} |")
     if len(planned) > 1:
-        before, after = planned
-        ratios = [after.seconds / before.seconds, after.cpu_s / before.cpu_s, after.memory_mb / before.memory_mb]
-        print(f"| after / before | | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |")
+        other, this = planned
+        ratios = [this.seconds / other.seconds, this.cpu_s / other.cpu_s, this.memory_mb / other.memory_mb]
+        print(f"| this / {first} | | {' | '.join(f'{ratio:.2f}' for ratio in ratios)} |")
 
 
 if __name__ == "__main__":
