@@ -11,6 +11,8 @@ from threadpoolctl import threadpool_limits
 from avpretext import locks, signing
 from avpretext.run.recipes import Signer
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that a test starts compiles our modules anew
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 MadeOnce = Callable[[str, Callable[[Path], object]], Path]

@@ -1,8 +1,10 @@
 """A project folder in which the tests run Snakemake, and what a run said."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -41,12 +43,32 @@ class Project:
         assert not check or run.status == 0, run.text
         return run
 
-    def start(self, *arguments: str, **changes: Any) -> "subprocess.Popen[str]":
-        """Start the workflow, the leader of a group of processes of its own; what it says comes on its output."""
+    def start(self, *arguments: str, python: Path = Path(sys.executable), **changes: Any) -> "subprocess.Popen[str]":
+        """Start the workflow, the leader of a group of processes of its own; what it says comes on its output.
+
+        By a warm Python the processes are no such group; see `kill`.
+        """
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *self.arguments(*arguments, **changes)], stdout=subprocess.PIPE,
+            [str(python), "-m", "snakemake", *self.arguments(*arguments, **changes)], stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, env=environment(), start_new_session=True,
         )  # fmt: skip
+
+    def kill(self) -> None:
+        """Kill every process that works in the folder, all at one moment."""
+        while found := self._processes():
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                for process in found:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process, number)
+
+    def _processes(self) -> set[int]:
+        """Return the processes that are in the folder and have not ended."""
+        found = set()
+        for place in Path("/proc").glob("[0-9]*/cwd"):
+            with contextlib.suppress(OSError):
+                if place.readlink() == self.folder:
+                    found.add(int(place.parent.name))
+        return found
 
     def arguments(self, *arguments: str, **changes: Any) -> list[str]:
         """Return the arguments of Snakemake, after writing the configuration that they name."""

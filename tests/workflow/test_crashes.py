@@ -4,12 +4,14 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from avpretext import shards
+from tests.workflow import warm
 from tests.workflow.project import Project
 
 KILLS = 3
@@ -23,14 +25,13 @@ def jobs_done(project: Project) -> int:
 
 def killed(project: Project, jobs: int, after_s: float) -> str:
     """Start the workflow, kill all its processes some time after so many jobs are done; return what it said."""
-    process = project.start()
+    process = project.start(python=warm.warm_python() or Path(sys.executable))
     started = time.monotonic()
     while jobs_done(project) < jobs and process.poll() is None and time.monotonic() - started < PATIENCE_S:
         time.sleep(0.05)
     time.sleep(after_s)
     hit = process.poll() is None
-    if hit:
-        os.killpg(process.pid, signal.SIGKILL)
+    project.kill()
     said, _ = process.communicate()
     assert hit, f"the run ended by itself: {said}"
     return said

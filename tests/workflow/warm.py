@@ -4,6 +4,7 @@ Our own modules are not among them: each start imports them anew, and fails if o
 Run as a program, with the folder that it shall be in, it is that Python; it ends when its standard input does.
 """
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -16,6 +17,8 @@ import shlex
 import socket
 import subprocess
 import sys
+import threading
+import traceback
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
@@ -160,7 +163,8 @@ def answer(asked: socket.socket) -> None:
     for file in files:
         os.close(file)
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    asked.sendall(bytes([status if status >= 0 else 128 - status]))
+    with contextlib.suppress(OSError):  # who asked may have been killed too
+        asked.sendall(bytes([status if status >= 0 else 128 - status]))
     os._exit(0)
 
 
@@ -172,12 +176,31 @@ def become(request: dict[str, Any], files: list[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
-    sys.executable = request["executable"]
+    sys.executable, sys.dont_write_bytecode = request["executable"], False  # else each job compiles our modules
     sys.path[:0] = [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     sys.meta_path.insert(0, Kept("torch"))
     sys.argv = ["-m", *request["arguments"]]
-    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
-    sys.exit()
+    status: object = None
+    try:
+        runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+    except SystemExit as stop:
+        status = stop.code
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    leave(status)
+
+
+def leave(status: object) -> NoReturn:
+    """End as Python does, but leave the memory of all packages alone: to free it, it would first be copied."""
+    if not isinstance(status, int | None):
+        print(status, file=sys.stderr)
+        status = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status or 0)
 
 
 if __name__ == "__main__":

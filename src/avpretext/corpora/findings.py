@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
-import yaml
+from avpretext import yaml_files
 
 EXAMPLES = 3
 """Examples that a finding keeps."""
 
-_TEXTS = yaml.safe_load(files("avpretext.corpora").joinpath("findings.yaml").read_text("utf-8"))
+_TEXTS = yaml_files.of_package("avpretext.corpora", "findings.yaml")
 FIXES: Mapping[str, str] = _TEXTS["fixes"]
 """Reason of a finding: what to do about it."""
 

@@ -11,10 +11,8 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from importlib.resources import files
 
-import yaml
-
+from avpretext import yaml_files
 from avpretext.corpora.findings import FIXES, Finding
 from avpretext.errors import UserError
 from avpretext.names import key, nfc
@@ -117,7 +115,7 @@ def of_people(column: str) -> bool:
 
 @functools.cache
 def _words(kind: str) -> frozenset[str]:
-    words: dict[str, list[str]] = yaml.safe_load(files("avpretext.corpora").joinpath(WORDS).read_text("utf-8"))
+    words: dict[str, list[str]] = yaml_files.of_package("avpretext.corpora", WORDS)
     return frozenset(words[kind])
 
 

@@ -7,16 +7,14 @@ import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 from threadpoolctl import threadpool_limits
 
-from avpretext import shards
+from avpretext import shards, yaml_files
 from avpretext.config import DemoOptions
 from avpretext.corpora.readers.crema_d import SENTENCES
 from avpretext.demo import emotions
@@ -36,7 +34,7 @@ from avpretext.progress import progress
 CORPUS_VERSION = 2
 """Raised whenever the same options would give another corpus."""
 
-EVERYDAY: list[str] = yaml.safe_load(files("avpretext.demo").joinpath("sentences.yaml").read_text("utf-8"))
+EVERYDAY: list[str] = yaml_files.of_package("avpretext.demo", "sentences.yaml")
 """What speakers of the unlabelled part say."""
 
 _MARKER = "complete.json"

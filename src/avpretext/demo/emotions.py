@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from avpretext import yaml_files
 from avpretext.demo.muscles import ACTION_UNITS, MOVEMENTS
 from avpretext.demo.voice import Phoneme
 
@@ -17,7 +16,7 @@ Track = NDArray[np.float32]
 EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
 """CREMA-D's six emotions by their codes."""
 
-TABLES: Mapping[str, Any] = yaml.safe_load(files("avpretext.demo").joinpath("emotions.yaml").read_text("utf-8"))
+TABLES: Mapping[str, Any] = yaml_files.of_package("avpretext.demo", "emotions.yaml")
 """What is known of them, as numbers."""
 
 PROTOTYPES: Mapping[str, Mapping[str, float]] = TABLES["prototypes"]

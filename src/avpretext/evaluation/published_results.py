@@ -10,11 +10,9 @@ They are rows of `published_results.yaml`, shown where all this holds:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
-import yaml
-
+from avpretext import yaml_files
 from avpretext.config import CorpusOptions
 from avpretext.corpora.reader import parts_of
 from avpretext.corpora.readers import reader_of
@@ -91,8 +89,8 @@ def _setting(entry: dict[str, Any]) -> PublishedSetting:
     return PublishedSetting(**{**entry, "rows": rows})
 
 
-_FILE = files("avpretext.evaluation").joinpath("published_results.yaml")
-PUBLISHED: Sequence[PublishedSetting] = [_setting(entry) for entry in yaml.safe_load(_FILE.read_text("utf-8"))]
+_ENTRIES = yaml_files.of_package("avpretext.evaluation", "published_results.yaml")
+PUBLISHED: Sequence[PublishedSetting] = [_setting(entry) for entry in _ENTRIES]
 
 
 def rows_beside(run: OpenRun, one: Evaluated, rows: Rows) -> list[PublishedRow]:

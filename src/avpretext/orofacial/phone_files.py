@@ -8,12 +8,10 @@ column. `phone_labels.yaml` has what phones are called elsewhere.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.resources import files as package_files
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
-import yaml
-
+from avpretext import yaml_files
 from avpretext.errors import UserError, raise_fault
 from avpretext.names import nfc
 from avpretext.orofacial.visemes import PHONES, SILENCE, Interval
@@ -23,7 +21,7 @@ EXTENSIONS = (".textgrid", ".ctm", ".align")
 GRID_HZ = 25_000
 """GRID's .align files count samples at 25 kHz, whatever the rate of the sound at hand."""
 
-_TABLES = yaml.safe_load(package_files("avpretext.orofacial").joinpath("phone_labels.yaml").read_text("utf-8"))
+_TABLES = yaml_files.of_package("avpretext.orofacial", "phone_labels.yaml")
 SILENCES = frozenset(_TABLES["silence"])
 """What silence, breath and noise are called, in small letters."""
 

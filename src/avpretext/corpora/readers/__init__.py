@@ -3,11 +3,8 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.resources import files
 
-import yaml
-
-from avpretext import own_code
+from avpretext import own_code, yaml_files
 from avpretext.config import CorpusOptions
 from avpretext.corpora.reader import Published, Reader
 from avpretext.corpora.readers import (
@@ -44,7 +41,7 @@ _READERS = {
     "audformat": from_audformat.READER,
     "folder": folder.READER,
 }
-_PUBLISHED = yaml.safe_load(files("avpretext.corpora.readers").joinpath("published.yaml").read_text("utf-8"))
+_PUBLISHED = yaml_files.of_package("avpretext.corpora.readers", "published.yaml")
 
 READERS: Mapping[str, Reader] = {
     name: replace(reader, published=Published(**_PUBLISHED[name])) if name in _PUBLISHED else reader

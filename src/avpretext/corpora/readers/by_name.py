@@ -10,10 +10,8 @@ is read, with the label that the list has. `published.yaml` says which corpora w
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 
-import yaml
-
+from avpretext import yaml_files
 from avpretext.corpora.reader import Clip, Person, Reader, SpeakerFold, acted, named, stem, without_extension
 
 FILE = "by_name.yaml"
@@ -114,10 +112,7 @@ def _reading(row: Row, speakers: Sequence[str]) -> Callable[[str], Clip | None]:
     return read
 
 
-_ROWS = {
-    name: Row(**row)
-    for name, row in yaml.safe_load(files("avpretext.corpora.readers").joinpath(FILE).read_text("utf-8")).items()
-}
+_ROWS = {name: Row(**row) for name, row in yaml_files.of_package("avpretext.corpora.readers", FILE).items()}
 LABELS: Mapping[str, frozenset[str]] = {name: frozenset(row.labels.values()) for name, row in _ROWS.items()}
 """Reader to the labels that names of its corpus tell."""
 
