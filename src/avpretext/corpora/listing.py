@@ -7,6 +7,7 @@ the fingerprint that the job was given. Otherwise, as after an earlier run or wh
 workflow again, and have no fingerprint to compare with.
 """
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,17 +23,23 @@ from avpretext.flow.artefacts import STAGES, schema_of
 from avpretext.flow.paths import shard_of
 from avpretext.flow.provenance import provenance
 from avpretext.refusal import Refusal
-from avpretext.shards import read, read_provenance, write_table
+from avpretext.shards import ShardWriter, read, read_provenance
 
 _CLIP_COLUMNS = ("speaker", "label", "sentence", "level", "start_s", "end_s")
+_ROW_GROUP = 4096
+"""Rows, sorted by shard, that a job reads together: of a million clips it leaves the other row groups alone."""
 
 
 def write(files: Sequence[ClipFile], options: CorpusOptions, path: Path) -> None:
     """Write all that `scan` found of a corpus, `index.listing`; an equal listing is left as it is."""
     made_by = _made_by(options, _content(files, options))
-    if _provenance_of(path) != made_by:
-        rows = [_row(file, shard_of(file.clip_id, options.shards)) for file in files]
-        write_table(path, rows, schema_of("index.listing"), made_by)
+    if _provenance_of(path) == made_by:
+        return
+    shard_numbers = [shard_of(file.clip_id, options.shards) for file in files]
+    places = iter(sorted(range(len(files)), key=shard_numbers.__getitem__))
+    with ShardWriter(path, schema_of("index.listing"), made_by, row_group=_ROW_GROUP) as writer:
+        while group := list(itertools.islice(places, _ROW_GROUP)):
+            writer.write([_row(files[place], shard_numbers[place]) for place in group])
 
 
 def shard_from(path: Path, options: CorpusOptions, shard: int, expected: str) -> list[ClipFile] | None:
@@ -60,11 +67,12 @@ def _read(path: Path, options: CorpusOptions, shard: int | None = None) -> list[
     if found is None or found != _made_by(options, str(found.get("content"))):
         return None
     try:
-        rows = read(path)
+        rows = read(path) if shard is None else pl.scan_parquet(path).filter(pl.col("shard") == shard).collect()
     except (UserError, OSError, pl.exceptions.PolarsError):
         return None
-    chosen = rows if shard is None else rows.filter(pl.col("shard") == shard)
-    return [_clip_file(row) for row in chosen.iter_rows(named=True)]
+    if shard is None:
+        rows = rows.sort("path", pl.col("start_s").fill_null(0), maintain_order=True)
+    return [_clip_file(row) for row in rows.iter_rows(named=True)]
 
 
 def _made_by(options: CorpusOptions, content: str) -> dict[str, Any]:
