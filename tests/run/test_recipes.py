@@ -11,6 +11,7 @@ import pytest
 
 from avpretext import shards
 from avpretext.config_file import parse
+from avpretext.flow.paths import RESULTS
 from avpretext.run import dag, digests, recipes, signature
 from avpretext.run.digests import Content, Known
 from avpretext.run.recipes import Recipe
@@ -60,7 +61,7 @@ def made(results: Path, votes: Path, monkeypatch: pytest.MonkeyPatch, **options:
     recipes._entries.cache_clear()
     recipes.write(wanted, results)
     with monkeypatch.context() as job_of_a_run:
-        job_of_a_run.setenv(recipes.RESULTS, str(results))
+        job_of_a_run.setenv(RESULTS, str(results))
         for path in wanted:
             if path.endswith(".parquet"):
                 shards.write_table(path, [{"clip_id": "a"}], SCHEMA, {"stage": "any"})
@@ -196,7 +197,7 @@ def test_every_file_of_a_folder_that_is_an_artefact_has_its_recipe(
     films = tmp_path / "results" / "orofacial" / "films"
     recipe = Recipe("orofacial/films", "film", {}, {})
     recipes.write({str(films): recipe}, tmp_path / "results")
-    monkeypatch.setenv(recipes.RESULTS, str(tmp_path / "results"))
+    monkeypatch.setenv(RESULTS, str(tmp_path / "results"))
     recipes._entries.cache_clear()
     for name in ("a.mp4", "b.mp4"):
         with shards.atomic_path(films / name) as temporary:
@@ -204,6 +205,22 @@ def test_every_file_of_a_folder_that_is_an_artefact_has_its_recipe(
     assert recipes.recorded(films) == recipe
     (films / "b.mp4").write_bytes(b"another")
     assert recipes.recorded(films) is None
+
+
+def test_of_artefacts_in_a_bucket_the_recipes_beside_them_are_enough(
+    tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = tmp_path / "results"
+    monkeypatch.setenv(recipes.BESIDE_ALL, "1")
+    made(results, votes, monkeypatch)
+    stored = {path for level in flow(results, votes) for one in level for path in one.output}
+    for path in stored:
+        Path(path).unlink()
+    assert start(results, votes).compare(flow(results, votes), stored).fitting == stored
+    changed = start(results, votes).compare(flow(results, votes, 0.2), stored)
+    assert {Path(path).name for path in changed.stale} == {"all.parquet", "main.csv"}
+    assert "labels.emotion.min_confidence (1)" in dag.explained(changed)
+    assert not start(results, votes).compare(flow(results, votes, 0.2), set()).stale
 
 
 def test_only_files_that_changed_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from avpretext import checkout, machine, shards
 from avpretext.config import Config
+from avpretext.flow.paths import Layout
 from avpretext.run import aftermath, dag, occupancy, recipes
+from avpretext.run.states import States
+from avpretext.run.store import Store
 
 RECORDS = Path(".snakemake")
 """Snakemake's own folder, in the working directory."""
@@ -23,9 +26,10 @@ RECORDS = Path(".snakemake")
 class Start:
     """One start of the workflow; `clips` tells the clips of a shard, see `dag.Clips`."""
 
-    def __init__(self, config: Config, clips: dag.Clips) -> None:
-        self.config, self.results = config, Path(config.results)
-        self._recipes = dag.Recipes(config, clips)
+    def __init__(self, config: Config, clips: dag.Clips, store: Store) -> None:
+        self.config, self.store = config, store
+        self.results = Path(store.here(config.results))
+        self._recipes = dag.Recipes(config, clips, self.results)
         self._found = dag.Compared()
         self._untimed: set[int] = set()
 
@@ -37,10 +41,14 @@ class Start:
         from snakemake.dag import DAG
         from snakemake.io import _IOFile
 
+        from snakemake_logger_plugin_avpretext import events
+
+        events.fetch = lambda log: self.store.pull([self.store.name(str(log))])
         look_for_incomplete, is_newer = DAG.check_incomplete, _IOFile.is_newer
 
         async def check_incomplete(graph: Any) -> None:
-            asked(self.before_jobs_are_chosen, graph)
+            stored = await self.store.made(graph) if self.store.is_remote else None
+            asked(self.before_jobs_are_chosen, graph, stored)
             await look_for_incomplete(graph)
 
         async def is_newer_and_timed(file: Any, than: float) -> bool:
@@ -48,15 +56,45 @@ class Start:
 
         DAG.check_incomplete, _IOFile.is_newer = check_incomplete, is_newer_and_timed
 
-    def before_jobs_are_chosen(self, graph: Any) -> None:
-        """Claim the results if this is a run, and have made again what is not of this configuration."""
+    def join_as_job(self) -> None:
+        """Make a process of a cluster fetch what the start wrote for its jobs, and keep the states of its trainings.
+
+        Only with results in a bucket is there anything to do.
+        """
+        from snakemake.dag import DAG
+
+        look_for_incomplete = DAG.check_incomplete
+
+        async def check_incomplete(graph: Any) -> None:
+            if self.store.is_remote:
+                self.store.pull({path for job in graph.jobs for path in self._written_for(job)})
+                states = States(self.store, {Path(self.store.name(job.output[0])).parent for job in graph.jobs})
+                states.fetch()
+                states.watch()
+            await look_for_incomplete(graph)
+
+        DAG.check_incomplete = check_incomplete
+
+    def _written_for(self, job: Any) -> list[str]:
+        """Return the files that a start writes for a job: recipes of its outputs, and the listing of a corpus."""
+        layout = Layout(self.config.results)
+        folders = {Path(layout.place_of(self.store.name(file))).parent for file in job.output}
+        books = [str(recipes.book(layout.folder, folder)) for folder in sorted(folders)]
+        listed = [layout.path("index.listing", corpus=job.wildcards.corpus)] if job.rule.name == "index" else []
+        return [*books, *listed]
+
+    def before_jobs_are_chosen(self, graph: Any, stored: Set[str] | None = None) -> None:
+        """Claim the results if this is a run, and have made again what is not of this configuration.
+
+        `stored` are the artefacts that there are in a bucket.
+        """
         workflow = graph.workflow
         if workflow.executor_plugin is not None and not workflow.dryrun:
             with shards.explained(self.results):
                 os.environ[occupancy.RUN] = occupancy.claim(self.results, occupancy.command())
             aftermath.tidy(RECORDS, self.results)
             self._note_queue(workflow.executor_plugin)
-        self._found = self._recipes.compare(graph.toposorted())
+        self._found = self._recipes.compare(graph.toposorted(), stored)
         if self._found.stale:
             print(dag.explained(self._found), file=sys.stderr)
             graph.forcefiles.update(self._found.stale)
@@ -84,6 +122,7 @@ class Start:
 
     def write(self, configfiles: Sequence[str | Path]) -> None:
         """Write what jobs need to know, and a line about this run: the artefacts themselves tell nothing of a run."""
+        self.store.claim(occupancy.holder_of(self.results))
         run = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "command": occupancy.myself("", occupancy.command()).command,
@@ -94,6 +133,11 @@ class Start:
             **machine.facts(),
         }
         with shards.explained(self.results):
-            recipes.write(self._found.wanted, self.results)
+            books = recipes.write(self._found.wanted, self.results)
             with (self.results / "runs.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(run, ensure_ascii=False) + "\n")
+        self.store.push(map(self.store.name, map(str, books)))
+
+    def end(self) -> None:
+        """Let other runs begin in a bucket."""
+        self.store.release()
