@@ -91,15 +91,15 @@ def files_of(corpus):
     options, found = CONFIG.corpora[corpus], None
     if not workflow.is_main_process:
         found = listing.files_from(Path(listing_of(corpus)), options)
-    return (
-        asked(corpora.scan, options, None, media_of(corpus)) if found is None else found
-    )
+    return scanned(corpus)[0] if found is None else found
 
 
 @functools.cache
-def media_of(corpus):
-    """Return the media files of a corpus, and which files are left out by their ending."""
-    return asked(corpora.media_files, CONFIG.corpora[corpus])
+def scanned(corpus):
+    """Return the clips of a corpus by a scan, and the endings of the files that it leaves out."""
+    options = CONFIG.corpora[corpus]
+    media = asked(corpora.media_files, options)
+    return asked(corpora.scan, options, None, media), media.left_out
 
 
 @functools.cache
@@ -158,9 +158,7 @@ onstart:
     for sentence in silent.sentences(CONFIG):
         print(sentence, file=sys.stderr)
     for name in CONFIG.with_clips():
-        for left_out in corpora.left_out(
-            media_of(name).left_out, CONFIG.corpora[name]
-        ):
+        for left_out in corpora.left_out(scanned(name)[1], CONFIG.corpora[name]):
             if left_out.wrong:
                 print(f"{name}: {left_out.sentence}", file=sys.stderr)
         asked(
