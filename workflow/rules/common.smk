@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import itertools
 import json
 import math
 import os
@@ -30,11 +31,12 @@ from avpretext.run.upstream_plan import UpstreamPlan
 from avpretext.labels.emotion_table import own_table
 from avpretext.media.bounds import DECODER_MB, limit_s
 from avpretext.orofacial.orofacial_plan import SHOWN, OrofacialPlan
-from avpretext.run.recipes import RESULTS
+from avpretext.run import recipes
 from avpretext.flow.artefacts import STAGES
-from avpretext.flow.paths import expand
+from avpretext.flow.paths import RESULTS, expand
 from avpretext.run.signature import PLACES, signature
 from avpretext.run.start import Start
+from avpretext.run.store import Store
 
 
 def asked(function, *arguments):
@@ -50,6 +52,8 @@ CONFIG = asked(
 )
 PLAN = asked(Plan, CONFIG)
 FILES = PLAN.layout
+STORE = asked(Store, workflow, CONFIG.results)
+HERE = STORE.here(CONFIG.results)
 UPSTREAMS = asked(UpstreamPlan, PLAN)
 OROFACIAL = OrofacialPlan(PLAN)
 UNLABELLED = CONFIG.heard_for_pretraining()
@@ -76,14 +80,17 @@ def one_of(names):
     return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
+def listing_of(corpus):
+    """Return the file with what the run found of a corpus when it began."""
+    return STORE.here(FILES.path("index.listing", corpus=corpus))
+
+
 @functools.cache
 def files_of(corpus):
     """Return the clips of a corpus: what the run found when it began, for jobs that a cluster starts on their own."""
     options, found = CONFIG.corpora[corpus], None
     if not workflow.is_main_process:
-        found = listing.files_from(
-            Path(FILES.path("index.listing", corpus=corpus)), options
-        )
+        found = listing.files_from(Path(listing_of(corpus)), options)
     return (
         asked(corpora.scan, options, None, media_of(corpus)) if found is None else found
     )
@@ -105,11 +112,8 @@ def fingerprint(corpus, shard):
     """Return that of one shard; a job that a cluster starts on its own reads no more of the listing than it needs."""
     found = None
     if not workflow.is_main_process:
-        path, options = (
-            Path(FILES.path("index.listing", corpus=corpus)),
-            CONFIG.corpora[corpus],
-        )
-        found = listing.fingerprint_from(path, options, shard)
+        options = CONFIG.corpora[corpus]
+        found = listing.fingerprint_from(Path(listing_of(corpus)), options, shard)
     return fingerprints(corpus)[shard] if found is None else found
 
 
@@ -124,13 +128,13 @@ def clips_of(corpus, shard):
     return Content(untimed_fingerprints(corpus)[shard], fingerprints(corpus)[shard])
 
 
-START = Start(CONFIG, clips_of)
+START = Start(CONFIG, clips_of, STORE)
 
 # After a crash the ordinary command goes on; what is missing is said so before anything runs.
 if workflow.is_main_process:
     START.join(asked)
-    if os.path.exists(CONFIG.results) and not os.access(CONFIG.results, os.W_OK):
-        asked(shards.check_writable, CONFIG.results)
+    if os.path.exists(HERE) and not os.access(HERE, os.W_OK):
+        asked(shards.check_writable, HERE)
     if PYFEAT and WITH_VIDEO:
         asked(from_frames.check, CONFIG.action_units.pyfeat)
     for name in PLAN.encoders if LISTS.isdisjoint(sys.argv) else ():
@@ -147,7 +151,7 @@ if workflow.is_main_process:
 
 
 onstart:
-    asked(shards.check_writable, CONFIG.results)
+    asked(shards.check_writable, HERE)
     START.write(workflow.configfiles)
     for sentence in silent.sentences(CONFIG):
         print(sentence, file=sys.stderr)
@@ -161,8 +165,9 @@ onstart:
             listing.write,
             files_of(name),
             CONFIG.corpora[name],
-            Path(FILES.path("index.listing", corpus=name)),
+            Path(listing_of(name)),
         )
+        STORE.push([FILES.path("index.listing", corpus=name)])
 
 
 onsuccess:
@@ -200,9 +205,16 @@ def every(artefact):
     return lambda wildcards: PLAN.shards(wildcards.corpus, artefact)
 
 
-def of_corpus(function):
-    """Return an input or a param: what a function of the plan says of the corpus in question."""
-    return lambda wildcards: asked(function, wildcards.corpus)
+def own(*files):
+    """Return an input: files of the user's own, if any, which a storage plugin leaves where they are."""
+    return [
+        file if FILES.place_of(file) != file else local(file) for file in files if file
+    ]
+
+
+def own_of(function):
+    """Return an input: the user's own files that a function of the plan names of the corpus in question."""
+    return lambda wildcards: own(*asked(function, wildcards.corpus))
 
 
 def of_setting(function):
@@ -215,7 +227,7 @@ def keyed(function):
 
     def files(wildcards):
         named = asked(function, wildcards)
-        return [file for of_name in named.values() for file in of_name]
+        return own(*(file for of_name in named.values() for file in of_name))
 
     files.named = function
     return files
@@ -301,7 +313,7 @@ def plan_of(wildcards):
 def start(wildcards):
     """Return an input: the checkpoints that an initialisation starts from; none from scratch."""
     variant = VARIANTS[wildcards.variant]
-    return UPSTREAMS.of(variant).start(variant, wildcards.initialisation)
+    return own(*UPSTREAMS.of(variant).start(variant, wildcards.initialisation))
 
 
 def co_occurrence(wildcards):
@@ -336,7 +348,7 @@ COMMAND = (
 )
 """The command of every stage."""
 
-TO_TABLES = f"--output {shlex.quote(FILES.path('tables', table=''))}"
+TO_TABLES = f"--output {shlex.quote(STORE.here(FILES.path('tables', table='')))}"
 """Argument of a stage that writes some of the tables."""
 
 COMMAND_IN_FOLDER = COMMAND.replace("{threads}", "{threads} --folder {params.folder:q}")
@@ -369,13 +381,24 @@ def stage(name, words="", folder=False, **more):
         functions = dict(workflow.get_rule(name).input.items())
         said = [told]
         for option, files in input.items():
-            named = getattr(functions.get(option), "named", lambda _: {"": files})
-            said += flags(option, named(wildcards))
+            named = getattr(functions.get(option), "named", None)
+            said += flags(
+                option, parted(files, named(wildcards)) if named else {"": files}
+            )
         for option, files in outputs.items():
             said += flags(option, {"": files})
         return " ".join(said)
 
     return {"stage": name, "options": options, "arguments": arguments, **more}
+
+
+def parted(files, named):
+    """Return the files of a job under the names of `named`, whose paths a storage plugin may have replaced."""
+    remaining = iter(files)
+    return {
+        name: list(itertools.islice(remaining, len(paths)))
+        for name, paths in named.items()
+    }
 
 
 def flags(option, named):
@@ -499,14 +522,39 @@ def baseline_memory(wildcards, input):
     return needed_mb
 
 
+def recipe_of(path):
+    """Return an input or output of results in a bucket: the recipe beside a file."""
+    return str(recipes.beside(Path(path)))
+
+
+def told_by_start(job):
+    """Return the files that the start of a run wrote for a job, which fetches them from a bucket."""
+    wildcards = dict(job.wildcards_dict)
+    made = [
+        STORE.name(file)
+        for file in workflow.get_rule(job.rulename).expand_output(wildcards)[0]
+    ]
+    folders = {os.path.dirname(FILES.place_of(file)) for file in made}
+    books = [
+        str(recipes.book(Path(CONFIG.results), Path(folder))) for folder in folders
+    ]
+    return [
+        *books,
+        *([path("index.listing", **wildcards)] if job.rulename == "index" else []),
+    ]
+
+
 def complete(of):
     """Name log and benchmark of a rule (`of`) like what it makes, and give it the environment of the package."""
     name = of.params.stage
-    made = snakemake.io.strip_wildcard_constraints(str(of.output[0]))
+    outputs = [snakemake.io.strip_wildcard_constraints(str(file)) for file in of.output]
+    made = STORE.name(outputs[0])
     of.log_modifier = of.benchmark_modifier = of.ruleinfo.output.modifier
     of.set_log(FILES.beside("logs", ".log", name, made))
     of.benchmark = FILES.beside("benchmarks", ".tsv", name, made)
     of.conda_env = ENVIRONMENT
+    if STORE.is_remote:
+        of.set_output(*map(recipe_of, map(STORE.name, outputs)))
     wildcards = "/".join(
         f"{{wildcards.{part}}}" for part in re.findall(r"{(\w+)", made)
     )
@@ -522,6 +570,10 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
 prefix += f"export ACTION_UNITS_PYTHON={shlex.quote(PYFEAT or 'python')}; "
 # Nothing of a pre-trained encoder is downloaded in a job.
 prefix += "export HF_HUB_OFFLINE=1; "
-prefix += f"export {RESULTS}={shlex.quote(CONFIG.results)}; "
+prefix += f"export {RESULTS}={shlex.quote(HERE)}; "
 prefix += f"export {PLACES}={shlex.quote(json.dumps(places(CONFIG)))}; "
+if STORE.is_remote:
+    prefix += f"export {recipes.BESIDE_ALL}=1; "
+    # A machine of its own sees no lock of the run.
+    prefix += "" if workflow.is_main_process else "unset AVPRETEXT_RUN; "
 shell.prefix("{prefix}")

@@ -12,7 +12,7 @@ rule index:
         **stage("index", "--corpus {corpus} --shard {shard}"),
         # Changes when a clip of this shard is added, replaced or removed: then this shard is made again, no other.
         clips=lambda wildcards: fingerprint(wildcards.corpus, int(wildcards.shard)),
-        listing=lambda wildcards: path("index.listing", corpus=wildcards.corpus),
+        listing=lambda wildcards: listing_of(wildcards.corpus),
     shell:
         "python -m avpretext index {params.arguments} --listing {params.listing:q} --fingerprint {params.clips} "
         "--options {params.options:q} 2> {log:q}"
@@ -20,8 +20,8 @@ rule index:
 
 rule targets:
     input:
-        of_corpus(PLAN.annotations),
-        of_corpus(PLAN.label_map),
+        own_of(PLAN.annotations),
+        own_of(PLAN.label_map),
         clips=every_clips_shard,
     output:
         output=path("targets"),
@@ -39,8 +39,8 @@ rule targets:
 
 rule folds:
     input:
-        of_corpus(PLAN.annotations),
-        of_corpus(PLAN.protocol_lists),
+        own_of(PLAN.annotations),
+        own_of(PLAN.protocol_lists),
         clips=learnt("clips"),
         targets=keyed(targets_of),
         audio=learnt("split.audio"),

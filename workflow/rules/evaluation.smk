@@ -49,9 +49,9 @@ rule evaluate:
 
 rule trust:
     input:
-        of_corpus(PLAN.annotations),
-        of_corpus(PLAN.people_files),
-        of_corpus(PLAN.label_map),
+        own_of(PLAN.annotations),
+        own_of(PLAN.people_files),
+        own_of(PLAN.label_map),
         predictions=of_setting(PLAN.predictions),
         targets=of_setting(PLAN.own_targets),
     output:
@@ -110,6 +110,7 @@ rule card:
 rule manifest:
     input:
         PLAN.files,
+        map(recipe_of, PLAN.files) if STORE.is_remote else [],
     output:
         output=path("manifest"),
     resources:

@@ -80,7 +80,7 @@ rule encoder:
 
 rule phones:
     input:
-        of_corpus(PLAN.phone_tables),
+        own_of(PLAN.phone_tables),
         audio=path("split.audio"),
         index=clips_shard,
     output:
@@ -133,7 +133,7 @@ rule motion:
 
 rule neutral:
     input:
-        [CONFIG.action_units.neutral_clips] if CONFIG.action_units.neutral_clips else [],
+        own(CONFIG.action_units.neutral_clips),
         landmarks=every("landmarks"),
         index=every_clips_shard,
     output:

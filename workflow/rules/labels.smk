@@ -38,7 +38,7 @@ rule labels_activation:
 rule labels_emotion:
     input:
         path("rejects"),
-        [OWN_EMOTIONS] if OWN_EMOTIONS else [],
+        own(OWN_EMOTIONS),
         unpack(lambda wildcards: PLAN.emotion_inputs(wildcards.corpus)),
     output:
         output=path("labels_emotion"),

@@ -42,7 +42,7 @@ rule orofacial_system:
         shape=of_faces("resting_shape"),
         phones=of_faces("phones"),
         emotions=keyed(lambda wildcards: OROFACIAL.emotions()),
-        checkpoint=CONFIG.orofacial.checkpoint or [],
+        checkpoint=own(CONFIG.orofacial.checkpoint),
     output:
         **OROFACIAL.of_system(),
     wildcard_constraints:

@@ -1,6 +1,7 @@
 """Where everything lies: the only place that knows how results are laid out."""
 
 import hashlib
+import os
 import posixpath
 import re
 from pathlib import Path
@@ -9,6 +10,9 @@ from avpretext.flow.artefacts import ARTEFACTS
 
 CHECKPOINT = "checkpoint.safetensors"
 """File of the weights of a pre-training."""
+
+RESULTS = "AVPRETEXT_RESULTS"
+"""Environment variable of a job: the results folder of its run; with results in a bucket, the job's local copies."""
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
@@ -93,6 +97,11 @@ class Layout:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._prefix = str(self.folder / "x")[:-1]
+
+    @classmethod
+    def of_run(cls, results: str) -> "Layout":
+        """Return the paths below the folder that a configuration names; in a job, below the one that it works in."""
+        return cls(os.environ.get(RESULTS, results))
 
     def path(self, artefact: str, **parts: str | int) -> str:
         """Return the path of an artefact; wildcards that no part is given for stay as they are."""

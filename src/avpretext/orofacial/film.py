@@ -69,7 +69,7 @@ def run(config: Config, output: Path, clips: Sequence[str] = ()) -> None:
 
 def read_predicted(config: Config, system: str) -> list[Predicted]:
     """Return the test clips of the first seed of a system, by corpus and clip_id."""
-    layout = Layout(config.results)
+    layout = Layout.of_run(config.results)
     shapes = cache(lambda corpus: read_shapes(Path(layout.path("resting_shape", corpus=corpus))))
     found = []
     for rows in clip_tables(Path(layout.path("orofacial_system.predictions", system=system))):
@@ -105,7 +105,7 @@ def named(clips: Sequence[Predicted], wanted: Sequence[str]) -> list[Predicted]:
 def film(clip: Predicted, config: Config, path: Path) -> None:
     """Write the film of a clip."""
     corpus, split = config.corpora[clip.corpus], config.split
-    listed = Layout(config.results).shards(corpus.clips_stage, clip.corpus, corpus.shards)
+    listed = Layout.of_run(config.results).shards(corpus.clips_stage, clip.corpus, corpus.shards)
     rows = shards.read(listed, ["clip_id", "path", "start_s", "end_s"]).filter(pl.col("clip_id") == clip.clip_id)
     _, file, start_s, end_s = rows.row(0)
     source, stretch = Path(corpus.path) / file, Stretch(start_s or 0.0, end_s)

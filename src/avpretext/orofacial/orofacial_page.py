@@ -91,7 +91,7 @@ def render(config: Config, tables: Path) -> str:
             (clip, trace(clip, config.split.fps, f"trace-{place}"))
             for place, clip in enumerate(spread(read_predicted(config, shown), 3))
         ],
-        "films": sorted(path.name for path in Path(Layout(config.results).path("film")).glob("*.mp4")),
+        "films": sorted(path.name for path in Path(Layout.of_run(config.results).path("film")).glob("*.mp4")),
         "refused": sorted(Counter((row["left_out_of"], row["stage"], row["reason"]) for row in refused).items()),
         "regions": [(name, ", ".join(map(str, points.tolist()))) for name, points in OROFACIAL.items()],
         "level": f"{100 * config.evaluate.level:g} %",

@@ -44,7 +44,7 @@ def run(config: Config, output: PathLike) -> None:
 
 def predictions_of(config: Config) -> dict[str, Path]:
     """Return the predictions of each system."""
-    layout = Layout(config.results)
+    layout = Layout.of_run(config.results)
     return {
         system: Path(layout.path("orofacial_system.predictions", system=system)) for system in config.orofacial.systems
     }
@@ -161,7 +161,7 @@ def left_out(predictions: Mapping[str, Path], config: Config) -> Rows:
 
     `left_out_of` is `everything` or `visemes`.
     """
-    layout = Layout(config.results)
+    layout = Layout.of_run(config.results)
     tested = shards.read(next(iter(predictions.values())).with_name("clips.parquet"), ["corpus", "clip_id"])
     told = set(tested.iter_rows())
     rows: Rows = []

@@ -52,7 +52,7 @@ def run(config: Config, output: Path) -> None:
         The HTML file.
     """
     formats.write_text(output, render(config))
-    measured = contents.benchmark_rows(Layout(config.results))
+    measured = contents.benchmark_rows(Layout.of_run(config.results))
     formats.write_csv(output.with_name("time.csv"), contents.MEASURED, measured, places=1)
 
 

@@ -8,10 +8,11 @@ may have scrambled, count for nothing.
 """
 
 import functools
+import itertools
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from avpretext.flow.artefacts import STAGES
 from avpretext.options.base import Location, locations
 from avpretext.run import digests
 from avpretext.run.digests import Content, Known
-from avpretext.run.recipes import OWN, Recipe, differences, digest_of, recorded, shortened
+from avpretext.run.recipes import OWN, Recipe, differences, digest_of, is_beside, noted_beside, recorded, shortened
 
 _READERS = 8
 _SHOWN = 3
@@ -49,19 +50,20 @@ class Compared:
     """What a start found: the recipe `wanted` of each artefact by its path, as Snakemake names it.
 
     `stale` are the paths of artefacts that exist and were made otherwise, `fitting` of those that are as they are
-    wanted.
+    wanted. `recorded` returns the recipe that an artefact was made by.
     """
 
     wanted: dict[str, Recipe] = field(default_factory=dict)
     stale: set[str] = field(default_factory=set)
     fitting: set[str] = field(default_factory=set)
+    recorded: Callable[[Path], Recipe | None] = recorded
 
 
 class Recipes:
-    """The recipes of all artefacts of a configuration; `clips` tells the clips of a shard."""
+    """The recipes of all artefacts of a configuration in a folder; `clips` tells the clips of a shard."""
 
-    def __init__(self, config: Config, clips: Clips) -> None:
-        self.results = Path(config.results)
+    def __init__(self, config: Config, clips: Clips, results: Path | None = None) -> None:
+        self.results = Path(config.results) if results is None else results
         self._config, self._clips = config, clips
         self._options_by_text: dict[tuple[str, str], dict[str, Any]] = {}
         self._code: dict[str, str] = {}
@@ -88,9 +90,9 @@ class Recipes:
         for level in levels:
             for job in level:
                 options, (inputs, times) = self._options(job), self._inputs(job, made)
-                for path in job.output:
+                for path in itertools.filterfalse(is_beside, map(str, job.output)):
                     artefact = Path(os.path.relpath(path, self.results)).as_posix()
-                    made[str(path)] = Recipe(artefact, job.rule.name, options, inputs, times)
+                    made[path] = Recipe(artefact, job.rule.name, options, inputs, times)
         return made
 
     def _options(self, job: Job) -> dict[str, Any]:
@@ -122,7 +124,7 @@ class Recipes:
         """Return digests of the inputs, those of a folder together, and what times alone tell of them."""
         folders: dict[str, list[str]] = defaultdict(list)
         times: list[str] = []
-        for path in map(str, job.input):
+        for path in itertools.filterfalse(is_beside, map(str, job.input)):
             if path in made:
                 folders[os.path.dirname(made[path].artefact)].append(made[path].digest)
             else:
@@ -137,13 +139,19 @@ class Recipes:
                   for name, found in folders.items()}  # fmt: skip
         return inputs, digests.joined(times) if times else ""
 
-    def compare(self, levels: Iterable[Iterable[Job]]) -> Compared:
-        """Compare what exists with what the jobs would make."""
+    def compare(self, levels: Iterable[Iterable[Job]], stored: Set[str] | None = None) -> Compared:
+        """Compare what exists with what the jobs would make.
+
+        `stored` are the artefacts that exist in a bucket; of these only the recipes beside them are here.
+        """
         found = Compared(self.of(levels))
         fixed = {name for name, stage in STAGES.items() if stage.fixed}
-        there = [path for path, recipe in found.wanted.items() if recipe.stage not in fixed and os.path.exists(path)]
+        exists, identity = os.path.exists, self._identity
+        if stored is not None:
+            exists, identity, found.recorded = stored.__contains__, _identity_beside, noted_beside
+        there = [path for path, recipe in found.wanted.items() if recipe.stage not in fixed and exists(path)]
         with ThreadPoolExecutor(_READERS) as pool:
-            identities = pool.map(self._identity, there, [found.wanted[path].artefact for path in there])
+            identities = pool.map(identity, there, [found.wanted[path].artefact for path in there])
             for path, identity in zip(there, identities, strict=True):
                 fits = identity == found.wanted[path].identity
                 (found.fitting if fits else found.stale).add(path)
@@ -169,13 +177,19 @@ def _identity_of(path: str) -> str:
     return "" if recipe is None else recipe.identity
 
 
+def _identity_beside(path: str, artefact: str) -> str:
+    """Return the identity of the recipe that is noted beside an artefact, empty if there is none."""
+    recipe = noted_beside(Path(path))
+    return "" if recipe is None else recipe.identity
+
+
 def explained(found: Compared) -> str:
     """Say in a line how many artefacts are made again, and why: causes first, most frequent first."""
     reasons: Counter[str] = Counter()
     artefacts = {recipe.artefact for path, recipe in found.wanted.items() if path in found.stale}
     folders = {os.path.dirname(artefact) for artefact in artefacts}
     for path in sorted(found.stale)[:_NEWS]:
-        causes = differences(found.wanted[path], recorded(Path(path)))
+        causes = differences(found.wanted[path], found.recorded(Path(path)))
         reasons.update(cause for cause in causes if cause not in folders)
     # Tables know options by their groups alone.
     for group in [cause for cause in reasons if any(other.startswith(f"{cause}.") for other in reasons)]:

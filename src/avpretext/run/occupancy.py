@@ -22,7 +22,8 @@ from typing import IO
 
 from avpretext import locks
 from avpretext.errors import UserError
-from avpretext.run.recipes import OWN, RESULTS
+from avpretext.flow.paths import RESULTS
+from avpretext.run.recipes import OWN
 
 RUN = "AVPRETEXT_RUN"
 """Environment variable of a job: the run that it belongs to."""

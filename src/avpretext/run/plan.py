@@ -77,7 +77,7 @@ class Plan:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.layout = Layout(config.results)
+        self.layout = Layout.of_run(config.results)
         self.settings = {
             name: {setting.name: setting for setting in settings_of(corpus)} for name, corpus in config.corpora.items()
         }

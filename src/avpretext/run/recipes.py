@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from avpretext import machine, signing
+from avpretext.flow.paths import RESULTS
 from avpretext.run.digests import read_object
 
 PathLike = str | os.PathLike[str]
 
-RESULTS = "AVPRETEXT_RESULTS"
-"""Environment variable of a job: the results folder of its run."""
+BESIDE_ALL = "AVPRETEXT_BESIDE_ALL"
+"""Environment variable of a job whose results go to a bucket: each recipe is put beside its file, to be read alone."""
 
 OWN = ".avpretext"
 """Folder in the results with what a run keeps of itself: recipes of artefacts to be, locks, what was read of files."""
@@ -91,24 +92,26 @@ def shortened(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: digest_of(json.dumps(value, sort_keys=True)) for name, value in options.items()}
 
 
-def write(wanted: Mapping[str, Recipe], results: Path) -> None:
-    """Write the recipes of what a run may make, for its jobs: a file for each folder of artefacts.
+def write(wanted: Mapping[str, Recipe], results: Path) -> list[Path]:
+    """Write the recipes of what a run may make, for its jobs: a file for each folder of artefacts; return the files.
 
     `wanted` has the recipe of each artefact by its path, as the workflow names it.
     """
     folders: dict[Path, dict[str, dict[str, Any]]] = defaultdict(dict)
     for recipe in wanted.values():
         place = Path(recipe.artefact)
-        folders[_book(results, place.parent)][place.name] = asdict(recipe)
+        folders[book(results, place.parent)][place.name] = asdict(recipe)
     for path, entries in folders.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         # Written aside: a job of this run that reads it meanwhile finds the whole of it.
         aside = path.with_suffix(f".{os.getpid()}")
         aside.write_text(json.dumps(entries), "utf-8")
         aside.replace(path)
+    return list(folders)
 
 
-def _book(results: Path, folder: Path) -> Path:
+def book(results: Path, folder: Path) -> Path:
+    """Return the file with the recipes of the artefacts in a folder, which is named relative to the results."""
     return results / OWN / "recipes" / folder / "recipes.json"
 
 
@@ -126,7 +129,7 @@ def wanted_of(path: PathLike) -> Recipe | None:
         return None
     # A folder may be the artefact, as that of films: its files have its recipe.
     for artefact in (place, *place.parents[:-1]):
-        entry = _entries(_book(results, artefact.parent)).get(artefact.name)
+        entry = _entries(book(results, artefact.parent)).get(artefact.name)
         if entry is not None:
             return Recipe(**entry)
     return None
@@ -143,7 +146,9 @@ class Signer(signing.Signer):
     def put_beside(self, target: Path, content: Path) -> None:
         """Put the recipe of a file beside `target`, before the file, still at `content`, takes its place."""
         recipe = wanted_of(target)
-        if recipe is None or (target.suffix == ".parquet" and not recipe.times):
+        if recipe is None:
+            return
+        if target.suffix == ".parquet" and not recipe.times and BESIDE_ALL not in os.environ:
             return
         said = {**asdict(recipe), "sha256": "" if target.suffix == ".parquet" else sha256(content)}
         aside = content.with_name(f"{content.stem}-made{content.suffix}")
@@ -154,6 +159,25 @@ class Signer(signing.Signer):
 def beside(path: Path) -> Path:
     """Return the hidden file beside an artefact that holds its recipe."""
     return path.with_name(f".{path.name}{_BESIDE}")
+
+
+def is_beside(path: str) -> bool:
+    """Tell whether a file holds the recipe of another.
+
+    >>> is_beside(str(beside(Path("a/b.csv")))), is_beside("a/b.csv")
+    (True, False)
+    """
+    return path.endswith(_BESIDE)
+
+
+def noted_beside(path: Path) -> Recipe | None:
+    """Return the recipe that is noted beside an artefact, which itself need not be there; None where none is."""
+    said = read_object(beside(path))
+    said.pop("sha256", None)
+    try:
+        return Recipe(**said)
+    except TypeError:
+        return None
 
 
 def sha256(path: PathLike) -> str:

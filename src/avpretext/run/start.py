@@ -8,13 +8,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from avpretext import checkout, machine, shards
 from avpretext.config import Config
 from avpretext.run import aftermath, dag, occupancy, recipes
+from avpretext.run.store import Store
 
 RECORDS = Path(".snakemake")
 """Snakemake's own folder, in the working directory."""
@@ -23,9 +24,10 @@ RECORDS = Path(".snakemake")
 class Start:
     """One start of the workflow; `clips` tells the clips of a shard, see `dag.Clips`."""
 
-    def __init__(self, config: Config, clips: dag.Clips) -> None:
-        self.config, self.results = config, Path(config.results)
-        self._recipes = dag.Recipes(config, clips)
+    def __init__(self, config: Config, clips: dag.Clips, store: Store) -> None:
+        self.config, self.store = config, store
+        self.results = Path(store.here(config.results))
+        self._recipes = dag.Recipes(config, clips, self.results)
         self._found = dag.Compared()
         self._untimed: set[int] = set()
 
@@ -40,7 +42,8 @@ class Start:
         look_for_incomplete, is_newer = DAG.check_incomplete, _IOFile.is_newer
 
         async def check_incomplete(graph: Any) -> None:
-            asked(self.before_jobs_are_chosen, graph)
+            stored = await self.store.made(graph) if self.store.is_remote else None
+            asked(self.before_jobs_are_chosen, graph, stored)
             await look_for_incomplete(graph)
 
         async def is_newer_and_timed(file: Any, than: float) -> bool:
@@ -48,15 +51,18 @@ class Start:
 
         DAG.check_incomplete, _IOFile.is_newer = check_incomplete, is_newer_and_timed
 
-    def before_jobs_are_chosen(self, graph: Any) -> None:
-        """Claim the results if this is a run, and have made again what is not of this configuration."""
+    def before_jobs_are_chosen(self, graph: Any, stored: Set[str] | None = None) -> None:
+        """Claim the results if this is a run, and have made again what is not of this configuration.
+
+        `stored` are the artefacts that there are in a bucket.
+        """
         workflow = graph.workflow
         if workflow.executor_plugin is not None and not workflow.dryrun:
             with shards.explained(self.results):
                 os.environ[occupancy.RUN] = occupancy.claim(self.results, occupancy.command())
             aftermath.tidy(RECORDS, self.results)
             self._note_queue(workflow.executor_plugin)
-        self._found = self._recipes.compare(graph.toposorted())
+        self._found = self._recipes.compare(graph.toposorted(), stored)
         if self._found.stale:
             print(dag.explained(self._found), file=sys.stderr)
             graph.forcefiles.update(self._found.stale)
@@ -94,6 +100,7 @@ class Start:
             **machine.facts(),
         }
         with shards.explained(self.results):
-            recipes.write(self._found.wanted, self.results)
+            books = recipes.write(self._found.wanted, self.results)
             with (self.results / "runs.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(run, ensure_ascii=False) + "\n")
+        self.store.push(map(self.store.name, map(str, books)))
