@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Callable
 from logging import LogRecord
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,13 @@ NOISE = re.compile(
     r"^(Select jobs to execute|Assuming unrestricted|Using shell:|host:|Provided cores|Rules claiming more threads|"
     r"Execute \d+ jobs|Building DAG|Activating conda|Using workflow specific profile|Complete log|Config file|"
     r"Job stats|Conda environments: ignored|Singularity|Using profile|None$|Reasons:|Finished job|"
-    r"Removing temporary output|Touching output|Some jobs were triggered by provenance|\s*\d+ jobs have missing prov)"
+    r"Storing |Finished upload|Retrieving |Finished retrieval|Removing local copy|Uploading source archive|"
+    r"Submitted job|Removing temporary output|Touching output|Some jobs were triggered by provenance|"
+    r"\s*\d+ jobs have missing prov)"
 )
+
+fetch: Callable[[Path], object] = Path.exists
+"""Called with the log of a failed job, which may be in a bucket: it brings the log here."""
 
 
 class EventReader:
@@ -75,6 +81,8 @@ class EventReader:
         if job is None:
             return
         self.display.say(f"FAILED {job.name}", "bold red")
+        if job.log:
+            fetch(job.log)
         if job.log and job.log.is_file():
             lines = job.log.read_text("utf-8", "replace").splitlines()
             mistake = [line for line in lines if line.startswith("avpretext: error:")]

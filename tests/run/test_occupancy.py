@@ -13,8 +13,9 @@ import pytest
 
 from avpretext import locks
 from avpretext.errors import UserError
+from avpretext.flow.paths import RESULTS
 from avpretext.run import occupancy
-from avpretext.run.recipes import OWN, RESULTS
+from avpretext.run.recipes import OWN
 
 RUN = """
 import sys, time

@@ -11,6 +11,7 @@ import pytest
 
 from avpretext import shards
 from avpretext.config_file import parse
+from avpretext.flow.paths import RESULTS
 from avpretext.run import dag, digests, recipes, signature
 from avpretext.run.digests import Content, Known
 from avpretext.run.recipes import Recipe
@@ -60,7 +61,7 @@ def made(results: Path, votes: Path, monkeypatch: pytest.MonkeyPatch, **options:
     recipes._entries.cache_clear()
     recipes.write(wanted, results)
     with monkeypatch.context() as job_of_a_run:
-        job_of_a_run.setenv(recipes.RESULTS, str(results))
+        job_of_a_run.setenv(RESULTS, str(results))
         for path in wanted:
             if path.endswith(".parquet"):
                 shards.write_table(path, [{"clip_id": "a"}], SCHEMA, {"stage": "any"})
@@ -196,7 +197,7 @@ def test_every_file_of_a_folder_that_is_an_artefact_has_its_recipe(
     films = tmp_path / "results" / "orofacial" / "films"
     recipe = Recipe("orofacial/films", "film", {}, {})
     recipes.write({str(films): recipe}, tmp_path / "results")
-    monkeypatch.setenv(recipes.RESULTS, str(tmp_path / "results"))
+    monkeypatch.setenv(RESULTS, str(tmp_path / "results"))
     recipes._entries.cache_clear()
     for name in ("a.mp4", "b.mp4"):
         with shards.atomic_path(films / name) as temporary:

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -24,18 +24,23 @@ def environment() -> dict[str, str]:
 
 @dataclass
 class Project:
-    """A folder with a configuration, and Snakemake run in it; `warm` tells whether its jobs run in a warm Python."""
+    """A folder with a configuration, and Snakemake run in it.
+
+    `warm` tells whether its jobs run in a warm Python; `variables` are added to the environment.
+    """
 
     folder: Path
     config: dict[str, Any]
     warm: bool = True
+    variables: dict[str, str] = field(default_factory=dict)
 
     def snakemake(self, *arguments: str, check: bool = True, **changes: Any) -> "Run":
         """Run the workflow with the configuration, some of its top-level keys replaced."""
         python = (warm.warm_python() if self.warm else None) or Path(sys.executable)
         words = self.arguments(*arguments, **changes)
         with NamedTemporaryFile(mode="r", encoding="utf-8") as output:
-            status = warm.run("snakemake", *words, executable=python, environment=environment(), output=output.fileno())
+            variables = {**environment(), **self.variables}
+            status = warm.run("snakemake", *words, executable=python, environment=variables, output=output.fileno())
             output.seek(0)  # the run has written by the same open file
             run = Run(status, output.read())
         assert not check or run.status == 0, run.text

@@ -148,11 +148,13 @@ if workflow.is_main_process:
         )
     # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.
     gc.freeze()
+else:
+    START.join_as_job()
 
 
 onstart:
     asked(shards.check_writable, HERE)
-    START.write(workflow.configfiles)
+    asked(START.write, workflow.configfiles)
     for sentence in silent.sentences(CONFIG):
         print(sentence, file=sys.stderr)
     for name in CONFIG.with_clips():
@@ -170,9 +172,16 @@ onstart:
         STORE.push([FILES.path("index.listing", corpus=name)])
 
 
+onerror:
+    START.end()
+
+
 onsuccess:
+    START.end()
     pages = ("report", "ablate.page", "upstreams.page", "orofacial_tables.page")
-    if made := [page for page in map(FILES.path, pages) if os.path.exists(page)]:
+    if STORE.is_remote:
+        print(f"Results: {STORE.address(CONFIG.results)}", file=sys.stderr)
+    elif made := [page for page in map(FILES.path, pages) if os.path.exists(page)]:
         tables = FILES.path("tables", table="")
         print(f"Pages: {', '.join(made)}; tables: {tables}", file=sys.stderr)
 
@@ -525,23 +534,6 @@ def baseline_memory(wildcards, input):
 def recipe_of(path):
     """Return an input or output of results in a bucket: the recipe beside a file."""
     return str(recipes.beside(Path(path)))
-
-
-def told_by_start(job):
-    """Return the files that the start of a run wrote for a job, which fetches them from a bucket."""
-    wildcards = dict(job.wildcards_dict)
-    made = [
-        STORE.name(file)
-        for file in workflow.get_rule(job.rulename).expand_output(wildcards)[0]
-    ]
-    folders = {os.path.dirname(FILES.place_of(file)) for file in made}
-    books = [
-        str(recipes.book(Path(CONFIG.results), Path(folder))) for folder in folders
-    ]
-    return [
-        *books,
-        *([path("index.listing", **wildcards)] if job.rulename == "index" else []),
-    ]
 
 
 def complete(of):

@@ -110,7 +110,7 @@ rule card:
 rule manifest:
     input:
         PLAN.files,
-        map(recipe_of, PLAN.files) if STORE.is_remote else [],
+        [recipe_of(file) for file in PLAN.files] if STORE.is_remote else [],
     output:
         output=path("manifest"),
     resources:

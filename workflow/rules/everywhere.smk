@@ -4,7 +4,3 @@ for each in workflow.rules:
     # A project may have rules of its own before it includes these.
     if each.params.get("stage") in STAGES:
         complete(each)
-
-if not workflow.is_main_process:
-    for job in workflow.dag_settings.target_jobs:
-        STORE.pull(told_by_start(job))

@@ -107,6 +107,11 @@ def claim(results: Path, arguments: Sequence[str]) -> str:
     return holder.run
 
 
+def holder_of(results: Path) -> Holder:
+    """Return this process, which holds a results folder."""
+    return _claims[results][1]
+
+
 def note_queue(results: Path, queue: str) -> None:
     """Note what the run that this process is calls its jobs in Slurm, before there are any."""
     file, holder = _claims[results]
@@ -115,7 +120,7 @@ def note_queue(results: Path, queue: str) -> None:
 
 def _check_that_nobody_is_at_work(file: IO[bytes], path: Path, results: Path) -> None:
     """Lock the file; raise a user's error if another run has it, or jobs are left."""
-    other = _said(path)
+    other = said_in(path)
     if locks.hold(file) is False or (other and _shows_life(path, other)):
         raise UserError(
             f"{results}: another run is at work there: {other or 'it has just begun'}; wait until it has ended, or set"
@@ -172,7 +177,7 @@ def begin_job(arguments: Sequence[str]) -> None:
     results = os.environ.get(RESULTS)
     if results is None:
         return
-    run, now = os.environ.get(RUN, ""), _said(Path(results) / OWN / "lock")
+    run, now = os.environ.get(RUN, ""), said_in(Path(results) / OWN / "lock")
     if run and run != (now.run if now else ""):
         raise UserError(f"{results}: the run that this job belongs to has ended: start the workflow again")
     path = Path(results) / OWN / "jobs" / f"{locks.host()}-{os.getpid()}"
@@ -219,14 +224,15 @@ def _living(results: Path) -> Iterator[Holder]:
     for path in sorted((results / OWN / "jobs").glob("*")):
         host, _, pid = path.name.rpartition("-")
         # A job that begins has its file before it has said anything in it.
-        holder = _said(path) or Holder("", host, int(pid) if pid.isdigit() else 0, "just now", "avpretext")
+        holder = said_in(path) or Holder("", host, int(pid) if pid.isdigit() else 0, "just now", "avpretext")
         if locks.is_held(path) or _shows_life(path, holder):
             yield holder
         else:
             path.unlink(missing_ok=True)
 
 
-def _said(path: Path) -> Holder | None:
+def said_in(path: Path) -> Holder | None:
+    """Return the holder that a file names; None where there is none."""
     try:
         return Holder(**json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError):

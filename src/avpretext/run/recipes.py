@@ -151,9 +151,13 @@ class Signer(signing.Signer):
         if target.suffix == ".parquet" and not recipe.times and BESIDE_ALL not in os.environ:
             return
         said = {**asdict(recipe), "sha256": "" if target.suffix == ".parquet" else sha256(content)}
-        aside = content.with_name(f"{content.stem}-made{content.suffix}")
-        aside.write_text(json.dumps(said, sort_keys=True) + "\n", "utf-8")
-        aside.replace(beside(target))
+        places = [target]
+        if BESIDE_ALL in os.environ and target.name != Path(recipe.artefact).name:
+            places.append(target.parent)  # a folder is the artefact
+        for place in places:
+            aside = content.with_name(f"{content.stem}-made{content.suffix}")
+            aside.write_text(json.dumps(said, sort_keys=True) + "\n", "utf-8")
+            aside.replace(beside(place))
 
 
 def beside(path: Path) -> Path:

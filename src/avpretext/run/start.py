@@ -14,6 +14,7 @@ from typing import Any
 
 from avpretext import checkout, machine, shards
 from avpretext.config import Config
+from avpretext.flow.paths import Layout
 from avpretext.run import aftermath, dag, occupancy, recipes
 from avpretext.run.store import Store
 
@@ -39,6 +40,9 @@ class Start:
         from snakemake.dag import DAG
         from snakemake.io import _IOFile
 
+        from snakemake_logger_plugin_avpretext import events
+
+        events.fetch = lambda log: self.store.pull([self.store.name(str(log))])
         look_for_incomplete, is_newer = DAG.check_incomplete, _IOFile.is_newer
 
         async def check_incomplete(graph: Any) -> None:
@@ -50,6 +54,26 @@ class Start:
             return id(file) not in self._untimed and await is_newer(file, than)
 
         DAG.check_incomplete, _IOFile.is_newer = check_incomplete, is_newer_and_timed
+
+    def join_as_job(self) -> None:
+        """Make a process that a cluster starts for single jobs fetch what the start of the run wrote for them."""
+        from snakemake.dag import DAG
+
+        look_for_incomplete = DAG.check_incomplete
+
+        async def check_incomplete(graph: Any) -> None:
+            self.store.pull({path for job in graph.jobs for path in self._written_for(job)})
+            await look_for_incomplete(graph)
+
+        DAG.check_incomplete = check_incomplete
+
+    def _written_for(self, job: Any) -> list[str]:
+        """Return the files that a start writes for a job: recipes of its outputs, and the listing of a corpus."""
+        layout = Layout(self.config.results)
+        folders = {Path(layout.place_of(self.store.name(file))).parent for file in job.output}
+        books = [str(recipes.book(layout.folder, folder)) for folder in sorted(folders)]
+        listed = [layout.path("index.listing", corpus=job.wildcards.corpus)] if job.rule.name == "index" else []
+        return [*books, *listed]
 
     def before_jobs_are_chosen(self, graph: Any, stored: Set[str] | None = None) -> None:
         """Claim the results if this is a run, and have made again what is not of this configuration.
@@ -90,6 +114,7 @@ class Start:
 
     def write(self, configfiles: Sequence[str | Path]) -> None:
         """Write what jobs need to know, and a line about this run: the artefacts themselves tell nothing of a run."""
+        self.store.claim(occupancy.holder_of(self.results))
         run = {
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "command": occupancy.myself("", occupancy.command()).command,
@@ -104,3 +129,7 @@ class Start:
             with (self.results / "runs.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(run, ensure_ascii=False) + "\n")
         self.store.push(map(self.store.name, map(str, books)))
+
+    def end(self) -> None:
+        """Let other runs begin in a bucket."""
+        self.store.release()

@@ -1,15 +1,20 @@
 """Where the results of a run are: in a folder, or in a bucket of which each job has local copies.
 
 Snakemake's storage plugins move the inputs and outputs of jobs. The files that a start writes for its jobs, which are
-neither, are moved here: listings of corpora and recipes of artefacts.
+neither, are moved here: listings of corpora and recipes of artefacts; so is the sign that a run is at work.
 """
 
+import copy
+import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from avpretext import locks
 from avpretext.errors import UserError
-from avpretext.run.recipes import beside
+from avpretext.run.occupancy import Holder, said_in
+from avpretext.run.recipes import OWN, beside
 
 _ANY = "results/x"
 
@@ -30,8 +35,9 @@ class Store:
     """
 
     def __init__(self, workflow: Any, results: str) -> None:
-        self._workflow = workflow
         self._provider = workflow.storage_registry.default_storage_provider
+        self._prefix = workflow.storage_settings.default_storage_prefix or ""
+        self._sign = f"{results}/{OWN}/run"
         self.root = ""
         if not self.is_remote:
             return
@@ -41,6 +47,9 @@ class Store:
         if not place.endswith(f"/{_ANY}"):
             raise UserError("--default-storage-provider: this one keeps files under other names; use s3, gcs or azure")
         self.root = place.removesuffix(_ANY)
+        # The files here are moved beside Snakemake's own, from other threads: by connections of their own.
+        self._provider = copy.copy(self._provider)
+        self._provider.__post_init__()
 
     @property
     def is_remote(self) -> bool:
@@ -51,8 +60,7 @@ class Store:
         """Return the name of a file for a reader: its path, or its address in the bucket."""
         if not self.is_remote:
             return str(path)
-        prefix = self._workflow.storage_settings.default_storage_prefix or ""
-        return f"{prefix}/{path}" if prefix and not prefix.endswith("/") else f"{prefix}{path}"
+        return f"{self._prefix.rstrip('/')}/{path}" if self._prefix else str(path)
 
     def here(self, path: str | Path) -> str:
         """Return where this process reads and writes a file of the results."""
@@ -65,14 +73,15 @@ class Store:
     def push(self, paths: Iterable[str | Path]) -> None:
         """Copy files, by the names of the workflow, into the bucket."""
         for path in paths if self.is_remote else ():
-            self._workflow.async_run(self._object(path).managed_store())
+            self._object(path).store_object()
 
     def pull(self, paths: Iterable[str | Path]) -> None:
         """Copy those of the files that are in the bucket from there."""
         for path in paths if self.is_remote else ():
             found = self._object(path)
-            if self._workflow.async_run(found.managed_exists()):
-                self._workflow.async_run(found.managed_retrieve())
+            if found.exists():
+                Path(self.here(path)).parent.mkdir(parents=True, exist_ok=True)
+                found.retrieve_object()
 
     def _object(self, path: str | Path) -> Any:
         return self._provider.object(self.address(path))
@@ -88,3 +97,36 @@ class Store:
                     await recipe.retrieve_from_storage()
                     found.add(path)
         return found
+
+    def claim(self, holder: Holder) -> None:
+        """Note in the bucket who is at work there.
+
+        Raises
+        ------
+        UserError
+            Somebody else is, or was killed on another machine.
+        """
+        if not self.is_remote:
+            return
+        self._check_nobody_but(holder)
+        sign = Path(self.here(self._sign))
+        sign.parent.mkdir(parents=True, exist_ok=True)
+        sign.write_text(json.dumps(asdict(holder)), "utf-8")
+        self.push([self._sign])
+        self._check_nobody_but(holder)  # of two that begin together, the first to write finds the other
+
+    def _check_nobody_but(self, holder: Holder) -> None:
+        self.pull([self._sign])
+        other = said_in(Path(self.here(self._sign)))
+        ended = other is None or (other.host == locks.host() and not locks.is_alive(other.pid))
+        if other is not None and other.run != holder.run and not ended:
+            raise UserError(
+                f"{self.address(self._sign)}: another run is at work in these results, or was killed: {other}; wait"
+                " until it has ended, or remove that file from the bucket, and give the command again"
+            )
+
+    def release(self) -> None:
+        """Remove the note of who is at work."""
+        if self.is_remote:
+            self._object(self._sign).remove()
+            Path(self.here(self._sign)).unlink(missing_ok=True)
