@@ -531,9 +531,19 @@ def baseline_memory(wildcards, input):
     return needed_mb
 
 
-def recipe_of(path):
-    """Return an input or output of results in a bucket: the recipe beside a file."""
-    return str(recipes.beside(Path(path)))
+def recipes_of(paths, first=False):
+    """Return inputs or outputs of results in a bucket: the recipes beside files that cannot hold them themselves.
+
+    first: also that of the first file, by which the next start knows what its job was told.
+    """
+    beside = [
+        path
+        for number, path in enumerate(paths)
+        if not path.endswith(".parquet") or (first and number == 0)
+    ]
+    return (
+        [str(recipes.beside(Path(path))) for path in beside] if STORE.is_remote else []
+    )
 
 
 def complete(of):
@@ -545,8 +555,7 @@ def complete(of):
     of.set_log(FILES.beside("logs", ".log", name, made))
     of.benchmark = FILES.beside("benchmarks", ".tsv", name, made)
     of.conda_env = ENVIRONMENT
-    if STORE.is_remote:
-        of.set_output(*map(recipe_of, map(STORE.name, outputs)))
+    of.set_output(*recipes_of(list(map(STORE.name, outputs)), first=True))
     wildcards = "/".join(
         f"{{wildcards.{part}}}" for part in re.findall(r"{(\w+)", made)
     )

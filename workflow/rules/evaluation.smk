@@ -110,7 +110,7 @@ rule card:
 rule manifest:
     input:
         PLAN.files,
-        [recipe_of(file) for file in PLAN.files] if STORE.is_remote else [],
+        recipes_of(PLAN.files),
     output:
         output=path("manifest"),
     resources:

@@ -16,6 +16,7 @@ from avpretext import checkout, machine, shards
 from avpretext.config import Config
 from avpretext.flow.paths import Layout
 from avpretext.run import aftermath, dag, occupancy, recipes
+from avpretext.run.states import States
 from avpretext.run.store import Store
 
 RECORDS = Path(".snakemake")
@@ -56,13 +57,20 @@ class Start:
         DAG.check_incomplete, _IOFile.is_newer = check_incomplete, is_newer_and_timed
 
     def join_as_job(self) -> None:
-        """Make a process that a cluster starts for single jobs fetch what the start of the run wrote for them."""
+        """Make a process of a cluster fetch what the start wrote for its jobs, and keep the states of its trainings.
+
+        Only with results in a bucket is there anything to do.
+        """
         from snakemake.dag import DAG
 
         look_for_incomplete = DAG.check_incomplete
 
         async def check_incomplete(graph: Any) -> None:
-            self.store.pull({path for job in graph.jobs for path in self._written_for(job)})
+            if self.store.is_remote:
+                self.store.pull({path for job in graph.jobs for path in self._written_for(job)})
+                states = States(self.store, {Path(self.store.name(job.output[0])).parent for job in graph.jobs})
+                states.fetch()
+                states.watch()
             await look_for_incomplete(graph)
 
         DAG.check_incomplete = check_incomplete

@@ -83,6 +83,12 @@ class Store:
                 Path(self.here(path)).parent.mkdir(parents=True, exist_ok=True)
                 found.retrieve_object()
 
+    def remove(self, paths: Iterable[str | Path]) -> None:
+        """Remove files from the bucket, and the copies of them here."""
+        for path in paths if self.is_remote else ():
+            self._object(path).remove()
+            Path(self.here(path)).unlink(missing_ok=True)
+
     def _object(self, path: str | Path) -> Any:
         return self._provider.object(self.address(path))
 
@@ -116,6 +122,7 @@ class Store:
         self._check_nobody_but(holder)  # of two that begin together, the first to write finds the other
 
     def _check_nobody_but(self, holder: Holder) -> None:
+        Path(self.here(self._sign)).unlink(missing_ok=True)  # an old copy
         self.pull([self._sign])
         other = said_in(Path(self.here(self._sign)))
         ended = other is None or (other.host == locks.host() and not locks.is_alive(other.pid))
@@ -127,6 +134,4 @@ class Store:
 
     def release(self) -> None:
         """Remove the note of who is at work."""
-        if self.is_remote:
-            self._object(self._sign).remove()
-            Path(self.here(self._sign)).unlink(missing_ok=True)
+        self.remove([self._sign])
