@@ -207,6 +207,22 @@ def test_every_file_of_a_folder_that_is_an_artefact_has_its_recipe(
     assert recipes.recorded(films) is None
 
 
+def test_of_artefacts_in_a_bucket_the_recipes_beside_them_are_enough(
+    tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = tmp_path / "results"
+    monkeypatch.setenv(recipes.BESIDE_ALL, "1")
+    made(results, votes, monkeypatch)
+    stored = {path for level in flow(results, votes) for one in level for path in one.output}
+    for path in stored:
+        Path(path).unlink()
+    assert start(results, votes).compare(flow(results, votes), stored).fitting == stored
+    changed = start(results, votes).compare(flow(results, votes, 0.2), stored)
+    assert {Path(path).name for path in changed.stale} == {"all.parquet", "main.csv"}
+    assert "labels.emotion.min_confidence (1)" in dag.explained(changed)
+    assert not start(results, votes).compare(flow(results, votes, 0.2), set()).stale
+
+
 def test_only_files_that_changed_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, kept = tmp_path / "lists" / "fold.csv", tmp_path / ".avpretext" / "read.json"
     file.parent.mkdir()

@@ -213,3 +213,14 @@ def test_s3_holds_the_bytes_of_a_local_run(sounds: Project, tmp_path: Path, s3: 
     made, wanted = bytes_in(tmp_path / "copy" / "run"), bytes_in(sounds.folder)
     assert LABELS.removeprefix("results/") in made
     assert {name: wanted[name] for name in made} == made
+
+
+@pytest.mark.workflow
+@pytest.mark.parametrize("name", ["kubernetes", "aws-batch"])
+def test_a_profile_plans_the_jobs_of_a_local_run(sounds: Project, tmp_path: Path, s3: str, name: str) -> None:
+    needs(f"snakemake_executor_plugin_{name.replace('-', '_')}")
+    project = without_results(sounds, tmp_path / "a project")
+    profile = ("--workflow-profile", str(REPOSITORY / "workflow" / "profiles" / name))
+    bucket = ("--default-storage-prefix", "s3://bucket/run", "--storage-s3-endpoint-url", s3)
+    planned = project.snakemake("--dry-run", *profile, *bucket).would_run()
+    assert planned == without_results(sounds, tmp_path / "another").snakemake("--dry-run").would_run()

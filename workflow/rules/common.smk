@@ -435,9 +435,12 @@ LONGEST_CLIP_MIN = math.ceil(limit_s(CONFIG.split.max_duration_s) / 60)
 """Processor time that one clip may take to decode; `runtime` of what opens sources leaves room for it."""
 
 
-def gpus(device):
-    """Return a resource: how many GPUs a job asks a cluster for, by the device that it shall run on."""
-    return 0 if device == "cpu" else 1
+def gpus(device, processes=1):
+    """Return a resource: the GPUs that a job asks a cluster for, one for each process; on a CPU no such resource.
+
+    Kubernetes takes `gpu: 0` for a wish to have one.
+    """
+    return None if device == "cpu" else processes
 
 
 def options_of(group, wildcards):
@@ -460,7 +463,7 @@ def training_gpus(group):
 
     def of_job(wildcards):
         options = options_of(group, wildcards)
-        return gpus(options.device) * processes(options)
+        return gpus(options.device, processes(options))
 
     return of_job
 
@@ -531,18 +534,10 @@ def baseline_memory(wildcards, input):
     return needed_mb
 
 
-def recipes_of(paths, first=False):
-    """Return inputs or outputs of results in a bucket: the recipes beside files that cannot hold them themselves.
-
-    first: also that of the first file, by which the next start knows what its job was told.
-    """
-    beside = [
-        path
-        for number, path in enumerate(paths)
-        if not path.endswith(".parquet") or (first and number == 0)
-    ]
+def recipes_of(paths):
+    """Return inputs or outputs: with results in a bucket, the recipes beside files."""
     return (
-        [str(recipes.beside(Path(path))) for path in beside] if STORE.is_remote else []
+        [str(recipes.beside(Path(path))) for path in paths] if STORE.is_remote else []
     )
 
 
@@ -555,7 +550,7 @@ def complete(of):
     of.set_log(FILES.beside("logs", ".log", name, made))
     of.benchmark = FILES.beside("benchmarks", ".tsv", name, made)
     of.conda_env = ENVIRONMENT
-    of.set_output(*recipes_of(list(map(STORE.name, outputs)), first=True))
+    of.set_output(*recipes_of(map(STORE.name, outputs)))
     wildcards = "/".join(
         f"{{wildcards.{part}}}" for part in re.findall(r"{(\w+)", made)
     )

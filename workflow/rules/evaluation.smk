@@ -110,7 +110,8 @@ rule card:
 rule manifest:
     input:
         PLAN.files,
-        recipes_of(PLAN.files),
+        # Parquet files hold theirs themselves.
+        recipes_of(file for file in PLAN.files if not file.endswith(".parquet")),
     output:
         output=path("manifest"),
     resources:

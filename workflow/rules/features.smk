@@ -159,7 +159,7 @@ rule action_units:
     resources:
         mem_mb=4000 if PYFEAT else 1000,
         runtime=1440 if PYFEAT else 240 if IMPORTED else 30,
-        gpu=gpus(CONFIG.action_units.pyfeat.device) if PYFEAT else 0,
+        gpu=gpus(CONFIG.action_units.pyfeat.device if PYFEAT else "cpu"),
     params:
         **stage(
             "action_units",
