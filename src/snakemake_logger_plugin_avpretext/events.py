@@ -1,5 +1,6 @@
 """Snakemake's log records to what a display shows."""
 
+import contextlib
 import logging
 import re
 from collections.abc import Callable
@@ -82,7 +83,8 @@ class EventReader:
             return
         self.display.say(f"FAILED {job.name}", "bold red")
         if job.log:
-            fetch(job.log)
+            with contextlib.suppress(Exception):  # a bucket out of reach must not hide the failure
+                fetch(job.log)
         if job.log and job.log.is_file():
             lines = job.log.read_text("utf-8", "replace").splitlines()
             mistake = [line for line in lines if line.startswith("avpretext: error:")]

@@ -67,8 +67,9 @@ class Start:
 
         async def check_incomplete(graph: Any) -> None:
             if self.store.is_remote:
-                self.store.pull({path for job in graph.jobs for path in self._written_for(job)})
-                states = States(self.store, {Path(self.store.name(job.output[0])).parent for job in graph.jobs})
+                jobs = [job for job in graph.jobs if job.output]
+                self.store.pull({path for job in jobs for path in self._written_for(job)})
+                states = States(self.store, {Path(self.store.name(job.output[0])).parent for job in jobs})
                 states.fetch()
                 states.watch()
             await look_for_incomplete(graph)
