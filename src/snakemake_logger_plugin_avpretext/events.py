@@ -23,6 +23,9 @@ NOISE = re.compile(
     r"\s*\d+ jobs have missing prov)"
 )
 
+located: Callable[[str], Path] = Path
+"""Returns where a log is, or will be, from what Snakemake's records call it."""
+
 fetch: Callable[[Path], object] = Path.exists
 """Called with the log of a failed job, which may be in a bucket: it brings the log here."""
 
@@ -71,7 +74,7 @@ class EventReader:
         if self._dry_run:
             self.display.say(f"would run {name}{asks(record)}: {shortened(str(getattr(record, 'reason', '') or ''))}")
             return
-        logs = [Path(path) for path in getattr(record, "log", None) or []]
+        logs = [located(path) for path in getattr(record, "log", None) or []]
         self.display.started(int(record.jobid), Job(name, logs[0] if logs else None))  # type: ignore[attr-defined]
 
     def _job_finished(self, record: LogRecord) -> None:

@@ -19,9 +19,10 @@ from tests.workflow.project import REPOSITORY, Project, environment, small_confi
 from tests.workflow.test_corpora import write_csv
 
 PLUGINS = Path(__file__).with_name("plugins")
-LABELS, SPEECH, TABLES = (
-    f"results/{made}" for made in ("mine/labels_energy/all.parquet", "mine/speech/0000.parquet", "tables/main.csv")
+LABELS, TARGETS, TABLES = (
+    f"results/{made}" for made in ("mine/labels_energy/all.parquet", "mine/targets/mood.parquet", "tables/main.csv")
 )
+SPEECH = "results/mine/speech/0000.parquet"
 QUICK: dict[str, Any] = {
     **small_config(), "pretrain": {"task_sets": [["energy"]], "epochs": 1}, "finetune": {"seeds": 1, "epochs": 1},
     "export": {"initialisations": []}, "baseline": {"normalise": []},
@@ -147,15 +148,17 @@ def test_two_machines_that_share_no_disk_make_the_bytes_of_one(sounds: Project, 
         sys.executable, "-m", "snakemake", "--snakefile", "Snakefile", "--configfile", "config.yaml", "--cores", "1",
         "--jobs", "2", "--executor", "cluster-generic", "--cluster-generic-submit-cmd", submit,
         "--cluster-generic-status-cmd", status, "--shared-fs-usage", "none", "--job-deploy-sources",
-        "--seconds-between-status-checks", "1", *in_bucket(tmp_path / "bucket"), "--", SPEECH,
+        "--seconds-between-status-checks", "1", *in_bucket(tmp_path / "bucket"), "--", SPEECH, TARGETS,
     ]  # fmt: skip
     variables = {**environment(), **main.variables}
     run = subprocess.run(command, cwd=main.folder, env=variables, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     made, wanted = bytes_in(tmp_path / "bucket" / "run"), bytes_in(sounds.folder)
-    assert SPEECH.removeprefix("results/") in made
+    assert {path.removeprefix("results/") for path in (SPEECH, TARGETS)} <= set(made)
     assert {name: wanted[name] for name in made} == made
-    assert all(list(machine.glob(".snakemake/storage/**/*.log")) for machine in machines), "both have worked"
+    logs = [sorted(path.name for path in machine.glob(".snakemake/storage/**/*.log")) for machine in machines]
+    assert all(logs), "both have worked"
+    assert sum(map(len, logs)) == 4, "and every job was one of theirs"
 
 
 def cluster(folder: Path, machines: list[Path]) -> tuple[str, str]:

@@ -43,6 +43,7 @@ class Start:
 
         from snakemake_logger_plugin_avpretext import events
 
+        events.located = lambda said: Path(self.store.copy_of(said))
         events.fetch = lambda log: self.store.pull([self.store.name(str(log))])
         look_for_incomplete, is_newer = DAG.check_incomplete, _IOFile.is_newer
 
