@@ -1,5 +1,6 @@
 """Snakemake's log records to what a display shows."""
 
+import contextlib
 import logging
 import re
 from collections.abc import Callable
@@ -21,6 +22,9 @@ NOISE = re.compile(
     r"Submitted job|Removing temporary output|Touching output|Some jobs were triggered by provenance|"
     r"\s*\d+ jobs have missing prov)"
 )
+
+located: Callable[[str], Path] = Path
+"""Returns where a log is, or will be, from what Snakemake's records call it."""
 
 fetch: Callable[[Path], object] = Path.exists
 """Called with the log of a failed job, which may be in a bucket: it brings the log here."""
@@ -70,7 +74,7 @@ class EventReader:
         if self._dry_run:
             self.display.say(f"would run {name}{asks(record)}: {shortened(str(getattr(record, 'reason', '') or ''))}")
             return
-        logs = [Path(path) for path in getattr(record, "log", None) or []]
+        logs = [located(path) for path in getattr(record, "log", None) or []]
         self.display.started(int(record.jobid), Job(name, logs[0] if logs else None))  # type: ignore[attr-defined]
 
     def _job_finished(self, record: LogRecord) -> None:
@@ -82,7 +86,8 @@ class EventReader:
             return
         self.display.say(f"FAILED {job.name}", "bold red")
         if job.log:
-            fetch(job.log)
+            with contextlib.suppress(Exception):  # a bucket out of reach must not hide the failure
+                fetch(job.log)
         if job.log and job.log.is_file():
             lines = job.log.read_text("utf-8", "replace").splitlines()
             mistake = [line for line in lines if line.startswith("avpretext: error:")]

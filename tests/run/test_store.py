@@ -47,6 +47,7 @@ def test_what_one_machine_writes_another_reads(machines: tuple[Store, Store]) ->
     two.pull(["results/a/listing", "results/a/nothing"])
     assert Path(two.here("results/a/listing")).read_text() == "clips"
     assert two.name(two.here("results/a/listing")) == "results/a/listing"
+    assert two.copy_of(f"{two.address('results/a.log')} (send to storage)") == two.here("results/a.log")
 
 
 def test_a_bucket_has_one_run_and_a_dead_one_of_this_machine_is_none(

@@ -19,9 +19,13 @@ from tests.workflow.project import REPOSITORY, Project, environment, small_confi
 from tests.workflow.test_corpora import write_csv
 
 PLUGINS = Path(__file__).with_name("plugins")
-LABELS = "results/mine/labels_energy/all.parquet"
+LABELS, TARGETS, TABLES = (
+    f"results/{made}" for made in ("mine/labels_energy/all.parquet", "mine/targets/mood.parquet", "tables/main.csv")
+)
+SPEECH = "results/mine/speech/0000.parquet"
 QUICK: dict[str, Any] = {
     **small_config(), "pretrain": {"task_sets": [["energy"]], "epochs": 1}, "finetune": {"seeds": 1, "epochs": 1},
+    "export": {"initialisations": []}, "baseline": {"normalise": []},
 }  # fmt: skip
 MINE = {
     "path": "sounds", "reader": "folder", "table": "table.csv", "use": ["pretrain", "finetune"], "video": False,
@@ -58,7 +62,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("sounds") / "a project"
     make_sounds(folder)
     project = Project(folder, {**QUICK, "corpora": {"mine": MINE}})
-    project.snakemake()
+    project.snakemake(TABLES)
     return project
 
 
@@ -83,7 +87,7 @@ def bytes_in(folder: Path) -> dict[str, bytes]:
 def stored(sounds: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The same run with its results in a bucket, `bucket` beside the project's folder."""
     project = without_results(sounds, tmp_path_factory.mktemp("stored") / "a project")
-    project.snakemake(*in_bucket(project.folder.parent / "bucket"))
+    project.snakemake(TABLES, *in_bucket(project.folder.parent / "bucket"))
     return project
 
 
@@ -100,10 +104,10 @@ def test_another_machine_makes_again_what_an_edit_touches_and_nothing_else(
     sounds: Project, stored: Project, tmp_path: Path
 ) -> None:
     other, bucket = without_results(sounds, tmp_path / "another"), in_bucket(stored.folder.parent / "bucket")
-    assert "Nothing to be done" in other.snakemake("--dry-run", *bucket).text
+    assert "Nothing to be done" in other.snakemake(TABLES, "--dry-run", *bucket).text
     edit: dict[str, Any] = {"evaluate": {"bootstrap": 60, "permutations": 50}}
-    run = other.snakemake("--dry-run", *bucket, **edit)
-    assert run.would_run() == sounds.snakemake("--dry-run", **edit).would_run()
+    run = other.snakemake(TABLES, "--dry-run", *bucket, **edit)
+    assert run.would_run() == sounds.snakemake(TABLES, "--dry-run", **edit).would_run()
     assert "evaluate.bootstrap" in run.text
 
 
@@ -115,7 +119,7 @@ def test_a_bucket_has_one_run_at_a_time(sounds: Project, stored: Project, tmp_pa
     holder = {"run": "1", "host": "elsewhere", "pid": 1, "since": "today", "command": "snakemake"}
     sign.write_text(json.dumps(holder))
     other = without_results(sounds, tmp_path / "another")
-    run = other.snakemake("--forcerun", "folds", *in_bucket(bucket), check=False)
+    run = other.snakemake(TABLES, "--forcerun", "folds", *in_bucket(bucket), check=False)
     sign.unlink()
     assert run.status != 0
     assert "another run is at work in these results, or was killed: `snakemake` on elsewhere" in run.text
@@ -144,15 +148,17 @@ def test_two_machines_that_share_no_disk_make_the_bytes_of_one(sounds: Project, 
         sys.executable, "-m", "snakemake", "--snakefile", "Snakefile", "--configfile", "config.yaml", "--cores", "1",
         "--jobs", "2", "--executor", "cluster-generic", "--cluster-generic-submit-cmd", submit,
         "--cluster-generic-status-cmd", status, "--shared-fs-usage", "none", "--job-deploy-sources",
-        "--seconds-between-status-checks", "1", *in_bucket(tmp_path / "bucket"), "--", LABELS,
+        "--seconds-between-status-checks", "1", *in_bucket(tmp_path / "bucket"), "--", SPEECH, TARGETS,
     ]  # fmt: skip
     variables = {**environment(), **main.variables}
     run = subprocess.run(command, cwd=main.folder, env=variables, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     made, wanted = bytes_in(tmp_path / "bucket" / "run"), bytes_in(sounds.folder)
-    assert f"{LABELS.removeprefix('results/')}" in made
+    assert {path.removeprefix("results/") for path in (SPEECH, TARGETS)} <= set(made)
     assert {name: wanted[name] for name in made} == made
-    assert all(list(machine.glob(".snakemake/storage/**/*.log")) for machine in machines), "both have worked"
+    logs = [sorted(path.name for path in machine.glob(".snakemake/storage/**/*.log")) for machine in machines]
+    assert all(logs), "both have worked"
+    assert sum(map(len, logs)) == 4, "and every job was one of theirs"
 
 
 def cluster(folder: Path, machines: list[Path]) -> tuple[str, str]:

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import flag
+from snakemake.path_modifier import PATH_MODIFIER_FLAG
 from snakemake.settings.types import DeploymentMethod
 
 # Of this file, not of the main Snakefile: a project's own may include ours from elsewhere.
@@ -213,9 +215,14 @@ def every(artefact):
 
 
 def own(*files):
-    """Return an input: files of the user's own, if any, which a storage plugin leaves where they are."""
+    """Return an input: files of the user's own, if any, which a storage plugin leaves where they are.
+
+    They are not marked as `local`: Snakemake would run their jobs where it was started, training among them.
+    """
     return [
-        file if FILES.place_of(file) != file else local(file) for file in files if file
+        file if FILES.place_of(file) != file else flag(file, PATH_MODIFIER_FLAG)
+        for file in files
+        if file
     ]
 
 

@@ -146,12 +146,13 @@ class Recipes:
         """
         found = Compared(self.of(levels))
         fixed = {name for name, stage in STAGES.items() if stage.fixed}
-        exists, identity = os.path.exists, self._identity
+        exists: Callable[[str], bool] = os.path.exists
+        read: Callable[[str, str], str] = self._identity
         if stored is not None:
-            exists, identity, found.recorded = stored.__contains__, _identity_beside, noted_beside
+            exists, read, found.recorded = stored.__contains__, _identity_beside, noted_beside
         there = [path for path, recipe in found.wanted.items() if recipe.stage not in fixed and exists(path)]
         with ThreadPoolExecutor(_READERS) as pool:
-            identities = pool.map(identity, there, [found.wanted[path].artefact for path in there])
+            identities = pool.map(read, there, [found.wanted[path].artefact for path in there])
             for path, identity in zip(there, identities, strict=True):
                 fits = identity == found.wanted[path].identity
                 (found.fitting if fits else found.stale).add(path)

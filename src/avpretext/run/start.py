@@ -43,6 +43,7 @@ class Start:
 
         from snakemake_logger_plugin_avpretext import events
 
+        events.located = lambda said: Path(self.store.copy_of(said))
         events.fetch = lambda log: self.store.pull([self.store.name(str(log))])
         look_for_incomplete, is_newer = DAG.check_incomplete, _IOFile.is_newer
 
@@ -67,8 +68,9 @@ class Start:
 
         async def check_incomplete(graph: Any) -> None:
             if self.store.is_remote:
-                self.store.pull({path for job in graph.jobs for path in self._written_for(job)})
-                states = States(self.store, {Path(self.store.name(job.output[0])).parent for job in graph.jobs})
+                jobs = [job for job in graph.jobs if job.output]
+                self.store.pull({path for job in jobs for path in self._written_for(job)})
+                states = States(self.store, {Path(self.store.name(job.output[0])).parent for job in jobs})
                 states.fetch()
                 states.watch()
             await look_for_incomplete(graph)

@@ -6,6 +6,7 @@ neither, are moved here: listings of corpora and recipes of artefacts; so is the
 
 import copy
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -69,6 +70,11 @@ class Store:
     def name(self, file: str) -> str:
         """Return the path of a file as the workflow names it: the inverse of `here`."""
         return file.removeprefix(self.root)
+
+    def copy_of(self, said: str) -> str:
+        """Return where the copy of a file is, or will be, that Snakemake names in its records."""
+        address = re.sub(r" \([a-z ]*storage\)$", "", said)
+        return self.here(address.removeprefix(self.address(""))) if self.is_remote else said
 
     def push(self, paths: Iterable[str | Path]) -> None:
         """Copy files, by the names of the workflow, into the bucket."""
