@@ -10,7 +10,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "avpretext"
 
 ORDER = (
     {"errors"},
-    {"locks", "signing", "machine", "pool", "chunks", "refusal", "systems", "names", "own_code"},
+    {"locks", "signing", "machine", "pool", "chunks", "refusal", "systems", "names", "own_code", "yaml_files"},
     {"strangers", "escapes", "foreign"},
     {"progress"},
     {"checkout"},
