@@ -48,16 +48,22 @@ def test_slow_work_and_work_without_an_end_are_told_and_read_back(
     assert last_progress(log) == line
 
 
+def test_a_part_of_the_work_is_named(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(describe("pretrain mean/energy, epoch 3", 120, 3438, "batches", 60.0) + "\n")
+    assert last_progress(log) == "epoch 3: 120/3438 batches, 2.0 batches/s, 27 min 39 s left"
+
+
 def test_a_part_is_silent_unless_it_takes_long(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts = {"total": 120.0, "unit": "min", "label": "segment talk.mp4", "size": lambda _: 40.0, "within": True}
+    parts = {"total": 120.0, "unit": "min", "label": "segment, talk.mp4", "size": lambda _: 40.0, "within": True}
     assert list(progress("abc", **parts)) == ["a", "b", "c"]
     assert capsys.readouterr().err == ""
     clock = iter(range(0, 1000, 20))
     monkeypatch.setattr(telling.time, "monotonic", lambda: next(clock))
     assert list(progress("abc", **parts)) == ["a", "b", "c"]
     assert capsys.readouterr().err.splitlines() == [
-        "segment talk.mp4: 40/120 min, 2.0 min/s, 40 s left",
-        "segment talk.mp4: 80/120 min, 2.0 min/s, 20 s left",
+        "segment, talk.mp4: 40/120 min, 2.0 min/s, 40 s left",
+        "segment, talk.mp4: 80/120 min, 2.0 min/s, 20 s left",
     ]

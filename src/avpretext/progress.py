@@ -62,7 +62,7 @@ def progress(
     unit
         The plural noun of an item, or of its size.
     label
-        Names the work: stage, corpus and shard.
+        Names the work: stage, corpus and shard; after a comma, a part of it.
     size
         How much an item counts; None: 1.
     within
@@ -93,7 +93,7 @@ def show(line: str, live: bool, end: str) -> None:
 
 
 def last_progress(log: Path) -> str | None:
-    """Return the last line of progress in a log, without its label; None if there is none yet."""
+    """Return the last line of progress in a log, of its label the part alone; None if there is none yet."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 4096))
@@ -101,7 +101,8 @@ def last_progress(log: Path) -> str | None:
     except OSError:
         return None
     for line in reversed(lines):
-        _, colon, said = line.partition(": ")
+        label, colon, said = line.partition(": ")
         if colon and _LINE.search(said):
-            return said
+            part = label.partition(", ")[2]
+            return f"{part}: {said}" if part else said
     return None

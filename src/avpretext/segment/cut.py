@@ -200,7 +200,7 @@ def measure(
     def read(process: FfmpegProcess) -> Measured:
         voice = VoiceActivity() if options.by == "speech" else None
         declared_s = stretch.length_s(process.header.duration_s if process.header else None)
-        told = partial(_told, f"segment {source.name}", declared_s)
+        told = partial(_told, f"segment, {source.name}", declared_s)
         (samples, probabilities), (pictures, faces) = process.read(
             lambda sound: listen(told(sound.blocks(BLOCK_SAMPLES * _PIECE_BLOCKS), _PIECE_S), voice),
             lambda frames: look(
