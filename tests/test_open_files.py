@@ -20,7 +20,7 @@ from .training.test_baseline import functionals_of
 from .training.test_deepemocluster import SMALL as CLUSTERED
 from .training.test_deepemocluster import write_log_mel
 
-SHARDS = 60
+SHARDS = 45
 OPEN_FILES = 40
 """Allowed; Python, torch and polars have some ten open while they load."""
 
