@@ -110,3 +110,23 @@ def test_a_folder_that_cannot_be_written_to_is_said_so_with_the_fix(tmp_path: Pa
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(UserError, match=r"cannot be written to .*; make the folder writable, or set `results`"):
         shards.check_writable(tmp_path / "file" / "results")
+
+
+def test_rows_with_a_number_are_read_and_row_groups_without_it_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema, path = pa.schema([("name", pa.string()), ("shard", pa.int32())]), tmp_path / "a [1]*.parquet"
+    with shards.ShardWriter(path, schema, {}, row_group=2) as writer:
+        writer.write({"name": list("abcdef"), "shard": [0, 0, 1, 2, 2, 3]})
+    read: list[list[int]] = []
+    whole = pq.ParquetFile.read_row_groups
+
+    def counted(file: pq.ParquetFile, groups: list[int]) -> pa.Table:
+        read.append(groups)
+        return whole(file, groups)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_groups", counted)
+    assert [shards.read_where(path, "shard", k)["name"].to_list() for k in range(5)] == [
+        ["a", "b"], ["c"], ["d", "e"], ["f"], [],
+    ]  # fmt: skip
+    assert read == [[0], [1], [1, 2], [2], []]

@@ -13,9 +13,8 @@ import pytest
 
 from avpretext import locks
 from avpretext.errors import UserError
-from avpretext.flow.paths import RESULTS
 from avpretext.run import occupancy
-from avpretext.run.recipes import OWN
+from avpretext.run.recipes import OWN, RESULTS
 
 RUN = """
 import sys, time

@@ -11,10 +11,10 @@ import pytest
 
 from avpretext import shards
 from avpretext.config_file import parse
-from avpretext.flow.paths import RESULTS
+from avpretext.flow.paths import COPIES, Layout
 from avpretext.run import dag, digests, recipes, signature
 from avpretext.run.digests import Content, Known
-from avpretext.run.recipes import Recipe
+from avpretext.run.recipes import RESULTS, Recipe
 
 SCHEMA = pa.schema([("clip_id", pa.string())])
 
@@ -211,7 +211,7 @@ def test_of_artefacts_in_a_bucket_the_recipes_beside_them_are_enough(
     tmp_path: Path, votes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = tmp_path / "results"
-    monkeypatch.setenv(recipes.BESIDE_ALL, "1")
+    monkeypatch.setenv(COPIES, f"{tmp_path}/")
     made(results, votes, monkeypatch)
     stored = {path for level in flow(results, votes) for one in level for path in one.output}
     for path in stored:
@@ -248,3 +248,12 @@ def test_of_large_files_both_ends_the_size_and_the_time_count(tmp_path: Path, mo
     assert first.times != later.times
     file.write_bytes(b"abcd....wxyy")
     assert digests.of(str(file)).digest != later.digest
+
+
+def test_a_job_that_opens_another_run_reads_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule of the user's own may compare runs: the results of its own run are not taken for those of others."""
+    monkeypatch.setenv(RESULTS, "results/mine")
+    assert Layout.of_run("results/other").path("report") == "results/other/report.html"
+    monkeypatch.setenv(COPIES, "copies/bucket/")
+    assert Layout.of_run("results/other").path("report") == "copies/bucket/results/other/report.html"
+    assert Layout.of_run("/elsewhere").path("report") == "/elsewhere/report.html"

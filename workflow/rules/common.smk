@@ -35,7 +35,7 @@ from avpretext.media.bounds import DECODER_MB, limit_s
 from avpretext.orofacial.orofacial_plan import SHOWN, OrofacialPlan
 from avpretext.run import recipes
 from avpretext.flow.artefacts import STAGES
-from avpretext.flow.paths import RESULTS, expand
+from avpretext.flow.paths import COPIES, expand
 from avpretext.run.signature import PLACES, signature
 from avpretext.run.start import Start
 from avpretext.run.store import Store
@@ -571,10 +571,10 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
 prefix += f"export ACTION_UNITS_PYTHON={shlex.quote(PYFEAT or 'python')}; "
 # Nothing of a pre-trained encoder is downloaded in a job.
 prefix += "export HF_HUB_OFFLINE=1; "
-prefix += f"export {RESULTS}={shlex.quote(HERE)}; "
+prefix += f"export {recipes.RESULTS}={shlex.quote(HERE)}; "
 prefix += f"export {PLACES}={shlex.quote(json.dumps(places(CONFIG)))}; "
 if STORE.is_remote:
-    prefix += f"export {recipes.BESIDE_ALL}=1; "
+    prefix += f"export {COPIES}={shlex.quote(STORE.root)}; "
     # A machine of its own sees no lock of the run.
     prefix += "" if workflow.is_main_process else "unset AVPRETEXT_RUN; "
 shell.prefix("{prefix}")

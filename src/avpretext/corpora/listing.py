@@ -23,7 +23,7 @@ from avpretext.flow.artefacts import STAGES, schema_of
 from avpretext.flow.paths import shard_of
 from avpretext.flow.provenance import provenance
 from avpretext.refusal import Refusal
-from avpretext.shards import ShardWriter, read, read_provenance
+from avpretext.shards import ShardWriter, read, read_provenance, read_where
 
 _CLIP_COLUMNS = ("speaker", "label", "sentence", "level", "start_s", "end_s")
 _ROW_GROUP = 4096
@@ -67,7 +67,7 @@ def _read(path: Path, options: CorpusOptions, shard: int | None = None) -> list[
     if found is None or found != _made_by(options, str(found.get("content"))):
         return None
     try:
-        rows = read(path) if shard is None else pl.scan_parquet(path).filter(pl.col("shard") == shard).collect()
+        rows = read(path) if shard is None else read_where(path, "shard", shard)
     except (UserError, OSError, pl.exceptions.PolarsError):
         return None
     if shard is None:

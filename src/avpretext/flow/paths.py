@@ -11,8 +11,8 @@ from avpretext.flow.artefacts import ARTEFACTS
 CHECKPOINT = "checkpoint.safetensors"
 """File of the weights of a pre-training."""
 
-RESULTS = "AVPRETEXT_RESULTS"
-"""Environment variable of a job: the results folder of its run; with results in a bucket, the job's local copies."""
+COPIES = "AVPRETEXT_COPIES"
+"""Environment variable of a job whose results are in a bucket: the folder that holds its local copies."""
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
@@ -100,8 +100,8 @@ class Layout:
 
     @classmethod
     def of_run(cls, results: str) -> "Layout":
-        """Return the paths below the folder that a configuration names; in a job, below the one that it works in."""
-        return cls(os.environ.get(RESULTS, results))
+        """Return the paths below the folder that a configuration names, or below a job's local copy of it."""
+        return cls(os.path.join(os.environ.get(COPIES, ""), results))
 
     def path(self, artefact: str, **parts: str | int) -> str:
         """Return the path of an artefact; wildcards that no part is given for stay as they are."""

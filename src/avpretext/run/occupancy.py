@@ -22,8 +22,7 @@ from typing import IO
 
 from avpretext import locks
 from avpretext.errors import UserError
-from avpretext.flow.paths import RESULTS
-from avpretext.run.recipes import OWN
+from avpretext.run.recipes import OWN, RESULTS
 
 RUN = "AVPRETEXT_RUN"
 """Environment variable of a job: the run that it belongs to."""

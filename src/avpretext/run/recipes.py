@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from avpretext import machine, signing
-from avpretext.flow.paths import RESULTS
+from avpretext.flow.paths import COPIES
 from avpretext.run.digests import read_object
 
 PathLike = str | os.PathLike[str]
 
-BESIDE_ALL = "AVPRETEXT_BESIDE_ALL"
-"""Environment variable of a job whose results go to a bucket: each recipe is put beside its file, to be read alone."""
+RESULTS = "AVPRETEXT_RESULTS"
+"""Environment variable of a job: the results folder of its run, or its local copy."""
 
 OWN = ".avpretext"
 """Folder in the results with what a run keeps of itself: recipes of artefacts to be, locks, what was read of files."""
@@ -148,11 +148,12 @@ class Signer(signing.Signer):
         recipe = wanted_of(target)
         if recipe is None:
             return
-        if target.suffix == ".parquet" and not recipe.times and BESIDE_ALL not in os.environ:
+        alone = COPIES in os.environ  # from a bucket, a start reads recipes and no artefact
+        if target.suffix == ".parquet" and not recipe.times and not alone:
             return
         said = {**asdict(recipe), "sha256": "" if target.suffix == ".parquet" else sha256(content)}
         places = [target]
-        if BESIDE_ALL in os.environ and target.name != Path(recipe.artefact).name:
+        if alone and target.name != Path(recipe.artefact).name:
             places.append(target.parent)  # a folder is the artefact
         for place in places:
             aside = content.with_name(f"{content.stem}-made{content.suffix}")
