@@ -29,11 +29,12 @@ def long_text(file: Path) -> None:
 
 
 def long_lists(file: Path) -> None:
-    pq.write_table(pa.table({"a": [np.zeros(60_000_000, np.int8)]}), file)
+    values = pa.array(np.zeros(60_000_000, np.int8))
+    pq.write_table(pa.table({"a": pa.ListArray.from_arrays([0, len(values)], values)}), file)
 
 
 def wide(file: Path) -> None:
-    pq.write_table(pa.table({"a": pa.array([bytes(2_000_000)] * 1000, pa.binary(2_000_000))}), file)
+    pq.write_table(pa.table({"a": pa.array([bytes(2_000_000)] * 600, pa.binary(2_000_000))}), file)
 
 
 def twice(file: Path) -> None:

@@ -14,14 +14,15 @@ import yaml
 
 from avpretext import shards
 
-from .report.whole_run import build
+from .conftest import MadeOnce
+from .report.whole_run import build, configured
 from .training.conftest import SMALL, TinyCorpus
 from .training.test_baseline import functionals_of
 from .training.test_deepemocluster import SMALL as CLUSTERED
 from .training.test_deepemocluster import write_log_mel
 
-SHARDS = 45
-OPEN_FILES = 40
+SHARDS = 34
+OPEN_FILES = 30
 """Allowed; Python, torch and polars have some ten open while they load."""
 
 ONE_AFTER_ANOTHER = f"""
@@ -44,7 +45,7 @@ def in_many(files: list[Path], folder: Path) -> Path:
     return folder
 
 
-def learning(folder: Path) -> list[list[str]]:
+def learning(folder: Path, made_once: MadeOnce) -> list[list[str]]:
     """Return the commands of trainings on a small corpus, each on many shards."""
     corpus = TinyCorpus(folder / "tiny", speakers=6, clips_each=10)
     corpus.folder.mkdir()
@@ -71,17 +72,17 @@ def learning(folder: Path) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def whole_corpora(folder: Path) -> list[list[str]]:
+def whole_corpora(folder: Path, made_once: MadeOnce) -> list[list[str]]:
     """Return the commands that look at all shards of corpora, of which there are many."""
-    config = build(folder / "results")
+    config = configured(shutil.copytree(made_once("a whole run", build), folder / "whole"))
     content = config.model_dump(mode="json")
     for corpus in content["corpora"]:
         content["corpora"][corpus]["shards"] = SHARDS
-        for first in (folder / "results" / corpus).rglob("0000.parquet"):
+        for first in (folder / "whole/results" / corpus).rglob("0000.parquet"):
             in_many([first, first.with_name("0001.parquet")], first.parent)
     file = folder / "whole.yaml"
     file.write_text(yaml.safe_dump(content))
-    talk, made = folder / "results/demo_talk", folder / "made"
+    talk, made = folder / "whole/results/demo_talk", folder / "made"
     index, common = f"--index={talk}/index", [f"--config={file}"]
     return [
         ["rejects", "--corpus=demo_talk", f"--clips={talk}/index", f"--rejects={refused(folder)}",
@@ -99,11 +100,11 @@ def whole_corpora(folder: Path) -> list[list[str]]:
 
 def refused(folder: Path) -> Path:
     """Write rejects of a stage, one in all."""
-    [file] = (folder / "results/demo_talk/rejects").iterdir()
+    [file] = (folder / "whole/results/demo_talk/rejects").iterdir()
     return in_many([file], folder / "rejects")
 
 
-def media(folder: Path) -> list[list[str]]:
+def media(folder: Path, made_once: MadeOnce) -> list[list[str]]:
     """Return the commands from files to features, of more clips than files may be open."""
     film = folder / "films/0.mp4"
     film.parent.mkdir()
@@ -132,9 +133,9 @@ def media(folder: Path) -> list[list[str]]:
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc, which Linux has")
 @pytest.mark.parametrize("stages", [media, learning, whole_corpora])
 def test_a_few_open_files_are_enough_for_many_clips_and_shards_and_nothing_stays_behind(
-    tmp_path: Path, stages: Callable[[Path], list[list[str]]]
+    tmp_path: Path, made_once: MadeOnce, stages: Callable[[Path, MadeOnce], list[list[str]]]
 ) -> None:
-    commands = stages(tmp_path)
+    commands = stages(tmp_path, made_once)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     done = subprocess.run(

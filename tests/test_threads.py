@@ -11,7 +11,8 @@ import yaml
 from avpretext import shards
 from avpretext.flow.paths import Layout
 
-from .report.whole_run import build
+from .conftest import MadeOnce
+from .report.whole_run import build, configured
 from .sound.test_speech import RATE, noise, shard
 from .training.conftest import SMALL, TinyCorpus
 from .training.test_baseline import functionals_of
@@ -92,9 +93,9 @@ def keep_one_shard(corpus: TinyCorpus) -> None:
     corpus.write_folds(corpus.fold_rows())
 
 
-def looking(folder: Path) -> dict[str, list[str]]:
+def looking(folder: Path, run: Path) -> dict[str, list[str]]:
     """Return the arguments of the stages that look at all results."""
-    config = build(folder / "results")
+    config = configured(run)
     content = {**config.model_dump(mode="json"), "ensemble": {"members": [["scratch", "svm"]]}}
     (folder / "whole.yaml").write_text(yaml.safe_dump(content))
     layout, whole = Layout(config.results), "--config=whole.yaml"
@@ -137,7 +138,7 @@ AUDIO = ["--audio=c/split/audio/0.parquet", "--output=out.parquet", "--threads=1
 
 
 @pytest.fixture(scope="module")
-def seen(folder: Path) -> dict[str, Seen]:
+def seen(folder: Path, made_once: MadeOnce) -> dict[str, Seen]:
     """The threads of each stage, of a room in one interpreter."""
     sound = {
         "speech": [*AUDIO, "--rejects=rejects.parquet"],
@@ -146,7 +147,7 @@ def seen(folder: Path) -> dict[str, Seen]:
         "speed": ["1.08", *AUDIO],
     }
     found: dict[str, Seen] = {}
-    for stages in (sound, learning(folder), looking(folder)):
+    for stages in (sound, learning(folder), looking(folder, made_once("a whole run", build))):
         command = [sys.executable, "-c", DRIVER, json.dumps(stages)]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

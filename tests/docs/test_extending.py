@@ -12,13 +12,17 @@ import polars as pl
 import pytest
 import yaml
 from tests.workflow import warm
-from tests.workflow.conftest import corpus_folder as corpus_folder  # the fixture
-from tests.workflow.project import small_config
+from tests.workflow.conftest import corpus_folder as corpus_folder  # fixtures
+from tests.workflow.conftest import finished as finished
+from tests.workflow.project import Project, small_config
 
 from avpretext.shards import read_provenance
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text("utf-8")
+MEASURED = ("models", *(f"unlabelled/{stage}" for stage in ("index", "split", "landmarks", "motion", "rejects")))
+"""What no example changes of a finished run."""
+
 STEP = re.compile(
     r"(?:Write `(?P<new>[^`]+)`|At the end of `(?P<end>[^`]+)`"
     r"|In `(?P<file>[^`]+)`, (?P<where>before|in place of) `(?P<anchor>[^`]+)`):\n\n```python\n(?P<code>.*?)```",
@@ -56,13 +60,15 @@ def applied(step: re.Match[str], root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path, face_model: Path) -> Path:
-    """A copy of the repository with all examples applied, and the small demo corpus."""
+def root(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path, finished: Project, face_model: Path) -> Path:
+    """A copy of the repository with all examples applied, and the small demo corpus, its unlabelled faces measured."""
     copy = tmp_path_factory.mktemp("extended")
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("src", "workflow", "envs"):
         shutil.copytree(REPOSITORY / name, copy / name, ignore=ignored)
     shutil.copytree(corpus_folder, copy / "demo")
+    for stage in MEASURED:
+        shutil.copytree(finished.results / stage, copy / "results" / stage)
     for name in ("Snakefile", "config.yaml"):
         shutil.copy(REPOSITORY / name, copy / name)
     (copy / "profiles").symlink_to("workflow/profiles")

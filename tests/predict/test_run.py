@@ -98,7 +98,7 @@ def test_the_package_is_light_until_a_model_is_loaded() -> None:
 
 
 def test_who_reads_a_few_lines_only_sees_no_traceback(make_model: MakeModel, make_wav: MakeWav) -> None:
-    command = [sys.executable, "-m", "avpretext", "predict", str(make_model()), str(make_wav("a.wav", 20.0))]
+    command = [sys.executable, "-m", "avpretext", "predict", str(make_model()), str(make_wav("a.wav", 12.0))]
     reader = subprocess.Popen(
         [*command, "--along-time", "0.5,0.01"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -6,23 +6,35 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
+from tests.conftest import MadeOnce
 from tests.report.browser import Browser
-from tests.report.whole_run import build
+from tests.report.whole_run import build, configured
 
 from avpretext.config import Config
 from avpretext.report import clip_panels, distribution_charts, figures, page, trust_page
 
 
 @pytest.fixture(scope="session")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Config:
+def results(made_once: MadeOnce) -> Config:
     """The configuration of a finished run whose every file is there."""
-    return build(tmp_path_factory.mktemp("results"))
+    return configured(made_once("a whole run", build))
 
 
 @pytest.fixture(scope="session")
-def html(results: Config) -> str:
+def report_file(results: Config, made_once: MadeOnce) -> Path:
+    """The report of that run, on disk."""
+
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "report.html").write_text(page.render(results), encoding="utf-8")
+
+    return made_once("a report", write) / "report.html"
+
+
+@pytest.fixture(scope="session")
+def html(report_file: Path) -> str:
     """The report of that run."""
-    return page.render(results)
+    return report_file.read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -41,11 +53,3 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A headless Chromium; without one, the tests that ask for it are skipped."""
     with Browser.start(tmp_path_factory.mktemp("browser")) as started:
         yield started
-
-
-@pytest.fixture(scope="session")
-def report_file(html: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report on disk."""
-    file = tmp_path_factory.mktemp("page") / "report.html"
-    file.write_text(html, encoding="utf-8")
-    return file

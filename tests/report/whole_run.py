@@ -38,20 +38,23 @@ TABLE = {
 INITIALISATIONS = ("scratch", "energy", "emotion", "energy-activation-emotion")
 
 
-def build(folder: Path) -> Config:
-    """Write a whole results folder; return the configuration that names it.
+def configured(folder: Path) -> Config:
+    """Return the configuration of the run in a folder.
 
     One corpus is pre-trained on; one is fine-tuned by acted emotion and by shares of votes; one by a rated number,
     with speakers of the test part in the training part, and from long recordings.
     """
-    table = folder.parent / f"{folder.name}.csv"
-    table.write_text("path,speaker,arousal\na.mp4,1100,3.5\nb.mp4,1101,4\n")
-    acted = {"reader": "crema_d", "targets": ["acted", "voice-distribution"], "path": str(_people(table))}
-    rated = {"reader": "folder", "table": str(table), "segment": True, "protocol": {"name": "partitions"}}
+    acted = {"reader": "crema_d", "targets": ["acted", "voice-distribution"], "path": str(folder / "people")}
+    rated = {
+        "reader": "folder",
+        "table": str(folder / "rated.csv"),
+        "segment": True,
+        "protocol": {"name": "partitions"},
+    }
     shared = {"path": "data", "use": ["finetune"], "shards": 2, "synthetic": True}
-    config = parse(
+    return parse(
         {
-            "results": str(folder),
+            "results": str(folder / "results"),
             "corpora": {
                 "demo_talk": {"path": "data", "use": ["pretrain"], "shards": 2, "synthetic": True},
                 "demo_acted": shared | acted,
@@ -63,7 +66,15 @@ def build(folder: Path) -> Config:
             "ablation": {"initialisations": ["scratch", "emotion"], "aggregators": ["mean", "gated"]},
         }
     )
-    layout = Layout(folder)
+
+
+def build(folder: Path) -> None:
+    """Fill a folder with a whole run: results and corpora."""
+    folder.mkdir()
+    config = configured(folder)
+    (folder / "rated.csv").write_text("path,speaker,arousal\na.mp4,1100,3.5\nb.mp4,1101,4\n")
+    _write_people(folder / "people")
+    layout = Layout(folder / "results")
     rng = np.random.default_rng(3)
     for corpus, speakers in (("demo_talk", 10), ("demo_acted", 8), ("demo_rated", 6)):
         _write_corpus(layout, corpus, _clips(corpus, speakers), rng)
@@ -76,16 +87,13 @@ def build(folder: Path) -> Config:
     units, together, _ = au_summary.action_unit_rows(OpenRun(config))
     for name, rows in (("action_units", units), ("au_combinations", together)):
         formats.write_csv(layout.path("tables", table=f"{name}.csv"), tables.COLUMNS[name], rows)
-    return config
 
 
-def _people(beside: Path) -> Path:
+def _write_people(folder: Path) -> None:
     """Write a corpus folder that knows the sex of its speakers, who are even and odd."""
-    folder = beside.with_suffix(".corpus")
     folder.mkdir()
     rows = [f"{1100 + number},30,{'Male' if number % 2 else 'Female'}" for number in range(8)]
     (folder / "VideoDemographics.csv").write_text("\n".join(["ActorID,Age,Sex", *rows]))
-    return folder
 
 
 def _clips(corpus: str, speakers: int) -> list[dict[str, Any]]:

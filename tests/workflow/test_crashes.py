@@ -14,7 +14,7 @@ from avpretext import shards
 from tests.workflow import warm
 from tests.workflow.project import Project
 
-KILLS = 3
+KILLS = 2
 PATIENCE_S = 300.0
 
 
