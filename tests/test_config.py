@@ -196,9 +196,10 @@ def test_an_encoder_that_learns_is_heard_alone(content: dict[str, Any], message:
         parsed(**content, **LORA)
 
 
-def test_runs_in_parallel_or_processes_of_one() -> None:
-    both = {"finetune": {"threads": 2, "encoder": {"tune": "lora", "processes": 2}}}
-    with pytest.raises(UserError, match=r"finetune.encoder.processes: 2 share one run, and finetune.threads: 2 runs"):
+@pytest.mark.parametrize("shared", ["processes", "machines"])
+def test_runs_in_parallel_or_processes_of_one(shared: str) -> None:
+    both = {"finetune": {"threads": 2, "encoder": {"tune": "lora", shared: 2}}}
+    with pytest.raises(UserError, match=rf"finetune.encoder.{shared}: 2 share one run, and finetune.threads: 2 runs"):
         parsed(**heard(["wavlm"]), **both)
 
 

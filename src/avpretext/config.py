@@ -362,11 +362,13 @@ class Config(Options):
                     " speaker: set model.normalise: train, or tune: frozen"
                 )
             options: PretrainOptions | FinetuneOptions = getattr(self, group)
-            if options.threads > 1 and options.encoder.processes > 1:
-                raise ValueError(
-                    f"{group}.encoder.processes: {options.encoder.processes} share one run, and {group}.threads:"
-                    f" {options.threads} runs are trained at a time: set one of them to 1"
-                )
+            for shared in ("processes", "machines"):
+                count = getattr(options.encoder, shared)
+                if options.threads > 1 and count > 1:
+                    raise ValueError(
+                        f"{group}.encoder.{shared}: {count} share one run, and {group}.threads: {options.threads} runs"
+                        " are trained at a time: set one of them to 1"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """Pre-training goes on with the encoder itself; its result is a model for transformers, and a start for fine-tuning."""
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.sound.encoder_files import look_at
 from avpretext.sound.encoder_model import SpeechEncoder
-from avpretext.training import batches, checkpoint, export, finetune, labelled_clips, pretrain
+from avpretext.training import batches, checkpoint, export, finetune, labelled_clips, pretrain, together
 from avpretext.training.encoder_start import open_encoder
 from avpretext.training.finetune import EVERY_CLIP, RunSeeds
 from avpretext.training.predictions import LabelledFolds
 
 from . import sounding
-from .conftest import TinyCorpus
+from .conftest import TinyCorpus, processes
 
 TASKS = ["energy", "emotion", "clusters"]
 CPU = torch.device("cpu")
@@ -219,6 +220,49 @@ def test_two_processes_learn_what_one_does(heard: Any, weights: Path, tmp_path: 
     assert any("lora_" in name for name in best)
     for name in best:
         assert checkpoint_two[name].numpy() == pytest.approx(checkpoint_one[name].numpy(), abs=1e-4)
+
+
+def tuned_with(heard: Any, weights: Path, output: Path, variables: dict[str, str], **shared: int) -> Path:
+    """Fine-tune with such an environment and return the predictions."""
+    corpus, audio = heard
+    settings = learning(weights, "frozen", "lora", finetune={"seeds": 1, "epochs": 1})
+    encoder = settings.finetune.encoder.model_copy(update=shared)
+    settings = settings.model_copy(update={"finetune": settings.finetune.model_copy(update={"encoder": encoder})})
+    os.environ |= variables
+    targets = {"tiny": corpus.targets()}
+    finetune.run("scratch", [], {"tiny": {"tiny": audio}}, targets, corpus.folds, None, settings, output, 1)
+    return output / "predictions.parquet"
+
+
+def test_two_machines_learn_what_two_processes_do(heard: Any, weights: Path, tmp_path: Path):
+    """Started on each by torchrun, whose environment this is; both are this machine."""
+    with pytest.raises(UserError, match=r"encoder.machines: 2, and this is no job of Slurm: use the profile slurm, or"):
+        tuned_with(heard, weights, tmp_path, {}, machines=2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    machines = []
+    for number in ("0", "1"):
+        launched = {"TORCHELASTIC_RUN_ID": "1", "LOCAL_WORLD_SIZE": "1", "GROUP_WORLD_SIZE": "2", "GROUP_RANK": number}
+        launched |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        given = (heard, weights, tmp_path / "machines", launched)
+        machines.append(processes().Process(target=tuned_with, args=given, kwargs={"machines": 2}))
+        machines[-1].start()
+    for machine in machines:
+        machine.join(120)
+        assert machine.exitcode == 0
+    two = tuned_with(heard, weights, tmp_path / "processes", {}, processes=2)
+    assert shards.read(tmp_path / "machines/predictions.parquet").equals(shards.read(two))
+
+
+SRUN = {"SLURM_JOB_ID": "70", "SLURM_STEP_ID": "1", "SLURM_LAUNCH_NODE_IPADDR": "10.0.0.1", "SLURM_PROCID": "1"}
+
+
+def test_the_machine_is_known_by_what_launchers_say():
+    assert together.started_on({**SRUN, "SLURM_STEP_NUM_TASKS": "2"}) == (1, 2, "10.0.0.1", 20_491)
+    assert together.started_on({**SRUN, "SLURM_STEP_NUM_TASKS": "1"}).count == 1
+    with pytest.raises(UserError, match="torchrun --nproc-per-node: one for each machine"):
+        together.started_on({"TORCHELASTIC_RUN_ID": "1", "LOCAL_WORLD_SIZE": "2"})
 
 
 def test_a_mistake_in_several_processes_is_one_line(heard: Any, weights: Path, tmp_path: Path):

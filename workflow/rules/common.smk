@@ -458,19 +458,43 @@ def processes(options):
     return options.encoder.processes if options.encoder.tuned else 1
 
 
+def machines(options):
+    """Return the number of machines that share a run: of an encoder that learns."""
+    return options.encoder.machines if options.encoder.tuned else 1
+
+
 def training_threads(group, at_once):
     """Return the threads of a training: one for each of so many runs at once, or for each process of one."""
     return lambda wildcards: max(at_once, processes(options_of(group, wildcards)))
 
 
-def training_gpus(group):
-    """Return a resource: the GPUs of a training, one for each process."""
+def processors(group):
+    """Return resources: the GPUs of a training, one for each process, and the machines of Slurm that share its runs."""
 
-    def of_job(wildcards):
-        options = options_of(group, wildcards)
+    def asked_of(shared, of):
+        def of_job(wildcards):
+            options = options_of(group, wildcards)
+            return of(options) if shared == (machines(options) > 1) else None
+
+        return of_job
+
+    def on_each(options):
         return gpus(options.device, processes(options))
 
-    return of_job
+    return {
+        "gpu": asked_of(False, on_each),
+        "nodes": asked_of(True, machines),
+        "tasks": asked_of(True, machines),
+        "mpi": asked_of(True, lambda options: "srun"),
+        # `gpu` would be those of all machines, however they lie.
+        "gres": asked_of(
+            True,
+            lambda options: f"gpu:{on_each(options)}" if on_each(options) else None,
+        ),
+        "tasks_per_gpu": asked_of(
+            True, lambda options: 0 if on_each(options) else None
+        ),
+    }
 
 
 def memory(base_mb, per_mb, at_once=1):

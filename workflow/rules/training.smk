@@ -23,9 +23,9 @@ rule pretrain:
         network=one_of(set(NETWORKS) - LEARNING),
     threads: training_threads("pretrain", PRETRAIN_THREADS)
     resources:
+        **processors("pretrain"),
         mem_mb=training_memory("pretrain", PRETRAIN_THREADS),
         runtime=1440,
-        gpu=training_gpus("pretrain"),
     params:
         **stage("pretrain", "{tasks}", folder=True),
     shell:
@@ -54,9 +54,9 @@ rule finetune:
         history=path("finetune.history"),
     threads: training_threads("finetune", CONFIG.finetune.threads)
     resources:
+        **processors("finetune"),
         mem_mb=training_memory("finetune", CONFIG.finetune.threads),
         runtime=1440,
-        gpu=training_gpus("finetune"),
     params:
         **stage("finetune", "{initialisation}", folder=True),
     shell:
@@ -80,9 +80,9 @@ rule export:
         weights=path("export.weights"),
     threads: training_threads("finetune", EXPORT_THREADS)
     resources:
+        **processors("finetune"),
         mem_mb=training_memory("export", EXPORT_THREADS),
         runtime=1440,
-        gpu=training_gpus("finetune"),
     params:
         **stage("export", "{exported}", folder=True),
     shell:

@@ -89,6 +89,9 @@ class TuningOptions(Options):
     processes: Annotated[Count, Place()] = Field(
         1, le=1024, description="processes that share each batch, each on a GPU of its own, or on a CPU core"
     )
+    machines: Annotated[Count, Place()] = Field(
+        1, le=1024, description="machines that share each batch, each with so many processes; on Slurm, or by torchrun"
+    )
 
     @property
     def tuned(self) -> bool:

@@ -1,20 +1,23 @@
 """Processes that train one network together, by accelerate: each has all weights and a share of every batch.
 
 A command that shall run in several starts the others as itself, with the same arguments (`in_processes`); it is the
-first of them, and alone writes what is made.
+first of them, and alone writes what is made. On several machines it is started once on each, in a job of Slurm by
+itself; all of them see the same files.
 """
 
 import functools
 import inspect
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple, NoReturn
@@ -28,8 +31,20 @@ from avpretext.options.training import TunedLoopOptions
 PROCESS = "AVPRETEXT_PROCESS"
 """Environment variable: number of this process, from 0, and how many there are: `1/2`."""
 
+PORTS = range(20_000, 40_000)
+"""Where the first machine of a job of Slurm listens: one of them, by the number of the job."""
+
 WAIT_S = 20.0
 """Seconds for which the others may go on when the first process is done, or when one of them has failed."""
+
+
+class Machine(NamedTuple):
+    """One of the machines of a training: its number, from 0, how many there are, and where the first one listens."""
+
+    number: int = 0
+    count: int = 1
+    address: str = "127.0.0.1"
+    port: int | None = None
 
 
 def processes() -> int:
@@ -89,7 +104,7 @@ def as_the_first_says(measures: dict[str, float], device: torch.device) -> dict[
 
 
 def in_processes(options: Callable[[Any], TunedLoopOptions]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator of a stage's `run`: it runs in as many processes as the options of its encoder say.
+    """Return a decorator of a stage's `run`: in as many processes, on as many machines, as the encoder's options say.
 
     `options` finds those of the training in the configuration, which the stage has as `config`.
     """
@@ -100,12 +115,23 @@ def in_processes(options: Callable[[Any], TunedLoopOptions]) -> Callable[[Callab
             given = inspect.signature(run).bind(*arguments, **named).arguments
             training = options(given["config"])
             tuning = training.encoder
-            if not tuning.tuned or tuning.processes == 1 or PROCESS in os.environ:
+            if not tuning.tuned or tuning.processes == tuning.machines == 1 or PROCESS in os.environ:
                 run(**given)
                 return
             check_device(training)
+            machine = started_on(os.environ)
+            if machine.count == 1 < tuning.machines:
+                _start_on_each(tuning.machines, tuning.processes)
+                return
+            if machine.count != tuning.machines:
+                raise UserError(
+                    f"encoder.machines: {tuning.machines}, and this is started on {machine.count}: set that"
+                )
             given["threads"] = 1  # runs at a time: those of a job that has a core for each process
-            with _others(running, given, tuning.processes) as others:
+            with (
+                _others(running, given, tuning.processes, machine) as others,
+                _silence() if machine.number else nullcontext(),
+            ):
                 _first(run, given, others)
 
         return running
@@ -118,6 +144,50 @@ def check_device(options: TunedLoopOptions) -> None:
     gpus = 0 if options.device == "cpu" else torch.cuda.device_count()
     if gpus and options.encoder.processes > gpus:
         raise UserError(f"encoder.processes: {options.encoder.processes}, and there are {gpus} GPUs: set {gpus}")
+
+
+def started_on(variables: Mapping[str, str]) -> Machine:
+    """Return the machine that a launcher started this process on, by its environment: torchrun's or srun's."""
+    if "TORCHELASTIC_RUN_ID" in variables:
+        if variables["LOCAL_WORLD_SIZE"] != "1":
+            raise UserError(
+                "torchrun --nproc-per-node: one for each machine, which starts encoder.processes itself: set 1"
+            )
+        number, count = int(variables["GROUP_RANK"]), int(variables["GROUP_WORLD_SIZE"])
+        return Machine(number, count, variables["MASTER_ADDR"], int(variables["MASTER_PORT"]))
+    if variables.get("SLURM_STEP_NUM_TASKS", "1") != "1":
+        port = PORTS.start + (7 * int(variables["SLURM_JOB_ID"]) + int(variables["SLURM_STEP_ID"])) % len(PORTS)
+        number, count = int(variables["SLURM_PROCID"]), int(variables["SLURM_STEP_NUM_TASKS"])
+        return Machine(number, count, variables["SLURM_LAUNCH_NODE_IPADDR"], port)
+    return Machine()
+
+
+def _start_on_each(machines: int, cores: int) -> None:
+    """Run this command on each machine of the job of Slurm that it is in."""
+    if "SLURM_JOB_ID" not in os.environ or shutil.which("srun") is None:
+        raise UserError(
+            f"encoder.machines: {machines}, and this is no job of Slurm: use the profile slurm, or start the command on"
+            f" each machine by torchrun --nnodes={machines} --nproc-per-node=1"
+        )
+    step = ["--nodes", machines, "--ntasks", machines, "--ntasks-per-node", 1, "--cpus-per-task", cores, "--mem", 0]
+    command = ["srun", *map(str, step), "--kill-on-bad-exit=1", sys.executable, *sys.orig_argv[1:]]
+    if status := subprocess.run(command, check=False).returncode:
+        sys.exit(status)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Say nothing meanwhile: the first machine does."""
+    sys.stderr.flush()
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 class _Other(NamedTuple):
@@ -142,19 +212,22 @@ def _first(run: Callable[..., None], given: dict[str, Any], others: list[_Other]
 
 
 @contextmanager
-def _others(running: Callable[..., None], given: dict[str, Any], count: int) -> Iterator[list[_Other]]:
-    """Start all processes but the first, which this one becomes; in the end they are gone."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+def _others(
+    running: Callable[..., None], given: dict[str, Any], count: int, machine: Machine
+) -> Iterator[list[_Other]]:
+    """Start all processes of this machine but the first, which this one becomes; in the end they are gone."""
+    if machine.port is None:
+        with socket.socket() as free:
+            free.bind((machine.address, 0))
+            machine = machine._replace(port=free.getsockname()[1])
     before = dict(os.environ)
     context = multiprocessing.get_context("spawn")
     others = []
     try:
-        _become(0, count, port)
+        _become(0, count, machine)
         for number in range(1, count):
             reader, writer = multiprocessing.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(number, count, port, running, given, writer), daemon=True)
+            process = context.Process(target=_work, args=(number, count, machine, running, given, writer), daemon=True)
             process.start()
             writer.close()
             others.append(_Other(process, reader))
@@ -165,12 +238,13 @@ def _others(running: Callable[..., None], given: dict[str, Any], count: int) -> 
         os.environ.update(before)
 
 
-def _become(number: int, count: int, port: str) -> None:
-    """Become one of the processes, as torch and accelerate know it."""
+def _become(number: int, count: int, machine: Machine) -> None:
+    """Become one of the processes of a machine, as torch and accelerate know it."""
     _forget()
-    os.environ[PROCESS] = f"{number}/{count}"
-    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": str(count)}
-    os.environ |= {"LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    rank, of_all = machine.number * count + number, machine.count * count
+    os.environ[PROCESS] = f"{rank}/{of_all}"
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(number), "WORLD_SIZE": str(of_all)}
+    os.environ |= {"LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": machine.address, "MASTER_PORT": str(machine.port)}
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -195,7 +269,7 @@ def _leave(others: list[_Other]) -> None:
 
 
 def _work(
-    number: int, count: int, port: str, running: Callable[..., None], given: dict[str, Any], writer: Connection
+    number: int, count: int, machine: Machine, running: Callable[..., None], given: dict[str, Any], writer: Connection
 ) -> None:
     """Run one of the other processes; the first one speaks for all."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -203,7 +277,7 @@ def _work(
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 1)
     os.dup2(nothing, 2)
-    _become(number, count, port)
+    _become(number, count, machine)
     if number < torch.cuda.device_count():
         torch.cuda.set_device(number)  # before the encoder is opened; the first process has the first GPU
     try:
