@@ -18,7 +18,7 @@ environment: $(VENV)/.complete ## install the pinned packages into .venv
 $(VENV)/.complete: envs/avpretext.lock pyproject.toml
 	@$(PYTHON) envs/system_libraries.py
 	@echo "Installing the pinned packages into $(VENV) (one to three minutes) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement envs/avpretext.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -35,7 +35,7 @@ pyfeat: .venv-pyfeat/.complete ## install py-feat's environment for action_units
 
 .venv-pyfeat/.complete: envs/pyfeat/pyfeat.lock pyproject.toml
 	@echo "Installing py-feat's pinned packages into .venv-pyfeat (3 GB to download) ..."
-	@test -x .venv-pyfeat/bin/python || $(PYTHON) -m venv .venv-pyfeat
+	@.venv-pyfeat/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-pyfeat
 	@.venv-pyfeat/bin/python -m pip install -qq --disable-pip-version-check --requirement envs/pyfeat/pyfeat.lock
 	@.venv-pyfeat/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@.venv-pyfeat/bin/python -c "import feat"

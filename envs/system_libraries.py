@@ -1,13 +1,14 @@
-"""Check for the system libraries that MediaPipe needs and no Python package brings.
+"""Check for what no Python package brings: the system libraries that MediaPipe needs, and what makes `.venv`.
 
 Runs before anything is installed, so it uses the standard library alone. As root on Debian or Ubuntu it installs what
-is missing; elsewhere it names the command and stops.
+is missing, and asks before if somebody is at the terminal; elsewhere it names the command and stops.
 
 With `--browser` it installs Chromium and its driver, for the tests of the pages, where it may; these tests skip where
 there is none, so it never fails for want of it.
 """
 
 import ctypes
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -35,6 +36,19 @@ def missing() -> list[str]:
     return absent
 
 
+def packages() -> dict[str, str]:
+    """Return {what is missing: the package of Debian that brings it}."""
+    absent = {library: PACKAGE_OF[library] for library in missing()}
+    if importlib.util.find_spec("ensurepip") is None:  # Debian has it apart
+        absent["Python's module ensurepip"] = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    return absent
+
+
+def agreed() -> bool:
+    """Ask whether to install; where nobody can answer, as in a container, it is done."""
+    return not sys.stdin.isatty() or input("Install now? [Y/n] ").strip().lower() in ("", "y", "yes")
+
+
 def may_install() -> bool:
     """Tell whether this is root on Debian or Ubuntu."""
     return shutil.which("apt-get") is not None and os.geteuid() == 0
@@ -60,23 +74,23 @@ def add_browser() -> int:
 
 
 def main() -> int:
-    """Return 0 when every library is there, perhaps after installing it."""
+    """Return 0 when all is there, perhaps after installing it."""
     if sys.version_info < (3, 11):  # noqa: UP036 (runs before the package's own check)
         print(f"avpretext needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12")
         return 1
-    absent = missing()
-    if not absent or not sys.platform.startswith("linux"):
+    absent = packages() if sys.platform.startswith("linux") else {}
+    if not absent:
         return 0
-    packages = [PACKAGE_OF[library] for library in absent]
-    if may_install():
-        print(f"Installing the system libraries that MediaPipe needs: {' '.join(packages)}", flush=True)
-        install(packages)
-        absent = missing()
-    if absent:
-        print(f"MediaPipe needs system libraries that are missing: {', '.join(absent)}.")
-        print(f"On Debian and Ubuntu:  sudo apt-get install {' '.join(PACKAGE_OF[library] for library in absent)}")
-        print("On Fedora:             sudo dnf install mesa-libEGL mesa-libGLES mesa-libGL glib2")
-    return 1 if absent else 0
+    print(f"Missing on this machine: {', '.join(absent)}.")
+    print(f"On Debian and Ubuntu:  sudo apt-get install {' '.join(absent.values())}", flush=True)
+    if may_install() and agreed():
+        install(list(absent.values()))
+        importlib.invalidate_caches()
+        still = packages()
+        print(f"Still missing: {', '.join(still)}." if still else "Installed.")
+        return 1 if still else 0
+    print("On Fedora:             sudo dnf install mesa-libEGL mesa-libGLES mesa-libGL glib2")
+    return 1
 
 
 if __name__ == "__main__":

@@ -88,6 +88,38 @@ def test_requirements_for_other_pythons_other_extras_and_cuda_are_not_pinned(loc
     assert lock.closure(["top>=2", "d"], known, "3.11.0") == (set(), {"top>=2", "d"})
 
 
+LIBRARIES = str(ENVS / "system_libraries.py")
+
+
 def test_the_system_libraries_are_checked_without_any_package() -> None:
-    command = [sys.executable, "-I", "-S", str(ENVS / "system_libraries.py")]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-I", "-S", LIBRARIES], capture_output=True, check=False).returncode == 0
+
+
+def test_all_that_is_missing_is_one_command_and_nothing_is_installed_by_an_ordinary_user() -> None:
+    """Debian without python3-venv, and without one library."""
+    bare = f"""
+import importlib.util, os, runpy, sys
+importlib.util.find_spec = lambda name: None
+os.geteuid = lambda: 1000
+sys.argv = ["system_libraries.py"]
+import ctypes
+ctypes.CDLL = lambda name: (_ for _ in ()).throw(OSError(name)) if name == "libEGL.so.1" else None
+runpy.run_path({LIBRARIES!r}, run_name="__main__")
+"""
+    run = subprocess.run([sys.executable, "-c", bare], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    number = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert run.stdout.splitlines()[:2] == [
+        "Missing on this machine: libEGL.so.1, Python's module ensurepip.",
+        f"On Debian and Ubuntu:  sudo apt-get install libegl1 python{number}-venv",
+    ]
+
+
+def test_a_half_made_environment_is_made_again(tmp_path: Path) -> None:
+    """Without Debian's python3-venv, `python3 -m venv` leaves one that has a Python and no pip."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / ".venv"], check=True)
+    command = ["make", "--dry-run", f"VENV={tmp_path / '.venv'}", "environment"]
+    said = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    (made,) = [line for line in said.splitlines() if "-m venv" in line]
+    subprocess.run(["sh", "-c", made], cwd=REPOSITORY, check=True)
+    assert subprocess.run([tmp_path / ".venv/bin/python", "-m", "pip", "--version"], check=False).returncode == 0
