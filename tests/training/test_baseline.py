@@ -1,5 +1,6 @@
 """The baseline: scikit-learn's machine on standardised functionals, chosen on dev, tested on test."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,14 @@ def test_the_discriminant_is_that_of_its_formula() -> None:
     expected = rotated @ weights.T - 0.5 * (weights * means).sum(1) + np.log(1 / 3)
     assert baseline.decisions(machine, inputs, 3) == pytest.approx(expected, rel=1e-6, abs=1e-6)
     assert (expected.argmax(1) == labels).mean() > 0.9
+
+
+def test_a_discriminant_learns_a_class_of_one_clip_without_a_warning() -> None:
+    rng, labels = np.random.default_rng(5), np.repeat([0, 1, 2], [10, 20, 1])
+    inputs = rng.normal(size=(31, 4)) + 5 * labels[:, None]
+    with warnings.catch_warnings(action="error"):
+        machine = baseline.fit(inputs, labels, 4, "lda", BaselineOptions())
+    assert (baseline.decisions(machine, inputs, 3).argmax(1) == labels).mean() > 0.9
 
 
 def test_a_discriminant_is_a_row_of_its_own_and_keeps_at_most_as_many_components_as_there_are(

@@ -279,13 +279,15 @@ def discriminant(vectors: Floats, labels: NDArray[np.int64], components: int, ba
 
     The covariance within the classes is shrunk by as much as it is uncertain (Ledoit & Wolf, "A well-conditioned
     estimator for large-dimensional covariance matrices", 2004). `balanced`: every class is equally likely beforehand.
-    There are at most as many components as clips or values.
+    There are at most as many components as clips or values. A class of one clip counts as one without spread.
     """
     classes = len(np.unique(labels))
     likely = np.full(classes, 1 / classes) if balanced else None
     size = min(components, *vectors.shape)
     analysis = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=likely)
-    return make_pipeline(PCA(size, random_state=SEED), analysis).fit(vectors, labels)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Only one sample available")
+        return make_pipeline(PCA(size, random_state=SEED), analysis).fit(vectors, labels)
 
 
 def read_clips(vectors: Mapping[str, Sequence[Path]], labelled: LabelledFolds, stage: str) -> DescribedClips:
