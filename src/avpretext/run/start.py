@@ -16,6 +16,7 @@ from avpretext import checkout, machine, shards
 from avpretext.config import Config
 from avpretext.flow.paths import Layout
 from avpretext.run import aftermath, dag, occupancy, recipes
+from avpretext.run.scheduling import one_timer
 from avpretext.run.states import States
 from avpretext.run.store import Store
 
@@ -40,9 +41,11 @@ class Start:
         """
         from snakemake.dag import DAG
         from snakemake.io import _IOFile
+        from snakemake.scheduling.job_scheduler import JobScheduler
 
         from snakemake_logger_plugin_avpretext import events
 
+        one_timer(JobScheduler)
         events.located = lambda said: Path(self.store.copy_of(said))
         events.fetch = lambda log: self.store.pull([self.store.name(str(log))])
         look_for_incomplete, is_newer = DAG.check_incomplete, _IOFile.is_newer
