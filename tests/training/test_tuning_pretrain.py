@@ -260,7 +260,7 @@ SRUN = {"SLURM_JOB_ID": "70", "SLURM_STEP_ID": "1", "SLURM_LAUNCH_NODE_IPADDR": 
 
 def test_the_machine_is_known_by_what_launchers_say():
     assert together.started_on({**SRUN, "SLURM_STEP_NUM_TASKS": "2"}) == (1, 2, "10.0.0.1", 20_491)
-    assert together.started_on({**SRUN, "SLURM_STEP_NUM_TASKS": "1"}).count == 1
+    assert together.started_on({**SRUN, "SLURM_STEP_NUM_TASKS": "1"}).total == 1
     with pytest.raises(UserError, match="torchrun --nproc-per-node: one for each machine"):
         together.started_on({"TORCHELASTIC_RUN_ID": "1", "LOCAL_WORLD_SIZE": "2"})
 

@@ -39,10 +39,10 @@ WAIT_S = 20.0
 
 
 class Machine(NamedTuple):
-    """One of the machines of a training: its number, from 0, how many there are, and where the first one listens."""
+    """One of the machines of a training: its number, from 0, of how many, and where the first one listens."""
 
     number: int = 0
-    count: int = 1
+    total: int = 1
     address: str = "127.0.0.1"
     port: int | None = None
 
@@ -120,12 +120,12 @@ def in_processes(options: Callable[[Any], TunedLoopOptions]) -> Callable[[Callab
                 return
             check_device(training)
             machine = started_on(os.environ)
-            if machine.count == 1 < tuning.machines:
+            if machine.total == 1 < tuning.machines:
                 _start_on_each(tuning.machines, tuning.processes)
                 return
-            if machine.count != tuning.machines:
+            if machine.total != tuning.machines:
                 raise UserError(
-                    f"encoder.machines: {tuning.machines}, and this is started on {machine.count}: set that"
+                    f"encoder.machines: {tuning.machines}, and this is started on {machine.total}: set that"
                 )
             given["threads"] = 1  # runs at a time: those of a job that has a core for each process
             with (
@@ -241,7 +241,7 @@ def _others(
 def _become(number: int, count: int, machine: Machine) -> None:
     """Become one of the processes of a machine, as torch and accelerate know it."""
     _forget()
-    rank, of_all = machine.number * count + number, machine.count * count
+    rank, of_all = machine.number * count + number, machine.total * count
     os.environ[PROCESS] = f"{rank}/{of_all}"
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(number), "WORLD_SIZE": str(of_all)}
     os.environ |= {"LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": machine.address, "MASTER_PORT": str(machine.port)}
