@@ -16,7 +16,7 @@ help: ## list the targets
 environment: $(VENV)/.complete ## install the pinned packages into .venv
 
 $(VENV)/.complete: envs/avpretext.lock pyproject.toml
-	@$(PYTHON) envs/system_libraries.py
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || venv=--venv; $(PYTHON) envs/system_libraries.py $$venv
 	@echo "Installing the pinned packages into $(VENV) (one to three minutes) ..."
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement envs/avpretext.lock

@@ -3,8 +3,8 @@
 Runs before anything is installed, so it uses the standard library alone. As root on Debian or Ubuntu it installs what
 is missing, and asks before if somebody is at the terminal; elsewhere it names the command and stops.
 
-With `--browser` it installs Chromium and its driver, for the tests of the pages, where it may; these tests skip where
-there is none, so it never fails for want of it.
+With `--venv` it also looks for what makes `.venv`. With `--browser` it installs Chromium and its driver, for the tests
+of the pages, where it may; these tests skip where there is none, so it never fails for want of it.
 """
 
 import ctypes
@@ -36,10 +36,10 @@ def missing() -> list[str]:
     return absent
 
 
-def packages() -> dict[str, str]:
-    """Return {what is missing: the package of Debian that brings it}."""
+def packages(venv: bool) -> dict[str, str]:
+    """Return {what is missing: the package of Debian that brings it}, also to make `.venv` if so asked."""
     absent = {library: PACKAGE_OF[library] for library in missing()}
-    if importlib.util.find_spec("ensurepip") is None:  # Debian has it apart
+    if venv and importlib.util.find_spec("ensurepip") is None:  # Debian has it apart
         absent["Python's module ensurepip"] = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     return absent
 
@@ -73,12 +73,12 @@ def add_browser() -> int:
     return 0
 
 
-def main() -> int:
+def main(venv: bool) -> int:
     """Return 0 when all is there, perhaps after installing it."""
     if sys.version_info < (3, 11):  # noqa: UP036 (runs before the package's own check)
         print(f"avpretext needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12")
         return 1
-    absent = packages() if sys.platform.startswith("linux") else {}
+    absent = packages(venv) if sys.platform.startswith("linux") else {}
     if not absent:
         return 0
     print(f"Missing on this machine: {', '.join(absent)}.")
@@ -86,7 +86,7 @@ def main() -> int:
     if may_install() and agreed():
         install(list(absent.values()))
         importlib.invalidate_caches()
-        still = packages()
+        still = packages(venv)
         print(f"Still missing: {', '.join(still)}." if still else "Installed.")
         return 1 if still else 0
     print("On Fedora:             sudo dnf install mesa-libEGL mesa-libGLES mesa-libGL glib2")
@@ -94,4 +94,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(add_browser() if "--browser" in sys.argv[1:] else main())
+    sys.exit(add_browser() if "--browser" in sys.argv[1:] else main("--venv" in sys.argv[1:]))

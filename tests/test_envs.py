@@ -101,7 +101,7 @@ def test_all_that_is_missing_is_one_command_and_nothing_is_installed_by_an_ordin
 import importlib.util, os, runpy, sys
 importlib.util.find_spec = lambda name: None
 os.geteuid = lambda: 1000
-sys.argv = ["system_libraries.py"]
+sys.argv = ["system_libraries.py", "--venv"]
 import ctypes
 ctypes.CDLL = lambda name: (_ for _ in ()).throw(OSError(name)) if name == "libEGL.so.1" else None
 runpy.run_path({LIBRARIES!r}, run_name="__main__")
