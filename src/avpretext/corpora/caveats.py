@@ -68,7 +68,7 @@ def one_label(clips: pl.DataFrame, labels: pl.DataFrame, folder: SpeakerFolder |
     others = " and each label one speaker" if one_to_one else ""
     meaning = (
         f"each of the {len(of_speaker)} speakers has one label only{others}, such as {speaker!r}: {label!r}; names of"
-        " labels may have been taken for those of people; `normalise: speaker` would take the labels away"
+        " labels may have been taken for those of people; normalising by speaker would take the labels away"
     )
     guessed = folder is not None and folder.why != CONFIGURED
     return [Finding("one_label", meaning, wrong=guessed or one_to_one)]
@@ -88,8 +88,8 @@ def label_by_speaker(clips: pl.DataFrame, labels: pl.DataFrame) -> list[Finding]
         if len(one) < len(people) and held > max(whole / 2, 2 * _by_chance(people, labels.filter(corpus=corpus))):
             of = f"{len(people)} speakers of {corpus}" if corpus else f"the {len(people)} speakers"
             meaning = (
-                f"{len(one)} of {of} have clips of one label alone: who speaks tells most labels, and `normalise:"
-                " speaker` takes them away, so that scores may be below chance"
+                f"{len(one)} of {of} have clips of one label alone: who speaks tells most labels, and"
+                " normalising by speaker takes them away, so that scores may be below chance"
             )
             found.append(Finding("label_by_speaker", meaning, wrong=True))
     return found
