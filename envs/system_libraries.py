@@ -46,7 +46,12 @@ def packages(venv: bool) -> dict[str, str]:
 
 def agreed() -> bool:
     """Ask whether to install; where nobody can answer, as in a container, it is done."""
-    return not sys.stdin.isatty() or input("Install now? [Y/n] ").strip().lower() in ("", "y", "yes")
+    if not sys.stdin.isatty():
+        return True
+    try:
+        return input("Install now? [Y/n] ").strip().lower() in ("", "y", "yes")
+    except EOFError:
+        return False
 
 
 def may_install() -> bool:

@@ -249,7 +249,7 @@ def test_two_machines_learn_what_two_processes_do(heard: Any, weights: Path, tmp
         machines.append(processes().Process(target=tuned_with, args=given, kwargs={"machines": 2}))
         machines[-1].start()
     for machine in machines:
-        machine.join(120)
+        machine.join(300)
         assert machine.exitcode == 0
     two = tuned_with(heard, weights, tmp_path / "processes", {}, processes=2)
     assert shards.read(tmp_path / "machines/predictions.parquet").equals(shards.read(two))

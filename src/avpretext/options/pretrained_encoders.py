@@ -90,7 +90,9 @@ class TuningOptions(Options):
         1, le=1024, description="processes that share each batch, each on a GPU of its own, or on a CPU core"
     )
     machines: Annotated[Count, Place()] = Field(
-        1, le=1024, description="machines that share each batch, each with so many processes; on Slurm, or by torchrun"
+        1,
+        le=1024,
+        description="machines that share each batch; each runs as many processes; with Slurm, or by torchrun",
     )
 
     @property

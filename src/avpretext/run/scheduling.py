@@ -8,8 +8,8 @@ def one_timer(scheduler: type[Any]) -> None:
     """Let a scheduler have one timer at a time that lets it look again for jobs.
 
     Snakemake sets one at the end of each look while jobs wait, for a look a second later; and each job that ends makes
-    it look too. So its timers become more with every job: after a hundred jobs it looks a hundred times a second, and
-    takes a third of a core from the jobs (benchmarks/scheduling.md). One timer leads to all that it may find.
+    it look too. So its timers become more with every job that ends: after 200 it looks 67 times a second, and takes
+    half a core from the jobs (benchmarks/scheduling.md). With one timer it finds the same, at most a second later.
     """
     waiting: set[tuple[int, float]] = set()
 
