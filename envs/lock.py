@@ -36,8 +36,12 @@ def asked() -> tuple[dict[str, list[str]], str]:
     pyproject = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())
     project = pyproject["project"]
     first = project["dependencies"] + pyproject["build-system"]["requires"]
+    for name, requirements in project["optional-dependencies"].items():
+        if name not in LOCKS:
+            first += [text for text in requirements if not text.startswith(f"{project['name']}[")]
+    groups = {name: project["optional-dependencies"].get(name, first) for name in LOCKS}
     (lowest,) = SpecifierSet(project["requires-python"])
-    return {"avpretext": first, **project["optional-dependencies"]}, f"{lowest.version}.0"
+    return groups, f"{lowest.version}.0"
 
 
 def pins(lock: str) -> list[str]:

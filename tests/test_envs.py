@@ -16,14 +16,19 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 ENVS = REPOSITORY / "envs"
 
 
-@pytest.fixture(scope="module")
-def lock() -> ModuleType:
+def load_lock() -> ModuleType:
+    """Return `envs/lock.py`, which is no part of the package."""
     spec = importlib.util.spec_from_file_location("envs_lock", ENVS / "lock.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def lock() -> ModuleType:
+    return load_lock()
 
 
 def pinned(lock: ModuleType, name: str) -> dict[str, str]:

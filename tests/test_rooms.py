@@ -14,6 +14,7 @@ ORDER = (
     {"strangers", "escapes", "foreign"},
     {"progress"},
     {"checkout"},
+    {"extras"},
     {"shards"},
     {"writing", "options"},
     {"flow"},

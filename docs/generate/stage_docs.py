@@ -15,6 +15,7 @@ from avpretext.config import Config
 from avpretext.flow.artefacts import STAGES, TRUTH
 from avpretext.flow.columns import arrow_type
 from avpretext.flow.registry import Artefact, Stage
+from avpretext.flow.result_tables import tables_of
 from avpretext.refusal import REASONS
 
 HEADER = """\
@@ -30,44 +31,6 @@ and what follows.
 
 This page is generated (`python docs/generate/stage_docs.py docs/stages.md`).
 """
-
-PRINTED = {
-    "main.csv": "a row per system: of each measure its value, interval (`_low`, `_high`), `_mean` and `_std` over runs,"
-    " `_seed_std` over trainings, `_difference` to scratch with interval, its p-value (`_p`) and that after Holm's"
-    " correction (`_p_holm`)",
-    "main.md": "the same, for people, with published results of the same corpus, target and protocol where there are"
-    " any",
-    "main.tex": "the same, for a paper",
-    "per_class.csv": "a row per system and class: precision, recall, F1 with intervals; of several attributes CCC,"
-    " Pearson, RMSE, MAE",
-    "seeds.csv": "a row per system, seed and measure: its value on all test clips, and its difference to scratch",
-    "significance.csv": "a row per system and measure: difference, interval, p-values",
-    "calibration.csv": "a row per system and measure of calibration, with interval",
-    "reliability.csv": "a row per system and bin: mean probability, share that came true, forecasts",
-    "by_speaker.csv": "a row per system and test speaker: score, sex, clips",
-    "speaker_spread.csv": "a row per system: worst and best speaker, deviation over speakers, and that by luck",
-    "by_sex.csv": "a row per system and sex, and the difference with its test",
-    "raters.csv": "single raters beside each system, by the majority of the other raters, and by the label",
-    "rater_confusion.csv": "the confusions of both",
-    "conditions.csv": "a row per system and condition: noise, telephone, codec, room, and the difference to clean",
-    "folds.csv": "a row per fold and part: clips, and who speaks in them",
-    "label_balance.csv": "how often each label of each task and target is given",
-    "label_speakers.csv": "how often each label is given to each speaker",
-    "label_warnings.csv": "signs that many emotion labels may be wrong, a sentence each",
-    "truth_confidence.csv": "demo: how often emotion labels are right, by their confidence",
-    "label_agreement.csv": "how far the three tasks agree: counts of pairs of labels, and a measure of it",
-    "action_units.csv": "a row per action unit and label: how often it is active, how strong",
-    "au_combinations.csv": "which action units are active together, and which labels these clips have",
-    "copies.csv": "a row per fold and clip that is left out: the clip of test or dev whose recording it holds too",
-    "corpora.csv": "a row per corpus: clips, speakers, hours, copies, clips whose sound is odd, refused",
-    "rejects.csv": "a row per corpus, stage and reason: how many clips were refused",
-    "rejects_clips.csv": "a row per refused clip: its file, stage, reason, what was seen",
-    "provenance.csv": "a row per kind of artefact: stage, versions, options, model files, machine",
-    "provenance.json": "the same, nested",
-    "truth.csv": "demo: how well each stage measures what is known",
-    "truth_action_units.csv": "demo: each action unit against the true one",
-}
-"""What is in the files of `tables`."""
 
 
 def document() -> str:
@@ -99,9 +62,9 @@ def _section(stage: Stage) -> Iterator[str]:
             yield f"\n`{place_text(artefact)}`: a row per {artefact.row}, with the columns of `{place_text(like)}`.\n"
         else:
             yield _table(artefact)
-    if stage.name == "tables":
+    if tables := tables_of(stage.name):
         yield "\n| file | what is in it |\n|---|---|\n"
-        yield from (f"| `{file}` | {what} |\n" for file, what in PRINTED.items())
+        yield from (f"| `{file}` | {what} |\n" for file, what in tables.items())
 
 
 def _tables() -> list[Artefact]:

@@ -1,20 +1,27 @@
-"""The checkout that this package runs from: workflow, environments and profiles lie beside the source."""
+"""Where the workflow, its profiles and its environments are: in a checkout, or inside an installed package."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
 from avpretext.errors import UserError
 
-ROOT = Path(__file__).resolve().parents[2]
+_SHIPPED = Path(__file__).with_name("shipped")
+IS_CHECKOUT = not _SHIPPED.is_dir()
+ROOT = Path(__file__).resolve().parents[2] if IS_CHECKOUT else _SHIPPED
+"""The folder that has `workflow/` and `envs/`: the checkout, where the package runs from one."""
+
+PIP = f"{sys.executable} -m pip install"
 
 
 def part(name: str, root: Path = ROOT) -> Path:
-    """Return a file or folder of the checkout; it is an error if the package was installed without its checkout."""
+    """Return a file or folder of the workflow; it is an error if it is not there."""
     path = root / name
     if not path.exists():
         raise UserError(
-            f"{path}: not there; avpretext runs from a checkout of its repository: clone it and run `make environment`"
+            f"{path}: not there; install avpretext from a wheel (`pip install 'avpretext[workflow]'`), or clone its"
+            " repository and run `make environment`"
         )
     return path
 
@@ -22,10 +29,19 @@ def part(name: str, root: Path = ROOT) -> Path:
 def make(target: str, root: Path = ROOT) -> str:
     """Return the command that makes a target of the Makefile, from wherever one is.
 
-    >>> make("environment", Path.cwd()), make("environment", Path("/opt/avpretext"))
-    ('make environment', 'make -C /opt/avpretext environment')
+    >>> make("pyfeat", Path.cwd()), make("pyfeat", Path("/opt/avpretext"))
+    ('make pyfeat', 'make -C /opt/avpretext pyfeat')
     """
     return f"make {target}" if Path.cwd() == root else f"make -C {root} {target}"
+
+
+def install(extra: str = "workflow", is_checkout: bool = IS_CHECKOUT) -> str:
+    """Return the command that installs the packages of an extra; in a checkout, all of them, as they are pinned.
+
+    >>> install("report", is_checkout=False).partition(" -m ")[2]
+    "pip install 'avpretext[report]'"
+    """
+    return make("environment") if is_checkout else f"{PIP} 'avpretext[{extra}]'"
 
 
 def system_libraries(root: Path = ROOT) -> ModuleType:

@@ -32,7 +32,7 @@ def test_a_package_that_is_not_there_and_one_of_another_version() -> None:
 
     check = hardware.packages(without)
     assert (check.status, check.found) == ("missing", "not installed: mediapipe")
-    assert check.fix == checkout.make("environment")
+    assert check.fix == checkout.install()
     check = hardware.packages(lambda name: "0.0.1" if name == "polars" else importlib.metadata.version(name))
     assert check.status == "warning"
     assert check.found.startswith("other than tested: polars 0.0.1 (pinned: ")
@@ -58,7 +58,7 @@ def test_a_library_that_the_loader_does_not_find_is_named_with_its_package(
 
 def test_a_package_without_its_checkout_says_what_to_do(tmp_path: Path) -> None:
     assert hardware.system_libraries(tmp_path).status == "warning"
-    assert hardware.workflow(tmp_path).found == f"no Snakefile in {tmp_path}"
+    assert hardware.workflow(tmp_path).found == f"{tmp_path}/workflow/Snakefile is not there"
 
 
 @pytest.mark.parametrize(("free_gb", "status"), [(0.1, "missing"), (2.0, "warning"), (100.0, "ok")])

@@ -25,7 +25,7 @@ class Files(list[str]):
 
 def job(rule: str, inputs: list[str], output: list[str], options: str = "{}", **wildcards: Any) -> Any:
     return SimpleNamespace(
-        rule=SimpleNamespace(name=rule), params=SimpleNamespace(options=options), input=Files(inputs),
+        params=SimpleNamespace(options=options, stage=rule), input=Files(inputs),
         output=Files(output), wildcards=SimpleNamespace(**wildcards),
     )  # fmt: skip
 
@@ -40,6 +40,16 @@ def flow(results: Path, votes: Path, min_confidence: float = 0.1) -> list[list[A
         [job("labels_emotion", [*shard, str(votes)], [labels], options)],
         [job("tables", [labels], [table])],
     ]
+
+
+def test_a_rule_of_the_users_own_and_another_workflow_in_the_same_run_have_no_recipes(tmp_path: Path) -> None:
+    config = parse({"results": str(tmp_path / "results"), "corpora": {"mine": {"path": ".", "use": []}}})
+    ours = job("tables", [], [str(tmp_path / "results/tables/main.csv")])
+    elsewhere = job("tables", [], [str(tmp_path / "other/results/tables/main.csv")])
+    theirs = job("tables", [], [str(tmp_path / "results/mine.txt")])
+    del theirs.params.stage
+    made = dag.Recipes(config, lambda corpus, shard: Content("")).of([[ours, elsewhere, theirs]])
+    assert list(made) == ours.output
 
 
 @pytest.fixture
@@ -144,7 +154,7 @@ def test_an_imported_file_that_changes_is_noticed(tmp_path: Path, stage: str, fi
 
     def recipe() -> Recipe:
         one = job(stage, [], [str(tmp_path / "0000.parquet")], signature.signature(stage, config, "mine"))
-        return dag.Recipes(config, lambda corpus, shard: Content("")).of([[one]]).popitem()[1]
+        return dag.Recipes(config, lambda corpus, shard: Content(""), tmp_path).of([[one]]).popitem()[1]
 
     before = recipe()
     (folder / "notes.md").write_text("nothing of it")

@@ -9,6 +9,7 @@ from avpretext.config import DemoOptions
 from avpretext.demo import corpus as demo
 from tests.conftest import MadeOnce
 from tests.workflow.project import Project, small_config
+from tests.workflow.sounds import MINE, QUICK, make_sounds
 
 SMALL = DemoOptions(labelled_speakers=4, clips_per_emotion=1, unlabelled_speakers=4, clips_per_speaker=4)
 
@@ -32,3 +33,15 @@ def finished(
 
     # Each process of tests has a copy of its own: a dry run leaves its configuration and what it read.
     return Project(made_once("a project", run), config).copy(tmp_path_factory.mktemp("finished") / "a project")
+
+
+@pytest.fixture(scope="session")
+def sounds(made_once: MadeOnce, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished run up to the tables, on sounds alone; tests must not change it."""
+    config = {**QUICK, "corpora": {"mine": MINE}}
+
+    def run(folder: Path) -> None:
+        make_sounds(folder)
+        Project(folder, config).snakemake("results/tables/main.csv")
+
+    return Project(made_once("sounds", run), config).copy(tmp_path_factory.mktemp("sounds") / "a project")

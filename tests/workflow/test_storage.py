@@ -10,43 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
 
 from tests.workflow import warm
-from tests.workflow.project import REPOSITORY, Project, environment, small_config
-from tests.workflow.test_corpora import write_csv
+from tests.workflow.project import REPOSITORY, Project, environment
 
 PLUGINS = Path(__file__).with_name("plugins")
 LABELS, TARGETS, TABLES = (
     f"results/{made}" for made in ("mine/labels_energy/all.parquet", "mine/targets/mood.parquet", "tables/main.csv")
 )
 SPEECH = "results/mine/speech/0000.parquet"
-QUICK: dict[str, Any] = {
-    **small_config(), "pretrain": {"task_sets": [["energy"]], "epochs": 1}, "finetune": {"seeds": 1, "epochs": 1},
-    "export": {"initialisations": []}, "baseline": {"normalise": []},
-}  # fmt: skip
-MINE = {
-    "path": "sounds", "reader": "folder", "table": "table.csv", "use": ["pretrain", "finetune"], "video": False,
-    "shards": 1, "targets": ["mood"], "protocol": {"name": "partitions"}, "synthetic": True,
-}  # fmt: skip
-
-
-def make_sounds(folder: Path) -> None:
-    """Write a corpus of sounds that swell and fade, and a table of the user's own with their labels and partitions."""
-    (folder / "sounds").mkdir(parents=True)
-    time_s = np.arange(16_000) / 16_000
-    rows = []
-    for number in range(18):
-        swell = 0.1 + 0.4 * np.sin(np.pi * (1 + number % 3) * time_s) ** 2
-        tone = np.sin((700 + 40 * number) * (1 + number % 2) * time_s)
-        soundfile.write(folder / "sounds" / f"{number}.wav", swell * tone, 16_000)
-        part = ("train", "train", "train", "train", "dev", "test")[number // 3]
-        rows.append(
-            {"path": f"{number}.wav", "speaker": f"s{number // 3}", "mood": ("glad", "sad")[number % 2], "fold": part}
-        )
-    write_csv(folder / "table.csv", rows)
 
 
 def needs(*modules: str) -> None:
@@ -54,16 +27,6 @@ def needs(*modules: str) -> None:
     for module in modules:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-
-
-@pytest.fixture(scope="module")
-def sounds(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A finished run on sounds, its results in a folder."""
-    folder = tmp_path_factory.mktemp("sounds") / "a project"
-    make_sounds(folder)
-    project = Project(folder, {**QUICK, "corpora": {"mine": MINE}})
-    project.snakemake(TABLES)
-    return project
 
 
 def without_results(sounds: Project, folder: Path) -> Project:

@@ -16,19 +16,29 @@ from snakemake.io import flag
 from snakemake.path_modifier import PATH_MODIFIER_FLAG
 from snakemake.settings.types import DeploymentMethod
 
-# Of this file, not of the main Snakefile: a project's own may include ours from elsewhere.
+# Of this file, not of the main Snakefile: a project's own may include ours from elsewhere. Where the package is
+# installed, or these rules come from a repository on the web, there is no source beside them.
 SOURCE = str(Path(workflow.current_basedir).resolve().parents[1] / "src")
-sys.path.insert(0, SOURCE)
+if os.path.isdir(SOURCE):
+    sys.path.insert(0, SOURCE)
+try:
+    import avpretext
+except ModuleNotFoundError:
+    raise WorkflowError(
+        f"the package avpretext is not installed for {sys.executable}, which runs Snakemake: "
+        "pip install 'avpretext[workflow]'"
+    ) from None
 
-from avpretext import corpora, escapes, shards
+from avpretext import corpora, escapes, extras, shards
 from avpretext.corpora import listing, silent
 from avpretext.config_file import parse as parse_config
-from avpretext.run import needs
+from avpretext.run import module_use, needs
 from avpretext.run.digests import Content
 from avpretext.errors import UserError
 from avpretext.action_units import backends, from_frames
 from avpretext.options.base import places
-from avpretext.run.plan import ABLATION_TABLES, UPSTREAM_TABLES, Plan
+from avpretext.flow.result_tables import ABLATION_TABLES, UPSTREAM_TABLES, tables_of
+from avpretext.run.plan import Plan
 from avpretext.run.upstream_plan import UpstreamPlan
 from avpretext.labels.emotion_table import own_table
 from avpretext.media.bounds import DECODER_MB, limit_s
@@ -44,11 +54,13 @@ from avpretext.run.store import Store
 def asked(function, *arguments):
     """Return what a function of the package says; a user's mistake is Snakemake's error, without a traceback."""
     try:
-        return function(*arguments)
+        with extras.told():
+            return function(*arguments)
     except UserError as error:
         raise WorkflowError(escapes.terminal(str(error))) from None
 
 
+module_use.take_prefix(workflow, config)
 CONFIG = asked(
     parse_config, config, ", ".join(map(str, workflow.configfiles)) or "config"
 )
@@ -152,6 +164,9 @@ if workflow.is_main_process:
     gc.freeze()
 else:
     START.join_as_job()
+
+
+module_use.join_handlers(workflow)
 
 
 onstart:
@@ -349,6 +364,19 @@ def of_faces(artefact):
     return keyed(lambda wildcards: OROFACIAL.of_corpora(artefact))
 
 
+def shown(stage, files):
+    """Return an output: files that `snakemake --report` takes up, tables with what is in them."""
+    made = []
+    for file in [files] if isinstance(files, str) else files:
+        name = os.path.basename(file)
+        what = tables_of(stage).get(name, STAGES[stage].summary.rstrip("."))
+        category = "Pages" if name.endswith(".html") else "Tables"
+        told = {"file": name, "content": what}
+        marked = report(file, "../report/file.rst", category=category, labels=told)
+        made.append(marked)
+    return made
+
+
 def kept(path):
     """Return frames as an output that is removed once landmarks are found, unless they shall stay."""
     return path if CONFIG.split.keep_frames else temp(path)
@@ -364,6 +392,9 @@ COMMAND = (
 
 TO_TABLES = f"--output {shlex.quote(STORE.here(FILES.path('tables', table='')))}"
 """Argument of a stage that writes some of the tables."""
+
+INPUTS = {}
+"""The inputs of each stage's rule by name, as the rule gives them."""
 
 COMMAND_IN_FOLDER = COMMAND.replace("{threads}", "{threads} --folder {params.folder:q}")
 """The same of stages that open files of a corpus."""
@@ -392,10 +423,9 @@ def stage(name, words="", folder=False, **more):
         for wildcard, value in wildcards.items():
             told = told.replace(f"{{{wildcard}}}", shlex.quote(value))
         outputs = {"output": [os.path.dirname(output[0])]} if folder else output
-        functions = dict(workflow.get_rule(name).input.items())
         said = [told]
         for option, files in input.items():
-            named = getattr(functions.get(option), "named", None)
+            named = getattr(INPUTS[name].get(option), "named", None)
             said += flags(
                 option, parted(files, named(wildcards)) if named else {"": files}
             )
@@ -573,6 +603,7 @@ def recipes_of(paths):
 def complete(of):
     """Name log and benchmark of a rule (`of`) like what it makes, and give it the environment of the package."""
     name = of.params.stage
+    INPUTS[name] = dict(of.input.items())
     outputs = [snakemake.io.strip_wildcard_constraints(str(file)) for file in of.output]
     made = STORE.name(outputs[0])
     of.log_modifier = of.benchmark_modifier = of.ruleinfo.output.modifier
@@ -588,7 +619,7 @@ def complete(of):
 
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.
 # Neither containers nor modules are named by rules, so --sdm apptainer and env-modules run the jobs as without.
-prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; "
+prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; " if os.path.isdir(SOURCE) else ""
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
 # Not a param: another place of the same program redoes nothing.
@@ -601,4 +632,10 @@ if STORE.is_remote:
     prefix += f"export {COPIES}={shlex.quote(STORE.root)}; "
     # A machine of its own sees no lock of the run.
     prefix += "" if workflow.is_main_process else "unset AVPRETEXT_RUN; "
+
+
+class shell(shell):
+    """Snakemake's shell for the rules here: its prefix is not that of rules beside them."""
+
+
 shell.prefix("{prefix}")

@@ -127,8 +127,8 @@ rule ablate:
     input:
         PLAN.ablation(),
     output:
-        PLAN.named_tables(ABLATION_TABLES),
-        page=path("ablate.page"),
+        shown("ablate", PLAN.named_tables(ABLATION_TABLES)),
+        page=shown("ablate", path("ablate.page")),
     resources:
         mem_mb=4000,
         runtime=60,
@@ -142,8 +142,8 @@ rule upstreams:
     input:
         lambda wildcards: asked(UPSTREAMS.predictions),
     output:
-        PLAN.named_tables(UPSTREAM_TABLES),
-        page=path("upstreams.page"),
+        shown("upstreams", PLAN.named_tables(UPSTREAM_TABLES)),
+        page=shown("upstreams", path("upstreams.page")),
     resources:
         mem_mb=4000,
         runtime=60,
@@ -158,7 +158,7 @@ rule tables:
         path("manifest"),
         PLAN.files,
     output:
-        PLAN.tables(),
+        shown("tables", PLAN.tables()),
     resources:
         mem_mb=2000,
         runtime=30,
@@ -174,7 +174,7 @@ rule report:
         PLAN.files,
         PLAN.tables(),
     output:
-        output=path("report"),
+        output=shown("report", path("report")),
     resources:
         mem_mb=2000,
         runtime=30,

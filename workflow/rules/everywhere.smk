@@ -1,6 +1,6 @@
 """What every rule of a stage has, said once: its log, benchmark and environment, and what it prints of itself."""
 
 for each in workflow.rules:
-    # A project may have rules of its own before it includes these.
-    if each.params.get("stage") in STAGES:
+    # A project may have rules of its own before it includes these, and other copies of these as modules.
+    if each in workflow.modifier.rules and each.params.get("stage") in STAGES:
         complete(each)

@@ -67,8 +67,8 @@ rule orofacial_tables:
         of_faces("phones.rejects"),
         of_faces("resting_shape"),
     output:
-        OROFACIAL.tables(),
-        page=path("orofacial_tables.page"),
+        shown("orofacial_tables", OROFACIAL.tables()),
+        page=shown("orofacial_tables", path("orofacial_tables.page")),
     resources:
         mem_mb=memory(1000, 4),
         runtime=60,

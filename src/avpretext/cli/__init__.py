@@ -7,7 +7,7 @@ from one line of JSON (`--options`) that holds just the part that the stage depe
 import os
 import sys
 
-from avpretext import escapes, signing
+from avpretext import escapes, extras, signing
 from avpretext.cli import project, tools  # noqa: F401 (their commands are registered on import)
 from avpretext.cli.app import app
 from avpretext.errors import UserError, of_disk
@@ -22,7 +22,8 @@ def main() -> None:
             begin_job(sys.argv)
             signing.sign_with(Signer())
             try:
-                app()
+                with extras.told():
+                    app()
             finally:
                 sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output, `head` perhaps, has had enough

@@ -2,12 +2,13 @@
 
 import json
 import socket
+import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
 from rich.console import Console
 
-from avpretext import checkout
+from avpretext import __version__, checkout
 from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import load
 from avpretext.doctor import hardware
@@ -88,7 +89,7 @@ def ffmpeg_program(name: str) -> Check:
         path = ffmpeg.program(name)
         version = ffmpeg.version(path)
     except UserError as error:
-        fix = checkout.make("environment") if name == "bundled" else "set split.ffmpeg: bundled"
+        fix = checkout.install() if name == "bundled" else "set split.ffmpeg: bundled"
         return Check("ffmpeg", "missing", str(error), fix)
     return Check("ffmpeg", "ok", f"{version}, {path}")
 
@@ -157,7 +158,10 @@ def _pyfeat_fix(options: PyFeatOptions) -> str:
     made = checkout.ROOT / ".venv-pyfeat" / "bin" / "python"
     if made.is_file() and not Path(options.python).is_file():
         return f"set action_units.pyfeat.python: {made}"
-    return f"{checkout.make('pyfeat')} && avpretext models --pyfeat"
+    pip = ".venv-pyfeat/bin/python -m pip install"
+    lock = checkout.ROOT / "envs" / "pyfeat" / "pyfeat.lock"
+    anew = f"{sys.executable} -m venv .venv-pyfeat && {pip} -r {lock} && {pip} --no-deps avpretext=={__version__}"
+    return f"{checkout.make('pyfeat') if checkout.IS_CHECKOUT else anew} && avpretext models --pyfeat"
 
 
 def gpu_wanted(config: Config) -> list[str]:

@@ -27,7 +27,6 @@ JOB_GB = 0.8
 """What a stage before training needs (docs/limits.md)."""
 
 GB = 1e9
-PIP = f"{sys.executable} -m pip install"
 _ASK_TORCH = "import torch; print(torch.cuda.is_available() and torch.cuda.get_device_name(0))"
 _TORCH_LIMIT_S = 60.0
 
@@ -36,7 +35,7 @@ def python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Check:
     """Look at Python."""
     words = ".".join(map(str, version))
     if version < (3, 11):
-        fix = f"{checkout.make('environment')} PYTHON=python3.11"
+        fix = f"{checkout.install()} PYTHON=python3.11" if checkout.IS_CHECKOUT else "install Python 3.11 or newer"
         return Check("Python", "missing", f"{words}; 3.11 or newer is needed", fix)
     return Check("Python", "ok", f"{words}, {sys.executable}")
 
@@ -57,9 +56,9 @@ def packages(version_of: Callable[[str], str] = importlib.metadata.version) -> C
         if pins.get(name, version) != version.partition("+")[0]:
             other.append(f"{name} {version} (pinned: {pins[name]})")
     if lost:
-        return Check("packages", "missing", f"not installed: {', '.join(lost)}", checkout.make("environment"))
+        return Check("packages", "missing", f"not installed: {', '.join(lost)}", checkout.install())
     if other:
-        return Check("packages", "warning", f"other than tested: {', '.join(other)}", f"{PIP} -r {lock}")
+        return Check("packages", "warning", f"other than tested: {', '.join(other)}", f"{checkout.PIP} -r {lock}")
     return Check("packages", "ok", ", ".join(found))
 
 
@@ -79,13 +78,12 @@ def system_libraries(root: Path = checkout.ROOT) -> Check:
 def workflow(root: Path = checkout.ROOT) -> Check:
     """Look at the workflow's files, the program `snakemake` and the plugin that shows progress."""
     program = Path(sys.executable).with_name("snakemake")
-    if not (root / "Snakefile").is_file():
-        return Check("workflow", "missing", f"no Snakefile in {root}", "clone the repository and run make environment")
+    snakefile = root / "workflow" / "Snakefile"
+    if not snakefile.is_file():
+        return Check("workflow", "missing", f"{snakefile} is not there", checkout.install())
     if importlib.util.find_spec("snakemake_logger_plugin_avpretext") is None or not program.exists():
-        return Check(
-            "workflow", "missing", f"no {program}, or not its display of progress", checkout.make("environment")
-        )
-    return Check("workflow", "ok", f"{root / 'Snakefile'}, run by {program}")
+        return Check("workflow", "missing", f"no {program}, or not its display of progress", checkout.install())
+    return Check("workflow", "ok", f"{snakefile}, run by {program}")
 
 
 def disk(folder: Path) -> Check:
@@ -168,9 +166,7 @@ def _ask_torch() -> str:
 def slurm() -> Check:
     """Look for Slurm; a workstation does without."""
     if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
-        return Check(
-            "Slurm", "missing", "Snakemake's plugin for it is not installed", checkout.make("environment"), needed=False
-        )
+        return Check("Slurm", "missing", "Snakemake's plugin for it is not installed", checkout.install(), needed=False)
     program = shutil.which("sbatch")
     if program is None:
         return Check("Slurm", "missing", "no sbatch: jobs run on this machine", needed=False)
@@ -179,11 +175,14 @@ def slurm() -> Check:
 
 def voices(needed: bool) -> Check:
     """Look for the voices that the demo speaks with."""
+    if importlib.util.find_spec("espeakng_loader") is None:
+        fix = checkout.install("phones")
+        return Check("espeak-ng", "missing", "espeakng-loader is not installed", fix, needed=needed)
     import espeakng_loader
 
     data, library = Path(espeakng_loader.get_data_path()), Path(espeakng_loader.get_library_path())
     count = len(list((data / "lang").rglob("en*"))) if data.is_dir() else 0
     if not library.is_file() or not count:
-        fix = f"{PIP} --force-reinstall --no-deps espeakng-loader"
+        fix = f"{checkout.PIP} --force-reinstall --no-deps espeakng-loader"
         return Check("demo voices", "missing", f"no espeak-ng voices in {data}", fix, needed)
     return Check("demo voices", "ok", f"espeak-ng, {count} English voices", needed=needed)

@@ -280,7 +280,7 @@ def _write(folder: Path, config: str, readme: str) -> None:
     """Write the files of a project, from the checkout that the package runs from; the configuration is checked."""
     files = {
         "config.yaml": config,
-        "Snakefile": _template("project.smk").format(snakefile=json.dumps(str(checkout.part("Snakefile")))),
+        "Snakefile": _template("project.smk").format(snakefile=json.dumps(str(checkout.part("workflow/Snakefile")))),
         "README.md": readme,
         ".gitignore": IGNORED,
     }

@@ -7,12 +7,11 @@ from avpretext.corpora.settings import kind_of
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import STAGES, stage_of
 from avpretext.flow.paths import expand
+from avpretext.flow.result_tables import OROFACIAL_TABLES
 from avpretext.run.plan import Keyed, Plan
 
 SHOWN = ("predictions", "clips", "history")
 """What tables and page are made from, of each system."""
-
-TABLES = ("orofacial.csv", "orofacial.md", "orofacial_comparisons.csv", "orofacial_left_out.csv")
 
 
 class OrofacialPlan:
@@ -73,7 +72,7 @@ class OrofacialPlan:
 
     def tables(self) -> list[str]:
         """Return the files of the tables."""
-        return self.plan.named_tables(TABLES)
+        return self.plan.named_tables(OROFACIAL_TABLES)
 
     def films(self) -> list[str]:
         """Return the folder of films, as a list of none or one."""

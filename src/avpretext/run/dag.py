@@ -38,7 +38,6 @@ Clips = Callable[[str, int], Content]
 class Job(Protocol):
     """A job of Snakemake, as far as it is needed here."""
 
-    rule: Any
     params: Any
     wildcards: Any
     input: Any
@@ -57,6 +56,11 @@ class Compared:
     stale: set[str] = field(default_factory=set)
     fitting: set[str] = field(default_factory=set)
     recorded: Callable[[Path], Recipe | None] = recorded
+
+
+def stage_of(job: Job) -> str | None:
+    """Return the stage that a job belongs to; None of rules of the user's own. A module may have another rule name."""
+    return getattr(job.params, "stage", None)
 
 
 class Recipes:
@@ -89,15 +93,21 @@ class Recipes:
         made: dict[str, Recipe] = {}
         for level in levels:
             for job in level:
+                paths = {path: self._artefact(path) for path in map(str, job.output) if not is_beside(path)}
+                if stage_of(job) is None or any(artefact.startswith("../") for artefact in paths.values()):
+                    continue  # of a rule of the user's own, or of a copy of the workflow with other results
                 options, (inputs, times) = self._options(job), self._inputs(job, made)
-                for path in itertools.filterfalse(is_beside, map(str, job.output)):
-                    artefact = Path(os.path.relpath(path, self.results)).as_posix()
-                    made[path] = Recipe(artefact, job.rule.name, options, inputs, times)
+                for path, artefact in paths.items():
+                    made[path] = Recipe(artefact, str(stage_of(job)), options, inputs, times)
         return made
+
+    def _artefact(self, path: str) -> str:
+        """Return the path of an artefact within the results."""
+        return Path(os.path.relpath(path, self.results)).as_posix()
 
     def _options(self, job: Job) -> dict[str, Any]:
         """Return version and options of a job: those of its rule's signature, which many jobs share."""
-        text, stage = getattr(job.params, "options", "{}"), job.rule.name
+        text, stage = getattr(job.params, "options", "{}"), str(stage_of(job))
         if (stage, text) not in self._options_by_text:
             options = self._named_by_content(json.loads(text), code=stage != "index")
             if "version" not in options and stage in STAGES:
@@ -131,7 +141,7 @@ class Recipes:
                 content = digests.of(path, self.known)
                 folders[os.path.basename(path)].append(content.digest)
                 times += [content.times] if content.times else []
-        if job.rule.name == "index":
+        if stage_of(job) == "index":
             clips = self._clips(job.wildcards.corpus, int(job.wildcards.shard))
             folders["clips"].append(clips.digest)
             times.append(clips.times)

@@ -84,7 +84,7 @@ def myself(run: str, arguments: Sequence[str]) -> Holder:
 
 
 def claim(results: Path, arguments: Sequence[str]) -> str:
-    """Hold a results folder until this process ends; return the name of the run.
+    """Hold a results folder until this process ends; return the name of the run, which may hold several.
 
     Raises
     ------
@@ -99,7 +99,8 @@ def claim(results: Path, arguments: Sequence[str]) -> str:
     except UserError:
         file.close()
         raise
-    holder = myself(uuid.uuid4().hex, arguments)
+    run = next((holder.run for _, holder in _claims.values()), uuid.uuid4().hex)
+    holder = myself(run, arguments)
     _note(file, path, holder)
     _claims[results] = (file, holder)
     atexit.register(_clear, file, os.getpid())

@@ -16,22 +16,19 @@ from avpretext.corpora.transcripts import transcript_files
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.paths import Layout, condition_of, copy_of, expand, original_of
+from avpretext.flow.result_tables import (
+    COMPARED_TABLES,
+    LAYER_TABLES,
+    PENALTY_TABLES,
+    TABLES,
+    TOGETHER_TABLES,
+    TRUTH_TABLES,
+)
 from avpretext.flow.tasks import LABELLED
 from avpretext.run.plan_checks import check_ensembles, check_penalty, check_pretrainings, check_silent, check_smoothing
 from avpretext.sound import encoder_files
 from avpretext.sound.encoder_files import EncoderFiles
 from avpretext.systems import BEST, SCRATCH, ensembles_of
-
-TABLES = (
-    "main.csv", "main.md", "main.tex", "provenance.csv", "provenance.json", "per_class.csv", "significance.csv",
-    "seeds.csv", "label_balance.csv", "label_speakers.csv", "label_agreement.csv", "label_warnings.csv", "folds.csv",
-    "copies.csv", "calibration.csv", "reliability.csv", "by_speaker.csv", "speaker_spread.csv", "by_sex.csv",
-    "raters.csv", "rater_confusion.csv", "conditions.csv", "corpora.csv", "rejects.csv", "rejects_clips.csv",
-    "action_units.csv", "au_combinations.csv",
-)  # fmt: skip
-ABLATION_TABLES = ("ablation.csv", "ablation.md", "ablation.tex", "ablation_effects.csv", "ablation_co_occurrence.csv")
-UPSTREAM_TABLES = ("upstreams.csv", "upstreams.md", "upstreams.tex", "upstreams_effects.csv")
-TRUTH_TABLES = ("truth.csv", "truth_action_units.csv", "truth_confidence.csv")
 
 Keyed = dict[str, list[str]]
 """Name on the command line, such as a corpus, to files."""
@@ -576,12 +573,16 @@ class Plan:
 
     def tables(self) -> list[str]:
         """Return the result tables."""
-        known = any(corpus.truth for corpus in self.config.corpora.values())
-        compared = ("compared_action_units.csv",) if self.config.report.compare_action_units else ()
-        penalty = ("co_occurrence.csv",) if self.config.finetune.loss == "penalty" else ()
-        together = ("overall.csv", "overall.md", "overall.tex") if self.groups else ()
-        layers = ("layer_weights.csv",) if self.config.model.encoder == LAYERS else ()
-        return self.named_tables((*TABLES, *together, *compared, *penalty, *layers, *(TRUTH_TABLES if known else ())))
+        config = self.config
+        asked_for = [
+            (TABLES, True),
+            (TOGETHER_TABLES, bool(self.groups)),
+            (COMPARED_TABLES, config.report.compare_action_units),
+            (PENALTY_TABLES, config.finetune.loss == "penalty"),
+            (LAYER_TABLES, config.model.encoder == LAYERS),
+            (TRUTH_TABLES, any(corpus.truth for corpus in config.corpora.values())),
+        ]
+        return self.named_tables(name for tables, made in asked_for if made for name in tables)
 
     def named_tables(self, names: Iterable[str]) -> list[str]:
         """Return the paths of tables."""

@@ -85,7 +85,7 @@ class Start:
         layout = Layout(self.config.results)
         folders = {Path(layout.place_of(self.store.name(file))).parent for file in job.output}
         books = [str(recipes.book(layout.folder, folder)) for folder in sorted(folders)]
-        listed = [layout.path("index.listing", corpus=job.wildcards.corpus)] if job.rule.name == "index" else []
+        listed = [layout.path("index.listing", corpus=job.wildcards.corpus)] if dag.stage_of(job) == "index" else []
         return [*books, *listed]
 
     def before_jobs_are_chosen(self, graph: Any, stored: Set[str] | None = None) -> None:
