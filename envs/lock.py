@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,14 +32,27 @@ Metadata = Mapping[str, Any]
 
 
 def asked() -> tuple[dict[str, list[str]], str]:
-    """Return the requirements of each lock, and the lowest Python that is promised."""
+    """Return the requirements of each lock, and the lowest Python that is promised.
+
+    The first has what a run can use, the extra `all`; the tests need every extra.
+    """
     pyproject = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())
     project = pyproject["project"]
-    first = project["dependencies"] + pyproject["build-system"]["requires"]
-    for name, requirements in project["optional-dependencies"].items():
-        if name not in LOCKS:
-            first += [text for text in requirements if not text.startswith(f"{project['name']}[")]
-    groups = {name: project["optional-dependencies"].get(name, first) for name in LOCKS}
+    extras = project["optional-dependencies"]
+
+    def of_extra(name: str) -> Iterator[str]:
+        for text in extras[name]:
+            wanted = Requirement(text)
+            if wanted.name == project["name"]:
+                yield from (other for extra in sorted(wanted.extras) for other in of_extra(extra))
+            else:
+                yield text
+
+    groups = {
+        "avpretext": [*project["dependencies"], *pyproject["build-system"]["requires"], *of_extra("all")],
+        "dev": [text for extra in extras if extra != "docs" for text in of_extra(extra)],
+        "docs": extras["docs"],
+    }
     (lowest,) = SpecifierSet(project["requires-python"])
     return groups, f"{lowest.version}.0"
 

@@ -8,10 +8,11 @@ from avpretext.errors import UserError
 
 OF_MODULE = {
     "accelerate": "encoders", "audformat": "audformat", "cv2": "report", "espeakng_loader": "phones",
-    "huggingface_hub": "encoders", "jinja2": "report", "markupsafe": "report", "matplotlib": "report",
-    "mediapipe": "workflow", "peft": "encoders", "PIL": "report", "pocketsphinx": "phones", "skimage": "workflow",
-    "sklearn": "workflow", "snakemake": "workflow", "snakemake_interface_logger_plugins": "workflow",
-    "tensorboardX": "workflow", "threadpoolctl": "workflow", "transformers": "encoders",
+    "huggingface_hub": "encoders", "jinja2": "report", "lhotse": "lhotse", "markupsafe": "report",
+    "matplotlib": "report", "mediapipe": "workflow", "peft": "encoders", "PIL": "report", "pocketsphinx": "phones",
+    "skimage": "workflow", "sklearn": "workflow", "snakemake": "workflow",
+    "snakemake_interface_logger_plugins": "workflow", "tensorboardX": "workflow", "threadpoolctl": "workflow",
+    "transformers": "encoders",
 }  # fmt: skip
 """Modules that an installation may lack, by the smallest extra that has them."""
 

@@ -29,6 +29,20 @@ def target_rows(values: list[list[float]], votes: list[list[float] | None]) -> l
     ]
 
 
+def write_faces(layout: Layout, corpus: str, stage: str, measured: str) -> None:
+    """Write three frames of two clips at 25 fps, the last without a face; the third clip was refused."""
+    schema = schema_of(stage)
+    empty = dict.fromkeys(schema.names)
+    rows = []
+    for clip in ("anna/one", "anna/two"):
+        for frame in range(3):
+            found = frame < 2
+            value = ([frame + 0.5] * 1434 if measured == "landmarks" else frame / 4) if found else None
+            there = {"detected": found, "width": 64, "height": 48} if stage == "landmarks" else {}
+            rows.append({**empty, "clip_id": clip, "frame": frame, "time_s": frame / 25, measured: value, **there})
+    shards.write_table(layout.path(stage, corpus=corpus, shard=0), rows, schema, {})
+
+
 def write_corpus(folder: Path, name: str) -> Config:
     """Write the shards of a corpus below `folder/results`, and return its configuration."""
     corpus = {
@@ -64,6 +78,8 @@ def write_corpus(folder: Path, name: str) -> Config:
     for task in ("energy", "activation"):
         made_by = {"stage": f"labels_{task}"}
         shards.write_table(layout.path(f"labels_{task}", corpus=name), chunks, schema_of("labels_energy"), made_by)
+    for stage, more in (("landmarks", "landmarks"), ("action_units", "AU12")):
+        write_faces(layout, name, stage, more)
     emotion_schema = schema_of("labels_emotion", {"score_*": [f"score_{name}" for name in CLASSES]})
     emotion = [
         dict(zip(emotion_schema.names, row, strict=True))

@@ -134,6 +134,6 @@ def test_without_labels_the_fix_is_named(tmp_path: Path) -> None:
 def test_labels_of_silent_clips_are_written_as_csv_and_in_no_database_of_audio(config: Config, tmp_path: Path) -> None:
     mute = config.corpora["mine"].model_copy(update={"audio": False, "use": ["pretrain"]})
     silent = config.model_copy(update={"corpora": {"mine": mute}})
-    with pytest.raises(UserError, match="mine has audio: false, and the files of an audformat database are audio"):
+    with pytest.raises(UserError, match="mine has audio: false, and audformat holds audio: use csv"):
         labels_to.run(silent, "mine", "audformat", tmp_path / "db")
     assert "labels_emotion" in labels_to.run(silent, "mine", "csv", tmp_path / "csv")

@@ -26,7 +26,7 @@ PROMISED = {
     "Hugging Face datasets": ["(112, 112)", "anna/one"],
     "Where a file comes from": ["'stage': 'labels_energy'"],
     "audformat": ["audformat, 11 tables", "0 days 00:00:00.210000", "labelled"],
-    "CSV": ["labels_energy"],
+    "For those who train elsewhere": ["datasets, 3 tables", "labels_energy", "{'train': 1, 'test': 1} ['ANG', 'SAD']"],
     "TensorBoard": ["1 runs"],
 }
 
@@ -35,8 +35,11 @@ PROMISED = {
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with config.yaml and results, named as the demo's."""
     folder = tmp_path_factory.mktemp("project")
-    config = write_corpus(folder, "demo_unlabelled")
-    (folder / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")), "utf-8")
+    labelled, unlabelled = (
+        write_corpus(folder, name).model_dump(mode="json") for name in ("demo_labelled", "demo_unlabelled")
+    )
+    config = {**unlabelled, "corpora": labelled["corpora"] | unlabelled["corpora"]}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
     corpus = folder / "results" / "demo_unlabelled"
     frames = [{"clip_id": "anna/one", "frame": k, "time_s": k / 25} for k in (0, 1)]
     speeds = [frame | {f"speed_{region}": 2.0 + k for region in MOTION_REGIONS} for k, frame in enumerate(frames)]
@@ -87,7 +90,7 @@ def test_the_examples_of_a_section_run_and_print_what_they_promise(
     monkeypatch.chdir(project)
     printed = ""
     for language, block in BLOCK.findall(dict(SECTION.findall(PAGE))[title]):
-        if title == "Hugging Face datasets":
+        if "import load_dataset" in block or ", load_dataset" in block:
             printed += run_apart(block, project)
         else:
             run_here(language, block, monkeypatch)

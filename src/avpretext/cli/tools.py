@@ -268,10 +268,13 @@ def schema() -> None:
 
 @app.command("labels-to", rich_help_panel=TOOL)
 def labels_to(
-    form: Annotated[Literal["audformat", "csv"], typer.Argument(metavar="FORMAT", help="audformat or csv.")],
+    form: Annotated[
+        Literal["audformat", "csv", "datasets", "emobox", "lhotse"],
+        typer.Argument(metavar="FORMAT", help="audformat, csv, datasets (Hugging Face), emobox or lhotse (Shar)."),
+    ],
     output: Annotated[Path, typer.Argument(help="Folder to write; it must be new, or empty.")],
     corpus: Annotated[str, typer.Option(help="Name of the corpus in the configuration.")],
-    audio: Annotated[bool, typer.Option(help="Write the audio too, as FLAC (audformat).")] = True,
+    audio: Annotated[bool, typer.Option(help="Write the audio too, as FLAC (all but csv).")] = True,
     config: ConfigFile = CONFIG,
 ) -> None:
     """Export pseudo-labels, targets and folds of a corpus, with its audio, for other tools."""

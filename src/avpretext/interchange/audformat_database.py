@@ -9,6 +9,7 @@ Files are the 16 kHz audio of `split`, on whose clock all times stand: `audio/CL
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import audformat
 import numpy as np
@@ -17,19 +18,19 @@ import polars as pl
 
 from avpretext import __version__
 from avpretext.flow.tasks import LABELLED
-from avpretext.interchange.label_tables import LEVELS, LabelTables, TargetTable
+from avpretext.interchange.label_tables import LEVELS, LabelTables, TargetTable, file_of, write_audio
 
 RATER = "avpretext"
 SPLITS = {"train": "train", "dev": "dev", "test": "test"}
 
 
-def file_of(clip_id: str) -> str:
-    """Return the name of the audio file of a clip, relative to the database.
-
-    >>> file_of("anna/monday")
-    'audio/anna/monday.flac'
-    """
-    return f"audio/{clip_id}.flac"
+def write(tables: LabelTables, folder: Path, audio: bool) -> list[str]:
+    """Write the database, with `audio` the files too; return the names of its tables."""
+    made = database(tables)
+    made.save(str(folder), storage_format="csv")
+    if audio:
+        write_audio(tables, folder)
+    return [*made.tables, *made.misc_tables]
 
 
 def database(tables: LabelTables) -> audformat.Database:

@@ -1,6 +1,6 @@
 """All that is known of the clips of a corpus, gathered from its shards: what every format is written from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from avpretext.corpora.reader import Person
 from avpretext.errors import UserError
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
+from avpretext.progress import progress
+
+FACES = ("landmarks", "action_units")
 
 LEVELS = {0: "low", 1: "high"}
 """Labels of chunks in words."""
@@ -47,8 +50,14 @@ class LabelTables:
         A row per clip, as the stage `labels_emotion` writes it; None if it has not run.
     folds
         Name of a setting to fold, name, part, clip_id of clips of this corpus.
+    audio
+        Shards of `split.audio`.
+    faces
+        `landmarks` and `action_units`, as far as they have been made, to their shards.
     made_by
         Stage to its provenance.
+    licence
+        What the reader knows of it; empty where it knows nothing.
     """
 
     corpus: str
@@ -59,12 +68,25 @@ class LabelTables:
     targets: Mapping[str, TargetTable] = field(default_factory=dict)
     folds: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     audio: tuple[Path, ...] = ()
+    faces: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     made_by: Mapping[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    synthetic: bool = False
+
+
+def file_of(clip_id: str) -> str:
+    """Return the name of the audio file of a clip, relative to the database.
+
+    >>> file_of("anna/monday")
+    'audio/anna/monday.flac'
+    """
+    return f"audio/{clip_id}.flac"
 
 
 def gather(config: Config, corpus: str) -> LabelTables:
     """Read what the workflow has made of a corpus so far; it is an error if nothing has been labelled."""
     run, options = OpenRun(config), config.corpora[corpus]
+    published = reader_of(options).published
     plan, layout = run.plan, run.layout
     audio = plan.shards(corpus, "split.audio")
     found = shards.read(plan.shards(corpus, plan.clips(corpus)))
@@ -87,8 +109,26 @@ def gather(config: Config, corpus: str) -> LabelTables:
         {name: target_table(path) for name, path in targets.items() if path.is_file()},
         {name: fold_table(path, corpus) for name, path in settings.items() if path.is_file()},
         tuple(map(Path, audio)),
+        {name: tuple(map(Path, files)) for name in FACES if (files := run.files(corpus, name))},
         {stage: run.made_by(corpus, stage) for stage in present},
+        "" if published is None or options.synthetic else f"{published.name}: {published.licence}",
+        options.synthetic,
     )
+
+
+def iterate_audio(tables: LabelTables) -> Iterator[tuple[str, str, bytes]]:
+    """Yield (name of the shard, clip_id, its FLAC file) of all clips, with a line of progress."""
+    for shard in progress(tables.audio, total=len(tables.audio), unit="shards", label=f"labels-to {tables.corpus}"):
+        for clip_id, rows in shards.iterate_clips(shard, ["audio"]):
+            yield shard.name, clip_id, rows["audio"][0]["bytes"].as_py()
+
+
+def write_audio(tables: LabelTables, folder: Path) -> None:
+    """Write the audio of every clip as the FLAC file that the tables name."""
+    for _, clip_id, content in iterate_audio(tables):
+        file = folder / file_of(clip_id)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
 
 
 def speaker_table(clips: pl.DataFrame, people: Mapping[str, Person]) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -13,31 +13,49 @@ from avpretext import escapes, shards
 from avpretext.config import Config
 from avpretext.errors import UserError
 from avpretext.interchange.label_tables import LabelTables, gather
-from avpretext.progress import progress
 
-Format = Literal["audformat", "csv"]
+Format = Literal["audformat", "csv", "datasets", "emobox", "lhotse"]
 
 
 def run(config: Config, corpus: str, form: Format, output: Path, audio: bool = True) -> list[str]:
     """Write the labels of a corpus as a new folder, and return the names of its tables.
 
-    As `audformat` it is a database, `db.yaml` and tables, and `audio`: the audio that the labels are of, as FLAC; as
-    `csv` a file per table. It is an error if the folder has something in it, if there is nothing to write yet, or if a
-    database, whose files are audio, is asked for of a corpus with `audio: false`.
+    `csv` is a file per table; the others hold 16 kHz audio as FLAC, or, without `audio`, the names of such files.
+
+    Raises
+    ------
+    UserError
+        The folder has something in it, there is nothing to write yet, or another format than `csv` is asked for of a
+        corpus with `audio: false`.
     """
-    if form == "audformat" and not config.corpora[corpus].audio:
-        raise UserError(f"{corpus} has audio: false, and the files of an audformat database are audio: use csv")
+    if form != "csv" and not config.corpora[corpus].audio:
+        raise UserError(f"{corpus} has audio: false, and {form} holds audio: use csv")
     tables = gather(config, corpus)
     with _new_folder(output) as folder:
-        if form == "csv":
-            return write_csv(tables, folder)
-        from avpretext.interchange.audformat_database import database
+        return _writer(form)(tables, folder, audio)
 
-        made = database(tables)
-        made.save(str(folder), storage_format="csv")
-        if audio:
-            write_audio(tables, folder)
-        return [*made.tables, *made.misc_tables]
+
+def _writer(form: Format) -> Callable[[LabelTables, Path, bool], list[str]]:
+    """Return what writes a format; its library is imported here."""
+    match form:
+        case "csv":
+            return lambda tables, folder, audio: write_csv(tables, folder)
+        case "audformat":
+            from avpretext.interchange import audformat_database
+
+            return audformat_database.write
+        case "datasets":
+            from avpretext.interchange import hub_dataset
+
+            return hub_dataset.write
+        case "emobox":
+            from avpretext.interchange import emobox_lists
+
+            return emobox_lists.write
+        case "lhotse":
+            from avpretext.interchange import lhotse_shar
+
+            return lhotse_shar.write
 
 
 @contextmanager
@@ -74,14 +92,3 @@ def write_csv(tables: LabelTables, folder: Path) -> list[str]:
         plain = told.with_columns(pl.col(pl.Float32).cast(pl.Float64).round(7), safe)
         plain.rename(escapes.cell).write_csv(folder / f"{name}.csv")
     return list(named)
-
-
-def write_audio(tables: LabelTables, folder: Path) -> None:
-    """Write the audio of every clip as the FLAC file that the tables name."""
-    from avpretext.interchange.audformat_database import file_of
-
-    for shard in progress(tables.audio, total=len(tables.audio), unit="shards", label=f"labels-to {tables.corpus}"):
-        for clip_id, rows in shards.iterate_clips(shard, ["audio"]):
-            file = folder / file_of(clip_id)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(rows["audio"][0]["bytes"].as_py())
