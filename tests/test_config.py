@@ -133,12 +133,6 @@ def test_a_file_that_is_missing_or_no_yaml_is_said_so(tmp_path: Path) -> None:
         config_file.load(tmp_path / "bad.yaml")
 
 
-def test_config_yaml_has_every_option_with_its_meaning_as_the_package_describes_it() -> None:
-    file = REPOSITORY / "config.yaml"
-    fix = "run: avpretext config > config.new && mv config.new config.yaml"
-    assert file.read_text() == config_file.document(config_file.load(file)), fix
-
-
 def test_every_option_has_a_description() -> None:
     text = config_file.document(parsed())
     assert "# None" not in text

@@ -21,8 +21,8 @@ HEADER = """\
 
 A configuration is a YAML file, given with `snakemake --configfile mine.yaml`; it stands alone. Only `corpora` is
 needed; what is left out has the default below. A key that is not here is an error that names the nearest one.
-`avpretext config mine.yaml` prints yours in full, as [config.yaml](../config.yaml) shows the demo's; ready-made files
-are in [examples](../examples). "Read by" names the [stages](stages.md) that an edit redoes, with all that follows.
+`avpretext config mine.yaml` prints yours in full. [config.yaml](../config.yaml) is the demo's, ready-made files are in
+[examples](../examples). "Read by" names the [stages](stages.md) that an edit redoes, with all that follows.
 
 This page is generated from `src/avpretext/options/` (`python docs/generate/config_docs.py docs/configuration.md`).
 """

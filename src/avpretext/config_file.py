@@ -17,10 +17,8 @@ from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.options.upstreams import UpstreamOptions
 
 HEADER = """\
-# yaml-language-server: $schema=workflow/schemas/config.schema.json
-# The demo's configuration: every key with its meaning and unit. Your own file may leave keys out; they have defaults.
-# A file given with --configfile replaces this one. Complete files are in examples/.
-# `avpretext config FILE` prints all keys of a configuration like this.
+# Every key of a configuration with its value in force, meaning and unit, as `avpretext config FILE` prints it. A file of
+# your own may leave keys out.
 """
 
 NAMED: dict[int | str, type[BaseModel]] = {

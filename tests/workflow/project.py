@@ -113,7 +113,8 @@ class Run:
         counts: dict[str, int] = {}
         for rule in re.findall(r"^would run (\w+)", self.text, re.MULTILINE):
             counts[rule] = counts.get(rule, 0) + 1
-        counts.pop("all", None)
+        for asked in ("all", "default"):
+            counts.pop(asked, None)
         return counts
 
 

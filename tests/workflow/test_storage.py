@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from avpretext.demo import random_encoder
 from tests.workflow import warm
 from tests.workflow.project import REPOSITORY, Project, environment
 
@@ -86,6 +87,21 @@ def test_a_bucket_has_one_run_at_a_time(sounds: Project, stored: Project, tmp_pa
     sign.unlink()
     assert run.status != 0
     assert "another run is at work in these results, or was killed: `snakemake` on elsewhere" in run.text
+
+
+@pytest.mark.workflow
+def test_a_bucket_has_an_encoder_that_learnt_with_all_that_opens_it(sounds: Project, tmp_path: Path) -> None:
+    import transformers
+
+    project = without_results(sounds, tmp_path / "a project")
+    random_encoder.write("wavlm", project.folder / "wavlm")
+    lora = {"epochs": 1, "seeds": 1, "task_sets": [["energy"]], "encoder": {"tune": "lora", "rank": 2}}
+    changes = {"encoders": {"tiny": {"folder": "wavlm"}}, "model": {"features": ["tiny"], "width": 8}, "pretrain": lora}
+    history = "results/pretrain/mean/energy/history.parquet"
+    project.snakemake(history, *in_bucket(tmp_path / "bucket"), **changes)
+    folder = tmp_path / "bucket/run/results/pretrain/mean/energy/0/encoder"
+    assert transformers.AutoModel.from_pretrained(folder).config.model_type == "wavlm"
+    assert (folder / "preprocessor_config.json").exists()
 
 
 @pytest.mark.workflow

@@ -8,6 +8,27 @@ LEARNING = {
     for name, variant in NETWORKS.items()
     if UPSTREAMS.of(variant).config.pretrain.encoder.tuned
 }
+
+
+def learnt_configurations():
+    """Return outputs: what lies beside the weights of encoders that learn, which is no artefact of its own.
+
+    On a disk it is there without being named; a bucket holds what is named.
+    """
+    if not STORE.is_remote or not LEARNING:
+        return []
+    heard = {UPSTREAMS.of(NETWORKS[name]).config.model.features[0] for name in LEARNING}
+    of_each = [
+        {file.name for file in asked(PLAN.encoder_files, name).beside} for name in heard
+    ]
+    weights = PLAN.learnt_encoders("{network}", "{tasks}")
+    return [
+        os.path.join(os.path.dirname(file), name)
+        for file in weights
+        for name in sorted(set.intersection(*of_each))
+    ]
+
+
 EXPORT_THREADS = min(CONFIG.finetune.threads, CONFIG.export.networks)
 
 
@@ -37,6 +58,7 @@ use rule pretrain as pretrain_encoder with:
         history=path("pretrain.history"),
         checkpoints=PLAN.checkpoints("{network}", "{tasks}"),
         encoders=PLAN.learnt_encoders("{network}", "{tasks}"),
+        beside=learnt_configurations(),
     wildcard_constraints:
         network=one_of(LEARNING),
 
