@@ -15,11 +15,14 @@ help: ## list the targets
 
 environment: $(VENV)/.complete ## install the pinned packages into .venv
 
-$(VENV)/.complete: envs/avpretext.lock pyproject.toml
+$(VENV)/.complete: envs/avpretext.lock envs/phones.lock pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || venv=--venv; $(PYTHON) envs/system_libraries.py $$venv
 	@echo "Installing the pinned packages into $(VENV) (one to three minutes) ..."
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement envs/avpretext.lock
+	@IMMUTABLES_EXT=0 $(BIN)/python -m pip install -qq --disable-pip-version-check --requirement envs/avpretext.lock \
+		$(if $(CUDA),,$$($(PYTHON) envs/torch_index.py))
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --only-binary :all: --requirement envs/phones.lock \
+		2>/dev/null || echo "No wheel of pocketsphinx for this Python: phones cannot be recognised; all else works."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

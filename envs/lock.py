@@ -22,7 +22,12 @@ from packaging.utils import canonicalize_name
 
 FOLDER = Path(__file__).parent
 YAML = FOLDER / "avpretext.yaml"
-LOCKS = {"avpretext": "to run avpretext", "dev": "to test and lint it", "docs": "to build its docs"}
+LOCKS = {
+    "avpretext": "to run avpretext",
+    "phones": "to recognise phones",
+    "dev": "to test and lint it",
+    "docs": "to build its docs",
+}
 """Locks, and what for; each has what those before it lack."""
 
 CUDA = ("nvidia-", "cuda-", "triton")
@@ -34,7 +39,8 @@ Metadata = Mapping[str, Any]
 def asked() -> tuple[dict[str, list[str]], str]:
     """Return the requirements of each lock, and the lowest Python that is promised.
 
-    The first has what a run can use, the extra `all`; the tests need every extra.
+    The first has what a run can use, the extra `all`, but for the phones, whose package cannot be installed everywhere;
+    the tests need every extra.
     """
     pyproject = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())
     project = pyproject["project"]
@@ -48,8 +54,10 @@ def asked() -> tuple[dict[str, list[str]], str]:
             else:
                 yield text
 
+    of_a_run = [text for text in of_extra("all") if text not in extras["phones"]]
     groups = {
-        "avpretext": [*project["dependencies"], *pyproject["build-system"]["requires"], *of_extra("all")],
+        "avpretext": [*project["dependencies"], *pyproject["build-system"]["requires"], *of_a_run],
+        "phones": extras["phones"],
         "dev": [text for extra in extras if extra != "docs" for text in of_extra(extra)],
         "docs": extras["docs"],
     }
@@ -153,18 +161,19 @@ def write_locks() -> None:
         )
         head = f"# Pinned versions, {LOCKS[name]} on Python {python} or newer; written by `python envs/lock.py`.\n"
         file.write_text(head + "".join(f"{line}\n" for line in lines))
-    YAML.write_text(environment(files["avpretext"].read_text()))
+    YAML.write_text(environment())
 
 
-def environment(lock: str) -> str:
-    """Return the conda environment that installs a lock."""
-    head = "# What rules install under `--sdm conda`; written by `python envs/lock.py` from avpretext.lock.\n"
-    packages = "".join(f"      - {pin}\n" for pin in pins(lock))
+def environment() -> str:
+    """Return the conda environment that installs the locks of a run."""
+    head = "# What rules install under `--sdm conda`; written by `python envs/lock.py` from its locks.\n"
+    found = [pin for name in ("avpretext", "phones") for pin in pins((FOLDER / f"{name}.lock").read_text())]
+    packages = "".join(f"      - {pin}\n" for pin in sorted(found, key=str.lower))
     return f"{head}channels:\n  - conda-forge\ndependencies:\n  - python=3.11\n  - pip\n  - pip:\n{packages}"
 
 
 if __name__ == "__main__":
     if "--yaml" in sys.argv:
-        print(environment((FOLDER / "avpretext.lock").read_text()), end="")
+        print(environment(), end="")
     else:
         write_locks()

@@ -1,11 +1,13 @@
 """Environments: a lock has what is asked of it, on the lowest Python, and no more; the conda file says the same."""
 
 import importlib.util
+import runpy
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -42,7 +44,8 @@ def test_the_conda_environment_is_the_lock(lock: ModuleType) -> None:
     generated = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert (ENVS / "avpretext.yaml").read_text() == generated
     pins = yaml.safe_load(generated)["dependencies"][-1]["pip"]
-    assert pins == lock.pins((ENVS / "avpretext.lock").read_text())
+    of_a_run = [pin for name in ("avpretext", "phones") for pin in lock.pins((ENVS / f"{name}.lock").read_text())]
+    assert sorted(pins) == sorted(of_a_run)
 
 
 def test_each_lock_is_what_its_requirements_need_and_those_before_it_lack(lock: ModuleType) -> None:
@@ -128,3 +131,24 @@ def test_a_half_made_environment_is_made_again(tmp_path: Path) -> None:
     (made,) = [line for line in said.splitlines() if "-m venv" in line]
     subprocess.run(["sh", "-c", made], cwd=REPOSITORY, check=True)
     assert subprocess.run([tmp_path / ".venv/bin/python", "-m", "pip", "--version"], check=False).returncode == 0
+
+
+@pytest.fixture
+def torch_index() -> dict[str, Any]:
+    return runpy.run_path(str(ENVS / "torch_index.py"))
+
+
+def test_the_build_of_torch_for_cpus_is_taken_where_there_is_no_gpu_and_its_index_answers(
+    torch_index: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = torch_index["option"].__globals__
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    for gpu, answers, wanted in ((False, True, True), (True, True, False), (False, False, False)):
+        told |= {"has_gpu": lambda gpu=gpu: gpu, "answers": lambda answers=answers: answers}
+        assert torch_index["option"]() == ("--extra-index-url https://download.pytorch.org/whl/cpu" if wanted else "")
+    assert not torch_index["has_gpu"](tmp_path / "nvidia") or Path("/dev/dxg").exists()
+
+
+def test_an_index_out_of_reach_is_seen(torch_index: dict[str, Any]) -> None:
+    assert not torch_index["answers"]("no-such-host.invalid", 1.0)

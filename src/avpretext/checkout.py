@@ -36,12 +36,15 @@ def make(target: str, root: Path = ROOT) -> str:
 
 
 def install(extra: str = "workflow", is_checkout: bool = IS_CHECKOUT) -> str:
-    """Return the command that installs the packages of an extra; in a checkout, all of them, as they are pinned.
+    """Return the command that installs the packages of an extra; in a checkout, all that it installs by itself.
 
     >>> install("report", is_checkout=False).partition(" -m ")[2]
     "pip install 'avpretext[report]'"
     """
-    return make("environment") if is_checkout else f"{PIP} 'avpretext[{extra}]'"
+    if not is_checkout:
+        return f"{PIP} 'avpretext[{extra}]'"
+    lock = ROOT / "envs" / f"{extra}.lock"  # of what `make environment` does without where it must
+    return f"{PIP} -r {lock}" if lock.is_file() else make("environment")
 
 
 def system_libraries(root: Path = ROOT) -> ModuleType:

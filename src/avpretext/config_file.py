@@ -17,8 +17,8 @@ from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.options.upstreams import UpstreamOptions
 
 HEADER = """\
-# Every key of a configuration with its value in force, meaning and unit, as `avpretext config FILE` prints it. A file of
-# your own may leave keys out.
+# Every key of a configuration with its value in force, meaning and unit, as `avpretext config FILE` prints it.
+# A file of your own may leave keys out.
 """
 
 NAMED: dict[int | str, type[BaseModel]] = {

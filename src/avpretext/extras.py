@@ -7,7 +7,7 @@ from avpretext import checkout
 from avpretext.errors import UserError
 
 OF_MODULE = {
-    "accelerate": "encoders", "audformat": "audformat", "cv2": "report", "espeakng_loader": "phones",
+    "accelerate": "encoders", "audformat": "audformat", "cv2": "report", "espeakng_loader": "workflow",
     "huggingface_hub": "encoders", "jinja2": "report", "lhotse": "lhotse", "markupsafe": "report",
     "matplotlib": "report", "mediapipe": "workflow", "peft": "encoders", "PIL": "report", "pocketsphinx": "phones",
     "skimage": "workflow", "sklearn": "workflow", "snakemake": "workflow",

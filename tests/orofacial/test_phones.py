@@ -25,6 +25,8 @@ from avpretext.orofacial.phone_files import IPA, phones_of
 from avpretext.orofacial.visemes import PHONES, Interval, clip_confidence, covering
 from avpretext.refusal import Refusal
 
+pytest.importorskip("pocketsphinx", reason="no wheel of pocketsphinx for this Python")
+
 Samples = NDArray[np.int16]
 LEAD_S = 0.2
 TEXTS = {"one": EVERYDAY[0], "two": EVERYDAY[5], "three": EVERYDAY[15]}

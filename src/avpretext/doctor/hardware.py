@@ -176,8 +176,7 @@ def slurm() -> Check:
 def voices(needed: bool) -> Check:
     """Look for the voices that the demo speaks with."""
     if importlib.util.find_spec("espeakng_loader") is None:
-        fix = checkout.install("phones")
-        return Check("espeak-ng", "missing", "espeakng-loader is not installed", fix, needed=needed)
+        return Check("demo voices", "missing", "espeakng-loader is not installed", checkout.install(), needed=needed)
     import espeakng_loader
 
     data, library = Path(espeakng_loader.get_data_path()), Path(espeakng_loader.get_library_path())
