@@ -224,6 +224,18 @@ def push(
     push.run(folder, name, private, dry_run)
 
 
+@app.command(rich_help_panel=TOOL)
+def onnx(
+    model: Annotated[str, typer.Argument(help="Folder of a model, or its name on the Hugging Face hub.")],
+    output: Annotated[Path, typer.Argument(help="File to write, e.g. model.onnx.")],
+) -> None:
+    """Export a trained model as ONNX: feature frames of a clip in, probabilities out."""
+    limit_pools(1)
+    from avpretext.predict import onnx_file
+
+    print(onnx_file.run(model, output))
+
+
 @app.command("fit-emotions", rich_help_panel=TOOL)
 def fit_emotions(
     corpora: Annotated[list[str], typer.Argument(help="Corpora of the configuration, with measured action units.")],
