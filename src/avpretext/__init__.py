@@ -20,25 +20,32 @@ except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0+unknown"
 
 
-def load(folder: str | os.PathLike[str], encoder: str | os.PathLike[str] | None = None) -> "Model":
+def load(
+    folder: str | os.PathLike[str], encoder: str | os.PathLike[str] | None = None, revision: str | None = None
+) -> "Model":
     """Open a trained model, a folder that the stage `export` has written; docs/predict.md has examples.
 
     Parameters
     ----------
     folder
-        Such as `results/demo_labelled/export/acted.speaker_kfold/best`.
+        Such as `results/demo_labelled/export/acted.speaker_kfold/best`; or a model on the Hugging Face hub,
+        `user/model` or `user/model@revision`, which is fetched into the hub's cache.
     encoder
         Folder of the pre-trained encoder that the model hears, where it does; None: `encoder` in the model's folder, or
         the cache of the Hugging Face hub.
+    revision
+        Branch, tag or commit of a model on the hub; None: that of its name, else the main branch.
 
     Raises
     ------
     avpretext.errors.UserError
-        A file of the folder is missing, changed or of a newer format, or the encoder is not there or another one.
+        A file of the folder is missing, changed or of a newer format, the encoder is not there or another one, or the
+        hub has no such model or cannot be reached.
     """
+    from avpretext.predict.hub_models import located
     from avpretext.predict.model import Model
 
-    return Model(folder, encoder)
+    return Model(located(folder, revision), encoder)
 
 
 def open(folder: str | os.PathLike[str] = "results") -> "Run":

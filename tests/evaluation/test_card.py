@@ -9,8 +9,10 @@ from tests.predict.conftest import describe, write_model
 
 from avpretext import shards
 from avpretext.config import CorpusOptions
+from avpretext.corpora.readers import READERS
 from avpretext.errors import UserError
-from avpretext.evaluation import card
+from avpretext.evaluation import card, card_metadata
+from avpretext.evaluation.kinds import MEASURE_NAMES
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
 
@@ -90,9 +92,11 @@ def test_each_corpus_that_was_learnt_from_has_its_licence(tmp_path: Path) -> Non
 
 
 def test_it_warns_of_a_synthetic_corpus_and_of_a_protocol_that_leaks(tmp_path: Path) -> None:
-    page, _ = carded(tmp_path, {"synthetic": True}, speaker_leaks=True)
+    page, said = carded(tmp_path, {"synthetic": True}, speaker_leaks=True)
     assert "**Trained on a synthetic corpus" in page
     assert "**This protocol has speakers in both train and test" in page
+    assert "each trained without the clips\nthat it was tested on" in page
+    assert "tested on clips that they were not trained on" in said["estimate"]
 
 
 def test_a_model_by_speaker_says_that_it_must_know_who_speaks(tmp_path: Path) -> None:
@@ -135,3 +139,55 @@ def test_no_line_is_left_with_a_template_in_it(tmp_path: Path) -> None:
     page, _ = carded(tmp_path)
     assert not any(sign in page for sign in ("{{", "{%", "None", "to  |"))
     assert "\n\n\n" not in page
+
+
+def hub_data(model: Path) -> Any:
+    """Return what the hub reads from the card of a model."""
+    hub = pytest.importorskip("huggingface_hub", reason="the package huggingface_hub is not installed")
+    return hub.ModelCard.load(model / "README.md").data
+
+
+@pytest.mark.parametrize("kind", ["hard", "attributes"])
+def test_the_hub_reads_the_scores_of_the_card(tmp_path: Path, kind: str) -> None:
+    changes: dict[str, Any] = (
+        {} if kind == "hard" else {"classes": ["arousal", "valence"], "scale": [(4.0, 1.0), (3.0, 0.5)]}
+    )
+    _, said = carded(tmp_path, kind=kind, **changes)
+    data = hub_data(tmp_path / "model")
+    scores = {MEASURE_NAMES[score["measure"]]: score["value"] for score in said["scores"]}
+    assert {result.metric_name: result.metric_value for result in data.eval_results} == scores
+    for result in data.eval_results:
+        assert (result.task_type, result.dataset_name) == ("audio-classification", "RAVDESS")
+        assert result.verified is False
+        assert result.dataset_args["note"] == said["estimate"]
+        assert result.dataset_args["speakers"] == 9
+    first = data.eval_results[0]
+    assert first.metric_args == {"low": 0.4, "high": 0.6, "level": 0.9}
+    assert data.model_name.endswith("networks by the same recipe")
+
+
+def test_the_hub_reads_corpora_languages_and_licence(tmp_path: Path) -> None:
+    carded(tmp_path)
+    data = hub_data(tmp_path / "model")
+    assert (data.language, data.datasets, data.metrics) == (["en"], ["RAVDESS"], ["f1", "recall"])
+    assert (data.license, data.license_name) == ("other", "terms-of-ravdess")
+    assert data.license_link == "https://zenodo.org/record/1188976"
+    assert data.tags == ["speech-emotion-recognition", "avpretext", "speech", "log_mel"]
+
+
+def test_what_no_reader_knows_is_left_out_of_the_front_matter(tmp_path: Path) -> None:
+    carded(tmp_path, {"reader": "folder"}, readers={"other_one": "emodb"})
+    data = hub_data(tmp_path / "model")
+    assert (data.language, data.datasets) == (["de"], ["mine", "EmoDB"])
+    assert (data.license_name, data.license_link) == ("terms-of-mine-emodb", None)
+    (tmp_path / "made").mkdir()
+    carded(tmp_path / "made", {"synthetic": True})
+    data = hub_data(tmp_path / "made" / "model")
+    assert (data.language, data.license_link) == (None, None)
+
+
+def test_every_language_of_a_known_corpus_has_its_code() -> None:
+    for reader in READERS.values():
+        if reader.published is not None and reader.published.language:
+            named = reader.published.language.split(", ")
+            assert len(card_metadata.language_codes(reader.published)) == len(named), named

@@ -171,7 +171,13 @@ def convert(
 
 @app.command(rich_help_panel=TOOL)
 def predict(
-    model: Annotated[Path, typer.Argument(help="Folder of a model, e.g. results/CORPUS/export/SETTING/best.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of a model, e.g. results/CORPUS/export/SETTING/best; or its name on the Hugging Face hub,"
+            " user/model or user/model@revision."
+        ),
+    ],
     files: Annotated[list[str], typer.Argument(help="Audio and video files, folders, or quoted patterns.")],
     along_time: Annotated[
         str | None, typer.Option(metavar="WINDOW,HOP", help="Along time: a row for WINDOW s, every HOP s; e.g. 3,1.")
@@ -203,6 +209,31 @@ def predict(
     from avpretext.predict.run import run
 
     raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads, encoder) else 0)
+
+
+@app.command(rich_help_panel=TOOL)
+def push(
+    folder: Annotated[Path, typer.Argument(help="Folder of a model with its card.")],
+    name: Annotated[str, typer.Argument(metavar="USER/MODEL", help="Its name on the Hugging Face hub.")],
+    private: Annotated[bool, typer.Option("--private", help="Let nobody else see it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and print what would be uploaded.")] = False,
+) -> None:
+    """Upload a trained model with its card to the Hugging Face hub, after checks."""
+    from avpretext.predict import push
+
+    push.run(folder, name, private, dry_run)
+
+
+@app.command(rich_help_panel=TOOL)
+def onnx(
+    model: Annotated[str, typer.Argument(help="Folder of a model, or its name on the Hugging Face hub.")],
+    output: Annotated[Path, typer.Argument(help="File to write, e.g. model.onnx.")],
+) -> None:
+    """Export a trained model as ONNX: feature frames of a clip in, probabilities out."""
+    limit_pools(1)
+    from avpretext.predict import onnx_file
+
+    print(onnx_file.run(model, output))
 
 
 @app.command("fit-emotions", rich_help_panel=TOOL)

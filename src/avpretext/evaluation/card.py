@@ -12,11 +12,12 @@ from markupsafe import Markup
 from avpretext import escapes, shards
 from avpretext.config import CorpusOptions
 from avpretext.corpora import reader_of
+from avpretext.corpora.reader import Published
 from avpretext.errors import UserError
-from avpretext.evaluation import formats, printed
+from avpretext.evaluation import card_metadata, formats, printed
 from avpretext.evaluation.kinds import MEASURE_NAMES, SCORINGS
 from avpretext.systems import SCRATCH
-from avpretext.training.model_folder import CARD, README, Description, read_description
+from avpretext.training.model_folder import CARD, README, UNKNOWN_LICENCE, Description, read_description
 
 
 def run(
@@ -47,6 +48,7 @@ def run(
     scores, classes = scores_of(rows)
     made_by = shards.read_provenance(metrics)
     others = {name: CorpusOptions(path=".", use=[], reader=reader) for name, reader in (readers or {}).items()}
+    published = {name: published_of(of) for name, of in {corpus: options, **others}.items()}
     said: dict[str, Any] = {
         "corpus": corpus,
         "synthetic": options.synthetic,
@@ -58,12 +60,14 @@ def run(
         "level": made_by["options"]["evaluate"]["level"],
         "scores": scores,
         "classes": classes,
-        "licences": {name: licence_of(of) for name, of in {corpus: options, **others}.items()},
-        "estimate": "The scores are of networks by the same recipe, tested on speakers that they were not trained on;"
-        " the networks of this model were trained on all clips.",
+        "licences": {name: licence_of(of) for name, of in published.items()},
+        "estimate": "The scores are of networks by the same recipe, tested on"
+        f" {'clips' if description.speaker_leaks else 'speakers'} that they were not trained on; the networks of this"
+        " model were trained on all clips.",
     }
     formats.write_text(output / CARD, json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    formats.write_text(output / README, as_markdown(said, description))
+    metadata = card_metadata.front_matter(said, description.model.features, published)
+    formats.write_text(output / README, metadata + as_markdown(said, description))
 
 
 def rows_of(metrics: Path, initialisation: str) -> pl.DataFrame:
@@ -86,12 +90,14 @@ def scores_of(rows: pl.DataFrame) -> tuple[list[dict[str, Any]], dict[str, dict[
     return scores, classes
 
 
-def licence_of(options: CorpusOptions) -> str:
+def published_of(options: CorpusOptions) -> Published | None:
+    """Return what is published of the corpus; None where its reader knows nothing, or it is synthetic."""
+    return None if options.synthetic else reader_of(options).published
+
+
+def licence_of(published: Published | None) -> str:
     """Return the licence of the corpus, as its reader knows it."""
-    published = reader_of(options).published
-    if options.synthetic or published is None:
-        return "none of it is known here; see where it comes from"
-    return f"{published.name}: {published.licence}"
+    return UNKNOWN_LICENCE if published is None else f"{published.name}: {published.licence}"
 
 
 def heaviest_layers(description: Description, count: int = 3) -> str:

@@ -531,7 +531,7 @@ _ROWS = (
         ("seed", "evaluate", *_of_corpus("path", "reader", "parts", "table", "outside", "segment", "label_map")),
     ),
     Stage(
-        "card", "avpretext.evaluation.card", 2,
+        "card", "avpretext.evaluation.card", 3,
         "Write what is to be known of an exported model: scores, intended use, limits, licences.",
         {"readme": Artefact("{corpus}/export/{setting}/{exported}/README.md", "what is to be known before it is used"),
          "card": Artefact("{corpus}/export/{setting}/{exported}/card.json", "the same, for programs")},

@@ -44,11 +44,15 @@ def projection(inputs: int, outputs: int) -> Normalised:
 
 
 def run_both_ways(rnn: nn.RNNBase, steps: Tensor, mask: Tensor) -> Tensor:
-    """Return the outputs (N, m, D) of a bidirectional RNN whose way back starts at the last step that is no padding."""
+    """Return the outputs (N, m, D) of a bidirectional RNN whose way back starts at the last step that is no padding.
+
+    `torch.export` cannot read the mask, and takes it for full (`predict.onnx_graph` gives no padding); it also takes
+    the number of steps of its example for that of the outputs, which the slice corrects.
+    """
     with full_precision(steps):
-        if mask.all():
+        if torch.compiler.is_exporting() or mask.all():
             outputs: Tensor = rnn(steps.float())[0]
-            return outputs
+            return outputs[:, : steps.shape[1]]
         lengths = mask.sum(1).cpu()
         packed, _ = rnn(pack_padded_sequence(steps.float(), lengths, batch_first=True, enforce_sorted=False))
         return pad_packed_sequence(packed, batch_first=True, total_length=steps.shape[1])[0]

@@ -83,20 +83,45 @@ class Hearing:
 
     def clip(self, source: Source, moments: Moments | None = None) -> Heard | Refusal:
         """Hear a file whole; silence at its ends is left out if it was in training."""
-        found = _collected(listen(Path(source), self._program, self._options))
+        found = self._sound(source)
         if isinstance(found, Refusal):
-            too_long = "; hear it along time, by windows" if found.reason == "too_long" else ""
-            return Refusal(found.reason, found.detail + too_long)
-        samples, start = self._trimmed(found)
+            return found
+        samples, start = found
         frames = np.concatenate([self._frames(part) for part in parts([samples])])
-        if len(frames) < self.shortest_frames:
-            needed_s = self.shortest_frames * FRAME_S
-            return Refusal("too_short", f"{len(frames) * FRAME_S:.2f} s; chunks.method: published needs {needed_s:g} s")
+        if (refusal := self._too_short(frames)) is not None:
+            return refusal
         self._count(frames, moments)
         whole = np.array([0]), np.array([len(frames)])
         begin_s, end_s = start / SAMPLE_RATE_HZ, (start + len(samples)) / SAMPLE_RATE_HZ
         chunks = self._chunks_of_clip(samples, frames, moments)
         return Heard(chunks, np.array([begin_s]), np.array([end_s]), _speech(frames, *whole))
+
+    def frames(self, source: Source) -> Floats | Refusal:
+        """Return the features of the frames of a file heard whole, (T, F), in their units."""
+        found = self._sound(source)
+        if isinstance(found, Refusal):
+            return found
+        frames = np.concatenate([self._features.of(part) for part in parts([found[0]])])
+        return self._too_short(frames) or frames
+
+    def cut(self, frames: Floats) -> Chunks:
+        """Return the chunks of a clip, (1, K, m, F), from the features of its frames (T, F)."""
+        return self._gathered(frames, np.array([0]), np.array([len(frames)]))
+
+    def _sound(self, source: Source) -> tuple[Samples, int] | Refusal:
+        """Return the samples of a file heard whole, and which of its samples is the first of them."""
+        found = _collected(listen(Path(source), self._program, self._options))
+        if isinstance(found, Refusal):
+            too_long = "; hear it along time, by windows" if found.reason == "too_long" else ""
+            return Refusal(found.reason, found.detail + too_long)
+        return self._trimmed(found)
+
+    def _too_short(self, frames: Floats) -> Refusal | None:
+        """Return why a clip of so few frames is refused; None: it is not."""
+        if len(frames) >= self.shortest_frames:
+            return None
+        needed_s = self.shortest_frames * FRAME_S
+        return Refusal("too_short", f"{len(frames) * FRAME_S:.2f} s; chunks.method: published needs {needed_s:g} s")
 
     def _frames(self, part: Part) -> Floats:
         """Return features of the frames of a part, and in a last column whether somebody speaks: (T, F + 1)."""
@@ -138,15 +163,15 @@ class Hearing:
 
     def _chunks(self, windows: WindowBatch, threads: int, moments: Moments | None) -> Chunks:
         """Return the chunks of windows of frames (T, F + 1); `moments` are of frames, and counted there."""
-        return self._gathered(windows.frames, windows.first, windows.lengths)
+        return self._gathered(windows.frames[:, :-1], windows.first, windows.lengths)
 
     def _chunks_of_clip(self, samples: Samples, frames: Floats, moments: Moments | None) -> Chunks:
         """Return the chunks of a clip, (1, K, m, F)."""
-        return self._gathered(frames, np.array([0]), np.array([len(frames)]))
+        return self.cut(frames[:, :-1])
 
-    def _gathered(self, frames: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64]) -> Chunks:
-        features = torch.from_numpy(frames)[:, :-1]
-        return gather_chunks(features, torch.from_numpy(first), torch.from_numpy(lengths), self.grid)
+    def _gathered(self, features: Floats, first: NDArray[np.int64], lengths: NDArray[np.int64]) -> Chunks:
+        rows = torch.from_numpy(features)
+        return gather_chunks(rows, torch.from_numpy(first), torch.from_numpy(lengths), self.grid)
 
     def _count(self, frames: Floats, moments: Moments | None) -> None:
         """Add the features of frames to the moments, where they are asked for."""

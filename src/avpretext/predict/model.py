@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from avpretext.chunks import FRAME_S
 from avpretext.errors import RefusedFile, UserError
+from avpretext.models.chunking import Chunks
 from avpretext.pool import ordered_map
 from avpretext.predict import MIN_SPEECH
 from avpretext.predict.hearing import Heard, Moments, Source, Spool, open_hearing
@@ -26,6 +27,7 @@ from avpretext.training.data import in_deviations, mean_and_deviation
 from avpretext.training.model_folder import Description, Normalisation
 from avpretext.training.objectives import TASK, outputs_of
 
+Floats = NDArray[np.float32]
 Windows = tuple[float, float]
 """Window and hop, in seconds."""
 
@@ -83,11 +85,8 @@ class Model:
         UserError
             The model must be told who speaks, or the samples are none.
         """
-        with ExitStack() as stack:
-            name, file = os.fspath(source) if not isinstance(source, np.ndarray) else "array", source
-            if isinstance(file, np.ndarray):
-                folder = stack.enter_context(tempfile.TemporaryDirectory())
-                file = write_sound(Path(folder) / "array.wav", file, rate)
+        name = os.fspath(source) if not isinstance(source, np.ndarray) else "array"
+        with _as_file(source, rate) as file:
             speakers = None if speaker is None else [speaker]
             found = list(self.predict_many([file], along_time=along_time, speakers=speakers, min_speech=min_speech))
         if isinstance(last := found[-1], Refused):
@@ -96,6 +95,43 @@ class Model:
         fields = ("start_s", "end_s", "probabilities", "speech")
         arrays = [np.concatenate([getattr(part, field) for part in rows]) for field in fields]
         return Prediction(name, self.description.kind, self.names, *arrays)
+
+    def frames(self, source: Source | NDArray[Any], rate: int | None = None) -> Floats:
+        """Return what the networks read of a clip: feature frames (T, F) every 10 ms, in the units of the features.
+
+        `source` and `rate` are as for `predict`; the features are named in `description.channels`.
+
+        Raises
+        ------
+        RefusedFile
+            As `predict`.
+        UserError
+            Frames alone give no prediction, see `check_frames`.
+        """
+        check_frames(self.description, self.folder)
+        with _as_file(source, rate) as file:
+            found = self._hearing.frames(file)
+        if isinstance(found, Refusal):
+            name = "array" if isinstance(source, np.ndarray) else os.fspath(source)
+            raise RefusedFile(name, found.reason, found.detail)
+        return found
+
+    def of_frames(self, frames: Floats) -> Floats:
+        """Return probabilities, or values of attributes, (C,) of the feature frames (T, F) of a clip.
+
+        Raises
+        ------
+        UserError
+            As `frames`; or there are too few for `chunks.method: published`.
+        """
+        check_frames(self.description, self.folder)
+        outputs: Floats = self._outputs(self._hearing.cut(frames), self._normalisation)[0]
+        return outputs
+
+    @property
+    def shortest_frames(self) -> int:
+        """The least number of frames that a clip must have."""
+        return self._hearing.shortest_frames
 
     def predict_many(
         self,
@@ -191,13 +227,20 @@ class Model:
     def _say(
         self, file: str, heard: Heard | Refusal, normalisation: Normalisation | None, least: float
     ) -> Prediction | Refused:
-        """Return what the networks say of what was heard, where the share of speech is at least so large.
-
-        Without `normalisation` it comes normalised already, for each network apart, one beside the other.
-        """
+        """Return what the networks say of what was heard, where the share of speech is at least so large."""
         if isinstance(heard, Refusal):
             return Refused(file, heard.reason, heard.detail)
-        steps, mask = heard.chunks
+        mean = self._outputs(heard.chunks, normalisation)
+        finite.check_values(mean, f"{self.folder}: what it says of {file}", "train the model again")
+        said_of = Prediction(file, self.description.kind, self.names, heard.start_s, heard.end_s, mean, heard.speech)
+        return said_of.where_spoken(least)
+
+    def _outputs(self, chunks_of_all: Chunks, normalisation: Normalisation | None) -> Floats:
+        """Return the mean of what the networks say of chunks, (N, C).
+
+        Without `normalisation` they come normalised already, for each network apart, one beside the other.
+        """
+        steps, mask = chunks_of_all
         if normalisation is None:
             chunks = list(zip(*(part.chunk(len(self._networks), 2) for part in (steps, mask)), strict=True))
         else:
@@ -207,10 +250,35 @@ class Model:
         with torch.inference_mode(), _one_thread():
             logits = [network(*of)[TASK] for network, of in zip(self._networks, chunks, strict=True)]
         said = np.stack([outputs_of(self.description.kind, values, self._scales) for values in logits])
-        mean = said.mean(0, dtype=np.float64).astype(np.float32)
-        finite.check_values(mean, f"{self.folder}: what it says of {file}", "train the model again")
-        said_of = Prediction(file, self.description.kind, self.names, heard.start_s, heard.end_s, mean, heard.speech)
-        return said_of.where_spoken(least)
+        mean: Floats = said.mean(0, dtype=np.float64).astype(np.float32)
+        return mean
+
+
+def check_frames(description: Description, folder: Path) -> None:
+    """Raise a UserError for a model whose predictions do not follow from the feature frames of a clip alone."""
+    if why := _more_than_frames(description):
+        raise UserError(f"{folder}: {why}; its predictions do not follow from feature frames: use `avpretext predict`")
+
+
+def _more_than_frames(description: Description) -> str:
+    """Return what a prediction of a model needs beside feature frames; an empty text: nothing."""
+    if description.encoder is not None:
+        return f"it hears sound by the pre-trained encoder {description.encoder.name}"
+    if description.deepemocluster is not None:
+        return "it hears the spectrogram of DeepEmoCluster, which is computed over the whole clip"
+    if description.as_one:
+        return "it normalises all files together"
+    return "it normalises each speaker by all of their clips" if description.by_speaker else ""
+
+
+@contextmanager
+def _as_file(source: Source | NDArray[Any], rate: int | None) -> Iterator[Source]:
+    """Give a file as it is, samples as a temporary file."""
+    with ExitStack() as stack:
+        if isinstance(source, np.ndarray):
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            source = write_sound(Path(folder) / "array.wav", source, rate)
+        yield source
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from avpretext.errors import UserError
+from avpretext.predict.hub_models import located
 from avpretext.predict.inputs import expand, speakers_of
 from avpretext.predict.model import Model
 from avpretext.predict.output import WRITERS, Format, Writer, format_of, printable
@@ -20,7 +21,7 @@ from avpretext.shards import atomic_path
 
 
 def run(
-    folder: Path,
+    name: str | Path,
     arguments: Sequence[str],
     along_time: str | None,
     speakers: str | None,
@@ -34,8 +35,8 @@ def run(
 
     Parameters
     ----------
-    folder
-        Of the model.
+    name
+        Folder of the model, or its name on the Hugging Face hub, `user/model` or `user/model@revision`.
     arguments
         Files, folders, patterns.
     along_time
@@ -62,7 +63,7 @@ def run(
     files = expand(arguments)
     if not files:
         raise UserError("predict: no file is named; give files, folders or patterns")
-    model = Model(folder, encoder)
+    model = Model(located(name), encoder)
     who = speakers_of(files, speakers) if speakers is not None and model.by_speaker else None
     said = model.predict_many(files, along_time=along, speakers=who, min_speech=min_speech, threads=threads)
     if output is not None or not sys.stdout.isatty():  # else the rows themselves show how far it is

@@ -44,6 +44,9 @@ FORMAT = 1
 DESCRIPTION, WEIGHTS, README, CARD = "model.json", "model.safetensors", "README.md", "card.json"
 """The files of a folder."""
 
+UNKNOWN_LICENCE = "none of it is known here; see where it comes from"
+"""What the card says of the licence of a corpus whose reader knows none."""
+
 ENCODER = "encoder"
 """Folder in it where the pre-trained encoder may be put that the model hears."""
 

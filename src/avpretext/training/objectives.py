@@ -46,13 +46,16 @@ def outputs_of(kind: Kind, logits: Tensor, scales: Sequence[Scale] = ()) -> Valu
     hard, distribution: probabilities or shares that add up to 1; multi_label: the probability 0..1 of each label;
     attributes: their values in their own units, by the scales that they were learnt in.
     """
-    if kind in NUMBERS:
-        means, deviations = torch.tensor(scales, dtype=torch.float64).T
-        outputs = logits.double() * deviations + means
-    else:
-        outputs = logits.sigmoid() if kind == "multi_label" else logits.softmax(1)
-    values: Values = outputs.float().numpy()
+    values: Values = output_tensor(kind, logits, scales).float().numpy()
     return values
+
+
+def output_tensor(kind: Kind, logits: Tensor, scales: Sequence[Scale] = ()) -> Tensor:
+    """Return the predictions of logits (N, C) as `outputs_of`, attributes as float64."""
+    if kind in NUMBERS:
+        means, deviations = torch.tensor(scales, dtype=torch.float64).unbind(1)
+        return logits.double() * deviations + means
+    return logits.sigmoid() if kind == "multi_label" else logits.softmax(1)
 
 
 class Objective(ABC):
