@@ -669,5 +669,16 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-RESERVED_NAMES = ("models", "pretrain", "orofacial", "tables", "logs", "benchmarks", "report", "config", "tracking")
+RESERVED_NAMES = (
+    "models",
+    "pretrain",
+    "orofacial",
+    "tables",
+    "logs",
+    "benchmarks",
+    "report",
+    "config",
+    "tracking",
+    "search",
+)
 """Folders of the results that no corpus may be named after."""
