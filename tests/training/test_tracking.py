@@ -177,6 +177,18 @@ def test_a_tracker_that_fails_is_told_once_a_run_and_training_goes_on(
     assert event_curves(tmp_path / "tracking/tensorboard") == runs
 
 
+def test_a_tracker_that_cannot_be_imported_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(tool: str) -> None:
+        raise ImportError("cannot import name 'x'")
+
+    monkeypatch.setattr(tracking, "load", load)
+    job = tracking.Tracking("finetune", parse({**SMALL, "tracking": ["tensorboard"]}), tmp_path / SCRATCH)
+    assert job.of("fold0.seed0") is tracking.unfollowed
+    assert "tensorboard: ImportError: cannot import name 'x'; there are no curves there" in capsys.readouterr().err
+
+
 def test_a_full_disk_stops_training_with_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     monkeypatch.setitem(curves.TOOLS, "tensorboard", lambda *_: Broken(error=full))

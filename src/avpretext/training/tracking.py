@@ -52,10 +52,9 @@ class Tracking:
     """
 
     def __init__(self, stage: str, config: Config, output: Path) -> None:
-        self.tools = config.tracking if together.is_first() else []
-        check(self.tools)
-        for tool in self.tools:
-            load(tool)  # once, before processes are forked
+        wanted = config.tracking if together.is_first() else []
+        check(wanted)
+        self.tools = [tool for tool in wanted if _loads(tool)]  # once, before processes are forked
         parts = output.absolute().parts
         below = len(Path(ARTEFACTS[f"{stage}.history"].place).parts) - 1
         self.folder = Path(*parts[:-below]) / FOLDER
@@ -84,6 +83,21 @@ class Tracking:
             _write(opened, history, written)
             for one in opened:
                 one.close(finished)
+
+
+def _loads(tool: TrackingTool) -> bool:
+    """Import a tool, and tell whether that worked."""
+    try:
+        load(tool)
+    except Exception as error:
+        _warn(tool, error, "there are no curves there")
+        return False
+    return True
+
+
+def _warn(tool: TrackingTool, error: Exception, so: str) -> None:
+    told = " ".join(f"{type(error).__name__}: {error}".split())
+    print(f"tracking: warning: {tool}: {told}; {so}", file=sys.stderr)
 
 
 def _write(opened: Sequence["_Guarded"], history: Sequence[HistoryRow], written: int) -> int:
@@ -120,8 +134,7 @@ class _Guarded:
             if (full := of_disk(error)) and full.endswith(AGAIN):
                 raise UserError(f"tracking: {self.tool}: {full}") from None
             self._curves = None
-            told = " ".join(f"{type(error).__name__}: {error}".split())
-            print(f"tracking: warning: {self.tool}: {told}; the run has no further curves there", file=sys.stderr)
+            _warn(self.tool, error, "the run has no further curves there")
 
 
 def flat(options: Mapping[str, Any], but: Sequence[str] = ()) -> dict[str, Any]:
