@@ -40,7 +40,7 @@ def asked() -> tuple[dict[str, list[str]], str]:
     """Return the requirements of each lock, and the lowest Python that is promised.
 
     The first has what a run can use, the extra `all`, but for the phones, whose package cannot be installed everywhere;
-    the tests need every extra.
+    the tests need every extra but the trackers, whose tests skip: they bring forty packages.
     """
     pyproject = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())
     project = pyproject["project"]
@@ -58,7 +58,7 @@ def asked() -> tuple[dict[str, list[str]], str]:
     groups = {
         "avpretext": [*project["dependencies"], *pyproject["build-system"]["requires"], *of_a_run],
         "phones": extras["phones"],
-        "dev": [text for extra in extras if extra != "docs" for text in of_extra(extra)],
+        "dev": [text for extra in extras if extra not in ("docs", "tracking") for text in of_extra(extra)],
         "docs": extras["docs"],
     }
     (lowest,) = SpecifierSet(project["requires-python"])

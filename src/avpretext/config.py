@@ -22,7 +22,7 @@ from avpretext.flow.tasks import (
     EnergyLabelOptions,
     ThresholdOptions,
 )
-from avpretext.options.base import Count, Fraction, Location, Options, Positive
+from avpretext.options.base import Count, Fraction, Location, Options, Place, Positive
 from avpretext.options.conditions import ConditionName
 from avpretext.options.corpora import CorpusOptions, ProtocolOptions, with_clips_of_others
 from avpretext.options.media import (
@@ -55,6 +55,7 @@ from avpretext.options.training import (
     PenaltyOptions,
     PretrainOptions,
     StatisticsOptions,
+    TrackingTool,
     Variant,
 )
 from avpretext.options.upstreams import GROUPS, UpstreamOptions, changed
@@ -131,6 +132,13 @@ class Config(Options):
 
     results: Annotated[str, Location()] = Field("results", description="folder that the workflow writes")
     seed: int = Field(1, ge=0, description="seed of everything random")
+    # Left out while empty: results made before there was such an option stay good.
+    tracking: Annotated[list[TrackingTool], Place()] = Field(
+        [],
+        description="experiment trackers that get the curves of pre-training and fine-tuning while these train, below"
+        " `results`/tracking: tensorboard, mlflow, wandb (offline)",
+        exclude_if=lambda tools: not tools,
+    )
     corpora: dict[str, CorpusOptions] = Field(description="name: corpus")
     models: ModelFileOptions = ModelFileOptions()
     segment: SegmentOptions = SegmentOptions()
@@ -661,5 +669,16 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-RESERVED_NAMES = ("models", "pretrain", "orofacial", "tables", "logs", "benchmarks", "report", "config")
+RESERVED_NAMES = (
+    "models",
+    "pretrain",
+    "orofacial",
+    "tables",
+    "logs",
+    "benchmarks",
+    "report",
+    "config",
+    "tracking",
+    "search",
+)
 """Folders of the results that no corpus may be named after."""

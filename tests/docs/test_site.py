@@ -1,8 +1,11 @@
 """The site of the docs: every link leads somewhere, files of the repository are pages of it."""
 
+import ast
 import importlib.util
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -45,6 +48,37 @@ def test_every_link_of_the_docs_leads_somewhere_and_every_page_is_in_the_content
         assert f'href="{page.stem}.html"' in front
 
 
+def imported() -> Iterator[str]:
+    """Yield what the examples of the docs import from the package: no modules, nothing that they make themselves."""
+    for page in sorted((REPOSITORY / "docs").glob("*.md")):
+        text = page.read_text("utf-8")
+        for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            try:
+                lines = ast.walk(ast.parse(block))
+            except SyntaxError:  # a piece of a file
+                continue
+            for line in lines:
+                if isinstance(line, ast.ImportFrom) and str(line.module).startswith("avpretext"):
+                    names = (f"{line.module}.{one.name}" for one in line.names if f"class {one.name}" not in text)
+                    yield from (name for name in names if not is_module(name))
+
+
+def is_module(name: str) -> bool:
+    file = REPOSITORY / "src" / name.replace(".", "/")
+    return file.is_dir() or file.with_suffix(".py").is_file()
+
+
+def test_every_name_that_an_example_imports_is_in_the_reference(site: Path) -> None:
+    reference = (site / "reference.html").read_text("utf-8")
+    missing = {name for name in imported() if f'id="{name}"' not in reference}
+    assert not missing
+    assert "avpretext.corpora.reader.Reader" in set(imported())
+
+
+def test_a_name_in_a_docstring_is_a_link_where_the_reference_has_it(site: Path) -> None:
+    assert 'href="#avpretext.predict.result.Prediction"' in (site / "reference.html").read_text("utf-8")
+
+
 def test_the_pages_fetch_nothing_from_the_network(site: Path) -> None:
     front = (site / "index.html").read_text("utf-8")
     fetched = [part.split('"')[0] for key in (' src="', '<link rel="stylesheet" type="text/css" href="')
@@ -77,10 +111,11 @@ def test_a_link_out_of_the_docs_leads_to_a_page_of_the_site(build: ModuleType, t
 
 def test_links_that_lead_nowhere_fail_and_each_is_named(build: ModuleType, tmp_path: Path, capfd) -> None:
     links = ["../none.yaml", "none.md", "page.md#nowhere", "../../outside.md"]
-    root = repository(tmp_path / "repo", "# Front\n", "# Page\n\n" + "".join(f"[x]({link})\n" for link in links))
+    page = "# Page\n\n" + "".join(f"[x]({link})\n" for link in links)
+    root = repository(tmp_path / "repo", "# Front\n", f"{page}\n```{{eval-rst}}\n`avpretext.no_such_name`\n```\n")
     assert build.build(tmp_path / "site", root) != 0
     warned = [line for line in capfd.readouterr().err.splitlines() if "WARNING" in line]
-    for link in links:
+    for link in [*links, "avpretext.no_such_name"]:
         assert any(link.rpartition("/")[2].rpartition("#")[2] in line for line in warned), link
 
 

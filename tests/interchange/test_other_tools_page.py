@@ -27,7 +27,7 @@ PROMISED = {
     "Where a file comes from": ["'stage': 'labels_energy'"],
     "audformat": ["audformat, 11 tables", "0 days 00:00:00.210000", "labelled"],
     "For those who train elsewhere": ["datasets, 3 tables", "labels_energy", "{'train': 1, 'test': 1} ['ANG', 'SAD']"],
-    "TensorBoard": ["1 runs"],
+    "TensorBoard, MLflow, Weights & Biases": ["1 runs"],
 }
 
 

@@ -44,6 +44,7 @@ def with_options(**content: Any) -> Config:
         ({"evaluate": {"conditions": ["noise10"]}}, {"evaluate", "trust"}),
         ({"finetune": {"threads": 8, "device": "cuda"}, "deepemocluster": {"device": "auto"}}, set()),
         ({"orofacial": {"threads": 4}}, set()),
+        ({"tracking": ["tensorboard"]}, set()),
         ({"action_units": {"pyfeat": {"device": "cuda", "weights": "w", "python": "p"}}}, set()),
         ({"action_units": {"pyfeat": {"batch_size": 2}}}, {"action_units"}),
         ({"models": {"folder": "elsewhere"}, "split": {"ffmpeg": "/opt/ffmpeg"}}, set()),

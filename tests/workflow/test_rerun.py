@@ -52,11 +52,22 @@ def test_an_edited_option_redoes_its_stage_and_what_follows(
         {"action_units": {"pyfeat": {"device": "cpu", "weights": "elsewhere", "python": "elsewhere/python"}}},
         {"models": {"folder": "elsewhere"}},
         {"split": {"ffmpeg": imageio_ffmpeg.get_ffmpeg_exe()}},
+        {"tracking": ["tensorboard"]},
     ],
-    ids=["finetune", "pretrain", "action_units", "models", "split"],
+    ids=["finetune", "pretrain", "action_units", "models", "split", "tracking"],
 )  # fmt: skip
 def test_where_a_stage_runs_redoes_nothing(finished: Project, change: dict[str, Any]) -> None:
     assert finished.snakemake("--dry-run", **change).would_run() == {}
+
+
+def test_a_training_writes_its_curves_and_switching_them_off_redoes_nothing(sounds: Project, tmp_path: Path) -> None:
+    project = sounds.copy(tmp_path / "copy")
+    tables = (project.results / "tables/main.csv").read_bytes()
+    project.snakemake("results/tables/main.csv", "--forcerun", "finetune", tracking=["tensorboard"])
+    runs = [file.parent.name for file in (project.results / "tracking").rglob("events.*")]
+    assert runs == ["fold0.seed0"] * 2  # from scratch, and from the one set of tasks
+    assert (project.results / "tables/main.csv").read_bytes() == tables
+    assert project.snakemake("--dry-run", "results/tables/main.csv").would_run() == {}
 
 
 def test_the_emotion_labels_alone_touch_only_the_sets_of_tasks_that_use_them(finished: Project) -> None:

@@ -49,6 +49,7 @@ from avpretext.flow.paths import COPIES, expand
 from avpretext.run.signature import PLACES, signature
 from avpretext.run.start import Start
 from avpretext.run.store import Store
+from avpretext.training import curves
 
 
 def asked(function, *arguments):
@@ -64,6 +65,7 @@ module_use.take_prefix(workflow, config)
 CONFIG = asked(
     parse_config, config, ", ".join(map(str, workflow.configfiles)) or "config"
 )
+asked(curves.check, CONFIG.tracking)
 PLAN = asked(Plan, CONFIG)
 FILES = PLAN.layout
 STORE = asked(Store, workflow, CONFIG.results)

@@ -350,3 +350,22 @@ def tensorboard(
 
     runs = tensorboard.run(results, output)
     print(f"{output}: {len(runs)} runs; look at them with: tensorboard --logdir {output}")
+
+
+@app.command(rich_help_panel=TOOL)
+def search(
+    config: Annotated[Path, typer.Argument(help="Configuration file.")],
+    space: Annotated[Path, typer.Option(help="YAML file: KEY: [CHOICE, ...] or KEY: {low: .., high: .., log: true}.")],
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, beside the configuration as it is.")] = 20,
+    minutes: Annotated[float, typer.Option(min=0, help="No trial begins later.")] = 60,
+    initialisation: Annotated[str, typer.Option(help="What fine-tuning starts from.")] = "scratch",
+    measure: Annotated[
+        str | None, typer.Option(help="What dev chooses by, e.g. uar; default: the main measure of the target.")
+    ] = None,
+    cores: Annotated[int, typer.Option(min=1, help="Cores of each run of the workflow.")] = CORES,
+) -> None:
+    """Choose hyper-parameters on dev speakers, fold by fold, and score the choice on test speakers."""
+    from avpretext.search import tuning
+
+    folder = tuning.run(config, space, trials, minutes, initialisation, measure, cores)
+    print((folder / "search.md").read_text("utf-8"))

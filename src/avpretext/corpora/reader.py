@@ -204,6 +204,7 @@ def named(
 
 
 def acted(options: CorpusOptions) -> Mapping[str, Source]:
+    """Return the one target of a corpus whose file names tell the emotion: `acted`."""
     return {"acted": Source("label")}
 
 
@@ -224,6 +225,7 @@ def within(paths: Iterable[str], folder: str) -> list[str]:
 
 
 def stem(path: str) -> str:
+    """Return the file's name without folders and extension."""
     return without_extension(path.rpartition("/")[2])
 
 

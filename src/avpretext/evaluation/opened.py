@@ -27,8 +27,10 @@ class OpenedClip:
 
     Attributes
     ----------
-    corpus, clip_id
-        Which clip.
+    corpus
+        Name of its corpus.
+    clip_id
+        Its name in the corpus.
     """
 
     run: OpenRun
@@ -41,7 +43,13 @@ class OpenedClip:
         return pl.DataFrame() if found is None else found
 
     def audio(self) -> tuple[NDArray[np.float32], int]:
-        """Return the samples, shape (T,), full scale 1, and their rate in Hz."""
+        """Return the samples, shape (T,), full scale 1, and their rate in Hz.
+
+        Raises
+        ------
+        UserError
+            The clip has no audio.
+        """
         rows = self.rows("split.audio")
         if rows.is_empty():
             raise UserError(f"{self.corpus}/{self.clip_id}: no audio; the clip was refused, or `split` has not run")
@@ -52,7 +60,7 @@ class OpenedClip:
 
 
 class Run:
-    """A finished run.
+    """A finished run; `manifest` is its manifest, `config` its configuration.
 
     Parameters
     ----------
@@ -106,7 +114,13 @@ class Run:
         return self._of_corpora(LABELLED[task].stage)
 
     def table(self, artefact: str) -> pl.DataFrame:
-        """Return all rows of an artefact of the corpora, such as `motion`; of large corpora take `clip` instead."""
+        """Return all rows of an artefact of the corpora, such as `motion`; of large corpora take `clip` instead.
+
+        Raises
+        ------
+        UserError
+            The run has no such artefact.
+        """
         return self._of_corpora(_known(self._run, artefact))
 
     def _of_corpora(self, artefact: str) -> pl.DataFrame:

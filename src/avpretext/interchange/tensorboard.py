@@ -1,7 +1,6 @@
 """The tool `tensorboard`: training curves of a results folder as TensorBoard event files.
 
-They are made after the fact from the `history` shards, so training itself knows nothing of TensorBoard, and the same
-histories give the same bytes: events bear no time of day.
+They are made after the fact from the `history` shards; `tracking: [tensorboard]` writes the same curves meanwhile.
 """
 
 import json
@@ -12,9 +11,8 @@ import polars as pl
 from avpretext import shards
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import ARTEFACTS
-
-EVENTS = "events.out.tfevents.0.avpretext"
-"""A name that TensorBoard knows; its usual parts, time and host, would make it another one each time."""
+from avpretext.training.curves import EVENTS, EventFile
+from avpretext.training.predictions import HistoryRow
 
 
 def run(results: Path, output: Path) -> list[str]:
@@ -50,19 +48,11 @@ def _histories(results: Path) -> list[Path]:
 
 
 def _write(output: Path, run_name: Path, rows: pl.DataFrame) -> str:
-    from tensorboardX.proto.event_pb2 import Event
-    from tensorboardX.proto.summary_pb2 import Summary
-    from tensorboardX.record_writer import RecordWriter
-
     folder = output / run_name
     folder.mkdir(parents=True, exist_ok=True)
     with shards.atomic_path(folder / EVENTS) as temporary:
-        writer = RecordWriter(str(temporary))
-        writer.write(Event(file_version="brain.Event:2").SerializeToString())
-        for epoch, split, measure, value in (
-            rows.select("epoch", "split", "measure", "value").drop_nulls().sort("epoch", "measure", "split").iter_rows()
-        ):
-            curve = Summary.Value(tag=f"{measure}/{split}", simple_value=value)
-            writer.write(Event(step=epoch, summary=Summary(value=[curve])).SerializeToString())
-        writer.close()
+        file = EventFile(temporary)
+        values = rows.select(HistoryRow._fields).drop_nulls().sort("epoch", "measure", "split")
+        file.write([HistoryRow(*row) for row in values.iter_rows()])
+        file.close()
     return run_name.as_posix()

@@ -75,7 +75,7 @@ class Options(BaseModel):
 
 
 def settled(options: BaseModel) -> dict[str, Any]:
-    """Return options as plain values, each that is marked as a `Place` at its default."""
+    """Return options as plain values, each that is marked as a `Place` at its default, or left out as that is."""
     plain = options.model_dump(mode="json")
     for name, field in type(options).model_fields.items():
         value = getattr(options, name)
@@ -85,6 +85,8 @@ def settled(options: BaseModel) -> dict[str, Any]:
             plain[name] = settled(value)
         elif named := _groups(value):
             plain[name] = {key: settled(group) for key, group in named.items()}
+        elif _is_place(field) and field.exclude_if and field.exclude_if(field.default):
+            del plain[name]
         elif _is_place(field):
             plain[name] = field.default
     return plain

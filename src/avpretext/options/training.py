@@ -12,6 +12,9 @@ from avpretext.systems import BEST, DISCRIMINANT, Kernel, Learner, Machine, Norm
 LONGEST_CHUNKS_S = 3600.0
 """All chunks of a clip together: 190 MB of openSMILE's descriptors."""
 
+TrackingTool = Literal["tensorboard", "mlflow", "wandb"]
+"""What shows the curves of trainings."""
+
 Speeds = list[Annotated[float, Field(ge=0.5, le=2)]]
 
 

@@ -83,7 +83,7 @@ class Model:
         RefusedFile
             The file cannot be read, or is too short or too long; its `reason` is one of `REASONS`.
         UserError
-            The model must be told who speaks, or the samples are none.
+            The model must be told who speaks, or there are no samples.
         """
         name = os.fspath(source) if not isinstance(source, np.ndarray) else "array"
         with _as_file(source, rate) as file:
@@ -162,7 +162,7 @@ class Model:
         Raises
         ------
         UserError
-            The model must be told who speaks, windows are too short for it, or a share is none.
+            The model must be told who speaks, windows are too short for it, or `min_speech` is not within 0..1.
         """
         if not 0 <= min_speech <= 1:
             raise UserError(f"min_speech = {min_speech}: expected the share of a row that must be speech, 0 to 1")

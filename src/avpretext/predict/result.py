@@ -24,8 +24,10 @@ class Prediction:
         `attributes`: several numbers.
     names
         The C classes, or the attributes.
-    start_s, end_s
-        (W,) seconds from the start of the file.
+    start_s
+        (W,) start, in seconds from the start of the file.
+    end_s
+        (W,) end, the same.
     probabilities
         (W, C) float32: probabilities that add up to 1; of `multi_label` each by itself; of attributes their values; NaN
         in rows without speech.
@@ -56,16 +58,16 @@ class Prediction:
 
     @property
     def labels(self) -> list[str | None]:
-        """In words, for each row: the likeliest class, or those of at least .5 joined by +.
+        """The likeliest class of each row, or the classes of at least .5 joined by +.
 
-        None of attributes, and where nobody speaks.
+        None for attributes, and where nobody speaks.
         """
         rows = zip(self.probabilities, self.spoken, strict=True)
         return [in_words(row, self.names, self.kind) if spoken else None for row, spoken in rows]
 
     @property
     def label(self) -> str | None:
-        """In words, of the first row: of a clip the only one."""
+        """The label of the first row, which for a clip is the only one."""
         return self.labels[0]
 
     def by_name(self, row: int = 0) -> dict[str, float]:

@@ -24,6 +24,7 @@ from avpretext.training.loop import ClipSet, TrainingState
 from avpretext.training.objectives import TASK, Objective, make_objective
 from avpretext.training.predictions import LabelledFolds, Prediction, Run
 from avpretext.training.run_pool import grid_map
+from avpretext.training.tracking import Follow, Tracking, unfollowed
 
 EVERY_CLIP = 1_000_000
 """Number of the fold in which every clip trains, for seeds: no protocol has so many."""
@@ -84,11 +85,13 @@ def run(
     penalties = read_matrices(co_occurrence, clips[0].classes) if co_occurrence and asked else {}
     device = loop.torch_device(config.finetune.device)
     loop.mixed_precision(config.finetune.precision, device.type)  # says once, before the runs, if it cannot be
+    tracking = Tracking("finetune", config, output)
     finished = FinishedRuns(output, _made_from(clips, table, penalties, bodies, config))
 
     def once(job: _Job) -> Run:
         body = body_of_run(bodies, job.seed)
-        train = functools.partial(run_once, job.clips, job.fold, job.seed, body, config, job.penalty)
+        follow = tracking.of(f"fold{job.fold.number}.seed{job.seed}")
+        train = functools.partial(run_once, job.clips, job.fold, job.seed, body, config, job.penalty, follow=follow)
         return finished.once(f"{job.fold.number}-{job.seed}", train)
 
     jobs = (
@@ -162,15 +165,16 @@ def run_once(
     config: Config,
     penalty: Matrix | None = None,
     unfinished: UnfinishedRun | None = None,
+    follow: Follow = unfollowed,
 ) -> Run:
     """Train on one fold with one seed; the best dev epoch, or the last without dev, predicts dev, test and conditions.
 
     Runs of one fold and seed share head, order of batches and dropout, whatever they start from: they are pairs.
     `clips` are from `clips_of_fold`; without a `body` training starts from scratch; `penalty` is the fold's matrix (K,
-    K), for the penalty loss alone; `unfinished` keeps the state while it trains.
+    K), for the penalty loss alone; `unfinished` keeps the state while it trains, `follow` writes its curves.
     """
     rows = fold.rows(clips.chunks.clip_ids)
-    state, objective = train(clips, rows, RunSeeds(seed, fold.number), body, config, penalty, unfinished)
+    state, objective = train(clips, rows, RunSeeds(seed, fold.number), body, config, penalty, unfinished, follow)
     predictions = [
         Prediction.of(
             split, of_split, clips.chunks.clip_ids, best_predictions(state, clips, of_split, objective, config)
@@ -201,6 +205,7 @@ def train(
     config: Config,
     penalty: Matrix | None = None,
     unfinished: UnfinishedRun | None = None,
+    follow: Follow = unfollowed,
 ) -> tuple[TrainingState, Objective]:
     """Train on the rows `train`, the epoch chosen by the rows `dev` if there are any; see `run_once`."""
     options = config.finetune
@@ -216,7 +221,7 @@ def train(
     learnt = at_every_speed(clips, rows["train"], objective)
     if unfinished:
         unfinished.restore(functools.partial(checkpoints.unpack, state))
-    for _ in loop.epochs(state, learnt, dev, objective.loss, objective.score, options, where=str(seeds)):
+    for _ in follow(loop.epochs(state, learnt, dev, objective.loss, objective.score, options, where=str(seeds))):
         if unfinished:
             unfinished.keep(functools.partial(checkpoints.pack, state))
     return state, objective

@@ -32,6 +32,7 @@ from avpretext.training.loop import ClipSet, Target, epochs, layer_rows, network
 from avpretext.training.objectives import dev_measures
 from avpretext.training.predictions import HistoryRow
 from avpretext.training.run_pool import grid_map
+from avpretext.training.tracking import Follow, Tracking
 
 RESUME = "resume.safetensors"
 """The state of a run after its last epoch, kept until the job is done; no output of the rule, so it survives a kill."""
@@ -80,8 +81,10 @@ def run(
     targets = read_targets(chunks, tasks, tables, classes, config.pretrain)
 
     def once(job: _Job) -> list[HistoryRow]:
-        return _run_once(heard, targets, classes, config, output / str(job.seed), job)
+        follow = tracking.of(f"seed{job.seed}")
+        return _run_once(heard, targets, classes, config, output / str(job.seed), follow, job)
 
+    tracking = Tracking("pretrain", config, output)
     jobs = [_Job(tuple(tasks), seed) for seed in range(config.pretrainings)]
     histories = list(grid_map(once, jobs, threads, torch_device(config.pretrain.device)))
     models = chunks.encoder.digests if heard.start and chunks.encoder else None
@@ -108,11 +111,13 @@ def _run_once(
     classes: Mapping[str, list[str]],
     config: Config,
     folder: Path,
+    follow: Follow,
     job: _Job,
 ) -> list[HistoryRow]:
     """Train with one seed, from the start or from `RESUME`; write its checkpoint and return its history.
 
-    `heard` is not normalised; `targets` have a row per clip, `classes` no names for a chunk task.
+    `heard` is not normalised; `targets` have a row per clip, `classes` no names for a chunk task; `follow` writes the
+    curves.
     """
     options, seed, chunks = config.pretrain, network_seed(config.seed, job.seed), heard.chunks
     learnt, held_out = hold_out_speakers(chunks.speakers, options.dev_fraction, seed)
@@ -155,7 +160,7 @@ def _run_once(
     renew()
     keep = kept(classes, options)
     steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, keep, str(job))
-    for _ in progress(steps, total=options.epochs, unit="epochs", label=str(job)):
+    for _ in progress(follow(steps), total=options.epochs, unit="epochs", label=str(job)):
         unfinished.keep(pack)
         renew()
     mean, deviation = (torch.from_numpy(part) for part in chunks.mean_and_deviation(learnt))
