@@ -172,7 +172,9 @@ def convert(
 @app.command(rich_help_panel=TOOL)
 def predict(
     model: Annotated[Path, typer.Argument(help="Folder of a model, e.g. results/CORPUS/export/SETTING/best.")],
-    files: Annotated[list[str], typer.Argument(help="Audio and video files, folders, or quoted patterns.")],
+    files: Annotated[
+        list[str], typer.Argument(help="Audio and video files, folders, quoted patterns; -: standard input.")
+    ],
     along_time: Annotated[
         str | None, typer.Option(metavar="WINDOW,HOP", help="Along time: a row for WINDOW s, every HOP s; e.g. 3,1.")
     ] = None,
@@ -184,7 +186,7 @@ def predict(
         float, typer.Option(min=0, max=1, help="Minimum share of speech in a row; below it there is no prediction.")
     ] = MIN_SPEECH,
     format: Annotated[
-        Literal["table", "json", "csv", "submission"] | None,
+        Literal["table", "json", "jsonl", "csv", "submission"] | None,
         typer.Option(
             help="submission: for the hidden test set of MSP-Podcast. Default: by the name of --output, else table."
         ),
@@ -192,6 +194,13 @@ def predict(
     output: Annotated[Path | None, typer.Option(help="File to write, whole or not at all.")] = None,
     encoder: Annotated[
         Path | None, typer.Option(help="Folder of the pre-trained encoder, for models that use one.")
+    ] = None,
+    live: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WINDOW,HOP",
+            help="Standard input is a microphone: 16 bit samples, 16 kHz, mono; a row every HOP s.",
+        ),
     ] = None,
     threads: Threads = CORES,
 ) -> None:
@@ -202,7 +211,8 @@ def predict(
     limit_pools(1)
     from avpretext.predict.run import run
 
-    raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads, encoder) else 0)
+    refused = run(model, files, along_time, speakers, min_speech, format, output, threads, encoder, live)
+    raise typer.Exit(1 if refused else 0)
 
 
 @app.command("fit-emotions", rich_help_panel=TOOL)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from avpretext.chunks import FRAME_S
 from avpretext.errors import RefusedFile, UserError
 from avpretext.pool import ordered_map
-from avpretext.predict import MIN_SPEECH
+from avpretext.predict import MIN_SPEECH, standard_input
 from avpretext.predict.hearing import Heard, Moments, Source, Spool, open_hearing
 from avpretext.predict.inputs import write_sound
 from avpretext.predict.result import Prediction, Refused
@@ -142,6 +142,32 @@ class Model:
                 " by --speakers one, folder, file or TABLE.csv, in Python by speaker= or speakers="
             )
         return self._say_by_speaker(files, along, list(speakers), threads, min_speech)
+
+    def predict_live(
+        self, blocks: Iterable[NDArray[np.int16]], along_time: Windows, *, min_speech: float = MIN_SPEECH
+    ) -> Iterator[Prediction | Refused]:
+        """Yield a row for each window of sound that goes on, as soon as the window is complete.
+
+        Windows are those of `predict`; features and speech of a window are made of it and the five seconds before it.
+        The memory held does not grow.
+
+        Parameters
+        ----------
+        blocks
+            (samples,) int16 at 16 kHz, of any length, one after another.
+        along_time, min_speech
+            See `predict_many`.
+
+        Raises
+        ------
+        UserError
+            The model normalises by all sound of a speaker, or windows are too short for it.
+        """
+        if self.by_speaker or self.description.as_one:
+            raise UserError(f"{self.folder}: this model normalises by whole recordings, and cannot predict live")
+        along = self._checked(AlongTime(*along_time))
+        for heard in self._hearing.live(blocks, along):
+            yield self._say(standard_input.NAME, heard, self._normalisation, min_speech)
 
     def _checked(self, along: AlongTime) -> AlongTime:
         shortest_s = self._hearing.shortest_frames * FRAME_S
