@@ -32,7 +32,7 @@ ORDER = (
     {"report", "predict", "interchange"},
     {"inspect"},
     {"orofacial"},
-    {"doctor", "demo"},
+    {"doctor", "demo", "serve"},
     {"init"},
     {"cli"},
 )  # fmt: skip

@@ -215,6 +215,25 @@ def predict(
     raise typer.Exit(1 if refused else 0)
 
 
+@app.command(rich_help_panel=TOOL)
+def serve(
+    model: Annotated[Path, typer.Argument(help="Folder of a model, e.g. results/CORPUS/export/SETTING/best.")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 7860,
+    face_model: Annotated[
+        Path | None,
+        typer.Option(help="The file face_landmarker.task, to show faces; that of results/models if left out."),
+    ] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Folder of the pre-trained encoder, for models that use one.")
+    ] = None,
+) -> None:
+    """Show on a local page what a model makes of a file or of the microphone: emotion over time, energy, the face."""
+    limit_pools(1)
+    from avpretext.serve import web
+
+    web.run(model, port, face_model or web.usual_face_model(model), encoder)
+
+
 @app.command("fit-emotions", rich_help_panel=TOOL)
 def fit_emotions(
     corpora: Annotated[list[str], typer.Argument(help="Corpora of the configuration, with measured action units.")],

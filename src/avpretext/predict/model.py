@@ -52,6 +52,11 @@ class Model:
         """Whether it normalises each speaker by their own clips, so that it must be told who speaks."""
         return self.description.by_speaker
 
+    @property
+    def shortest_s(self) -> float:
+        """Seconds that a clip or window must have."""
+        return self._hearing.shortest_frames * FRAME_S
+
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}: {self.description.setting}, {', '.join(self.names)})"
 
@@ -170,11 +175,10 @@ class Model:
             yield self._say(standard_input.NAME, heard, self._normalisation, min_speech)
 
     def _checked(self, along: AlongTime) -> AlongTime:
-        shortest_s = self._hearing.shortest_frames * FRAME_S
-        if along.checked().window_s < shortest_s:
+        if along.checked().window_s < self.shortest_s:
             raise UserError(
                 f"windows of {along.window_s:g} s: the model was trained with chunks.method: published, which needs"
-                f" {shortest_s:g} s at least"
+                f" {self.shortest_s:g} s at least"
             )
         return along
 
