@@ -149,7 +149,7 @@ def test_what_is_no_raw_sound_is_told(tmp_path: Path, name: str, rate: int, chan
 def test_models_that_need_whole_recordings_say_so(make_model: MakeModel) -> None:
     model = avpretext.load(make_model(model={"normalise": "speaker"}))
     with pytest.raises(UserError, match="normalises by whole recordings, and cannot predict live"):
-        next(model.predict_live([], (1.0, 1.0)))
+        model.predict_live([], (1.0, 1.0))
 
 
 def test_what_is_held_does_not_grow(make_model: MakeModel, monkeypatch: pytest.MonkeyPatch) -> None:

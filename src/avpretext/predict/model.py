@@ -151,7 +151,7 @@ class Model:
     def predict_live(
         self, blocks: Iterable[NDArray[np.int16]], along_time: Windows, *, min_speech: float = MIN_SPEECH
     ) -> Iterator[Prediction | Refused]:
-        """Yield a row for each window of sound that goes on, as soon as the window is complete.
+        """Return an iterator over the windows of sound that goes on: a row as soon as its window is complete.
 
         Windows are those of `predict`; features and speech of a window are made of it and the five seconds before it.
         The memory held does not grow.
@@ -170,9 +170,8 @@ class Model:
         """
         if self.by_speaker or self.description.as_one:
             raise UserError(f"{self.folder}: this model normalises by whole recordings, and cannot predict live")
-        along = self._checked(AlongTime(*along_time))
-        for heard in self._hearing.live(blocks, along):
-            yield self._say(standard_input.NAME, heard, self._normalisation, min_speech)
+        windows = self._hearing.live(blocks, self._checked(AlongTime(*along_time)))
+        return (self._say(standard_input.NAME, heard, self._normalisation, min_speech) for heard in windows)
 
     def _checked(self, along: AlongTime) -> AlongTime:
         if along.checked().window_s < self.shortest_s:

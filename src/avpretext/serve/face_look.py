@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 FIRST_S = 30.0
-"""So much of a video is looked at: a face takes about as long to find as it is seen."""
+"""So much of a video is looked at, so that the page answers soon."""
 
 UNITS = 5
 """So many action units are shown."""
 
-PICTURES = 3
-BOX = (260, 260)
-"""Width and height of a picture, in pixels, at most."""
+PICTURES, BOX = 3, (260, 260)
+"""Frames that are shown; width and height of each, in pixels, at most."""
 
 
 class Shown(NamedTuple):

@@ -1,6 +1,5 @@
 """What the page shows of a file: the prediction for the whole and along time, vocal energy, the face."""
 
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from avpretext.media.sound import listen
 from avpretext.predict.hearing import LONGEST_S
 from avpretext.predict.model import Model, Windows
 from avpretext.predict.result import Prediction
-from avpretext.refusal import REASONS, Refusal
+from avpretext.refusal import REASONS
 from avpretext.serve.face_look import FaceLook, look_at_face
 from avpretext.sound.descriptors import frame_energy
-from avpretext.sound.live import SCALE, Samples, parts
+from avpretext.sound.live import SCALE, parts
 
 Floats = NDArray[np.float64]
 
@@ -114,7 +113,7 @@ def vocal_energy(file: Path) -> tuple[Floats, Floats]:
     options = MediaOptions(max_duration_s=LONGEST_S)
     rows = [
         frame_energy(part.samples.astype(np.float32) * SCALE)[part.first : part.stop]
-        for part in parts(_heard(listen(file, ffmpeg.program(options.ffmpeg), options)))
+        for part in parts(listen(file, ffmpeg.program(options.ffmpeg), options))
     ]
     if not rows:
         return np.zeros(0), np.zeros(0)
@@ -123,7 +122,3 @@ def vocal_energy(file: Path) -> tuple[Floats, Floats]:
     starts = np.arange(0, len(energy), step)
     means = np.add.reduceat(energy.astype(np.float64), starts) / np.diff(np.append(starts, len(energy)))
     return np.asarray(starts * FRAME_S, np.float64), decibels(np.asarray(means), SILENCE_DB)
-
-
-def _heard(sound: Generator[Samples, None, Refusal | None]) -> Iterator[Samples]:
-    yield from sound

@@ -91,7 +91,8 @@ def page(folder: Path, model: Model, face_model: Path) -> Any:
             )
         shown = ui.HTML(elem_id="results")
         for source in (given, spoken):
-            source.change(show, source, shown, api_visibility="private", show_progress="full")
+            # One at a time: the style of a chart is Matplotlib's for the whole process.
+            source.change(show, source, shown, api_visibility="private", concurrency_id="look", concurrency_limit=1)
     return blocks
 
 
