@@ -146,6 +146,17 @@ def test_what_is_no_raw_sound_is_told(tmp_path: Path, name: str, rate: int, chan
         list(standard_input.blocks(stream, AlongTime(1, 1)))
 
 
+def test_ctrl_c_ends_the_sound() -> None:
+    class Interrupted(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if not (content := super().read(size)):
+                raise KeyboardInterrupt
+            return content
+
+    second = b"\1\0" * SECOND
+    assert [len(block) for block in standard_input.blocks(Interrupted(second * 2), AlongTime(1, 1))] == [SECOND, SECOND]
+
+
 def test_models_that_need_whole_recordings_say_so(make_model: MakeModel) -> None:
     model = avpretext.load(make_model(model={"normalise": "speaker"}))
     with pytest.raises(UserError, match="normalises by whole recordings, and cannot predict live"):

@@ -4,7 +4,7 @@ import io
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -64,7 +64,7 @@ def run(
         windows = AlongTime.parse(live, "--live")
         model = Model(folder, encoder)
         blocks = standard_input.blocks(standard_input.stream(), windows)
-        said = model.predict_live(blocks, windows, min_speech=min_speech)
+        said = _until_ctrl_c(model.predict_live(blocks, windows, min_speech=min_speech))
         return _report(said, model, [standard_input.NAME], min_speech, format, output)
     along = None if along_time is None else AlongTime.parse(along_time)
     if format == "submission":
@@ -92,6 +92,11 @@ def _check_live(arguments: Sequence[str], along_time: str | None, format: Format
         )
     if along_time is not None or format == "submission":
         raise UserError("predict --live: leave out --along-time and --format submission")
+
+
+def _until_ctrl_c(said: Iterator[Prediction | Refused]) -> Iterator[Prediction | Refused]:
+    with suppress(KeyboardInterrupt):
+        yield from said
 
 
 def _named(said: Iterator[Prediction | Refused], names: Mapping[str, str]) -> Iterator[Prediction | Refused]:

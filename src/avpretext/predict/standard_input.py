@@ -1,6 +1,7 @@
 """Standard input as a file, and raw samples of a microphone as blocks that come while it is heard."""
 
 import shutil
+import signal
 import struct
 import sys
 import tempfile
@@ -81,6 +82,8 @@ def blocks(source: IO[bytes], along: AlongTime) -> Iterator[Samples]:
 
 def _read(source: IO[bytes], count: int, start: bytes = b"") -> Floats:
     """Wait for so many samples, full scale 1; at the end there are fewer. `start` are bytes that were read already."""
+    if hasattr(signal, "siginterrupt"):
+        signal.siginterrupt(signal.SIGINT, True)  # openSMILE's handler would go on waiting after Ctrl-C
     content = start + source.read(max(0, count * _BYTES - len(start)))
     return np.asarray(np.frombuffer(content, "<i2", len(content) // _BYTES) / 32768.0)
 
