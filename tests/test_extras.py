@@ -54,7 +54,18 @@ def test_the_lack_of_another_module_is_no_users_error() -> None:
         import no_such_module  # type: ignore # noqa: F401
 
 
-def test_a_checkout_installs_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkout_installs_what_a_run_can_use_and_the_command_for_all_else_is_told() -> None:
     with pytest.raises(UserError, match=r"this needs cv2, .*: make(?: -C \S+)? environment$"), extras.told():
         raise ModuleNotFoundError("No module named 'cv2'", name="cv2")
     assert checkout.IS_CHECKOUT
+    locks = {"phones", *checkout.OF_A_CHECKOUT}
+    assert locks == reached("all") - {"all"}
+    assert checkout.install("phones").endswith("-r " + str(REPOSITORY / "envs/phones.lock"))
+    assert checkout.install("serve").endswith(f"-e '{REPOSITORY}[serve]'")
+
+
+def reached(extra: str) -> set[str]:
+    """Return an extra and all that it names."""
+    named = [Requirement(text) for text in PROJECT["optional-dependencies"][extra]]
+    inner = [other for one in named if one.name == "avpretext" for other in one.extras]
+    return {extra}.union(*(reached(other) for other in inner))

@@ -32,7 +32,7 @@ ORDER = (
     {"report", "predict", "interchange"},
     {"inspect"},
     {"orofacial"},
-    {"doctor", "demo", "search"},
+    {"doctor", "demo", "search", "serve"},
     {"init"},
     {"cli"},
 )  # fmt: skip

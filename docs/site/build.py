@@ -8,6 +8,7 @@ says so.
 """
 
 import argparse
+import json
 import posixpath
 import re
 import subprocess
@@ -80,7 +81,19 @@ def text_of(path: str, root: Path) -> str:
     text = file.read_text("utf-8")
     if path.endswith(".md"):
         return text
+    if path.endswith(".ipynb"):
+        return of_notebook(text)
     return f"# {path}\n\n````{LANGUAGES.get(file.suffix, 'text')}\n{text.rstrip()}\n````\n"
+
+
+def of_notebook(text: str) -> str:
+    """Return the Markdown of a notebook: its text, and its code as blocks; what its code gave is left out.
+
+    >>> of_notebook('{"cells": [{"cell_type": "code", "source": ["1 +\\\\n", "1"]}]}')
+    '```python\\n1 +\\n1\\n```\\n'
+    """
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+    return "\n".join(f"```python\n{source}\n```\n" if kind == "code" else f"{source}\n" for kind, source in cells)
 
 
 def listing(folder: Path, root: Path) -> str:

@@ -12,6 +12,9 @@ IS_CHECKOUT = not _SHIPPED.is_dir()
 ROOT = Path(__file__).resolve().parents[2] if IS_CHECKOUT else _SHIPPED
 """The folder that has `workflow/` and `envs/`: the checkout, where the package runs from one."""
 
+OF_A_CHECKOUT = {"workflow", "report", "encoders", "hub", "audformat"}
+"""Extras that `make environment` installs."""
+
 PIP = f"{sys.executable} -m pip install"
 
 
@@ -36,15 +39,19 @@ def make(target: str, root: Path = ROOT) -> str:
 
 
 def install(extra: str = "workflow", is_checkout: bool = IS_CHECKOUT) -> str:
-    """Return the command that installs the packages of an extra; in a checkout, all that it installs by itself.
+    """Return the command that installs the packages of an extra.
 
     >>> install("report", is_checkout=False).partition(" -m ")[2]
     "pip install 'avpretext[report]'"
     """
     if not is_checkout:
         return f"{PIP} 'avpretext[{extra}]'"
-    lock = ROOT / "envs" / f"{extra}.lock"  # of what `make environment` does without where it must
-    return f"{PIP} -r {lock}" if lock.is_file() else make("environment")
+    if extra in OF_A_CHECKOUT:
+        return make("environment")
+    envs = ROOT / "envs"
+    if (lock := envs / f"{extra}.lock").is_file():
+        return f"{PIP} -r {lock}"
+    return f"{PIP} -c {envs / 'avpretext.lock'} -e '{ROOT}[{extra}]'"
 
 
 def system_libraries(root: Path = ROOT) -> ModuleType:

@@ -8,11 +8,11 @@ from avpretext.errors import UserError
 
 OF_MODULE = {
     "accelerate": "encoders", "audformat": "audformat", "cv2": "report", "espeakng_loader": "workflow",
-    "huggingface_hub": "hub", "jinja2": "report", "lhotse": "lhotse", "markupsafe": "report", "matplotlib": "report",
-    "mediapipe": "workflow", "onnx": "onnx", "onnxruntime": "onnx", "onnxscript": "onnx", "peft": "encoders",
-    "PIL": "report", "pocketsphinx": "phones", "skimage": "workflow", "sklearn": "workflow", "snakemake": "workflow",
-    "snakemake_interface_logger_plugins": "workflow", "tensorboardX": "workflow", "threadpoolctl": "workflow",
-    "transformers": "encoders",
+    "gradio": "serve", "huggingface_hub": "hub", "jinja2": "report", "lhotse": "lhotse", "markupsafe": "report",
+    "matplotlib": "report", "mediapipe": "workflow", "onnx": "onnx", "onnxruntime": "onnx", "onnxscript": "onnx",
+    "peft": "encoders", "PIL": "report", "pocketsphinx": "phones", "skimage": "workflow", "sklearn": "workflow",
+    "snakemake": "workflow", "snakemake_interface_logger_plugins": "workflow", "tensorboardX": "workflow",
+    "threadpoolctl": "workflow", "transformers": "encoders",
 }  # fmt: skip
 """Modules that an installation may lack, by the smallest extra that has them."""
 

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -98,6 +99,11 @@ def test_a_link_out_of_the_docs_leads_to_a_page_of_the_site(build: ModuleType, t
     (root / "config.yaml").write_text("seed: 1\n")
     (root / "examples").mkdir()
     (root / "examples" / "one.yaml").write_text("seed: 2\n")
+    cells = [
+        {"cell_type": "markdown", "source": ["# A\n", "[p](../docs/page.md)"]},
+        {"cell_type": "code", "source": "a"},
+    ]
+    (root / "examples" / "two.ipynb").write_text(json.dumps({"cells": cells}))
     build.assemble(tmp_path / "source", root)
     source = tmp_path / "source"
     assert (source / "page.md").read_text() == (
@@ -107,6 +113,8 @@ def test_a_link_out_of_the_docs_leads_to_a_page_of_the_site(build: ModuleType, t
     assert "seed: 1" in (source / "repository" / "config.yaml.md").read_text()
     assert "- [one.yaml](one.yaml.md)" in (source / "repository" / "examples" / "index.md").read_text()
     assert "seed: 2" in (source / "repository" / "examples" / "one.yaml.md").read_text()
+    notebook = (source / "repository" / "examples" / "two.ipynb.md").read_text()
+    assert notebook == "# A\n[p](../../page.md)\n\n```python\na\n```\n"
 
 
 def test_links_that_lead_nowhere_fail_and_each_is_named(build: ModuleType, tmp_path: Path, capfd) -> None:

@@ -178,7 +178,9 @@ def predict(
             " user/model or user/model@revision."
         ),
     ],
-    files: Annotated[list[str], typer.Argument(help="Audio and video files, folders, or quoted patterns.")],
+    files: Annotated[
+        list[str], typer.Argument(help="Audio and video files, folders, quoted patterns; -: standard input.")
+    ],
     along_time: Annotated[
         str | None, typer.Option(metavar="WINDOW,HOP", help="Along time: a row for WINDOW s, every HOP s; e.g. 3,1.")
     ] = None,
@@ -190,7 +192,7 @@ def predict(
         float, typer.Option(min=0, max=1, help="Minimum share of speech in a row; below it there is no prediction.")
     ] = MIN_SPEECH,
     format: Annotated[
-        Literal["table", "json", "csv", "submission"] | None,
+        Literal["table", "json", "jsonl", "csv", "submission"] | None,
         typer.Option(
             help="submission: for the hidden test set of MSP-Podcast. Default: by the name of --output, else table."
         ),
@@ -198,6 +200,13 @@ def predict(
     output: Annotated[Path | None, typer.Option(help="File to write, whole or not at all.")] = None,
     encoder: Annotated[
         Path | None, typer.Option(help="Folder of the pre-trained encoder, for models that use one.")
+    ] = None,
+    live: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WINDOW,HOP",
+            help="Standard input is a microphone: 16 bit samples, 16 kHz, mono; a row every HOP s.",
+        ),
     ] = None,
     threads: Threads = CORES,
 ) -> None:
@@ -208,7 +217,27 @@ def predict(
     limit_pools(1)
     from avpretext.predict.run import run
 
-    raise typer.Exit(1 if run(model, files, along_time, speakers, min_speech, format, output, threads, encoder) else 0)
+    refused = run(model, files, along_time, speakers, min_speech, format, output, threads, encoder, live)
+    raise typer.Exit(1 if refused else 0)
+
+
+@app.command(rich_help_panel=TOOL)
+def serve(
+    model: Annotated[Path, typer.Argument(help="Folder of a model, e.g. results/CORPUS/export/SETTING/best.")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 7860,
+    face_model: Annotated[
+        Path | None,
+        typer.Option(help="The file face_landmarker.task, to show faces; that of results/models if left out."),
+    ] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Folder of the pre-trained encoder, for models that use one.")
+    ] = None,
+) -> None:
+    """Show on a local page what a model makes of a file or of the microphone: emotion over time, energy, the face."""
+    limit_pools(1)
+    from avpretext.serve import web
+
+    web.run(model, port, face_model or web.usual_face_model(model), encoder)
 
 
 @app.command(rich_help_panel=TOOL)

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from avpretext.models.chunking import ChunkGrid, Chunks, gather_chunks
 from avpretext.pool import ordered_map
 from avpretext.predict.speech_share import spoken
 from avpretext.predict.tuned_encoder import TunedEncoder, tuned_encoders
-from avpretext.predict.windows import AlongTime, WindowBatch, batches
+from avpretext.predict.windows import AlongTime, WindowBatch, batches, live_windows
 from avpretext.refusal import Refusal
 from avpretext.sound import encoder_live
 from avpretext.sound.encoder_live import LiveEncoder
@@ -148,11 +148,30 @@ class Hearing:
                 self._count(frames, moments)
                 yield frames
 
-        least = max(self.shortest_frames, round(self._options.min_duration_s / FRAME_S))
-        for batch in batches(features(), along, least):
+        for batch in batches(features(), along, self._least_frames):
             yield from self._windows(batch, threads, moments)
         if ended[0] is not None:
             yield ended[0]
+
+    def live(self, blocks: Iterable[Samples], along: AlongTime) -> Iterator[Heard | Refusal]:
+        """Yield the windows of sound that goes on, 16 kHz mono, each as soon as it is complete.
+
+        Features are made of the window and what came before it; `along` knows what comes after it too.
+        """
+        end = 0
+        for start, part in live_windows(blocks, along, self._least_frames):
+            frames, end = self._frames(part), start + part.stop - part.first
+            window = WindowBatch(frames, np.array([0]), np.array([len(frames)]), np.array([start]))
+            yield from self._windows(window, 1, None)
+        if end == 0:
+            yield Refusal("empty_file", "less than 10 ms of sound")
+        elif end * FRAME_S < self._options.min_duration_s:
+            yield Refusal("too_short", f"{end * FRAME_S:.2f} s")
+
+    @property
+    def _least_frames(self) -> int:
+        """The frames that the last window must have, if it is shorter than the others."""
+        return max(self.shortest_frames, round(self._options.min_duration_s / FRAME_S))
 
     def _windows(self, batch: WindowBatch, threads: int, moments: Moments | None) -> Iterator[Heard]:
         for place in range(0, len(batch.first), BATCH):

@@ -16,7 +16,7 @@ from avpretext.chunks import FRAME_S
 from avpretext.errors import RefusedFile, UserError
 from avpretext.models.chunking import Chunks
 from avpretext.pool import ordered_map
-from avpretext.predict import MIN_SPEECH
+from avpretext.predict import MIN_SPEECH, standard_input
 from avpretext.predict.hearing import Heard, Moments, Source, Spool, open_hearing
 from avpretext.predict.inputs import write_sound
 from avpretext.predict.result import Prediction, Refused
@@ -53,6 +53,11 @@ class Model:
     def by_speaker(self) -> bool:
         """Whether it normalises each speaker by their own clips, so that it must be told who speaks."""
         return self.description.by_speaker
+
+    @property
+    def shortest_s(self) -> float:
+        """Seconds that a clip or window must have."""
+        return self._hearing.shortest_frames * FRAME_S
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}: {self.description.setting}, {', '.join(self.names)})"
@@ -179,12 +184,36 @@ class Model:
             )
         return self._say_by_speaker(files, along, list(speakers), threads, min_speech)
 
+    def predict_live(
+        self, blocks: Iterable[NDArray[np.int16]], along_time: Windows, *, min_speech: float = MIN_SPEECH
+    ) -> Iterator[Prediction | Refused]:
+        """Return an iterator over the windows of sound that goes on: a row as soon as its window is complete.
+
+        Windows are those of `predict`; features and speech of a window are made of it and the five seconds before it.
+        The memory held does not grow.
+
+        Parameters
+        ----------
+        blocks
+            (samples,) int16 at 16 kHz, of any length, one after another.
+        along_time, min_speech
+            See `predict_many`.
+
+        Raises
+        ------
+        UserError
+            The model normalises by all sound of a speaker, or windows are too short for it.
+        """
+        if self.by_speaker or self.description.as_one:
+            raise UserError(f"{self.folder}: this model normalises by whole recordings, and cannot predict live")
+        windows = self._hearing.live(blocks, self._checked(AlongTime(*along_time)))
+        return (self._say(standard_input.NAME, heard, self._normalisation, min_speech) for heard in windows)
+
     def _checked(self, along: AlongTime) -> AlongTime:
-        shortest_s = self._hearing.shortest_frames * FRAME_S
-        if along.checked().window_s < shortest_s:
+        if along.checked().window_s < self.shortest_s:
             raise UserError(
                 f"windows of {along.window_s:g} s: the model was trained with chunks.method: published, which needs"
-                f" {shortest_s:g} s at least"
+                f" {self.shortest_s:g} s at least"
             )
         return along
 

@@ -10,7 +10,7 @@ from avpretext import escapes
 from avpretext.corpora.settings import NUMBERS, Kind
 from avpretext.predict.result import Prediction, Refused
 
-Format = Literal["table", "json", "csv", "submission"]
+Format = Literal["table", "json", "jsonl", "csv", "submission"]
 """`submission`: see `predict.submission`; the name of a file never asks for it."""
 PLACES = 4
 """Decimals of probabilities: more would be noise."""
@@ -37,6 +37,12 @@ class Writer(ABC):
     def told(self) -> list[str]:
         """Return what must be known of the rows beside them, when all are written."""
         return []
+
+    def as_object(self, row: dict[str, Any]) -> str:
+        """Return a row as a JSON object on one line."""
+        if not self.in_words:
+            row.pop("predicted", None)
+        return json.dumps(_rounded(row), ensure_ascii=False, allow_nan=False)
 
     @property
     def in_words(self) -> bool:
@@ -80,16 +86,25 @@ class JsonWriter(Writer):
     def write(self, said: Prediction | Refused) -> None:
         """Write the objects."""
         for row in said.rows():
-            if not self.in_words:
-                row.pop("predicted", None)
-            self.stream.write(",\n " if self._rows else "\n ")
-            self.stream.write(json.dumps(_rounded(row), ensure_ascii=False, allow_nan=False))
+            self.stream.write((",\n " if self._rows else "\n ") + self.as_object(row))
             self._rows += 1
 
     def end(self) -> None:
         """Close the array."""
         self.stream.write("\n]\n")
         super().end()
+
+
+class JsonLinesWriter(Writer):
+    """The objects of `JsonWriter`, one a line, without an array around them."""
+
+    def begin(self, files: Sequence[str]) -> None:
+        """Write nothing: there is no header."""
+
+    def write(self, said: Prediction | Refused) -> None:
+        """Write the objects."""
+        for row in said.rows():
+            self.stream.write(self.as_object(row) + "\n")
 
 
 class TableWriter(Writer):
@@ -123,13 +138,14 @@ class TableWriter(Writer):
             ]
             times = [f"{row['start_s']:>8.2f}", f"{row['end_s']:>8.2f}", f"{row['speech']:>6.2f}"]
             self._line([name, *times, *words, *cells])
-        self.stream.flush()
 
     def _line(self, cells: Sequence[str]) -> None:
         self.stream.write("  ".join(cells).rstrip() + "\n")
 
 
-WRITERS: dict[Format, type[Writer]] = {"table": TableWriter, "json": JsonWriter, "csv": CsvWriter}
+WRITERS: dict[Format, type[Writer]] = {
+    "table": TableWriter, "json": JsonWriter, "jsonl": JsonLinesWriter, "csv": CsvWriter,
+}  # fmt: skip
 
 
 def format_of(output: os.PathLike[str] | str | None) -> Format:
@@ -138,7 +154,7 @@ def format_of(output: os.PathLike[str] | str | None) -> Format:
     >>> format_of("a.csv"), format_of("a.JSON"), format_of(None)
     ('csv', 'json', 'table')
     """
-    kinds: dict[str, Format] = {".csv": "csv", ".json": "json"}
+    kinds: dict[str, Format] = {".csv": "csv", ".json": "json", ".jsonl": "jsonl"}
     return kinds.get(os.path.splitext(output)[1].lower(), "table") if output is not None else "table"
 
 
