@@ -32,6 +32,16 @@ def test_a_table_comes_on_standard_output(
     assert [line.split()[:3] for line in lines[1:]] == [["a.wav", "0.00", "2.00"], ["b.wav", "0.00", "1.00"]]
 
 
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_a_model_trained_on_synthetic_speech_says_so(
+    make_model: MakeModel, make_wav: MakeWav, capsys: pytest.CaptureFixture[str], synthetic: bool
+) -> None:
+    model = make_model()
+    (model / "card.json").write_text(json.dumps({"synthetic": synthetic}))
+    said(model, make_wav("a.wav"))
+    assert ("predict: Trained on a synthetic corpus" in capsys.readouterr().err) == synthetic
+
+
 def test_the_name_of_the_output_says_the_format(make_model: MakeModel, make_wav: MakeWav, tmp_path: Path) -> None:
     model, file = make_model(), make_wav("a.wav")
     for name in ("said.json", "said.csv", "said.txt"):

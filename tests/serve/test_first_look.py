@@ -18,6 +18,7 @@ from avpretext.serve import first_look as looking
 from avpretext.serve import web
 from avpretext.serve.first_look import FirstLook, first_look
 from avpretext.serve.look_page import results, style_sheet
+from avpretext.training.model_folder import SYNTHETIC
 
 NOWHERE = Path("nowhere/face_landmarker.task")
 
@@ -157,10 +158,10 @@ def test_models_of_synthetic_speech_say_so(tmp_path: Path) -> None:
     folder = write_model(tmp_path / "<model>", describe())
     model = avpretext.load(folder)
     assert "&lt;model&gt;" in web.head(folder, model)
-    assert web.SYNTHETIC not in web.head(folder, model), "it has no card"
+    assert SYNTHETIC not in web.head(folder, model), "it has no card"
     for synthetic in (False, True):
         (folder / "card.json").write_text(json.dumps({"synthetic": synthetic}))
-        assert (web.SYNTHETIC in web.head(folder, model)) == synthetic
+        assert (SYNTHETIC in web.head(folder, model)) == synthetic
 
 
 def test_the_face_model_of_the_results_is_found(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from avpretext.predict.submission import SubmissionWriter
 from avpretext.predict.windows import AlongTime
 from avpretext.progress import LINE_EVERY_S, duration, progress, show
 from avpretext.shards import atomic_path
+from avpretext.training.model_folder import SYNTHETIC, is_synthetic
 
 
 def run(
@@ -115,6 +116,8 @@ def _report(
     output: Path | None,
 ) -> int:
     """Write everything that is said, and on standard error what is lacking; return how many files were refused."""
+    if is_synthetic(model.folder):
+        print(f"predict: {SYNTHETIC}", file=sys.stderr)
     writing = SubmissionWriter if format == "submission" else WRITERS[format or format_of(output)]
     with _stream(output) as stream:
         writer = writing(stream, model.description.kind, model.names)

@@ -1,7 +1,6 @@
 """The page itself: one input, a file or the microphone, and below it what the model makes of it; by gradio."""
 
 import html
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from avpretext.flow.paths import Layout
 from avpretext.predict.model import Model
 from avpretext.serve.first_look import first_look
 from avpretext.serve.look_page import results, style_sheet
+from avpretext.training.model_folder import SYNTHETIC, is_synthetic
 
 ADDRESS = "127.0.0.1"
 """Of this machine alone."""
@@ -24,9 +24,6 @@ POLICY = (
     " frame-ancestors 'none'"
 )
 """Content-Security-Policy: the browser asks no other machine for anything."""
-
-SYNTHETIC = "Trained on a synthetic corpus: this model shows the way, and knows nothing of real speech."
-"""Notice of a model whose card says so."""
 
 SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
 """What gradio reads when it is imported: it sends nothing about its use."""
@@ -119,14 +116,6 @@ def head(folder: Path, model: Model) -> str:
         '<div class="head"><h1>What does the model hear?</h1>'
         f"<p>Model <code>{escaped}</code>: {names}. Nothing leaves this machine.</p>{notice}</div>"
     )
-
-
-def is_synthetic(folder: Path) -> bool:
-    """Tell whether the card of a model calls its corpus synthetic; a model without a card does not."""
-    try:
-        return bool(json.loads((folder / "card.json").read_text("utf-8")).get("synthetic"))
-    except (OSError, ValueError, AttributeError):
-        return False
 
 
 class _WithPolicy:

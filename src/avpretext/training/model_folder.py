@@ -2,7 +2,7 @@
 
 `model.json` has everything that turns a file into a prediction: how sound is read, features, channels and chunks, the
 network and its classes; and the SHA-256 of the weights. Nothing in the folder is code, and nothing is unpickled. Beside
-the two lie `README.md` and `card.json`, the model's card, which `predict` does not read.
+the two lie `README.md` and `card.json`, the model's card, which shapes no prediction.
 """
 
 import hashlib
@@ -46,6 +46,9 @@ DESCRIPTION, WEIGHTS, README, CARD = "model.json", "model.safetensors", "README.
 
 UNKNOWN_LICENCE = "none of it is known here; see where it comes from"
 """What the card says of the licence of a corpus whose reader knows none."""
+
+SYNTHETIC = "Trained on a synthetic corpus: this model shows the way, and knows nothing of real speech."
+"""Notice of a model whose card says so."""
 
 ENCODER = "encoder"
 """Folder in it where the pre-trained encoder may be put that the model hears."""
@@ -379,3 +382,11 @@ def _network(description: Description, file: Path) -> SpeechNetwork | ClipNetwor
             description.layers,
             str(file.with_name(DESCRIPTION)),
         )
+
+
+def is_synthetic(folder: Path) -> bool:
+    """Tell whether the card of a model calls its corpus synthetic; a model without a card does not."""
+    try:
+        return bool(json.loads((folder / CARD).read_text("utf-8")).get("synthetic"))
+    except (OSError, ValueError, AttributeError):
+        return False
