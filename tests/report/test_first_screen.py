@@ -85,7 +85,7 @@ def test_a_rare_label_and_many_refusals_are_to_be_looked_at(results: Config, tmp
     assert not found["Refused clips data"].fine
     html = page.render(config)
     assert len(re.findall(r'<li class="look"><a href="#\w+"><b>! look</b>', html)) >= 2
-    assert "look at the points marked" in html
+    assert "Look at the points marked" in html
 
 
 def test_several_settings_are_judged_one_by_one_and_their_warnings_counted(results: Config) -> None:
