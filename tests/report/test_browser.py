@@ -16,6 +16,8 @@ from avpretext.config import Config
 from avpretext.flow.paths import Layout
 from avpretext.report import page
 
+FOLDED = ("confusions", "trust", "data", "features", "labels", "faces", "sample", "clips", "training", "truth")
+
 HOSTILE = "</script><script>document.title='taken'</script>\"'&<img src=x onerror=\"document.title='taken'\">"
 
 CONTRAST = """
@@ -57,12 +59,17 @@ return [...poor];
 """Text whose contrast with what is behind it is below 4.5, the level AA of WCAG 2.2 for text of any size."""
 
 
+def unfold(browser: Browser) -> None:
+    browser.run("for (const one of document.querySelectorAll('details')) one.open = true")
+
+
 @pytest.mark.parametrize("width", [400, 1600])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_opens_from_disk_without_messages_or_requests_and_fits_its_width(
     browser: Browser, report_file: Path, width: int, scheme: Literal["light", "dark"]
 ) -> None:
     browser.open(report_file, width=width, scheme=scheme)
+    unfold(browser)
     assert browser.run("return document.documentElement.scrollWidth") == width
     assert len(browser.all(".clip")) == 20
     assert browser.messages() == []
@@ -79,6 +86,77 @@ def test_the_page_could_not_load_anything_if_it_tried(browser: Browser, report_f
     said = browser.messages()
     assert len(said) >= 2
     assert all("Content Security Policy" in message for message in said)
+
+
+def is_open(browser: Browser, section: str) -> bool:
+    return bool(browser.run("return document.getElementById(arguments[0]).checkVisibility()", section))
+
+
+def test_first_screen_has_verdict_differences_and_trust_and_the_rest_is_folded(
+    browser: Browser, report_file: Path
+) -> None:
+    browser.open(report_file, width=1200)
+    for part in (".verdict strong", ".first figure svg", ".checks li:last-child", ".next"):
+        assert browser.run("return document.querySelector(arguments[0]).getBoundingClientRect().bottom", part) <= 900
+    assert browser.find("#results table.main").is_displayed()
+    assert not any(is_open(browser, section) for section in FOLDED)
+
+
+@pytest.mark.parametrize("scripts", ["", ".disabled"])
+def test_a_link_opens_its_section_and_so_does_an_address(
+    browser: Browser, report_file: Path, tmp_path: Path, scripts: str
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(report_file.read_text("utf-8").replace("script-src ", f"script-src{scripts} "), "utf-8")
+    browser.open(file)
+    for section in FOLDED:
+        browser.find(f"nav a[href='#{section}']").click()
+        assert is_open(browser, section)
+        assert browser.run("return document.getElementById(arguments[0]).getBoundingClientRect().top", section) > 0
+    browser.open(file, "#labels")
+    assert is_open(browser, "labels")
+    assert not is_open(browser, "faces")
+    browser.find("details.fold:has(#faces) > summary").click()
+    assert is_open(browser, "faces")
+    browser.find(".checks a[href='#data']").click()
+    assert is_open(browser, "data")
+
+
+def test_a_word_is_explained_by_a_tap(browser: Browser, report_file: Path) -> None:
+    browser.open(report_file, width=400)
+    word = browser.find("#word-holm")
+    assert not word.is_displayed()
+    browser.find("[popovertarget=word-holm]").click()
+    assert "Holm 1979" in word.text
+    box = browser.run("const at = arguments[0].getBoundingClientRect(); return [at.left, at.right]", word)
+    assert 0 <= box[0] < box[1] <= 400
+    ActionChains(browser.driver).send_keys(Keys.ESCAPE).perform()
+    assert not word.is_displayed()
+
+
+SMALLEST_TEXT = """
+return [...document.querySelectorAll('figure svg')].filter(svg => svg.querySelector('text')).map(svg => {
+  const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+  const sizes = [...svg.querySelectorAll('text')].map(text => scale * parseFloat(getComputedStyle(text).fontSize));
+  const box = svg.closest('.scroll, .panel').getBoundingClientRect();
+  return [svg.ariaLabel.slice(0, 40), Math.min(...sizes), box.left >= 0 && box.right <= innerWidth];
+});
+"""
+
+
+def test_on_a_phone_charts_can_be_read_and_the_main_table_keeps_its_names(browser: Browser, report_file: Path) -> None:
+    browser.open(report_file, width=400)
+    unfold(browser)
+    charts = browser.run(SMALLEST_TEXT)
+    assert len(charts) > 20
+    assert [chart for chart in charts if chart[1] < 9 or not chart[2]] == []
+    box = browser.find("#results .scroll:has(> table.main)")
+    browser.run("arguments[0].scrollLeft = 300", box)
+    place = "return arguments[0].querySelector(arguments[1]).getBoundingClientRect().left"
+    left = browser.run("return arguments[0].getBoundingClientRect().left", box)
+    assert browser.run(place, box, "tbody th") == left
+    assert browser.run(place, box, "tbody td") < left
+    assert browser.run("return arguments[0].querySelector('tbody th').offsetWidth", box) < 170
 
 
 def number(text: str) -> float | None:
@@ -173,7 +251,7 @@ def data(html: str) -> dict[str, Any]:
 def test_explorer_shows_labels_pictures_and_traces_of_every_clip(
     browser: Browser, report_file: Path, data: dict[str, Any]
 ) -> None:
-    browser.open(report_file)
+    browser.open(report_file, "#clips")
     everything = len(data["clips"]) + len(data["refused"])
     assert everything == 12 * (10 + 8 + 6) + 9
     assert status(browser) == f"{everything} of {everything} clips; 1 to 20 are shown."
@@ -201,7 +279,7 @@ def test_explorer_shows_labels_pictures_and_traces_of_every_clip(
 def test_explorer_filters_by_label_speaker_reason_and_name(
     browser: Browser, report_file: Path, data: dict[str, Any]
 ) -> None:
-    browser.open(report_file)
+    browser.open(report_file, "#clips")
     total = len(data["clips"]) + len(data["refused"])
     angry = [clip for clip in data["clips"] if clip.get("emotion") == "anger"]
     choose(browser, "emotion", "anger")
@@ -227,17 +305,20 @@ def test_explorer_filters_by_label_speaker_reason_and_name(
 def test_explorer_filters_by_chunk_labels_and_orders_by_sureness(
     browser: Browser, report_file: Path, data: dict[str, Any]
 ) -> None:
-    browser.open(report_file)
+    browser.open(report_file, "#clips")
     loud = [c for c in data["clips"] if c.get("energy_labels", "").count("h") > c.get("energy_labels", "").count("l")]
     choose(browser, "energy", "mostly high")
     assert status(browser).startswith(f"{len(loud)} of ")
     choose(browser, "order", "sure")
     best = max(clip["sure"] for clip in loud if "sure" in clip)
     assert f"{best:.2f}" in browser.find(".clip .emotion").text
+    choose(browser, "order", "unsure")
+    least = min(clip["sure"] for clip in loud if "sure" in clip)
+    assert f"{least:.2f}, unsure" in browser.find(".clip .emotion").text
 
 
 def test_explorer_turns_its_pages_by_the_keyboard(browser: Browser, report_file: Path) -> None:
-    browser.open(report_file)
+    browser.open(report_file, "#clips")
     first = ids(browser)
     buttons = browser.all("#explorer-pages button")
     assert [button.is_enabled() for button in buttons] == [False, True]
@@ -259,6 +340,7 @@ def test_a_link_to_a_clip_shows_that_clip_from_anywhere_on_the_page(browser: Bro
     assert status(browser).startswith("The clip 1105_DFA_SAD_1.")
     assert set(ids(browser)) == {"1105_DFA_SAD_1"}
     assert browser.run("return Math.abs(document.getElementById('clips').getBoundingClientRect().top) < 200")
+    unfold(browser)
     link = browser.find("#faces .emotions a")
     browser.run("arguments[0].click()", link)
     assert status(browser).startswith(f"The clip {link.text}.")
@@ -285,7 +367,7 @@ def test_without_pictures_the_explorer_shows_traces_alone(browser: Browser, resu
     config = without_pictures(copy_without_training(results, tmp_path / "run"))
     file = tmp_path / "report.html"
     page.run(config, file)
-    browser.open(file)
+    browser.open(file, "#clips")
     assert browser.all("img, image") == []
     assert len(browser.all(".clip .traces svg")) > 20
 
@@ -297,7 +379,7 @@ def test_prints_without_the_explorer_in_black_on_white_however_dark_the_screen(
     browser.emulate("print", "dark")
     assert browser.run("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not browser.find("#clips").is_displayed()
-    assert browser.find("#labels .speakers").is_displayed()
+    assert browser.run("return document.querySelector('#labels .speakers').checkVisibility()")
     printed = browser.pdf()
     assert printed.startswith(b"%PDF")
     assert 5 < len(re.findall(rb"/Type\s*/Page\b", printed)) < 60
@@ -313,7 +395,7 @@ def test_explorer_of_a_corpus_without_faces_or_refusals_opens_without_messages(
         Path(Layout(config.results).path("tables", table=f"{name}.csv")).unlink()
     file = tmp_path / "report.html"
     page.run(config, file)
-    browser.open(file, width=400)
+    browser.open(file, "#clips", width=400)
     assert browser.messages() == []
     choose(browser, "corpus", "demo_talk")
     assert browser.run("return document.querySelector('.clip').querySelectorAll('svg').length") == 2

@@ -86,7 +86,7 @@ def test_nothing_is_loaded_from_elsewhere(html: str, parsed: Outline) -> None:
     assert scripts(parsed) == OURS
 
 
-OURS: list[str | None] = ["application/json", None, None]
+OURS: list[str | None] = ["application/json", None, None, None]
 """Kinds of the scripts of the page: the data of the explorer, and `page.SCRIPTS`."""
 
 
@@ -167,7 +167,7 @@ def test_trust_shows_calibration_speakers_sexes_and_raters_of_the_settings_that_
     acted, shares, rated = section.split("<h3>")[1:]
     for part in (acted, shares):
         assert part.count('aria-label="Reliability of ') == 3
-        assert "<caption><span>Expected calibration error" in part
+        assert "<caption><span>A row is a system. Expected calibration error" in part
         assert "female − male" in part
     assert "Expected calibration error" not in rated
     assert "By sex: not known, the reader <code>folder</code>" in rated

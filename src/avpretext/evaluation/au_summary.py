@@ -17,10 +17,7 @@ from avpretext.labels.emotion import OUTCOMES, clip_intensities, intensities
 Floats = NDArray[np.float64]
 
 ACTIVE = 0.5
-"""An action unit is active in a frame, or in a clip, from this intensity on."""
-
-ACTIVE_SHARE = 0.25
-"""A clip counts as one in which the action unit fires when it is active in this share of the frames with a face."""
+"""An action unit is active in a frame, or over a clip, from this intensity on; over a clip it is `clip_intensities`."""
 
 COMBINATIONS = 15
 """So many of the most frequent combinations are listed for each corpus."""
@@ -54,15 +51,14 @@ class Firing:
         `clip` (20,) is the intensity over the clip by which its emotion is judged; NaN when not measured.
         """
         seen = np.isfinite(frames)
-        known, active = seen.sum(axis=0), (seen & (frames >= ACTIVE)).sum(axis=0)
         self.clips += 1
-        self.frames_active += active
+        self.frames_active += (seen & (frames >= ACTIVE)).sum(axis=0)
         self.total += np.where(seen, frames, 0.0).sum(axis=0)
         bins = np.rint(frames[seen] * BINS).astype(np.int64) + (BINS + 1) * np.nonzero(seen)[1]
         self.histogram += np.bincount(bins, minlength=self.histogram.size).reshape(self.histogram.shape)
         measured = np.isfinite(clip)
         self.clips_known += measured
-        self.clips_active += measured & (active >= ACTIVE_SHARE * np.maximum(known, 1))
+        self.clips_active += np.nan_to_num(clip) >= ACTIVE
         self.clip_intensity += np.where(measured, clip, 0.0)
 
     def rows(self) -> Rows:

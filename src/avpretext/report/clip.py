@@ -26,6 +26,9 @@ _SILENCE_DB = -80.0
 CAPTIONED = 0.3
 """A caption names action units from this intensity on."""
 
+SURE = 0.5
+"""An emotion label of lower confidence is shown as unsure: the other classes together are more probable."""
+
 FACE_LINES = (
     range(17), range(17, 22), range(22, 27), range(27, 31), range(31, 36), (*range(36, 42), 36), (*range(42, 48), 42),
     (*range(48, 60), 48), (*range(60, 68), 60),

@@ -16,7 +16,7 @@ from avpretext.flow.artefacts import STAGES
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
 from avpretext.flow.tasks import TASKS
-from avpretext.report import figures, layer_chart
+from avpretext.report import figures, gains, layer_chart
 from avpretext.systems import SCRATCH
 
 WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
@@ -46,6 +46,8 @@ def _result(name: str, one: Evaluated, run: OpenRun) -> dict[str, Any]:
         "warnings": protocol.warnings,
         "notes": protocol.notes,
         "headline": printed.headline(rows, scoring, config),
+        "gains": gains.of_table(rows, scoring, config),
+        "speakers": rows[0]["speakers"],
         "header": printed.header(scoring)[1:],
         "rows": [_table_row(row, scoring, config) for row in rows],
         "published": published_results.table(run, one, rows),

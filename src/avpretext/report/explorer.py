@@ -21,7 +21,7 @@ from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.tasks import CHUNK_TASKS, TASKS
 from avpretext.refusal import REASONS
 from avpretext.report.chosen_clips import Choice
-from avpretext.report.clip import decibels
+from avpretext.report.clip import SURE, decibels
 
 Floats = NDArray[np.float64]
 
@@ -53,6 +53,7 @@ def explore(run: OpenRun, choice: Choice, fastest: float) -> dict[str, Any] | No
     refused = [_without_nulls(row) for row in choice.refused.to_dicts()]
     data = {
         "units": list(ACTION_UNITS),
+        "sure_from": SURE,
         "chunk_tasks": [[name, TASKS[name].title] for name in CHUNK_TASKS],
         "reasons": {row["reason"]: REASONS.get(row["reason"], "") for row in refused},
         "clips": clips,

@@ -9,7 +9,7 @@ from avpretext.evaluation import printed_overall
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.evaluation.printed import start_name
 from avpretext.evaluation.printed_overall import Overall, style_of
-from avpretext.report import figures
+from avpretext.report import figures, gains
 
 
 def found_overall(run: OpenRun) -> list[dict[str, Any]]:
@@ -23,6 +23,8 @@ def _group(name: str, one: Overall, config: Config) -> dict[str, Any]:
         "caption": printed_overall.caption(one),
         "warnings": one.warnings,
         "headline": printed_overall.headline(one, config),
+        "measure": one.scoring.main_name,
+        "gains": gains.of_overall(one, config),
         "charts": _charts(name, one, config),
         "header": printed_overall.header(one)[1:],
         "rows": [(style_of(row), printed_overall.cells(row, one, config)) for row in one.rows],

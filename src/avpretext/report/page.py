@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -28,10 +29,14 @@ from avpretext.report import (
     distribution_charts,
     distributions,
     explorer,
+    first_screen,
+    gains,
+    glossary,
     label_page,
     overall_page,
     trust_page,
 )
+from avpretext.report.clip import SURE
 
 _HOURS = {"Speech": True, "Video alone": False}
 """Title of a tile to whether the corpora whose hours it counts are heard."""
@@ -58,7 +63,9 @@ def run(config: Config, output: Path) -> None:
 
 def render(config: Config) -> str:
     """Return the page as text, with people's faces or without."""
-    return environment().get_template("report.html").render(facts(OpenRun(config)))
+    run = OpenRun(config)
+    found = facts(run)
+    return environment().get_template("report.html").render(found | first_facts(run, found))
 
 
 def task_colours(page: int) -> Markup:
@@ -80,7 +87,7 @@ def environment() -> Environment:
     return filling
 
 
-SCRIPTS = ("sort.js", "explorer.js")
+SCRIPTS = ("sort.js", "fold.js", "explorer.js")
 """What runs within the pages, beside their templates; the pages are complete without it."""
 
 
@@ -150,6 +157,24 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "compared": contents.compared_charts(run.table("compared_action_units"), other),
         "provenance": (provenance := summaries.provenance_rows(run)),
         "machines": summaries.machines(provenance),
+    }
+
+
+def first_facts(run: OpenRun, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the template shows before its sections, and the words it explains, from the facts of the sections."""
+    kind, judged = first_screen.kind(found), found["overall"] or found["results"]
+    return {
+        "kind": kind,
+        "sections": first_screen.sections(found),
+        "verdicts": [
+            (one["heading"], *gains.verdict(one["gains"], one["measure"])) for one in judged[: first_screen.VERDICTS]
+        ],
+        "more_verdicts": max(0, len(judged) - first_screen.VERDICTS),
+        "helps": any(gain.sure for one in judged for gain in one["gains"]),
+        "difference": first_screen.difference(found),
+        "checks": first_screen.checks(run, found),
+        "words": glossary.words(run, {**found, "kind": kind}),
+        "sure_from": SURE,
     }
 
 

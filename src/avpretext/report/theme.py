@@ -84,7 +84,8 @@ def inline(chart: Figure, name: str, description: str) -> Markup:
     width, box = round(chart.get_figwidth() * _POINTS_PER_INCH), re.search(r'viewBox="([^"]*)"', svg)
     if box is None:
         raise ValueError("the drawing has no viewBox")
-    opening = f'<svg viewBox="{box[1]}" style="max-width:{width}px" role="img" aria-label="{escape(description)}">'
+    size = f"--width:{width}px;max-width:{width}px"
+    opening = f'<svg viewBox="{box[1]}" style="{size}" role="img" aria-label="{escape(description)}">'
     svg = opening + svg[svg.index(">") + 1 :]
     return Markup(_themed(_own_identifiers(svg, name)).strip())
 

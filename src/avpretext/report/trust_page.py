@@ -160,7 +160,7 @@ def speaker_chart(
     by_system = {row["initialisation"]: row for row in spread.to_dicts()}
     title = f"{one.scoring.main_name[0].upper()}{one.scoring.main_name[1:]} of each test speaker"
     with style():
-        chart, (axes,) = figure(480, 60 * len(drawn) + 84)
+        chart, (axes,) = figure(430, 60 * len(drawn) + 84)
         for place, (system, part) in enumerate(drawn):
             _draw_speakers(axes, place, part.sort("clips", descending=True, maintain_order=True), by_system[system])
             axes.annotate(printed.start_name(system, config), (0, place), (0, 17), fontweight="bold", va="bottom",
@@ -192,7 +192,7 @@ def _draw_speakers(axes: Axes, place: int, part: pl.DataFrame, spread: dict[str,
         axes.plot(part["value"].to_numpy()[own], apart[own], marker, color=COLOURS[colour], markersize=5.5, alpha=0.85)
     for kind in ("worst", "best"):
         axes.annotate(spread[f"{kind}_speaker"], (spread[kind], place + 0.2), (0, -2), textcoords="offset points",
-                      ha="center", va="top", fontsize=10, color=COLOURS["muted"])  # fmt: skip
+                      ha="center", va="top", fontsize=11, color=COLOURS["muted"])  # fmt: skip
 
 
 def _spoken(system: str, part: pl.DataFrame, by_system: dict[str, dict[str, Any]]) -> str:

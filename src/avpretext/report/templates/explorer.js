@@ -1,7 +1,8 @@
 "use strict";
 // The clip explorer. `explorer-data` holds, per clip: id, corpus, speaker, seconds, emotion (label, or why there is
-// none), sure (0..1), targets, TASK_labels of each task of chunk_tasks (a letter per chunk: h, l, -), starts and span of the
-// chunks in seconds, traces (energy, motion, strongest: bytes 0..254 as base64, 255 = gap) and pictures [seconds, JPEG].
+// none), sure (0..1; unsure below sure_from), targets, TASK_labels of each task of chunk_tasks (a letter per chunk: h, l,
+// -), starts and span of the chunks in seconds, traces (energy, motion, strongest: bytes 0..254 as base64, 255 = gap) and
+// pictures [seconds, JPEG].
 // Names are only ever set as text, never as markup.
 (() => {
   const source = document.getElementById("explorer-data");
@@ -129,7 +130,8 @@
     const box = make("ul", { class: "tags" });
     const tag = (kind, ...text) => box.append(make("li", { class: kind }, ...text));
     if (clip.refused) tag("refusal", `refused by ${clip.stage}: ${clip.reason}`);
-    if (clip.emotion) tag("emotion", clip.emotion, clip.sure === undefined ? "" : ` ${clip.sure.toFixed(2)}`);
+    const unsure = clip.sure < data.sure_from ? ", unsure" : "";
+    if (clip.emotion) tag("emotion", clip.emotion, clip.sure === undefined ? "" : ` ${clip.sure.toFixed(2)}${unsure}`);
     for (const [kind] of data.chunk_tasks) {
       const labels = clip[kind + "_labels"];
       if (!labels) continue;
@@ -181,7 +183,9 @@
     try { only = wellFormed(decodeURIComponent(location.hash.slice(6))); } catch { only = location.hash.slice(6); }
     page = 0;
     show();
-    document.getElementById("clips").scrollIntoView({ behavior: "instant" });
+    const section = document.getElementById("clips"), fold = section.closest("details");
+    if (fold) fold.open = true;
+    section.scrollIntoView({ behavior: "instant" });
     list.focus({ preventScroll: true });
   };
 
