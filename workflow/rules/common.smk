@@ -29,8 +29,8 @@ except ModuleNotFoundError:
         "pip install 'avpretext[workflow]'"
     ) from None
 
-from avpretext import corpora, escapes, extras, shards
-from avpretext.corpora import listing, silent
+from avpretext import corpora, escapes, extras, programs, shards
+from avpretext.corpora import enough, listing, silent
 from avpretext.config_file import parse as parse_config
 from avpretext.run import module_use, needs
 from avpretext.run.digests import Content
@@ -271,6 +271,24 @@ def learnt(artefact):
             artefact, CONFIG.learnt_from(wildcards.corpus)
         )
     )
+
+
+@functools.cache
+def clips_to_pretrain():
+    """Return the listed clips of the corpora that pre-training hears; too few speakers stop the run at once."""
+    if workflow.is_main_process:
+        found = {name: (CONFIG.corpora[name], files_of(name)) for name in UNLABELLED}
+        asked(enough.check_pretraining, found)
+    return PLAN.of_corpora("clips", UNLABELLED)
+
+
+@functools.cache
+def clips_to_divide(corpus):
+    """Return the listed clips of the corpora that folds name; too few speakers stop the run at once."""
+    if workflow.is_main_process:
+        files = files_of(CONFIG.clips_of(corpus))
+        asked(enough.check_folds, corpus, CONFIG.corpora[corpus], files, CONFIG.seed)
+    return PLAN.of_corpora("clips", CONFIG.learnt_from(corpus))
 
 
 def targets_of(wildcards):
@@ -622,6 +640,7 @@ def complete(of):
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.
 # Neither containers nor modules are named by rules, so --sdm apptainer and env-modules run the jobs as without.
 prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; " if os.path.isdir(SOURCE) else ""
+prefix += f'export {programs.SHELLS_PATH}="$PATH"; '
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
 # Not a param: another place of the same program redoes nothing.

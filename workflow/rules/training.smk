@@ -1,6 +1,7 @@
 """Pre-training, fine-tuning, the models to take away, and what fine-tuning is compared with."""
 
 unlabelled_clips = keyed(lambda wildcards: PLAN.of_corpora("clips", UNLABELLED))
+pretrained_clips = keyed(lambda wildcards: clips_to_pretrain())
 PRETRAIN_THREADS = min(CONFIG.pretrain.threads, CONFIG.pretrainings)
 # Networks whose pre-trained encoder learns in pre-training.
 LEARNING = {
@@ -35,7 +36,7 @@ EXPORT_THREADS = min(CONFIG.finetune.threads, CONFIG.export.networks)
 rule pretrain:
     input:
         features=features_of("pretrain", lambda _: UNLABELLED),
-        index=unlabelled_clips,
+        index=pretrained_clips,
         labels=keyed(lambda wildcards: PLAN.labels(wildcards.tasks)),
     output:
         history=path("pretrain.history"),

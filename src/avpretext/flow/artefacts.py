@@ -543,25 +543,25 @@ _ROWS = (
         {"": Artefact("manifest.json", "what was made; `avpretext.open` reads it")}, ("*",),
     ),
     Stage(
-        "ablate", "avpretext.report.ablation_page", 2,
+        "ablate", "avpretext.report.ablation_page", 3,
         "Compare initialisations, losses and aggregators: tables and a page.",
         {"tables": Artefact("tables/{table}", "`ablation.csv`, `ablation.md`, `ablation.tex`, ..."),
          "page": Artefact("ablation.html", "a page of them")},
         ("*",),
     ),
     Stage(
-        "upstreams", "avpretext.report.upstreams_page", 1,
+        "upstreams", "avpretext.report.upstreams_page", 2,
         "Compare what models hear, and what pretext tasks add to each: tables and a page.",
         {"tables": Artefact("tables/{table}", "`upstreams.csv`, `upstreams.md`, `upstreams.tex`, ..."),
          "page": Artefact("upstreams.html", "a page of them")},
         ("*",),
     ),
     Stage(
-        "tables", "avpretext.evaluation.tables", 5, "Write the result tables: CSV, Markdown, LaTeX.",
+        "tables", "avpretext.evaluation.tables", 6, "Write the result tables: CSV, Markdown, LaTeX.",
         {"": Artefact("tables/{table}", "a result table")}, ("*",),
     ),
     Stage(
-        "report", "avpretext.report.page", 6, "Write the report: one self-contained HTML page.",
+        "report", "avpretext.report.page", 7, "Write the report: one self-contained HTML page.",
         {"": Artefact("report.html", "what was done, to what, and what came of it")}, ("*",),
     ),
 )  # fmt: skip
