@@ -152,10 +152,8 @@ def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
     if not files:
         raise UserError(f"{corpus}: no audio or video files there; name the folder that your recordings are in")
     reader, video = guess.guess_reader(files, corpus)
-    question, default = (
-        f"How its names are read ({', '.join(READERS)})",
-        reader_of_table(told["table"]) if "table" in told else reader,
-    )
+    question = f"How its names are read ({', '.join(READERS)})"
+    default = reader_of_table(told["table"]) if "table" in told else reader
     reader = wishes.choose(wishes.reader, question, default, _checked_reader)
     has_video = wishes.choose(wishes.video, "Are there faces to look at (video)?", video, _yes) if video else False
     if wishes.video and not video:
