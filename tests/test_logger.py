@@ -66,10 +66,12 @@ COUNTS = record(LogEvent.RUN_INFO, stats={"motion": 3, "total": 3})
 
 
 def test_a_dry_run_has_a_line_for_each_rule_without_paths() -> None:
-    jobs = [planned("motion", MISSING), planned("report", PARAMS, threads=2), planned("motion", PARAMS)]
-    lines = shown(COUNTS, *jobs, planned("motion", MISSING), COUNTS, dry_run=True).splitlines()
+    shards = [{"corpus": "demo", "shard": f"000{number}"} for number in range(3)]
+    motion = [planned("motion", why, wildcards=at) for why, at in zip((MISSING, PARAMS, MISSING), shards, strict=True)]
+    report = planned("report", PARAMS, threads=2)
+    lines = shown(COUNTS, motion[0], report, *motion[1:], COUNTS, dry_run=True).splitlines()
     assert lines[:2] == [
-        "would run motion 3 jobs: 2 not made yet, 1 other options. Measure it.",
+        "would run motion 3 jobs: 2 not made yet, 1 other options. Measure it. [demo/0000 and 2 more]",
         "would run report 1 job, 2 threads: other options. Measure it.",
     ]
     assert lines[2].startswith("Jobs to run: 4; no estimate of time")

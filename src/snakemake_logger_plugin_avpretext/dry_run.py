@@ -28,9 +28,13 @@ WHY = {
 
 @dataclass
 class PlannedRule:
-    """The jobs of a rule: why each runs, how much it asks for, how long it took before in seconds (None: unknown)."""
+    """The jobs of a rule: why each runs, how much it asks for, how long it took before in seconds (None: unknown).
+
+    `first` are the wildcards of one of them.
+    """
 
     what: str
+    first: str = ""
     reasons: list[str] = field(default_factory=list)
     asks: str = ""
     seconds: list[float | None] = field(default_factory=list)
@@ -46,7 +50,8 @@ class DryRun:
     def add(self, record: Any, asks: str, benchmark: Path | None) -> None:
         """Note a job; `benchmark` is where its time is written, and may be written already."""
         what = str(getattr(record, "rule_msg", None) or "").partition(": ")[2]
-        rule = self.rules.setdefault(str(record.rule_name), PlannedRule(what))
+        first = "/".join(map(str, dict(getattr(record, "wildcards", None) or {}).values()))
+        rule = self.rules.setdefault(str(record.rule_name), PlannedRule(what, first))
         rule.reasons.append(why(str(getattr(record, "reason", "") or "")))
         rule.asks = max(rule.asks, asks, key=len)
         rule.seconds.append(seconds_of(benchmark) if benchmark else 0.0)
@@ -60,7 +65,9 @@ class DryRun:
             count = len(rule.reasons)
             jobs = f"{count:>{digits}} {'job' if count == 1 else 'jobs'}"
             what = f". {rule.what}" if rule.what else ""
-            yield f"would run {name:<{width}} {jobs}{rule.asks}: {_together(rule.reasons)}{what}"
+            more = f" and {count - 1} more" if count > 1 else ""
+            which = f" [{rule.first}{more}]" if rule.first else ""
+            yield f"would run {name:<{width}} {jobs}{rule.asks}: {_together(rule.reasons)}{what}{which}"
         if rules:
             yield self._sum(rules)
 
