@@ -1,4 +1,4 @@
-# The two commands: `make demo` and `make test`. Both install what they need, and are quick when repeated.
+# The commands: `make demo`, `make check` and `make test`. They install what they need, and are quick when repeated.
 
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -7,7 +7,7 @@ WORKERS ?= 3
 BIN := $(VENV)/bin
 DEMO := data/demo
 
-.PHONY: help demo benchmark test lint docs docs-serve environment locks pyfeat clean
+.PHONY: help demo benchmark check test lint docs docs-serve environment locks pyfeat clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -53,14 +53,18 @@ demo: environment ## make the demo corpus and run the workflow on it
 	@echo
 	@echo "Tables:  results/tables/   (main.csv, main.md, main.tex, truth.csv, ...)"
 	@echo "Report:  results/report.html"
-	@echo "Model:   results/demo_labelled/export/acted.speaker_kfold/best   (avpretext predict FOLDER FILES)"
+	@echo "Model:   results/demo_labelled/export/acted.speaker_kfold/best"
+	@echo "Predict: $(BIN)/avpretext predict results/demo_labelled/export/acted.speaker_kfold/best $(DEMO)/labelled"
 
 benchmark: environment ## real speech in three languages, of the corpora in data/: docs/results.md
 	@test -d data/random-wavlm || $(BIN)/python -m avpretext.demo.random_encoder wavlm data/random-wavlm
 	@$(BIN)/snakemake --cores $(CORES) --configfile examples/real-speech.yaml
 	@cat results/real-speech/tables/overall.md
 
-test: environment $(VENV)/.complete-dev $(VENV)/.complete-docs ## run the tests; TESTS=tests/labels: some of them; WORKERS=0: one after another
+check: environment $(VENV)/.complete-dev $(VENV)/.complete-docs ## run the quick tests, chosen in tests/effort.py: two minutes on 2 cores
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m quick $(TESTS)
+
+test: environment $(VENV)/.complete-dev $(VENV)/.complete-docs ## run all tests; TESTS=tests/labels: some of them; WORKERS=0: one after another
 	@$(PYTHON) envs/system_libraries.py
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from avpretext import locks, signing
 from avpretext.run.recipes import Signer
+from tests import effort
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that a test starts compiles our modules anew
 
@@ -19,10 +21,33 @@ MadeOnce = Callable[[str, Callable[[Path], object]], Path]
 """Takes a name and a function that fills a folder; returns the filled folder."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker of the quick tests, which `effort` chooses."""
+    config.addinivalue_line("markers", "quick: chosen by tests/effort.py, for `make check`")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest files first, so that of several processes none works on alone in the end."""
+    """Mark the quick tests, and run the longest files first, so that no process works on alone in the end."""
     long = {item.path for item in items if item.get_closest_marker("workflow")}
     items.sort(key=lambda item: item.path not in long)
+    for item in items:
+        if effort.is_quick(item.nodeid.partition("::")[0]) and not item.get_closest_marker("workflow"):
+            item.add_marker("quick")
+
+
+def pytest_report_collectionfinish(items: list[pytest.Item]) -> str:
+    """Say beforehand what the tests will take, where one process runs all."""
+    return effort.announced((item.nodeid for item in items), processes=1) if items else ""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """Say the same where several processes run them, when the first has collected."""
+    if not getattr(node.config, "announced", False):
+        node.config.announced = True
+        said = effort.announced(ids, processes=int(node.config.option.numprocesses or 1))
+        node.config.get_terminal_writer().line(f"\n{said}")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from avpretext.cli import app
@@ -54,7 +55,50 @@ def test_the_check_of_a_folder_tells_its_reader_by_the_names(tmp_path: Path) -> 
     assert "urdu, audio" in done.stdout
     assert "3 of 400 published clips" in done.stdout
     done = CliRunner().invoke(app, ["corpus", "urdu"])
-    assert "the folder of the corpus is missing: avpretext corpus urdu FOLDER" in str(done.exception)
+    assert "the folder of the corpus is missing: " in str(done.exception)
+
+
+def test_the_check_of_sound_files_alone_needs_no_option(tmp_path: Path) -> None:
+    for actor in ("01", "02", "03"):
+        (tmp_path / f"03-01-05-02-01-01-{actor}.wav").write_bytes(b"x")
+    done = CliRunner().invoke(app, ["corpus", "ravdess", str(tmp_path), "--headers", "none", "--listen", "none"])
+    assert "audio alone: checked as with --audio; in a configuration: video: false" in done.stdout
+    assert "ravdess, speech, audio" in done.stdout
+
+
+def test_user_commands_come_before_stages() -> None:
+    names = typer.main.get_command(app).list_commands(None)
+    assert names[:3] == ["init", "corpus", "doctor"]
+    assert names[-len(STAGES) :] == [*STAGES]
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    assert 0 < shown.index("Commands ─") < shown.index(" init ") < shown.index(" Stages,") < shown.index(" index ")
+
+
+def test_stages_that_read_shards_explain_how_they_are_named() -> None:
+    told = " ".join(CliRunner().invoke(app, ["finetune", "--help"]).stdout.split())
+    assert "CORPUS=SHARDS those of a corpus" in told
+    assert "SHARDS" not in CliRunner().invoke(app, ["index", "--help"]).stdout
+
+
+def test_a_configuration_is_named_by_position_or_by_option(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("seed: 7\ncorpora: {a: {path: a, use: [pretrain]}}\n")
+    by_option, by_place = (
+        CliRunner().invoke(app, ["config", *words]) for words in (["--config", str(file)], [str(file)])
+    )
+    assert "seed: 7" in by_option.stdout
+    assert by_option.stdout == by_place.stdout
+    both = CliRunner().invoke(app, ["config", str(file), "--config", "other.yaml"])
+    assert "name one configuration" in str(both.exception)
+
+
+CONFIGURED = ("config", "search", "doctor", "inspect", "demo", "labels-to", "fit-emotions", "convert", *STAGES)
+
+
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_every_command_with_a_configuration_takes_it_by_config(name: str) -> None:
+    _, command, _ = typer.main.get_command(app).resolve_command(None, [name])
+    assert "--config" in {flag for one in command.params for flag in one.opts}
 
 
 def test_a_misspelt_corpus_is_named(tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from avpretext.progress import describe
+from snakemake_logger_plugin_avpretext import events
 from snakemake_logger_plugin_avpretext.display import Board, Job
 from snakemake_logger_plugin_avpretext.events import EventReader
 
@@ -17,6 +19,12 @@ def record(event: LogEvent | None, message: str = "", level: int = logging.INFO,
     made = logging.LogRecord("snakemake", level, "", 0, message, None, None)
     made.__dict__.update(event=event, **fields)
     return made
+
+
+@pytest.fixture(autouse=True)
+def no_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line of the tests tells no number of cores."""
+    monkeypatch.setattr(events.sys, "argv", ["snakemake"])
 
 
 def shown(*records: logging.LogRecord, dry_run: bool = False) -> str:
@@ -47,9 +55,48 @@ def test_a_failure_shows_the_users_mistake_and_where_the_log_is(tmp_path: Path) 
     assert str(log) in text.replace("\n", "")
 
 
-def test_a_dry_run_lists_jobs_with_their_reason() -> None:
-    entry = record(LogEvent.JOB_INFO, jobid=1, rule_name="motion", wildcards={}, log=[], reason="Params have changed")
-    assert shown(entry, dry_run=True) == "would run motion: Params have changed\n"
+def planned(rule: str, reason: str, **fields: Any) -> logging.LogRecord:
+    fields = {"wildcards": {}, "log": [], "rule_msg": f"{rule} demo/0001: Measure it.", **fields}
+    return record(LogEvent.JOB_INFO, jobid=1, rule_name=rule, reason=reason, **fields)
+
+
+MISSING = "Missing output files: results/a, results/b, results/c"
+PARAMS = "Params have changed since last execution: before: 1 now: 2; Input files updated by another job: results/d"
+COUNTS = record(LogEvent.RUN_INFO, stats={"motion": 3, "total": 3})
+
+
+def test_a_dry_run_has_a_line_for_each_rule_without_paths() -> None:
+    shards = [{"corpus": "demo", "shard": f"000{number}"} for number in range(3)]
+    motion = [planned("motion", why, wildcards=at) for why, at in zip((MISSING, PARAMS, MISSING), shards, strict=True)]
+    report = planned("report", PARAMS, threads=2)
+    lines = shown(COUNTS, motion[0], report, *motion[1:], COUNTS, dry_run=True).splitlines()
+    assert lines[:2] == [
+        "would run motion 3 jobs: 2 not made yet, 1 other options. Measure it. [demo/0000 and 2 more]",
+        "would run report 1 job, 2 threads: other options. Measure it.",
+    ]
+    assert lines[2].startswith("Jobs to run: 4; no estimate of time")
+
+
+def test_a_dry_run_estimates_its_time_by_benchmarks_of_earlier_runs(tmp_path: Path) -> None:
+    def benchmark(name: str, seconds: float | None) -> str:
+        file = tmp_path / "benchmarks" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if seconds is not None:
+            file.write_text(f"s\th:m:s\n{seconds}\t0:00:00\n")
+        return str(file)
+
+    run_before = planned("speech", PARAMS, benchmark=benchmark("demo/speech/0000.tsv", 100.0))
+    like_it = planned("speech", MISSING, benchmark=benchmark("demo/speech/0001.tsv", None))
+    of_another_corpus = planned("speech", MISSING, benchmark=benchmark("mine/speech/0000.tsv", None))
+    never = planned("film", MISSING, benchmark=benchmark("mine/film/all.tsv", None))
+    text = shown(run_before, like_it, of_another_corpus, never, COUNTS, dry_run=True)
+    estimate = "Jobs to run: 4; about 5 min 00 s one after another, by the benchmarks of earlier runs"
+    assert text.splitlines()[-1] == f"{estimate}, not counting film"
+
+
+def test_a_mistake_that_a_rule_finds_is_one_line() -> None:
+    said = "InputFunctionException in rule folds:\nError:\n  WorkflowError:\n    too few; add some\nWildcards:\n  x=1"
+    assert shown(record(None, f"{said}\nTraceback:\n  File", logging.ERROR)) == "avpretext: error: too few; add some\n"
 
 
 def test_chatter_is_left_out_and_warnings_are_not() -> None:

@@ -13,7 +13,7 @@ ORDER = (
     {"locks", "signing", "machine", "pool", "chunks", "refusal", "systems", "names", "own_code", "yaml_files"},
     {"strangers", "escapes", "foreign"},
     {"progress"},
-    {"checkout"},
+    {"checkout", "programs"},
     {"extras"},
     {"shards"},
     {"writing", "options"},

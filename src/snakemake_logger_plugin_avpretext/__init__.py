@@ -30,6 +30,7 @@ class LogHandler(LogHandlerBase):
 
     def close(self) -> None:
         """End the display, leaving the terminal as it was."""
+        self._events.finish()
         self._events.display.stop()
         super().close()
 

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import re
+import sys
 from collections.abc import Callable
 from logging import LogRecord
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from snakemake_logger_plugin_avpretext.display import Board, Job
+from snakemake_logger_plugin_avpretext.dry_run import DryRun, cores_of
 
 LOG_LINES = 15
-SHOWN = 3
 NOISE = re.compile(
     r"^(Select jobs to execute|Assuming unrestricted|Using shell:|host:|Provided cores|Rules claiming more threads|"
     r"Execute \d+ jobs|Building DAG|Activating conda|Using workflow specific profile|Complete log|Config file|"
@@ -38,12 +39,12 @@ class EventReader:
     display
         Where things are shown.
     dry_run
-        True: jobs are listed with their reason, and counted by rule at the end.
+        True: the jobs are gathered, and shown rule by rule when all are known; see `finish`.
     """
 
     def __init__(self, display: Board, dry_run: bool) -> None:
         self.display = display
-        self._dry_run = dry_run
+        self._planned = DryRun(cores_of(sys.argv)) if dry_run else None
 
     def read(self, record: LogRecord) -> None:
         """Show one record."""
@@ -62,17 +63,21 @@ class EventReader:
     def _run_info(self, record: LogRecord) -> None:
         counts: dict[str, int] = dict(getattr(record, "stats", {}) or {})
         total = counts.pop("total", sum(counts.values()))
-        if self._dry_run:
-            self.display.say(f"Jobs to run: {total}")
-            for rule, count in counts.items():
-                self.display.say(f"{count:>6}  {rule}")
-        else:
+        if self._planned is None:
             self.display.total(total)
+        else:
+            self.finish()  # a dry run counts its jobs before and after it names them
+
+    def finish(self) -> None:
+        """Show what a dry run has gathered."""
+        for line in self._planned.lines() if self._planned else ():
+            self.display.say(line)
 
     def _job_info(self, record: LogRecord) -> None:
         name = job_name(record)
-        if self._dry_run:
-            self.display.say(f"would run {name}{asks(record)}: {shortened(str(getattr(record, 'reason', '') or ''))}")
+        if self._planned is not None:
+            benchmark = getattr(record, "benchmark", None)
+            self._planned.add(record, asks(record), located(benchmark) if benchmark else None)
             return
         logs = [located(path) for path in getattr(record, "log", None) or []]
         self.display.started(int(record.jobid), Job(name, logs[0] if logs else None))  # type: ignore[attr-defined]
@@ -101,22 +106,19 @@ class EventReader:
             return
         if "RuleException" in message or message.startswith("Error in rule"):
             return  # said already, shorter, by the job's own error
+        message = mistake_in(message)
         style = {logging.ERROR: "red", logging.WARNING: "yellow"}.get(record.levelno, "")
         self.display.say(message, style)
 
 
-def shortened(reason: str) -> str:
-    """Return why a job runs in a line: of many files the first, and how many more.
+def mistake_in(message: str) -> str:
+    """Return the user's mistake that a function of a rule found, without the rule and the traceback; others as is.
 
-    >>> shortened("Missing output files: a, b; Input files updated by another job: c, d, e, f, g")
-    'Missing output files: a, b; Input files updated by another job: c, d, e and 2 more'
+    >>> mistake_in("InputFunctionException in rule a:\\nError:\\n  WorkflowError:\\n    too few\\nWildcards:\\n  x=1")
+    'avpretext: error: too few'
     """
-    causes = []
-    for cause in " ".join(reason.split()).split("; "):
-        files = cause.split(", ")
-        more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
-        causes.append(", ".join(files[:SHOWN]) + more)
-    return "; ".join(causes)
+    found = re.match(r"InputFunctionException in .*?\n *WorkflowError:\n(.*?)\nWildcards:", message, re.DOTALL)
+    return f"avpretext: error: {' '.join(found[1].split())}" if found else message
 
 
 def asks(record: Any) -> str:

@@ -83,7 +83,7 @@ def test_a_fingerprint_changes_for_the_shard_touched_only(tmp_path):
 
 def test_a_missing_or_empty_corpus_says_the_fix(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="run `avpretext demo data/demo`"):
+    with pytest.raises(UserError, match=r"run `\S*avpretext demo data/demo`"):
         scan(corpus(Path("data/demo/labelled")))
     with pytest.raises(
         UserError, match=r"no such folder.*correct the path \(in a configuration: corpora\.NAME\.path\)"

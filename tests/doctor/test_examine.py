@@ -13,6 +13,7 @@ from avpretext.config_file import parse
 from avpretext.doctor import examine, hardware
 from avpretext.doctor.verdict import Check, as_json, failed, show
 from avpretext.face import model_file
+from avpretext.programs import command
 
 
 def config_of(tmp_path: Path, **changes: Any) -> Config:
@@ -25,7 +26,7 @@ def test_a_configuration_that_is_wrong_or_not_there(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     config, check = examine.configuration(file)
     assert (check.status, config.corpora) == ("missing", {})
-    assert check.fix == "name yours with --config, or make one: avpretext init DIR"
+    assert check.fix == f"name yours with --config, or make one: {command('avpretext init DIR')}"
     file.write_text("corpora: {films: {path: media, use: [pretrain], shads: 3}}\n")
     _, check = examine.configuration(file)
     assert "did you mean 'shards'?" in check.found
@@ -96,7 +97,7 @@ def test_pyfeat_matters_to_who_asks_for_it(tmp_path: Path, monkeypatch: pytest.M
     assert examine.pyfeat(options, needed=False).needed is False
     check = examine.pyfeat(options, needed=True)
     assert (check.status, check.needed) == ("missing", True)
-    assert check.fix.endswith(" pyfeat && avpretext models --pyfeat")
+    assert check.fix.endswith(f" pyfeat && {command('avpretext models --pyfeat')}")
     made = tmp_path / ".venv-pyfeat" / "bin" / "python"
     made.parent.mkdir(parents=True)
     made.touch()
@@ -111,7 +112,7 @@ def test_an_encoder_matters_where_anything_learns_from_it(tmp_path: Path, monkey
     assert (examine.encoder("wavlm", unused).status, examine.encoder("wavlm", unused).needed) == ("missing", False)
     heard = config_of(tmp_path, encoders=encoders, model={"features": ["wavlm"]})
     check = examine.encoder("wavlm", heard)
-    assert (check.needed, check.fix) == (True, "avpretext models wavlm")
+    assert (check.needed, check.fix) == (True, command("avpretext models wavlm"))
     assert "microsoft/wavlm-base-plus (main) is not in the hub's cache" in check.found
     assert "encoders.wavlm.device" in examine.gpu_wanted(heard)
 

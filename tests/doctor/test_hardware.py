@@ -10,6 +10,7 @@ import pytest
 
 from avpretext import checkout
 from avpretext.doctor import hardware
+from avpretext.programs import command
 
 
 def test_this_environment_passes() -> None:
@@ -80,7 +81,7 @@ def test_a_results_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: py
 def test_few_gigabytes_for_many_cores(tmp_path: Path) -> None:
     assert hardware.power(2, 16.0).status == "ok"
     check = hardware.power(16, 4.0)
-    assert (check.status, check.fix) == ("warning", "snakemake --cores 5")
+    assert (check.status, check.fix) == ("warning", command("snakemake --cores 5"))
     assert hardware.power(4, None).found == "4 cores"
 
 

@@ -298,7 +298,7 @@ def test_missing_system_is_named_with_its_file_and_the_command_that_makes_it(tmp
     config = configuration(tmp_path)
     grid = write_grid(config, plain)
     write_system(config, grid[5], 0.5).unlink()
-    with pytest.raises(UserError, match=r"base.gated/energy/predictions.parquet: .*energy, base, gated.*snakemake abl"):
+    with pytest.raises(UserError, match=r"predictions.parquet: .*energy, base, gated.*snakemake --cores all abl"):
         ablate.run(config, tmp_path / "tables")
 
 

@@ -228,7 +228,9 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(tmp_path: Path)
     config = configuration(tmp_path)
     files = write(config, TEACHING)
     Path(files["wavlm, energy"]).unlink()
-    with pytest.raises(UserError, match=r"base\.mean/energy/.*no predictions of wavlm, energy; run `snakemake upstre"):
+    with pytest.raises(
+        UserError, match=r"base\.mean/energy/.*no predictions of wavlm, energy; run `\S*snakemake --cores all upstreams"
+    ):
         run(config, tmp_path / "tables")
     nothing = configuration(tmp_path, encoders={}, model={}, upstreams={})
     with pytest.raises(UserError, match=r"nothing to compare: name a pre-trained encoder in `encoders`"):

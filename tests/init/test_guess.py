@@ -68,7 +68,7 @@ def test_readers_that_need_tables_find_them_in_the_folder(tmp_path: Path) -> Non
     assert guess.guess_reader(sorted(files)) == ("folder", True)
     found = found_in(tmp_path, files, reader="meld")
     # Its partitions share speakers, so that they are no protocol to begin with.
-    assert (found.clips, found.refused, found.parted) == (2, 1, False)
+    assert (found.clips, found.refused, found.division.usable) == (2, 1, False)
     assert guess.protocol_for(found)["name"] == "speaker_kfold"
 
 
@@ -89,6 +89,45 @@ def test_a_table_brings_labels_to_a_folder(tmp_path: Path) -> None:
     found = found_in(tmp_path, ["a.wav", "b.wav", "c.wav"], video=False, table=str(tmp_path / "clips.csv"))
     assert found.labels == ["emotion"]
     assert guess.uses(found) == ["pretrain", "finetune"]
+
+
+def folds_of(tmp_path: Path, folds: dict[str, str]) -> FoundCorpus:
+    """Return what is found in a folder of sounds whose table has the fold of each speaker, or speakers, by name."""
+    rows = [f"{name}.wav,{name.partition('_')[0]},joy,{fold}" for name, fold in folds.items()]
+    tmp_path.mkdir(exist_ok=True)
+    (tmp_path / "clips.csv").write_text("path,speaker,emotion,fold\n" + "\n".join(rows) + "\n")
+    return found_in(tmp_path, [f"{name}.wav" for name in folds], video=False, table=str(tmp_path / "clips.csv"))
+
+
+def test_a_column_fold_is_the_protocol_and_names_who_tests(tmp_path: Path) -> None:
+    found = folds_of(tmp_path, {"a": "train", "b": "train", "c": "dev", "d": "test", "e": "test"})
+    assert guess.protocol_for(found) == {"name": "partitions"}
+    assert guess.test_speakers(found) == ("d", "e")
+    assert guess.origin(found.options, "emotion") == "clips.csv"
+
+
+def test_numbered_folds_test_everyone_once(tmp_path: Path) -> None:
+    found = folds_of(tmp_path, {"a": "1", "b": "2", "c": "3", "d": "1"})
+    assert guess.protocol_for(found) == {"name": "partitions"}
+    assert guess.test_speakers(found) == ()
+
+
+@pytest.mark.parametrize(
+    ("folds", "problem"),
+    [
+        ({"a_1": "train", "a_2": "test", "b": "train", "c": "train", "d": "dev"}, "speaker 'a' is in test and train"),
+        ({"a": "1", "b": "2"}, "at least three folds"),
+    ],
+)
+def test_a_column_fold_that_makes_no_folds_is_told(tmp_path: Path, folds: dict[str, str], problem: str) -> None:
+    found = folds_of(tmp_path, folds)
+    assert problem in found.division.problem
+    assert guess.protocol_for(found)["name"] == "speaker_kfold"
+
+
+def test_labels_of_names_come_from_file_names(tmp_path: Path) -> None:
+    found = found_in(tmp_path, CREMA_D, reader="crema_d", video=False)
+    assert guess.origin(found.options, "acted") == "file names"
 
 
 def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """A project folder: made by flags or by answers, and Snakemake runs in it as it is."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 import yaml
 from tests.inspect.conftest import HEIGHT, SOURCE_FPS, WIDTH, numbered, tone
 from typer.testing import CliRunner, Result
@@ -13,6 +16,7 @@ from typer.testing import CliRunner, Result
 from avpretext.cli import app
 from avpretext.config_file import load
 from avpretext.errors import UserError
+from avpretext.init import make_project
 
 RUNNER = CliRunner()
 
@@ -27,6 +31,20 @@ def talks(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / speaker).mkdir(parents=True)
         write_mp4(folder / speaker / f"{speaker}_1.mp4", numbered(), (WIDTH, HEIGHT), SOURCE_FPS, tone(), 16_000)
     return folder
+
+
+@pytest.fixture
+def divided(tmp_path: Path) -> Path:
+    """Sounds of seven speakers with a table in their folder: two test, one is dev, four train."""
+    (tmp_path / "divided").mkdir()
+    rows = ["path,speaker,emotion,fold"]
+    for speaker in "abcdefg":
+        fold = "test" if speaker in "ab" else "dev" if speaker == "c" else "train"
+        for emotion in ("joy", "rage"):
+            rows.append(f"{speaker}_{emotion}.wav,{speaker},{emotion},{fold}")
+            soundfile.write(tmp_path / "divided" / f"{speaker}_{emotion}.wav", tone(), 16_000)
+    (tmp_path / "divided" / "clips.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path / "divided"
 
 
 def init(*arguments: object, answers: str | None = None) -> Result:
@@ -162,8 +180,8 @@ def test_snakemake_runs_in_the_project_as_it_is(tmp_path: Path, talks: Path, mon
 
     planned = snakemake("--dry-run")
     assert "Using workflow specific profile profiles/default" in planned
-    assert "1  project" in planned  # of the display that the profile asks for
-    assert "1  report" in planned
+    assert "would run project" in planned  # of the display that the profile asks for
+    assert "would run report" in planned
     snakemake("pseudo_labels", "--workflow-profile", "profiles/default")
     assert (folder / "results/my_talks/labels_energy/all.parquet").is_file()
     monkeypatch.chdir(folder)
@@ -179,3 +197,80 @@ def test_of_one_speaker_the_next_command_stops_at_pseudo_labels(tmp_path: Path, 
     assert "pre-training needs two speakers" in one
     assert one.rstrip().endswith(" pseudo_labels")
     assert not many.rstrip().endswith(" pseudo_labels")
+
+
+def test_what_init_prints_runs_as_printed_without_an_activated_environment(tmp_path: Path, talks: Path) -> None:
+    environment = {**os.environ, "PATH": "/usr/bin:/bin", "PWD": str(tmp_path)}
+    words = [sys.executable, "-m", "avpretext", "init", "my project", "--corpus", str(talks), "--audio", "--yes"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    go, doctor, run = (line.strip() for line in done.stdout.rpartition("Next:\n")[2].splitlines())
+    assert go == "cd 'my project'"
+
+    def shell(*lines: str) -> str:
+        script = " && ".join(lines)
+        ran = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr
+
+    assert "Everything that the configuration needs is there" in shell(go, doctor)
+    assert "would run report" in shell(go, f"{run} --dry-run")
+    readme = (tmp_path / "my project" / "README.md").read_text("utf-8")
+    commands = [line.lstrip("`") for line in readme.splitlines() if re.match(r"\S*(avpretext|snakemake) ", line)]
+    assert len(commands) == 6
+    assert all(
+        shlex.split(line.partition("`")[0])[0].endswith((f"{os.sep}avpretext", f"{os.sep}snakemake"))
+        for line in commands
+    )
+
+
+def test_test_speakers_are_kept_out_of_pretraining(tmp_path: Path, divided: Path) -> None:
+    done = init(tmp_path / "p", "--corpus", divided, "--table", "clips.csv", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "labels: emotion (from clips.csv)" in done.output
+    text = (tmp_path / "p" / "config.yaml").read_text("utf-8")
+    assert "# Labels 'emotion' come from: clips.csv" in text
+    tested, heard = load(tmp_path / "p" / "config.yaml").corpora.values()
+    assert (tested.use, tested.protocol.name, tested.speakers) == (["finetune"], "partitions", None)
+    assert (heard.use, heard.speakers) == (["pretrain"], ["c", "d", "e", "f", "g"])
+    assert tested.table == heard.table == str(divided / "clips.csv")
+
+
+def test_test_speakers_that_pretraining_hears_are_told(tmp_path: Path, divided: Path) -> None:
+    (divided / "clips.csv").write_text((divided / "clips.csv").read_text().replace("fold", "note"))
+    assert init(tmp_path / "p", "--corpus", divided, "--table", divided / "clips.csv", "--yes").exit_code == 0
+    assert "Pre-training hears the test speakers too" in (tmp_path / "p" / "config.yaml").read_text("utf-8")
+    assert load(tmp_path / "p" / "config.yaml").corpora["divided"].protocol.name == "speaker_kfold"
+
+
+def test_the_table_may_lead_out_of_the_folder_if_that_is_wished(tmp_path: Path, divided: Path) -> None:
+    rows = (divided / "clips.csv").read_text().replace("a_joy.wav", f"{divided.parent}/a_joy.wav")
+    (divided / "a_joy.wav").rename(divided.parent / "a_joy.wav")
+    (divided / "clips.csv").write_text(rows)
+    refused = init(tmp_path / "p", "--corpus", divided, "--table", "clips.csv", "--yes")
+    assert "is not within the corpus folder" in str(refused.exception)
+    done = init(tmp_path / "q", "--corpus", divided, "--table", "clips.csv", "--outside", "--yes")
+    assert "14 clips" in done.output
+    assert "refused" not in done.output
+    assert load(tmp_path / "q" / "config.yaml").corpora["divided"].outside
+
+
+def test_the_face_model_is_copied_into_the_project(
+    tmp_path: Path, talks: Path, face_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(make_project, "_model_at_hand", lambda: face_model)
+    assert init(tmp_path / "p", "--corpus", talks, "--yes").exit_code == 0
+    assert load(tmp_path / "p" / "config.yaml").models.folder == "models"
+    assert (tmp_path / "p" / "models" / face_model.name).read_bytes() == face_model.read_bytes()
+    assert "models/" in (tmp_path / "p" / ".gitignore").read_text()
+
+
+def test_files_in_place_of_their_folder_are_told_the_folder(tmp_path: Path, divided: Path) -> None:
+    files = sorted(map(str, divided.glob("*.wav")))
+    for words in (files, [f"{divided}/*.wav"]):
+        for command in (["init", str(tmp_path / "p"), "--corpus", *words, "--yes"], ["corpus", *words]):
+            done = RUNNER.invoke(app, command)
+            assert isinstance(done.exception, UserError), done.output
+            assert str(done.exception).endswith(f"name the folder, {divided}")
+    done = RUNNER.invoke(app, ["init", str(tmp_path / "p"), "more", "--corpus", str(divided), "--yes"])
+    assert "'more': unexpected" in str(done.exception)
+    assert not (tmp_path / "p").exists()

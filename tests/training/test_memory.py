@@ -47,7 +47,9 @@ def stage(fail: Fail) -> Callable[..., None]:
 @pytest.mark.parametrize("threads", [1, 4])
 @pytest.mark.parametrize("fail", [numpy_fails, torch_fails])
 def test_memory_that_is_not_there_names_setting_and_number(fail: Fail, threads: int, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"^pretrain: memory ran out; give the job more: snakemake --set-res") as told:
+    with pytest.raises(
+        UserError, match=r"^pretrain: memory ran out; give the job more: run the same command with --set-res"
+    ) as told:
         stage(fail)(config(), tmp_path, threads)
     number = int(str(told.value).partition("pretrain:mem_mb=")[2].split(",")[0])
     assert number % 500 == 0
@@ -81,7 +83,7 @@ def test_after_a_kill_for_memory_the_next_job_tells_of_it(
     monkeypatch.setattr(memory, "kills", lambda: ["this boot", "4"])
     labels = {"tiny": {"energy": tiny.labels["energy"]}}
     pretrain.run(["energy"], {"tiny": {"speech": tiny.speech}}, {"tiny": tiny.index}, labels, config(), tmp_path, 1)
-    assert "killed, probably for want of memory; give the job more: snakemake" in capsys.readouterr().err
+    assert "killed, probably for want of memory; give the job more: run" in capsys.readouterr().err
     assert not (tmp_path / RUNNING).exists()
 
 

@@ -110,9 +110,8 @@ class Run:
 
     def would_run(self) -> dict[str, int]:
         """Return the rules that a dry run would run, and how many jobs of each."""
-        counts: dict[str, int] = {}
-        for rule in re.findall(r"^would run (\w+)", self.text, re.MULTILINE):
-            counts[rule] = counts.get(rule, 0) + 1
+        found = re.findall(r"^would run (\w+) +(\d+) job", self.text, re.MULTILINE)
+        counts = {rule: int(count) for rule, count in found}
         for asked in ("all", "default"):
             counts.pop(asked, None)
         return counts

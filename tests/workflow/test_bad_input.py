@@ -3,7 +3,9 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from avpretext import shards
 from tests.workflow.project import Project, small_config
@@ -25,6 +27,20 @@ def test_an_empty_corpus_is_one_clear_message(tmp_path: Path) -> None:
     assert run.status != 0
     assert "unlabelled" in run.text
     assert "Traceback" not in run.text
+
+
+def test_too_few_speakers_stop_the_run_before_anything_is_decoded(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / "talks" / "ann").mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "talks" / "ann" / f"{number}.wav", np.zeros(16_000), 16_000)
+    talks = {"path": "talks", "use": ["pretrain"], "video": False}
+    project = Project(tmp_path, {"results": "results", "corpora": {"talks": talks}})
+    run = project.snakemake(check=False)
+    assert run.status != 0
+    assert "avpretext: error: pre-training needs 2 speakers" in run.text
+    assert "Traceback" not in run.text
+    assert not project.results.exists()
+    assert project.snakemake("pseudo_labels", "--dry-run").would_run()["labels_energy"] == 1
 
 
 @pytest.mark.workflow

@@ -150,12 +150,12 @@ def test_a_project_made_from_the_wheel_runs(whole: Path, tmp_path: Path) -> None
     project = tmp_path / "mine"
     snakefile = packages_of(whole) / "avpretext/shipped/workflow/Snakefile"
     assert str(snakefile) in (project / "Snakefile").read_text(), said
-    target = "results/sounds/labels_energy/all.parquet"
+    target = "results/sounds_pretrain/labels_energy/all.parquet"
     run(whole, "-m", "snakemake", "--cores", "2", target, folder=project)
     assert (project / target).exists()
-    assert str(packages_of(whole)) not in (project / "results/sounds/labels_energy/all.parquet").read_bytes().decode(
-        "latin1"
-    )
+    assert str(packages_of(whole)) not in (
+        project / "results/sounds_pretrain/labels_energy/all.parquet"
+    ).read_bytes().decode("latin1")
     assert "Nothing to be done" in run(whole, "-m", "snakemake", "--cores", "2", target, folder=project)
     assert json.loads((project / "results/runs.jsonl").read_text())["commit"] is None
 

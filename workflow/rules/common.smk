@@ -29,8 +29,8 @@ except ModuleNotFoundError:
         "pip install 'avpretext[workflow]'"
     ) from None
 
-from avpretext import corpora, escapes, extras, shards
-from avpretext.corpora import listing, silent
+from avpretext import corpora, escapes, extras, programs, shards
+from avpretext.corpora import enough, listing, silent
 from avpretext.config_file import parse as parse_config
 from avpretext.run import module_use, needs
 from avpretext.run.digests import Content
@@ -80,6 +80,12 @@ COMPARED = [CONFIG.variant, *CONFIG.ablated(), *UPSTREAMS.variants.values()]
 VARIANTS = {variant.name: variant for variant in COMPARED}
 # Of several variants that start from the same pre-trainings, the first.
 NETWORKS = {variant.network: variant for variant in reversed(COMPARED)}
+# Networks whose pre-trained encoder learns in pre-training.
+LEARNING = {
+    name
+    for name, variant in NETWORKS.items()
+    if UPSTREAMS.of(variant).config.pretrain.encoder.tuned
+}
 ENVIRONMENT = "../../envs/avpretext.yaml"
 PYFEAT = (
     CONFIG.action_units.pyfeat.python
@@ -273,6 +279,24 @@ def learnt(artefact):
     )
 
 
+@functools.cache
+def clips_to_pretrain():
+    """Return the listed clips of the corpora that pre-training hears; too few speakers stop the run at once."""
+    if workflow.is_main_process:
+        found = {name: (CONFIG.corpora[name], files_of(name)) for name in UNLABELLED}
+        asked(enough.check_pretraining, found)
+    return PLAN.of_corpora("clips", UNLABELLED)
+
+
+@functools.cache
+def clips_to_divide(corpus):
+    """Return the listed clips of the corpora that folds name; too few speakers stop the run at once."""
+    if workflow.is_main_process:
+        files = files_of(CONFIG.clips_of(corpus))
+        asked(enough.check_folds, corpus, CONFIG.corpora[corpus], files, CONFIG.seed)
+    return PLAN.of_corpora("clips", CONFIG.learnt_from(corpus))
+
+
 def targets_of(wildcards):
     """Return {corpus: table of label targets} of a setting."""
     return PLAN.target_tables(wildcards.corpus, wildcards.setting)
@@ -377,6 +401,25 @@ def shown(stage, files):
         marked = report(file, "../report/file.rst", category=category, labels=told)
         made.append(marked)
     return made
+
+
+def learnt_configurations():
+    """Return outputs: what lies beside the weights of encoders that learn, which is no artefact of its own.
+
+    On a disk it is there without being named; a bucket holds what is named.
+    """
+    if not STORE.is_remote or not LEARNING:
+        return []
+    heard = {UPSTREAMS.of(NETWORKS[name]).config.model.features[0] for name in LEARNING}
+    of_each = [
+        {file.name for file in asked(PLAN.encoder_files, name).beside} for name in heard
+    ]
+    weights = PLAN.learnt_encoders("{network}", "{tasks}")
+    return [
+        os.path.join(os.path.dirname(file), name)
+        for file in weights
+        for name in sorted(set.intersection(*of_each))
+    ]
 
 
 def kept(path):
@@ -622,6 +665,7 @@ def complete(of):
 # The package and its program are found without an activated environment; under --sdm conda, that environment's are.
 # Neither containers nor modules are named by rules, so --sdm apptainer and env-modules run the jobs as without.
 prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; " if os.path.isdir(SOURCE) else ""
+prefix += f'export {programs.SHELLS_PATH}="$PATH"; '
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
 # Not a param: another place of the same program redoes nothing.

@@ -41,7 +41,7 @@ rule folds:
     input:
         own_of(PLAN.annotations),
         own_of(PLAN.protocol_lists),
-        clips=learnt("clips"),
+        clips=keyed(lambda wildcards: clips_to_divide(wildcards.corpus)),
         targets=keyed(targets_of),
         audio=learnt("split.audio"),
     output:

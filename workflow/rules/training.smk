@@ -1,41 +1,15 @@
 """Pre-training, fine-tuning, the models to take away, and what fine-tuning is compared with."""
 
 unlabelled_clips = keyed(lambda wildcards: PLAN.of_corpora("clips", UNLABELLED))
+pretrained_clips = keyed(lambda wildcards: clips_to_pretrain())
 PRETRAIN_THREADS = min(CONFIG.pretrain.threads, CONFIG.pretrainings)
-# Networks whose pre-trained encoder learns in pre-training.
-LEARNING = {
-    name
-    for name, variant in NETWORKS.items()
-    if UPSTREAMS.of(variant).config.pretrain.encoder.tuned
-}
-
-
-def learnt_configurations():
-    """Return outputs: what lies beside the weights of encoders that learn, which is no artefact of its own.
-
-    On a disk it is there without being named; a bucket holds what is named.
-    """
-    if not STORE.is_remote or not LEARNING:
-        return []
-    heard = {UPSTREAMS.of(NETWORKS[name]).config.model.features[0] for name in LEARNING}
-    of_each = [
-        {file.name for file in asked(PLAN.encoder_files, name).beside} for name in heard
-    ]
-    weights = PLAN.learnt_encoders("{network}", "{tasks}")
-    return [
-        os.path.join(os.path.dirname(file), name)
-        for file in weights
-        for name in sorted(set.intersection(*of_each))
-    ]
-
-
 EXPORT_THREADS = min(CONFIG.finetune.threads, CONFIG.export.networks)
 
 
 rule pretrain:
     input:
         features=features_of("pretrain", lambda _: UNLABELLED),
-        index=unlabelled_clips,
+        index=pretrained_clips,
         labels=keyed(lambda wildcards: PLAN.labels(wildcards.tasks)),
     output:
         history=path("pretrain.history"),

@@ -18,6 +18,7 @@ from pathlib import Path
 from avpretext.errors import UserError
 from avpretext.face import model_file
 from avpretext.options.pyfeat import PyFeatOptions
+from avpretext.programs import command
 
 REVISION = "main"
 """The revision that py-feat 2.1.5 downloads of every repository; its commit is kept in the cache."""
@@ -94,7 +95,7 @@ def located(options: PyFeatOptions) -> dict[str, str]:
     if missing:
         raise UserError(
             f"action_units.pyfeat.weights = {options.weights!r}: the folder '{folder}' lacks {', '.join(missing)}; on a"
-            f" machine with network run `{FETCH}`, which fills it once"
+            f" machine with network run `{command(FETCH)}`, which fills it once"
         )
     return {f"{file.repository}/{path.name}": path.resolve().name for file, path in found.items() if path}
 

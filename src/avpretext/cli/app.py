@@ -11,7 +11,7 @@ app = typer.Typer(
     name="avpretext",
     cls=Commands,
     help="Pre-train a speech encoder on labels read off talking faces, and measure whether it helps speech emotion "
-    "recognition. The workflow (`snakemake --cores 16`) runs these commands; each also runs by hand.",
+    "recognition. The workflow, Snakemake, runs the commands of the stages; each also runs by hand.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

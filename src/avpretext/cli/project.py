@@ -6,19 +6,32 @@ from typing import Annotated
 import typer
 
 from avpretext.cli.app import app
-from avpretext.cli.shared import CONFIG, TOOL, ConfigFile
+from avpretext.cli.shared import CONFIG, MORE_WORDS, TOOL, ConfigFile, expect_one_folder
 from avpretext.config_file import load
 
 
-@app.command(rich_help_panel=TOOL)
+@app.command(rich_help_panel=TOOL, context_settings=MORE_WORDS)
 def init(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Project folder to make.", metavar="DIR")],
     corpus: Annotated[Path | None, typer.Option(help="Folder of your recordings, as they are.")] = None,
     reader: Annotated[str | None, typer.Option(help="Reader, e.g. crema_d; default: detected from the names.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the corpus in tables and folders.")] = None,
     use: Annotated[list[str] | None, typer.Option(help="pretrain or finetune; repeatable.")] = None,
     video: Annotated[bool | None, typer.Option("--video/--audio", help="Use faces and sound, or sound only.")] = None,
-    table: Annotated[Path | None, typer.Option(help="CSV or Parquet of clips with speakers and labels.")] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            help="CSV or Parquet of clips with speakers, labels, fold; here or in the folder; emobox: its folder."
+        ),
+    ] = None,
+    outside: Annotated[
+        bool, typer.Option("--outside", help="Let paths in the table lead out of the folder, as with `outside: true`.")
+    ] = False,
+    speaker_folder: Annotated[
+        int | None, typer.Option(help="Reader folder: which folder is the speaker; 1 the outermost, -1 the innermost.")
+    ] = None,
+    part: Annotated[list[str] | None, typer.Option(help="Part of the corpus; repeatable.")] = None,
     shards: Annotated[int | None, typer.Option(min=1, max=10_000, help="Number of parallel pieces.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask no questions; use the detected values.")] = False,
     silent: Annotated[
@@ -32,7 +45,9 @@ def init(
     """
     from avpretext.init import make_project
 
-    make_project.run(folder, make_project.Wishes(corpus, reader, name, use, video, table, shards, yes, silent))
+    expect_one_folder(corpus, context.args)
+    clips = make_project.Clips(table, outside, speaker_folder, part or [])
+    make_project.run(folder, make_project.Wishes(corpus, reader, name, use, video, clips, shards, yes, silent))
 
 
 @app.command(rich_help_panel=TOOL)

@@ -1,6 +1,7 @@
 """What the commands share: options, the configuration, limits of threads."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,10 @@ from avpretext.config_file import load
 from avpretext.errors import UserError, nearest
 from avpretext.run.signature import parse_signature
 
-STAGE, TOOL = "Stages, in the order of the flow", "Tools"
+STAGE, TOOL = "Stages, in the order of the flow (the workflow runs them)", "Commands"
+MORE_WORDS = {"allow_extra_args": True}
+"""Settings of a command that takes one folder, and explains what is wrong with several words (`expect_one_folder`)."""
+
 CONFIG = Path("config.yaml")
 CORES = os.cpu_count() or 1
 ConfigFile = Annotated[Path, typer.Option("--config", help="Configuration file.")]
@@ -24,6 +28,23 @@ THREAD_LIMITS = (
 def config_of(config: Path, options: str) -> Config:
     """Return the options of a command: from its JSON if given, else from the configuration file."""
     return parse_signature(options) if options else load(config)
+
+
+def chosen_file(file: Path | None, config: Path) -> Path:
+    """Return the configuration that is named, as an argument or by `--config`; both is an error."""
+    if file is not None and config not in (CONFIG, file):
+        raise UserError(f"{file} and --config {config}: name one configuration")
+    return file or config
+
+
+def expect_one_folder(folder: Path | None, more: Sequence[str]) -> None:
+    """Raise UserError for files in place of a corpus's folder, and for words after it: a shell expands patterns."""
+    from avpretext.corpora.scan import check_one_folder
+
+    if folder is not None:
+        check_one_folder(folder)
+    if more:
+        raise UserError(f"{more[0]!r}: unexpected; one folder is expected, and options before or after it")
 
 
 def corpus_options(config: Config, name: str) -> CorpusOptions:

@@ -38,13 +38,29 @@ from avpretext.flow.paths import expand
 from avpretext.flow.registry import Stage
 from avpretext.run.signature import parse_signature
 
+FIRST = (
+    "init", "corpus", "doctor", "demo", "predict", "serve", "inspect", "labels-to", "search", "config", "push",
+    "animate", "tensorboard",
+)  # fmt: skip
+"""Commands in the order in which a user meets them; others follow."""
+
+SHARDS = (
+    "SHARDS is a file, a folder of shards, or FOLDER@COUNT for the first COUNT shards of a folder. KEY=SHARDS names"
+    " whose they are: CORPUS=SHARDS those of a corpus, as `--targets crema_d=results/crema_d/targets/acted.parquet`; of"
+    " several corpora, repeat the option. Where a corpus has several kinds of them it is CORPUS.KEY=SHARDS, as"
+    " `--features crema_d.speech=results/crema_d/speech`."
+)
+"""What the help of a stage says of its inputs."""
+
 
 class Commands(TyperGroup):
     """The tools, and a command for every stage, in the order of the flow."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of all commands."""
-        return [*STAGES, *(name for name in super().list_commands(ctx) if name not in STAGES)]
+        """Return the names of all commands: first those that users call, then the stages."""
+        own = [name for name in super().list_commands(ctx) if name not in STAGES]
+        known = [name for name in FIRST if name in own]
+        return [*known, *(name for name in own if name not in known), *STAGES]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command to list: of a stage its name and summary, since its module takes long to import."""
@@ -78,8 +94,15 @@ def _plain(command: Any) -> Any:
 
 def _command(stage: Stage, function: Callable[..., None]) -> Any:
     one = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
-    one.command(stage.name, help=stage.summary, rich_help_panel=STAGE)(function)
+    told = any("SHARDS" in str(getattr(one, "metavar", "")) for one in _options_of(function))
+    one.command(stage.name, help=stage.summary, epilog=SHARDS if told else None, rich_help_panel=STAGE)(function)
     return typer.main.get_command(one)
+
+
+def _options_of(function: Callable[..., None]) -> Iterator[Any]:
+    """Yield the options and arguments that the parameters of a function are annotated with."""
+    for parameter in inspect.signature(function).parameters.values():
+        yield from getattr(parameter.annotation, "__metadata__", ())
 
 
 def _named(place: str) -> Any:

@@ -7,12 +7,26 @@ from typing import Annotated, Literal
 import typer
 
 from avpretext.cli.app import app
-from avpretext.cli.shared import CONFIG, CORES, STAGE, TOOL, ConfigFile, Threads, config_of, corpus_options, limit_pools
+from avpretext.cli.shared import (
+    CONFIG,
+    CORES,
+    MORE_WORDS,
+    STAGE,
+    TOOL,
+    ConfigFile,
+    Threads,
+    chosen_file,
+    config_of,
+    corpus_options,
+    expect_one_folder,
+    limit_pools,
+)
 from avpretext.config import Config, CorpusOptions, json_schema
 from avpretext.config_file import document, load, parse
 from avpretext.errors import UserError
 from avpretext.flow.paths import Layout, expand
 from avpretext.predict import MIN_SPEECH
+from avpretext.programs import command
 
 
 @app.command(rich_help_panel=STAGE)
@@ -53,8 +67,9 @@ def _fetch_face_model(config: Config, output: Path) -> None:
     model_file.run(config.models, output)
 
 
-@app.command(rich_help_panel=TOOL)
+@app.command(rich_help_panel=TOOL, context_settings=MORE_WORDS)
 def corpus(
+    context: typer.Context,
     name: Annotated[
         str,
         typer.Argument(
@@ -98,9 +113,11 @@ def corpus(
     """Check a corpus: count clips per speaker and label, and report problems."""
     from avpretext.corpora.checks import check
 
+    expect_one_folder(path or Path(name), context.args)
     if path is None:
-        path, (name, has_video) = Path(name), _guessed(name)
-        name, audio = "folder" if table else name, audio or not has_video
+        path, name = Path(name), _guessed(name) if table is None else "folder"
+    if not audio and not silent and (audio := _is_audio_only(path)):
+        print(f"{path}: audio alone: checked as with --audio; in a configuration: video: false")
     options = {"path": str(path), "reader": name, "video": not audio, "audio": not silent, "table": table}
     options |= {"use": ["pretrain"] if silent else ["finetune"]}
     options |= {"parts": part or [], "outside": outside, "speaker_folder": speaker_folder}
@@ -111,16 +128,26 @@ def corpus(
     raise typer.Exit(check.run(config.corpora["corpus"], headers, listen, seen, others))
 
 
-def _guessed(folder: str) -> tuple[str, bool]:
-    """Return the reader that the names of a folder's files tell, and whether there is video."""
+def _guessed(folder: str) -> str:
+    """Return the reader that the names of a folder's files tell."""
     from avpretext.corpora import READERS
     from avpretext.corpora.scan import media_files
     from avpretext.init.guess import guess_reader
 
     if folder in READERS and not Path(folder).is_dir():
-        raise UserError(f"corpus {folder}: the folder of the corpus is missing: avpretext corpus {folder} FOLDER")
-    files = sorted(media_files(CorpusOptions(path=folder, use=["pretrain"])))
-    return guess_reader(files, folder)
+        raise UserError(
+            f"corpus {folder}: the folder of the corpus is missing: {command(f'avpretext corpus {folder} FOLDER')}"
+        )
+    return guess_reader(sorted(media_files(CorpusOptions(path=folder, use=["pretrain"]))), folder)[0]
+
+
+def _is_audio_only(folder: Path) -> bool:
+    """Tell whether a folder has sound files and no video; one that is missing has neither."""
+    from avpretext.corpora.reader import by_kind
+    from avpretext.corpora.scan import media_files
+
+    files = media_files(CorpusOptions(path=str(folder), use=["pretrain"])) if folder.is_dir() else {}
+    return bool(files) and not by_kind(files, video=True)
 
 
 def _other(text: str, video: bool) -> CorpusOptions:
@@ -315,9 +342,12 @@ def demo(
 
 
 @app.command("config", rich_help_panel=TOOL)
-def show_config(file: Annotated[Path, typer.Argument(help="Configuration file.")] = CONFIG) -> None:
+def show_config(
+    file: Annotated[Path | None, typer.Argument(help="Configuration file; the same as --config.")] = None,
+    config: ConfigFile = CONFIG,
+) -> None:
     """Print a configuration with every key, its value in force and its meaning."""
-    print(document(load(file)), end="")
+    print(document(load(chosen_file(file, config))), end="")
 
 
 @app.command(rich_help_panel=TOOL)
@@ -383,7 +413,6 @@ def tensorboard(
 
 @app.command(rich_help_panel=TOOL)
 def search(
-    config: Annotated[Path, typer.Argument(help="Configuration file.")],
     space: Annotated[Path, typer.Option(help="YAML file: KEY: [CHOICE, ...] or KEY: {low: .., high: .., log: true}.")],
     trials: Annotated[int, typer.Option(min=1, help="Trials in all, beside the configuration as it is.")] = 20,
     minutes: Annotated[float, typer.Option(min=0, help="No trial begins later.")] = 60,
@@ -392,9 +421,11 @@ def search(
         str | None, typer.Option(help="What dev chooses by, e.g. uar; default: the main measure of the target.")
     ] = None,
     cores: Annotated[int, typer.Option(min=1, help="Cores of each run of the workflow.")] = CORES,
+    file: Annotated[Path | None, typer.Argument(help="Configuration file; the same as --config.")] = None,
+    config: ConfigFile = CONFIG,
 ) -> None:
     """Choose hyper-parameters on dev speakers, fold by fold, and score the choice on test speakers."""
     from avpretext.search import tuning
 
-    folder = tuning.run(config, space, trials, minutes, initialisation, measure, cores)
+    folder = tuning.run(chosen_file(file, config), space, trials, minutes, initialisation, measure, cores)
     print((folder / "search.md").read_text("utf-8"))

@@ -1,9 +1,11 @@
 """Findings: what is wrong with a corpus, or worth knowing, and what to do about it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from avpretext import yaml_files
+from avpretext.programs import command
 
 EXAMPLES = 3
 """Examples that a finding keeps."""
@@ -32,7 +34,7 @@ class Finding:
 
     @property
     def fix(self) -> str:
-        return FIXES[self.reason]
+        return re.sub("(?<=`)avpretext [^`]+", lambda found: command(found[0]), FIXES[self.reason])
 
     @property
     def sentence(self) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from avpretext.errors import UserError, nearest, raise_fault
 from avpretext.flow.paths import shard_of
 from avpretext.media.extensions import SILENT_EXTENSIONS, in_words, is_document, is_media_elsewhere
 from avpretext.names import nfc, on_disk
+from avpretext.programs import command
 from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse_path
 
 
@@ -57,6 +59,7 @@ def media_files(options: CorpusOptions) -> MediaFiles:
     cannot be listed, is an error.
     """
     root = Path(options.path)
+    check_one_folder(root)
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; a corpus is expected there{_fix(root, _CORRECT)}")
     files = MediaFiles()
@@ -70,6 +73,16 @@ def media_files(options: CorpusOptions) -> MediaFiles:
         if is_media(named, silent=not options.audio) and (path := on_disk(root, named)):
             files.setdefault(path, root / path)
     return files
+
+
+def check_one_folder(place: Path) -> None:
+    """Raise UserError where a file or a pattern such as `/data/x/*.wav` stands in place of the folder of a corpus."""
+    if place.is_dir():
+        return
+    depth = next((depth for depth, part in enumerate(place.parts) if re.search(r"[*?\[]", part)), None)
+    if place.is_file() or depth is not None:
+        folder = place.parent if depth is None else Path(*place.parts[:depth])
+        raise UserError(f"{place}: a corpus is a folder, not files: name the folder, {folder}")
 
 
 def scan(
@@ -262,11 +275,11 @@ def _what_is_missing(entries: Mapping[str, object], options: CorpusOptions) -> s
     example = min(entries)
     found = f"none of its {len(entries)} media files (such as {example!r}) is a {kind} clip of {options.reader!r}"
     if options.video and not by_kind(entries, True):
-        return f"{found}; they are audio: set corpora.NAME.video to false (in `avpretext corpus`: --audio)"
+        return f"{found}; they are audio: set corpora.NAME.video to false"
     return f"{found}; correct corpora.NAME.path or corpora.NAME.reader"
 
 
 def _fix(root: Path, otherwise: str) -> str:
     if root.parts[-2:] == ("data", "demo") or root.parts[-3:-1] == ("data", "demo"):
-        return ": run `avpretext demo data/demo`"
+        return f": run `{command('avpretext demo data/demo')}`"
     return f": {otherwise}"

@@ -29,6 +29,7 @@ from avpretext.errors import UserError
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.provenance import provenance
+from avpretext.programs import command
 from avpretext.progress import progress
 
 CORPUS_VERSION = 2
@@ -55,7 +56,8 @@ def run(output: Path, options: DemoOptions, model: Path, threads: int = 1) -> No
         return
     if not model.is_file():
         raise UserError(
-            f"{model}: no such file; expected MediaPipe's face_landmarker.task: run `avpretext models` first"
+            f"{model}: no such file; expected MediaPipe's face_landmarker.task: run"
+            f" `{command('avpretext models')}` first"
         )
     _clear(output)
     clips = list(_make_clips(plan_corpus(options), output, options, model, threads))

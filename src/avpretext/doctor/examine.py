@@ -18,6 +18,7 @@ from avpretext.face import model_file
 from avpretext.flow.paths import Layout
 from avpretext.media import ffmpeg
 from avpretext.options.pyfeat import PyFeatOptions
+from avpretext.programs import command
 from avpretext.run.plan import Plan
 from avpretext.sound import encoder_files
 
@@ -64,7 +65,11 @@ def configuration(file: Path) -> tuple[Config, Check]:
         config = load(file)
         Plan(config)
     except UserError as error:
-        fix = f"correct {file}" if file.is_file() else "name yours with --config, or make one: avpretext init DIR"
+        fix = (
+            f"correct {file}"
+            if file.is_file()
+            else f"name yours with --config, or make one: {command('avpretext init DIR')}"
+        )
         return Config.model_construct(corpora={}), Check("configuration", "missing", str(error), fix)
     names = ", ".join(config.corpora)
     return config, Check("configuration", "ok", f"{file}: corpora {names}")
@@ -75,7 +80,7 @@ def corpus(name: str, options: CorpusOptions) -> Check:
     folder = Path(options.path)
     if not folder.is_dir():
         demo = "data/demo" in folder.as_posix()
-        fix = "avpretext demo data/demo" if demo else f"correct corpora.{name}.path"
+        fix = command("avpretext demo data/demo") if demo else f"correct corpora.{name}.path"
         return Check(f"corpus {name}", "missing", f"{folder}: no such folder", fix)
     if not any(folder.iterdir()):
         return Check(f"corpus {name}", "missing", f"{folder} is empty", f"correct corpora.{name}.path")
@@ -137,7 +142,7 @@ def encoder(name: str, config: Config) -> Check:
     try:
         files = encoder_files.find(name, config.encoders[name])
     except UserError as error:
-        return Check(f"encoder {name}", "missing", str(error), f"avpretext models {name}", needed)
+        return Check(f"encoder {name}", "missing", str(error), command(f"avpretext models {name}"), needed)
     return Check(f"encoder {name}", "ok", f"{files.folder}: {files.kind}, {files.megabytes:.0f} MB", needed=needed)
 
 
@@ -161,7 +166,7 @@ def _pyfeat_fix(options: PyFeatOptions) -> str:
     pip = ".venv-pyfeat/bin/python -m pip install"
     lock = checkout.ROOT / "envs" / "pyfeat" / "pyfeat.lock"
     anew = f"{sys.executable} -m venv .venv-pyfeat && {pip} -r {lock} && {pip} --no-deps avpretext=={__version__}"
-    return f"{checkout.make('pyfeat') if checkout.IS_CHECKOUT else anew} && avpretext models --pyfeat"
+    return f"{checkout.make('pyfeat') if checkout.IS_CHECKOUT else anew} && {command('avpretext models --pyfeat')}"
 
 
 def gpu_wanted(config: Config) -> list[str]:

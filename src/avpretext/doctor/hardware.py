@@ -13,6 +13,7 @@ from pathlib import Path
 from avpretext import checkout
 from avpretext.doctor.verdict import Check
 from avpretext.errors import UserError
+from avpretext.programs import command
 
 PACKAGES = (
     "snakemake", "mediapipe", "opensmile", "torch", "scikit-learn", "polars", "pyarrow", "numpy", "pydantic",
@@ -124,7 +125,9 @@ def power(count: int, memory: float | None) -> Check:
     words = f"{count} cores, {memory:.1f} GB"
     if memory < JOB_GB * count:
         few = max(1, int(memory / JOB_GB))
-        return Check("cores, memory", "warning", f"{words}; a job takes up to {JOB_GB}", f"snakemake --cores {few}")
+        return Check(
+            "cores, memory", "warning", f"{words}; a job takes up to {JOB_GB}", command(f"snakemake --cores {few}")
+        )
     return Check("cores, memory", "ok", words)
 
 

@@ -28,6 +28,7 @@ from avpretext.evaluation.metrics import Floats
 from avpretext.evaluation.open_run import Evaluated, OpenRun, Rows, present
 from avpretext.evaluation.results import CO_OCCURRENCE_COLUMNS, by_system, co_occurrence_rows
 from avpretext.evaluation.scores import Scored, Task, known
+from avpretext.programs import workflow
 from avpretext.shards import PathLike
 from avpretext.systems import SCRATCH
 
@@ -173,7 +174,7 @@ def grid_of(
     """
     for levels, path in files.items():
         if not present([path]):
-            raise UserError(f"{path}: no predictions of {levels.name}; run `snakemake {target}`, which makes them")
+            raise UserError(f"{path}: no predictions of {levels.name}; run `{workflow(target)}`, which makes them")
     beside = run.predictions_beside(one)
     task = scores.task_of([*files.values(), *beside])
     counted = pl.lit(value=True) if clips is None else clips
@@ -206,7 +207,7 @@ def _check_same_runs(systems: dict[Levels, Scored], reference: Levels, target: s
         if not same:
             raise UserError(
                 f"{levels.name}: {_extent(system)}, but {_extent(expected)} of {reference.name}; systems that are"
-                f" compared need the same folds and seeds: run `snakemake {target}` again"
+                f" compared need the same folds and seeds: run `{workflow(target)}` again"
             )
 
 

@@ -18,6 +18,7 @@ from avpretext.errors import UserError, nearest
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.artefacts import ARTEFACTS, STAGES
 from avpretext.flow.tasks import LABELLED
+from avpretext.programs import workflow
 from avpretext.refusal import printable
 
 
@@ -76,7 +77,7 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         file = Path(folder) / ARTEFACTS["manifest"].place
         if not file.is_file():
-            raise UserError(f"{file}: no such file; run the workflow (`snakemake --cores 16`) to its end first")
+            raise UserError(f"{file}: no such file; run the workflow (`{workflow()}`) to its end first")
         self.manifest: dict[str, Any] = json.loads(file.read_text("utf-8"))
         self.config = parse({**self.manifest["config"], "results": str(folder)}, str(file))
         self._run = OpenRun(self.config)

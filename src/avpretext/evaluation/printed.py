@@ -185,14 +185,21 @@ def notes(config: Config, shown: list[Evaluated]) -> list[str]:
     ]
 
 
+def _heard(config: Config, corpus: str) -> str:
+    """Return what pre-training heard of a corpus that is tested: all its speakers, or those that are named."""
+    path = config.corpora[corpus].path
+    heard = [config.corpora[name] for name in config.heard_for_pretraining()]
+    named = [one.speakers for one in heard if one.path == path]
+    if config.corpora[corpus].speakers is None and all(named):
+        number = len({speaker for speakers in named for speaker in speakers or ()})
+        return f"Pre-training heard the speech of {number} speakers of {corpus} that are named, without its labels."
+    return f"Pre-training heard the speech of {corpus}, without its labels, that of the test speakers too."
+
+
 def score_notes(config: Config) -> list[str]:
     """Return what pre-training heard, and how scores, intervals and spread came about, in sentences."""
-    heard = [
-        f"Pre-training heard the speech of {corpus}, without its labels, that of the test speakers too."
-        for corpus in config.heard_in_pretraining()
-    ]
     return [
-        *heard,
+        *(_heard(config, corpus) for corpus in config.heard_in_pretraining()),
         f"Scores are on all test clips together, seed by seed, averaged over the seeds; brackets:"
         f" {100 * config.evaluate.level:g} % interval by Student's t, over speakers ({config.evaluate.bootstrap}"
         " resamples) and trainings, with the standard error of Obuchowski and Rockette (1995) and degrees of freedom"

@@ -3,13 +3,13 @@
 import json
 import os
 import re
+import shlex
 import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import typer
 
@@ -17,12 +17,14 @@ from avpretext import checkout
 from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import load, parse
 from avpretext.corpora import READERS, reader_of
-from avpretext.corpora.scan import media_files
+from avpretext.corpora.enough import FEWEST_VOICES
+from avpretext.corpora.scan import check_one_folder, media_files
 from avpretext.doctor.hardware import cores
 from avpretext.errors import UserError
 from avpretext.face.model_file import FACE_MODEL, FACE_MODEL_SHA256, sha256
 from avpretext.init import guess
 from avpretext.init.guess import FoundCorpus, protocol_for
+from avpretext.programs import command
 from avpretext.run.plan import Plan
 from avpretext.shards import atomic_path
 
@@ -30,10 +32,30 @@ Answer = TypeVar("Answer")
 
 PROFILES = ("default", "slurm")
 
-IGNORED = "results/\n.snakemake/\n"
+IGNORED = "results/\nmodels/\n.snakemake/\n"
 
-FEWEST_VOICES = 2
-"""Pre-training holds one speaker out."""
+MOST_LISTED = 200
+"""So many speakers at most are listed in a configuration."""
+
+_DEFAULTS = CorpusOptions(path=".", use=["pretrain"])
+_TOLD = ("table", "outside", "speaker_folder", "parts")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """How clips are told: the options of a corpus of the same names; `table` as seen from here or from the corpus."""
+
+    table: str | None = None
+    outside: bool = False
+    speaker_folder: int | None = None
+    parts: Sequence[str] = ()
+
+    def options(self, corpus: Path) -> dict[str, Any]:
+        """Return those that are not the default, the table as an absolute path."""
+        table = None if self.table is None else str(_table(self.table, corpus))
+        wished: dict[str, Any] = {"table": table, "outside": self.outside, "speaker_folder": self.speaker_folder}
+        wished |= {"parts": list(self.parts)}
+        return {key: value for key, value in wished.items() if value != getattr(_DEFAULTS, key)}
 
 
 @dataclass(frozen=True)
@@ -45,7 +67,7 @@ class Wishes:
     name: str | None = None
     use: list[str] | None = None
     video: bool | None = None
-    table: Path | None = None
+    clips: Clips = field(default_factory=Clips)
     shards: int | None = None
     yes: bool = False
     silent: bool | None = None
@@ -97,14 +119,19 @@ def run(folder: Path, wishes: Wishes) -> None:
     )
     use = _uses(", ".join(use), found)
     model = _model_at_hand() if found.options.video else None
-    text = _config_text(_checked_name(name), found, use, shards, model)
-    command = next_command(found)
+    show = command("avpretext config", folder)
+    text = _config_text(_checked_name(name), found, use, shards, model, show)
+    doctor, go_on = command("avpretext doctor", folder), next_command(found, folder)
     readme = _template("project.md").format(
-        name=folder.resolve().name, program=_program("avpretext"), snakemake=_program("snakemake"), next=command
+        name=folder.resolve().name,
+        program=command("avpretext", folder),
+        snakemake=command("snakemake", folder),
+        next=go_on,
     )
-    _write(folder, text, readme)
-    typer.echo(f"\nWrote {folder}: config.yaml, Snakefile, profiles/, README.md, .gitignore")
-    typer.echo(f"Next:\n  cd {folder}\n  {_program('avpretext')} doctor\n  {command}")
+    _write(folder, text, readme, model)
+    copied = f", models/{FACE_MODEL}" if model is not None else ""
+    typer.echo(f"\nWrote {folder}: config.yaml, Snakefile, profiles/, README.md, .gitignore{copied}")
+    typer.echo(f"Next:\n  cd {shlex.quote(str(folder))}\n  {doctor}\n  {go_on}")
 
 
 def _template(name: str) -> str:
@@ -113,22 +140,24 @@ def _template(name: str) -> str:
 
 def _checked_folder(text: str) -> Path:
     folder = Path(text).expanduser().absolute()
+    check_one_folder(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name the one that your recordings are in")
     return Path(os.path.normpath(folder))
 
 
 def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
-    files = sorted(media_files(CorpusOptions(path=str(corpus), use=["pretrain"])))
+    told = wishes.clips.options(corpus)
+    files = sorted(media_files(CorpusOptions(path=str(corpus), use=["pretrain"], **told)))
     if not files:
         raise UserError(f"{corpus}: no audio or video files there; name the folder that your recordings are in")
     reader, video = guess.guess_reader(files, corpus)
-    question, default = f"How its names are read ({', '.join(READERS)})", "folder" if wishes.table else reader
+    question = f"How its names are read ({', '.join(READERS)})"
+    default = reader_of_table(told["table"]) if "table" in told else reader
     reader = wishes.choose(wishes.reader, question, default, _checked_reader)
     has_video = wishes.choose(wishes.video, "Are there faces to look at (video)?", video, _yes) if video else False
     if wishes.video and not video:
         raise UserError(f"--video: {corpus} holds audio alone, such as {files[0]!r}")
-    table = None if wishes.table is None else str(wishes.table.expanduser().absolute())
     if wishes.silent and not has_video:
         raise UserError("--silent: without video and without sound there is nothing to read")
     heard = not wishes.silent if wishes.silent is not None else not has_video or guess.has_sound(corpus, files)
@@ -139,9 +168,27 @@ def _found(corpus: Path, wishes: Wishes) -> FoundCorpus:
             use=["pretrain"],
             video=has_video,
             audio=heard,
-            table=table,
+            **told,
         )
     )
+
+
+def _table(name: str, corpus: Path) -> Path:
+    """Return the absolute path of a table that is named as seen from here, or from the corpus."""
+    here, within = Path(name).expanduser().absolute(), corpus / name
+    for place in (here, within):
+        if place.exists():
+            return place
+    raise UserError(f"--table {name}: no such file, neither {here} nor {within}")
+
+
+def reader_of_table(table: str) -> str:
+    """Return the reader of a table: EmoBox's lists are a folder, or a file of JSON lines.
+
+    >>> reader_of_table("/data/clips.csv"), reader_of_table("EmoBox/data/savee/savee.jsonl")
+    ('folder', 'emobox')
+    """
+    return "emobox" if Path(table).is_dir() or table.endswith(".jsonl") else "folder"
 
 
 def _checked_reader(text: str) -> str:
@@ -209,62 +256,90 @@ def described(found: FoundCorpus) -> str:
     kind = ("clips with video" if options.audio else "clips, video alone") if options.video else "clips, audio alone"
     speakers = f"{len(found.speakers)} speaker{'' if len(found.speakers) == 1 else 's'}"
     unknown = f", {found.anonymous} clips of unknown speakers" if found.anonymous else ""
-    labels = f"; labels: {', '.join(found.labels)}" if found.labels else ""
+    labels = f"; labels: {', '.join(_with_origin(found))}" if found.labels else ""
     refused = f"; {found.refused} file{'' if found.refused == 1 else 's'} refused" if found.refused else ""
     read = f"{found.options.path}: {found.clips} {kind}, read as {found.options.reader}"
     return f"{read}; {speakers}{unknown}{labels}{refused}"
 
 
-def next_command(found: FoundCorpus) -> str:
-    """Return the command that runs the workflow: as far as the corpus goes."""
+def _with_origin(found: FoundCorpus) -> list[str]:
+    """Return the label targets, the first with the files that it is read from."""
+    first, *others = found.labels
+    return [f"{first} (from {guess.origin(found.options, first)})", *others]
+
+
+def next_command(found: FoundCorpus, folder: Path) -> str:
+    """Return the command that runs the workflow in the project folder: as far as the corpus goes."""
     target = "" if found.voices >= FEWEST_VOICES or not found.options.audio else " pseudo_labels"
-    return f"{_program('snakemake')} --cores {cores()}{target}"
+    return command(f"snakemake --cores {cores()}{target}", folder)
 
 
-def _program(name: str) -> str:
-    """Return how a program of this environment is called: by its name where that finds it."""
-    own = Path(sys.executable).with_name(name)
-    found = shutil.which(name)
-    return name if found is not None and Path(found).resolve() == own.resolve() else str(own)
-
-
-def _config_text(name: str, found: FoundCorpus, use: list[str], shards: int, model: Path | None) -> str:
+def _config_text(name: str, found: FoundCorpus, use: list[str], shards: int, model: Path | None, show: str) -> str:
     """Return the configuration of a project, what matters of its corpus, each key with its meaning.
 
-    `model` is the folder of the face model, if it is at hand.
+    `model` is the file of the face model, if it is at hand: the project gets a copy. `show` is the command that prints
+    all keys.
     """
-    options = found.options
-    chosen: dict[str, object] = {"path": options.path, "reader": options.reader, "use": use}
-    chosen |= {"table": options.table} if options.table else {}
-    chosen |= {"video": options.video} | ({} if options.audio else {"audio": False}) | {"shards": shards}
-    chosen |= {"targets": [found.labels[0]]} if "finetune" in use else {}
     lines = [
         f"# yaml-language-server: $schema={checkout.ROOT}/workflow/schemas/config.schema.json",
         "# Made by `avpretext init`. Paths may be relative to this folder. Other keys have their defaults:",
-        "# `avpretext config config.yaml` prints all of them, with meaning and unit.",
+        f"# `{show}` prints all of them, with meaning and unit.",
         f"results: results # {Config.model_fields['results'].description}",
         "",
         "corpora:",
-        f"  {name}:",
-        *(
-            f"    {key}: {json.dumps(value, ensure_ascii=False)} # {CorpusOptions.model_fields[key].description}"
-            for key, value in chosen.items()
-        ),
+        *_corpora(name, found, use, shards),
     ]
-    if "finetune" in use:
-        lines.append("    protocol: # which clips train, choose the epoch and test; docs/protocols.md has all")
-        lines += [f"      {key}: {json.dumps(value)}" for key, value in protocol_for(found).items()]
-        if len(found.labels) > 1:
-            lines.append(f"    # other targets here: {', '.join(found.labels[1:])}")
     if model is not None:
-        lines += ["", "models:", f"  folder: {json.dumps(str(model))} # holds {FACE_MODEL}; null: download it"]
+        lines += ["", "models:", f"  folder: models # holds a copy of {FACE_MODEL}; null: download it"]
     return "\n".join(lines) + "\n"
 
 
+def _corpora(name: str, found: FoundCorpus, use: list[str], shards: int) -> list[str]:
+    """Return the lines of the corpus: two entries where its test speakers are kept out of pre-training."""
+    test = set(guess.test_speakers(found)) if len(use) > 1 else set()
+    others = [speaker for speaker in found.speakers if speaker not in test]
+    if test and not found.anonymous and FEWEST_VOICES <= len(others) <= MOST_LISTED:
+        heard = [f"  # Pre-training hears the same clips without those of the {len(test)} test speakers."]
+        heard += _corpus(f"{name}_pretrain", found, ["pretrain"], shards, others)
+        return [*_corpus(name, found, ["finetune"], shards), *heard]
+    lines = _corpus(name, found, use, shards)
+    if len(use) > 1:
+        lines.append("    # Pre-training hears the test speakers too, without their labels. Other speakers for it:")
+        lines.append("    # use: [finetune] here, and another corpus with use: [pretrain].")
+    return lines
+
+
+def _corpus(name: str, found: FoundCorpus, use: list[str], shards: int, speakers: list[str] | None = None) -> list[str]:
+    """Return the lines of one entry, of these speakers alone if they are given."""
+    options = found.options
+    chosen: dict[str, object] = {"path": options.path, "reader": options.reader, "use": use}
+    chosen |= {key: getattr(options, key) for key in _TOLD if getattr(options, key) != getattr(_DEFAULTS, key)}
+    chosen |= {"speakers": speakers} if speakers else {}
+    chosen |= {"video": options.video} | ({} if options.audio else {"audio": False}) | {"shards": shards}
+    lines = [f"  {name}:", *(_line(key, value) for key, value in chosen.items())]
+    return lines + (_learnt(found) if "finetune" in use else [])
+
+
+def _line(key: str, value: object) -> str:
+    return f"    {key}: {json.dumps(value, ensure_ascii=False)} # {CorpusOptions.model_fields[key].description}"
+
+
+def _learnt(found: FoundCorpus) -> list[str]:
+    """Return the lines of what is learnt: the target, where its labels come from, the protocol."""
+    target, *others = found.labels
+    lines = [f"    # Labels {target!r} come from: {guess.origin(found.options, target)}", _line("targets", [target])]
+    lines += [f"    # other targets here: {', '.join(others)}"] if others else []
+    lines.append("    protocol: # which clips train, choose the epoch and test; docs/protocols.md has all")
+    lines += [f"      {key}: {json.dumps(value)}" for key, value in protocol_for(found).items()]
+    if problem := found.division.problem:
+        lines.append(f"      # not the corpus's own partitions: {' '.join(problem.split())}")
+    return lines
+
+
 def _model_at_hand() -> Path | None:
-    """Return the folder of the face model if the checkout has it already, whole."""
+    """Return the file of the face model if the checkout has it already, whole."""
     file = checkout.ROOT / "results" / "models" / FACE_MODEL
-    return file.parent if file.is_file() and sha256(file) == FACE_MODEL_SHA256 else None
+    return file if file.is_file() and sha256(file) == FACE_MODEL_SHA256 else None
 
 
 def _refuse_to_overwrite(folder: Path) -> None:
@@ -276,7 +351,7 @@ def _refuse_to_overwrite(folder: Path) -> None:
         raise UserError(f"{folder}: {taken[0]} is there already, and is not overwritten; name a new folder")
 
 
-def _write(folder: Path, config: str, readme: str) -> None:
+def _write(folder: Path, config: str, readme: str, model: Path | None) -> None:
     """Write the files of a project, from the checkout that the package runs from; the configuration is checked."""
     files = {
         "config.yaml": config,
@@ -291,4 +366,7 @@ def _write(folder: Path, config: str, readme: str) -> None:
     for name, content in files.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_text(content, "utf-8")
+    if model is not None:
+        with atomic_path(folder / "models" / FACE_MODEL) as temporary:
+            shutil.copyfile(model, temporary)
     Plan(load(folder / "config.yaml"))

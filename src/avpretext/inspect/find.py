@@ -9,6 +9,7 @@ from avpretext.config import Config
 from avpretext.errors import UserError, nearest
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.names import nfc
+from avpretext.programs import workflow
 from avpretext.refusal import REASONS
 from avpretext.report.clip import Clip
 
@@ -83,7 +84,7 @@ def _unknown(run: OpenRun, corpora: list[str], name: str) -> str:
     if not known:
         return (
             f"{run.config.results}: no clips of {where} are listed there yet: run the workflow first, at least"
-            " `snakemake --cores 2 features`"
+            f" `{workflow('features')}`"
         )
     close = nearest_names(name, known)
     hint = f"; the nearest: {', '.join(close)}" if close else f"; a clip is named like {known[0]}"

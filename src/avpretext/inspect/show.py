@@ -8,6 +8,7 @@ from avpretext.errors import UserError
 from avpretext.inspect import movie, strip, words
 from avpretext.inspect.clip_pictures import pictures_of
 from avpretext.inspect.find import locate, said
+from avpretext.programs import workflow
 from avpretext.report.clip import Clip
 
 KINDS = (".png", ".mp4")
@@ -46,5 +47,5 @@ def check_there(clip: Clip) -> None:
         raise UserError(f"{clip.clip_id}: {said(clip.refusals)}. There is nothing to show")
     raise UserError(
         f"{clip.clip_id}: its sound and speech features are not made yet: run the workflow, at least"
-        " `snakemake --cores 2 features`"
+        f" `{workflow('features')}`"
     )

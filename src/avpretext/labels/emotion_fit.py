@@ -28,6 +28,7 @@ from avpretext.flow.paths import Layout
 from avpretext.labels.calibration import calibration
 from avpretext.labels.emotion import CALIBRATED, clip_intensities, intensities, measured_by
 from avpretext.labels.emotion_table import Emotion, EmotionTable, Profiles
+from avpretext.programs import workflow
 
 Floats = NDArray[np.float64]
 Names = NDArray[np.str_]
@@ -124,7 +125,7 @@ def _of_corpus(config: Config, corpus: str, labels: Path | None) -> tuple[Floats
     missing = [file for file in (*clips, *shown) if not Path(file).is_file()]
     if missing:
         raise UserError(
-            f"{missing[0]}: not there; run `snakemake` first, so that the action units of {corpus} are made"
+            f"{missing[0]}: not there; run `{workflow()}` first, so that the action units of {corpus} are made"
         )
     people, known = speaker_of_each([Path(file) for file in clips]), _labels(clips, labels)
     units = {

@@ -22,6 +22,7 @@ from avpretext.errors import UserError
 from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.face.points import OROFACIAL
 from avpretext.orofacial.networks import EMOTION, MOVEMENT, VISEME, OrofacialNetwork
+from avpretext.programs import workflow
 from avpretext.shards import atomic_path
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training import finite
@@ -42,7 +43,10 @@ RIDGE = 1e-2
 
 _SHAPING = ("seed", "speech", "log_mel", "orofacial")
 _PLACES = {name: {"checkpoint", "threads"} for name in _SHAPING[1:]}
-_AGAIN = "take the folder again from where it was made, or run `snakemake orofacial` again"
+
+
+def _again() -> str:
+    return f"take the folder again from where it was made, or run `{workflow('orofacial')}` again"
 
 
 class _Arrays:
@@ -273,10 +277,10 @@ def read_model(folder: Path) -> OrofacialModel:
     tensors, _ = checkpoints.read(weights)
     config = parse({**said["options"], "corpora": {"none": {"path": ".", "use": []}}}, str(folder))
     network = OrofacialNetwork(len(said["channels"]), config.orofacial.model, said["system"], said["outputs"])
-    finite.load_all(network, checkpoints.below("network", tensors), weights, _AGAIN)
+    finite.load_all(network, checkpoints.below("network", tensors), weights, _again())
     for needed in (*(f"{part}.{name}" for part, kind in _PARTS.items() for name in kind.names()), "rest"):
         if needed not in tensors:
-            raise UserError(f"{weights}: {needed} is missing; {_AGAIN}")
+            raise UserError(f"{weights}: {needed} is missing; {_again()}")
     parts: dict[str, Any] = {part: kind.from_tensors(checkpoints.below(part, tensors)) for part, kind in _PARTS.items()}
     same = {name: said[name] for name in ("classes", "channels", "trained_on")}
     return OrofacialModel(network=network.eval(), rest=tensors["rest"].numpy(), config=config, **parts, **same)
@@ -289,7 +293,7 @@ def _description(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         raise UserError(
             f"{folder}: no orofacial model; expected a folder with model.json and weights.safetensors, such as"
-            " results/orofacial/joint/model, which `snakemake orofacial` makes"
+            f" results/orofacial/joint/model, which `{workflow('orofacial')}` makes"
         ) from None
     if not isinstance(said, dict) or said.get("kind") != KIND:
         raise UserError(f"{file}: not the description of an orofacial model; expected results/orofacial/*/model")

@@ -19,6 +19,7 @@ from avpretext.face.landmark_shards import vectors
 from avpretext.face.points import OROFACIAL_POINTS
 from avpretext.flow.paths import Layout
 from avpretext.orofacial.movement_scores import COMPARED, MEASURE_NAMES, SHOWN, ClipSums, Statistic
+from avpretext.programs import workflow
 from avpretext.shards import PathLike
 from avpretext.training import finite
 
@@ -64,7 +65,7 @@ def score(predictions: Mapping[str, Path]) -> tuple[ClipSums, list[Scored]]:
         if (system.speakers, system.seeds, system.clips) != (first.speakers, first.seeds, first.clips):
             raise UserError(
                 f"orofacial: {system.name} was tested on {system.clips} clips of {len(system.speakers)} speakers,"
-                f" {first.name} on {first.clips} of {len(first.speakers)}: run `snakemake orofacial` again"
+                f" {first.name} on {first.clips} of {len(first.speakers)}: run `{workflow('orofacial')}` again"
             )
     return sums, [*scored, _collect(REST, next(iter(predictions.values())), sums)]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from avpretext.errors import UserError
 from avpretext.options.pretrained_encoders import KNOWN, EncoderOptions
+from avpretext.programs import command
 from avpretext.strangers import TEXT_BYTES, check_file
 
 SAMPLE_RATE_HZ = 16_000
@@ -106,7 +107,8 @@ def find(name: str, options: EncoderOptions) -> EncoderFiles:
     if folder is None:
         raise UserError(
             f"encoders.{name}: {hub} ({options.revision}) is not in the hub's cache, {cache_folder()}; nothing is"
-            f" downloaded in a job: run `avpretext models {name}` where there is network, or set encoders.{name}.folder"
+            f" downloaded in a job: run `{command(f'avpretext models {name}')}` where there is network, or set"
+            f" encoders.{name}.folder"
         )
     return look_at(name, folder, f"encoders.{name}.hub")
 
@@ -233,7 +235,7 @@ def _weights(folder: Path, where: str, name: str) -> list[Path]:
     if any((folder / file).is_file() for file in PICKLED):
         raise UserError(
             f"{where}: pickled weights alone ({PICKLED[0]}), which may run code and are not opened; convert them once:"
-            f" avpretext models {name} {folder} --convert"
+            f" {command(f'avpretext models {name} {folder} --convert')}"
         )
     raise UserError(f"{where}: no weights ({WEIGHTS}); fetch the model again")
 

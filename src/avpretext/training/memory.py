@@ -35,7 +35,7 @@ class Job(NamedTuple):
         """Return what to change: 1.5 times what the job had."""
         used = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         needed = 500 * -(-int(1.5 * max(limit_mb() or 0, self.runs * used / 1024)) // 500)
-        told = f"give the job more: snakemake --set-resources {self.stage}:mem_mb={needed}"
+        told = f"give the job more: run the same command with --set-resources {self.stage}:mem_mb={needed}"
         if self.runs == 1:
             return told
         return f"{told}, or let fewer runs go at a time: {self.group}.threads: {self.runs // 2} (now {self.runs})"
