@@ -14,6 +14,7 @@ from tests.predict.conftest import describe, speechlike, write_model
 import avpretext
 from avpretext.predict.model import Model
 from avpretext.predict.result import Prediction
+from avpretext.programs import command
 from avpretext.serve import first_look as looking
 from avpretext.serve import web
 from avpretext.serve.first_look import FirstLook, first_look
@@ -123,7 +124,7 @@ def test_noise_has_no_prediction(loaded: Model, tmp_path: Path) -> None:
 def test_a_missing_face_model_is_told_with_the_command(loaded: Model, film: Path) -> None:
     look = first_look(loaded, film, NOWHERE)
     assert look.face is None
-    assert look.face_note == f"{NOWHERE} is missing; get it with: avpretext models --output {NOWHERE}"
+    assert look.face_note == f"{NOWHERE} is missing; get it with: {command(f'avpretext models --output {NOWHERE}')}"
     assert "No face is shown: nowhere/face_landmarker.task is missing" in results(look)
 
 

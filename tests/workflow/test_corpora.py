@@ -230,7 +230,9 @@ def test_the_published_experiment_can_be_planned_where_its_corpora_are(tmp_path:
     clips = [f"MSP-FACE_0001_{number:04d}.mp4" for number in range(1, 1001)]
     listed = "".join(f"{4 * number}.0\t{4 * number + 3}.5\t{clip}\n" for number, clip in enumerate(clips))
     (documents / "segments_data.txt").write_text(listed)
-    (documents / "speaker_id_segments.txt").write_text("".join(f"{clip},Speaker_7\n" for clip in clips))
+    (documents / "speaker_id_segments.txt").write_text(
+        "".join(f"{clip},Speaker_{number % 2}\n" for number, clip in enumerate(clips))
+    )
     (labels / "label_consensus.json").write_text(
         json.dumps({clips[0]: [{"EmoClass_Major": "H", "Split_Set": "Train"}]})
     )

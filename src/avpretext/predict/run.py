@@ -18,6 +18,7 @@ from avpretext.predict.output import WRITERS, Format, Writer, format_of, printab
 from avpretext.predict.result import Prediction, Refused
 from avpretext.predict.submission import SubmissionWriter
 from avpretext.predict.windows import AlongTime
+from avpretext.programs import command
 from avpretext.progress import LINE_EVERY_S, duration, progress, show
 from avpretext.shards import atomic_path
 from avpretext.training.model_folder import SYNTHETIC, is_synthetic
@@ -89,9 +90,8 @@ def run(
 
 def _check_live(arguments: Sequence[str], along_time: str | None, format: Format | None) -> None:
     if list(arguments) != [standard_input.ARGUMENT]:
-        raise UserError(
-            f"predict --live: hears standard input alone: {standard_input.RECORD} | avpretext predict MODEL -"
-        )
+        predict = command("avpretext predict MODEL -")
+        raise UserError(f"predict --live: hears standard input alone: {standard_input.RECORD} | {predict}")
     if along_time is not None or format == "submission":
         raise UserError("predict --live: leave out --along-time and --format submission")
 

@@ -16,6 +16,7 @@ from avpretext.chunks import SAMPLE_RATE_HZ, SAMPLES_PER_FRAME, frames_of
 from avpretext.errors import UserError
 from avpretext.media.filters import OPENING_S, Floats, HighPass, Samples, to_16_bit
 from avpretext.predict.windows import AlongTime
+from avpretext.programs import command
 
 ARGUMENT, NAME = "-", "stdin"
 """What stands for standard input among the files, and in its rows."""
@@ -36,7 +37,8 @@ _OTHER_MEDIA = (b"OggS", b"fLaC", b"\x1a\x45\xdf\xa3", b"ID3", b"FORM", b"caff",
 def stream() -> IO[bytes]:
     """Return standard input; it is an error if it is closed, or a terminal."""
     if sys.stdin is None or sys.stdin.isatty():
-        raise UserError("predict -: nothing is piped in; e.g. ffmpeg -i talk.mkv -f wav - | avpretext predict MODEL -")
+        predict = command("avpretext predict MODEL -")
+        raise UserError(f"predict -: nothing is piped in; e.g. ffmpeg -i talk.mkv -f wav - | {predict}")
     return sys.stdin.buffer
 
 

@@ -17,6 +17,7 @@ from avpretext.media import ffmpeg
 from avpretext.media.decode import Picture, decode
 from avpretext.media.stretches import WHOLE, Stretch
 from avpretext.predict.hearing import LONGEST_S
+from avpretext.programs import command
 from avpretext.refusal import REASONS, Refusal
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def look_at_face(file: Path, face_model: Path, duration_s: float) -> tuple[FaceL
 def _face_frames(face_model: Path, fps: float) -> "tuple[FaceFrames | None, str]":
     """Return what looks at frames, or in words what it lacks."""
     if not face_model.is_file():
-        return None, f"{face_model} is missing; get it with: avpretext models --output {face_model}"
+        return None, f"{face_model} is missing; get it with: {command(f'avpretext models --output {face_model}')}"
     try:
         with extras.told():
             from avpretext.serve.face_frames import FaceFrames
