@@ -25,7 +25,7 @@ class Files(list[str]):
 
 def job(rule: str, inputs: list[str], output: list[str], options: str = "{}", **wildcards: Any) -> Any:
     return SimpleNamespace(
-        params=SimpleNamespace(options=options, stage=rule), input=Files(inputs),
+        rule=SimpleNamespace(name=rule), params=SimpleNamespace(options=options, stage=rule), input=Files(inputs),
         output=Files(output), wildcards=SimpleNamespace(**wildcards),
     )  # fmt: skip
 
@@ -50,6 +50,16 @@ def test_a_rule_of_the_users_own_and_another_workflow_in_the_same_run_have_no_re
     del theirs.params.stage
     made = dag.Recipes(config, lambda corpus, shard: Content("")).of([[ours, elsewhere, theirs]])
     assert list(made) == ours.output
+
+
+def test_a_rule_that_a_module_calls_by_another_name_has_the_recipe_of_its_own(tmp_path: Path) -> None:
+    config = parse({"results": str(tmp_path), "corpora": {"mine": {"path": ".", "use": []}}})
+    one, other = (
+        job(name, [], [str(tmp_path / "mine/split/audio/0000.parquet")]) for name in ("split_audio", "x_split")
+    )
+    recipes = dag.Recipes(config, lambda corpus, shard: Content(""), names={"x_split": "split_audio"})
+    assert recipes.of([[one]]) == recipes.of([[other]])
+    assert next(iter(recipes.of([[one]]).values())).stage == "split_audio"
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ Clips = Callable[[str, int], Content]
 class Job(Protocol):
     """A job of Snakemake, as far as it is needed here."""
 
+    rule: Any
     params: Any
     wildcards: Any
     input: Any
@@ -64,10 +65,16 @@ def stage_of(job: Job) -> str | None:
 
 
 class Recipes:
-    """The recipes of all artefacts of a configuration in a folder; `clips` tells the clips of a shard."""
+    """The recipes of all artefacts of a configuration in a folder.
 
-    def __init__(self, config: Config, clips: Clips, results: Path | None = None) -> None:
+    `clips` tells the clips of a shard, `names` our own names of rules that a module has under others.
+    """
+
+    def __init__(
+        self, config: Config, clips: Clips, results: Path | None = None, names: Mapping[str, str] | None = None
+    ) -> None:
         self.results = Path(config.results) if results is None else results
+        self._names = {} if names is None else names
         self._config, self._clips = config, clips
         self._options_by_text: dict[tuple[str, str], dict[str, Any]] = {}
         self._code: dict[str, str] = {}
@@ -98,8 +105,12 @@ class Recipes:
                     continue  # of a rule of the user's own, or of a copy of the workflow with other results
                 options, (inputs, times) = self._options(job), self._inputs(job, made)
                 for path, artefact in paths.items():
-                    made[path] = Recipe(artefact, str(stage_of(job)), options, inputs, times)
+                    made[path] = Recipe(artefact, self._maker(job), options, inputs, times)
         return made
+
+    def _maker(self, job: Job) -> str:
+        """Return our own name of a job's rule; a stage may have several rules."""
+        return self._names.get(job.rule.name, job.rule.name)
 
     def _artefact(self, path: str) -> str:
         """Return the path of an artefact within the results."""
@@ -107,7 +118,7 @@ class Recipes:
 
     def _options(self, job: Job) -> dict[str, Any]:
         """Return version and options of a job: those of its rule's signature, which many jobs share."""
-        text, stage = getattr(job.params, "options", "{}"), str(stage_of(job))
+        text, stage = getattr(job.params, "options", "{}"), self._maker(job)
         if (stage, text) not in self._options_by_text:
             options = self._named_by_content(json.loads(text), code=stage != "index")
             if "version" not in options and stage in STAGES:

@@ -25,12 +25,19 @@ RECORDS = Path(".snakemake")
 
 
 class Start:
-    """One start of the workflow; `clips` tells the clips of a shard, see `dag.Clips`."""
+    """One start of the workflow; `clips` tells the clips of a shard, see `dag.Clips`.
+
+    Attributes
+    ----------
+    names
+        Our own names of the rules by what they are called in this run, to be filled in before jobs are chosen.
+    """
 
     def __init__(self, config: Config, clips: dag.Clips, store: Store) -> None:
         self.config, self.store = config, store
         self.results = Path(store.here(config.results))
-        self._recipes = dag.Recipes(config, clips, self.results)
+        self.names: dict[str, str] = {}
+        self._recipes = dag.Recipes(config, clips, self.results, self.names)
         self._found = dag.Compared()
         self._untimed: set[int] = set()
 
