@@ -54,7 +54,7 @@ demo: environment ## make the demo corpus and run the workflow on it
 	@echo "Tables:  results/tables/   (main.csv, main.md, main.tex, truth.csv, ...)"
 	@echo "Report:  results/report.html"
 	@echo "Model:   results/demo_labelled/export/acted.speaker_kfold/best"
-	@echo "Predict: $(BIN)/avpretext predict results/demo_labelled/export/acted.speaker_kfold/best $(DEMO)/labelled"
+	@echo "Predict: $(BIN)/avpretext predict results/demo_labelled/export/acted.speaker_kfold/best $(DEMO)/unlabelled/speaker01"
 
 benchmark: environment ## real speech in three languages, of the corpora in data/: docs/results.md
 	@test -d data/random-wavlm || $(BIN)/python -m avpretext.demo.random_encoder wavlm data/random-wavlm
