@@ -13,6 +13,7 @@ class WithWorkflow(build_py):
     """Builds the package, and copies what lies beside the source in a checkout; an editable install needs no copy."""
 
     def run(self) -> None:
+        """Build, then copy `SHIPPED`."""
         super().run()
         if self.editable_mode:
             return

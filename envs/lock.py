@@ -47,6 +47,7 @@ def asked() -> tuple[dict[str, list[str]], str]:
     extras = project["optional-dependencies"]
 
     def of_extra(name: str) -> Iterator[str]:
+        """Yield what an extra requires, and the extras that it names."""
         for text in extras[name]:
             wanted = Requirement(text)
             if wanted.name == project["name"]:

@@ -1,6 +1,6 @@
 """Print the option by which pip takes PyTorch's build for CPUs, where there is no GPU of NVIDIA and the index answers.
 
-On Linux, PyPI's own build is for CUDA, 3 GB to download. Runs before anything is installed. `make CUDA=1` does without.
+On Linux, PyPI's own build is for CUDA, 5 GB more on disk; `make CUDA=1` takes that.
 """
 
 import platform

@@ -131,6 +131,8 @@ class ShardWriter:
         `zstd`, or `none` for columns of bytes that are compressed already.
     row_group
         Rows that a reader must hold at a time, at most.
+    beside
+        Further schema metadata, for other tools.
     """
 
     def __init__(
@@ -141,10 +143,15 @@ class ShardWriter:
         *,
         compression: str = "zstd",
         row_group: int = ROW_GROUP,
+        beside: Mapping[str, str] | None = None,
     ) -> None:
         signed = {f"avpretext.{name}": text for name, text in signing.signer.metadata(path).items()}
         self.schema = schema.with_metadata(
-            {_METADATA_KEY.decode(): json.dumps(made_by, sort_keys=True, allow_nan=False), **signed}
+            {
+                **(beside or {}),
+                _METADATA_KEY.decode(): json.dumps(made_by, sort_keys=True, allow_nan=False),
+                **signed,
+            }
         )
         self.rows = 0
         self._row_group = row_group

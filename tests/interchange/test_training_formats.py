@@ -1,6 +1,7 @@
 """Labels for those who train elsewhere: a dataset of the hub, EmoBox's lists, cuts of Lhotse."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from avpretext import shards
 from avpretext.config import Config
 from avpretext.corpora import reader_of, scan
 from avpretext.corpora.emobox import list_files, read_list
@@ -83,16 +85,14 @@ def test_emobox_lists_are_read_again_as_the_clips_labels_and_folds_that_they_wer
     found = {part: [(entry.file, entry.label) for entry in read_list(file)] for part, file in files[1].items()}
     assert found == {"train": [("audio/anna/one", "ANG")], "test": [("audio/ben/it's", "ANG")]}
     options = corpus(folder, "emobox", video=False, table=str(place))
-    assert {file.clip_id for file in scan(options) if file.clip} == {"anna-one", "ben-it's"}
+    assert {file.clip_id for file in scan(options) if file.clip} == {"anna/one", "ben/it's"}
     (source, *_) = reader_of(options).sources(options).values()
-    assert dict(source.read(options).iter_rows()) == {"anna-one": "ANG", "ben-it's": "ANG"}
+    assert dict(source.read(options).iter_rows()) == {"anna/one": "ANG", "ben/it's": "ANG"}
     entry = json.loads((place / "fold_1/mine_train_fold_1.jsonl").read_text())
-    assert (entry["num_frame"], entry["length"], entry["key"]) == (24_000, 1.5, "mine-anna-one")
+    assert (entry["num_frame"], entry["length"], entry["key"]) == (24_000, 1.5, "mine-anna/one")
 
 
 def test_a_corpus_without_folds_of_one_label_has_no_emobox_lists(config: Config, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     from avpretext.interchange import emobox_lists
 
     tables = gather(config, "mine")
@@ -132,3 +132,16 @@ def test_without_audio_only_names_are_written(config: Config, tmp_path: Path, fo
     assert not list((tmp_path / "out").rglob("*.flac"))
     assert not list((tmp_path / "out").rglob("recording*"))
     assert size < 60_000
+
+
+def test_a_clip_whose_shard_of_faces_is_not_made_yet_has_no_landmarks(config: Config, tmp_path: Path) -> None:
+    lhotse = pytest.importorskip("lhotse")
+    from avpretext.interchange import lhotse_shar
+
+    lhotse_shar.write(replace(gather(config, "mine"), faces={"landmarks": ()}), tmp_path, audio=True)
+    assert not any(cut.has_custom("landmarks") for cut in lhotse.CutSet.from_shar(in_dir=tmp_path))
+
+
+def test_files_of_a_dataset_tell_where_they_are_from(dataset: Path) -> None:
+    for file in (dataset / "data").iterdir():
+        assert "labels_energy" in shards.read_provenance(file)

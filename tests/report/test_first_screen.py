@@ -55,7 +55,8 @@ def test_points_of_trust_count_what_the_files_hold(results: Config, tmp_path: Pa
     emotion = pl.read_parquet(Path(results.results) / "demo_talk" / "labels_emotion" / "all.parquet")
     given = emotion["confidence"].drop_nulls()
     share = f"{100 * (given < 0.5).mean():.0f} % unsure (confidence below 0.5)"  # type: ignore[operator]
-    assert found["Emotion labels faces"].says == share
+    assert found["Emotion labels faces"].says == f"{share}; how many are wrong is not known: look at the faces"
+    assert not found["Emotion labels faces"].fine, "no truth is at hand"
     seen = pl.concat(
         [pl.read_parquet(file, columns=["detected"]) for file in Path(tmp_path).glob("*/landmarks/*.parquet")]
     )["detected"]

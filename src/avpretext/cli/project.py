@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from avpretext.cli.app import app
-from avpretext.cli.shared import CONFIG, MORE_WORDS, TOOL, ConfigFile, expect_one_folder
+from avpretext.cli.shared import (
+    CONFIG,
+    MORE_WORDS,
+    TOOL,
+    ConfigFile,
+    Outside,
+    Parts,
+    SpeakerFolderNumber,
+    expect_one_folder,
+)
 from avpretext.config_file import load
 
 
@@ -25,13 +34,9 @@ def init(
             help="CSV or Parquet of clips with speakers, labels, fold; here or in the folder; emobox: its folder."
         ),
     ] = None,
-    outside: Annotated[
-        bool, typer.Option("--outside", help="Let paths in the table lead out of the folder, as with `outside: true`.")
-    ] = False,
-    speaker_folder: Annotated[
-        int | None, typer.Option(help="Reader folder: which folder is the speaker; 1 the outermost, -1 the innermost.")
-    ] = None,
-    part: Annotated[list[str] | None, typer.Option(help="Part of the corpus; repeatable.")] = None,
+    outside: Outside = False,
+    speaker_folder: SpeakerFolderNumber = None,
+    part: Parts = None,
     shards: Annotated[int | None, typer.Option(min=1, max=10_000, help="Number of parallel pieces.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask no questions; use the detected values.")] = False,
     silent: Annotated[

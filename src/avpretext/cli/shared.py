@@ -18,6 +18,13 @@ MORE_WORDS = {"allow_extra_args": True}
 
 CONFIG = Path("config.yaml")
 CORES = os.cpu_count() or 1
+Outside = Annotated[
+    bool, typer.Option("--outside", help="Let paths in the table lead out of the folder, as with `outside: true`.")
+]
+SpeakerFolderNumber = Annotated[
+    int | None, typer.Option(help="Reader folder: which folder is the speaker; 1 the outermost, -1 the innermost.")
+]
+Parts = Annotated[list[str] | None, typer.Option(help="Part of the corpus; repeatable.")]
 ConfigFile = Annotated[Path, typer.Option("--config", help="Configuration file.")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads to use.")]
 THREAD_LIMITS = (

@@ -14,6 +14,9 @@ from avpretext.cli.shared import (
     STAGE,
     TOOL,
     ConfigFile,
+    Outside,
+    Parts,
+    SpeakerFolderNumber,
     Threads,
     chosen_file,
     config_of,
@@ -81,16 +84,12 @@ def corpus(
     silent: Annotated[
         bool, typer.Option("--silent", help="Check video without sound, as with `audio: false`.")
     ] = False,
-    part: Annotated[list[str] | None, typer.Option(help="Part of the corpus; repeatable.")] = None,
+    part: Parts = None,
     table: Annotated[
         str | None, typer.Option(help="Reader folder: CSV or Parquet of clips; emobox: its folder.")
     ] = None,
-    outside: Annotated[
-        bool, typer.Option("--outside", help="Let paths in the table lead out of the folder, as with `outside: true`.")
-    ] = False,
-    speaker_folder: Annotated[
-        int | None, typer.Option(help="Reader folder: which folder is the speaker; 1 the outermost, -1 the innermost.")
-    ] = None,
+    outside: Outside = False,
+    speaker_folder: SpeakerFolderNumber = None,
     headers: Annotated[
         Literal["sample", "all", "none"], typer.Option(help="Files to open for length and streams; sample: 2,000.")
     ] = "sample",

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from avpretext import escapes, shards
 from avpretext.config import CorpusOptions
-from avpretext.corpora import reader_of
+from avpretext.corpora import published_of
 from avpretext.corpora.reader import Published
 from avpretext.errors import UserError
 from avpretext.evaluation import card_metadata, formats, printed
@@ -88,11 +88,6 @@ def scores_of(rows: pl.DataFrame) -> tuple[list[dict[str, Any]], dict[str, dict[
     for row in rows.filter(pl.col("class").is_not_null()).iter_rows(named=True):
         classes.setdefault(row["class"], {})[row["measure"]] = row["value"]
     return scores, classes
-
-
-def published_of(options: CorpusOptions) -> Published | None:
-    """Return what is published of the corpus; None where its reader knows nothing, or it is synthetic."""
-    return None if options.synthetic else reader_of(options).published
 
 
 def licence_of(published: Published | None) -> str:

@@ -42,10 +42,10 @@ TOGETHER_TABLES = {
 }
 """Of a run on several labelled corpora."""
 
-COMPARED_TABLES = {
-    "compared_action_units.csv": "a row per action unit: how far the measured and the imported ones agree"
+COMPARED_TABLES = {"compared_action_units.csv": "a row per corpus and action unit: how far those of another run agree"}
+PENALTY_TABLES = {
+    "co_occurrence.csv": "a row per fold and pair of emotions: how often raters name both, and the penalty"
 }
-PENALTY_TABLES = {"co_occurrence.csv": "a row per pair of emotions: how often raters name both of a clip"}
 LAYER_TABLES = {"layer_weights.csv": "a row per system and layer of the encoder: the weight that training gave it"}
 
 TRUTH_TABLES = {
@@ -59,21 +59,21 @@ ABLATION_TABLES = {
     "ablation.csv": "a row per system of the grid of initialisation, loss and aggregator: its scores with intervals",
     "ablation.md": "the same, for people",
     "ablation.tex": "the same, for a paper",
-    "ablation_effects.csv": "a row per choice: what it changes, all else alike, with its test",
-    "ablation_co_occurrence.csv": "how often raters name two emotions together, beside what each loss makes of it",
+    "ablation_effects.csv": "a row per choice and measure: what it changes, all else alike, with its test",
+    "ablation_co_occurrence.csv": "a row per fold and pair of emotions: how often raters name both, and the penalty",
 }
 
 UPSTREAM_TABLES = {
     "upstreams.csv": "a row per upstream and initialisation: its scores, and its gain over scratch of that upstream",
     "upstreams.md": "the same, for people",
     "upstreams.tex": "the same, for a paper",
-    "upstreams_effects.csv": "a row per pair of upstreams: difference, interval, test",
+    "upstreams_effects.csv": "a row per upstream and measure: its difference to the first upstream, with its test",
 }
 
 OROFACIAL_TABLES = {
-    "orofacial.csv": "a row per system and movement: correlation and error on unseen speakers",
+    "orofacial.csv": "a row per system: each measure of its movements on unseen speakers, with intervals",
     "orofacial.md": "the same, for people",
-    "orofacial_comparisons.csv": "a row per pair of systems: difference, interval, test",
+    "orofacial_comparisons.csv": "a row per pair of systems and measure: difference, interval, test",
     "orofacial_left_out.csv": "a row per clip that is left out, and why",
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from avpretext.errors import UserError
-from avpretext.interchange.label_tables import LabelTables, file_of, write_audio
+from avpretext.interchange.label_tables import LabelTables, TargetTable, file_of, write_audio
 
 PARTS = {"train": "train", "dev": "valid", "test": "test"}
 SAMPLE_RATE_HZ = 16_000
@@ -43,7 +43,7 @@ def write(tables: LabelTables, folder: Path, audio: bool) -> list[str]:
     return list(settings)
 
 
-def _target_of(setting: str, tables: LabelTables) -> Any:
+def _target_of(setting: str, tables: LabelTables) -> TargetTable:
     return tables.targets[setting.rpartition(".")[0]]
 
 
@@ -64,7 +64,7 @@ def _entries(
 ) -> Iterator[dict[str, Any]]:
     for clip_id in clip_ids:
         yield {
-            "key": f"{corpus}-{clip_id.replace('/', '-')}", "dataset": corpus, "wav": file_of(clip_id), "type": "raw",
+            "key": f"{corpus}-{clip_id}", "dataset": corpus, "wav": file_of(clip_id), "type": "raw",
             "sample_rate": SAMPLE_RATE_HZ, "num_frame": round(SAMPLE_RATE_HZ * lengths[clip_id]), "task": "category",
             "length": lengths[clip_id], "emo": labels[clip_id], "channel": 1,
         }  # fmt: skip

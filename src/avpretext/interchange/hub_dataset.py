@@ -12,10 +12,9 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 
-from avpretext import __version__, escapes
+from avpretext import __version__, escapes, shards
 from avpretext.interchange.clip_rows import clip_rows
 from avpretext.interchange.label_tables import LabelTables, iterate_audio
 
@@ -32,7 +31,8 @@ COLUMNS = f"""\
   known. Emotion labels of faces are often wrong."""
 
 OPEN_FILES = 200
-ROWS_AT_ONCE = 100
+ROWS_AT_ONCE = 20
+"""Clips that are held for each open file, audio and all."""
 
 
 def write(tables: LabelTables, folder: Path, audio: bool) -> list[str]:
@@ -81,19 +81,22 @@ def _write_files(
 ) -> None:
     """Write some of the files, all open at a time."""
     of_clip = {row["clip_id"]: row for row in rows.iter_rows(named=True)}
+    told = {key.decode(): text.decode() for key, text in (schema.metadata or {}).items()}
     waiting: dict[str, list[dict[str, Any]]] = {name: [] for name in wanted}
     with ExitStack() as stack:
-        writers = {name: stack.enter_context(pq.ParquetWriter(folder / name, schema)) for name in sorted(wanted)}
+        writers = {
+            name: stack.enter_context(shards.ShardWriter(folder / name, schema, tables.made_by, beside=told))
+            for name in sorted(wanted)
+        }
         for _, clip_id, content in iterate_audio(tables):
             if (name := files[clip_id]) not in wanted:
                 continue
             waiting[name].append(_entry(of_clip[clip_id], content, tables, schema))
             if len(waiting[name]) == ROWS_AT_ONCE:
-                writers[name].write_table(pa.Table.from_pylist(waiting.pop(name), schema))
+                writers[name].write(waiting[name])
                 waiting[name] = []
         for name, remaining in waiting.items():
-            if remaining:
-                writers[name].write_table(pa.Table.from_pylist(remaining, schema))
+            writers[name].write(remaining)
 
 
 def _entry(row: Mapping[str, Any], content: bytes, tables: LabelTables, schema: pa.Schema) -> dict[str, Any]:
@@ -124,8 +127,7 @@ def _schema(rows: pl.DataFrame, tables: LabelTables, audio: bool) -> pa.Schema:
     if audio:
         found.append(pa.field("audio", pa.struct({"bytes": pa.binary(), "path": pa.string()})))
         features["audio"] = {"sampling_rate": 16_000, "_type": "Audio"}
-    told = json.dumps({"info": {"features": features}}, ensure_ascii=False)
-    return pa.schema(found, metadata={"huggingface": told})
+    return pa.schema(found, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
 def _plain(of: pa.DataType) -> pa.DataType:

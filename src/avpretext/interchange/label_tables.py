@@ -9,7 +9,7 @@ import polars as pl
 
 from avpretext import shards
 from avpretext.config import Config
-from avpretext.corpora import reader_of
+from avpretext.corpora import published_of, reader_of
 from avpretext.corpora.reader import Person
 from avpretext.errors import UserError
 from avpretext.evaluation.open_run import OpenRun
@@ -86,7 +86,7 @@ def file_of(clip_id: str) -> str:
 def gather(config: Config, corpus: str) -> LabelTables:
     """Read what the workflow has made of a corpus so far; it is an error if nothing has been labelled."""
     run, options = OpenRun(config), config.corpora[corpus]
-    published = reader_of(options).published
+    published = published_of(options)
     plan, layout = run.plan, run.layout
     audio = plan.shards(corpus, "split.audio")
     found = shards.read(plan.shards(corpus, plan.clips(corpus)))
@@ -111,7 +111,7 @@ def gather(config: Config, corpus: str) -> LabelTables:
         tuple(map(Path, audio)),
         {name: tuple(map(Path, files)) for name in FACES if (files := run.files(corpus, name))},
         {stage: run.made_by(corpus, stage) for stage in present},
-        "" if published is None or options.synthetic else f"{published.name}: {published.licence}",
+        "" if published is None else f"{published.name}: {published.licence}",
         options.synthetic,
     )
 

@@ -6,7 +6,7 @@
 `cut.action_units_columns` names the units.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +30,17 @@ def write(tables: LabelTables, folder: Path, audio: bool) -> list[str]:
     fields = ({"recording": "flac"} if audio else {}) | dict.fromkeys(tables.faces, "numpy")
     rows = {row["clip_id"]: row for row in clip_rows(tables).iter_rows(named=True)}
     folds = _folds(tables)
+    faces = {name: {file.name: file for file in files} for name, files in tables.faces.items()}
     with SharWriter(str(folder), fields, CUTS_PER_SHARD, warn_unused_fields=False) as writer:
         for shard, clip_id, content in iterate_audio(tables):
             cut = _cut(rows[clip_id], folds.get(clip_id, {}), content)
-            for name, files in tables.faces.items():
-                cut = _with_frames(cut, name, shards.read_clip(_named(files, shard), clip_id))
+            for name, files in faces.items():
+                if shard in files:  # a shard may not be made yet
+                    cut = _with_frames(cut, name, shards.read_clip(files[shard], clip_id))
             if not audio:
                 cut.recording = to_shar_placeholder(cut.recording)
             writer.write(cut)
     return ["cuts", *fields]
-
-
-def _named(files: Sequence[Path], name: str) -> Path:
-    return next(file for file in files if file.name == name)
 
 
 def _folds(tables: LabelTables) -> dict[str, dict[str, str]]:

@@ -172,8 +172,13 @@ def attempt(study: Any, trial: Any, search: Search) -> None:
         "/".join(key): choice.dev_scores(predictions, search.measure)
         for key, predictions in trial_runs.targets(config, search.start).items()
     }
+    mean = float(np.mean([value for folds in found.values() for value in folds.values()]))
+    if not np.isfinite(mean):
+        print(f"search: {place.name} failed: its dev clips of a fold have no score", file=sys.stderr)
+        study.tell(trial, state=optuna().trial.TrialState.FAIL)
+        return
     trial.set_user_attr(SCORES, found)
-    study.tell(trial, float(np.mean([value for folds in found.values() for value in folds.values()])))
+    study.tell(trial, mean)
 
 
 def write_tables(study: Any, search: Search) -> None:
@@ -241,7 +246,8 @@ def page(tables: Mapping[str, list[dict[str, Any]]], search: Search) -> str:
         f"# Search from {search.start}\n\n"
         "Test scores of trial 0, the configuration as it is (untuned), of the trial that is best by the dev clips of"
         " all folds (flat), and of the trial that each fold takes by its own dev clips (nested). Only nested is free of"
-        " test speakers in the choice: the dev speakers of a fold may be test speakers of another.\n\n"
+        " test speakers in the choice: the dev speakers of a fold may be test speakers of another. The intervals do not"
+        " cover what another draw of trials would have brought.\n\n"
         f"{formats.markdown(header, test, 5)}\nTrials by their mean dev score:\n\n"
         f"{formats.markdown(['corpus', 'setting', 'trial', 'dev', *keys], trials, 2)}"
     )

@@ -71,3 +71,8 @@ def reader_of(options: CorpusOptions) -> Reader:
     raise UserError(
         f"corpora.NAME.reader = {name!r} is of the type {type(found).__name__}; a Reader is expected: {fix}"
     )
+
+
+def published_of(options: CorpusOptions) -> Published | None:
+    """Return what is published of the corpus; None where its reader knows nothing, or it is synthetic."""
+    return None if options.synthetic else reader_of(options).published
