@@ -93,7 +93,7 @@ def test_several_settings_are_judged_one_by_one_and_their_warnings_counted(resul
     html = page.render(results)
     assert html.count('<p class="verdict">') == 3
     assert "Warnings: 1 about the results" in html
-    assert '<a href="#trust"><b>! look</b> <span>Test speakers: 6</span>' in html
+    assert '<a href="#trust"><b>! look</b> <span>Test speakers: 6, too few to tell small gains from luck</span>' in html
 
 
 def unlabelled(results: Config, folder: Path, *without: str) -> Config:

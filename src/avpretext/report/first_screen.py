@@ -116,7 +116,9 @@ def _speakers(facts: Mapping[str, Any]) -> Check | None:
     unknown = sum(row["unknown_speakers"] for row in facts["corpora"])
     if tested:
         fewest = min(tested)
-        return Check("Test speakers", f"{fewest:,}", fewest >= LEAST_SPEAKERS, "trust" if facts["trust"] else "results")
+        enough, section = fewest >= LEAST_SPEAKERS, "trust" if facts["trust"] else "results"
+        says = f"{fewest:,}" if enough else f"{fewest:,}, too few to tell small gains from luck"
+        return Check("Test speakers", says, enough, section)
     if not facts["totals"]["clips"]:
         return None
     says = f"{facts['totals']['speakers']:,}" if facts["totals"]["speakers"] else "not known"
