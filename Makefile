@@ -5,6 +5,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 VENV ?= .venv
 WORKERS ?= 3
 BIN := $(VENV)/bin
+INSTALL := $(PYTHON) envs/install.py $(BIN)/python
 DEMO := data/demo
 
 .PHONY: help demo benchmark check test lint docs docs-serve environment locks pyfeat clean
@@ -17,29 +18,31 @@ environment: $(VENV)/.complete ## install the pinned packages into .venv
 
 $(VENV)/.complete: envs/avpretext.lock envs/phones.lock pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || venv=--venv; $(PYTHON) envs/system_libraries.py $$venv
-	@echo "Installing the pinned packages into $(VENV) (one to three minutes) ..."
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@IMMUTABLES_EXT=0 $(BIN)/python -m pip install -qq --disable-pip-version-check --requirement envs/avpretext.lock \
-		$(if $(CUDA),,$$($(PYTHON) envs/torch_index.py))
+	@echo "Installing the pinned packages into $(VENV):"
+	@index=$$($(PYTHON) envs/torch_index.py $(if $(CUDA),--cuda)); \
+		IMMUTABLES_EXT=0 $(INSTALL) --requirement envs/avpretext.lock $$index
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --only-binary :all: --requirement envs/phones.lock \
 		2>/dev/null || echo "No wheel of pocketsphinx for this Python: phones cannot be recognised; all else works."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.complete-%: envs/%.lock $(VENV)/.complete
-	@echo "Installing the packages of envs/$*.lock into $(VENV) ..."
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement $< --constraint envs/avpretext.lock
+	@echo "Installing the packages of envs/$*.lock into $(VENV):"
+	@$(INSTALL) --requirement $< --constraint envs/avpretext.lock
 	@touch $@
 
 locks: $(VENV)/.complete ## update envs/*.lock after an edit of the dependencies in pyproject.toml
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv
 	@$(BIN)/python envs/lock.py
+	@PYTHONPATH=envs $(BIN)/python docs/generate/platform_docs.py docs/start.md
 
 pyfeat: .venv-pyfeat/.complete ## install py-feat's environment for action_units.backend: pyfeat (7 GB)
 
 .venv-pyfeat/.complete: envs/pyfeat/pyfeat.lock pyproject.toml
 	@echo "Installing py-feat's pinned packages into .venv-pyfeat (3 GB to download) ..."
 	@.venv-pyfeat/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv-pyfeat
-	@.venv-pyfeat/bin/python -m pip install -qq --disable-pip-version-check --requirement envs/pyfeat/pyfeat.lock
+	@$(PYTHON) envs/install.py .venv-pyfeat/bin/python --requirement envs/pyfeat/pyfeat.lock
 	@.venv-pyfeat/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@.venv-pyfeat/bin/python -c "import feat"
 	@touch $@

@@ -19,7 +19,6 @@ from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 from wheels import TARGETS, serves, tags_of, write_table
 
 FOLDER = Path(__file__).parent

@@ -1,15 +1,17 @@
 """Print the option by which pip takes PyTorch's build for CPUs, where there is no GPU of NVIDIA and the index answers.
 
-On Linux, PyPI's own build is for CUDA, 5 GB more on disk; `make CUDA=1` takes that.
+On Linux, PyPI's own build is for CUDA; `make CUDA=1` takes that, and so does this program with `--cuda`. What is to be
+downloaded goes to the standard error.
 """
 
-import platform
 import socket
 import sys
 from pathlib import Path
 
 HOST, INDEX = "download.pytorch.org", "https://download.pytorch.org/whl/cpu"
 TIMEOUT_S = 3.0
+CPU, CUDA = "up to 750 MB to download, 2.3 GB on disk", "up to 3.3 GB to download, 7.2 GB on disk"
+"""What `make environment` takes: benchmarks/install.md."""
 
 
 def has_gpu(devices: Path = Path("/proc/driver/nvidia")) -> bool:
@@ -26,11 +28,18 @@ def answers(host: str = HOST, timeout_s: float = TIMEOUT_S) -> bool:
     return True
 
 
-def option() -> str:
-    """Return the option; nothing where PyPI's build is as good, or wanted."""
-    built_for_cuda = sys.platform == "linux" and platform.machine() == "x86_64"
-    return f"--extra-index-url {INDEX}" if built_for_cuda and not has_gpu() and answers() else ""
+def choice(cuda: bool = False) -> tuple[str, str]:
+    """Return the option, nothing where PyPI's build is as good, or wanted; and what is to be downloaded."""
+    if sys.platform != "linux":
+        return "", f"PyTorch as on PyPI: {CPU}"
+    if cuda or has_gpu():
+        return "", f"PyTorch for GPUs: {CUDA}"
+    if not answers():
+        return "", f"{HOST} does not answer, so PyTorch comes from PyPI, for GPUs: {CUDA}"
+    return f"--extra-index-url {INDEX}", f"PyTorch for CPUs: {CPU}"
 
 
 if __name__ == "__main__":
-    print(option())
+    option, size = choice("--cuda" in sys.argv[1:])
+    print(size, file=sys.stderr)
+    print(option)

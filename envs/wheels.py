@@ -61,7 +61,9 @@ class Target:
             platforms = list(tags.mac_platforms((MACOS, 0), self.machine))
         else:
             names = [f"2_{minor}" for minor in range(GLIBC, 4, -1)]
-            platforms = [f"manylinux{name}_{self.machine}" for name in (*(f"_{name}" for name in names), "2014", "2010", "1")]
+            platforms = [
+                f"manylinux{name}_{self.machine}" for name in (*(f"_{name}" for name in names), "2014", "2010", "1")
+            ]
         interpreter = f"cp{version[0]}{version[1]}"
         return frozenset(
             {*tags.cpython_tags(version, platforms=platforms), *tags.compatible_tags(version, interpreter, platforms)}
@@ -121,3 +123,25 @@ def lacking(target: Target, rows: Iterable[Mapping[str, str]]) -> dict[str, list
         for row in rows
         if target.needs(row["marker"]) and not any(target.takes(each) for each in row["tags"].split())
     }
+
+
+OLDER_NAMES = {"manylinux2014": 17, "manylinux2010": 12, "manylinux1": 5}
+"""Names of manylinux that do not have the minor version of glibc in them."""
+
+
+def system_version(tag: tags.Tag) -> int:
+    """Return the oldest system of a wheel: the minor version of glibc, or the version of macOS; 0: any."""
+    word, *version = tag.platform.split("_")
+    if word in OLDER_NAMES:
+        return OLDER_NAMES[word]
+    return int(version[{"manylinux": 1, "macosx": 0}[word]]) if word in ("manylinux", "macosx") else 0
+
+
+def oldest_system(target: Target, rows: Iterable[Mapping[str, str]]) -> int:
+    """Return the oldest system on which each package with a wheel has one, as `system_version` does."""
+    found = [
+        [system_version(tag) for each in row["tags"].split() for tag in tags.parse_tag(each) if tag in target.tags]
+        for row in rows
+        if target.needs(row["marker"])
+    ]
+    return max(min(versions) for versions in found if versions)

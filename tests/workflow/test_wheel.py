@@ -4,16 +4,15 @@ import json
 import shutil
 import subprocess
 import sys
-import tomllib
 import zipfile
-from importlib.metadata import distribution, version
+from importlib.metadata import distribution
 from pathlib import Path
 from sysconfig import get_path
 
 import pytest
 
+from tests.closure import PROJECT, closure, installed
 from tests.conftest import MadeOnce
-from tests.test_envs import load_lock
 from tests.workflow.project import REPOSITORY, Project, environment
 from tests.workflow.sounds import make_sounds
 
@@ -59,11 +58,7 @@ def packages_of(python: Path) -> Path:
 @pytest.fixture(scope="module")
 def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with the wheel and what it requires, and none of its extras."""
-    lock = load_lock()
-    pins = [pin for name in lock.LOCKS for pin in lock.pins((REPOSITORY / f"envs/{name}.lock").read_text())]
-    known = lock.installed([f"{name}=={version(name).split('+')[0]}" for name, _ in (pin.split("==") for pin in pins)])
-    required = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
-    needed, unmet = lock.closure(required, known, "3.11.0")
+    needed, unmet = closure(PROJECT["dependencies"], installed(), {})
     assert not unmet
     python = make_environment(tmp_path_factory.mktemp("bare") / "environment", wheel)
     there = Path(get_path("purelib"))
