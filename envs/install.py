@@ -5,6 +5,7 @@
 Uses the standard library alone. If pip fails, its last lines are printed, and the exit status is pip's.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -56,7 +57,8 @@ class Progress:
 
 def installed(python: Path) -> int:
     """Return how many packages an environment has."""
-    return sum(1 for _ in python.absolute().parents[1].glob("[Ll]ib/**/site-packages/*.dist-info"))
+    folders = python.absolute().parents[1].glob("lib/python*/site-packages")
+    return sum(name.endswith(".dist-info") for folder in folders for name in os.listdir(folder))
 
 
 def duration(seconds: float) -> str:
