@@ -4,7 +4,7 @@
 what nothing needs goes. A version changes when its line in the lock is deleted first. `uv` resolves once for every
 platform and Python, down to the lowest Python which `pyproject.toml` promises. It knows the files of each release:
 `hashed.lock` has their hashes, `wheels.csv` the tags of the wheels. `python envs/lock.py --yaml` prints the conda
-environment for the lock as it is, which a test compares with `envs/avpretext.yaml`.
+environment for the locks as they are, which a test compares with `envs/avpretext.yaml`.
 """
 
 import json
@@ -79,6 +79,16 @@ def asked() -> tuple[dict[str, list[str]], dict[str, list[str]], str]:
 def pins(lock: str) -> list[str]:
     """Return the pins of a lock."""
     return [line for line in lock.splitlines() if line and not line.startswith("#")]
+
+
+def pinned_elsewhere() -> list[str]:
+    """Return the pins that only the locks with hashes have: for CUDA, and for other systems than that of the others."""
+    found = []
+    for name in HASHED:
+        file = FOLDER / f"{name}.lock"
+        lines = pins(file.read_text().replace(" \\\n", "")) if file.exists() else []
+        found += [Requirement(line.partition(" --hash")[0]) for line in lines]
+    return [f"{one.name}{one.specifier}" for one in found if is_cuda(one.name) or not TARGETS[0].needs(marker(one))]
 
 
 def project(groups: Mapping[str, Iterable[str]], kept: list[str], python: str) -> str:
@@ -156,6 +166,7 @@ def write_locks() -> None:
     locks, extras, python = asked()
     files = {name: FOLDER / f"{name}.lock" for name in LOCKS}
     kept = [pin for file in files.values() if file.exists() for pin in pins(file.read_text())]
+    kept += pinned_elsewhere()
     groups = {**{f"lock-{name}": texts for name, texts in locks.items()}, **extras}
     found, packages = resolve(groups, kept, python)
     before: set[str] = set()
