@@ -86,7 +86,7 @@ def show(progress: Progress, python: Path, done: threading.Event) -> None:
 
 def install(python: Path, arguments: Iterable[str]) -> int:
     """Run pip; return its exit status."""
-    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", *arguments]
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off", *arguments]
     progress, done, last = Progress(), threading.Event(), deque[str](maxlen=LAST_LINES)
     start, before = time.monotonic(), installed(python)
     shown = threading.Thread(target=show, args=(progress, python, done))

@@ -182,7 +182,7 @@ def write_locks() -> None:
         before |= needed.keys()
     for name, purpose in HASHED.items():
         pinned = [one for one in found["lock-avpretext"].values() if is_cuda(one.name) == (name == "hashed-cuda")]
-        head = f"# Pinned versions with hashes: {purpose}; written by `make locks`, for: docs/start.md.\n"
+        head = f"# Pinned versions with hashes: {purpose}; written by `make locks`; docs/start.md uses it.\n"
         (FOLDER / f"{name}.lock").write_text(
             head + "".join(hashed(one, packages[one.name]) for one in pinned if somewhere(one))
         )
