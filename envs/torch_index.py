@@ -1,6 +1,7 @@
 """Print the option by which pip takes PyTorch's build for CPUs, where there is no GPU of NVIDIA and the index answers.
 
-On Linux, PyPI's own build is for CUDA, 5 GB more on disk; `make CUDA=1` takes that.
+On Linux, PyPI's own build is for CUDA, 5 GB more on disk; `make CUDA=1` takes that. With `--cpu` a GPU of this machine
+does not count: an image runs elsewhere.
 """
 
 import platform
@@ -26,11 +27,11 @@ def answers(host: str = HOST, timeout_s: float = TIMEOUT_S) -> bool:
     return True
 
 
-def option() -> str:
-    """Return the option; nothing where PyPI's build is as good, or wanted."""
+def option(cpu: bool = False) -> str:
+    """Return the option; nothing where PyPI's build is as good, or wanted. `cpu`: a GPU here is no reason."""
     built_for_cuda = sys.platform == "linux" and platform.machine() == "x86_64"
-    return f"--extra-index-url {INDEX}" if built_for_cuda and not has_gpu() and answers() else ""
+    return f"--extra-index-url {INDEX}" if built_for_cuda and (cpu or not has_gpu()) and answers() else ""
 
 
 if __name__ == "__main__":
-    print(option())
+    print(option(cpu="--cpu" in sys.argv[1:]))

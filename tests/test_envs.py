@@ -144,9 +144,14 @@ def test_the_build_of_torch_for_cpus_is_taken_where_there_is_no_gpu_and_its_inde
     told = torch_index["option"].__globals__
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    for gpu, answers, wanted in ((False, True, True), (True, True, False), (False, False, False)):
+    option = f"--extra-index-url {torch_index['INDEX']}"
+    for gpu, answers, here, elsewhere in (
+        (False, True, option, option),
+        (True, True, "", option),
+        (False, False, "", ""),
+    ):
         told |= {"has_gpu": lambda gpu=gpu: gpu, "answers": lambda answers=answers: answers}
-        assert torch_index["option"]() == ("--extra-index-url https://download.pytorch.org/whl/cpu" if wanted else "")
+        assert (torch_index["option"](), torch_index["option"](cpu=True)) == (here, elsewhere)
     assert not torch_index["has_gpu"](tmp_path / "nvidia") or Path("/dev/dxg").exists()
 
 
