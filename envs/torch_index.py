@@ -1,7 +1,7 @@
 """Print the option by which pip takes PyTorch's build for CPUs, where there is no GPU of NVIDIA and the index answers.
 
-On Linux, PyPI's own build is for CUDA; `make CUDA=1` takes that, and so does this program with `--cuda`. What is to be
-downloaded goes to the standard error.
+On Linux, PyPI's own build is for CUDA. `--cuda` (`make CUDA=1`) takes that; `--cpu` takes the other where there is a GPU
+too, for an image that runs elsewhere. What is to be downloaded goes to the standard error.
 """
 
 import socket
@@ -28,11 +28,14 @@ def answers(host: str = HOST, timeout_s: float = TIMEOUT_S) -> bool:
     return True
 
 
-def choice(cuda: bool = False) -> tuple[str, str]:
-    """Return the option, nothing where PyPI's build is as good, or wanted; and what is to be downloaded."""
+def choice(cuda: bool | None = None) -> tuple[str, str]:
+    """Return the option, nothing where PyPI's build is as good, or wanted; and what is to be downloaded.
+
+    `cuda` is None where the GPU of this machine decides.
+    """
     if sys.platform != "linux":
         return "", f"PyTorch as on PyPI: {CPU}"
-    if cuda or has_gpu():
+    if cuda or (cuda is None and has_gpu()):
         return "", f"PyTorch for GPUs: {CUDA}"
     if not answers():
         return "", f"{HOST} does not answer, so PyTorch comes from PyPI, for GPUs: {CUDA}"
@@ -40,6 +43,6 @@ def choice(cuda: bool = False) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    option, size = choice("--cuda" in sys.argv[1:])
+    option, size = choice({"--cuda": True, "--cpu": False}.get(sys.argv[-1]))
     print(size, file=sys.stderr)
     print(option)

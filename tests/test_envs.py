@@ -234,15 +234,16 @@ def test_a_half_made_environment_is_made_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("system", "cuda", "gpu", "answers", "words"),
     [
-        ("linux", False, False, True, "PyTorch for CPUs"),
-        ("linux", False, True, True, "PyTorch for GPUs"),
+        ("linux", None, False, True, "PyTorch for CPUs"),
+        ("linux", None, True, True, "PyTorch for GPUs"),
         ("linux", True, False, True, "PyTorch for GPUs"),
-        ("linux", False, False, False, "download.pytorch.org does not answer"),
-        ("darwin", False, False, True, "PyTorch as on PyPI"),
+        ("linux", False, True, True, "PyTorch for CPUs"),
+        ("linux", None, False, False, "download.pytorch.org does not answer"),
+        ("darwin", None, False, True, "PyTorch as on PyPI"),
     ],
 )
 def test_the_build_of_torch_for_cpus_is_taken_where_there_is_no_gpu_and_its_index_answers(
-    system: str, cuda: bool, gpu: bool, answers: bool, words: str, monkeypatch: pytest.MonkeyPatch
+    system: str, cuda: bool | None, gpu: bool, answers: bool, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr(torch_index, "has_gpu", lambda: gpu)

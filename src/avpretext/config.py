@@ -139,6 +139,12 @@ class Config(Options):
         " `results`/tracking: tensorboard, mlflow, wandb (offline)",
         exclude_if=lambda tools: not tools,
     )
+    container: Annotated[str | None, Place()] = Field(
+        None,
+        description="image that jobs run in under `--sdm apptainer`: a file, or an address such as docker://...; null:"
+        " none",
+        exclude_if=lambda container: container is None,
+    )
     corpora: dict[str, CorpusOptions] = Field(description="name: corpus")
     models: ModelFileOptions = ModelFileOptions()
     segment: SegmentOptions = SegmentOptions()

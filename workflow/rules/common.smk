@@ -32,7 +32,7 @@ except ModuleNotFoundError:
 from avpretext import corpora, escapes, extras, programs, shards
 from avpretext.corpora import enough, listing, silent
 from avpretext.config_file import parse as parse_config
-from avpretext.run import module_use, needs
+from avpretext.run import image, module_use, needs
 from avpretext.run.digests import Content
 from avpretext.errors import UserError
 from avpretext.action_units import backends, from_frames
@@ -86,15 +86,22 @@ LEARNING = {
     for name, variant in NETWORKS.items()
     if UPSTREAMS.of(variant).config.pretrain.encoder.tuned
 }
-ENVIRONMENT = "../../envs/avpretext.yaml"
 PYFEAT = (
     CONFIG.action_units.pyfeat.python
     if CONFIG.action_units.backend == "pyfeat"
     else None
 )
 IMPORTED = "folder" in asked(backends.needs, CONFIG.action_units.backend)
+METHODS = workflow.deployment_settings.deployment_method
+CONTAINED = bool(CONFIG.container) and DeploymentMethod.APPTAINER in METHODS
 # These requests plan nothing, and need no corpus.
 LISTS = {"--lint", "--list-rules", "--list", "-l", "--list-target-rules", "--lt"}
+
+# What jobs run in: this environment under --sdm conda, this image under --sdm apptainer.
+ENVIRONMENT = "../../envs/avpretext.yaml"
+
+
+container: CONFIG.container
 
 
 def one_of(names):
@@ -157,6 +164,11 @@ if workflow.is_main_process:
     START.join(asked)
     if os.path.exists(HERE) and not os.access(HERE, os.W_OK):
         asked(shards.check_writable, HERE)
+    if CONTAINED:
+        asked(image.check, CONFIG.container)
+        workflow.deployment_settings.apptainer_args += image.mounts(
+            CONFIG, HERE, SOURCE
+        )
     if PYFEAT and WITH_VIDEO:
         asked(from_frames.check, CONFIG.action_units.pyfeat)
     for name in PLAN.encoders if LISTS.isdisjoint(sys.argv) else ():
@@ -180,6 +192,8 @@ module_use.join_handlers(workflow)
 onstart:
     asked(shards.check_writable, HERE)
     asked(START.write, workflow.configfiles)
+    if DeploymentMethod.APPTAINER in METHODS and not CONTAINED:
+        print(image.NONE, file=sys.stderr)
     for sentence in silent.sentences(CONFIG):
         print(sentence, file=sys.stderr)
     for name in CONFIG.with_clips():
@@ -662,11 +676,11 @@ def complete(of):
     of.message = f"{name} {wildcards}".rstrip() + f": {STAGES[name].summary}"
 
 
-# The package and its program are found without an activated environment; under --sdm conda, that environment's are.
-# Neither containers nor modules are named by rules, so --sdm apptainer and env-modules run the jobs as without.
+# The package and its program are found without an activated environment; in an environment of conda or an image, those
+# there are. Rules name no modules, so --sdm env-modules runs the jobs as without.
 prefix = f"export PYTHONPATH={shlex.quote(SOURCE)}; " if os.path.isdir(SOURCE) else ""
 prefix += f'export {programs.SHELLS_PATH}="$PATH"; '
-if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+if DeploymentMethod.CONDA not in METHODS and not CONTAINED:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
 # Not a param: another place of the same program redoes nothing.
 prefix += f"export ACTION_UNITS_PYTHON={shlex.quote(PYFEAT or 'python')}; "
