@@ -75,12 +75,14 @@ class Artefacts:
 
 def run(frames: Path, model: Path, options: LandmarkOptions, artefacts: Artefacts, threads: int = 1) -> None:
     """Find the face in every stored frame of a shard; `threads` is the size of MediaPipe's pool of threads."""
-    clips = list(shards.rows_per_clip(frames))
+    clips = shards.rows_per_clip(frames)
     stored = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
     label = label_of("landmarks", artefacts.landmarks)
-    with LandmarkWriter(model, options, artefacts, clips, threads) as writer:
-        for clip_id, parts in progress(stored, total=len(clips), unit="clips", label=label):
-            writer.keep(writer.look(clip_id, _stored_frames(parts)))
+    with LandmarkWriter(model, options, artefacts, list(clips), threads) as writer:
+        for clip_id, parts in progress(stored, total=len(clips), label=label):
+            seen = _stored_frames(parts)
+            seen = progress(seen, total=clips[clip_id], unit="frames", label=f"landmarks, {clip_id}", within=True)
+            writer.keep(writer.look(clip_id, seen))
 
 
 def decode(jpeg: bytes) -> Picture | None:

@@ -22,6 +22,7 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from avpretext import locks, shards
+from avpretext.progress import progress
 
 SCRATCH = "AVPRETEXT_SCRATCH"
 """Environment variable: a folder for the arrays of all jobs, such as the local disk of a node."""
@@ -96,7 +97,7 @@ def joined(parts: Sequence[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
 def filled(count: int, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
     """Return parts that come one after another, `count` rows in all, end to end on disk."""
     place, found = 0, None
-    for part in parts:
+    for part in progress(parts, total=count, unit="rows", label="training data", size=len, quiet=True):
         if found is None:
             found = empty((count, *part.shape[1:]), part.dtype)
         found[place : place + len(part)] = part

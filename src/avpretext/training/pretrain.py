@@ -86,7 +86,8 @@ def run(
 
     tracking = Tracking("pretrain", config, output)
     jobs = [_Job(tuple(tasks), seed) for seed in range(config.pretrainings)]
-    histories = list(grid_map(once, jobs, threads, torch_device(config.pretrain.device)))
+    runs = grid_map(once, jobs, threads, torch_device(config.pretrain.device))
+    histories = list(progress(runs, total=len(jobs), unit="runs", label=f"pretrain {'-'.join(tasks)}"))
     models = chunks.encoder.digests if heard.start and chunks.encoder else None
     made_by = provenance("pretrain", settings_of(config), models, tasks=list(tasks))
     if not together.is_first():
@@ -160,7 +161,7 @@ def _run_once(
     renew()
     keep = kept(classes, options)
     steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, keep, str(job))
-    for _ in progress(follow(steps), total=options.epochs, unit="epochs", label=str(job)):
+    for _ in follow(steps):
         unfinished.keep(pack)
         renew()
     mean, deviation = (torch.from_numpy(part) for part in chunks.mean_and_deviation(learnt))
