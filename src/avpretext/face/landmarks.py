@@ -24,7 +24,7 @@ from avpretext.face.blendshapes import BLENDSHAPES
 from avpretext.face.model_file import FACE_MODEL, verified
 from avpretext.face.points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
 from avpretext.face.preview import Preview, wanted_clips
-from avpretext.face.small_faces import larger_frames_help, smallest_face
+from avpretext.face.small_faces import MEASURED_AT, larger_frames_help, smallest_face
 from avpretext.face.thumbnails import Strength, Thumbnails
 from avpretext.face.tracker import Face, FaceTracker
 from avpretext.flow.artefacts import landmarks_schema, schema_of
@@ -236,7 +236,8 @@ def faces_missed(seen: ClipSeen, options: LandmarkOptions) -> str:
     parts = [f"a face in {seen.detected} of {seen.frames} frames", limit]
     if seen.size is not None:
         (height, width), least = seen.size, smallest_face(*seen.size, options.tiles)
-        parts.append(f"in {width}x{height} a face must be about {least} pixels high ({least / height:.0%})")
+        at = f", at landmarks.min_confidence = {MEASURED_AT}" if options.min_confidence != MEASURED_AT else ""
+        parts.append(f"in {width}x{height} a face must be about {least} pixels high ({least / height:.0%}{at})")
         if options.tiles:
             parts.append(_LARGER_FRAMES if larger_frames_help(height, width) else _CROP)
         elif (found := smallest_face(height, width, tiles=True)) < least:

@@ -197,8 +197,8 @@ class Learner:
         torch.manual_seed(network_seed(*self.numbers))
         unfinished.restore(self.unpack)
         epochs = range(self.epoch + 1, self.options.epochs + 1)
-        told = {"total": self.options.epochs, "before": self.epoch}
-        for epoch in progress(epochs, **told, unit="epochs", label=self.where, within=True):
+        count, before = self.options.epochs, self.epoch
+        for epoch in progress(epochs, total=count, unit="epochs", label=self.where, within=True, before=before):
             self.epoch = epoch
             self.learn_clusters(np.random.default_rng([*self.numbers, self.epoch]))
             self._check()

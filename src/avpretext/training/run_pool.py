@@ -16,7 +16,7 @@ import torch
 
 from avpretext.errors import UserError
 from avpretext.progress import drop_share, note_share, tell_elsewhere
-from avpretext.training import memory
+from avpretext.training import mapped, memory
 from avpretext.training.together import end_with_parent
 
 Item = TypeVar("Item")
@@ -113,6 +113,8 @@ class _Run(Generic[Item, Result]):
             outcome: Result | _Failure | _Share = pickle.loads(self.reader.recv_bytes())
         except (EOFError, OSError):
             self.process.join()
+            if self.process.exitcode == -signal.SIGBUS:
+                raise mapped.lost_page() from None
             raise UserError(_killed(str(self.item), self.process.exitcode)) from None
         if isinstance(outcome, _Share):
             note_share(self, *outcome)
@@ -144,6 +146,7 @@ def _killed(name: str, code: int | None) -> str:
 
 def _work(function: Callable[[Item], Any], item: Item, writer: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the parent ends its children
+    signal.signal(signal.SIGBUS, signal.SIG_DFL)  # which the parent explains
     threading.Thread(target=end_with_parent, daemon=True).start()
     tell_elsewhere(lambda *told: writer.send_bytes(pickle.dumps(_Share(*told))))
     try:
