@@ -2,6 +2,7 @@
 
 import io
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,6 +85,8 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
     monkeypatch.setattr(telling, "time", found)
+    monkeypatch.setattr(telling, "_wholes", [])
+    monkeypatch.setattr(telling, "_of_thread", threading.local())
     return found
 
 

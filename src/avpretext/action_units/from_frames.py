@@ -49,9 +49,9 @@ def run(frames: Path, all_options: ActionUnitOptions, output: Path) -> None:
     clips = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
 
     def units(clip_id: str, parts: Iterable[tuple[str, pa.Table]]) -> unit_shards.Units:
-        rows, label = (rows for _, rows in parts), f"action_units, {clip_id}"
-        rows = progress(rows, total=lengths[clip_id], unit="frames", label=label, size=len, within=True)
-        return clip_units(clip_id, rows, detect, options.batch_size)
+        tables, label = (rows for _, rows in parts), f"action_units, {clip_id}"
+        told = progress(tables, total=lengths[clip_id], unit="frames", label=label, size=len, within=True)
+        return clip_units(clip_id, told, detect, options.batch_size)
 
     measured = (units(clip_id, parts) for clip_id, parts in clips)
     unit_shards.write(output, measured, len(lengths), shaped_by, models=weights)
