@@ -28,6 +28,7 @@ def test_no_item_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_time_left_is_what_the_rate_gives() -> None:
     assert describe("s", 50, 200, "clips", 10.0).endswith("5.0 clips/s, 30 s left")
+    assert describe("s", 50, 200, "runs", 10.0, at_most=True).endswith("5.0 runs/s, at most 30 s left")
     assert duration(59.6) == "1 min 00 s"
 
 

@@ -58,17 +58,18 @@ def _rounded(number: float) -> str:
 
 
 def describe(
-    label: str, done: float, total: float | None, unit: str, elapsed_s: float, before: float = 0.0, part: str = ""
-) -> str:
+    label: str, done: float, total: float | None, unit: str, elapsed_s: float, before: float = 0.0, part: str = "",
+    at_most: bool = False,
+) -> str:  # fmt: skip
     """Return one progress line: done, rate and time left; `last_progress` reads it back from the log.
 
     Of `done`, shares of unfinished items count for rate and time left; `before` was done by an earlier job. A total
-    that is not known is left out. `part` is how far a part is.
+    that is not known is left out. `part` is how far a part is; `at_most`: items may end early.
 
     >>> describe("speech demo/0001", 50, 200, "clips", 10.0)
     'speech demo/0001: 50/200 clips, 5.0 clips/s, 30 s left'
     >>> describe("finetune mine", 0.1, 16, "runs", 75.0, part="fold 0, seed 0: 5/50 epochs")
-    'finetune mine: 0/16 runs, 12 min 30 s each, 3 h 19 min left; fold 0, seed 0: 5/50 epochs'
+    'finetune mine: 0/16 runs, 12 min 30 s each, 3 h 18 min left; fold 0, seed 0: 5/50 epochs'
     """
     rate = (done - before) / elapsed_s if elapsed_s > 0 else 0.0
     words = [f"{label}: {_counted(done, total, unit)}"]
@@ -76,7 +77,9 @@ def describe(
     if total is not None and done >= total:
         words.append(f"done in {duration(elapsed_s)}")
     else:
-        words.append(f"{duration((total - done) / rate) if rate > 0 and total is not None else 'unknown time'} left")
+        bound = "at most " if at_most else ""
+        left = bound + duration((total - done) / rate) if rate > 0 and total is not None else "unknown time"
+        words.append(f"{left} left")
     return ", ".join(words) + (f"; {part}" if part else "")
 
 
@@ -91,7 +94,7 @@ class _Work:
         self, label: str, total: float | None, unit: str, parent: "_Work | None", quiet: bool, before: float
     ) -> None:
         self.label, self.total, self.unit, self.parent, self.quiet = label, total, unit, parent, quiet
-        self.done = before
+        self.at_most, self.done = False, before
         self.shares: dict[Hashable, float] = {}
         self.before: dict[Hashable, float] = {self: before}
         self.begin = self.last = time.monotonic()
@@ -107,7 +110,8 @@ class _Work:
     def line(self, now: float, part: str = "") -> str:
         """Return the line of progress."""
         elapsed_s = now - self.begin
-        return describe(self.label, self.amount(), self.total, self.unit, elapsed_s, self.amount_before(), part)
+        before = self.amount_before()
+        return describe(self.label, self.amount(), self.total, self.unit, elapsed_s, before, part, self.at_most)
 
     def count(self) -> "_Work":
         """Count this towards the work that it is a part of; return the whole."""
@@ -152,6 +156,7 @@ def _innermost() -> _Work | None:
 def progress(
     items: Iterable[T], *, total: float | None, unit: str = "clips", label: str = "",
     size: Callable[[T], float] | None = None, within: bool = False, quiet: bool = False, before: float = 0.0,
+    at_most: bool = False,
 ) -> Iterator[T]:  # fmt: skip
     """Yield the items and print the progress on standard error.
 
@@ -171,8 +176,11 @@ def progress(
         Nothing is printed of short work; so it is with `within`.
     before
         How much an earlier job did.
+    at_most
+        Items may end before all of their parts are done.
     """
     work = _Work(label, total, unit, _innermost() if within else None, quiet or within, before)
+    work.at_most = at_most
     places = [_stack()] if within else [_stack(), _wholes]
     for place in places:
         place.append(work)

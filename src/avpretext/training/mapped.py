@@ -41,7 +41,7 @@ def lying_in(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     _folder.append(Path(os.environ.get(SCRATCH, folder)))
-    before = _on_lost_page(ctypes.cast(_end, ctypes.c_void_p))
+    before = _on_lost_page(ctypes.cast(_END, ctypes.c_void_p))
     try:
         yield
     finally:
@@ -56,10 +56,12 @@ def lost_page() -> MachineFault:
     return MachineFault(folder, f"{cause}; if it is the disk of this folder, {SCRATCH} names a folder on another one")
 
 
-@ctypes.CFUNCTYPE(None, ctypes.c_int)
 def _end(_: int) -> None:
     os.write(2, f"avpretext: error: {escapes.line(str(lost_page()))}\n".encode())
     os._exit(1)
+
+
+_END = ctypes.CFUNCTYPE(None, ctypes.c_int)(_end)
 
 
 def _on_lost_page(handler: Any) -> Any:

@@ -87,7 +87,8 @@ def run(
     tracking = Tracking("pretrain", config, output)
     jobs = [_Job(tuple(tasks), seed) for seed in range(config.pretrainings)]
     runs = grid_map(once, jobs, threads, torch_device(config.pretrain.device))
-    histories = list(progress(runs, total=len(jobs), unit="runs", label=f"pretrain {'-'.join(tasks)}"))
+    label, early = f"pretrain {'-'.join(tasks)}", config.pretrain.keep == "best" and config.pretrain.stops_early
+    histories = list(progress(runs, total=len(jobs), unit="runs", label=label, at_most=early))
     models = chunks.encoder.digests if heard.start and chunks.encoder else None
     made_by = provenance("pretrain", settings_of(config), models, tasks=list(tasks))
     if not together.is_first():
