@@ -11,7 +11,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from avpretext.progress import describe
 from snakemake_logger_plugin_avpretext import events
-from snakemake_logger_plugin_avpretext.display import Board, Job
+from snakemake_logger_plugin_avpretext.display import Board, Job, LiveDisplay
 from snakemake_logger_plugin_avpretext.events import EventReader
 
 
@@ -114,3 +114,22 @@ def test_how_far_a_running_job_is_comes_from_its_log(tmp_path: Path) -> None:
     assert job.progress().startswith("running for")
     log.write_text(describe("speech demo/0001", 5, 20, "clips", 2.0) + "\n")
     assert job.progress() == "5/20 clips, 2.5 clips/s, 6 s left"
+
+
+@pytest.mark.parametrize(("width", "lines"), [(80, 3), (200, 2)])
+def test_a_running_job_is_whole_in_narrow_and_in_wide_terminals(tmp_path: Path, width: int, lines: int) -> None:
+    log = tmp_path / "log"
+    part = "fold 0, seed 0, epoch 3: 120/3438 batches"
+    log.write_text(describe("finetune acted", 0.1, 16, "runs", 75.0, part=part) + "\n")
+    display = LiveDisplay(Console(file=(output := io.StringIO()), width=width))
+    display.total(1)
+    display.stop()
+    display.started(1, Job("finetune demo_labelled/acted.speaker_kfold/base.mean/scratch", log))
+    output.seek(0)
+    output.truncate()
+    display.console.print(display._render())
+    shown = output.getvalue().splitlines()
+    assert len(shown) == lines
+    assert "/base.mean/scratch" in shown[1]
+    assert "0/16 runs, 12 min 30 s each, 3 h 18 min left; fold 0, " in shown[-1]
+    assert max(map(len, shown)) <= width

@@ -2,9 +2,11 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -93,7 +95,7 @@ class PlainDisplay(Board):
 
 
 class LiveDisplay(Board):
-    """A bar for the workflow and a line for each running job, redrawn in place."""
+    """A bar for the workflow, and each running job with how far it is, redrawn in place."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -112,7 +114,15 @@ class LiveDisplay(Board):
         elapsed = duration(time.monotonic() - self.begin)
         bar = ProgressBar(total=max(self.jobs, 1), completed=self.done, width=40)
         head.add_row(Text("workflow", style="bold"), bar, f"{self.done}/{self.jobs} jobs", Text(elapsed, style="dim"))
-        rows = Table.grid(padding=(0, 1))
-        for job in list(self.running.values()):
-            rows.add_row(Text("  ▸", style="cyan"), Text(job.name, style="bold"), Text(job.progress(), style="dim"))
-        return Group(head, rows)
+        return Group(head, self._rows([(job.name, job.progress()) for job in list(self.running.values())]))
+
+    def _rows(self, jobs: Sequence[tuple[str, str]]) -> RenderableType:
+        """Return a line for each job, its name and how far it is; two where the terminal is too narrow for them."""
+        mark = Text("  ▸", style="cyan")
+        if sum(max(map(cell_len, column), default=0) for column in zip(*jobs, strict=True)) + 5 <= self.console.width:
+            rows = Table.grid(padding=(0, 1))
+            for name, told in jobs:
+                rows.add_row(mark, Text(name, style="bold"), Text(told, style="dim"))
+            return rows
+        lines = [Text.assemble(mark, " ", (name, "bold"), "\n      ", (told, "dim")) for name, told in jobs]
+        return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)

@@ -214,7 +214,7 @@ def test_a_picture_may_be_a_part_of_another(face_model: Path, portrait: Picture)
     assert part[0].landmarks.tobytes() == whole[0].landmarks.tobytes()
 
 
-def missed(size: tuple[int, int] | None, **options: bool) -> str:
+def missed(size: tuple[int, int] | None, **options: float) -> str:
     seen = ClipSeen("clip", 478, landmarks_schema(478), Path(), size=size, frames=50)
     return faces_missed(seen, LandmarkOptions(**options))
 
@@ -225,6 +225,7 @@ def test_a_refusal_names_the_height_that_was_looked_for_and_the_option_that_find
         " in 854x480 a face must be about 38 pixels high (8%); for smaller ones crop the video"
     )
     assert "about 120 pixels high (25%)" in missed(SIZE, tiles=False)
+    assert "about 38 pixels high (8%, at landmarks.min_confidence = 0.5)" in missed(SIZE, min_confidence=0.3)
     assert missed(SIZE, tiles=False).endswith("landmarks.tiles: true finds faces from 38 pixels (8%)")
     assert missed((360, 480)).endswith("a larger split.height finds smaller ones if the video is taller")
     assert missed(None) == "a face in 0 of 50 frames; landmarks.min_face_fraction = 0.3"

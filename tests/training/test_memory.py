@@ -1,7 +1,10 @@
 """Want of memory: the setting to change and the number are told, by the job itself or by the next one."""
 
 import json
+import os
+import re
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from avpretext.errors import UserError
-from avpretext.training import memory, pretrain
+from avpretext.errors import MachineFault, UserError
+from avpretext.training import mapped, memory, pretrain
 from avpretext.training.memory import RUNNING, bounded, how_killed, kills, limit_mb
 from avpretext.training.run_pool import grid_map
 
@@ -34,6 +37,15 @@ def gpu_fails(_: int) -> Any:
 
 def killed(_: int) -> Any:
     signal.raise_signal(signal.SIGKILL)
+
+
+def page_is_lost(_: int) -> Any:
+    """Read a mapped file whose pages are gone, as they are where a disk fails."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.truncate(1 << 16)
+        found = mapped._mapped(file)
+        file.truncate(0)
+        return int(found.sum())
 
 
 def stage(fail: Fail) -> Callable[..., None]:
@@ -66,6 +78,30 @@ def test_a_full_gpu_names_the_size_of_batches(tmp_path: Path) -> None:
 def test_a_run_that_the_system_kills_names_setting_and_number(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"was killed.*pretrain:mem_mb=\d+, or .* pretrain\.threads: 1 \(now 2\)"):
         stage(killed)(config(), tmp_path, 2)
+
+
+LOST = r"cannot be read or written \(signal SIGBUS\); .*AVPRETEXT_SCRATCH .*run the same command again$"
+
+
+def test_a_disk_that_fails_under_a_run_is_told_by_the_job(tmp_path: Path) -> None:
+    with pytest.raises(MachineFault, match=rf"^{tmp_path}: .*{LOST}") as told:
+        stage(page_is_lost)(config(), tmp_path, 2)
+    assert "\n" not in str(told.value)
+
+
+def test_a_disk_that_fails_under_the_job_itself_ends_it_with_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGBUS)
+    job = os.fork()
+    if not job:
+        stage(page_is_lost)(config(), tmp_path, 1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]) == 1
+    [line] = [line for line in capfd.readouterr().err.splitlines() if line.startswith("avpretext: error: ")]
+    assert re.match(rf"avpretext: error: {tmp_path}: .*{LOST}", line)
+    stage(lambda item: item)(config(), tmp_path, 1)
+    assert signal.getsignal(signal.SIGBUS) == before
 
 
 def test_other_errors_stay_as_they_are(tmp_path: Path) -> None:

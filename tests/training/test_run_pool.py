@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from avpretext import progress as telling
 from avpretext.errors import UserError
 from avpretext.training.run_pool import grid_map
 
@@ -122,6 +124,32 @@ def test_results_that_nobody_reads_any_more_end_the_runs() -> None:
     assert multiprocessing.active_children()
     results.close()  # type: ignore[attr-defined]
     assert not multiprocessing.active_children()
+
+
+def test_runs_in_processes_tell_how_far_all_of_them_are(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "LINE_EVERY_S", 0.0)
+
+    def epochs(seed: int) -> Iterator[int]:
+        for epoch in range(4):
+            time.sleep(0.02)
+            yield epoch
+
+    def work(seed: int) -> int:
+        if seed == 3:
+            telling.note_done_before()
+            return 0
+        where = f"finetune: seed {seed}"
+        return len(list(telling.progress(epochs(seed), total=4, unit="epochs", label=where, within=True)))
+
+    runs = grid_map(work, range(4), 2, CPU)
+    assert list(telling.progress(runs, total=4, unit="runs", label="finetune acted")) == [4, 4, 4, 0]
+    lines = capfd.readouterr().err.splitlines()
+    assert all(
+        re.match(r"finetune acted: \d/4 runs, .*(left|done in .*)(; seed \d: [1-4]/4 epochs)?$", line) for line in lines
+    )
+    assert {line[-17:-11] for line in lines if "; seed" in line} == {"seed 0", "seed 1", "seed 2"}
 
 
 def sleep_in_runs(folder: Path) -> None:

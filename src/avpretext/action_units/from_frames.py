@@ -26,6 +26,7 @@ from avpretext.errors import UserError
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.options.media import ActionUnitOptions
 from avpretext.options.pyfeat import PyFeatOptions
+from avpretext.progress import progress
 
 Images = NDArray[np.uint8]
 Detector = Callable[[Images], fex.Faces]
@@ -44,11 +45,16 @@ def run(frames: Path, all_options: ActionUnitOptions, output: Path) -> None:
     weights = pyfeat_weights.located(options)
     detect = load_detector(options)
     shaped_by = {"backend": "pyfeat", "pyfeat": options.model_dump(mode="json", exclude=PLACE_ONLY)}
+    lengths = shards.rows_per_clip(frames)
     clips = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
-    measured = (
-        clip_units(clip_id, (rows for _, rows in parts), detect, options.batch_size) for clip_id, parts in clips
-    )
-    unit_shards.write(output, measured, len(shards.rows_per_clip(frames)), shaped_by, models=weights)
+
+    def units(clip_id: str, parts: Iterable[tuple[str, pa.Table]]) -> unit_shards.Units:
+        tables, label = (rows for _, rows in parts), f"action_units, {clip_id}"
+        told = progress(tables, total=lengths[clip_id], unit="frames", label=label, size=len, within=True)
+        return clip_units(clip_id, told, detect, options.batch_size)
+
+    measured = (units(clip_id, parts) for clip_id, parts in clips)
+    unit_shards.write(output, measured, len(lengths), shaped_by, models=weights)
 
 
 def clip_units(clip_id: str, parts: Iterable[pa.Table], detect: Detector, batch_size: int) -> unit_shards.Units:

@@ -13,6 +13,7 @@ from avpretext.evaluation.kinds import Scoring
 from avpretext.evaluation.scores import Rows, Scored, Task, known
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
+from avpretext.progress import progress
 from avpretext.systems import SCRATCH, stands_beside
 
 
@@ -108,7 +109,8 @@ def comparison_rows(scored: Sequence[Scored], scoring: Scoring, options: Evaluat
         "baseline": [system for system in others if stands_beside(system.name)],
     }
     rows = []
-    for measure in scoring.measures:
+    label = "evaluate, comparisons"
+    for measure in progress(scoring.measures, total=len(scoring.measures), unit="measures", label=label, quiet=True):
         for family, systems in families.items():
             compared = [scores.compare(system, scratch, measure, scoring, options, seed) for system in systems]
             rows += [row | {"family": family} for row in scores.corrected(compared, "p_value")]

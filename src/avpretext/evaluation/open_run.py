@@ -93,7 +93,7 @@ class OpenRun:
     def groups(self, corpus: str, artefact: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield the rows of an artefact, a row group at a time."""
         files, label = self.files(corpus, artefact), f"results, {artefact} of {corpus}"
-        for path in progress(files, total=len(files), unit="shards", label=label, within=True):
+        for path in progress(files, total=len(files), unit="shards", label=label, quiet=True):
             yield from shards.iterate_groups(path, columns)
 
     def clips(

@@ -16,6 +16,7 @@ from avpretext.errors import UserError
 from avpretext.evaluation import intervals
 from avpretext.evaluation.kinds import SCORINGS, Scoring, within_bounds
 from avpretext.evaluation.metrics import Floats, places
+from avpretext.progress import progress
 from avpretext.shards import PathLike
 from avpretext.systems import stands_beside
 from avpretext.training import finite
@@ -207,7 +208,7 @@ def trainings_of(seeds: int, pretrainings: Iterable[int]) -> int:
 def metric_rows(scored: Sequence[Scored], task: Task, options: EvaluateOptions, seed: int) -> Rows:
     """Return the rows of `metrics`: each measure on all test clips with its interval, and its spread over the runs."""
     rows = []
-    for system in scored:
+    for system in progress(scored, total=len(scored), unit="systems", label="evaluate, intervals", quiet=True):
         weights = intervals.draw_resamples(len(system.speakers), options.bootstrap, [seed, RESAMPLES])
         resampled = task.scoring.all_scores(intervals.pooled(system.sums, weights), task.classes)
         pooled = task.scoring.all_scores(intervals.pooled(system.sums), task.classes)

@@ -24,7 +24,7 @@ from avpretext.face.blendshapes import BLENDSHAPES
 from avpretext.face.model_file import FACE_MODEL, verified
 from avpretext.face.points import DLIB_POINTS, MEDIAPIPE_POINTS, dlib_points
 from avpretext.face.preview import Preview, wanted_clips
-from avpretext.face.small_faces import larger_frames_help, smallest_face
+from avpretext.face.small_faces import MEASURED_AT, larger_frames_help, smallest_face
 from avpretext.face.thumbnails import Strength, Thumbnails
 from avpretext.face.tracker import Face, FaceTracker
 from avpretext.flow.artefacts import landmarks_schema, schema_of
@@ -75,12 +75,14 @@ class Artefacts:
 
 def run(frames: Path, model: Path, options: LandmarkOptions, artefacts: Artefacts, threads: int = 1) -> None:
     """Find the face in every stored frame of a shard; `threads` is the size of MediaPipe's pool of threads."""
-    clips = list(shards.rows_per_clip(frames))
+    clips = shards.rows_per_clip(frames)
     stored = groupby(shards.iterate_parts(frames, ["frame", "time_s", "image"]), key=lambda part: part[0])
     label = label_of("landmarks", artefacts.landmarks)
-    with LandmarkWriter(model, options, artefacts, clips, threads) as writer:
-        for clip_id, parts in progress(stored, total=len(clips), unit="clips", label=label):
-            writer.keep(writer.look(clip_id, _stored_frames(parts)))
+    with LandmarkWriter(model, options, artefacts, list(clips), threads) as writer:
+        for clip_id, parts in progress(stored, total=len(clips), label=label):
+            seen = _stored_frames(parts)
+            seen = progress(seen, total=clips[clip_id], unit="frames", label=f"landmarks, {clip_id}", within=True)
+            writer.keep(writer.look(clip_id, seen))
 
 
 def decode(jpeg: bytes) -> Picture | None:
@@ -234,7 +236,8 @@ def faces_missed(seen: ClipSeen, options: LandmarkOptions) -> str:
     parts = [f"a face in {seen.detected} of {seen.frames} frames", limit]
     if seen.size is not None:
         (height, width), least = seen.size, smallest_face(*seen.size, options.tiles)
-        parts.append(f"in {width}x{height} a face must be about {least} pixels high ({least / height:.0%})")
+        at = f", at landmarks.min_confidence = {MEASURED_AT}" if options.min_confidence != MEASURED_AT else ""
+        parts.append(f"in {width}x{height} a face must be about {least} pixels high ({least / height:.0%}{at})")
         if options.tiles:
             parts.append(_LARGER_FRAMES if larger_frames_help(height, width) else _CROP)
         elif (found := smallest_face(height, width, tiles=True)) < least:

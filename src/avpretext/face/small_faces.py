@@ -41,9 +41,9 @@ TILES_PER_FRAME = 2
 TILES_BESIDE = 1
 """The same while a face is followed in its tile: another, clearly larger one may appear."""
 
-SMALLEST = 0.14
-"""Height of a face that is found nine times in ten, as a share of the longer side of the frame; measured at
-`landmarks.min_confidence` .5."""
+SMALLEST, MEASURED_AT = 0.14, 0.5
+"""Height of a face that is found nine times in ten, as a share of the longer side of the frame, and the value of
+`landmarks.min_confidence` at which it was measured."""
 
 SMALLEST_IN_TILE = 0.16
 """The same in a tile; measured at `CONFIDENCE`."""

@@ -5,6 +5,7 @@ import io
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
 from avpretext.media import checks
+from avpretext.media.clock import Sound
 from avpretext.media.filters import Samples
 from avpretext.media.mono import Way
 from avpretext.media.process import FfmpegProcess
@@ -132,8 +134,12 @@ def decode(
     def read(process: FfmpegProcess) -> Decoded:
         spool.seek(0)
         spool.truncate()
-        frames = _Frames(spool, look)
-        (flac, samples, content), _ = process.read(lambda sound: encode_flac(sound.blocks(_BLOCK_SAMPLES)), frames.read)
+        frames = _Frames(spool, look, None if sound else partial(process.followed, piece_s=1 / options.fps))
+
+        def hear(sound: Sound) -> tuple[bytes, int, str]:
+            return encode_flac(process.followed(sound.blocks(_BLOCK_SAMPLES), _BLOCK_SAMPLES / SAMPLE_RATE_HZ))
+
+        (flac, samples, content), _ = process.read(hear, frames.read)
         mono, video_s = process.sound.mono, frames.count / options.fps if video else None
         clip = Decoded(
             flac, samples, content, spool, frames.lengths, video_s, mono.silent,
@@ -166,10 +172,11 @@ def trimmed(clip: Decoded, below_db: float, options: MediaOptions) -> Decoded:
 
 
 class _Frames:
-    """The frames of a clip as they come: stored one after another, or looked at."""
+    """The frames of a clip as they come, with progress or without: stored one after another, or looked at."""
 
-    def __init__(self, spool: IO[bytes], look: Look | None) -> None:
+    def __init__(self, spool: IO[bytes], look: Look | None, followed: Callable[..., Iterator[Any]] | None) -> None:
         self._spool, self._look = spool, look
+        self._followed = followed or iter
         self.lengths: list[int] = []
         self.looked_at = 0
         self.seen: Any = None
@@ -180,7 +187,7 @@ class _Frames:
 
     def read(self, stream: IO[bytes] | None) -> None:
         if self._look is None:
-            self.lengths = [self._spool.write(image) for image in split_jpegs(stream)]
+            self.lengths = [self._spool.write(image) for image in self._followed(split_jpegs(stream))]
             return
         pictures = self._counted(stream)
         self.seen = self._look(pictures)
@@ -188,7 +195,7 @@ class _Frames:
             pass
 
     def _counted(self, stream: IO[bytes] | None) -> Iterator[Picture]:
-        for picture in read_pictures(stream):
+        for picture in self._followed(read_pictures(stream)):
             self.looked_at += 1
             yield picture
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +19,7 @@ from avpretext.media import bounds, effort, ffmpeg
 from avpretext.media.clock import Sound
 from avpretext.media.filters import Samples
 from avpretext.media.stretches import WHOLE, Stretch
+from avpretext.progress import MEDIA, progress
 
 _STOPPED = "Exiting normally, received signal "
 """Start of what ffmpeg writes where it is asked to end; it then ends as after a shorter file."""
@@ -33,6 +34,7 @@ _SHELL = 128
 
 Heard = TypeVar("Heard")
 Seen = TypeVar("Seen")
+Piece = TypeVar("Piece")
 
 
 class FfmpegProcess:
@@ -83,8 +85,8 @@ class FfmpegProcess:
         self._ended = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
         self.header = ffmpeg.parse_header(self._lines_of_header())
-        declared_s = stretch.length_s(self.header.duration_s if self.header else None)
-        longest_s = min(options.max_duration_s, declared_s or options.max_duration_s)
+        self._declared_s = stretch.length_s(self.header.duration_s if self.header else None)
+        longest_s = min(options.max_duration_s, self._declared_s or options.max_duration_s)
         self.limit_s = bounds.limit_s(longest_s)
 
     def _start(self, program: str, video: bool, as_jpeg: bool) -> subprocess.Popen[bytes]:
@@ -164,6 +166,12 @@ class FfmpegProcess:
                 raise
             log.result()
             return heard.result(), seen
+
+    def followed(self, pieces: Iterable[Piece], piece_s: float) -> Iterator[Piece]:
+        """Yield pieces of sound or pictures, each of so many seconds, with progress if the source is a long one."""
+        total = None if self._declared_s is None else self._declared_s / 60
+        label = f"ffmpeg, {self.source.name}"
+        return progress(pieces, total=total, unit=MEDIA, label=label, size=lambda _: piece_s / 60, within=True)
 
     def listen(self, block_samples: int) -> Generator[Samples]:
         """Yield the sound of a process without pictures, block by block; the last block may be shorter."""

@@ -95,6 +95,11 @@ class LoopOptions(Options):
     device: Annotated[Literal["cpu", "cuda", "auto"], Place()] = Field("cpu", description="auto: a GPU if there is one")
     precision: Literal["float32", "mixed"] = Field("float32", description="mixed: bfloat16 where safe, on a GPU only")
 
+    @property
+    def stops_early(self) -> bool:
+        """Whether a training can end before its last epoch."""
+        return self.patience < self.epochs
+
 
 class TunedLoopOptions(LoopOptions):
     """The same where a pre-trained encoder may learn too."""

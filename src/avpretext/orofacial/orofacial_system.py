@@ -65,7 +65,8 @@ def run(
     finished = FinishedRuns(output, _cache_key(training, folds))
     jobs = [_Job(fold, seed) for fold in folds for seed in range(options.seeds)]
     runs = grid_map(functools.partial(_once, training, finished), jobs, threads, torch_device(options.device))
-    done = list(progress(runs, total=len(jobs), unit="runs", label=f"orofacial {system}"))
+    label, early = f"orofacial {system}", options.stops_early
+    done = list(progress(runs, total=len(jobs), unit="runs", label=label, at_most=early))
     kept, _ = training.fold(moved_clips.whole(clips.speaker_of, options, config.seed), 0)
     write_model(kept, output / "model")
     write_results(done, training, folds, output)

@@ -7,10 +7,9 @@ minute. The clips themselves are cut by `split`.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +40,6 @@ LONGEST_S = 24 * 3600.0
 _PIECE_BLOCKS = 256
 _PIECE_S = _PIECE_BLOCKS * BLOCK_SAMPLES / SAMPLE_RATE_HZ
 """Blocks whose probabilities are computed at once, and how long they are: 8 s of sound."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -199,8 +196,7 @@ def measure(
 
     def read(process: FfmpegProcess) -> Measured:
         voice = VoiceActivity() if options.by == "speech" else None
-        declared_s = stretch.length_s(process.header.duration_s if process.header else None)
-        told = partial(_told, f"segment, {source.name}", declared_s)
+        told = process.followed
         (samples, probabilities), (pictures, faces) = process.read(
             lambda sound: listen(told(sound.blocks(BLOCK_SAMPLES * _PIECE_BLOCKS), _PIECE_S), voice),
             lambda frames: look(
@@ -214,12 +210,6 @@ def measure(
 
     frames = model is not None or not heard
     return checks.decoded(source, program, reading, video, read, stretch, gaps=False, frames=frames, sound=heard)
-
-
-def _told(label: str, whole_s: float | None, pieces: Iterable[T], piece_s: float) -> Iterator[T]:
-    """Yield the pieces of a recording, each of `piece_s` seconds, and print the progress if it is a long one."""
-    total = None if whole_s is None else whole_s / 60
-    return progress(pieces, total=total, unit="min", label=label, size=lambda _: piece_s / 60, within=True)
 
 
 def look(pictures: Iterator[bytes], model: Path | None, fps: float) -> tuple[int, NDArray[np.int16] | None]:

@@ -21,6 +21,7 @@ from avpretext.flow.provenance import provenance
 from avpretext.options.base import settled
 from avpretext.options.pretrained_encoders import EncoderOptions
 from avpretext.pool import ordered_map
+from avpretext.progress import progress
 from avpretext.sound import encoder_files
 from avpretext.sound.audio_shards import EncodedClip, decode, read_clips
 from avpretext.sound.encoder_model import Batches, Floats, Rows, SpeechEncoder
@@ -113,7 +114,12 @@ def encode_all(
     """Yield each clip's rows, in order: on a CPU one clip per thread, on a GPU in batches of like lengths."""
     if model.device.type == "cpu":
         window_s = model.window_s(options.window_s)
-        return ordered_map(lambda clip: next(_encode(model.rows_of_each, window_s, [clip])), clips, threads)
+
+        def rows_of(pieces: Sequence[Floats]) -> list[Rows]:
+            parts = progress(pieces, total=len(pieces), unit="windows", label="encoder, clip", within=True)
+            return [row for piece in parts for row in model.rows_of_each([piece])]
+
+        return ordered_map(lambda clip: next(_encode(rows_of, window_s, [clip])), clips, threads)
     return in_batches(model, options, clips)
 
 

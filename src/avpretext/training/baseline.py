@@ -356,7 +356,7 @@ def _kind_of(file: Path) -> str:
 
 def _vectors(files: Sequence[Path]) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield clip_id and vector of each clip of a corpus; of a pre-trained encoder the mean over chunks and layers."""
-    for file in files:
+    for file in progress(files, total=len(files), unit="shards", label="training data, vectors", quiet=True):
         size = shards.read_provenance(file).get("size")
         for clip_id, rows in shards.iterate_clips(file, ["values"]):
             values = pooled.flat(rows["values"])

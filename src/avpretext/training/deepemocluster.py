@@ -196,8 +196,10 @@ class Learner:
         clips = self.clips
         torch.manual_seed(network_seed(*self.numbers))
         unfinished.restore(self.unpack)
-        while self.epoch < self.options.epochs:
-            self.epoch += 1
+        epochs = range(self.epoch + 1, self.options.epochs + 1)
+        count, before = self.options.epochs, self.epoch
+        for epoch in progress(epochs, total=count, unit="epochs", label=self.where, within=True, before=before):
+            self.epoch = epoch
             self.learn_clusters(np.random.default_rng([*self.numbers, self.epoch]))
             self._check()
             score = self.dev_score()
@@ -280,7 +282,9 @@ class Learner:
         sound = self.clips.sound
         device, order = sound.device, uniform_rows(labels, rng)
         size = self.options.batch_size * sound.chunks
-        for part in np.array_split(order, math.ceil(len(order) / size)):
+        parts = np.array_split(order, math.ceil(len(order) / size))
+        where = f"{self.where}, epoch {self.epoch}"
+        for part in progress(parts, total=len(parts), unit="batches", label=where, quiet=True):
             clips, places = np.divmod(part, sound.chunks)
             yield (
                 sound.batch(rows[clips], places),

@@ -20,6 +20,7 @@ from avpretext.models.network import SpeechNetwork, make_network
 from avpretext.options.base import settled
 from avpretext.options.pretrained_encoders import TuningOptions
 from avpretext.options.training import TunedLoopOptions
+from avpretext.progress import progress
 from avpretext.shards import atomic_path
 from avpretext.sound import encoder_files
 from avpretext.sound.encoder_model import save
@@ -253,6 +254,7 @@ def _means(start: EncoderStart, sounds: Sounds, threads: int) -> Tensor:
     # In forked processes, as the runs are: threads that computed before a fork may leave locks to its children.
     device = shared.speech.device
     found = grid_map(lambda block: _means_of(front, sounds[block]), blocks, threads, device)
+    found = progress(found, total=len(sounds), label="encoder, first means", size=len)
     return torch.from_numpy(mapped.filled(len(sounds), found))
 
 

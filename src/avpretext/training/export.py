@@ -257,5 +257,6 @@ def trained(
         return {name: value.detach().cpu().numpy() for name, value in weights.items()}
 
     jobs = [RunSeeds(number, EVERY_CLIP) for number in range(config.export.networks)]
-    done = progress(grid_map(weights_of, jobs, threads, device), total=len(jobs), unit="networks", label="export")
+    runs, early = grid_map(weights_of, jobs, threads, device), config.finetune.stops_early
+    done = progress(runs, total=len(jobs), unit="networks", label="export", at_most=early)
     return [{name: torch.from_numpy(value) for name, value in weights.items()} for weights in done]

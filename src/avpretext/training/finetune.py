@@ -101,7 +101,8 @@ def run(
         for seed in range(config.finetune.seeds)
     )
     label, total = f"finetune {table.setting} from {initialisation}", len(table.folds) * config.finetune.seeds
-    runs = progress(grid_map(once, jobs, threads, device), total=total, unit="runs", label=label)
+    runs = grid_map(once, jobs, threads, device)
+    runs = progress(runs, total=total, unit="runs", label=label, at_most=config.finetune.stops_early)
     named = [(initialisation, run) for run in runs]
     if together.is_first():
         models = clips[0].chunks.encoder.digests if clips[0].start and clips[0].chunks.encoder else None

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avpretext.flow.provenance import provenance
+from avpretext.progress import note_done_before
 from avpretext.training import checkpoint as checkpoints
 from avpretext.training.predictions import Prediction, Run
 
@@ -91,6 +92,7 @@ class FinishedRuns:
         found = self._read(path) if path.exists() else None
         if found is not None:
             print(f"run {name}: done already, by a job that was killed", file=sys.stderr)
+            note_done_before()
             return found
         unfinished = UnfinishedRun(self.folder / f"{name}.epoch.safetensors", self.made_from)
         run = train(unfinished)

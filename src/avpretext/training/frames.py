@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from avpretext import shards
 from avpretext.errors import UserError, nearest
+from avpretext.progress import progress
 from avpretext.training import mapped
 from avpretext.training.sources import Extent, Source, open_source
 
@@ -174,7 +175,8 @@ def _fill(store: FrameStore, source: Source, names: Sequence[str], place: int) -
     """Write the columns of these names of a source into the columns of the store from `place` on."""
     row = {clip_id: row for row, clip_id in enumerate(store.clip_ids)}
     measured = np.full(len(names), source.on_clock)
-    for clip_id, values in source.clips(names, {name: int(store.lengths[at]) for name, at in row.items()}):
+    found = source.clips(names, {name: int(store.lengths[at]) for name, at in row.items()})
+    for clip_id, values in progress(found, total=len(row), label=f"training data, {source.name}", quiet=True):
         store.clip(row[clip_id])[:, place : place + len(names)] = values
         if not measured.all():
             measured |= np.isfinite(values).any(0)

@@ -235,6 +235,14 @@ def epochs(
     UserError
         The loss or a weight is no longer finite, or the loss is far above that at the start.
     """
+    steps = _epochs(state, clips, dev, loss, score, options, keep, where)
+    return progress(steps, total=options.epochs, unit="epochs", label=where, within=True, before=state.epoch)
+
+
+def _epochs(
+    state: TrainingState, clips: ClipSet, dev: ClipSet | None, loss: Loss, score: Score, options: LoopOptions,
+    keep: Literal["best", "last"], where: str,
+) -> Iterator[TrainingState]:  # fmt: skip
     device = torch_device(options.device)
     clips, dev_input = clips.to(device), dev.to(device) if dev else None
     while state.epoch < options.epochs and state.epoch - state.best_epoch < options.patience:

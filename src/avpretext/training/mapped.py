@@ -9,6 +9,7 @@ import functools
 import math
 import mmap
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,9 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from avpretext import locks, shards
+from avpretext import escapes, locks, shards
+from avpretext.errors import MachineFault
+from avpretext.progress import progress
 
 SCRATCH = "AVPRETEXT_SCRATCH"
 """Environment variable: a folder for the arrays of all jobs, such as the local disk of a node."""
@@ -31,13 +34,46 @@ _folder = [Path(tempfile.gettempdir())]
 
 @contextmanager
 def lying_in(folder: Path) -> Iterator[None]:
-    """Let the arrays that are made meanwhile lie in a folder, unless `SCRATCH` names another one for all."""
+    """Let the arrays that are made meanwhile lie in a folder, unless `SCRATCH` names another one for all.
+
+    Where the disk fails under them, the process ends with one line: the system has no other way to tell of it than to
+    end the process by the signal SIGBUS.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     _folder.append(Path(os.environ.get(SCRATCH, folder)))
+    before = _on_lost_page(ctypes.cast(_END, ctypes.c_void_p))
     try:
         yield
     finally:
+        _on_lost_page(before)
         _folder.pop()
+
+
+def lost_page() -> MachineFault:
+    """Return the error for a page of a mapped file that cannot be read or written."""
+    folder = _folder[-1]
+    cause = "a file that training has mapped into memory cannot be read or written (signal SIGBUS)"
+    return MachineFault(folder, f"{cause}; if it is the disk of this folder, {SCRATCH} names a folder on another one")
+
+
+def _end(_: int) -> None:
+    os.write(2, f"avpretext: error: {escapes.line(str(lost_page()))}\n".encode())
+    os._exit(1)
+
+
+_END = ctypes.CFUNCTYPE(None, ctypes.c_int)(_end)
+
+
+def _on_lost_page(handler: Any) -> Any:
+    """Set the handler of SIGBUS, and return the one before.
+
+    Handlers of Python's module `signal` run after the instruction that was interrupted, which here never succeeds.
+    """
+    if sys.platform != "linux":
+        return None
+    handle = ctypes.CDLL(None).signal
+    handle.argtypes, handle.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
+    return handle(signal.SIGBUS, handler)
 
 
 def empty(shape: Sequence[int], dtype: DTypeLike) -> NDArray[Any]:
@@ -64,7 +100,7 @@ def _file(content: str) -> Iterator[Any]:
     """Give a file that has a name until it is closed, by which the next run finds it if this is killed before."""
     folder, (prefix, suffix) = _folder[-1], shards.TEMPORARY
     with (
-        shards.explained(f"{content} in {folder}"),
+        shards.explained(f"{content} in {folder} ({SCRATCH} names another folder)"),
         tempfile.NamedTemporaryFile(dir=folder, prefix=f"{prefix}{locks.host()}-{os.getpid()}-", suffix=suffix) as file,
     ):
         yield file
@@ -96,7 +132,7 @@ def joined(parts: Sequence[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
 def filled(count: int, parts: Iterable[NDArray[Any]]) -> NDArray[Any]:
     """Return parts that come one after another, `count` rows in all, end to end on disk."""
     place, found = 0, None
-    for part in parts:
+    for part in progress(parts, total=count, unit="rows", label="training data", size=len, quiet=True):
         if found is None:
             found = empty((count, *part.shape[1:]), part.dtype)
         found[place : place + len(part)] = part

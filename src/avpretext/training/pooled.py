@@ -15,6 +15,7 @@ from avpretext.chunks import FRAME_S
 from avpretext.config import ChunkOptions
 from avpretext.errors import UserError
 from avpretext.flow.paths import expand
+from avpretext.progress import progress
 from avpretext.training import mapped
 
 SHAPING = ("encoder", "kind", "hub", "layers", "size", "chunks", "models", "options")
@@ -88,12 +89,12 @@ def _filled(paths: Sequence[Any], clip_ids: list[str], rows: int, said: Mapping[
     values = mapped.empty(shape, said["options"]["dtype"])
     frames = np.zeros(len(clip_ids), np.int64)
     place = {clip_id: row for row, clip_id in enumerate(clip_ids)}
-    for clip_id, table in _clips(paths):
-        if (row := place.get(clip_id)) is not None:
-            values[row] = flat(table["values"]).reshape(shape[1:])
-            times = table["time_s"].to_numpy()
-            # The middle of the last chunk is as far from the end as that of the first one from the start.
-            frames[row] = round((times[0] + times[-1]) / FRAME_S)
+    found = ((place[clip_id], table) for clip_id, table in _clips(paths) if clip_id in place)
+    for row, table in progress(found, total=len(place), label=f"training data, {said['encoder']}", quiet=True):
+        values[row] = flat(table["values"]).reshape(shape[1:])
+        times = table["time_s"].to_numpy()
+        # The middle of the last chunk is as far from the end as that of the first one from the start.
+        frames[row] = round((times[0] + times[-1]) / FRAME_S)
     return PooledClips(clip_ids, values, frames, said)
 
 

@@ -86,7 +86,9 @@ def run(
 
     tracking = Tracking("pretrain", config, output)
     jobs = [_Job(tuple(tasks), seed) for seed in range(config.pretrainings)]
-    histories = list(grid_map(once, jobs, threads, torch_device(config.pretrain.device)))
+    runs = grid_map(once, jobs, threads, torch_device(config.pretrain.device))
+    label, early = f"pretrain {'-'.join(tasks)}", config.pretrain.keep == "best" and config.pretrain.stops_early
+    histories = list(progress(runs, total=len(jobs), unit="runs", label=label, at_most=early))
     models = chunks.encoder.digests if heard.start and chunks.encoder else None
     made_by = provenance("pretrain", settings_of(config), models, tasks=list(tasks))
     if not together.is_first():
@@ -160,7 +162,7 @@ def _run_once(
     renew()
     keep = kept(classes, options)
     steps = epochs(state, learnt_set, dev_set, objective.loss, objective.score, options, keep, str(job))
-    for _ in progress(follow(steps), total=options.epochs, unit="epochs", label=str(job)):
+    for _ in follow(steps):
         unfinished.keep(pack)
         renew()
     mean, deviation = (torch.from_numpy(part) for part in chunks.mean_and_deviation(learnt))

@@ -15,7 +15,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import torch
 
 from avpretext.errors import UserError
-from avpretext.training import memory
+from avpretext.progress import drop_share, note_share, tell_elsewhere
+from avpretext.training import mapped, memory
 from avpretext.training.together import end_with_parent
 
 Item = TypeVar("Item")
@@ -66,9 +67,12 @@ def grid_map(
         while runs:
             working = {run.reader: run for run in runs if not run.done}
             for reader in wait(list(working)):
-                working[cast("Connection", reader)].collect()
-                runs.extend(_Run(function, item) for item in islice(remaining, 1))
+                run = working[cast("Connection", reader)]
+                run.collect()
+                if run.done:
+                    runs.extend(_Run(function, item) for item in islice(remaining, 1))
             while runs and runs[0].done:
+                drop_share(runs[0])
                 yield runs.popleft().result
     finally:
         for run in runs:
@@ -80,6 +84,14 @@ class _Failure(NamedTuple):
 
     message: str
     trace: str = ""
+
+
+class _Share(NamedTuple):
+    """How far a run is, see `progress.tell_elsewhere`."""
+
+    share: float
+    before: float
+    part: str
 
 
 class _Run(Generic[Item, Result]):
@@ -96,18 +108,24 @@ class _Run(Generic[Item, Result]):
         writer.close()  # so that the reader sees the end when the process ends, however it does
 
     def collect(self) -> None:
-        """Take the result, and raise errors; a process that ends without a result was killed."""
+        """Take the result, or how far it is, and raise errors; a process that ends without a result was killed."""
         try:
-            outcome: Result | _Failure = pickle.loads(self.reader.recv_bytes())
+            outcome: Result | _Failure | _Share = pickle.loads(self.reader.recv_bytes())
         except (EOFError, OSError):
             self.process.join()
+            if self.process.exitcode == -signal.SIGBUS:
+                raise mapped.lost_page() from None
             raise UserError(_killed(str(self.item), self.process.exitcode)) from None
+        if isinstance(outcome, _Share):
+            note_share(self, *outcome)
+            return
         self.stop(wait_s=None)
         if isinstance(outcome, _Failure) and outcome.trace:
             raise RuntimeError(f"{self.item}: {outcome.message}") from Exception(f"\n{outcome.trace}")
         if isinstance(outcome, _Failure):
             raise UserError(outcome.message)
         self.result, self.done = outcome, True
+        note_share(self, 1.0)
 
     def stop(self, wait_s: float | None = 0.0) -> None:
         """Wait this long for the process to end by itself, None for as long as it takes; then kill it."""
@@ -128,7 +146,9 @@ def _killed(name: str, code: int | None) -> str:
 
 def _work(function: Callable[[Item], Any], item: Item, writer: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them; the parent ends its children
+    signal.signal(signal.SIGBUS, signal.SIG_DFL)  # which the parent explains
     threading.Thread(target=end_with_parent, daemon=True).start()
+    tell_elsewhere(lambda *told: writer.send_bytes(pickle.dumps(_Share(*told))))
     try:
         sent = pickle.dumps(function(item))
     except UserError as mistake:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from avpretext import shards
 from avpretext.errors import UserError
+from avpretext.progress import progress
 from avpretext.sound.audio_shards import EncodedClip, decode, read_clips
 from avpretext.training import mapped
 
@@ -77,7 +78,7 @@ def read(files: Sequence[Path], wanted: Mapping[str, str]) -> tuple[list[str], l
 
     def signals() -> Iterator[NDArray[np.int16]]:
         nonlocal lost
-        for clip in _wanted(files, wanted):
+        for clip in progress(_wanted(files, wanted), total=len(wanted), label="training data, sound", quiet=True):
             try:
                 samples = np.rint(decode(clip) * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
             except soundfile.LibsndfileError:
