@@ -7,11 +7,11 @@ import time
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from snakemake import common, rules
+from snakemake import api, common, rules  # noqa: F401  # api first: modules of Snakemake import each other
+from snakemake.dag import DAG
 from snakemake.jobs import Job
 from snakemake.rules import Rule
 from snakemake.scheduling.job_scheduler import JobScheduler
-from snakemake.workflow import DAG
 
 from avpretext.run.scheduling import one_command, one_search, one_signature, one_timer
 
