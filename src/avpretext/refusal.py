@@ -68,7 +68,7 @@ def reject_row(clip_id: str, path: str | None, stage: str, refusal: Refusal) -> 
 
 def printable(text: str) -> str:
     """Return text that UTF-8 can hold: bytes of a file name that are not UTF-8 become question marks."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 UNREADABLE = Refusal("unreadable", "not a file that can be read: a broken link, a pipe, or not permitted")

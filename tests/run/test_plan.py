@@ -8,6 +8,7 @@ import pytest
 from avpretext.config_file import as_upstream, parse
 from avpretext.errors import UserError
 from avpretext.run.plan import Plan
+from avpretext.run.plan_checks import check_machines
 
 
 def plan(more: dict[str, Any] | None = None, **corpora: dict[str, Any]) -> Plan:
@@ -294,3 +295,11 @@ def test_an_encoder_that_learns_hears_sound_and_its_stage_is_made_only_where_it_
     assert [tuned.sound_encoder("export", exported=name) for name in ("scratch", "best")] == [None, "wavlm"]
     assert tuned.sound_encoder("pretrain") == "wavlm"
     assert tuned.sound_encoder("labels_energy") is None
+
+
+def test_a_training_on_several_machines_needs_slurm_before_anything_runs() -> None:
+    with pytest.raises(UserError, match=r"encoder\.machines: 2, and jobs run on this machine: use .*slurm, or set"):
+        check_machines(2, True, {})
+    check_machines(1, True, {})
+    check_machines(2, False, {})  # of a cluster
+    check_machines(2, True, {"SLURM_JOB_ID": "7"})

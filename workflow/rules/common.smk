@@ -38,7 +38,9 @@ from avpretext.errors import UserError
 from avpretext.action_units import backends, from_frames
 from avpretext.options.base import places
 from avpretext.flow.result_tables import ABLATION_TABLES, UPSTREAM_TABLES, tables_of
+from avpretext.run.dag import stage_of
 from avpretext.run.plan import Plan
+from avpretext.run.plan_checks import check_machines
 from avpretext.run.upstream_plan import UpstreamPlan
 from avpretext.labels.emotion_table import own_table
 from avpretext.media.bounds import DECODER_MB, limit_s
@@ -182,6 +184,7 @@ if workflow.is_main_process:
         )
     # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.
     gc.freeze()
+    gc.set_threshold(20_000)
 else:
     START.join_as_job()
 
@@ -191,6 +194,12 @@ module_use.join_handlers(workflow)
 
 onstart:
     asked(shards.check_writable, HERE)
+    asked(
+        check_machines,
+        max(map(machines_of, START.graph.needrun_jobs()), default=1),
+        workflow.local_exec,
+        os.environ,
+    )
     asked(START.write, workflow.configfiles)
     if DeploymentMethod.APPTAINER in METHODS and not CONTAINED:
         print(image.NONE, file=sys.stderr)
@@ -459,6 +468,14 @@ COMMAND_IN_FOLDER = COMMAND.replace("{threads}", "{threads} --folder {params.fol
 """The same of stages that open files of a corpus."""
 
 
+@functools.cache
+def signature_of(name, corpus, variant, encoder, heard):
+    """Return the signature of a stage: jobs for many shards share it. `heard` is the encoder by which it reads sound."""
+    chosen = UPSTREAMS.of(variant).config.as_variant(variant)
+    chosen = chosen.as_encoder(encoder) if encoder else chosen
+    return asked(signature, name, chosen, corpus, encoder or heard)
+
+
 def stage(name, words="", folder=False, **more):
     """Return the params of a stage's rule: an edit of options or version re-runs it and what follows.
 
@@ -469,12 +486,12 @@ def stage(name, words="", folder=False, **more):
     """
 
     def options(wildcards):
-        chosen = plan_of(wildcards).config.as_variant(variant_of(wildcards))
-        encoder = getattr(wildcards, "encoder", None)
-        chosen = chosen.as_encoder(encoder) if encoder else chosen
-        encoder = encoder or sound_encoder(name, wildcards)
-        return asked(
-            signature, name, chosen, getattr(wildcards, "corpus", None), encoder
+        return signature_of(
+            name,
+            getattr(wildcards, "corpus", None),
+            variant_of(wildcards),
+            getattr(wildcards, "encoder", None),
+            sound_encoder(name, wildcards),
         )
 
     def arguments(wildcards, input, output):
@@ -550,6 +567,13 @@ def processes(options):
 def machines(options):
     """Return the number of machines that share a run: of an encoder that learns."""
     return options.encoder.machines if options.encoder.tuned else 1
+
+
+def machines_of(job):
+    """Return the number of machines that share a job; several only for a training."""
+    groups = {"pretrain": "pretrain", "finetune": "finetune", "export": "finetune"}
+    group = groups.get(stage_of(job))
+    return machines(options_of(group, job.wildcards)) if group else 1
 
 
 def training_threads(group, at_once):

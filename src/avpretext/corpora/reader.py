@@ -176,8 +176,8 @@ def by_kind(paths: Iterable[str], video: bool) -> list[str]:
     >>> by_kind(["a/x.wav", "a/x.mp4"], video=True), by_kind(["x.mp4"], video=False)
     (['a/x.mp4'], ['x.mp4'])
     """
-    found = list(paths)
-    videos = [path for path in found if extension(path) in VIDEO_EXTENSIONS | SILENT_EXTENSIONS]
+    found, extensions = list(paths), VIDEO_EXTENSIONS | SILENT_EXTENSIONS
+    videos = [path for path in found if extension(path) in extensions]
     if video:
         return videos
     return [path for path in found if extension(path) in AUDIO_EXTENSIONS] or videos

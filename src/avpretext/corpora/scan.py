@@ -5,9 +5,9 @@ import os
 import re
 import stat
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora.findings import Finding
@@ -18,11 +18,10 @@ from avpretext.flow.paths import shard_of
 from avpretext.media.extensions import SILENT_EXTENSIONS, in_words, is_document, is_media_elsewhere
 from avpretext.names import nfc, on_disk
 from avpretext.programs import command
-from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse_path
+from avpretext.refusal import UNREADABLE, Refusal, is_annexed, printable, refuse_path, status_of
 
 
-@dataclass(frozen=True, slots=True)
-class ClipFile:
+class ClipFile(NamedTuple):
     """A clip and its file, or what is refused of a corpus.
 
     `path` is relative to the corpus folder, posix; `clip_id` is as the reader names it, or the path without extension
@@ -38,15 +37,14 @@ class ClipFile:
     mtime_ns: int
 
 
-MediaFile = os.DirEntry[str] | Path
-"""A file of a corpus's folder, or one elsewhere that its table names."""
-
-
 _CORRECT = "correct the path (in a configuration: corpora.NAME.path)"
 
 
-class MediaFiles(dict[str, MediaFile]):
-    """Media files by their path; `left_out` has the endings of others that are no documents, one for each."""
+class MediaFiles(dict[str, bool]):
+    """Media files by their path: whether each is a link, as far as it lies in the corpus's folder.
+
+    `left_out` has the endings of others that are no documents, one for each.
+    """
 
     left_out: list[str]
 
@@ -66,12 +64,12 @@ def media_files(options: CorpusOptions) -> MediaFiles:
     files.left_out = []
     for name, entry in _walk(root):
         if is_media(name, silent=not options.audio):
-            files[name] = entry
+            files[name] = entry.is_symlink()
         elif not is_document(ending := extension(name)):
             files.left_out.append(ending)
     for named in reader_of(options).elsewhere(options) if options.outside else []:
         if is_media(named, silent=not options.audio) and (path := on_disk(root, named)):
-            files.setdefault(path, root / path)
+            files.setdefault(path, False)
     return files
 
 
@@ -85,9 +83,7 @@ def check_one_folder(place: Path) -> None:
         raise UserError(f"{place}: a corpus is a folder, not files: name the folder, {folder}")
 
 
-def scan(
-    options: CorpusOptions, shard: int | None = None, files: Mapping[str, MediaFile] | None = None
-) -> list[ClipFile]:
+def scan(options: CorpusOptions, shard: int | None = None, files: Mapping[str, bool] | None = None) -> list[ClipFile]:
     """Find the clips of a corpus, or of one shard, and what is refused of it, sorted by path and start.
 
     The first valid file keeps a clip_id. Files are not opened, but for those short enough to be Git LFS pointers:
@@ -96,19 +92,24 @@ def scan(
     holds no clips, is an error; the message names what it holds instead.
     """
     files = media_files(options) if files is None else files
-    broken, taken, found = reader_of(options).broken, dict[str, str](), []
-    spelt = defaultdict(list)  # as the disk has names in composed Unicode, maybe in both forms
-    for path in sorted(files):
-        spelt[nfc(path)].append(path)
-    for entry in _entries_of(options, spelt):
+    root, broken, taken, found = str(Path(options.path)), reader_of(options).broken, dict[str, str](), []
+    spelt = defaultdict(list)  # as the disk has names that are not in composed Unicode, maybe in both forms
+    for path in files:
+        if not path.isascii() and (name := nfc(path)) != path:
+            spelt[name].append(path)
+    for name, paths in spelt.items():
+        spelt[name] = sorted([*paths, *([name] if name in files else [])])
+    for entry in _entries_of(options, set(map(nfc, files)) if spelt else files):
         clip_id = printable(entry.clip.clip_id if entry.clip else without_extension(entry.path))
         if shard is None or shard_of(clip_id, options.shards) == shard:
             for path in spelt.get(entry.path, [entry.path]):
-                found.append(_clip_file(replace(entry, path=path), clip_id, files.get(path), broken, taken))
+                place = path if path.startswith("/") else f"{root}/{path}"
+                file = place if path in files else None
+                found.append(_clip_file(entry, path, clip_id, file, broken, taken))
     return found
 
 
-def _entries_of(options: CorpusOptions, files: Mapping[str, object]) -> list[Entry]:
+def _entries_of(options: CorpusOptions, files: Collection[str]) -> list[Entry]:
     """Return what the reader makes of the files, of the wanted speakers, in a fixed order."""
     entries = reader_of(options).entries(options, sorted(files))
     if not entries:
@@ -130,20 +131,20 @@ def _place(entry: Entry) -> tuple[str, float, str]:
 
 
 def _clip_file(
-    entry: Entry, clip_id: str, file: MediaFile | None, broken: frozenset[str], taken: dict[str, str]
+    entry: Entry, spelt: str, clip_id: str, file: str | None, broken: frozenset[str], taken: dict[str, str]
 ) -> ClipFile:
-    """Return a clip with its file; `taken`, the files by their clip_ids, grows by it."""
-    path, size_and_mtime = printable(entry.path), _size_and_mtime(file)
-    if path != entry.path:
+    """Return a clip with its file, `spelt` as the disk has it; `taken`, the files by their clip_ids, grows by it."""
+    path, size_and_mtime = printable(spelt), _size_and_mtime(file)
+    if path != spelt:
         refusal: Refusal | None = Refusal("unknown_name", "its name is not valid UTF-8: rename it")
     elif entry.refusal is not None:
         refusal = entry.refusal
     elif clip_id in broken:
         refusal = Refusal("known_broken")
-    elif file is None or (size_and_mtime[0] < 0 and not is_annexed(os.fspath(file))):
+    elif file is None or (size_and_mtime[0] < 0 and not is_annexed(file)):
         refusal = UNREADABLE
     else:
-        refusal = refuse_path(os.fspath(file), size_and_mtime[0])
+        refusal = refuse_path(file, size_and_mtime[0])
     if refusal is None and clip_id in taken:
         refusal = Refusal("duplicate_clip_id", f"as {taken[clip_id]}")
     elif refusal is None:
@@ -163,7 +164,7 @@ def left_out(endings: Sequence[str], options: CorpusOptions) -> list[Finding]:
     return found
 
 
-def leads_outside(options: CorpusOptions, files: Mapping[str, MediaFile]) -> dict[str, str]:
+def leads_outside(options: CorpusOptions, files: Mapping[str, bool]) -> dict[str, str]:
     """Return where links of a corpus lead that lead out of its folder: path below the folder: where.
 
     They are followed: whoever can make one can put a file there too, and people keep their media elsewhere. git-annex
@@ -172,7 +173,7 @@ def leads_outside(options: CorpusOptions, files: Mapping[str, MediaFile]) -> dic
     root = os.path.realpath(options.path)
     found: dict[str, str] = {}
     folders = {folder for path in files for folder in _folders_of(path)}
-    links = [path for path, file in files.items() if isinstance(file, os.DirEntry) and file.is_symlink()]
+    links = [path for path, is_link in files.items() if is_link]
     links += [folder for folder in folders if os.path.islink(os.path.join(options.path, folder))]
     for path in sorted(links):
         place = os.path.join(options.path, path)
@@ -257,18 +258,14 @@ def _entries(place: str) -> list[os.DirEntry[str]]:
         ) from None
 
 
-def _size_and_mtime(file: MediaFile | None) -> tuple[int, int]:
-    try:
-        status = file.stat() if file is not None else None
-    except OSError as error:
-        raise_fault(error, os.fspath(file or ""))
-        status = None
+def _size_and_mtime(file: str | None) -> tuple[int, int]:
+    status = None if file is None else status_of(file)
     if status is None or not stat.S_ISREG(status.st_mode):
         return -1, -1
     return status.st_size, status.st_mtime_ns
 
 
-def _what_is_missing(entries: Mapping[str, object], options: CorpusOptions) -> str:
+def _what_is_missing(entries: Collection[str], options: CorpusOptions) -> str:
     kind = "video" if options.video else "audio or video"
     if not entries:
         return f"no {kind} files there{_fix(Path(options.path), _CORRECT)}"

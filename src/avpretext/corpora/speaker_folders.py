@@ -119,13 +119,19 @@ def _words(kind: str) -> frozenset[str]:
     return frozenset(words[kind])
 
 
-def _folders(path: str) -> list[str]:
-    return [folder for folder in path.split("/")[:-1] if folder not in ("", ".", "..")]
+def _folders(path: str) -> tuple[str, ...]:
+    return _names_in(path.rpartition("/")[0])
+
+
+@functools.lru_cache(maxsize=64)
+def _names_in(place: str) -> tuple[str, ...]:
+    """Return the names of the folders of a place; paths come in order, and those of one folder share its names."""
+    return tuple(folder for folder in place.split("/") if folder not in ("", ".", ".."))
 
 
 def _levels(paths: Sequence[str]) -> dict[int, set[str | None]]:
     """Return the names at each depth, from 1; None: a path is not so deep. Files in no folder count for nothing."""
-    within = {tuple(_folders(nfc(path))) for path in paths} - {()}
+    within = {_folders(nfc(path)) for path in paths} - {()}
     depth = max(map(len, within), default=0)
     return {
         level: {folders[level - 1] if level <= len(folders) else None for folders in within}
@@ -167,7 +173,7 @@ def _is_label(level: int, paths: Sequence[str], label_of: Mapping[str, str]) -> 
 
 def _in_several(level: int, paths: Sequence[str]) -> list[str]:
     """Return, as words, that names lie in several folders, and are of one person each all the same."""
-    above = {tuple(_folders(nfc(path))[:level]) for path in paths}
+    above = {_folders(nfc(path))[:level] for path in paths}
     counts = Counter(folders[-1] for folders in above if len(folders) == level)
     several = sorted(name for name, count in counts.items() if count > 1)
     if not several:

@@ -74,6 +74,7 @@ class Recipes:
         self, config: Config, clips: Clips, results: Path | None = None, names: Mapping[str, str] | None = None
     ) -> None:
         self.results = Path(config.results) if results is None else results
+        self._prefix = f"{self.results}/"
         self._names = {} if names is None else names
         self._config, self._clips = config, clips
         self._options_by_text: dict[tuple[str, str], dict[str, Any]] = {}
@@ -114,6 +115,8 @@ class Recipes:
 
     def _artefact(self, path: str) -> str:
         """Return the path of an artefact within the results."""
+        if path.startswith(self._prefix) and os.path.normpath(path) == path:
+            return path[len(self._prefix) :]
         return Path(os.path.relpath(path, self.results)).as_posix()
 
     def _options(self, job: Job) -> dict[str, Any]:
@@ -146,8 +149,8 @@ class Recipes:
         folders: dict[str, list[str]] = defaultdict(list)
         times: list[str] = []
         for path in itertools.filterfalse(is_beside, map(str, job.input)):
-            if path in made:
-                folders[os.path.dirname(made[path].artefact)].append(made[path].digest)
+            if (recipe := made.get(path)) is not None:
+                folders[recipe.folder].append(recipe.digest)
             else:
                 content = digests.of(path, self.known)
                 folders[os.path.basename(path)].append(content.digest)

@@ -67,6 +67,18 @@ def check_silent(config: Config) -> None:
             raise UserError(f"corpora.{name}.audio: false: faces are labelled for pre-training: set use: [pretrain]")
 
 
+def check_machines(machines: int, is_here: bool, variables: Mapping[str, str]) -> None:
+    """Raise where a training is shared by several machines, and jobs run on this one alone (`is_here`).
+
+    `variables` is the environment: a job of Slurm has several machines, and starts a training on each.
+    """
+    if machines > 1 and is_here and "SLURM_JOB_ID" not in variables:
+        raise UserError(
+            f"encoder.machines: {machines}, and jobs run on this machine: use --workflow-profile"
+            " workflow/profiles/slurm, or set encoder.machines: 1"
+        )
+
+
 def check_pretrainings(config: Config) -> None:
     """Raise where the runs of a fold cannot start from each pre-training equally often."""
     counts = {"pretrain.seeds": config.pretrainings} if config.task_sets() else {}

@@ -62,12 +62,16 @@ class Recipe:
     inputs: Mapping[str, str]
     times: str = field(default="", compare=False)
 
-    @functools.cached_property
+    @property
     def text(self) -> str:
         """The recipe as one line of JSON, without times."""
-        said = asdict(self)
-        said.pop("times")
+        said = {"artefact": self.artefact, "inputs": self.inputs, "options": self.options, "stage": self.stage}
         return json.dumps(said, sort_keys=True)
+
+    @functools.cached_property
+    def folder(self) -> str:
+        """The folder of the artefact."""
+        return os.path.dirname(self.artefact)
 
     @functools.cached_property
     def digest(self) -> str:

@@ -1,6 +1,13 @@
-"""Keeps Snakemake's scheduler from looking for jobs more and more often."""
+"""Keeps Snakemake from working out the same things again and again (benchmarks/scheduling.md).
 
+Each function changes one thing of Snakemake, and leaves it as it is where a version no longer has it.
+"""
+
+import functools
+import inspect
+import operator
 import threading
+from types import ModuleType
 from typing import Any
 
 
@@ -26,3 +33,48 @@ def one_timer(scheduler: type[Any]) -> None:
         threading.Timer(delay, look).start()
 
     scheduler._schedule_reevalutation = look_again
+
+
+def one_search(graph: type[Any]) -> None:
+    """Let a graph of jobs search once for the job that makes a file, whatever number of jobs read it.
+
+    Snakemake hands `known_producers` from job to job, and reads producers there, but notes only files without one.
+    """
+    update = graph.update
+    if "known_producers" not in inspect.signature(update).parameters:
+        return
+
+    @functools.wraps(update)
+    async def update_and_note(self: Any, jobs: Any, file: Any = None, known_producers: Any = None, **more: Any) -> Any:
+        known = {} if known_producers is None else known_producers
+        producer = await update(self, jobs, file=file, known_producers=known, **more)
+        if file is not None:
+            known[file] = [producer]
+        return producer
+
+    graph.update = update_and_note
+
+
+def one_signature(modules: list[ModuleType]) -> None:
+    """Let modules inspect the parameters of a function once, not for each job that calls it."""
+    for module in modules:
+        if (inspected := getattr(module, "get_function_params", None)) is not None:
+            module.get_function_params = functools.lru_cache(maxsize=4096)(inspected)  # type: ignore[attr-defined]
+
+
+def one_command(job: type[Any]) -> None:
+    """Let a job format its shell command once for all three places of the record in which Snakemake prints it."""
+    formatted = job.shellcmd.fget
+    of_last: tuple[Any, ...] = ()
+
+    def shellcmd(self: Any) -> Any:
+        nonlocal of_last
+        # Another try of a job evaluates these anew; what is evaluated is put there while the command is formatted.
+        state = (self, self._input, self._output, self._params, self._resources)
+        if len(of_last) == len(state) + 1 and all(map(operator.is_, state, of_last)):
+            return of_last[-1]
+        command = formatted(self)
+        of_last = (self, self._input, self._output, self._params, self._resources, command)
+        return command
+
+    job.shellcmd = property(shellcmd)

@@ -15,8 +15,7 @@ from typing import Any
 from avpretext import checkout, machine, shards
 from avpretext.config import Config
 from avpretext.flow.paths import Layout
-from avpretext.run import aftermath, dag, occupancy, recipes
-from avpretext.run.scheduling import one_timer
+from avpretext.run import aftermath, dag, occupancy, recipes, scheduling
 from avpretext.run.states import States
 from avpretext.run.store import Store
 
@@ -31,12 +30,15 @@ class Start:
     ----------
     names
         Our own names of the rules by what they are called in this run, to be filled in before jobs are chosen.
+    graph
+        Snakemake's graph of the jobs, from then on.
     """
 
     def __init__(self, config: Config, clips: dag.Clips, store: Store) -> None:
         self.config, self.store = config, store
         self.results = Path(store.here(config.results))
         self.names: dict[str, str] = {}
+        self.graph: Any = None
         self._recipes = dag.Recipes(config, clips, self.results, self.names)
         self._found = dag.Compared()
         self._untimed: set[int] = set()
@@ -46,13 +48,18 @@ class Start:
 
         `asked` calls a function, and turns a user's mistake into an error of Snakemake.
         """
+        from snakemake import common, rules
         from snakemake.dag import DAG
         from snakemake.io import _IOFile
+        from snakemake.jobs import Job
         from snakemake.scheduling.job_scheduler import JobScheduler
 
         from snakemake_logger_plugin_avpretext import events
 
-        one_timer(JobScheduler)
+        scheduling.one_timer(JobScheduler)
+        scheduling.one_search(DAG)
+        scheduling.one_signature([common, rules])
+        scheduling.one_command(Job)
         events.located = lambda said: Path(self.store.copy_of(said))
         events.fetch = lambda log: self.store.pull([self.store.name(str(log))])
         look_for_incomplete, is_newer = DAG.check_incomplete, _IOFile.is_newer
@@ -100,7 +107,7 @@ class Start:
 
         `stored` are the artefacts that there are in a bucket.
         """
-        workflow = graph.workflow
+        self.graph, workflow = graph, graph.workflow
         if workflow.executor_plugin is not None and not workflow.dryrun:
             with shards.explained(self.results):
                 os.environ[occupancy.RUN] = occupancy.claim(self.results, occupancy.command())
