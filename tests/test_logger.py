@@ -10,7 +10,8 @@ from rich.console import Console
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from avpretext.progress import describe
-from snakemake_logger_plugin_avpretext import events
+from snakemake_logger_plugin_avpretext import ahead, events
+from snakemake_logger_plugin_avpretext.ahead import Ahead, Seconds
 from snakemake_logger_plugin_avpretext.display import Board, Job, LiveDisplay
 from snakemake_logger_plugin_avpretext.events import EventReader
 
@@ -91,7 +92,34 @@ def test_a_dry_run_estimates_its_time_by_benchmarks_of_earlier_runs(tmp_path: Pa
     never = planned("film", MISSING, benchmark=benchmark("mine/film/all.tsv", None))
     text = shown(run_before, like_it, of_another_corpus, never, COUNTS, dry_run=True)
     estimate = "Jobs to run: 4; about 5 min 00 s one after another, by the benchmarks of earlier runs"
-    assert text.splitlines()[-1] == f"{estimate}, not counting film"
+    assert text.splitlines()[-1] == f"{estimate}; not counting film"
+
+
+def test_a_dry_run_estimates_by_rates_what_was_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "rate", lambda rule, wildcards: {"watch": 240.0}.get(rule))
+    watch, film = (planned(rule, MISSING, benchmark=str(tmp_path / f"{rule}.tsv")) for rule in ("watch", "film"))
+    text = shown(watch, film, COUNTS, dry_run=True)
+    estimate = "about 4 min 00 s one after another, by rates of another machine (docs/limits.md); not counting film"
+    assert text.splitlines()[-1] == f"Jobs to run: 2; {estimate}"
+
+
+def test_the_rest_of_a_run_takes_as_long_as_expected_at_its_own_pace() -> None:
+    jobs = Ahead({1: Seconds(600.0), 2: Seconds(600.0), 3: Seconds(1200.0, by_rate=True), 4: Seconds(None)}, 2)
+    assert jobs.left_s(0.0) == (1200.0, True)
+    jobs.ended(1)
+    jobs.ended(4)
+    # It took twice the 600 s that were expected: (1260 + 60) / (600 + 60).
+    assert jobs.left_s(1260.0) == (pytest.approx(2 * 1200.0), False)
+    jobs.ended(2)
+    jobs.ended(3)
+    assert jobs.left_s(1800.0) == (0.0, False)
+
+
+def test_a_job_that_ends_shows_how_long_the_rest_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "ahead", Ahead({7: Seconds(60.0), 8: Seconds(60.0)}, 1))
+    finished = record(LogEvent.JOB_FINISHED, job_id=7)
+    text = shown(record(LogEvent.RUN_INFO, stats={"speech": 2, "total": 2}), STARTED, finished)
+    assert text.splitlines()[-1].endswith(", about 30 s left")
 
 
 def test_a_mistake_that_a_rule_finds_is_one_line() -> None:

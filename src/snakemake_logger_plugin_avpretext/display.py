@@ -15,6 +15,7 @@ from rich.text import Text
 
 from avpretext.escapes import terminal
 from avpretext.progress import duration, last_progress
+from snakemake_logger_plugin_avpretext.ahead import Ahead
 
 HEARTBEAT_S = 20.0
 
@@ -42,6 +43,7 @@ class Board:
         self.done = 0
         self.running: dict[int, Job] = {}
         self.begin = time.monotonic()
+        self.ahead: Ahead | None = None
 
     def total(self, jobs: int) -> None:
         """Note the number of jobs of the workflow."""
@@ -55,10 +57,19 @@ class Board:
         """Note that a job ended well, and show it."""
         job = self.running.pop(key, None)
         self.done += 1
+        if self.ahead:
+            self.ahead.ended(key)
         if job:
             width = len(str(self.jobs))
             took = duration(time.monotonic() - job.begin)
-            self.say(f"[{self.done:>{width}}/{self.jobs}] {job.name}: done in {took}", "green")
+            self.say(f"[{self.done:>{width}}/{self.jobs}] {job.name}: done in {took}{self.left(', ')}", "green")
+
+    def left(self, before: str = "") -> str:
+        """Return how long the rest of the workflow may take, after some characters; nothing if it is not known."""
+        if self.ahead is None or self.done >= self.jobs:
+            return ""
+        seconds, more = self.ahead.left_s(time.monotonic() - self.begin)
+        return f"{before}{'more than' if more else 'about'} {duration(seconds)} left" if seconds else ""
 
     def failed(self, key: int) -> Job | None:
         """Return the job that failed."""
@@ -113,7 +124,8 @@ class LiveDisplay(Board):
         head = Table.grid(padding=(0, 1))
         elapsed = duration(time.monotonic() - self.begin)
         bar = ProgressBar(total=max(self.jobs, 1), completed=self.done, width=40)
-        head.add_row(Text("workflow", style="bold"), bar, f"{self.done}/{self.jobs} jobs", Text(elapsed, style="dim"))
+        told = Text(f"{elapsed}{self.left(', ')}", style="dim")
+        head.add_row(Text("workflow", style="bold"), bar, f"{self.done}/{self.jobs} jobs", told)
         return Group(head, self._rows([(job.name, job.progress()) for job in list(self.running.values())]))
 
     def _rows(self, jobs: Sequence[tuple[str, str]]) -> RenderableType:

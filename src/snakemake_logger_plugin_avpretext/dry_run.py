@@ -1,6 +1,5 @@
 """What a dry run shows: a line for each rule that would run, then the number of jobs and how long they may take."""
 
-import functools
 import os
 import re
 from collections import Counter
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from avpretext.progress import duration
+from snakemake_logger_plugin_avpretext.ahead import Seconds, on_the_clock, seconds_of
 
 AFTER = "after other jobs"
 WHY = {
@@ -25,10 +25,13 @@ WHY = {
 }
 """Words for Snakemake's reasons; those for others are Snakemake's own."""
 
+BY = {False: "the benchmarks of earlier runs", True: "rates of another machine (docs/limits.md)"}
+"""What an estimate of time rests on: benchmarks, or rates."""
+
 
 @dataclass
 class PlannedRule:
-    """The jobs of a rule: why each runs, how much it asks for, how long it took before in seconds (None: unknown).
+    """The jobs of a rule: why each runs, how much it asks for, how long it may take.
 
     `first` are the wildcards of one of them.
     """
@@ -37,7 +40,7 @@ class PlannedRule:
     first: str = ""
     reasons: list[str] = field(default_factory=list)
     asks: str = ""
-    seconds: list[float | None] = field(default_factory=list)
+    seconds: list[Seconds] = field(default_factory=list)
 
 
 class DryRun:
@@ -50,11 +53,12 @@ class DryRun:
     def add(self, record: Any, asks: str, benchmark: Path | None) -> None:
         """Note a job; `benchmark` is where its time is written, and may be written already."""
         what = str(getattr(record, "rule_msg", None) or "").partition(": ")[2]
-        first = "/".join(map(str, dict(getattr(record, "wildcards", None) or {}).values()))
+        wildcards = dict(getattr(record, "wildcards", None) or {})
+        first = "/".join(map(str, wildcards.values()))
         rule = self.rules.setdefault(str(record.rule_name), PlannedRule(what, first))
         rule.reasons.append(why(str(getattr(record, "reason", "") or "")))
         rule.asks = max(rule.asks, asks, key=len)
-        rule.seconds.append(seconds_of(benchmark) if benchmark else 0.0)
+        rule.seconds.append(seconds_of(str(record.rule_name), wildcards, benchmark))
 
     def lines(self) -> Iterator[str]:
         """Yield what is to be printed; nothing if no job would run. The next dry run begins anew."""
@@ -72,17 +76,18 @@ class DryRun:
             yield self._sum(rules)
 
     def _sum(self, rules: dict[str, PlannedRule]) -> str:
-        seconds = [second for rule in rules.values() for second in rule.seconds]
-        known = [second for second in seconds if second is not None]
-        unknown = [name for name, rule in rules.items() if None in rule.seconds]
-        total = f"Jobs to run: {len(seconds)}"
+        jobs = [job for rule in rules.values() for job in rule.seconds]
+        known = [job.seconds for job in jobs if job.seconds is not None]
+        total = f"Jobs to run: {len(jobs)}"
         if not any(known):
-            return f"{total}; no estimate of time: no benchmarks of these jobs from an earlier run"
+            return f"{total}; no estimate of time: nothing like these jobs was timed"
         cores = self._cores or 1
         where = f"on {cores} cores" if cores > 1 else "one after another"
-        took = duration(max(sum(known) / cores, *known))
-        without = f", not counting {', '.join(unknown)}" if unknown else ""
-        return f"{total}; about {took} {where}, by the benchmarks of earlier runs{without}"
+        timed = {job.by_rate for job in jobs if job.seconds}
+        by = " and ".join(BY[by_rate] for by_rate in sorted(timed))
+        unknown = [name for name, rule in rules.items() if any(job.seconds is None for job in rule.seconds)]
+        without = f"; not counting {', '.join(unknown)}" if unknown else ""
+        return f"{total}; about {duration(on_the_clock(known, cores))} {where}, by {by}{without}"
 
 
 def _together(reasons: Sequence[str]) -> str:
@@ -106,32 +111,6 @@ def why(reason: str) -> str:
     found = [text for start, text in WHY.items() if start in reason]
     causes = [text for text in found if text != AFTER] or found
     return " and ".join(dict.fromkeys(causes)) or reason.partition(":")[0] or "needed"
-
-
-def seconds_of(benchmark: Path) -> float | None:
-    """Return how long a job took in an earlier run; else the mean of those like it, of any corpus; None: not known."""
-    own = _seconds(benchmark)
-    return own if own is not None else _mean(benchmark.parent)
-
-
-def _seconds(benchmark: Path) -> float | None:
-    """Return the first number below the header of a benchmark file of Snakemake: seconds."""
-    try:
-        return float(benchmark.read_text("utf-8").splitlines()[1].split("\t")[0])
-    except (OSError, IndexError, ValueError):
-        return None
-
-
-@functools.cache
-def _mean(folder: Path) -> float | None:
-    """Return the mean over the benchmarks in a folder, or in that of the same stage of other corpora."""
-    depth = next((depth for depth, parent in enumerate(folder.parents) if parent.name == "benchmarks"), None)
-    files = list(folder.glob("*.tsv"))
-    if not files and depth is not None:
-        stage = folder.relative_to(folder.parents[depth]).parts[1:2]
-        files = [file for place in stage for file in folder.parents[depth].glob(f"*/{place}/**/*.tsv")]
-    known = [seconds for file in files if (seconds := _seconds(file)) is not None]
-    return sum(known) / len(known) if known else None
 
 
 def cores_of(arguments: Sequence[str]) -> int | None:

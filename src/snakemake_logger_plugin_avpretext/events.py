@@ -11,6 +11,7 @@ from typing import Any
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from snakemake_logger_plugin_avpretext.ahead import Ahead
 from snakemake_logger_plugin_avpretext.display import Board, Job
 from snakemake_logger_plugin_avpretext.dry_run import DryRun, cores_of
 
@@ -29,6 +30,9 @@ located: Callable[[str], Path] = Path
 
 fetch: Callable[[Path], object] = Path.exists
 """Called with the log of a failed job, which may be in a bucket: it brings the log here."""
+
+ahead: Ahead | None = None
+"""The jobs of the run; set by the workflow when they are known."""
 
 
 class EventReader:
@@ -83,6 +87,7 @@ class EventReader:
         self.display.started(int(record.jobid), Job(name, logs[0] if logs else None))  # type: ignore[attr-defined]
 
     def _job_finished(self, record: LogRecord) -> None:
+        self.display.ahead = ahead
         self.display.finished(int(record.job_id))  # type: ignore[attr-defined]
 
     def _job_error(self, record: LogRecord) -> None:

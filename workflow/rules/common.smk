@@ -39,6 +39,7 @@ from avpretext.action_units import backends, from_frames
 from avpretext.options.base import places
 from avpretext.flow.result_tables import ABLATION_TABLES, UPSTREAM_TABLES, tables_of
 from avpretext.run.dag import stage_of
+from avpretext.run.expected import Expected
 from avpretext.run.plan import Plan
 from avpretext.run.plan_checks import check_machines
 from avpretext.run.upstream_plan import UpstreamPlan
@@ -163,7 +164,7 @@ START = Start(CONFIG, clips_of, STORE)
 
 # After a crash the ordinary command goes on; what is missing is said so before anything runs.
 if workflow.is_main_process:
-    START.join(asked)
+    START.join(asked, Expected(CONFIG, files_of))
     if os.path.exists(HERE) and not os.access(HERE, os.W_OK):
         asked(shards.check_writable, HERE)
     if CONTAINED:
@@ -201,6 +202,7 @@ onstart:
         os.environ,
     )
     asked(START.write, workflow.configfiles)
+    START.look_ahead(workflow.resource_settings.cores or workflow.resource_settings.nodes or 1)
     if DeploymentMethod.APPTAINER in METHODS and not CONTAINED:
         print(image.NONE, file=sys.stderr)
     for sentence in silent.sentences(CONFIG):

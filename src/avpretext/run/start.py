@@ -16,6 +16,7 @@ from avpretext import checkout, machine, shards
 from avpretext.config import Config
 from avpretext.flow.paths import Layout
 from avpretext.run import aftermath, dag, occupancy, recipes, scheduling
+from avpretext.run.expected import Expected
 from avpretext.run.states import States
 from avpretext.run.store import Store
 
@@ -43,10 +44,10 @@ class Start:
         self._found = dag.Compared()
         self._untimed: set[int] = set()
 
-    def join(self, asked: Callable[..., Any]) -> None:
+    def join(self, asked: Callable[..., Any], expected: Expected) -> None:
         """Make Snakemake call `before_jobs_are_chosen`, where it looks for incomplete files that must be made again.
 
-        `asked` calls a function, and turns a user's mistake into an error of Snakemake.
+        `asked` calls a function, and turns a user's mistake into an error of Snakemake; `expected` are rates of jobs.
         """
         from snakemake import common, rules
         from snakemake.dag import DAG
@@ -54,8 +55,9 @@ class Start:
         from snakemake.jobs import Job
         from snakemake.scheduling.job_scheduler import JobScheduler
 
-        from snakemake_logger_plugin_avpretext import events
+        from snakemake_logger_plugin_avpretext import ahead, events
 
+        ahead.rate = lambda rule, wildcards: expected.seconds(self.names.get(rule, rule), wildcards)
         scheduling.one_timer(JobScheduler)
         scheduling.one_search(DAG)
         scheduling.one_signature([common, rules])
@@ -118,6 +120,18 @@ class Start:
             print(dag.explained(self._found), file=sys.stderr)
             graph.forcefiles.update(self._found.stale)
         self._forget_times(graph)
+
+    def look_ahead(self, cores: int) -> None:
+        """Let the display know how long each job of this run may take."""
+        from snakemake_logger_plugin_avpretext import ahead, events
+
+        times = {
+            self.graph.jobid(job): ahead.seconds_of(
+                job.rule.name, job.wildcards_dict, events.located(str(job.benchmark)) if job.benchmark else None
+            )
+            for job in self.graph.needrun_jobs()
+        }
+        events.ahead = ahead.Ahead(times, cores)
 
     def _note_queue(self, plugin: Any) -> None:
         """Have it noted what Slurm's plugin calls the jobs of this run: they may wait there longer than it lives."""
