@@ -686,5 +686,6 @@ RESERVED_NAMES = (
     "config",
     "tracking",
     "search",
+    "figures",
 )
 """Folders of the results that no corpus may be named after."""

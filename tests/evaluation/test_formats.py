@@ -31,7 +31,7 @@ def test_markdown_has_as_many_cells_in_every_line() -> None:
 
 def test_latex_is_balanced_and_escaped() -> None:
     text = formats.latex(["name", "value"], [[name, "1 ± 2"] for name in AWKWARD], 1, "50 % of a_b", "main_a b")
-    for opened, closed in ((r"\begin{table}", r"\end{table}"), (r"\begin{tabular}{lr}", r"\end{tabular}")):
+    for opened, closed in ((r"\begin{table*}", r"\end{table*}"), (r"\begin{tabular}{lr}", r"\end{tabular}")):
         assert text.count(opened) == text.count(closed) == 1
     assert r"\label{tab:main-a-b}" in text
     rows = text[text.index(r"\midrule") : text.index(r"\bottomrule")].splitlines()[1:]

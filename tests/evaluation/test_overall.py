@@ -139,7 +139,7 @@ def test_printed_tables_name_every_corpus_and_claim_no_more_than_the_test(tmp_pa
     fill(config, {"one": -1, "two": -2})
     overall.run(config, tmp_path / "results" / "overall.parquet")
     document = printed_overall.document(OpenRun(config))
-    text = document.markdown()
+    text = " ".join(document.markdown().split())
     assert "No set of pretext tasks is better than scratch on average; the nearest is energy: −0.150" in text
     assert "Too few test speakers for a mean: few" in text
     assert "one (mood), two (mood); 12 test speakers." in text

@@ -71,3 +71,12 @@ def test_films_are_of_a_system_that_is_trained() -> None:
     assert plan().films() == ["r/orofacial/films"]
     assert plan({"films": 0}).films() == []
     assert plan({"systems": ["single"], "film_system": "joint"}).films() == []
+
+
+def test_the_end_of_a_run_names_films_model_and_the_command_to_try() -> None:
+    films, model, animate = plan().next_steps()
+    assert films.split() == ["Films:", "r/orofacial/films"]
+    assert model.split() == ["Model:", "r/orofacial/cascade/model"]
+    assert "avpretext animate r/orofacial/cascade/model SPEECH.wav" in animate
+    alone = plan(orofacial={"systems": ["joint"]}).next_steps()
+    assert [line.split()[1] for line in alone[:-1]] == ["r/orofacial/joint/model"], "no films of a system not trained"

@@ -136,7 +136,7 @@ def test_the_tables_hold_every_system_with_intervals_and_paired_tests(written: M
     pairs = {(row["system"], row["against"]) for row in compared if row["measure"] == "ccc_all"}
     assert pairs == {("joint", "single"), ("cascade", "single"), ("cascade", "joint")}
     assert all(row["p"] <= row["p_holm"] <= 1 for row in compared)
-    text = orofacial_tables.as_markdown(list(rows.values()), compared, "Test speakers are never heard in training.")
+    text = orofacial_tables.as_markdown(list(rows.values()), compared, "Test speakers are never in training.")
     assert "| cascade against joint" in text
 
 

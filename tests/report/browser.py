@@ -88,6 +88,11 @@ class Browser:
         """Return all elements of a CSS selector."""
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
+    def download_to(self, folder: Path) -> None:
+        """Let the page save files to a folder."""
+        command = {"behavior": "allow", "downloadPath": str(folder)}
+        self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", command)
+
     def pdf(self) -> bytes:
         """Print the page."""
         return base64.b64decode(self.driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])

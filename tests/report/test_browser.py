@@ -4,17 +4,19 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any, Literal
+from xml.etree import ElementTree
 
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.ui import Select, WebDriverWait
 from tests.report.browser import Browser
 from tests.report.test_page import copy_without_training, explored, rename_all, without_pictures
 
 from avpretext.config import Config
 from avpretext.flow.paths import Layout
 from avpretext.report import page
+from avpretext.report.theme import COLOURS
 
 FOLDED = ("confusions", "trust", "data", "features", "labels", "faces", "sample", "clips", "training", "truth")
 
@@ -383,6 +385,25 @@ def test_prints_without_the_explorer_in_black_on_white_however_dark_the_screen(
     printed = browser.pdf()
     assert printed.startswith(b"%PDF")
     assert 5 < len(re.findall(rb"/Type\s*/Page\b", printed)) < 60
+
+
+def test_a_click_saves_a_chart_as_svg_in_light_colours_as_wide_as_a_column(
+    browser: Browser, report_file: Path, tmp_path: Path
+) -> None:
+    browser.open(report_file, scheme="dark")
+    unfold(browser)
+    assert len(browser.all(".save")) == len(browser.all("figure svg[data-name]")) > 20
+    browser.download_to(tmp_path)
+    browser.run("document.querySelector('.save[aria-label$=result-0-score]').click()")
+    file = tmp_path / "result-0-score.svg"
+    WebDriverWait(browser.driver, 20).until(lambda _: file.is_file())
+    drawing = ElementTree.parse(file).getroot()
+    assert drawing.get("width") == "85mm"
+    assert "energy + activation + emotion" in "".join(drawing.itertext())
+    text = file.read_text("utf-8")
+    assert "var(" not in text
+    assert COLOURS["accent"] in text
+    assert browser.messages() == []
 
 
 def test_explorer_of_a_corpus_without_faces_or_refusals_opens_without_messages(

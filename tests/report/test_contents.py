@@ -47,7 +47,7 @@ def test_headline_does_not_take_a_baseline_for_a_set_of_tasks() -> None:
     rows = [row("scratch"), compared("energy", 0.55, 0.02), compared("svm", 0.9, 0.001)]
     sentence = printed.headline(rows, HARD, CONFIG)
     assert "Of 1 set of pretext tasks, energy comes out highest" in sentence
-    assert sentence.endswith("Without any network, ComParE functionals + linear SVM reaches 0.900 [0.500, 0.500].")
+    assert sentence.endswith("Without any network, ComParE + SVM reaches 0.900 [0.500, 0.500].")
     assert "nothing to compare" in printed.headline([row("scratch"), compared("svm", 0.9, 0.001)], HARD, CONFIG)
 
 
@@ -88,7 +88,7 @@ def test_each_result_is_drawn_by_its_own_measure_with_the_baselines_apart(result
     assert [one["measure"] for one in (acted, shares, rated)] == ["macro-F1", "macro-F1", "CCC"]
     assert "CCC, difference to scratch: energy" in rated["charts"][1]
     for one in (acted, shares, rated):
-        assert all("linear SVM, speaker-normalised" in chart for chart in one["charts"])
+        assert all("SVM, speaker z-norm" in chart for chart in one["charts"])
         assert [style for _, _, style, _ in one["rows"]] == ["scratch", *[""] * 3, "baseline", "baseline"]
         assert len(one["curves"]) == 4
     assert [len(one["matrices"]) for one in (acted, shares, rated)] == [6, 0, 0]

@@ -173,7 +173,7 @@ def test_trust_shows_calibration_speakers_sexes_and_raters_of_the_settings_that_
     assert "By sex: not known, the reader <code>folder</code>" in rated
     assert all(part.count('aria-label="Macro-F1 of each test speaker: scratch, 8 speakers') for part in (acted, shares))
     assert [part.count("Confusion of single raters, recall: anger ") for part in (acted, shares, rated)] == [0, 1, 0]
-    assert [part.count("<h4>What is left of it in noise") for part in (acted, shares, rated)] == [1, 0, 0]
+    assert [part.count("<h4>Noise, codecs and rooms") for part in (acted, shares, rated)] == [1, 0, 0]
     assert re.search(
         r'aria-label="Macro-F1 by condition of the test clips: svm\w*: clean 0\.\d+, noise10 0\.\d+', acted
     )
@@ -250,7 +250,7 @@ def test_faces_show_pictures_of_each_label_and_what_the_units_make_of_it(html: s
         "anger", "disgust", "fear", "happiness", "neutral", "sadness",
     }  # fmt: skip
     assert all((attributes["src"] or "").startswith("data:image/jpeg;base64,/9j/") for attributes in pictures)
-    assert any(label.startswith("How often each action unit fires: AU01") for label in shown.values("aria-label"))
+    assert any(label.startswith("How often each action unit is active: AU01") for label in shown.values("aria-label"))
     assert any(label.startswith("Combinations of action units") for label in shown.values("aria-label"))
     titles = {attributes["title"] for tag, attributes in shown.elements if tag == "th" and "title" in attributes}
     assert {"lip corner puller", "eyes closed"} <= titles
@@ -270,7 +270,7 @@ def test_page_without_pictures_shows_no_face_but_all_else(results: Config, tmp_p
     assert not any("pictures" in clip for clip in explored(html)["clips"])
     assert '"energy":"' in html
     assert "Face labelled" not in html
-    assert "How often each action unit fires" in section(html, "faces")
+    assert "How often each action unit is active" in section(html, "faces")
     assert "Energy, facial motion, action units" in section(html, "sample")
 
 

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from tests.report.whole_run import INITIALISATIONS
 
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.evaluation import printed, published_results, results, tables
+from avpretext.evaluation import formats, printed, published_results, results, tables
 from avpretext.evaluation.kinds import SCORINGS
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.evaluation.published_results import PublishedRow, PublishedSetting
@@ -223,7 +225,7 @@ def test_provenance_repeats_versions_options_and_model_checksums(folder: Path) -
 
 def test_printed_tables_say_that_the_corpus_is_synthetic(folder: Path) -> None:
     for name in ("main.md", "main.tex"):
-        text = (folder / name).read_text("utf-8")
+        text = " ".join((folder / name).read_text("utf-8").split())
         assert "Synthetic demo corpus" in text
         assert "energy + activation + emotion" in text
     tex = (folder / "main.tex").read_text("utf-8")
@@ -241,38 +243,53 @@ def test_printed_sections_name_corpus_target_and_protocol_and_have_the_kinds_mea
         "Notes",
     ]
     columns = [
-        [cell.strip() for cell in next(line for line in part.splitlines() if line.startswith("|")).split("|")][2:-1]
+        [cell.strip() for line in part.splitlines() if line.startswith("| Init") for cell in line.split("|")[2:-1]]
         for part in list(sections.values())[:3]
     ]
-    common = ["mean ± std", "± trainings", "difference to scratch", "p (Holm)"]
+    common = ["difference to scratch", "p (Holm)", "mean ± std", "± trainings"]
     assert columns == [
         ["macro-F1", *common, "UAR", "WAR", "macro-precision"],
         ["macro-F1", *common, "micro-F1", "macro-precision", "macro-recall"],
         ["CCC", *common, "Pearson", "RMSE"],
     ]
-    assert text.count("| ComParE functionals + linear SVM, speaker-normalised ") == 3
+    assert max(map(len, text.splitlines())) <= formats.WIDEST
+    assert text.count("| ComParE + SVM, speaker z-norm ") == 7, "once in each piece of a table"
     for note in ("UAR is macro recall", "a share of 1/K", "Lin, 1989", "a family of their own"):
-        assert note in sections["Notes"]
+        assert note in " ".join(sections["Notes"].split())
 
 
 def test_printed_tables_say_loudly_that_speakers_leak_and_what_was_left_out(folder: Path) -> None:
     warning = "NOT speaker-independent: 6 speakers are both in training and in test."
     for name in ("main.md", "main.tex"):
-        text = (folder / name).read_text("utf-8")
+        text = " ".join((folder / name).read_text("utf-8").split())
         assert text.count(warning) == 1
         assert text.index("arousal") < text.index(warning)
         assert text.count("1 copies of test or dev audio left out.") == 3
 
 
+def test_printed_tables_are_set_by_latex_within_a_page_of_two_columns(folder: Path, tmp_path: Path) -> None:
+    program = shutil.which("pdflatex")
+    if program is None:
+        pytest.skip("no pdflatex on this machine: apt-get install texlive-latex-recommended")
+    awkward = [["a_b", "5 % & more"], ["{#$~^\\}", "±1 − 2"]]
+    (tmp_path / "awkward.tex").write_text(formats.latex(["<x|y>", "é"], awkward, 1, "50 % of a_b", "a b"), "utf-8")
+    page = ["\\documentclass[twocolumn]{article}", "\\usepackage[margin=17mm]{geometry}", formats.PREAMBLE]
+    inputs = [f"\\input{{{file}}}" for file in (folder / "main.tex", "awkward.tex")]
+    (tmp_path / "paper.tex").write_text("\n".join([*page, "\\begin{document}", *inputs, "\\end{document}"]), "utf-8")
+    command = [program, "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stdout
+    assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
+    assert "Overfull" not in (tmp_path / "paper.log").read_text("utf-8", "replace")
+
+
 def test_baselines_bear_the_feature_set_of_the_configuration() -> None:
     config = parse({"corpora": {"mine": {"path": ".", "use": []}}, "functionals": {"feature_set": "eGeMAPSv02"}})
-    assert printed.start_name("svm", config) == "eGeMAPS functionals + linear SVM"
-    assert printed.start_name("svm_statistics_rbf_speaker", config) == "frame statistics + RBF SVM, speaker-normalised"
-    assert printed.start_name("together:energy-emotion+svm", config) == (
-        "together: energy + emotion; eGeMAPS functionals + linear SVM"
-    )
+    assert printed.start_name("svm", config) == "eGeMAPS + SVM"
+    assert printed.start_name("svm_statistics_rbf_speaker", config) == "frame statistics + RBF SVM, speaker z-norm"
+    assert printed.start_name("together:energy-emotion+svm", config) == ("together: energy + emotion; eGeMAPS + SVM")
     many = ensemble_name(["scratch", "svm_speaker", "svm_rbf_speaker", "svm_statistics_speaker"])
-    assert printed.start_name(many, config) == "together: scratch; 3 SVMs, speaker-normalised"
+    assert printed.start_name(many, config) == "together: scratch; 3 SVMs, speaker z-norm"
     assert printed.start_name("energy-emotion", config) == "energy + emotion"
 
 
@@ -280,7 +297,7 @@ def test_negative_scores_and_missing_ones_are_printed_as_such() -> None:
     config = parse({"corpora": {"mine": {"path": ".", "use": []}}})
     row = {"initialisation": "scratch", "ccc": -0.1, "ccc_mean": -0.1, "pearson": None, "rmse": 1.5}
     cells = printed.printed(row, SCORINGS["attribute"], config)
-    assert cells == ["scratch", "−0.100", "−0.100", "", "", "", "", "1.500"]
+    assert cells == ["scratch", "−0.100", "", "", "−0.100", "", "", "1.500"]
 
 
 def test_empty_results_give_empty_tables_with_their_columns(tmp_path: Path) -> None:

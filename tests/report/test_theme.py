@@ -51,7 +51,7 @@ def test_drawing_twice_gives_the_same_bytes() -> None:
 
 
 def test_interval_ends_within_the_chart_and_its_name_is_drawn_whole() -> None:
-    name = "ComParE functionals + linear SVM, speaker-normalised"
+    name = "wav2vec2-large-xlsr means + RBF SVM, speaker z-norm"
     svg = figures.intervals([figures.Mark(name, 0.5, 0.1, 0.9, "baseline")], "one", "CCC")
     assert f">{name}</text>" in svg
     assert "from 0.100 to 0.900" in svg

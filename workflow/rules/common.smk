@@ -232,6 +232,8 @@ onsuccess:
     elif made := [page for page in map(FILES.path, pages) if os.path.exists(page)]:
         tables = FILES.path("tables", table="")
         print(f"Pages: {', '.join(made)}; tables: {tables}", file=sys.stderr)
+        for line in OROFACIAL.next_steps() if "orofacial" in sys.argv else ():
+            print(line, file=sys.stderr)
 
 
 wildcard_constraints:
@@ -272,6 +274,11 @@ def own(*files):
         for file in files
         if file
     ]
+
+
+def searched():
+    """Return an input: the tables of a search of hyper-parameters, where there is one."""
+    return sorted(map(str, Path(CONFIG.results, "search").glob("*.csv")))
 
 
 def own_of(function):

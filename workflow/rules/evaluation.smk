@@ -173,6 +173,7 @@ rule report:
         path("manifest"),
         PLAN.files,
         PLAN.tables(),
+        searched(),
     output:
         output=shown("report", path("report")),
     resources:
@@ -180,5 +181,22 @@ rule report:
         runtime=30,
     params:
         **stage("report"),
+    shell:
+        COMMAND
+
+
+rule figures:
+    input:
+        path("manifest"),
+        PLAN.files,
+        PLAN.tables(),
+        searched(),
+    output:
+        output=directory(path("figures")),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        **stage("figures"),
     shell:
         COMMAND

@@ -3,14 +3,21 @@
 import io
 import math
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from avpretext import escapes, shards
 from avpretext.shards import PathLike
 
 Row = Mapping[str, Any]
+
+WIDEST = 100
+"""Letters in a line of a printed document: a terminal shows it without breaks."""
+
+PREAMBLE = r"\usepackage{booktabs}"
+"""What a document needs to take up a table of `latex`."""
 
 
 def decimal(value: float | None, places: int = 4, sign: bool = False) -> str:
@@ -82,20 +89,45 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int)
 
 
 def latex(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: int, caption: str, label: str) -> str:
-    """Return a LaTeX table in the style of the package booktabs."""
-    columns = "l" * numbers + "r" * (len(header) - numbers)
-    top, *body = [" & ".join(escapes.latex(cell) for cell in row) + " \\\\\n" for row in (header, *rows)]
+    """Return a LaTeX table in the style of the package booktabs, as wide as a page that has two columns.
+
+    Its columns are set below each other where they would be wider.
+    """
+    pieces = [_tabular(piece) for piece in Table(header, rows, numbers, label).pieces()]
     return (
-        "\\begin{table}\n\\centering\n\\footnotesize\n"
+        "\\begin{table*}\n\\centering\n\\footnotesize\n"
         f"\\caption{{{escapes.latex(caption)}}}\n\\label{{tab:{re.sub('[^A-Za-z0-9-]', '-', label)}}}\n"
-        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{top}\\midrule\n{''.join(body)}"
-        "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
+        + "\\par\\medskip\n".join(pieces)
+        + "\\end{table*}\n"
     )
+
+
+def _tabular(table: "Table") -> str:
+    columns = "l" * table.names + "r" * (len(table.header) - table.names)
+    top, *body = [" & ".join(map(escapes.latex, row)) + " \\\\\n" for row in (table.header, *table.rows)]
+    return (
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{top}\\midrule\n{''.join(body)}\\bottomrule\n\\end{{tabular}}\n"
+    )
+
+
+_BULLET = re.compile(r" (?=([-+*#>|]|\d+[.)]) )")
+"""A space before what Markdown takes for a list, a heading or a quotation at the beginning of a line."""
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """Return a paragraph of Markdown in lines of at most `WIDEST` letters, `indent` before all but the first.
+
+    >>> wrapped("x" * 97 + " + 1") == "x" * 97 + " + 1"
+    True
+    """
+    held = _BULLET.sub("\0", text)
+    lines = textwrap.wrap(held, WIDEST, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\0", " ")
 
 
 def listed(sentences: Sequence[str]) -> str:
     """Return sentences as a list of Markdown."""
-    return "\n".join(f"- {sentence}" for sentence in sentences) + "\n"
+    return "\n".join(wrapped(f"- {sentence}", "  ") for sentence in sentences) + "\n"
 
 
 @dataclass(frozen=True)
@@ -113,6 +145,21 @@ class Table:
     intro: str = ""
     said: str = ""
 
+    def pieces(self) -> list["Table"]:
+        """Return the table as several with the same names, none wider than `WIDEST` as Markdown where that can be."""
+        widths = [max(3, *map(len, column)) + 3 for column in zip(self.header, *self.rows, strict=True)]
+        groups: list[list[int]] = [[]]
+        for column in range(self.names, len(self.header)):
+            taken = sum(widths[: self.names]) + sum(widths[one] for one in groups[-1]) + 1
+            if groups[-1] and taken + widths[column] > WIDEST:
+                groups.append([])
+            groups[-1].append(column)
+        return [self._of([*range(self.names), *group]) for group in groups]
+
+    def _of(self, columns: Sequence[int]) -> "Table":
+        header, *rows = ([line[column] for column in columns] for line in (self.header, *self.rows))
+        return replace(self, header=header, rows=rows)
+
 
 @dataclass(frozen=True)
 class Section:
@@ -126,10 +173,10 @@ class Section:
 
     def markdown(self) -> str:
         """Return the section as Markdown."""
-        parts = [f"## {self.heading}\n\n{self.caption}\n", "\n".join(self.headline) + "\n"]
+        parts = [f"## {self.heading}\n\n{wrapped(self.caption)}\n", "\n".join(map(wrapped, self.headline)) + "\n"]
         for table in self.tables:
-            parts += [f"{table.intro}\n"] if table.intro else []
-            parts.append(markdown(table.header, table.rows, table.names))
+            parts += [f"{wrapped(table.intro)}\n"] if table.intro else []
+            parts += [markdown(piece.header, piece.rows, piece.names) for piece in table.pieces()]
         return "\n".join([*parts, *([listed(self.notes)] if self.notes else [])])
 
     def latex(self) -> str:
@@ -155,6 +202,6 @@ class Document:
         return "\n".join([f"# {self.title}\n", *(section.markdown() for section in self.sections), notes])
 
     def latex(self) -> str:
-        """Return the tables as LaTeX, the notes as comments; needs the package booktabs."""
+        """Return the tables as LaTeX, the notes as comments; the first line names the package that they need."""
         notes = "\n".join(f"% {note}" for note in self.notes) + "\n"
-        return "\n".join([*(section.latex() for section in self.sections), notes])
+        return "\n".join([f"% In the preamble: {PREAMBLE}\n", *(section.latex() for section in self.sections), notes])

@@ -19,11 +19,15 @@ FEATURE_SETS = {"ComParE_2016": "ComParE", "eGeMAPSv02": "eGeMAPS"}
 """openSMILE's feature sets as papers call them."""
 
 
+ZNORM = ", speaker z-norm"
+"""Ending of the name of a machine whose vectors are normalised by speaker."""
+
+
 def header(scoring: Scoring) -> tuple[str, ...]:
     """Return the header of the printed main table."""
     others = (MEASURE_NAMES[measure] for measure in scoring.shown)
     spreads = ("mean ± std", "± trainings")
-    return ("Initialisation", scoring.main_name, *spreads, "difference to scratch", "p (Holm)", *others)
+    return ("Initialisation", scoring.main_name, "difference to scratch", "p (Holm)", *spreads, *others)
 
 
 def printed(row: dict[str, Any], scoring: Scoring, config: Config) -> list[str]:
@@ -32,10 +36,10 @@ def printed(row: dict[str, Any], scoring: Scoring, config: Config) -> list[str]:
     return [
         start_name(row["initialisation"], config),
         with_interval(row, main),
-        spread(row, main),
-        number(row.get(f"{main}_seed_std")),
         with_interval(row, f"{main}_difference", sign=True),
         probability(row.get(f"{main}_p_holm")),
+        spread(row, main),
+        number(row.get(f"{main}_seed_std")),
         *(number(row.get(measure)) for measure in scoring.shown),
     ]
 
@@ -78,16 +82,15 @@ def _ensemble_name(members: Sequence[str], config: Config) -> str:
     discriminants = sum(machine.learner == DISCRIMINANT for machine in machines)
     counted = {"SVMs": len(machines) - discriminants, "LDAs": discriminants}
     named = " and ".join(f"{count} {kind}" for kind, count in counted.items() if count)
-    named += ", speaker-normalised" if alike else ""
+    named += ZNORM if alike else ""
     return f"together: {'; '.join([*others, named])}"
 
 
 def _machine_name(machine: Machine, config: Config) -> str:
-    functionals = f"{FEATURE_SETS[config.functionals.feature_set]} functionals"
-    named = {"functionals": functionals, "statistics": "frame statistics"}
+    named = {"functionals": FEATURE_SETS[config.functionals.feature_set], "statistics": "frame statistics"}
     vectors = named.get(machine.vectors, f"{machine.vectors} means")
-    learner = {"linear": "linear SVM", "rbf": "RBF SVM", DISCRIMINANT: "LDA"}[machine.learner]
-    return f"{vectors} + {learner}{', speaker-normalised' if machine.normalise == 'speaker' else ''}"
+    learner = {"linear": "SVM", "rbf": "RBF SVM", DISCRIMINANT: "LDA"}[machine.learner]
+    return f"{vectors} + {learner}{ZNORM if machine.normalise == 'speaker' else ''}"
 
 
 def with_interval(row: dict[str, Any], name: str, sign: bool = False) -> str:
@@ -172,8 +175,10 @@ def notes(config: Config, shown: list[Evaluated]) -> list[str]:
     if not config.used_for("finetune"):
         return ["No corpus is used for fine-tuning, so there is nothing to score: add one with `use: [finetune]`."]
     baselines = [
-        "Support vector machines, linear discriminants (LDA), DeepEmoCluster and ensembles are no initialisations: they"
-        " are compared with scratch too, but corrected as a family of their own."
+        "Systems without the network: SVM, a support vector machine, linear unless RBF is named; LDA, a linear"
+        " discriminant; ComParE and eGeMAPS, openSMILE's functionals of a clip; speaker z-norm, features normalised by"
+        " each speaker's mean and deviation. They, DeepEmoCluster and ensembles are compared with scratch too, and"
+        " corrected as a family of their own."
     ]
     return [
         *score_notes(config),

@@ -398,15 +398,15 @@ _ROWS = (
         but=("corpora", "systems", "threads", "checkpoint", "films", "film_system"),
     ),
     Stage(
-        "orofacial_tables", "avpretext.orofacial.orofacial_page", 3,
-        "Score the orofacial systems on speakers never heard: tables and a page.",
+        "orofacial_tables", "avpretext.orofacial.orofacial_page", 4,
+        "Score the orofacial systems on unseen speakers: tables and a page.",
         {"tables": Artefact("tables/{table}", "`orofacial.csv`, `orofacial.md`, ..."),
          "page": Artefact("orofacial.html", "a page of them")},
         ("*",),
     ),
     Stage(
-        "film", "avpretext.orofacial.film", 1,
-        "Film test clips: the video, the face that was seen, the face that the speech moves; with sound.",
+        "film", "avpretext.orofacial.film", 2,
+        "Film test clips: the video, the movement tracked in it, the movement predicted from speech; with sound.",
         {"": Artefact("orofacial/films", "a folder of films")}, ("*",),
     ),
     Stage(
@@ -543,26 +543,32 @@ _ROWS = (
         {"": Artefact("manifest.json", "what was made; `avpretext.open` reads it")}, ("*",),
     ),
     Stage(
-        "ablate", "avpretext.report.ablation_page", 3,
+        "ablate", "avpretext.report.ablation_page", 4,
         "Compare initialisations, losses and aggregators: tables and a page.",
         {"tables": Artefact("tables/{table}", "`ablation.csv`, `ablation.md`, `ablation.tex`, ..."),
          "page": Artefact("ablation.html", "a page of them")},
         ("*",),
     ),
     Stage(
-        "upstreams", "avpretext.report.upstreams_page", 2,
+        "upstreams", "avpretext.report.upstreams_page", 3,
         "Compare what models hear, and what pretext tasks add to each: tables and a page.",
         {"tables": Artefact("tables/{table}", "`upstreams.csv`, `upstreams.md`, `upstreams.tex`, ..."),
          "page": Artefact("upstreams.html", "a page of them")},
         ("*",),
     ),
     Stage(
-        "tables", "avpretext.evaluation.tables", 6, "Write the result tables: CSV, Markdown, LaTeX.",
+        "tables", "avpretext.evaluation.tables", 7, "Write the result tables: CSV, Markdown, LaTeX.",
         {"": Artefact("tables/{table}", "a result table")}, ("*",),
     ),
     Stage(
-        "report", "avpretext.report.page", 7, "Write the report: one self-contained HTML page.",
+        "report", "avpretext.report.page", 8, "Write the report: one self-contained HTML page.",
         {"": Artefact("report.html", "what was done, to what, and what came of it")}, ("*",),
+    ),
+    Stage(
+        "figures", "avpretext.report.paper_figures", 1,
+        "Write each chart of the report for a paper: SVG and PDF.",
+        {"": Artefact("figures", "a folder: `NAME.svg` and `NAME.pdf` of each chart; `figures.csv`: what they show")},
+        ("*",),
     ),
 )  # fmt: skip
 

@@ -76,3 +76,8 @@ class OrofacialOptions(LoopOptions):
     mixup: float = Field(0.0, ge=0, description="augmentation: clips are mixed in pairs, by Beta(mixup, mixup); 0: off")
     time_mask: float = Field(0.1, ge=0, lt=1, description="augmentation: longest stretch of a clip silenced, 0..1")
     noise: float = Field(0.2, ge=0, description="augmentation: noise on every value, in deviations")
+
+    @property
+    def shown_system(self) -> OrofacialSystem:
+        """The system of examples and of the printed command: that of the films, if it is trained."""
+        return self.film_system if self.film_system in self.systems else self.systems[0]

@@ -28,6 +28,9 @@ from avpretext.progress import progress
 SIZE = 360
 """Width and height of each of the three pictures, in pixels."""
 
+TRACKED, PREDICTED = "tracked in the video", "predicted from speech"
+"""Names of the true movement and of the model's, in films and charts."""
+
 Floats = NDArray[np.float64]
 
 
@@ -112,7 +115,7 @@ def film(clip: Predicted, config: Config, path: Path) -> None:
     decoded = decode(source, ffmpeg.program(split.ffmpeg), split, True, stretch=stretch)
     if not isinstance(decoded, Decoded):
         raise UserError(f"{source}: cannot be decoded any more ({decoded.reason}); it was when landmarks were found")
-    pictures = _pictures(decoded, clip, f"{config.orofacial.film_system}, r {clip.aperture_r:.2f}")
+    pictures = _pictures(decoded, clip, f"r {clip.aperture_r:.2f}")
     write_mp4(path, pictures, (3 * SIZE, SIZE), split.fps, decoded.sound(), SAMPLE_RATE_HZ)
 
 
@@ -122,7 +125,7 @@ def _pictures(decoded: Decoded, clip: Predicted, title: str) -> Iterator[NDArray
         yield np.hstack(
             [
                 mouth.fitted(np.asarray(video, np.uint8), SIZE, "video"),
-                mouth.draw(clip.rest + truth, SIZE, "seen"),
-                mouth.draw(clip.rest + said, SIZE, f"heard ({title})"),
+                mouth.draw(clip.rest + truth, SIZE, TRACKED),
+                mouth.draw(clip.rest + said, SIZE, f"{PREDICTED} ({title})"),
             ]
         )

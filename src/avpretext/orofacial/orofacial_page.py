@@ -12,11 +12,12 @@ from markupsafe import Markup
 from avpretext import __version__, shards
 from avpretext.config import Config
 from avpretext.evaluation import formats
+from avpretext.evaluation.formats import probability
 from avpretext.evaluation.scores import Rows
 from avpretext.face.points import OROFACIAL
 from avpretext.flow.paths import Layout
 from avpretext.orofacial import orofacial_tables
-from avpretext.orofacial.film import Predicted, read_predicted, spread
+from avpretext.orofacial.film import PREDICTED, TRACKED, Predicted, read_predicted, spread
 from avpretext.orofacial.lower_face import aperture
 from avpretext.orofacial.movement_scores import MEASURE_NAMES
 from avpretext.orofacial.orofacial_tables import (
@@ -43,9 +44,9 @@ SHAPES = 6
 """Mouths drawn along a clip."""
 
 MEANINGS = {
-    "single": "movement, viseme and emotion each by a network of its own",
+    "single": "a network of its own for movement, viseme and emotion; nothing is shared",
     "joint": "one trunk, three heads: movement, viseme, emotion",
-    "cascade": "the movement head also hears what the viseme and emotion heads make of the trunk",
+    "cascade": "the movement head also receives the viseme and emotion representations",
     REST: "a face that stays at rest",
 }
 
@@ -67,7 +68,7 @@ def run(config: Config, output: Path, page: Path) -> None:
 def render(config: Config, tables: Path) -> str:
     """Return the page as HTML."""
     options, found = config.orofacial, predictions_of(config)
-    shown = options.film_system if options.film_system in found else options.systems[0]
+    shown = options.shown_system
     rows, compared, refused = (
         pl.read_csv(tables / f"orofacial{name}.csv", infer_schema_length=None).to_dicts()
         for name in ("", "_comparisons", "_left_out")
@@ -93,6 +94,7 @@ def render(config: Config, tables: Path) -> str:
         ],
         "films": sorted(path.name for path in Path(Layout.of_run(config.results).path("film")).glob("*.mp4")),
         "refused": sorted(Counter((row["left_out_of"], row["stage"], row["reason"]) for row in refused).items()),
+        "model": str(found[shown].with_name("model")),
         "regions": [(name, ", ".join(map(str, points.tolist()))) for name, points in OROFACIAL.items()],
         "level": f"{100 * config.evaluate.level:g} %",
     }
@@ -111,14 +113,14 @@ def tiles(rows: Rows, systems: Sequence[str], refused: Rows) -> list[tuple[str, 
 
 
 def headline(compared: Rows) -> list[str]:
-    """Return the results of the tests on the helper tasks in words, claiming no more than they allow."""
+    """Return the tests of the systems with helper tasks against the one without, in words."""
     said = []
     for row in compared:
         if row["measure"] in HEADLINED and row["against"] == "single":
             change = "better" if row["difference"] > 0 else "worse"
-            verdict = f"{change}, and not by chance" if _significant(row) else "a difference that chance explains"
-            name = MEASURE_NAMES[row["measure"]]
-            said.append(f"{row['system']} against single, {name}: {difference_text(row)}, {verdict}.")
+            verdict = f"significantly {change}" if _significant(row) else "not significant"
+            name, p = MEASURE_NAMES[row["measure"]], probability(row["p_holm"])
+            said.append(f"{row['system']} against single, {name}: {difference_text(row)}, {verdict} (Holm p = {p}).")
     return said
 
 
@@ -149,7 +151,7 @@ def curves(histories: Mapping[str, Path]) -> Markup | None:
             whole = mean.filter(pl.col("len") == pl.col("len").max())
             lines[system] = (whole["epoch"].to_list(), whole["value"].to_list())
     colours = dict(zip(lines, ("accent", "warm", "emotion"), strict=False))
-    return figures.curves(lines, "orofacial-curves", "CCC of the movement on dev", colours) if lines else None
+    return figures.curves(lines, "orofacial-curves", "CCC, all points, dev speakers", colours) if lines else None
 
 
 def trace(clip: Predicted, fps: float, name: str) -> Markup:
@@ -162,7 +164,10 @@ def trace(clip: Predicted, fps: float, name: str) -> Markup:
         upper.set_xlim(0, times[-1])
         upper.grid(axis="y", linewidth=0.7)
         instants = np.linspace(0, len(times) - 1, SHAPES + 2).round().astype(int)[1:-1]
-        for moved, label, colour, shift in ((clip.truth, "seen", "muted", 0.0), (clip.said, "heard", "accent", 0.68)):
+        for moved, label, colour, shift in (
+            (clip.truth, TRACKED, "muted", 0.0),
+            (clip.said, PREDICTED, "accent", 0.68),
+        ):
             upper.plot(times, aperture(moved), color=COLOURS[colour], linewidth=2, label=label)
             for place, frame in enumerate(instants):
                 for outline in (slice(0, 20), slice(20, 40)):  # of the lips, outer and inner

@@ -1,7 +1,10 @@
 """Inputs and outputs of the orofacial rules."""
 
+import os
+import shlex
 from pathlib import Path
 
+from avpretext import programs
 from avpretext.corpora import target_name, targets_of
 from avpretext.corpora.settings import kind_of
 from avpretext.errors import UserError
@@ -73,6 +76,13 @@ class OrofacialPlan:
     def tables(self) -> list[str]:
         """Return the files of the tables."""
         return self.plan.named_tables(OROFACIAL_TABLES)
+
+    def next_steps(self) -> list[str]:
+        """Return what a user can try after `snakemake orofacial`, in lines."""
+        model = os.path.dirname(self.layout.path("orofacial_system.model", system=self.config.orofacial.shown_system))
+        animate = programs.command(f"avpretext animate {shlex.quote(model)} SPEECH.wav")
+        films = [f"Films:   {folder}" for folder in self.films()]
+        return [*films, f"Model:   {model}", f"Animate: {animate}   (any file with speech)"]
 
     def films(self) -> list[str]:
         """Return the folder of films, as a list of none or one."""

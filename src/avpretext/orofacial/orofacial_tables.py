@@ -188,15 +188,15 @@ def left_out(predictions: Mapping[str, Path], config: Config) -> Rows:
 def note(predictions: Path, config: Config) -> str:
     """Return what must be known of the figures, in sentences."""
     whom = (
-        "Leave one clip out: the test clip's speaker is heard in training, so this is not a figure of unseen speakers."
+        "Leave one clip out: the speaker of a test clip is also in training, so scores of new speakers are not known."
         if shards.read_provenance(predictions).get("speaker_leaks")
-        else "Test speakers are never heard in training."
+        else "Test speakers are never in training."
     )
     return (
-        f"{whom} Movement in inter-ocular distances (between the outer eye corners) from the person's rest, velocities"
-        f" per second; {100 * config.evaluate.level:g} % intervals and tests over speakers alone, not over"
-        " trainings; CCC of a region: of all its coordinates together; lip aperture r: Pearson's, within a clip,"
-        f" averaged over the clips; pooled: over all frames; {REST}: a face that stays at rest."
+        f"{whom} Movement is measured from the person's face at rest, in inter-ocular distances (between the outer eye"
+        f" corners), velocity in these per second. {100 * config.evaluate.level:g} % intervals and tests cover other"
+        " speakers, not other trainings. CCC of a region: over all its coordinates together. Lip aperture r: Pearson's"
+        f" r within a clip, mean over the clips; pooled: over all frames. {REST}: a face that stays at rest."
     )
 
 

@@ -233,7 +233,7 @@ def units(rows: Sequence[tuple[str, float | None, float | None]], name: str, oth
 
 
 def firing(rows: Sequence[tuple[str, float, float]], name: str) -> Markup:
-    """Draw how often each action unit fires: in what share of the clips, and of the frames, 0..1."""
+    """Draw how often each action unit is active: its share of the clips and of the frames, 0..1."""
     with style():
         chart, (axes,) = figure(430, 19 * len(rows) + 62)
         places = range(len(rows))
@@ -245,7 +245,7 @@ def firing(rows: Sequence[tuple[str, float, float]], name: str) -> Markup:
         axes.set_xlabel("per cent")
         chart.legend(loc="outside upper left", ncols=2)
         spoken = "; ".join(f"{unit} {100 * clips:.0f} % of the clips" for unit, clips, _ in rows)
-        return inline(chart, name, f"How often each action unit fires: {spoken}")
+        return inline(chart, name, f"How often each action unit is active: {spoken}")
 
 
 def heat_maps(table: Path | None, name: str) -> Markup | None:

@@ -49,6 +49,7 @@ def sections(facts: Mapping[str, Any]) -> dict[str, str]:
         "results": ("Results", facts["results"]),
         "confusions": ("Classes", any(one["classes"] for one in facts["results"])),
         "trust": ("Trust", facts["trust"]),
+        "search": ("Search", facts["search"]),
         "data": ("Data", True),
         "features": ("Features", facts["features"]),
         "labels": ("Labels", facts["balance"]),

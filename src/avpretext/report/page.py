@@ -16,7 +16,7 @@ from markupsafe import Markup
 from avpretext import __version__
 from avpretext.config import Config
 from avpretext.corpora import silent
-from avpretext.evaluation import formats, label_warnings, printed, summaries
+from avpretext.evaluation import formats, label_warnings, printed, printed_search, summaries
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.paths import Layout
 from avpretext.flow.tasks import TASKS
@@ -34,6 +34,7 @@ from avpretext.report import (
     glossary,
     label_page,
     overall_page,
+    search_page,
     trust_page,
 )
 from avpretext.report.clip import SURE
@@ -87,7 +88,7 @@ def environment() -> Environment:
     return filling
 
 
-SCRIPTS = ("sort.js", "fold.js", "explorer.js")
+SCRIPTS = ("sort.js", "save.js", "fold.js", "explorer.js")
 """What runs within the pages, beside their templates; the pages are complete without it."""
 
 
@@ -139,6 +140,8 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "refused_clips": run.refused.head(_REFUSED_SHOWN).to_dicts(),
         "overall": overall_page.found_overall(run),
         "results": contents.found_results(run),
+        "search": search_page.found_search(run),
+        "search_caveat": printed_search.CAVEAT,
         "trust": trust_page.found_trust(run),
         "notes": printed.notes(config, run.evaluated()),
         "level": f"{100 * config.evaluate.level:g} %",

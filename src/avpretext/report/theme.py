@@ -2,6 +2,9 @@
 
 import io
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from html import escape
 from importlib.resources import files
@@ -71,21 +74,44 @@ def figure(width: float, height: float, rows: int = 1, **grid: Any) -> tuple[Fig
     return chart, list(axes)
 
 
+Draw = Callable[[Figure, str, str], None]
+
+_ALSO: ContextVar[Draw | None] = ContextVar("_ALSO", default=None)
+
+
+@contextmanager
+def also(draw: Draw) -> Iterator[None]:
+    """Call a function for each chart of the pages made within: the figure, its name and description (see `inline`)."""
+    token = _ALSO.set(draw)
+    try:
+        yield
+    finally:
+        _ALSO.reset(token)
+
+
+UNDATED: Any = {"Date": None, "Creator": None, "Format": None, "Type": None}
+"""Metadata of an SVG without what differs from run to run."""
+
+
 def inline(chart: Figure, name: str, description: str) -> Markup:
     """Return a figure as an SVG element to stand within HTML.
 
-    Its identifiers are put under `name`, unique on the page; `description` is what a screen reader says in its place.
+    Its identifiers are put under `name`, unique on the page, by which it is saved too; `description` is what a screen
+    reader says in its place.
     """
     buffer = io.StringIO()
-    chart.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    chart.savefig(buffer, format="svg", metadata=UNDATED)
     svg = buffer.getvalue()
+    if (draw := _ALSO.get()) is not None:
+        draw(chart, name, description)
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
     width, box = round(chart.get_figwidth() * _POINTS_PER_INCH), re.search(r'viewBox="([^"]*)"', svg)
     if box is None:
         raise ValueError("the drawing has no viewBox")
     size = f"--width:{width}px;max-width:{width}px"
-    opening = f'<svg viewBox="{box[1]}" style="{size}" role="img" aria-label="{escape(description)}">'
+    known = f'data-name="{escape(name)}" role="img" aria-label="{escape(description)}"'
+    opening = f'<svg viewBox="{box[1]}" style="{size}" {known}>'
     svg = opening + svg[svg.index(">") + 1 :]
     return Markup(_themed(_own_identifiers(svg, name)).strip())
 

@@ -23,6 +23,7 @@ from avpretext.config import Config
 from avpretext.config_file import load, parse
 from avpretext.errors import UserError, nearest
 from avpretext.evaluation import formats
+from avpretext.evaluation.printed_search import CAVEAT, CHOICES, FILES
 from avpretext.options.base import settled
 from avpretext.search import choice, trial_runs
 from avpretext.search.space import Space, changed, distributions, read, seed_of
@@ -185,7 +186,7 @@ def write_tables(study: Any, search: Search) -> None:
     """Write `trials.csv`, `chosen.csv`, `test.csv` and `search.md` of the trials that are done."""
     done = study.get_trials(deepcopy=False, states=[optuna().trial.TrialState.COMPLETE])
     files = {one.number: trial_runs.targets(parse(search.content_of(one)), search.start) for one in done}
-    tables: dict[str, list[dict[str, Any]]] = {"trials": [], "chosen": [], "test": []}
+    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in FILES}
     for key in files[choice.UNTUNED]:
         corpus, setting = key
         dev = {
@@ -195,7 +196,7 @@ def write_tables(study: Any, search: Search) -> None:
         chosen = choice.choose(dev)
         predictions = {number: of_trial[key] for number, of_trial in files.items()}
         task, scored = choice.score_choices(chosen, predictions, search.config.evaluate, search.config.seed)
-        named = {"corpus": corpus, "setting": setting}
+        named = {"corpus": corpus, "setting": setting, "initialisation": search.start}
         measure = search.measure or task.scoring.main
         for one in done:
             mean = float(np.mean(list(dev[one.number].values())))
@@ -244,10 +245,7 @@ def page(tables: Mapping[str, list[dict[str, Any]]], search: Search) -> str:
     ]
     return (
         f"# Search from {search.start}\n\n"
-        "Test scores of trial 0, the configuration as it is (untuned), of the trial that is best by the dev clips of"
-        " all folds (flat), and of the trial that each fold takes by its own dev clips (nested). Only nested is free of"
-        " test speakers in the choice: the dev speakers of a fold may be test speakers of another. The intervals do not"
-        " cover what another draw of trials would have brought.\n\n"
+        f"{formats.listed([f'{name}: {meaning}' for name, meaning in CHOICES.items()])}\n{CAVEAT}\n\n"
         f"{formats.markdown(header, test, 5)}\nTrials by their mean dev score:\n\n"
         f"{formats.markdown(['corpus', 'setting', 'trial', 'dev', *keys], trials, 2)}"
     )
