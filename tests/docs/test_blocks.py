@@ -161,4 +161,4 @@ def test_the_workflow_is_a_module_of_another(finished: Project, tmp_path: Path) 
     snakefile = tmp_path / "Snakefile"
     snakefile.write_text(block.code.replace("/path/to/avpretext", str(REPOSITORY)), "utf-8")
     done = finished.snakemake("--snakefile", str(snakefile), "--dry-run")
-    assert set(done.would_run()) == {"mine"}
+    assert done.would_run().get("mine") == 1, done.text

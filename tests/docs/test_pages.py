@@ -11,7 +11,7 @@ from tests.docs.printed import PAGES, REPOSITORY
 
 from avpretext import config_file
 
-FRONT = [page for page in PAGES if page.name in ("README.md", "own-corpus.md")]
+FRONT = [REPOSITORY / "README.md", REPOSITORY / "docs" / "own-corpus.md"]
 
 
 def blocks(page: Path, language: str) -> list[str]:
