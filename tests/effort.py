@@ -13,6 +13,7 @@ from avpretext.progress import duration
 SLOW_S: Mapping[str, float] = {
     "corpora/test_listening.py": 5,
     "demo/test_corpus.py": 10,
+    "docs/test_blocks.py": 30,
     "docs/test_site.py": 12,
     "face/test_small_faces.py": 7,
     "inspect/test_movie.py": 7,

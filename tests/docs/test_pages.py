@@ -1,19 +1,17 @@
-"""What the front pages tell can be done as told: configurations are valid, commands and files are there."""
+"""The front pages: configurations that stand alone, files of the layout, and the path from one page to the next."""
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import typer
 import yaml
+from tests.docs.printed import PAGES, REPOSITORY
 
 from avpretext import config_file
-from avpretext.cli import app
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-FRONT = [page for page in PAGES if page.name in ("README.md", "start.md")]
+FRONT = [REPOSITORY / "README.md", REPOSITORY / "docs" / "own-corpus.md"]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -29,28 +27,6 @@ def test_the_configurations_of_the_front_pages_are_valid(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_that_is_told_exists(page: Path) -> None:
-    told = {word for block in blocks(page, "sh") for word in re.findall(r"bin/avpretext (\S+)", block)}
-    targets = {word for block in blocks(page, "sh") for word in re.findall(r"^make ([a-z-]+)", block, re.MULTILINE)}
-    makefile = (REPOSITORY / "Makefile").read_text("utf-8")
-    assert told <= set(typer.main.get_command(app).list_commands(None))
-    assert all(f"\n{target}:" in makefile for target in targets)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_option_of_a_command_is_one_that_it_takes_and_none_that_it_needs_is_missing(page: Path) -> None:
-    commands = typer.main.get_command(app)
-    for block in re.findall(r"```\w*\n(.*?)```", page.read_text("utf-8").replace("\\\n", " "), re.DOTALL):
-        for name, rest in re.findall(r"^(?:\S*bin/)?avpretext ([a-z_-]+)(?: ([^#|;\n]*))?", block, re.MULTILINE):
-            told = set(re.findall(r"(?<!\S)--[a-z-]+", rest))
-            _, command, _ = commands.resolve_command(None, [name])
-            options = [one for one in command.params if one.param_type_name == "option"]
-            assert told <= {flag for one in options for flag in (*one.opts, *one.secondary_opts)} | {"--help"}, name
-            if "..." not in rest and "--help" not in told:
-                assert all(told & set(one.opts) for one in options if one.required), f"{name} {rest}"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_targets_stand_before_configfile_which_takes_any_number_of_files(page: Path) -> None:
     assert not re.search(r"--configfile [^ \n`]+ +[a-z]", page.read_text("utf-8"))
 
@@ -60,6 +36,13 @@ def test_every_results_file_that_is_told_is_one_of_the_layout(page: Path) -> Non
     stages = set(re.findall(r"^## (\w+)$", (REPOSITORY / "docs" / "stages.md").read_text("utf-8"), re.MULTILINE))
     told = re.findall(r"`results/\w+/\w+/(labels_\w+)/", page.read_text("utf-8"))
     assert set(told) <= stages
+
+
+def test_each_page_of_the_path_ends_with_the_next() -> None:
+    path = list(yaml.safe_load((REPOSITORY / "docs" / "site" / "nav.yaml").read_text("utf-8"))["Start here"])
+    for page, following in pairwise(path):
+        last = (REPOSITORY / "docs" / f"{page}.md").read_text("utf-8").rstrip("\n").rpartition("\n\n")[2]
+        assert re.fullmatch(rf"Next: \[.+\]\({following}\.md\)\.", last), page
 
 
 def test_the_citation_is_of_this_version() -> None:
