@@ -1,7 +1,7 @@
 """Print the option by which pip takes PyTorch's build for CPUs, where there is no GPU of NVIDIA and the index answers.
 
-On Linux, PyPI's own build is for CUDA. `--cuda` (`make CUDA=1`) takes that; `--cpu` takes the other where there is a GPU
-too, for an image that runs elsewhere. What is to be downloaded goes to the standard error.
+On Linux, PyPI's own build is for CUDA. `--cuda` (`make CUDA=1`) takes that; `--cpu` takes the other where there is a
+GPU too, for an image that runs elsewhere. What is to be downloaded goes to the standard error.
 """
 
 import socket
