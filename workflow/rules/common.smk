@@ -202,7 +202,9 @@ onstart:
         os.environ,
     )
     asked(START.write, workflow.configfiles)
-    START.look_ahead(workflow.resource_settings.cores or workflow.resource_settings.nodes or 1)
+    START.look_ahead(
+        workflow.resource_settings.cores or workflow.resource_settings.nodes or 1
+    )
     if DeploymentMethod.APPTAINER in METHODS and not CONTAINED:
         print(image.NONE, file=sys.stderr)
     for sentence in silent.sentences(CONFIG):
