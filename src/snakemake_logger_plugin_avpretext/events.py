@@ -25,6 +25,9 @@ NOISE = re.compile(
     r"\s*\d+ jobs have missing prov)"
 )
 
+_OF_FUNCTION = re.compile(r"InputFunctionException in .*?\n *WorkflowError:\n(.*?)\nWildcards:", re.DOTALL)
+_OF_RULES = re.compile(r'WorkflowError in file "[^"\n]*/rules/common.smk", line \d+:\n(.*?)(?:\n  File |\Z)', re.DOTALL)
+
 located: Callable[[str], Path] = Path
 """Returns where a log is, or will be, from what Snakemake's records call it."""
 
@@ -117,13 +120,15 @@ class EventReader:
 
 
 def mistake_in(message: str) -> str:
-    """Return the user's mistake that a function of a rule found, without the rule and the traceback; others as is.
+    """Return the user's mistake that a function of ours found, without the rule and the traceback; others as is.
 
     >>> mistake_in("InputFunctionException in rule a:\\nError:\\n  WorkflowError:\\n    too few\\nWildcards:\\n  x=1")
     'avpretext: error: too few'
+    >>> mistake_in('WorkflowError in file "/a/rules/common.smk", line 64:\\ntoo few\\n  File "b", line 3, in c')
+    'avpretext: error: too few'
     """
-    found = re.match(r"InputFunctionException in .*?\n *WorkflowError:\n(.*?)\nWildcards:", message, re.DOTALL)
-    return f"avpretext: error: {' '.join(found[1].split())}" if found else message
+    found = _OF_FUNCTION.match(message) or _OF_RULES.match(message)
+    return "avpretext: error: " + "\n".join(map(str.strip, found[1].splitlines())) if found else message
 
 
 def asks(record: Any) -> str:

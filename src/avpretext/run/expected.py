@@ -16,8 +16,9 @@ START_S = 2.0
 """Of a job of any stage: to start Python and load the package."""
 
 MEDIA_S = {
-    "watch": 0.27, "split": 0.02, "split_audio": 0.02, "speed": 0.02, "degrade": 0.03, "motion": 0.005,
-    "neutral": 0.002, "action_units": 0.01, "speech": 0.02, "log_mel": 0.01, "functionals": 0.02, "statistics": 0.01,
+    "segment": 0.06, "watch": 0.27, "split": 0.02, "split_audio": 0.02, "speed": 0.02, "degrade": 0.03,
+    "speech": 0.02, "log_mel": 0.01, "functionals": 0.02, "statistics": 0.01,
+    "motion": 0.005, "neutral": 0.002, "action_units": 0.01,
     "labels_energy": 0.001, "labels_activation": 0.001, "labels_emotion": 0.002,
 }  # fmt: skip
 """Processor seconds for each second of recordings that a job reads."""

@@ -18,8 +18,7 @@
     const button = document.createElement("button");
     button.type = "button";
     button.className = "save";
-    button.textContent = "SVG";
-    button.title = "Save this chart as an SVG file";
+    button.textContent = "Save as SVG";
     button.setAttribute("aria-label", `Save as SVG: ${chart.dataset.name}`);
     button.addEventListener("click", () => {
       const link = document.createElement("a");
