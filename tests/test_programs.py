@@ -38,6 +38,15 @@ def test_without_an_activated_environment_the_path_is_printed_and_runs(
     assert programs.command("avpretext doctor", OWN.parents[2]) == f"{OWN.relative_to(OWN.parents[2])} doctor"
 
 
+def test_a_program_that_pip_puts_elsewhere_than_python_is_found(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Debian's pip writes to /usr/local/bin, its Python is in /usr/bin."""
+    (tmp_path / "avpretext").touch()
+    bare.setattr(sys, "executable", "/usr/bin/no-such-python3")
+    bare.setattr(programs.sysconfig, "get_path", lambda of: str(tmp_path))
+    assert programs.installed("avpretext") == tmp_path / "avpretext"
+    assert programs.installed("no_such_program") is None
+
+
 def test_in_an_activated_environment_the_name_is_enough(bare: pytest.MonkeyPatch) -> None:
     bare.setenv("PATH", f"{OWN.parent}:{ELSEWHERE}")
     assert programs.command("avpretext doctor") == "avpretext doctor"

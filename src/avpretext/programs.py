@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 SHELLS_PATH = "AVPRETEXT_SHELLS_PATH"
@@ -14,8 +15,7 @@ def command(text: str, folder: Path | None = None) -> str:
     """Return a command line that runs from a folder, also where no environment is activated.
 
     Its first word is a program of this environment: it stays where `PATH` finds that very program. Else it becomes the
-    path of the program beside `sys.executable`, relative to the folder if that is shorter, or, without such a
-    program, `python -m NAME`.
+    path of that program, relative to the folder if that is shorter, or, without it, `python -m NAME`.
 
     Parameters
     ----------
@@ -37,9 +37,15 @@ def workflow(target: str = "") -> str:
     return command(f"snakemake --cores all {target}".rstrip())
 
 
+def installed(name: str) -> Path | None:
+    """Return a program of this environment: beside its Python, or where pip puts programs (`/usr/local/bin`)."""
+    places = Path(sys.executable).with_name(name), Path(sysconfig.get_path("scripts"), name)
+    return next(filter(Path.is_file, places), None)
+
+
 def _program(name: str, folder: Path | None) -> str:
-    own = Path(sys.executable).with_name(name)
-    if not own.is_file():
+    own = installed(name)
+    if own is None:
         return f"{_written(Path(sys.executable), folder)} -m {name}"
     found = shutil.which(name, path=os.environ.get(SHELLS_PATH))
     if found is not None and os.path.isabs(found) and Path(found).resolve() == own.resolve():

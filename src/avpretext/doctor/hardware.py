@@ -13,7 +13,7 @@ from pathlib import Path
 from avpretext import checkout
 from avpretext.doctor.verdict import Check
 from avpretext.errors import UserError
-from avpretext.programs import command
+from avpretext.programs import command, installed
 
 PACKAGES = (
     "snakemake", "mediapipe", "opensmile", "torch", "scikit-learn", "polars", "pyarrow", "numpy", "pydantic",
@@ -78,12 +78,12 @@ def system_libraries(root: Path = checkout.ROOT) -> Check:
 
 def workflow(root: Path = checkout.ROOT) -> Check:
     """Look at the workflow's files, the program `snakemake` and the plugin that shows progress."""
-    program = Path(sys.executable).with_name("snakemake")
+    program = installed("snakemake")
     snakefile = root / "workflow" / "Snakefile"
     if not snakefile.is_file():
         return Check("workflow", "missing", f"{snakefile} is not there", checkout.install())
-    if importlib.util.find_spec("snakemake_logger_plugin_avpretext") is None or not program.exists():
-        return Check("workflow", "missing", f"no {program}, or not its display of progress", checkout.install())
+    if importlib.util.find_spec("snakemake_logger_plugin_avpretext") is None or program is None:
+        return Check("workflow", "missing", "no snakemake, or not its display of progress", checkout.install())
     return Check("workflow", "ok", f"{snakefile}, run by {program}")
 
 
