@@ -104,13 +104,15 @@ def main() -> None:
             folder = arguments.work / str(clips) if arguments.keep else Path(work)
             for stage, (name, checkout) in itertools.product(arguments.stages, checkouts.items()):
                 corpus, *needed = READS[stage.partition(":")[0]]
+                own = rows_of(arguments.results / corpus)
+                copies = -(-clips // own)
                 for one in needed:
-                    make(arguments.results / corpus, folder / corpus, clips, one)
+                    make(arguments.results / corpus, folder / corpus, copies, one)
                 measured = in_process(checkout, stage, (arguments.options, arguments.folds), folder)
-                found.setdefault((stage, name), []).append({**measured, "clips": clips})
+                found.setdefault((stage, name), []).append({**measured, "clips": copies * own})
                 row = [f"{measured[part]:,.0f}" for part in ("memory", "resident", "disk")]
                 row += [f"{measured[part]:.1f} ({measured[f'{part}_clock']:.1f})" for part in ("first", "epoch", "all")]
-                print(f"| `{stage}` | {clips:,} | {name} | {' | '.join(row)} |", flush=True)
+                print(f"| `{stage}` | {copies * own:,} | {name} | {' | '.join(row)} |", flush=True)
     print_slopes(found)
 
 
@@ -139,10 +141,13 @@ def in_process(checkout: Path, stage: str, options: tuple[str, str], folder: Pat
     return measured
 
 
-def make(corpus: Path, target: Path, clips: int, name: str) -> None:
+def rows_of(corpus: Path) -> int:
+    """Return the number of clips of a corpus."""
+    return sum(pq.read_metadata(path).num_rows for path in corpus.glob("index/*.parquet"))
+
+
+def make(corpus: Path, target: Path, copies: int, name: str) -> None:
     """Write what is read of a corpus, unless it is there."""
-    own = sum(pq.read_metadata(path).num_rows for path in sorted(corpus.glob("index/*.parquet")))
-    copies = -(-clips // own)
     if name == "predictions":
         make_predictions(corpus, target)
         make_people(target.parent / "data")
@@ -154,7 +159,7 @@ def copy_shards(corpus: Path, name: str, folder: Path, copies: int) -> None:
     """Write the shards, or the one table, of a stage as often, their numbers changed; spectrograms are noise."""
     sources = sorted((corpus / ("speech" if name == "log_mel" else name)).glob("*.parquet"))
     unfinished = folder.with_name(f"{folder.name}.unfinished")
-    unfinished.mkdir(parents=True)
+    unfinished.mkdir(parents=True, exist_ok=True)
     numbers, people = itertools.count(), speakers_of(corpus)
     for source in sources:
         table = spectrogram(source) if name == "log_mel" else pq.read_table(source)

@@ -43,7 +43,7 @@ rule labels_emotion:
     output:
         output=path("labels_emotion"),
     resources:
-        mem_mb=memory(500, 0.5),
+        mem_mb=memory(500, 1),
         runtime=minutes(30, 0.02),
     params:
         **stage("labels_emotion"),
