@@ -1,12 +1,10 @@
 """Memory of training: it does not grow with the clips, and is below what the rules request."""
 
-import os
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.held import IS_TOLD, most_held_mb
 
 from avpretext import shards
 from avpretext.flow.artefacts import schema_of
@@ -44,18 +42,8 @@ class WideCorpus(TinyCorpus):
 
 
 def train(stage: str, corpus: TinyCorpus, output: Path) -> None:
-    """Run a stage, and write the most anonymous memory that it held, in MB."""
-    held, done = [0.0], threading.Event()
+    """Run a stage on blocks of fewer frames."""
     data.BLOCK_FRAMES = 1000
-
-    def watch() -> None:
-        while not done.is_set():
-            _, resident, shared = Path("/proc/self/statm").read_text().split()[:3]
-            held[0] = max(held[0], (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE") / 1e6)
-            time.sleep(0.002)
-
-    watching = threading.Thread(target=watch)
-    watching.start()
     wide = {"chunks": {"length_s": 0.6, "count": 3}, "model": {"step_frames": 1}}
     settings = config(**wide, pretrain={"epochs": 1, "seeds": 1}, finetune={"epochs": 1, "seeds": 1})
     features = {corpus.name: {"speech": corpus.speech}}
@@ -65,9 +53,6 @@ def train(stage: str, corpus: TinyCorpus, output: Path) -> None:
     else:
         targets = {corpus.name: corpus.targets()}
         finetune.run("scratch", [], features, targets, corpus.folds, None, settings, output, 1)
-    done.set()
-    watching.join()
-    (output / "held").write_text(str(held[0]))
 
 
 @pytest.fixture(scope="module")
@@ -75,18 +60,16 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> list[TinyCorpus]:
     return [WideCorpus(tmp_path_factory.mktemp("wide"), clips_each=count).write() for count in (FEW, MANY)]
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="anonymous memory is told by Linux")
+@IS_TOLD
 @pytest.mark.parametrize("stage", ["pretrain", "finetune"])
 def test_memory_does_not_grow_with_the_clips_and_is_what_the_rule_requests(
     corpora: list[TinyCorpus], tmp_path: Path, stage: str
 ) -> None:
     held = []
+    processes()  # so that torch is loaded once
     for corpus in corpora:
         output = tmp_path / str(len(corpus.rows))
-        process = processes().Process(target=train, args=(stage, corpus, output))
-        process.start()
-        process.join(120)
-        held.append(float((output / "held").read_text()))
+        held.append(most_held_mb(train, stage, corpus, output))
         read_mb = sum(path.stat().st_size for path in corpus.speech) / 1e6
         assert held[-1] < (needs.PRETRAIN if stage == "pretrain" else needs.FINETUNE).of(read_mb)
     chunks_mb = 6 * (MANY - FEW) * 3 * 60 * 82 * 4 / 1e6

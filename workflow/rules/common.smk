@@ -636,6 +636,14 @@ def memory(base_mb, per_mb, at_once=1):
     return of_job
 
 
+def minutes(base_min, per_mb):
+    """Return a resource: minutes, by the size of what a job reads: of all of a corpus, three times what was measured.
+
+    The times are those of benchmarks/size.md.
+    """
+    return memory(base_min, per_mb)
+
+
 def encoder_memory(wildcards, input):
     """Return a resource: the model, twice while it is opened; hidden states; the audio.
 

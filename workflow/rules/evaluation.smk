@@ -39,7 +39,7 @@ rule evaluate:
     output:
         [path(f"evaluate.{part}") for part in STAGES["evaluate"].writes],
     resources:
-        mem_mb=2000,
+        mem_mb=memory(needs.SCORES.base_mb, needs.SCORES.per_mb),
         runtime=30,
     params:
         **stage("evaluate", folder=True),
@@ -57,7 +57,7 @@ rule trust:
     output:
         [path(f"trust.{part}") for part in STAGES["trust"].writes],
     resources:
-        mem_mb=2000,
+        mem_mb=memory(needs.SCORES.base_mb, needs.SCORES.per_mb),
         runtime=30,
     params:
         **stage("trust", "--corpus {corpus}", folder=True),

@@ -140,7 +140,7 @@ rule neutral:
         output=path("neutral"),
     resources:
         mem_mb=memory(500, 0.1),
-        runtime=60,
+        runtime=minutes(60, 0.002),
     params:
         **stage("neutral"),
     shell:

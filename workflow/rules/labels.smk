@@ -11,8 +11,8 @@ rule labels_energy:
     output:
         output=path("labels_energy"),
     resources:
-        mem_mb=memory(500, 0.1),
-        runtime=30,
+        mem_mb=memory(500, 0.02),
+        runtime=minutes(30, 0.0005),
     params:
         **stage("labels_energy"),
     shell:
@@ -27,8 +27,8 @@ rule labels_activation:
     output:
         output=path("labels_activation"),
     resources:
-        mem_mb=memory(500, 0.1),
-        runtime=30,
+        mem_mb=memory(500, 0.05),
+        runtime=minutes(30, 0.001),
     params:
         **stage("labels_activation"),
     shell:
@@ -43,8 +43,8 @@ rule labels_emotion:
     output:
         output=path("labels_emotion"),
     resources:
-        mem_mb=memory(500, 0.1),
-        runtime=30,
+        mem_mb=memory(500, 1),
+        runtime=minutes(30, 0.02),
     params:
         **stage("labels_emotion"),
     shell:

@@ -1,8 +1,8 @@
 """Labels of chunks: what tasks 1 and 2 share, from a measured value per chunk to the artefact."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,27 +28,36 @@ def grid(frames: int, options: ChunkOptions) -> tuple[NDArray[np.int64], NDArray
     return starts, np.minimum(starts + chunk_span(*shape), frames)
 
 
-@dataclass
 class MeasuredChunks:
-    """The measured chunks of a corpus, gathered clip by clip; the artefact's columns before they are labelled."""
+    """The measured chunks of a corpus, gathered clip by clip in the artefact's columns before they are labelled.
 
-    clip_id: list[str] = field(default_factory=list)
-    group: list[str] = field(default_factory=list)
-    chunk: list[int] = field(default_factory=list)
-    start_s: list[float] = field(default_factory=list)
-    end_s: list[float] = field(default_factory=list)
-    value: list[float] = field(default_factory=list)
+    Attributes
+    ----------
+    clip_id, group, count
+        Of each clip: its name, whom it shares a threshold with, and the number of its chunks.
+    start_s, end_s, value
+        Of each chunk of these clips, one clip after another.
+    """
+
+    def __init__(self) -> None:
+        self.clip_id: list[str] = []
+        self.group: list[str] = []
+        self.count = array("q")
+        self.start_s, self.end_s, self.value = array("d"), array("d"), array("d")
 
     def add(
         self, clip_id: str, group: str, starts: NDArray[np.int64], ends: NDArray[np.int64], value: NDArray[np.floating]
     ) -> None:
         """Append the chunks of one clip: frames of the grid and value of each, shape (chunks,)."""
-        self.clip_id += [clip_id] * len(starts)
-        self.group += [group] * len(starts)
-        self.chunk += range(len(starts))
-        self.start_s += np.round(starts * FRAME_S, 6).tolist()
-        self.end_s += np.round(ends * FRAME_S, 6).tolist()
-        self.value += np.asarray(value, dtype=np.float64).tolist()
+        self.clip_id.append(clip_id)
+        self.group.append(sys.intern(group))
+        self.count.append(len(starts))
+        for column, values in (
+            (self.start_s, np.round(starts * FRAME_S, 6)),
+            (self.end_s, np.round(ends * FRAME_S, 6)),
+            (self.value, value),
+        ):
+            column.frombytes(np.asarray(values, dtype=np.float64).tobytes())
 
 
 def group_of(clip_id: str, speaker: str | None, options: ThresholdOptions) -> str:
@@ -64,9 +73,12 @@ def write(
     output: Path, stage: str, chunks: MeasuredChunks, options: ThresholdOptions, made_by: Mapping[str, Any]
 ) -> None:
     """Label the chunks of a corpus, write them sorted by clip and chunk, and report how the labels are balanced."""
-    value = np.array(chunks.value, dtype=np.float64)
-    labels = label_by_quantile(value, np.array(chunks.group, dtype=object), options.quantile, options.dead_zone)
-    shards.write_table(output, _columns(chunks, value, labels).sort("clip_id", "chunk"), schema_of(stage), made_by)
+    value, count = np.array(chunks.value), np.array(chunks.count)
+    groups = np.unique(np.array(chunks.group, dtype=object), return_inverse=True)[1]
+    labels = label_by_quantile(value, np.repeat(groups, count), options.quantile, options.dead_zone)
+    with shards.ShardWriter(output, schema_of(stage), made_by) as writer:
+        for clips, rows in _sorted(chunks.clip_id, count):
+            writer.write(_columns(chunks, labels, clips, rows).to_arrow())
     named = {"high": int((labels.label == 1).sum()), "low": int((labels.label == 0).sum())}
     dropped = {
         "dead zone": int(((labels.label == UNLABELLED) & np.isfinite(value)).sum()),
@@ -75,17 +87,30 @@ def write(
     report_balance(stage, named, dropped)
 
 
-def _columns(chunks: MeasuredChunks, value: NDArray[np.float64], labels: Labels) -> pl.DataFrame:
+def _sorted(clip_ids: Sequence[str], count: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield the clip and the place of each chunk, sorted by name and chunk, a row group at a time."""
+    order = np.array(sorted(range(len(clip_ids)), key=clip_ids.__getitem__), np.int64)
+    clips = np.repeat(order, count[order])
+    first = (np.cumsum(count) - count)[order] - (np.cumsum(count[order]) - count[order])
+    rows = np.repeat(first, count[order]) + np.arange(len(clips))
+    for begin in range(0, len(rows), shards.ROW_GROUP):
+        block = slice(begin, begin + shards.ROW_GROUP)
+        yield clips[block], rows[block]
+
+
+def _columns(chunks: MeasuredChunks, labels: Labels, clips: NDArray[np.int64], rows: NDArray[np.int64]) -> pl.DataFrame:
+    """Return the artefact's columns of the chunks at these places, of these clips."""
+    first = np.cumsum(chunks.count) - np.array(chunks.count)
     return pl.DataFrame(
         {
-            "clip_id": pl.Series(chunks.clip_id, dtype=pl.String),
-            "chunk": pl.Series(chunks.chunk, dtype=pl.Int32),
-            "start_s": pl.Series(chunks.start_s, dtype=pl.Float64),
-            "end_s": pl.Series(chunks.end_s, dtype=pl.Float64),
-            "value": pl.Series(value).fill_nan(None),
-            "label": pl.Series(labels.label).replace(UNLABELLED, None),
-            "confidence": pl.Series(labels.confidence.astype(np.float32)).fill_nan(None),
-            "threshold": pl.Series(labels.threshold).fill_nan(None),
+            "clip_id": pl.Series([chunks.clip_id[clip] for clip in clips.tolist()], dtype=pl.String),
+            "chunk": pl.Series((rows - first[clips]).astype(np.int32)),
+            "start_s": pl.Series(np.frombuffer(chunks.start_s)[rows]),
+            "end_s": pl.Series(np.frombuffer(chunks.end_s)[rows]),
+            "value": pl.Series(np.frombuffer(chunks.value)[rows]).fill_nan(None),
+            "label": pl.Series(labels.label[rows]).replace(UNLABELLED, None),
+            "confidence": pl.Series(labels.confidence[rows].astype(np.float32)).fill_nan(None),
+            "threshold": pl.Series(labels.threshold[rows]).fill_nan(None),
         }
     )
 

@@ -13,6 +13,8 @@ An emotion that the others cannot tell from neutral has no score.
 """
 
 import sys
+from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,23 +92,28 @@ def run(
     table = read_table(options.table)
     made_by = provenance("labels_emotion", options.model_dump(mode="json"), table=table.model_dump(mode="json"))
     rest_of = _rests(index, neutral)
-    clips: dict[str, Floats] = {}
-    rests: dict[str, dict[str, Any]] = {}
+    clip_ids: list[str] = []
+    units, seen_s = array("d"), array("d")
     label = f"labels_emotion {output.parent.parent.name}"
     for path in progress(action_units, total=len(action_units), unit="shards", label=label):
         for clip_id, rows in shards.iterate_clips(path, ["time_s", *ACTION_UNITS]):
             frames = intensities(rows)
-            clips[clip_id] = clip_intensities(frames, options)
-            seen_s = frame_s(rows["time_s"].to_numpy()) * int(np.isfinite(frames).any(axis=1).sum())
-            rests[clip_id] = rest_of(clip_id, seen_s)
-    if clips and measured_by(action_units) not in (CALIBRATED, table.backend):
-        clips = dict(zip(clips, at_rest(np.stack(list(clips.values())), table), strict=True))
-    verdicts = dict(zip(clips, judge(table, clips.values(), options), strict=True)) if clips else {}
-    rows_out = [_row(clip_id, verdicts[clip_id]) | rests[clip_id] for clip_id in sorted(verdicts)]
-    shards.write_table(
+            clip_ids.append(clip_id)
+            units.frombytes(clip_intensities(frames, options).tobytes())
+            seen_s.append(frame_s(rows["time_s"].to_numpy()) * int(np.isfinite(frames).any(axis=1).sum()))
+    clips: Floats = np.array(units).reshape(-1, len(ACTION_UNITS))
+    if clip_ids and measured_by(action_units) not in (CALIBRATED, table.backend):
+        clips = at_rest(clips, table)
+    shares = table.model.probabilities(clips)
+    order = sorted(range(len(clip_ids)), key=clip_ids.__getitem__)
+    rows_out = (
+        _row(clip_ids[place], _judge_clip(table, shares[place], options)) | rest_of(clip_ids[place], seen_s[place])
+        for place in order
+    )
+    shards.write_rows(
         output, rows_out, schema_of("labels_emotion", {"score_*": [f"score_{name}" for name in table.classes]}), made_by
     )
-    report(table, list(verdicts.values()))
+    report(table, (_judge_clip(table, row, options) for row in shares))
 
 
 def _rests(index: Sequence[Path], neutral: Path | None) -> Callable[[str, float], dict[str, Any]]:
@@ -194,17 +201,21 @@ def _row(clip_id: str, verdict: Verdict) -> dict[str, Any]:
     return {"clip_id": clip_id, "outcome": verdict.outcome, "label": verdict.label, **known}
 
 
-def report(table: EmotionTable, verdicts: Sequence[Verdict]) -> None:
+def report(table: EmotionTable, verdicts: Iterable[Verdict]) -> None:
     """Tell how the labels are balanced, and warn of classes that are nearly empty."""
-    given = [verdict.label for verdict in verdicts]
-    dropped = {name: sum(verdict.outcome == name for verdict in verdicts) for name in OUTCOMES[1:]}
-    report_balance("labels_emotion", {name: given.count(name) for name in table.classes}, dropped)
-    measured = [verdict for verdict in verdicts if verdict.outcome != "unmeasured"]
+    labels, outcomes, unscored = Counter[str | None](), Counter[str](), Counter[str]()
+    for verdict in verdicts:
+        labels[verdict.label] += 1
+        outcomes[verdict.outcome] += 1
+        if verdict.outcome != "unmeasured":
+            unscored.update(name for name in table.emotions if np.isnan(verdict.scores[name]))
+    dropped = {name: outcomes[name] for name in OUTCOMES[1:]}
+    report_balance("labels_emotion", {name: labels[name] for name in table.classes}, dropped)
+    measured = outcomes.total() - outcomes["unmeasured"]
     for name in table.emotions:
-        unscored = sum(bool(np.isnan(verdict.scores[name])) for verdict in measured)
-        if unscored:
+        if unscored[name]:
             print(
-                f"labels_emotion: warning: {name!r} has no score in {unscored} of {len(measured)} measured clips: the"
+                f"labels_emotion: warning: {name!r} has no score in {unscored[name]} of {measured} measured clips: the"
                 " known action units cannot tell it from neutral",
                 file=sys.stderr,
             )

@@ -1,4 +1,4 @@
-"""Memory that jobs of training request, in MB; benchmarks/size.md compares it with what they were seen to hold."""
+"""Memory that jobs request, in MB, where it grows with what they read; benchmarks/size.md has what they held."""
 
 from typing import NamedTuple
 
@@ -29,3 +29,6 @@ BASELINE = Memory(1000, 0, 6)
 
 PAIR_MB = 16e-6
 """Of a machine with a Gaussian kernel, for each pair of clips."""
+
+SCORES = Memory(1000, 0, 40)
+"""Of `evaluate` and `trust`: the predictions of a setting as a table, 15 to 35 times the size of their files."""
