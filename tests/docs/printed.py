@@ -137,7 +137,7 @@ def _make(arguments: list[str], whole: bool) -> None:
 
 def _python(arguments: list[str], whole: bool) -> None:
     files = [word for word in arguments if word.endswith(".py") or word.startswith("tests")]
-    assert files
+    assert files or arguments[:2] == ["-m", "venv"]
     assert all((REPOSITORY / file).exists() for file in files), files
 
 
@@ -156,11 +156,12 @@ def _sudo(arguments: list[str], whole: bool) -> None:
 
 
 def _podman(arguments: list[str], whole: bool) -> None:
-    assert (REPOSITORY / arguments[arguments.index("--file") + 1]).is_file()
+    if "--file" in arguments:
+        assert (REPOSITORY / arguments[arguments.index("--file") + 1]).is_file()
 
 
 PROGRAMS: dict[str, Callable[[list[str], bool], None]] = {
-    "avpretext": _avpretext, "snakemake": _snakemake, "make": _make, "python": _python, "pip": _pip, "sudo": _sudo,
+    "avpretext": _avpretext, "snakemake": _snakemake, "make": _make, "python": _python, "python3": _python, "pip": _pip, "sudo": _sudo,
     "podman": _podman, "eval": _script, "export": _script, "ffmpeg": _script, "arecord": _script, "xdg-open": _script,
 }  # fmt: skip
 """How each program that a page names is checked."""

@@ -86,7 +86,7 @@ def test_nothing_is_loaded_from_elsewhere(html: str, parsed: Outline) -> None:
     assert scripts(parsed) == OURS
 
 
-OURS: list[str | None] = ["application/json", None, None, None]
+OURS: list[str | None] = ["application/json", None, None, None, None]
 """Kinds of the scripts of the page: the data of the explorer, and `page.SCRIPTS`."""
 
 

@@ -4,13 +4,13 @@ import os
 import shlex
 from pathlib import Path
 
-from avpretext import programs
 from avpretext.corpora import target_name, targets_of
 from avpretext.corpora.settings import kind_of
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import STAGES, stage_of
 from avpretext.flow.paths import expand
 from avpretext.flow.result_tables import OROFACIAL_TABLES
+from avpretext.programs import command
 from avpretext.run.plan import Keyed, Plan
 
 SHOWN = ("predictions", "clips", "history")
@@ -80,7 +80,7 @@ class OrofacialPlan:
     def next_steps(self) -> list[str]:
         """Return what a user can try after `snakemake orofacial`, in lines."""
         model = os.path.dirname(self.layout.path("orofacial_system.model", system=self.config.orofacial.shown_system))
-        animate = programs.command(f"avpretext animate {shlex.quote(model)} SPEECH.wav")
+        animate = command(f"avpretext animate {shlex.quote(model)} SPEECH.wav")
         films = [f"Films:   {folder}" for folder in self.films()]
         return [*films, f"Model:   {model}", f"Animate: {animate}   (any file with speech)"]
 
