@@ -83,6 +83,7 @@ def test_a_folder_that_the_shell_is_not_in_has_whole_paths(bare: pytest.MonkeyPa
 
 def test_without_the_program_python_runs_the_module(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bare.setattr(sys, "executable", str(tmp_path / "my python"))
+    bare.setattr(programs.sysconfig, "get_path", lambda of: str(tmp_path))
     assert programs.command("avpretext doctor", DEEP) == f"'{tmp_path / 'my python'}' -m avpretext doctor"
 
 

@@ -163,6 +163,6 @@ def _podman(arguments: list[str], whole: bool) -> None:
 PROGRAMS: dict[str, Callable[[list[str], bool], None]] = {
     "avpretext": _avpretext, "snakemake": _snakemake, "make": _make, "python": _python, "python3": _python, "pip": _pip,
     "sudo": _sudo, "podman": _podman,
-    **dict.fromkeys(("eval", "export", "ffmpeg", "arecord", "xdg-open"), _script),
+    **dict.fromkeys(("eval", "export", "ffmpeg", "arecord", "xdg-open", "apptainer"), _script),
 }  # fmt: skip
 """How each program that a page names is checked."""
