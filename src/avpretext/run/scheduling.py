@@ -64,17 +64,22 @@ def one_signature(modules: list[ModuleType]) -> None:
 
 def one_command(job: type[Any]) -> None:
     """Let a job format its shell command once for all three places of the record in which Snakemake prints it."""
-    formatted = job.shellcmd.fget
+    if not isinstance(formatted := getattr(job, "shellcmd", None), property) or formatted.fget is None:
+        return
+    write = formatted.fget
     of_last: tuple[Any, ...] = ()
 
     def shellcmd(self: Any) -> Any:
         nonlocal of_last
         # Another try of a job evaluates these anew; what is evaluated is put there while the command is formatted.
-        state = (self, self._input, self._output, self._params, self._resources)
+        held = ("_input", "_output", "_params", "_resources")
+        if not all(hasattr(self, name) for name in held):
+            return write(self)
+        state = (self, *(getattr(self, name) for name in held))
         if len(of_last) == len(state) + 1 and all(map(operator.is_, state, of_last)):
             return of_last[-1]
-        command = formatted(self)
-        of_last = (self, self._input, self._output, self._params, self._resources, command)
+        command = write(self)
+        of_last = (self, *(getattr(self, name) for name in held), command)
         return command
 
     job.shellcmd = property(shellcmd)
