@@ -104,21 +104,25 @@ def test_a_dry_run_estimates_by_rates_what_was_never_run(tmp_path: Path, monkeyp
 
 
 def test_the_rest_of_a_run_takes_as_long_as_expected_at_its_own_pace() -> None:
-    jobs = Ahead({1: Seconds(600.0), 2: Seconds(600.0), 3: Seconds(1200.0, by_rate=True), 4: Seconds(None)}, 2)
-    assert jobs.left_s(0.0) == (1200.0, True)
-    jobs.ended(1)
-    jobs.ended(4)
-    # It took twice the 600 s that were expected: (1260 + 60) / (600 + 60).
-    assert jobs.left_s(1260.0) == (pytest.approx(2 * 1200.0), False)
-    jobs.ended(2)
-    jobs.ended(3)
-    assert jobs.left_s(1800.0) == (0.0, False)
+    jobs = Ahead({1: Seconds(540.0), 2: Seconds(600.0), 3: Seconds(1200.0, by_rate=True), 4: Seconds(None)}, 2)
+    assert jobs.left_s({}) == (1200.0, True)
+    assert jobs.left_s({1: 100.0, 3: 900.0}) == ((440.0 + 600.0 + 300.0) / 2, True)
+    jobs.ended(4, 5.0)
+    jobs.ended(1, 1140.0)
+    # It took 1140 s for 540 s: (1140 + 60) / (540 + 60) = 2.
+    assert jobs.left_s({}) == (2400.0, False)
+    assert jobs.left_s({3: 2300.0}) == (1200.0, False)
+    assert jobs.left_s({2: 1300.0, 3: 2300.0}) == (100.0, False), "a job above its expected time needs no more"
+    jobs.ended(2, 1300.0)
+    jobs.ended(3, 2400.0)
+    assert jobs.left_s({}) == (0.0, False)
 
 
 def test_a_job_that_ends_shows_how_long_the_rest_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "ahead", Ahead({7: Seconds(60.0), 8: Seconds(60.0)}, 1))
     finished = record(LogEvent.JOB_FINISHED, job_id=7)
     text = shown(record(LogEvent.RUN_INFO, stats={"speech": 2, "total": 2}), STARTED, finished)
+    # It ended at once: (0 + 60) / (60 + 60) of what was expected.
     assert text.splitlines()[-1].endswith(", about 30 s left")
 
 

@@ -9,7 +9,7 @@ rate: Callable[[str, Mapping[str, str]], float | None] | None = None
 """Returns the processor seconds of a job of a rule that rates tell; set by the workflow."""
 
 SETTLING_S = 60.0
-"""So long the expected times count as much as what the run itself took."""
+"""So many seconds of a run count as if its jobs took as long as expected, so that its first jobs do not decide."""
 
 
 class Seconds(NamedTuple):
@@ -62,16 +62,21 @@ class Ahead:
         self._cores = cores
         self._left = {job: found.seconds for job, found in jobs.items() if found.seconds is not None}
         self._unknown = {job for job, found in jobs.items() if found.seconds is None}
-        self._done: list[float] = []
+        self._expected_s = self._took_s = SETTLING_S
 
-    def ended(self, job: int) -> None:
-        """Note that a job ended."""
+    def ended(self, job: int, took_s: float) -> None:
+        """Note that a job ended, and how long it took."""
         self._unknown.discard(job)
-        if (seconds := self._left.pop(job, None)) is not None:
-            self._done.append(seconds)
+        if expected_s := self._left.pop(job, None):
+            self._expected_s += expected_s
+            self._took_s += took_s
 
-    def left_s(self, elapsed_s: float) -> tuple[float, bool]:
-        """Return the seconds that are left, by how fast the run has been so far; and whether it may be more."""
-        expected_s = on_the_clock(self._done, self._cores) + SETTLING_S
-        pace = (elapsed_s + SETTLING_S) / expected_s if self._done else 1.0
-        return on_the_clock(list(self._left.values()), self._cores) * pace, bool(self._unknown)
+    def left_s(self, running_s: Mapping[int, float]) -> tuple[float, bool]:
+        """Return the seconds that are left, and whether it may be more.
+
+        `running_s` are the jobs at work, and for how long. Jobs to come are expected to be as much slower or faster as
+        those that ended.
+        """
+        pace = self._took_s / self._expected_s
+        left = [max(0.0, pace * seconds - running_s.get(job, 0.0)) for job, seconds in self._left.items()]
+        return on_the_clock(left, self._cores), bool(self._unknown)

@@ -57,19 +57,20 @@ class Board:
         """Note that a job ended well, and show it."""
         job = self.running.pop(key, None)
         self.done += 1
-        if self.ahead:
-            self.ahead.ended(key)
         if job:
-            width = len(str(self.jobs))
-            took = duration(time.monotonic() - job.begin)
-            self.say(f"[{self.done:>{width}}/{self.jobs}] {job.name}: done in {took}{self.left(', ')}", "green")
+            width, took_s = len(str(self.jobs)), time.monotonic() - job.begin
+            if self.ahead:
+                self.ahead.ended(key, took_s)
+            done = f"[{self.done:>{width}}/{self.jobs}] {job.name}: done in {duration(took_s)}"
+            self.say(f"{done}{self.left(', ')}", "green")
 
     def left(self, before: str = "") -> str:
         """Return how long the rest of the workflow may take, after some characters; nothing if it is not known."""
         if self.ahead is None or self.done >= self.jobs:
             return ""
-        seconds, more = self.ahead.left_s(time.monotonic() - self.begin)
-        return f"{before}{'more than' if more else 'about'} {duration(seconds)} left" if seconds else ""
+        now = time.monotonic()
+        seconds, more = self.ahead.left_s({key: now - job.begin for key, job in list(self.running.items())})
+        return f"{before}{'more than' if more else 'about'} {duration(seconds)} left" if round(seconds) else ""
 
     def failed(self, key: int) -> Job | None:
         """Return the job that failed."""

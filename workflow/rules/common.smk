@@ -280,7 +280,7 @@ def own(*files):
 
 def searched():
     """Return an input: the tables of a search of hyper-parameters, where there is one."""
-    return sorted(map(str, Path(CONFIG.results, "search").glob("*.csv")))
+    return sorted(map(str, Path(HERE, "search").glob("*.csv")))
 
 
 def own_of(function):
@@ -637,9 +637,9 @@ def memory(base_mb, per_mb, at_once=1):
 
 
 def minutes(base_min, per_mb):
-    """Return a resource: minutes, by the size of what a job reads: of all of a corpus, three times what was measured.
+    """Return a resource: minutes of a job that reads a whole corpus, by its size; three times those measured.
 
-    The times are those of benchmarks/size.md.
+    benchmarks/size.md has the measured times.
     """
     return memory(base_min, per_mb)
 

@@ -106,14 +106,16 @@ def run(
         clips = at_rest(clips, table)
     shares = table.model.probabilities(clips)
     order = sorted(range(len(clip_ids)), key=clip_ids.__getitem__)
+    balance = _Balance(table)
     rows_out = (
-        _row(clip_ids[place], _judge_clip(table, shares[place], options)) | rest_of(clip_ids[place], seen_s[place])
+        _row(clip_ids[place], balance.count(_judge_clip(table, shares[place], options)))
+        | rest_of(clip_ids[place], seen_s[place])
         for place in order
     )
     shards.write_rows(
         output, rows_out, schema_of("labels_emotion", {"score_*": [f"score_{name}" for name in table.classes]}), made_by
     )
-    report(table, (_judge_clip(table, row, options) for row in shares))
+    balance.report()
 
 
 def _rests(index: Sequence[Path], neutral: Path | None) -> Callable[[str, float], dict[str, Any]]:
@@ -201,21 +203,30 @@ def _row(clip_id: str, verdict: Verdict) -> dict[str, Any]:
     return {"clip_id": clip_id, "outcome": verdict.outcome, "label": verdict.label, **known}
 
 
-def report(table: EmotionTable, verdicts: Iterable[Verdict]) -> None:
-    """Tell how the labels are balanced, and warn of classes that are nearly empty."""
-    labels, outcomes, unscored = Counter[str | None](), Counter[str](), Counter[str]()
-    for verdict in verdicts:
-        labels[verdict.label] += 1
-        outcomes[verdict.outcome] += 1
+class _Balance:
+    """How many clips have each label and outcome, and how many of the measured ones no score of an emotion."""
+
+    def __init__(self, table: EmotionTable) -> None:
+        self._table = table
+        self._labels, self._outcomes, self._unscored = Counter[str | None](), Counter[str](), Counter[str]()
+
+    def count(self, verdict: Verdict) -> Verdict:
+        """Count a verdict, and return it."""
+        self._labels[verdict.label] += 1
+        self._outcomes[verdict.outcome] += 1
         if verdict.outcome != "unmeasured":
-            unscored.update(name for name in table.emotions if np.isnan(verdict.scores[name]))
-    dropped = {name: outcomes[name] for name in OUTCOMES[1:]}
-    report_balance("labels_emotion", {name: labels[name] for name in table.classes}, dropped)
-    measured = outcomes.total() - outcomes["unmeasured"]
-    for name in table.emotions:
-        if unscored[name]:
-            print(
-                f"labels_emotion: warning: {name!r} has no score in {unscored[name]} of {measured} measured clips: the"
-                " known action units cannot tell it from neutral",
-                file=sys.stderr,
-            )
+            self._unscored.update(name for name in self._table.emotions if np.isnan(verdict.scores[name]))
+        return verdict
+
+    def report(self) -> None:
+        """Tell how the labels are balanced, and warn of classes that are nearly empty."""
+        dropped = {name: self._outcomes[name] for name in OUTCOMES[1:]}
+        report_balance("labels_emotion", {name: self._labels[name] for name in self._table.classes}, dropped)
+        measured = self._outcomes.total() - self._outcomes["unmeasured"]
+        for name in self._table.emotions:
+            if self._unscored[name]:
+                print(
+                    f"labels_emotion: warning: {name!r} has no score in {self._unscored[name]} of {measured} measured"
+                    " clips: the known action units cannot tell it from neutral",
+                    file=sys.stderr,
+                )

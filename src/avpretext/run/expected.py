@@ -7,7 +7,7 @@ from statistics import mean
 
 import av
 
-from avpretext.config import Config, CorpusOptions, ModelOptions
+from avpretext.config import ChunkOptions, Config, CorpusOptions, ModelOptions
 from avpretext.corpora.scan import ClipFile
 from avpretext.flow.paths import original_of
 from avpretext.media.container import opened
@@ -21,7 +21,7 @@ MEDIA_S = {
     "motion": 0.005, "neutral": 0.002, "action_units": 0.01,
     "labels_energy": 0.001, "labels_activation": 0.001, "labels_emotion": 0.002,
 }  # fmt: skip
-"""Processor seconds for each second of recordings that a job reads."""
+"""Processor seconds for each second of recordings that a job reads; of pictures of 256 x 256 pixels."""
 
 EPOCH_S = {"pretrain": 0.0009, "finetune": 0.0004}
 """Processor seconds of the default network for each clip, in each epoch of each run."""
@@ -52,6 +52,8 @@ class Expected:
         corpus = original_of(wildcards.get("corpus", ""))
         if rule in FEW:
             return START_S
+        if rule == "action_units" and self._config.action_units.backend == "pyfeat":
+            return None
         if rule in MEDIA_S:
             media_s = self._media_of(self._config.clips_of(corpus))
             jobs = self._config.corpora[corpus].shards if "shard" in wildcards else 1
@@ -60,8 +62,12 @@ class Expected:
         return None if training_s is None else START_S + training_s
 
     def _training_s(self, rule: str, corpus: str) -> float | None:
+        """Return the same of a training; recordings that are yet to be cut have no number of clips."""
         config = self._config
-        default = config.model == ModelOptions()
+        read = config.heard_for_pretraining() if rule == "pretrain" else config.learnt_from(corpus) if corpus else []
+        if any(config.corpora[config.clips_of(name)].segment for name in read):
+            return None
+        default = config.model == ModelOptions() and config.chunks == ChunkOptions()
         if rule == "pretrain" and default:
             clips = self._clips(config.heard_for_pretraining())
             return EPOCH_S[rule] * clips * config.pretrain.epochs * config.pretrainings
