@@ -19,6 +19,9 @@ T = TypeVar("T")
 LINE_EVERY_S, SLOWEST_S = 5.0, 300.0
 """Time between two lines of a log: at first, and of work that has lasted for hours."""
 
+SURE_S, SURE = 30.0, 0.01
+"""Seconds, or share of the work, after which a rate tells the time left: before, most of it was spent on beginning."""
+
 MEDIA = "min"
 """Unit of work that is counted in minutes of sound or video."""
 
@@ -64,14 +67,16 @@ def describe(
     """Return one progress line: done, rate and time left; `last_progress` reads it back from the log.
 
     Of `done`, shares of unfinished items count for rate and time left; `before` was done by an earlier job. A total
-    that is not known is left out. `part` is how far a part is; `at_most`: items may end early.
+    that is not known is left out, and so is a rate of the first seconds (`SURE`). `part` is how far a part is;
+    `at_most`: items may end early.
 
     >>> describe("speech demo/0001", 50, 200, "clips", 10.0)
     'speech demo/0001: 50/200 clips, 5.0 clips/s, 30 s left'
     >>> describe("finetune mine", 0.1, 16, "runs", 75.0, part="fold 0, seed 0: 5/50 epochs")
     'finetune mine: 0/16 runs, 12 min 30 s each, 3 h 18 min left; fold 0, seed 0: 5/50 epochs'
     """
-    rate = (done - before) / elapsed_s if elapsed_s > 0 else 0.0
+    is_sure = elapsed_s >= SURE_S or total is None or done - before >= SURE * total
+    rate = (done - before) / elapsed_s if elapsed_s > 0 and is_sure else 0.0
     words = [f"{label}: {_counted(done, total, unit)}"]
     words += [pace(rate, unit)] if rate > 0 else []
     if total is not None and done >= total:

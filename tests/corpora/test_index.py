@@ -70,7 +70,7 @@ def test_the_bytes_are_the_same_from_a_scan_and_from_a_listing(crema_d, tmp_path
     files, path = corpora.scan(crema_d), tmp_path / "listing.parquet"
     listing.write(files, crema_d, path)
     scanned = [indexed(crema_d, shard, tmp_path / "scanned") for shard in range(2)]
-    prints = corpora.fingerprints(files, 2)
+    prints = [found.timed for found in corpora.fingerprints(files, 2)]
     monkeypatch.setattr(corpora, "scan", None)  # a scan would fail
     for shard in range(2):
         again = indexed(crema_d, shard, tmp_path / "listed", listing=path, fingerprint=prints[shard])
@@ -84,7 +84,7 @@ def test_a_listing_of_an_earlier_time_is_not_believed(crema_d, tmp_path):
     clip.write_bytes(b"x" * 3000)
     os.utime(clip, ns=(1, 1))
     shard = shard_of("1001_DFA_ANG_XX", 2)
-    now = corpora.fingerprints(corpora.scan(crema_d), 2)[shard]
+    now = corpora.fingerprints(corpora.scan(crema_d), 2)[shard].timed
     for fingerprint in (now, None):
         clips, _ = indexed(crema_d, shard, tmp_path / "out", listing=path, fingerprint=fingerprint)
         assert shards.read(clips).filter(clip_id="1001_DFA_ANG_XX")["size_bytes"].to_list() == [3000]

@@ -203,7 +203,7 @@ def test_a_file_that_is_refused_as_before_changes_no_fingerprint(tmp_path, monke
 def listed(tmp_path: Path, options: CorpusOptions) -> tuple[Path, list[str]]:
     files = scan(options)
     listing.write(files, options, tmp_path / "listing.parquet")
-    return tmp_path / "listing.parquet", fingerprints(files, options.shards)
+    return tmp_path / "listing.parquet", [found.timed for found in fingerprints(files, options.shards)]
 
 
 def test_a_listing_gives_each_shard_as_a_scan_does(tmp_path):
@@ -213,9 +213,21 @@ def test_a_listing_gives_each_shard_as_a_scan_does(tmp_path):
     options = corpus(tmp_path / "in", shards=3)
     path, prints = listed(tmp_path, options)
     for shard in range(3):
-        assert listing.shard_from(path, options, shard, prints[shard]) == scan(options, shard)
+        assert list(listing.shard_from(path, options, shard, prints[shard])) == scan(options, shard)
         assert listing.fingerprint_from(path, options, shard) == prints[shard]
-    assert listing.files_from(path, options) == scan(options)
+    assert list(listing.files_from(path, options)) == scan(options)
+
+
+def test_a_packed_scan_has_the_files_of_the_scan(tmp_path, monkeypatch):
+    monkeypatch.setattr(listing, "_BLOCK", 7)
+    touch(tmp_path, *(f"anna/{number}.mp4" for number in range(20)), "anna/3.mkv")
+    (tmp_path / "anna" / "4.mp4").write_bytes(b"")
+    found = scan(corpus(tmp_path))
+    assert {file.clip is None for file in found} == {True, False}
+    packed = listing.Listed(found)
+    assert list(packed) == found
+    assert [packed[0], packed[-1], *packed[3:18:7]] == [found[0], found[-1], *found[3:18:7]]
+    assert len(packed[::4]) == len(found[::4])
 
 
 def test_a_listing_that_says_the_same_is_left_as_it_is(tmp_path):

@@ -128,15 +128,19 @@ def files_of(corpus):
 
 @functools.cache
 def scanned(corpus):
-    """Return the clips of a corpus by a scan, and the endings of the files that it leaves out."""
+    """Return the clips of a corpus by a scan, their fingerprints, and the endings of the files that it leaves out."""
     options = CONFIG.corpora[corpus]
     media = asked(corpora.media_files, options)
-    return asked(corpora.scan, options, None, media), media.left_out
+    files = asked(corpora.scan, options, None, media)
+    prints = corpora.fingerprints(files, options.shards)
+    return listing.Listed(files), prints, media.left_out
 
 
 @functools.cache
 def fingerprints(corpus):
     """Return what changes, shard by shard, when a clip of a corpus is added, replaced or removed."""
+    if workflow.is_main_process:
+        return scanned(corpus)[1]
     return corpora.fingerprints(files_of(corpus), CONFIG.corpora[corpus].shards)
 
 
@@ -146,22 +150,17 @@ def fingerprint(corpus, shard):
     if not workflow.is_main_process:
         options = CONFIG.corpora[corpus]
         found = listing.fingerprint_from(Path(listing_of(corpus)), options, shard)
-    return fingerprints(corpus)[shard] if found is None else found
-
-
-@functools.cache
-def untimed_fingerprints(corpus):
-    """Return the same but for the times of files, which a copy of the corpus may have changed."""
-    return corpora.fingerprints(files_of(corpus), CONFIG.corpora[corpus].shards, False)
+    return fingerprints(corpus)[shard].timed if found is None else found
 
 
 def clips_of(corpus, shard):
     """Return what tells the clips of a shard, for the recipe of the artefacts that are made from them."""
-    return Content(untimed_fingerprints(corpus)[shard], fingerprints(corpus)[shard])
+    return Content(*fingerprints(corpus)[shard])
 
 
 START = Start(CONFIG, clips_of, STORE)
 
+gc.set_threshold(20_000)
 # After a crash the ordinary command goes on; what is missing is said so before anything runs.
 if workflow.is_main_process:
     START.join(asked, Expected(CONFIG, files_of))
@@ -185,7 +184,6 @@ if workflow.is_main_process:
         )
     # Python looks through all objects now and then, while Snakemake makes many more: not through a million clips.
     gc.freeze()
-    gc.set_threshold(20_000)
 else:
     START.join_as_job()
 
@@ -210,14 +208,16 @@ onstart:
     for sentence in silent.sentences(CONFIG):
         print(sentence, file=sys.stderr)
     for name in CONFIG.with_clips():
-        for left_out in corpora.left_out(scanned(name)[1], CONFIG.corpora[name]):
+        files, prints, endings = scanned(name)
+        for left_out in corpora.left_out(endings, CONFIG.corpora[name]):
             if left_out.wrong:
                 print(f"{name}: {left_out.sentence}", file=sys.stderr)
         asked(
             listing.write,
-            files_of(name),
+            files,
             CONFIG.corpora[name],
             Path(listing_of(name)),
+            prints,
         )
         STORE.push([FILES.path("index.listing", corpus=name)])
 
@@ -276,6 +276,14 @@ def own(*files):
         for file in files
         if file
     ]
+
+
+def told_by_manifest():
+    """Return an input: what the manifest rests on, where the job must be brought it.
+
+    On a disk it is there, and the manifest changes with it: Snakemake plans each named file anew.
+    """
+    return PLAN.files if STORE.is_remote else []
 
 
 def searched():

@@ -156,7 +156,7 @@ rule upstreams:
 rule tables:
     input:
         path("manifest"),
-        PLAN.files,
+        told_by_manifest(),
     output:
         shown("tables", PLAN.tables()),
     resources:
@@ -171,7 +171,7 @@ rule tables:
 rule report:
     input:
         path("manifest"),
-        PLAN.files,
+        told_by_manifest(),
         PLAN.tables(),
         searched(),
     output:
@@ -188,7 +188,7 @@ rule report:
 rule figures:
     input:
         path("manifest"),
-        PLAN.files,
+        told_by_manifest(),
         PLAN.tables(),
         searched(),
     output:

@@ -43,7 +43,10 @@ def check_folds(corpus: str, options: CorpusOptions, files: Sequence[ClipFile], 
 
 def voices(options: CorpusOptions, files: Sequence[ClipFile]) -> list[str] | None:
     """Return the speaker of each clip; an unknown one counts as one of its own, of clips yet to be cut it is None."""
-    clips = [file.clip for file in files if file.clip is not None]
-    if options.segment and any(clip.speaker is None for clip in clips):
-        return None
-    return [clip.speaker or f"clip {clip.clip_id}" for clip in clips]
+    speaking = []
+    for file in files:
+        if file.clip is not None and file.clip.speaker is None and options.segment:
+            return None
+        if file.clip is not None:
+            speaking.append(file.clip.speaker or f"clip {file.clip_id}")
+    return speaking

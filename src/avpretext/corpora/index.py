@@ -1,6 +1,6 @@
 """Stage `index`: the clips of one shard, and which files are refused by their name or their first bytes."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,13 @@ def run(
         A listing of the corpus, and the fingerprint that the shard must have in it; without them, or where they do not
         fit together, the corpus is scanned.
     """
-    files = None
+    files: Sequence[corpora.ClipFile] | None = None
     if listing is not None and fingerprint is not None:
         files = listings.shard_from(listing, corpus, shard, fingerprint)
     if files is None:
         files = corpora.scan(corpus, shard)
     clips = [
-        {**asdict(file.clip), "path": file.path, "recording": None, "size_bytes": file.size_bytes}
+        {**file.clip._asdict(), "path": file.path, "recording": None, "size_bytes": file.size_bytes}
         for file in files
         if file.clip is not None
     ]

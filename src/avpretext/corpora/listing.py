@@ -7,17 +7,17 @@ the fingerprint that the job was given. Otherwise, as after an earlier run or wh
 workflow again, and have no fingerprint to compare with.
 """
 
-import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import polars as pl
+import pyarrow as pa
 
 from avpretext.config import CorpusOptions
 from avpretext.corpora.reader import Clip
-from avpretext.corpora.scan import ClipFile, digest, fingerprints
+from avpretext.corpora.scan import ClipFile, Fingerprint, digest, fingerprints
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import STAGES, schema_of
 from avpretext.flow.paths import shard_of
@@ -25,43 +25,84 @@ from avpretext.flow.provenance import provenance
 from avpretext.refusal import Refusal
 from avpretext.shards import ShardWriter, read, read_provenance, read_where
 
+_SCHEMA = schema_of("index.listing")
 _CLIP_COLUMNS = ("speaker", "label", "sentence", "level", "start_s", "end_s")
+_NO_CLIP = Clip("")
 _ROW_GROUP = 4096
 """Rows, sorted by shard, that a job reads together: of a million clips it leaves the other row groups alone."""
+_BLOCK = 1 << 16
 
 
-def write(files: Sequence[ClipFile], options: CorpusOptions, path: Path) -> None:
-    """Write all that `scan` found of a corpus, `index.listing`; an equal listing is left as it is."""
-    made_by = _made_by(options, _content(files, options))
+class Listed(Sequence[ClipFile]):
+    """What a scan found of a corpus, in a quarter of the memory of a list, by which a million clips are planned."""
+
+    def __init__(self, files: Iterable[ClipFile] = (), table: pa.Table | None = None) -> None:
+        self._table = _packed(list(files)) if table is None else table
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __iter__(self) -> Iterator[ClipFile]:
+        for rows in self._table.to_batches(_ROW_GROUP):
+            yield from map(_clip_file, *(column.to_pylist() for column in rows.columns))
+
+    @overload
+    def __getitem__(self, place: int) -> ClipFile: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Listed": ...
+    def __getitem__(self, place: int | slice) -> "ClipFile | Listed":
+        places = range(len(self))[place]
+        if isinstance(places, int):
+            return next(iter(Listed(table=self._table.slice(places, 1))))
+        return Listed(table=self._table.take(pa.array(places, pa.int64())))
+
+    def by_shard(self, shards: int) -> Iterator[pa.Table]:
+        """Yield the rows of `index.listing`, sorted by shard, row group by row group."""
+        numbers = [shard_of(clip_id, shards) for clip_id in self._table["clip_id"].to_pylist()]
+        places = sorted(range(len(self)), key=numbers.__getitem__)
+        for begin in range(0, len(self), _ROW_GROUP):
+            group = places[begin : begin + _ROW_GROUP]
+            shard = pa.array([numbers[place] for place in group], pa.int32())
+            yield self._table.take(pa.array(group, pa.int64())).add_column(0, _SCHEMA.field("shard"), shard)
+
+
+def write(
+    files: Sequence[ClipFile], options: CorpusOptions, path: Path, prints: Sequence[Fingerprint] | None = None
+) -> None:
+    """Write all that `scan` found of a corpus, `index.listing`; an equal listing is left as it is.
+
+    `prints` are the fingerprints of the files, where they are at hand.
+    """
+    made_by = _made_by(options, _content(fingerprints(files, options.shards) if prints is None else prints))
     if _provenance_of(path) == made_by:
         return
-    shard_numbers = [shard_of(file.clip_id, options.shards) for file in files]
-    places = iter(sorted(range(len(files)), key=shard_numbers.__getitem__))
-    with ShardWriter(path, schema_of("index.listing"), made_by, row_group=_ROW_GROUP) as writer:
-        while group := list(itertools.islice(places, _ROW_GROUP)):
-            writer.write([_row(files[place], shard_numbers[place]) for place in group])
+    with ShardWriter(path, _SCHEMA, made_by, row_group=_ROW_GROUP) as writer:
+        for rows in (files if isinstance(files, Listed) else Listed(files)).by_shard(options.shards):
+            writer.write(rows)
 
 
-def shard_from(path: Path, options: CorpusOptions, shard: int, expected: str) -> list[ClipFile] | None:
+def shard_from(path: Path, options: CorpusOptions, shard: int, expected: str) -> Listed | None:
     """Return the clips of one shard, as `scan` does; None unless they have the `expected` fingerprint."""
     files = _read(path, options, shard)
-    return files if files is not None and fingerprints(files, options.shards)[shard] == expected else None
+    return files if files is not None and fingerprints(files, options.shards)[shard].timed == expected else None
 
 
 def fingerprint_from(path: Path, options: CorpusOptions, shard: int) -> str | None:
     """Return the fingerprint of one shard; None for a listing of other options, another version, or a damaged one."""
     files = _read(path, options, shard)
-    return None if files is None else fingerprints(files, options.shards)[shard]
+    return None if files is None else fingerprints(files, options.shards)[shard].timed
 
 
-def files_from(path: Path, options: CorpusOptions) -> list[ClipFile] | None:
+def files_from(path: Path, options: CorpusOptions) -> Listed | None:
     """Return all clips, as `scan` does; None where `fingerprint_from` returns None."""
     files = _read(path, options)
-    same = files is not None and _provenance_of(path) == _made_by(options, _content(files, options))
-    return files if same else None
+    if files is None:
+        return None
+    content = _content(fingerprints(files, options.shards))
+    return files if _provenance_of(path) == _made_by(options, content) else None
 
 
-def _read(path: Path, options: CorpusOptions, shard: int | None = None) -> list[ClipFile] | None:
+def _read(path: Path, options: CorpusOptions, shard: int | None = None) -> Listed | None:
     """Return the clips of a listing by this version, of these options; None if it is none."""
     found = _provenance_of(path)
     if found is None or found != _made_by(options, str(found.get("content"))):
@@ -72,7 +113,7 @@ def _read(path: Path, options: CorpusOptions, shard: int | None = None) -> list[
         return None
     if shard is None:
         rows = rows.sort("path", pl.col("start_s").fill_null(0), maintain_order=True)
-    return [_clip_file(row) for row in rows.iter_rows(named=True)]
+    return Listed(table=rows.drop("shard").to_arrow(compat_level=pl.CompatLevel.oldest()))
 
 
 def _made_by(options: CorpusOptions, content: str) -> dict[str, Any]:
@@ -85,8 +126,8 @@ def _made_by(options: CorpusOptions, content: str) -> dict[str, Any]:
     return provenance("index", {"digest": digest([text])}, content=content)
 
 
-def _content(files: Sequence[ClipFile], options: CorpusOptions) -> str:
-    return digest(fingerprints(files, options.shards))
+def _content(prints: Sequence[Fingerprint]) -> str:
+    return digest([found.timed for found in prints])
 
 
 def _provenance_of(path: Path) -> dict[str, Any] | None:
@@ -96,21 +137,29 @@ def _provenance_of(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _row(file: ClipFile, shard: int) -> dict[str, Any]:
-    clip, refusal = file.clip or Clip(file.clip_id), file.refusal
-    return {
-        "shard": shard,
-        "path": file.path,
-        "clip_id": file.clip_id,
-        **{name: getattr(clip, name) for name in _CLIP_COLUMNS},
-        "size_bytes": file.size_bytes,
-        "mtime_ns": file.mtime_ns,
-        "reason": refusal.reason if refusal else None,
-        "detail": refusal.detail if refusal else None,
-    }
+def _packed(files: Sequence[ClipFile]) -> pa.Table:
+    """Return the rows of files as Arrow holds them, block by block."""
+    schema = _SCHEMA.remove(_SCHEMA.get_field_index("shard"))
+    blocks = [files[begin : begin + _BLOCK] for begin in range(0, len(files), _BLOCK)]
+    return pa.Table.from_batches([pa.record_batch(_columns(block), schema) for block in blocks], schema)
 
 
-def _clip_file(row: dict[str, Any]) -> ClipFile:
-    refusal = Refusal(row["reason"], row["detail"]) if row["reason"] else None
-    clip = None if refusal else Clip(row["clip_id"], **{name: row[name] for name in _CLIP_COLUMNS})
-    return ClipFile(row["path"], row["clip_id"], clip, refusal, row["size_bytes"], row["mtime_ns"])
+def _columns(files: Sequence[ClipFile]) -> list[list[Any]]:
+    """Return the columns of the listing but for the shard, in the order of its schema."""
+    clips = [file.clip or _NO_CLIP for file in files]
+    refusals = [file.refusal for file in files]
+    return [
+        [file.path for file in files],
+        [file.clip_id for file in files],
+        *([getattr(clip, name) for clip in clips] for name in _CLIP_COLUMNS),
+        [file.size_bytes for file in files],
+        [file.mtime_ns for file in files],
+        [refusal and refusal.reason for refusal in refusals],
+        [refusal and refusal.detail for refusal in refusals],
+    ]
+
+
+def _clip_file(path: str, clip_id: str, *told: Any) -> ClipFile:
+    *of_clip, size_bytes, mtime_ns, reason, detail = told
+    refusal = Refusal(reason, detail) if reason else None
+    return ClipFile(path, clip_id, None if refusal else Clip(clip_id, *of_clip), refusal, size_bytes, mtime_ns)

@@ -14,8 +14,7 @@ from avpretext.media.extensions import AUDIO_EXTENSIONS, SILENT_EXTENSIONS, VIDE
 from avpretext.refusal import Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Clip:
+class Clip(NamedTuple):
     """What the name of a file, or a row of the corpus's table, tells of a clip; None where it is not known.
 
     `clip_id` is unique in the corpus; `label` is the emotion acted, `level` how strongly. The label is that of the name
@@ -32,8 +31,7 @@ class Clip:
     end_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A clip that a corpus names, or a file or row of it that is refused.
 
     `path` is relative to the corpus folder, posix; of a row without its file, where the file should be. Either
@@ -237,13 +235,18 @@ def without_extension(path: str) -> str:
     >>> without_extension("a.b/take 1.x.mp4"), without_extension("a.b/take")
     ('a.b/take 1.x', 'a.b/take')
     """
-    dot = path.rfind(".")
-    return path[:dot] if dot > path.rfind("/") + 1 else path
+    return path[: _dot(path)]
 
 
 def extension(path: str) -> str:
     """Return the file's extension in lower case, with its dot."""
-    return path[len(without_extension(path)) :].lower()
+    return path[_dot(path) :].lower()
+
+
+def _dot(path: str) -> int:
+    """Return where a path's extension begins, of one without it its length."""
+    dot = path.rfind(".")
+    return dot if dot > path.rfind("/") + 1 else len(path)
 
 
 def is_media(name: str, silent: bool = False) -> bool:

@@ -195,20 +195,32 @@ def _folders_of(path: str) -> list[str]:
     return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
 
 
-def fingerprints(files: Iterable[ClipFile], shards: int, times: bool = True) -> list[str]:
-    """Return one fingerprint per shard: it changes when what is read of one of its clips changes, and only then.
+class Fingerprint(NamedTuple):
+    """What changes when what is read of a clip of a shard changes, and only then; `content` is that of a copy too."""
 
-    That is a clip's file (its path, size and time of change), its clip_id, its speaker, its start and end; or why it
-    is refused. Two files of a shard may change places in the order of `files` without changing it. Without `times` it
-    is the same for a copy of the corpus.
+    content: str
+    timed: str
+
+
+def fingerprints(files: Iterable[ClipFile], shards: int) -> list[Fingerprint]:
+    """Return those of each shard.
+
+    What is read of a clip is its file (its path, size and, in `timed`, its time of change), its clip_id, its speaker,
+    its start and end; or why it is refused. Two files of a shard may change places in the order of `files` without
+    changing it.
     """
-    lines: list[list[str]] = [[] for _ in range(shards)]
+    of_shards: list[list[ClipFile]] = [[] for _ in range(shards)]
     for file in files:
-        clip, time_ns = file.clip, file.mtime_ns if times else 0
-        # Of a refused file, a change that leaves it refused counts for nothing.
-        read = (file.size_bytes, time_ns, clip.speaker, clip.start_s, clip.end_s) if clip else (file.refusal,)
-        lines[shard_of(file.clip_id, shards)].append(repr((file.path, file.clip_id, *read)))
-    return [digest(sorted(entries)) for entries in lines]
+        of_shards[shard_of(file.clip_id, shards)].append(file)
+    return [Fingerprint(*(digest(sorted(_read_of(file, times) for file in of_shard)) for times in (False, True)))
+            for of_shard in of_shards]  # fmt: skip
+
+
+def _read_of(file: ClipFile, times: bool) -> str:
+    clip, time_ns = file.clip, file.mtime_ns if times else 0
+    # Of a refused file, a change that leaves it refused counts for nothing.
+    read = (file.size_bytes, time_ns, clip.speaker, clip.start_s, clip.end_s) if clip else (file.refusal,)
+    return repr((file.path, file.clip_id, *read))
 
 
 def digest(lines: Sequence[str]) -> str:

@@ -89,10 +89,10 @@ class Expected:
 
     def _media_s(self, corpus: str) -> float | None:
         """Return the length of all recordings of a corpus, from those of a few files; None if none can be opened."""
-        files = [file for file in self._files_of(corpus) if file.clip is not None]
+        files = self._files_of(corpus)
         chosen = files[:: max(1, len(files) // SAMPLE)]
         root = Path(self._config.corpora[corpus].path)
-        lengths = [length for file in chosen if (length := _length_s(root, file)) is not None]
+        lengths = [length for file in chosen if file.clip and (length := _length_s(root, file)) is not None]
         return mean(lengths) * len(files) if lengths else None
 
 

@@ -7,6 +7,7 @@ import functools
 import inspect
 import operator
 import threading
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -35,11 +36,14 @@ def one_timer(scheduler: type[Any]) -> None:
     scheduler._schedule_reevalutation = look_again
 
 
-def one_search(graph: type[Any]) -> None:
+def one_search(graph: type[Any], alone: Callable[[Any], bool]) -> None:
     """Let a graph of jobs search once for the job that makes a file, whatever number of jobs read it.
 
     Snakemake hands `known_producers` from job to job, and reads producers there, but notes only files without one.
+    `alone` tells of a graph that no file has two rules that may make it: then one search is enough for all that a job
+    makes.
     """
+    of_one_rule = functools.lru_cache(maxsize=1)(alone)
     update = graph.update
     if "known_producers" not in inspect.signature(update).parameters:
         return
@@ -49,7 +53,8 @@ def one_search(graph: type[Any]) -> None:
         known = {} if known_producers is None else known_producers
         producer = await update(self, jobs, file=file, known_producers=known, **more)
         if file is not None:
-            known[file] = [producer]
+            made = producer.output if producer is not None and of_one_rule(self) else ()
+            known.update({path: [producer] for path in [file, *made]})
         return producer
 
     graph.update = update_and_note

@@ -59,7 +59,7 @@ class Start:
 
         ahead.rate = lambda rule, wildcards: expected.seconds(self.names.get(rule, rule), wildcards)
         scheduling.one_timer(JobScheduler)
-        scheduling.one_search(DAG)
+        scheduling.one_search(DAG, self._is_alone)
         scheduling.one_signature([common, rules])
         scheduling.one_command(Job)
         events.located = lambda said: Path(self.store.copy_of(said))
@@ -75,6 +75,11 @@ class Start:
             return id(file) not in self._untimed and await is_newer(file, than)
 
         DAG.check_incomplete, _IOFile.is_newer = check_incomplete, is_newer_and_timed
+
+    def _is_alone(self, graph: Any) -> bool:
+        """Tell whether all rules of a graph are of this workflow; others may make the same files, by a `ruleorder`."""
+        makers = [rule for rule in graph.rules if rule.output]
+        return all(rule.name in self.names and "stage" in dict(rule.params.items()) for rule in makers)
 
     def join_as_job(self) -> None:
         """Make a process of a cluster fetch what the start wrote for its jobs, and keep the states of its trainings.
