@@ -37,7 +37,7 @@ def test_every_stage_has_a_rule_a_module_and_a_folder_of_its_name(stage: str) ->
 def test_a_mistake_is_one_line_with_the_fix_and_no_traceback(tmp_path: Path) -> None:
     done = avpretext("speech", "--audio", "none.parquet", "--output", "o", "--rejects", "r", folder=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("avpretext: error: config.yaml: no such configuration file")
+    assert done.stderr.startswith("avpretext: error: config.yaml: no such file; expected a configuration")
     assert len(done.stderr.splitlines()) == 1
 
 
