@@ -30,5 +30,8 @@ BASELINE = Memory(1000, 0, 6)
 PAIR_MB = 16e-6
 """Of a machine with a Gaussian kernel, for each pair of clips."""
 
+FOLDS = Memory(1000, 0, 0.5)
+"""The fingerprints of all clips, and of a part of them the words that they share; most of what it reads is sound."""
+
 SCORES = Memory(1000, 0, 40)
 """Of `evaluate` and `trust`: the predictions of a setting as a table, 15 to 35 times the size of their files."""
