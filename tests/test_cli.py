@@ -9,7 +9,9 @@ import typer
 from typer.testing import CliRunner
 
 from avpretext.cli import app
+from avpretext.errors import UserError
 from avpretext.flow.artefacts import STAGES
+from avpretext.programs import command
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -37,7 +39,7 @@ def test_every_stage_has_a_rule_a_module_and_a_folder_of_its_name(stage: str) ->
 def test_a_mistake_is_one_line_with_the_fix_and_no_traceback(tmp_path: Path) -> None:
     done = avpretext("speech", "--audio", "none.parquet", "--output", "o", "--rejects", "r", folder=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("avpretext: error: config.yaml: no such configuration file")
+    assert done.stderr.startswith("avpretext: error: config.yaml: no such file; expected a configuration")
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -109,3 +111,45 @@ def test_a_misspelt_corpus_is_named(tmp_path: Path) -> None:
 def test_nothing_that_reads_its_thread_limit_once_is_loaded_before_the_limit_is_set() -> None:
     code = "import sys, avpretext.cli; print([m for m in ('numpy', 'polars', 'pyarrow', 'torch') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("init mine /data/b --yes", "init mine --corpus /data/b --yes"),
+        ("init mine mine", "init mine --corpus mine"),
+        ("doctor my.yaml", "doctor --config my.yaml"),
+        ("inspect a/b a.png", "inspect a/b --output a.png"),
+        ("tensorboard logs my_results", "tensorboard logs --results my_results"),
+        ("compare-aus one two both.csv", "compare-aus one two --output both.csv"),
+        ("animate model a.wav a.mp4", "animate model a.wav --film a.mp4"),
+        ("animate model a.wav a.csv", "animate model a.wav --blendshapes a.csv"),
+        ("tables my.yaml --output o", "tables --config my.yaml --output o"),
+    ],
+)
+def test_a_word_too_many_is_shown_with_the_option_that_is_meant(typed: str, meant: str) -> None:
+    error = CliRunner().invoke(app, typed.split()).exception
+    assert isinstance(error, UserError)
+    assert str(error).endswith(f": unexpected; did you mean: {command(f'avpretext {meant}')}")
+
+
+@pytest.mark.parametrize(
+    ("typed", "word", "options"),
+    [
+        ("serve model clip.wav", "clip.wav", "--port, --face-model, --encoder"),
+        ("animate model a.wav b.wav --film c.mp4", "b.wav", "--blendshapes, --threads"),
+        ("schema my.yaml", "my.yaml", "none"),
+        ("compare-aus one two both.csv --output all.csv", "both.csv", "none"),
+    ],
+)
+def test_a_word_too_many_without_an_option_shows_what_the_command_takes(typed: str, word: str, options: str) -> None:
+    error = CliRunner().invoke(app, typed.split()).exception
+    assert isinstance(error, UserError)
+    assert str(error).startswith(f"{word!r}: unexpected; expected {command('avpretext ' + typed.split()[0])} [OPTIONS]")
+    assert str(error).endswith(f"; options with a value: {options}")
+
+
+def test_recordings_in_place_of_a_corpus_name_the_folder_and_the_option(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    error = CliRunner().invoke(app, ["init", "mine", str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]).exception
+    assert str(error).endswith(f"name the folder, --corpus {tmp_path}")

@@ -126,7 +126,7 @@ def test_a_mistake_is_named_with_its_place_and_its_fix(content: dict[str, Any], 
 
 
 def test_a_file_that_is_missing_or_no_yaml_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such configuration file"):
+    with pytest.raises(UserError, match="no such file; expected a configuration"):
         config_file.load(tmp_path / "none.yaml")
     (tmp_path / "bad.yaml").write_text("a: [1")
     with pytest.raises(UserError, match="not YAML"):

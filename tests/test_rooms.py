@@ -90,3 +90,24 @@ def test_no_two_files_have_one_name() -> None:
 
 SAME_SUBJECT = {"phones.py"}
 """Options of a subject bear the name of its module."""
+
+
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef
+
+
+def undocumented(module: Path) -> Iterator[str]:
+    """Yield the public functions, classes and methods of a file that have no docstring."""
+    nodes: list[tuple[str, Documented]] = [("", ast.parse(module.read_text("utf-8")))]
+    for place, node in nodes:
+        if not ast.get_docstring(node):
+            yield f"{module.relative_to(SOURCE)}:{place}"
+        if not isinstance(node, ast.FunctionDef):
+            nodes += [
+                (f"{place}.{one.name}".lstrip("."), one)
+                for one in ast.iter_child_nodes(node)
+                if isinstance(one, ast.FunctionDef | ast.ClassDef) and not one.name.startswith("_")
+            ]
+
+
+def test_every_public_function_and_class_says_what_it_does() -> None:
+    assert [name for module in sorted(SOURCE.rglob("*.py")) for name in undocumented(module)] == []

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from avpretext.config import Config, CorpusOptions
-from avpretext.errors import UserError, nearest
+from avpretext.errors import UserError, expect_file, nearest
 from avpretext.escapes import WILD
 from avpretext.options.base import locations
 from avpretext.options.pretrained_encoders import EncoderOptions
@@ -34,8 +34,8 @@ def load(path: str | Path) -> Config:
     right key.
     """
     file = Path(path)
-    if not file.is_file():
-        raise UserError(f"{file}: no such configuration file; the one of the demo is config.yaml at the top level")
+    expected = "expected a configuration; the one of the demo is config.yaml at the top level"
+    expect_file(file, expected, (".yaml", ".yml"))
     try:
         content = yaml.safe_load(file.read_text("utf-8"))
     except yaml.YAMLError as error:

@@ -4,7 +4,8 @@ import difflib
 import errno
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -99,3 +100,33 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     """
     match = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
     return f"; did you mean {match[0]!r}?" if match else ""
+
+
+def expect_file(path: Path, expected: str, endings: Collection[str] = ()) -> None:
+    """Raise `UserError` where there is no file, or a folder in its place.
+
+    Parameters
+    ----------
+    path
+        What the user named.
+    expected
+        What the file should be, or the fix, for the message.
+    endings
+        Of the files that are meant, in lower case: those that lie in a folder are counted, and one is named.
+    """
+    if path.is_dir():
+        files = sorted(one for one in path.iterdir() if one.name.lower().endswith(tuple(endings)) and one.is_file())
+        found = f"; {len(files)} such files are in it: name one, such as {files[0]}" if files else ""
+        raise UserError(f"{path}: is a folder; {expected}{found}")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; {expected}")
+
+
+def expect_folder(path: Path, expected: str, said: str = "") -> None:
+    """Raise `UserError` where there is no folder, or a file in its place.
+
+    `expected` is what the folder should hold, or the fix; `said` is how the user named it: the path if left out.
+    """
+    if not path.is_dir():
+        what = f"is a file, in the folder {path.parent}" if path.exists() else "no such folder"
+        raise UserError(f"{said or path}: {what}; {expected}")

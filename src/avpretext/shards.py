@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from avpretext import locks, signing
-from avpretext.errors import AGAIN, NO_SPACE, UserError, of_disk
+from avpretext.errors import AGAIN, NO_SPACE, UserError, expect_file, of_disk
 
 PathLike = str | os.PathLike[str]
 _METADATA_KEY = b"avpretext"
@@ -34,10 +34,10 @@ def _opened(path: PathLike) -> pq.ParquetFile:
     """Open a Parquet file for reading; it is an error if it is missing, or no Parquet file."""
     try:
         return pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise UserError(
-            f"{path}: no such file; the stage that makes it has not run: run the workflow, or that stage"
-        ) from None
+    except OSError:
+        unmade = "the stage that makes it has not run: run the workflow, or that stage"
+        expect_file(Path(path), "name one Parquet file" if os.path.isdir(path) else unmade, (".parquet",))
+        raise
     except pa.ArrowInvalid as error:
         raise UserError(
             f"{path}: not a Parquet file ({str(error).splitlines()[0]}); remove it and run its stage again"
@@ -77,6 +77,8 @@ def atomic_path(path: PathLike) -> Iterator[Path]:
     its recipe itself, the recipe is put beside it. A folder that cannot be written to, or a full disk, is an error.
     """
     target = Path(path)
+    if target.is_dir():
+        raise UserError(f"{target}: is a folder; name a file in it")
     temporary = _temporary_beside(target)
     try:
         with temporary.open("r+b") as held:

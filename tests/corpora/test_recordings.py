@@ -2,7 +2,9 @@
 
 import io
 import subprocess
+from collections import Counter
 from collections.abc import Callable
+from itertools import combinations, product
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -14,6 +16,7 @@ from tests.media.voices import SENTENCES, voice
 
 from avpretext.chunks import SAMPLE_RATE_HZ
 from avpretext.config import MediaOptions
+from avpretext.corpora.checks import recordings
 from avpretext.corpora.checks.recordings import copies, groups, with_recordings
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.fingerprint import fingerprint, fingerprint_of
@@ -117,3 +120,34 @@ def test_real_takes_by_real_people(shared_data, corpus: str, expected: int) -> N
     some = [file for file in files if "ravdess" not in corpus or file.stem[-2:] in ("07", "23")]
     found = copies([printed(soundfile.read(file)[0]) for file in some])
     assert len(found) == expected
+
+
+def proposed_by_hand(words: list[np.ndarray]) -> list[tuple[int, int, int]]:
+    """Return what `_proposed` yields, by a comparison of every frame with every other."""
+    frequency = Counter(int(word) for one in words for word in one)
+    votes: Counter[tuple[int, int, int]] = Counter()
+    for (first, one), (second, other) in combinations(enumerate(words), 2):
+        for (frame, word), (there, same) in product(enumerate(one.tolist()), enumerate(other.tolist())):
+            if word == same != 0 and frequency[word] <= recordings.COMMON_WORD:
+                votes[first, second, frame - there] += 1
+    near = {(one, other, shift + step) for one, other, shift in votes for step in (0, 1)}
+    return sorted(
+        (one, other, shift)
+        for one, other, shift in near
+        if votes[one, other, shift] + votes[one, other, shift - 1] >= recordings.PROPOSED_BY
+    )
+
+
+@pytest.mark.parametrize("at_once", [1, 50, 1 << 20])
+def test_clips_are_proposed_that_a_comparison_of_all_frames_proposes(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    rng = np.random.default_rng(0)
+    words = [rng.integers(300, size=30).astype(np.uint32) for _ in range(20)]
+    words += [words[place][place:] for place in range(4)] + [np.zeros(0, np.uint32)]
+    monkeypatch.setattr(recordings, "COMMON_WORD", 4)
+    monkeypatch.setattr(recordings, "_PAIRS_AT_ONCE", at_once)
+    found = list(recordings._proposed(words))
+    assert found == proposed_by_hand(words)
+    assert {(place, 20 + place, place) for place in range(4)} <= set(found)
+    assert list(recordings._proposed([])) == []

@@ -56,6 +56,15 @@ def corpus(tmp_path: Path) -> Config:
     return config
 
 
+def test_intensities_beyond_their_range_count_at_its_ends_and_for_no_other_action_unit() -> None:
+    frames = np.full((10, len(ACTION_UNITS)), 0.5)
+    frames[:, 0], frames[:, 1], frames[:, -1] = 1.4, -0.3, 1.004
+    firing = Firing()
+    firing.add(frames, frames[0])
+    assert firing.histogram.sum(axis=1).tolist() == [10] * len(ACTION_UNITS)
+    assert firing.quantile(0.9)[[0, 1, 2, -1]].tolist() == [1.0, 0.0, 0.5, 1.0]
+
+
 def test_frames_clips_and_quantiles_of_each_unit_are_those_counted_by_hand(corpus: Config) -> None:
     rows, *_ = action_unit_rows(OpenRun(corpus))
     smile, brows, unknown = (

@@ -75,3 +75,20 @@ def test_memory_does_not_grow_with_the_clips_and_is_what_the_rule_requests(
     chunks_mb = 6 * (MANY - FEW) * 3 * 60 * 82 * 4 / 1e6
     assert chunks_mb > 40
     assert held[1] - held[0] < chunks_mb / 2
+
+
+MEASURED_S = {
+    "energy": (197, 142), "activation": (161, 119), "emotion": (169, 125), "energy-activation": (172, 269),
+    "energy-emotion": (171, 247), "activation-emotion": (185, 123), "energy-activation-emotion": (179, 290),
+}  # fmt: skip
+"""Processor seconds before the first epoch, and of an epoch, at 60 hours, 7,700 MB; benchmarks/size.md."""
+
+
+@pytest.mark.parametrize("tasks", MEASURED_S)
+def test_the_runtime_of_pretrain_is_about_twice_that_measured_and_at_least_a_day(tasks: str) -> None:
+    first_s, epoch_s = MEASURED_S[tasks]
+    twice = tasks.startswith("energy-")
+    asked_min = needs.pretrain_minutes(10 * 7700, 30, 4, twice)
+    taken_min = 10 * (first_s + 30 * 4 * epoch_s) / 60
+    assert 1.8 * taken_min < asked_min < 2.7 * taken_min
+    assert needs.pretrain_minutes(100, 30, 4, twice) == 1440

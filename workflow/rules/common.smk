@@ -693,6 +693,20 @@ def training_memory(stage, at_once):
     return of_job
 
 
+def pretrain_runtime(wildcards, input):
+    """Return a resource: minutes of a pre-training of features on a CPU, by its size; else a day."""
+    options = options_of("pretrain", wildcards)
+    if options.device != "cpu" or sound_encoder("pretrain", wildcards) is not None:
+        return needs.DAY_MIN
+    tasks = wildcards.tasks.split("-")
+    hidden = sum(task in options.hidden_from for task in tasks)
+    one_by_one = math.ceil(CONFIG.pretrainings / PRETRAIN_THREADS)
+    input_mb = memory(0, 1)(wildcards, input)
+    return needs.pretrain_minutes(
+        input_mb, options.epochs, one_by_one, 0 < hidden < len(tasks)
+    )
+
+
 def baseline_memory(wildcards, input):
     """Return a resource: the vectors, and with a Gaussian kernel those of each pair of clips at every speed."""
     needed_mb = memory(needs.BASELINE.base_mb, needs.BASELINE.per_mb)(wildcards, input)

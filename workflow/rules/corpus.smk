@@ -47,8 +47,8 @@ rule folds:
     output:
         output=path("folds"),
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=memory(needs.FOLDS.base_mb, needs.FOLDS.per_mb),
+        runtime=minutes(10, 0.001),
     params:
         **stage("folds", "{setting} --corpus {corpus}"),
     shell:

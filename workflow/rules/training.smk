@@ -20,7 +20,7 @@ rule pretrain:
     resources:
         **processors("pretrain"),
         mem_mb=training_memory("pretrain", PRETRAIN_THREADS),
-        runtime=1440,
+        runtime=pretrain_runtime,
     params:
         **stage("pretrain", "{tasks}", folder=True),
     shell:

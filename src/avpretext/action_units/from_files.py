@@ -24,7 +24,7 @@ from avpretext.action_units import unit_shards
 from avpretext.action_units.au_csv import ROUNDING_S, read_track, tool_of
 from avpretext.action_units.au_match import match
 from avpretext.config import ActionUnitOptions
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_folder
 from avpretext.face.landmark_shards import frame_s
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import is_outside
@@ -125,8 +125,7 @@ def folder_of(options: ActionUnitOptions) -> Path:
             " py-feat, one per clip"
         )
     folder = Path(options.imports)
-    if not folder.is_dir():
-        raise UserError(f"action_units.imports = {options.imports!r}: no such folder; expected one with a CSV per clip")
+    expect_folder(folder, "expected one with a CSV per clip", f"action_units.imports = {options.imports!r}")
     return folder
 
 

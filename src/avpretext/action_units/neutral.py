@@ -32,7 +32,7 @@ from avpretext.action_units.measures import BETWEEN_PEOPLE, MEASURES, TYPICAL_RE
 from avpretext.config import ActionUnitOptions
 from avpretext.corpora import sheets
 from avpretext.corpora.who import named_speakers
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_file
 from avpretext.face.landmark_shards import ClipLandmarks, evenly, frame_s, read_clips
 from avpretext.flow.artefacts import schema_of
 from avpretext.flow.provenance import provenance
@@ -161,8 +161,7 @@ def neutral_clips(index: Sequence[Path], options: ActionUnitOptions) -> set[str]
         found |= {clip for clip, label in rows.iter_rows() if label and label.casefold() in NEUTRAL_NAMES}
     if options.neutral_clips:
         file = Path(options.neutral_clips)
-        if not file.is_file():
-            raise UserError(f"{file}: no such file; correct action_units.neutral_clips")
+        expect_file(file, "correct action_units.neutral_clips", sheets.ENDINGS)
         table = sheets.read(file)
         sheets.need(table.columns, ["clip_id"], file, "name the clips in a column clip_id")
         listed = set(table["clip_id"].drop_nulls())

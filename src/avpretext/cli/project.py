@@ -50,7 +50,7 @@ def init(
     """
     from avpretext.init import make_project
 
-    expect_one_folder(corpus, context.args)
+    expect_one_folder(corpus, context)
     clips = make_project.Clips(table, outside, speaker_folder, part or [])
     make_project.run(folder, make_project.Wishes(corpus, reader, name, use, video, clips, shards, yes, silent))
 

@@ -1,7 +1,7 @@
 """What the commands share: options, the configuration, limits of threads."""
 
 import os
-from collections.abc import Sequence
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +10,23 @@ import typer
 from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import load
 from avpretext.errors import UserError, nearest
+from avpretext.programs import command
 from avpretext.run.signature import parse_signature
 
 STAGE, TOOL = "Stages, in the order of the flow (the workflow runs them)", "Commands"
 MORE_WORDS = {"allow_extra_args": True}
 """Settings of a command that takes one folder, and explains what is wrong with several words (`expect_one_folder`)."""
+
+TYPED = "avpretext.typed"
+"""Key of the context's `meta`: the words that were typed after `avpretext`."""
+
+YAML = (".yaml", ".yml")
+OPTION_OF = {
+    "init": {"": "--corpus"}, "tensorboard": {"": "--results"}, "compare-aus": {".csv": "--output"},
+    "inspect": {".png": "--output", ".mp4": "--output"},
+    "animate": {".mp4": "--film", ".csv": "--blendshapes"},
+}  # fmt: skip
+"""The option that is meant by a word too many, by command and by how the word ends; else `--config` for `YAML`."""
 
 CONFIG = Path("config.yaml")
 CORES = os.cpu_count() or 1
@@ -44,14 +56,41 @@ def chosen_file(file: Path | None, config: Path) -> Path:
     return file or config
 
 
-def expect_one_folder(folder: Path | None, more: Sequence[str]) -> None:
+def expect_one_folder(folder: Path | None, context: typer.Context) -> None:
     """Raise UserError for files in place of a corpus's folder, and for words after it: a shell expands patterns."""
     from avpretext.corpora.scan import check_one_folder
 
     if folder is not None:
         check_one_folder(folder)
-    if more:
-        raise UserError(f"{more[0]!r}: unexpected; one folder is expected, and options before or after it")
+    elif context.args:
+        check_one_folder(Path(context.args[0]), "--corpus ")
+    refuse_more(context)
+
+
+def refuse_more(context: typer.Context) -> None:
+    """Raise UserError for words that are no argument of a command; the message has the command with its option."""
+    if not context.args:
+        return
+    word, typed, options = context.args[0], list(context.meta[TYPED]), _options_left(context)
+    of_command = OPTION_OF.get(typed[0], {}) | dict.fromkeys(YAML, "--config")
+    meant = next((option for ending, option in of_command.items() if word.lower().endswith(ending)), None)
+    if len(context.args) == 1 and meant in options:
+        place = len(typed) - 1 - typed[::-1].index(word)
+        typed[place : place + 1] = [meant, word]
+        raise UserError(f"{word!r}: unexpected; did you mean: {command(shlex.join(['avpretext', *typed]))}")
+    usage = command(" ".join(["avpretext", typed[0], *context.command.collect_usage_pieces(context)]))
+    raise UserError(f"{word!r}: unexpected; expected {usage}; options with a value: {', '.join(options) or 'none'}")
+
+
+def _options_left(context: typer.Context) -> list[str]:
+    """Return the options of a command that take a value and were not given one."""
+    return [
+        one.opts[0]
+        for one in context.command.params
+        if one.opts[0].startswith("--")
+        and not getattr(one, "is_flag", False)
+        and context.get_parameter_source(one.name or "").name == "DEFAULT"  # type: ignore[union-attr]
+    ]
 
 
 def corpus_options(config: Config, name: str) -> CorpusOptions:

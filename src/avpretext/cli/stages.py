@@ -30,7 +30,18 @@ from pydantic import BaseModel
 from typer.core import TyperGroup
 
 from avpretext import escapes
-from avpretext.cli.shared import CONFIG, STAGE, ConfigFile, Threads, config_of, corpus_options, limit_pools
+from avpretext.cli.shared import (
+    CONFIG,
+    MORE_WORDS,
+    STAGE,
+    TYPED,
+    ConfigFile,
+    Threads,
+    config_of,
+    corpus_options,
+    limit_pools,
+    refuse_more,
+)
 from avpretext.config import Config, CorpusOptions
 from avpretext.errors import UserError
 from avpretext.flow.artefacts import ARTEFACTS, STAGES
@@ -75,17 +86,21 @@ class Commands(TyperGroup):
             stage = STAGES[name]
             run = importlib.import_module(stage.module).run
             given = {parameter: _named(place) for parameter, place in stage.given.items()}
-            return name, _plain(_command(stage, _function(run, given))), args[1:]
+            return name, _plain(_command(stage, _function(run, given)), args), args[1:]
         found, command, rest = super().resolve_command(ctx, args)
-        return found, _plain(command), rest
+        return found, _plain(command, args), rest
 
 
-def _plain(command: Any) -> Any:
-    """Return a command that prints no colours, which names may hold; its help does."""
-    invoke = command.invoke
+def _plain(command: Any, typed: list[str]) -> Any:
+    """Return a command that prints no colours, which names may hold (its help does), and explains words too many."""
+    invoke, explains_more = command.invoke, command.context_settings == MORE_WORDS
+    command.allow_extra_args = True
 
     def plainly(ctx: Any) -> Any:
         escapes.without_colours()
+        ctx.meta[TYPED] = typed
+        if not explains_more:
+            refuse_more(ctx)
         return invoke(ctx)
 
     command.invoke = plainly

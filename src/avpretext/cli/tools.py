@@ -112,7 +112,7 @@ def corpus(
     """Check a corpus: count clips per speaker and label, and report problems."""
     from avpretext.corpora.checks import check
 
-    expect_one_folder(path or Path(name), context.args)
+    expect_one_folder(path or Path(name), context)
     if path is None:
         path, name = Path(name), _guessed(name) if table is None else "folder"
     if not audio and not silent and (audio := _is_audio_only(path)):

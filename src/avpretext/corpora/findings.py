@@ -34,10 +34,12 @@ class Finding:
 
     @property
     def fix(self) -> str:
+        """What to do about it, with the command line of this installation in its commands."""
         return re.sub("(?<=`)avpretext [^`]+", lambda found: command(found[0]), FIXES[self.reason])
 
     @property
     def sentence(self) -> str:
+        """The count and the meaning, as a sentence without its full stop."""
         return f"{self.count:,} {self.meaning}" if self.count else f"{self.meaning[:1].upper()}{self.meaning[1:]}"
 
 

@@ -73,14 +73,17 @@ def media_files(options: CorpusOptions) -> MediaFiles:
     return files
 
 
-def check_one_folder(place: Path) -> None:
-    """Raise UserError where a file or a pattern such as `/data/x/*.wav` stands in place of the folder of a corpus."""
+def check_one_folder(place: Path, option: str = "") -> None:
+    """Raise UserError where a file or a pattern such as `/data/x/*.wav` stands in place of the folder of a corpus.
+
+    `option` stands before the folder in the message.
+    """
     if place.is_dir():
         return
     depth = next((depth for depth, part in enumerate(place.parts) if re.search(r"[*?\[]", part)), None)
     if place.is_file() or depth is not None:
         folder = place.parent if depth is None else Path(*place.parts[:depth])
-        raise UserError(f"{place}: a corpus is a folder, not files: name the folder, {folder}")
+        raise UserError(f"{place}: a corpus is a folder, not files: name the folder, {option}{folder}")
 
 
 def scan(options: CorpusOptions, shard: int | None = None, files: Mapping[str, bool] | None = None) -> list[ClipFile]:

@@ -14,7 +14,7 @@ import polars as pl
 from avpretext import foreign
 from avpretext.config import CorpusOptions
 from avpretext.corpora.findings import Finding
-from avpretext.errors import UserError, nearest
+from avpretext.errors import UserError, expect_file, nearest
 from avpretext.names import EDGES, nfc
 
 SEPARATORS = ",;\t|"
@@ -44,6 +44,9 @@ NAMES = ("clip_id", "speaker", "sentence", "level", "fold")
 LITERAL = ("path", "start_s", "end_s", "transcript", "text", "FileName")
 """Columns whose cells stay as they are: a stretch that is no number is refused, and `none` may be what is said."""
 
+ENDINGS = (".csv", ".parquet")
+"""Of the names of tables."""
+
 _DECIMAL_COMMA = r"^[+-]?\d*,\d+$"
 _PLAIN_NUMBER = r"^[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?$"
 _POINT_ZERO = r"^\d+\.0+$"
@@ -55,8 +58,7 @@ def read(file: Path, option: str = "table") -> pl.DataFrame:
 
     It is an error if there is no such file, and `corpora.NAME.OPTION` is to be corrected, or if it is no table.
     """
-    if not file.is_file():
-        raise UserError(f"{file}: no such file; correct corpora.NAME.{option}")
+    expect_file(file, f"correct corpora.NAME.{option}", ENDINGS)
     return _read_parquet(file, option) if file.suffix.lower() == ".parquet" else read_csv(file)
 
 

@@ -26,7 +26,10 @@ ALL = "all"
 """Stands for the clips of a corpus, whatever their label."""
 
 BINS = 1000
-"""Quantiles are read off a histogram with this many steps from 0 to 1, so they are exact to half a step."""
+"""Quantiles are read off a histogram with this many steps from 0 to 1, so they are exact to half a step.
+
+Intensities beyond 0..1, which a backend of the user's own may write, are counted at the ends.
+"""
 
 
 def _zeros() -> Floats:
@@ -54,7 +57,8 @@ class Firing:
         self.clips += 1
         self.frames_active += (seen & (frames >= ACTIVE)).sum(axis=0)
         self.total += np.where(seen, frames, 0.0).sum(axis=0)
-        bins = np.rint(frames[seen] * BINS).astype(np.int64) + (BINS + 1) * np.nonzero(seen)[1]
+        # Without the limits, an intensity beyond them would count for the next action unit.
+        bins = np.rint(frames[seen].clip(0, 1) * BINS).astype(np.int64) + (BINS + 1) * np.nonzero(seen)[1]
         self.histogram += np.bincount(bins, minlength=self.histogram.size).reshape(self.histogram.shape)
         measured = np.isfinite(clip)
         self.clips_known += measured

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from avpretext.config import ModelFileOptions
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_file
+from avpretext.programs import command
 from avpretext.shards import atomic_path
 
 FACE_MODEL = "face_landmarker.task"
@@ -60,6 +61,7 @@ def sha256(path: str | Path) -> str:
 
 def verified(path: str | Path) -> str:
     """Return the SHA-256 of a face model file; another than `FACE_MODEL_SHA256` is an error."""
+    expect_file(Path(path), f"expected {FACE_MODEL}, which `{command('avpretext models')}` gets", (".task",))
     found = sha256(path)
     if found != FACE_MODEL_SHA256:
         raise UserError(

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 
@@ -86,6 +87,8 @@ def _unknown(run: OpenRun, corpora: list[str], name: str) -> str:
             f"{run.config.results}: no clips of {where} are listed there yet: run the workflow first, at least"
             f" `{workflow('features')}`"
         )
+    if Path(name).is_dir():
+        return f"{name}: is a folder; expected one clip, such as {known[0]}"
     close = nearest_names(name, known)
     hint = f"; the nearest: {', '.join(close)}" if close else f"; a clip is named like {known[0]}"
     return f"no clip {name!r} in {where} ({len(known)} clips){hint}"

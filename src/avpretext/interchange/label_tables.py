@@ -156,5 +156,6 @@ def target_table(path: Path) -> TargetTable:
 
 
 def fold_table(path: Path, corpus: str) -> pl.DataFrame:
+    """Return the folds of a corpus: fold, name, part, clip_id; sorted by fold, part and clip_id."""
     rows = shards.read(path).filter(pl.col("corpus") == corpus)
     return rows.select("fold", "name", "part", "clip_id").sort("fold", "part", "clip_id")

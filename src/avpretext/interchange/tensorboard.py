@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from avpretext import shards
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_folder
 from avpretext.flow.artefacts import ARTEFACTS
 from avpretext.training.curves import EVENTS, EventFile
 from avpretext.training.predictions import HistoryRow
@@ -23,6 +23,7 @@ def run(results: Path, output: Path) -> list[str]:
     (`CORPUS/finetune/SETTING/VARIANT/START/fold0.seed0`). A curve is `MEASURE/SPLIT`, such as `loss/dev`, over epochs.
     It is an error if nothing was trained.
     """
+    expect_folder(results, "name a folder of results")
     written = []
     for history in _histories(results):
         place = history.parent.relative_to(results)

@@ -22,7 +22,7 @@ from avpretext import shards
 from avpretext.config import Config
 from avpretext.corpora import sheets
 from avpretext.corpora.who import speaker_of_each, who_speaks
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_file
 from avpretext.flow.columns import ACTION_UNITS
 from avpretext.flow.paths import Layout
 from avpretext.labels.calibration import calibration
@@ -158,8 +158,7 @@ def _labels(clips: Sequence[str], file: Path | None) -> dict[str, str]:
     if file is None:
         rows = shards.read([Path(name) for name in clips], ["clip_id", "label"])
     else:
-        if not file.is_file():
-            raise UserError(f"{file}: no such file; correct --labels")
+        expect_file(file, "correct --labels", sheets.ENDINGS)
         rows = sheets.read(file)
         sheets.need(rows.columns, ["clip_id", "label"], file, "a column clip_id names the clips, label their emotion")
     given = rows.select("clip_id", "label").drop_nulls().filter(pl.col("label").str.strip_chars() != "").unique()

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avpretext.chunks import SAMPLE_RATE_HZ
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_file
 from avpretext.evaluation import formats
 from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.media import ffmpeg
 from avpretext.media.decode import Decoded, decode
 from avpretext.media.encode import write_mp4
+from avpretext.media.extensions import AUDIO_EXTENSIONS, VIDEO_EXTENSIONS
 from avpretext.media.sound import read_plain
 from avpretext.orofacial import mouth
 from avpretext.orofacial.moved_clips import is_silent, on_video_grid
@@ -47,8 +48,7 @@ def run(folder: Path, source: Path, film: Path | None, blendshapes: Path | None)
 
 def listen(source: Path, model: OrofacialModel) -> Samples:
     """Return the sound of a file, 16 kHz, mono; it is an error if it has none, or cannot be decoded."""
-    if not source.is_file():
-        raise UserError(f"{source}: no such file; expected a file with speech, such as a WAV")
+    expect_file(source, "expected one file with speech, such as a WAV", AUDIO_EXTENSIONS | VIDEO_EXTENSIONS)
     if (plain := read_plain(source)) is not None:
         return plain
     options = model.config.split.model_copy(

@@ -18,7 +18,7 @@ from torch import Tensor
 from avpretext import __version__, machine
 from avpretext.config import Config
 from avpretext.config_file import parse
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_folder
 from avpretext.face.blendshapes import MOUTH_BLENDSHAPES
 from avpretext.face.points import OROFACIAL
 from avpretext.orofacial.networks import EMOTION, MOVEMENT, VISEME, OrofacialNetwork
@@ -287,13 +287,14 @@ def read_model(folder: Path) -> OrofacialModel:
 
 
 def _description(folder: Path) -> dict[str, Any]:
-    file = folder / "model.json"
+    file, makes = folder / "model.json", f"which `{workflow('orofacial')}` makes"
+    expect_folder(folder, f"expected an orofacial model, such as results/orofacial/joint/model, {makes}")
     try:
         said = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError):
         raise UserError(
             f"{folder}: no orofacial model; expected a folder with model.json and weights.safetensors, such as"
-            f" results/orofacial/joint/model, which `{workflow('orofacial')}` makes"
+            f" results/orofacial/joint/model, {makes}"
         ) from None
     if not isinstance(said, dict) or said.get("kind") != KIND:
         raise UserError(f"{file}: not the description of an orofacial model; expected results/orofacial/*/model")

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from avpretext import yaml_files
-from avpretext.errors import UserError, raise_fault
+from avpretext.errors import UserError, expect_folder, raise_fault
 from avpretext.names import nfc
 from avpretext.orofacial.visemes import PHONES, SILENCE, Interval
 from avpretext.refusal import Refusal
@@ -69,9 +69,11 @@ def open_folder(folder: str | None) -> Files:
         raise UserError(
             "phones.imports = null: the backend 'import' needs the folder of the TextGrid, CTM or .align files"
         )
+    expected = "expected one with TextGrid, CTM or .align files"
+    expect_folder(Path(folder), expected, f"phones.imports = {folder!r}")
     files = [path for path in sorted(Path(folder).rglob("*")) if path.suffix.lower() in EXTENSIONS and path.is_file()]
     if not files:
-        raise UserError(f"phones.imports = {folder!r}: no such folder, or no TextGrid, CTM or .align file in it")
+        raise UserError(f"phones.imports = {folder!r}: no TextGrid, CTM or .align file in it; {expected}")
     named, rows = defaultdict(list), defaultdict(list)
     for path in files:
         if path.suffix.lower() == ".ctm":

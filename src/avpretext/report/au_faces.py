@@ -41,6 +41,7 @@ def found_faces(run: OpenRun) -> list[dict[str, Any]]:
 
 
 def pictured(shown: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return corpus and clip_id of every picture in what `found_faces` returns."""
     return [
         (one["corpus"], picture.clip_id) for one in shown for _, _, pictures in one["pictures"] for picture in pictures
     ]

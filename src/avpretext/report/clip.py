@@ -72,6 +72,7 @@ class Clip:
     refusals: Rows = field(default_factory=list)
 
     def rows(self, artefact: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
+        """Return its rows of an artefact, or these columns of them; None where the artefact has none."""
         return self.run.clip(self.corpus, artefact, self.clip_id, columns)
 
     @property
@@ -92,10 +93,12 @@ class Clip:
 
     @property
     def speaker(self) -> str | None:
+        """Its speaker; None where not known."""
         return self.audio["speaker"] or self.row.get("speaker")
 
     @property
     def duration_s(self) -> float:
+        """Its length in seconds."""
         return float(self.audio["duration_s"])
 
     @property
@@ -145,6 +148,7 @@ class Clip:
 
     @cached_property
     def emotion(self) -> dict[str, Any] | None:
+        """Its row of `labels_emotion`; None where there is none."""
         rows = self.rows("labels_emotion")
         return None if rows is None else rows.row(0, named=True)
 
@@ -216,11 +220,13 @@ class Clip:
         return self.run.true_clip(self.corpus, table, self.clip_id)
 
     def true_value(self, column: str) -> str | None:
+        """Return a column of its row in the table `clips` of the truth; None where there is no truth."""
         rows = self.true("clips")
         return None if rows is None else rows[column][0]
 
     @cached_property
     def true_units(self) -> Signals:
+        """True intensity of the action units, 0 to 1; empty where there is no truth."""
         return signals(self.true("action_units"), ACTION_UNITS)
 
     @cached_property

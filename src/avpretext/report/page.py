@@ -122,6 +122,7 @@ def anchor(clip_id: str) -> str:
 
 
 def facts(run: OpenRun) -> dict[str, Any]:
+    """Return what the page's template reads of a run, by name: corpora, totals, refused clips, charts, tables."""
     config, corpora = run.config, summaries.corpora_rows(run)
     other = config.report.compare_action_units or ""
     return {

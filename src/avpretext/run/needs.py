@@ -1,5 +1,6 @@
-"""Memory that jobs request, in MB, where it grows with what they read; benchmarks/size.md has what they held."""
+"""Memory and time that jobs request, where they grow with what is read; benchmarks/size.md has what they took."""
 
+import math
 from typing import NamedTuple
 
 
@@ -30,5 +31,35 @@ BASELINE = Memory(1000, 0, 6)
 PAIR_MB = 16e-6
 """Of a machine with a Gaussian kernel, for each pair of clips."""
 
+FOLDS = Memory(1000, 0, 0.5)
+"""The fingerprints of all clips, and of a part of them the words that they share; most of what it reads is sound."""
+
 SCORES = Memory(1000, 0, 40)
 """Of `evaluate` and `trust`: the predictions of a setting as a table, 15 to 35 times the size of their files."""
+
+DAY_MIN = 1440
+"""Minutes that a training may run, whatever it reads."""
+
+LAYOUT_S = 0.027
+"""Of a `pretrain` before its first epoch, for each MB that it reads: processor seconds of the default network."""
+
+EPOCH_S = 0.02
+"""The same of an epoch; twice as much where each clip comes twice."""
+
+
+def pretrain_minutes(input_mb: float, epochs: int, runs: int, twice: bool) -> int:
+    """Return the runtime of a `pretrain` in minutes: twice that measured, at least `DAY_MIN`.
+
+    A job that is killed goes on from its last epoch, so that a short request loses little.
+
+    Parameters
+    ----------
+    input_mb
+        What it reads.
+    epochs, runs
+        Epochs of a run, and runs one after another.
+    twice
+        Whether each clip comes twice: channels are hidden from some of the tasks.
+    """
+    seconds = input_mb * (LAYOUT_S + EPOCH_S * (1 + twice) * epochs * runs)
+    return max(DAY_MIN, math.ceil(2 * seconds / 60))

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from avpretext.config_file import parse
-from avpretext.errors import UserError, nearest
+from avpretext.errors import UserError, expect_file, nearest
 
 GROUPS = ("chunks", "labels", "model", "pretrain", "finetune")
 """Groups that a search may change: all others decide which clips there are, or how they are scored."""
@@ -51,10 +51,7 @@ def read(path: Path, content: Mapping[str, Any]) -> Space:
     UserError
         It is no such file, a key is none that a search may change, or a choice or an end of a range is not valid.
     """
-    if not path.is_file():
-        raise UserError(
-            f"{path}: no such file; write one, such as `finetune.learning_rate: {{low: 1.0e-4, high: 0.01}}`"
-        )
+    expect_file(path, "write a file, such as `finetune.learning_rate: {low: 1.0e-4, high: 0.01}`", (".yaml", ".yml"))
     space = _parsed(path)
     for key, values in space.items():
         group, _, name = key.partition(".")

@@ -80,7 +80,7 @@ def look_at_face(file: Path, face_model: Path, duration_s: float) -> tuple[FaceL
 
 def _face_frames(face_model: Path, fps: float) -> "tuple[FaceFrames | None, str]":
     """Return what looks at frames, or in words what it lacks."""
-    if not face_model.is_file():
+    if not face_model.exists():
         return None, f"{face_model} is missing; get it with: {command(f'avpretext models --output {face_model}')}"
     try:
         with extras.told():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_folder
 from avpretext.options.pretrained_encoders import KNOWN, EncoderOptions
 from avpretext.programs import command
 from avpretext.strangers import TEXT_BYTES, check_file
@@ -168,8 +168,7 @@ def look_at(name: str, folder: Path, said: str) -> EncoderFiles:
         See `find`.
     """
     where = f"{said} = '{folder}'"
-    if not folder.is_dir():
-        raise UserError(f"{where}: no such folder; it has the files that `save_pretrained` writes")
+    expect_folder(folder, "expected one with the files that `save_pretrained` writes", where)
     if not (folder / CONFIG).is_file():
         raise UserError(
             f"{where}: no {CONFIG}, so no model of transformers; name the folder that `save_pretrained` wrote"

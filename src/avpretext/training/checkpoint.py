@@ -16,7 +16,7 @@ from torch import Tensor
 
 from avpretext import machine, strangers
 from avpretext.config import Config
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_file
 from avpretext.models.network import SpeechNetwork
 from avpretext.options.pretrained_encoders import TuningOptions
 from avpretext.shards import atomic_path
@@ -68,8 +68,7 @@ def read(path: Path, most_bytes: int | None = None) -> tuple[dict[str, Tensor], 
         The file is missing, is larger than `most_bytes`, is no safetensors file, is not one of ours, or has numbers
         that are not finite.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such checkpoint; it is made by the stage 'pretrain': run that first")
+    expect_file(path, "expected a checkpoint, which the stage 'pretrain' makes: run that first", (".safetensors",))
     if most_bytes is not None:
         strangers.check_file(path, most_bytes, "name a checkpoint of the same model")
     try:

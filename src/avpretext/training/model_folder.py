@@ -27,7 +27,7 @@ from torch import Tensor
 from avpretext import machine, strangers
 from avpretext.config import ChunkOptions, LogMelOptions, ModelOptions, Options, SpeechOptions
 from avpretext.corpora.settings import NUMBERS, Kind
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_folder
 from avpretext.models.network import SpeechNetwork
 from avpretext.models.published_clusters import ClipNetwork, clip_network
 from avpretext.options.base import Count
@@ -283,6 +283,8 @@ def read_description(folder: Path) -> Description:
 
 
 def _content(file: Path) -> dict[str, Any]:
+    if file.parent.is_file():
+        expect_folder(file.parent, "expected the folder of a model")
     if os.path.lexists(file):
         strangers.check_file(file, strangers.TEXT_BYTES, _AGAIN)
     if not file.is_file():

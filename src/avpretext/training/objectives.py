@@ -131,12 +131,15 @@ class Hard(ClassObjective):
         return Target(torch.from_numpy(values.argmax(1)), torch.ones(len(values)))
 
     def balance(self, train: Values) -> Tensor:
+        """Return (K,) weights by which every class counts the same, see `losses.balanced_class_weights`."""
         return losses.balanced_class_weights(self.target(train).labels, train.shape[1])
 
     def batch_loss(self, logits: Tensor, target: Target, weights: Tensor | None = None, smoothing: float = 0) -> Tensor:
+        """Return the cross-entropy of logits (B, K) and class numbers (B,)."""
         return losses.masked_class_loss(logits, *target, weights, smoothing)
 
     def terms(self, logits: Tensor, target: Target) -> Terms:
+        """Return the terms of the cross-entropy, see `models.penalty.class_terms`."""
         labels = functional.one_hot(target.labels, len(self.weights)).to(logits.dtype)
         clip_weights = target.weights * self.weights.to(logits.device)[target.labels]
         return class_terms(logits, labels, clip_weights.to(logits.dtype), self.smoothing)
@@ -153,12 +156,15 @@ class MultiLabel(ClassObjective):
     kind = "multi_label"
 
     def balance(self, train: Values) -> Tensor:
+        """Return (K,) weights of yes that balance yes and no in each class, see `losses.positive_weights`."""
         return losses.positive_weights(torch.from_numpy(train))
 
     def batch_loss(self, logits: Tensor, target: Target, weights: Tensor | None = None, smoothing: float = 0) -> Tensor:
+        """Return the binary cross-entropy of logits and labels, both (B, K)."""
         return losses.multi_label_loss(logits, target.labels, weights, smoothing)
 
     def terms(self, logits: Tensor, target: Target) -> Terms:
+        """Return the terms of the binary cross-entropy, see `models.penalty.label_terms`."""
         return label_terms(logits, target.labels.to(logits.dtype), self.weights.to(logits), self.smoothing)
 
 
@@ -172,12 +178,15 @@ class Distribution(ClassObjective):
     kind = "distribution"
 
     def balance(self, train: Values) -> Tensor:
+        """Return (K,) weights by which every class counts the same, by its shares; see `losses.balanced_weights`."""
         return losses.balanced_weights(torch.from_numpy(train).sum(0))
 
     def batch_loss(self, logits: Tensor, target: Target, weights: Tensor | None = None, smoothing: float = 0) -> Tensor:
+        """Return the cross-entropy of logits and shares, both (B, K)."""
         return losses.shares_loss(logits, target.labels, weights, smoothing)
 
     def terms(self, logits: Tensor, target: Target) -> Terms:
+        """Return the terms of the cross-entropy with shares, see `models.penalty.class_terms`."""
         shares = target.labels.to(logits.dtype)
         return class_terms(logits, shares, shares @ self.weights.to(logits), self.smoothing)
 

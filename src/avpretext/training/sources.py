@@ -99,6 +99,13 @@ class OwnSource(Source):
     on_clock = False
 
     def extents(self, wanted: Collection[str]) -> dict[str, Extent]:
+        """Return the length of each wanted clip that is there, by its times.
+
+        Raises
+        ------
+        UserError
+            The rows of a clip stand in several places, or its times are none of a clip.
+        """
         found: dict[str, Extent] = {}
         for file in self.files:
             for clip_id, rows in shards.iterate_clips(file, ["time_s"]):
@@ -112,6 +119,13 @@ class OwnSource(Source):
         return found
 
     def clips(self, channels: Sequence[str], lengths: Mapping[str, int]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Yield clip_id and (T, channels) values, of the nearest row at each 10 ms, of the clips that have a length T.
+
+        Raises
+        ------
+        UserError
+            A clip has infinite values, or lists of another length than the first.
+        """
         listed = _VALUES in shards.columns_of(self.files[0])
         columns = [_VALUES] if listed else list(channels)
         chosen = [self.channels.index(name) for name in channels]
@@ -126,6 +140,7 @@ class OwnSource(Source):
                 yield clip_id, values[nearest_rows(_times(rows), lengths[clip_id])]
 
     def no_clip_message(self, wanted: Collection[str]) -> str:
+        """Return the error message for files without any of the wanted clips; it names a clip of both."""
         there = next((clip_id for clip_id, _ in shards.iterate_parts(self.files[0], [])), None)
         return (
             f"features {self.name}: none of {len(wanted)} clips is in {self.files[0].parent}, which has clips such as"
@@ -133,6 +148,7 @@ class OwnSource(Source):
         )
 
     def length_message(self, clip_id: str, frames: int, expected: int, clock: str) -> str:
+        """Return the error message for a clip that lasts longer or shorter than in `clock`, in seconds."""
         return (
             f"features {self.name}, clip {clip_id}: {frames * FRAME_S:.2f} s of rows, {expected * FRAME_S:.2f} s by"
             f" {clock}; compute them from the whole clip, results/*/split/audio, with time_s in seconds from its start"

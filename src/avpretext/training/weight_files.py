@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_file
 from avpretext.training import finite
 
 EXPECTED = "expected PyTorch weights (.pth.tar, .pt), as torch.save writes them"
@@ -44,8 +44,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     UserError
         The file is missing, holds anything but named tensors, or numbers that are not finite.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected published weights, such as LSTM_..._RnnAttenVec_Act.pth.tar")
+    expected = "expected published weights, such as LSTM_..._RnnAttenVec_Act.pth.tar"
+    expect_file(path, expected, (".pth.tar", ".pth", ".pt"))
     content = _load(path)
     if isinstance(content, Mapping):
         content = next((content[key] for key in _WRAPPED if isinstance(content.get(key), Mapping)), content)

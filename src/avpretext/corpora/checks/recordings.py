@@ -5,6 +5,7 @@ hundred thousand clips are compared without looking at all pairs.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -27,9 +28,11 @@ OVERLAP = 0.5
 AGREEMENT = 0.82
 """Share of bits that are equal: .5 by chance, .77 for the most alike takes of one person, .84 for the poorest codec."""
 
-_PAIRS_AT_ONCE = 1 << 22
+_PAIRS_AT_ONCE = 1 << 20
+"""Pairs of frames that are looked at together, besides those of one clip."""
 
 Words = Sequence[int] | NDArray[np.uint32]
+Places = NDArray[np.int32]
 
 
 def with_recordings(clips: pl.DataFrame) -> pl.DataFrame:
@@ -76,26 +79,50 @@ def groups(fingerprints: Sequence[Words | None]) -> NDArray[np.int32]:
 
 
 def _proposed(words: Sequence[NDArray[np.uint32]]) -> Iterator[tuple[int, int, int]]:
-    """Yield (clip, later clip, shift in frames between them) of those that share words at this shift."""
-    clip = np.repeat(np.arange(len(words), dtype=np.int64), [len(one) for one in words])
-    frame = np.concatenate([np.arange(len(one), dtype=np.int64) for one in words] or [np.zeros(0, np.int64)])
-    table = pl.DataFrame({"clip": clip, "frame": frame, "word": np.concatenate([np.zeros(0, np.uint32), *words])})
-    table = table.filter(pl.col("word") != 0)
-    table = table.filter(pl.len().over("word") <= COMMON_WORD, pl.col("clip").n_unique().over("word") > 1)
-    sizes = table.group_by("word").len().sort("word").with_columns((pl.col("len").cast(pl.Int64) ** 2).cum_sum())
-    votes = []
-    for part in sizes.with_columns((pl.col("len") // _PAIRS_AT_ONCE).alias("part")).partition_by("part"):
-        some = table.join(part, on="word", how="semi")
-        pairs = some.join(some.rename({"clip": "other", "frame": "there"}), on="word")
-        shift = (pl.col("frame") - pl.col("there")).alias("shift")
-        votes.append(pairs.filter(pl.col("clip") < pl.col("other")).group_by("clip", "other", shift).len())
-    if votes:
-        keys = ["clip", "other", "shift"]
-        counted = pl.concat(votes).group_by(keys).agg(pl.col("len").sum())
-        # A copy may lie between two shifts, whose votes then count together.
-        near = counted.with_columns(pl.col("shift") + 1).join(counted, on=keys, how="full", coalesce=True)
-        total = pl.col("len").fill_null(0) + pl.col("len_right").fill_null(0)
-        yield from near.filter(total >= PROPOSED_BY).sort(*keys).select(keys).iter_rows()
+    """Yield (clip, later clip, shift in frames between them) of those that share words at this shift, sorted.
+
+    Pairs of frames grow with the square of the clips. Those of some clips are counted at a time.
+    """
+    clip, frame, word = _loud_frames(words)
+    begins = np.flatnonzero(np.diff(word, prepend=np.uint32(0)))  # words are not 0
+    sizes = np.diff(begins, append=len(word))
+    ends = np.repeat(np.where(sizes <= COMMON_WORD, begins + sizes, 0), sizes)
+    later = np.maximum(ends - np.arange(1, len(word) + 1), 0)  # frames with the same word, of this and later clips
+    by_clip = np.argsort(clip, kind="stable")
+    pairs = np.cumsum(later[by_clip])
+    frames = np.cumsum(np.bincount(clip, minlength=len(words)))  # up to the end of each clip
+    full = np.searchsorted(pairs, np.arange(_PAIRS_AT_ONCE, pairs[-1:].sum(), _PAIRS_AT_ONCE))
+    stops = frames[np.searchsorted(frames, full, side="right")]
+    for start, stop in pairwise([0, *np.unique([*stops, len(clip)])]):
+        here = by_clip[start:stop]
+        one = np.repeat(here, later[here])
+        before = np.repeat(np.cumsum(later[here]) - later[here], later[here])
+        other = one + 1 + np.arange(len(one)) - before
+        apart = clip[one] < clip[other]
+        one, other = one[apart], other[apart]
+        yield from _shared(clip[one], clip[other], frame[one] - frame[other], len(words))
+
+
+def _loud_frames(words: Sequence[NDArray[np.uint32]]) -> tuple[Places, Places, NDArray[np.uint32]]:
+    """Return clip, frame and word of each frame that has a word, sorted by word, then by clip."""
+    loud = [np.flatnonzero(one).astype(np.int32) for one in words]
+    clip = np.repeat(np.arange(len(words), dtype=np.int32), [len(one) for one in loud])
+    frame = np.concatenate([np.zeros(0, np.int32), *loud])
+    word = np.concatenate([np.zeros(0, np.uint32), *(one[one != 0] for one in words)])
+    order = np.argsort(word, kind="stable")
+    return clip[order], frame[order], word[order]
+
+
+def _shared(one: Places, other: Places, shift: Places, clips: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (clip, other, shift) of those that share `PROPOSED_BY` words, sorted, from one row for each shared word."""
+    if not len(one):
+        return
+    least, span = int(shift.min()), int(np.ptp(shift)) + 2
+    keys, votes = np.unique((one.astype(np.int64) * clips + other) * span + (shift - least), return_counts=True)
+    # A copy may lie between two shifts, whose votes then count together.
+    near, place = np.unique(np.concatenate([keys, keys + 1]), return_inverse=True)
+    pair, place = np.divmod(near[np.bincount(place, np.concatenate([votes, votes])) >= PROPOSED_BY], span)
+    yield from zip(*(part.tolist() for part in (*np.divmod(pair, clips), place + least)), strict=True)
 
 
 def _agreement(first: NDArray[np.uint32], second: NDArray[np.uint32], shift: int) -> float:

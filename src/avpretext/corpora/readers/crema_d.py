@@ -89,6 +89,7 @@ def votes(raters: str) -> Callable[[CorpusOptions], pl.DataFrame]:
 
 
 def people_files(options: CorpusOptions) -> list[str]:
+    """Return the path of `VideoDemographics.csv`; nothing where the corpus lacks it."""
     file = Path(options.path) / PEOPLE
     return [str(file)] if file.is_file() else []
 
@@ -103,10 +104,12 @@ def people(options: CorpusOptions) -> dict[str, Person]:
 
 
 def sources(options: CorpusOptions) -> dict[str, Source]:
+    """Return the sources of targets: the acted emotion, and the votes of each kind of raters, see `votes`."""
     return {"acted": Source("label"), **{raters: Source("votes", votes(raters)) for raters in _VOTE_IDS}}
 
 
 def annotations(options: CorpusOptions) -> list[str]:
+    """Return the path of `tabulatedVotes.csv`; nothing where the corpus lacks it."""
     file = Path(options.path) / VOTES
     return [str(file)] if file.is_file() else []
 

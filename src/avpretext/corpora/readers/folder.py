@@ -74,6 +74,7 @@ def findings(options: CorpusOptions) -> list[Finding]:
 
 
 def tables(options: CorpusOptions) -> list[str]:
+    """Return the path of the table that lists the clips; nothing where none is configured."""
     return [str(_file(options))] if options.table else []
 
 

@@ -95,6 +95,7 @@ class LabelFiles:
         return people_in(self.rows(options).select(speaker=speaker(), sex="Gender"))
 
     def tables(self, options: CorpusOptions) -> list[str]:
+        """Return the path of the consensus file; nothing where the corpus lacks it."""
         return sheets.present(options, self.folders, self.consensus)
 
     def annotations(self, options: CorpusOptions) -> list[str]:
@@ -102,6 +103,7 @@ class LabelFiles:
         return self.tables(options) + sheets.present(options, self.folders, self.detailed)
 
     def findings(self, options: CorpusOptions) -> list[Finding]:
+        """Return what must be known of the cells of the consensus, see `sheets.cleaned`."""
         return [found for file in self.tables(options) for found in sheets.cleaned(_consensus_table(Path(file)))[1]]
 
 
@@ -130,6 +132,7 @@ def _consensus_rows(content: Any, file: Path) -> Iterator[dict[str, str | None]]
 
 
 def with_clip_ids(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return rows with a column `clip_id`: `FileName` without folders and ending."""
     return rows.with_columns(clip_id=pl.Series([stem(name) for name in rows["FileName"]], dtype=pl.String))
 
 
