@@ -154,7 +154,7 @@ def dry_run(folder: Path, checkout: Path, *more: str) -> Planned:
     said = log.read_text()
     if status:
         raise SystemExit(said[-2000:])
-    jobs = sum(int(found) for found in re.findall(r"^(?:Jobs to run: |total +)(\d+)", said, re.MULTILINE))
+    jobs = max(int(found) for found in re.findall(r"^(?:Jobs to run: |total +)(\d+)", said, re.MULTILINE))
     return Planned(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000, jobs)
 
 

@@ -131,9 +131,8 @@ def scanned(corpus):
     """Return the clips of a corpus by a scan, their fingerprints, and the endings of the files that it leaves out."""
     options = CONFIG.corpora[corpus]
     media = asked(corpora.media_files, options)
-    files = asked(corpora.scan, options, None, media)
-    prints = corpora.fingerprints(files, options.shards)
-    return listing.Listed(files), prints, media.left_out
+    files = asked(lambda: listing.Listed(corpora.find(options, None, media)))
+    return files, corpora.fingerprints(files, options.shards), media.left_out
 
 
 @functools.cache

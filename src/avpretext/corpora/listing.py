@@ -7,6 +7,7 @@ the fingerprint that the job was given. Otherwise, as after an earlier run or wh
 workflow again, and have no fingerprint to compare with.
 """
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ class Listed(Sequence[ClipFile]):
     """What a scan found of a corpus, in a quarter of the memory of a list, by which a million clips are planned."""
 
     def __init__(self, files: Iterable[ClipFile] = (), table: pa.Table | None = None) -> None:
-        self._table = _packed(list(files)) if table is None else table
+        self._table = _packed(files) if table is None else table
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -137,11 +138,12 @@ def _provenance_of(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _packed(files: Sequence[ClipFile]) -> pa.Table:
+def _packed(files: Iterable[ClipFile]) -> pa.Table:
     """Return the rows of files as Arrow holds them, block by block."""
-    schema = _SCHEMA.remove(_SCHEMA.get_field_index("shard"))
-    blocks = [files[begin : begin + _BLOCK] for begin in range(0, len(files), _BLOCK)]
-    return pa.Table.from_batches([pa.record_batch(_columns(block), schema) for block in blocks], schema)
+    schema, remaining, blocks = _SCHEMA.remove(_SCHEMA.get_field_index("shard")), iter(files), []
+    while block := list(itertools.islice(remaining, _BLOCK)):
+        blocks.append(pa.record_batch(_columns(block), schema))
+    return pa.Table.from_batches(blocks, schema)
 
 
 def _columns(files: Sequence[ClipFile]) -> list[list[Any]]:

@@ -87,7 +87,14 @@ def check_one_folder(place: Path, option: str = "") -> None:
 
 
 def scan(options: CorpusOptions, shard: int | None = None, files: Mapping[str, bool] | None = None) -> list[ClipFile]:
-    """Find the clips of a corpus, or of one shard, and what is refused of it, sorted by path and start.
+    """Return the clips of a corpus, or of one shard, and what is refused of it: what `find` yields."""
+    return list(find(options, shard, files))
+
+
+def find(
+    options: CorpusOptions, shard: int | None = None, files: Mapping[str, bool] | None = None
+) -> Iterator[ClipFile]:
+    """Yield the clips of a corpus, or of one shard, and what is refused of it, sorted by path and start.
 
     The first valid file keeps a clip_id. Files are not opened, but for those short enough to be Git LFS pointers:
     `split` finds what else is wrong with them. Readers see all names in composed Unicode, as tables have them; `path`
@@ -95,7 +102,7 @@ def scan(options: CorpusOptions, shard: int | None = None, files: Mapping[str, b
     holds no clips, is an error; the message names what it holds instead.
     """
     files = media_files(options) if files is None else files
-    root, broken, taken, found = str(Path(options.path)), reader_of(options).broken, dict[str, str](), []
+    root, broken, taken = str(Path(options.path)), reader_of(options).broken, dict[str, str]()
     spelt = defaultdict(list)  # as the disk has names that are not in composed Unicode, maybe in both forms
     for path in files:
         if not path.isascii() and (name := nfc(path)) != path:
@@ -108,8 +115,7 @@ def scan(options: CorpusOptions, shard: int | None = None, files: Mapping[str, b
             for path in spelt.get(entry.path, [entry.path]):
                 place = path if path.startswith("/") else f"{root}/{path}"
                 file = place if path in files else None
-                found.append(_clip_file(entry, path, clip_id, file, broken, taken))
-    return found
+                yield _clip_file(entry, path, clip_id, file, broken, taken)
 
 
 def _entries_of(options: CorpusOptions, files: Collection[str]) -> list[Entry]:
