@@ -82,7 +82,7 @@ def test_a_rare_label_and_many_refusals_are_to_be_looked_at(results: Config, tmp
     share = 100 / labelled.height
     assert found["Label balance labels"] == (
         "Label balance",
-        f"rarest of the emotion labels is fear, {share:.0f} %; most frequent anger, {100 - share:.0f} %",
+        f"of the emotion labels fear is rarest ({share:.0f} %), anger most frequent ({100 - share:.0f} %)",
         False,
         "labels",
     )  # fmt: skip

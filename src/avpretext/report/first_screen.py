@@ -156,7 +156,7 @@ def _balance(run: OpenRun) -> Check | None:
     if found is None:
         return None
     most, share = found.most
-    says = f"rarest of {found.of} is {found.label}, {_percent(found.share)}; most frequent {most}, {_percent(share)}"
+    says = f"of {found.of} {found.label} is rarest ({_percent(found.share)}), {most} most frequent ({_percent(share)})"
     return Check("Label balance", says, found.even >= LEAST_BALANCE, "labels")
 
 

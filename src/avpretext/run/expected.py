@@ -15,6 +15,9 @@ from avpretext.media.container import opened
 START_S = 2.0
 """Of a job of any stage: to start Python and load the package."""
 
+TRAINING_START_S = 5.0
+"""Of a training: to load PyTorch or scikit-learn too."""
+
 MEDIA_S = {
     "segment": 0.06, "watch": 0.27, "split": 0.02, "split_audio": 0.02, "speed": 0.02, "degrade": 0.03,
     "speech": 0.02, "log_mel": 0.01, "functionals": 0.02, "statistics": 0.01,
@@ -62,7 +65,7 @@ class Expected:
             jobs = self._config.corpora[corpus].shards if "shard" in wildcards else 1
             return None if media_s is None else START_S + MEDIA_S[rule] * media_s / jobs
         training_s = self._training_s(rule, corpus, wildcards.get("tasks", "").split("-"))
-        return None if training_s is None else START_S + training_s
+        return None if training_s is None else TRAINING_START_S + training_s
 
     def _training_s(self, rule: str, corpus: str, tasks: Sequence[str]) -> float | None:
         """Return the same of a training; recordings that are yet to be cut have no number of clips."""
