@@ -133,6 +133,12 @@ def test_a_word_too_many_is_shown_with_the_option_that_is_meant(typed: str, mean
     assert str(error).endswith(f": unexpected; did you mean: {command(f'avpretext {meant}')}")
 
 
+@pytest.mark.parametrize("typed", ["config a.yaml b.yaml", "search --space s.yaml a.yaml b.yml"])
+def test_of_two_configurations_one_is_to_be_named(typed: str) -> None:
+    error = CliRunner().invoke(app, typed.split()).exception
+    assert str(error) == f"{typed.split()[-1]!r}: unexpected; 'a.yaml' is the configuration: name one"
+
+
 @pytest.mark.parametrize(
     ("typed", "word", "options"),
     [

@@ -104,6 +104,17 @@ def test_a_part_without_a_whole_is_silent_unless_it_takes_long(
     ]
 
 
+def test_a_clip_of_less_than_a_minute_is_named_without_minutes(
+    capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
+    for name in progress(clock.passed(("a.mp4", "b.mp4"), 20), total=2, label="watch mine"):
+        pieces: Any = {"total": 0.05, "unit": "min", "label": f"watch: {name}", "size": lambda _: 0.025, "within": True}
+        list(progress(clock.passed(range(2), 10), **pieces))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith("left; a.mp4")
+    assert not any("0/0 min" in line for line in lines)
+
+
 def test_batches_and_epochs_tell_the_time_left_of_all_runs_in_the_first_minute(
     capsys: pytest.CaptureFixture[str], clock: Clock
 ) -> None:

@@ -135,7 +135,9 @@ class _Work:
             return
         whole.last = now
         if part is None and whole is not self:
-            part = f"{_SEAM.split(self.label, maxsplit=1)[-1]}: {_counted(self.done, self.total, self.unit)}"
+            part = _SEAM.split(self.label, maxsplit=1)[-1]
+            if self.total is None or self.total >= 1:  # a clip of less than a minute has no minutes to count
+                part += f": {_counted(self.done, self.total, self.unit)}"
         if _elsewhere is None:
             show(whole.line(now, part or ""), live, end="")
         else:

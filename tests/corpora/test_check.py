@@ -308,6 +308,15 @@ def test_every_target_is_told_with_its_classes_ties_and_numbers(tmp_path, monkey
     assert check(options.model_copy(update={"targets": ["arousal"]})).wrong == 0
 
 
+def test_a_table_that_lies_in_the_folder_is_named_where_no_labels_are_known(tmp_path: Path) -> None:
+    sound(tmp_path, "anna/1.wav")
+    assert "none are known\n" in shown(check(corpus(tmp_path)))
+    (tmp_path / "clips.csv").write_text("path,emotion\nanna/1.wav,sad\n")
+    told = " ".join(shown(check(corpus(tmp_path))).split())
+    assert "labels none are known; --table reads a table of the folder: clips.csv" in told
+    assert "--table reads" not in shown(check(corpus(tmp_path, table="clips.csv")))
+
+
 def test_labels_are_told_as_the_label_map_has_them(tmp_path, monkeypatch):
     table = pl.DataFrame({"clip_id": ["a", "b", "c", "d"], "label": ["rage", "anger", "joy", "other"]})
     options = labelled(tmp_path, monkeypatch, emotion=Source("label", lambda options: table))

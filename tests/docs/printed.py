@@ -103,7 +103,8 @@ def _avpretext(arguments: list[str], whole: bool) -> None:
     try:
         group = typer.main.get_command(app)
         name, command, rest = group.resolve_command(group.make_context("avpretext", list(arguments)), arguments)
-        command.make_context(name, list(rest))
+        more = command.make_context(name, list(rest)).args
+        assert not more, f"avpretext {shlex.join(arguments)}: {more} are no arguments"
     except typer.Exit:  # --help
         pass
     except USAGE_ERROR as error:

@@ -38,6 +38,7 @@ GIVEN = {
     "/data/talks": "demo/unlabelled",
     "data/demo/unlabelled/speaker01": "demo/unlabelled/speaker01",
     "talks/**/*.mp3": "demo/unlabelled/speaker02/*.mp4",
+    "anna/monday": "speaker01/speaker01_001",
     "interview.mp4": "demo/unlabelled/speaker01/speaker01_001.mp4",
     "1001_DFA_ANG_XX": "1101_MTI_ANG_XX",
     "mine.yaml": "config.yaml",

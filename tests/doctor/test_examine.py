@@ -43,7 +43,13 @@ def test_corpora_that_are_not_there_or_empty(tmp_path: Path) -> None:
     (tmp_path / "media" / "ann").rmdir()
     assert examine.corpus("films", films).found == f"{tmp_path / 'media'} is empty"
     (tmp_path / "media").rmdir()
-    assert examine.corpus("films", films).fix == "correct corpora.films.path"
+    gone = examine.corpus("films", films)
+    assert (gone.found, gone.fix) == (
+        f"{tmp_path / 'media'}: no such folder; expected the folder of the recordings", "correct corpora.films.path",
+    )  # fmt: skip
+    (tmp_path / "media").write_text("path,speaker\n")
+    found = examine.corpus("films", films).found
+    assert found == f"{tmp_path / 'media'}: is a file, in the folder {tmp_path}; expected the folder of the recordings"
 
 
 def test_an_ffmpeg_that_is_not_there_or_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

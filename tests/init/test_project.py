@@ -117,6 +117,22 @@ def test_the_defaults_of_the_questions_are_what_was_found(tmp_path: Path, talks:
     assert (tmp_path / "a" / "config.yaml").read_text() == (tmp_path / "b" / "config.yaml").read_text()
 
 
+def test_a_table_in_the_folder_is_named_until_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "lab").mkdir()
+    names = [f"{speaker}_{emotion}.wav" for speaker in "abc" for emotion in ("sad", "happy")]
+    for name in names:
+        (tmp_path / "lab" / name).write_bytes(b"\0" * 2000)
+    rows = [f"{name},{name[0]},{name[2:-4]}" for name in names]
+    (tmp_path / "lab" / "clips.csv").write_text("\n".join(["path,speaker,emotion", *rows]))
+    without = init(tmp_path / "p", "--corpus", tmp_path / "lab", "--yes")
+    assert "no labels are known of it: it can be pre-trained on; --table reads a table of the folder: clips.csv" in (
+        " ".join(without.output.split())
+    )
+    read = init(tmp_path / "q", "--corpus", tmp_path / "lab", "--table", "clips.csv", "--yes")
+    assert "labels: emotion (from clips.csv)" in " ".join(read.output.split())
+    assert "--table reads" not in read.output
+
+
 def test_labelled_speakers_are_learnt_and_tested(tmp_path: Path) -> None:
     for actor in (1001, 1002, 1003):
         for emotion in ("ANG", "HAP"):

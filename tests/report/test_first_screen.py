@@ -81,7 +81,10 @@ def test_a_rare_label_and_many_refusals_are_to_be_looked_at(results: Config, tmp
     found = checks_of(config)
     share = 100 / labelled.height
     assert found["Label balance labels"] == (
-        "Label balance", f"rarest is fear, {share:.0f} % of the emotion labels", False, "labels",
+        "Label balance",
+        f"of the emotion labels fear is rarest ({share:.0f} %), anger most frequent ({100 - share:.0f} %)",
+        False,
+        "labels",
     )  # fmt: skip
     assert not found["Refused clips data"].fine
     html = page.render(config)

@@ -43,12 +43,15 @@ def test_a_stage_takes_its_rate_for_the_recordings_of_its_shard(folder: Path) ->
 def test_trainings_count_their_clips_epochs_and_runs(folder: Path) -> None:
     rates, config = of(folder, pretrain={"epochs": 10, "seeds": 2}, finetune={"epochs": 5, "seeds": 4, "speeds": [0.9]})
     pretrain = rates.seconds("pretrain", {"tasks": "energy"})
-    assert pretrain == pytest.approx(expected.START_S + expected.EPOCH_S["pretrain"] * 6 * 10 * 2)
+    assert pretrain == pytest.approx(expected.TRAINING_START_S + expected.EPOCH_S["pretrain"] * 6 * 10 * 2)
+    for tasks, times in {"activation-emotion": 1, "energy-emotion": 2, "energy-activation-emotion": 2}.items():
+        more = rates.seconds("pretrain", {"tasks": tasks})
+        assert more == pytest.approx(expected.TRAINING_START_S + times * (pretrain - expected.TRAINING_START_S))
     finetune = rates.seconds("finetune", {"corpus": "d"})
-    assert finetune == pytest.approx(expected.START_S + expected.EPOCH_S["finetune"] * 12 * 4 * 5 * 4)
+    assert finetune == pytest.approx(expected.TRAINING_START_S + expected.EPOCH_S["finetune"] * 12 * 4 * 5 * 4)
     folds, costs = config.corpora["d"].protocol.folds, len(config.baseline.costs["linear"])
     baseline = rates.seconds("baseline", {"corpus": "d"})
-    assert baseline == pytest.approx(expected.START_S + expected.BASELINE_S * 6 * folds * costs)
+    assert baseline == pytest.approx(expected.TRAINING_START_S + expected.BASELINE_S * 6 * folds * costs)
 
 
 def test_what_has_no_rate_is_not_known(folder: Path) -> None:

@@ -697,13 +697,10 @@ def pretrain_runtime(wildcards, input):
     options = options_of("pretrain", wildcards)
     if options.device != "cpu" or sound_encoder("pretrain", wildcards) is not None:
         return needs.DAY_MIN
-    tasks = wildcards.tasks.split("-")
-    hidden = sum(task in options.hidden_from for task in tasks)
     one_by_one = math.ceil(CONFIG.pretrainings / PRETRAIN_THREADS)
     input_mb = memory(0, 1)(wildcards, input)
-    return needs.pretrain_minutes(
-        input_mb, options.epochs, one_by_one, 0 < hidden < len(tasks)
-    )
+    twice = options.doubles(wildcards.tasks.split("-"))
+    return needs.pretrain_minutes(input_mb, options.epochs, one_by_one, twice)
 
 
 def baseline_memory(wildcards, input):

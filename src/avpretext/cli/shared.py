@@ -72,6 +72,9 @@ def refuse_more(context: typer.Context) -> None:
     if not context.args:
         return
     word, typed, options = context.args[0], list(context.meta[TYPED]), _options_left(context)
+    named = context.params.get("file")
+    if named is not None and "config" in context.params and word.lower().endswith(YAML):
+        raise UserError(f"{word!r}: unexpected; {str(named)!r} is the configuration: name one")
     of_command = OPTION_OF.get(typed[0], {}) | dict.fromkeys(YAML, "--config")
     meant = next((option for ending, option in of_command.items() if word.lower().endswith(ending)), None)
     if len(context.args) == 1 and meant in options:

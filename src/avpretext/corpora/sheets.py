@@ -62,6 +62,15 @@ def read(file: Path, option: str = "table") -> pl.DataFrame:
     return _read_parquet(file, option) if file.suffix.lower() == ".parquet" else read_csv(file)
 
 
+def unread(options: CorpusOptions) -> str:
+    """Return how the tables that lie in the folder of a corpus without a reader of its own are read; '' without any."""
+    if options.reader != "folder" or options.table is not None:
+        return ""
+    files = Path(options.path).glob("*")
+    found = sorted(file.name for file in files if file.suffix.lower() in ENDINGS and file.is_file())
+    return f"--table reads a table of the folder: {', '.join(found[:3])}" if found else ""
+
+
 def present(options: CorpusOptions, folders: Sequence[str], names: Sequence[str]) -> list[str]:
     """Return the first of these files that is in one of these folders of the corpus; nothing if there is none."""
     places = (Path(options.path) / folder / name for folder in folders for name in names)

@@ -13,7 +13,7 @@ from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import load
 from avpretext.doctor import hardware
 from avpretext.doctor.verdict import Check, as_json, failed, show
-from avpretext.errors import UserError
+from avpretext.errors import UserError, expect_folder
 from avpretext.face import model_file
 from avpretext.flow.paths import Layout
 from avpretext.media import ffmpeg
@@ -78,12 +78,14 @@ def configuration(file: Path) -> tuple[Config, Check]:
 def corpus(name: str, options: CorpusOptions) -> Check:
     """Check that a corpus is in its configured place; `avpretext corpus` checks its content."""
     folder = Path(options.path)
-    if not folder.is_dir():
-        demo = "data/demo" in folder.as_posix()
-        fix = command("avpretext demo data/demo") if demo else f"correct corpora.{name}.path"
-        return Check(f"corpus {name}", "missing", f"{folder}: no such folder", fix)
+    demo = "data/demo" in folder.as_posix() and not folder.exists()
+    fix = command("avpretext demo data/demo") if demo else f"correct corpora.{name}.path"
+    try:
+        expect_folder(folder, "expected the folder of the recordings")
+    except UserError as error:
+        return Check(f"corpus {name}", "missing", str(error), fix)
     if not any(folder.iterdir()):
-        return Check(f"corpus {name}", "missing", f"{folder} is empty", f"correct corpora.{name}.path")
+        return Check(f"corpus {name}", "missing", f"{folder} is empty", fix)
     alone = "" if options.audio else ", faces alone (audio: false): no speech features, no training on it"
     return Check(f"corpus {name}", "ok", f"{folder}, reader {options.reader}{alone}")
 

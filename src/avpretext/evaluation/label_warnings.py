@@ -51,7 +51,8 @@ def _one_class(given: pl.DataFrame) -> Rows:
     if given.height < FEWEST or counted["count"][0] <= MOST * given.height:
         return []
     label, count = counted.row(0)
-    return [_row(count, given.height, f"{{}} emotion labels are {label}: the other classes teach little.")]
+    meaning = "the other classes teach little" if count < given.height else "the task teaches nothing"
+    return [_row(count, given.height, f"{{}} emotion labels are {label}: {meaning}.")]
 
 
 def _short_rest(given: pl.DataFrame) -> Rows:

@@ -16,7 +16,7 @@ import typer
 from avpretext import checkout
 from avpretext.config import Config, CorpusOptions
 from avpretext.config_file import load, parse
-from avpretext.corpora import READERS, reader_of
+from avpretext.corpora import READERS, reader_of, sheets
 from avpretext.corpora.enough import FEWEST_VOICES
 from avpretext.corpora.scan import check_one_folder, media_files
 from avpretext.doctor.hardware import cores
@@ -238,7 +238,8 @@ def _why_not_tuned(found: FoundCorpus) -> str:
     if not found.options.audio:
         return "it has no sound, or none that is read, and models learn from speech: labels of its faces can be made"
     if not found.labels:
-        return "no labels are known of it: it can be pre-trained on; labels come with a table (docs/corpora.md)"
+        table = sheets.unread(found.options) or "labels come with a table (docs/corpora.md)"
+        return f"no labels are known of it: it can be pre-trained on; {table}"
     return (
         f"its labels need {guess.FEWEST_FOLDS} speakers at least, to train, choose and test on;"
         f" known here: {len(found.speakers)}. It can be pre-trained on"

@@ -1,6 +1,7 @@
 """Options of chunks, models, trainings and the baseline."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -171,6 +172,10 @@ class PretrainOptions(TunedLoopOptions):
     dev_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.2, description="share of speakers held out to measure the tasks, 0..1; at least one speaker"
     )
+
+    def doubles(self, tasks: Sequence[str]) -> bool:
+        """Return whether each clip comes twice for a set of tasks: channels are hidden from some of them only."""
+        return 0 < sum(task in self.hidden_from for task in tasks) < len(tasks)
 
 
 class PenaltyOptions(Options):

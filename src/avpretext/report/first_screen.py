@@ -139,19 +139,24 @@ def _faces(run: OpenRun, section: str) -> Check | None:
 
 
 class _Balance(NamedTuple):
-    """The rarest label of a task or target: its share of the labels, and that share by the share of an even one."""
+    """The rarest label of a task or target: its share of the labels, and that share by the share of an even one.
+
+    `most` is the most frequent label with its share.
+    """
 
     even: float
     share: float
     of: str
     label: str
+    most: tuple[str, float]
 
 
 def _balance(run: OpenRun) -> Check | None:
     found = min(_balances(run), default=None)
     if found is None:
         return None
-    says = f"rarest is {found.label}, {_percent(found.share)} of {found.of}"
+    most, share = found.most
+    says = f"of {found.of} {found.label} is rarest ({_percent(found.share)}), {most} most frequent ({_percent(share)})"
     return Check("Label balance", says, found.even >= LEAST_BALANCE, "labels")
 
 
@@ -162,10 +167,11 @@ def _balances(run: OpenRun) -> Iterator[_Balance]:
         if row["label"] not in WITHOUT_LABEL and (row["corpus"], row.get("target")) not in numbers:
             grouped.setdefault((row["corpus"], row["task"], row.get("target", "")), []).append(row)
     for (_, task, target), rows in grouped.items():
-        total, rarest = sum(row["count"] for row in rows), min(rows, key=lambda row: float(row["count"]))
+        ordered = sorted(rows, key=lambda row: float(row["count"]))
+        total, rarest, most = sum(row["count"] for row in rows), ordered[0], ordered[-1]
         if total and len(rows) > 1:
-            share = rarest["count"] / total
-            yield _Balance(share * len(rows), share, f"the {target or task} labels", rarest["label"])
+            share, highest = rarest["count"] / total, (most["label"], most["count"] / total)
+            yield _Balance(share * len(rows), share, f"the {target or task} labels", rarest["label"], highest)
 
 
 def _unsure(run: OpenRun, section: str) -> Check | None:

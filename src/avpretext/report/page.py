@@ -133,7 +133,9 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "sound": summaries.sound_sentences(corpora),
         "silent": silent.sentences(config),
         "lacking": {name: silent.lacking(config, name) for name in config.corpora},
-        "totals": {key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "refused")},
+        "totals": {
+            key: sum(row[key] for row in corpora) for key in ("clips", "speakers", "unknown_speakers", "refused")
+        },
         "hours": {
             kind: sum(row["hours"] for row in corpora if row["audio"] == heard) for kind, heard in _HOURS.items()
         },

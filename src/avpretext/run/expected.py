@@ -15,6 +15,9 @@ from avpretext.media.container import opened
 START_S = 2.0
 """Of a job of any stage: to start Python and load the package."""
 
+TRAINING_START_S = 5.0
+"""Of a training: to load PyTorch or scikit-learn too."""
+
 MEDIA_S = {
     "segment": 0.06, "watch": 0.27, "split": 0.02, "split_audio": 0.02, "speed": 0.02, "degrade": 0.03,
     "speech": 0.02, "log_mel": 0.01, "functionals": 0.02, "statistics": 0.01,
@@ -23,8 +26,11 @@ MEDIA_S = {
 }  # fmt: skip
 """Processor seconds for each second of recordings that a job reads; of pictures of 256 x 256 pixels."""
 
-EPOCH_S = {"pretrain": 0.0009, "finetune": 0.0004}
-"""Processor seconds of the default network for each clip, in each epoch of each run."""
+EPOCH_S = {"pretrain": 0.0012, "finetune": 0.0004}
+"""Processor seconds of the default network for each clip, in each epoch of each run, as benchmarks/rates.md has them.
+
+Twice as much where each clip comes twice; the epochs of `finetune` are those allowed, of which it runs about half.
+"""
 
 BASELINE_S = 0.004
 """Processor seconds of a linear support vector machine for each clip, in each fold and at each cost."""
@@ -58,10 +64,10 @@ class Expected:
             media_s = self._media_of(self._config.clips_of(corpus))
             jobs = self._config.corpora[corpus].shards if "shard" in wildcards else 1
             return None if media_s is None else START_S + MEDIA_S[rule] * media_s / jobs
-        training_s = self._training_s(rule, corpus)
-        return None if training_s is None else START_S + training_s
+        training_s = self._training_s(rule, corpus, wildcards.get("tasks", "").split("-"))
+        return None if training_s is None else TRAINING_START_S + training_s
 
-    def _training_s(self, rule: str, corpus: str) -> float | None:
+    def _training_s(self, rule: str, corpus: str, tasks: Sequence[str]) -> float | None:
         """Return the same of a training; recordings that are yet to be cut have no number of clips."""
         config = self._config
         read = config.heard_for_pretraining() if rule == "pretrain" else config.learnt_from(corpus) if corpus else []
@@ -69,7 +75,7 @@ class Expected:
             return None
         default = config.model == ModelOptions() and config.chunks == ChunkOptions()
         if rule == "pretrain" and default:
-            clips = self._clips(config.heard_for_pretraining())
+            clips = self._clips(config.heard_for_pretraining()) * (2 if config.pretrain.doubles(tasks) else 1)
             return EPOCH_S[rule] * clips * config.pretrain.epochs * config.pretrainings
         if rule in ("finetune", "export") and default:
             folds = folds_of(config.corpora[corpus]) if rule == "finetune" else 1

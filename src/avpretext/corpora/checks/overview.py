@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from avpretext.config import CorpusOptions
+from avpretext.corpora import sheets
 from avpretext.corpora.checks.headers import Lengths, duration
 from avpretext.corpora.findings import Finding
 from avpretext.corpora.reader import Published
@@ -175,7 +176,8 @@ def _facts(found: CorpusCheck) -> Table:
     grid.add_row("speakers", f"{len(found.speakers.keys() - {None}):,}")
     grid.add_row("sound", found.sound or "not listened to")
     if not found.targets:
-        grid.add_row("labels", "none are known")
+        table = visible(sheets.unread(found.options))
+        grid.add_row("labels", f"none are known; {table}" if table else "none are known")
     complete = not any(entry.wrong for entry in found.comparisons)
     for number, entry in enumerate(found.comparisons):
         style = _WRONG if entry.wrong else _GOOD if complete else ""
