@@ -135,6 +135,24 @@ def test_batches_and_epochs_tell_the_time_left_of_all_runs_in_the_first_minute(
     assert len(lines) < 200
 
 
+def test_what_comes_before_the_first_item_is_no_part_of_the_rate(
+    capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
+    """A minute of reading, then ten runs of six seconds."""
+
+    def runs() -> Iterator[int]:
+        clock.now_s += 60
+        yield from clock.passed(range(10), 6)
+
+    list(progress(runs(), total=10, unit="runs", label="pretrain"))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == [
+        "pretrain: 1/10 runs, 1 min 06 s each, 9 min 54 s left",
+        "pretrain: 2/10 runs, 10 runs/min, 48 s left",
+    ]
+    assert lines[-1].endswith("done in 2 min 00 s")
+
+
 def test_what_an_earlier_job_did_counts_for_no_rate(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
     """Two runs were done; half of the third too, whose other five epochs take a minute each."""
     for run in progress(range(4), total=4, unit="runs", label="finetune acted"):

@@ -62,20 +62,20 @@ def _rounded(number: float) -> str:
 
 def describe(
     label: str, done: float, total: float | None, unit: str, elapsed_s: float, before: float = 0.0, part: str = "",
-    at_most: bool = False,
+    at_most: bool = False, steady: bool = False,
 ) -> str:  # fmt: skip
     """Return one progress line: done, rate and time left; `last_progress` reads it back from the log.
 
     Of `done`, shares of unfinished items count for rate and time left; `before` was done by an earlier job. A total
-    that is not known is left out, and so is a rate of the first seconds (`SURE`). `part` is how far a part is;
-    `at_most`: items may end early.
+    that is not known is left out, and so is a rate of the first seconds (`SURE`), unless it is `steady`: without what
+    came before the work itself. `part` is how far a part is; `at_most`: items may end early.
 
     >>> describe("speech demo/0001", 50, 200, "clips", 10.0)
     'speech demo/0001: 50/200 clips, 5.0 clips/s, 30 s left'
     >>> describe("finetune mine", 0.1, 16, "runs", 75.0, part="fold 0, seed 0: 5/50 epochs")
     'finetune mine: 0/16 runs, 12 min 30 s each, 3 h 18 min left; fold 0, seed 0: 5/50 epochs'
     """
-    is_sure = elapsed_s >= SURE_S or total is None or done - before >= SURE * total
+    is_sure = steady or elapsed_s >= SURE_S or total is None or done - before >= SURE * total
     rate = (done - before) / elapsed_s if elapsed_s > 0 and is_sure else 0.0
     words = [f"{label}: {_counted(done, total, unit)}"]
     words += [pace(rate, unit)] if rate > 0 else []
@@ -103,6 +103,7 @@ class _Work:
         self.shares: dict[Hashable, float] = {}
         self.before: dict[Hashable, float] = {self: before}
         self.begin = self.last = time.monotonic()
+        self.first: tuple[float, float] | None = None
 
     def amount(self) -> float:
         """Return how much is done, with the shares."""
@@ -114,9 +115,14 @@ class _Work:
 
     def line(self, now: float, part: str = "") -> str:
         """Return the line of progress."""
-        elapsed_s = now - self.begin
-        before = self.amount_before()
-        return describe(self.label, self.amount(), self.total, self.unit, elapsed_s, before, part, self.at_most)
+        elapsed_s, before, steady = now - self.begin, self.amount_before(), False
+        if self.first is not None and self.amount() != self.total:
+            at, own = self.first
+            # What came before the first of it, such as reading a corpus, is no part of a rate.
+            if now - at >= LINE_EVERY_S and self.amount() - before > own:
+                elapsed_s, before, steady = now - at, before + own, True
+        done, told = self.amount(), (part, self.at_most, steady)
+        return describe(self.label, done, self.total, self.unit, elapsed_s, before, *told)
 
     def count(self) -> "_Work":
         """Count this towards the work that it is a part of; return the whole."""
@@ -130,6 +136,8 @@ class _Work:
     def tell(self, part: str | None = None) -> None:
         """Print the line of the whole where it is time, and in it how far this part is."""
         whole, now, live = self.count(), time.monotonic(), sys.stderr.isatty()
+        if whole.first is None and (own := whole.amount() - whole.amount_before()) > 0:
+            whole.first = (now, own)
         often_s = 0.2 if live and not whole.quiet else max(LINE_EVERY_S, min(SLOWEST_S, (now - whole.begin) / 60))
         if now - whole.last < often_s or (whole.total is not None and whole.amount() >= whole.total):
             return

@@ -12,6 +12,9 @@ from avpretext.evaluation.au_summary import ALL
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.tasks import CHUNK_TASKS, LABELLED
 
+WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
+"""What stands in place of a label, by why there is none."""
+
 Parts = Sequence[tuple[dict[str, Any], pl.DataFrame]]
 """What names some rows in a table, such as their speaker, and the rows."""
 
@@ -53,6 +56,22 @@ def speaker_rows(run: OpenRun) -> Rows:
             parts = _by_speaker(labels.join(kept, on="clip_id", how="inner"))
             rows += _rows(named, parts, count, "clips" if named["task"] == "target" else "labels")
     return rows
+
+
+def one_class(run: OpenRun) -> list[str]:
+    """Return, as sentences, the tasks that teach nothing: all labels that pre-training heard are of one class."""
+    found: dict[str, Counter[str]] = {}
+    for corpus in dict.fromkeys(map(run.config.clips_of, run.config.heard_for_pretraining())):
+        for named, labels, count in _counted(run, corpus):
+            if named["task"] != "target":
+                counts = {label: number for label, number in count(labels).items() if label not in WITHOUT_LABEL}
+                found.setdefault(named["task"], Counter()).update(counts)
+    given = {task: [label for label, number in counts.items() if number] for task, counts in found.items()}
+    return [
+        f"All {task} labels are {labels[0]}: of sets of tasks with {task}, that task teaches nothing."
+        for task, labels in given.items()
+        if len(labels) == 1
+    ]
 
 
 def _counted(run: OpenRun, corpus: str, numbers: bool = True) -> Iterator[tuple[dict[str, Any], pl.DataFrame, Count]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from avpretext.config import Config
-from avpretext.evaluation import published_results
+from avpretext.evaluation import label_counts, published_results
 from avpretext.evaluation.fold_table import protocol_of
 from avpretext.evaluation.formats import Document, Section, Table, decimal, probability
 from avpretext.evaluation.kinds import MEASURE_NAMES, Scoring
@@ -170,8 +170,9 @@ def _pretext_headline(rows: Rows, main: str, measure: str, config: Config) -> st
     )
 
 
-def notes(config: Config, shown: list[Evaluated]) -> list[str]:
+def notes(run: OpenRun, shown: list[Evaluated]) -> list[str]:
     """Return what the reader of all main tables must know, in sentences."""
+    config = run.config
     if not config.used_for("finetune"):
         return ["No corpus is used for fine-tuning, so there is nothing to score: add one with `use: [finetune]`."]
     baselines = [
@@ -181,6 +182,7 @@ def notes(config: Config, shown: list[Evaluated]) -> list[str]:
         " corrected as a family of their own."
     ]
     return [
+        *label_counts.one_class(run),
         *score_notes(config),
         "p (Holm): paired test against scratch, corrected for the number of initialisations compared. The interval of a"
         " difference is not corrected: of many that clear zero, some do by chance.",
@@ -217,7 +219,7 @@ def score_notes(config: Config) -> list[str]:
 def document(run: OpenRun) -> Document:
     """Return the main tables as they are printed: a section per corpus and setting."""
     shown = run.evaluated()
-    return Document("Results", [_section(run, one) for one in shown], notes(run.config, shown))
+    return Document("Results", [_section(run, one) for one in shown], notes(run, shown))
 
 
 def _section(run: OpenRun, one: Evaluated) -> Section:

@@ -557,11 +557,11 @@ _ROWS = (
         ("*",),
     ),
     Stage(
-        "tables", "avpretext.evaluation.tables", 7, "Write the result tables: CSV, Markdown, LaTeX.",
+        "tables", "avpretext.evaluation.tables", 8, "Write the result tables: CSV, Markdown, LaTeX.",
         {"": Artefact("tables/{table}", "a result table")}, ("*",),
     ),
     Stage(
-        "report", "avpretext.report.page", 8, "Write the report: one self-contained HTML page.",
+        "report", "avpretext.report.page", 9, "Write the report: one self-contained HTML page.",
         {"": Artefact("report.html", "what was done, to what, and what came of it")}, ("*",),
     ),
     Stage(

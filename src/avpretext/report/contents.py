@@ -19,8 +19,6 @@ from avpretext.flow.tasks import TASKS
 from avpretext.report import figures, gains, layer_chart
 from avpretext.systems import SCRATCH
 
-WITHOUT_LABEL = ("dead_zone", "none", "ambiguous", "unmeasured")
-
 
 def found_results(run: OpenRun) -> list[dict[str, Any]]:
     """Return what the template shows of each corpus and setting that was evaluated."""
@@ -200,7 +198,7 @@ def _task_scores(history: pl.DataFrame) -> dict[tuple[Any, ...], pl.DataFrame]:
 def balance_charts(run: OpenRun) -> list[tuple[str, list[Markup]]]:
     """Return, for each corpus, a chart of labels per pretext task and of the labels to learn, per target."""
     titles = {name: f"{task.title}, {task.unit}s" for name, task in TASKS.items()}
-    faint = [label.replace("_", " ") for label in WITHOUT_LABEL]
+    faint = [label.replace("_", " ") for label in label_counts.WITHOUT_LABEL]
     grouped: dict[tuple[str, str, str], Rows] = {}
     for row in label_counts.balance_rows(run):
         grouped.setdefault((row["corpus"], row["task"], row.get("target", "")), []).append(row)

@@ -11,7 +11,6 @@ from avpretext.evaluation import label_counts
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.report import figures
 from avpretext.report.clip import SURE
-from avpretext.report.contents import WITHOUT_LABEL
 from avpretext.report.gains import Gain
 
 MOST_REFUSED = 0.05
@@ -164,7 +163,7 @@ def _balances(run: OpenRun) -> Iterator[_Balance]:
     numbers = {(one.corpus, one.setting.target_name) for one in run.settings() if one.setting.kind in NUMBERS}
     grouped: dict[tuple[str, str, str], Rows] = {}
     for row in label_counts.balance_rows(run):
-        if row["label"] not in WITHOUT_LABEL and (row["corpus"], row.get("target")) not in numbers:
+        if row["label"] not in label_counts.WITHOUT_LABEL and (row["corpus"], row.get("target")) not in numbers:
             grouped.setdefault((row["corpus"], row["task"], row.get("target", "")), []).append(row)
     for (_, task, target), rows in grouped.items():
         ordered = sorted(rows, key=lambda row: float(row["count"]))

@@ -6,11 +6,10 @@ from markupsafe import Markup
 
 from avpretext.evaluation.agreement import Agreement, agreements
 from avpretext.evaluation.formats import decimal
-from avpretext.evaluation.label_counts import speaker_rows
+from avpretext.evaluation.label_counts import WITHOUT_LABEL, speaker_rows
 from avpretext.evaluation.open_run import OpenRun, Rows
 from avpretext.flow.tasks import CHUNK_TASKS, CLIP_TASKS, LABELLED
 from avpretext.report import distribution_charts
-from avpretext.report.contents import WITHOUT_LABEL
 from avpretext.report.distributions import label_values
 
 SPEAKERS_SHOWN = 40

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from avpretext import __version__
 from avpretext.config import Config
 from avpretext.corpora import silent
-from avpretext.evaluation import formats, label_warnings, printed, printed_search, summaries
+from avpretext.evaluation import formats, label_counts, label_warnings, printed, printed_search, summaries
 from avpretext.evaluation.open_run import OpenRun
 from avpretext.flow.paths import Layout
 from avpretext.flow.tasks import TASKS
@@ -146,7 +146,7 @@ def facts(run: OpenRun) -> dict[str, Any]:
         "search": search_page.found_search(run),
         "search_caveat": printed_search.CAVEAT,
         "trust": trust_page.found_trust(run),
-        "notes": printed.notes(config, run.evaluated()),
+        "notes": printed.notes(run, run.evaluated()),
         "level": f"{100 * config.evaluate.level:g} %",
         "pretrain": contents.pretrain_charts(run),
         "kept_epoch": config.pretrain.keep,
@@ -175,6 +175,7 @@ def first_facts(run: OpenRun, found: Mapping[str, Any]) -> dict[str, Any]:
         "verdicts": [
             (one["heading"], *gains.verdict(one["gains"], one["measure"])) for one in judged[: first_screen.VERDICTS]
         ],
+        "one_class": label_counts.one_class(run),
         "more_verdicts": max(0, len(judged) - first_screen.VERDICTS),
         "helps": any(gain.sure for one in judged for gain in one["gains"]),
         "difference": first_screen.difference(found),
