@@ -86,6 +86,23 @@ def test_a_new_clip_redoes_its_shard_alone(finished: Project, tmp_path: Path) ->
     assert "split_audio" not in runs
 
 
+@pytest.mark.parametrize("stage", ["evaluate", "trust", "watch"])
+@pytest.mark.parametrize("target", [(), ("results/tables/main.csv",)], ids=["all", "a table"])
+def test_a_file_that_was_removed_is_made_again_and_so_are_the_tables(
+    finished: Project, stage: str, target: tuple[str, ...]
+) -> None:
+    """Nothing but tables and pages rest on it, and these name the manifest alone."""
+    made = {"evaluate": "evaluate/**/metrics.parquet", "trust": "trust/**/*.parquet", "watch": "preview/*.parquet"}
+    removed = min(finished.results.rglob(made[stage]))
+    aside = removed.rename(removed.with_suffix(".aside"))
+    try:
+        runs = finished.snakemake("--dry-run", *target).would_run()
+    finally:
+        aside.rename(removed)
+    assert {stage, "manifest", "tables"} <= set(runs)
+    assert ("report" in runs) == (not target)
+
+
 def test_frames_that_are_to_be_kept_are_stored_and_looked_at_again(finished: Project) -> None:
     runs = finished.snakemake("--dry-run", split={"keep_frames": True}).would_run()
     assert (runs["split"], runs["landmarks"]) == (2, 2)

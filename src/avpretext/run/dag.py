@@ -49,11 +49,12 @@ class Job(Protocol):
 class Compared:
     """What a start found: the recipe `wanted` of each artefact by its path, as Snakemake names it.
 
-    `stale` are the paths of artefacts that exist and were made otherwise, `fitting` of those that are as they are
-    wanted. `recorded` returns the recipe that an artefact was made by.
+    `there` are the paths of artefacts that exist, `stale` of those that were made otherwise, `fitting` of those that
+    are as they are wanted. `recorded` returns the recipe that an artefact was made by.
     """
 
     wanted: dict[str, Recipe] = field(default_factory=dict)
+    there: set[str] = field(default_factory=set)
     stale: set[str] = field(default_factory=set)
     fitting: set[str] = field(default_factory=set)
     recorded: Callable[[Path], Recipe | None] = recorded
@@ -174,7 +175,8 @@ class Recipes:
         read: Callable[[str, str], str] = self._identity
         if stored is not None:
             exists, read, found.recorded = stored.__contains__, _identity_beside, noted_beside
-        there = [path for path, recipe in found.wanted.items() if recipe.stage not in fixed and exists(path)]
+        found.there = set(filter(exists, found.wanted))
+        there = [path for path, recipe in found.wanted.items() if path in found.there and recipe.stage not in fixed]
         with ThreadPoolExecutor(_READERS) as pool:
             identities = pool.map(read, there, [found.wanted[path].artefact for path in there])
             for path, identity in zip(there, identities, strict=True):
@@ -195,6 +197,16 @@ class Recipes:
         except OSError:  # gone meanwhile: a run is at work, and this is a dry run
             return ""
         return str(kept[0])
+
+
+def lacking(found: Compared, jobs: Iterable[Job]) -> set[str]:
+    """Return the manifest if it is there and a file that it names is not.
+
+    Snakemake makes no file again that others were made from; of tables and pages only the manifest names them all.
+    """
+    of_manifest = [job for job in jobs if stage_of(job) == "manifest"]
+    lacks = [job for job in of_manifest if any(path not in found.there for path in job.input if path in found.wanted)]
+    return {path for job in lacks for path in map(str, job.output) if path in found.there}
 
 
 def _identity_of(path: str) -> str:

@@ -124,6 +124,7 @@ class Start:
         if self._found.stale:
             print(dag.explained(self._found), file=sys.stderr)
             graph.forcefiles.update(self._found.stale)
+        graph.forcefiles.update(dag.lacking(self._found, graph.jobs))
         self._forget_times(graph)
 
     def look_ahead(self, cores: int) -> None:
