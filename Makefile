@@ -58,7 +58,7 @@ demo: environment ## make the demo corpus and run the workflow on it
 	@echo "Report:  results/report.html"
 	@echo "Model:   results/demo_labelled/export/acted.speaker_kfold/best"
 	@echo "Predict: $(BIN)/avpretext predict results/demo_labelled/export/acted.speaker_kfold/best $(DEMO)/unlabelled/speaker01"
-	@echo "Animate: $(BIN)/snakemake orofacial --cores $(CORES)   (2 minutes; a model that moves a mouth by speech, and films)"
+	@echo "Animate: $(BIN)/snakemake orofacial --cores $(CORES)   (2 to 7 minutes; a model that moves a mouth by speech, and films)"
 
 benchmark: environment ## real speech in three languages, of the corpora in data/: docs/results.md
 	@test -d data/random-wavlm || $(BIN)/python -m avpretext.demo.random_encoder wavlm data/random-wavlm
