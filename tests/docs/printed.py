@@ -1,5 +1,6 @@
 """The blocks of code that the pages print, and the check of a command without running it."""
 
+import itertools
 import re
 import shlex
 import tomllib
@@ -153,7 +154,7 @@ def _script(arguments: list[str], whole: bool) -> None:
 
 
 def _sudo(arguments: list[str], whole: bool) -> None:
-    check(arguments, whole)
+    check([*itertools.dropwhile(re.compile(r"[A-Z_]+=").match, arguments)], whole)
 
 
 def _podman(arguments: list[str], whole: bool) -> None:
