@@ -53,7 +53,7 @@ def test_a_class_with_more_than_half_of_the_labels_is_told(tmp_path: Path) -> No
     assert said(run) == ["13 of 20 (65%) emotion labels are HAP: the other classes teach little."]
     (tmp_path / "all").mkdir()
     alike = run_with(tmp_path / "all", [("NEU", "speaker", 20.0)] * 20)
-    assert said(alike) == ["20 of 20 (100%) emotion labels are NEU: the task teaches nothing."]
+    assert said(alike) == ["20 of 20 (100%) emotion labels are NEU: this corpus teaches no other class."]
 
 
 def test_a_rest_that_was_hardly_seen_is_told(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def _one_class(given: pl.DataFrame) -> Rows:
     if given.height < FEWEST or counted["count"][0] <= MOST * given.height:
         return []
     label, count = counted.row(0)
-    meaning = "the other classes teach little" if count < given.height else "the task teaches nothing"
+    meaning = "the other classes teach little" if count < given.height else "this corpus teaches no other class"
     return [_row(count, given.height, f"{{}} emotion labels are {label}: {meaning}.")]
 
 
